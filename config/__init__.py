@@ -1,1 +1,7 @@
-"""Frozen values with units and bounds: settings, limits, logs, telemetry. Imports nothing of ours."""
+"""Frozen values with units and bounds, and how a node tells what it does: logs, metrics, traces.
+
+Imports nothing of ours.
+
+`limits.py` the sections that constructors take · `settings.py` where their values come from · `logs.py` structlog, with
+`redaction.py` and `repeats.py` · `instruments.py` what is counted · `telemetry.py` how it is read · `tracing.py` spans.
+"""

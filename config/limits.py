@@ -1,0 +1,155 @@
+"""Limits: one frozen section for each part of a node; a constructor takes its own section, never the whole tree.
+
+Each limit is stated once, here: type, bounds, default and meaning. `settings.py` makes a setting of every one
+(`GateConfig.backlog` is GREENROOM_GATE_BACKLOG) and the table in `docs/settings.md` is printed from them.
+
+msgspec enforces the bounds when it decodes or converts, not in the constructor: values from outside always come
+through `settings.py`, and a test may build a section with a value that no operator could set.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class MailboxConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every mailbox of the node."""
+
+    capacity: Annotated[int, Meta(ge=1, le=1_000_000, description="messages a mailbox holds; more is `overloaded`")] = (
+        1024  # messages
+    )
+    bytes_max: Annotated[int, Meta(ge=KIB, description="bytes a mailbox holds; more is `overloaded`")] = 4 * MIB
+    burst: Annotated[int, Meta(ge=1, description="messages an actor takes in one go before others get their turn")] = (
+        256  # messages
+    )
+
+
+class SupervisionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often an actor may fail, and what follows."""
+
+    strikes_max: Annotated[int, Meta(ge=1, description="crashes on one message before it becomes a dead letter")] = 3
+    restarts_max: Annotated[
+        int, Meta(ge=0, description="restarts within the window before the supervisor gives up")
+    ] = 10
+    window_s: Annotated[float, Meta(gt=0, description="window in which restarts are counted, seconds")] = 10.0
+    backoff_first_s: Annotated[float, Meta(gt=0, description="wait before the first restart, seconds; doubles")] = 0.01
+    backoff_max_s: Annotated[float, Meta(gt=0, description="longest wait before a restart, seconds")] = 5.0
+    handler_stuck_s: Annotated[float, Meta(gt=0, description="a handler running this long is reported, seconds")] = 5.0
+
+
+class PassivationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an awake actor is put to sleep."""
+
+    idle_s: Annotated[float, Meta(gt=0, description="an actor idle this long sleeps, seconds")] = 60.0
+    awake_max: Annotated[int, Meta(ge=1, description="actors awake at once; the longest idle sleep first")] = 200_000
+    memory_bytes_max: Annotated[
+        int, Meta(ge=0, description="resident bytes of the node above which idle actors sleep early; 0: no budget")
+    ] = 0
+    sweep_s: Annotated[float, Meta(gt=0, description="time between looks for idle actors, seconds")] = 1.0
+
+
+class CommitConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Group commit."""
+
+    lanes: Annotated[int, Meta(ge=1, le=64, description="commits in flight at once, a connection each")] = 2
+    batch_events_max: Annotated[int, Meta(ge=1, le=100_000, description="events in one commit")] = 2000
+    batch_bytes_max: Annotated[int, Meta(ge=KIB, description="payload bytes in one commit")] = 4 * MIB
+    pending_bytes_max: Annotated[
+        int, Meta(ge=KIB, description="payload bytes waiting for their commit, over all entities")
+    ] = 64 * MIB
+    append_timeout_s: Annotated[float, Meta(gt=0, description="longest a commit may take, seconds")] = 10.0
+
+
+class StoreConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Connections to Postgres."""
+
+    connections: Annotated[int, Meta(ge=1, le=1000, description="connections to Postgres for each node")] = 8
+    connect_timeout_s: Annotated[float, Meta(gt=0, description="longest wait for a new connection, seconds")] = 5.0
+    statement_timeout_s: Annotated[float, Meta(gt=0, description="longest a statement may take, seconds")] = 10.0
+
+
+class GateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The listener: whom it lets in, and how much it reads before it knows whom it serves."""
+
+    connections_max: Annotated[int, Meta(ge=1, description="connections open at once for each node")] = 50_000
+    connects_per_s: Annotated[float, Meta(gt=0, description="new connections a second, on average")] = 5000.0
+    connects_burst: Annotated[int, Meta(ge=1, description="new connections at once before the average counts")] = 10_000
+    head_bytes_max: Annotated[int, Meta(ge=KIB, le=MIB, description="bytes of an HTTP head")] = 16 * KIB
+    head_timeout_s: Annotated[float, Meta(gt=0, description="longest a client may take for a head, seconds")] = 10.0
+    body_bytes_max: Annotated[int, Meta(ge=KIB, description="bytes of an HTTP request's body")] = MIB
+    frame_bytes_max: Annotated[int, Meta(ge=KIB, description="bytes of one WebSocket message from a client")] = 65_536
+    idle_http_s: Annotated[float, Meta(gt=0, description="an HTTP connection idle this long is closed, seconds")] = 75.0
+    backlog: Annotated[int, Meta(ge=1, le=65_535, description="connections the kernel queues before accept")] = 4096
+
+
+class ClientConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One connection of the client protocol."""
+
+    ping_s: Annotated[float, Meta(ge=1, description="time between pings to a client, seconds")] = 25.0
+    pong_timeout_s: Annotated[float, Meta(gt=0, description="longest wait for a pong, seconds; below the ping's")] = 8.0
+    stale_s: Annotated[float, Meta(gt=0, description="longest a client may take to connect, seconds")] = 10.0
+    subscriptions_max: Annotated[int, Meta(ge=1, description="subscriptions of one connection")] = 128
+    channel_bytes_max: Annotated[int, Meta(ge=1, le=255, description="bytes of a channel name")] = 255
+    commands_in_flight_max: Annotated[int, Meta(ge=1, description="commands of one connection in work at once")] = 256
+    queue_bytes_max: Annotated[
+        int, Meta(ge=KIB, description="bytes queued for one client before it is disconnected as slow")
+    ] = MIB
+    queue_age_s: Annotated[
+        float, Meta(gt=0, description="age of the oldest queued bytes before a client is slow, seconds")
+    ] = 10.0
+    expired_close_delay_s: Annotated[
+        float, Meta(ge=0, description="time to refresh a token after it expired, seconds")
+    ] = 25.0
+    # The reference server stops at 300; a recovery comes as one reply, so queue_bytes_max bounds it as well.
+    recovery_max: Annotated[
+        int, Meta(ge=1, description="missed publications that a resume replays; more starts over")
+    ] = 1000
+    history_max: Annotated[int, Meta(ge=1, description="publications in one answer to `history`")] = 300
+    command_deadline_s: Annotated[float, Meta(gt=0, description="longest a client's command may take, seconds")] = 5.0
+
+
+class HubConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fan-out: what is remembered of each topic."""
+
+    tail_events: Annotated[int, Meta(ge=0, description="last publications of a topic kept in memory for resumes")] = 512
+    tail_bytes: Annotated[int, Meta(ge=0, description="bytes of a topic's last publications kept in memory")] = (
+        256 * KIB
+    )
+    linger_s: Annotated[float, Meta(ge=0, description="a topic without watchers is kept this long, seconds")] = 60.0
+    ephemeral_ring: Annotated[
+        int, Meta(ge=1, description="ephemeral publications waiting for one client; the newest win")
+    ] = 64
+
+
+class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Commands over HTTP."""
+
+    in_flight_max: Annotated[int, Meta(ge=1, description="HTTP commands in work at once for each node")] = 4096
+    deadline_s: Annotated[float, Meta(gt=0, description="deadline of a command that names none, seconds")] = 5.0
+    deadline_max_s: Annotated[float, Meta(gt=0, description="longest deadline a command may name, seconds")] = 60.0
+
+
+class DrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Stopping. Its setting is GREENROOM_DRAIN_S."""
+
+    deadline_s: Annotated[float, Meta(gt=0, description="longest a stopping node may drain, seconds")] = 10.0
+
+
+class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"], Meta(description="least level that is logged")
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "pretty", "json"], Meta(description="auto: pretty on a terminal, JSON lines otherwise")
+    ] = "auto"
+
+
+class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    sample: Annotated[float, Meta(ge=0, le=1, description="share of new traces that is recorded")] = 0.0
+    exporter: Annotated[
+        Literal["none", "console", "otlp"],
+        Meta(description="where spans go; otlp needs opentelemetry-exporter-otlp-proto-http"),
+    ] = "none"
