@@ -1,0 +1,406 @@
+"""Tokens: who a client says it is, signed by someone we trust. JWTs with the claims that Centrifuge's SDKs document.
+
+Sans-I/O: keys and the clock are arguments, a token goes in, claims come out. Exactly one kind of key is set, and the
+key decides the algorithm (a secret: HS256; an Ed25519 key: EdDSA; an RSA key: RS256), never the token's header, so a
+public key can't be passed off as a secret. A token is as good as a password: no error text here quotes one.
+Source: reference client-protocol, section 17; RFC 8725 (JWT best current practices).
+"""
+
+import base64
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt import PyJWS
+from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
+from jwt.exceptions import PyJWTError
+from jwt.warnings import InsecureKeyLengthWarning
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+TOKEN_BYTES_MAX = 8_192
+RSA_BITS_MIN = 2_048
+
+# Said once, at start, by the settings (which refuse a short secret in production), not once per token.
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+
+PublicKey = Ed25519PublicKey | RSAPublicKey
+
+
+class TokenConfig(Struct, frozen=True, kw_only=True):
+    """What tokens are checked against. Exactly one of `secret`, `public_key` and `jwks` is set."""
+
+    secret: bytes | None = None  # HS256
+    public_key: str | None = None  # PEM: Ed25519 or RSA
+    jwks: bytes | None = None  # JSON text of a key set (RFC 7517): Ed25519 and RSA keys, told apart by `kid`
+    issuer: str | None = None  # when set, `iss` must equal it
+    audience: str | None = None  # when set, `aud` must equal or contain it
+
+
+class TokenError(Exception):
+    """Base. The text says what is wrong for our logs and never holds any part of the token."""
+
+
+class TokenExpired(TokenError):
+    """Genuine, but too late, or not valid yet: the client should fetch another (error 109)."""
+
+
+class TokenInvalid(TokenError):
+    """Malformed, forged, for someone else, or with claims of wrong types: trying again won't help (3500 or 103)."""
+
+
+class Flag(Struct, frozen=True):
+    """One switch of an override: `{"value": true}`."""
+
+    value: bool = False
+
+
+class Override(Struct, frozen=True):
+    """Which channel options a token turns on or off; None leaves the kind's own setting."""
+
+    presence: Flag | None = None
+    join_leave: Flag | None = None
+    force_push_join_leave: Flag | None = None
+    force_recovery: Flag | None = None
+    force_positioning: Flag | None = None
+
+
+class ChannelOptions(Struct, frozen=True):
+    """How a server-side subscription named in a connection token is made."""
+
+    info: bytes | None = None  # JSON, becomes `chan_info`
+    data: bytes | None = None  # JSON, becomes the subscription's `data`
+    override: Override = Override()
+
+
+class ConnectionClaims(Struct, frozen=True, kw_only=True):
+    """What a connection token says, checked. JSON values are compact: no newline byte, safe to embed in a frame."""
+
+    user: str  # "" is anonymous
+    expires_at: int | None  # Unix s, when the connection ends; always after now; None is never
+    issued_at: float  # Unix s; 0.0 when the token doesn't say
+    roles: frozenset[str]
+    info: bytes | None  # JSON, becomes `conn_info`
+    subs: dict[str, ChannelOptions]  # server-side subscriptions, in the token's order
+    meta: bytes | None  # a JSON object, kept with the connection, never sent to clients
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels to subscribe on the server's side."""
+        return tuple(self.subs)
+
+
+class SubscriptionClaims(Struct, frozen=True, kw_only=True):
+    """What a subscription token says, checked. The caller compares `user`, `channel` and `client` with its own."""
+
+    user: str
+    channel: str
+    client: str  # "" when the token isn't bound to one connection
+    expires_at: int | None  # Unix s, when the subscription ends; always after now; None is never
+    issued_at: float  # Unix s; 0.0 when the token doesn't say
+    info: bytes | None  # JSON, becomes `chan_info`
+    data: bytes | None  # JSON, becomes `data` of the subscribe result
+    override: Override
+
+
+# What the wire may hold. Times are bounded so that no arithmetic on them overflows: 1e11 s is the year 5138.
+_UnixSeconds = Annotated[int, Meta(ge=0, le=100_000_000_000)] | Annotated[float, Meta(ge=0, le=1e11)]
+_NO_CONTROLS = r"^[^\u0000-\u001f\u007f]*$"
+_User = Annotated[str, Meta(max_length=255, pattern=_NO_CONTROLS)]
+_Channel = Annotated[str, Meta(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
+_Role = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
+_CHANNELS_MAX = 128
+
+
+class _Header(Struct):
+    alg: str
+    kid: str | None = None
+
+
+class _Claims(Struct):
+    sub: _User = ""
+    exp: _UnixSeconds | None = None
+    expire_at: _UnixSeconds | None = None
+    nbf: _UnixSeconds | None = None
+    iat: _UnixSeconds | None = None
+    jti: str | None = None
+    iss: str | None = None
+    aud: str | list[str] | None = None
+    info: Raw | UnsetType = UNSET
+    b64info: str = ""
+
+
+_Wire = TypeVar("_Wire", bound=_Claims)
+
+
+class _WireOptions(Struct):
+    info: Raw | UnsetType = UNSET
+    b64info: str = ""
+    data: Raw | UnsetType = UNSET
+    b64data: str = ""
+    override: Override | None = None
+
+
+class _WireConnection(_Claims):
+    channels: Annotated[list[_Channel], Meta(max_length=_CHANNELS_MAX)] | None = None
+    subs: Annotated[dict[_Channel, _WireOptions], Meta(max_length=_CHANNELS_MAX)] | None = None
+    meta: Raw | UnsetType = UNSET
+    roles: Annotated[list[_Role], Meta(max_length=64)] | None = None
+    channel: Raw | UnsetType = UNSET
+
+
+class _WireSubscription(_Claims):
+    channel: _Channel | UnsetType = UNSET
+    client: str = ""
+    data: Raw | UnsetType = UNSET
+    b64data: str = ""
+    override: Override | None = None
+
+
+class _Jwk(Struct):
+    kty: str
+    kid: str | None = None
+    crv: str = ""
+    use: str = "sig"
+    alg: str = ""
+    d: Raw | UnsetType = UNSET
+
+
+class _JwkSet(Struct):
+    keys: list[Raw]
+
+
+class TokenVerifier:
+    """Tokens in, claims out. `now` gives Unix seconds; they are compared whole, without leeway, as Centrifugo does."""
+
+    def __init__(self, config: TokenConfig, now: Callable[[], float]) -> None:
+        """Raises: ValueError, saying which key is missing, doubled or unusable; the text holds no key."""
+        given = [name for name in ("secret", "public_key", "jwks") if getattr(config, name)]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of secret, public_key and jwks must be set, not {given or 'none'}")
+        self._config = config
+        self._now = now
+        self._secret = config.secret
+        self._keys: dict[str | None, PublicKey] = {}
+        if config.public_key:
+            self._keys = {None: _key_from_pem(config.public_key)}
+        elif config.jwks:
+            self._keys = _keys_from_jwks(config.jwks)
+        self._jws = PyJWS(algorithms=["HS256"] if self._secret else ["EdDSA", "RS256"])
+        self._connection = msgspec.json.Decoder(_WireConnection)
+        self._subscription = msgspec.json.Decoder(_WireSubscription)
+        self._header = msgspec.json.Decoder(_Header)
+
+    def replace_jwks(self, jwks: bytes) -> None:
+        """Take a newer key set: tokens of keys that left it are refused from now on.
+
+        Raises: ValueError when the set is unusable, or when this verifier wasn't made with one; the old set stays.
+        """
+        if not self._config.jwks:
+            raise ValueError("this verifier has no key set to replace")
+        self._keys = _keys_from_jwks(jwks)
+
+    def verify_connection(self, token: str) -> ConnectionClaims:
+        """Raises: TokenExpired, TokenInvalid."""
+        claims = self._claims(token, self._connection)
+        if claims.channel is not UNSET:
+            raise TokenInvalid("a subscription token where a connection token belongs")
+        expires_at = self._check(claims)
+        if claims.subs:
+            subs = {channel: _options(options) for channel, options in claims.subs.items()}
+        else:
+            subs = dict.fromkeys(claims.channels or (), ChannelOptions())
+        meta = _compact(claims.meta)
+        if meta is not None and not meta.startswith(b"{"):
+            raise TokenInvalid("meta is not an object")
+        return ConnectionClaims(
+            user=claims.sub,
+            expires_at=expires_at,
+            issued_at=float(claims.iat or 0),
+            roles=frozenset(claims.roles or ()),
+            info=_payload(claims.info, claims.b64info, "info"),
+            subs=subs,
+            meta=meta,
+        )
+
+    def verify_subscription(self, token: str) -> SubscriptionClaims:
+        """Raises: TokenExpired, TokenInvalid."""
+        claims = self._claims(token, self._subscription)
+        if claims.channel is UNSET:
+            raise TokenInvalid("no channel claim: not a subscription token")
+        expires_at = self._check(claims)
+        return SubscriptionClaims(
+            user=claims.sub,
+            channel=claims.channel,
+            client=claims.client,
+            expires_at=expires_at,
+            issued_at=float(claims.iat or 0),
+            info=_payload(claims.info, claims.b64info, "info"),
+            data=_payload(claims.data, claims.b64data, "data"),
+            override=claims.override or Override(),
+        )
+
+    def _claims(self, token: str, decoder: "msgspec.json.Decoder[_Wire]") -> _Wire:
+        """The claims of a token whose signature is genuine; times, issuer and audience are still unchecked."""
+        if len(token) > TOKEN_BYTES_MAX:  # before anything is parsed; a genuine token is ASCII, so characters are bytes
+            raise TokenInvalid("too long")
+        try:
+            key, algorithm = self._key_for(token)
+            payload = self._jws.decode(token, key, algorithms=[algorithm])
+            payload.decode("utf-8")  # parts are embedded in JSON frames as they are
+            return decoder.decode(payload)
+        except msgspec.ValidationError as error:
+            raise TokenInvalid(f"claims: {error}") from None  # names the claim and its type, never its value
+        # RecursionError: a header or claim of thousands of brackets. From None: a cause might quote the token.
+        except (PyJWTError, msgspec.DecodeError, ValueError, RecursionError):
+            raise TokenInvalid("malformed, or not signed by a key of ours") from None
+
+    def _key_for(self, token: str) -> tuple[bytes | PublicKey, str]:
+        """The key to check `token` with, and the one algorithm that this key is for, whatever the header says."""
+        if self._secret:
+            return self._secret, "HS256"
+        head, _, _ = token.partition(".")
+        header = self._header.decode(base64.urlsafe_b64decode(head.encode("ascii") + b"=" * (-len(head) % 4)))
+        if not self._config.jwks:
+            key = self._keys[None]  # the PEM: there is only one, `kid` is the issuer's own business
+        elif header.kid is None and len(self._keys) == 1:
+            (key,) = self._keys.values()
+        elif header.kid in self._keys:
+            key = self._keys[header.kid]
+        else:
+            raise TokenInvalid("signed by a key that is not in the key set")
+        return key, "EdDSA" if isinstance(key, Ed25519PublicKey) else "RS256"
+
+    def _check(self, claims: _Claims) -> int | None:
+        """When what this token opens must end, in Unix s; None is never."""
+        config = self._config
+        if config.issuer is not None and claims.iss != config.issuer:
+            raise TokenInvalid("wrong issuer")
+        if config.audience is not None:
+            audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud or []
+            if config.audience not in audience:
+                raise TokenInvalid("wrong audience")
+        now = int(self._now())
+        if claims.exp is not None and claims.exp <= now:
+            raise TokenExpired("expired")
+        if claims.nbf is not None and claims.nbf > now:
+            raise TokenExpired("not valid yet")
+        if claims.expire_at is None:
+            return None if claims.exp is None else max(int(claims.exp), now + 1)
+        if claims.expire_at == 0:  # the token is short-lived, the connection is not
+            return None
+        if claims.expire_at <= now:
+            raise TokenExpired("its connection has expired")
+        return max(int(claims.expire_at), now + 1)
+
+
+class TokenSigner:
+    """Makes connection tokens for trying things out, with the secret that this node checks them with."""
+
+    def __init__(self, config: TokenConfig, now: Callable[[], float]) -> None:
+        """Raises: ValueError when `config` has no secret: a public key can check tokens, not make them."""
+        if not config.secret:
+            raise ValueError("tokens can be signed only with a secret; with a public key, sign them where its owner is")
+        self._secret = config.secret
+        self._config = config
+        self._now = now
+        self._jws = PyJWS(algorithms=["HS256"])
+
+    def connection_token(self, user: str, *, roles: Iterable[str] = (), ttl_s: float | None = None) -> str:
+        """A token for `user` ("" is anonymous) that expires `ttl_s` seconds from now; None is never.
+
+        Raises: ValueError when the verifier would refuse it: a user or roles out of bounds, a `ttl_s` of less than 1.
+        """
+        now = int(self._now())
+        claims: dict[str, object] = {"sub": user, "iat": now, "roles": sorted(set(roles))}
+        if ttl_s is not None:
+            claims["exp"] = now + int(ttl_s)
+        if self._config.issuer is not None:
+            claims["iss"] = self._config.issuer
+        if self._config.audience is not None:
+            claims["aud"] = self._config.audience
+        token = self._jws.encode(msgspec.json.encode(claims), self._secret, algorithm="HS256")
+        try:
+            TokenVerifier(self._config, self._now).verify_connection(token)
+        except TokenError as error:
+            raise ValueError(f"not a usable token: {error}") from None
+        return token
+
+
+def _options(wire: _WireOptions) -> ChannelOptions:
+    return ChannelOptions(
+        info=_payload(wire.info, wire.b64info, "info"),
+        data=_payload(wire.data, wire.b64data, "data"),
+        override=wire.override or Override(),
+    )
+
+
+def _payload(plain: Raw | UnsetType, encoded: str, name: str) -> bytes | None:
+    """`info` or `b64info` (and `data` likewise), as JSON; the base64 form wins, as at Centrifugo."""
+    if not encoded:
+        return _compact(plain)
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+        decoded.decode("utf-8")
+    except ValueError:
+        # Binary would do for Protobuf clients, but the same bytes go into JSON frames of others.
+        raise TokenInvalid(f"b64{name} is not base64 of text") from None
+    return _compact(Raw(decoded))
+
+
+def _compact(value: Raw | UnsetType) -> bytes | None:
+    """Without whitespace, so without newlines; None for an absent value and for null."""
+    if value is UNSET:
+        return None
+    try:
+        msgspec.json.decode(value)  # format() below trusts its input
+    except (msgspec.DecodeError, RecursionError):
+        raise TokenInvalid("a claim that should hold JSON does not") from None
+    compact = msgspec.json.format(bytes(value), indent=-1)
+    return None if compact == b"null" else compact
+
+
+def _key_from_pem(pem: str) -> PublicKey:
+    try:
+        return _usable(load_pem_public_key(pem.encode()))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"the public key is not a usable PEM: {error}") from None
+
+
+def _keys_from_jwks(text: bytes) -> dict[str | None, PublicKey]:
+    """The signing keys of a set, by `kid`. Keys of other kinds are skipped; secrets and private keys are refused."""
+    try:
+        entries = msgspec.json.decode(text, type=_JwkSet).keys
+        keys: dict[str | None, PublicKey] = {}
+        for raw in entries:
+            jwk = msgspec.json.decode(raw, type=_Jwk)
+            if jwk.kty == "oct" or jwk.d is not UNSET:
+                raise ValueError("it holds a secret or a private key")
+            if jwk.use != "sig":
+                continue
+            if jwk.kty == "OKP" and jwk.crv == "Ed25519":
+                key = _usable(OKPAlgorithm.from_jwk(bytes(raw).decode()))
+            elif jwk.kty == "RSA" and jwk.alg in ("", "RS256"):
+                key = _usable(RSAAlgorithm.from_jwk(bytes(raw).decode()))
+            else:
+                continue
+            if jwk.kid in keys:
+                raise ValueError("two of its keys have the same kid")
+            keys[jwk.kid] = key
+    except (PyJWTError, msgspec.MsgspecError, UnicodeError, ValueError, UnsupportedAlgorithm, RecursionError) as error:
+        raise ValueError(f"the key set is not usable: {error}") from None
+    if not keys:
+        raise ValueError("the key set has no Ed25519 or RS256 signing key")
+    return keys
+
+
+def _usable(key: object) -> PublicKey:
+    if isinstance(key, RSAPublicKey) and key.key_size < RSA_BITS_MIN:
+        raise ValueError(f"an RSA key needs at least {RSA_BITS_MIN} bits")
+    if not isinstance(key, Ed25519PublicKey | RSAPublicKey):
+        raise ValueError("it is neither an Ed25519 nor an RSA public key")
+    return key
