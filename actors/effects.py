@@ -1,0 +1,52 @@
+"""What a handler wants done, held until the events it follows from are durable."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from actors.message import Event, Message
+
+
+class Told(Struct, frozen=True):
+    """A message for another entity."""
+
+    entity: str
+    message: Message
+
+
+class Ephemeral(Struct, frozen=True):
+    """A publication without an offset: whoever watches now may see it. The newest per `key` wins in a slow lane."""
+
+    data: Struct
+    key: str
+
+
+class Kick(Struct, frozen=True):
+    """Every connection that watches this entity's channel is to be closed, with a code of the client protocol."""
+
+    code: int
+    reason: str
+
+
+class Timer(Struct, frozen=True):
+    """A message to oneself, after a while. Lost with the actor: what must happen is a durable timer."""
+
+    seconds: float
+    message: Message
+    key: str
+
+
+class Watch(Struct, frozen=True):
+    """A wish to be told when another entity's actor stops for good."""
+
+    entity: str
+
+
+class Effects:
+    """The effects of the message being handled, in the order they were named."""
+
+    __slots__ = ("events", "others")
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.others: list[Any] = []

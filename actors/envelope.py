@@ -1,0 +1,66 @@
+"""The envelope: a message on its way, with who sent it, where the answer goes and how long it is worth handling.
+
+A bare `Tell` between actors travels without one: it has no answer, no deadline and no principal but Greenroom itself.
+"""
+
+import math
+from typing import Any, Protocol
+
+import trio
+from msgspec import Struct
+from outcome import Error, Value
+
+from actors.errors import ActorError
+from actors.message import Message
+from actors.principal import SYSTEM, Principal
+
+
+class ReplySlot(Protocol):
+    """Where the answer of one message goes. Called at most once, from a sync stretch; must not raise."""
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        """`encoded` is the reply as JSON where that exists already (a repeated command has nothing else)."""
+
+    def reject(self, error: ActorError) -> None: ...
+
+
+class Envelope(Struct):
+    message: Message
+    principal: Principal = SYSTEM
+    slot: ReplySlot | None = None
+    deadline: float = math.inf  # trio clock
+    command_id: str | None = None
+    chain: tuple[str, ...] = ()  # entities whose asks wait for this one, outermost first
+    trace: str | None = None  # W3C traceparent
+    size: int = 0  # bytes on the wire, what the mailbox counts
+    queued_at: float = 0.0  # trio clock
+    strikes: int = 0  # how often handling this message has killed the actor
+
+
+class TaskSlot:
+    """The slot of a trio task that waits for the answer."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = None
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task, Value(reply))
+            self._task = None
+
+    def reject(self, error: ActorError) -> None:
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task, Error(error))
+            self._task = None
+
+    async def wait(self) -> Any:
+        """The answer. Cancelled, the answer is dropped when it comes; the message may still be handled."""
+        self._task = trio.lowlevel.current_task()
+
+        def abandon(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        return await trio.lowlevel.wait_task_rescheduled(abandon)

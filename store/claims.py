@@ -1,0 +1,77 @@
+"""Group claims: waking entities claim their heads together, one statement for all that wait."""
+
+import trio
+
+from store.errors import NotOwner, StoreUnavailable
+from store.journal import Claimed, Journal
+
+
+class Claims:
+    """`claim` may be called by any number of tasks; up to `workers` statements of up to `batch_max` heads run at once."""
+
+    def __init__(self, journal: Journal, *, workers: int = 2, batch_max: int = 256, window: int = 64) -> None:
+        self._journal = journal
+        self._workers = workers
+        self._batch_max = batch_max
+        self._window = window  # events before the snapshot that come along, for their command ids
+        self._send, self._receive = trio.open_memory_channel[_Request](100_000)
+
+    async def claim(self, entity: str, *, term: int) -> Claimed:
+        """Raise the entity's fence and load it. Raises: NotOwner; StoreUnavailable, also when too many wait."""
+        request = _Request(entity, term)
+        try:
+            self._send.send_nowait(request)
+        except trio.WouldBlock:
+            raise StoreUnavailable("too many entities wait to be claimed") from None
+        await request.done.wait()
+        result = request.result
+        if isinstance(result, Claimed):
+            return result
+        assert result is not None
+        raise result
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        async with trio.open_nursery() as nursery:  # owner: this call; a store's fault goes to those who asked
+            for _ in range(self._workers):
+                nursery.start_soon(self._serve)
+            task_status.started()
+
+    async def _serve(self) -> None:
+        while True:
+            batch = {(first := await self._receive.receive()).entity: first}
+            held: list[_Request] = []
+            while len(batch) < self._batch_max:
+                try:
+                    request = self._receive.receive_nowait()
+                except trio.WouldBlock:
+                    break
+                if request.entity in batch or request.term != first.term:
+                    held.append(request)
+                else:
+                    batch[request.entity] = request
+            try:
+                results: list[Claimed | NotOwner] = await self._journal.claim(
+                    list(batch), term=first.term, window=self._window
+                )
+            except StoreUnavailable as error:
+                for request in batch.values():
+                    request.finish(error)
+            else:
+                for request, result in zip(batch.values(), results, strict=True):
+                    request.finish(result)
+            for request in held:
+                await self._send.send(request)
+
+
+class _Request:
+    __slots__ = ("done", "entity", "result", "term")
+
+    def __init__(self, entity: str, term: int) -> None:
+        self.entity = entity
+        self.term = term
+        self.done = trio.Event()
+        self.result: Claimed | NotOwner | StoreUnavailable | None = None
+
+    def finish(self, result: Claimed | NotOwner | StoreUnavailable) -> None:
+        self.result = result
+        self.done.set()

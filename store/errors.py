@@ -1,0 +1,25 @@
+"""What can go wrong with facts, sorted by what the caller does next."""
+
+
+class StoreError(Exception):
+    """Base of everything the store raises."""
+
+
+class StoreUnavailable(StoreError):
+    """The statement certainly did not run, or certainly rolled back. Nothing changed: try again later."""
+
+
+class OutcomeLost(StoreError):
+    """The connection died with a statement in flight: it may have landed or not. Never guess: claim the head again."""
+
+
+class NotOwner(StoreError):
+    """The entity's shard is under a newer term than the caller's: another node owns it."""
+
+
+class EpochChanged(StoreError):
+    """The journal began anew since the caller looked: load the view and start over."""
+
+
+class OffsetTrimmed(StoreError):
+    """Retention has passed the offset that the caller wants to read on from: load the view and start over."""

@@ -1,0 +1,99 @@
+"""The journal: every entity's events, numbered from 1, and the head row that fences who may append.
+
+Words: **offset** is an event's number; **epoch** names the journal's incarnation; **fence** is the fencing token,
+`term << 32 | activation`, raised by every claim and matched by every append. Two implementations keep these promises:
+`journal_postgres.py` and `journal_memory.py`; `tests/store/test_journal.py` is one suite run over both.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+from store.errors import NotOwner
+
+
+class StoredEvent(Struct, gc=False):
+    """One event as the journal keeps it. `gc=False`: holds no containers, so the collector need not visit it."""
+
+    offset: int
+    at_ms: int  # Unix ms, when the entity recorded it
+    payload: bytes  # JSON object with its "type"; also what subscribers get as `data`
+    info: bytes | None = None  # JSON ClientInfo of the client that caused it; None when no client did
+    command_id: str | None = None  # set on the last event of a command that came with an idempotency key
+    reply: bytes | None = None  # JSON reply of that command
+
+
+class Head(Struct):
+    """An entity's head row, as of a claim."""
+
+    id: int  # short stand-in for the name, in the journal's keys
+    entity: str  # `kind:key`, 1..255 bytes of UTF-8
+    fence: int
+    epoch: str
+    offset: int  # of the last event; 0 when there is none
+    trimmed: int = 0  # events up to this offset are gone by retention
+
+
+class Claimed(Struct):
+    """A claimed head with all that is needed to rebuild the entity."""
+
+    head: Head
+    snapshot: bytes | None
+    snapshot_offset: int  # 0 without a snapshot
+    events: list[StoredEvent]  # ascending and gapless up to head.offset; may begin before the snapshot, see `claim`
+
+
+class Append(Struct):
+    """Events of one entity, to be made durable together or not at all."""
+
+    head_id: int
+    fence: int
+    after: int  # the head's offset must still be this
+    events: list[StoredEvent]  # offsets after+1, after+2, ...
+
+
+class Outcome(Enum):
+    LANDED = "landed"
+    FENCED = "fenced"  # fence, incarnation or offset did not match; nothing of this append was written
+    REPEATED = "repeated"  # a command id among the events is in the journal already; nothing of this append was written
+
+
+class Journal(Protocol):
+    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+        """Raise the fence of each entity (creating heads that don't exist), wait for appends in flight, then load.
+
+        Loading is a statement of its own after the raise (a load in the same statement may miss the append that the
+        raise waited for). Each result holds the snapshot and the events after it, and for recent command ids also up to
+        `window` events before the snapshot. Raises: StoreUnavailable.
+        """
+
+    async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+        """One fenced auto-commit statement for many entities (each at most once in `batch`); an item fails alone.
+
+        Calls on different lanes run side by side; each lane has a connection of its own.
+
+        Raises: StoreUnavailable when nothing landed for certain, OutcomeLost when that can't be known.
+        """
+
+    async def read(
+        self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
+    ) -> tuple[Head | None, list[StoredEvent]]:
+        """The head (None when the entity never existed) and up to `limit` events with after < offset < before.
+
+        Ascending, or newest first when `reverse`. Reads only; fences nothing. Raises: StoreUnavailable.
+        """
+
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+        """Stored replies of those of `command_ids` that the journal holds. Raises: StoreUnavailable."""
+
+    async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        """Keep `body` as the state as of `offset`; False when a newer fence owns the head. Raises: StoreUnavailable."""
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+        """Apply retention to one entity: delete events that are beyond the newest `keep_count` or older than
+        `keep_after_ms`, and never one that the newest snapshot does not cover. Returns the head's new `trimmed`.
+
+        A deleted event with a command id newer than `ids_after_ms` keeps its id and reply. Raises: StoreUnavailable.
+        """

@@ -1,0 +1,605 @@
+"""A cell: one awake entity with its mailbox, its actor and the trio task that runs it. Hop 5 on the way of a message.
+
+The task takes what has piled up as one burst, runs the handlers, submits all events of the burst as one append, and
+goes on with the next burst while that commits. What the burst wants to leave the entity (replies, publications,
+messages) is a *flight*: it departs, in order, when the events before it are durable.
+
+When a handler raises, or an append fails, memory may be ahead of the journal. Then the actor is thrown away and built
+anew from a fresh claim, whose offset tells which flights had landed: those depart, the others' messages are handled
+again. A message that keeps killing its actor goes to the dead letters, and the rest of the mailbox goes on.
+"""
+
+import math
+from enum import Enum
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.actor import Actor
+from actors.effects import Ephemeral, Kick, Timer, Told, Watch
+from actors.envelope import Envelope
+from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, OutcomeUnknown, Unavailable
+from actors.kinds import Kind
+from actors.lifecycle import AudienceChanged, Inspect, Inspected, Passivate, Rebuild, Stop
+from actors.mailbox import Item, Mailbox
+from actors.message import Done, reply_type
+from actors.principal import SYSTEM
+from store.errors import NotOwner, StoreUnavailable
+from store.journal import Head, Outcome, StoredEvent
+from supervisors.strategy import RestartLedger
+
+if TYPE_CHECKING:
+    from supervisors.system import System
+
+log = structlog.get_logger("greenroom.cell")
+encode = msgspec.json.encode
+
+BURST_MAX = 256  # messages handled before other actors get a turn
+REMEMBERED_MAX = 1024  # command ids answered from memory; older ones are found in the journal
+SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
+CALM_S = 10.0  # without trouble for so long, the next restart is quick again
+FLIGHTS_MAX = 64  # bursts whose commit is awaited; beyond, the actor pauses and its mailbox fills
+
+
+class Flight(Struct):
+    """What one burst sends out once all events up to `through` are durable."""
+
+    through: int
+    departures: list[Any]
+    items: list[Item]  # the messages it came from, to be handled again should the events prove lost
+
+
+class SnapshotDue(Struct):
+    offset: int
+    body: bytes
+
+
+class Verdict(Enum):
+    """Why a cell stopped serving."""
+
+    ASLEEP = "asleep"
+    STOPPED = "stopped"
+    REBUILD = "rebuild"
+
+
+class Cell:
+    __slots__ = (
+        "_actor",
+        "_departures",
+        "_events",
+        "_failure",
+        "_flights",
+        "_head",
+        "_ledger",
+        "_remembered",
+        "_settled",
+        "_snapshot_offset",
+        "_system",
+        "_view",
+        "entity",
+        "kind",
+        "last_active",
+        "life",
+        "mailbox",
+        "timers",
+    )
+
+    def __init__(self, system: "System", kind: Kind, entity: str) -> None:
+        self._system = system
+        self.kind = kind
+        self.entity = entity
+        self.mailbox = Mailbox(kind.limits.mailbox_messages, kind.limits.mailbox_bytes)
+        self.last_active = system.time()
+        self.life = 0  # counts rebuilds; a timer of an earlier life is void
+        self.timers = 0  # pending `after` messages; sleeping would lose them
+        self._actor: Actor[Any] | None = None
+        self._head: Head | None = None
+        self._snapshot_offset = 0
+        self._events: list[StoredEvent] = []  # of the burst under way
+        self._departures: list[Any] = []  # likewise
+        self._flights: list[Flight] = []
+        self._failure: Exception | Outcome | None = None
+        self._settled: trio.Event | None = None
+        self._remembered: dict[str, bytes] | None = None  # command id -> JSON reply
+        self._view: bytes | None = None  # JSON of view(), until the next message
+        self._ledger: RestartLedger | None = None
+
+    @property
+    def epoch(self) -> str:
+        return self._head.epoch if self._head is not None else self._system.epoch
+
+    @property
+    def waits_for_commit(self) -> bool:
+        return bool(self._flights)
+
+    # The life of an entity's task.
+
+    async def run(self) -> None:
+        """Wake, serve, sleep. Owner: the system's nursery. Never raises but by cancellation."""
+        backoff = self._system.new_backoff()
+        rebuilt_at = -math.inf
+        reason = "stopped"
+        try:
+            while True:
+                try:
+                    await self._awaken()
+                    verdict = await self._serve()
+                    if verdict is not Verdict.REBUILD:
+                        reason = verdict.value
+                        return
+                except NotOwner as error:
+                    log.info("entity_moved", entity=self.entity, reason=str(error))
+                    return
+                except Exception as error:  # the supervisor's one place: a handler, `apply` or a snapshot failed
+                    self._system.instruments.restarts += 1
+                    if not self._may_restart():
+                        reason = "failed"
+                        log.exception("entity_failed", entity=self.entity, error=repr(error))
+                        return
+                    log.warning("entity_restarted", entity=self.entity, error=repr(error), exc_info=error)
+                if trio.current_time() - rebuilt_at > CALM_S:
+                    backoff = self._system.new_backoff()
+                rebuilt_at = trio.current_time()
+                await trio.sleep(backoff.next())
+        finally:
+            self._close(reason)
+
+    def _may_restart(self) -> bool:
+        if self._ledger is None:
+            self._ledger = self._system.new_ledger()
+        return self._ledger.allow(trio.current_time())
+
+    def _close(self, reason: str) -> None:
+        """Forget the actor; whoever still waits for an answer gets one. Sync, so that no message slips in between."""
+        left = self.mailbox.seal()
+        if self._head is not None:
+            self._system.committer.forget(self._head.id)
+        self._system.closed(self, reason)
+        failed = reason == "failed"
+        for flight in self._flights:
+            for departure in flight.departures:
+                if type(departure) is tuple:
+                    departure[0].reject(OutcomeUnknown("the entity stopped before its commit was known"))
+        self._flights = []
+        if reason == "asleep":
+            assert not left
+        for item in left:
+            if type(item) is Envelope and item.slot is not None:
+                item.slot.reject(Unavailable("the entity failed" if failed else "the entity stopped here"))
+
+    # Waking.
+
+    async def _awaken(self) -> None:
+        """Build the actor from its journal, under a new fence; then sort the flights of the life before."""
+        while self._head is not None and self._flights and self._failure is None:
+            self._settled = trio.Event()  # appends of the former life are under way: their outcome comes first
+            await self._settled.wait()
+            self._settled = None
+        failure, self._failure = self._failure, None
+        lost, self._flights = self._flights, []
+        actor = self.kind.actor(self.entity, self._system)
+        if not self.kind.actor.durable:
+            self._adopt(actor, lost)
+            return
+        claimed = None
+        backoff = self._system.new_backoff()
+        try:
+            while claimed is None:
+                try:
+                    claimed = await self._system.claim(self.entity)
+                except StoreUnavailable as error:
+                    self._system.note_store_unavailable(error)
+                    await trio.sleep(backoff.next())
+        finally:
+            if claimed is None:
+                self._flights = lost  # stopped while waiting: `_close` answers them
+        head = claimed.head
+        events = claimed.events
+        if claimed.snapshot is not None:
+            try:
+                actor.state = self.kind.decode_state(claimed.snapshot)
+            except msgspec.DecodeError as error:
+                if head.trimmed:
+                    raise
+                log.warning("snapshot_unreadable", entity=self.entity, error=str(error))
+                claimed.snapshot_offset = 0
+                events = await self._system.read_all(self.entity, head.offset)
+        actor.offset = claimed.snapshot_offset
+        assert self.kind.decode_event is not None
+        for event in events:
+            if event.offset > actor.offset:
+                assert event.offset == actor.offset + 1, f"{self.entity}: gap before offset {event.offset}"
+                actor.offset = event.offset
+                actor.at_ms = event.at_ms
+                actor.apply(self.kind.decode_event(event.payload))
+            if event.command_id is not None and event.reply is not None:
+                self._remember(event.command_id, event.reply)
+        assert actor.offset == head.offset, f"{self.entity}: journal ends at {actor.offset}, head at {head.offset}"
+        self._head = head
+        self._snapshot_offset = claimed.snapshot_offset
+        if failure is Outcome.REPEATED:
+            ids = [item.command_id for flight in lost for item in flight.items if type(item) is Envelope]
+            found = await self._system.journal.replies(head.id, [one for one in ids if one is not None])
+            for command_id, reply in found.items():
+                self._remember(command_id, reply)
+        self._adopt(actor, lost[await self._landed(lost) :])
+        self._system.instruments.activations += 1
+
+    async def _landed(self, lost: list[Flight]) -> int:
+        """Let depart those of the former life's flights whose events are in the journal; says how many.
+
+        Compares what is stored, since somebody else may have written at these offsets in between.
+        """
+        ours = [one for flight in lost for one in flight.departures if type(one) is StoredEvent]
+        if not ours:
+            return 0
+        assert self._head is not None
+        stored = await self._system.read_between(self.entity, ours[0].offset, ours[-1].offset)
+        payloads = {event.offset: event.payload for event in stored}
+        landed = 0
+        for flight in lost:
+            events = [one for one in flight.departures if type(one) is StoredEvent]
+            if any(payloads.get(event.offset) != event.payload for event in events):
+                break
+            if not events and landed == 0:
+                break  # nothing before it is known to have landed: handling it again is as good
+            landed += 1
+            self._depart(flight.departures)
+        return landed
+
+    def _adopt(self, actor: Actor[Any], lost: list[Flight]) -> None:
+        self._actor = actor
+        self.life += 1
+        self._view = None
+        self._events = []
+        self._departures = []
+        again = [item for flight in lost for item in flight.items]
+        if again:
+            self.mailbox.put_back(again)
+
+    # Serving.
+
+    async def _serve(self) -> Verdict:
+        system = self._system
+        mailbox = self.mailbox
+        actor = self._actor
+        assert actor is not None
+        effects = actor.effects
+        handle = actor.handle
+        turn = system.turn
+        while True:
+            if mailbox._control is not None:
+                verdict = await self._obey(mailbox.take_control())
+                if verdict is not None:
+                    return verdict
+            if self._failure is not None:
+                return Verdict.REBUILD
+            if len(self._flights) >= FLIGHTS_MAX or system.committer.congested:
+                await self._catch_up()
+                continue
+            burst = mailbox.take(BURST_MAX)
+            if not burst:
+                await mailbox.wait()
+                continue
+            now = trio.current_time()
+            self.last_active = now
+            position = 0  # of the message being handled
+            departed = 0  # messages before this one have been taken care of
+            turn.serial += 1
+            turn.owner = self
+            try:
+                for position, item in enumerate(burst):
+                    turn.item = item
+                    if type(item) is Envelope:
+                        waiting = self._answer(item, now)
+                    else:
+                        actor.principal = SYSTEM
+                        self._view = None
+                        waiting = handle(item)
+                        if type(waiting) is not CoroutineType:
+                            if effects.events or effects.others:
+                                self._collect(None, None)
+                            continue
+                        item = Envelope(message=item)  # type: ignore[arg-type]
+                    if waiting is not None:
+                        turn.item = turn.owner = None
+                        self._take_off(burst[departed:position])  # those before need not wait for this one
+                        departed = position
+                        await self._await_handler(waiting, item)
+                        turn.owner = self
+            except Exception as error:
+                turn.item = turn.owner = None
+                handled = burst[departed:position]
+                if isinstance(error, ActorError) and not effects.events and not isinstance(error, HandlerStuck):
+                    # A bare tell was refused: nobody waits to hear it, and nothing happened.
+                    log.info("tell_refused", entity=self.entity, error=repr(error))
+                    effects.others = []
+                    self._take_off(handled)
+                    mailbox.put_back(burst[position + 1 :])
+                    continue
+                self._struck(handled, burst[position], burst[position + 1 :], error)
+                raise
+            except BaseException:  # cancelled inside an async handler
+                turn.item = turn.owner = None
+                mailbox.put_back(burst[departed:])
+                raise
+            turn.item = turn.owner = None
+            system.handled += len(burst)
+            if self._events or self._departures:
+                self._take_off(burst[departed:] if departed else burst)
+            if len(mailbox):
+                await trio.lowlevel.checkpoint()
+
+    def _answer(self, envelope: Envelope, now: float) -> "CoroutineType[Any, Any, Any] | None":
+        """Handle one envelope; a coroutine when the handler is async and has still to run."""
+        actor = self._actor
+        assert actor is not None
+        if envelope.deadline < now:
+            self._system.instruments.expired += 1
+            if envelope.slot is not None:
+                envelope.slot.reject(DeadlineExceeded("expired in the mailbox; not handled"))
+            return None
+        command_id = envelope.command_id
+        if command_id is not None and self._remembered is not None and command_id in self._remembered:
+            if envelope.slot is not None:
+                encoded = self._remembered[command_id]
+                wanted = reply_type(type(envelope.message)) or Done
+                self._departures.append((envelope.slot, msgspec.json.decode(encoded, type=wanted), encoded))
+            return None
+        actor.principal = envelope.principal
+        actor.chain = envelope.chain
+        message = envelope.message
+        try:
+            if type(message) is Inspect:
+                reply: Any = self._inspect()
+            elif type(message) is AudienceChanged:
+                self._view = None
+                actor.audience_changed(envelope.principal, message.joined)
+                reply = None
+            else:
+                self._view = None
+                reply = actor.handle(message)
+        except ActorError as error:
+            self._refuse(envelope, error)
+            return None
+        if type(reply) is CoroutineType:
+            return reply
+        self._collect(envelope, reply)
+        return None
+
+    async def _await_handler(self, waiting: "CoroutineType[Any, Any, Any]", envelope: Envelope) -> None:
+        """Run an async handler under its deadline. Other messages of this entity wait; other entities don't."""
+        started = trio.current_time()
+        deadline = min(envelope.deadline, started + self.kind.limits.async_handler_s)
+        with trio.CancelScope(deadline=deadline) as scope:
+            try:
+                reply = await waiting
+            except ActorError as error:
+                self._refuse(envelope, error)
+                return
+        if scope.cancelled_caught:
+            late = DeadlineExceeded(f"the handler took longer than {deadline - started:.3g} s")
+            self._refuse(envelope, late)
+            return
+        self._collect(envelope, reply)
+
+    def _inspect(self) -> Inspected:
+        actor = self._actor
+        assert actor is not None
+        actor.may_watch()
+        if self._view is None:
+            self._view = encode(actor.view())
+        return Inspected(self._view, self.epoch, actor.offset)
+
+    def _refuse(self, envelope: Envelope, error: ActorError) -> None:
+        actor = self._actor
+        assert actor is not None
+        if isinstance(error, HandlerStuck):
+            raise error
+        if actor.effects.events:
+            # Events were applied and must not become facts: only a rebuild takes them back.
+            actor.effects.events = []
+            raise RuntimeError(f"{error!r} after recording: refuse first, then record") from error
+        actor.effects.others = []
+        if envelope.slot is not None:
+            self._departures.append((envelope.slot, error, None))
+
+    def _collect(self, envelope: Envelope | None, reply: Any) -> None:
+        """Move what the handler recorded and named into the burst."""
+        actor = self._actor
+        assert actor is not None
+        effects = actor.effects
+        encoded: bytes | None = None
+        if effects.events:
+            recorded, effects.events = effects.events, []
+            offset = actor.offset - len(recorded)
+            at_ms = actor.at_ms
+            info = envelope.principal.info if envelope is not None else None
+            stored = None
+            for event in recorded:
+                offset += 1
+                stored = StoredEvent(offset, at_ms, encode(event), info)
+                self._events.append(stored)
+                self._departures.append(stored)
+            if envelope is not None and envelope.command_id is not None and stored is not None:
+                encoded = encode(reply if reply is not None else Done())
+                stored.command_id = envelope.command_id
+                stored.reply = encoded
+                self._remember(envelope.command_id, encoded)
+        if effects.others:
+            others, effects.others = effects.others, []
+            self._departures.extend(others)
+        if envelope is not None and envelope.slot is not None:
+            self._departures.append((envelope.slot, reply if reply is not None else Done(), encoded))
+
+    def _take_off(self, burst: list[Item]) -> None:
+        """Submit the burst's events; what waits for them, or for earlier ones, becomes a flight."""
+        actor = self._actor
+        assert actor is not None
+        departures, self._departures = self._departures, []
+        if not self._events:
+            if not departures:
+                return
+            if self._flights:
+                self._flights.append(Flight(actor.offset, departures, burst))
+            else:
+                self._depart(departures)
+            return
+        events, self._events = self._events, []
+        if not actor.durable:
+            self._depart(departures)
+            return
+        assert self._head is not None
+        if actor.offset - self._snapshot_offset >= self.kind.limits.snapshot_every:
+            self._snapshot_offset = actor.offset
+            departures.append(SnapshotDue(actor.offset, self.kind.encode_state(actor.state)))
+        self._flights.append(Flight(actor.offset, departures, burst))
+        self._system.committer.submit(self._head.id, self._head.fence, events[0].offset - 1, events, self)
+
+    def _struck(self, handled: list[Item], item: Item, rest: list[Item], error: Exception) -> None:
+        """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""
+        actor = self._actor
+        assert actor is not None
+        dirty = actor.effects.events or actor.effects.others
+        actor.effects.events, actor.effects.others = [], []
+        if self._events:
+            # `actor.offset` may count events of the message that raised; those never existed.
+            actor.offset = self._events[-1].offset
+        elif dirty and self._head is not None:
+            actor.offset = self._flights[-1].through if self._flights else self._head.offset
+        self._take_off(handled)
+        envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
+        envelope.strikes += 1
+        again: list[Item] = rest
+        if envelope.strikes >= self._system.strikes_max or isinstance(error, HandlerStuck):
+            self._system.dead_letter(self.entity, envelope, error)
+            if envelope.slot is not None:
+                envelope.slot.reject(HandlerFailed(repr(error)))
+        else:
+            again.insert(0, envelope)
+        self.mailbox.put_back(again)
+
+    async def _obey(self, signals: list[object]) -> Verdict | None:
+        for signal in signals:
+            match signal:
+                case Rebuild():
+                    pass  # `_failure` says it
+                case Passivate():
+                    if await self._fall_asleep():
+                        return Verdict.ASLEEP
+                case Stop():
+                    await self._catch_up_all()
+                    if self._failure is None:
+                        await self._save_snapshot()
+                        return Verdict.STOPPED
+                    self.mailbox.put_control(signal)  # after the rebuild
+        return None
+
+    async def _fall_asleep(self) -> bool:
+        actor = self._actor
+        assert actor is not None
+        if len(self.mailbox) or self._flights or self.timers or not actor.may_sleep():
+            return False
+        await self._save_snapshot()
+        if len(self.mailbox) or self._flights or self.timers or self._failure is not None:
+            return False
+        self.mailbox.seal()
+        self._system.instruments.passivations += 1
+        return True
+
+    async def _save_snapshot(self) -> None:
+        actor = self._actor
+        assert actor is not None
+        if self._head is None or self._flights or actor.offset - self._snapshot_offset < SNAPSHOT_WORTH:
+            return
+        body = self.kind.encode_state(actor.state)
+        try:
+            if await self._system.journal.save_snapshot(
+                self._head.id, fence=self._head.fence, offset=actor.offset, body=body
+            ):
+                self._snapshot_offset = actor.offset
+        except StoreUnavailable as error:
+            self._system.note_store_unavailable(error)  # the journal has it all; waking will replay more
+
+    # Commits.
+
+    def committed(self, through: int) -> None:
+        flights = self._flights
+        if self._head is not None:
+            self._head.offset = max(self._head.offset, through)
+        landed = 0
+        for flight in flights:
+            if flight.through > through:
+                break
+            landed += 1
+        ready = flights[:landed]
+        del flights[:landed]
+        for flight in ready:
+            self._depart(flight.departures)
+        if self._settled is not None and (not flights or len(flights) < FLIGHTS_MAX // 2):
+            self._settled.set()
+
+    def commit_failed(self, error: Exception | Outcome) -> None:
+        if self._failure is None:
+            self._failure = error
+        if isinstance(error, Exception):
+            self._system.note_store_unavailable(error)
+        else:
+            log.warning("append_refused", entity=self.entity, outcome=error.value)
+        self.mailbox.put_control(Rebuild())
+        if self._settled is not None:
+            self._settled.set()
+
+    async def _catch_up(self) -> None:
+        """Wait until commits have caught up with this actor: how a slow disk slows the senders."""
+        if self._system.committer.congested:
+            await self._system.committer.uncongested()
+        if len(self._flights) >= FLIGHTS_MAX and self._failure is None:
+            self._settled = trio.Event()
+            await self._settled.wait()
+            self._settled = None
+
+    async def _catch_up_all(self) -> None:
+        while self._flights and self._failure is None:
+            self._settled = trio.Event()
+            await self._settled.wait()
+            self._settled = None
+
+    def _depart(self, departures: list[Any]) -> None:
+        """Let out what the durable events allow."""
+        system = self._system
+        for departure in departures:
+            cls = type(departure)
+            if cls is StoredEvent:
+                system.audiences.publish(self.entity, self.epoch, departure)
+            elif cls is tuple:
+                slot, reply, encoded = departure
+                if isinstance(reply, ActorError):
+                    slot.reject(reply)
+                else:
+                    slot.resolve(reply, encoded)
+            elif cls is Told:
+                system.tell(departure.entity, departure.message)
+            elif cls is Ephemeral:
+                system.audiences.publish_ephemeral(self.entity, encode(departure.data), departure.key)
+            elif cls is Timer:
+                system.start_timer(self, departure)
+            elif cls is SnapshotDue:
+                if self._head is not None:
+                    system.snapshot_later(self._head, departure.offset, departure.body, self.kind.limits)
+            elif cls is Kick:
+                system.audiences.kick(self.entity, departure.code, departure.reason)
+            else:
+                assert cls is Watch
+                system.watch(self.entity, departure.entity)
+
+    def _remember(self, command_id: str, reply: bytes) -> None:
+        if self._remembered is None:
+            self._remembered = {}
+        elif len(self._remembered) >= REMEMBERED_MAX:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[command_id] = reply

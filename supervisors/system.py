@@ -1,0 +1,414 @@
+"""The system: which entities are awake on this node, and the way to each. Hop 3 on the way of a message.
+
+Routing, activation on the first message, passivation when idle or over budget, death watch, ephemeral timers, dead
+letters. One node owns everything for now; ownership by shard will answer in `_owns`.
+"""
+
+import heapq
+import random
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Protocol
+
+import structlog
+import trio
+
+from actors.actor import KindLimits
+from actors.effects import Timer
+from actors.entity import split_entity
+from actors.envelope import Envelope, TaskSlot
+from actors.errors import CallCycle, Overloaded, Unavailable
+from actors.kinds import Kinds
+from actors.lifecycle import Passivate, Stop, Terminated
+from actors.mailbox import Sealed
+from actors.message import Ask, Message, Reply
+from actors.principal import SYSTEM, Principal
+from config.limits import PassivationConfig, SupervisionConfig
+from config.telemetry import Instruments
+from store.claims import Claims
+from store.committer import Committer
+from store.dead_letters import DeadLetter, DeadLetters
+from store.errors import NotOwner, StoreUnavailable
+from store.journal import Claimed, Head, Journal, StoredEvent
+from supervisors.backoff import Backoff
+from supervisors.cell import Cell
+from supervisors.strategy import RestartIntensity, RestartLedger
+from supervisors.watchdog import Turn
+
+log = structlog.get_logger("greenroom.system")
+
+SNAPSHOTS_WAITING_MAX = 1024
+DEAD_LETTERS_WAITING_MAX = 1024
+
+
+class Audiences(Protocol):
+    """Whoever watches entities: the hub in a node, nobody in a benchmark of the actors alone."""
+
+    def publish(self, entity: str, epoch: str, event: StoredEvent) -> None: ...
+
+    def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None: ...
+
+    def kick(self, entity: str, code: int, reason: str) -> None: ...
+
+    def watching(self, entity: str) -> list[Principal]: ...
+
+
+class Nobody:
+    """No audience."""
+
+    def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
+        pass
+
+    def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
+        pass
+
+    def kick(self, entity: str, code: int, reason: str) -> None:
+        pass
+
+    def watching(self, entity: str) -> list[Principal]:
+        return []
+
+
+class ActorRef:
+    """An entity's address. Outlives restarts and sleep; remembers the present mailbox to be quick."""
+
+    __slots__ = ("_put", "_system", "entity")
+
+    def __init__(self, system: "System", entity: str) -> None:
+        self.entity = entity
+        self._system = system
+        self._put: Callable[[Message | Envelope], None] | None = None
+
+    def tell(self, message: Message) -> None:
+        """Raises: Overloaded, Unavailable, UnknownKind; then nothing was queued."""
+        put = self._put
+        if put is not None:
+            try:
+                put(message)
+                return
+            except Sealed:
+                pass
+        mailbox = self._system.cell(self.entity).mailbox
+        self._put = mailbox.put
+        mailbox.put(message)
+
+    async def ask(self, message: Ask[Reply], *, principal: Principal = SYSTEM, command_id: str | None = None) -> Reply:
+        """The reply, once the events before it are durable. The deadline is the caller's cancel scope.
+
+        Raises: what the entity refused with, Overloaded, Unavailable, HandlerFailed, OutcomeUnknown.
+        """
+        return await self._system.ask(self.entity, message, chain=(), principal=principal, command_id=command_id)
+
+
+class System:
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        journal: Journal,
+        committer: Committer,
+        claims: Claims,
+        dead_letters: DeadLetters,
+        audiences: Audiences,
+        instruments: Instruments,
+        clock: Callable[[], float],
+        rng: random.Random | None = None,
+        supervision: SupervisionConfig | None = None,
+        passivation: PassivationConfig | None = None,
+        turn: Turn | None = None,
+        memory_bytes: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.kinds = kinds
+        self.journal = journal
+        self.committer = committer
+        self.audiences = audiences
+        self.instruments = instruments
+        self.turn = turn or Turn()
+        self.term = 1  # of every shard, until shards have owners
+        self.epoch = "memory"  # of entities without a journal
+        self.handled = 0  # messages
+        self._claims = claims
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._supervision = supervision or SupervisionConfig()
+        self._passivation = passivation or PassivationConfig()
+        self._memory_bytes = memory_bytes
+        self._cells: dict[str, Cell] = {}
+        self._nursery: trio.Nursery | None = None
+        self._draining = False
+        self._emptied: trio.Event | None = None
+        self._quarantine: dict[str, float] = {}  # failed entity -> trio time until which it stays down
+        self._watchers: dict[str, set[str]] = {}
+        self._timers: list[tuple[float, int, Cell, Any, Timer]] = []
+        self._timer_keys: dict[tuple[str, str], int] = {}  # (entity, key) -> the pending timer's number
+        self._timer_numbers = count()
+        self._timer_wake: trio.Event = trio.Event()
+        self._snapshot_send, self._snapshot_receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](
+            SNAPSHOTS_WAITING_MAX
+        )
+        self._letters_send, self._letters_receive = trio.open_memory_channel[DeadLetter](DEAD_LETTERS_WAITING_MAX)
+        self._store_down_logged = -60.0
+
+    # Routing.
+
+    def ref(self, entity: str) -> ActorRef:
+        """Raises: BadEntity, UnknownKind."""
+        kind, _ = split_entity(entity)
+        self.kinds[kind]
+        return ActorRef(self, entity)
+
+    def cell(self, entity: str) -> Cell:
+        """The entity's cell, woken if it sleeps. Raises: BadEntity, UnknownKind, Unavailable."""
+        cell = self._cells.get(entity)
+        return cell if cell is not None else self._activate(entity)
+
+    def submit(self, entity: str, envelope: Envelope) -> None:
+        """Queue an envelope. Raises: BadEntity, UnknownKind, Unavailable, Overloaded; then nothing was queued."""
+        cell = self._cells.get(entity)
+        if cell is None:
+            cell = self._activate(entity)
+        cell.mailbox.put_envelope(envelope)
+
+    def tell(self, entity: str, message: Message) -> None:
+        """A message from one entity to another. One that can't be queued becomes a dead letter."""
+        try:
+            self.cell(entity).mailbox.put(message)
+        except (Overloaded, Unavailable) as error:
+            self.dead_letter(entity, Envelope(message=message), error)
+
+    async def ask(
+        self,
+        entity: str,
+        message: Ask[Reply],
+        *,
+        chain: tuple[str, ...] = (),
+        principal: Principal = SYSTEM,
+        command_id: str | None = None,
+    ) -> Reply:
+        if entity in chain:
+            raise CallCycle(" -> ".join((*chain, entity)))
+        slot = TaskSlot()
+        envelope = Envelope(
+            message=message,
+            principal=principal,
+            slot=slot,
+            deadline=trio.current_effective_deadline(),
+            command_id=command_id,
+            chain=chain,
+            queued_at=trio.current_time(),
+        )
+        self.submit(entity, envelope)
+        reply: Reply = await slot.wait()
+        return reply
+
+    def _activate(self, entity: str) -> Cell:
+        kind = self.kinds[split_entity(entity)[0]]
+        if self._draining or self._nursery is None:
+            raise Unavailable("this node is stopping")
+        if self._quarantine:
+            until = self._quarantine.get(entity)
+            if until is not None:
+                if trio.current_time() < until:
+                    raise Unavailable("the entity failed and is kept down for a moment")
+                del self._quarantine[entity]
+        if len(self._cells) >= self._passivation.awake_max:
+            raise Overloaded(f"{len(self._cells)} entities are awake")
+        cell = Cell(self, kind, entity)
+        self._cells[entity] = cell
+        self._nursery.start_soon(cell.run, name=entity)
+        return cell
+
+    # What cells need.
+
+    def time(self) -> float:
+        return trio.current_time()
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return self._clock()
+
+    def audience(self, entity: str) -> list[Principal]:
+        return self.audiences.watching(entity)
+
+    @property
+    def strikes_max(self) -> int:
+        return self._supervision.strikes_max
+
+    def new_backoff(self) -> Backoff:
+        return Backoff(self._supervision.backoff_first_s, self._supervision.backoff_max_s, random=self._rng)
+
+    def new_ledger(self) -> RestartLedger:
+        return RestartLedger(RestartIntensity(self._supervision.restarts_max, self._supervision.window_s))
+
+    async def claim(self, entity: str) -> Claimed:
+        return await self._claims.claim(entity, term=self.term)
+
+    async def read_all(self, entity: str, through: int) -> list[StoredEvent]:
+        """Every event of an entity whose retention has removed none, up to the offset `through`."""
+        return await self.read_between(entity, 1, through)
+
+    async def read_between(self, entity: str, first: int, last: int) -> list[StoredEvent]:
+        """Events with first <= offset <= last, as far as they exist."""
+        events: list[StoredEvent] = []
+        after = first - 1
+        while after < last:
+            _, page = await self.journal.read(entity, after=after, before=last + 1, limit=1000)
+            if not page:
+                break
+            events.extend(page)
+            after = page[-1].offset
+        return events
+
+    def closed(self, cell: Cell, reason: str) -> None:
+        """A cell has ended: asleep, stopped or failed."""
+        if self._cells.get(cell.entity) is cell:
+            del self._cells[cell.entity]
+        if reason == "failed":
+            self._quarantine[cell.entity] = trio.current_time() + self._supervision.backoff_max_s
+        if reason != "asleep":
+            for watcher in sorted(self._watchers.pop(cell.entity, ())):
+                if not self._draining:
+                    self.tell(watcher, Terminated(entity=cell.entity, reason=reason))
+        if self._emptied is not None and not self._cells:
+            self._emptied.set()
+
+    def watch(self, watcher: str, entity: str) -> None:
+        self._watchers.setdefault(entity, set()).add(watcher)
+
+    def dead_letter(self, entity: str, envelope: Envelope, error: Exception) -> None:
+        """Keep what could not be handled. Bounded: when too many wait to be written, the log is all that remains."""
+        self.instruments.dead_letters += 1
+        letter = DeadLetter.of(entity, envelope.message, envelope.principal.user, error, envelope.trace, envelope.strikes)
+        log.error("dead_letter", entity=entity, message_type=letter.message_type, error=letter.error)
+        try:
+            self._letters_send.send_nowait(letter)
+        except trio.WouldBlock:
+            log.error("dead_letter_dropped", entity=entity, message_type=letter.message_type)
+
+    def snapshot_later(self, head: Head, offset: int, body: bytes, limits: KindLimits) -> None:
+        """Write a snapshot when there is time. Dropped when too many wait: the journal has it all."""
+        try:
+            self._snapshot_send.send_nowait((head, offset, body, limits))
+        except trio.WouldBlock:
+            log.warning("snapshot_skipped", entity=head.entity, offset=offset)
+
+    def start_timer(self, cell: Cell, timer: Timer) -> None:
+        number = next(self._timer_numbers)
+        if timer.key:
+            self._timer_keys[(cell.entity, timer.key)] = number  # an older one with this key will find itself replaced
+        cell.timers += 1
+        heapq.heappush(self._timers, (trio.current_time() + timer.seconds, number, cell, cell.life, timer))
+        if self._timers[0][1] == number:
+            self._timer_wake.set()
+
+    def note_store_unavailable(self, error: Exception) -> None:
+        """One line a second, however many entities feel it."""
+        if trio.current_time() - self._store_down_logged >= 1.0:
+            self._store_down_logged = trio.current_time()
+            log.warning("store_unavailable", error=str(error) or repr(error))
+
+    # What the node shows.
+
+    @property
+    def awake(self) -> int:
+        return len(self._cells)
+
+    def mailbox_depth(self) -> int:
+        return sum(len(cell.mailbox) for cell in self._cells.values())
+
+    def mailbox_age_s(self) -> float:
+        """How long the longest-waiting message has waited."""
+        now = trio.current_time()
+        oldest = [at for cell in self._cells.values() if (at := cell.mailbox.oldest_queued_at()) is not None]
+        return now - min(oldest) if oldest else 0.0
+
+    # Running.
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep entities alive until cancelled; `drain` first to lose nothing that could still be finished."""
+        async with trio.open_nursery() as nursery:  # owner: this call. Cells handle their crashes themselves
+            self._nursery = nursery
+            nursery.start_soon(self._passivate_idle)
+            nursery.start_soon(self._fire_timers)
+            nursery.start_soon(self._write_snapshots)
+            nursery.start_soon(self._write_dead_letters)
+            task_status.started()
+
+    async def drain(self) -> None:
+        """Wake nothing more, let every entity finish its turns, flush its commits and stop."""
+        self._draining = True
+        self._emptied = trio.Event()
+        for cell in list(self._cells.values()):
+            cell.mailbox.put_control(Stop())
+        if self._cells:
+            await self._emptied.wait()
+        await self.committer.flushed()
+
+    async def _passivate_idle(self) -> None:
+        config = self._passivation
+        while True:
+            await trio.sleep(config.sweep_s)
+            now = trio.current_time()
+            over = len(self._cells) - int(config.awake_max * 0.9)
+            if config.memory_bytes_max and self._memory_bytes() > config.memory_bytes_max:
+                over = max(over, len(self._cells) // 10)
+            if over > 0:
+                oldest = heapq.nsmallest(over, self._cells.values(), key=lambda cell: cell.last_active)
+                for cell in oldest:
+                    cell.mailbox.put_control(Passivate())
+            for number, cell in enumerate(list(self._cells.values())):
+                if now - cell.last_active > min(cell.kind.limits.idle_s, config.idle_s):
+                    cell.mailbox.put_control(Passivate())
+                if number % 1000 == 999:
+                    await trio.lowlevel.checkpoint()
+            for entity in [entity for entity, until in self._quarantine.items() if until < now]:
+                del self._quarantine[entity]
+
+    async def _fire_timers(self) -> None:
+        while True:
+            self._timer_wake = trio.Event()
+            if not self._timers:
+                await self._timer_wake.wait()
+                continue
+            at = self._timers[0][0]
+            with trio.move_on_at(at):
+                await self._timer_wake.wait()
+                continue
+            _, number, cell, life, timer = heapq.heappop(self._timers)
+            cell.timers -= 1
+            if timer.key:
+                if self._timer_keys.get((cell.entity, timer.key)) != number:
+                    continue
+                del self._timer_keys[(cell.entity, timer.key)]
+            if self._cells.get(cell.entity) is cell and cell.life == life:
+                try:
+                    cell.mailbox.put(timer.message)
+                except Overloaded as error:
+                    self.dead_letter(cell.entity, Envelope(message=timer.message), error)
+
+    async def _write_snapshots(self) -> None:
+        async for head, offset, body, limits in self._snapshot_receive:
+            try:
+                await self.journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
+                if offset - head.trimmed > limits.history_events + limits.snapshot_every:
+                    now_ms = int(self.now() * 1000)
+                    head.trimmed = await self.journal.trim(
+                        head.id,
+                        keep_count=limits.history_events,
+                        keep_after_ms=now_ms - int(limits.history_s * 1000),
+                        ids_after_ms=now_ms - int(limits.command_ids_s * 1000),
+                    )
+            except (StoreUnavailable, NotOwner) as error:
+                self.note_store_unavailable(error)
+
+    async def _write_dead_letters(self) -> None:
+        async for letter in self._letters_receive:
+            backoff = self.new_backoff()
+            while True:
+                try:
+                    await self._dead_letters.add(letter)
+                    break
+                except StoreUnavailable as error:
+                    self.note_store_unavailable(error)
+                    await trio.sleep(backoff.next())
