@@ -1,0 +1,125 @@
+"""Logs: one structured line per thing that happened, on stderr; pretty on a terminal, JSON lines otherwise.
+
+Ours come through structlog, those of hypercorn, alembic and asyncio through stdlib logging; both end in the same steps:
+what is bound to the task, the trace, the time, the redaction, one renderer. Every line carries `event`, `level`, `at`
+and `source`, and inside a traced call `trace_id` and `span_id`.
+
+A log that can't be written (the terminal is gone, the disk is full) is dropped: logging never fails its caller.
+"""
+
+import json
+import logging
+import sys
+from typing import Any, Final, TextIO, cast
+
+import structlog
+from opentelemetry import trace
+from structlog.contextvars import bound_contextvars
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+from config.limits import LogConfig
+from config.redaction import redact
+from config.repeats import Repeats
+
+__all__ = ["Repeats", "bind", "configure_logs", "get_log"]
+
+# Others' logs that speak of every request or statement: only what is wrong is of use.
+_QUIET: Final = ("asyncio", "hypercorn.access", "sqlalchemy", "urllib3")
+
+# `with bind(node=3, entity="room:lobby"):` puts the values on every line logged inside, by this task and by those it
+# starts there. A context manager on purpose: what is bound ends with the block.
+bind = bound_contextvars
+
+
+def get_log(name: str) -> FilteringBoundLogger:
+    """A logger whose lines say `source=name`. Cheap to make, and good before `configure_logs` as well as after."""
+    return structlog.get_logger(source=name)  # type: ignore[no-any-return]
+
+
+def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
+    """Send all logs of this process to `stream` (stderr unless given). The last call wins."""
+    sink = cast(TextIO, _Sink(stream or sys.stderr))
+    pretty = config.format == "pretty" or (config.format == "auto" and sink.isatty())
+    level = logging.getLevelNamesMapping()[config.level.upper()]
+    steps: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _add_trace,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if pretty else "iso", utc=not pretty, key="at"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,  # before the redaction: a traceback may quote a secret
+    ]
+    ending: list[Processor] = [redact, _console(sink.isatty()) if pretty else _to_json]
+    structlog.configure(
+        processors=[*steps, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sink),
+        cache_logger_on_first_use=False,  # so that loggers made at import obey a later configuration
+    )
+    handler = logging.StreamHandler(sink)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_add_source, *steps],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.captureWarnings(True)
+
+
+def _add_source(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["source"] = event["_record"].name
+    return event
+
+
+def _add_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = f"{context.trace_id:032x}"
+        event["span_id"] = f"{context.span_id:016x}"
+    return event
+
+
+def _console(colors: bool) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, timestamp_key="at", exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+    )
+
+
+def _to_json(_logger: object, _method: str, event: EventDict) -> str:
+    first = {name: event.pop(name) for name in ("at", "level", "event") if name in event}
+    return json.dumps({**first, **event})  # ASCII: valid whatever encoding the stream has
+
+
+class _Sink:
+    """A text stream whose failures stay here. Escapes what its encoding lacks, drops what it won't take."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError:
+            return self.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            return 0
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+    def isatty(self) -> bool:
+        try:
+            return self._stream.isatty()
+        except ValueError:
+            return False
+
+    def __getattr__(self, name: str) -> Any:  # the rest of a TextIO, as stdlib and structlog may ask for
+        return getattr(self._stream, name)

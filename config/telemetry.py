@@ -1,0 +1,186 @@
+"""Telemetry: how a node's numbers and spans get out. `instruments.py` says what is counted, `tracing.py` how to trace.
+
+Counters and gauges are observable OpenTelemetry instruments, whose callbacks read plain ints at scrape time; histograms
+are our own, shown through a Prometheus collector on the same registry. So the hot paths never enter the SDK. Each
+`Telemetry` has its own registry and providers and touches no global: several nodes can live in one process.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from importlib import import_module
+from itertools import accumulate
+from typing import Any, Final
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
+from opentelemetry.trace import Span
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from config.instruments import Histogram, Instruments, Reading, metrics_of
+from config.limits import TraceConfig
+from config.tracing import Tracing, traceparent
+
+__all__ = ["SCRAPE_CONTENT_TYPE", "ExporterMissing", "Telemetry", "traceparent"]
+
+SCRAPE_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4  # of `scrape()`
+
+_PREFIX: Final = "greenroom_"
+_OTLP: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+_SUFFIXES: Final = {"s": "_seconds", "By": "_bytes"}  # as the OpenTelemetry exporter names units
+
+
+class ExporterMissing(Exception):
+    """GREENROOM_TRACE_EXPORTER asks for an exporter that is not installed."""
+
+
+class Telemetry:
+    """The way out for one node's metrics and traces. Call it on the node's own thread.
+
+    Raises: ExporterMissing when `config.exporter` is otlp and its package is not installed.
+    """
+
+    def __init__(self, config: TraceConfig | None = None, instruments: Instruments | None = None) -> None:
+        config = config or TraceConfig()
+        self.instruments = instruments or Instruments()
+        self._registry = CollectorRegistry()
+        resource = Resource.create({"service.name": "greenroom"})
+        self._meters = MeterProvider(
+            metric_readers=[
+                PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=self._registry)
+            ],
+            resource=resource,
+            exemplar_filter=AlwaysOffExemplarFilter(),
+            shutdown_on_exit=False,
+        )
+        self._meter = self._meters.get_meter("greenroom")
+        self._histograms = _Histograms()
+        self._registry.register(self._histograms)
+        ProcessCollector(namespace="greenroom", registry=self._registry)  # CPU, memory, descriptors; Linux only
+        # Always on: Tracing decides by ratio before the SDK is entered, and a parent's decision holds.
+        self._tracers = TracerProvider(sampler=ParentBased(ALWAYS_ON), resource=resource, shutdown_on_exit=False)
+        _add_exporter(self._tracers, config.exporter)
+        self.tracing = Tracing(self._tracers.get_tracer("greenroom"), sample=config.sample)
+        for metric in metrics_of(self.instruments):
+            if isinstance(metric.read, Histogram):
+                self.histogram_of(metric.name, metric.read, metric.description, metric.unit)
+            elif metric.kind == "counter":
+                self.counter_of(metric.name, metric.read, metric.description, metric.unit)
+            else:
+                self.gauge_of(metric.name, metric.read, metric.description, metric.unit)
+
+    def counter_of(
+        self,
+        name: str,
+        read: Callable[[], Reading],
+        description: str,
+        unit: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """A counter, whose total `read` returns at scrape time: a number that only rises, or (labels, number) pairs.
+
+        `name` begins with greenroom_; `unit` is s, By or nothing, and `labels` go on every value. Scrapes show it with
+        `_total` at its end. A `read` that raises is logged, and its metric is missing from that scrape.
+        """
+        assert name.startswith(_PREFIX)
+        self._meter.create_observable_counter(name, [_observer(read, labels)], unit, description)
+
+    def gauge_of(
+        self,
+        name: str,
+        read: Callable[[], Reading],
+        description: str,
+        unit: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """A gauge, whose level `read` returns at scrape time; otherwise as `counter_of`."""
+        assert name.startswith(_PREFIX)
+        self._meter.create_observable_gauge(name, [_observer(read, labels)], unit, description)
+
+    def histogram_of(
+        self,
+        name: str,
+        histogram: Histogram,
+        description: str,
+        unit: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Show `histogram`. The same name may come again with other values for the same labels."""
+        assert name.startswith(_PREFIX)
+        self._histograms.add(name + _SUFFIXES.get(unit, ""), description, dict(labels or {}), histogram)
+
+    def scrape(self) -> bytes:
+        """All metrics as Prometheus text (SCRAPE_CONTENT_TYPE). Takes milliseconds, mostly the SDK's."""
+        return generate_latest(self._registry)
+
+    def span(self, name: str, parent: str | None = None) -> AbstractContextManager[Span]:
+        """`Tracing.span`: for the edge. `with telemetry.span("command", envelope.traceparent): …`"""
+        return self.tracing.span(name, parent)
+
+    def child(self, name: str, parent: str | None = None) -> AbstractContextManager[Span]:
+        """`Tracing.child`: for the hops within."""
+        return self.tracing.child(name, parent)
+
+    def close(self) -> None:
+        """Send what spans are left and stop the exporter's thread. Blocks, for an exporter that can't reach its peer
+        for seconds: call it in a worker thread, last of all."""
+        self._tracers.shutdown()
+        self._meters.shutdown()
+
+
+def _observer(
+    read: Callable[[], Reading], labels: Mapping[str, str] | None
+) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    fixed = dict(labels or {})
+
+    def observe(_options: CallbackOptions) -> list[Observation]:
+        reading = read()
+        if isinstance(reading, int | float):
+            return [Observation(reading, fixed)]
+        return [Observation(value, {**fixed, **own}) for own, value in reading]
+
+    return observe
+
+
+class _Histograms(Collector):
+    """Our histograms, as Prometheus asks for them."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, tuple[str, list[tuple[dict[str, str], Histogram]]]] = {}
+
+    def add(self, name: str, description: str, labels: dict[str, str], histogram: Histogram) -> None:
+        members = self._families.setdefault(name, (description, []))[1]
+        assert all(own.keys() == labels.keys() and own != labels for own, _ in members), f"{name}: labels clash"
+        members.append((labels, histogram))
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        for name, (description, members) in self._families.items():
+            names = list(members[0][0])
+            family = HistogramMetricFamily(name, description, labels=names)
+            for labels, histogram in members:
+                limits = [*(f"{bound:.6g}" for bound in histogram.bounds), "+Inf"]
+                buckets = list(zip(limits, map(float, accumulate(histogram.counts)), strict=True))
+                family.add_metric([labels[label] for label in names], buckets, histogram.sum)
+            yield family
+
+
+def _add_exporter(tracers: TracerProvider, exporter: str) -> None:
+    if exporter == "console":  # stderr, since stdout belongs to the command line
+        tracers.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
+    elif exporter == "otlp":
+        try:
+            module: Any = import_module(_OTLP)
+        except ImportError as error:
+            raise ExporterMissing(
+                "GREENROOM_TRACE_EXPORTER: otlp needs the package opentelemetry-exporter-otlp-proto-http"
+            ) from error
+        otlp: SpanExporter = module.OTLPSpanExporter()  # where to: OTEL_EXPORTER_OTLP_ENDPOINT
+        tracers.add_span_processor(BatchSpanProcessor(otlp))  # its queue is bounded, its thread its own
