@@ -25,13 +25,14 @@ _IN_TEXT: Final = (
     (re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), REDACTED),
     (
         re.compile(
-            r"\b(\w{0,32}(?:token|secret|password|api_?key)\w{0,32})(=|[\"']?:\s?[\"'])[^\s&;,\"'\[][^\s&;,\"']*", re.I
+            r"\b(\w{0,32}(?:token|secret|password|api_?key)\w{0,32})(=[\"']?|[\"']?:\s?[\"'])[^\s&;,\"'\[][^\s&;,\"']*",
+            re.I,
         ),
         rf"\1\2{REDACTED}",
     ),
 )
 # Terminals obey these, and a peer must not drive an operator's terminal. Tabs and line ends stay, for tracebacks.
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), 11, 12, *range(14, 32), *range(127, 160))}
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

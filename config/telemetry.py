@@ -166,7 +166,7 @@ class _Histograms(Collector):
             names = list(members[0][0])
             family = HistogramMetricFamily(name, description, labels=names)
             for labels, histogram in members:
-                limits = [*(f"{bound:.6g}" for bound in histogram.bounds), "+Inf"]
+                limits = [*(str(float(f"{bound:.6g}")) for bound in histogram.bounds), "+Inf"]
                 buckets = list(zip(limits, map(float, accumulate(histogram.counts)), strict=True))
                 family.add_metric([labels[label] for label in names], buckets, histogram.sum)
             yield family

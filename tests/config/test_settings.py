@@ -1,0 +1,215 @@
+from pathlib import Path
+
+import pytest
+
+from config.limits import ClientConfig, DrainConfig, GateConfig, MailboxConfig
+from config.settings import _SECTIONS, Settings, SettingsError, load_settings
+
+PRODUCTION = {
+    "GREENROOM_ENV": "production",
+    "GREENROOM_AUTH_SECRET": "correct horse battery staple",
+    "GREENROOM_DATABASE_URL": "postgresql://app:hunter2@db/greenroom",
+    "GREENROOM_REDIS_URL": "rediss://:hunter3@cache:6380/0",
+    "GREENROOM_ALLOWED_ORIGINS": "https://chat.example, https://Admin.example:8443/",
+}
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEA\\n-----END PUBLIC KEY-----"
+
+
+def setenv(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+def problems(**overrides: object) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**overrides)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return list(caught.value.problems)
+
+
+def test_without_any_setting_a_local_node_with_every_sections_defaults() -> None:
+    settings = load_settings()
+    assert (settings.env, settings.host, settings.port, settings.nodes) == ("local", "127.0.0.1", 8000, 1)
+    assert (settings.shards, settings.lease_s, settings.data_dir) == (4096, 5.0, Path(".greenroom"))
+    assert settings.database_url is None and settings.auth_secret is None
+    for name, section in _SECTIONS.items():
+        assert getattr(settings, name) == section()
+    assert settings.drain == DrainConfig()
+
+
+def test_override_beats_environment_beats_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("GREENROOM_PORT=1\nGREENROOM_NODES=2\nGREENROOM_SHARDS=3\nOTHER_PROGRAM=x\n")
+    setenv(monkeypatch, {"GREENROOM_PORT": "4", "GREENROOM_NODES": "5"})
+    settings = load_settings(port=6, host=None)
+    assert (settings.port, settings.nodes, settings.shards, settings.host) == (6, 5, 3, "127.0.0.1")
+
+
+def test_every_limit_has_a_setting_that_reaches_its_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(
+        monkeypatch,
+        {
+            "GREENROOM_GATE_CONNECTIONS_MAX": "10",
+            "GREENROOM_MAILBOX_CAPACITY": "7",
+            "GREENROOM_CLIENT_PING_S": "9.5",
+            "GREENROOM_DRAIN_S": "3",
+            "GREENROOM_LOG_LEVEL": "debug",
+        },
+    )
+    settings = load_settings()
+    assert settings.gate == GateConfig(connections_max=10)
+    assert settings.mailbox == MailboxConfig(capacity=7)
+    assert settings.client == ClientConfig(ping_s=9.5)
+    assert settings.drain == DrainConfig(deadline_s=3.0)
+    assert settings.log.level == "debug"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("GREENROOM_PORT", "eighty", "a whole number from 0 to 65535; got 'eighty'"),
+        ("GREENROOM_PORT", "65536", "a whole number from 0 to 65535; got '65536'"),
+        ("GREENROOM_NODES", "0", "a whole number from 1 to 256"),
+        ("GREENROOM_ENV", "prod", "local | staging | production; got 'prod'"),
+        ("GREENROOM_AUTH_ALGORITHM", "none", "HS256 | EdDSA | RS256"),
+        ("GREENROOM_TRACE_SAMPLE", "1.5", "a number from 0 to 1"),
+        ("GREENROOM_DRAIN_S", "inf", "a number above 0"),
+        ("GREENROOM_LEASE_S", "nan", "a number from 1 to 60"),
+        ("GREENROOM_MAILBOX_CAPACITY", "-1", "a whole number from 1 to 1000000"),
+        ("GREENROOM_LOG_FORMAT", "xml", "auto | pretty | json"),
+        ("GREENROOM_ALLOWED_ORIGINS", "chat.example", "https://host[:port]"),
+        ("GREENROOM_ALLOWED_ORIGINS", "https://*.example", "https://host[:port]"),
+        ("GREENROOM_ALLOWED_ORIGINS", "https://a.example/path", "https://host[:port]"),
+        ("GREENROOM_ENTITIES", "my/module.py", "package.module:Class"),
+        ("GREENROOM_AUTH_JWKS_FILE", "absent.json", "an existing JWKS file"),
+        ("GREENROOM_AUTH_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----", "PEM text that begins -----BEGIN PUBLIC KEY-----"),
+        ("GREENROOM_DATABASE_URL", "mysql://db/x", "postgresql://"),
+        ("GREENROOM_DATABASE_URL", "postgresql://db:port/x", "postgresql://"),
+        ("GREENROOM_REDIS_URL", "http://cache", "redis://"),
+    ],
+)
+def test_a_bad_value_names_its_variable_and_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    (problem,) = problems()
+    assert problem.startswith(f"{name}: must be ") and allowed in problem
+
+
+def test_all_problems_come_in_one_run_rules_between_settings_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, {"GREENROOM_ENV": "production", "GREENROOM_PORT": "x", "GREENROOM_PROT": "1"})
+    assert {problem.split(":")[0].removeprefix("GREENROOM_") for problem in problems(nodes=0)} == {
+        "PROT",
+        "PORT",
+        "NODES",
+        "AUTH_SECRET",
+        "DATABASE_URL",
+        "REDIS_URL",
+    }
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_an_unknown_name_of_ours_is_refused_with_the_closest_known(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    if where == "file":
+        Path(".env").write_text("greenroom_databse_url=postgresql://x:hunter2@y/z\n")
+    else:
+        monkeypatch.setenv("GREENROOM_DATABSE_URL", "postgresql://x:hunter2@y/z")
+    (problem,) = problems()
+    assert problem == "GREENROOM_DATABSE_URL: no such setting; did you mean GREENROOM_DATABASE_URL?"
+
+
+def test_a_name_like_no_other_gets_no_guess_and_an_unknown_override_is_refused_too() -> None:
+    assert problems(zzz=1) == ["GREENROOM_ZZZ: no such setting; docs/settings.md lists them all"]
+
+
+def test_names_of_the_test_suite_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENROOM_TEST_ALL", "1")
+    load_settings()
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, {"GREENROOM_REDIS_URL": "", "GREENROOM_PORT": ""})
+    assert load_settings().redis_url is None and load_settings().port == 8000
+
+
+def test_an_env_file_that_is_no_text_is_a_settings_error() -> None:
+    Path(".env").write_bytes(b"GREENROOM_PORT=\xff\xfe\n")
+    (problem,) = problems()
+    assert problem.startswith(".env: ")
+
+
+def test_production_starts_when_all_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, PRODUCTION)
+    settings = load_settings()
+    assert settings.allowed_origins == ("https://chat.example", "https://admin.example:8443")
+
+
+@pytest.mark.parametrize("name", ["GREENROOM_AUTH_SECRET", "GREENROOM_DATABASE_URL", "GREENROOM_REDIS_URL"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_production_stops_on_what_is_missing(monkeypatch: pytest.MonkeyPatch, name: str, empty: bool) -> None:
+    setenv(monkeypatch, PRODUCTION)
+    if empty:
+        monkeypatch.setenv(name, "")
+    else:
+        monkeypatch.delenv(name)
+    (problem,) = problems()
+    assert problem.startswith(f"{name}: must be set with GREENROOM_ENV=production")
+
+
+def test_production_stops_on_a_wildcard_origin_which_others_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, PRODUCTION | {"GREENROOM_ALLOWED_ORIGINS": "https://chat.example,*"})
+    (problem,) = problems()
+    assert problem.startswith("GREENROOM_ALLOWED_ORIGINS: ")
+    assert load_settings(env="staging").allowed_origins[-1] == "*"
+
+
+def test_staging_needs_a_secret_and_nothing_else() -> None:
+    (problem,) = problems(env="staging")
+    assert problem.startswith("GREENROOM_AUTH_SECRET: ")
+    (problem,) = problems(env="staging", auth_secret="  ")
+    assert problem.startswith("GREENROOM_AUTH_SECRET: ")
+    load_settings(env="staging", auth_secret="s")
+
+
+def test_an_asymmetric_algorithm_needs_one_place_for_its_keys() -> None:
+    (problem,) = problems(env="local", auth_algorithm="EdDSA")
+    assert problem.startswith("GREENROOM_AUTH_PUBLIC_KEY: ") and "GREENROOM_AUTH_JWKS_FILE" in problem
+    Path("keys.json").write_text("{}")
+    load_settings(env="staging", auth_algorithm="RS256", auth_jwks_file="keys.json")
+    settings = load_settings(env="staging", auth_algorithm="EdDSA", auth_public_key=PUBLIC_KEY)
+    assert settings.auth_public_key is not None and settings.auth_public_key.count("\n") == 2
+    (problem,) = problems(auth_algorithm="EdDSA", auth_public_key=PUBLIC_KEY, auth_jwks_file="keys.json")
+    assert problem.startswith("GREENROOM_AUTH_JWKS_FILE: ")
+
+
+def test_bounds_that_contradict_each_other_are_refused() -> None:
+    assert problems(http_deadline_s=90) == [
+        "GREENROOM_HTTP_DEADLINE_S: must be at most GREENROOM_HTTP_DEADLINE_MAX_S, which is 60"
+    ]
+
+
+def test_no_secret_in_text_or_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, PRODUCTION)
+    settings = load_settings()
+    for secret in ("hunter2", "hunter3", "battery"):
+        assert secret not in repr(settings) and secret not in str(settings) and secret not in settings.model_dump_json()
+    bad = "hunter4-not-a-url"
+    setenv(monkeypatch, {"GREENROOM_DATABASE_URL": bad, "GREENROOM_REDIS_URL": bad, "GREENROOM_AUTH_PUBLIC_KEY": bad})
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert len(caught.value.problems) == 3 and "hunter4" not in str(caught.value)
+    # Chained errors are printed with a traceback: none may hold what this one leaves out.
+    assert caught.value.__suppress_context__ and caught.value.__cause__ is None
+
+
+def test_settings_and_sections_are_frozen() -> None:
+    settings = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+    with pytest.raises(AttributeError):
+        settings.gate.backlog = 1  # type: ignore[misc]
+
+
+def test_the_interfaces_settings_are_there_under_their_names() -> None:
+    names = "ENV HOST PORT NODES DATABASE_URL REDIS_URL DATA_DIR AUTH_SECRET AUTH_PUBLIC_KEY AUTH_JWKS_FILE "
+    names += "AUTH_ALGORITHM ALLOWED_ORIGINS ENTITIES SHARDS LEASE_S DRAIN_S LOG_LEVEL LOG_FORMAT TRACE_SAMPLE"
+    assert {name.lower() for name in names.split()} <= set(Settings.model_fields)

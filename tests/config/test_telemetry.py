@@ -1,0 +1,112 @@
+import importlib.util
+import math
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from config.instruments import Histogram, Instruments, metrics_of
+from config.limits import TraceConfig
+from config.telemetry import ExporterMissing, Telemetry
+
+
+def scraped(telemetry: Telemetry) -> dict[str, Metric]:
+    return {family.name: family for family in text_string_to_metric_families(telemetry.scrape().decode())}
+
+
+def value(telemetry: Telemetry, name: str, **labels: str) -> float:
+    """The one sample of that name and those labels."""
+    (sample,) = [s for f in scraped(telemetry).values() for s in f.samples if (s.name, s.labels) == (name, labels)]
+    return sample.value
+
+
+def test_plain_ints_are_read_at_every_scrape() -> None:
+    instruments = Instruments()
+    telemetry = Telemetry(instruments=instruments)
+    assert value(telemetry, "greenroom_activations_total") == 0
+    instruments.activations += 2
+    instruments.connections = 5
+    instruments.queue_bytes = lambda: 7
+    instruments.mailbox_age_s = lambda: 0.25
+    instruments.count_command("room", "send", "ok", 3)
+    for _ in range(2):
+        assert value(telemetry, "greenroom_activations_total") == 2
+        assert value(telemetry, "greenroom_connections") == 5
+        assert value(telemetry, "greenroom_queue_bytes") == 7
+        assert value(telemetry, "greenroom_mailbox_age_seconds") == 0.25
+        assert value(telemetry, "greenroom_commands_total", kind="room", command="send", outcome="ok") == 3
+
+
+def test_everything_is_named_greenroom_and_described_and_every_metric_shows() -> None:
+    instruments = Instruments()
+    instruments.count_command("room", "send", "ok")
+    families = scraped(Telemetry(instruments=instruments))
+    assert all(name.startswith("greenroom_") and family.documentation for name, family in families.items())
+    suffix = {"s": "_seconds", "By": "_bytes", "": ""}
+    expected = {metric.name + suffix[metric.unit]: metric.kind for metric in metrics_of(instruments)}
+    assert expected.items() <= {name: family.type for name, family in families.items()}.items()
+
+
+def test_a_histogram_shows_cumulative_buckets_count_and_sum() -> None:
+    telemetry, histogram = Telemetry(), Histogram(first=1.0, buckets=2)
+    telemetry.histogram_of("greenroom_lane", histogram, "a lane", "s", labels={"lane": "0"})
+    telemetry.histogram_of("greenroom_lane", Histogram(first=1.0, buckets=2), "a lane", "s", labels={"lane": "1"})
+    for seconds in (0.5, 1.5, 9.0):
+        histogram.record(seconds)
+    buckets = [value(telemetry, "greenroom_lane_seconds_bucket", lane="0", le=le) for le in ("1.0", "2.0", "+Inf")]
+    assert buckets == [1, 2, 3]
+    assert value(telemetry, "greenroom_lane_seconds_count", lane="0") == 3
+    assert value(telemetry, "greenroom_lane_seconds_sum", lane="0") == 11.0
+    assert value(telemetry, "greenroom_lane_seconds_count", lane="1") == 0
+
+
+def test_counters_and_gauges_of_ones_own_with_labels() -> None:
+    telemetry = Telemetry()
+    telemetry.counter_of("greenroom_x", lambda: [({"a": "1"}, 3), ({"a": "2"}, 4)], "x", labels={"node": "n"})
+    telemetry.gauge_of("greenroom_y", lambda: 1.5, "y")
+    assert value(telemetry, "greenroom_x_total", a="2", node="n") == 4
+    assert value(telemetry, "greenroom_y") == 1.5
+
+
+def test_a_reading_that_fails_costs_its_own_metric_only() -> None:
+    telemetry = Telemetry()
+
+    def broken() -> int:
+        raise RuntimeError
+
+    telemetry.gauge_of("greenroom_broken", broken, "broken")
+    families = scraped(telemetry)
+    assert "greenroom_awake" in families and "greenroom_broken" not in families
+
+
+def test_nodes_in_one_process_do_not_mix() -> None:
+    one, other = Telemetry(), Telemetry()
+    one.instruments.awake = 3
+    assert value(one, "greenroom_awake") == 3 and value(other, "greenroom_awake") == 0
+    assert math.isfinite(value(one, "greenroom_process_resident_memory_bytes"))
+
+
+def test_close_is_the_end_and_harmless_twice() -> None:
+    telemetry = Telemetry()
+    telemetry.close()
+    telemetry.close()
+
+
+def test_spans_go_to_stderr_when_the_console_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry = Telemetry(TraceConfig(sample=1.0, exporter="console"))
+    with telemetry.span("room.send"):
+        pass
+    output = capsys.readouterr()
+    assert "room.send" in output.err and not output.out
+
+
+@pytest.mark.skipif(importlib.util.find_spec("opentelemetry.exporter") is None, reason="no exporters")
+def test_otlp_without_its_package_names_the_setting_and_the_package() -> None:
+    try:
+        found = importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http")
+    except ModuleNotFoundError:
+        found = None
+    if found:
+        pytest.skip("opentelemetry-exporter-otlp-proto-http is installed")
+    with pytest.raises(ExporterMissing, match=r"GREENROOM_TRACE_EXPORTER.*opentelemetry-exporter-otlp-proto-http"):
+        Telemetry(TraceConfig(exporter="otlp"))
