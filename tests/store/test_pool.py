@@ -1,0 +1,145 @@
+"""Connections that mend themselves, and what each failure says about what was written."""
+
+import asyncpg
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from store.bridge import Bridge
+from store.connection import Connection, translate
+from store.errors import OutcomeLost, StoreUnavailable
+from store.own_servers import OwnServers
+from store.pool import Pool
+
+INCARNATION = 0x1234_5678_9ABC
+
+
+async def test_its_sessions_are_named_after_the_incarnation_and_end_with_it(own_servers: OwnServers) -> None:
+    async with Bridge() as bridge:
+        async with Pool(bridge, own_servers.database_url, incarnation=INCARNATION, size=2) as pool:
+            async with pool.connection() as connection:
+                (row,) = await connection.fetch(
+                    "SELECT current_setting('application_name') AS name,"
+                    " current_setting('idle_in_transaction_session_timeout') AS idle"
+                )
+            lane = pool.dedicated("lane-0")
+            await lane.fetch("SELECT 1")
+            assert row["name"] == "greenroom 0000123456789abc read-1"
+            assert row["idle"] == "1s"
+            count = (
+                "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name LIKE 'greenroom 0000123456789abc %'"
+            )
+            assert (await lane.fetch(count))[0]["n"] == 2
+        async with Pool(bridge, own_servers.database_url, incarnation=1) as other, other.connection() as connection:
+            with trio.fail_after(5):
+                while (await connection.fetch(count))[0]["n"] > 0:  # noqa: ASYNC110 the server ends them, a moment later
+                    await trio.sleep(0.01)
+
+
+async def test_readers_wait_for_a_free_connection_within_a_bound(own_servers: OwnServers) -> None:
+    async with Bridge() as bridge:
+        async with Pool(bridge, own_servers.database_url, incarnation=1, size=1, waiting_max=1) as pool:
+
+            async def read() -> None:
+                async with pool.connection() as connection:
+                    await connection.fetch("SELECT 1")
+
+            async with trio.open_nursery() as nursery:
+                async with pool.connection():
+                    nursery.start_soon(read)
+                    await wait_all_tasks_blocked()
+                    with pytest.raises(StoreUnavailable):
+                        await read()
+                    with trio.move_on_after(0.01) as scope:  # the deadline is the caller's
+                        await trio.sleep_forever()
+                    assert scope.cancelled_caught
+            await read()
+
+
+@pytest.mark.parametrize("crash", [False, True])
+async def test_after_a_restart_of_the_server_the_next_statement_goes_through(
+    own_servers: OwnServers, crash: bool
+) -> None:
+    async with Bridge() as bridge, Pool(bridge, own_servers.database_url, incarnation=1) as pool:
+        lane = pool.dedicated("lane-0")
+        assert (await lane.fetch("SELECT 1 AS n"))[0]["n"] == 1
+        own_servers.restart_postgres(crash=crash)
+        with trio.fail_after(5):
+            while True:
+                try:
+                    assert (await lane.fetch("SELECT 2 AS n"))[0]["n"] == 2
+                    break
+                except StoreUnavailable:  # the loss is noticed by the first statement, at the latest
+                    continue
+        assert pool.connects == 2
+
+
+@pytest.mark.parametrize(("write", "error"), [(False, StoreUnavailable), (True, OutcomeLost)])
+async def test_a_connection_lost_under_a_statement(
+    own_servers: OwnServers, write: bool, error: type[Exception]
+) -> None:
+    async with Bridge() as bridge, Pool(bridge, own_servers.database_url, incarnation=1) as pool:
+        lane = pool.dedicated("lane-0")
+        pid = (await lane.fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"]
+
+        async def cut() -> None:
+            async with pool.connection() as other:
+                await other.fetch("SELECT pg_terminate_backend($1)", pid)
+
+        with pytest.RaisesGroup(error):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(cut)
+                await lane.fetch("SELECT pg_sleep(10)", write=write)
+
+
+async def test_a_cancelled_statement_leaves_a_connection_that_works(own_servers: OwnServers) -> None:
+    async with Bridge() as bridge, Pool(bridge, own_servers.database_url, incarnation=1) as pool:
+        lane = pool.dedicated("lane-0")
+        await lane.fetch("SELECT 1")
+        with trio.move_on_after(0.05) as scope:
+            await lane.fetch("SELECT pg_sleep(10)")
+        assert scope.cancelled_caught
+        with trio.fail_after(5):
+            assert (await lane.fetch("SELECT 3 AS n"))[0]["n"] == 3
+
+
+async def test_no_server_means_unavailable_and_retries_are_paced(autojump_clock: MockClock) -> None:
+    async with Bridge() as bridge:
+        dsn = "postgresql://nobody@/nothing?host=/nonexistent"
+        connection = Connection(bridge, dsn, application_name="test", connect_s=1.0)
+        began = trio.current_time()
+        for _ in range(8):
+            with pytest.raises(StoreUnavailable, match="cannot connect"):
+                await connection.fetch("SELECT 1", write=True)
+        assert 1.0 < trio.current_time() - began < 8.0
+
+
+async def test_errors_of_the_caller_are_raised_as_they_are(own_servers: OwnServers) -> None:
+    async with Bridge() as bridge, Pool(bridge, own_servers.database_url, incarnation=1) as pool:
+        async with pool.connection() as connection:
+            with pytest.raises(asyncpg.UndefinedTableError):
+                await connection.fetch("SELECT * FROM no_such_table")
+            with pytest.raises(asyncpg.DataError):
+                await connection.fetch("SELECT $1::bigint", "not a number")
+
+
+def test_what_each_error_says_about_a_write() -> None:
+    for rolled_back in (
+        asyncpg.DeadlockDetectedError("x"),
+        asyncpg.SerializationError("x"),
+        asyncpg.LockNotAvailableError("x"),
+        asyncpg.QueryCanceledError("x"),
+        asyncpg.DiskFullError("x"),
+    ):
+        assert isinstance(translate(rolled_back, write=True), StoreUnavailable)
+    for unknown in (
+        asyncpg.ConnectionDoesNotExistError("x"),
+        asyncpg.AdminShutdownError("x"),
+        asyncpg.StatementCompletionUnknownError("x"),
+        asyncpg.InterfaceError("connection is closed"),
+        ConnectionResetError(),
+    ):
+        assert isinstance(translate(unknown, write=True), OutcomeLost)
+        assert isinstance(translate(unknown, write=False), StoreUnavailable)
+    for own in (asyncpg.UniqueViolationError("x"), asyncpg.UndefinedTableError("x"), asyncpg.DataError("x")):
+        assert translate(own, write=True) is None
