@@ -1,13 +1,23 @@
 """Real servers for the tests: one Postgres and one Valkey for the whole run, from the wheels that production uses."""
 
+import asyncio
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
+import redis
+import trio
 
+from store.bridge import Bridge
+from store.migrate import migrate
 from store.own_servers import OwnServers
+
+TEMPLATE = "greenroom_template"
+database_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +29,48 @@ def own_servers() -> Iterator[OwnServers]:
     yield servers
     servers.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(own_servers: OwnServers) -> str:
+    """The name of a database with our schema, to make others from."""
+
+    async def migrate_template() -> None:
+        async with Bridge() as bridge:
+            await migrate(bridge, url_of(own_servers, TEMPLATE))
+
+    administer(own_servers, f"CREATE DATABASE {TEMPLATE}")
+    trio.run(migrate_template)
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(own_servers: OwnServers, migrated_template: str) -> Iterator[str]:
+    """A database of the test's own, migrated and empty."""
+    name = f"test_{next(database_numbers)}"
+    administer(own_servers, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield url_of(own_servers, name)
+    administer(own_servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def redis_url(own_servers: OwnServers) -> str:
+    """The Valkey, emptied."""
+    with redis.Redis.from_url(own_servers.redis_url) as client:
+        client.flushall()
+    return own_servers.redis_url
+
+
+def url_of(servers: OwnServers, database: str) -> str:
+    return servers.database_url.replace("/greenroom?", f"/{database}?")
+
+
+def administer(servers: OwnServers, sql: str) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(servers.database_url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    asyncio.run(execute())

@@ -1,0 +1,65 @@
+"""Migrations: from nothing to the code's revision, once, however many nodes start together."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import trio
+
+from store import migrate as migrate_module
+from store.bridge import Bridge
+from store.errors import StoreUnavailable
+from store.migrate import HEAD, check, migrate, upgrade_sql
+from store.own_servers import OwnServers
+
+
+@pytest.fixture
+def empty_url(database_url: str) -> Iterator[str]:
+    """A database without our schema."""
+
+    async def empty() -> None:
+        async with Bridge() as bridge:
+            await bridge.run(drop_all, database_url)
+
+    trio.run(empty)
+    yield database_url
+
+
+async def drop_all(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+
+
+def test_the_newest_revision_is_the_one_that_the_code_names() -> None:
+    versions = Path(migrate_module.__file__).parent / "migrations" / "versions"
+    assert max(path.name for path in versions.glob("*.py")).startswith(f"{HEAD}_")
+    assert upgrade_sql(HEAD).strip() == ""
+
+
+async def test_an_empty_database_is_brought_up_to_date_once(empty_url: str) -> None:
+    async with Bridge() as bridge:
+        assert not await check(bridge, empty_url)
+        assert await migrate(bridge, empty_url)
+        assert await check(bridge, empty_url)
+        assert not await migrate(bridge, empty_url)
+
+
+async def test_of_nodes_that_start_together_one_migrates(empty_url: str) -> None:
+    results: list[bool] = []
+    async with Bridge() as bridge, trio.open_nursery() as nursery:
+
+        async def start() -> None:
+            results.append(await migrate(bridge, empty_url))
+
+        for _ in range(4):
+            nursery.start_soon(start)
+    assert sorted(results) == [False, False, False, True]
+
+
+async def test_no_server_means_unavailable(own_servers: OwnServers) -> None:
+    async with Bridge() as bridge:
+        for url in ("postgresql://x@/x?host=/nonexistent", own_servers.database_url.replace("/greenroom?", "/none?")):
+            with pytest.raises(StoreUnavailable, match="cannot connect"):
+                await check(bridge, url)
