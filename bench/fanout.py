@@ -1,0 +1,348 @@
+"""One busy room, many subscribers: how many deliveries a second, how late, and for how much of the server's CPU?
+
+A million deliveries a second are too many to look at one by one in Python. So receivers count publications in whole
+buffers (`bytes.count`), and time a sample: every `sample`-th message carries a mark, and every delivery of a marked
+message is timed. Which messages are marked is fixed before the run, so the sample does not depend on how they fare.
+"""
+
+import time
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from bench import frames, publications
+from bench.clients import LIVE, Client, Clients, connect_command, subscribe_command
+from bench.frames import ServerClosed
+from bench.generators import Link, fleet
+from bench.pace import Pace
+from bench.percentiles import curve, ms
+from bench.question import Answer, Figure, Question, Say, param
+from bench.server import serving
+
+DRAIN_S = 15.0
+WARM = 200  # messages before the measurement
+ROOM = "room:fanout"
+# Once in each publication, and nowhere else. The longer the needle, the faster `count` strides: this one 60 ns each.
+NEEDLE = b'"channel":"%s","pub":{' % ROOM.encode()
+KEEP = len(NEEDLE) - 1
+MARK = b"@"
+MARK_BYTES = 17  # with sixteen hex digits behind it: when the message was due, ns
+_BUFFER_BYTES = 1 << 18
+_PING_FRAME = b"\x81\x02{}"
+_PONG = frames.text(frames.PING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fanout:
+    seconds: float = param(5.0, "how long messages are published")
+    subscribers: int = param(1_000, "subscribers of the room")
+    rate: float = param(1_050.0, "messages published each second; a little above the 1,000 that the goal needs")
+    text_bytes: int = param(128, "length of a message's text")
+    sample: int = param(20, "one message in so many is timed, at every subscriber")
+    publishers: int = param(4, "connections that publish, in turn")
+    processes: int = param(1, "receiving processes; the publishers have another one")
+    rest_ms: float = param(1.0, "pause of a receiver between two looks at its sockets, so that it finds more at once")
+    url: str = param("", "measure this server instead of starting one")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    address: tuple[str, int]
+    params: Fanout
+    first: int  # subscribers first, first + processes, ...; -1: the publishers
+
+
+class Counts:
+    """What one subscriber has received: publications counted, marks collected, however the network cut them.
+
+    Buffers are read into from KEEP bytes on; what stands before is the end of the last one, so that nothing which
+    begins there is missed, and nothing is counted twice: a whole needle does not fit into KEEP bytes.
+    """
+
+    __slots__ = ("count", "tail")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.tail = bytes(KEEP)
+
+    def take(self, buffer: bytearray, size: int) -> list[int]:
+        """Count the publications whose needle ends in the `size` bytes read; gives the moments of marks that do."""
+        buffer[:KEEP] = self.tail
+        end = KEEP + size
+        self.count += buffer.count(NEEDLE, 0, end)
+        self.tail = bytes(buffer[size:end])
+        marks = []
+        at = buffer.find(MARK, KEEP - MARK_BYTES + 1, end - MARK_BYTES + 1)
+        while at >= 0:
+            try:
+                marks.append(int(buffer[at + 1 : at + MARK_BYTES], 16))
+                at += MARK_BYTES
+            except ValueError:  # the length in a frame's header may hold the same byte; no digits follow it
+                at += 1
+            at = buffer.find(MARK, at, end - MARK_BYTES + 1)
+        return marks
+
+
+class _Subscribers(Clients):
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, window=256)
+        self.downs: list[str] = []
+        self.ping_s = 25.0
+        self._buffer = bytearray(KEEP + _BUFFER_BYTES)  # one for all: it stays in the processor's cache
+        self._space = memoryview(self._buffer)[KEEP:]
+
+    def on_live(self, client: Client) -> None:
+        client.state = Counts()
+        self.ping_s = client.replies[1]["connect"].get("ping", 25.0)
+        for line in client.early:
+            client.state.count += NEEDLE in line
+
+    def on_down(self, client: Client, why: ServerClosed) -> None:
+        self.downs.append(str(why))
+
+    def drink(self, timeout_s: float, waits_ns: "array[int]", *, pings: bool) -> tuple[int, int, int]:
+        """As `turn`, for connections that are all live and only listen: (publications, bytes, reads)."""
+        clock, by_fd, buffer, space = time.perf_counter_ns, self._by_fd, self._buffer, self._space
+        arrived = total = reads = 0
+        for fd, _event in self._epoll.poll(timeout_s):
+            client = by_fd[fd]
+            try:
+                size = client.sock.recv_into(space)  # type: ignore[union-attr]
+            except BlockingIOError:
+                continue
+            except OSError:
+                size = 0
+            if not size:
+                self._ended(client, ServerClosed(1006, "connection lost"))
+                continue
+            counts: Counts = client.state
+            before = counts.count
+            marks = counts.take(buffer, size)
+            if marks:
+                now_ns = clock()
+                for due_ns in marks:
+                    waits_ns.append(now_ns - due_ns)
+            arrived += counts.count - before
+            total += size
+            reads += 1
+            if pings and buffer.find(_PING_FRAME, 0, KEEP + size) >= 0:
+                self.send(client, _PONG)
+        return arrived, total, reads
+
+
+def _receive(link: Link, plan: _Plan) -> None:
+    if plan.first < 0:
+        return _publish(link, plan)
+    params = plan.params
+    hello = subscribe_command(ROOM)
+    clients = [
+        Client(number, [connect_command(f"s{number}"), hello])
+        for number in range(plan.first, params.subscribers, params.processes)
+    ]
+    listeners = _Subscribers(plan.address)
+    listeners.open_all(clients, within_s=60.0)
+    opened = time.monotonic()
+    # A first ping comes after half an interval at the earliest; until then nobody need look for one.
+    pings_from = opened + listeners.ping_s / 2 - 2.0
+    link.say("connected")
+
+    ignored: array[int] = array("q")
+    known, upto = False, 0
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:  # the warm-up: until every subscriber has what was published
+        if not known:
+            known, upto = link.heard("published")
+        if known and all(client.state.count >= upto for client in clients if client.stage == LIVE):
+            break
+        listeners.drink(0.01, ignored, pings=False)
+    warm_missing = sum(max(0, upto - client.state.count) for client in clients)
+    for client in clients:
+        client.state.count = 0
+    link.say("warm", warm_missing)
+
+    link.wait("go")
+    link.measure()
+    waits: array[int] = array("q")
+    first_ns = last_ns = arrived = taken = reads = 0
+    known, upto = False, 0
+    rest_s = params.rest_ms / 1e3
+    deadline = time.monotonic() + params.seconds + DRAIN_S + 5.0
+    while time.monotonic() < deadline:
+        new, size, count = listeners.drink(0.1, waits, pings=time.monotonic() > pings_from)
+        if new:
+            last_ns = time.perf_counter_ns()
+            first_ns = first_ns or last_ns
+            arrived += new
+            taken += size
+            reads += count
+        if not known:
+            known, upto = link.heard("published")
+        elif not new and all(client.state.count >= upto for client in clients if client.stage == LIVE):
+            break
+        if rest_s:
+            time.sleep(rest_s)
+    cost = link.cost()
+    counts = Counter(client.state.count for client in clients)
+    return link.say(
+        "done",
+        {
+            "waits": array("q", sorted(waits)).tobytes(),
+            "arrived": arrived,
+            "first_ns": first_ns,
+            "last_ns": last_ns,
+            "lost": sum(max(0, upto - count) * clients_ for count, clients_ in counts.items()),
+            "extra": sum(max(0, count - upto) * clients_ for count, clients_ in counts.items()),
+            "bytes": taken,
+            "reads": reads,
+            "downs": listeners.downs,
+            **cost,
+        },
+    )
+
+
+class _Publishers(Clients):
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, window=64)
+        self.answered = self.acked = 0
+        self.errors: Counter[str] = Counter()
+
+    def on_payload(self, client: Client, payload: bytes, now_ns: int) -> None:
+        for line in payload.split(b"\n"):
+            if line.startswith(publications.PUSH):
+                continue
+            reply = publications.reply(line)
+            self.answered += 1
+            if reply.error:
+                self.errors[reply.error] += 1
+            else:
+                self.acked += 1
+
+
+def _publish(link: Link, plan: _Plan) -> None:
+    params = plan.params
+    publishers = _Publishers(plan.address)
+    clients = [Client(number, [connect_command(f"p{number}")]) for number in range(params.publishers)]
+    publishers.open_all(clients, within_s=30.0)
+    link.say("connected")
+
+    link.wait("warm")
+    _paced(publishers, clients, params, Pace(time.perf_counter_ns(), params.rate, WARM), timed=False)
+    link.say("published", publishers.acked)
+
+    start_ns = link.wait("go")
+    link.measure()
+    publishers.acked = 0
+    publishers.errors.clear()
+    late_ns = _paced(
+        publishers, clients, params, Pace(start_ns, params.rate, int(params.rate * params.seconds)), timed=True
+    )
+    link.say(
+        "published",
+        {"acked": publishers.acked, "errors": dict(publishers.errors), "late_ms": late_ns / 1e6, **link.cost()},
+    )
+
+
+def _paced(publishers: _Publishers, clients: list[Client], params: Fanout, pace: Pace, *, timed: bool) -> int:
+    """Publish by the clock, then wait for the answers; gives how late a message left at worst, in ns."""
+    publishers.answered = late_ns = 0
+    while not pace.done:
+        now_ns = time.perf_counter_ns()
+        for number in pace.due(now_ns):
+            due_ns = pace.at_ns(number)
+            late_ns = max(late_ns, now_ns - due_ns)
+            marked = f"@{due_ns:016x}" if timed and number % params.sample == 0 else ""
+            said = f"{marked}.{number}.".ljust(params.text_bytes, "-")
+            command = f'{{"id":{number + 3},"rpc":{{"method":"{ROOM}/send","data":{{"text":"{said}"}}}}}}'
+            publishers.send(clients[number % len(clients)], frames.text(command.encode()))
+        publishers.turn(0.001)
+    deadline = time.monotonic() + DRAIN_S
+    while publishers.answered < pace.total and time.monotonic() < deadline:
+        publishers.turn(0.05)
+    return late_ns
+
+
+def answer(params: Fanout, say: Say) -> Answer:
+    """Receivers first, then the publishers: both are told when to begin, receivers also how much there was."""
+    say("starting the server", 0.0)
+    with serving(params.url) as server:
+        receiving = [_Plan(server.address, params, first) for first in range(params.processes)]
+        with (
+            fleet(_receive, receiving) as receivers,
+            fleet(_receive, [_Plan(server.address, params, -1)]) as publisher,
+        ):
+            say("connecting", 0.1)
+            receivers.wait("connected", within_s=90.0)
+            publisher.wait("connected", within_s=90.0)
+            say("warming up", 0.2)
+            publisher.tell("warm")
+            receivers.tell("published", publisher.wait("published", within_s=60.0)[0])
+            receivers.wait("warm", within_s=90.0)
+            before = server.cost()
+            start_ns = time.perf_counter_ns() + 50_000_000
+            receivers.tell("go")
+            publisher.tell("go", start_ns)
+            published = publisher.wait(
+                "published",
+                within_s=params.seconds + DRAIN_S + 30.0,
+                waiting=lambda passed: say("publishing", 0.2 + 0.7 * min(1.0, passed / params.seconds)),
+            )[0]
+            receivers.tell("published", published["acked"])
+            found = receivers.wait("done", within_s=DRAIN_S + 30.0)
+            after = server.cost()
+    return _added(params, found, published, after.server_s - before.server_s, after.store_s - before.store_s)
+
+
+def _added(
+    params: Fanout, found: list[dict[str, Any]], published: dict[str, Any], server_cpu_s: float, store_cpu_s: float
+) -> Answer:
+    waits = array("q")
+    for each in found:
+        waits.frombytes(each["waits"])
+    ascending = sorted(waits)
+    arrived = sum(each["arrived"] for each in found)
+    # From the first delivery to the last there is one interval less than there are messages.
+    span_s = (max(each["last_ns"] for each in found) - min(each["first_ns"] for each in found)) / 1e9 + 1 / params.rate
+    busy = max(each["cpu_s"] / each["wall_s"] for each in found)
+    warnings = [f"{count} messages were refused: {text}" for text, count in published["errors"].items()]
+    if busy > 0.9:
+        warnings.append(f"a receiver was busy {busy:.0%} of the time: the figures are its own, not the server's")
+    downs = [why for each in found for why in each["downs"]]
+    if downs:
+        warnings.append(f"{len(downs)} subscribers were disconnected, the first with: {downs[0]}")
+    return Answer(
+        {
+            "deliveries_per_s": round(arrived / span_s, 1),
+            "p50_ms": ms(ascending, 0.5),
+            "p99_ms": ms(ascending, 0.99),
+            "server_cpu_s": round(server_cpu_s, 2),
+            "deliveries": arrived,
+            "lost": sum(each["lost"] for each in found),
+            "duplicated": sum(each["extra"] for each in found),
+            "timed": len(ascending),
+            "max_ms": ms(ascending, 1.0),
+            "store_cpu_s": round(store_cpu_s, 2),
+            "megabytes": round(sum(each["bytes"] for each in found) / 1e6, 1),
+            "deliveries_per_read": round(arrived / max(1, sum(each["reads"] for each in found)), 1),
+            "generator_cpu_s": round(sum(each["cpu_s"] for each in found) + published["cpu_s"], 2),
+            "generator_busy": round(busy, 3),
+            "generator_late_ms": round(published["late_ms"], 2),
+        },
+        {"delivery": curve(ascending)},
+        warnings,
+    )
+
+
+QUESTION = Question(
+    name="fanout",
+    asks="One busy room, many subscribers: how many deliveries a second, how late, for how much CPU?",
+    params=Fanout,
+    figures={
+        "deliveries_per_s": Figure("publications received, over all subscribers, each second", at_least=1_000_000),
+        "p50_ms": Figure("from the moment a message is due to its receipt, over all deliveries of the timed messages"),
+        "p99_ms": Figure("the same, 99th percentile", at_most=50.0),
+        "server_cpu_s": Figure("CPU seconds of the server's process, without its Postgres"),
+        "lost": Figure("acknowledged messages that a subscriber did not get", at_most=0),
+    },
+    answer=answer,
+)

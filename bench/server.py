@@ -1,0 +1,182 @@
+"""The server under measurement: a real `greenroom serve` with a data folder of its own, its cost read from /proc.
+
+The server's CPU and memory are those of its own process; what Postgres and Valkey cost is counted apart, since on one
+machine they compete for the same cores. They are found by the folder they work in.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+START_S = 60.0  # the first start on a machine unpacks Postgres
+STOP_S = 20.0
+ROOT = Path(__file__).parent.parent
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class ServerFailed(Exception):
+    """The server did not start, or is gone; the text has the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU seconds used so far."""
+
+    server_s: float
+    store_s: float
+
+
+@dataclass(slots=True)
+class Server:
+    """Where it listens, and which process it is; pid 0: started by somebody else, so its cost is unknown."""
+
+    address: tuple[str, int]
+    pid: int
+    folder: Path | None
+
+    def cost(self) -> Cost:
+        own = _cpu_s(self.pid) if self.pid else 0.0
+        return Cost(own, sum(_cpu_s(pid) for pid in self.store_pids()))
+
+    def resident_bytes(self) -> int:
+        """Resident memory of the server's process."""
+        try:
+            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+        except OSError:
+            return 0
+
+    def store_pids(self) -> list[int]:
+        """Postgres and Valkey: the processes that work inside our data folder, children of the server aside."""
+        if self.folder is None:
+            return []
+        inside = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != self.pid:
+                with suppress(OSError):
+                    if (entry / "cwd").readlink().is_relative_to(self.folder):
+                        inside.append(int(entry.name))
+        return inside
+
+
+class Watch:
+    """Samples what the server costs, four times a second, in a thread that does nothing else."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.samples: list[tuple[float, float, float]] = []  # seconds since the start, CPU share, resident MB
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(2.0)
+
+    def _run(self) -> None:
+        begun = then = time.monotonic()
+        cpu_s = self._server.cost().server_s
+        while not self._done.wait(0.25):
+            now, used_s = time.monotonic(), _cpu_s(self._server.pid)
+            self.samples.append((now - begun, (used_s - cpu_s) / (now - then), self._server.resident_bytes() / 2**20))
+            then, cpu_s = now, used_s
+
+
+@contextmanager
+def serving(url: str = "", settings: dict[str, str] | None = None) -> Iterator[Server]:
+    """A server for one benchmark; with `url` one that runs already, which is left as it is.
+
+    `settings`: GREENROOM_ names for this run. Raises: ServerFailed.
+    """
+    if url:
+        parts = urlsplit(url)
+        yield Server(
+            (parts.hostname or "127.0.0.1", parts.port or 80), int(os.environ.get("BENCH_SERVER_PID", 0)), None
+        )
+        return
+    with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
+        server = _start(Path(folder), settings or {})
+        try:
+            yield server
+        finally:
+            _stop(server)
+
+
+def _start(folder: Path, settings: dict[str, str]) -> Server:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
+    command = [sys.executable, "-m", "supervisors", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--data-dir", str(folder / "data")],
+            cwd=ROOT,
+            env=inherited | {"GREENROOM_ENV": "local", "GREENROOM_LOG_LEVEL": "warning"} | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(("127.0.0.1", port), process.pid, folder)
+    deadline = time.monotonic() + START_S
+    while not ready(server.address):
+        if process.poll() is not None or time.monotonic() > deadline:
+            said = (folder / "server.log").read_text(errors="replace")[-2_000:]
+            fate = f"ended with {process.returncode}" if process.poll() is not None else "was not ready"
+            _stop(server)
+            raise ServerFailed(f"the server {fate} within {START_S:.0f} s; its log ends:\n{said}")
+        time.sleep(0.05)
+    return server
+
+
+def ready(address: tuple[str, int]) -> bool:
+    """Does `GET /ready` answer 200?"""
+    try:
+        with socket.create_connection(address, timeout=2.0) as asked:
+            asked.sendall(b"GET /ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            return b" 200" in asked.recv(4096)[:16]
+    except OSError:
+        return False
+
+
+def _stop(server: Server) -> None:
+    """SIGTERM and a deadline, then SIGKILL; the same for servers of the store that it left behind."""
+    _end(server.pid, STOP_S, child=True)
+    for pid in server.store_pids():
+        _end(pid, 5.0, child=False)
+
+
+def _end(pid: int, within_s: float, *, child: bool) -> None:
+    for step, patience_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, step)
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            if child:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            if not Path(f"/proc/{pid}").exists():
+                return
+            time.sleep(0.05)
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system seconds of a process; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
