@@ -162,6 +162,7 @@ class _Supervisor:
         while True:
             while self._ended:
                 await self._follow_up(self._ended.popleft())
+            await trio.lowlevel.checkpoint_if_cancelled()  # what came meanwhile: begin nothing only to stop it at once
             wake_at = self._start_due(nursery)
             if not announced and all(child.settled for child in self._children):
                 announced = True
@@ -208,11 +209,12 @@ class _Supervisor:
                 await child.spec.start(task_status=life)
         except Exception as error:
             life.error = error
-        finally:
-            # Also for what is no Exception: stop() must not wait for a child that is gone.
-            life.ended.set()
-            self._ended.append(life)
-            self._wake()
+        except BaseException:
+            life.ended.set()  # stop() must not wait for a child that is gone; and nobody restarts this one
+            raise
+        life.ended.set()
+        self._ended.append(life)
+        self._wake()
         if life.error is not None:
             log.error(
                 "child_failed",

@@ -1,0 +1,47 @@
+"""SIGTERM and SIGINT: the first asks for an orderly drain, a second says that nobody wants to wait for it."""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+import trio
+from trio import TaskStatus
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+FORCED_EXIT_STATUS = 1
+
+
+async def drain_on_signal(
+    drain: trio.Event,
+    *,
+    force_exit: Callable[[int], object] = os._exit,
+    task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Until cancelled: set `drain` at the first SIGTERM or SIGINT; at the second call `force_exit(1)`.
+
+    Run it for as long as the drain lasts, in the main thread (else RuntimeError); afterwards the signals are as before.
+    Ready once the signals are caught. Two of the same signal at the same instant may count as one.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def force(signum: int, frame: FrameType | None) -> None:
+        # Inside a signal handler no lock may be waited for, so neither log nor print.
+        os.write(2, b"second signal: exiting at once\n")
+        force_exit(FORCED_EXIT_STATUS)
+
+    with trio.open_signal_receiver(*signals) as received:
+        task_status.started()
+        asked = False
+        async for signum in received:
+            if asked:  # came before the handlers below were in place
+                force(signum, None)
+                continue
+            asked = True
+            log.info("draining", signal=signal.Signals(signum).name)
+            drain.set()
+            # From here on not through the loop: it may be what hangs. The receiver puts the old handlers back.
+            for each in signals:
+                signal.signal(each, force)
