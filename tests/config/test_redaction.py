@@ -68,11 +68,14 @@ def test_numbers_that_json_lacks_become_text_and_a_broken_repr_stays_harmless() 
     "piece", ["a.", "token", "eyJ-", "eyJaaaaa.", "x://", "a://b:", "bearer ", "token='", ":", " "]
 )
 def test_no_text_takes_quadratic_time(piece: str) -> None:
-    """Unbounded repeats in the patterns took 0.3 s and more here; it is 1 to 30 ms."""
+    """16,000 characters measured at 1 to 5 ms; with the bounds taken out of a pattern, its worst piece took 62 to 665."""
     text = piece * (16_000 // len(piece))
-    began = time.process_time()
-    redact_text(text)
-    assert time.process_time() - began < 0.25
+    spent_s = []
+    for _ in range(3):  # the best of three: the CPU time of a quadratic pattern doesn't depend on luck
+        began_s = time.process_time()
+        redact_text(text)
+        spent_s.append(time.process_time() - began_s)
+    assert min(spent_s) < 0.03
 
 
 @given(st.text())
