@@ -68,7 +68,7 @@ def test_numbers_that_json_lacks_become_text_and_a_broken_repr_stays_harmless() 
     "piece", ["a.", "token", "eyJ-", "eyJaaaaa.", "x://", "a://b:", "bearer ", "token='", ":", " "]
 )
 def test_no_text_takes_quadratic_time(piece: str) -> None:
-    """16,000 characters measured at 1 to 5 ms; with the bounds taken out of a pattern, its worst piece took 62 to 665."""
+    """16,000 characters take 1 to 5 ms; with the bounds out of a pattern, its worst piece took 62 to 665 ms."""
     text = piece * (16_000 // len(piece))
     spent_s = []
     for _ in range(3):  # the best of three: the CPU time of a quadratic pattern doesn't depend on luck
