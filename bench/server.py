@@ -108,7 +108,7 @@ def serving(url: str = "", settings: dict[str, str] | None = None) -> Iterator[S
         )
         return
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
-        server = _start(Path(folder), settings or {})
+        server = _start(Path(folder).resolve(), settings or {})
         try:
             yield server
         finally:
