@@ -1,0 +1,146 @@
+"""The Quart app: the chat page and its files, health, metrics, and the documents of the API.
+
+It only reads: no route takes a body, sets a cookie or changes anything. Everything that lives longer than a request
+is given by the node through PagesContext.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from quart import Response, render_template, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from actors.kinds import Kinds
+from transports.pages.api_docs import asyncapi, chapters, openapi
+from transports.pages.assets import Asset, asset, load_assets
+
+REQUEST_BYTES_MAX = 65_536
+
+_HERE = Path(__file__).parent
+_HTML = "text/html; charset=utf-8"
+_HEADERS = {
+    # No inline script or style, nothing from elsewhere; 'self' covers the WebSocket too (CSP level 3).
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers older than frame-ancestors
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class PagesContext(Struct, frozen=True, kw_only=True):
+    """What the pages need from the node."""
+
+    env: str  # local, staging or production; in local the chat page lets people name themselves
+    version: str
+    kinds: Kinds
+    health: Callable[[], Mapping[str, Any]]  # the process is alive; must not wait
+    ready: Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]  # able to serve, and what says so
+    scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
+
+
+def create_pages(context: PagesContext) -> QuartTrio:
+    """The app, an ASGI callable for Hypercorn's trio worker. Starts nothing."""
+    app = QuartTrio(__name__, static_folder=None, template_folder="templates")
+    app.config["MAX_CONTENT_LENGTH"] = REQUEST_BYTES_MAX
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    assets = load_assets(_HERE / "static")
+    page = app.jinja_env.get_template("chat.html").render(env=context.env, version=context.version)
+    chat = asset(page.encode(), _HTML)
+
+    @app.before_request
+    async def refuse_large_bodies() -> None:
+        if (request.content_length or 0) > REQUEST_BYTES_MAX:  # no route would read it, so none would notice
+            raise RequestEntityTooLarge
+
+    @app.after_request
+    async def secure(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers[name] = value
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @app.errorhandler(HTTPException)
+    async def refused(error: HTTPException) -> Response:
+        code = error.code or 500
+        response = _refusal(code, (error.name or "error").lower().replace(" ", "_"), error.description or "")
+        for name, value in error.get_headers():
+            if name.lower() in ("allow", "location"):
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    async def failed(error: Exception) -> Response:
+        # The one place where a page's failure becomes an answer; its text stays in our log.
+        app.logger.exception("page_failed", exc_info=error)
+        return _refusal(500, "internal", "internal error")
+
+    @app.get("/")
+    async def chat_page() -> Response:
+        return _cached(chat)
+
+    @app.get("/static/<name>")
+    async def static_file(name: str) -> Response:
+        found = assets.get(name)
+        return _cached(found) if found else _refusal(404, "not_found", "no such file")
+
+    @app.get("/favicon.ico")
+    async def favicon() -> Response:  # asked for by browsers on every page that isn't ours to mark up
+        return _cached(assets["favicon.svg"])
+
+    @app.get("/health")
+    async def health() -> Response:
+        return _json(context.health())
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        able, why = await context.ready()
+        return _json(why, 200 if able else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(context.scrape(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/docs")
+    async def docs() -> Response:
+        body = await render_template("docs.html", chapters=chapters(context.kinds), version=context.version)
+        return Response(body, content_type=_HTML)
+
+    @app.get("/docs/openapi.json")
+    async def docs_openapi() -> Response:
+        return _json(openapi(context.kinds, version=context.version))
+
+    @app.get("/docs/asyncapi.json")
+    async def docs_asyncapi() -> Response:
+        return _json(asyncapi(context.kinds, version=context.version))
+
+    return app
+
+
+def _cached(found: Asset) -> Response:
+    """Asked for again each time, sent again only when it changed: after an upgrade no page mixes old and new files."""
+    if found.etag in request.if_none_match:
+        response = Response(status=304)
+    else:
+        response = Response(found.body, content_type=found.content_type)
+    response.set_etag(found.etag)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def _json(body: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+def _refusal(code: int, name: str, message: str) -> Response:
+    """The same shape as a refused command."""
+    return _json({"error": {"code": code, "name": name, "message": message, "temporary": code == 503}}, code)
