@@ -38,6 +38,8 @@ class Command:
             raise InvalidCommand(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidCommand(f"malformed JSON: {error}") from None
+        except RecursionError:
+            raise InvalidCommand("nested too deeply") from None
 
 
 class Kind:
@@ -121,12 +123,15 @@ class Kinds:
             raise UnknownKind(f"no entity kind {name[:80]!r}")
         return kind
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._kinds
+
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._kinds.values())
 
 
 def find_actors(import_path: str) -> list[type[Actor[Any]]]:
-    """The entity classes that `package.module` defines, or the one that `package.module:Class` names.
+    """The entity classes that `package.module` defines or re-exports from inside itself, or that `package.module:Class`.
 
     Raises: BadEntityClass naming the path when it can't be imported or holds no entity.
     """
@@ -141,7 +146,9 @@ def find_actors(import_path: str) -> list[type[Actor[Any]]]:
         found = [
             item
             for item in vars(module).values()
-            if isinstance(item, type) and issubclass(item, Actor) and item.__module__ == module.__name__
+            if isinstance(item, type)
+            and issubclass(item, Actor)
+            and f"{item.__module__}.".startswith(f"{module_name}.")
         ]
     actors = [item for item in found if isinstance(item, type) and issubclass(item, Actor) and hasattr(item, "kind")]
     if not actors:

@@ -6,10 +6,11 @@ room is in state.py; what a subscriber sees first is in view.py.
 
 from typing import Any, ClassVar, assert_never
 
-import msgspec
+from msgspec import Struct
 
-from actors.actor import Actor, KindLimits
+from actors.actor import Actor, KindLimits, Runtime
 from actors.errors import Refused
+from actors.free_form import fits
 from actors.message import Done, Event, Message
 from actors.room.direct import direct_users
 from actors.room.events import (
@@ -116,11 +117,11 @@ class Room(Actor[RoomState]):
         Invited,
         RoleGiven,
     )
-    ephemerals: ClassVar[tuple[type[msgspec.Struct], ...]] = (TypingShown, CommentShown)
+    ephemerals: ClassVar[tuple[type[Struct], ...]] = (TypingShown, CommentShown)
     publish_with = SendMessage
     limits = KindLimits()
 
-    def __init__(self, entity: str, runtime: Any) -> None:
+    def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self.pair: tuple[str, str] | None = None
         if self.key.startswith("@"):
@@ -201,14 +202,16 @@ class Room(Actor[RoomState]):
     def _send(self, ask: SendMessage) -> Sent:
         state = self.state
         user = self._speaker()
-        if ask.data is not None and len(msgspec.json.encode(ask.data)) > DATA_BYTES_MAX:
-            raise Refused("room.too_long", f"data is more than {DATA_BYTES_MAX} bytes of JSON", status=413)
+        if ask.data is not None and not fits(ask.data, DATA_BYTES_MAX):
+            raise Refused("room.too_long", f"data takes {DATA_BYTES_MAX} bytes of JSON, 32 deep", status=413)
         if ask.reply_to is not None and ask.reply_to > state.forgotten and ask.reply_to not in state.authors:
             raise Refused("room.no_such_message", "there is no such message to reply to", status=404)
         if state.slow_mode_s:
             self._wait_in_slow_mode(user)
         if user not in state.members:
             self._enter(user)
+        if user in state.muted:
+            self.record(Unmuted(user=user))  # its time is over, or `_speaker` had refused
         self.record(
             MessageSent(author=user, text=ask.text, reply_to=ask.reply_to, data=ask.data, client_id=ask.client_id)
         )
