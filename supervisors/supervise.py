@@ -157,12 +157,11 @@ class _Supervisor:
 
     async def keep(self, nursery: trio.Nursery, task_status: TaskStatus[None]) -> None:
         """Start and restart until no child is left to run. Raises: SupervisorGaveUp, with children still running."""
-        await trio.lowlevel.checkpoint()  # cancelled before we began: begin nothing
         announced = False
         while True:
             while self._ended:
                 await self._follow_up(self._ended.popleft())
-            await trio.lowlevel.checkpoint_if_cancelled()  # what came meanwhile: begin nothing only to stop it at once
+            await trio.lowlevel.checkpoint_if_cancelled()  # begin nothing only to stop it at once
             wake_at = self._start_due(nursery)
             if not announced and all(child.settled for child in self._children):
                 announced = True

@@ -302,6 +302,13 @@ async def test_one_childs_backoff_delays_no_sibling(autojump_clock: MockClock) -
     assert (stage.times("+a"), stage.times("+b")) == ([0.0, 6.0], [0.0, 7.0])
 
 
+async def test_one_child_that_is_slow_to_come_back_delays_no_sibling(autojump_clock: MockClock) -> None:
+    stage = Stage()
+    spec = top(stage.child("a", ready_s=3.0, runs_s=(1.0,)), stage.child("b", runs_s=(1.5,)))
+    await for_s(20.0, supervise(spec))
+    assert (stage.times("a!"), stage.times("+b")) == ([3.0, 7.0], [3.0, 4.5])
+
+
 @pytest.mark.parametrize("strategy", Strategy)
 async def test_cancellation_during_backoff_stops_the_others(autojump_clock: MockClock, strategy: Strategy) -> None:
     stage = Stage()
@@ -408,6 +415,15 @@ async def test_cancelled_while_a_group_is_stopping_nobody_gets_more_than_his_tim
     await for_s(2.0, supervise(spec))
     assert stage.times("-a") == [4.0]
     assert stage.times("+a") == [0.0]
+
+
+async def test_cancelled_right_after_a_crash_nobody_is_restarted_any_more(autojump_clock: MockClock) -> None:
+    """The loop has been woken by the crash, so the cancellation meets it on its way to the restart."""
+    stage = Stage()
+    with trio.CancelScope() as scope:
+        spec = top(stage.child("a"), stage.child("b", runs_s=(1.0,)))
+        await supervise(spec, on_event=lambda event: scope.cancel() if event.name == "child_failed" else None)
+    assert stage.order == "+a a! +b b! -b -a"
 
 
 # Groups, and what is no Exception.
