@@ -1,1 +1,27 @@
-"""The actor model, free of I/O, and the entities, a folder each."""
+"""The actor model, free of I/O, and the entities, a folder each.
+
+What an entity of one's own needs is here: see docs/writing-an-entity.md.
+"""
+
+from actors.actor import Actor, KindLimits
+from actors.errors import ActorError, Refused
+from actors.kit import Kit
+from actors.lifecycle import Terminated
+from actors.message import Ask, Done, Event, Message, Tell
+from actors.principal import SYSTEM, Principal
+
+__all__ = [
+    "SYSTEM",
+    "Actor",
+    "ActorError",
+    "Ask",
+    "Done",
+    "Event",
+    "KindLimits",
+    "Kit",
+    "Message",
+    "Principal",
+    "Refused",
+    "Tell",
+    "Terminated",
+]

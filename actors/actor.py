@@ -106,7 +106,8 @@ class Actor(Generic[State]):
     def record(self, event: Event) -> None:
         """Make `event` a fact: applied at once, durable before anybody hears of it."""
         self.offset += 1
-        self.at_ms = int(self.runtime.now() * 1000)
+        if not self.effects.events:  # the events of one message share one moment, as they will when they are replayed
+            self.at_ms = int(self.runtime.now() * 1000)
         self.effects.events.append(event)
         self.apply(event)
 

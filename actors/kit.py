@@ -1,0 +1,316 @@
+"""The kit: an entity alone, in a test. No server, no database, and no event loop of yours.
+
+    kit = Kit(Room, key="lobby")
+    sent = kit.ask(SendMessage(text="hi"), user="ann")
+    assert kit.publications[-1]["text"] == "hi"
+    kit.restart()  # rebuilt from its events: is the state the same?
+
+It keeps the runtime's promises: messages, replies, events and views pass through their JSON; a repeated idempotency
+key gets the first reply; a handler that raises changes nothing; time stands still until `advance`.
+"""
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from types import CoroutineType
+from typing import Any
+
+import msgspec
+import trio
+import trio.testing
+
+from actors.actor import Actor
+from actors.effects import Ephemeral, Kick, Timer, Told, Watch
+from actors.errors import ActorError, DeadlineExceeded, InvalidCommand, UnknownCommand
+from actors.kinds import Kind
+from actors.lifecycle import Terminated
+from actors.message import Ask, Done, Event, Message, Reply, reply_type
+from actors.principal import SYSTEM, Principal
+
+EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
+encode = msgspec.json.encode
+decode = msgspec.json.decode
+
+
+class Kit:
+    """One entity under test. What it did piles up in the attributes, oldest first."""
+
+    def __init__(self, actor: type[Actor[Any]], key: str = "test", *, now: float = EPOCH_S) -> None:
+        self.kind = Kind(actor)
+        self.entity = f"{self.kind.name}:{key}"
+        self.now = now  # Unix s
+        self.events: list[Event] = []
+        self.publications: list[Any] = []  # the JSON of the events, as subscribers receive it
+        self.ephemerals: list[Any] = []  # likewise of publications without an offset
+        self.told: list[Told] = []  # messages to other entities
+        self.asked: list[Told] = []  # questions to other entities
+        self.kicked: list[Kick] = []
+        self.watched: list[str] = []
+        self.audience: list[Principal] = []
+        self._answers: dict[str, Callable[[Any], Any]] = {}
+        self._journal: list[tuple[int, bytes]] = []  # when (Unix ms), JSON
+        self._remembered: dict[str, bytes] = {}  # idempotency key -> JSON reply
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._timer_keys: dict[str, int] = {}
+        self._numbers = count(1)
+        self._runtime = _Runtime(self)
+        self.actor = actor(self.entity, self._runtime)
+
+    @property
+    def state(self) -> Any:
+        return self.actor.state
+
+    @property
+    def offset(self) -> int:
+        return self.actor.offset
+
+    # Speaking to it.
+
+    def ask(
+        self,
+        message: Ask[Reply],
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        principal: Principal | None = None,
+    ) -> Reply:
+        """The reply to a command of `user`; with no user, of Greenroom itself. Raises: Refused and its like."""
+        reply: Reply = self._run(message, principal or _principal(user, roles))
+        return reply
+
+    def tell(
+        self,
+        message: Message,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        principal: Principal | None = None,
+    ) -> None:
+        """As `ask`, for messages without a reply. Raises: Refused and its like."""
+        self._run(message, principal or _principal(user, roles))
+
+    async def ask_async(
+        self,
+        message: Message,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        principal: Principal | None = None,
+    ) -> Any:
+        """As `ask`, of an entity with async handlers from a test that is async itself."""
+        reply = self._begin(message, principal or _principal(user, roles))
+        return await reply if isinstance(reply, CoroutineType) else reply
+
+    def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
+        """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
+        self._answers[entity] = answer
+
+    # Watching it.
+
+    def view(self) -> Any:
+        """The view, as its JSON decodes."""
+        return decode(encode(self.actor.view()))
+
+    def watch(
+        self,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        client: str = "",
+        principal: Principal | None = None,
+    ) -> Any:
+        """Subscribe, and see the view. Raises: Refused when `may_watch` says no."""
+        if principal is None:
+            client = client or f"client-{next(self._numbers)}"
+            principal = msgspec.structs.replace(_principal(user, roles), client=client)
+        self.actor.principal = principal
+        self.actor.may_watch()
+        view = self.view()
+        self.audience.append(principal)
+        self._change_audience(principal, joined=True)
+        return view
+
+    def unwatch(self, *, client: str) -> None:
+        """That connection ceases to watch."""
+        for principal in self.audience[:]:
+            if principal.client == client:
+                self.audience.remove(principal)
+                self._change_audience(principal, joined=False)
+
+    # Time, and the end of it.
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. What the entity sent itself with `after` arrives, each at its time, in order."""
+        until = self.now + seconds
+        while self._timers and self._timers[0][0] <= until:
+            at, number, timer = heapq.heappop(self._timers)
+            if timer.key and self._timer_keys.get(timer.key) != number:
+                continue  # a later one took its place
+            self._timer_keys.pop(timer.key, None)
+            self.now = max(self.now, at)
+            self._run(timer.message, SYSTEM)
+        self.now = until
+
+    def restart(self, *, from_snapshot: bool = False) -> None:
+        """Build the actor anew from its events, or from its state as a snapshot. Its timers are lost.
+
+        Raises: AssertionError when it wakes with another state than it fell asleep with.
+        """
+        before = self.actor
+        self._rebuild(before.state if from_snapshot else None)
+        if before.durable:
+            assert self.actor.state == before.state, (
+                f"{self.entity} woke up changed.\nbefore: {before.state}\nafter:  {self.actor.state}"
+            )
+
+    def _rebuild(self, snapshot: Any) -> None:
+        actor = type(self.actor)(self.entity, self._runtime)
+        if actor.durable and snapshot is not None:
+            actor.state = self.kind.decode_state(self.kind.encode_state(snapshot))
+            actor.offset = len(self._journal)
+        else:
+            for at_ms, payload in self._journal:
+                assert self.kind.decode_event is not None
+                actor.offset += 1
+                actor.at_ms = at_ms
+                actor.apply(self.kind.decode_event(payload))
+        self._timers, self._timer_keys = [], {}
+        self.actor = actor
+
+    # As a cell does it.
+
+    def _run(self, message: Message, principal: Principal) -> Any:
+        reply = self._begin(message, principal)
+        if isinstance(reply, CoroutineType):
+            waiting = reply
+
+            async def wait() -> Any:
+                return await waiting
+
+            return trio.run(wait, clock=trio.testing.MockClock(autojump_threshold=0))
+        return reply
+
+    def _begin(self, message: Message, principal: Principal) -> Any:
+        """Handle a message: the reply, or a coroutine that ends with it."""
+        message = self._check(message, principal)
+        if message.idempotency_key in self._remembered:
+            return decode(self._remembered[message.idempotency_key], type=reply_type(type(message)) or Done)
+        self.actor.principal = principal
+        try:
+            reply = self.actor.handle(message)
+        except Exception as error:
+            self._fail(error)
+            raise
+        if isinstance(reply, CoroutineType):
+            return self._finish(message, reply)
+        return self._settle(message, reply)
+
+    async def _finish(self, message: Message, waiting: Any) -> Any:
+        limit_s = self.kind.limits.async_handler_s
+        with trio.move_on_after(limit_s):
+            try:
+                reply = await waiting
+            except Exception as error:
+                self._fail(error)
+                raise
+            return self._settle(message, reply)
+        late = DeadlineExceeded(f"the handler took longer than {limit_s:.3g} s")
+        self._fail(late)
+        raise late
+
+    def _check(self, message: Message, principal: Principal) -> Message:
+        """What arrives when `message` is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
+        if isinstance(message, Terminated):
+            return message
+        allowed = [command.message for command in self.kind.commands.values()]
+        if principal.system:
+            allowed.extend(self.kind.actor.internal)
+        if type(message) not in allowed:
+            raise UnknownCommand(f"{self.kind.name} takes no {type(message).__qualname__} from {principal.user!r}")
+        try:
+            return decode(encode(message), type=type(message))
+        except msgspec.ValidationError as error:
+            raise InvalidCommand(str(error)) from None
+
+    def _fail(self, error: Exception) -> None:
+        """A handler raised: nothing that it recorded or named shall have been."""
+        effects = self.actor.effects
+        effects.others = []
+        if not effects.events and isinstance(error, ActorError):
+            return
+        refused_late = bool(effects.events) and isinstance(error, ActorError)
+        self._rebuild(None)
+        if refused_late:
+            raise AssertionError(f"{error!r} after recording: refuse first, then record") from error
+
+    def _settle(self, message: Message | None, reply: Any) -> Any:
+        """Let out what the handler recorded and named."""
+        actor = self.actor
+        recorded, actor.effects.events = actor.effects.events, []
+        for event in recorded:
+            assert type(event) in actor.events, f"{type(event).__qualname__} is not among `events`"
+            payload = encode(event)
+            self._journal.append((actor.at_ms, payload))
+            self.events.append(event)
+            self.publications.append(decode(payload))
+        others, actor.effects.others = actor.effects.others, []
+        for effect in others:
+            self._carry_out(effect)
+        if message is None:
+            return None
+        wanted = reply_type(type(message)) or Done
+        encoded = encode(Done() if reply is None else reply)
+        if message.idempotency_key is not None and recorded:
+            self._remembered[message.idempotency_key] = encoded
+        try:
+            return decode(encoded, type=wanted)
+        except msgspec.ValidationError as error:
+            raise AssertionError(f"{type(message).__qualname__} promises another reply than {reply!r}") from error
+
+    def _carry_out(self, effect: Any) -> None:
+        match effect:
+            case Ephemeral():
+                self.ephemerals.append(decode(encode(effect.data)))
+            case Told():
+                self.told.append(effect)
+            case Timer():
+                number = next(self._numbers)
+                if effect.key:
+                    self._timer_keys[effect.key] = number
+                heapq.heappush(self._timers, (self.now + effect.seconds, number, effect))
+            case Kick():
+                self.kicked.append(effect)
+            case Watch():
+                self.watched.append(effect.entity)
+
+    def _change_audience(self, who: Principal, *, joined: bool) -> None:
+        self.actor.principal = who
+        self.actor.audience_changed(who, joined)
+        self._settle(None, None)
+
+    async def _answer(self, entity: str, message: Ask[Any]) -> Any:
+        await trio.lowlevel.checkpoint()
+        self.asked.append(Told(entity, message))
+        assert entity in self._answers, f"{self.entity} asks {entity}: say kit.when_asked({entity!r}, ...)"
+        return self._answers[entity](message)
+
+
+class _Runtime:
+    """What the actor sees of the kit."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def now(self) -> float:
+        return self._kit.now
+
+    def audience(self, entity: str) -> list[Principal]:
+        return self._kit.audience
+
+    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
+        reply: Reply = await self._kit._answer(entity, message)
+        return reply
+
+
+def _principal(user: str | None, roles: tuple[str, ...]) -> Principal:
+    return SYSTEM if user is None else Principal(user=user, roles=frozenset(roles))
