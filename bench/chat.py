@@ -31,6 +31,7 @@ class Chat:
     text_bytes: int = param(64, "length of a message's text")
     ids: bool = param(False, "give every send an idempotency key")
     processes: int = param(2, "generator processes")
+    rest_ms: float = param(1.0, "pause of a generator between two looks at its sockets; counts as latency")
     url: str = param("", "measure this server instead of starting one")
 
 
@@ -148,6 +149,7 @@ def _generate(link: Link, plan: _Plan) -> None:
     link.measure()
     pace = Pace(start_ns, params.rate / params.processes, int(params.rate / params.processes * params.seconds))
     late_ns = 0
+    rest_s = params.rest_ms / 1e3
     while not pace.done:
         now_ns = time.perf_counter_ns()
         due = pace.due(now_ns)
@@ -155,7 +157,9 @@ def _generate(link: Link, plan: _Plan) -> None:
             late_ns = max(late_ns, now_ns - pace.at_ns(due.start))
         for number in due:
             _send(chatters, clients[number % len(clients)], params, pace.at_ns(number))
-        chatters.turn(0.001)
+        chatters.turn(0)
+        if rest_s:
+            time.sleep(rest_s)
     stalled = not _drain(chatters, clients)
     cost = link.cost()
     waits = array("q", sorted(chatters.waits_ns))

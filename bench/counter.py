@@ -1,0 +1,65 @@
+"""The entity that the in-process benchmarks wake: a number that grows. As small as an entity can be, so that what is
+measured is the runtime and not the entity."""
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from actors.actor import Actor, KindLimits
+from actors.message import Ask, Event, Message, Tell
+
+
+class Count(Struct):
+    value: int = 0
+
+
+class Total(Struct, frozen=True):
+    value: int
+
+
+class Bump(Tell, frozen=True, kw_only=True, tag="counter.bump"):
+    """Count one."""
+
+
+class Read(Ask[Total], frozen=True, kw_only=True, tag="counter.read"):
+    """What is the count?"""
+
+
+class Counter(Actor[Count]):
+    kind = "counter"
+    commands = (Bump, Read)
+    durable = False
+
+    def handle(self, message: Message) -> Total | None:
+        if type(message) is Bump:
+            self.state.value += 1
+            return None
+        return Total(self.state.value)
+
+
+class Add(Ask[Total], frozen=True, kw_only=True, tag="ledger.add"):
+    """Count `amount`, durably."""
+
+    amount: int
+    note: str = ""
+
+
+class Added(Event, frozen=True, kw_only=True, tag="ledger.added"):
+    amount: int
+    note: str = ""
+
+
+class Ledger(Actor[Count]):
+    """The durable one."""
+
+    kind = "ledger"
+    commands = (Add,)
+    events = (Added,)
+    limits: ClassVar[KindLimits] = KindLimits()
+
+    def handle(self, message: Add) -> Total:
+        self.record(Added(amount=message.amount, note=message.note))
+        return Total(self.state.value)
+
+    def apply(self, event: Added) -> None:
+        self.state.value += event.amount

@@ -1,0 +1,169 @@
+"""How many durable events a second can actors record, and how long does a lone one take?
+
+Through actors and the group committer into a real Postgres with fsync on; every event is fenced and carries a command
+id. In a process of its own: the kernel and the load share it, so what the load costs is inside the figure.
+"""
+
+import tempfile
+import time
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from actors.envelope import Envelope
+from actors.errors import ActorError
+from actors.principal import SYSTEM
+from bench.counter import Add, Ledger
+from bench.generators import Link, fleet
+from bench.kernel import in_postgres
+from bench.percentiles import curve, ms
+from bench.question import Answer, Figure, Question, Say, param
+from supervisors.system import System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journal:
+    seconds: float = param(5.0, "how long events are recorded under load")
+    entities: int = param(500, "entities that record")
+    in_flight: int = param(16, "commands of each entity on their way at once")
+    lone: int = param(1_000, "commands that are sent alone, one after the other")
+    note_bytes: int = param(64, "length of a text in each event")
+
+
+class _Load:
+    """A closed loop without tasks: an answer sends the next command, as the gate does it, through a reply slot."""
+
+    def __init__(self, system: System, params: Journal) -> None:
+        self._system = system
+        self._note = "x" * params.note_bytes
+        self._sent = 0
+        self.answered = 0
+        self.failed = 0
+        self.failure = ""
+        self.waiting = 0
+        self.stopping = False
+        self.done = trio.Event()
+
+    def send(self, entity: str) -> None:
+        self._sent += 1
+        self.waiting += 1
+        message = Add(amount=1, note=self._note)
+        slot = _Slot(self, entity)
+        envelope = Envelope(message=message, principal=SYSTEM, slot=slot, command_id=f"c{self._sent}", size=100)
+        self._system.submit(entity, envelope)
+
+    def over(self, entity: str, failure: str) -> None:
+        self.waiting -= 1
+        if failure:
+            self.failed += 1
+            self.failure = self.failure or failure
+        else:
+            self.answered += 1
+        if not self.stopping:
+            self.send(entity)
+        elif not self.waiting:
+            self.done.set()
+
+
+class _Slot:
+    __slots__ = ("_entity", "_load")
+
+    def __init__(self, load: _Load, entity: str) -> None:
+        self._load = load
+        self._entity = entity
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        self._load.over(self._entity, "")
+
+    def reject(self, error: ActorError) -> None:
+        self._load.over(self._entity, repr(error))
+
+
+def _measure(link: Link, params: Journal) -> None:
+    async def main(data_dir: Path) -> dict[str, Any]:
+        async with in_postgres(data_dir, Ledger) as system:
+            waits = await _alone(system, params)
+            link.say("alone")
+            load = _Load(system, params)
+            for number in range(params.entities):
+                await system.ref(f"ledger:{number}").ask(Add(amount=0))  # awake, claimed
+            for _ in range(params.in_flight):
+                for number in range(params.entities):
+                    load.send(f"ledger:{number}")
+            await trio.sleep(min(1.0, params.seconds / 4))  # warm
+            before, begun, cpu_s = load.answered, time.perf_counter(), time.process_time()
+            await trio.sleep(params.seconds)
+            events, took_s = load.answered - before, time.perf_counter() - begun
+            cpu_s = time.process_time() - cpu_s
+            load.stopping = True
+            with trio.move_on_after(15.0):
+                await load.done.wait()
+        return {
+            "waits": array("q", waits).tobytes(),
+            "per_s": events / took_s,
+            "failed": load.failed,
+            "failure": load.failure,
+            "unanswered": load.waiting,
+            "cpu_share": cpu_s / took_s,
+        }
+
+    with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
+        found = trio.run(main, Path(folder).resolve() / "data")
+    link.say("done", found)
+
+
+async def _alone(system: System, params: Journal) -> list[int]:
+    """Ascending ns from asking to the durable answer, with nothing else going on."""
+    ref = system.ref("ledger:alone")
+    note = "x" * params.note_bytes
+    waits = []
+    for number in range(params.lone + 50):
+        begun_ns = time.perf_counter_ns()
+        await ref.ask(Add(amount=1, note=note), command_id=f"alone-{number}")
+        waits.append(time.perf_counter_ns() - begun_ns)
+    return sorted(waits[50:])  # the first ones prepare statements
+
+
+def answer(params: Journal, say: Say) -> Answer:
+    with fleet(_measure, [params]) as measured:
+        say("starting Postgres, then one at a time", 0.0)
+        measured.wait("alone", within_s=120.0)
+        found = measured.wait(
+            "done",
+            within_s=params.seconds + 60.0,
+            waiting=lambda passed: say("recording", 0.3 + 0.7 * min(1.0, passed / params.seconds)),
+        )[0]
+    waits = array("q")
+    waits.frombytes(found["waits"])
+    warnings = []
+    if found["failed"]:
+        warnings.append(f"{found['failed']} commands failed, the first with {found['failure']}")
+    if found["unanswered"]:
+        warnings.append(f"{found['unanswered']} commands were not answered within 15 s")
+    return Answer(
+        {
+            "durable_events_per_s": round(found["per_s"], 1),
+            "lone_p50_ms": ms(waits, 0.5),
+            "lone_p99_ms": ms(waits, 0.99),
+            "failed": found["failed"],
+            "kernel_cpu_share": round(found["cpu_share"], 3),
+        },
+        {"alone": curve(waits)},
+        warnings,
+    )
+
+
+QUESTION = Question(
+    name="journal",
+    asks="How many durable events a second can actors record, and how long does a lone one take?",
+    params=Journal,
+    figures={
+        "durable_events_per_s": Figure("commands answered, each with one fenced, durable event", at_least=50_000),
+        "lone_p50_ms": Figure("from asking to the durable answer with nothing else going on", at_most=1.5),
+        "lone_p99_ms": Figure("the same, 99th percentile"),
+    },
+    answer=answer,
+)

@@ -1,0 +1,75 @@
+"""The kernel alone in this process: actors, committer and a journal, with no gate in front and nobody watching."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from actors.actor import Actor
+from actors.kinds import Kinds
+from config.instruments import Instruments
+from config.limits import CommitConfig
+from store.bridge import Bridge
+from store.claims import Claims
+from store.committer import Committer
+from store.dead_letters_memory import MemoryDeadLetters
+from store.journal import Journal
+from store.journal_memory import MemoryJournal
+from store.journal_postgres import PostgresJournal
+from store.migrate import migrate
+from store.own_servers import OwnServers
+from store.pool import Pool
+from supervisors.system import Nobody, System
+
+INCARNATION = 4711
+
+
+@asynccontextmanager
+async def in_memory(*kinds: type[Actor[Any]]) -> AsyncIterator[System]:
+    """A system whose journal is memory."""
+    async with _running(MemoryJournal(), kinds) as system:
+        yield system
+
+
+@asynccontextmanager
+async def in_postgres(data_dir: Path, *kinds: type[Actor[Any]]) -> AsyncIterator[System]:
+    """A system on a Postgres of its own in `data_dir`, set as `greenroom serve` sets it: fsync is on."""
+    servers = OwnServers(data_dir)
+    database_url, _ = servers.start()
+    try:
+        async with Bridge() as bridge:
+            await migrate(bridge, database_url)
+            async with (
+                Pool(bridge, database_url, incarnation=INCARNATION) as pool,
+                _running(PostgresJournal(pool, incarnation=INCARNATION), kinds) as system,
+            ):
+                yield system
+    finally:
+        servers.stop()
+
+
+@asynccontextmanager
+async def _running(journal: Journal, kinds: tuple[type[Actor[Any]], ...]) -> AsyncIterator[System]:
+    instruments = Instruments()
+    committer = Committer(journal, CommitConfig(), lambda events, seconds: None)
+    claims = Claims(journal)
+    system = System(
+        kinds=Kinds(kinds),
+        journal=journal,
+        committer=committer,
+        claims=claims,
+        dead_letters=MemoryDeadLetters(),
+        audiences=Nobody(),
+        instruments=instruments,
+        clock=time.time,
+    )
+    async with trio.open_nursery() as nursery:  # owner: this context; leaving it cancels what has been drained
+        await nursery.start(committer.run)
+        await nursery.start(claims.run)
+        await nursery.start(system.run)
+        yield system
+        await system.drain()
+        nursery.cancel_scope.cancel()
