@@ -4,7 +4,7 @@ What an entity of one's own needs is here: see docs/writing-an-entity.md.
 """
 
 from actors.actor import Actor, KindLimits
-from actors.errors import ActorError, Refused
+from actors.errors import ActorError, InvalidCommand, Refused
 from actors.kit import Kit
 from actors.lifecycle import Terminated
 from actors.message import Ask, Done, Event, Message, Tell
@@ -17,6 +17,7 @@ __all__ = [
     "Ask",
     "Done",
     "Event",
+    "InvalidCommand",
     "KindLimits",
     "Kit",
     "Message",

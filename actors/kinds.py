@@ -131,7 +131,7 @@ class Kinds:
 
 
 def find_actors(import_path: str) -> list[type[Actor[Any]]]:
-    """The entity classes that `package.module` defines or takes from inside itself, or the one at `package.module:Class`.
+    """The entity classes that `package.module` defines or re-exports from inside, or the one at `package.module:Class`.
 
     Raises: BadEntityClass naming the path when it can't be imported or holds no entity.
     """

@@ -17,7 +17,6 @@ from typing import Any
 
 import msgspec
 import trio
-import trio.testing
 
 from actors.actor import Actor
 from actors.effects import Ephemeral, Kick, Timer, Told, Watch
@@ -182,12 +181,14 @@ class Kit:
     def _run(self, message: Message, principal: Principal) -> Any:
         reply = self._begin(message, principal)
         if isinstance(reply, CoroutineType):
+            from trio.testing import MockClock  # here, since a node imports this module too and never needs it
+
             waiting = reply
 
             async def wait() -> Any:
                 return await waiting
 
-            return trio.run(wait, clock=trio.testing.MockClock(autojump_threshold=0))
+            return trio.run(wait, clock=MockClock(autojump_threshold=0))
         return reply
 
     def _begin(self, message: Message, principal: Principal) -> Any:

@@ -68,7 +68,7 @@ EMOJI_MAX = 20  # different ones on a message
 REACTIONS_MAX = 256  # on a message
 INVITED_MAX = 1_000
 PUNISHED_MAX = 10_000  # muted, and likewise banned
-TIMER_MAX_S = 600.0  # a pending timer keeps the room awake: longer mutes are lifted when they next matter
+TIMER_MAX_S = 600.0  # a pending timer keeps the room awake: a longer mute is lifted when its user next speaks
 RANKS = {"member": 1, "moderator": 2, "owner": 3}
 ADMIN_RANK = 4
 DONE = Done()
@@ -137,9 +137,12 @@ class Room(Actor[RoomState]):
                 return self._send(message)
             case Typing():
                 user = self._speaker()
+                self._refuse_outsider(user)
                 self.publish(TypingShown(user), key=f"typing {user}")
             case Comment():
-                self.publish(CommentShown(self._speaker(), message.text))
+                user = self._speaker()
+                self._refuse_outsider(user)
+                self.publish(CommentShown(user, message.text))
             case Read():
                 return self._read(message.offset)
             case React():
@@ -194,8 +197,7 @@ class Room(Actor[RoomState]):
             return
         user = self.require_user()
         self._refuse_banned(user)
-        if not (self.state.open or user in self.state.members or user in self.state.invited):
-            raise Refused("room.closed", "only members and the invited may watch this room")
+        self._refuse_outsider(user)
 
     # Messages.
 
@@ -293,8 +295,7 @@ class Room(Actor[RoomState]):
     def _enter(self, user: str) -> None:
         """Record that `user`, who is not banned, joins. Raises: Refused when the room is closed or full."""
         state = self.state
-        if not (state.open or user in state.invited or self._rank() >= ADMIN_RANK):
-            raise Refused("room.closed", "only the invited may join this room")
+        self._refuse_outsider(user)
         if len(state.members) >= state.max_members:
             raise Refused("room.full", f"the room has {state.max_members} members", status=409)
         if user in state.banned:
@@ -390,6 +391,11 @@ class Room(Actor[RoomState]):
         until_ms = self.state.banned.get(user)
         if until_ms is not None and in_force(until_ms, self._now_ms):
             raise Refused("room.banned", f"{user} is banned from this room")
+
+    def _refuse_outsider(self, user: str) -> None:
+        state = self.state
+        if not (state.open or user in state.members or user in state.invited or self._rank() >= ADMIN_RANK):
+            raise Refused("room.closed", "this room is for members and the invited only")
 
     def _check_direct(self) -> None:
         if self.pair is None:

@@ -1,0 +1,614 @@
+"""A room alone, in the kit: each command's rule, then all of them at random."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from actors import SYSTEM, InvalidCommand, Kit, Message, Principal, Refused
+from actors.room import Room, direct_key
+from actors.room.messages import (
+    Ban,
+    Comment,
+    Delete,
+    Edit,
+    Gift,
+    Invite,
+    Join,
+    Leave,
+    Mute,
+    React,
+    Read,
+    SendMessage,
+    Set,
+    SetRole,
+    Typing,
+    Unban,
+    Unmute,
+    Unreact,
+)
+from actors.room.state import AUTHORS, GIVERS_MAX, WINDOW
+
+
+@pytest.fixture
+def room() -> Kit:
+    """Ann owns it, Bob is a member."""
+    room = Kit(Room, key="lobby")
+    room.ask(Join(), user="ann")
+    room.ask(Join(), user="bob")
+    return room
+
+
+def refused(room: Kit, message: Message, user: str | None, name: str, status: int = 403, **more: Any) -> None:
+    """`message` is refused by the rule `name`, and nothing happened."""
+    before = (len(room.publications), len(room.ephemerals), room.kind.encode_state(room.state))
+    with pytest.raises(Refused) as caught:
+        room.tell(message, user=user, **more)
+    assert (caught.value.name, caught.value.status) == (name, status)
+    assert before == (len(room.publications), len(room.ephemerals), room.kind.encode_state(room.state))
+
+
+def say(room: Kit, text: str = "hi", user: str = "ann", **fields: Any) -> int:
+    return room.ask(SendMessage(text=text, **fields), user=user).offset
+
+
+# Membership.
+
+
+def test_whoever_sends_is_joined_and_the_first_to_join_owns_the_room() -> None:
+    room = Kit(Room, key="lobby")
+    sent = room.ask(SendMessage(text="hi", client_id="c1"), user="ann")
+    say(room, "ho", user="bob")
+    assert room.publications == [
+        {"type": "room.joined", "user": "ann", "role": "owner"},
+        {"type": "room.message", "author": "ann", "text": "hi", "client_id": "c1"},
+        {"type": "room.joined", "user": "bob", "role": "member"},
+        {"type": "room.message", "author": "bob", "text": "ho"},
+    ]
+    assert (sent.offset, sent.at_ms) == (2, int(room.now * 1000))
+
+
+def test_joining_twice_is_one_event(room: Kit) -> None:
+    room.ask(Join(), user="bob")
+    assert room.offset == 2
+
+
+@pytest.mark.parametrize("command", [SendMessage(text="hi"), Join(), Typing(), Gift(item="rose"), Read(offset=1)])
+def test_nobody_acts_without_a_user(room: Kit, command: Message) -> None:
+    refused(room, command, "", "unauthenticated", 401)
+
+
+def test_the_room_of_an_owner_who_leaves_passes_to_a_moderator_before_members() -> None:
+    room = Kit(Room)
+    for user in ("ann", "bob", "cat"):
+        room.ask(Join(), user=user)
+    room.ask(SetRole(user="cat", role="moderator"), user="ann")
+    room.ask(Leave(), user="ann")
+    assert room.publications[-1] == {"type": "room.role", "user": "cat", "role": "owner"}
+    room.ask(Leave(), user="cat")
+    room.ask(Leave(), user="bob")
+    room.ask(Join(), user="dan")
+    assert room.publications[-1] == {"type": "room.joined", "user": "dan", "role": "owner"}
+
+
+def test_only_members_leave(room: Kit) -> None:
+    refused(room, Leave(), "zoe", "room.not_member")
+
+
+def test_a_full_room_takes_nobody(room: Kit) -> None:
+    room.ask(Set(max_members=2), user="ann")
+    refused(room, Join(), "cat", "room.full", 409)
+    refused(room, SendMessage(text="hi"), "cat", "room.full", 409)
+    room.ask(Leave(), user="bob")
+    room.ask(Join(), user="cat")
+
+
+def test_a_closed_room_takes_and_shows_itself_to_the_invited_only(room: Kit) -> None:
+    room.ask(Set(open=False), user="ann")
+    refused(room, Join(), "cat", "room.closed")
+    refused(room, SendMessage(text="hi"), "cat", "room.closed")
+    refused(room, Comment(text="hi"), "cat", "room.closed")
+    refused(room, Typing(), "cat", "room.closed")
+    with pytest.raises(Refused, match=r"room\.closed"):
+        room.watch(user="cat")
+    refused(room, Invite(user="cat"), "bob", "room.not_allowed")
+    room.ask(Invite(user="cat"), user="ann")
+    room.ask(Invite(user="cat"), user="ann")
+    assert room.publications[-1] == {"type": "room.invited", "user": "cat", "by": "ann"}
+    assert len(room.publications) == 4
+    room.watch(user="cat")
+    room.ask(Join(), user="cat")
+    room.ask(Leave(), user="cat")
+    refused(room, Join(), "cat", "room.closed")  # an invitation is good once
+
+
+def test_the_anonymous_do_not_watch_and_services_do(room: Kit) -> None:
+    with pytest.raises(Refused, match="unauthenticated"):
+        room.watch(user="")
+    room.ask(Set(open=False), user="ann")
+    room.watch(user="root", roles=("admin",))
+    room.watch(principal=SYSTEM)
+
+
+# Messages.
+
+
+def test_a_message_carries_data_and_what_it_answers(room: Kit) -> None:
+    first = say(room)
+    say(room, "ho", reply_to=first, data={"mood": ["good"]})
+    assert room.publications[-1] == {
+        "type": "room.message",
+        "author": "ann",
+        "text": "ho",
+        "reply_to": first,
+        "data": {"mood": ["good"]},
+    }
+    refused(room, SendMessage(text="x", reply_to=99), "ann", "room.no_such_message", 404)
+    refused(room, SendMessage(text="x", reply_to=1), "ann", "room.no_such_message", 404)  # a join
+
+
+@pytest.mark.parametrize("text", ["", "x" * 4_001])
+def test_the_length_of_a_text_is_checked_as_it_is_decoded(room: Kit, text: str) -> None:
+    with pytest.raises(InvalidCommand, match=r"\$\.text"):
+        room.ask(SendMessage(text=text), user="ann")
+
+
+def test_data_is_bounded_in_bytes_and_in_depth(room: Kit) -> None:
+    say(room, data="x" * 4_094)
+    refused(room, SendMessage(text="x", data="x" * 4_095), "ann", "room.too_long", 413)
+    refused(room, SendMessage(text="x", data=json.loads("[" * 50 + "]" * 50)), "ann", "room.too_long", 413)
+
+
+def test_authors_edit_and_delete_their_own_and_moderators_delete_any(room: Kit) -> None:
+    anns, bobs = say(room), say(room, user="bob")
+    room.ask(Edit(offset=anns, text="hello"), user="ann")
+    assert room.publications[-1] == {"type": "room.edited", "message": anns, "text": "hello", "by": "ann"}
+    refused(room, Edit(offset=bobs, text="x"), "ann", "room.not_yours")
+    refused(room, Edit(offset=anns, text="x"), "zoe", "room.not_member")
+    refused(room, Delete(offset=anns), "bob", "room.not_yours")
+    room.ask(Delete(offset=bobs), user="ann")
+    assert room.publications[-1] == {"type": "room.deleted", "message": bobs, "by": "ann"}
+    refused(room, Delete(offset=bobs), "ann", "room.no_such_message", 404)
+    refused(room, Edit(offset=bobs, text="x"), "bob", "room.no_such_message", 404)
+    at_ms = int(room.now * 1000)
+    assert room.view()["messages"] == [
+        {"offset": anns, "author": "ann", "text": "hello", "at_ms": at_ms, "edited": True},
+        {"offset": bobs, "author": "bob", "text": "", "at_ms": at_ms, "deleted": True},
+    ]
+
+
+def test_reactions_count_once_a_user_and_can_be_taken_back(room: Kit) -> None:
+    offset = say(room)
+    room.ask(React(offset=offset, emoji="👍"), user="bob")
+    room.ask(React(offset=offset, emoji="👍"), user="bob")
+    room.ask(React(offset=offset, emoji="👍"), user="ann")
+    assert room.view()["messages"][0]["reactions"] == {"👍": ["bob", "ann"]}
+    room.ask(Unreact(offset=offset, emoji="👍"), user="bob")
+    room.ask(Unreact(offset=offset, emoji="👍"), user="bob")
+    assert [one["type"] for one in room.publications[3:]] == ["room.reacted", "room.reacted", "room.unreacted"]
+    refused(room, React(offset=offset, emoji="👍"), "zoe", "room.not_member")
+    refused(room, React(offset=99, emoji="👍"), "ann", "room.no_such_message", 404)
+    room.restart()
+
+
+def test_a_message_takes_so_many_reactions(room: Kit) -> None:
+    offset = say(room)
+    for number in range(20):
+        room.ask(React(offset=offset, emoji=str(number)), user="ann")
+    refused(room, React(offset=offset, emoji="one more"), "bob", "room.too_many_reactions", 409)
+    for number in range(236):
+        room.ask(Join(), user=f"u{number}")
+        room.ask(React(offset=offset, emoji="0"), user=f"u{number}")
+    refused(room, React(offset=offset, emoji="0"), "bob", "room.too_many_reactions", 409)
+
+
+def test_old_messages_leave_the_view_and_later_cannot_be_changed(room: Kit) -> None:
+    offsets = [say(room, str(number)) for number in range(AUTHORS + 1)]
+    view = room.view()
+    assert [message["offset"] for message in view["messages"]] == offsets[-WINDOW:]
+    assert view["counters"]["messages"] == AUTHORS + 1
+    refused(room, Edit(offset=offsets[0], text="x"), "ann", "room.too_old", 409)
+    refused(room, React(offset=offsets[0], emoji="x"), "ann", "room.too_old", 409)
+    refused(room, Set(pinned=offsets[1]), "ann", "room.too_old", 409)
+    say(room, reply_to=offsets[0])  # it was a message, as far as is known
+    room.ask(Edit(offset=offsets[2], text="x"), user="ann")
+    room.restart()
+    room.restart(from_snapshot=True)
+
+
+def test_the_watermark_moves_forward_and_tells_what_is_unread(room: Kit) -> None:
+    offsets = [say(room) for _ in range(3)]
+    say(room, user="bob")  # one's own is not unread
+    reply = room.ask(Read(offset=offsets[0]), user="bob")
+    assert (reply.offset, reply.unread) == (offsets[0], 2)
+    assert room.publications[-1] == {"type": "room.read", "user": "bob", "message": offsets[0]}
+    reply = room.ask(Read(offset=1), user="bob")
+    assert (reply.offset, reply.unread) == (offsets[0], 2)
+    assert room.offset == 7
+    refused(room, Read(offset=99), "bob", "room.no_such_message", 404)
+    refused(room, Read(offset=1), "zoe", "room.not_member")
+    assert room.view()["members"][1] == {"user": "bob", "role": "member", "read": offsets[0]}
+
+
+def test_typing_and_comments_are_seen_and_not_kept(room: Kit) -> None:
+    room.tell(Typing(), user="bob")
+    room.tell(Comment(text="wow"), user="a viewer")
+    assert room.ephemerals == [
+        {"type": "room.typing", "user": "bob"},
+        {"type": "room.comment", "user": "a viewer", "text": "wow"},
+    ]
+    assert room.offset == 2
+
+
+def test_gifts_are_counted_exactly(room: Kit) -> None:
+    assert room.ask(Gift(item="rose", count=3), user="bob").total == 3
+    assert room.ask(Gift(item="rose"), user="cat").total == 4  # joins
+    assert room.publications[-1] == {"type": "room.gift", "user": "cat", "item": "rose", "count": 1, "total": 4}
+    for number in range(255):
+        room.ask(Gift(item=str(number)), user="ann")
+    refused(room, Gift(item="one more"), "ann", "room.too_many_items", 409)
+    view = room.view()
+    assert (view["gifts"]["rose"], view["counters"]["gifts"]) == (4, 259)
+
+
+def test_gifts_stay_exact_when_there_are_too_many_givers_to_tell_apart(room: Kit) -> None:
+    room.state.givers = {f"u{number}": 1 for number in range(GIVERS_MAX)}
+    room.ask(Gift(item="rose", count=7), user="bob")
+    room.ask(Gift(item="rose", count=2), user="u1")
+    state = room.state
+    assert (state.gifts, state.givers["u1"], state.gifts_of_others) == ({"rose": 9}, 3, 7)
+
+
+# Order.
+
+
+def test_the_muted_read_and_do_not_speak(room: Kit) -> None:
+    offset = say(room, user="bob")
+    room.ask(Mute(user="bob"), user="ann")
+    assert room.publications[-1] == {"type": "room.muted", "user": "bob", "by": "ann"}
+    for command in (SendMessage(text="x"), Typing(), Comment(text="x"), Edit(offset=offset, text="x")):
+        refused(room, command, "bob", "room.muted")
+    refused(room, React(offset=offset, emoji="x"), "bob", "room.muted")
+    assert room.watch(user="bob")["muted"] == ["bob"]
+    room.ask(Read(offset=offset), user="bob")
+    room.ask(Unmute(user="bob"), user="ann")
+    say(room, user="bob")
+    assert room.publications[-2] == {"type": "room.unmuted", "user": "bob", "by": "ann"}
+
+
+def test_a_short_mute_ends_by_itself(room: Kit) -> None:
+    room.ask(Mute(user="bob", seconds=60), user="ann")
+    assert room.publications[-1]["until_ms"] == int((room.now + 60) * 1000)
+    room.advance(59.9)
+    refused(room, SendMessage(text="x"), "bob", "room.muted")
+    room.advance(0.2)
+    assert room.publications[-1] == {"type": "room.unmuted", "user": "bob"}
+    room.restart()
+
+
+def test_a_longer_mute_in_its_place_is_not_ended_by_the_first(room: Kit) -> None:
+    room.ask(Mute(user="bob", seconds=60), user="ann")
+    room.ask(Mute(user="bob", seconds=3_600), user="ann")
+    room.advance(61)
+    refused(room, SendMessage(text="x"), "bob", "room.muted")
+
+
+@pytest.mark.parametrize("seconds", [60, 86_400])
+def test_a_mute_ends_though_a_restart_has_lost_its_timer(room: Kit, seconds: float) -> None:
+    room.ask(Mute(user="bob", seconds=seconds), user="ann")
+    room.restart()
+    room.advance(seconds + 0.1)
+    assert room.view()["muted"] == []
+    say(room, user="bob")
+    assert [one["type"] for one in room.publications[-2:]] == ["room.unmuted", "room.message"]
+
+
+def test_the_banned_are_out_until_it_is_over(room: Kit) -> None:
+    offset = say(room, user="bob")
+    room.ask(Ban(user="bob", seconds=100), user="ann")
+    for command in (SendMessage(text="x"), Join(), Gift(item="rose"), Typing(), Edit(offset=offset, text="x")):
+        refused(room, command, "bob", "room.banned")
+    refused(room, Delete(offset=offset), "bob", "room.not_member")
+    refused(room, Invite(user="bob"), "ann", "room.banned")
+    with pytest.raises(Refused, match=r"room\.banned"):
+        room.watch(user="bob")
+    view = room.view()
+    assert (view["member_count"], view["banned"]) == (1, 1)
+    room.advance(100.1)
+    room.watch(user="bob")
+    say(room, user="bob")
+    assert [one["type"] for one in room.publications[-3:]] == ["room.unbanned", "room.joined", "room.message"]
+
+
+def test_unban_lets_in_again(room: Kit) -> None:
+    room.ask(Ban(user="zoe"), user="ann")  # before she ever came
+    refused(room, Unban(user="zoe"), "bob", "room.not_allowed")
+    room.ask(Unban(user="zoe"), user="ann")
+    room.ask(Unban(user="zoe"), user="ann")
+    assert room.publications[-1] == {"type": "room.unbanned", "user": "zoe", "by": "ann"}
+    room.ask(Join(), user="zoe")
+
+
+@pytest.mark.parametrize(
+    "command", [Mute(user="ann"), Ban(user="ann"), Set(title="x"), SetRole(user="ann", role="member")]
+)
+def test_members_keep_no_order(room: Kit, command: Message) -> None:
+    refused(room, command, "bob", "room.not_allowed")
+    refused(room, command, "a stranger", "room.not_allowed")
+    refused(room, command, "", "unauthenticated", 401)
+
+
+def test_moderators_stand_above_members_only(room: Kit) -> None:
+    room.ask(Join(), user="cat")
+    room.ask(SetRole(user="bob", role="moderator"), user="ann")
+    room.ask(SetRole(user="cat", role="moderator"), user="ann")
+    refused(room, Mute(user="ann"), "bob", "room.not_allowed")
+    refused(room, Ban(user="cat"), "bob", "room.not_allowed")
+    refused(room, Ban(user="bob"), "bob", "room.not_allowed")
+    refused(room, SetRole(user="cat", role="member"), "bob", "room.not_allowed")
+    room.ask(SetRole(user="cat", role="member"), user="ann")
+    room.ask(Ban(user="cat"), user="bob")
+
+
+def test_an_owner_hands_the_room_over(room: Kit) -> None:
+    refused(room, SetRole(user="ann", role="member"), "ann", "room.needs_owner", 409)
+    refused(room, SetRole(user="zoe", role="moderator"), "ann", "room.not_member")
+    room.ask(SetRole(user="bob", role="owner"), user="ann")
+    assert [(one["user"], one["role"]) for one in room.publications[-2:]] == [("ann", "moderator"), ("bob", "owner")]
+    refused(room, SetRole(user="ann", role="owner"), "ann", "room.not_allowed")
+
+
+def test_greenroom_and_admins_stand_above_owners(room: Kit) -> None:
+    room.ask(Ban(user="ann"), principal=Principal(user="root", roles=frozenset({"admin"})))
+    assert room.publications[-1] == {"type": "room.role", "user": "bob", "role": "owner"}
+    room.ask(Set(title="ours"))
+    assert room.publications[-1] == {"type": "room.changed", "by": "", "title": "ours"}
+    refused(room, SendMessage(text="hi"), None, "unauthenticated", 401)
+
+
+def test_slow_mode_holds_members_back_and_not_by_leaving(room: Kit) -> None:
+    room.ask(Set(slow_mode_s=10), user="ann")
+    say(room, user="bob")
+    refused(room, SendMessage(text="x"), "bob", "room.slow_mode", 429)
+    room.ask(Leave(), user="bob")
+    refused(room, SendMessage(text="x"), "bob", "room.slow_mode", 429)
+    room.ask(Join(), user="bob")
+    refused(room, SendMessage(text="x"), "bob", "room.slow_mode", 429)
+    room.advance(10)
+    say(room, user="bob")
+    say(room, user="ann")
+    say(room, user="ann")
+
+
+def test_settings_say_what_changed(room: Kit) -> None:
+    offset = say(room, "the rules")
+    room.ask(Set(title="Lobby", open=True, pinned=offset), user="ann")
+    assert room.publications[-1] == {"type": "room.changed", "by": "ann", "title": "Lobby", "pinned": offset}
+    room.ask(Set(title="Lobby"), user="ann")
+    assert room.offset == 4
+    room.ask(Edit(offset=offset, text="The rules"), user="ann")
+    for _ in range(WINDOW):
+        say(room)
+    room.ask(Edit(offset=offset, text="THE RULES"), user="ann")
+    room.restart(from_snapshot=True)
+    assert room.view()["pinned"]["text"] == "THE RULES"
+    room.ask(Delete(offset=offset), user="ann")
+    assert "pinned" not in room.view()
+    refused(room, Set(pinned=offset), "ann", "room.no_such_message", 404)
+    newest = say(room)
+    room.ask(Set(pinned=newest), user="ann")
+    room.ask(Set(pinned=0), user="ann")
+    assert "pinned" not in room.view()
+    newer = say(room)
+    room.ask(Delete(offset=newer), user="ann")
+    refused(room, Set(pinned=newer), "ann", "room.no_such_message", 404)
+
+
+# Direct conversations.
+
+
+def test_a_direct_conversation_is_open_to_its_two_alone() -> None:
+    room = Kit(Room, key="@ann+bob")
+    say(room, user="ann")
+    assert room.publications == [{"type": "room.message", "author": "ann", "text": "hi"}]
+    room.ask(Read(offset=1), user="bob")
+    view = room.watch(user="bob")
+    assert view["direct"] and not view["open"]
+    assert view["members"] == [
+        {"user": "ann", "role": "member", "read": 0},
+        {"user": "bob", "role": "member", "read": 1},
+    ]
+    refused(room, SendMessage(text="x"), "cat", "room.not_member")
+    for user, roles in (("cat", ()), ("root", ("admin",))):
+        with pytest.raises(Refused, match=r"room\.not_member"):
+            room.watch(user=user, roles=roles)
+    for command in (Leave(), Mute(user="bob"), Set(title="x"), Invite(user="cat"), SetRole(user="bob", role="owner")):
+        refused(room, command, "ann", "room.direct", 409)
+    room.restart()
+    room.restart(from_snapshot=True)
+
+
+def test_in_a_direct_conversation_one_deletes_ones_own_only() -> None:
+    room = Kit(Room, key="@ann+bob")
+    offset = say(room, user="ann")
+    refused(room, Delete(offset=offset), "bob", "room.not_yours")
+    room.ask(Delete(offset=offset), user="ann")
+
+
+@pytest.mark.parametrize(
+    "key", ["@", "@ann", "@ann+", "@+bob", "@bob+ann", "@ann+ann", "@a+b+c", "@ann+b%6Fb", "@a+%ff"]
+)
+def test_a_malformed_direct_key_is_no_room(key: str) -> None:
+    room = Kit(Room, key=key)
+    refused(room, SendMessage(text="x"), "ann", "room.bad_direct", 404)
+    with pytest.raises(Refused, match=r"room\.bad_direct"):
+        room.watch(user="ann")
+
+
+def test_users_with_a_plus_in_their_names_converse_too() -> None:
+    key = direct_key("bob@example.org", "ann+chat@example.org")
+    assert key == "@ann%2Bchat@example.org+bob@example.org"
+    say(Kit(Room, key=key), user="ann+chat@example.org")
+
+
+# The view's bounds.
+
+
+def test_the_view_is_bounded_whatever_the_room_holds() -> None:
+    room = Kit(Room)
+    for number in range(300):
+        say(room, "x" * 4_000, user=f"user{number}", data="y" * 4_000)
+    view = room.view()
+    assert (len(view["members"]), view["member_count"], len(view["messages"])) == (100, 300, WINDOW)
+    assert len(msgspec.json.encode(view)) < 500_000
+
+
+# Everything at random.
+
+users = st.sampled_from(["ann", "bob", "cat", "dan", "eve"])
+offsets = st.integers(1, 60)
+emoji = st.sampled_from(["👍", "🎉"])
+seconds = st.sampled_from([None, 5, 1_000])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+commands = st.one_of(
+    st.builds(
+        SendMessage,
+        text=st.text(min_size=1, max_size=20),
+        reply_to=st.none() | offsets,
+        data=json_values,
+        client_id=st.none() | st.text(max_size=5),
+    ),
+    st.builds(SendMessage, text=st.just("again")),
+    st.just(Join()),
+    st.just(Leave()),
+    st.just(Typing()),
+    st.builds(Comment, text=st.text(min_size=1, max_size=5)),
+    st.builds(Edit, offset=offsets, text=st.text(min_size=1, max_size=5)),
+    st.builds(Delete, offset=offsets),
+    st.builds(React, offset=offsets, emoji=emoji),
+    st.builds(Unreact, offset=offsets, emoji=emoji),
+    st.builds(Read, offset=offsets),
+    st.builds(Gift, item=st.sampled_from(["rose", "car"]), count=st.integers(1, 10**6)),
+    st.builds(Mute, user=users, seconds=seconds),
+    st.builds(Unmute, user=users),
+    st.builds(Ban, user=users, seconds=seconds),
+    st.builds(Unban, user=users),
+    st.builds(
+        Set,
+        title=st.none() | st.text(max_size=5),
+        open=st.none() | st.booleans(),
+        slow_mode_s=st.none() | st.sampled_from([0, 3]),
+        max_members=st.none() | st.integers(2, 5),
+        pinned=st.none() | st.just(0) | offsets,
+    ),
+    st.builds(Invite, user=users),
+    st.builds(SetRole, user=users, role=st.sampled_from(["owner", "moderator", "member"])),
+)
+
+
+class RoomMachine(RuleBasedStateMachine):
+    """Random commands of random users. The model is what the publications say."""
+
+    @initialize(key=st.sampled_from(["lobby", "lobby", "@ann+bob"]))
+    def begin(self, key: str) -> None:
+        self.room = Kit(Room, key=key)
+
+    @rule(message=commands, user=users)
+    def command(self, message: Message, user: str) -> None:
+        room = self.room
+        before = (len(room.events), len(room.ephemerals), room.kind.encode_state(room.state))
+        try:
+            room.tell(message, user=user)
+        except Refused as error:
+            assert 400 <= error.status < 500
+            assert before == (len(room.events), len(room.ephemerals), room.kind.encode_state(room.state))
+
+    @rule(message=commands)
+    def admin_command(self, message: Message) -> None:
+        self.command(message, "ann")
+
+    @rule(seconds=st.sampled_from([0.5, 4.0, 2_000.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.room.advance(seconds)
+
+    @rule(from_snapshot=st.booleans())
+    def restart(self, from_snapshot: bool) -> None:
+        self.room.restart(from_snapshot=from_snapshot)
+
+    @rule(user=users)
+    def watch(self, user: str) -> None:
+        room = self.room
+        try:
+            room.watch(user=user)
+        except Refused:
+            assert room.state.banned or not room.state.open or room.entity.startswith("room:@")
+
+    @invariant()
+    def gifts_are_exact(self) -> None:
+        if not hasattr(self, "room"):
+            return
+        given: Counter[str] = Counter()
+        givers: Counter[str] = Counter()
+        for one in self.room.publications:
+            if one["type"] == "room.gift":
+                given[one["item"]] += one["count"]
+                givers[one["user"]] += one["count"]
+                assert one["total"] == given[one["item"]]
+        assert self.room.state.gifts == given
+        assert self.room.state.givers == givers
+
+    @invariant()
+    def members_are_who_came_and_did_not_go(self) -> None:
+        if not hasattr(self, "room") or self.room.entity.startswith("room:@"):
+            return
+        roles: dict[str, str] = {}
+        for one in self.room.publications:
+            match one["type"]:
+                case "room.joined":
+                    assert one["user"] not in roles
+                    roles[one["user"]] = one["role"]
+                case "room.left":
+                    del roles[one["user"]]
+                case "room.banned":
+                    roles.pop(one["user"], None)
+                case "room.role":
+                    roles[one["user"]] = one["role"]
+        view = self.room.view()
+        assert {one["user"]: one["role"] for one in view["members"]} == roles
+        assert view["member_count"] == view["counters"]["members"] == len(roles)
+        owners = [user for user, role in roles.items() if role == "owner"]
+        assert owners == ([self.room.state.owner] if roles else [])
+
+    @invariant()
+    def the_view_shows_what_was_published(self) -> None:
+        if not hasattr(self, "room"):
+            return
+        texts: dict[int, str] = {}
+        for offset, one in enumerate(self.room.publications, 1):
+            match one["type"]:
+                case "room.message":
+                    texts[offset] = one["text"]
+                case "room.edited":
+                    texts[one["message"]] = one["text"]
+                case "room.deleted":
+                    texts[one["message"]] = ""
+        shown = {one["offset"]: one["text"] for one in self.room.view()["messages"]}
+        assert shown == dict(list(texts.items())[-WINDOW:])
+
+    def teardown(self) -> None:
+        if hasattr(self, "room"):
+            self.room.restart()
+            self.room.restart(from_snapshot=True)
+
+
+TestRoomMachine = RoomMachine.TestCase
+TestRoomMachine.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
