@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import chat, connections, fanout, http, machine, peers, storm
+from bench import actors, chat, connections, fanout, http, journal, machine, peers, storm
 from bench.generators import GeneratorFailed, raise_file_limit
 from bench.percentiles import medians
 from bench.question import Answer, Question, Results, Say, options
@@ -23,6 +23,8 @@ from bench.server import ServerFailed
 QUESTIONS = {
     question.name: question
     for question in (
+        actors.QUESTION,
+        journal.QUESTION,
         chat.QUESTION,
         fanout.QUESTION,
         http.QUESTION,

@@ -24,7 +24,7 @@ BURST = 256  # tells to one entity before the next; a quarter of a mailbox
 class Actors:
     seconds: float = param(5.0, "for tells and asks together; waking takes as long as it takes")
     entities: int = param(100, "entities that are told and asked")
-    askers: int = param(100, "tasks that ask, each one thing at a time")
+    askers: int = param(1_000, "tasks that ask, each one thing at a time")
     spawned: int = param(20_000, "entities that are woken and kept awake")
 
 

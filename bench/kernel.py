@@ -11,7 +11,8 @@ import trio
 from actors.actor import Actor
 from actors.kinds import Kinds
 from config.instruments import Instruments
-from config.limits import CommitConfig
+from config.limits import CommitConfig, LogConfig
+from config.logs import configure_logs
 from store.bridge import Bridge
 from store.claims import Claims
 from store.committer import Committer
@@ -37,6 +38,7 @@ async def in_memory(*kinds: type[Actor[Any]]) -> AsyncIterator[System]:
 @asynccontextmanager
 async def in_postgres(data_dir: Path, *kinds: type[Actor[Any]]) -> AsyncIterator[System]:
     """A system on a Postgres of its own in `data_dir`, set as `greenroom serve` sets it: fsync is on."""
+    configure_logs(LogConfig(level="warning"))
     servers = OwnServers(data_dir)
     database_url, _ = servers.start()
     try:
