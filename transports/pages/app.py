@@ -59,7 +59,8 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
     @app.before_request
     async def refuse_large_bodies() -> None:
-        if (request.content_length or 0) > REQUEST_BYTES_MAX:  # no route would read it, so none would notice
+        # No route would read it, so none would notice. One without a length is cut off by MAX_CONTENT_LENGTH.
+        if (request.content_length or 0) > REQUEST_BYTES_MAX:
             raise RequestEntityTooLarge
 
     @app.after_request
@@ -129,7 +130,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
 def _cached(found: Asset) -> Response:
     """Asked for again each time, sent again only when it changed: after an upgrade no page mixes old and new files."""
     if found.etag in request.if_none_match:
-        response = Response(status=304)
+        response = Response(b"", status=304)  # not None: an empty iterable would be Quart's, on asyncio
     else:
         response = Response(found.body, content_type=found.content_type)
     response.set_etag(found.etag)

@@ -198,6 +198,7 @@ function enter(key, { replace = false, back = false } = {}) {
   if (!known.includes(key)) memory.set("localStorage", "rooms", JSON.stringify([...known, key].slice(-ROOMS_MAX)));
   if (!back) history[replace ? "replaceState" : "pushState"]({}, "", urlOf(key));
   visit = new Visit(key);
+  caughtUpUntil = 0; // said of the room before
   drawRooms();
   visit.begin();
 }
@@ -436,7 +437,7 @@ function drawNow() {
   const oldestBefore = visit.oldestDrawn;
   $("log").setAttribute("aria-busy", String(quiet || !visit.loaded));
   timeline.draw(
-    rowsOf({ entries: visit.refused ? [] : room.list(), outbox: outbox.items, me, unreadFrom: visit.unreadFrom, complete: room.complete, members: room.members, title }),
+    rowsOf({ entries: visit.refused ? [] : partnerOf(key) ? room.list().filter((entry) => !entry.joined) : room.list(), outbox: outbox.items, me, unreadFrom: visit.unreadFrom, complete: room.complete, members: room.members, title }),
     me,
   );
   visit.oldestDrawn = room.oldest;
@@ -445,6 +446,7 @@ function drawNow() {
   quiet = false;
   drawHeading(title);
   drawMembers();
+  drawPinned();
   drawBlank(title);
   drawTyping();
   drawStatus();
@@ -528,6 +530,15 @@ function drawBlank(title) {
   else if (empty) lines = partnerOf(visit.key) ? [`You and ${title}`, "Only the two of you can read this."] : ["It’s quiet in here", "Be the first to say something."];
   blank.hidden = !lines;
   if (lines) blank.replaceChildren(element("b", {}, lines[0]), element("p", {}, lines[1]));
+}
+
+function drawPinned() {
+  const { pinned } = visit.room;
+  $("pinned").hidden = !pinned || Boolean(visit.refused);
+  if (!pinned) return;
+  $("pinned-author").textContent = pinned.author;
+  $("pinned-text").textContent = pinned.text;
+  $("pinned").onclick = () => actions.show(pinned.offset);
 }
 
 function drawTyping() {
@@ -668,18 +679,24 @@ function toast(text) {
   whisper("", text);
 }
 
+// By the names of the room's rules; a rule that is not here is said in the server's own words.
 const EXPLAINED = {
   "room.muted": "You are muted in this room.",
   "room.banned": "You have been removed from this room.",
   "room.closed": "This room is by invitation.",
-  "room.not_invited": "This room is by invitation.",
-  "room.not_member": "Join the room first.",
+  "room.not_member": "Only its members can do that.",
   "room.full": "The room is full.",
   "room.slow_mode": "Slow mode is on. Wait a moment.",
-  "room.not_author": "Only its author can do that.",
+  "room.not_yours": "Only its author can do that.",
+  "room.not_allowed": "You are not allowed to do that here.",
+  "room.too_old": "That message is too old to change.",
+  "room.no_such_message": "That message is gone.",
+  "room.needs_owner": "Make somebody else the owner first.",
+  "room.too_many_reactions": "That message has enough reactions.",
   "permission denied": "You are not allowed to do that here.",
   overloaded: "The room is very busy. Try again in a moment.",
   unavailable: "The room is not available right now.",
+  outcome_unknown: "The server lost track of it.",
   timeout: "The server did not answer in time.",
 };
 

@@ -18,6 +18,7 @@ export class Room {
     this.title = "";
     this.open = true;
     this.slowModeS = 0;
+    this.pinned = null; // {offset, author, text}
     this.members = new Map(); // user -> {role, read}
     this.memberCount = 0;
     this.entries = new Map(); // offset -> message or notice
@@ -45,6 +46,7 @@ export class Room {
     this.title = view.title ?? "";
     this.open = view.open !== false;
     this.slowModeS = view.slow_mode_s ?? 0;
+    this.pinned = view.pinned ?? null;
     for (const { user, role, read } of view.members ?? []) this.members.set(user, { role, read: read ?? 0 });
     this.memberCount = view.member_count ?? this.members.size;
     for (const message of view.messages ?? []) {
@@ -122,17 +124,29 @@ export class Room {
     } else if (type === "room.read" && this.members.has(user)) {
       const member = this.members.get(user);
       member.read = Math.max(member.read, data.message);
+    } else if (type === "room.role" && this.members.has(user)) {
+      this.members.get(user).role = data.role;
     } else if (type === "room.changed") {
+      if (data.pinned != null) this.pinned = data.pinned ? this.#snippet(data.pinned) : null;
       if (data.title != null) this.title = data.title;
       if (data.open != null) this.open = data.open;
       if (data.slow_mode_s != null) this.slowModeS = data.slow_mode_s;
     }
   }
 
+  #snippet(offset) {
+    const { author = "", text = "An earlier message" } = this.entries.get(offset) ?? {};
+    return { offset, author, text };
+  }
+
   /** `floor`: while walking history, changes to what the view showed are in the view already. */
   #amend(offset, data, floor = Infinity) {
     const target = data.message;
     if (typeof target !== "number") return;
+    if (floor === Infinity && this.pinned?.offset === target) {
+      if (data.type === "room.edited") this.pinned = { ...this.pinned, text: data.text };
+      else if (data.type === "room.deleted") this.pinned = null;
+    }
     const entry = this.entries.get(target);
     if (entry && floor === Infinity) change(entry, data);
     else if (!entry && target < Math.min(floor, this.oldest)) {
@@ -168,7 +182,8 @@ function entryOf(offset, data, atMs) {
     };
   }
   const text = noticeOf(data);
-  return text ? { kind: "notice", offset, atMs, text } : null;
+  const joined = data.type === "room.joined" ? data.user : null;
+  return text ? { kind: "notice", offset, atMs, text, joined } : null;
 }
 
 function noticeOf(data) {
@@ -185,15 +200,18 @@ function noticeOf(data) {
     case "room.muted":
       return `${by} muted ${user}`;
     case "room.unmuted":
-      return `${by} unmuted ${user}`;
+      return by ? `${by} unmuted ${user}` : `${user} may speak again`;
     case "room.banned":
       return `${by} removed ${user} from the room`;
     case "room.unbanned":
-      return `${by} let ${user} back in`;
+      return by ? `${by} let ${user} back in` : `${user} may come back`;
+    case "room.role":
+      return data.role === "member" ? `${user} is a member again` : `${user} is now ${data.role === "owner" ? "the owner" : "a moderator"}`;
     case "room.changed":
       if (data.title != null) return `The room is now called “${data.title}”`;
       if (data.open != null) return data.open ? "The room is now open to everyone" : "The room is now by invitation";
       if (data.slow_mode_s != null) return data.slow_mode_s ? `Slow mode: one message every ${data.slow_mode_s} s` : "Slow mode is off";
+      if (data.pinned != null) return data.pinned ? `${by} pinned a message` : null;
       return null;
     default:
       return null;

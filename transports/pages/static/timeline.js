@@ -34,7 +34,13 @@ export function rowsOf({ entries, outbox, me, unreadFrom, complete, members, tit
       before = null;
     }
     if (entry.kind === "notice") {
-      rows.push({ key: `n${entry.offset}`, kind: "notice", text: entry.text });
+      const together = rows.at(-1);
+      if (entry.joined && together.joined) {
+        together.joined.push(entry.joined); // a crowd that comes in is one line
+        together.text = joinedText(together.joined);
+      } else {
+        rows.push({ key: `n${entry.offset}`, kind: "notice", text: entry.text, joined: entry.joined && [entry.joined] });
+      }
       before = null;
       continue;
     }
@@ -52,6 +58,11 @@ export function rowsOf({ entries, outbox, me, unreadFrom, complete, members, tit
   }
   for (const row of rows) row.sign = signOf(row);
   return rows;
+}
+
+function joinedText(users) {
+  if (users.length > 5) return `${users.slice(0, 3).join(", ")} and ${users.length - 3} others joined`;
+  return `${users.slice(0, -1).join(", ")} and ${users.at(-1)} joined`;
 }
 
 function signOf(row) {

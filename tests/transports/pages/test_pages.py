@@ -1,0 +1,276 @@
+"""The pages as a browser, a scraper and a stranger meet them."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from quart import typing as quart_typing
+from werkzeug.datastructures import Headers
+
+import transports.pages
+from actors.actor import Actor
+from actors.kinds import Kinds
+from actors.message import Ask, Event, Message, Tell
+from transports.pages import PagesContext, create_pages
+
+STATIC = Path(transports.pages.__file__).parent / "static"
+
+
+class Total(Struct, frozen=True):
+    total: int
+
+
+class Add(Ask[Total], frozen=True, kw_only=True, tag="counter.add"):
+    """Add to the counter.
+
+    <b>Not</b> markup.
+    """
+
+    amount: int
+    note: str | None = None
+
+
+class Wave(Tell, frozen=True, kw_only=True, tag="counter.wave"):
+    pass
+
+
+class Added(Event, frozen=True, kw_only=True, tag="counter.added"):
+    """It was added."""
+
+    amount: int
+
+
+class Waved(Struct, frozen=True, kw_only=True, tag_field="type", tag="counter.wave"):
+    """Shares its wire name with the command."""
+
+    user: str
+
+
+class Counter(Actor[Total]):
+    """Counts <script>alert(1)</script>."""
+
+    kind = "counter"
+    commands = (Add, Wave)
+    events = (Added,)
+    ephemerals = (Waved,)
+
+    def handle(self, message: Message) -> None: ...
+    def apply(self, event: Event) -> None: ...
+
+
+def client(*, able: bool = True, env: str = "local", kinds: Kinds | None = None) -> quart_typing.TestClientProtocol:
+    async def ready() -> tuple[bool, Mapping[str, Any]]:
+        return able, {"store": "ok" if able else "down"}
+
+    context = PagesContext(
+        env=env,
+        version="1.2.3",
+        kinds=Kinds([Counter]) if kinds is None else kinds,
+        health=lambda: {"status": "ok"},
+        ready=ready,
+        scrape=lambda: b"# TYPE x counter\nx 1\n",
+    )
+    return create_pages(context).test_client()
+
+
+async def test_the_chat_page_asks_for_nothing_from_elsewhere_and_every_file_it_names_exists() -> None:
+    pages = client()
+    response = await pages.get("/")
+    html = (await response.get_data()).decode()
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert 'data-env="local"' in html
+    named = re.findall(r'(?:src|href)="([^"#]+)"', html)
+    assert named
+    for address in named:
+        assert address.startswith("/"), address
+        assert (await pages.get(address)).status_code == 200, address
+    assert "<script>" not in html
+    assert not re.search(r"\son\w+=|\sstyle=", html)  # the content security policy would block them
+
+
+async def test_every_module_imports_only_files_that_are_served() -> None:
+    pages = client()
+    for path in STATIC.glob("*.js"):
+        for name in re.findall(r'from "(.+?)"', path.read_text()):
+            assert (await pages.get(f"/static/{name.removeprefix('./')}")).status_code == 200, (path.name, name)
+
+
+async def test_no_module_makes_markup_from_text() -> None:
+    for path in STATIC.glob("*.js"):
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", path.read_text()), path
+
+
+async def test_every_id_that_the_page_looks_up_is_in_the_page() -> None:
+    html = (await (await client().get("/")).get_data()).decode()
+    wanted = set(re.findall(r'\$\("([\w-]+)"\)', (STATIC / "chat.js").read_text()))
+    assert wanted
+    assert wanted <= set(re.findall(r'id="([\w-]+)"', html))
+
+
+@pytest.mark.parametrize("path", ["/", "/static/chat.js", "/docs", "/health", "/nope", "/metrics"])
+async def test_every_answer_carries_the_security_headers_and_no_cookie(path: str) -> None:
+    headers = (await client().get(path)).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Set-Cookie" not in headers
+
+
+async def test_files_are_revalidated_by_etag() -> None:
+    pages = client()
+    for path in ("/", "/static/chat.css"):
+        first = await pages.get(path)
+        assert first.headers["Cache-Control"] == "no-cache"
+        again = await pages.get(path, headers=Headers({"If-None-Match": first.headers["ETag"]}))
+        assert (again.status_code, await again.get_data()) == (304, b"")
+        assert again.headers["ETag"] == first.headers["ETag"]
+        changed = await pages.get(path, headers=Headers({"If-None-Match": '"other"'}))
+        assert changed.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/",
+        "/static/app.py",
+        "/static/..%2fapp.py",
+        "/static/../app.py",
+        "/static/..%5capp.py",
+        "/static/%2fetc%2fpasswd",
+        "/static/chat.js%00",
+        "/static/templates/chat.html",
+    ],
+)
+async def test_only_its_own_files_are_served(path: str) -> None:
+    assert (await client().get(path)).status_code == 404
+
+
+async def test_health_ready_and_metrics() -> None:
+    health = await client().get("/health")
+    assert (health.status_code, await health.get_json()) == (200, {"status": "ok"})
+    assert health.headers["Cache-Control"] == "no-store"
+    ready = await client().get("/ready")
+    assert (ready.status_code, await ready.get_json()) == (200, {"store": "ok"})
+    unable = await client(able=False).get("/ready")
+    assert (unable.status_code, await unable.get_json()) == (503, {"store": "down"})
+    metrics = await client().get("/metrics")
+    assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert await metrics.get_data() == b"# TYPE x counter\nx 1\n"
+
+
+async def test_errors_are_json_of_the_one_shape() -> None:
+    pages = client()
+    missing = await pages.get("/nope")
+    assert missing.status_code == 404
+    assert (await missing.get_json())["error"] == {
+        "code": 404,
+        "name": "not_found",
+        "message": (await missing.get_json())["error"]["message"],
+        "temporary": False,
+    }
+    wrong = await pages.post("/health")
+    assert wrong.status_code == 405
+    assert "GET" in wrong.headers["Allow"]
+    assert (await wrong.get_json())["error"]["name"] == "method_not_allowed"
+
+
+async def test_a_page_that_fails_says_so_without_saying_why() -> None:
+    class Broken(Kinds):
+        def __iter__(self) -> Any:
+            raise RuntimeError("password=hunter2")
+
+    response = await client(kinds=Broken()).get("/docs")
+    assert response.status_code == 500
+    assert "hunter2" not in (await response.get_data()).decode()
+    assert (await response.get_json())["error"]["name"] == "internal"
+
+
+async def test_large_bodies_are_refused() -> None:
+    response = await client().get("/health", data=b"x" * 70_000, headers=Headers({"Content-Length": "70000"}))
+    assert response.status_code == 413
+    assert (await response.get_json())["error"]["code"] == 413
+
+
+# ---- the documents
+
+
+async def test_openapi_says_what_the_decoder_takes() -> None:
+    document = await (await client().get("/docs/openapi.json")).get_json()
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["version"] == "1.2.3"
+    assert set(document["paths"]) >= {
+        "/api/counter/{key}/add",
+        "/api/counter/{key}/wave",
+        "/api/counter/{key}",
+        "/api/counter/{key}/history",
+        "/events",
+        "/health",
+    }
+    post = document["paths"]["/api/counter/{key}/add"]["post"]
+    assert post["summary"] == "Add to the counter."
+    schema = resolve(document, post["requestBody"]["content"]["application/json"]["schema"])
+    assert schema["required"] == ["amount"]
+    assert set(schema["properties"]) == {"amount", "note", "idempotency_key"}  # the path says which command it is
+    reply = resolve(document, post["responses"]["200"]["content"]["application/json"]["schema"])
+    assert reply["properties"] == {"total": {"type": "integer"}}
+
+
+async def test_asyncapi_tells_publications_from_commands_of_the_same_name() -> None:
+    document = await (await client().get("/docs/asyncapi.json")).get_json()
+    assert document["asyncapi"] == "3.0.0"
+    assert document["channels"]["counter"]["address"] == "counter:{key}"
+    messages = document["components"]["messages"]
+    assert set(messages) == {
+        "counter.added",
+        "counter.wave",
+        "counter.wave-command",
+        "counter.wave-reply",
+        "counter.add-command",
+        "counter.add-reply",
+    }
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in messages)  # what AsyncAPI allows in a key
+    published = resolve(document, messages["counter.wave"]["payload"])
+    assert published["properties"]["type"] == {"enum": ["counter.wave"]}
+    assert set(published["required"]) == {"type", "user"}
+    assert "type" not in resolve(document, messages["counter.wave-command"]["payload"])["properties"]
+    assert document["operations"]["counter.watch"]["action"] == "send"
+    assert document["operations"]["counter.add"]["action"] == "receive"
+
+
+async def test_every_reference_in_the_documents_resolves() -> None:
+    pages = client()
+    for path in ("/docs/openapi.json", "/docs/asyncapi.json"):
+        text = (await (await pages.get(path)).get_data()).decode()
+        references = re.findall(r'"\$ref":"([^"]+)"', text)
+        assert references
+        for reference in references:
+            resolve(json.loads(text), {"$ref": reference})
+
+
+async def test_the_docs_page_is_plain_and_escapes_what_classes_say() -> None:
+    response = await client().get("/docs")
+    html = (await response.get_data()).decode()
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    for expected in ("/api/counter/<i>key</i>/add", "counter.added", "Ephemeral publications", "Version 1.2.3"):
+        assert expected in html
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;b&gt;Not&lt;/b&gt;" in html
+    assert (await client(kinds=Kinds()).get("/docs")).status_code == 200
+
+
+def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        found: Any = document
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            found = found[part.replace("~1", "/").replace("~0", "~")]
+        schema = found
+    return schema
