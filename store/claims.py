@@ -7,7 +7,7 @@ from store.journal import Claimed, Journal
 
 
 class Claims:
-    """`claim` may be called by any number of tasks; up to `workers` statements of up to `batch_max` heads run at once."""
+    """`claim` may be called by any number of tasks; `workers` statements of up to `batch_max` heads run at once."""
 
     def __init__(self, journal: Journal, *, workers: int = 2, batch_max: int = 256, window: int = 64) -> None:
         self._journal = journal

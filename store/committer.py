@@ -10,17 +10,10 @@ from time import perf_counter
 from typing import Protocol
 
 import trio
-from msgspec import Struct
 
+from config.limits import CommitConfig
 from store.errors import OutcomeLost, StoreUnavailable
 from store.journal import Append, Journal, Outcome, StoredEvent
-
-
-class CommitterConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    lanes: int = 2  # statements under way at once; each has a connection of its own
-    batch_events_max: int = 2000
-    pending_events_max: int = 50_000  # beyond, `congested` asks the actors to pause
-    append_timeout_s: float = 10.0  # then the outcome counts as lost
 
 
 class Writer(Protocol):
@@ -34,17 +27,17 @@ class Writer(Protocol):
         writer until it submits anew, after a claim."""
 
 
-
 class _Pending:
-    __slots__ = ("append", "writer")
+    __slots__ = ("append", "size", "writer")
 
-    def __init__(self, append: Append, writer: Writer) -> None:
+    def __init__(self, append: Append, size: int, writer: Writer) -> None:
         self.append = append
+        self.size = size
         self.writer = writer
 
 
 class Committer:
-    def __init__(self, journal: Journal, config: CommitterConfig, on_batch: Callable[[int, float], None]) -> None:
+    def __init__(self, journal: Journal, config: CommitConfig, on_batch: Callable[[int, float], None]) -> None:
         self._journal = journal
         self._config = config
         self._on_batch = on_batch
@@ -52,19 +45,28 @@ class Committer:
         self._waiting: list[trio.lowlevel.Task | None] = [None] * config.lanes
         self._sent: list[dict[int, _Pending]] = [{} for _ in range(config.lanes)]
         self._congestion: list[trio.Event] = []
+        self._flushing: list[trio.Event] = []
+        self.pending_bytes = 0  # queued or under way
         self.pending_events = 0
 
-    def submit(self, head_id: int, fence: int, after: int, events: list[StoredEvent], writer: Writer) -> None:
-        """Queue `events` (offsets after+1 …) behind what this writer has queued already. Takes over the list."""
+    def submit(
+        self, head_id: int, fence: int, after: int, events: list[StoredEvent], size: int, writer: Writer
+    ) -> None:
+        """Queue `events` (offsets after+1 …, `size` bytes) behind what this writer has queued already.
+
+        Takes over the list.
+        """
         index = head_id % self._config.lanes
         lane = self._lanes[index]
         pending = lane.get(head_id)
         if pending is None:
-            lane[head_id] = _Pending(Append(head_id, fence, after, events), writer)
+            lane[head_id] = _Pending(Append(head_id, fence, after, events), size, writer)
         else:
             assert pending.writer is writer and pending.append.after + len(pending.append.events) == after
             pending.append.events.extend(events)
+            pending.size += size
         self.pending_events += len(events)
+        self.pending_bytes += size
         task = self._waiting[index]
         if task is not None:
             self._waiting[index] = None
@@ -74,7 +76,7 @@ class Committer:
         """Drop what is queued for this head and not yet sent."""
         pending = self._lanes[head_id % self._config.lanes].pop(head_id, None)
         if pending is not None:
-            self._done(len(pending.append.events))
+            self._done(len(pending.append.events), pending.size)
 
     def in_flight(self, head_id: int) -> bool:
         """Is a statement under way that holds events of this head?"""
@@ -82,7 +84,7 @@ class Committer:
 
     @property
     def congested(self) -> bool:
-        return self.pending_events >= self._config.pending_events_max
+        return self.pending_bytes >= self._config.pending_bytes_max
 
     async def uncongested(self) -> None:
         """Return when there is room again."""
@@ -102,7 +104,7 @@ class Committer:
         """Return when nothing is queued or under way."""
         while self.pending_events:
             event = trio.Event()
-            self._congestion.append(event)
+            self._flushing.append(event)
             await event.wait()
 
     async def _serve(self, index: int) -> None:
@@ -139,25 +141,27 @@ class Committer:
                 for pending in batch:
                     self.forget(pending.append.head_id)
                     pending.writer.commit_failed(failure)
-            self._done(events)
+            self._done(events, sum(pending.size for pending in batch))
 
     def _take(self, index: int) -> list[_Pending]:
         lane = self._lanes[index]
-        events_max = self._config.batch_events_max
-        if sum(len(pending.append.events) for pending in lane.values()) <= events_max:
-            self._lanes[index] = {}
-            return list(lane.values())
         batch: list[_Pending] = []
-        events = 0
+        events = size = 0
         for head_id in list(lane):  # oldest first; what stays keeps its place
             events += len(lane[head_id].append.events)
-            if batch and events > events_max:
+            size += lane[head_id].size
+            if batch and (events > self._config.batch_events_max or size > self._config.batch_bytes_max):
                 break
             batch.append(lane.pop(head_id))
         return batch
 
-    def _done(self, events: int) -> None:
+    def _done(self, events: int, size: int) -> None:
         self.pending_events -= events
+        self.pending_bytes -= size
+        if self._flushing and not self.pending_events:
+            flushed, self._flushing = self._flushing, []
+            for event in flushed:
+                event.set()
         if self._congestion and not self.congested:
             waiting, self._congestion = self._congestion, []
             for event in waiting:

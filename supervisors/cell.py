@@ -339,7 +339,6 @@ class Cell:
         actor = self._actor
         assert actor is not None
         if envelope.deadline < now:
-            self._system.instruments.expired += 1
             if envelope.slot is not None:
                 envelope.slot.reject(DeadlineExceeded("expired in the mailbox; not handled"))
             return None
@@ -458,7 +457,8 @@ class Cell:
             self._snapshot_offset = actor.offset
             departures.append(SnapshotDue(actor.offset, self.kind.encode_state(actor.state)))
         self._flights.append(Flight(actor.offset, departures, burst))
-        self._system.committer.submit(self._head.id, self._head.fence, events[0].offset - 1, events, self)
+        size = sum(len(event.payload) for event in events)
+        self._system.committer.submit(self._head.id, self._head.fence, events[0].offset - 1, events, size, self)
 
     def _struck(self, handled: list[Item], item: Item, rest: list[Item], error: Exception) -> None:
         """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""

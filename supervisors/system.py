@@ -23,8 +23,8 @@ from actors.lifecycle import Passivate, Stop, Terminated
 from actors.mailbox import Sealed
 from actors.message import Ask, Message, Reply
 from actors.principal import SYSTEM, Principal
+from config.instruments import Instruments
 from config.limits import PassivationConfig, SupervisionConfig
-from config.telemetry import Instruments
 from store.claims import Claims
 from store.committer import Committer
 from store.dead_letters import DeadLetter, DeadLetters
@@ -216,6 +216,7 @@ class System:
             raise Overloaded(f"{len(self._cells)} entities are awake")
         cell = Cell(self, kind, entity)
         self._cells[entity] = cell
+        self.instruments.awake += 1
         self._nursery.start_soon(cell.run, name=entity)
         return cell
 
@@ -236,10 +237,14 @@ class System:
         return self._supervision.strikes_max
 
     def new_backoff(self) -> Backoff:
-        return Backoff(self._supervision.backoff_first_s, self._supervision.backoff_max_s, random=self._rng)
+        return Backoff(
+            random=self._rng, first_s=self._supervision.backoff_first_s, max_s=self._supervision.backoff_max_s
+        )
 
     def new_ledger(self) -> RestartLedger:
-        return RestartLedger(RestartIntensity(self._supervision.restarts_max, self._supervision.window_s))
+        return RestartLedger(
+            RestartIntensity(restarts_max=self._supervision.restarts_max, window_s=self._supervision.window_s)
+        )
 
     async def claim(self, entity: str) -> Claimed:
         return await self._claims.claim(entity, term=self.term)
@@ -264,6 +269,7 @@ class System:
         """A cell has ended: asleep, stopped or failed."""
         if self._cells.get(cell.entity) is cell:
             del self._cells[cell.entity]
+            self.instruments.awake -= 1
         if reason == "failed":
             self._quarantine[cell.entity] = trio.current_time() + self._supervision.backoff_max_s
         if reason != "asleep":
@@ -279,7 +285,9 @@ class System:
     def dead_letter(self, entity: str, envelope: Envelope, error: Exception) -> None:
         """Keep what could not be handled. Bounded: when too many wait to be written, the log is all that remains."""
         self.instruments.dead_letters += 1
-        letter = DeadLetter.of(entity, envelope.message, envelope.principal.user, error, envelope.trace, envelope.strikes)
+        letter = DeadLetter.of(
+            entity, envelope.message, envelope.principal.user, error, envelope.trace, envelope.strikes
+        )
         log.error("dead_letter", entity=entity, message_type=letter.message_type, error=letter.error)
         try:
             self._letters_send.send_nowait(letter)
@@ -309,10 +317,6 @@ class System:
             log.warning("store_unavailable", error=str(error) or repr(error))
 
     # What the node shows.
-
-    @property
-    def awake(self) -> int:
-        return len(self._cells)
 
     def mailbox_depth(self) -> int:
         return sum(len(cell.mailbox) for cell in self._cells.values())

@@ -1,0 +1,5 @@
+"""`python -m supervisors` is `greenroom`."""
+
+from supervisors.cli import main
+
+main()

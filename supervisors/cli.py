@@ -1,0 +1,370 @@
+"""The command line: `greenroom serve`, `token`, `migrate`, `status`, `entities`, `dead-letters`.
+
+Exit status: 0 on success, 2 for bad usage or settings (naming the setting), 1 otherwise.
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import structlog
+import trio
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from actors.kinds import BadEntityClass, Kinds, find_actors
+from actors.message import tag_of
+from actors.room import Room
+from actors.session import Session
+from config.logs import configure_logs
+from config.settings import Settings, SettingsError, load_settings
+from config.telemetry import ExporterMissing
+from store.bridge import Bridge
+from store.data_folder import DataFolder, DataFolderError
+from store.dead_letters_postgres import PostgresDeadLetters
+from store.errors import StoreUnavailable
+from store.migrate import check, migrate
+from store.own_servers import OwnServerFailed, OwnServers
+from store.pool import Pool
+from supervisors.node import Node
+from supervisors.signals import drain_on_signal
+from transports.gate import PortTaken, listen
+from transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
+
+log = structlog.get_logger("greenroom")
+app = typer.Typer(name="greenroom", help="A realtime backend of supervised actors.", no_args_is_help=True)
+letters_app = typer.Typer(help="What could not be handled.", no_args_is_help=True)
+app.add_typer(letters_app, name="dead-letters")
+console = Console()
+R = TypeVar("R")
+
+try:
+    VERSION = importlib.metadata.version("greenroom")
+except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
+    VERSION = "0"
+
+
+class Trouble(Exception):
+    """An error for the person at the terminal; `status` is the exit status."""
+
+    def __init__(self, message: str, *, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@contextlib.contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn the errors that an operator can act on into one line and an exit status."""
+    try:
+        yield
+    except (SettingsError, BadEntityClass, ExporterMissing) as error:
+        _fail(str(error), 2)
+    except Trouble as error:
+        _fail(str(error), error.status)
+    except (PortTaken, DataFolderError, OwnServerFailed, StoreUnavailable, TokenInvalid, OSError) as error:
+        _fail(str(error) or repr(error), 1)
+
+
+def _fail(message: str, status: int) -> None:
+    sys.stderr.write(f"greenroom: {message}\n")
+    raise SystemExit(status)
+
+
+def installed_kinds(settings: Settings) -> Kinds:
+    """Greenroom's own entities, then those of GREENROOM_ENTITIES. Raises: BadEntityClass."""
+    kinds = Kinds([Room, Session])
+    sys.path.insert(0, str(Path.cwd()))  # an entity of one's own lies where one stands, most of the time
+    for path in settings.entities:
+        for actor in find_actors(path):
+            kinds.install(actor)
+    return kinds
+
+
+def token_config(settings: Settings, data_folder: DataFolder | None) -> TokenConfig | None:
+    """What tokens are checked against; None when nothing is configured and there is no folder to keep a secret in."""
+    if settings.auth_public_key is not None:
+        return TokenConfig(public_key=settings.auth_public_key)
+    if settings.auth_jwks_file is not None:
+        return TokenConfig(jwks=Path(settings.auth_jwks_file).read_bytes())
+    if settings.auth_secret is not None:
+        return TokenConfig(secret=settings.auth_secret.get_secret_value().encode())
+    if settings.env == "local" and data_folder is not None:
+        return TokenConfig(secret=data_folder.secret("auth").encode())
+    return None
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (GREENROOM_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (GREENROOM_PORT).")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Nodes to run (GREENROOM_NODES); 1 for now.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of one's own database (GREENROOM_DATA_DIR).")] = None,
+) -> None:
+    """Run until SIGINT or SIGTERM, then drain. Prints one line with the URL when ready."""
+    with told_plainly():
+        settings = load_settings(host=host, port=port, nodes=nodes, data_dir=data_dir)
+        if settings.nodes != 1:
+            raise Trouble("GREENROOM_NODES: this version runs 1 node", status=2)
+        configure_logs(settings.log)
+        kinds = installed_kinds(settings)
+        with contextlib.ExitStack() as stack:
+            # The port first: whoever has it is probably another greenroom, and nothing was started in vain.
+            listener = stack.enter_context(listen(settings.host, settings.port, backlog=settings.gate.backlog))
+            real_port = listener.getsockname()[1]
+            own: OwnServers | None = None
+            data_folder: DataFolder | None = None
+            database_url = settings.database_url.get_secret_value() if settings.database_url else None
+            redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+            if database_url is None or redis_url is None or settings.env == "local":
+                data_folder = stack.enter_context(DataFolder(Path(settings.data_dir)))
+            if database_url is None or redis_url is None:
+                assert data_folder is not None
+                own = OwnServers(data_folder.path)
+                stack.callback(own.stop)
+                own_database_url, own_redis_url = own.start()
+                database_url = database_url or own_database_url
+                redis_url = redis_url or own_redis_url
+            tokens = token_config(settings, data_folder)
+            shown_host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+            node = Node(
+                settings,
+                kinds=kinds,
+                database_url=database_url,
+                redis_url=redis_url,
+                tokens=TokenVerifier(tokens, time.time) if tokens is not None else None,
+                listener=listener,
+                url=f"http://{f'[{shown_host}]' if ':' in shown_host else shown_host}:{real_port}/",
+                version=VERSION,
+                clock=time.time,
+                own_servers=own,
+            )
+            trio.run(_serve, node, strict_exception_groups=True)
+
+
+async def _serve(node: Node) -> None:
+    drain = trio.Event()
+    async with trio.open_nursery() as nursery:  # owner: the process
+        await nursery.start(drain_on_signal, drain)
+        try:
+            async with trio.open_nursery() as running:
+                await running.start(node.run, drain)
+                sys.stdout.write(f"Greenroom is ready: {node.url}\n")
+                sys.stdout.flush()
+        except* StoreUnavailable as group:
+            raise Trouble(f"GREENROOM_DATABASE_URL: {group.exceptions[0]}") from group
+        nursery.cancel_scope.cancel()
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Argument(help="The user id (`sub`).")],
+    role: Annotated[list[str] | None, typer.Option(help="A role; may be given several times.")] = None,
+    ttl: Annotated[float, typer.Option(help="Seconds until it expires.", min=1, max=31_536_000)] = 900.0,
+) -> None:
+    """Print a signed connection token, for trying things out."""
+    with told_plainly():
+        settings = load_settings()
+        if settings.auth_secret is not None:
+            config = TokenConfig(secret=settings.auth_secret.get_secret_value().encode())
+        elif settings.auth_public_key is not None or settings.auth_jwks_file is not None:
+            raise Trouble("tokens are signed elsewhere: only GREENROOM_AUTH_SECRET can sign here", status=2)
+        elif settings.env == "local":
+            config = TokenConfig(secret=DataFolder(Path(settings.data_dir)).secret("auth").encode())
+        else:
+            raise Trouble("GREENROOM_AUTH_SECRET is not set", status=2)
+        sys.stdout.write(TokenSigner(config, time.time).connection_token(subject, roles=role or (), ttl_s=ttl) + "\n")
+
+
+@app.command(name="migrate")
+def migrate_schema(
+    only_check: Annotated[bool, typer.Option("--check", help="Say whether it is up to date; 1 when not.")] = False,
+) -> None:
+    """Bring the schema up to date, or say whether it is."""
+    with told_plainly():
+
+        async def run(bridge: Bridge, url: str) -> bool:
+            return await (check(bridge, url) if only_check else migrate(bridge, url))
+
+        answer = with_database(run)
+        if only_check:
+            typer.echo("up to date" if answer else "not up to date: run `greenroom migrate`")
+            raise SystemExit(0 if answer else 1)
+        typer.echo("migrated" if answer else "already up to date")
+
+
+@app.command()
+def status(
+    url: Annotated[str, typer.Option(help="Where the server listens.")] = "http://127.0.0.1:8000",
+) -> None:
+    """Nodes, shards, awake actors, connections, as a table."""
+    with told_plainly():
+        try:
+            with urllib.request.urlopen(url.rstrip("/") + "/health", timeout=5) as answer:
+                health: dict[str, Any] = json.load(answer)
+        except (urllib.error.URLError, TimeoutError, ValueError) as error:
+            raise Trouble(f"{url}: {error}") from error
+        table = Table(
+            "node", "status", "version", "started", "shards", "awake", "connections", "subscriptions", "redis"
+        )
+        started = datetime.fromtimestamp(health.get("started_at_ms", 0) / 1000, UTC).isoformat(" ", "seconds")
+        table.add_row(
+            str(health.get("node", "?")),
+            str(health.get("status", "?")),
+            str(health.get("version", "?")),
+            started,
+            *(str(health.get(name, "?")) for name in ("shards", "awake", "connections", "subscriptions", "redis")),
+        )
+        console.print(table)
+
+
+@app.command()
+def entities() -> None:
+    """Every kind with its commands, events and limits, as read from the code."""
+    with told_plainly():
+        for kind in installed_kinds(load_settings()):
+            table = Table(
+                "what", "name", "fields", title=f"{kind.name} ({kind.actor.__module__})", title_justify="left"
+            )
+            for name, command in kind.commands.items():
+                table.add_row("command", name, _fields(command.message))
+            for event in kind.actor.events:
+                table.add_row("event", tag_of(event), _fields(event))
+            limits = kind.limits
+            for name in limits.__struct_fields__:
+                table.add_row("limit", name, f"{getattr(limits, name):g}")
+            console.print(table)
+
+
+def _fields(struct: Any) -> str:
+    return ", ".join(name for name in struct.__struct_fields__ if name != "idempotency_key")
+
+
+@letters_app.command(name="list")
+def list_letters(limit: Annotated[int, typer.Option(min=1, max=1000)] = 50) -> None:
+    """The newest dead letters."""
+    with told_plainly():
+
+        async def run(bridge: Bridge, url: str) -> Any:
+            async with Pool(bridge, url, incarnation=0, size=1) as pool:
+                return await PostgresDeadLetters(pool).list(limit=limit)
+
+        table = Table("id", "entity", "message", "at", "strikes", "error")
+        for letter in with_database(run):
+            table.add_row(
+                str(letter.id),
+                letter.entity,
+                letter.message_type,
+                datetime.fromtimestamp(letter.at_ms / 1000, UTC).isoformat(" ", "seconds"),
+                str(letter.strikes),
+                letter.error[:120],
+            )
+        console.print(table)
+
+
+@letters_app.command(name="show")
+def show_letter(number: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+    """One dead letter, whole."""
+    with told_plainly():
+
+        async def run(bridge: Bridge, url: str) -> Any:
+            async with Pool(bridge, url, incarnation=0, size=1) as pool:
+                return await PostgresDeadLetters(pool).get(number)
+
+        letter = with_database(run)
+        if letter is None:
+            raise Trouble(f"no dead letter {number}")
+        for name in letter.__struct_fields__:
+            value = getattr(letter, name)
+            typer.echo(f"{name}: {value.decode(errors='replace') if isinstance(value, bytes) else value}")
+
+
+@letters_app.command(name="drop")
+def drop_letter(number: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+    """Forget a dead letter."""
+    with told_plainly():
+
+        async def run(bridge: Bridge, url: str) -> Any:
+            async with Pool(bridge, url, incarnation=0, size=1) as pool:
+                return await PostgresDeadLetters(pool).drop(number)
+
+        if not with_database(run):
+            raise Trouble(f"no dead letter {number}")
+        typer.echo(f"dropped {number}")
+
+
+@letters_app.command(name="retry")
+def retry_letter(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    url: Annotated[str, typer.Option(help="Where the server listens.")] = "http://127.0.0.1:8000",
+    as_token: Annotated[str | None, typer.Option("--token", help="A token to send the command with.")] = None,
+) -> None:
+    """Send a dead letter's command once more through a running server, and drop it when that succeeds."""
+    with told_plainly():
+
+        async def get(bridge: Bridge, database: str) -> Any:
+            async with Pool(bridge, database, incarnation=0, size=1) as pool:
+                return await PostgresDeadLetters(pool).get(number)
+
+        async def drop(bridge: Bridge, database: str) -> Any:
+            async with Pool(bridge, database, incarnation=0, size=1) as pool:
+                return await PostgresDeadLetters(pool).drop(number)
+
+        letter = with_database(get)
+        if letter is None:
+            raise Trouble(f"no dead letter {number}")
+        kind, _, key = letter.entity.partition(":")
+        name = letter.message_type.partition(".")[2]
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f"dead-letter-{number}"}
+        headers |= {"Authorization": f"Bearer {as_token}"} if as_token else {"X-Greenroom-User": letter.principal}
+        address = f"{url.rstrip('/')}/api/{kind}/{urllib.request.quote(key, safe='')}/{name}"  # type: ignore[attr-defined]
+        request = urllib.request.Request(address, data=letter.payload, headers=headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                typer.echo(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            raise Trouble(f"refused: {error.status} {error.read().decode(errors='replace')}") from error
+        except (urllib.error.URLError, TimeoutError) as error:
+            raise Trouble(f"{url}: {error}") from error
+        with_database(drop)
+
+
+def with_database(run: Callable[[Bridge, str], Awaitable[R]]) -> R:
+    """Run `run(bridge, url)` against the configured database: the given one, or our own in the data folder.
+
+    Our own is reached while a server runs it, and started for the moment when none does.
+    """
+    settings = load_settings()
+    configure_logs(settings.log)
+
+    async def on_bridge(url: str) -> R:
+        async with Bridge() as bridge:
+            return await run(bridge, url)
+
+    if settings.database_url is not None:
+        return trio.run(on_bridge, settings.database_url.get_secret_value())
+    data_folder = DataFolder(Path(settings.data_dir))
+    own = OwnServers(data_folder.path)
+    try:
+        data_folder.open()
+    except DataFolderError:
+        return trio.run(on_bridge, own.database_url)  # a server has it open, so it runs
+    try:
+        own.start()
+        return trio.run(on_bridge, own.database_url)
+    finally:
+        own.stop()
+        data_folder.close()
+
+
+def main() -> None:
+    """The console script."""
+    app()

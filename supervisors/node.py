@@ -1,0 +1,353 @@
+"""The node: one process with everything in it, started bottom up and stopped top down. The composition root.
+
+Begin reading here, then follow one message: `transports/gate.py`, `client_session.py`, `system.py`, `cell.py`,
+`store/committer.py`, `transports/hub.py`.
+"""
+
+import random
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from actors.actor import Actor
+from actors.envelope import Envelope
+from actors.errors import ActorError
+from actors.kinds import Kinds
+from actors.lifecycle import AudienceChanged
+from actors.principal import Principal
+from config.settings import Settings
+from config.telemetry import Telemetry
+from store.bridge import Bridge
+from store.claims import Claims
+from store.committer import Committer
+from store.dead_letters_postgres import PostgresDeadLetters
+from store.errors import StoreUnavailable
+from store.journal_postgres import PostgresJournal
+from store.migrate import migrate
+from store.own_servers import OwnServers
+from store.pool import Pool
+from supervisors.backoff import Backoff
+from supervisors.cell import Cell
+from supervisors.loop_lag import measure_loop_lag
+from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from supervisors.supervise import supervise
+from supervisors.system import System
+from supervisors.watchdog import Turn, Watchdog
+from transports.background import Background
+from transports.bus import Beat, Bus
+from transports.client_messages import SHUTDOWN
+from transports.client_session import ClientServices
+from transports.connection import Connection, Outbox
+from transports.deadlines import Deadlines
+from transports.events import EventsServices, EventStream
+from transports.gate import Gate
+from transports.handover import Handover
+from transports.http_api import HttpApi, HttpApiServices
+from transports.hub import Hub
+from transports.live_http import HttpDate, HttpServices, LiveHttp
+from transports.pages import PagesContext, create_pages
+from transports.poller import Poller
+from transports.routes import Routes
+from transports.tokens import TokenVerifier
+from transports.websocket_client import WebSocketClient
+
+log = structlog.get_logger("greenroom.node")
+
+OWN_SERVERS_LOOK_S = 0.5
+GOODBYE_S = 2.0  # for clients to take their close frames when the node stops
+
+
+class Node:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        kinds: Kinds,
+        database_url: str,
+        redis_url: str,
+        tokens: TokenVerifier | None,
+        listener: socket.socket,
+        url: str,
+        version: str,
+        clock: Callable[[], float],
+        own_servers: OwnServers | None = None,
+    ) -> None:
+        self._settings = settings
+        self._kinds = kinds
+        self._database_url = database_url
+        self._own_servers = own_servers
+        self._clock = clock
+        self.url = url
+        self.version = version
+        self.incarnation = secrets.randbits(63)
+        self.telemetry = Telemetry(settings.trace)
+        self.instruments = self.telemetry.instruments
+        self.started_at_ms = int(clock() * 1000)
+        self.ready = False
+        self._turn = Turn()
+
+        anonymous = settings.env == "local"
+        self.bridge = Bridge()
+        self.pool = Pool(
+            self.bridge,
+            database_url,
+            incarnation=self.incarnation,
+            size=settings.store.connections,
+            connect_s=settings.store.connect_timeout_s,
+        )
+        self.journal = PostgresJournal(self.pool, incarnation=self.incarnation)
+        self.committer = Committer(self.journal, settings.commit, self._note_commit)
+        self.claims = Claims(self.journal)
+        self.poller = Poller()
+        self.outbox = Outbox(self.poller, self._flush_hub)
+        self.hub = Hub(settings.hub, self.instruments, wake=self.outbox.wake, audience_changed=self._audience_changed)
+        self.dead_letters = PostgresDeadLetters(self.pool)
+        self.system = System(
+            kinds=kinds,
+            journal=self.journal,
+            committer=self.committer,
+            claims=self.claims,
+            dead_letters=self.dead_letters,
+            audiences=self.hub,
+            instruments=self.instruments,
+            clock=clock,
+            rng=random.Random(),
+            supervision=settings.supervision,
+            passivation=settings.passivation,
+            turn=self._turn,
+            memory_bytes=resident_bytes,
+        )
+        self.background = Background()
+        self.deadlines = Deadlines()
+        self.bus = Bus(self.bridge, redis_url, self.beat)
+        date = HttpDate(clock)
+        clients = ClientServices(
+            kinds=kinds,
+            submit=self.system.submit,
+            hub=self.hub,
+            journal=self.journal,
+            tokens=tokens,
+            anonymous=anonymous,
+            config=settings.client,
+            deadlines=self.deadlines,
+            spawn=self.background.spawn,
+            clock=clock,
+            instruments=self.instruments,
+            version=version,
+            session_kind="session" if "session" in kinds else None,
+        )
+        events = EventsServices(
+            kinds=kinds,
+            submit=self.system.submit,
+            hub=self.hub,
+            journal=self.journal,
+            tokens=tokens,
+            anonymous=anonymous,
+            config=settings.client,
+            deadlines=self.deadlines,
+            spawn=self.background.spawn,
+            instruments=self.instruments,
+            date=date.value,
+        )
+        api = HttpApi(
+            HttpApiServices(
+                kinds=kinds,
+                submit=self.system.submit,
+                journal=self.journal,
+                tokens=tokens,
+                anonymous=anonymous,
+                config=settings.http,
+                history_max=settings.client.history_max,
+                deadlines=self.deadlines,
+                spawn=self.background.spawn,
+                instruments=self.instruments,
+            )
+        )
+        routes = Routes(clients, events, api, frame_bytes_max=settings.gate.frame_bytes_max)
+        http = HttpServices(routes=routes, config=settings.gate, origins=tuple(settings.allowed_origins), clock=clock)
+
+        def open_protocol(_: Gate, connection: Connection) -> LiveHttp:
+            return LiveHttp(connection, http, date)
+
+        self.gate = Gate(
+            listener,
+            self.poller,
+            self.outbox,
+            open_protocol,
+            gate=settings.gate,
+            client=settings.client,
+            hub=settings.hub,
+            instruments=self.instruments,
+        )
+        pages = create_pages(
+            PagesContext(
+                env=settings.env,
+                version=version,
+                kinds=kinds,
+                health=self.health,
+                ready=self.check_ready,
+                scrape=self.telemetry.scrape,
+            )
+        )
+        self.handover = Handover(pages, leave=self.gate.admission.leave)
+        routes.gate = self.gate
+        routes.handover = self.handover
+        self.instruments.mailbox_depth = self.system.mailbox_depth
+        self.instruments.mailbox_age_s = self.system.mailbox_age_s
+        self.instruments.queue_bytes = lambda: self.outbox.queued_bytes
+        self._listens_to_audience = frozenset(
+            kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
+        )
+
+    # What the parts need of one another.
+
+    def _flush_hub(self) -> None:
+        self.hub.flush()
+
+    def _note_commit(self, events: int, seconds: float) -> None:
+        self.instruments.commit_batch_events.record(events)
+        self.instruments.commit_s.record(seconds)
+
+    def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
+        if entity.partition(":")[0] in self._listens_to_audience:
+            try:
+                self.system.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+            except ActorError as error:
+                log.info("audience_change_dropped", entity=entity, error=error.name)
+
+    def beat(self) -> Beat:
+        return Beat(
+            node=f"{self.incarnation:016x}",
+            url=self.url,
+            version=self.version,
+            awake=self.instruments.awake,
+            connections=self.instruments.connections,
+            started_at_ms=self.started_at_ms,
+        )
+
+    def health(self) -> dict[str, Any]:
+        beat = self.beat()
+        return {
+            "status": "ok" if self.ready else "draining",
+            "node": beat.node,
+            "version": beat.version,
+            "started_at_ms": beat.started_at_ms,
+            "shards": self._settings.shards,
+            "awake": beat.awake,
+            "connections": beat.connections,
+            "subscriptions": self.instruments.subscriptions,
+            "redis": "reached" if self.bus.healthy else "not reached",
+        }
+
+    async def check_ready(self) -> tuple[bool, dict[str, Any]]:
+        """Able to serve: started, not draining, and the store answers."""
+        store = "ok"
+        try:
+            with trio.fail_after(2.0):
+                async with self.pool.connection() as connection:
+                    await connection.fetch("SELECT 1")
+        except (StoreUnavailable, trio.TooSlowError):
+            store = "not reached"
+        redis = "ok" if self.bus.healthy else "not reached"  # hints only: serving goes on without
+        return self.ready and store == "ok", {"store": store, "redis": redis, "draining": not self.ready}
+
+    # Running.
+
+    async def run(self, drain: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until `drain` is set, then drain and return. Ready once clients are let in.
+
+        Raises: StoreUnavailable when the database can't be reached or migrated at the start.
+        """
+        async with self.bridge, self.pool, trio.open_nursery() as nursery:  # owner: this call; a crash ends the node
+            if self._own_servers is not None:
+                nursery.start_soon(self._mind_own_servers, self._own_servers)
+            await migrate(self.bridge, self._database_url)
+            await nursery.start(self._supervise)
+            self.ready = True
+            task_status.started()
+            await drain.wait()
+            await self._drain()
+            nursery.cancel_scope.cancel()
+        self.telemetry.close()
+
+    async def _supervise(self, *, task_status: trio.TaskStatus[None]) -> None:
+        watchdog = Watchdog(
+            self._turn, stuck_s=self._settings.supervision.handler_stuck_s, runners=[Cell._serve.__code__]
+        )
+
+        async def lag(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
+            await measure_loop_lag(self.instruments.loop_lag_s, task_status=task_status)
+
+        async def sweep(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
+            task_status.started()
+            while True:
+                await trio.sleep(5.0)
+                self.hub.sweep(trio.current_time())
+
+        spec = SupervisorSpec(
+            name="node",
+            strategy=Strategy.REST_FOR_ONE,  # whoever trusted a part that died must not outlive it
+            intensity=RestartIntensity(restarts_max=3, window_s=10.0),  # then the node ends: its parent decides
+            children=(
+                ChildSpec(name="watchdog", start=watchdog.run, shutdown_s=1.0),
+                ChildSpec(name="loop_lag", start=lag, shutdown_s=1.0),
+                ChildSpec(name="bus", start=self.bus.run, shutdown_s=2.0),
+                ChildSpec(name="committer", start=self.committer.run, shutdown_s=2.0),
+                ChildSpec(name="claims", start=self.claims.run, shutdown_s=2.0),
+                ChildSpec(name="system", start=self.system.run, shutdown_s=5.0),
+                ChildSpec(name="background", start=self.background.run, shutdown_s=2.0),
+                ChildSpec(name="deadlines", start=self.deadlines.run, shutdown_s=1.0),
+                ChildSpec(name="hub_sweep", start=sweep, shutdown_s=1.0),
+                ChildSpec(name="pages", start=self.handover.run, shutdown_s=2.0),
+                ChildSpec(name="outbox", start=self.outbox.run, shutdown_s=1.0),
+                ChildSpec(name="poller", start=self.poller.run, shutdown_s=1.0),
+                ChildSpec(name="gate", start=self.gate.run, shutdown_s=2.0),
+            ),
+        )
+
+        def new_backoff() -> Backoff:
+            return Backoff(random=random.Random(), first_s=0.05, max_s=2.0)
+
+        await supervise(spec, task_status=task_status, backoff=new_backoff)
+
+    async def _drain(self) -> None:
+        """Stop accepting, finish turns, flush commits, tell clients to reconnect, close; in a deadline."""
+        self.ready = False
+        self.gate.stop_accepting()
+        with trio.move_on_after(self._settings.drain_s) as scope:
+            await self.system.drain()
+        if scope.cancelled_caught:
+            log.warning("drain_deadline", awake=self.instruments.awake)
+        self.outbox.flush()
+        for protocol in list(self.gate.live.values()):
+            if isinstance(protocol, WebSocketClient):
+                protocol.session.disconnect(SHUTDOWN)
+            elif isinstance(protocol, EventStream):
+                protocol.end()
+        self.outbox.flush()
+        with trio.move_on_after(GOODBYE_S):
+            await self.gate.emptied()
+        log.info("drained")
+
+    async def _mind_own_servers(self, servers: OwnServers) -> None:
+        """Start again what of our own servers has died. On this thread: they live as long as the one that forked."""
+        backoff = Backoff(random=random.Random(), first_s=0.2, max_s=5.0)
+        while True:
+            await trio.sleep(OWN_SERVERS_LOOK_S)
+            if servers.poll():
+                started = servers.ensure_running()
+                log.warning("own_servers_restarted", servers=started)
+                await trio.sleep(backoff.next())
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process, bytes; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except (OSError, ValueError, IndexError):
+        return 0

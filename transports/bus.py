@@ -1,0 +1,98 @@
+"""The bus to other nodes, over Redis: for now, the beat by which nodes see each other.
+
+Redis holds hints only. That it is gone costs nothing here but the list of nodes; it comes back by itself.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from store.bridge import Bridge, BridgeCancelled
+
+log = structlog.get_logger("greenroom.bus")
+
+BEAT_S = 1.0
+BEAT_LIFETIME_MS = 3000
+TIMEOUT_S = 2.0
+KEY = "greenroom:node:"
+
+
+class Beat(msgspec.Struct):
+    """What a node says of itself, every second."""
+
+    node: str  # incarnation, hex
+    url: str
+    version: str
+    awake: int
+    connections: int
+    started_at_ms: int
+
+
+class Bus:
+    def __init__(self, bridge: Bridge, redis_url: str, beat: Callable[[], Beat]) -> None:
+        self._bridge = bridge
+        self._url = redis_url
+        self._beat = beat
+        self._redis: Any = None
+        self.healthy = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Beat until cancelled; ready at once, since nothing waits for Redis."""
+        task_status.started()
+        try:
+            while True:
+                try:
+                    with trio.fail_after(TIMEOUT_S + 1):
+                        await self._bridge.run(self._say)
+                    if not self.healthy:
+                        self.healthy = True
+                        log.info("redis_reached")
+                except (RedisError, OSError, trio.TooSlowError, BridgeCancelled) as error:
+                    if self.healthy:
+                        log.warning("redis_lost", error=str(error) or repr(error))
+                    self.healthy = False
+                await trio.sleep(BEAT_S * random.uniform(0.8, 1.2))
+        finally:
+            with trio.move_on_after(1.0, shield=True):
+                await self._close()
+
+    async def nodes(self) -> list[Beat]:
+        """The nodes that have beaten lately; at least this one."""
+        beats: list[Beat] = []
+        try:
+            with trio.fail_after(TIMEOUT_S + 1):
+                found = await self._bridge.run(self._hear)
+            beats = [msgspec.json.decode(one, type=Beat) for one in found if one is not None]
+        except (RedisError, OSError, trio.TooSlowError, BridgeCancelled, msgspec.DecodeError):
+            pass
+        own = self._beat()
+        return [own, *(beat for beat in beats if beat.node != own.node)]
+
+    # On the bridge's loop.
+
+    def _client(self) -> Any:
+        if self._redis is None:
+            self._redis = Redis.from_url(self._url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        return self._redis
+
+    async def _say(self) -> None:
+        beat = self._beat()
+        await self._client().set(KEY + beat.node, msgspec.json.encode(beat), px=BEAT_LIFETIME_MS)
+
+    async def _hear(self) -> list[Any]:
+        client = self._client()
+        keys = [key async for key in client.scan_iter(match=KEY + "*", count=1000)]
+        return list(await client.mget(keys[:1000])) if keys else []
+
+    async def _close(self) -> None:
+        if self._redis is not None:
+            try:
+                await self._bridge.run(self._redis.aclose)
+            except (RedisError, OSError, BridgeCancelled):
+                pass

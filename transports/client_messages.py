@@ -1,0 +1,167 @@
+"""The client protocol's messages: what a client may say (decoded and checked here) and how we answer in JSON.
+
+Field names and semantics are those of the Centrifuge client protocol, version 2. Unknown fields are ignored, since SDKs
+get new fields before servers do.
+Source: https://centrifugal.dev/docs/transports/client_protocol
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+encode = msgspec.json.encode
+
+Uint = Annotated[int, Meta(ge=0, le=2**53)]
+
+PING = b"{}"
+
+
+class SubscribeRequest(Struct):
+    channel: str = ""
+    token: str = ""
+    recover: bool = False
+    epoch: str = ""
+    offset: Uint = 0
+    data: Raw | None = None
+    positioned: bool = False
+    recoverable: bool = False
+    join_leave: bool = False
+    delta: str = ""
+    flag: int = 0
+
+
+class ConnectRequest(Struct):
+    token: str = ""
+    data: Raw | None = None
+    subs: dict[str, SubscribeRequest] = {}
+    name: str = ""
+    version: str = ""
+
+
+class ChannelRequest(Struct):
+    """unsubscribe, presence, presence_stats."""
+
+    channel: str = ""
+
+
+class PublishRequest(Struct):
+    channel: str = ""
+    data: Raw = Raw(b"null")
+
+
+class StreamPosition(Struct):
+    offset: Uint = 0
+    epoch: str = ""
+
+
+class HistoryRequest(Struct):
+    channel: str = ""
+    limit: int = 0
+    since: StreamPosition | None = None
+    reverse: bool = False
+
+
+class PingRequest(Struct):
+    pass
+
+
+class SendRequest(Struct):
+    data: Raw | None = None
+
+
+class RpcRequest(Struct):
+    data: Raw = Raw(b"{}")
+    method: str = ""
+
+
+class RefreshRequest(Struct):
+    token: str = ""
+
+
+class SubRefreshRequest(Struct):
+    channel: str = ""
+    token: str = ""
+
+
+class Command(Struct):
+    """An `id` and exactly one request; an empty one is a pong."""
+
+    id: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    connect: ConnectRequest | None = None
+    subscribe: SubscribeRequest | None = None
+    unsubscribe: ChannelRequest | None = None
+    publish: PublishRequest | None = None
+    presence: ChannelRequest | None = None
+    presence_stats: ChannelRequest | None = None
+    history: HistoryRequest | None = None
+    ping: PingRequest | None = None
+    send: SendRequest | None = None
+    rpc: RpcRequest | None = None
+    refresh: RefreshRequest | None = None
+    sub_refresh: SubRefreshRequest | None = None
+
+
+decode_command = msgspec.json.Decoder(Command).decode
+
+
+class ConnectData(Struct):
+    """What an anonymous client in `local` may say of itself."""
+
+    user: Annotated[str, Meta(max_length=128)] = ""
+
+
+decode_connect_data = msgspec.json.Decoder(ConnectData).decode
+
+
+class ClientError(Exception):
+    """An error reply: that command failed, the connection goes on."""
+
+    def __init__(self, code: int, message: str, *, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.temporary = temporary
+
+    def reply(self, command_id: int) -> bytes:
+        temporary = b',"temporary":true' if self.temporary else b""
+        return b'{"id":%d,"error":{"code":%d,"message":%b%b}}' % (
+            command_id,
+            self.code,
+            encode(self.message),
+            temporary,
+        )
+
+
+class Disconnect(Exception):
+    """The connection ends, with a code that tells the SDK whether to come back."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+INTERNAL = ClientError(100, "internal server error", temporary=True)
+UNAUTHORIZED = ClientError(101, "unauthorized")
+UNKNOWN_CHANNEL = ClientError(102, "unknown channel")
+PERMISSION_DENIED = ClientError(103, "permission denied")
+METHOD_NOT_FOUND = ClientError(104, "method not found")
+ALREADY_SUBSCRIBED = ClientError(105, "already subscribed")
+LIMIT_EXCEEDED = ClientError(106, "limit exceeded")
+BAD_REQUEST = ClientError(107, "bad request")
+NOT_AVAILABLE = ClientError(108, "not available")
+TOKEN_EXPIRED = ClientError(109, "token expired")
+EXPIRED = ClientError(110, "expired")
+TOO_MANY_REQUESTS = ClientError(111, "too many requests", temporary=True)
+UNRECOVERABLE = ClientError(112, "unrecoverable position")
+
+SHUTDOWN = Disconnect(3001, "shutdown")
+CONNECTION_EXPIRED = Disconnect(3005, "connection expired")
+SLOW = Disconnect(3008, "slow")
+NO_PONG = Disconnect(3012, "no pong")
+INVALID_TOKEN = Disconnect(3500, "invalid token")
+BAD_COMMAND = Disconnect(3501, "bad request")
+STALE = Disconnect(3502, "stale")
+SEND_NOT_AVAILABLE = Disconnect(3508, "not available")
+INSUFFICIENT_STATE = Disconnect(3010, "insufficient state")

@@ -1,0 +1,836 @@
+"""One client's session: the client protocol on one connection. Hop 2 on the way of a message.
+
+Decides and keeps state; the bytes come from and go to the WebSocket that carries it. Commands of a frame are handled in
+order. Commands to entities don't wait for each other, but a subscribe and an unsubscribe of one channel keep their order,
+and whatever arrives before the connect is answered waits for that.
+"""
+
+import random
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+import trio
+from msgspec import Raw, Struct
+
+from actors.entity import split_entity
+from actors.envelope import Envelope
+from actors.errors import ActorError, DeadlineExceeded
+from actors.kinds import Command as EntityCommand
+from actors.kinds import Kinds
+from actors.lifecycle import Inspect, Inspected
+from actors.principal import Principal
+from config.instruments import Instruments
+from config.limits import ClientConfig
+from store.errors import StoreUnavailable
+from store.journal import Journal
+from transports.client_errors import client_error, watch_error
+from transports.client_messages import (
+    ALREADY_SUBSCRIBED,
+    BAD_COMMAND,
+    BAD_REQUEST,
+    CONNECTION_EXPIRED,
+    EXPIRED,
+    INTERNAL,
+    INVALID_TOKEN,
+    LIMIT_EXCEEDED,
+    METHOD_NOT_FOUND,
+    NO_PONG,
+    NOT_AVAILABLE,
+    PERMISSION_DENIED,
+    PING,
+    SEND_NOT_AVAILABLE,
+    STALE,
+    TOKEN_EXPIRED,
+    TOO_MANY_REQUESTS,
+    UNAUTHORIZED,
+    UNRECOVERABLE,
+    ClientError,
+    Command,
+    ConnectRequest,
+    Disconnect,
+    HistoryRequest,
+    SubRefreshRequest,
+    SubscribeRequest,
+    decode_command,
+    decode_connect_data,
+)
+from transports.client_subscription import ClientSubscription
+from transports.deadlines import Deadlines
+from transports.hub import Hub, Publication
+from transports.recovery import Missed, from_journal, from_tail, warm_tail
+from transports.tokens import TokenExpired, TokenInvalid, TokenVerifier
+
+log = structlog.get_logger("greenroom.client")
+encode = msgspec.json.encode
+
+HELD_MAX = 256  # commands that may wait for the connect to be answered
+INSPECT = Inspect()
+
+
+class ClientServices(Struct):
+    """What sessions need of the node."""
+
+    kinds: Kinds
+    submit: Callable[[str, Envelope], None]
+    hub: Hub
+    journal: Journal
+    tokens: TokenVerifier | None
+    anonymous: bool  # clients without a token may connect and name themselves
+    config: ClientConfig
+    deadlines: Deadlines
+    spawn: Callable[[Callable[[], Awaitable[None]]], None]  # raises Overloaded when too many reads are under way
+    clock: Callable[[], float]  # Unix s
+    instruments: Instruments
+    version: str
+    session_kind: str | None  # entity kind that every user's connections are attached to
+
+
+class Carrier(Protocol):
+    """The transport under a session."""
+
+    def send_json(self, reply: bytes) -> None:
+        """One reply or push, in order."""
+
+    def send_pushes(self, frame: bytes) -> None:
+        """Pushes already in this transport's framing, shared with other sessions."""
+
+    def send_ephemeral(self, frame: bytes, key: str) -> None: ...
+
+    def disconnect(self, code: int, reason: str) -> None: ...
+
+
+class _Slot:
+    """Where the answer to one command goes."""
+
+    __slots__ = ("command_id", "done", "label", "session")
+
+    def __init__(self, session: "ClientSession", command_id: int, label: tuple[str, str]) -> None:
+        self.session = session
+        self.command_id = command_id
+        self.label = label
+        self.done = False
+        session.in_flight += 1
+        session.services.deadlines.add(trio.current_time() + session.services.config.command_deadline_s, self)
+
+    def finish(self) -> bool:
+        """False when it was answered already, or nobody is there to hear it."""
+        if self.done:
+            return False
+        self.done = True
+        self.session.in_flight -= 1
+        return not self.session.closed
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        raise NotImplementedError
+
+    def reject(self, error: ActorError) -> None:
+        if self.finish():
+            self.session.services.instruments.count_command(*self.label, error.name)
+            self.session.reply_error(self.command_id, client_error(error))
+
+    def expire(self) -> None:
+        self.reject(DeadlineExceeded())
+
+
+class _RpcSlot(_Slot):
+    __slots__ = ()
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        if self.finish():
+            self.session.services.instruments.count_command(*self.label, "ok")
+            data = encoded if encoded is not None else encode(reply)
+            self.session.carrier.send_json(b'{"id":%d,"rpc":{"data":%b}}' % (self.command_id, data))
+
+
+class _PublishSlot(_Slot):
+    __slots__ = ()
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        if self.finish():
+            self.session.services.instruments.count_command(*self.label, "ok")
+            self.session.carrier.send_json(b'{"id":%d,"publish":{}}' % self.command_id)
+
+
+class _InspectSlot(_Slot):
+    """Asks the entity whether the session may watch it, then goes on with `then`."""
+
+    __slots__ = ("failed", "then")
+
+    def __init__(
+        self,
+        session: "ClientSession",
+        command_id: int,
+        label: tuple[str, str],
+        then: Callable[[Inspected], None],
+        failed: Callable[[ClientError], None] | None = None,
+    ) -> None:
+        super().__init__(session, command_id, label)
+        self.then = then
+        self.failed = failed
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        if self.finish():
+            self.session.services.instruments.count_command(*self.label, "ok")
+            self.then(reply)
+
+    def reject(self, error: ActorError) -> None:
+        if self.finish():
+            self.session.services.instruments.count_command(*self.label, error.name)
+            answer = watch_error(error)
+            if self.failed is not None:
+                self.failed(answer)
+            else:
+                self.session.reply_error(self.command_id, answer)
+
+
+class ClientSession:
+    __slots__ = (
+        "_connecting",
+        "_due_at",
+        "_expires_at",
+        "_held",
+        "_ping_at",
+        "_pong_due",
+        "_stale_at",
+        "_subscribing",
+        "_token_user",
+        "carrier",
+        "client",
+        "closed",
+        "connected",
+        "in_flight",
+        "principal",
+        "services",
+        "subscriptions",
+    )
+
+    def __init__(self, services: ClientServices, carrier: Carrier) -> None:
+        self.services = services
+        self.carrier = carrier
+        self.client = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+        self.principal = Principal(user="", client=self.client)
+        self.connected = False
+        self.closed = False
+        self.in_flight = 0
+        self.subscriptions: dict[str, ClientSubscription] = {}
+        self._connecting = False
+        self._subscribing: dict[str, int | None] | None = None  # channel -> id of an unsubscribe that waits for it
+        self._held: list[Command] | None = None
+        self._token_user: str | None = None
+        self._expires_at: int | None = None  # Unix s
+        self._stale_at = trio.current_time() + services.config.stale_s
+        self._ping_at = 0.0
+        self._pong_due: float | None = None
+        self._due_at = self._stale_at
+
+    # In.
+
+    def received(self, frame: bytes) -> None:
+        """One WebSocket message: one command or several, a line each."""
+        if self.closed:
+            return
+        try:
+            if b"\n" in frame:
+                lines = [line for line in frame.split(b"\n") if line.strip()]
+                if not lines:
+                    raise BAD_COMMAND
+                for line in lines:
+                    self._handle(self._decode(line))  # drops what follows an end
+            else:
+                self._handle(self._decode(frame))
+        except Disconnect as end:
+            self.disconnect(end)
+
+    def _decode(self, line: bytes) -> Command:
+        try:
+            return decode_command(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            log.info("bad_command", client=self.client, error=str(error))
+            raise Disconnect(3501, f"bad request: {error}"[:120]) from None
+
+    def _handle(self, command: Command) -> None:
+        if self.closed:
+            return
+        if not self.connected:
+            if command.connect is not None and not self._connecting:
+                self._connect(self._need_id(command), command.connect)
+                return
+            if not self._connecting or command.connect is not None:
+                raise BAD_COMMAND
+            if self._held is None:
+                self._held = []
+            if len(self._held) >= HELD_MAX:
+                raise BAD_COMMAND
+            self._held.append(command)
+            return
+        try:
+            self._dispatch(command)
+        except ClientError as error:
+            self.reply_error(command.id, error)
+        except ActorError as error:
+            self.reply_error(command.id, client_error(error))
+
+    def _dispatch(self, command: Command) -> None:
+        if command.rpc is not None:
+            self._rpc(self._need_id(command), command.rpc.method, command.rpc.data)
+        elif command.publish is not None:
+            self._publish(self._need_id(command), command.publish.channel, command.publish.data)
+        elif command.id == 0 and command.send is None:
+            self._pong(command)
+        elif command.connect is not None:
+            raise BAD_COMMAND
+        elif command.subscribe is not None:
+            self._subscribe(self._need_id(command), command.subscribe)
+        elif command.unsubscribe is not None:
+            self._unsubscribe(self._need_id(command), self._need_channel(command.unsubscribe.channel))
+        elif command.presence is not None:
+            self._presence(command.id, self._need_channel(command.presence.channel), stats=False)
+        elif command.presence_stats is not None:
+            self._presence(command.id, self._need_channel(command.presence_stats.channel), stats=True)
+        elif command.history is not None:
+            self._history(command.id, command.history)
+        elif command.ping is not None:
+            raise NOT_AVAILABLE
+        elif command.send is not None:
+            raise SEND_NOT_AVAILABLE
+        elif command.refresh is not None:
+            self._refresh(command.id, command.refresh.token)
+        elif command.sub_refresh is not None:
+            self._sub_refresh(command.id, command.sub_refresh)
+        else:
+            raise BAD_COMMAND
+
+    def _need_id(self, command: Command) -> int:
+        if command.id == 0:
+            raise BAD_COMMAND
+        return command.id
+
+    def _need_channel(self, channel: str) -> str:
+        if not channel:
+            raise BAD_COMMAND
+        if len(channel) > self.services.config.channel_bytes_max:
+            raise BAD_REQUEST
+        return channel
+
+    # Connecting.
+
+    def _connect(self, command_id: int, request: ConnectRequest) -> None:
+        services = self.services
+        info: bytes | None = None
+        server_subs: list[str] = []
+        issued_at = 0.0
+        roles: frozenset[str] = frozenset()
+        if request.token:
+            if services.tokens is None:
+                raise INVALID_TOKEN
+            try:
+                claims = services.tokens.verify_connection(request.token)
+            except TokenExpired:
+                self._fail_connect(command_id, TOKEN_EXPIRED)
+                return
+            except TokenInvalid as error:
+                log.info("token_invalid", client=self.client, error=str(error))
+                raise INVALID_TOKEN from None
+            user, info, roles, issued_at = claims.user, claims.info, claims.roles, claims.issued_at
+            self._expires_at = claims.expires_at
+            self._token_user = claims.user
+            server_subs = list(claims.subs)
+        elif services.anonymous:
+            user = "anonymous"
+            if request.data is not None:
+                try:
+                    user = decode_connect_data(request.data).user or user
+                except msgspec.MsgspecError as error:
+                    raise Disconnect(3501, f"bad request: connect data: {error}"[:120]) from None
+        else:
+            self._fail_connect(command_id, UNAUTHORIZED)
+            return
+        shown: dict[str, Any] = {"user": user, "client": self.client}
+        if info is not None:
+            shown["conn_info"] = Raw(info)
+        self.principal = Principal(user=user, roles=roles, client=self.client, info=encode(shown), issued_at=issued_at)
+        self._connecting = True
+        if services.session_kind is not None and user and user != "anonymous":
+            own = f"{services.session_kind}:{user}"
+            if own not in server_subs:
+                server_subs.insert(0, own)
+        if len(server_subs) > services.config.subscriptions_max:
+            raise Disconnect(3505, "channel limit")
+        self._attach_server_subs(command_id, request, server_subs, {})
+
+    def _attach_server_subs(
+        self, command_id: int, request: ConnectRequest, waiting: list[str], results: dict[str, Raw]
+    ) -> None:
+        """Subscribe to the server's choice of channels one after the other, then answer the connect."""
+        if not waiting:
+            self._connected(command_id, results)
+            return
+        channel = waiting[0]
+        asked = request.subs.get(channel) or SubscribeRequest()
+        asked.channel = channel
+        asked.recoverable = True
+
+        def then(inspected: Inspected) -> None:
+            def attached(result: bytes) -> None:
+                results[channel] = Raw(result)
+                self._attach_server_subs(command_id, request, waiting[1:], results)
+
+            self._attach(asked, inspected, attached, self._drop_connect(command_id), server_side=True)
+
+        self._inspect(command_id, channel, "subscribe", then, self._drop_connect(command_id))
+
+    def _drop_connect(self, command_id: int) -> Callable[[ClientError], None]:
+        return lambda error: self._fail_connect(command_id, error)
+
+    def _fail_connect(self, command_id: int, error: ClientError) -> None:
+        """The reply ends it; the stale timer closes what does not close itself."""
+        self._connecting = True  # and never connected: whatever follows in the frame is ignored
+        self._held = None
+        self.reply_error(command_id, error)
+        self._stale_at = self._due_at = trio.current_time() + 5.0
+        if error is PERMISSION_DENIED:
+            self.disconnect(Disconnect(3507, "permission denied"))
+
+    def _connected(self, command_id: int, results: dict[str, Raw]) -> None:
+        config = self.services.config
+        result: dict[str, Any] = {"client": self.client, "version": self.services.version}
+        if self._expires_at is not None:
+            result["expires"] = True
+            result["ttl"] = max(1, int(self._expires_at - self.services.clock()))
+        if results:
+            result["subs"] = results
+        result["ping"] = int(config.ping_s)
+        result["pong"] = True
+        self.connected = True
+        self._connecting = False
+        self.services.instruments.connections += 1
+        self.carrier.send_json(b'{"id":%d,"connect":%b}' % (command_id, encode(result)))
+        self._ping_at = trio.current_time() + config.ping_s * random.uniform(0.5, 1.0)
+        self._due_at = self._ping_at
+        held, self._held = self._held, None
+        try:
+            for command in held or ():
+                self._handle(command)
+        except Disconnect as end:
+            self.disconnect(end)
+
+    # Commands to entities.
+
+    def _rpc(self, command_id: int, method: str, data: Raw) -> None:
+        entity, _, name = method.rpartition("/")
+        kind_name, colon, _ = entity.partition(":")
+        if not colon:
+            raise METHOD_NOT_FOUND
+        command = self.services.kinds[kind_name].command(name)
+        self._command(command_id, entity, kind_name, command, data, _RpcSlot)
+
+    def _publish(self, command_id: int, channel: str, data: Raw) -> None:
+        channel = self._need_channel(channel)
+        kind_name, _ = split_entity(channel)
+        command = self.services.kinds[kind_name].publish_command
+        if command is None:
+            raise NOT_AVAILABLE
+        self._command(command_id, channel, kind_name, command, data, _PublishSlot)
+
+    def _command(
+        self, command_id: int, entity: str, kind_name: str, command: EntityCommand, data: Raw, slot_type: type[_Slot]
+    ) -> None:
+        if self.in_flight >= self.services.config.commands_in_flight_max:
+            raise TOO_MANY_REQUESTS
+        message = command.decode(data)
+        slot = slot_type(self, command_id, (kind_name, command.name))
+        now = trio.current_time()
+        try:
+            self.services.submit(
+                entity,
+                Envelope(
+                    message=message,
+                    principal=self.principal,
+                    slot=slot,
+                    deadline=now + self.services.config.command_deadline_s,
+                    command_id=message.idempotency_key,
+                    size=len(data),
+                    queued_at=now,
+                ),
+            )
+        except ActorError as error:
+            slot.reject(error)
+
+    # Watching.
+
+    def _inspect(
+        self,
+        command_id: int,
+        channel: str,
+        what: str,
+        then: Callable[[Inspected], None],
+        failed: Callable[[ClientError], None] | None = None,
+        *,
+        granted: bool = False,
+    ) -> None:
+        if self.in_flight >= self.services.config.commands_in_flight_max + self.services.config.subscriptions_max:
+            raise TOO_MANY_REQUESTS
+        kind_name = channel.partition(":")[0]
+        slot = _InspectSlot(
+            self, command_id, (kind_name if kind_name in self.services.kinds else "", what), then, failed
+        )
+        now = trio.current_time()
+        try:
+            self.services.submit(
+                channel,
+                Envelope(
+                    message=INSPECT,
+                    principal=msgspec.structs.replace(self.principal, system=True) if granted else self.principal,
+                    slot=slot,
+                    deadline=now + self.services.config.command_deadline_s,
+                    queued_at=now,
+                ),
+            )
+        except ActorError as error:
+            slot.reject(error)
+
+    def _subscribe(self, command_id: int, request: SubscribeRequest) -> None:
+        channel = self._need_channel(request.channel)
+        if request.delta not in ("", "fossil"):
+            raise BAD_COMMAND
+        if channel in self.subscriptions or (self._subscribing is not None and channel in self._subscribing):
+            raise ALREADY_SUBSCRIBED
+        if len(self.subscriptions) + len(self._subscribing or ()) >= self.services.config.subscriptions_max:
+            raise LIMIT_EXCEEDED
+        expires_at: int | None = None
+        granted = False
+        if request.token:
+            if self.services.tokens is None:
+                raise PERMISSION_DENIED
+            try:
+                claims = self.services.tokens.verify_subscription(request.token)
+            except TokenExpired:
+                raise TOKEN_EXPIRED from None
+            except TokenInvalid:
+                raise PERMISSION_DENIED from None
+            if (
+                claims.channel != channel
+                or claims.user != (self._token_user or "")
+                or claims.client
+                not in (
+                    "",
+                    self.client,
+                )
+            ):
+                raise INVALID_TOKEN
+            granted = True
+            expires_at = claims.expires_at
+        if self._subscribing is None:
+            self._subscribing = {}
+        self._subscribing[channel] = None
+
+        def then(inspected: Inspected) -> None:
+            self._attach(request, inspected, attached, failed)
+
+        def attached(result: bytes) -> None:
+            if expires_at is not None:
+                self.subscriptions[channel].expires_at = expires_at
+                self._due_at = 0.0
+                result = b'%b,"expires":true,"ttl":%d}' % (
+                    result[:-1],
+                    max(1, int(expires_at - self.services.clock())),
+                )
+            self.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (command_id, result))
+            self._settle_subscribe(channel)
+
+        def failed(error: ClientError) -> None:
+            self.reply_error(command_id, error)
+            self._settle_subscribe(channel)
+
+        self._inspect(command_id, channel, "subscribe", then, failed, granted=granted)
+
+    def _settle_subscribe(self, channel: str) -> None:
+        """The subscribe is answered; an unsubscribe that came meanwhile has its turn."""
+        assert self._subscribing is not None
+        unsubscribe_id = self._subscribing.pop(channel)
+        if not self._subscribing:
+            self._subscribing = None
+        if unsubscribe_id is not None:
+            self._unsubscribe(unsubscribe_id, channel)
+
+    def _attach(
+        self,
+        request: SubscribeRequest,
+        inspected: Inspected,
+        attached: Callable[[bytes], None],
+        failed: Callable[[ClientError], None],
+        *,
+        server_side: bool = False,
+    ) -> None:
+        """From the moment the entity was inspected: recover what was missed, attach, and give the subscribe result."""
+        services = self.services
+        hub = services.hub
+        topic = hub.topic(request.channel, inspected.epoch, inspected.offset)
+
+        def finish(missed: Missed | None, inspected: Inspected = inspected) -> None:
+            if self.closed:
+                return
+            if missed is not None and missed.publications is None and request.flag & 2:
+                failed(UNRECOVERABLE)
+                return
+            subscription = ClientSubscription(self, topic, wants_joins=request.join_leave, server_side=server_side)
+            self.subscriptions[request.channel] = subscription
+            attached(_subscribe_result(request, topic.epoch, topic.offset, inspected.view, missed))
+            hub.attach(topic, subscription)
+
+        if not request.recover:
+            finish(None)
+            return
+        most = services.config.recovery_max
+        missed = from_tail(topic, epoch=request.epoch, offset=request.offset, most=most)
+        if missed is not None:
+            finish(missed)
+            return
+
+        async def read() -> None:
+            topic.held += 1
+            try:
+                await warm_tail(services.journal, topic)
+                found = from_tail(topic, epoch=request.epoch, offset=request.offset, most=most)
+                if found is None:
+                    found = await from_journal(
+                        services.journal, topic, epoch=request.epoch, offset=request.offset, most=most
+                    )
+            except StoreUnavailable:
+                if not self.closed:
+                    failed(INTERNAL)
+                return
+            finally:
+                topic.held -= 1
+            if found.publications is not None:
+                finish(found)
+            elif not self.closed:  # the view must be of the moment that the offset is of
+                again = lambda inspected: finish(found, inspected)  # noqa: E731
+                self._inspect(0, request.channel, "subscribe", again, failed)
+
+        try:
+            services.spawn(read)
+        except ActorError as error:
+            failed(client_error(error))
+
+    def _unsubscribe(self, command_id: int, channel: str) -> None:
+        if self._subscribing is not None and channel in self._subscribing:
+            self._subscribing[channel] = command_id
+            return
+        subscription = self.subscriptions.pop(channel, None)
+        if subscription is not None:
+            subscription.detach()
+        self.carrier.send_json(b'{"id":%d,"unsubscribe":{}}' % command_id)
+
+    def drop_subscription(self, subscription: ClientSubscription, code: int, reason: str) -> None:
+        """Tell the client that a subscription has ended; from 2500 on it subscribes again with its position."""
+        if self.subscriptions.get(subscription.channel) is not subscription:
+            return
+        if subscription.server_side:
+            self.disconnect(Disconnect(3010, "insufficient state"))
+            return
+        del self.subscriptions[subscription.channel]
+        subscription.detach()
+        self.carrier.send_json(
+            b'{"push":{"channel":%b,"unsubscribe":{"code":%d,"reason":%b}}}'
+            % (encode(subscription.channel), code, encode(reason))
+        )
+
+    def _presence(self, command_id: int, channel: str, *, stats: bool) -> None:
+        if command_id == 0:
+            raise BAD_COMMAND
+
+        def then(_: Inspected) -> None:
+            watching = self.services.hub.watching(channel)
+            if stats:
+                users = {principal.user for principal in watching}
+                self.carrier.send_json(
+                    b'{"id":%d,"presence_stats":{"num_clients":%d,"num_users":%d}}'
+                    % (command_id, len(watching), len(users))
+                )
+            else:
+                shown = {principal.client: Raw(principal.info) for principal in watching if principal.info is not None}
+                self.carrier.send_json(b'{"id":%d,"presence":%b}' % (command_id, encode({"presence": shown})))
+
+        self._inspect(command_id, channel, "presence", then)
+
+    def _history(self, command_id: int, request: HistoryRequest) -> None:
+        channel = self._need_channel(request.channel)
+        if command_id == 0:
+            raise BAD_COMMAND
+        since = request.since
+        if request.reverse and since is not None and since.offset == 0:
+            raise BAD_REQUEST
+        most = self.services.config.history_max
+        limit = most if request.limit < 0 else min(request.limit, most)
+
+        def then(inspected: Inspected) -> None:
+            epoch, top = inspected.epoch, inspected.offset
+            if since is not None and since.epoch and since.epoch != epoch:
+                self.reply_error(command_id, UNRECOVERABLE)
+                return
+            if limit == 0 or top == 0:
+                self._reply_history(command_id, [], epoch, top)
+                return
+
+            async def read() -> None:
+                after, before = (since.offset if since is not None else 0), top + 1
+                if request.reverse:
+                    after, before = 0, min(before, since.offset) if since is not None else before
+                try:
+                    _, events = await self.services.journal.read(
+                        channel, after=after, before=before, limit=limit, reverse=request.reverse
+                    )
+                except StoreUnavailable:
+                    self.reply_error(command_id, INTERNAL)
+                    return
+                if not self.closed:
+                    self._reply_history(command_id, [Publication(one, epoch).json for one in events], epoch, top)
+
+            try:
+                self.services.spawn(read)
+            except ActorError as error:
+                self.reply_error(command_id, client_error(error))
+
+        self._inspect(command_id, channel, "history", then)
+
+    def _reply_history(self, command_id: int, publications: list[bytes], epoch: str, top: int) -> None:
+        self.carrier.send_json(
+            b'{"id":%d,"history":{"publications":[%b],"epoch":%b,"offset":%d}}'
+            % (command_id, b",".join(publications), encode(epoch), top)
+        )
+
+    # Tokens that run out.
+
+    def _refresh(self, command_id: int, token: str) -> None:
+        if not command_id or not token or self._token_user is None or self.services.tokens is None:
+            raise BAD_COMMAND
+        try:
+            claims = self.services.tokens.verify_connection(token)
+        except TokenExpired:
+            raise CONNECTION_EXPIRED from None
+        except TokenInvalid:
+            raise INVALID_TOKEN from None
+        if claims.user != self._token_user:
+            raise INVALID_TOKEN
+        self._expires_at = claims.expires_at
+        self.principal = msgspec.structs.replace(self.principal, roles=claims.roles, issued_at=claims.issued_at)
+        self._due_at = 0.0
+        result: dict[str, Any] = {"client": self.client, "version": self.services.version}
+        if claims.expires_at is not None:
+            result |= {"expires": True, "ttl": max(1, int(claims.expires_at - self.services.clock()))}
+        self.carrier.send_json(b'{"id":%d,"refresh":%b}' % (command_id, encode(result)))
+
+    def _sub_refresh(self, command_id: int, request: SubRefreshRequest) -> None:
+        if not command_id or self.services.tokens is None:
+            raise BAD_COMMAND
+        if not request.token:
+            raise BAD_REQUEST
+        try:
+            claims = self.services.tokens.verify_subscription(request.token)
+        except TokenExpired:
+            raise EXPIRED from None
+        except TokenInvalid:
+            raise INVALID_TOKEN from None
+        channel = request.channel or claims.channel  # older Python SDKs forget the channel
+        subscription = self.subscriptions.get(channel)
+        if subscription is None:
+            raise PERMISSION_DENIED
+        if subscription.expires_at is None:
+            raise BAD_COMMAND
+        if claims.channel != channel or claims.user != (self._token_user or ""):
+            raise INVALID_TOKEN
+        subscription.expires_at = claims.expires_at
+        self._due_at = 0.0
+        result: dict[str, Any] = {}
+        if claims.expires_at is not None:
+            result = {"expires": True, "ttl": max(1, int(claims.expires_at - self.services.clock()))}
+        self.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
+
+    # Time.
+
+    def _pong(self, command: Command) -> None:
+        if command != Command():
+            raise BAD_COMMAND
+        if self._pong_due is None:
+            raise BAD_COMMAND  # unsolicited
+        self._pong_due = None
+
+    def tick(self, now: float) -> None:
+        """Once a second or so; `now` on the trio clock. Cheap while nothing is due."""
+        if now < self._due_at or self.closed:
+            return
+        config = self.services.config
+        if not self.connected:
+            if now >= self._stale_at:
+                self.disconnect(STALE)
+            return
+        if self._pong_due is not None and now >= self._pong_due:
+            self.disconnect(NO_PONG)
+            return
+        if now >= self._ping_at:
+            self._ping_at = now + config.ping_s
+            self._pong_due = now + config.pong_timeout_s
+            self.carrier.send_json(PING)
+        due = [self._ping_at]
+        if self._pong_due is not None:
+            due.append(self._pong_due)
+        unix = self.services.clock()
+        if self._expires_at is not None:
+            left = self._expires_at + config.expired_close_delay_s - unix
+            if left <= 0:
+                self.disconnect(CONNECTION_EXPIRED)
+                return
+            due.append(now + left)
+        for subscription in list(self.subscriptions.values()):
+            if subscription.expires_at is not None:
+                left = subscription.expires_at + config.expired_close_delay_s - unix
+                if left <= 0:
+                    self.drop_subscription(subscription, 2501, "subscription expired")
+                else:
+                    due.append(now + left)
+        self._due_at = min(due)
+
+    # Out.
+
+    def reply_error(self, command_id: int, error: ClientError) -> None:
+        if not self.closed:
+            self.carrier.send_json(error.reply(command_id))
+
+    def disconnect(self, end: Disconnect) -> None:
+        """End the connection with a code; what is subscribed ends with it."""
+        if not self.closed:
+            self.ended()
+            self.carrier.disconnect(end.code, end.reason)
+
+    def ended(self) -> None:
+        """The connection is gone or going: nothing more is sent, nobody watches any more. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.connected:
+            self.services.instruments.connections -= 1
+        subscriptions, self.subscriptions = self.subscriptions, {}
+        for subscription in subscriptions.values():
+            subscription.detach()
+        self._held = None
+
+
+def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: bytes, missed: Missed | None) -> bytes:
+    """The SubscribeResult. After a recovery, `offset` is the one asked from: the client advances by publications."""
+    parts = [b'{"recoverable":true,"positioned":true,"epoch":%b' % encode(epoch)]
+    if request.recover:
+        parts.append(b',"was_recovering":true')
+    if missed is not None and missed.publications is not None:
+        parts.append(b',"recovered":true')
+        offset = request.offset
+        if missed.publications:
+            parts.append(b',"publications":[%b]' % b",".join(one.json for one in missed.publications))
+    if offset:
+        parts.append(b',"offset":%d' % offset)
+    parts.append(b',"data":%b}' % view)
+    return b"".join(parts)

@@ -1,0 +1,282 @@
+"""Commands, views and history over HTTP.
+
+`POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+from msgspec import Struct
+
+from actors.entity import split_entity
+from actors.envelope import Envelope
+from actors.errors import ActorError, DeadlineExceeded, Overloaded, Unavailable
+from actors.kinds import Kinds
+from actors.lifecycle import Inspect, Inspected
+from actors.message import Message
+from actors.principal import Principal
+from config.instruments import Instruments
+from config.limits import HttpConfig
+from store.errors import StoreUnavailable
+from store.journal import Journal
+from transports.client_errors import http_error_body
+from transports.deadlines import Deadlines
+from transports.http_error import HttpError
+from transports.http_head import Request, query_pairs
+from transports.http_principal import http_principal
+from transports.hub import Publication
+from transports.live_http import Finish
+from transports.tokens import TokenVerifier
+
+log = structlog.get_logger("greenroom.http")
+
+COMMAND_ID_MAX = 255  # characters
+INSPECT = Inspect()
+RETRY_AFTER = ((b"Retry-After", b"1"),)
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class BadRequest(ActorError):
+    """A header or a query parameter is wrong; the text names it."""
+
+    name, status = "bad_request", 400
+
+
+class HttpApiServices(Struct):
+    kinds: Kinds
+    submit: Callable[[str, Envelope], None]
+    journal: Journal
+    tokens: TokenVerifier | None
+    anonymous: bool
+    config: HttpConfig
+    history_max: int
+    deadlines: Deadlines
+    spawn: Callable[[Callable[[], Awaitable[None]]], None]
+    instruments: Instruments
+
+
+class _Slot:
+    """Where the answer of one request goes."""
+
+    __slots__ = ("_api", "_finish", "_then", "done", "label")
+
+    def __init__(
+        self, api: "HttpApi", label: tuple[str, str], finish: Finish, then: Callable[[Inspected], None] | None
+    ) -> None:
+        self._api = api
+        self._finish = finish
+        self._then = then
+        self.label = label
+        self.done = False
+        api.in_flight += 1
+
+    def _end(self, outcome: str) -> None:
+        self.done = True
+        self._api.in_flight -= 1
+        self._api.services.instruments.count_command(*self.label, outcome)
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        if self.done:
+            return
+        self._end("ok")
+        if self._then is not None:
+            self._then(reply)
+        else:
+            self._finish(200, encoded if encoded is not None else msgspec.json.encode(reply), ())
+
+    def reject(self, error: ActorError) -> None:
+        if not self.done:
+            self._end(error.name)
+            finish_with_error(self._finish, error)
+
+    def expire(self) -> None:
+        self.reject(DeadlineExceeded())
+
+
+def finish_with_error(finish: Finish, error: ActorError) -> None:
+    finish(error.status, http_error_body(error), RETRY_AFTER if error.status in (429, 503) else ())
+
+
+class HttpApi:
+    def __init__(self, services: HttpApiServices) -> None:
+        self.services = services
+        self.in_flight = 0
+
+    def handle(self, request: Request, finish: Finish) -> None:
+        """Answer one request under `/api/` by calling `finish` once."""
+        try:
+            if self.in_flight >= self.services.config.in_flight_max:
+                raise Overloaded("too many commands are in work")
+            self._route(request, finish)
+        except ActorError as error:
+            finish_with_error(finish, error)
+        except HttpError as error:
+            bad = BadRequest(error.reason)
+            bad.status = error.status
+            finish_with_error(finish, bad)
+
+    def _route(self, request: Request, finish: Finish) -> None:
+        segments = request.segments
+        if len(segments) not in (3, 4) or segments[0] != "api":
+            raise _not_found(f"no such address: {request.path.decode('latin-1')[:200]}")
+        _, kind, key = segments[:3]
+        principal = http_principal(request.headers, self.services.tokens, anonymous=self.services.anonymous)
+        entity = f"{kind}:{key}"
+        split_entity(entity)
+        self.services.kinds[kind]
+        if request.method == "POST" and len(segments) == 4:
+            self._command(request, entity, kind, segments[3], principal, finish)
+        elif request.method == "GET" and len(segments) == 3:
+            self._inspect(request, entity, "view", principal, finish, lambda seen: self._view(seen, finish))
+        elif request.method == "GET" and segments[3] == "history":
+            asked = _HistoryQuery.of(request.query, self.services.history_max)
+            self._inspect(
+                request, entity, "history", principal, finish, lambda seen: self._history(entity, asked, seen, finish)
+            )
+        else:
+            error = _not_found("commands are POST, views and history are GET")
+            error.name, error.status = "method_not_allowed", 405
+            raise error
+
+    def _command(
+        self, request: Request, entity: str, kind: str, name: str, principal: Principal, finish: Finish
+    ) -> None:
+        command = self.services.kinds[kind].command(name)
+        message = command.decode(request.body or b"{}")
+        command_id = message.idempotency_key
+        header = request.headers.get(b"idempotency-key")
+        if header is not None:
+            command_id = header.decode("latin-1")
+        if command_id is not None and not 0 < len(command_id) <= COMMAND_ID_MAX:
+            raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
+        slot = _Slot(self, (kind, name), finish, None)
+        self._submit(request, entity, message, principal, slot, command_id, len(request.body))
+
+    def _inspect(
+        self,
+        request: Request,
+        entity: str,
+        what: str,
+        principal: Principal,
+        finish: Finish,
+        then: Callable[[Inspected], None],
+    ) -> None:
+        slot = _Slot(self, (entity.partition(":")[0], what), finish, then)
+        self._submit(request, entity, INSPECT, principal, slot, None, 0)
+
+    def _submit(
+        self,
+        request: Request,
+        entity: str,
+        message: Message,
+        principal: Principal,
+        slot: _Slot,
+        command_id: str | None,
+        size: int,
+    ) -> None:
+        now = trio.current_time()
+        try:
+            deadline = now + self._timeout_s(request)
+            trace = request.headers.get(b"traceparent")
+            self.services.deadlines.add(deadline, slot)
+            self.services.submit(
+                entity,
+                Envelope(
+                    message=message,
+                    principal=principal,
+                    slot=slot,
+                    deadline=deadline,
+                    command_id=command_id,
+                    trace=trace.decode() if trace is not None and _TRACEPARENT.fullmatch(trace) else None,
+                    size=size,
+                    queued_at=now,
+                ),
+            )
+        except ActorError as error:
+            slot.reject(error)
+
+    def _timeout_s(self, request: Request) -> float:
+        asked = request.headers.get(b"x-request-timeout")
+        config = self.services.config
+        if asked is None:
+            return config.deadline_s
+        try:
+            timeout_s = float(asked)
+        except ValueError:
+            timeout_s = -1.0
+        if not 0 < timeout_s <= config.deadline_max_s:
+            raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {config.deadline_max_s:g}")
+        return timeout_s
+
+    def _view(self, seen: Inspected, finish: Finish) -> None:
+        finish(
+            200,
+            b'{"view":%b,"epoch":%b,"offset":%d}' % (seen.view, msgspec.json.encode(seen.epoch), seen.offset),
+            (),
+        )
+
+    def _history(self, entity: str, asked: "_HistoryQuery", seen: Inspected, finish: Finish) -> None:
+        async def read() -> None:
+            try:
+                if asked.epoch and asked.epoch != seen.epoch:
+                    gone = BadRequest("since: the journal began anew; load the view and start over")
+                    gone.name, gone.status = "epoch_changed", 409
+                    raise gone
+                after, before = (asked.offset, seen.offset + 1)
+                if asked.reverse:
+                    after, before = 0, min(before, asked.offset) if asked.offset else before
+                _, events = await self.services.journal.read(
+                    entity, after=after, before=before, limit=asked.limit, reverse=asked.reverse
+                )
+            except StoreUnavailable:
+                finish_with_error(finish, Unavailable("the store is not reachable"))
+                return
+            except ActorError as error:
+                finish_with_error(finish, error)
+                return
+            finish(
+                200,
+                b'{"publications":[%b],"epoch":%b,"offset":%d}'
+                % (
+                    b",".join(Publication(event, seen.epoch).json for event in events),
+                    msgspec.json.encode(seen.epoch),
+                    seen.offset,
+                ),
+                (),
+            )
+
+        try:
+            self.services.spawn(read)
+        except ActorError as error:
+            finish_with_error(finish, error)
+
+
+class _HistoryQuery(Struct):
+    epoch: str
+    offset: int
+    limit: int
+    reverse: bool
+
+    @classmethod
+    def of(cls, query: bytes, limit_max: int) -> "_HistoryQuery":
+        """`since` is an offset or `epoch:offset`. Raises: BadRequest, HttpError."""
+        found = dict(query_pairs(query))
+        epoch, _, offset = found.get("since", "0").rpartition(":")
+        limit, reverse = found.get("limit", "100"), found.get("reverse", "").lower()
+        if not offset.isascii() or not offset.isdigit() or len(offset) > 16:
+            raise BadRequest("since must be an offset or epoch:offset")
+        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= limit_max:
+            raise BadRequest(f"limit must be 1 to {limit_max}")
+        if reverse not in ("", "0", "1", "true", "false"):
+            raise BadRequest("reverse must be true or false")
+        return cls(epoch, int(offset), int(limit), reverse in ("1", "true"))
+
+
+def _not_found(text: str) -> BadRequest:
+    error = BadRequest(text)
+    error.name, error.status = "not_found", 404
+    return error

@@ -1,0 +1,22 @@
+"""How a publication looks on the wire: encoded once, shared by everyone who receives it."""
+
+import msgspec
+
+from store.journal import StoredEvent
+
+encode = msgspec.json.encode
+
+
+def encode_publication(event: StoredEvent, *, epoch: str) -> bytes:
+    """A durable publication as the client protocol's Publication, in JSON on one line.
+
+    The first of a stream carries the epoch, since a client that came before it knows none.
+    """
+    info = b',"info":' + event.info if event.info is not None else b""
+    first = b',"epoch":' + encode(epoch) if event.offset == 1 else b""
+    return b'{"data":%b%b,"offset":%d%b,"time":%d}' % (event.payload, info, event.offset, first, event.at_ms)
+
+
+def push_prefix(channel: str) -> bytes:
+    """What goes before an encoded publication; `}}` goes behind it."""
+    return b'{"push":{"channel":%b,"pub":' % encode(channel)

@@ -1,0 +1,81 @@
+"""Which live path leads where. Everything else belongs to the pages."""
+
+from typing import Any
+
+from actors.errors import ActorError
+from transports.client_errors import http_error_body
+from transports.client_session import ClientServices
+from transports.connection import Connection
+from transports.events import EventsServices, EventStream
+from transports.gate import Gate
+from transports.handover import Handover
+from transports.http_api import HttpApi
+from transports.http_error import HttpError
+from transports.http_head import Request
+from transports.http_response import response
+from transports.live_http import Finish
+from transports.websocket_client import WebSocketClient
+
+
+class Routes:
+    def __init__(self, clients: ClientServices, events: EventsServices, api: HttpApi, *, frame_bytes_max: int) -> None:
+        self._clients = clients
+        self._events = events
+        self._api = api
+        self._frame_bytes_max = frame_bytes_max
+        self.gate: Gate | None = None  # set by the node, once there is one
+        self.handover: Handover | None = None
+
+    def keep(self, request: Request) -> bool:
+        path = request.path
+        return path.startswith((b"/api/", b"/connection/")) or path == b"/events"
+
+    def open_websocket(self, connection: Connection) -> WebSocketClient:
+        return WebSocketClient(connection, self._clients, message_bytes_max=self._frame_bytes_max)
+
+    def open_events(self, connection: Connection, request: Request) -> Any:
+        try:
+            return EventStream(connection, request, self._events)
+        except ActorError as error:
+            return _Refused(connection, error, self._events)
+
+    def command(self, request: Request, finish: Finish) -> None:
+        if request.path.startswith(b"/api/"):
+            self._api.handle(request, finish)
+        elif request.path == b"/connection/init":
+            finish(200, b"{}", ())
+        else:
+            raise HttpError(404, "no such address")
+
+    def hand_over(self, connection: Connection, request: Request) -> None:
+        assert self.gate is not None and self.handover is not None
+        self.handover.take(self.gate.give_away(connection), request.raw)
+
+    def switch(self, connection: Connection, protocol: Any) -> None:
+        assert self.gate is not None
+        self.gate.switch(connection, protocol)
+
+
+class _Refused:
+    """An event stream that was refused before it began."""
+
+    def __init__(self, connection: Connection, error: ActorError, services: EventsServices) -> None:
+        self._connection = connection
+        self._error = error
+        self._services = services
+
+    def start(self) -> None:
+        body = http_error_body(self._error)
+        self._connection.close_with(response(self._error.status, body, date=self._services.date(), keep_alive=False))
+
+    def received(self, data: bytes) -> None:
+        pass
+
+    def disconnected(self) -> None:
+        pass
+
+    def too_slow(self, why: str) -> None:
+        self._connection.abort()
+
+    def tick(self, now: float, queue_age_s: float) -> None:
+        self._connection.abort()
