@@ -15,6 +15,7 @@ encode = msgspec.json.encode
 Uint = Annotated[int, Meta(ge=0, le=2**53)]
 
 PING = b"{}"
+NO_DATA = Raw(b"")  # a union with None would be decoded rather than kept raw
 
 
 class SubscribeRequest(Struct):
@@ -23,7 +24,7 @@ class SubscribeRequest(Struct):
     recover: bool = False
     epoch: str = ""
     offset: Uint = 0
-    data: Raw | None = None
+    data: Raw = NO_DATA
     positioned: bool = False
     recoverable: bool = False
     join_leave: bool = False
@@ -33,7 +34,7 @@ class SubscribeRequest(Struct):
 
 class ConnectRequest(Struct):
     token: str = ""
-    data: Raw | None = None
+    data: Raw = NO_DATA
     subs: dict[str, SubscribeRequest] = {}
     name: str = ""
     version: str = ""
@@ -67,7 +68,7 @@ class PingRequest(Struct):
 
 
 class SendRequest(Struct):
-    data: Raw | None = None
+    data: Raw = NO_DATA
 
 
 class RpcRequest(Struct):

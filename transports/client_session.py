@@ -341,7 +341,7 @@ class ClientSession:
             server_subs = list(claims.subs)
         elif services.anonymous:
             user = "anonymous"
-            if request.data is not None:
+            if len(request.data):
                 try:
                     user = decode_connect_data(request.data).user or user
                 except msgspec.MsgspecError as error:
