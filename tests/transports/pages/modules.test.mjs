@@ -1,0 +1,228 @@
+// The page's modules without a page: run by test_modules.py with `node --test`. STATIC is the folder they are in.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+
+const load = (name) => import(pathToFileURL(`${process.env.STATIC}/${name}`).href);
+const { Client, backoffMs, isFinal } = await load("greenroom.js");
+const { Room } = await load("room.js");
+const { Outbox } = await load("outbox.js");
+
+/** A socket that the test plays the server of. */
+class FakeSocket {
+  static last = null;
+  static count = 0;
+  sent = [];
+  constructor() {
+    FakeSocket.last = this;
+    FakeSocket.count++;
+  }
+  send(frame) {
+    this.sent.push(...frame.split("\n").map((line) => JSON.parse(line)));
+  }
+  close() {}
+  say(...replies) {
+    this.onmessage({ data: replies.map((reply) => JSON.stringify(reply)).join("\n") });
+  }
+  asked(kind) {
+    return this.sent.filter((command) => command[kind]).at(-1);
+  }
+  accept() {
+    this.onopen();
+    this.say({ id: this.asked("connect").id, connect: { client: "c", version: "1", ping: 25, pong: true } });
+  }
+}
+globalThis.WebSocket = FakeSocket;
+
+function connected(t, listeners = {}) {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const client = new Client("ws://test", { data: { user: "ann" } });
+  const subscription = client.subscribe("room:a", listeners);
+  client.connect();
+  FakeSocket.last.accept();
+  return { client, subscription, socket: FakeSocket.last };
+}
+
+const subscribed = (socket, result) => socket.say({ id: socket.asked("subscribe").id, subscribe: { recoverable: true, epoch: "e", ...result } });
+const pub = (offset) => ({ push: { channel: "room:a", pub: { data: offset, offset } } });
+
+test("connect and subscribe go out in one frame, the data names the user", (t) => {
+  const { socket } = connected(t);
+  assert.deepEqual(socket.sent.map((command) => Object.keys(command)[1]), ["connect", "subscribe"]);
+  assert.deepEqual(socket.sent[0].connect.data, { user: "ann" });
+});
+
+test("a ping is answered, and silence past the interval reconnects", (t) => {
+  const { client, socket } = connected(t);
+  subscribed(socket, {}); // unanswered, it would reconnect after five seconds
+  socket.say({});
+  assert.deepEqual(socket.sent.at(-1), {});
+  t.mock.timers.tick(34_900);
+  assert.equal(client.state, "connected");
+  t.mock.timers.tick(200);
+  assert.equal(client.state, "connecting");
+});
+
+test("each offset at most once, in order, across an interruption, from the position last seen", (t) => {
+  const got = [];
+  const states = [];
+  const { socket } = connected(t, {
+    publication: ({ offset }) => got.push(offset),
+    subscribed: ({ recovered }) => states.push(recovered),
+    subscribing: () => states.push("interrupted"),
+    caughtUp: () => states.push("caught up"),
+  });
+  subscribed(socket, { offset: 4 });
+  socket.say(pub(5), pub(5), pub(6), pub(4));
+  socket.onclose({ code: 1006, reason: "" });
+  t.mock.timers.tick(20_000);
+  const again = FakeSocket.last;
+  assert.notEqual(again, socket);
+  again.accept();
+  const { recover, offset, epoch } = again.asked("subscribe").subscribe;
+  assert.deepEqual({ recover, offset, epoch }, { recover: true, offset: 6, epoch: "e" });
+  subscribed(again, { offset: 6, was_recovering: true, recovered: true, publications: [{ data: 7, offset: 7 }, { data: 8, offset: 8 }] });
+  again.say(pub(8), pub(9));
+  assert.deepEqual(got, [5, 6, 7, 8, 9]);
+  assert.deepEqual(states, [false, "caught up", "interrupted", true, "caught up"]);
+});
+
+test("unsubscribe 2500 subscribes again, 2000 ends it", (t) => {
+  const ended = [];
+  const { socket } = connected(t, { unsubscribed: (code) => ended.push(code) });
+  subscribed(socket, { offset: 3 });
+  socket.say({ push: { channel: "room:a", unsubscribe: { code: 2500, reason: "insufficient state" } } });
+  assert.equal(socket.asked("subscribe").subscribe.offset, 3);
+  subscribed(socket, { offset: 3, recovered: true, was_recovering: true });
+  socket.say({ push: { channel: "room:a", unsubscribe: { code: 2000, reason: "server unsubscribe" } } });
+  assert.deepEqual(ended, [2000]);
+});
+
+test("terminal codes stop, others come back", (t) => {
+  for (const code of [3500, 3503, 3999, 4500, 1009]) assert.ok(isFinal(code), code);
+  for (const code of [1000, 1006, 3000, 3008, 3012, 3499, 4000, 4499, 5000]) assert.ok(!isFinal(code), code);
+  const { client, socket } = connected(t);
+  const before = FakeSocket.count;
+  socket.onclose({ code: 3500, reason: "invalid token" });
+  assert.equal(client.state, "disconnected");
+  t.mock.timers.tick(60_000);
+  assert.equal(FakeSocket.count, before);
+});
+
+test("an expired token is fetched anew; a refused one stops", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const tokens = ["old", "new"];
+  const client = new Client("ws://test", { getToken: async () => tokens.shift() });
+  client.connect();
+  await new Promise(setImmediate);
+  const first = FakeSocket.last;
+  first.onopen();
+  assert.equal(first.asked("connect").connect.token, "old");
+  first.say({ id: 1, error: { code: 109, message: "token expired" } });
+  await new Promise(setImmediate);
+  t.mock.timers.tick(20_000);
+  await new Promise(setImmediate);
+  FakeSocket.last.onopen();
+  assert.equal(FakeSocket.last.asked("connect").connect.token, "new");
+  FakeSocket.last.say({ id: 2, error: { code: 101, message: "unauthorized" } });
+  await new Promise(setImmediate);
+  assert.equal(client.state, "disconnected");
+});
+
+test("backoff has full jitter within its bounds", () => {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    assert.equal(backoffMs(attempt, () => 0), 300);
+    assert.ok(backoffMs(attempt, () => 1) <= 20_000);
+  }
+  assert.ok(backoffMs(9, () => 1) > backoffMs(1, () => 1));
+});
+
+test("a message whose answer was lost is sent again under the same key, once, in order", async () => {
+  const { ProtocolError } = await load("greenroom.js");
+  const tried = [];
+  let broken = true;
+  const outbox = new Outbox(
+    async (item) => {
+      tried.push([item.text, item.id]);
+      if (broken) throw new ProtocolError(2, "closed");
+      return { offset: tried.length };
+    },
+    () => {},
+  );
+  outbox.add("a", null);
+  outbox.add("b", null);
+  await new Promise(setImmediate);
+  assert.deepEqual(outbox.items.map((item) => item.state), ["pending", "pending"]);
+  broken = false;
+  await outbox.run();
+  assert.deepEqual(tried.slice(-2).map(([text]) => text), ["a", "b"]);
+  assert.equal(new Set(tried.map(([, id]) => id)).size, 2);
+  assert.equal(outbox.items.length, 0);
+});
+
+// ---- the room
+
+const event = (offset, type, fields) => ({ offset, time: offset * 1000, data: { type: `room.${type}`, ...fields } });
+
+test("walking history backwards shows old messages with the changes that came after them", () => {
+  const journal = [
+    event(1, "message", { author: "ann", text: "first" }),
+    event(2, "message", { author: "bob", text: "second" }),
+    event(3, "reacted", { message: 1, emoji: "👍", user: "bob" }),
+    event(4, "message", { author: "ann", text: "third" }),
+    event(5, "edited", { message: 1, text: "first, edited", by: "ann" }),
+    event(6, "edited", { message: 1, text: "first, edited twice", by: "ann" }),
+    event(7, "deleted", { message: 2, by: "bob" }),
+    event(8, "reacted", { message: 4, emoji: "🎉", user: "bob" }),
+  ];
+  const room = new Room("a");
+  room.applyView({ messages: [{ offset: 4, author: "ann", text: "third", at_ms: 4000, reactions: { "🎉": ["bob"] } }] });
+  for (let top = 9; !room.complete; ) {
+    const page = journal.filter((one) => one.offset < top).reverse().slice(0, 3);
+    room.applyHistory(page, 3);
+    top = room.cursor;
+  }
+  assert.deepEqual(room.list().map(({ text, deleted }) => [text, deleted]), [["first, edited twice", false], ["", true], ["third", false]]);
+  assert.deepEqual([...room.entries.get(1).reactions.get("👍")], ["bob"]);
+  assert.deepEqual([...room.entries.get(4).reactions.get("🎉")], ["bob"]);
+});
+
+test("a live change to a message not yet loaded is not forgotten", () => {
+  const room = new Room("a");
+  room.applyView({ messages: [{ offset: 4, author: "ann", text: "four", at_ms: 1 }] });
+  room.applyPublication(event(5, "edited", { message: 1, text: "late", by: "ann" }));
+  room.applyHistory([event(5, "edited", { message: 1, text: "late", by: "ann" }), event(4, "message", { author: "ann", text: "four" }), event(1, "message", { author: "ann", text: "one" })], 3);
+  assert.equal(room.entries.get(1).text, "late");
+});
+
+test("members come, change and go", () => {
+  const room = new Room("a");
+  room.applyView({ members: [{ user: "ann", role: "owner", read: 2 }], member_count: 1 });
+  room.applyPublication(event(3, "joined", { user: "bob", role: "member" }));
+  room.applyPublication(event(4, "read", { user: "bob", message: 2 }));
+  room.applyPublication(event(5, "role", { user: "bob", role: "moderator", by: "ann" }));
+  assert.deepEqual(room.members.get("bob"), { role: "moderator", read: 2 });
+  room.applyPublication(event(6, "banned", { user: "bob", by: "ann" }));
+  assert.deepEqual([room.memberCount, room.members.has("bob")], [1, false]);
+});
+
+test("a busy room stays bounded, and can be scrolled back again", () => {
+  const room = new Room("a");
+  room.applyView({});
+  for (let offset = 1; offset <= 2000; offset++) room.applyPublication(event(offset, "message", { author: "ann", text: String(offset) }));
+  assert.ok(room.entries.size <= 800);
+  assert.equal(room.list().at(-1).text, "2000");
+  assert.equal(room.cursor, Infinity);
+  assert.equal(room.complete, false);
+});
+
+test("typing is forgotten after a while, and when the message comes", () => {
+  const room = new Room("a");
+  room.applyPublication({ data: { type: "room.typing", user: "bob" } }, 1000);
+  assert.deepEqual(room.typists(2000), ["bob"]);
+  assert.deepEqual(room.typists(7000), []);
+  room.applyPublication({ data: { type: "room.typing", user: "bob" } }, 8000);
+  room.applyPublication(event(1, "message", { author: "bob", text: "x" }), 8100);
+  assert.deepEqual(room.typists(8200), []);
+});
