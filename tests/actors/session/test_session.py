@@ -1,0 +1,135 @@
+"""A user's session alone, in the kit."""
+
+import json
+from typing import Any
+
+import pytest
+
+from actors import SYSTEM, Kit, Message, Principal, Refused
+from actors.session import Session
+from actors.session.actor import SIGNED_OUT
+from actors.session.messages import Push, Read, SignOut
+from actors.session.state import CHANNELS_MAX
+
+
+@pytest.fixture
+def session() -> Kit:
+    return Kit(Session, key="ann")
+
+
+def device(client: str, *, user: str = "ann", issued_at: float = 0.0) -> Principal:
+    return Principal(user=user, client=client, issued_at=issued_at)
+
+
+def refused(session: Kit, message: Message, name: str, status: int = 403, **who: Any) -> None:
+    before = session.offset
+    with pytest.raises(Refused) as caught:
+        session.tell(message, **who)
+    assert (caught.value.name, caught.value.status, session.offset) == (name, status, before)
+
+
+@pytest.mark.parametrize("command", [Read(channel="room:lobby", offset=1), SignOut(), Push(data=1)])
+def test_a_session_is_its_users_and_services_own(session: Kit, command: Message) -> None:
+    refused(session, command, "session.not_yours", user="bob")
+    refused(session, command, "unauthenticated", 401, user="")
+    session.tell(command, user="ann")
+    session.tell(command, user="mailer", roles=("service",))
+    session.tell(command)
+
+
+def test_who_may_watch(session: Kit) -> None:
+    session.watch(user="ann")
+    session.watch(user="root", roles=("admin",))
+    session.watch(principal=SYSTEM)
+    with pytest.raises(Refused, match=r"session\.not_yours"):
+        session.watch(user="bob")
+
+
+def test_what_was_read_moves_forward_for_all_devices(session: Kit) -> None:
+    session.ask(Read(channel="room:lobby", offset=7), user="ann")
+    session.ask(Read(channel="room:lobby", offset=5), user="ann")
+    assert session.publications == [{"type": "session.read", "channel": "room:lobby", "offset": 7}]
+    assert session.view()["read"] == {"room:lobby": 7}
+
+
+def test_the_channel_read_longest_ago_is_forgotten_first(session: Kit) -> None:
+    for number in range(CHANNELS_MAX):
+        session.ask(Read(channel=f"room:{number}", offset=1), user="ann")
+    session.ask(Read(channel="room:0", offset=2), user="ann")
+    session.ask(Read(channel="room:new", offset=1), user="ann")
+    assert len(session.state.read) == CHANNELS_MAX
+    assert "room:1" not in session.state.read
+    assert session.state.read["room:0"] == 2
+    session.restart()
+    session.restart(from_snapshot=True)
+
+
+def test_a_push_reaches_every_device_and_keeps_to_its_bounds(session: Kit) -> None:
+    assert session.ask(Push(data={"job": 7})).offset == 1
+    assert session.publications == [{"type": "session.pushed", "data": {"job": 7}}]
+    refused(session, Push(data="x" * 16_383), "session.too_long", 413)
+    refused(session, Push(data=json.loads("[" * 50 + "]" * 50)), "session.too_long", 413)
+
+
+def test_signing_out_closes_what_is_open_and_refuses_older_tokens(session: Kit) -> None:
+    session.watch(principal=device("phone", issued_at=session.now - 60))
+    session.ask(SignOut(), principal=device("phone", issued_at=session.now - 60))
+    assert [(one.code, one.reason) for one in session.kicked] == [(SIGNED_OUT, "signed out")]
+    assert session.publications == [{"type": "session.signed_out", "at_ms": int(session.now * 1000)}]
+    session.restart()
+    for issued_at in (session.now - 1, 0.0):  # one that does not say counts as older
+        with pytest.raises(Refused, match=r"session\.signed_out"):
+            session.watch(principal=device("phone", issued_at=issued_at))
+    refused(session, Push(data=1), "session.signed_out", 401, principal=device("", issued_at=session.now - 1))
+    session.advance(5)
+    assert session.watch(principal=device("phone", issued_at=session.now))["signed_out_at_ms"]
+    session.watch(principal=SYSTEM)
+
+
+def test_sign_out_needs_a_terminal_code() -> None:
+    assert 4500 <= SIGNED_OUT < 5000
+
+
+def test_presence_follows_the_connections(session: Kit) -> None:
+    began_ms = int(session.now * 1000)
+    session.watch(principal=device("phone"))
+    session.advance(10)
+    session.watch(principal=device("laptop"))
+    assert session.ephemerals[-1] == {
+        "type": "session.presence",
+        "online": True,
+        "connections": [
+            {"client": "phone", "since_ms": began_ms},
+            {"client": "laptop", "since_ms": began_ms + 10_000},
+        ],
+    }
+    session.unwatch(client="phone")
+    session.advance(10)
+    session.unwatch(client="laptop")
+    assert session.ephemerals[-1] == {"type": "session.presence", "online": False, "connections": []}
+    session.advance(10)
+    view = session.view()
+    assert (view["online"], view["last_seen_ms"]) == (False, began_ms + 20_000)
+    assert session.offset == 0
+
+
+def test_a_service_that_watches_is_not_the_user(session: Kit) -> None:
+    session.watch(user="root", roles=("admin",))
+    assert session.ephemerals == []
+    assert session.view()["online"] is False
+
+
+def test_after_a_restart_the_connections_are_still_there(session: Kit) -> None:
+    session.watch(principal=device("phone"))
+    session.advance(60)
+    session.restart()
+    view = session.view()
+    assert view["online"] is True
+    assert [one["client"] for one in view["connections"]] == ["phone"]
+    assert view["last_seen_ms"] == int(session.now * 1000)
+
+
+def test_a_view_shows_a_hundred_connections_at_most(session: Kit) -> None:
+    for number in range(101):
+        session.watch(principal=device(str(number)))
+    assert len(session.view()["connections"]) == 100
