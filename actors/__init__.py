@@ -8,9 +8,10 @@ from actors.errors import ActorError, InvalidCommand, Refused
 from actors.kit import Kit
 from actors.lifecycle import Terminated
 from actors.message import Ask, Done, Event, Message, Tell
-from actors.principal import SYSTEM, Principal
+from actors.principal import ANONYMOUS, SYSTEM, Principal
 
 __all__ = [
+    "ANONYMOUS",
     "SYSTEM",
     "Actor",
     "ActorError",

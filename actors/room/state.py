@@ -3,7 +3,6 @@
 from typing import Any, assert_never
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from actors.room.events import (
     Banned,
@@ -189,7 +188,7 @@ class RoomState(Struct):
             self.max_members = event.max_members
         if event.pinned is not None:
             self.pinned = event.pinned
-            self.pinned_message = replace(self.window[event.pinned]) if event.pinned else None
+            self.pinned_message = self.window[event.pinned] if event.pinned else None
 
     def unread(self, user: str) -> int:
         """Messages of others after the member's watermark, among the newest 1,000."""

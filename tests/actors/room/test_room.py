@@ -166,6 +166,7 @@ def test_data_is_bounded_in_bytes_and_in_depth(room: Kit) -> None:
 
 def test_authors_edit_and_delete_their_own_and_moderators_delete_any(room: Kit) -> None:
     anns, bobs = say(room), say(room, user="bob")
+    room.ask(React(offset=bobs, emoji="x"), user="ann")
     room.ask(Edit(offset=anns, text="hello"), user="ann")
     assert room.publications[-1] == {"type": "room.edited", "message": anns, "text": "hello", "by": "ann"}
     refused(room, Edit(offset=bobs, text="x"), "ann", "room.not_yours")
@@ -323,6 +324,14 @@ def test_the_banned_are_out_until_it_is_over(room: Kit) -> None:
     room.watch(user="bob")
     say(room, user="bob")
     assert [one["type"] for one in room.publications[-3:]] == ["room.unbanned", "room.joined", "room.message"]
+
+
+def test_a_ban_takes_the_invitation_back(room: Kit) -> None:
+    room.ask(Set(open=False), user="ann")
+    room.ask(Invite(user="cat"), user="ann")
+    room.ask(Ban(user="cat"), user="ann")
+    room.ask(Unban(user="cat"), user="ann")
+    refused(room, Join(), "cat", "room.closed")
 
 
 def test_unban_lets_in_again(room: Kit) -> None:

@@ -1,0 +1,77 @@
+"""The actor base: what `record` promises, and what a subclass says of its state."""
+
+from typing import Any
+
+import pytest
+from msgspec import Struct, field
+
+from actors import ANONYMOUS, Actor, Event, Kit, Message, Principal, Refused, Tell
+
+
+class Go(Tell, frozen=True, kw_only=True, tag="walk.go"):
+    steps: int
+
+
+class Stepped(Event, frozen=True, kw_only=True, tag="walk.stepped"):
+    pass
+
+
+class WalkState(Struct):
+    steps: list[tuple[int, int]] = field(default_factory=list)  # offset, when
+
+
+class Walk(Actor[WalkState]):
+    kind = "walk"
+    commands = (Go,)
+    events = (Stepped,)
+
+    def handle(self, message: Message) -> Any:
+        assert isinstance(message, Go)
+        for _ in range(message.steps):
+            self.record(Stepped())
+
+    def apply(self, event: Event) -> None:
+        self.state.steps.append((self.offset, self.at_ms))
+
+
+class TickingRuntime:
+    """A clock that moves whenever somebody looks, as real ones do."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def now(self) -> float:
+        self.time += 0.001
+        return self.time
+
+    def audience(self, entity: str) -> list[Principal]:
+        return []
+
+    async def ask(self, entity: str, message: Any, **_: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_the_events_of_one_message_share_one_moment() -> None:
+    """The cell stores one time for all events of a message; a replay must see what `apply` saw at first."""
+    walk = Walk("walk:1", TickingRuntime())
+    walk.handle(Go(steps=3))
+    assert [offset for offset, _ in walk.state.steps] == [1, 2, 3]
+    assert {at_ms for _, at_ms in walk.state.steps} == {walk.at_ms}
+    walk.effects.events = []  # the cell has taken them
+    walk.handle(Go(steps=1))
+    assert walk.state.steps[-1][1] > walk.state.steps[0][1]
+
+
+def test_the_state_is_of_the_type_in_brackets() -> None:
+    assert Walk.state_type is WalkState
+    assert Kit(Walk).state == WalkState()
+
+
+def test_require_user() -> None:
+    walk = Kit(Walk).actor
+    walk.principal = Principal(user="ann")
+    assert walk.require_user() == "ann"
+    walk.principal = ANONYMOUS
+    with pytest.raises(Refused) as caught:
+        walk.require_user()
+    assert (caught.value.name, caught.value.status) == ("unauthenticated", 401)
