@@ -69,7 +69,6 @@ class Actor(Generic[State]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         self.entity = entity
-        self.key = entity.partition(":")[2]
         self.state: State = self.state_type()
         self.offset = 0  # of the newest event; inside `apply`, of the event being applied
         self.at_ms = 0  # when that event was recorded, Unix ms
@@ -137,6 +136,11 @@ class Actor(Generic[State]):
         return await self.runtime.ask(entity, message, chain=(*self.chain, self.entity), principal=SYSTEM)
 
     # What it may look at.
+
+    @property
+    def key(self) -> str:
+        """The part of the name behind the colon."""
+        return self.entity.partition(":")[2]
 
     @property
     def now(self) -> float:

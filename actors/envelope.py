@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import trio
 from msgspec import Struct
-from outcome import Error, Value
 
 from actors.errors import ActorError
 from actors.message import Message
 from actors.principal import SYSTEM, Principal
+
+reschedule = trio.lowlevel.reschedule
 
 
 class ReplySlot(Protocol):
@@ -40,27 +41,38 @@ class Envelope(Struct):
 class TaskSlot:
     """The slot of a trio task that waits for the answer."""
 
-    __slots__ = ("_task",)
+    # It is its own `outcome.Outcome` for trio, which only calls `unwrap`: making a real one costs half a microsecond.
+    __slots__ = ("_error", "_reply", "_task")
 
     def __init__(self) -> None:
         self._task: trio.lowlevel.Task | None = None
+        self._reply: Any = None
+        self._error: ActorError | None = None
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task, Value(reply))
+        task = self._task
+        if task is not None:
+            self._reply = reply
             self._task = None
+            reschedule(task, self)  # type: ignore[arg-type]
 
     def reject(self, error: ActorError) -> None:
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task, Error(error))
+        task = self._task
+        if task is not None:
+            self._error = error
             self._task = None
+            reschedule(task, self)  # type: ignore[arg-type]
+
+    def unwrap(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._reply
 
     async def wait(self) -> Any:
         """The answer. Cancelled, the answer is dropped when it comes; the message may still be handled."""
         self._task = trio.lowlevel.current_task()
+        return await trio.lowlevel.wait_task_rescheduled(self._abandon)
 
-        def abandon(_: object) -> trio.lowlevel.Abort:
-            self._task = None
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        return await trio.lowlevel.wait_task_rescheduled(abandon)
+    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED

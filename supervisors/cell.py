@@ -271,6 +271,7 @@ class Cell:
         effects = actor.effects
         handle = actor.handle
         turn = system.turn
+        task = trio.lowlevel.current_task()
         while True:
             if mailbox._control is not None:
                 verdict = await self._obey(mailbox.take_control())
@@ -283,7 +284,8 @@ class Cell:
                 continue
             burst = mailbox.take(BURST_MAX)
             if not burst:
-                await mailbox.wait()
+                mailbox.park(task)
+                await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
                 continue
             now = trio.current_time()
             self.last_active = now
@@ -367,7 +369,11 @@ class Cell:
             return None
         if type(reply) is CoroutineType:
             return reply
-        self._collect(envelope, reply)
+        effects = actor.effects
+        if effects.events or effects.others or self._departures or self._events or self._flights:
+            self._collect(envelope, reply)
+        elif envelope.slot is not None:  # nothing before it is still on its way to the disk
+            envelope.slot.resolve(reply if reply is not None else Done(), None)
         return None
 
     async def _await_handler(self, waiting: "CoroutineType[Any, Any, Any]", envelope: Envelope) -> None:
