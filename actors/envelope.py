@@ -25,7 +25,9 @@ class ReplySlot(Protocol):
     def reject(self, error: ActorError) -> None: ...
 
 
-class Envelope(Struct):
+class Envelope(Struct, gc=False):
+    """`gc=False`: nothing that it leads to leads back to it, and there are many."""
+
     message: Message
     principal: Principal = SYSTEM
     slot: ReplySlot | None = None

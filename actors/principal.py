@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Principal(Struct, frozen=True):
+class Principal(Struct, frozen=True, gc=False):
     """Who is asking, as the transport has authenticated them."""
 
     user: str  # "" is anonymous

@@ -45,7 +45,7 @@ CALM_S = 10.0  # without trouble for so long, the next restart is quick again
 FLIGHTS_MAX = 64  # bursts whose commit is awaited; beyond, the actor pauses and its mailbox fills
 
 
-class Flight(Struct):
+class Flight(Struct, gc=False):
     """What one burst sends out once all events up to `through` are durable."""
 
     through: int

@@ -31,6 +31,7 @@ from store.journal_postgres import PostgresJournal
 from store.migrate import migrate
 from store.own_servers import OwnServers
 from store.pool import Pool
+from supervisors import garbage
 from supervisors.backoff import Backoff
 from supervisors.cell import Cell
 from supervisors.loop_lag import measure_loop_lag
@@ -268,6 +269,7 @@ class Node:
                 nursery.start_soon(self._mind_own_servers, self._own_servers)
             await migrate(self.bridge, self._database_url)
             await nursery.start(self._supervise)
+            garbage.settle()
             self.ready = True
             task_status.started()
             await drain.wait()
