@@ -123,14 +123,15 @@ class Room(Actor[RoomState]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
-        self.pair: tuple[str, str] | None = None
-        if self.key.startswith("@"):
+        self._direct = self.key.startswith("@")
+        self.pair: tuple[str, str] | None = None  # of a direct conversation whose key is well formed
+        if self._direct:
             self.pair = direct_users(self.key)
             for user in self.pair or ():
                 self.state.members[user] = Member()
 
     def handle(self, message: RoomMessage) -> Any:
-        if self.key[:1] == "@":
+        if self._direct:
             self._check_direct()
         match message:
             case SendMessage():
@@ -191,7 +192,7 @@ class Room(Actor[RoomState]):
         return room_view(self.state, direct=self.pair is not None, now_ms=self._now_ms)
 
     def may_watch(self) -> None:
-        if self.key[:1] == "@":
+        if self._direct:
             self._check_direct()
         if self._rank() >= ADMIN_RANK:
             return

@@ -1,0 +1,69 @@
+"""The code in the docs runs: each page's named blocks become files in a folder, and their tests pass there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.kinds import Kind, find_actors
+
+ROOT = Path(__file__).parents[2]
+NAMED_BLOCK = re.compile(r"^```python file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def write_blocks(page: str, folder: Path) -> list[str]:
+    """The names of the files that the page's blocks were written to."""
+    blocks = NAMED_BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    for name, code in blocks:
+        (folder / name).write_text(code, encoding="utf-8")
+    return [name for name, _ in blocks]
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("writing-an-entity.md", ["poll.py", "test_poll.py"]),
+        ("testing-entities.md", ["test_lobby.py"]),
+    ],
+)
+def test_the_tests_on_a_page_pass(page: str, names: list[str], tmp_path: Path) -> None:
+    assert write_blocks(page, tmp_path) == names
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"\d+ passed|^\.+ ", run.stdout), run.stdout
+
+
+def test_the_entity_is_found_as_greenroom_entities_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_blocks("writing-an-entity.md", tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        for path in ("poll:Poll", "poll"):
+            kinds = [Kind(actor) for actor in find_actors(path)]
+            assert [(kind.name, list(kind.commands)) for kind in kinds] == [("poll", ["open", "vote", "close"])]
+    finally:
+        sys.modules.pop("poll", None)
+
+
+def test_the_entity_passes_the_type_checker(tmp_path: Path) -> None:
+    """What we hold our own code to, our example keeps: a reader copies it."""
+    write_blocks("writing-an-entity.md", tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "poll.py", "--cache-dir", str(tmp_path / "cache")],
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
