@@ -23,8 +23,11 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16
 def traceparent() -> str | None:
     """The current span for the next hop, as `00-<trace>-<span>-<flags>`; None outside a trace."""
     span = trace.get_current_span()
-    if span is INVALID_SPAN:
-        return None
+    return None if span is INVALID_SPAN else traceparent_of(span)
+
+
+def traceparent_of(span: Span) -> str | None:
+    """The same of any span."""
     context = span.get_span_context()
     if not context.is_valid:
         return None
@@ -63,6 +66,21 @@ class Tracing:
                 return _NO_SPAN
             return self._tracer.start_as_current_span(name)
         return self._under(name, parent, begin=True)
+
+    def begin(self, name: str, parent: str | None = None) -> Span | None:
+        """As `span`, for a call that is answered later, elsewhere: a span that somebody else must `end`.
+
+        None when the trace is not recorded, which costs a comparison.
+        """
+        if parent is not None:
+            remote = parse_traceparent(parent)
+            if remote is not None:
+                if not remote.trace_flags.sampled:
+                    return None
+                return self._tracer.start_span(name, context=trace.set_span_in_context(NonRecordingSpan(remote)))
+        if self._sample <= 0 or self._chance() >= self._sample:
+            return None
+        return self._tracer.start_span(name)
 
     def child(self, name: str, parent: str | None = None) -> AbstractContextManager[Span]:
         """For hops within: under `parent` or the current span; nothing when there is neither."""

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode
 
-BURST_MAX = 256  # messages handled before other actors get a turn
 REMEMBERED_MAX = 1024  # command ids answered from memory; older ones are found in the journal
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
@@ -92,7 +91,10 @@ class Cell:
         self._system = system
         self.kind = kind
         self.entity = entity
-        self.mailbox = Mailbox(kind.limits.mailbox_messages, kind.limits.mailbox_bytes)
+        bound = system.mailbox_config
+        self.mailbox = Mailbox(
+            min(kind.limits.mailbox_messages, bound.capacity), min(kind.limits.mailbox_bytes, bound.bytes_max)
+        )
         self.last_active = system.time()
         self.life = 0  # counts rebuilds; a timer of an earlier life is void
         self.timers = 0  # pending `after` messages; sleeping would lose them
@@ -272,6 +274,7 @@ class Cell:
         handle = actor.handle
         turn = system.turn
         task = trio.lowlevel.current_task()
+        burst_max = system.mailbox_config.burst
         while True:
             if mailbox._control is not None:
                 verdict = await self._obey(mailbox.take_control())
@@ -282,7 +285,7 @@ class Cell:
             if len(self._flights) >= FLIGHTS_MAX or system.committer.congested:
                 await self._catch_up()
                 continue
-            burst = mailbox.take(BURST_MAX)
+            burst = mailbox.take(burst_max)
             if not burst:
                 mailbox.park(task)
                 await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
@@ -361,9 +364,13 @@ class Cell:
                 self._view = None
                 actor.audience_changed(envelope.principal, message.joined)
                 reply = None
-            else:
+            elif envelope.trace is None or self._system.tracing is None:
                 self._view = None
                 reply = actor.handle(message)
+            else:
+                self._view = None
+                with self._system.tracing.child(f"{self.kind.name}.handle", envelope.trace):
+                    reply = actor.handle(message)
         except ActorError as error:
             self._refuse(envelope, error)
             return None

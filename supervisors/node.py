@@ -120,7 +120,9 @@ class Node:
             rng=random.Random(),
             supervision=settings.supervision,
             passivation=settings.passivation,
+            mailbox=settings.mailbox,
             turn=self._turn,
+            tracing=self.telemetry.tracing,
             memory_bytes=resident_bytes,
         )
         self.background = Background()
@@ -139,6 +141,7 @@ class Node:
             spawn=self.background.spawn,
             clock=clock,
             instruments=self.instruments,
+            tracing=self.telemetry.tracing,
             version=version,
             session_kind="session" if "session" in kinds else None,
         )
@@ -167,6 +170,8 @@ class Node:
                 deadlines=self.deadlines,
                 spawn=self.background.spawn,
                 instruments=self.instruments,
+                tracing=self.telemetry.tracing,
+                trust_traces=anonymous,
             )
         )
         routes = Routes(clients, events, api, frame_bytes_max=settings.gate.frame_bytes_max)

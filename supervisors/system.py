@@ -24,7 +24,8 @@ from actors.mailbox import Sealed
 from actors.message import Ask, Message, Reply
 from actors.principal import SYSTEM, Principal
 from config.instruments import Instruments
-from config.limits import PassivationConfig, SupervisionConfig
+from config.limits import MailboxConfig, PassivationConfig, SupervisionConfig
+from config.tracing import Tracing
 from store.claims import Claims
 from store.committer import Committer
 from store.dead_letters import DeadLetter, DeadLetters
@@ -115,7 +116,9 @@ class System:
         rng: random.Random | None = None,
         supervision: SupervisionConfig | None = None,
         passivation: PassivationConfig | None = None,
+        mailbox: MailboxConfig | None = None,
         turn: Turn | None = None,
+        tracing: Tracing | None = None,
         memory_bytes: Callable[[], int] = lambda: 0,
     ) -> None:
         self.kinds = kinds
@@ -124,6 +127,8 @@ class System:
         self.audiences = audiences
         self.instruments = instruments
         self.turn = turn or Turn()
+        self.tracing = tracing
+        self.mailbox_config = mailbox or MailboxConfig()
         self.term = 1  # of every shard, until shards have owners
         self.epoch = "memory"  # of entities without a journal
         self.handled = 0  # messages

@@ -3,6 +3,7 @@
 Redis holds hints only. That it is gone costs nothing here but the list of nodes; it comes back by itself.
 """
 
+import contextlib
 import random
 from collections.abc import Callable
 from typing import Any
@@ -92,7 +93,5 @@ class Bus:
 
     async def _close(self) -> None:
         if self._redis is not None:
-            try:
+            with contextlib.suppress(RedisError, OSError, BridgeCancelled):
                 await self._bridge.run(self._redis.aclose)
-            except (RedisError, OSError, BridgeCancelled):
-                pass

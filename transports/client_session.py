@@ -1,8 +1,8 @@
 """One client's session: the client protocol on one connection. Hop 2 on the way of a message.
 
-Decides and keeps state; the bytes come from and go to the WebSocket that carries it. Commands of a frame are handled in
-order. Commands to entities don't wait for each other, but a subscribe and an unsubscribe of one channel keep their order,
-and whatever arrives before the connect is answered waits for that.
+Decides and keeps state; the bytes come from and go to the WebSocket that carries it. Commands of a frame are handled
+in order. Commands to entities don't wait for each other, but a subscribe and an unsubscribe of one channel keep their
+order, and whatever arrives before the connect is answered waits for that.
 """
 
 import random
@@ -15,6 +15,7 @@ import msgspec
 import structlog
 import trio
 from msgspec import Raw, Struct
+from opentelemetry.trace import Span
 
 from actors.entity import split_entity
 from actors.envelope import Envelope
@@ -25,6 +26,7 @@ from actors.lifecycle import Inspect, Inspected
 from actors.principal import Principal
 from config.instruments import Instruments
 from config.limits import ClientConfig
+from config.tracing import Tracing, traceparent_of
 from store.errors import StoreUnavailable
 from store.journal import Journal
 from transports.client_errors import client_error, watch_error
@@ -85,6 +87,7 @@ class ClientServices(Struct):
     spawn: Callable[[Callable[[], Awaitable[None]]], None]  # raises Overloaded when too many reads are under way
     clock: Callable[[], float]  # Unix s
     instruments: Instruments
+    tracing: Tracing
     version: str
     session_kind: str | None  # entity kind that every user's connections are attached to
 
@@ -106,13 +109,14 @@ class Carrier(Protocol):
 class _Slot:
     """Where the answer to one command goes."""
 
-    __slots__ = ("command_id", "done", "label", "session")
+    __slots__ = ("command_id", "done", "label", "session", "span")
 
     def __init__(self, session: "ClientSession", command_id: int, label: tuple[str, str]) -> None:
         self.session = session
         self.command_id = command_id
         self.label = label
         self.done = False
+        self.span: Span | None = None
         session.in_flight += 1
         session.services.deadlines.add(trio.current_time() + session.services.config.command_deadline_s, self)
 
@@ -122,6 +126,8 @@ class _Slot:
             return False
         self.done = True
         self.session.in_flight -= 1
+        if self.span is not None:
+            self.span.end()
         return not self.session.closed
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
@@ -443,6 +449,7 @@ class ClientSession:
             raise TOO_MANY_REQUESTS
         message = command.decode(data)
         slot = slot_type(self, command_id, (kind_name, command.name))
+        slot.span = self.services.tracing.begin(".".join(slot.label))
         now = trio.current_time()
         try:
             self.services.submit(
@@ -453,6 +460,7 @@ class ClientSession:
                     slot=slot,
                     deadline=now + self.services.config.command_deadline_s,
                     command_id=message.idempotency_key,
+                    trace=traceparent_of(slot.span) if slot.span is not None else None,
                     size=len(data),
                     queued_at=now,
                 ),

@@ -1,9 +1,9 @@
 """`GET /events`: channels as plain server-sent events, for dashboards, `EventSource` and `curl -N`.
 
-The first event of a channel is `view`: what the entity shows, as of the event's id; start over from it. Then come its
-publications as ordinary messages, `{"channel", "data", "offset", "time"}`. The id is `epoch:offset` with one channel, and
-with several one such position each, in the order of the request; `Last-Event-ID` (or `?since=`) resumes from it. When the
-position can't be resumed, `view` comes again. Ephemeral publications carry no id.
+The first event of a channel is `view`: what the entity shows, as of the event's id; start over from it. Then come
+its publications as ordinary messages, `{"channel", "data", "offset", "time"}`. The id is `epoch:offset` with one
+channel, and with several one such position each, in the order of the request; `Last-Event-ID` (or `?since=`) resumes
+from it. When the position can't be resumed, `view` comes again. Ephemeral publications carry no id.
 """
 
 from collections.abc import Awaitable, Callable
@@ -99,7 +99,7 @@ class SseEncoding:
 
 
 class SharedSseEncoding(SseEncoding):
-    """Several channels on one stream: the stream puts the id, which differs from stream to stream, before each event."""
+    """Several channels on one stream: the stream puts the id, which is its own, before each event."""
 
     @staticmethod
     def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:

@@ -3,7 +3,6 @@
 `POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 import structlog
 import trio
 from msgspec import Struct
+from opentelemetry.trace import Span
 
 from actors.entity import split_entity
 from actors.envelope import Envelope
@@ -21,6 +21,7 @@ from actors.message import Message
 from actors.principal import Principal
 from config.instruments import Instruments
 from config.limits import HttpConfig
+from config.tracing import Tracing, traceparent_of
 from store.errors import StoreUnavailable
 from store.journal import Journal
 from transports.client_errors import http_error_body
@@ -37,7 +38,6 @@ log = structlog.get_logger("greenroom.http")
 COMMAND_ID_MAX = 255  # characters
 INSPECT = Inspect()
 RETRY_AFTER = ((b"Retry-After", b"1"),)
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class BadRequest(ActorError):
@@ -57,12 +57,14 @@ class HttpApiServices(Struct):
     deadlines: Deadlines
     spawn: Callable[[Callable[[], Awaitable[None]]], None]
     instruments: Instruments
+    tracing: Tracing
+    trust_traces: bool  # a client's `traceparent` decides whether its trace is recorded
 
 
 class _Slot:
     """Where the answer of one request goes."""
 
-    __slots__ = ("_api", "_finish", "_then", "done", "label")
+    __slots__ = ("_api", "_finish", "_then", "done", "label", "span")
 
     def __init__(
         self, api: "HttpApi", label: tuple[str, str], finish: Finish, then: Callable[[Inspected], None] | None
@@ -72,12 +74,16 @@ class _Slot:
         self._then = then
         self.label = label
         self.done = False
+        self.span: Span | None = None
         api.in_flight += 1
 
     def _end(self, outcome: str) -> None:
         self.done = True
         self._api.in_flight -= 1
         self._api.services.instruments.count_command(*self.label, outcome)
+        if self.span is not None:
+            self.span.set_attribute("greenroom.outcome", outcome)
+            self.span.end()
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         if self.done:
@@ -181,7 +187,10 @@ class HttpApi:
         now = trio.current_time()
         try:
             deadline = now + self._timeout_s(request)
-            trace = request.headers.get(b"traceparent")
+            parent = request.headers.get(b"traceparent") if self.services.trust_traces else None
+            slot.span = self.services.tracing.begin(
+                ".".join(slot.label), parent.decode("latin-1") if parent is not None else None
+            )
             self.services.deadlines.add(deadline, slot)
             self.services.submit(
                 entity,
@@ -191,7 +200,7 @@ class HttpApi:
                     slot=slot,
                     deadline=deadline,
                     command_id=command_id,
-                    trace=trace.decode() if trace is not None and _TRACEPARENT.fullmatch(trace) else None,
+                    trace=traceparent_of(slot.span) if slot.span is not None else None,
                     size=size,
                     queued_at=now,
                 ),
