@@ -30,6 +30,7 @@ class Storm:
     rooms: int = param(100, "rooms, each client subscribes to one")
     rate: float = param(500.0, "messages published each second over all rooms, all the time")
     seconds: float = param(2.0, "how long publishing goes on before the drop, and after all are back")
+    publishers: int = param(8, "connections that publish, in turn")
     away: float = param(0.0, "seconds that the clients stay away")
     window: int = param(1_000, "clients on their way at once while they reconnect")
     processes: int = param(1, "generator processes; the publisher has another one")
@@ -191,8 +192,8 @@ def _publish(link: Link, plan: _Plan) -> None:
     """Publish by the clock until told to stop; says the highest acknowledged offset of each room."""
     params = plan.params
     publisher = _Publisher(plan.address)
-    client = Client(0, [connect_command("publisher")])
-    publisher.open_all([client], within_s=30.0)
+    clients = [Client(number, [connect_command(f"p{number}")]) for number in range(params.publishers)]
+    publisher.open_all(clients, within_s=30.0)
     link.say("connected")
     link.wait("go")
     pace = Pace(time.perf_counter_ns(), params.rate, 1 << 40)
@@ -205,7 +206,7 @@ def _publish(link: Link, plan: _Plan) -> None:
                 "id": number + 3,
                 "rpc": {"method": f"room:storm-{room}/send", "data": {"text": f"message {number}"}},
             }
-            publisher.send(client, frames.text(json.dumps(command).encode()))
+            publisher.send(clients[number % len(clients)], frames.text(json.dumps(command).encode()))
             sent += 1
         publisher.turn(0.002)
         ended, _ = link.heard("stop")
