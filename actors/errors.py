@@ -57,6 +57,12 @@ class InvalidCommand(ActorError):
     name, status = "invalid", 422
 
 
+class MalformedCommand(InvalidCommand):
+    """What came is not JSON at all, or nested too deeply to be looked at."""
+
+    name, status = "malformed", 400
+
+
 class HandlerFailed(ActorError):
     """The handler raised, again after restarts: the message is among the dead letters."""
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.actor import Actor
-from actors.errors import InvalidCommand, UnknownCommand, UnknownKind
+from actors.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
 from actors.message import Event, Message, reply_type, tag_of
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -31,15 +31,15 @@ class Command:
         self._decode = msgspec.json.Decoder(message).decode
 
     def decode(self, body: bytes | msgspec.Raw) -> Message:
-        """The typed command of a JSON object of its fields. Raises: InvalidCommand naming the field."""
+        """The typed command of a JSON object of its fields. Raises: InvalidCommand with the field's name, MalformedCommand."""
         try:
             return self._decode(body)
         except msgspec.ValidationError as error:
             raise InvalidCommand(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InvalidCommand(f"malformed JSON: {error}") from None
+            raise MalformedCommand(f"malformed JSON: {error}") from None
         except RecursionError:
-            raise InvalidCommand("nested too deeply") from None
+            raise MalformedCommand("nested too deeply") from None
 
 
 class Kind:

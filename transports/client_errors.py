@@ -1,11 +1,15 @@
 """What the actors' errors are called in the client protocol and in HTTP."""
 
+import re
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from actors.entity import BadEntity
 from actors.errors import (
     ActorError,
     InvalidCommand,
+    MalformedCommand,
     Overloaded,
     Refused,
     Unavailable,
@@ -21,10 +25,25 @@ from transports.client_messages import (
     ClientError,
 )
 
+# The two ways in which msgspec names a field: behind the reason, as a path, or, when it is missing, inside it.
+_AT_PATH = re.compile(r"(?P<reason>.*) - at `\$\.(?P<field>.+)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$\.?(?P<parent>.*)`)?", re.DOTALL)
+
+
+class BadRequest(ActorError):
+    """An address, a header or a query parameter is wrong; the text names it and is shown."""
+
+    name, status = "bad_request", 400
+
+    def __init__(self, text: str, *, name: str = "bad_request", status: int = 400) -> None:
+        super().__init__(text)
+        self.name = name
+        self.status = status
+
 
 def message_of(error: ActorError) -> str:
     """What may be shown to a client. Text of our own errors stays in our logs, unless it names the client's field."""
-    if isinstance(error, Refused | InvalidCommand | BadEntity | UnknownKind | UnknownCommand):
+    if isinstance(error, Refused | InvalidCommand | BadEntity | BadRequest | UnknownKind | UnknownCommand):
         return str(error)
     return error.name
 
@@ -42,6 +61,8 @@ def client_error(error: ActorError) -> ClientError:
             return TOO_MANY_REQUESTS
         case Unavailable():
             return INTERNAL
+    if error.status == 500:  # a handler raised
+        return INTERNAL
     return ClientError(error.status, message_of(error), temporary=error.temporary)
 
 
@@ -57,9 +78,23 @@ class ErrorBody(msgspec.Struct):
     name: str
     message: str
     temporary: bool
+    fields: dict[str, str] | UnsetType = UNSET  # what is wrong with each field, where that is what is wrong
+
+
+def wrong_fields(error: ActorError) -> dict[str, str] | UnsetType:
+    """The field that an InvalidCommand is about, by its path in the body, with the reason."""
+    if not isinstance(error, InvalidCommand) or isinstance(error, MalformedCommand):
+        return UNSET
+    text = str(error)
+    missing = _MISSING.fullmatch(text)
+    if missing is not None:
+        parent = missing["parent"]
+        return {f"{parent}.{missing['field']}" if parent else missing["field"]: "is required"}
+    found = _AT_PATH.fullmatch(text)
+    return {found["field"]: found["reason"]} if found is not None else UNSET
 
 
 def http_error_body(error: ActorError) -> bytes:
     """The JSON body of a refused HTTP request; its status is `error.status`."""
-    shown = ErrorBody(error.status, error.name, message_of(error), error.temporary)
+    shown = ErrorBody(error.status, error.name, message_of(error), error.temporary, wrong_fields(error))
     return msgspec.json.encode({"error": shown})
