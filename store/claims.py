@@ -23,12 +23,15 @@ class Claims:
             self._send.send_nowait(request)
         except trio.WouldBlock:
             raise StoreUnavailable("too many entities wait to be claimed") from None
-        await request.done.wait()
+        try:
+            await request.done.wait()
+        finally:
+            request.wanted = False  # cancelled: to raise the fence now would only take it from whoever claims next
         result = request.result
         if isinstance(result, Claimed):
             return result
         assert result is not None
-        raise result
+        raise type(result)(*result.args) from result  # one error of our own each: tracebacks grow where they are raised
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:  # owner: this call; a store's fault goes to those who asked
@@ -38,13 +41,18 @@ class Claims:
 
     async def _serve(self) -> None:
         while True:
-            batch = {(first := await self._receive.receive()).entity: first}
+            first = await self._receive.receive()
+            if not first.wanted:
+                continue
+            batch = {first.entity: first}
             held: list[_Request] = []
             while len(batch) < self._batch_max:
                 try:
                     request = self._receive.receive_nowait()
                 except trio.WouldBlock:
                     break
+                if not request.wanted:
+                    continue
                 if request.entity in batch or request.term != first.term:
                     held.append(request)
                 else:
@@ -60,16 +68,20 @@ class Claims:
                 for request, result in zip(batch.values(), results, strict=True):
                     request.finish(result)
             for request in held:
-                await self._send.send(request)
+                try:
+                    self._send.send_nowait(request)
+                except trio.WouldBlock:
+                    request.finish(StoreUnavailable("too many entities wait to be claimed"))
 
 
 class _Request:
-    __slots__ = ("done", "entity", "result", "term")
+    __slots__ = ("done", "entity", "result", "term", "wanted")
 
     def __init__(self, entity: str, term: int) -> None:
         self.entity = entity
         self.term = term
         self.done = trio.Event()
+        self.wanted = True
         self.result: Claimed | NotOwner | StoreUnavailable | None = None
 
     def finish(self, result: Claimed | NotOwner | StoreUnavailable) -> None:

@@ -22,9 +22,9 @@ class Writer(Protocol):
     def committed(self, through: int) -> None:
         """All events up to the offset `through` are durable."""
 
-    def commit_failed(self, error: Exception | Outcome) -> None:
-        """Some or all of what is in flight did not land, or nobody knows. Nothing more will be appended for this
-        writer until it submits anew, after a claim."""
+    def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
+        """Some or all of what was submitted under `fence` did not land, or nobody knows. What was queued behind it
+        under that fence is dropped: claim the head, and find out."""
 
 
 class _Pending:
@@ -37,13 +37,19 @@ class _Pending:
 
 
 class Committer:
-    def __init__(self, journal: Journal, config: CommitConfig, on_batch: Callable[[int, float], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        config: CommitConfig,
+        on_batch: Callable[[int, float], None],  # events, seconds
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
         self._journal = journal
         self._config = config
         self._on_batch = on_batch
+        self._on_failure = on_failure
         self._lanes: list[dict[int, _Pending]] = [{} for _ in range(config.lanes)]
         self._waiting: list[trio.lowlevel.Task | None] = [None] * config.lanes
-        self._sent: list[dict[int, _Pending]] = [{} for _ in range(config.lanes)]
         self._congestion: list[trio.Event] = []
         self._flushing: list[trio.Event] = []
         self.pending_bytes = 0  # queued or under way
@@ -72,15 +78,13 @@ class Committer:
             self._waiting[index] = None
             trio.lowlevel.reschedule(task)
 
-    def forget(self, head_id: int) -> None:
-        """Drop what is queued for this head and not yet sent."""
-        pending = self._lanes[head_id % self._config.lanes].pop(head_id, None)
-        if pending is not None:
+    def forget(self, head_id: int, fence: int) -> None:
+        """Drop what is queued for this head under this fence and not yet sent."""
+        lane = self._lanes[head_id % self._config.lanes]
+        pending = lane.get(head_id)
+        if pending is not None and pending.append.fence == fence:  # a later activation's events are none of ours
+            del lane[head_id]
             self._done(len(pending.append.events), pending.size)
-
-    def in_flight(self, head_id: int) -> bool:
-        """Is a statement under way that holds events of this head?"""
-        return head_id in self._sent[head_id % self._config.lanes]
 
     @property
     def congested(self) -> bool:
@@ -94,7 +98,12 @@ class Committer:
             await event.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve the lanes until cancelled. Cancel only after `flushed`, else what is in flight has no known outcome."""
+        """Serve the lanes until cancelled. Cancel only after `flushed`, else what is in flight has no known outcome.
+
+        Begins empty: what a former run left behind belonged to writers that were stopped with it.
+        """
+        self._lanes = [{} for _ in range(self._config.lanes)]
+        self._done(self.pending_events, self.pending_bytes)
         async with trio.open_nursery() as nursery:  # owner: this call; a lane never crashes on a store's fault
             for index in range(self._config.lanes):
                 nursery.start_soon(self._serve, index)
@@ -114,8 +123,6 @@ class Committer:
             batch = self._take(index)
             if not batch:
                 continue
-            sent = self._sent[index]
-            sent.update((pending.append.head_id, pending) for pending in batch)
             started = perf_counter()
             failure: Exception | None = None
             outcomes: list[Outcome] = []
@@ -126,7 +133,6 @@ class Committer:
                     failure = OutcomeLost(f"append took longer than {self._config.append_timeout_s} s")
             except (StoreUnavailable, OutcomeLost) as error:
                 failure = error
-            sent.clear()
             events = sum(len(pending.append.events) for pending in batch)
             if failure is None:
                 self._on_batch(events, perf_counter() - started)
@@ -135,13 +141,17 @@ class Committer:
                     if outcome is Outcome.LANDED:
                         pending.writer.committed(append.after + len(append.events))
                     else:
-                        self.forget(append.head_id)
-                        pending.writer.commit_failed(outcome)
+                        self._fail(pending, outcome)
             else:
+                self._on_failure()
                 for pending in batch:
-                    self.forget(pending.append.head_id)
-                    pending.writer.commit_failed(failure)
+                    self._fail(pending, failure)
             self._done(events, sum(pending.size for pending in batch))
+
+    def _fail(self, pending: _Pending, error: Exception | Outcome) -> None:
+        append = pending.append
+        self.forget(append.head_id, append.fence)
+        pending.writer.commit_failed(append.fence, error)
 
     def _take(self, index: int) -> list[_Pending]:
         lane = self._lanes[index]

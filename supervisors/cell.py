@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from actors.actor import Actor
 from actors.effects import Ephemeral, Kick, Timer, Told, Watch
-from actors.envelope import Envelope
+from actors.envelope import Envelope, ReplySlot
 from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, OutcomeUnknown, Unavailable
 from actors.kinds import Kind
 from actors.lifecycle import AudienceChanged, Inspect, Inspected, Passivate, Rebuild, Stop
@@ -158,49 +158,48 @@ class Cell:
     def _close(self, reason: str) -> None:
         """Forget the actor; whoever still waits for an answer gets one. Sync, so that no message slips in between."""
         left = self.mailbox.seal()
+        assert not left or reason != "asleep"
+        flights, self._flights = self._flights, []
         if self._head is not None:
-            self._system.committer.forget(self._head.id)
-        self._system.closed(self, reason)
-        failed = reason == "failed"
-        for flight in self._flights:
+            self._system.committer.forget(self._head.id, self._head.fence)
+        for flight in flights:
             for departure in flight.departures:
                 if type(departure) is tuple:
                     departure[0].reject(OutcomeUnknown("the entity stopped before its commit was known"))
-        self._flights = []
-        if reason == "asleep":
-            assert not left
+        why = "the entity failed" if reason == "failed" else "the entity stopped here"
         for item in left:
             if type(item) is Envelope and item.slot is not None:
-                item.slot.reject(Unavailable("the entity failed" if failed else "the entity stopped here"))
+                item.slot.reject(Unavailable(why))
+        self._system.closed(self, reason)
 
     # Waking.
 
     async def _awaken(self) -> None:
-        """Build the actor from its journal, under a new fence; then sort the flights of the life before."""
-        while self._head is not None and self._flights and self._failure is None:
+        """Build the actor anew. Until that has succeeded, flights and failure of the former life stay as they are."""
+        if not self.kind.actor.durable:
+            self._adopt(self.kind.actor(self.entity, self._system))
+            return
+        while self._flights and self._failure is None:
             self._settled = trio.Event()  # appends of the former life are under way: their outcome comes first
             await self._settled.wait()
             self._settled = None
-        failure, self._failure = self._failure, None
-        lost, self._flights = self._flights, []
-        actor = self.kind.actor(self.entity, self._system)
-        if not self.kind.actor.durable:
-            self._adopt(actor, lost)
-            return
-        claimed = None
+        if self._head is not None:
+            self._system.committer.forget(self._head.id, self._head.fence)  # what the new fence would refuse anyway
         backoff = self._system.new_backoff()
-        try:
-            while claimed is None:
-                try:
-                    claimed = await self._system.claim(self.entity)
-                except StoreUnavailable as error:
-                    self._system.note_store_unavailable(error)
-                    await trio.sleep(backoff.next())
-        finally:
-            if claimed is None:
-                self._flights = lost  # stopped while waiting: `_close` answers them
+        while True:
+            try:
+                await self._rebuild()
+                return
+            except StoreUnavailable as error:
+                self._system.note_store_unavailable(error)
+            await trio.sleep(backoff.next())
+
+    async def _rebuild(self) -> None:
+        """The actor from its journal, under a new fence; then sort the flights of the life before."""
+        claimed = await self._system.claim(self.entity)
         head = claimed.head
         events = claimed.events
+        actor = self.kind.actor(self.entity, self._system)
         if claimed.snapshot is not None:
             try:
                 actor.state = self.kind.decode_state(claimed.snapshot)
@@ -211,6 +210,7 @@ class Cell:
                 claimed.snapshot_offset = 0
                 events = await self._system.read_all(self.entity, head.offset)
         actor.offset = claimed.snapshot_offset
+        self._remembered = None  # may hold replies whose events were lost
         assert self.kind.decode_event is not None
         for event in events:
             if event.offset > actor.offset:
@@ -223,29 +223,39 @@ class Cell:
         assert actor.offset == head.offset, f"{self.entity}: journal ends at {actor.offset}, head at {head.offset}"
         self._head = head
         self._snapshot_offset = claimed.snapshot_offset
-        if failure is Outcome.REPEATED:
-            ids = [item.command_id for flight in lost for item in flight.items if type(item) is Envelope]
-            found = await self._system.journal.replies(head.id, [one for one in ids if one is not None])
-            for command_id, reply in found.items():
-                self._remember(command_id, reply)
-        self._adopt(actor, lost[await self._landed(lost) :])
-        self._system.instruments.activations += 1
+        stored: dict[int, StoredEvent] = {}
+        replies: dict[str, bytes] = {}
+        if self._flights:
+            ours = [one.offset for flight in self._flights for one in flight.departures if type(one) is StoredEvent]
+            if ours:
+                found = await self._system.read_between(self.entity, ours[0], ours[-1])
+                stored = {event.offset: event for event in found}
+            if self._failure is Outcome.REPEATED:
+                ids = [item.command_id for flight in self._flights for item in flight.items if type(item) is Envelope]
+                replies = await self._system.journal.replies(head.id, [one for one in ids if one is not None])
+        self._adopt(actor)  # no await from here on
+        flights, self._flights = self._flights, []
+        self._failure = None
+        landed = self._let_out_landed(flights, stored)
+        again: list[Item] = []
+        for flight in flights[landed:]:
+            for item in flight.items:
+                if type(item) is Envelope and item.command_id is not None and item.command_id in replies:
+                    if item.slot is not None:
+                        self._depart([_repeat(item, item.slot, replies[item.command_id])])
+                else:
+                    again.append(item)
+        self.mailbox.put_back(again)
 
-    async def _landed(self, lost: list[Flight]) -> int:
+    def _let_out_landed(self, flights: list[Flight], stored: dict[int, StoredEvent]) -> int:
         """Let depart those of the former life's flights whose events are in the journal; says how many.
 
         Compares what is stored, since somebody else may have written at these offsets in between.
         """
-        ours = [one for flight in lost for one in flight.departures if type(one) is StoredEvent]
-        if not ours:
-            return 0
-        assert self._head is not None
-        stored = await self._system.read_between(self.entity, ours[0].offset, ours[-1].offset)
-        payloads = {event.offset: event.payload for event in stored}
         landed = 0
-        for flight in lost:
+        for flight in flights:
             events = [one for one in flight.departures if type(one) is StoredEvent]
-            if any(payloads.get(event.offset) != event.payload for event in events):
+            if any(stored.get(event.offset) != event for event in events):
                 break
             if not events and landed == 0:
                 break  # nothing before it is known to have landed: handling it again is as good
@@ -253,15 +263,15 @@ class Cell:
             self._depart(flight.departures)
         return landed
 
-    def _adopt(self, actor: Actor[Any], lost: list[Flight]) -> None:
+    def _adopt(self, actor: Actor[Any]) -> None:
+        if self.life == 0:
+            self._system.instruments.activations += 1
         self._actor = actor
         self.life += 1
+        self.timers = 0  # those of earlier lives are void
         self._view = None
         self._events = []
         self._departures = []
-        again = [item for flight in lost for item in flight.items]
-        if again:
-            self.mailbox.put_back(again)
 
     # Serving.
 
@@ -287,6 +297,8 @@ class Cell:
                 continue
             burst = mailbox.take(burst_max)
             if not burst:
+                if mailbox._control is not None:
+                    continue  # came while the last one was obeyed
                 mailbox.park(task)
                 await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
                 continue
@@ -309,6 +321,7 @@ class Cell:
                             if effects.events or effects.others:
                                 self._collect(None, None)
                             continue
+                        actor.chain = ()
                         item = Envelope(message=item)  # type: ignore[arg-type]
                     if waiting is not None:
                         turn.item = turn.owner = None
@@ -328,9 +341,12 @@ class Cell:
                     continue
                 self._struck(handled, burst[position], burst[position + 1 :], error)
                 raise
-            except BaseException:  # cancelled inside an async handler
+            except BaseException:  # cancelled inside an async handler: nobody knows how far it came
                 turn.item = turn.owner = None
-                mailbox.put_back(burst[departed:])
+                item = burst[position]
+                if type(item) is Envelope and item.slot is not None:
+                    item.slot.reject(OutcomeUnknown("the entity stopped while it handled this"))
+                mailbox.put_back(burst[departed:position] + burst[position + 1 :])
                 raise
             turn.item = turn.owner = None
             system.handled += len(burst)
@@ -346,13 +362,12 @@ class Cell:
         if envelope.deadline < now:
             if envelope.slot is not None:
                 envelope.slot.reject(DeadlineExceeded("expired in the mailbox; not handled"))
+                envelope.slot = None  # should its flight be lost, it comes here again
             return None
         command_id = envelope.command_id
         if command_id is not None and self._remembered is not None and command_id in self._remembered:
             if envelope.slot is not None:
-                encoded = self._remembered[command_id]
-                wanted = reply_type(type(envelope.message)) or Done
-                self._departures.append((envelope.slot, msgspec.json.decode(encoded, type=wanted), encoded))
+                self._departures.append(_repeat(envelope, envelope.slot, self._remembered[command_id]))
             return None
         actor.principal = envelope.principal
         actor.chain = envelope.chain
@@ -379,8 +394,11 @@ class Cell:
         effects = actor.effects
         if effects.events or effects.others or self._departures or self._events or self._flights:
             self._collect(envelope, reply)
-        elif envelope.slot is not None:  # nothing before it is still on its way to the disk
-            envelope.slot.resolve(reply if reply is not None else Done(), None)
+        else:  # nothing before it is still on its way to the disk
+            if envelope.slot is not None:
+                envelope.slot.resolve(reply if reply is not None else Done(), None)
+                envelope.slot = None
+            envelope.deadline = -math.inf  # done with, even if what follows in this burst is lost and handled again
         return None
 
     async def _await_handler(self, waiting: "CoroutineType[Any, Any, Any]", envelope: Envelope) -> None:
@@ -427,29 +445,32 @@ class Cell:
         effects = actor.effects
         encoded: bytes | None = None
         if effects.events:
-            recorded, effects.events = effects.events, []
-            offset = actor.offset - len(recorded)
+            offset = actor.offset - len(effects.events)
             at_ms = actor.at_ms
             info = envelope.principal.info if envelope is not None else None
-            stored = None
-            for event in recorded:
+            stored: list[StoredEvent] = []
+            for event in effects.events:
                 offset += 1
-                stored = StoredEvent(offset, at_ms, encode(event), info)
-                self._events.append(stored)
-                self._departures.append(stored)
-            if envelope is not None and envelope.command_id is not None and stored is not None:
+                stored.append(StoredEvent(offset, at_ms, encode(event), info))
+            if envelope is not None and envelope.command_id is not None:
                 encoded = encode(reply if reply is not None else Done())
-                stored.command_id = envelope.command_id
-                stored.reply = encoded
+                stored[-1].command_id = envelope.command_id
+                stored[-1].reply = encoded
                 self._remember(envelope.command_id, encoded)
+            effects.events = []  # only now: had something not been encodable, none of it may stay
+            self._events += stored
+            self._departures += stored
         if effects.others:
             others, effects.others = effects.others, []
             self._departures.extend(others)
         if envelope is not None and envelope.slot is not None:
             self._departures.append((envelope.slot, reply if reply is not None else Done(), encoded))
 
-    def _take_off(self, burst: list[Item]) -> None:
-        """Submit the burst's events; what waits for them, or for earlier ones, becomes a flight."""
+    def _take_off(self, burst: list[Item], *, clean: bool = True) -> None:
+        """Submit the burst's events; what waits for them, or for earlier ones, becomes a flight.
+
+        Not `clean`: the state is ahead of the events, so it makes no snapshot.
+        """
         actor = self._actor
         assert actor is not None
         departures, self._departures = self._departures, []
@@ -466,9 +487,11 @@ class Cell:
             self._depart(departures)
             return
         assert self._head is not None
-        if actor.offset - self._snapshot_offset >= self.kind.limits.snapshot_every:
+        if clean and actor.offset - self._snapshot_offset >= self.kind.limits.snapshot_every:
             self._snapshot_offset = actor.offset
-            departures.append(SnapshotDue(actor.offset, self.kind.encode_state(actor.state)))
+            body = self._encode_state()
+            if body is not None:
+                departures.append(SnapshotDue(actor.offset, body))
         self._flights.append(Flight(actor.offset, departures, burst))
         size = sum(len(event.payload) for event in events)
         self._system.committer.submit(self._head.id, self._head.fence, events[0].offset - 1, events, size, self)
@@ -477,24 +500,24 @@ class Cell:
         """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""
         actor = self._actor
         assert actor is not None
-        dirty = actor.effects.events or actor.effects.others
         actor.effects.events, actor.effects.others = [], []
+        # `actor.offset` may count events of the message that raised; those never existed.
         if self._events:
-            # `actor.offset` may count events of the message that raised; those never existed.
             actor.offset = self._events[-1].offset
-        elif dirty and self._head is not None:
-            actor.offset = self._flights[-1].through if self._flights else self._head.offset
-        self._take_off(handled)
+        elif self._flights:
+            actor.offset = self._flights[-1].through
+        elif self._head is not None:
+            actor.offset = self._head.offset
+        self._take_off(handled, clean=False)
         envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
         envelope.strikes += 1
-        again: list[Item] = rest
-        if envelope.strikes >= self._system.strikes_max or isinstance(error, HandlerStuck):
-            self._system.dead_letter(self.entity, envelope, error)
-            if envelope.slot is not None:
-                envelope.slot.reject(HandlerFailed(repr(error)))
-        else:
-            again.insert(0, envelope)
-        self.mailbox.put_back(again)
+        if envelope.strikes < self._system.strikes_max and not isinstance(error, HandlerStuck):
+            self.mailbox.put_back([envelope, *rest])
+            return
+        self.mailbox.put_back(rest)
+        if envelope.slot is not None:
+            envelope.slot.reject(HandlerFailed(repr(error)))
+        self._system.dead_letter(self.entity, envelope, error)
 
     async def _obey(self, signals: list[object]) -> Verdict | None:
         for signal in signals:
@@ -509,13 +532,14 @@ class Cell:
                     if self._failure is None:
                         await self._save_snapshot()
                         return Verdict.STOPPED
-                    self.mailbox.put_control(signal)  # after the rebuild
+                    self.mailbox.put_control(signal)  # again, after the rebuild
         return None
 
     async def _fall_asleep(self) -> bool:
         actor = self._actor
         assert actor is not None
         if len(self.mailbox) or self._flights or self.timers or not actor.may_sleep():
+            self.last_active = self._system.time()  # to the end of the line, so that others are asked before it
             return False
         await self._save_snapshot()
         if len(self.mailbox) or self._flights or self.timers or self._failure is not None:
@@ -529,7 +553,9 @@ class Cell:
         assert actor is not None
         if self._head is None or self._flights or actor.offset - self._snapshot_offset < SNAPSHOT_WORTH:
             return
-        body = self.kind.encode_state(actor.state)
+        body = self._encode_state()
+        if body is None:
+            return
         try:
             if await self._system.journal.save_snapshot(
                 self._head.id, fence=self._head.fence, offset=actor.offset, body=body
@@ -537,6 +563,15 @@ class Cell:
                 self._snapshot_offset = actor.offset
         except StoreUnavailable as error:
             self._system.note_store_unavailable(error)  # the journal has it all; waking will replay more
+
+    def _encode_state(self) -> bytes | None:
+        """None when the state can't be encoded: then waking replays the journal, which has it all."""
+        assert self._actor is not None
+        try:
+            return self.kind.encode_state(self._actor.state)
+        except Exception as error:  # of the entity's own types
+            log.exception("snapshot_failed", entity=self.entity, error=repr(error))
+            return None
 
     # Commits.
 
@@ -556,12 +591,16 @@ class Cell:
         if self._settled is not None and (not flights or len(flights) < FLIGHTS_MAX // 2):
             self._settled.set()
 
-    def commit_failed(self, error: Exception | Outcome) -> None:
+    def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
+        if self._head is None or self._head.fence != fence:
+            return  # of a former life, whose flights have been sorted since
         if self._failure is None:
             self._failure = error
         if isinstance(error, Exception):
             self._system.note_store_unavailable(error)
         else:
+            if error is Outcome.FENCED:
+                self._system.instruments.fenced_appends += 1
             log.warning("append_refused", entity=self.entity, outcome=error.value)
         self.mailbox.put_control(Rebuild())
         if self._settled is not None:
@@ -586,29 +625,34 @@ class Cell:
         """Let out what the durable events allow."""
         system = self._system
         for departure in departures:
-            cls = type(departure)
-            if cls is StoredEvent:
-                system.audiences.publish(self.entity, self.epoch, departure)
-            elif cls is tuple:
-                slot, reply, encoded = departure
-                if isinstance(reply, ActorError):
-                    slot.reject(reply)
+            try:
+                cls = type(departure)
+                if cls is StoredEvent:
+                    system.audiences.publish(self.entity, self.epoch, departure)
+                elif cls is tuple:
+                    slot, reply, encoded = departure
+                    if isinstance(reply, ActorError):
+                        slot.reject(reply)
+                    else:
+                        slot.resolve(reply, encoded)
+                elif cls is Told:
+                    system.tell(departure.entity, departure.message)
+                elif cls is Ephemeral:
+                    system.audiences.publish_ephemeral(self.entity, encode(departure.data), departure.key)
+                elif cls is Timer:
+                    system.start_timer(self, departure)
+                elif cls is SnapshotDue:
+                    if self._head is not None:
+                        system.snapshot_later(self._head, departure.offset, departure.body, self.kind.limits)
+                elif cls is Kick:
+                    system.audiences.kick(self.entity, departure)
                 else:
-                    slot.resolve(reply, encoded)
-            elif cls is Told:
-                system.tell(departure.entity, departure.message)
-            elif cls is Ephemeral:
-                system.audiences.publish_ephemeral(self.entity, encode(departure.data), departure.key)
-            elif cls is Timer:
-                system.start_timer(self, departure)
-            elif cls is SnapshotDue:
-                if self._head is not None:
-                    system.snapshot_later(self._head, departure.offset, departure.body, self.kind.limits)
-            elif cls is Kick:
-                system.audiences.kick(self.entity, departure.code, departure.reason)
-            else:
-                assert cls is Watch
-                system.watch(self.entity, departure.entity)
+                    assert cls is Watch
+                    system.watch(self.entity, departure.entity)
+            except Exception as error:  # one that can't be encoded must hold up neither the others nor the committer
+                log.exception("departure_failed", entity=self.entity, error=repr(error))
+                if cls is tuple:
+                    departure[0].reject(HandlerFailed(repr(error)))
 
     def _remember(self, command_id: str, reply: bytes) -> None:
         if self._remembered is None:
@@ -616,3 +660,17 @@ class Cell:
         elif len(self._remembered) >= REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]
         self._remembered[command_id] = reply
+
+
+def _repeat(envelope: Envelope, slot: ReplySlot, encoded: bytes) -> tuple[ReplySlot, Any, bytes]:
+    """The first reply to a repeated command, as a departure."""
+    wanted = reply_type(type(envelope.message)) or Done
+    try:
+        return slot, msgspec.json.decode(encoded, type=wanted), encoded
+    except (msgspec.MsgspecError, TypeError):  # the reply's type has changed since, or is none that can be decoded
+        return slot, msgspec.json.decode(encoded), encoded
+
+
+RUNNERS = tuple(
+    method.__code__ for method in (Cell._serve, Cell._answer, Cell._collect, Cell._refuse, Cell._inspect)
+)  # whose own lines the watchdog may not interrupt, only the handlers that they call

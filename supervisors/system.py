@@ -14,10 +14,10 @@ import structlog
 import trio
 
 from actors.actor import KindLimits
-from actors.effects import Timer
+from actors.effects import Kick, Timer
 from actors.entity import split_entity
 from actors.envelope import Envelope, TaskSlot
-from actors.errors import CallCycle, Overloaded, Unavailable
+from actors.errors import ActorError, CallCycle, Overloaded, Unavailable
 from actors.kinds import Kinds
 from actors.lifecycle import Passivate, Stop, Terminated
 from actors.mailbox import Sealed
@@ -49,7 +49,7 @@ class Audiences(Protocol):
 
     def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None: ...
 
-    def kick(self, entity: str, code: int, reason: str) -> None: ...
+    def kick(self, entity: str, kick: Kick) -> None: ...
 
     def watching(self, entity: str) -> list[Principal]: ...
 
@@ -63,7 +63,7 @@ class Nobody:
     def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
         pass
 
-    def kick(self, entity: str, code: int, reason: str) -> None:
+    def kick(self, entity: str, kick: Kick) -> None:
         pass
 
     def watching(self, entity: str) -> list[Principal]:
@@ -179,7 +179,7 @@ class System:
         """A message from one entity to another. One that can't be queued becomes a dead letter."""
         try:
             self.cell(entity).mailbox.put(message)
-        except (Overloaded, Unavailable) as error:
+        except ActorError as error:
             self.dead_letter(entity, Envelope(message=message), error)
 
     async def ask(
@@ -290,9 +290,13 @@ class System:
     def dead_letter(self, entity: str, envelope: Envelope, error: Exception) -> None:
         """Keep what could not be handled. Bounded: when too many wait to be written, the log is all that remains."""
         self.instruments.dead_letters += 1
-        letter = DeadLetter.of(
-            entity, envelope.message, envelope.principal.user, error, envelope.trace, envelope.strikes
-        )
+        try:
+            letter = DeadLetter.of(
+                entity, envelope.message, envelope.principal.user, error, envelope.trace, envelope.strikes
+            )
+        except Exception as unfit:  # an internal message need not be JSON-able
+            log.error("dead_letter_dropped", entity=entity, message=repr(type(envelope.message)), error=repr(unfit))
+            return
         log.error("dead_letter", entity=entity, message_type=letter.message_type, error=letter.error)
         try:
             self._letters_send.send_nowait(letter)
