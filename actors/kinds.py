@@ -31,7 +31,7 @@ class Command:
         self._decode = msgspec.json.Decoder(message).decode
 
     def decode(self, body: bytes | msgspec.Raw) -> Message:
-        """The typed command of a JSON object of its fields. Raises: InvalidCommand with the field's name, MalformedCommand."""
+        """The typed command of a JSON object of its fields. Raises: InvalidCommand, MalformedCommand."""
         try:
             return self._decode(body)
         except msgspec.ValidationError as error:
