@@ -117,9 +117,12 @@ class Actor(Generic[State]):
         """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""
         self.effects.others.append(Ephemeral(data, key))
 
-    def kick(self, code: int, reason: str) -> None:
-        """Close every connection that watches this entity, with a disconnect code of the client protocol."""
-        self.effects.others.append(Kick(code, reason))
+    def kick(self, code: int, reason: str, *, user: str | None = None, everywhere: bool = False) -> None:
+        """End what watches this entity: 2000 to 2499 the subscription, 3000 to 4999 the whole connection.
+
+        Of everybody, or of one `user`; `everywhere` also where that user watches other entities on this node.
+        """
+        self.effects.others.append(Kick(code, reason, user, everywhere))
 
     def after(self, seconds: float, message: Message, *, key: str = "") -> None:
         """Send `message` to oneself later, unless the actor restarts before; one pending per non-empty `key`."""

@@ -22,10 +22,12 @@ class Ephemeral(Struct, frozen=True):
 
 
 class Kick(Struct, frozen=True):
-    """Every connection that watches this entity's channel is to be closed, with a code of the client protocol."""
+    """Whoever watches this entity's channel is to stop, with a code of the client protocol."""
 
-    code: int
+    code: int  # 2000..2499 ends the subscription, 3000..4999 the whole connection
     reason: str
+    user: str | None = None  # only this user's
+    everywhere: bool = False  # and whatever else that user watches
 
 
 class Timer(Struct, frozen=True):

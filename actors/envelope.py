@@ -16,6 +16,11 @@ from actors.principal import SYSTEM, Principal
 reschedule = trio.lowlevel.reschedule
 
 
+def own_command_id(principal: Principal, idempotency_key: str) -> str:
+    """A client's idempotency key as the entity keeps it: two users who choose the same key don't meet."""
+    return f"{principal.user} {idempotency_key}"
+
+
 class ReplySlot(Protocol):
     """Where the answer of one message goes. Called at most once, from a sync stretch; must not raise."""
 

@@ -4,9 +4,9 @@ A tag is `kind.name` and is never renamed. Fields are only ever added, with defa
 events still decode.
 """
 
-from typing import Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Reply = TypeVar("Reply")
 
@@ -14,7 +14,7 @@ Reply = TypeVar("Reply")
 class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
     """Anything that a mailbox takes. `idempotency_key` makes a repeat safe: the first reply is given again."""
 
-    idempotency_key: str | None = None
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
 
 class Tell(Message, frozen=True, kw_only=True):

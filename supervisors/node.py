@@ -33,7 +33,7 @@ from store.own_servers import OwnServers
 from store.pool import Pool
 from supervisors import garbage
 from supervisors.backoff import Backoff
-from supervisors.cell import Cell
+from supervisors.cell import RUNNERS
 from supervisors.loop_lag import measure_loop_lag
 from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from supervisors.supervise import supervise
@@ -54,6 +54,7 @@ from transports.live_http import HttpDate, HttpServices, LiveHttp
 from transports.pages import PagesContext, create_pages
 from transports.poller import Poller
 from transports.routes import Routes
+from transports.session_check import SessionChecks
 from transports.tokens import TokenVerifier
 from transports.websocket_client import WebSocketClient
 
@@ -102,7 +103,7 @@ class Node:
             connect_s=settings.store.connect_timeout_s,
         )
         self.journal = PostgresJournal(self.pool, incarnation=self.incarnation)
-        self.committer = Committer(self.journal, settings.commit, self._note_commit)
+        self.committer = Committer(self.journal, settings.commit, self._note_commit, self._note_commit_failure)
         self.claims = Claims(self.journal)
         self.poller = Poller()
         self.outbox = Outbox(self.poller, self._flush_hub)
@@ -129,6 +130,9 @@ class Node:
         self.deadlines = Deadlines()
         self.bus = Bus(self.bridge, redis_url, self.beat)
         date = HttpDate(clock)
+        session_kind = "session" if "session" in kinds else None
+        sessions = SessionChecks(self.system.submit, session_kind)
+        self.hub.on_kicked_everywhere = sessions.forget
         clients = ClientServices(
             kinds=kinds,
             submit=self.system.submit,
@@ -143,7 +147,7 @@ class Node:
             instruments=self.instruments,
             tracing=self.telemetry.tracing,
             version=version,
-            session_kind="session" if "session" in kinds else None,
+            session_kind=session_kind,
         )
         events = EventsServices(
             kinds=kinds,
@@ -168,6 +172,7 @@ class Node:
                 config=settings.http,
                 history_max=settings.client.history_max,
                 deadlines=self.deadlines,
+                sessions=sessions,
                 spawn=self.background.spawn,
                 instruments=self.instruments,
                 tracing=self.telemetry.tracing,
@@ -218,6 +223,9 @@ class Node:
     def _note_commit(self, events: int, seconds: float) -> None:
         self.instruments.commit_batch_events.record(events)
         self.instruments.commit_s.record(seconds)
+
+    def _note_commit_failure(self) -> None:
+        self.instruments.commit_failures += 1
 
     def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
         if entity.partition(":")[0] in self._listens_to_audience:
@@ -283,9 +291,7 @@ class Node:
         self.telemetry.close()
 
     async def _supervise(self, *, task_status: trio.TaskStatus[None]) -> None:
-        watchdog = Watchdog(
-            self._turn, stuck_s=self._settings.supervision.handler_stuck_s, runners=[Cell._serve.__code__]
-        )
+        watchdog = Watchdog(self._turn, stuck_s=self._settings.supervision.handler_stuck_s, runners=RUNNERS)
 
         async def lag(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
             await measure_loop_lag(self.instruments.loop_lag_s, task_status=task_status)

@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from opentelemetry.trace import Span
 
 from actors.entity import split_entity
-from actors.envelope import Envelope
+from actors.envelope import Envelope, own_command_id
 from actors.errors import ActorError, DeadlineExceeded
 from actors.kinds import Command as EntityCommand
 from actors.kinds import Kinds
@@ -358,7 +358,15 @@ class ClientSession:
         shown: dict[str, Any] = {"user": user, "client": self.client}
         if info is not None:
             shown["conn_info"] = Raw(info)
-        self.principal = Principal(user=user, roles=roles, client=self.client, info=encode(shown), issued_at=issued_at)
+        now = services.clock()
+        self.principal = Principal(
+            user=user,
+            roles=roles,
+            client=self.client,
+            info=encode(shown),
+            issued_at=issued_at if request.token else now,  # who needs no token is as new as the connection
+            connected_at=now,
+        )
         self._connecting = True
         if services.session_kind is not None and user and user != "anonymous":
             own = f"{services.session_kind}:{user}"
@@ -459,7 +467,11 @@ class ClientSession:
                     principal=self.principal,
                     slot=slot,
                     deadline=now + self.services.config.command_deadline_s,
-                    command_id=message.idempotency_key,
+                    command_id=(
+                        own_command_id(self.principal, message.idempotency_key)
+                        if message.idempotency_key is not None
+                        else None
+                    ),
                     trace=traceparent_of(slot.span) if slot.span is not None else None,
                     size=len(data),
                     queued_at=now,

@@ -57,7 +57,10 @@ class ClientSubscription:
         self._session.carrier.send_ephemeral(piece, key)
 
     def kicked(self, code: int, reason: str) -> None:
-        self._session.disconnect(Disconnect(code, reason))
+        if code < 3000:
+            self._session.drop_subscription(self, code, reason)
+        else:
+            self._session.disconnect(Disconnect(code, reason))
 
     def epoch_changed(self) -> None:
         self._session.drop_subscription(self, 2500, "insufficient state")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from opentelemetry.trace import Span
 
 from actors.entity import split_entity
-from actors.envelope import Envelope
+from actors.envelope import Envelope, own_command_id
 from actors.errors import ActorError, DeadlineExceeded, Overloaded, Unavailable
 from actors.kinds import Kinds
 from actors.lifecycle import Inspect, Inspected
@@ -31,6 +31,7 @@ from transports.http_head import Request, query_pairs
 from transports.http_principal import http_principal
 from transports.hub import Publication
 from transports.live_http import Finish
+from transports.session_check import SessionChecks
 from transports.tokens import TokenVerifier
 
 log = structlog.get_logger("greenroom.http")
@@ -55,6 +56,7 @@ class HttpApiServices(Struct):
     config: HttpConfig
     history_max: int
     deadlines: Deadlines
+    sessions: SessionChecks
     spawn: Callable[[Callable[[], Awaitable[None]]], None]
     instruments: Instruments
     tracing: Tracing
@@ -159,6 +161,8 @@ class HttpApi:
             command_id = header.decode("latin-1")
         if command_id is not None and not 0 < len(command_id) <= COMMAND_ID_MAX:
             raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
+        if command_id is not None:
+            command_id = own_command_id(principal, command_id)
         slot = _Slot(self, (kind, name), finish, None)
         self._submit(request, entity, message, principal, slot, command_id, len(request.body))
 
@@ -192,19 +196,28 @@ class HttpApi:
                 ".".join(slot.label), parent.decode("latin-1") if parent is not None else None
             )
             self.services.deadlines.add(deadline, slot)
-            self.services.submit(
-                entity,
-                Envelope(
-                    message=message,
-                    principal=principal,
-                    slot=slot,
-                    deadline=deadline,
-                    command_id=command_id,
-                    trace=traceparent_of(slot.span) if slot.span is not None else None,
-                    size=size,
-                    queued_at=now,
-                ),
+            envelope = Envelope(
+                message=message,
+                principal=principal,
+                slot=slot,
+                deadline=deadline,
+                command_id=command_id,
+                trace=traceparent_of(slot.span) if slot.span is not None else None,
+                size=size,
+                queued_at=now,
             )
+            if b"authorization" not in request.headers:
+                self.services.submit(entity, envelope)
+                return
+
+            def submit() -> None:
+                if not slot.done:
+                    try:
+                        self.services.submit(entity, envelope)
+                    except ActorError as error:
+                        slot.reject(error)
+
+            self.services.sessions.check(principal, deadline, submit, slot.reject)
         except ActorError as error:
             slot.reject(error)
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 import trio
 
+from actors.effects import Kick
 from actors.principal import Principal
 from config.instruments import Instruments
 from config.limits import HubConfig
@@ -44,7 +45,7 @@ class Subscriber(Protocol):
     def deliver_ephemeral(self, piece: bytes, key: str) -> None: ...
 
     def kicked(self, code: int, reason: str) -> None:
-        """The entity wants this connection closed."""
+        """The entity wants this subscription (codes below 3000) or the whole connection to end."""
 
     def epoch_changed(self) -> None:
         """The topic's journal began anew: what this subscriber knows no longer counts."""
@@ -163,6 +164,7 @@ class Hub:
         self._instruments = instruments
         self._wake = wake  # have `flush` run at the end of this turn
         self._audience_changed = audience_changed
+        self.on_kicked_everywhere: Callable[[str], None] | None = None  # a user has been signed out
         self._topics: dict[str, Topic] = {}
         self._dirty: list[Topic] = []
 
@@ -195,12 +197,17 @@ class Hub:
             for subscriber in list(group):
                 subscriber.deliver_ephemeral(piece, lane)
 
-    def kick(self, entity: str, code: int, reason: str) -> None:
-        topic = self._topics.get(entity)
-        if topic is not None:
-            self._flush_topic(topic)
+    def kick(self, entity: str, kick: Kick) -> None:
+        own = self._topics.get(entity)
+        if own is not None:
+            self._flush_topic(own)  # so that it sees why
+        topics = list(self._topics.values()) if kick.everywhere else [own] if own is not None else []
+        for topic in topics:
             for subscriber in topic.subscribers():
-                subscriber.kicked(code, reason)
+                if kick.user is None or subscriber.principal.user == kick.user:
+                    subscriber.kicked(kick.code, kick.reason)
+        if kick.everywhere and self.on_kicked_everywhere is not None and kick.user is not None:
+            self.on_kicked_everywhere(kick.user)
 
     def watching(self, entity: str) -> list[Principal]:
         topic = self._topics.get(entity)

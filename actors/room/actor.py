@@ -62,6 +62,7 @@ from actors.room.messages import (
 )
 from actors.room.state import Member, RoomState
 from actors.room.view import in_force, room_view
+from actors.session.messages import Push
 
 ITEMS_MAX = 256  # different gift items
 EMOJI_MAX = 20  # different ones on a message
@@ -71,6 +72,7 @@ PUNISHED_MAX = 10_000  # muted, and likewise banned
 TIMER_MAX_S = 600.0  # a pending timer keeps the room awake: a longer mute is lifted when its user next speaks
 RANKS = {"member": 1, "moderator": 2, "owner": 3}
 ADMIN_RANK = 4
+UNSUBSCRIBED = 2100  # an unsubscribe code after which SDKs don't subscribe again
 DONE = Done()
 
 
@@ -324,6 +326,9 @@ class Room(Actor[RoomState]):
         if len(state.invited) >= INVITED_MAX:
             raise Refused("room.too_many_invited", f"{INVITED_MAX} have yet to come", status=409)
         self.record(Invited(user=user, by=self.principal.user))
+        self.tell(
+            f"session:{user}", Push(data={"type": "room.invitation", "room": self.entity, "by": self.principal.user})
+        )
 
     # Order.
 
@@ -339,6 +344,7 @@ class Room(Actor[RoomState]):
         self._require_rank_over(ask.user)
         self._check_room_for_another(self.state.banned, ask.user)
         self.record(Banned(user=ask.user, by=self.principal.user, until_ms=self._until_ms(ask.seconds)))
+        self.kick(UNSUBSCRIBED, "banned from the room", user=ask.user)
         self._find_heir()
 
     def _set(self, ask: Set) -> None:
@@ -353,6 +359,10 @@ class Room(Actor[RoomState]):
         changes = {name: value for name, value in wanted.items() if value is not None and value != getattr(state, name)}
         if changes:
             self.record(Changed(by=self.principal.user, **changes))
+        if changes.get("open") is False:
+            admitted = state.members.keys() | state.invited
+            for user in {who.user for who in self.audience if not who.system} - admitted:
+                self.kick(UNSUBSCRIBED, "the room was closed", user=user)
 
     def _set_role(self, ask: SetRole) -> None:
         self._require_rank("owner")

@@ -1,10 +1,9 @@
 """A user's session, one across all devices: `session:ann`. The server subscribes every connection to its user's.
 
 Durable are what was read, pushes and signing out. Who is connected is not: it is read off the audience whenever it is
-needed, so that it is right again after a restart. Then `since_ms` begins anew, and `last_seen_ms` is unknown.
+needed, so that it is right again after a restart. Then `last_seen_ms` is unknown.
 """
 
-from itertools import islice
 from typing import Any, ClassVar, assert_never
 
 from msgspec import Struct
@@ -34,7 +33,6 @@ class Session(Actor[SessionState]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
-        self._since_ms: dict[str, int] = {}  # client -> since when it is known to be connected
         self._last_seen_ms = 0
 
     def handle(self, message: SessionMessage) -> Any:
@@ -46,7 +44,7 @@ class Session(Actor[SessionState]):
                 return Done()
             case SignOut():
                 self.record(SignedOut(at_ms=int(self.now * 1000)))
-                self.kick(SIGNED_OUT, "signed out")
+                self.kick(SIGNED_OUT, "signed out", user=self.key, everywhere=True)
                 return Done()
             case Push():
                 if not fits(message.data, DATA_BYTES_MAX):
@@ -96,9 +94,7 @@ class Session(Actor[SessionState]):
         return view
 
     def _connections(self) -> list[Connection]:
-        """The user's connections on this node, oldest first as far as is known; the first hundred."""
-        now_ms = int(self.now * 1000)
-        present = {who.client: now_ms for who in self.audience if who.user == self.key}
-        known = {client: since for client, since in self._since_ms.items() if client in present}
-        self._since_ms = known | {client: at for client, at in present.items() if client not in known}
-        return [Connection(client, since) for client, since in islice(self._since_ms.items(), CONNECTIONS_SHOWN)]
+        """The user's connections on this node, oldest first; the first hundred."""
+        since = {who.client: who.connected_at for who in self.audience if who.user == self.key}
+        oldest = sorted(since.items(), key=lambda item: item[1])[:CONNECTIONS_SHOWN]
+        return [Connection(client, int(at * 1000)) for client, at in oldest]

@@ -621,3 +621,24 @@ class RoomMachine(RuleBasedStateMachine):
 
 TestRoomMachine = RoomMachine.TestCase
 TestRoomMachine.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+def test_who_is_banned_or_shut_out_stops_watching() -> None:
+    """A subscription that was allowed once does not outlive its permission."""
+    kit = Kit(Room, key="lobby")
+    kit.ask(SendMessage(text="hi"), user="ann")
+    kit.ask(SendMessage(text="hi"), user="bob")
+    kit.watch(user="bob")
+    kit.watch(user="cleo")
+    kit.ask(Ban(user="bob"), user="ann")
+    assert [(one.code, one.user) for one in kit.kicked] == [(2100, "bob")]
+    kit.ask(Set(open=False), user="ann")
+    assert ("cleo", 2100) in [(one.user, one.code) for one in kit.kicked]
+    assert "ann" not in [one.user for one in kit.kicked]
+
+
+def test_the_invited_hear_of_it_in_their_session() -> None:
+    kit = Kit(Room, key="lobby")
+    kit.ask(SendMessage(text="hi"), user="ann")
+    kit.ask(Invite(user="dan"), user="ann")
+    assert [told.entity for told in kit.told] == ["session:dan"]

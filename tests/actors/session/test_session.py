@@ -17,8 +17,8 @@ def session() -> Kit:
     return Kit(Session, key="ann")
 
 
-def device(client: str, *, user: str = "ann", issued_at: float = 0.0) -> Principal:
-    return Principal(user=user, client=client, issued_at=issued_at)
+def device(client: str, *, user: str = "ann", issued_at: float = 0.0, connected_at: float = 0.0) -> Principal:
+    return Principal(user=user, client=client, issued_at=issued_at, connected_at=connected_at)
 
 
 def refused(session: Kit, message: Message, name: str, status: int = 403, **who: Any) -> None:
@@ -92,9 +92,9 @@ def test_sign_out_needs_a_terminal_code() -> None:
 
 def test_presence_follows_the_connections(session: Kit) -> None:
     began_ms = int(session.now * 1000)
-    session.watch(principal=device("phone"))
+    session.watch(principal=device("phone", connected_at=session.now))
     session.advance(10)
-    session.watch(principal=device("laptop"))
+    session.watch(principal=device("laptop", connected_at=session.now))
     assert session.ephemerals[-1] == {
         "type": "session.presence",
         "online": True,
