@@ -78,6 +78,11 @@ class Mailbox:
             self._waiter = None
             reschedule(waiter, _WOKEN)  # type: ignore[arg-type]
 
+    @property
+    def told(self) -> bool:
+        """Does a control message wait? One that tells nothing new need not be queued behind it."""
+        return self._control is not None
+
     def take_control(self) -> list[object]:
         signals, self._control = self._control, None
         return signals or []

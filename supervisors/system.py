@@ -8,7 +8,7 @@ import heapq
 import random
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 import trio
@@ -40,6 +40,7 @@ log = structlog.get_logger("greenroom.system")
 
 SNAPSHOTS_WAITING_MAX = 1024
 DEAD_LETTERS_WAITING_MAX = 1024
+TIMERS_REPLACED_MAX = 1000  # kept in the heap at most, or as many as there are others
 
 
 class Audiences(Protocol):
@@ -145,13 +146,16 @@ class System:
         self._emptied: trio.Event | None = None
         self._quarantine: dict[str, float] = {}  # failed entity -> trio time until which it stays down
         self._watchers: dict[str, set[str]] = {}
-        self._timers: list[tuple[float, int, Cell, Any, Timer]] = []
-        self._timer_keys: dict[tuple[str, str], int] = {}  # (entity, key) -> the pending timer's number
-        self._timer_numbers = count()
+        self._timers: list[tuple[float, int, Cell, int, Timer]] = []
+        self._timer_keys: dict[tuple[str, str], tuple[int, Cell, int]] = {}  # (entity, key) -> number, cell, life
+        self._timers_replaced = 0  # of `_timers`: a newer one has their key
+        self._timer_numbers = count(1)
         self._timer_wake: trio.Event = trio.Event()
         self._snapshot_send, self._snapshot_receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](
             SNAPSHOTS_WAITING_MAX
         )
+        self._letters_unwritten = 0
+        self._letters_written: trio.Event | None = None
         self._letters_send, self._letters_receive = trio.open_memory_channel[DeadLetter](DEAD_LETTERS_WAITING_MAX)
         self._store_down_logged = -60.0
 
@@ -279,7 +283,7 @@ class System:
             self._quarantine[cell.entity] = trio.current_time() + self._supervision.backoff_max_s
         if reason != "asleep":
             for watcher in sorted(self._watchers.pop(cell.entity, ())):
-                if not self._draining:
+                if not self._draining and self._nursery is not None:
                     self.tell(watcher, Terminated(entity=cell.entity, reason=reason))
         if self._emptied is not None and not self._cells:
             self._emptied.set()
@@ -300,6 +304,7 @@ class System:
         log.error("dead_letter", entity=entity, message_type=letter.message_type, error=letter.error)
         try:
             self._letters_send.send_nowait(letter)
+            self._letters_unwritten += 1
         except trio.WouldBlock:
             log.error("dead_letter_dropped", entity=entity, message_type=letter.message_type)
 
@@ -313,11 +318,25 @@ class System:
     def start_timer(self, cell: Cell, timer: Timer) -> None:
         number = next(self._timer_numbers)
         if timer.key:
-            self._timer_keys[(cell.entity, timer.key)] = number  # an older one with this key will find itself replaced
+            key = (cell.entity, timer.key)
+            older = self._timer_keys.get(key)
+            if older is not None:
+                self._timers_replaced += 1
+                if older[1] is cell and older[2] == cell.life:
+                    cell.timers -= 1
+            self._timer_keys[key] = (number, cell, cell.life)
         cell.timers += 1
-        heapq.heappush(self._timers, (trio.current_time() + timer.seconds, number, cell, cell.life, timer))
+        if self._timers_replaced > TIMERS_REPLACED_MAX and 2 * self._timers_replaced > len(self._timers):
+            self._timers = [entry for entry in self._timers if not self._is_replaced(entry)]
+            heapq.heapify(self._timers)
+            self._timers_replaced = 0
+        heapq.heappush(self._timers, (trio.current_time() + max(0.0, timer.seconds), number, cell, cell.life, timer))
         if self._timers[0][1] == number:
             self._timer_wake.set()
+
+    def _is_replaced(self, entry: "tuple[float, int, Cell, int, Timer]") -> bool:
+        _, number, cell, _, timer = entry
+        return bool(timer.key) and self._timer_keys.get((cell.entity, timer.key), (0,))[0] != number
 
     def note_store_unavailable(self, error: Exception) -> None:
         """One line a second, however many entities feel it."""
@@ -339,7 +358,16 @@ class System:
     # Running.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep entities alive until cancelled; `drain` first to lose nothing that could still be finished."""
+        """Keep entities alive until cancelled; `drain` first to lose nothing that could still be finished.
+
+        Begins with nobody awake: the cells of a former run ended with it.
+        """
+        self.instruments.awake -= len(self._cells)
+        self._cells = {}
+        self._timers = []
+        self._timer_keys = {}
+        self._timers_replaced = 0
+        self._watchers = {}
         async with trio.open_nursery() as nursery:  # owner: this call. Cells handle their crashes themselves
             self._nursery = nursery
             nursery.start_soon(self._passivate_idle)
@@ -347,16 +375,24 @@ class System:
             nursery.start_soon(self._write_snapshots)
             nursery.start_soon(self._write_dead_letters)
             task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None  # wake nobody only to stop it at once
 
     async def drain(self) -> None:
         """Wake nothing more, let every entity finish its turns, flush its commits and stop."""
         self._draining = True
-        self._emptied = trio.Event()
+        if self._emptied is None:
+            self._emptied = trio.Event()
         for cell in list(self._cells.values()):
             cell.mailbox.put_control(Stop())
         if self._cells:
             await self._emptied.wait()
         await self.committer.flushed()
+        while self._letters_unwritten:
+            self._letters_written = trio.Event()
+            await self._letters_written.wait()
 
     async def _passivate_idle(self) -> None:
         config = self._passivation
@@ -369,9 +405,10 @@ class System:
             if over > 0:
                 oldest = heapq.nsmallest(over, self._cells.values(), key=lambda cell: cell.last_active)
                 for cell in oldest:
-                    cell.mailbox.put_control(Passivate())
+                    if not cell.mailbox.told:
+                        cell.mailbox.put_control(Passivate())
             for number, cell in enumerate(list(self._cells.values())):
-                if now - cell.last_active > min(cell.kind.limits.idle_s, config.idle_s):
+                if now - cell.last_active > min(cell.kind.limits.idle_s, config.idle_s) and not cell.mailbox.told:
                     cell.mailbox.put_control(Passivate())
                 if number % 1000 == 999:
                     await trio.lowlevel.checkpoint()
@@ -388,13 +425,19 @@ class System:
             with trio.move_on_at(at):
                 await self._timer_wake.wait()
                 continue
-            _, number, cell, life, timer = heapq.heappop(self._timers)
-            cell.timers -= 1
+            if not self._timers or self._timers[0][0] > trio.current_time():
+                continue  # the one that we waited for was replaced
+            entry = heapq.heappop(self._timers)
+            _, _, cell, life, timer = entry
+            if self._is_replaced(entry):
+                self._timers_replaced -= 1
+                continue
             if timer.key:
-                if self._timer_keys.get((cell.entity, timer.key)) != number:
-                    continue
                 del self._timer_keys[(cell.entity, timer.key)]
-            if self._cells.get(cell.entity) is cell and cell.life == life:
+            if cell.life != life:
+                continue
+            cell.timers -= 1
+            if self._cells.get(cell.entity) is cell:
                 try:
                     cell.mailbox.put(timer.message)
                 except Overloaded as error:
@@ -417,11 +460,22 @@ class System:
 
     async def _write_dead_letters(self) -> None:
         async for letter in self._letters_receive:
-            backoff = self.new_backoff()
-            while True:
-                try:
-                    await self._dead_letters.add(letter)
-                    break
-                except StoreUnavailable as error:
-                    self.note_store_unavailable(error)
-                    await trio.sleep(backoff.next())
+            try:
+                await self._write_dead_letter(letter)
+            finally:
+                self._letters_unwritten -= 1
+            if not self._letters_unwritten and self._letters_written is not None:
+                self._letters_written.set()
+
+    async def _write_dead_letter(self, letter: DeadLetter) -> None:
+        backoff = self.new_backoff()
+        while True:
+            try:
+                await self._dead_letters.add(letter)
+                return
+            except StoreUnavailable as error:
+                self.note_store_unavailable(error)
+            except Exception as error:  # this letter, not the store: it must not take the system down with it
+                log.exception("dead_letter_dropped", entity=letter.entity, error=repr(error))
+                return
+            await trio.sleep(backoff.next())
