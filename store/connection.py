@@ -23,6 +23,13 @@ SESSION = {
     "idle_in_transaction_session_timeout": "1000",  # ms
     "jit": "off",  # our statements are short; compiling one takes longer than running it
     "default_transaction_isolation": "read committed",  # repeatable read fails instead of waiting at a raise (trap 6)
+    # Every statement of ours finds its rows by key, however many there are. Planned once, as nested loops over indexes:
+    # that saves 0.2 ms a lone append, keeps row locks in the order of the arguments, and does not depend on statistics,
+    # which a fresh table has none of.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
 }
 
 

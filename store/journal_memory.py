@@ -1,0 +1,152 @@
+"""The journal in memory: the same promises without a disk, for tests and for whole clusters in one process.
+
+Nodes that share a `MemoryRows` share a database. Every call waits once, before anything has changed, as over a wire:
+cancelled there, nothing has happened. What comes after is one sync stretch, the counterpart of one statement.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
+import trio
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from store.epoch import random_epoch
+from store.errors import NotOwner
+from store.journal import Append, Claimed, Head, Outcome, StoredEvent
+
+_offset = attrgetter("offset")
+
+
+class MemoryHead(Struct):
+    """One entity's rows. The lists are its part of the tables."""
+
+    head: Head
+    incarnation: int
+    snapshot: bytes | None = None
+    snapshot_offset: int = 0
+    events: list[StoredEvent] = field(default_factory=list)
+    replies: dict[str, bytes | None] = field(default_factory=dict)  # of the command ids in `events`
+    kept_ids: dict[str, tuple[bytes | None, int]] = field(default_factory=dict)  # reply, at_ms
+
+
+class MemoryRows:
+    """The database: what is left when all nodes are gone."""
+
+    def __init__(self) -> None:
+        self.by_entity: dict[str, MemoryHead] = {}
+        self.by_id: dict[int, MemoryHead] = {}
+
+
+class MemoryJournal:
+    """The journal of one node incarnation."""
+
+    def __init__(
+        self, rows: MemoryRows | None = None, *, incarnation: int = 1, new_epoch: Callable[[], str] = random_epoch
+    ) -> None:
+        self.rows = MemoryRows() if rows is None else rows
+        self._incarnation = incarnation
+        self._new_epoch = new_epoch
+
+    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        claimed = {entity: self._claim_one(entity, term, window) for entity in dict.fromkeys(entities)}
+        return [claimed[entity] or NotOwner(entity) for entity in entities]
+
+    def _claim_one(self, entity: str, term: int, window: int) -> Claimed | None:
+        row = self.rows.by_entity.get(entity)
+        if row is None:
+            head = Head(len(self.rows.by_id) + 1, entity, term << 32 | 1, self._new_epoch(), 0)
+            row = self.rows.by_entity[entity] = self.rows.by_id[head.id] = MemoryHead(head, self._incarnation)
+        else:
+            stored = row.head.fence >> 32
+            if stored > term:
+                return None
+            row.head.fence = term << 32 | 1 if stored < term else row.head.fence + 1
+            row.incarnation = self._incarnation
+        first = bisect_right(row.events, row.snapshot_offset - window, key=_offset)
+        return Claimed(replace(row.head), row.snapshot, row.snapshot_offset, row.events[first:])
+
+    async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        return [self._append_one(item) for item in batch]
+
+    def _append_one(self, item: Append) -> Outcome:
+        row = self.rows.by_id.get(item.head_id)
+        if (
+            row is None
+            or row.head.fence != item.fence
+            or row.incarnation != self._incarnation
+            or row.head.offset != item.after
+        ):
+            return Outcome.FENCED
+        replies = {event.command_id: event.reply for event in item.events if event.command_id is not None}
+        events_with_id = sum(event.command_id is not None for event in item.events)
+        if len(replies) < events_with_id or any(key in row.replies or key in row.kept_ids for key in replies):
+            return Outcome.REPEATED
+        assert [event.offset for event in item.events] == [*range(item.after + 1, item.after + len(item.events) + 1)]
+        row.events += item.events
+        row.replies |= replies
+        row.head.offset += len(item.events)
+        return Outcome.LANDED
+
+    async def read(
+        self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
+    ) -> tuple[Head | None, list[StoredEvent]]:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        row = self.rows.by_entity.get(entity)
+        if row is None:
+            return None, []
+        first = bisect_right(row.events, after, key=_offset)
+        end = len(row.events) if before is None else max(first, bisect_left(row.events, before, key=_offset))
+        events = (
+            row.events[max(first, end - limit) : end][::-1] if reverse else row.events[first : min(end, first + limit)]
+        )
+        return replace(row.head), events
+
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+        """See Journal. A command that had no reply is there with JSON's null."""
+        await trio.lowlevel.checkpoint()
+        row = self.rows.by_id.get(head_id)
+        found: dict[str, bytes] = {}
+        if row is None:
+            return found
+        for key in command_ids:
+            if key in row.replies:
+                found[key] = row.replies[key] or b"null"
+            elif key in row.kept_ids:
+                found[key] = row.kept_ids[key][0] or b"null"
+        return found
+
+    async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        row = self.rows.by_id.get(head_id)
+        if row is None or row.head.fence != fence or row.incarnation != self._incarnation:
+            return False
+        if not row.snapshot_offset <= offset <= row.head.offset:
+            return False
+        row.snapshot, row.snapshot_offset = body, offset
+        return True
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        row = self.rows.by_id.get(head_id)
+        if row is None:
+            return 0
+        young = next((event.offset for event in row.events if event.at_ms >= keep_after_ms), row.head.offset + 1)
+        cut = min(row.snapshot_offset, max(row.head.offset - keep_count, young - 1))
+        row.kept_ids = {key: kept for key, kept in row.kept_ids.items() if kept[1] >= ids_after_ms}
+        while row.events and row.events[0].offset <= cut:  # a list's front is slow to cut, and tests are small
+            event = row.events.pop(0)
+            row.head.trimmed = event.offset
+            if event.command_id is not None:
+                del row.replies[event.command_id]
+                if event.at_ms >= ids_after_ms:
+                    row.kept_ids[event.command_id] = (event.reply, event.at_ms)
+        return row.head.trimmed

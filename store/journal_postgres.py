@@ -1,0 +1,352 @@
+"""The journal in Postgres. Each promise of `journal.py` is kept by one auto-commit statement, so none can stall inside.
+
+The append *updates* the heads whose fence, incarnation and offset all match and inserts only the events of the rows it
+updated: the row lock orders it against a claim of the same head, which therefore either waits for the append and
+returns the offset after it, or comes first and fences it. docs/decisions/0002-append-statement.md has the measurements,
+and what else was tried.
+
+Heads are locked in the order of their ids by every statement that locks several, so two of them can't deadlock.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import asyncpg
+
+from store.connection import Connection
+from store.epoch import random_epoch
+from store.errors import NotOwner, StoreUnavailable
+from store.journal import Append, Claimed, Head, Outcome, StoredEvent
+from store.pool import Pool
+
+TRIM_EVENTS_MAX = 5_000  # deleted by one statement: a tenth of a second or so
+RETRIES_MAX = 3  # of an append that lost a race against retention
+
+# A command id that retention has moved to kept_ids is not in the unique index any more, so it is looked up. `seen` is
+# the head as this statement's snapshot has it, `h` as it is once locked: when they differ in `trimmed`, ids were moved
+# after the snapshot was taken, the look-up may have missed one, and nothing of this entity is written (`_sort_out`).
+# IS TRUE and IS NOT TRUE keep the sub-selects hashed: as joins they were planned as nested loops, events times heads.
+APPEND = """
+WITH kept AS MATERIALIZED (
+    SELECT k.id
+    FROM unnest($6::bigint[], $12::bytea[]) AS c (id, command_id)
+    JOIN kept_ids k ON k.id = c.id AND k.command_id = c.command_id
+), owned AS (
+    UPDATE heads h SET "offset" = i.after + i.events
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (id, fence, after, events)
+    JOIN heads seen ON seen.id = i.id
+    WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
+        AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
+    RETURNING h.id
+), landed AS (
+    INSERT INTO journal (id, "offset", fence, at_ms, payload, info, command_id, reply)
+    SELECT e.*
+    FROM unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bytea[],
+        $13::bytea[]) AS e (id, "offset", fence, at_ms, payload, info, command_id, reply)
+    WHERE (e.id IN (SELECT id FROM owned)) IS TRUE
+)
+SELECT id FROM owned
+"""
+
+STILL_MINE = """
+SELECT h.id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS i (id, fence, after)
+JOIN heads h ON h.id = i.id AND h.fence = i.fence AND h.incarnation = $4 AND h."offset" = i.after
+"""
+
+REPEATED = """
+SELECT c.id
+FROM unnest($1::bigint[], $2::bytea[]) AS c (id, command_id)
+WHERE EXISTS (SELECT FROM journal j WHERE j.id = c.id AND j.command_id = c.command_id)
+    OR EXISTS (SELECT FROM kept_ids k WHERE k.id = c.id AND k.command_id = c.command_id)
+"""
+
+# The conflict branch waits for the row's lock and then works on its newest version, whatever the snapshot says.
+RAISE = """
+INSERT INTO heads (entity, fence, incarnation, epoch)
+SELECT w.entity, ($3::bigint << 32) | 1, $4::bigint, w.epoch
+FROM unnest($1::text[], $2::text[]) AS w (entity, epoch)
+LEFT JOIN heads known ON known.entity = w.entity
+ORDER BY known.id NULLS LAST, w.entity
+ON CONFLICT (entity) DO UPDATE SET
+    fence = CASE WHEN heads.fence >> 32 < $3 THEN ($3 << 32) | 1 ELSE heads.fence + 1 END,
+    incarnation = $4
+WHERE heads.fence >> 32 <= $3
+RETURNING id, entity, fence, epoch, "offset", trimmed, snapshot_offset
+"""
+
+# A statement of its own, after the raise: its snapshot then holds the append that the raise has waited for (trap 4).
+LOAD = """
+SELECT id, true AS is_snapshot, "offset", 0::bigint AS at_ms, body AS payload,
+    NULL::bytea AS info, NULL::bytea AS command_id, NULL::bytea AS reply
+FROM snapshots WHERE id = ANY ($1::bigint[])
+UNION ALL
+SELECT w.id, false, e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply
+FROM unnest($1::bigint[], $2::bigint[]) AS w (id, after)
+CROSS JOIN LATERAL (SELECT * FROM journal j WHERE j.id = w.id AND j."offset" > w.after ORDER BY j."offset") e
+ORDER BY 1, 3
+"""
+
+READ = """
+SELECT h.id, h.entity, h.fence, h.epoch, h."offset", h.trimmed,
+    e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply
+FROM heads h
+LEFT JOIN LATERAL (
+    SELECT * FROM journal j
+    WHERE j.id = h.id AND j."offset" > $2 AND j."offset" < $3
+    ORDER BY j."offset" {direction} LIMIT $4
+) e ON true
+WHERE h.entity = $1
+ORDER BY e."offset" {direction}
+"""
+READ_UP = READ.format(direction="ASC")
+READ_DOWN = READ.format(direction="DESC")
+
+REPLIES = """
+SELECT command_id, reply FROM journal WHERE id = $1 AND command_id = ANY ($2::bytea[])
+UNION ALL
+SELECT command_id, reply FROM kept_ids WHERE id = $1 AND command_id = ANY ($2::bytea[])
+"""
+
+SAVE_SNAPSHOT = """
+WITH owned AS (
+    UPDATE heads SET snapshot_offset = $4
+    WHERE id = $1 AND fence = $2 AND incarnation = $3 AND "offset" >= $4 AND snapshot_offset <= $4
+    RETURNING id
+)
+INSERT INTO snapshots (id, fence, "offset", body, at)
+SELECT id, $2, $4, $5, now() FROM owned
+ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, "offset" = excluded."offset", body = excluded.body, at = now()
+RETURNING id
+"""
+
+# By age: everything before the first event that is young enough, so what stays has no gap even if the clock went back.
+TRIM = """
+WITH cut AS (
+    UPDATE heads h SET trimmed = c.cut
+    FROM (
+        SELECT s.id, least(
+            s.snapshot_offset,
+            s.trimmed + $5::bigint,
+            greatest(
+                s."offset" - $2::bigint,
+                coalesce(
+                    (SELECT j."offset" FROM journal j
+                     WHERE j.id = s.id AND j."offset" > s.trimmed AND j."offset" <= s.trimmed + $5::bigint + 1
+                         AND j.at_ms >= $3::bigint
+                     ORDER BY j."offset" LIMIT 1) - 1,
+                    s."offset"
+                )
+            )
+        ) AS cut
+        FROM heads s WHERE s.id = $1
+    ) c
+    WHERE h.id = c.id AND h.trimmed < c.cut
+    RETURNING h.id, h.trimmed
+), gone AS (
+    DELETE FROM journal j USING cut WHERE j.id = cut.id AND j."offset" <= cut.trimmed
+    RETURNING j.id, j.command_id, j.reply, j.at_ms
+), kept AS (
+    INSERT INTO kept_ids (id, command_id, reply, at_ms)
+    SELECT id, command_id, reply, at_ms FROM gone WHERE command_id IS NOT NULL AND at_ms >= $4::bigint
+    ON CONFLICT DO NOTHING
+)
+SELECT trimmed FROM cut
+"""
+EXPIRE_IDS = "DELETE FROM kept_ids WHERE id = $1 AND at_ms < $2"
+TRIMMED = "SELECT trimmed FROM heads WHERE id = $1"
+
+OFFSET_MAX = 2**63 - 1
+
+
+class PostgresJournal:
+    """The journal of one node incarnation: reads and claims over the pool, each append lane on its own connection."""
+
+    def __init__(self, pool: Pool, *, incarnation: int, new_epoch: Callable[[], str] = random_epoch) -> None:
+        self._pool = pool
+        self._incarnation = incarnation
+        self._new_epoch = new_epoch
+        self._lanes: dict[int, Connection] = {}
+
+    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+        """See Journal. A raise that was lost on the way does no harm: claim again."""
+        names = list(dict.fromkeys(entities))
+        async with self._pool.connection() as connection:
+            epochs = [self._new_epoch() for _ in names]
+            rows = await connection.fetch(RAISE, names, epochs, term, self._incarnation)
+            claimed = {
+                row["entity"]: Claimed(
+                    Head(row["id"], row["entity"], row["fence"], row["epoch"], row["offset"], row["trimmed"]),
+                    snapshot=None,
+                    snapshot_offset=row["snapshot_offset"],
+                    events=[],
+                )
+                for row in rows
+            }
+            for item in await self._load(connection, [item for item in claimed.values() if item.head.offset], window):
+                del claimed[item.head.entity]
+        return [claimed.get(entity) or NotOwner(entity) for entity in entities]
+
+    async def _load(self, connection: Connection, items: list[Claimed], window: int) -> list[Claimed]:
+        """Fill in snapshots and events; those that somebody else has claimed in the meantime."""
+        if not items:
+            return []
+        by_id = {item.head.id: item for item in items}
+        after = [max(0, item.head.trimmed, item.snapshot_offset - window) for item in items]
+        for row in await connection.fetch(LOAD, list(by_id), after):
+            head_id, is_snapshot, *columns = row
+            item = by_id[head_id]
+            if is_snapshot:
+                item.snapshot_offset, item.snapshot = columns[0], columns[2]
+            else:
+                item.events.append(_event(columns))
+        overtaken: list[Claimed] = []
+        for item in items:
+            last = item.events[-1].offset if item.events else item.snapshot_offset
+            if last != item.head.offset:
+                rows = await connection.fetch("SELECT fence FROM heads WHERE id = $1", item.head.id)
+                assert rows[0][0] != item.head.fence, f"{item.head.entity}: {last} loaded, head at {item.head.offset}"
+                overtaken.append(item)
+        return overtaken
+
+    async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+        """See Journal. Bounded: each round after the first either finds a repeat or lost a race against retention."""
+        connection = self._lanes.get(lane)
+        if connection is None:
+            connection = self._lanes[lane] = self._pool.dedicated(f"lane-{lane}")
+        outcomes: dict[int, Outcome] = {}
+        todo = sorted(batch, key=_head_id)
+        for _ in range(RETRIES_MAX):
+            todo = await self._append_once(connection, todo, outcomes)
+            if not todo:
+                break
+        return [outcomes.get(item.head_id, Outcome.FENCED) for item in batch]
+
+    async def _append_once(
+        self, connection: Connection, todo: list[Append], outcomes: dict[int, Outcome]
+    ) -> list[Append]:
+        """Append what can be, note the outcomes; those to try again."""
+        while todo:
+            try:
+                rows = await connection.fetch(APPEND, *_columns(todo, self._incarnation), write=True)
+            except asyncpg.UniqueViolationError as error:  # all rolled back: leave out the repeats, and again
+                repeated = await self._repeated(connection, todo)
+                if not repeated:
+                    raise StoreUnavailable(f"journal and head disagree: {error}") from error
+                outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
+                todo = [item for item in todo if item.head_id not in repeated]
+                continue
+            except asyncpg.PostgresError as error:  # rolled back as well
+                raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            landed = {row[0] for row in rows}
+            outcomes.update(dict.fromkeys(landed, Outcome.LANDED))
+            missing = [item for item in todo if item.head_id not in landed]
+            return await self._sort_out(connection, missing, outcomes) if missing else missing
+        return todo
+
+    async def _sort_out(
+        self, connection: Connection, missing: list[Append], outcomes: dict[int, Outcome]
+    ) -> list[Append]:
+        """Why were these not written? Fenced, repeated, or (those returned, to be tried again) just trimmed."""
+        try:
+            rows = await connection.fetch(
+                STILL_MINE,
+                [item.head_id for item in missing],
+                [item.fence for item in missing],
+                [item.after for item in missing],
+                self._incarnation,
+            )
+            mine = {row[0] for row in rows}
+            again = [item for item in missing if item.head_id in mine]
+            repeated = await self._repeated(connection, again) if again else set()
+        except StoreUnavailable:
+            # Others of the batch may have landed, so this can't be raised. Fenced is true enough: nothing of these was
+            # written, and an activation that is told so claims again and finds out the rest.
+            return []
+        outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
+        return [item for item in again if item.head_id not in repeated]
+
+    async def _repeated(self, connection: Connection, items: Iterable[Append]) -> set[int]:
+        """Heads among `items` with a command id that was used before, or twice in one append."""
+        repeated: set[int] = set()
+        heads: list[int] = []
+        ids: list[bytes] = []
+        for item in items:
+            own = [_encode(event.command_id) for event in item.events if event.command_id is not None]
+            if len(set(own)) < len(own):
+                repeated.add(item.head_id)
+            heads += [item.head_id] * len(own)
+            ids += own
+        if heads:
+            repeated.update(row[0] for row in await connection.fetch(REPEATED, heads, ids))
+        return repeated
+
+    async def read(
+        self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
+    ) -> tuple[Head | None, list[StoredEvent]]:
+        """See Journal. Head and events are of one moment."""
+        sql = READ_DOWN if reverse else READ_UP
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(sql, entity, after, OFFSET_MAX if before is None else before, limit)
+        if not rows:
+            return None, []
+        head = Head(*tuple(rows[0])[:6])
+        return head, [_event(tuple(row)[6:]) for row in rows if row[6] is not None]
+
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+        """See Journal. A command that had no reply is there with JSON's null."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(REPLIES, head_id, [_encode(command_id) for command_id in command_ids])
+        return {_decode(command_id): b"null" if reply is None else reply for command_id, reply in rows}
+
+    async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        """See Journal. Whether a lost one landed matters to nobody: the fence decides, and it is only a short cut."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(SAVE_SNAPSHOT, head_id, fence, self._incarnation, offset, body)
+        return bool(rows)
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+        """See Journal. Statements of at most TRIM_EVENTS_MAX events, so that appends never wait long for the head."""
+        async with self._pool.connection() as connection:
+            while await connection.fetch(TRIM, head_id, keep_count, keep_after_ms, ids_after_ms, TRIM_EVENTS_MAX):
+                pass
+            await connection.fetch(EXPIRE_IDS, head_id, ids_after_ms)
+            rows = await connection.fetch(TRIMMED, head_id)
+        return rows[0][0] if rows else 0
+
+
+def _head_id(item: Append) -> int:
+    return item.head_id
+
+
+def _columns(items: Sequence[Append], incarnation: int) -> tuple[object, ...]:
+    """The arguments of APPEND: one array a column."""
+    events = [event for item in items for event in item.events]
+    return (
+        [item.head_id for item in items],
+        [item.fence for item in items],
+        [item.after for item in items],
+        [len(item.events) for item in items],
+        incarnation,
+        [item.head_id for item in items for _ in item.events],
+        [event.offset for event in events],
+        [item.fence for item in items for _ in item.events],
+        [event.at_ms for event in events],
+        [event.payload for event in events],
+        [event.info for event in events],
+        [None if event.command_id is None else _encode(event.command_id) for event in events],
+        [event.reply for event in events],
+    )
+
+
+def _event(columns: Sequence[Any]) -> StoredEvent:
+    offset, at_ms, payload, info, command_id, reply = columns
+    return StoredEvent(offset, at_ms, payload, info, None if command_id is None else _decode(command_id), reply)
+
+
+def _encode(command_id: str) -> bytes:
+    return command_id.encode("utf-8", "surrogatepass")  # what a client may send in JSON, we can store
+
+
+def _decode(command_id: bytes) -> str:
+    return command_id.decode("utf-8", "surrogatepass")
