@@ -16,7 +16,7 @@ from bench.generators import Link, fleet
 from bench.pace import Pace
 from bench.percentiles import curve, ms
 from bench.question import Answer, Figure, Question, Say, param
-from bench.server import serving
+from bench.server import Cost, serving
 from bench.tally import Tally
 
 DRAIN_S = 15.0
@@ -233,10 +233,10 @@ def answer(params: Chat, say: Say) -> Answer:
             )
             wall_s = time.perf_counter() - begun
             after = server.cost()
-    return _added(found, (after.server_s - before.server_s), (after.store_s - before.store_s), wall_s)
+    return _added(found, after - before, wall_s)
 
 
-def _added(found: list[dict[str, Any]], server_cpu_s: float, store_cpu_s: float, wall_s: float) -> Answer:
+def _added(found: list[dict[str, Any]], cost: Cost, wall_s: float) -> Answer:
     waits = array("q")
     for each in found:
         waits.frombytes(each["waits"])
@@ -246,12 +246,13 @@ def _added(found: list[dict[str, Any]], server_cpu_s: float, store_cpu_s: float,
         return sum(int(each[name]) for each in found)
 
     busy = max(each["cpu_s"] / each["wall_s"] for each in found)
+    generators_s = sum(each["cpu_s"] for each in found)
     acking_s = max(each["acking_ns"] for each in found) / 1e9
     errors: dict[str, int] = {}
     for each in found:
         for text, count in each["errors"].items():
             errors[text] = errors.get(text, 0) + count
-    warnings = [f"{count} sends were refused: {text}" for text, count in errors.items()]
+    warnings = [f"{count} sends were refused: {text}" for text, count in errors.items()] + cost.doubts(generators_s)
     if busy > 0.9:
         warnings.append(f"a generator was busy {busy:.0%} of the time: the figures are its own, not the server's")
     if total("unanswered"):
@@ -276,9 +277,7 @@ def _added(found: list[dict[str, Any]], server_cpu_s: float, store_cpu_s: float,
             "unanswered": total("unanswered"),
             "deliveries": total("deliveries"),
             "deliver_max_ms": ms(ascending, 1.0),
-            "server_cpu_s": round(server_cpu_s, 2),
-            "store_cpu_s": round(store_cpu_s, 2),
-            "generator_cpu_s": round(sum(each["cpu_s"] for each in found), 2),
+            **cost.results(generators_s),
             "generator_busy": round(busy, 3),
             "generator_late_ms": round(max(each["late_ms"] for each in found), 2),
             "wall_s": round(wall_s, 2),

@@ -98,7 +98,8 @@ def answer(params: Connections, say: Say) -> Answer:
     took_s = (max(each["last_ns"] for each in opened) - min(each["first_ns"] for each in opened)) / 1e9
     busy = max(each["cpu_s"] / each["wall_s"] for each in opened)
     live = sum(each["live"] for each in found)
-    warnings = []
+    cost, generators_s = after - before, sum(each["cpu_s"] for each in opened)
+    warnings = cost.doubts(generators_s)
     if busy > 0.9:
         warnings.append(f"a generator was busy {busy:.0%} of the time: connects_per_s is its own figure")
     downs = [why for each in found for why in each["downs"]]
@@ -113,9 +114,8 @@ def answer(params: Connections, say: Say) -> Answer:
             "connects_per_s": round(params.clients / took_s, 1),
             "retries": sum(each["retries"] for each in opened),
             "server_mb": round(after_bytes / 2**20, 1),
-            "server_cpu_s": round(after.server_s - before.server_s, 2),
+            **cost.results(generators_s),
             "idle_cpu_share": round((idle.server_s - after.server_s) / max(0.01, params.hold), 3),
-            "generator_cpu_s": round(sum(each["cpu_s"] for each in opened), 2),
             "generator_busy": round(busy, 3),
         },
         {},

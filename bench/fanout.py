@@ -20,7 +20,7 @@ from bench.generators import Link, fleet
 from bench.pace import Pace
 from bench.percentiles import curve, ms
 from bench.question import Answer, Figure, Question, Say, param
-from bench.server import serving
+from bench.server import Cost, serving
 
 DRAIN_S = 15.0
 WARM = 200  # messages before the measurement
@@ -313,12 +313,10 @@ def answer(params: Fanout, say: Say) -> Answer:
             receivers.tell("published", published["acked"])
             found = receivers.wait("done", within_s=DRAIN_S + 30.0)
             after = server.cost()
-    return _added(params, found, published, after.server_s - before.server_s, after.store_s - before.store_s)
+    return _added(params, found, published, after - before)
 
 
-def _added(
-    params: Fanout, found: list[dict[str, Any]], published: dict[str, Any], server_cpu_s: float, store_cpu_s: float
-) -> Answer:
+def _added(params: Fanout, found: list[dict[str, Any]], published: dict[str, Any], cost: Cost) -> Answer:
     waits = array("q")
     for each in found:
         waits.frombytes(each["waits"])
@@ -326,8 +324,10 @@ def _added(
     arrived = sum(each["arrived"] for each in found)
     # From the first delivery to the last there is one interval less than there are messages.
     span_s = (max(each["last_ns"] for each in found) - min(each["first_ns"] for each in found)) / 1e9 + 1 / params.rate
+    generators_s = sum(each["cpu_s"] for each in found) + published["cpu_s"]
     busy = max(each["cpu_s"] / each["wall_s"] for each in found)
     warnings = [f"{count} messages were refused: {text}" for text, count in published["errors"].items()]
+    warnings += cost.doubts(generators_s)
     if busy > 0.9:
         warnings.append(f"a receiver was busy {busy:.0%} of the time: the figures are its own, not the server's")
     downs = [why for each in found for why in each["downs"]]
@@ -338,16 +338,14 @@ def _added(
             "deliveries_per_s": round(arrived / span_s, 1),
             "p50_ms": ms(ascending, 0.5),
             "p99_ms": ms(ascending, 0.99),
-            "server_cpu_s": round(server_cpu_s, 2),
+            **cost.results(generators_s),
             "deliveries": arrived,
             "lost": sum(each["lost"] for each in found),
             "duplicated": sum(each["extra"] for each in found),
             "timed": len(ascending),
             "max_ms": ms(ascending, 1.0),
-            "store_cpu_s": round(store_cpu_s, 2),
             "megabytes": round(sum(each["bytes"] for each in found) / 1e6, 1),
             "deliveries_per_read": round(arrived / max(1, sum(each["reads"] for each in found)), 1),
-            "generator_cpu_s": round(sum(each["cpu_s"] for each in found) + published["cpu_s"], 2),
             "generator_busy": round(busy, 3),
             "generator_late_ms": round(published["late_ms"], 2),
         },

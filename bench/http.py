@@ -189,7 +189,8 @@ def answer(params: Http, say: Say) -> Answer:
     took_s = max(each["took_s"] for each in found)
     errors = statuses.total() - statuses[200]
     busy = max(each["cpu_s"] / each["wall_s"] for each in found)
-    warnings = []
+    cost, generators_s = after - before, sum(each["cpu_s"] for each in found)
+    warnings = cost.doubts(generators_s)
     if errors:
         kinds = ", ".join(f"{count} × {status or 'no answer'}" for status, count in statuses.items() if status != 200)
         sample = next((each["sample"] for each in found if each["sample"]), "")
@@ -203,9 +204,7 @@ def answer(params: Http, say: Say) -> Answer:
             "errors": errors,
             "p50_ms": ms(ascending, 0.5),
             "max_ms": ms(ascending, 1.0),
-            "server_cpu_s": round(after.server_s - before.server_s, 2),
-            "store_cpu_s": round(after.store_s - before.store_s, 2),
-            "generator_cpu_s": round(sum(each["cpu_s"] for each in found), 2),
+            **cost.results(generators_s),
             "generator_busy": round(busy, 3),
         },
         {"request": curve(ascending)},

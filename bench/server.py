@@ -31,10 +31,36 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU seconds used so far."""
+    """CPU seconds used so far. Subtract an earlier one to have those between."""
 
     server_s: float
     store_s: float
+    machine_s: float  # by all processes
+    at_s: float  # when; not CPU time
+
+    def __sub__(self, earlier: "Cost") -> "Cost":
+        return Cost(
+            self.server_s - earlier.server_s,
+            self.store_s - earlier.store_s,
+            self.machine_s - earlier.machine_s,
+            self.at_s - earlier.at_s,
+        )
+
+    def results(self, generators_s: float) -> dict[str, float]:
+        """As result fields. `others_cpu_share`: how much of the machine was taken by what is not part of this."""
+        others_s = self.machine_s - self.server_s - self.store_s - generators_s
+        capacity_s = self.at_s * len(os.sched_getaffinity(0))
+        return {
+            "server_cpu_s": round(self.server_s, 2),
+            "store_cpu_s": round(self.store_s, 2),
+            "generator_cpu_s": round(generators_s, 2),
+            "others_cpu_share": round(max(0.0, others_s / capacity_s), 3),
+        }
+
+    def doubts(self, generators_s: float) -> list[str]:
+        """What to say under the table when the machine was not ours alone."""
+        share = self.results(generators_s)["others_cpu_share"]
+        return [f"other processes used {share:.0%} of the machine: expect worse figures"] if share > 0.1 else []
 
 
 @dataclass(slots=True)
@@ -47,7 +73,7 @@ class Server:
 
     def cost(self) -> Cost:
         own = _cpu_s(self.pid) if self.pid else 0.0
-        return Cost(own, sum(_cpu_s(pid) for pid in self.store_pids()))
+        return Cost(own, sum(_cpu_s(pid) for pid in self.store_pids()), _machine_s(), time.monotonic())
 
     def resident_bytes(self) -> int:
         """Resident memory of the server's process."""
@@ -171,6 +197,12 @@ def _end(pid: int, within_s: float, *, child: bool) -> None:
             if not Path(f"/proc/{pid}").exists():
                 return
             time.sleep(0.05)
+
+
+def _machine_s() -> float:
+    """User and system seconds of all processes; interrupts belong to nobody and are not in it."""
+    user, nice, system = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:4]
+    return (int(user) + int(nice) + int(system)) / _TICKS
 
 
 def _cpu_s(pid: int) -> float:

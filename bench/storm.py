@@ -247,10 +247,13 @@ def answer(params: Storm, say: Say) -> Answer:
         return sum(int(each[name]) for each in found)
 
     busy = max(each["cpu_s"] / each["wall_s"] for each in found)
-    warnings = [f"{count} messages were refused: {text}" for text, count in published["errors"].items()]
+    cost, generators_s = after - before, sum(each["cpu_s"] for each in found)
+    warnings = cost.doubts(generators_s) + [
+        f"{count} messages were refused: {text}" for text, count in published["errors"].items()
+    ]
     if total("live") < params.clients:
         warnings.append(f"{params.clients - total('live')} clients were not back within {RESUME_S:.0f} s")
-    if busy > 0.9:
+    if busy > 0.9 and cost.at_s > 1.0:
         warnings.append(f"a generator was busy {busy:.0%} of the time: `seconds` is its own figure")
     downs = [why for each in found for why in each["downs"]]
     if downs:
@@ -268,9 +271,7 @@ def answer(params: Storm, say: Say) -> Answer:
             "retries": total("retries"),
             "dropping_s": round(max(each["down_ns"] - each["drop_ns"] for each in found) / 1e9, 3),
             "published": published["sent"],
-            "server_cpu_s": round(after.server_s - before.server_s, 2),
-            "store_cpu_s": round(after.store_s - before.store_s, 2),
-            "generator_cpu_s": round(sum(each["cpu_s"] for each in found), 2),
+            **cost.results(generators_s),
             "generator_busy": round(busy, 3),
         },
         {},
