@@ -63,10 +63,12 @@ class Session(Actor[SessionState]):
         A token that doesn't say when it was issued can't be shown to be newer than the sign-out: it counts as older.
         """
         who = self.principal
-        if who.system or not SERVICE_ROLES.isdisjoint(who.roles):
+        if who.system:
             return
         if self.require_user() != self.key:
-            raise Refused("session.not_yours", "this session is another user's")
+            if SERVICE_ROLES.isdisjoint(who.roles):
+                raise Refused("session.not_yours", "this session is another user's")
+            return
         if who.issued_at * 1000 < self.state.signed_out_at_ms:
             raise Refused("session.signed_out", "you have signed out since this token was issued", status=401)
 

@@ -133,3 +133,12 @@ def test_a_view_shows_a_hundred_connections_at_most(session: Kit) -> None:
     for number in range(101):
         session.watch(principal=device(str(number)))
     assert len(session.view()["connections"]) == 100
+
+
+def test_signing_out_spares_no_role(session: Kit) -> None:
+    """An admin's own old token is as dead as anybody's."""
+    session.ask(SignOut(), principal=Principal(user="ann", issued_at=session.now))
+    session.advance(5)
+    old = Principal(user="ann", roles=frozenset({"admin"}), issued_at=session.now - 10)
+    with pytest.raises(Refused):
+        session.watch(principal=old)
