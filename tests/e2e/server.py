@@ -61,9 +61,7 @@ class Server:
             )
 
         def ready() -> bool:
-            assert self.running, (
-                f"the server ended with {self._process and self._process.poll()}:\n{self.log()[-8000:]}"
-            )
+            assert self.running, f"the server ended:\n{self.log(seen)[-8_000:]}"
             line = next((line for line in self.log(seen).splitlines() if line.startswith(READY)), None)
             if line is not None:
                 self.url = line.removeprefix(READY).strip().rstrip("/")

@@ -1,0 +1,46 @@
+"""The official JavaScript SDK, unmodified, against a server that runs. The scenarios are in tests/js/sdk.mjs."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.javascript import JavaScript
+from tests.e2e.server import Server
+
+SCRIPT = Path(__file__).parents[1] / "js" / "sdk.mjs"
+SCENARIOS = re.findall(r"^  async (\w+)\(", SCRIPT.read_text(), re.MULTILINE)
+ON_THEIR_OWN = {"recovers_after_a_restart", "is_subscribed_to_its_session"}  # tests below
+
+
+@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in ON_THEIR_OWN])
+def test_scenario(sdk_js: JavaScript, server: Server, room: str, scenario: str) -> None:
+    now = int(time.time())
+    given = {
+        "url": server.websocket_url,
+        "room": room,
+        "token": server.token("tom"),
+        "expired": server.token("tom", exp=now - 60),
+        "soon": server.token("tom", exp=now + 2),
+    }
+    sdk_js.run(scenario, given)
+
+
+def test_a_user_is_subscribed_to_the_session(sdk_js: JavaScript, server: Server) -> None:
+    token = server.token("jsuser")
+    given = {"url": server.websocket_url, "token": token}
+    assert sdk_js.run("is_subscribed_to_its_session", given) == "session:jsuser"
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["SIGTERM", "SIGKILL"])
+def test_after_a_restart_clients_come_back_and_recover_exactly(
+    sdk_js: JavaScript, mortal_server: Server, room: str, kill: bool
+) -> None:
+    def restart_and_send() -> None:
+        mortal_server.restart(kill=kill)
+        mortal_server.command(room, "send", {"text": "meanwhile"})
+
+    given = {"url": mortal_server.websocket_url, "room": room}
+    code = sdk_js.run("recovers_after_a_restart", given, {"restart the server, and send": restart_and_send})
+    assert code == (1 if kill else 3001)  # transport closed; shutting down

@@ -1,0 +1,276 @@
+// The official JavaScript SDK, unmodified, against a running server. Run by tests/e2e/test_sdk_js.py.
+
+import assert from "node:assert/strict";
+import { Centrifuge, State, SubscriptionState, UnauthorizedError } from "centrifuge";
+import WebSocket from "ws";
+import { ask, serve, until } from "./scenarios.mjs";
+
+const open = new Set();
+
+/** Not connected yet; notes what it is told. */
+function newClient({ url, user, ...options }) {
+  const client = new Centrifuge(url, {
+    websocket: WebSocket,
+    maxReconnectDelay: 500,
+    ...(user === undefined ? {} : { data: { user } }),
+    ...options,
+  });
+  client.seen = { connected: [], connecting: [], disconnected: [], errors: [], subscribed: [], publications: [] };
+  for (const event of ["connected", "connecting", "disconnected"]) client.on(event, (ctx) => client.seen[event].push(ctx));
+  client.on("error", (ctx) => client.seen.errors.push(ctx));
+  client.on("subscribed", (ctx) => client.seen.subscribed.push(ctx)); // by the server
+  client.on("publication", (ctx) => client.seen.publications.push(ctx));
+  open.add(client);
+  return client;
+}
+
+async function connected(options) {
+  const client = newClient(options);
+  client.connect();
+  await client.ready(10_000);
+  return client;
+}
+
+/** A subscription that is on, or has been refused. */
+async function watching(client, channel, options = {}) {
+  const subscription = client.newSubscription(channel, options);
+  const seen = { subscribed: [], unsubscribed: [], publications: [], joined: [], left: [], errors: [] };
+  subscription.on("subscribed", (ctx) => seen.subscribed.push(ctx));
+  subscription.on("unsubscribed", (ctx) => seen.unsubscribed.push(ctx));
+  subscription.on("publication", (ctx) => seen.publications.push(ctx));
+  subscription.on("join", (ctx) => seen.joined.push(ctx));
+  subscription.on("leave", (ctx) => seen.left.push(ctx));
+  subscription.on("error", (ctx) => seen.errors.push(ctx));
+  subscription.subscribe();
+  await until(() => seen.subscribed.length || seen.unsubscribed.length, `the subscription to ${channel}`);
+  return [subscription, seen];
+}
+
+const textsOf = (seen) => seen.publications.filter((pub) => pub.data.type === "room.message").map((pub) => pub.data.text);
+const offsetsOf = (publications) => publications.map((pub) => pub.offset);
+const upTo = (last) => Array.from({ length: last }, (_, index) => index + 1);
+
+async function refused(call) {
+  try {
+    await call;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("it was not refused");
+}
+
+const scenarios = {
+  async connects_and_disconnects({ url, room }) {
+    const client = await connected({ url, user: "ann" });
+    assert.ok(client.seen.connected[0].client);
+    assert.equal(client.seen.connected[0].transport, "websocket");
+    await client.rpc(`${room}/send`, { text: "hi" });
+    client.disconnect();
+    await until(() => client.seen.disconnected.length, "the disconnect");
+    assert.equal(client.seen.disconnected[0].code, 0);
+  },
+
+  async connects_with_a_token({ url, room, token }) {
+    const client = await connected({ url, token });
+    await client.rpc(`${room}/send`, { text: "hi" });
+  },
+
+  async stops_with_a_forged_token({ url, token }) {
+    const client = newClient({ url, token: `${token.slice(0, -6)}forged` });
+    client.connect();
+    await until(() => client.seen.disconnected.length, "the client to be stopped");
+    assert.equal(client.seen.disconnected[0].code, 3500);
+    assert.equal(client.state, State.Disconnected);
+  },
+
+  async replaces_an_expired_token({ url, token, expired }) {
+    let asked = 0;
+    await connected({ url, token: expired, getToken: async () => (asked++, token) });
+    assert.equal(asked, 1);
+  },
+
+  async refreshes_a_token({ url, token, soon }) {
+    const tokens = [soon, token];
+    let asked = 0;
+    const client = await connected({ url, getToken: async () => tokens[asked++] });
+    await until(() => asked === 2, "the token to be refreshed");
+    await client.rpc("room:any/typing", {});
+    assert.equal(client.seen.connected.length, 1);
+  },
+
+  async stops_when_there_is_no_token_to_be_had({ url, expired }) {
+    const getToken = async () => {
+      throw new UnauthorizedError("no");
+    };
+    const client = newClient({ url, token: expired, getToken });
+    client.connect();
+    await until(() => client.seen.disconnected.length, "the client to give up");
+    assert.equal(client.seen.disconnected[0].code, 1);
+  },
+
+  async subscribes_with_the_view({ url, room }) {
+    const client = await connected({ url, user: "ann" });
+    await client.rpc(`${room}/send`, { text: "before" });
+    const [, seen] = await watching(client, room);
+    const [begun] = seen.subscribed;
+    assert.equal(begun.data.messages.at(-1).text, "before");
+    assert.deepEqual([begun.recoverable, begun.positioned, begun.wasRecovering], [true, true, false]);
+    assert.equal(begun.streamPosition.offset, 2);
+    assert.ok(begun.streamPosition.epoch);
+  },
+
+  async publishes_in_order({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    const bob = await connected({ url, user: "bob" });
+    const [own, seenOwn] = await watching(ann, room);
+    const [, seen] = await watching(bob, room);
+    const texts = upTo(50).map((number) => `message ${number}`);
+    await Promise.all(texts.map((text) => own.publish({ text })));
+    for (const one of [seen, seenOwn]) {
+      await until(() => textsOf(one).length === 50, "all messages");
+      assert.deepEqual(textsOf(one), texts);
+      assert.deepEqual(offsetsOf(one.publications), upTo(51));
+    }
+    assert.equal(seen.publications[1].data.author, "ann");
+  },
+
+  async commands_sent_while_connecting_wait({ url, room }) {
+    const client = newClient({ url, user: "ann" });
+    client.connect();
+    const { data } = await client.rpc(`${room}/send`, { text: "early" });
+    assert.equal(data.offset, 2);
+  },
+
+  async rpc_answers_and_refuses({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    const bob = await connected({ url, user: "bob" });
+    const { data } = await ann.rpc(`${room}/send`, { text: "hi" });
+    assert.equal(data.offset, 2);
+    const wrong = await refused(ann.rpc(`${room}/send`, { text: 5 }));
+    assert.equal(wrong.code, 107);
+    assert.match(wrong.message, /text/);
+    assert.equal((await refused(ann.rpc(`${room}/fly`, {}))).code, 104);
+    assert.equal((await refused(ann.rpc("nokind:x/send", {}))).code, 102);
+    await bob.rpc(`${room}/join`, {});
+    await ann.rpc(`${room}/mute`, { user: "bob" });
+    const muted = await refused(bob.rpc(`${room}/send`, { text: "but" }));
+    assert.equal(muted.code, 403);
+    assert.match(muted.message, /^room\.muted/);
+  },
+
+  async pages_through_history({ url, room }) {
+    const client = await connected({ url, user: "ann" });
+    for (const number of upTo(7)) await client.publish(room, { text: `m${number}` });
+    const { publications, offset, epoch } = await client.history(room);
+    assert.deepEqual([publications, offset], [[], 8]);
+    const read = async (options) => offsetsOf((await client.history(room, options)).publications);
+    assert.deepEqual(await read({ limit: 3 }), [1, 2, 3]);
+    assert.deepEqual(await read({ limit: -1 }), upTo(8));
+    assert.deepEqual(await read({ limit: 3, reverse: true }), [8, 7, 6]);
+    assert.deepEqual(await read({ limit: 10, since: { offset: 4, epoch } }), [5, 6, 7, 8]);
+    assert.deepEqual(await read({ limit: 2, reverse: true, since: { offset: 4, epoch } }), [3, 2]);
+    assert.equal((await refused(client.history(room, { limit: 1, since: { offset: 4, epoch: "another" } }))).code, 112);
+  },
+
+  async presence_joins_and_leaves({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    const bob = await connected({ url, user: "bob" });
+    const [, seen] = await watching(ann, room, { joinLeave: true });
+    const [subscription] = await watching(bob, room);
+    const bobs = bob.seen.connected[0].client;
+    await until(() => seen.joined.some((ctx) => ctx.info.client === bobs && ctx.info.user === "bob"), "bob's join");
+    const { clients } = await ann.presence(room);
+    assert.deepEqual(Object.values(clients).map((info) => info.user).sort(), ["ann", "bob"]);
+    assert.equal(clients[bobs].user, "bob");
+    const { numClients, numUsers } = await bob.presenceStats(room);
+    assert.deepEqual([numClients, numUsers], [2, 2]);
+    subscription.unsubscribe();
+    await until(() => seen.left.some((ctx) => ctx.info.client === bobs), "bob's leave");
+    assert.equal((await ann.presenceStats(room)).numClients, 1);
+  },
+
+  async recovers_after_unsubscribing({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    const bob = await connected({ url, user: "bob" });
+    const [subscription, seen] = await watching(bob, room, { recoverable: true });
+    await ann.publish(room, { text: "one" });
+    await until(() => textsOf(seen).length === 1, "the first message");
+    subscription.unsubscribe();
+    await ann.publish(room, { text: "two" });
+    await ann.publish(room, { text: "three" });
+    assert.deepEqual(textsOf(seen), ["one"]);
+    subscription.subscribe();
+    await until(() => textsOf(seen).length === 3, "what was missed");
+    await ann.publish(room, { text: "four" });
+    await until(() => textsOf(seen).length === 4, "what came after");
+    assert.deepEqual(offsetsOf(seen.publications), upTo(5));
+    assert.deepEqual([seen.subscribed[1].wasRecovering, seen.subscribed[1].recovered], [true, true]);
+  },
+
+  async is_refused_a_subscription({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    await ann.rpc(`${room}/join`, {});
+    await ann.rpc(`${room}/set`, { open: false });
+    const eve = await connected({ url, user: "eve" });
+    for (const [channel, code] of [[room, 103], ["room:@ann+bob", 103], ["nokind:x", 102]]) {
+      const [, seen] = await watching(eve, channel);
+      assert.equal(seen.unsubscribed[0]?.code, code, channel);
+    }
+  },
+
+  async stays_over_several_pings({ url }) {
+    let pings = 0;
+    class CountingSocket extends WebSocket {
+      constructor(...args) {
+        super(...args);
+        this.on("message", (data) => String(data) === "{}" && pings++);
+      }
+    }
+    const client = await connected({ url, user: "ann", websocket: CountingSocket, maxServerPingDelay: 2_000 });
+    await until(() => pings >= 3, "three pings");
+    assert.equal(client.state, State.Connected);
+    assert.equal(client.seen.connected.length, 1);
+  },
+
+  async is_subscribed_to_its_session({ url, token }) {
+    const client = await connected({ url, token });
+    const [{ channel }] = await until(() => client.seen.subscribed.length && client.seen.subscribed, "the session");
+    await client.rpc(`${channel}/push`, { data: { note: 1 } });
+    const pushed = () => client.seen.publications.find((pub) => pub.data.type === "session.pushed");
+    assert.deepEqual((await until(pushed, "the push")).data.data, { note: 1 });
+    return channel;
+  },
+
+  async recovers_after_a_restart({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    const bob = await connected({ url, user: "bob" });
+    const [subscription, seen] = await watching(bob, room, { recoverable: true });
+    await ann.publish(room, { text: "before" });
+    await until(() => textsOf(seen).length === 1, "the first message");
+    await ask("restart the server, and send");
+    await until(() => bob.seen.connected.length === 2 && seen.subscribed.length === 2, "bob to be back");
+    await ann.publish(room, { text: "after" });
+    await until(() => textsOf(seen).length === 3, "all messages");
+    assert.deepEqual(textsOf(seen), ["before", "meanwhile", "after"]);
+    assert.deepEqual(offsetsOf(seen.publications), upTo(4));
+    assert.deepEqual([seen.subscribed[1].wasRecovering, seen.subscribed[1].recovered], [true, true]);
+    assert.equal(subscription.state, SubscriptionState.Subscribed);
+    return bob.seen.connecting[1].code;
+  },
+};
+
+const closing = Object.fromEntries(
+  Object.entries(scenarios).map(([name, scenario]) => [
+    name,
+    async (given) => {
+      try {
+        return await scenario(given);
+      } finally {
+        for (const client of open) client.disconnect();
+        open.clear();
+      }
+    },
+  ]),
+);
+
+await serve(closing);
