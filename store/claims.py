@@ -9,12 +9,14 @@ from store.journal import Claimed, Journal
 class Claims:
     """`claim` may be called by any number of tasks; `workers` statements of up to `batch_max` heads run at once."""
 
-    def __init__(self, journal: Journal, *, workers: int = 2, batch_max: int = 256, window: int = 64) -> None:
+    def __init__(
+        self, journal: Journal, *, workers: int = 2, batch_max: int = 256, window: int = 64, waiting_max: int = 100_000
+    ) -> None:
         self._journal = journal
         self._workers = workers
         self._batch_max = batch_max
         self._window = window  # events before the snapshot that come along, for their command ids
-        self._send, self._receive = trio.open_memory_channel[_Request](100_000)
+        self._send, self._receive = trio.open_memory_channel[_Request](waiting_max)
 
     async def claim(self, entity: str, *, term: int) -> Claimed:
         """Raise the entity's fence and load it. Raises: NotOwner; StoreUnavailable, also when too many wait."""

@@ -1,0 +1,109 @@
+"""A journal in memory that fails, hangs or lies as a test tells it to."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+import trio
+
+from store.errors import OutcomeLost, StoreUnavailable
+from store.journal import Append, Claimed, Head, NotOwner, Outcome, StoredEvent
+from store.journal_memory import MemoryJournal, MemoryRows
+
+T = TypeVar("T")
+
+
+class Fault(Enum):
+    NONE = auto()
+    UNAVAILABLE = auto()  # nothing was done, and that is known
+    LOST = auto()  # nothing was done, and nobody knows
+    LANDED_LOST = auto()  # it was done, and nobody knows
+    HANGS = auto()  # until cancelled
+    CRASHES = auto()  # a bug: an error that no caller expects
+
+
+class FaultyJournal:
+    """Faults are used up in order, one a call: `journal.faults["append"] += [Fault.LOST]`."""
+
+    def __init__(self, rows: MemoryRows | None = None, *, incarnation: int = 1) -> None:
+        self._journal = MemoryJournal(rows, incarnation=incarnation)
+        self.rows = self._journal.rows
+        self.faults: dict[str, deque[Fault]] = {
+            name: deque() for name in ("claim", "append", "read", "replies", "save_snapshot", "trim")
+        }
+        self.down = False  # every call is refused
+        self.delay_s = 0.0
+        self.held: trio.Event | None = None  # appends wait for it
+        self.appends: list[list[tuple[str, int, int]]] = []  # each statement's (entity, after, events), as they began
+        self.calls: list[str] = []
+
+    def events(self, entity: str) -> list[StoredEvent]:
+        row = self.rows.by_entity.get(entity)
+        return row.events if row is not None else []
+
+    def offset(self, entity: str) -> int:
+        row = self.rows.by_entity.get(entity)
+        return row.head.offset if row is not None else 0
+
+    def hold(self) -> None:
+        self.held = trio.Event()
+
+    def release(self) -> None:
+        assert self.held is not None
+        self.held.set()
+        self.held = None
+
+    async def _with_faults(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        self.calls.append(name)
+        faults = self.faults[name]
+        fault = faults.popleft() if faults else Fault.NONE
+        if self.delay_s:
+            await trio.sleep(self.delay_s)
+        if self.down or fault is Fault.UNAVAILABLE:
+            await trio.lowlevel.checkpoint()
+            raise StoreUnavailable("the test says so")
+        match fault:
+            case Fault.LOST:
+                await trio.lowlevel.checkpoint()
+                raise OutcomeLost("the test says so")
+            case Fault.LANDED_LOST:
+                await call()
+                raise OutcomeLost("the test says so")
+            case Fault.HANGS:
+                await trio.sleep_forever()
+            case Fault.CRASHES:
+                raise RuntimeError("the test says so")
+        return await call()
+
+    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+        return await self._with_faults("claim", lambda: self._journal.claim(entities, term=term, window=window))
+
+    async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+        self.appends.append(
+            [(self.rows.by_id[one.head_id].head.entity, one.after, len(one.events)) for one in batch]
+            if all(one.head_id in self.rows.by_id for one in batch)
+            else []
+        )
+        if self.held is not None:
+            await self.held.wait()
+        return await self._with_faults("append", lambda: self._journal.append(batch, lane=lane))
+
+    async def read(self, entity: str, **how: Any) -> tuple[Head | None, list[StoredEvent]]:
+        return await self._with_faults("read", lambda: self._journal.read(entity, **how))
+
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+        return await self._with_faults("replies", lambda: self._journal.replies(head_id, command_ids))
+
+    async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        return await self._with_faults(
+            "save_snapshot", lambda: self._journal.save_snapshot(head_id, fence=fence, offset=offset, body=body)
+        )
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+        return await self._with_faults(
+            "trim",
+            lambda: self._journal.trim(
+                head_id, keep_count=keep_count, keep_after_ms=keep_after_ms, ids_after_ms=ids_after_ms
+            ),
+        )

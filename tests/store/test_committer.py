@@ -1,0 +1,239 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from config.limits import CommitConfig
+from store.committer import Committer
+from store.errors import OutcomeLost, StoreUnavailable
+from store.journal import Claimed, Outcome, StoredEvent
+from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from supervisors.supervise import supervise
+from tests.store.faulty_journal import Fault, FaultyJournal
+
+
+class Entity:
+    """A writer that remembers what it was told."""
+
+    def __init__(self, committer: Committer, claimed: Claimed) -> None:
+        self._committer = committer
+        self.head = claimed.head
+        self.sent = claimed.head.offset
+        self.told: list[object] = []
+
+    def write(self, count: int = 1, *, size: int = 10, command_id: str | None = None) -> None:
+        events = [StoredEvent(self.sent + number, 0, b"{}") for number in range(1, count + 1)]
+        events[-1].command_id = command_id
+        self._committer.submit(self.head.id, self.head.fence, self.sent, events, size, self)
+        self.sent += count
+
+    def committed(self, through: int) -> None:
+        self.told.append(through)
+
+    def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
+        assert fence == self.head.fence
+        self.told.append(error if isinstance(error, Outcome) else type(error))
+
+
+class Bench:
+    def __init__(self, config: CommitConfig) -> None:
+        self.journal = FaultyJournal()
+        self.batches: list[int] = []
+        self.failures = 0
+        self.committer = Committer(
+            self.journal, config, lambda events, _: self.batches.append(events), self._count_failure
+        )
+
+    def _count_failure(self) -> None:
+        self.failures += 1
+
+    async def entity(self, name: str) -> Entity:
+        [claimed] = await self.journal.claim([name], term=1, window=0)
+        assert isinstance(claimed, Claimed)
+        return Entity(self.committer, claimed)
+
+
+@asynccontextmanager
+async def running(**limits: int | float) -> AsyncIterator[Bench]:
+    bench = Bench(CommitConfig(**{"lanes": 1, **limits}))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.committer.run)
+        yield bench
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_piles_up_behind_a_statement_goes_out_as_one_append_for_each_entity_in_one_statement() -> None:
+    async with running() as bench:
+        a, b = await bench.entity("c:a"), await bench.entity("c:b")
+        bench.journal.hold()
+        a.write()
+        await wait_all_tasks_blocked()
+        a.write(2)
+        b.write()
+        a.write(3)
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert bench.journal.appends == [[("c:a", 0, 1)], [("c:a", 1, 5), ("c:b", 0, 1)]]
+        assert (a.told, b.told, bench.batches) == ([1, 6], [1], [1, 6])
+
+
+async def test_a_lone_event_does_not_wait_for_company(autojump_clock: MockClock) -> None:
+    async with running() as bench:
+        a = await bench.entity("c:a")
+        a.write()
+        await bench.committer.flushed()
+        assert (a.told, trio.current_time()) == ([1], 0.0)
+
+
+async def test_each_lane_appends_on_its_own_and_one_entity_always_takes_the_same() -> None:
+    async with running(lanes=2) as bench:
+        a, b = await bench.entity("c:a"), await bench.entity("c:b")
+        bench.journal.hold()
+        a.write()
+        b.write()
+        await wait_all_tasks_blocked()
+        assert len(bench.journal.appends) == 2
+        a.write()
+        await wait_all_tasks_blocked()
+        assert len(bench.journal.appends) == 2, "its own lane is under way, and no other may overtake it"
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert (a.told, b.told) == ([1, 2], [1])
+
+
+@pytest.mark.parametrize("limits", [{"batch_events_max": 3}, {"batch_bytes_max": 30}])
+async def test_a_statement_is_bounded_and_who_has_to_wait_keeps_its_place(limits: dict[str, int]) -> None:
+    async with running(**limits) as bench:
+        entities = [await bench.entity(f"c:{number}") for number in range(4)]
+        bench.journal.hold()
+        entities[0].write()
+        await wait_all_tasks_blocked()
+        for entity in entities:
+            entity.write(2, size=20)
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert [[name for name, *_ in batch] for batch in bench.journal.appends] == [
+            ["c:0"],
+            *([f"c:{number}"] for number in range(4)),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(Fault.UNAVAILABLE, StoreUnavailable), (Fault.LOST, OutcomeLost), (Fault.LANDED_LOST, OutcomeLost)],
+)
+async def test_a_failed_statement_is_told_to_each_of_its_writers_and_drops_what_they_queued_behind(
+    fault: Fault, error: type[Exception]
+) -> None:
+    async with running() as bench:
+        a, b, c = [await bench.entity(f"c:{name}") for name in "abc"]
+        bench.journal.faults["append"].append(fault)
+        bench.journal.hold()
+        a.write()
+        b.write()
+        await wait_all_tasks_blocked()
+        a.write()
+        c.write()
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert (a.told, b.told, c.told) == ([error], [error], [1])
+        assert [[name for name, *_ in batch] for batch in bench.journal.appends] == [["c:a", "c:b"], ["c:c"]]
+        assert (bench.failures, bench.committer.pending_bytes) == (1, 0)
+
+
+async def test_an_append_that_takes_too_long_has_an_unknown_outcome(autojump_clock: MockClock) -> None:
+    async with running(append_timeout_s=3.0) as bench:
+        a = await bench.entity("c:a")
+        bench.journal.faults["append"].append(Fault.HANGS)
+        a.write()
+        await bench.committer.flushed()
+        assert (a.told, trio.current_time()) == ([OutcomeLost], 3.0)
+
+
+async def test_a_fenced_or_repeated_append_fails_alone() -> None:
+    async with running() as bench:
+        a, b, c = [await bench.entity(f"c:{name}") for name in "abc"]
+        c.write(command_id="once")
+        await bench.committer.flushed()
+        await bench.entity("c:a")  # somebody else has claimed it
+        a.write()
+        b.write()
+        c.write(command_id="once")
+        await bench.committer.flushed()
+        assert (a.told, b.told, c.told) == ([Outcome.FENCED], [1], [1, Outcome.REPEATED])
+
+
+async def test_the_outcome_of_a_former_activation_leaves_the_queue_of_the_present_one_alone() -> None:
+    async with running() as bench:
+        old = await bench.entity("c:a")
+        bench.journal.hold()
+        old.write()
+        await wait_all_tasks_blocked()
+        new = await bench.entity("c:a")
+        new.write()
+        bench.committer.forget(old.head.id, old.head.fence)
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert (old.told, new.told) == ([Outcome.FENCED], [1])
+
+
+async def test_forgotten_events_are_not_appended() -> None:
+    async with running() as bench:
+        a, b = await bench.entity("c:a"), await bench.entity("c:b")
+        bench.journal.hold()
+        b.write()
+        await wait_all_tasks_blocked()
+        a.write()
+        bench.committer.forget(a.head.id, a.head.fence)
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert (a.told, b.told, bench.journal.offset("c:a")) == ([], [1], 0)
+
+
+async def test_congestion_begins_at_the_bound_in_bytes_and_ends_with_the_commit() -> None:
+    async with running(pending_bytes_max=100) as bench:
+        a = await bench.entity("c:a")
+        bench.journal.hold()
+        a.write(size=99)
+        assert not bench.committer.congested
+        a.write(size=1)
+        assert bench.committer.congested
+        await wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bench.committer.uncongested)
+            await wait_all_tasks_blocked()
+            assert len(nursery.child_tasks) == 1
+            bench.journal.release()
+        assert not bench.committer.congested
+
+
+async def test_a_committer_that_crashed_begins_empty_when_its_supervisor_starts_it_again(
+    autojump_clock: MockClock,
+) -> None:
+    bench = Bench(CommitConfig(lanes=1))
+    a, b = await bench.entity("c:a"), await bench.entity("c:b")
+    spec = SupervisorSpec(
+        name="node",
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=RestartIntensity(restarts_max=1, window_s=5.0),
+        children=(ChildSpec(name="committer", start=bench.committer.run),),
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(supervise, spec)
+        bench.journal.faults["append"].append(Fault.CRASHES)
+        bench.journal.hold()
+        a.write()
+        await wait_all_tasks_blocked()
+        b.write()  # queued when the lane dies
+        with trio.fail_after(1.0):
+            bench.journal.release()
+            await bench.committer.flushed()
+        assert (bench.committer.pending_events, bench.committer.pending_bytes) == (0, 0)
+        again = await bench.entity("c:b")
+        again.write()
+        with trio.fail_after(1.0):
+            await bench.committer.flushed()
+        assert (a.told, b.told, again.told) == ([], [], [1])
+        nursery.cancel_scope.cancel()
