@@ -125,17 +125,10 @@ def translate(error: BaseException, *, write: bool) -> StoreError | None:
             lost = True  # may have come after the commit and before its confirmation
         case asyncpg.PostgresError() if getattr(error, "severity_en", None) in ("FATAL", "PANIC"):
             lost = True
-        case (
-            pg.TransactionRollbackError()  # deadlock, serialization failure
-            | pg.LockNotAvailableError()
-            | pg.QueryCanceledError()
-            | pg.InsufficientResourcesError()  # disk full, out of memory, too many connections
-            | pg.ReadOnlySQLTransactionError()  # a primary that has become a standby
-            | pg.OperatorInterventionError()
-        ):
-            lost = False
-        case asyncpg.PostgresError():
+        case pg.IntegrityConstraintViolationError() | pg.DataError() | pg.SyntaxOrAccessError():
             return None
+        case asyncpg.PostgresError():
+            lost = False  # rolled back: deadlock, lock timeout, cancelled, disk full, I/O error, a standby by now, ...
         case pg.InternalClientError() | pg.UnsupportedClientFeatureError():
             return None
         case asyncpg.InterfaceError() if not isinstance(error, OSError) and "closed" not in str(error):

@@ -27,13 +27,13 @@ class PostgresDeadLetters:
         async with self._pool.connection() as connection:
             await connection.fetch(
                 ADD,
-                letter.entity,
-                letter.message_type,
+                _storable(letter.entity),
+                _storable(letter.message_type),
                 letter.payload,
                 _storable(letter.principal),
                 _storable(letter.error),
                 _storable(letter.traceback),
-                letter.trace or "",
+                _storable(letter.trace or ""),
                 letter.strikes,
                 KEPT_MAX,
             )
@@ -62,4 +62,5 @@ def _letter(row: Any) -> DeadLetter:
 
 
 def _storable(text: str) -> str:
-    return text.replace("\0", "\N{SYMBOL FOR NULL}")  # Postgres has no NUL in text
+    # Postgres has no NUL in text, and UTF-8 no lone surrogates; a traceback may quote either.
+    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()

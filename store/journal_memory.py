@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from store.epoch import random_epoch
 from store.errors import NotOwner
 from store.journal import Append, Claimed, Head, Outcome, StoredEvent
+from store.retention import Trimmable
 
 _offset = attrgetter("offset")
 
@@ -150,3 +151,15 @@ class MemoryJournal:
                 if event.at_ms >= ids_after_ms:
                     row.kept_ids[event.command_id] = (event.reply, event.at_ms)
         return row.head.trimmed
+
+    async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:
+        """See TrimmableJournal."""
+        await trio.lowlevel.checkpoint()
+        found = [
+            Trimmable(
+                head_id, row.head.entity, row.head.offset, row.head.trimmed, row.snapshot_offset, bool(row.kept_ids)
+            )
+            for head_id, row in self.rows.by_id.items()
+            if head_id > after_id and (row.head.trimmed < row.snapshot_offset or row.kept_ids)
+        ]
+        return found[:limit]

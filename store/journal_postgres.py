@@ -18,6 +18,7 @@ from store.epoch import random_epoch
 from store.errors import NotOwner, StoreUnavailable
 from store.journal import Append, Claimed, Head, Outcome, StoredEvent
 from store.pool import Pool
+from store.retention import Trimmable
 
 TRIM_EVENTS_MAX = 5_000  # deleted by one statement: a tenth of a second or so
 RETRIES_MAX = 3  # of an append that lost a race against retention
@@ -155,6 +156,14 @@ SELECT trimmed FROM cut
 """
 EXPIRE_IDS = "DELETE FROM kept_ids WHERE id = $1 AND at_ms < $2"
 TRIMMED = "SELECT trimmed FROM heads WHERE id = $1"
+
+TRIMMABLE = """
+SELECT h.id, h.entity, h."offset", h.trimmed, h.snapshot_offset, k.has
+FROM heads h
+CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM kept_ids k WHERE k.id = h.id) AS has) k
+WHERE h.id > $1 AND (h.trimmed < h.snapshot_offset OR k.has)
+ORDER BY h.id LIMIT $2
+"""
 
 OFFSET_MAX = 2**63 - 1
 
@@ -313,6 +322,12 @@ class PostgresJournal:
             await connection.fetch(EXPIRE_IDS, head_id, ids_after_ms)
             rows = await connection.fetch(TRIMMED, head_id)
         return rows[0][0] if rows else 0
+
+    async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:
+        """See TrimmableJournal."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(TRIMMABLE, after_id, limit)
+        return [Trimmable(*row) for row in rows]
 
 
 def _head_id(item: Append) -> int:
