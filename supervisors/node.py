@@ -158,7 +158,9 @@ class Node:
             anonymous=anonymous,
             config=settings.client,
             deadlines=self.deadlines,
+            sessions=sessions,
             spawn=self.background.spawn,
+            clock=clock,
             instruments=self.instruments,
             date=date.value,
         )
@@ -171,6 +173,7 @@ class Node:
                 anonymous=anonymous,
                 config=settings.http,
                 history_max=settings.client.history_max,
+                history_bytes_max=settings.client.queue_bytes_max // 2,
                 deadlines=self.deadlines,
                 sessions=sessions,
                 spawn=self.background.spawn,

@@ -19,8 +19,11 @@ class Background:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:  # owner: this call; `_run` keeps crashes to itself
             self._nursery = nursery
-            task_status.started()
-            await trio.sleep_forever()
+            try:
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
 
     def spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         """Raises: Overloaded when too many are under way."""

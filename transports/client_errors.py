@@ -73,6 +73,15 @@ def watch_error(error: ActorError) -> ClientError:
     return client_error(error)
 
 
+def error_headers(error: ActorError) -> tuple[tuple[bytes, bytes], ...]:
+    """What an HTTP client should know beside the status: when to come back, or how to say who it is."""
+    if error.status in (429, 503):
+        return ((b"Retry-After", b"1"),)
+    if error.status == 401:
+        return ((b"WWW-Authenticate", b"Bearer"),)
+    return ()
+
+
 class ErrorBody(msgspec.Struct):
     code: int
     name: str

@@ -29,7 +29,9 @@ class SubscribeRequest(Struct):
     recoverable: bool = False
     join_leave: bool = False
     delta: str = ""
+    tf: Raw = NO_DATA
     flag: int = 0
+    type: int = 0
 
 
 class ConnectRequest(Struct):
@@ -109,7 +111,7 @@ decode_command = msgspec.json.Decoder(Command).decode
 class ConnectData(Struct):
     """What an anonymous client in `local` may say of itself."""
 
-    user: Annotated[str, Meta(max_length=128)] = ""
+    user: Annotated[str, Meta(max_length=128, pattern=r"^[^\u0000-\u001f\u007f-\u009f]*$")] = ""
 
 
 decode_connect_data = msgspec.json.Decoder(ConnectData).decode
@@ -159,10 +161,13 @@ UNRECOVERABLE = ClientError(112, "unrecoverable position")
 
 SHUTDOWN = Disconnect(3001, "shutdown")
 CONNECTION_EXPIRED = Disconnect(3005, "connection expired")
+BROKEN = Disconnect(3004, "internal server error")
 SLOW = Disconnect(3008, "slow")
 NO_PONG = Disconnect(3012, "no pong")
 INVALID_TOKEN = Disconnect(3500, "invalid token")
 BAD_COMMAND = Disconnect(3501, "bad request")
 STALE = Disconnect(3502, "stale")
+CHANNEL_LIMIT = Disconnect(3505, "channel limit")
+NOT_PERMITTED = Disconnect(3507, "permission denied")
 SEND_NOT_AVAILABLE = Disconnect(3508, "not available")
 INSUFFICIENT_STATE = Disconnect(3010, "insufficient state")

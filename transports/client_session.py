@@ -34,17 +34,22 @@ from transports.client_messages import (
     ALREADY_SUBSCRIBED,
     BAD_COMMAND,
     BAD_REQUEST,
+    BROKEN,
+    CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
     EXPIRED,
+    INSUFFICIENT_STATE,
     INTERNAL,
     INVALID_TOKEN,
     LIMIT_EXCEEDED,
     METHOD_NOT_FOUND,
     NO_PONG,
     NOT_AVAILABLE,
+    NOT_PERMITTED,
     PERMISSION_DENIED,
     PING,
     SEND_NOT_AVAILABLE,
+    SLOW,
     STALE,
     TOKEN_EXPIRED,
     TOO_MANY_REQUESTS,
@@ -62,14 +67,21 @@ from transports.client_messages import (
 )
 from transports.client_subscription import ClientSubscription
 from transports.deadlines import Deadlines
-from transports.hub import Hub, Publication
-from transports.recovery import Missed, from_journal, from_tail, warm_tail
-from transports.tokens import TokenExpired, TokenInvalid, TokenVerifier
+from transports.hub import Hub, Topic, first_publications
+from transports.publication import one_line
+from transports.recovery import Missed, from_journal, from_tail
+from transports.tokens import SubscriptionClaims, TokenExpired, TokenInvalid, TokenVerifier
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
 
 HELD_MAX = 256  # commands that may wait for the connect to be answered
+HELD_BYTES_MAX = 256 * 1024  # of them
+WAITING_MAX = 16  # commands that may wait for the subscribe of their channel to be answered
+REFUSED_S = 5.0  # for a client whose connect was refused to leave
+TTL_MAX_S = 365 * 86_400  # what SDKs can wait for
+REJECT_UNRECOVERED = 2  # bit of a subscribe request's `flag`: rather an error than a subscription with a gap
+NULL = Raw(b"null")
 INSPECT = Inspect()
 
 
@@ -147,8 +159,14 @@ class _RpcSlot(_Slot):
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         if self.finish():
+            try:
+                data = one_line(encoded if encoded is not None else encode(reply))
+            except Exception:  # the edge: an entity's reply that is no JSON must not end the entity
+                log.exception("reply_not_encodable", kind=self.label[0], command=self.label[1])
+                self.session.services.instruments.count_command(*self.label, "internal")
+                self.session.reply_error(self.command_id, INTERNAL)
+                return
             self.session.services.instruments.count_command(*self.label, "ok")
-            data = encoded if encoded is not None else encode(reply)
             self.session.carrier.send_json(b'{"id":%d,"rpc":{"data":%b}}' % (self.command_id, data))
 
 
@@ -169,28 +187,57 @@ class _InspectSlot(_Slot):
     def __init__(
         self,
         session: "ClientSession",
-        command_id: int,
         label: tuple[str, str],
         then: Callable[[Inspected], None],
-        failed: Callable[[ClientError], None] | None = None,
+        failed: Callable[[ClientError], None],
     ) -> None:
-        super().__init__(session, command_id, label)
+        super().__init__(session, 0, label)
         self.then = then
         self.failed = failed
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         if self.finish():
             self.session.services.instruments.count_command(*self.label, "ok")
-            self.then(reply)
+            try:
+                self.then(reply)
+            except Exception:  # the edge: a mistake of ours ends this client, not the entity that answers it
+                log.exception("watch_failed", client=self.session.client)
+                self.session.disconnect(BROKEN)
 
     def reject(self, error: ActorError) -> None:
         if self.finish():
             self.session.services.instruments.count_command(*self.label, error.name)
-            answer = watch_error(error)
-            if self.failed is not None:
-                self.failed(answer)
-            else:
-                self.session.reply_error(self.command_id, answer)
+            try:
+                self.failed(watch_error(error))
+            except Exception:
+                log.exception("watch_failed", client=self.session.client)
+                self.session.disconnect(BROKEN)
+
+
+class _Early:
+    """Stands in for the carrier while the server's own channels are attached one after the other: what they push has
+    to wait for the answer to the connect."""
+
+    def __init__(self, session: "ClientSession") -> None:
+        self._session = session
+        self.carrier = session.carrier
+        self.frames: list[bytes] = []
+        self._bytes = 0
+
+    def send_json(self, reply: bytes) -> None:
+        self.carrier.send_json(reply)
+
+    def send_pushes(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self._bytes += len(frame)
+        if self._bytes > self._session.services.config.queue_bytes_max:
+            self._session.disconnect(SLOW)
+
+    def send_ephemeral(self, frame: bytes, key: str) -> None:
+        pass  # nobody is there to see it yet
+
+    def disconnect(self, code: int, reason: str) -> None:
+        self.carrier.disconnect(code, reason)
 
 
 class ClientSession:
@@ -201,8 +248,10 @@ class ClientSession:
         "_held",
         "_ping_at",
         "_pong_due",
+        "_refused",
         "_stale_at",
         "_subscribing",
+        "_token_channels",
         "_token_user",
         "carrier",
         "client",
@@ -224,9 +273,11 @@ class ClientSession:
         self.in_flight = 0
         self.subscriptions: dict[str, ClientSubscription] = {}
         self._connecting = False
-        self._subscribing: dict[str, int | None] | None = None  # channel -> id of an unsubscribe that waits for it
-        self._held: list[Command] | None = None
+        self._refused = False  # the connect was answered with an error
+        self._subscribing: dict[str, list[Command]] | None = None  # channel -> commands that wait for its subscribe
+        self._held: list[bytes] | None = None  # commands that wait for the connect, as they came
         self._token_user: str | None = None
+        self._token_channels: dict[str, Any] | None = None  # server-side subscriptions that the token names
         self._expires_at: int | None = None  # Unix s
         self._stale_at = trio.current_time() + services.config.stale_s
         self._ping_at = 0.0
@@ -245,11 +296,18 @@ class ClientSession:
                 if not lines:
                     raise BAD_COMMAND
                 for line in lines:
-                    self._handle(self._decode(line))  # drops what follows an end
+                    self._receive(line)  # drops what follows an end
             else:
-                self._handle(self._decode(frame))
+                self._receive(frame)
         except Disconnect as end:
             self.disconnect(end)
+
+    def _receive(self, line: bytes) -> None:
+        command = self._decode(line)
+        if self.connected:
+            self._handle(command)
+        else:
+            self._before_connected(command, line)
 
     def _decode(self, line: bytes) -> Command:
         try:
@@ -258,20 +316,25 @@ class ClientSession:
             log.info("bad_command", client=self.client, error=str(error))
             raise Disconnect(3501, f"bad request: {error}"[:120]) from None
 
+    def _before_connected(self, command: Command, line: bytes) -> None:
+        if self.closed or self._refused:
+            return
+        if not self._connecting:
+            if command.connect is None:
+                raise BAD_COMMAND
+            self._connect(self._need_id(command), command.connect)
+            return
+        if command.connect is not None:
+            raise BAD_COMMAND
+        held = self._held
+        if held is None:
+            held = self._held = []
+        if len(held) >= HELD_MAX or sum(map(len, held)) + len(line) > HELD_BYTES_MAX:
+            raise BAD_COMMAND
+        held.append(line)
+
     def _handle(self, command: Command) -> None:
         if self.closed:
-            return
-        if not self.connected:
-            if command.connect is not None and not self._connecting:
-                self._connect(self._need_id(command), command.connect)
-                return
-            if not self._connecting or command.connect is not None:
-                raise BAD_COMMAND
-            if self._held is None:
-                self._held = []
-            if len(self._held) >= HELD_MAX:
-                raise BAD_COMMAND
-            self._held.append(command)
             return
         try:
             self._dispatch(command)
@@ -281,18 +344,21 @@ class ClientSession:
             self.reply_error(command.id, client_error(error))
 
     def _dispatch(self, command: Command) -> None:
-        if command.rpc is not None:
-            self._rpc(self._need_id(command), command.rpc.method, command.rpc.data)
-        elif command.publish is not None:
-            self._publish(self._need_id(command), command.publish.channel, command.publish.data)
+        """Of several requests in one command the first in the order of the schema counts; the frequent are looked at
+        first."""
+        rpc, publish = command.rpc, command.publish
+        if rpc is not None and _is_first(command):
+            self._rpc(self._need_id(command), rpc.method, rpc.data)
         elif command.id == 0 and command.send is None:
             self._pong(command)
         elif command.connect is not None:
             raise BAD_COMMAND
         elif command.subscribe is not None:
-            self._subscribe(self._need_id(command), command.subscribe)
+            self._subscribe(command, command.subscribe)
         elif command.unsubscribe is not None:
-            self._unsubscribe(self._need_id(command), self._need_channel(command.unsubscribe.channel))
+            self._unsubscribe(command, self._need_channel(command.unsubscribe.channel))
+        elif publish is not None:
+            self._publish(self._need_id(command), publish.channel, publish.data)
         elif command.presence is not None:
             self._presence(command.id, self._need_channel(command.presence.channel), stats=False)
         elif command.presence_stats is not None:
@@ -342,15 +408,18 @@ class ClientSession:
                 log.info("token_invalid", client=self.client, error=str(error))
                 raise INVALID_TOKEN from None
             user, info, roles, issued_at = claims.user, claims.info, claims.roles, claims.issued_at
+            if not user and not services.anonymous:
+                raise NOT_PERMITTED
             self._expires_at = claims.expires_at
             self._token_user = claims.user
+            self._token_channels = claims.subs or None
             server_subs = list(claims.subs)
         elif services.anonymous:
             user = "anonymous"
-            if len(request.data):
+            if bytes(request.data).lstrip().startswith(b"{"):  # anything else is the application's own
                 try:
                     user = decode_connect_data(request.data).user or user
-                except msgspec.MsgspecError as error:
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                     raise Disconnect(3501, f"bad request: connect data: {error}"[:120]) from None
         else:
             self._fail_connect(command_id, UNAUTHORIZED)
@@ -373,7 +442,9 @@ class ClientSession:
             if own not in server_subs:
                 server_subs.insert(0, own)
         if len(server_subs) > services.config.subscriptions_max:
-            raise Disconnect(3505, "channel limit")
+            raise CHANNEL_LIMIT
+        if len(server_subs) > 1:
+            self.carrier = _Early(self)
         self._attach_server_subs(command_id, request, server_subs, {})
 
     def _attach_server_subs(
@@ -381,40 +452,46 @@ class ClientSession:
     ) -> None:
         """Subscribe to the server's choice of channels one after the other, then answer the connect."""
         if not waiting:
-            self._connected(command_id, results)
+            self._answer_connect(command_id, results)
+            self._after_connected()
             return
         channel = waiting[0]
-        asked = request.subs.get(channel) or SubscribeRequest()
-        asked.channel = channel
-        asked.recoverable = True
+        known = request.subs.get(channel)
+        position = SubscribeRequest(channel=channel)
+        if known is not None:  # the client says where it was; the rest of the subscription is ours
+            position.recover, position.epoch, position.offset = known.recover, known.epoch, known.offset
 
-        def then(inspected: Inspected) -> None:
-            def attached(result: bytes) -> None:
-                results[channel] = Raw(result)
+        def answer(result: bytes) -> None:
+            results[channel] = Raw(result)
+            if len(waiting) == 1:
+                self._answer_connect(command_id, results)
+
+        def attached() -> None:
+            if len(waiting) == 1:
+                self._after_connected()
+            else:
                 self._attach_server_subs(command_id, request, waiting[1:], results)
 
-            self._attach(asked, inspected, attached, self._drop_connect(command_id), server_side=True)
+        def failed(error: ClientError) -> None:
+            self._fail_connect(command_id, error)
 
-        self._inspect(command_id, channel, "subscribe", then, self._drop_connect(command_id))
-
-    def _drop_connect(self, command_id: int) -> Callable[[ClientError], None]:
-        return lambda error: self._fail_connect(command_id, error)
+        self._watch(position, answer, attached, failed, server_side=True)
 
     def _fail_connect(self, command_id: int, error: ClientError) -> None:
-        """The reply ends it; the stale timer closes what does not close itself."""
-        self._connecting = True  # and never connected: whatever follows in the frame is ignored
+        """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
+        self._refused = True
         self._held = None
+        self._leave_all()
         self.reply_error(command_id, error)
-        self._stale_at = self._due_at = trio.current_time() + 5.0
+        self._stale_at = self._due_at = trio.current_time() + REFUSED_S
         if error is PERMISSION_DENIED:
-            self.disconnect(Disconnect(3507, "permission denied"))
+            self.disconnect(NOT_PERMITTED)
 
-    def _connected(self, command_id: int, results: dict[str, Raw]) -> None:
+    def _answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
         config = self.services.config
         result: dict[str, Any] = {"client": self.client, "version": self.services.version}
         if self._expires_at is not None:
-            result["expires"] = True
-            result["ttl"] = max(1, int(self._expires_at - self.services.clock()))
+            result |= {"expires": True, "ttl": self._ttl(self._expires_at)}
         if results:
             result["subs"] = results
         result["ping"] = int(config.ping_s)
@@ -424,13 +501,32 @@ class ClientSession:
         self.services.instruments.connections += 1
         self.carrier.send_json(b'{"id":%d,"connect":%b}' % (command_id, encode(result)))
         self._ping_at = trio.current_time() + config.ping_s * random.uniform(0.5, 1.0)
-        self._due_at = self._ping_at
+        self._due_at = self._ping_at if self._expires_at is None else 0.0
+
+    def _after_connected(self) -> None:
+        """What had to wait for the answer to the connect: pushes, then commands."""
+        early = self.carrier
+        if isinstance(early, _Early):
+            self.carrier = early.carrier
+            for frame in early.frames:
+                self.carrier.send_pushes(frame)
         held, self._held = self._held, None
         try:
-            for command in held or ():
-                self._handle(command)
+            for line in held or ():
+                self._handle(self._decode(line))
         except Disconnect as end:
             self.disconnect(end)
+
+    def _handle_late(self, command: Command) -> None:
+        """A command that has waited: outside `received`, so nobody else hears that it ends the connection."""
+        try:
+            self._handle(command)
+        except Disconnect as end:
+            self.disconnect(end)
+
+    def _ttl(self, expires_at: int) -> int:
+        """Seconds until `expires_at`, as the client should wait them."""
+        return max(1, min(TTL_MAX_S, int(expires_at - self.services.clock())))
 
     # Commands to entities.
 
@@ -484,20 +580,19 @@ class ClientSession:
 
     def _inspect(
         self,
-        command_id: int,
         channel: str,
         what: str,
         then: Callable[[Inspected], None],
-        failed: Callable[[ClientError], None] | None = None,
+        failed: Callable[[ClientError], None],
         *,
         granted: bool = False,
     ) -> None:
+        """Ask the entity whether we may watch it. Calls `then` or `failed`, now or later, unless we are gone."""
         if self.in_flight >= self.services.config.commands_in_flight_max + self.services.config.subscriptions_max:
-            raise TOO_MANY_REQUESTS
+            failed(TOO_MANY_REQUESTS)
+            return
         kind_name = channel.partition(":")[0]
-        slot = _InspectSlot(
-            self, command_id, (kind_name if kind_name in self.services.kinds else "", what), then, failed
-        )
+        slot = _InspectSlot(self, (kind_name if kind_name in self.services.kinds else "", what), then, failed)
         now = trio.current_time()
         try:
             self.services.submit(
@@ -513,133 +608,180 @@ class ClientSession:
         except ActorError as error:
             slot.reject(error)
 
-    def _subscribe(self, command_id: int, request: SubscribeRequest) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]], failed: Callable[[ClientError], None]) -> bool:
+        """Run `work`, which reads the store, beside everything else; False when `failed` was called instead."""
+
+        async def run() -> None:
+            try:
+                await work()
+            except StoreUnavailable:
+                failed(INTERNAL)
+            except Exception:  # the edge: whoever waits for this must hear something
+                log.exception("read_failed", client=self.client)
+                self.disconnect(BROKEN)
+            finally:
+                self.in_flight -= 1
+
+        try:
+            self.services.spawn(run)
+        except ActorError as error:
+            failed(client_error(error))
+            return False
+        self.in_flight += 1
+        return True
+
+    @property
+    def _reply_bytes_max(self) -> int:
+        """What one reply may bring at most, so that it alone does not make a client slow."""
+        return self.services.config.queue_bytes_max // 2
+
+    def _subscribe(self, command: Command, request: SubscribeRequest) -> None:
+        command_id = self._need_id(command)
         channel = self._need_channel(request.channel)
         if request.delta not in ("", "fossil"):
             raise BAD_COMMAND
-        if channel in self.subscriptions or (self._subscribing is not None and channel in self._subscribing):
+        if request.type:
+            raise NOT_AVAILABLE
+        if len(request.tf) and request.tf != NULL:
+            raise BAD_REQUEST  # whoever asks for a part must not be given all
+        if self._subscribing is not None and channel in self._subscribing:
+            waiting = self._subscribing[channel]
+            if not waiting or waiting[-1].subscribe is not None:
+                raise ALREADY_SUBSCRIBED
+            self._wait_turn(waiting, command)
+            return
+        if channel in self.subscriptions:
             raise ALREADY_SUBSCRIBED
         if len(self.subscriptions) + len(self._subscribing or ()) >= self.services.config.subscriptions_max:
             raise LIMIT_EXCEEDED
         expires_at: int | None = None
         granted = False
         if request.token:
-            if self.services.tokens is None:
-                raise PERMISSION_DENIED
-            try:
-                claims = self.services.tokens.verify_subscription(request.token)
-            except TokenExpired:
-                raise TOKEN_EXPIRED from None
-            except TokenInvalid:
-                raise PERMISSION_DENIED from None
-            if (
-                claims.channel != channel
-                or claims.user != (self._token_user or "")
-                or claims.client
-                not in (
-                    "",
-                    self.client,
-                )
-            ):
+            claims = self._subscription_claims(request.token, expired=TOKEN_EXPIRED, invalid=PERMISSION_DENIED)
+            if claims.channel != channel:
                 raise INVALID_TOKEN
             granted = True
             expires_at = claims.expires_at
         if self._subscribing is None:
             self._subscribing = {}
-        self._subscribing[channel] = None
+        self._subscribing[channel] = []
 
-        def then(inspected: Inspected) -> None:
-            self._attach(request, inspected, attached, failed)
-
-        def attached(result: bytes) -> None:
+        def answer(result: bytes) -> None:
             if expires_at is not None:
                 self.subscriptions[channel].expires_at = expires_at
                 self._due_at = 0.0
-                result = b'%b,"expires":true,"ttl":%d}' % (
-                    result[:-1],
-                    max(1, int(expires_at - self.services.clock())),
-                )
+                result = b'%b,"expires":true,"ttl":%d}' % (result[:-1], self._ttl(expires_at))
             self.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (command_id, result))
-            self._settle_subscribe(channel)
 
         def failed(error: ClientError) -> None:
             self.reply_error(command_id, error)
             self._settle_subscribe(channel)
 
-        self._inspect(command_id, channel, "subscribe", then, failed, granted=granted)
+        self._watch(request, answer, lambda: self._settle_subscribe(channel), failed, granted=granted)
+
+    def _subscription_claims(
+        self, token: str, *, expired: ClientError, invalid: ClientError | Disconnect
+    ) -> SubscriptionClaims:
+        """Of a token for this very client. Raises: ClientError, Disconnect."""
+        if self.services.tokens is None:
+            raise invalid
+        try:
+            claims = self.services.tokens.verify_subscription(token)
+        except TokenExpired:
+            raise expired from None
+        except TokenInvalid as error:
+            log.info("token_invalid", client=self.client, error=str(error))
+            raise invalid from None
+        if claims.user != (self._token_user or "") or claims.client not in ("", self.client):
+            raise INVALID_TOKEN
+        return claims
+
+    def _wait_turn(self, waiting: list[Command], command: Command) -> None:
+        if len(waiting) >= WAITING_MAX:
+            raise TOO_MANY_REQUESTS
+        waiting.append(command)
 
     def _settle_subscribe(self, channel: str) -> None:
-        """The subscribe is answered; an unsubscribe that came meanwhile has its turn."""
-        assert self._subscribing is not None
-        unsubscribe_id = self._subscribing.pop(channel)
+        """The subscribe is answered; what came for the same channel meanwhile has its turn."""
+        if self._subscribing is None:
+            return
+        waiting = self._subscribing.pop(channel, None)
         if not self._subscribing:
             self._subscribing = None
-        if unsubscribe_id is not None:
-            self._unsubscribe(unsubscribe_id, channel)
+        for command in waiting or ():  # one that subscribes again makes those behind it wait again
+            self._handle_late(command)
 
-    def _attach(
+    def _watch(
         self,
         request: SubscribeRequest,
-        inspected: Inspected,
-        attached: Callable[[bytes], None],
+        answer: Callable[[bytes], None],
+        attached: Callable[[], None],
         failed: Callable[[ClientError], None],
         *,
+        granted: bool = False,
         server_side: bool = False,
     ) -> None:
-        """From the moment the entity was inspected: recover what was missed, attach, and give the subscribe result."""
-        services = self.services
-        hub = services.hub
-        topic = hub.topic(request.channel, inspected.epoch, inspected.offset)
+        """Ask the entity, recover what was missed, `answer` with the subscribe result, attach; or `failed`.
 
-        def finish(missed: Missed | None, inspected: Inspected = inspected) -> None:
+        Answering and attaching are one sync stretch: what is published later is pushed, what came before is answered.
+        """
+        services = self.services
+        channel = request.channel
+        most = services.config.recovery_max
+
+        def finish(topic: Topic, inspected: Inspected, missed: Missed | None) -> None:
             if self.closed:
                 return
-            if missed is not None and missed.publications is None and request.flag & 2:
+            if missed is not None and missed.publications is None and request.flag & REJECT_UNRECOVERED:
                 failed(UNRECOVERABLE)
                 return
             subscription = ClientSubscription(self, topic, wants_joins=request.join_leave, server_side=server_side)
-            self.subscriptions[request.channel] = subscription
-            attached(_subscribe_result(request, topic.epoch, topic.offset, inspected.view, missed))
-            hub.attach(topic, subscription)
+            self.subscriptions[channel] = subscription
+            answer(_subscribe_result(request, topic.epoch, topic.offset, inspected.view, missed))
+            if not self.closed:  # answering may be the one reply too many
+                services.hub.attach(topic, subscription)
+                attached()
 
-        if not request.recover:
-            finish(None)
-            return
-        most = services.config.recovery_max
-        missed = from_tail(topic, epoch=request.epoch, offset=request.offset, most=most)
-        if missed is not None:
-            finish(missed)
-            return
-
-        async def read() -> None:
-            topic.held += 1
-            try:
-                await warm_tail(services.journal, topic)
-                found = from_tail(topic, epoch=request.epoch, offset=request.offset, most=most)
-                if found is None:
-                    found = await from_journal(
-                        services.journal, topic, epoch=request.epoch, offset=request.offset, most=most
-                    )
-            except StoreUnavailable:
-                if not self.closed:
-                    failed(INTERNAL)
+        def then(inspected: Inspected) -> None:
+            topic = services.hub.topic(channel, inspected.epoch, inspected.offset)
+            if not request.recover:
+                finish(topic, inspected, None)
                 return
-            finally:
+            missed = from_tail(topic, epoch=request.epoch, offset=request.offset, most=most)
+            if missed is not None:
+                finish(topic, inspected, missed)
+                return
+
+            async def read() -> None:
+                try:
+                    found = await from_journal(
+                        services.journal,
+                        topic,
+                        epoch=request.epoch,
+                        offset=request.offset,
+                        most=most,
+                        bytes_max=self._reply_bytes_max,
+                    )
+                finally:
+                    topic.held -= 1
+                if found.publications is not None:
+                    finish(topic, inspected, found)
+                elif not self.closed:  # the view must be of the moment that the offset is of
+                    self._inspect(channel, "subscribe", start_over, failed, granted=granted)
+
+            topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
+            if not self._spawn(read, failed):
                 topic.held -= 1
-            if found.publications is not None:
-                finish(found)
-            elif not self.closed:  # the view must be of the moment that the offset is of
-                again = lambda inspected: finish(found, inspected)  # noqa: E731
-                self._inspect(0, request.channel, "subscribe", again, failed)
 
-        try:
-            services.spawn(read)
-        except ActorError as error:
-            failed(client_error(error))
+        def start_over(inspected: Inspected) -> None:
+            finish(services.hub.topic(channel, inspected.epoch, inspected.offset), inspected, Missed(None))
 
-    def _unsubscribe(self, command_id: int, channel: str) -> None:
+        self._inspect(channel, "subscribe", then, failed, granted=granted)
+
+    def _unsubscribe(self, command: Command, channel: str) -> None:
+        command_id = self._need_id(command)
         if self._subscribing is not None and channel in self._subscribing:
-            self._subscribing[channel] = command_id
+            self._wait_turn(self._subscribing[channel], command)
             return
         subscription = self.subscriptions.pop(channel, None)
         if subscription is not None:
@@ -650,8 +792,8 @@ class ClientSession:
         """Tell the client that a subscription has ended; from 2500 on it subscribes again with its position."""
         if self.subscriptions.get(subscription.channel) is not subscription:
             return
-        if subscription.server_side:
-            self.disconnect(Disconnect(3010, "insufficient state"))
+        if subscription.server_side and code >= 2500:  # it could not subscribe again
+            self.disconnect(INSUFFICIENT_STATE)
             return
         del self.subscriptions[subscription.channel]
         subscription.detach()
@@ -676,7 +818,7 @@ class ClientSession:
                 shown = {principal.client: Raw(principal.info) for principal in watching if principal.info is not None}
                 self.carrier.send_json(b'{"id":%d,"presence":%b}' % (command_id, encode({"presence": shown})))
 
-        self._inspect(command_id, channel, "presence", then)
+        self._inspect(channel, "presence", then, lambda error: self.reply_error(command_id, error))
 
     def _history(self, command_id: int, request: HistoryRequest) -> None:
         channel = self._need_channel(request.channel)
@@ -688,10 +830,13 @@ class ClientSession:
         most = self.services.config.history_max
         limit = most if request.limit < 0 else min(request.limit, most)
 
+        def failed(error: ClientError) -> None:
+            self.reply_error(command_id, error)
+
         def then(inspected: Inspected) -> None:
             epoch, top = inspected.epoch, inspected.offset
             if since is not None and since.epoch and since.epoch != epoch:
-                self.reply_error(command_id, UNRECOVERABLE)
+                failed(UNRECOVERABLE)
                 return
             if limit == 0 or top == 0:
                 self._reply_history(command_id, [], epoch, top)
@@ -701,22 +846,16 @@ class ClientSession:
                 after, before = (since.offset if since is not None else 0), top + 1
                 if request.reverse:
                     after, before = 0, min(before, since.offset) if since is not None else before
-                try:
-                    _, events = await self.services.journal.read(
-                        channel, after=after, before=before, limit=limit, reverse=request.reverse
-                    )
-                except StoreUnavailable:
-                    self.reply_error(command_id, INTERNAL)
-                    return
+                _, events = await self.services.journal.read(
+                    channel, after=after, before=before, limit=limit, reverse=request.reverse
+                )
                 if not self.closed:
-                    self._reply_history(command_id, [Publication(one, epoch).json for one in events], epoch, top)
+                    shown = first_publications(events, epoch, bytes_max=self._reply_bytes_max)
+                    self._reply_history(command_id, shown, epoch, top)
 
-            try:
-                self.services.spawn(read)
-            except ActorError as error:
-                self.reply_error(command_id, client_error(error))
+            self._spawn(read, failed)
 
-        self._inspect(command_id, channel, "history", then)
+        self._inspect(channel, "history", then, failed)
 
     def _reply_history(self, command_id: int, publications: list[bytes], epoch: str, top: int) -> None:
         self.carrier.send_json(
@@ -737,12 +876,14 @@ class ClientSession:
             raise INVALID_TOKEN from None
         if claims.user != self._token_user:
             raise INVALID_TOKEN
+        if claims.subs.keys() != (self._token_channels or {}).keys():
+            raise INSUFFICIENT_STATE
         self._expires_at = claims.expires_at
         self.principal = msgspec.structs.replace(self.principal, roles=claims.roles, issued_at=claims.issued_at)
         self._due_at = 0.0
         result: dict[str, Any] = {"client": self.client, "version": self.services.version}
         if claims.expires_at is not None:
-            result |= {"expires": True, "ttl": max(1, int(claims.expires_at - self.services.clock()))}
+            result |= {"expires": True, "ttl": self._ttl(claims.expires_at)}
         self.carrier.send_json(b'{"id":%d,"refresh":%b}' % (command_id, encode(result)))
 
     def _sub_refresh(self, command_id: int, request: SubRefreshRequest) -> None:
@@ -750,25 +891,22 @@ class ClientSession:
             raise BAD_COMMAND
         if not request.token:
             raise BAD_REQUEST
-        try:
-            claims = self.services.tokens.verify_subscription(request.token)
-        except TokenExpired:
-            raise EXPIRED from None
-        except TokenInvalid:
-            raise INVALID_TOKEN from None
+        if request.channel and request.channel not in self.subscriptions:
+            raise PERMISSION_DENIED
+        claims = self._subscription_claims(request.token, expired=EXPIRED, invalid=INVALID_TOKEN)
         channel = request.channel or claims.channel  # older Python SDKs forget the channel
         subscription = self.subscriptions.get(channel)
         if subscription is None:
             raise PERMISSION_DENIED
         if subscription.expires_at is None:
             raise BAD_COMMAND
-        if claims.channel != channel or claims.user != (self._token_user or ""):
+        if claims.channel != channel:
             raise INVALID_TOKEN
         subscription.expires_at = claims.expires_at
         self._due_at = 0.0
         result: dict[str, Any] = {}
         if claims.expires_at is not None:
-            result = {"expires": True, "ttl": max(1, int(claims.expires_at - self.services.clock()))}
+            result = {"expires": True, "ttl": self._ttl(claims.expires_at)}
         self.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
 
     # Time.
@@ -794,7 +932,7 @@ class ClientSession:
             return
         if now >= self._ping_at:
             self._ping_at = now + config.ping_s
-            self._pong_due = now + config.pong_timeout_s
+            self._pong_due = now + min(config.pong_timeout_s, config.ping_s * 0.9)  # one ping at a time is out
             self.carrier.send_json(PING)
         due = [self._ping_at]
         if self._pong_due is not None:
@@ -834,10 +972,14 @@ class ClientSession:
         self.closed = True
         if self.connected:
             self.services.instruments.connections -= 1
+        self._leave_all()
+        self._held = None
+        self._subscribing = None
+
+    def _leave_all(self) -> None:
         subscriptions, self.subscriptions = self.subscriptions, {}
         for subscription in subscriptions.values():
             subscription.detach()
-        self._held = None
 
 
 def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: bytes, missed: Missed | None) -> bytes:
@@ -852,5 +994,20 @@ def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: 
             parts.append(b',"publications":[%b]' % b",".join(one.json for one in missed.publications))
     if offset:
         parts.append(b',"offset":%d' % offset)
-    parts.append(b',"data":%b}' % view)
+    parts.append(b',"data":%b}' % one_line(view))
     return b"".join(parts)
+
+
+def _is_first(command: Command) -> bool:
+    """Does no other request of the command come before its rpc?"""
+    return not (
+        command.connect
+        or command.subscribe
+        or command.unsubscribe
+        or command.publish
+        or command.presence
+        or command.presence_stats
+        or command.history
+        or command.ping
+        or command.send
+    )

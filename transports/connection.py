@@ -10,9 +10,12 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
 import trio
 
 from transports.poller import WRITABLE, Poller
+
+log = structlog.get_logger("greenroom.connection")
 
 RECEIVE_BYTES = 65_536
 JOIN_BYTES = 65_536  # below this, copying pieces together is cheaper than handing them over one by one
@@ -122,16 +125,25 @@ class Connection:
         return self._socket is not None and not self._close_after
 
     @property
+    def flushed(self) -> bool:
+        """Has the socket taken all that was to be sent?"""
+        return not self._pieces and not self._ephemeral
+
+    @property
     def blocked_at(self) -> float | None:
         return self._blocked_at
 
     # In.
 
     def on_ready(self, events: int) -> None:
-        if events & WRITABLE and self._blocked_at is not None:
-            self.flush()
-        if events & ~WRITABLE:  # readable, end of file, error
-            self._receive()
+        try:
+            if events & WRITABLE and self._blocked_at is not None:
+                self.flush()
+            if events & ~WRITABLE:  # readable, end of file, error
+                self._receive()
+        except Exception:  # the edge: a mistake of ours ends this connection, not the poller and with it all others
+            log.exception("connection_failed", peer=self.peer)
+            self.abort()
 
     def _receive(self) -> None:
         sock, protocol = self._socket, self.protocol
@@ -191,6 +203,8 @@ class Connection:
                     self._pieces = pieces = list(self._ephemeral.values())
                     self._pieces_bytes = sum(map(len, pieces))
                     self._ephemeral = None
+                    if self._blocked_at is not None:
+                        self._outbox.queued_bytes += self._pieces_bytes
                 else:
                     break
             try:

@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from transports.http_head import Request
 
+VARY = ((b"Vary", b"Origin"),)  # for caches: another origin may get another answer
+
 
 @lru_cache(1024)
 def origin_allowed(origin: bytes, host: bytes, allowed: tuple[str, ...]) -> bool:
@@ -15,7 +17,7 @@ def origin_allowed(origin: bytes, host: bytes, allowed: tuple[str, ...]) -> bool
     if text in allowed:
         return True
     try:
-        return urlsplit(text).netloc.encode() == host
+        return host != b"" and urlsplit(text).netloc.encode() == host
     except ValueError:
         return False
 
@@ -27,14 +29,16 @@ def cors_headers(origin: bytes | None, request: Request) -> tuple[tuple[bytes, b
     headers = [
         (b"Access-Control-Allow-Origin", origin),
         (b"Access-Control-Allow-Credentials", b"true"),
-        (b"Vary", b"Origin"),
+        *VARY,
     ]
     if request.method == "OPTIONS":
         headers += [
-            (b"Access-Control-Allow-Methods", b"GET, POST, OPTIONS"),
+            (b"Access-Control-Allow-Methods", b"GET, HEAD, POST, OPTIONS"),
             (b"Access-Control-Max-Age", b"300"),
         ]
         asked = request.headers.get(b"access-control-request-headers")
         if asked is not None:
             headers.append((b"Access-Control-Allow-Headers", asked))
+    else:
+        headers.append((b"Access-Control-Expose-Headers", b"Retry-After"))
     return tuple(headers)

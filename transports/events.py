@@ -6,6 +6,7 @@ channel, and with several one such position each, in the order of the request; `
 from it. When the position can't be resumed, `view` comes again. Ephemeral publications carry no id.
 """
 
+import uuid
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from actors.entity import split_entity
 from actors.envelope import Envelope
-from actors.errors import ActorError, DeadlineExceeded, Overloaded
+from actors.errors import ActorError, DeadlineExceeded, Unavailable
 from actors.kinds import Kinds
 from actors.lifecycle import Inspect, Inspected
 from actors.principal import Principal
@@ -23,15 +24,17 @@ from config.instruments import Instruments
 from config.limits import ClientConfig
 from store.errors import StoreUnavailable
 from store.journal import Journal
-from transports.client_errors import http_error_body
+from transports.client_errors import error_headers, http_error_body
 from transports.connection import Connection
 from transports.deadlines import Deadlines
 from transports.http_error import HttpError
 from transports.http_head import Request, query_pairs
-from transports.http_principal import http_principal
+from transports.http_principal import http_identity
 from transports.http_response import response, stream_head
 from transports.hub import Encoding, Hub, Publication, Topic
-from transports.recovery import Missed, from_journal, from_tail, warm_tail
+from transports.publication import one_line
+from transports.recovery import Missed, from_journal, from_tail
+from transports.session_check import SessionChecks
 from transports.tokens import TokenVerifier
 
 log = structlog.get_logger("greenroom.events")
@@ -52,7 +55,9 @@ class EventsServices(Struct):
     anonymous: bool
     config: ClientConfig
     deadlines: Deadlines
+    sessions: SessionChecks
     spawn: Callable[[Callable[[], Awaitable[None]]], None]
+    clock: Callable[[], float]  # Unix s
     instruments: Instruments
     date: Callable[[], bytes]
 
@@ -156,7 +161,11 @@ class _Watch:
         if not self.done:
             self.done = True
             assert isinstance(reply, Inspected)
-            self._stream.inspected(self, reply)
+            try:
+                self._stream.inspected(self, reply)
+            except Exception:  # the edge: a mistake of ours ends this stream, not the entity that answers it
+                log.exception("events_failed", channel=self.channel)
+                self._stream.connection.abort()
 
     def reject(self, error: ActorError) -> None:
         if not self.done:
@@ -168,9 +177,26 @@ class _Watch:
 
 
 class EventStream:
-    __slots__ = ("_closed", "_headed", "_keep_alive_at", "_services", "_several", "_watches", "connection", "principal")
+    __slots__ = (
+        "_closed",
+        "_cors",
+        "_expires_at",
+        "_has_token",
+        "_headed",
+        "_keep_alive_at",
+        "_services",
+        "_watches",
+        "connection",
+        "principal",
+    )
 
-    def __init__(self, connection: Connection, request: Request, services: EventsServices) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        request: Request,
+        services: EventsServices,
+        cors: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
         """Raises: HttpError for a bad request; ActorError when the client may not watch at all."""
         self.connection = connection
         self._services = services
@@ -178,13 +204,22 @@ class EventStream:
         channels = [value for name, value in pairs if name == "channel"]
         if not 1 <= len(channels) <= CHANNELS_MAX or len(set(channels)) != len(channels):
             raise HttpError(400, f"channel: name 1 to {CHANNELS_MAX} different channels, as in ?channel=room:lobby")
-        self.principal = http_principal(request.headers, services.tokens, anonymous=services.anonymous)
+        identity = http_identity(request.headers, services.tokens, anonymous=services.anonymous)
+        client = str(uuid.uuid4())  # present in the channels as a connection of its own
+        self.principal = msgspec.structs.replace(
+            identity.principal,
+            client=client,
+            info=encode({"user": identity.principal.user, "client": client}),
+            connected_at=services.clock(),
+        )
+        self._expires_at = identity.expires_at
+        self._has_token = b"authorization" in request.headers
+        self._cors = cors
         for channel in channels:
             services.kinds[split_entity(channel)[0]]
         since = request.headers.get(b"last-event-id", b"").decode("latin-1") or dict(pairs).get("since", "")
-        self._several = len(channels) > 1
         wanted = decode_positions(since, len(channels))
-        encoding: type[Encoding] = SharedSseEncoding if self._several else SseEncoding
+        encoding: type[Encoding] = SharedSseEncoding if len(channels) > 1 else SseEncoding
         self._watches = [_Watch(self, channel, at, encoding) for channel, at in zip(channels, wanted, strict=True)]
         self._closed = False
         self._headed = False  # the response has begun, so errors can no longer be a status
@@ -192,19 +227,34 @@ class EventStream:
 
     def start(self) -> None:
         """Ask the entities; call once the connection speaks this protocol."""
-        now = trio.current_time()
-        deadline = now + self._services.config.command_deadline_s
+        deadline = trio.current_time() + self._services.config.command_deadline_s
+        if not self._has_token:
+            self._ask_all()
+            return
+        for watch in self._watches:
+            self._services.deadlines.add(deadline, watch)
+        try:
+            self._services.sessions.check(self.principal, deadline, self._ask_all, self.refuse)
+        except ActorError as error:
+            self.refuse(error)
+
+    def _ask_all(self) -> None:
         for watch in self._watches:
             if self._closed:
                 return
-            self._services.deadlines.add(deadline, watch)
-            try:
-                self._services.submit(
-                    watch.channel,
-                    Envelope(message=INSPECT, principal=self.principal, slot=watch, deadline=deadline, queued_at=now),
-                )
-            except ActorError as error:
-                watch.reject(error)
+            self._ask(watch)
+
+    def _ask(self, watch: _Watch) -> None:
+        now = trio.current_time()
+        deadline = now + self._services.config.command_deadline_s
+        self._services.deadlines.add(deadline, watch)
+        try:
+            self._services.submit(
+                watch.channel,
+                Envelope(message=INSPECT, principal=self.principal, slot=watch, deadline=deadline, queued_at=now),
+            )
+        except ActorError as error:
+            watch.reject(error)
 
     def inspected(self, watch: _Watch, seen: Inspected) -> None:
         if self._closed:
@@ -222,58 +272,59 @@ class EventStream:
             return
 
         async def read() -> None:
-            topic.held += 1
             try:
-                await warm_tail(services.journal, topic)
-                found = await from_journal(services.journal, topic, epoch=wanted.epoch, offset=wanted.offset, most=most)
+                try:
+                    found = await from_journal(
+                        services.journal,
+                        topic,
+                        epoch=wanted.epoch,
+                        offset=wanted.offset,
+                        most=most,
+                        bytes_max=services.config.queue_bytes_max // 2,
+                    )
+                finally:
+                    topic.held -= 1
+                if self._closed:
+                    pass
+                elif found.publications is None:  # the view must be of the moment that its offset is of
+                    watch.wanted = None
+                    watch.done = False
+                    self._ask(watch)
+                else:
+                    self._attach(watch, topic, seen, found)
             except StoreUnavailable:
-                self.end()
-                return
-            finally:
-                topic.held -= 1
-            if self._closed:
-                return
-            if found.publications is None:  # the view must be of the moment that its offset is of
-                watch.wanted = None
-                watch.done = False
-                now = trio.current_time()
-                deadline = now + services.config.command_deadline_s
-                services.deadlines.add(deadline, watch)
-                services.submit(
-                    watch.channel,
-                    Envelope(message=INSPECT, principal=self.principal, slot=watch, deadline=deadline, queued_at=now),
-                )
-            else:
-                self._attach(watch, topic, seen, found)
+                self.refuse(Unavailable("the store is not reachable"))
+            except Exception:  # the edge: whoever waits for this must hear something
+                log.exception("events_failed", channel=watch.channel)
+                self.connection.abort()
 
+        topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
         try:
             services.spawn(read)
-        except Overloaded as error:
+        except ActorError as error:
+            topic.held -= 1
             self.refuse(error)
 
     def _attach(self, watch: _Watch, topic: Topic, seen: Inspected, missed: Missed | None) -> None:
         if not self._headed:
             self._headed = True
             self.connection.send(
-                stream_head(
-                    b"text/event-stream; charset=utf-8",
-                    ((b"Cache-Control", b"no-store"), (b"X-Accel-Buffering", b"no")),
-                    date=self._services.date(),
-                )
+                stream_head(b"text/event-stream; charset=utf-8", self._cors, date=self._services.date())
             )
         watch.topic = topic
         if missed is None or missed.publications is None:
             watch.position = Position(topic.epoch, topic.offset)
             self.connection.send(
                 b'event: view\nid: %b\ndata: {"channel":%b,"offset":%d,"data":%b}\n\n'
-                % (self.cursor(), encode(watch.channel), topic.offset, seen.view)
+                % (self.cursor(), encode(watch.channel), topic.offset, one_line(seen.view))
             )
         else:
             watch.position = Position(topic.epoch, topic.offset)
             if missed.publications:
                 batch = watch.encoding.publications(watch.channel, topic.epoch, missed.publications)
                 watch.deliver(batch, topic.offset)
-        self._services.hub.attach(topic, watch)
+        if not self._closed:  # what was just sent may be the one piece too many
+            self._services.hub.attach(topic, watch)
 
     def cursor(self) -> bytes:
         """Until a channel is attached, its place in the cursor is where the client wanted to resume."""
@@ -292,8 +343,10 @@ class EventStream:
             return
         self._leave()
         # 204 tells an EventSource to stop trying; anything else that is not 200 does so too.
-        body = http_error_body(error)
-        self.connection.close_with(response(error.status, body, date=self._services.date(), keep_alive=False))
+        body, headers = http_error_body(error), (*error_headers(error), *self._cors)
+        self.connection.close_with(
+            response(error.status, body, headers=headers, date=self._services.date(), keep_alive=False)
+        )
 
     def end(self) -> None:
         """Close in good order: the client comes back by itself, from its position."""
@@ -318,8 +371,8 @@ class EventStream:
             self._leave()
 
     def too_slow(self, why: str) -> None:
-        self._services.instruments.slow_disconnects += 1
         if not self._closed:
+            self._services.instruments.slow_disconnects += 1
             self._leave()
         self.connection.abort()
 
@@ -329,6 +382,8 @@ class EventStream:
             self.connection.abort()
         elif blocked_at is not None and now - blocked_at > queue_age_s:
             self.too_slow("blocked")
+        elif self._expires_at is not None and self._services.clock() >= self._expires_at:
+            self.end()
         elif now >= self._keep_alive_at and self._headed:
             self._keep_alive_at = now + KEEP_ALIVE_S
             self.connection.send(b":\n\n")

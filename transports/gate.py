@@ -60,6 +60,15 @@ def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> s
     return sock
 
 
+def refuse(sock: socket.socket) -> None:
+    """Answer 503 and close. What has been sent to us is read first, else closing would take the answer back."""
+    with contextlib.suppress(OSError):
+        sock.send(BUSY)
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(65_536)
+    sock.close()
+
+
 class Gate:
     """Lets connections in and gives each its first protocol; `open_protocol` is the HTTP head reader's constructor."""
 
@@ -103,17 +112,15 @@ class Gate:
                 self._poller.remove(self._listener.fileno())
                 self._resume_at = now + 0.1
                 return
+            sock.setblocking(False)
             if not self.admission.admit(now):
                 self._instruments.refused_connects += 1
-                sock.setblocking(False)
-                with contextlib.suppress(OSError):
-                    sock.send(BUSY)
-                sock.close()
+                refuse(sock)
                 continue
             self._instruments.connects += 1
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            with contextlib.suppress(OSError):  # some systems refuse it on a socket whose peer is gone again
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             connection = Connection(
                 sock,
                 self._outbox,
@@ -133,12 +140,16 @@ class Gate:
 
     def give_away(self, connection: Connection) -> socket.socket:
         """Take the connection's socket out of the gate's hands. It counts until `admission.leave` is called."""
-        del self.live[connection]
-        return connection.detach()
+        sock = connection.detach()
+        self._forget(connection)
+        return sock
 
     def _gone(self, connection: Connection) -> None:
-        self.live.pop(connection, None)
+        self._forget(connection)
         self.admission.leave()
+
+    def _forget(self, connection: Connection) -> None:
+        self.live.pop(connection, None)
         if self._emptied is not None and not self.live:
             self._emptied.set()
 
@@ -160,8 +171,12 @@ class Gate:
                     self._resume_at = None
                     self._poller.add(self._listener.fileno(), self)
                 now = trio.current_time()
-                for number, protocol in enumerate(list(self.live.values())):
-                    protocol.tick(now, self._client.queue_age_s)
+                for number, (connection, protocol) in enumerate(list(self.live.items())):
+                    try:
+                        protocol.tick(now, self._client.queue_age_s)
+                    except Exception:  # the edge: a mistake of ours ends this connection, not all of them
+                        log.exception("connection_failed", peer=connection.peer)
+                        connection.abort()
                     if number % 2000 == 1999:
                         await trio.lowlevel.checkpoint()
         finally:

@@ -3,7 +3,6 @@
 One request a connection: the answer says `Connection: close`, so the client's next request meets the gate again.
 """
 
-import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
-from transports.gate import BUSY
+from transports.gate import refuse
 
 log = structlog.get_logger("greenroom.pages")
 
@@ -75,9 +74,7 @@ class Handover:
     def take(self, sock: socket.socket, read_already: bytes) -> None:
         """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down."""
         if self._nursery is None or self._open >= CONNECTIONS_MAX:
-            with contextlib.suppress(OSError):
-                sock.send(BUSY)
-            sock.close()
+            refuse(sock)
             self._leave()
             return
         self._open += 1

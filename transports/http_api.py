@@ -14,8 +14,8 @@ from opentelemetry.trace import Span
 
 from actors.entity import split_entity
 from actors.envelope import Envelope, own_command_id
-from actors.errors import ActorError, DeadlineExceeded, Overloaded, Unavailable
-from actors.kinds import Kinds
+from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded, Unavailable
+from actors.kinds import Kind, Kinds
 from actors.lifecycle import Inspect, Inspected
 from actors.message import Message
 from actors.principal import Principal
@@ -24,12 +24,12 @@ from config.limits import HttpConfig
 from config.tracing import Tracing, traceparent_of
 from store.errors import StoreUnavailable
 from store.journal import Journal
-from transports.client_errors import http_error_body
+from transports.client_errors import BadRequest, error_headers, http_error_body
 from transports.deadlines import Deadlines
 from transports.http_error import HttpError
 from transports.http_head import Request, query_pairs
 from transports.http_principal import http_principal
-from transports.hub import Publication
+from transports.hub import first_publications
 from transports.live_http import Finish
 from transports.session_check import SessionChecks
 from transports.tokens import TokenVerifier
@@ -38,13 +38,6 @@ log = structlog.get_logger("greenroom.http")
 
 COMMAND_ID_MAX = 255  # characters
 INSPECT = Inspect()
-RETRY_AFTER = ((b"Retry-After", b"1"),)
-
-
-class BadRequest(ActorError):
-    """A header or a query parameter is wrong; the text names it."""
-
-    name, status = "bad_request", 400
 
 
 class HttpApiServices(Struct):
@@ -55,6 +48,7 @@ class HttpApiServices(Struct):
     anonymous: bool
     config: HttpConfig
     history_max: int
+    history_bytes_max: int  # of one answer
     deadlines: Deadlines
     sessions: SessionChecks
     spawn: Callable[[Callable[[], Awaitable[None]]], None]
@@ -90,11 +84,20 @@ class _Slot:
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         if self.done:
             return
+        try:
+            if self._then is not None:
+                self._end("ok")
+                self._then(reply)
+                return
+            body = encoded if encoded is not None else msgspec.json.encode(reply)
+        except Exception as error:  # the edge: an entity's reply that is no JSON must not end the entity
+            log.exception("reply_not_encodable", kind=self.label[0], command=self.label[1])
+            if not self.done:
+                self._end("internal")
+            finish_with_error(self._finish, HandlerFailed(repr(error)))
+            return
         self._end("ok")
-        if self._then is not None:
-            self._then(reply)
-        else:
-            self._finish(200, encoded if encoded is not None else msgspec.json.encode(reply), ())
+        self._finish(200, body, ())
 
     def reject(self, error: ActorError) -> None:
         if not self.done:
@@ -106,7 +109,11 @@ class _Slot:
 
 
 def finish_with_error(finish: Finish, error: ActorError) -> None:
-    finish(error.status, http_error_body(error), RETRY_AFTER if error.status in (429, 503) else ())
+    finish(error.status, http_error_body(error), error_headers(error))
+
+
+def method_not_allowed(allow: str) -> HttpError:
+    return HttpError(405, f"the methods here are {allow}", ((b"Allow", allow.encode()),))
 
 
 class HttpApi:
@@ -123,37 +130,42 @@ class HttpApi:
         except ActorError as error:
             finish_with_error(finish, error)
         except HttpError as error:
-            bad = BadRequest(error.reason)
-            bad.status = error.status
-            finish_with_error(finish, bad)
+            name = "method_not_allowed" if error.status == 405 else "bad_request"
+            shown = BadRequest(error.reason, name=name, status=error.status)
+            finish(error.status, http_error_body(shown), error.headers)
 
     def _route(self, request: Request, finish: Finish) -> None:
         segments = request.segments
         if len(segments) not in (3, 4) or segments[0] != "api":
-            raise _not_found(f"no such address: {request.path.decode('latin-1')[:200]}")
+            path = request.path.decode("latin-1")[:200]
+            raise BadRequest(f"no such address: {path}", name="not_found", status=404)
         _, kind, key = segments[:3]
         principal = http_principal(request.headers, self.services.tokens, anonymous=self.services.anonymous)
         entity = f"{kind}:{key}"
         split_entity(entity)
-        self.services.kinds[kind]
-        if request.method == "POST" and len(segments) == 4:
-            self._command(request, entity, kind, segments[3], principal, finish)
-        elif request.method == "GET" and len(segments) == 3:
+        installed = self.services.kinds[kind]
+        method = "GET" if request.method == "HEAD" else request.method
+        if len(segments) == 3:
+            if method != "GET":
+                raise method_not_allowed("GET, HEAD, OPTIONS")
             self._inspect(request, entity, "view", principal, finish, lambda seen: self._view(seen, finish))
-        elif request.method == "GET" and segments[3] == "history":
+        elif method == "POST":
+            self._command(request, entity, installed, segments[3], principal, finish)
+        elif segments[3] == "history":
+            if method != "GET":
+                raise method_not_allowed("GET, HEAD, OPTIONS")
             asked = _HistoryQuery.of(request.query, self.services.history_max)
             self._inspect(
                 request, entity, "history", principal, finish, lambda seen: self._history(entity, asked, seen, finish)
             )
         else:
-            error = _not_found("commands are POST, views and history are GET")
-            error.name, error.status = "method_not_allowed", 405
-            raise error
+            installed.command(segments[3])
+            raise method_not_allowed("POST, OPTIONS")
 
     def _command(
-        self, request: Request, entity: str, kind: str, name: str, principal: Principal, finish: Finish
+        self, request: Request, entity: str, kind: Kind, name: str, principal: Principal, finish: Finish
     ) -> None:
-        command = self.services.kinds[kind].command(name)
+        command = kind.command(name)
         message = command.decode(request.body or b"{}")
         command_id = message.idempotency_key
         header = request.headers.get(b"idempotency-key")
@@ -163,7 +175,7 @@ class HttpApi:
             raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
         if command_id is not None:
             command_id = own_command_id(principal, command_id)
-        slot = _Slot(self, (kind, name), finish, None)
+        slot = _Slot(self, (kind.name, name), finish, None)
         self._submit(request, entity, message, principal, slot, command_id, len(request.body))
 
     def _inspect(
@@ -242,34 +254,30 @@ class HttpApi:
         )
 
     def _history(self, entity: str, asked: "_HistoryQuery", seen: Inspected, finish: Finish) -> None:
+        if asked.epoch and asked.epoch != seen.epoch:
+            gone = BadRequest(
+                "since: the journal began anew; load the view and start over", name="epoch_changed", status=409
+            )
+            finish_with_error(finish, gone)
+            return
+
         async def read() -> None:
+            after, before = (asked.offset, seen.offset + 1)
+            if asked.reverse:
+                after, before = 0, min(before, asked.offset) if asked.offset else before
             try:
-                if asked.epoch and asked.epoch != seen.epoch:
-                    gone = BadRequest("since: the journal began anew; load the view and start over")
-                    gone.name, gone.status = "epoch_changed", 409
-                    raise gone
-                after, before = (asked.offset, seen.offset + 1)
-                if asked.reverse:
-                    after, before = 0, min(before, asked.offset) if asked.offset else before
                 _, events = await self.services.journal.read(
                     entity, after=after, before=before, limit=asked.limit, reverse=asked.reverse
                 )
+                shown = first_publications(events, seen.epoch, bytes_max=self.services.history_bytes_max)
             except StoreUnavailable:
                 finish_with_error(finish, Unavailable("the store is not reachable"))
-                return
-            except ActorError as error:
-                finish_with_error(finish, error)
-                return
-            finish(
-                200,
-                b'{"publications":[%b],"epoch":%b,"offset":%d}'
-                % (
-                    b",".join(Publication(event, seen.epoch).json for event in events),
-                    msgspec.json.encode(seen.epoch),
-                    seen.offset,
-                ),
-                (),
-            )
+            except Exception as error:  # the edge: whoever waits for this must hear something
+                log.exception("history_failed", entity=entity)
+                finish_with_error(finish, HandlerFailed(repr(error)))
+            else:
+                body = b'{"publications":[%b],"epoch":%b,"offset":%d}'
+                finish(200, body % (b",".join(shown), msgspec.json.encode(seen.epoch), seen.offset), ())
 
         try:
             self.services.spawn(read)
@@ -296,9 +304,3 @@ class _HistoryQuery(Struct):
         if reverse not in ("", "0", "1", "true", "false"):
             raise BadRequest("reverse must be true or false")
         return cls(epoch, int(offset), int(limit), reverse in ("1", "true"))
-
-
-def _not_found(text: str) -> BadRequest:
-    error = BadRequest(text)
-    error.name, error.status = "not_found", 404
-    return error

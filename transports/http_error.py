@@ -13,8 +13,9 @@ class HttpError(Exception):
     `before` holds the requests that the same `feed` had already completed: they have a right to their answers first.
     """
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(f"{status} {reason}")
         self.status = status
         self.reason = reason  # our own words, never the peer's bytes: safe to send back
+        self.headers = headers  # that belong to this status
         self.before: Sequence[Request] = ()

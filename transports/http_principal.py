@@ -1,14 +1,17 @@
 """Who sends an HTTP request."""
 
+import re
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import Struct
 
 from actors.errors import ActorError
 from actors.principal import Principal
 from transports.tokens import TokenExpired, TokenInvalid, TokenVerifier
 
-USER_BYTES_MAX = 128
+USER_MAX = 128  # characters
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Unauthenticated(ActorError):
@@ -23,7 +26,19 @@ class TokenHasExpired(Unauthenticated):
     name = "token_expired"
 
 
+class Identity(Struct, frozen=True):
+    """Who it is, and until when that counts."""
+
+    principal: Principal
+    expires_at: int | None = None  # Unix s
+
+
 def http_principal(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool) -> Principal:
+    """As `http_identity`, for a request that is over at once."""
+    return http_identity(headers, tokens, anonymous=anonymous).principal
+
+
+def http_identity(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool) -> Identity:
     """From `Authorization: Bearer`; where the anonymous are let in also `X-Greenroom-User`. Raises: Unauthenticated."""
     authorization = headers.get(b"authorization")
     if authorization is not None:
@@ -36,16 +51,18 @@ def http_principal(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None,
             raise TokenHasExpired("the token has expired") from None
         except TokenInvalid as error:
             raise Unauthenticated(str(error)) from None
-        return _principal(claims.user, claims.roles, claims.issued_at)
+        if not claims.user and not anonymous:
+            raise Unauthenticated("a token of somebody is needed: this one has no `sub`")
+        return Identity(_principal(claims.user, claims.roles, claims.issued_at), claims.expires_at)
     if not anonymous:
         raise Unauthenticated("a token is needed: `Authorization: Bearer TOKEN`")
     try:
-        user = headers.get(b"x-greenroom-user", b"anonymous").decode()
+        user = headers.get(b"x-greenroom-user", b"").decode() or "anonymous"
     except UnicodeDecodeError:
         raise Unauthenticated("X-Greenroom-User is not UTF-8") from None
-    if len(user) > USER_BYTES_MAX:
-        raise Unauthenticated(f"X-Greenroom-User is longer than {USER_BYTES_MAX} characters")
-    return _principal(user, frozenset(), 0.0)
+    if len(user) > USER_MAX or _CONTROLS.search(user) is not None:
+        raise Unauthenticated(f"X-Greenroom-User is longer than {USER_MAX} characters, or holds control characters")
+    return Identity(_principal(user, frozenset(), 0.0))
 
 
 def _principal(user: str, roles: frozenset[str], issued_at: float) -> Principal:

@@ -79,6 +79,18 @@ class Publication:
         return self.event.offset
 
 
+def first_publications(events: list[StoredEvent], epoch: str, *, bytes_max: int) -> list[bytes]:
+    """The JSON of the first of `events`: at least one, and together at most `bytes_max` bytes."""
+    shown: list[bytes] = []
+    for event in events:
+        publication = encode_publication(event, epoch=epoch)
+        bytes_max -= len(publication)
+        if bytes_max < 0 and shown:
+            break
+        shown.append(publication)
+    return shown
+
+
 class Topic:
     __slots__ = (
         "_config",

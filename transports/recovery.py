@@ -38,7 +38,7 @@ async def warm_tail(journal: Journal, topic: Topic) -> None:
     if topic.warming is not None:
         await topic.warming.wait()
         return
-    topic.warming = trio.Event()
+    warming = topic.warming = trio.Event()  # held here too: a restart of the topic takes its own away
     try:
         before = topic.tail[0].offset if topic.tail else topic.offset + 1
         head, events = await journal.read(topic.entity, before=before, limit=topic.tail_room, reverse=True)
@@ -46,27 +46,35 @@ async def warm_tail(journal: Journal, topic: Topic) -> None:
         if head is not None and head.epoch == topic.epoch and first == before and events:
             topic.prepend([Publication(event, topic.epoch) for event in events])
     finally:
-        topic.warming.set()
+        warming.set()
 
 
-async def from_journal(journal: Journal, topic: Topic, *, epoch: str, offset: int, most: int) -> Missed:
+async def from_journal(journal: Journal, topic: Topic, *, epoch: str, offset: int, most: int, bytes_max: int) -> Missed:
     """As `from_tail`, with what the journal holds before it. The topic must stay alive meanwhile.
 
-    Raises: StoreUnavailable.
+    More than `bytes_max` bytes of JSON count as not known: they come as one reply, and a client that is cut off as too
+    slow while it takes them would ask for the same again, for ever. Raises: StoreUnavailable.
     """
+    await warm_tail(journal, topic)
+    epoch = epoch or topic.epoch  # what is read may not be of two
     found: list[Publication] = []
+    size = 0
     at = offset
     for _ in range(ROUNDS_MAX):
         answer = from_tail(topic, epoch=epoch, offset=at, most=most - len(found))
         if answer is not None:
-            if answer.publications is None:
-                return answer
+            if answer.publications is None or size + sum(len(one.json) for one in answer.publications) > bytes_max:
+                return Missed(None)
             return Missed(found + answer.publications)
         head, events = await journal.read(topic.entity, after=at, limit=min(1000, most - len(found)))
         if head is None or head.epoch != topic.epoch or not events or events[0].offset != at + 1:
             return Missed(None)  # retention has passed the position, or the journal began anew
         # The journal may be ahead of what has been released to the hub, never behind.
         events = [event for event in events if event.offset <= topic.offset]
-        found.extend(Publication(event, topic.epoch) for event in events)
+        more = [Publication(event, epoch) for event in events]
+        found += more
+        size += sum(len(one.json) for one in more)
+        if size > bytes_max:
+            return Missed(None)
         at += len(events)
     return Missed(None)

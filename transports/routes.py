@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.errors import ActorError
-from transports.client_errors import http_error_body
+from transports.client_errors import error_headers, http_error_body
 from transports.client_session import ClientServices
 from transports.connection import Connection
 from transports.events import EventsServices, EventStream
@@ -13,7 +13,7 @@ from transports.http_api import HttpApi
 from transports.http_error import HttpError
 from transports.http_head import Request
 from transports.http_response import response
-from transports.live_http import Finish
+from transports.live_http import Finish, Headers
 from transports.websocket_client import WebSocketClient
 
 
@@ -33,23 +33,25 @@ class Routes:
     def open_websocket(self, connection: Connection) -> WebSocketClient:
         return WebSocketClient(connection, self._clients, message_bytes_max=self._frame_bytes_max)
 
-    def open_events(self, connection: Connection, request: Request) -> Any:
+    def open_events(self, connection: Connection, request: Request, cors: Headers) -> Any:
         try:
-            return EventStream(connection, request, self._events)
+            return EventStream(connection, request, self._events, cors)
         except ActorError as error:
-            return _Refused(connection, error, self._events)
+            return _Refused(connection, error, self._events, cors)
 
     def command(self, request: Request, finish: Finish) -> None:
         if request.path.startswith(b"/api/"):
             self._api.handle(request, finish)
         elif request.path == b"/connection/init":
             finish(200, b"{}", ())
+        elif request.path == b"/events":
+            raise HttpError(405, "event streams are opened with GET", ((b"Allow", b"GET, OPTIONS"),))
         else:
             raise HttpError(404, "no such address")
 
-    def hand_over(self, connection: Connection, request: Request) -> None:
+    def hand_over(self, connection: Connection, read_already: bytes) -> None:
         assert self.gate is not None and self.handover is not None
-        self.handover.take(self.gate.give_away(connection), request.raw)
+        self.handover.take(self.gate.give_away(connection), read_already)
 
     def switch(self, connection: Connection, protocol: Any) -> None:
         assert self.gate is not None
@@ -59,14 +61,17 @@ class Routes:
 class _Refused:
     """An event stream that was refused before it began."""
 
-    def __init__(self, connection: Connection, error: ActorError, services: EventsServices) -> None:
+    def __init__(self, connection: Connection, error: ActorError, services: EventsServices, cors: Headers) -> None:
         self._connection = connection
         self._error = error
         self._services = services
+        self._cors = cors
 
     def start(self) -> None:
-        body = http_error_body(self._error)
-        self._connection.close_with(response(self._error.status, body, date=self._services.date(), keep_alive=False))
+        body, headers = http_error_body(self._error), (*error_headers(self._error), *self._cors)
+        self._connection.close_with(
+            response(self._error.status, body, headers=headers, date=self._services.date(), keep_alive=False)
+        )
 
     def received(self, data: bytes) -> None:
         pass
