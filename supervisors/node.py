@@ -31,6 +31,7 @@ from store.journal_postgres import PostgresJournal
 from store.migrate import migrate
 from store.own_servers import OwnServers
 from store.pool import Pool
+from store.retention import Keep, Retention
 from supervisors import garbage
 from supervisors.backoff import Backoff
 from supervisors.cell import RUNNERS
@@ -125,6 +126,19 @@ class Node:
             turn=self._turn,
             tracing=self.telemetry.tracing,
             memory_bytes=resident_bytes,
+        )
+        self.retention = Retention(
+            self.journal,
+            {
+                kind.name: Keep(
+                    events=kind.limits.history_events,
+                    seconds=kind.limits.history_s,
+                    command_ids_s=kind.limits.command_ids_s,
+                )
+                for kind in kinds
+                if kind.actor.durable
+            },
+            now=clock,
         )
         self.background = Background()
         self.deadlines = Deadlines()
@@ -316,6 +330,7 @@ class Node:
                 ChildSpec(name="committer", start=self.committer.run, shutdown_s=2.0),
                 ChildSpec(name="claims", start=self.claims.run, shutdown_s=2.0),
                 ChildSpec(name="system", start=self.system.run, shutdown_s=5.0),
+                ChildSpec(name="retention", start=self.retention.run, shutdown_s=2.0),
                 ChildSpec(name="background", start=self.background.run, shutdown_s=2.0),
                 ChildSpec(name="deadlines", start=self.deadlines.run, shutdown_s=1.0),
                 ChildSpec(name="hub_sweep", start=sweep, shutdown_s=1.0),
