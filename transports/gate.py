@@ -160,9 +160,9 @@ class Gate:
             await self._emptied.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Accept until cancelled. Ends by closing what is still open."""
-        assert self._listener is not None
-        self._poller.add(self._listener.fileno(), self)
+        """Accept until cancelled. Ends by closing the connections; the listener stays, so that it can run again."""
+        if self._listener is not None:
+            self._poller.add(self._listener.fileno(), self)
         try:
             task_status.started()
             while True:
@@ -180,7 +180,8 @@ class Gate:
                     if number % 2000 == 1999:
                         await trio.lowlevel.checkpoint()
         finally:
-            self.stop_accepting()
+            if self._listener is not None:
+                self._poller.remove(self._listener.fileno())
             for connection in list(self.live):
                 connection.abort()
 

@@ -21,7 +21,7 @@ from actors.principal import Principal
 from config.instruments import Instruments
 from config.limits import HubConfig
 from store.journal import StoredEvent
-from transports.publication import encode_publication
+from transports.publication import encode_publication, one_line
 
 log = structlog.get_logger("greenroom.hub")
 
@@ -101,6 +101,7 @@ class Topic:
         "epoch",
         "groups",
         "held",
+        "listeners",
         "offset",
         "pending",
         "tail",
@@ -112,6 +113,7 @@ class Topic:
         self.epoch = epoch
         self.offset = offset  # of the newest publication that was released
         self.groups: dict[type[Encoding], dict[Subscriber, None]] = {}
+        self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves, for they are few
         self.pending: list[Publication] = []
         self.tail: deque[Publication] = deque()
         self.dirty = False
@@ -202,8 +204,9 @@ class Hub:
         topic = self._topics.get(entity)
         if topic is None:
             return
+        data = one_line(data)
         self._flush_topic(topic)  # what was said before comes before
-        for encoding, group in topic.groups.items():
+        for encoding, group in list(topic.groups.items()):
             piece = encoding.ephemeral(entity, data)
             lane = f"{entity} {key}"
             for subscriber in list(group):
@@ -242,6 +245,10 @@ class Hub:
         self._flush_topic(topic)
         topic.empty_since = None
         topic.groups.setdefault(subscriber.encoding, {})[subscriber] = None
+        if subscriber.wants_joins:
+            if topic.listeners is None:
+                topic.listeners = {}
+            topic.listeners[subscriber] = None
         self._instruments.subscriptions += 1
         self._show_presence(topic, "join", subscriber)
         self._audience_changed(topic.entity, subscriber.principal, True)
@@ -252,6 +259,8 @@ class Hub:
         if group is None or subscriber not in group:
             return
         del group[subscriber]
+        if topic.listeners is not None:
+            topic.listeners.pop(subscriber, None)
         if not group:
             del topic.groups[subscriber.encoding]
             if not topic.groups:
@@ -305,13 +314,13 @@ class Hub:
             subscriber.epoch_changed()
 
     def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
-        info = subscriber.principal.info
-        if info is None:
+        who = subscriber.principal
+        if not topic.listeners or who.info is None:
             return
-        for encoding, group in topic.groups.items():
-            wanting = [other for other in group if other.wants_joins]
-            if wanting:
-                piece = encoding.presence(topic.entity, kind, info)
-                if piece:
-                    for other in wanting:
-                        other.deliver_ephemeral(piece, f"{topic.entity} {kind} {subscriber.principal.client}")
+        pieces: dict[type[Encoding], bytes] = {}
+        for other in list(topic.listeners):
+            piece = pieces.get(other.encoding)
+            if piece is None:
+                piece = pieces[other.encoding] = other.encoding.presence(topic.entity, kind, who.info)
+            if piece:
+                other.deliver_ephemeral(piece, f"{topic.entity} {kind} {who.client}")

@@ -69,11 +69,15 @@ class _Selector:
         ]
 
 
+def _new_poll() -> _Epoll | _Selector:
+    return _Epoll() if hasattr(select, "epoll") else _Selector()
+
+
 class Poller:
     """Who is ready, and what to call then."""
 
     def __init__(self) -> None:
-        self._poll = _Epoll() if hasattr(select, "epoll") else _Selector()
+        self._poll = _new_poll()
         self._owners: dict[int, Pollable] = {}
 
     def __len__(self) -> int:
@@ -104,5 +108,7 @@ class Poller:
                     owner = owners.get(fd)
                     if owner is not None:  # else: closed by somebody earlier in this batch
                         owner.on_ready(events)
-        finally:
+        finally:  # left as new: what starts us again, after a crash, has closed the connections of the life before
             self._poll.close()
+            self._poll = _new_poll()
+            owners.clear()

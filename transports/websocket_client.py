@@ -81,6 +81,12 @@ class WebSocketClient:
         self._connection.send_ephemeral(frame, key)
 
     def disconnect(self, code: int, reason: str) -> None:
+        # An entity may have chosen them. Only 3000 and above may be, an empty reason would have SDKs reconnect whatever
+        # the code, and one that is a JSON object would override it.
+        if not 3000 <= code <= 4999:
+            code, reason = 3503, "force disconnect"
+        if not reason or reason.lstrip().startswith("{"):
+            reason = "disconnected"
         self._close(code, reason)
 
     def _close(self, code: int, reason: str) -> None:
