@@ -115,11 +115,11 @@ class Server:
                 self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def postgres_pid(self) -> int:
-        return int((self.data / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    def postgres_pid(self) -> int | None:
+        return _number_in(self.data / "postgres" / "postmaster.pid")
 
-    def valkey_pid(self) -> int:
-        return int((self.data / "valkey" / "valkey.pid").read_text())
+    def valkey_pid(self) -> int | None:
+        return _number_in(self.data / "valkey" / "valkey.pid")
 
     # What it says.
 
@@ -213,6 +213,14 @@ class Server:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
         ours = {"GREENROOM_ENV": "local", "GREENROOM_DATA_DIR": str(self.data), "GREENROOM_LOG_FORMAT": "json"}
         return {**inherited, "PYTHONUNBUFFERED": "1", **ours, **self._settings}
+
+
+def _number_in(path: Path) -> int | None:
+    """In its first line; None while the file is being made anew."""
+    try:
+        return int(path.read_text().splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def wait_until(done: Callable[[], bool], what: str, *, within_s: float = 15.0) -> None:
