@@ -68,7 +68,8 @@ class MemoryJournal:
             row.head.fence = term << 32 | 1 if stored < term else row.head.fence + 1
             row.incarnation = self._incarnation
         first = bisect_right(row.events, row.snapshot_offset - window, key=_offset)
-        return Claimed(replace(row.head), row.snapshot, row.snapshot_offset, row.events[first:])
+        snapshot = row.snapshot if row.snapshot_offset else None  # one of nothing tells nothing
+        return Claimed(replace(row.head), snapshot, row.snapshot_offset, row.events[first:])
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""

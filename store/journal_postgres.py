@@ -80,7 +80,7 @@ RETURNING id, entity, fence, epoch, "offset", trimmed, snapshot_offset
 LOAD = """
 SELECT id, true AS is_snapshot, "offset", 0::bigint AS at_ms, body AS payload,
     NULL::bytea AS info, NULL::bytea AS command_id, NULL::bytea AS reply
-FROM snapshots WHERE id = ANY ($1::bigint[])
+FROM snapshots WHERE id = ANY ($1::bigint[]) AND "offset" > 0
 UNION ALL
 SELECT w.id, false, e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply
 FROM unnest($1::bigint[], $2::bigint[]) AS w (id, after)
@@ -238,12 +238,13 @@ class PostgresJournal:
         while todo:
             try:
                 rows = await connection.fetch(APPEND, *_columns(todo, self._incarnation), write=True)
-            except asyncpg.UniqueViolationError as error:  # all rolled back: leave out the repeats, and again
-                repeated = await self._repeated(connection, todo)
-                if not repeated:
+            except asyncpg.UniqueViolationError as error:  # all rolled back: leave out who is at fault, and again
+                mine = await self._still_mine(connection, todo)
+                repeated = await self._repeated(connection, mine)
+                if not repeated and len(mine) == len(todo):
                     raise StoreUnavailable(f"journal and head disagree: {error}") from error
                 outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
-                todo = [item for item in todo if item.head_id not in repeated]
+                todo = [item for item in mine if item.head_id not in repeated]
                 continue
             except asyncpg.PostgresError as error:  # rolled back as well
                 raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
@@ -258,22 +259,21 @@ class PostgresJournal:
     ) -> list[Append]:
         """Why were these not written? Fenced, repeated, or (those returned, to be tried again) just trimmed."""
         try:
-            rows = await connection.fetch(
-                STILL_MINE,
-                [item.head_id for item in missing],
-                [item.fence for item in missing],
-                [item.after for item in missing],
-                self._incarnation,
-            )
-            mine = {row[0] for row in rows}
-            again = [item for item in missing if item.head_id in mine]
-            repeated = await self._repeated(connection, again) if again else set()
+            again = await self._still_mine(connection, missing)
+            repeated = await self._repeated(connection, again)
         except StoreUnavailable:
             # Others of the batch may have landed, so this can't be raised. Fenced is true enough: nothing of these was
             # written, and an activation that is told so claims again and finds out the rest.
             return []
         outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
         return [item for item in again if item.head_id not in repeated]
+
+    async def _still_mine(self, connection: Connection, items: Sequence[Append]) -> list[Append]:
+        """Those whose fence, incarnation and offset match. The others are fenced, whatever else they may be."""
+        ids, fences = [item.head_id for item in items], [item.fence for item in items]
+        rows = await connection.fetch(STILL_MINE, ids, fences, [item.after for item in items], self._incarnation)
+        mine = {row[0] for row in rows}
+        return [item for item in items if item.head_id in mine]
 
     async def _repeated(self, connection: Connection, items: Iterable[Append]) -> set[int]:
         """Heads among `items` with a command id that was used before, or twice in one append."""

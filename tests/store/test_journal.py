@@ -371,6 +371,10 @@ async def test_fenced_comes_before_repeated(cluster: Cluster) -> None:
     claimed = await claim(node)
     await node.append([append_to(claimed, event(1, command_id="a"))])
     assert await node.append([append_to(claimed, event(1, command_id="a"))]) == [Outcome.FENCED]
+    other = await claim(node, "room:b")
+    twice = append_to(other, event(1, command_id="b"), event(2, command_id="b"))
+    stale = append_to(claimed, event(1, command_id="a"))
+    assert await node.append([twice, stale]) == [Outcome.REPEATED, Outcome.FENCED]
 
 
 async def test_an_id_outlives_its_trimmed_event_until_it_is_old(cluster: Cluster) -> None:
@@ -507,6 +511,17 @@ async def test_a_claim_loads_the_snapshot_the_events_after_it_and_a_window_befor
     assert await node.save_snapshot(claimed.head.id, fence=again.head.fence, offset=10, body=b"at 10")
     again = await claim(node, window=0)
     assert (again.snapshot, again.snapshot_offset, again.events) == (b"at 10", 10, [])
+
+
+async def test_a_snapshot_of_no_events_is_none(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    claimed = await claim(node)
+    assert await node.save_snapshot(claimed.head.id, fence=claimed.head.fence, offset=0, body=b"{}")
+    claimed = await claim(node)
+    assert (claimed.snapshot, claimed.snapshot_offset) == (None, 0)
+    await node.append([append_to(claimed, event(1))])
+    claimed = await claim(node)
+    assert (claimed.snapshot, claimed.snapshot_offset, len(claimed.events)) == (None, 0, 1)
 
 
 async def test_a_snapshot_of_an_overtaken_activation_is_refused(cluster: Cluster) -> None:
