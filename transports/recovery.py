@@ -43,7 +43,9 @@ async def warm_tail(journal: Journal, topic: Topic) -> None:
         before = topic.tail[0].offset if topic.tail else topic.offset + 1
         head, events = await journal.read(topic.entity, before=before, limit=topic.tail_room, reverse=True)
         first = topic.tail[0].offset if topic.tail else topic.offset + 1
-        if head is not None and head.epoch == topic.epoch and first == before and events:
+        if head is None or head.epoch != topic.epoch or first != before:
+            return
+        if events and events[0].offset == before - 1:  # the tail has no holes, and so gets none
             topic.prepend([Publication(event, topic.epoch) for event in events])
     finally:
         warming.set()
