@@ -31,6 +31,7 @@ from actors.principal import SYSTEM
 from store.errors import NotOwner, StoreUnavailable
 from store.journal import Head, Outcome, StoredEvent
 from supervisors.strategy import RestartLedger
+from supervisors.watched_steps import watched_steps
 
 if TYPE_CHECKING:
     from supervisors.system import System
@@ -141,6 +142,7 @@ class Cell:
                     if not self._may_restart():
                         reason = "failed"
                         log.exception("entity_failed", entity=self.entity, error=repr(error))
+                        await self._catch_up_all()  # what is on its way to the disk need not have an unknown outcome
                         return
                     log.warning("entity_restarted", entity=self.entity, error=repr(error), exc_info=error)
                 if trio.current_time() - rebuilt_at > CALM_S:
@@ -407,7 +409,7 @@ class Cell:
         deadline = min(envelope.deadline, started + self.kind.limits.async_handler_s)
         with trio.CancelScope(deadline=deadline) as scope:
             try:
-                reply = await waiting
+                reply = await watched_steps(waiting, self._system.turn, self, envelope)
             except ActorError as error:
                 self._refuse(envelope, error)
                 return
