@@ -1,0 +1,81 @@
+"""What the documents point to is there: links, their anchors, and every path of this repository that they name."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("actors", "bench", "config", "store", "supervisors", "transports")
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "actors").rglob("*.md")])
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+TICKED = re.compile(r"`([^`\n]+)`")
+PATH = re.compile(r"\.?[A-Za-z][\w.-]*(/[\w.-]+)+/?")
+IN_CODE = re.compile(r"\bdocs/[\w/-]+\.md\b")
+
+
+def prose(page: Path) -> str:
+    return FENCED.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    for link in LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            yield link
+
+
+def missing_paths(text: str) -> Iterator[str]:
+    """What stands in backticks, begins with a name that our top folder has, and is not there."""
+    top = {path.name for path in ROOT.iterdir()}
+    for name in TICKED.findall(text):
+        if PATH.fullmatch(name) and name.partition("/")[0] in top and not (ROOT / name).exists():
+            yield name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert list(broken_links(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_path_named_is_there(page: Path) -> None:
+    assert list(missing_paths(prose(page))) == []
+
+
+def test_every_page_is_in_the_index_or_a_decision() -> None:
+    index = prose(ROOT / "docs" / "README.md")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in index, page.name
+    numbers = [page.name[:4] for page in (ROOT / "docs" / "decisions").glob("*.md")]
+    assert len(numbers) == len(set(numbers)), "two decisions have one number"
+
+
+def test_the_pages_that_code_refers_to_are_there() -> None:
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for name in IN_CODE.findall(path.read_text(encoding="utf-8")):
+                assert (ROOT / name).exists(), f"{path.relative_to(ROOT)} refers to {name}"
+
+
+def test_what_is_broken_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A heading\n[a](nothing.md) [b](#a-heading) [c](#none) [d](https://example.org)\n", encoding="utf-8"
+    )
+    assert list(broken_links(page)) == ["nothing.md", "#none"]
+    assert list(missing_paths("`store/nothing.py` `store/journal.py` `poll/lunch` `text/event-stream`")) == [
+        "store/nothing.py"
+    ]

@@ -1,0 +1,180 @@
+"""What the documents tell one to type exists: routes and commands with their fields, settings, targets, subcommands."""
+
+import ast
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+import typer.main
+
+from actors import Kit
+from actors.kinds import Kinds, find_actors
+from actors.message import tag_of
+from actors.room import Room
+from actors.session import Session
+from config.settings import Settings
+from supervisors.cli import app
+
+ROOT = Path(__file__).parents[2]
+NAMED_BLOCK = re.compile(r"^```python file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+POST = re.compile(r"curl (?:-\S+ )*-X POST \S*?/api/([^/\s]+)/([^/\s]+)/([^/\s'?]+)(.*)")
+GET = re.compile(r"curl (?:-N )?'?localhost:8000/(api|events)([^\s']*)")
+BODY = re.compile(r"-d '([^']*)'")
+RPC = re.compile(r"""\brpc\(["']([^"']+)["'], (\{.*?\})\)""")
+SETTING = re.compile(r"\bGREENROOM_[A-Z_]+[A-Z]\b")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+class Told(NamedTuple):
+    """A command that a page tells one to send. `body` is None where it is not JSON as it stands."""
+
+    kind: str
+    command: str
+    body: dict[str, Any] | None
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8").replace("\\\n", " ")
+
+
+def told(text: str) -> Iterator[Told]:
+    for kind, _, command, rest in POST.findall(text):
+        body = BODY.search(rest)
+        yield Told(kind, command, json.loads(body[1]) if body else {})
+    for method, fields in RPC.findall(text):
+        entity, _, command = method.rpartition("/")
+        try:
+            body = json.loads(fields)
+        except json.JSONDecodeError:
+            body = None
+        yield Told(entity.partition(":")[0], command, body)
+
+
+def load(name: str, code: str, folder: Path) -> ModuleType:
+    path = folder / f"{name}.py"
+    path.write_text(code, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def kinds(tmp_path: Path) -> Iterator[Kinds]:
+    """Our own, and those that the pages build."""
+    found = Kinds([Room, Session])
+    names = []
+    for page in (ROOT / "README.md", ROOT / "docs" / "writing-an-entity.md"):
+        for file, code in NAMED_BLOCK.findall(page.read_text(encoding="utf-8")):
+            if not file.startswith("test_"):
+                names.append(file.removesuffix(".py"))
+                load(names[-1], code, tmp_path)
+                for actor in find_actors(names[-1]):
+                    found.install(actor)
+    yield found
+    for name in names:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_exists_and_takes_these_fields(page: Path, kinds: Kinds) -> None:
+    for kind, name, body in told(text_of(page)):
+        command = kinds[kind].command(name)
+        if body is not None:
+            command.decode(msgspec.json.encode(body))
+            assert set(body) <= set(command.message.__struct_fields__), f"{kind}/{name}: {body}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_address_exists(page: Path, kinds: Kinds) -> None:
+    for where, rest in GET.findall(text_of(page)):
+        path, _, query = rest.partition("?")
+        if where == "events":
+            assert path == "" and query
+            for pair in query.split("&"):
+                name, _, channel = unquote(pair).partition("=")
+                assert name == "channel"
+                kinds[channel.partition(":")[0]]
+        else:
+            _, kind, _, *history = path.split("/")
+            kinds[kind]
+            assert history in ([], ["history"])
+            assert {pair.partition("=")[0] for pair in query.split("&") if pair} <= {"since", "limit", "reverse"}
+
+
+def test_the_readme_has_examples_of_each_sort() -> None:
+    """Or the tests above would pass for want of anything to look at."""
+    text = text_of(ROOT / "README.md")
+    assert {(one.kind, one.command) for one in told(text)} == {("room", "send"), ("applause", "clap")}
+    assert sum(1 for _ in RPC.findall(text)) == 2
+    assert {where for where, _ in GET.findall(text)} == {"api", "events"}
+
+
+def test_the_entity_of_the_readme_works(kinds: Kinds) -> None:
+    applause = sys.modules["applause"]
+    kit = Kit(applause.Applause, key="finale")
+    assert kit.ask(applause.Clap(times=3), user="ann").total == 3
+    kit.restart()
+    kit.restart(from_snapshot=True)
+    assert kit.view() == {"total": 3}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_of_python_and_json_can_be_parsed(page: Path) -> None:
+    for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            ast.parse(block)
+        elif language == "json":
+            json.loads(block)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "deploy").iterdir()], ids=lambda page: page.name)
+def test_each_setting_exists(page: Path) -> None:
+    known = {f"GREENROOM_{field.upper()}" for field in Settings.model_fields}
+    named = {name for name in SETTING.findall(page.read_text(encoding="utf-8")) if "_TEST_" not in name}
+    assert named <= known
+
+
+def test_the_bounds_in_the_architecture_are_settings() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sections = "GATE|CLIENT|HTTP|HUB|MAILBOX|SUPERVISION|PASSIVATION|COMMIT|STORE"
+    named = re.findall(rf"`((?:{sections})_[A-Z_]+)`", text)
+    assert len(named) > 20
+    for name in named:
+        assert name.lower() in Settings.model_fields, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_target_and_subcommand_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= targets
+    group = typer.main.get_command(app)
+    subcommands = set(getattr(group, "commands", {}))
+    assert set(re.findall(r"(?:^|[`(]|bin/)greenroom ([a-z][a-z-]+)", text, re.MULTILINE)) <= subcommands
+
+
+@pytest.mark.parametrize(("page", "actor"), [("rooms.md", Room), ("sessions.md", Session)])
+def test_the_pages_of_our_entities_are_complete(page: str, actor: Any) -> None:
+    """Every command, publication and refusal of the code is on the page; and no other that looks like one."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "actors" / actor.kind).glob("*.py"))
+    for message in actor.commands:
+        name = tag_of(message).partition(".")[2]
+        assert re.search(rf"^\|.*`{name}[ `]", text, re.MULTILINE), name
+    rules = set(re.findall(rf'Refused\(\s*"({actor.kind}\.\w+)"', source))
+    publications = {tag_of(event) for event in (*actor.events, *actor.ephemerals)}
+    assert rules and publications
+    named = set(re.findall(rf"`({actor.kind}\.[a-z_]+)`", text))
+    assert named == rules | publications
