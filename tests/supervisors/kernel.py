@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 import trio
 from msgspec import Struct, field
+from structlog.testing import capture_logs
 
 from actors.actor import Actor, KindLimits
 from actors.envelope import Envelope
@@ -255,12 +256,13 @@ class Kernel:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Kernel"]:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self.committer.run)
-            await nursery.start(self.claims.run)
-            await nursery.start(self.system.run)
-            yield self
-            nursery.cancel_scope.cancel()
+        with capture_logs():  # tracebacks made for terminals take longer than all the rest
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.committer.run)
+                await nursery.start(self.claims.run)
+                await nursery.start(self.system.run)
+                yield self
+                nursery.cancel_scope.cancel()
         assert self.wrongs == []
         for slot in self.slots:
             assert len(slot.answers) == 1, f"answered {len(slot.answers)} times: {slot.answers}"

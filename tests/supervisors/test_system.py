@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -387,11 +388,10 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
                 run.journal.faults["claim"].append(Fault.CRASHES)
                 slots += [run.send(A, Note(text="x"))]
             case "system":
-                run.system._memory_bytes = lambda: 1 // 0
+                run.system._memory_bytes = _breaks_once()
         await trio.sleep(2)
         assert all(isinstance(slot.answer, OutcomeUnknown | Unavailable | int) for slot in slots)
         assert (run.awake(), run.instruments.awake, run.committer.pending_events) == (set(), 0, 0)
-        run.system._memory_bytes = lambda: 0
         with trio.fail_after(5):
             assert await run.ask(B, Read()) == run.texts(B)
             await run.ask(A, Note(text="y"))
@@ -401,6 +401,17 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
         nursery.cancel_scope.cancel()
     with pytest.raises(Unavailable):
         run.send(A, Read())
+
+
+def _breaks_once() -> Callable[[], int]:
+    answers = iter([ZeroDivisionError("boom")])
+
+    def bytes_used() -> int:
+        for error in answers:
+            raise error
+        return 0
+
+    return bytes_used
 
 
 async def test_a_system_that_has_not_started_wakes_nobody() -> None:
