@@ -674,5 +674,5 @@ def _repeat(envelope: Envelope, slot: ReplySlot, encoded: bytes) -> tuple[ReplyS
 
 
 RUNNERS = tuple(
-    method.__code__ for method in (Cell._serve, Cell._answer, Cell._collect, Cell._refuse, Cell._inspect)
+    method.__code__ for method in (Cell._serve, Cell._answer, Cell._collect, Cell._refuse, Cell._inspect, watched_steps)
 )  # whose own lines the watchdog may not interrupt, only the handlers that they call

@@ -308,7 +308,10 @@ class Node:
         self.telemetry.close()
 
     async def _supervise(self, *, task_status: trio.TaskStatus[None]) -> None:
-        watchdog = Watchdog(self._turn, stuck_s=self._settings.supervision.handler_stuck_s, runners=RUNNERS)
+        stuck_s = self._settings.supervision.handler_stuck_s
+        watchdog = Watchdog(
+            self._turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.05, stuck_s), runners=RUNNERS
+        )
 
         async def lag(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
             await measure_loop_lag(self.instruments.loop_lag_s, task_status=task_status)
