@@ -33,11 +33,12 @@ class Answer(NamedTuple):
 class Server:
     """`greenroom serve` on a free port, with a data folder of its own. A restart keeps both."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, cwd: Path = ROOT, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-"))
         self.data = self.folder / "data"
         self.output = self.folder / "output"
         self.output.touch()
+        self._cwd = cwd
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -52,7 +53,7 @@ class Server:
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "supervisors", "serve", "--port", str(self.port)],
-                cwd=ROOT,
+                cwd=self._cwd,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -200,7 +201,7 @@ class Server:
         """What the command line prints, with this server's settings."""
         done = subprocess.run(
             [sys.executable, "-m", "supervisors", *arguments],
-            cwd=ROOT,
+            cwd=self._cwd,
             env=self._environment(),
             capture_output=True,
             text=True,
@@ -212,7 +213,7 @@ class Server:
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
         ours = {"GREENROOM_ENV": "local", "GREENROOM_DATA_DIR": str(self.data), "GREENROOM_LOG_FORMAT": "json"}
-        return {**inherited, "PYTHONUNBUFFERED": "1", **ours, **self._settings}
+        return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **ours, **self._settings}
 
 
 def _number_in(path: Path) -> int | None:

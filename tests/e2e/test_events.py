@@ -3,11 +3,19 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.event_stream import EventStream, Following
 from tests.e2e.server import Server, wait_until
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet_stream(_steady_server: Server) -> Iterator[EventStream]:
+    """Open from the first test on, so that the last need not wait long for a sign of life."""
+    with Following(EventStream(_steady_server, "room:e2e-quiet")) as stream:
+        yield stream
 
 
 def test_the_view_comes_first_then_what_happens(server: Server, room: str) -> None:
@@ -144,3 +152,9 @@ def test_curl_sees_it_too(server: Server, room: str) -> None:
             process.terminate()
     assert identity.startswith(b"id: ") and identity.endswith(b":3\n") and end == b"\n"
     assert json.loads(data.removeprefix(b"data: "))["data"]["text"] == "live"
+
+
+def test_a_quiet_stream_is_kept_alive_by_comments(quiet_stream: EventStream) -> None:
+    wait_until(lambda: quiet_stream.comments > 0, "a comment", within_s=40.0)
+    assert quiet_stream.connects == 1
+    assert [event.name for event in quiet_stream.events] == ["view"]  # a comment is no event

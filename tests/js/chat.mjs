@@ -1,0 +1,214 @@
+// The chat page in Chromium, as its users meet it. Run by tests/e2e/test_pages.py.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+import { ask, serve, until } from "./scenarios.mjs";
+
+const ARGUMENTS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const PATIENCE_MS = 20_000;
+
+let browser = null;
+const contexts = [];
+let complaints = [];
+
+/** A window of somebody's own: other storage, other cookies. */
+async function open(url, room, user, options = {}) {
+  browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", headless: true, args: ARGUMENTS });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
+  contexts.push(context);
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  page.on("console", (message) => message.type() === "error" && complaints.push(`${user}: ${message.text()}`));
+  page.on("pageerror", (error) => complaints.push(`${user}: ${error.stack}`));
+  const asked = new URLSearchParams({ room: room.replace("room:", ""), ...(user ? { user } : {}) });
+  await page.goto(`${url}/?${asked}`);
+  return page;
+}
+
+const box = (page) => page.getByRole("textbox", { name: "Message" });
+const messages = (page) => page.locator("#list .message");
+const message = (page, text) => messages(page).filter({ hasText: text });
+const members = (page) => page.locator("#member-list li.here");
+const status = (page) => page.locator("#status");
+
+async function say(page, text) {
+  await box(page).fill(text);
+  await box(page).press("Enter");
+}
+
+const arrived = (page, text) => message(page, text).first().waitFor();
+
+/** Every text of the room once, in the order given. */
+async function shows(page, texts) {
+  const found = async () => {
+    const all = await messages(page).allInnerTexts();
+    return all.map((one) => texts.find((text) => one.includes(text))).filter(Boolean);
+  };
+  await until(async () => JSON.stringify(await found()) === JSON.stringify(texts), `${texts} on the page`).catch(async (error) => {
+    throw new Error(`${error.message}; it shows ${JSON.stringify(await found())}`);
+  });
+}
+
+const scenarios = {
+  async two_windows_chat({ url, room }) {
+    const ann = await open(url, room, "ann");
+    const bob = await open(url, room, "bob");
+    await say(ann, "Hello Bob");
+    await arrived(bob, "Hello Bob");
+    await say(bob, "Hello Ann");
+    await arrived(ann, "Hello Ann");
+    await say(ann, "<b>not bold</b> & \"quoted\"");
+    await shows(bob, ["Hello Bob", "Hello Ann", "<b>not bold</b> & \"quoted\""]);
+    await shows(ann, ["Hello Bob", "Hello Ann", "<b>not bold</b> & \"quoted\""]);
+    await until(async () => (await members(ann).count()) === 2, "both among the members");
+    assert.match((await members(ann).allTextContents()).join(), /bob/);
+    assert.match(await ann.locator("#subtitle").innerText(), /2 members/);
+  },
+
+  async history_is_there_after_a_reload({ url, room }) {
+    const ann = await open(url, room, "ann");
+    const texts = ["first", "second", "third"];
+    for (const text of texts) await say(ann, text);
+    await shows(ann, texts);
+    await ann.reload();
+    await shows(ann, texts);
+    const carl = await open(url, room, "carl");
+    await shows(carl, texts);
+  },
+
+  async older_messages_come_by_scrolling_up({ url, room, texts }) {
+    const ann = await open(url, room, "ann");
+    await arrived(ann, texts.at(-1));
+    assert.equal(await message(ann, texts[0]).count(), 0);
+    await until(async () => {
+      await ann.locator("#scroller").evaluate((scroller) => scroller.scrollTo(0, 0));
+      return (await message(ann, texts[0]).count()) === 1;
+    }, "the oldest message");
+  },
+
+  async typing_is_shown_to_the_other({ url, room }) {
+    const ann = await open(url, room, "ann");
+    const bob = await open(url, room, "bob");
+    await say(ann, "hi");
+    await arrived(bob, "hi");
+    await say(bob, "hi too");
+    await arrived(ann, "hi too");
+    await box(bob).pressSequentially("I am th");
+    await ann.locator("#typing.shown", { hasText: "bob is typing" }).waitFor();
+    await box(bob).press("Enter");
+    await arrived(ann, "I am th");
+    await ann.locator("#typing.shown").waitFor({ state: "detached" });
+    assert.equal(await bob.locator("#typing.shown").count(), 0);
+  },
+
+  async a_name_is_asked_for_and_kept({ url, room }) {
+    const page = await open(url, room, null);
+    await page.getByLabel("Name", { exact: true }).fill("dora");
+    await page.getByRole("button", { name: "Enter" }).click();
+    await say(page, "here I am");
+    await arrived(page, "here I am");
+    await page.reload();
+    await arrived(page, "here I am");
+    assert.equal(await page.locator("#me-name").innerText(), "dora");
+    assert.equal(await page.locator("#welcome[open]").count(), 0);
+  },
+
+  async a_restart_is_shown_and_nothing_is_missed({ url, room }) {
+    const ann = await open(url, room, "ann");
+    const bob = await open(url, room, "bob");
+    await say(ann, "before");
+    await arrived(bob, "before");
+    await ask("stop the server");
+    for (const page of [ann, bob]) await status(page).getByText("Reconnecting").waitFor();
+    await say(bob, "while away"); // kept on the page until there is a server
+    await message(bob, "while away").waitFor();
+    await ask("start the server, and send");
+    complaints = []; // a browser complains of each connection that the stopped server refused
+    const texts = ["before", "meanwhile", "while away"];
+    for (const page of [ann, bob]) await status(page).getByText("Reconnecting").waitFor({ state: "detached" });
+    // `meanwhile` was sent by somebody else before or after bob's message got through.
+    await until(async () => (await messages(ann).count()) >= texts.length, "all messages");
+    for (const page of [ann, bob]) for (const text of texts) {
+      await arrived(page, text);
+      assert.equal(await message(page, text).count(), 1, text);
+    }
+    assert.deepEqual(await messages(ann).evaluateAll((all) => all.length), 3);
+    await say(ann, "after");
+    await arrived(bob, "after");
+  },
+
+  async a_phone_has_room_for_it({ url, room }) {
+    const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
+    const ann = await open(url, room, "ann", phone);
+    const bob = await open(url, room, "bob");
+    await box(ann).fill("from a phone");
+    await ann.getByRole("button", { name: "Send" }).tap();
+    await arrived(bob, "from a phone");
+    await say(bob, `a long word: ${"w".repeat(300)}`);
+    await arrived(ann, "a long word");
+    const width = await ann.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 375, `${width} pixels wide`);
+    const send = await ann.getByRole("button", { name: "Send" }).boundingBox();
+    assert.ok(send.y + send.height <= 667 && send.width >= 36, JSON.stringify(send));
+    await ann.getByRole("button", { name: "Members" }).tap();
+    await ann.locator("#members.shown").waitFor();
+    await until(async () => (await members(ann).count()) === 2, "the members");
+  },
+
+  async docs_are_readable({ url }) {
+    const page = await open(url, "room:any", "ann");
+    await page.goto(`${url}/docs`);
+    await page.getByText("/api/room/").first().waitFor();
+  },
+
+  /** Not a test: the picture in the README. */
+  async picture({ url, room, path }) {
+    const light = { colorScheme: "light" };
+    const ann = await open(url, room, "ann", light);
+    const ben = await open(url, room, "ben", light);
+    const cleo = await open(url, room, "cleo", light);
+    const lines = [
+      [ann, "Soundcheck is at six, doors at seven."],
+      [ben, "I’ll bring the second keyboard then."],
+      [cleo, "Who has the set list? The one from Lisbon had the two new songs in it."],
+      [ann, "Pinned it. Ben, you open with “Harbour”."],
+      [ben, "Fine by me. Without the long intro this time?"],
+      [ann, "Half of it. We have forty minutes."],
+      [cleo, "See you all in the green room 🎹"],
+    ];
+    for (const [page, text] of lines) {
+      await say(page, text);
+      for (const other of [ann, ben, cleo]) await arrived(other, text);
+    }
+    await ask("set the title");
+    await message(ann, "See you all").hover();
+    await ben.locator("#list .message", { hasText: "See you all" }).hover();
+    await ben.locator("#toolbar").getByRole("button", { name: /🎉|React/ }).first().click().catch(() => {});
+    await ann.mouse.move(600, 5);
+    await until(async () => (await members(ann).count()) === 3, "the members");
+    await ann.getByText("Seen by").waitFor().catch(() => {});
+    await box(ben).pressSequentially("On my way");
+    await ann.locator("#typing.shown").waitFor();
+    await ann.screenshot({ path });
+  },
+};
+
+const tidy = Object.fromEntries(
+  Object.entries(scenarios).map(([name, scenario]) => [
+    name,
+    async (given) => {
+      complaints = [];
+      try {
+        await scenario(given);
+        assert.deepEqual(complaints, [], "errors in the browser's console");
+      } finally {
+        for (const context of contexts.splice(0)) await context.close();
+      }
+    },
+  ]),
+);
+
+await serve(tidy, () => browser?.close());
