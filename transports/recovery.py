@@ -71,6 +71,8 @@ async def from_journal(journal: Journal, topic: Topic, *, epoch: str, offset: in
         head, events = await journal.read(topic.entity, after=at, limit=min(1000, most - len(found)))
         if head is None or head.epoch != topic.epoch or not events or events[0].offset != at + 1:
             return Missed(None)  # retention has passed the position, or the journal began anew
+        if events[-1].offset != at + len(events):
+            return Missed(None)  # the journal has a hole, which it must not have: never skip it silently
         # The journal may be ahead of what has been released to the hub, never behind.
         events = [event for event in events if event.offset <= topic.offset]
         more = [Publication(event, epoch) for event in events]

@@ -282,13 +282,14 @@ class World:
             raise Overloaded("full")
         self.waiting.append((entity, envelope))
 
-    def publish(self, entity: str, text: str = "x", info: bytes | None = None) -> int:
-        """A durable publication, as the entity releases it."""
+    def publish(self, entity: str, text: str = "x", info: bytes | None = None, *, heard: bool = True) -> int:
+        """A durable publication, as the entity releases it; with `heard` false this node never hears of it."""
         found = self.entity(entity)
         found.offset += 1
         event = StoredEvent(found.offset, 1000 + found.offset, msgspec.json.encode(WasSaid(text=text)), info)
         found.events.append(event)
-        self.hub.publish(entity, found.epoch, event)
+        if heard:
+            self.hub.publish(entity, found.epoch, event)
         return found.offset
 
     def begin_anew(self, entity: str) -> None:
