@@ -87,7 +87,7 @@ def kinds(tmp_path: Path) -> Iterator[Kinds]:
         del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_command_exists_and_takes_these_fields(page: Path, kinds: Kinds) -> None:
     for kind, name, body in told(text_of(page)):
         command = kinds[kind].command(name)
@@ -96,7 +96,7 @@ def test_each_command_exists_and_takes_these_fields(page: Path, kinds: Kinds) ->
             assert set(body) <= set(command.message.__struct_fields__), f"{kind}/{name}: {body}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_address_exists(page: Path, kinds: Kinds) -> None:
     for where, rest in GET.findall(text_of(page)):
         path, _, query = rest.partition("?")
@@ -130,7 +130,7 @@ def test_the_entity_of_the_readme_works(kinds: Kinds) -> None:
     assert kit.view() == {"total": 3}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_blocks_of_python_and_json_can_be_parsed(page: Path) -> None:
     for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if language == "python":
@@ -139,7 +139,7 @@ def test_blocks_of_python_and_json_can_be_parsed(page: Path) -> None:
             json.loads(block)
 
 
-@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "deploy").iterdir()], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / "deploy").iterdir()], ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_setting_exists(page: Path) -> None:
     known = {f"GREENROOM_{field.upper()}" for field in Settings.model_fields}
     named = {name for name in SETTING.findall(page.read_text(encoding="utf-8")) if "_TEST_" not in name}
@@ -155,7 +155,7 @@ def test_the_bounds_in_the_architecture_are_settings() -> None:
         assert name.lower() in Settings.model_fields, name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_target_and_subcommand_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
