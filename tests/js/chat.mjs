@@ -163,37 +163,6 @@ const scenarios = {
     await page.goto(`${url}/docs`);
     await page.getByText("/api/room/").first().waitFor();
   },
-
-  /** Not a test: the picture in the README. */
-  async picture({ url, room, path }) {
-    const light = { colorScheme: "light" };
-    const ann = await open(url, room, "ann", light);
-    const ben = await open(url, room, "ben", light);
-    const cleo = await open(url, room, "cleo", light);
-    const lines = [
-      [ann, "Soundcheck is at six, doors at seven."],
-      [ben, "I’ll bring the second keyboard then."],
-      [cleo, "Who has the set list? The one from Lisbon had the two new songs in it."],
-      [ann, "Pinned it. Ben, you open with “Harbour”."],
-      [ben, "Fine by me. Without the long intro this time?"],
-      [ann, "Half of it. We have forty minutes."],
-      [cleo, "See you all in the green room 🎹"],
-    ];
-    for (const [page, text] of lines) {
-      await say(page, text);
-      for (const other of [ann, ben, cleo]) await arrived(other, text);
-    }
-    await ask("set the title");
-    await message(ann, "See you all").hover();
-    await ben.locator("#list .message", { hasText: "See you all" }).hover();
-    await ben.locator("#toolbar").getByRole("button", { name: /🎉|React/ }).first().click().catch(() => {});
-    await ann.mouse.move(600, 5);
-    await until(async () => (await members(ann).count()) === 3, "the members");
-    await ann.getByText("Seen by").waitFor().catch(() => {});
-    await box(ben).pressSequentially("On my way");
-    await ann.locator("#typing.shown").waitFor();
-    await ann.screenshot({ path });
-  },
 };
 
 const tidy = Object.fromEntries(
