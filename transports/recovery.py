@@ -45,7 +45,8 @@ async def warm_tail(journal: Journal, topic: Topic) -> None:
         first = topic.tail[0].offset if topic.tail else topic.offset + 1
         if head is None or head.epoch != topic.epoch or first != before:
             return
-        if events and events[0].offset == before - 1:  # the tail has no holes, and so gets none
+        # The tail has no holes, and so gets none.
+        if events and events[0].offset == before - 1 and events[-1].offset == before - len(events):
             topic.prepend([Publication(event, topic.epoch) for event in events])
     finally:
         warming.set()

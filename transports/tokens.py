@@ -109,7 +109,7 @@ class SubscriptionClaims(Struct, frozen=True, kw_only=True):
 
 # What the wire may hold. Times are bounded so that no arithmetic on them overflows: 1e11 s is the year 5138.
 _UnixSeconds = Annotated[int, Meta(ge=0, le=100_000_000_000)] | Annotated[float, Meta(ge=0, le=1e11)]
-_NO_CONTROLS = r"^[^\u0000-\u001f\u007f]*$"
+_NO_CONTROLS = r"^[^\u0000-\u001f\u007f]*\Z"  # `$` would let a newline stand at the end
 _User = Annotated[str, Meta(max_length=255, pattern=_NO_CONTROLS)]
 _Channel = Annotated[str, Meta(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
 _Role = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_CONTROLS)]

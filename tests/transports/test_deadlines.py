@@ -1,0 +1,37 @@
+import trio
+from trio.testing import MockClock
+
+from transports.deadlines import TICK_S, Deadlines
+
+
+class Waiting:
+    def __init__(self) -> None:
+        self.done = False
+        self.expired_at: float | None = None
+
+    def expire(self) -> None:
+        assert self.expired_at is None
+        self.expired_at = trio.current_time()
+
+
+async def test_what_is_not_done_expires_soon_after_its_deadline_and_what_is_done_is_let_go(
+    autojump_clock: MockClock,
+) -> None:
+    deadlines = Deadlines()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(deadlines.run)
+        begun = trio.current_time()
+        late = [(after, Waiting()) for after in (0.0, 0.05, 0.3, 1.0, 1.01, 7.77)]
+        done = Waiting()
+        for after, waiting in late:
+            deadlines.add(begun + after, waiting)
+        deadlines.add(begun + 0.5, done)
+        deadlines.add(begun - 10, past := Waiting())
+        done.done = True
+        await trio.sleep(20)
+        for after, waiting in (*late, (0.0, past)):
+            assert waiting.expired_at is not None
+            assert begun + after <= waiting.expired_at <= begun + after + 2 * TICK_S + 1e-9
+        assert done.expired_at is None
+        assert deadlines._ticks == {}
+        nursery.cancel_scope.cancel()
