@@ -1,0 +1,63 @@
+"""Servers to treat badly: one that must survive everything, and new ones to spoil."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.server import Server
+from tests.faults.command_line import CommandLine
+
+room_numbers = itertools.count(1)
+# Pings, patience and bounds so small that a test can reach them.
+IMPATIENT = {
+    "GREENROOM_ENTITIES": "tests.faults.entities",
+    "GREENROOM_CLIENT_PING_S": "1",
+    "GREENROOM_CLIENT_PONG_TIMEOUT_S": "0.9",
+    "GREENROOM_CLIENT_STALE_S": "1",
+    "GREENROOM_CLIENT_QUEUE_BYTES_MAX": "65536",
+    "GREENROOM_CLIENT_QUEUE_AGE_S": "2",
+    "GREENROOM_CLIENT_EXPIRED_CLOSE_DELAY_S": "0",
+    "GREENROOM_GATE_HEAD_TIMEOUT_S": "1",
+    "GREENROOM_GATE_IDLE_HTTP_S": "20",
+    "GREENROOM_SUPERVISION_HANDLER_STUCK_S": "0.5",
+}
+
+
+@pytest.fixture(scope="session")
+def _impatient_server() -> Iterator[Server]:
+    server = Server(**IMPATIENT)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def server(_impatient_server: Server) -> Iterator[Server]:
+    """A running server. It must be the same process after the test, whatever the test did to it."""
+    pid, since = _impatient_server.pid, _impatient_server.log_bytes()
+    yield _impatient_server
+    print(_impatient_server.log(since)[-20_000:])  # pytest shows it when the test has failed
+    assert _impatient_server.running and _impatient_server.pid == pid
+    assert _impatient_server.request("GET", "/health").status == 200
+
+
+@pytest.fixture
+def fresh_server() -> Iterator[Server]:
+    """A server of the test's own, not started."""
+    server = Server(GREENROOM_ENTITIES="tests.faults.entities")
+    yield server
+    print(server.log()[-20_000:])
+    server.remove()
+
+
+@pytest.fixture
+def room() -> str:
+    """A room that no other test uses."""
+    return f"room:faults-{next(room_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Iterator[CommandLine]:
+    with CommandLine() as command_line:
+        yield command_line
