@@ -24,7 +24,7 @@ from config.repeats import Repeats
 __all__ = ["Repeats", "bind", "configure_logs", "get_log"]
 
 # Others' logs that speak of every request or statement: only what is wrong is of use.
-_QUIET: Final = ("asyncio", "hypercorn.access", "sqlalchemy", "urllib3")
+_QUIET: Final = ("alembic", "asyncio", "hypercorn.access", "sqlalchemy", "urllib3")
 
 # `with bind(node=3, entity="room:lobby"):` puts the values on every line logged inside, by this task and by those it
 # starts there. A context manager on purpose: what is bound ends with the block.

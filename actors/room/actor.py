@@ -361,7 +361,8 @@ class Room(Actor[RoomState]):
             self.record(Changed(by=self.principal.user, **changes))
         if changes.get("open") is False:
             admitted = state.members.keys() | state.invited
-            for user in {who.user for who in self.audience if not who.system} - admitted:
+            staff = {who.user for who in self.audience if who.system or "admin" in who.roles}
+            for user in {who.user for who in self.audience} - admitted - staff:
                 self.kick(UNSUBSCRIBED, "the room was closed", user=user)
 
     def _set_role(self, ask: SetRole) -> None:
