@@ -79,7 +79,11 @@ class Outbox:
         self._before_flush()
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception:  # the edge, as in `on_ready`
+                log.exception("connection_failed", peer=connection.peer)
+                connection.abort()
 
 
 class Connection:

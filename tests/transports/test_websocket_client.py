@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from config.limits import ClientConfig
-from tests.transports.world import World
+from tests.transports.world import World, texts_of
 from transports.client_messages import Disconnect
-from transports.websocket import Close, FrameDecoder, Pong, masked_text_frame
+from transports.websocket import masked_text_frame
 from transports.websocket_client import WebSocketClient
 
 MASK = b"\x12\x34\x56\x78"
@@ -74,12 +74,7 @@ def test_commands_in_replies_out() -> None:
         peer.send({"connect": {}, "id": 1}, {"subscribe": {"channel": A}, "id": 2})
         peer.made.answer_all()
         assert [one[0] for one in peer.connection.sent] == [0x81, 0x81]
-        assert (
-            json.loads(
-                peer.connection.sent[1][4:] if peer.connection.sent[1][1] == 126 else peer.connection.sent[1][2:]
-            )["id"]
-            == 2
-        )
+        assert [json.loads(texts_of(one)[0])["id"] for one in peer.connection.sent] == [1, 2]
         peer.made.publish(A)
         peer.made.hub.flush()
         peer.made.hub.publish_ephemeral(A, b"{}", "k")
@@ -93,7 +88,6 @@ async def test_a_ping_is_answered_and_a_pong_is_not() -> None:
     peer = Peer()
     peer.client.received(frame(0x89, b"hi") + frame(0x8A, b"hi"))
     assert peer.connection.sent == [b"\x8a\x02hi"]
-    assert Pong(b"hi")
 
 
 @pytest.mark.parametrize(
@@ -220,9 +214,6 @@ def test_any_bytes_end_with_a_code_or_wait_for_more_and_never_raise(pieces: list
         peer.made.answer_all()
         if peer.closed is not None and peer.connection.goodbye != b"\x88\x00":
             assert peer.closed[0] in (1000, 1002, 1007, 1009, 3501, 3500, 3506, 3508) or peer.client.session.closed
-        decoder = FrameDecoder(message_bytes_max=10)
-        assert decoder.feed(b"") == []
-        assert Close(1000, "")
 
     trio.run(run)
 
