@@ -75,6 +75,7 @@ class DataFolder:
         value = secrets.token_hex(random_bytes)
         unfinished = path.with_suffix(".new")
         try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # `greenroom token` comes before the first start
             # Written aside and renamed, so that a crash leaves no half of a secret.
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w") as file:

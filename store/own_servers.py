@@ -101,7 +101,14 @@ class OwnServers:
     @property
     def database_url(self) -> str:
         """For asyncpg; valid once started."""
-        return f"postgresql://greenroom@/greenroom?host={quote(str(self._run_dir), safe='/')}"
+        return _database_url(str(self._run_dir))
+
+    @property
+    def running_database_url(self) -> str | None:
+        """Of the Postgres that another process runs in this folder, by its own word; None when it runs none."""
+        lines = _read_lines(self._cluster / "postmaster.pid")
+        ready = len(lines) >= 8 and lines[7].strip() == "ready"
+        return _database_url(lines[4].strip()) if ready else None
 
     @property
     def redis_url(self) -> str:
@@ -238,6 +245,7 @@ class OwnServers:
                 timeout=INITDB_S,
                 env=_environment(),
                 cwd="/",
+                preexec_fn=_die_with_parent(signal.SIGKILL),  # or it would go on in a folder that our successor clears
                 **_as_account(self._account),
             )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -318,6 +326,10 @@ class OwnServers:
         if pid is not None and _runs(pid, str(self._valkey_socket)):
             log.warning("own_server_orphan_stopped", server="valkey", pid=pid)
             _end_pid(pid, ((signal.SIGTERM, STOP_VALKEY_S), (signal.SIGKILL, 5.0)))
+
+
+def _database_url(socket_folder: str) -> str:
+    return f"postgresql://greenroom@/greenroom?host={quote(socket_folder, safe='/')}"
 
 
 def _postgres_bin() -> Path:

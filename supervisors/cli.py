@@ -6,6 +6,7 @@ Exit status: 0 on success, 2 for bad usage or settings (naming the setting), 1 o
 import contextlib
 import importlib.metadata
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -29,7 +30,7 @@ from config.logs import configure_logs
 from config.settings import Settings, SettingsError, load_settings
 from config.telemetry import ExporterMissing
 from store.bridge import Bridge
-from store.data_folder import DataFolder, DataFolderError
+from store.data_folder import DataFolder, DataFolderBusy, DataFolderError
 from store.dead_letters_postgres import PostgresDeadLetters
 from store.errors import StoreUnavailable
 from store.migrate import check, migrate
@@ -41,7 +42,12 @@ from transports.gate import PortTaken, listen
 from transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
 
 log = structlog.get_logger("greenroom")
-app = typer.Typer(name="greenroom", help="A realtime backend of supervised actors.", no_args_is_help=True)
+app = typer.Typer(
+    name="greenroom",
+    help="A realtime backend of supervised actors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its tracebacks may show values of variables, secrets among them
+)
 letters_app = typer.Typer(help="What could not be handled.", no_args_is_help=True)
 app.add_typer(letters_app, name="dead-letters")
 console = Console()
@@ -66,12 +72,24 @@ def told_plainly() -> Iterator[None]:
     """Turn the errors that an operator can act on into one line and an exit status."""
     try:
         yield
-    except (SettingsError, BadEntityClass, ExporterMissing) as error:
-        _fail(str(error), 2)
-    except Trouble as error:
-        _fail(str(error), error.status)
-    except (PortTaken, DataFolderError, OwnServerFailed, StoreUnavailable, TokenInvalid, OSError) as error:
-        _fail(str(error) or repr(error), 1)
+    except Exception as error:
+        match _only_leaf(error):
+            case (SettingsError() | BadEntityClass() | ExporterMissing()) as cause:
+                _fail(str(cause), 2)
+            case Trouble() as cause:
+                _fail(str(cause), cause.status)
+            case StoreUnavailable() as cause:
+                _fail(f"GREENROOM_DATABASE_URL: {cause}", 1)
+            case (PortTaken() | DataFolderError() | OwnServerFailed() | TokenInvalid() | OSError()) as cause:
+                _fail(str(cause) or repr(cause), 1)
+        raise
+
+
+def _only_leaf(error: Exception) -> Exception:
+    """The one error inside nested groups, as nurseries make them; the group when there are several."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _fail(message: str, status: int) -> None:
@@ -130,7 +148,7 @@ def serve(
                 assert data_folder is not None
                 own = OwnServers(data_folder.path)
                 stack.callback(own.stop)
-                own_database_url, own_redis_url = own.start()
+                own_database_url, own_redis_url = _start_own(own, data_folder)
                 database_url = database_url or own_database_url
                 redis_url = redis_url or own_redis_url
             tokens = token_config(settings, data_folder)
@@ -150,23 +168,36 @@ def serve(
             trio.run(_serve, node, strict_exception_groups=True)
 
 
+def _start_own(own: OwnServers, data_folder: DataFolder) -> tuple[str, str]:
+    try:
+        return own.start()
+    except (OwnServerFailed, OSError) as error:  # a full disk, most of all
+        raise Trouble(f"no database in the folder {data_folder.path} (GREENROOM_DATA_DIR): {error}") from error
+
+
 async def _serve(node: Node) -> None:
     drain = trio.Event()
     async with trio.open_nursery() as nursery:  # owner: the process
         await nursery.start(drain_on_signal, drain)
-        try:
-            async with trio.open_nursery() as running:
-                await running.start(node.run, drain)
-                sys.stdout.write(f"Greenroom is ready: {node.url}\n")
-                sys.stdout.flush()
-        except* StoreUnavailable as group:
-            raise Trouble(f"GREENROOM_DATABASE_URL: {group.exceptions[0]}") from group
+        async with trio.open_nursery() as running:
+            await running.start(node.run, drain)
+            _say(f"Greenroom is ready: {node.url}")
         nursery.cancel_scope.cancel()
+
+
+def _say(line: str) -> None:
+    """Print for whoever may be there to read it; a server serves without readers, too."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except OSError:
+        # Else the interpreter would try again at exit, and make that its exit status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.command()
 def token(
-    subject: Annotated[str, typer.Argument(help="The user id (`sub`).")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="The user id (`sub`).")],
     role: Annotated[list[str] | None, typer.Option(help="A role; may be given several times.")] = None,
     ttl: Annotated[float, typer.Option(help="Seconds until it expires.", min=1, max=31_536_000)] = 900.0,
 ) -> None:
@@ -194,7 +225,7 @@ def migrate_schema(
         async def run(bridge: Bridge, url: str) -> bool:
             return await (check(bridge, url) if only_check else migrate(bridge, url))
 
-        answer = with_database(run)
+        answer = with_database(run, need_schema=False)
         if only_check:
             typer.echo("up to date" if answer else "not up to date: run `greenroom migrate`")
             raise SystemExit(0 if answer else 1)
@@ -318,7 +349,10 @@ def retry_letter(
         kind, _, key = letter.entity.partition(":")
         name = letter.message_type.partition(".")[2]
         headers = {"Content-Type": "application/json", "Idempotency-Key": f"dead-letter-{number}"}
-        headers |= {"Authorization": f"Bearer {as_token}"} if as_token else {"X-Greenroom-User": letter.principal}
+        if as_token:
+            headers["Authorization"] = f"Bearer {as_token}"
+        elif letter.principal:
+            headers["X-Greenroom-User"] = letter.principal.encode().decode("latin-1")  # UTF-8 on the wire
         address = f"{url.rstrip('/')}/api/{kind}/{urllib.request.quote(key, safe='')}/{name}"  # type: ignore[attr-defined]
         request = urllib.request.Request(address, data=letter.payload, headers=headers, method="POST")
         try:
@@ -331,7 +365,7 @@ def retry_letter(
         with_database(drop)
 
 
-def with_database(run: Callable[[Bridge, str], Awaitable[R]]) -> R:
+def with_database(run: Callable[[Bridge, str], Awaitable[R]], *, need_schema: bool = True) -> R:
     """Run `run(bridge, url)` against the configured database: the given one, or our own in the data folder.
 
     Our own is reached while a server runs it, and started for the moment when none does.
@@ -341,6 +375,8 @@ def with_database(run: Callable[[Bridge, str], Awaitable[R]]) -> R:
 
     async def on_bridge(url: str) -> R:
         async with Bridge() as bridge:
+            if need_schema and not await check(bridge, url):
+                raise Trouble("the database has no schema of this version yet: run `greenroom migrate`")
             return await run(bridge, url)
 
     if settings.database_url is not None:
@@ -349,11 +385,14 @@ def with_database(run: Callable[[Bridge, str], Awaitable[R]]) -> R:
     own = OwnServers(data_folder.path)
     try:
         data_folder.open()
-    except DataFolderError:
-        return trio.run(on_bridge, own.database_url)  # a server has it open, so it runs
+    except DataFolderBusy:
+        url = own.running_database_url
+        if url is None:
+            raise Trouble(f"the server that uses {data_folder.path} is only starting or stopping; try again") from None
+        return trio.run(on_bridge, url)
     try:
-        own.start()
-        return trio.run(on_bridge, own.database_url)
+        url, _ = _start_own(own, data_folder)
+        return trio.run(on_bridge, url)
     finally:
         own.stop()
         data_folder.close()
@@ -361,4 +400,11 @@ def with_database(run: Callable[[Bridge, str], Awaitable[R]]) -> R:
 
 def main() -> None:
     """The console script."""
+    for descriptor in range(3):  # one that was closed (`>&-`) would else be the next socket's number
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     app()

@@ -1,7 +1,9 @@
 """Servers to treat badly: one that must survive everything, and new ones to spoil."""
 
 import itertools
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,9 +44,29 @@ def server(_impatient_server: Server) -> Iterator[Server]:
     assert _impatient_server.request("GET", "/health").status == 200
 
 
+@pytest.fixture(scope="session")
+def _prepared_data() -> Iterator[Path]:
+    """A data folder with a database in it: to copy one takes a tenth of making one."""
+    server = Server()
+    server.start()
+    assert server.stop() == 0
+    yield server.data
+    server.remove()
+
+
 @pytest.fixture
-def fresh_server() -> Iterator[Server]:
-    """A server of the test's own, not started."""
+def fresh_server(_prepared_data: Path) -> Iterator[Server]:
+    """A server of the test's own, not started. Change its `_settings` before it is."""
+    server = Server(GREENROOM_ENTITIES="tests.faults.entities")
+    subprocess.run(["cp", "-a", str(_prepared_data), str(server.data)], check=True)
+    yield server
+    print(server.log()[-20_000:])
+    server.remove()
+
+
+@pytest.fixture
+def new_server() -> Iterator[Server]:
+    """As `fresh_server`, and it has never run: there is no data folder yet."""
     server = Server(GREENROOM_ENTITIES="tests.faults.entities")
     yield server
     print(server.log()[-20_000:])

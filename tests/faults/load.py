@@ -65,13 +65,7 @@ class Load:
         connection = self._server.connection()
         while True:
             try:
-                answer = self._server.request(
-                    "POST",
-                    path,
-                    {"text": text},
-                    headers={"Idempotency-Key": text, **self._timeout},
-                    connection=connection,
-                )
+                answer = self._server.request("POST", path, {"text": text}, headers=headers, connection=connection)
             except (OSError, http.client.HTTPException):
                 connection.close()
                 connection = self._server.connection()
