@@ -462,11 +462,14 @@ class Cell:
             effects.events = []  # only now: had something not been encodable, none of it may stay
             self._events += stored
             self._departures += stored
+        kicks: list[Any] = []
         if effects.others:
             others, effects.others = effects.others, []
-            self._departures.extend(others)
+            kicks = [one for one in others if type(one) is Kick]
+            self._departures += [one for one in others if type(one) is not Kick] if kicks else others
         if envelope is not None and envelope.slot is not None:
             self._departures.append((envelope.slot, reply if reply is not None else Done(), encoded))
+        self._departures += kicks  # behind the reply: one may close the connection that asked
 
     def _take_off(self, burst: list[Item], *, clean: bool = True) -> None:
         """Submit the burst's events; what waits for them, or for earlier ones, becomes a flight.
