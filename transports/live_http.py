@@ -134,14 +134,13 @@ class LiveHttp:
                 self._waiting = requests
             else:
                 self._waiting += requests
-                if (
-                    len(self._waiting) > PIPELINE_MAX
-                    or sum(len(one.body) for one in self._waiting) > self._services.config.body_bytes_max
-                ):
-                    self._connection.abort()
-                    return
         if not self._busy:
             self._pump()
+        if self._waiting and (
+            len(self._waiting) > PIPELINE_MAX
+            or sum(len(one.body) for one in self._waiting) > self._services.config.body_bytes_max
+        ):
+            self._connection.abort()
 
     @property
     def _open(self) -> bool:
