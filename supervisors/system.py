@@ -391,7 +391,8 @@ class System:
             await self._emptied.wait()
         await self.committer.flushed()
         while self._letters_unwritten:
-            self._letters_written = trio.Event()
+            if self._letters_written is None or self._letters_written.is_set():
+                self._letters_written = trio.Event()
             await self._letters_written.wait()
 
     async def _passivate_idle(self) -> None:

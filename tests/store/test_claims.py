@@ -79,16 +79,21 @@ async def test_a_store_that_is_down_is_told_to_each_with_an_error_of_its_own() -
         assert (await claims.claim("c:0", term=1)).head.offset == 0, "and the next one is served"
 
 
-async def test_who_no_longer_waits_does_not_take_the_fence_from_who_does(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("first", [True, False])
+async def test_who_no_longer_waits_does_not_take_the_fence_from_who_does(
+    first: bool, autojump_clock: MockClock
+) -> None:
     journal = FaultyJournal()
     journal.delay_s = 1.0
     async with running(journal) as claims:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_claim, claims, "c:other")  # keeps the only worker busy
             await wait_all_tasks_blocked()
+            if not first:
+                nursery.start_soon(_claim, claims, "c:before")
+                await wait_all_tasks_blocked()
             with trio.move_on_after(0.5):
                 await claims.claim("c:a", term=1)
-            nursery.cancel_scope.cancel()
         assert (await claims.claim("c:a", term=1)).head.fence == 1 << 32 | 1
 
 

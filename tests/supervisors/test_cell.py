@@ -28,7 +28,7 @@ from supervisors import cell as cell_module
 from supervisors.cell import RUNNERS, Cell
 from supervisors.watchdog import Watchdog
 from tests.store.faulty_journal import Fault
-from tests.supervisors.kernel import ANN, Do, Fail, Heard, Kernel, Log, Note, Noted, NoteOnce, Read, Slot, kernel
+from tests.supervisors.kernel import ANN, Do, Fail, Heard, Kernel, Log, Note, Noted, Read, Slot, kernel
 
 A = "log:a"
 B = "log:b"
@@ -195,10 +195,13 @@ async def test_what_was_handled_behind_a_lost_append_is_handled_again_in_order(
             run.send(A, Note(text=text))
             await settled()
         run.journal.release()
+        await settled()
+        for text in "gh":  # while the actor is being rebuilt
+            run.send(A, Note(text=text))
         await trio.sleep(60)
-        assert [slot.answer for slot in run.slots[1:]] == [1, 2, 3, 4, 5, 6]
-        assert run.texts(A) == list("abcdef")
-        assert texts_of(run, A) == list("abcdef")
+        assert [slot.answer for slot in run.slots[1:]] == [1, 2, 3, 4, 5, 6, 7, 8]
+        assert run.texts(A) == list("abcdefgh")
+        assert texts_of(run, A) == list("abcdefgh")
 
 
 async def test_events_lost_under_a_remembered_command_id_are_not_answered_as_done(autojump_clock: MockClock) -> None:
@@ -212,16 +215,21 @@ async def test_events_lost_under_a_remembered_command_id_are_not_answered_as_don
 async def test_what_was_answered_before_the_burst_recorded_is_not_answered_or_done_again(
     autojump_clock: MockClock,
 ) -> None:
-    """`NoteOnce` says no, since "x" is there; were it handled again where "x" was lost, it would record."""
     async with kernel() as run:
+        handled: list[int] = []
+
+        def act(actor: Log) -> bool:
+            handled.append(actor.offset)
+            return False
+
         run.send(A, Note(text="x"))
         await settled()
         run.journal.faults["append"].append(Fault.LOST)
-        no = run.send(A, NoteOnce(text="x"))
+        no = run.send(A, Do(act=act))
         expired = run.send(A, Note(text="late"), deadline=-1.0)
         run.send(A, Note(text="y"))
         await trio.sleep(60)
-        assert (no.answer, type(expired.answer)) == (False, DeadlineExceeded)
+        assert (no.answer, handled, type(expired.answer)) == (False, [1], DeadlineExceeded)
         assert run.texts(A) == ["x", "y"]
 
 
@@ -269,7 +277,10 @@ async def test_an_entity_under_a_newer_term_stops_here(autojump_clock: MockClock
             assert (run.awake(), run.texts(A)) == (set(), ["x", "theirs"])
 
 
-async def test_the_late_outcome_of_a_former_life_does_not_disturb_the_present_one(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("queued", [False, True])
+async def test_the_late_outcome_of_a_former_life_does_not_disturb_the_present_one(
+    queued: bool, autojump_clock: MockClock
+) -> None:
     """An async handler records after the append before it failed: its own is under way when the actor is rebuilt."""
     async with kernel() as run:
         entity = "slow:a"
@@ -290,6 +301,9 @@ async def test_the_late_outcome_of_a_former_life_does_not_disturb_the_present_on
         run.journal.release()
         await settled()  # the append of "y" has failed; the handler still waits
         run.journal.hold()
+        if queued:  # behind another's append
+            run.send(B, Note(text="busy"))
+            await settled()
         go.set()
         await trio.sleep(5)  # the append of "z" hangs, under the former fence; the actor claims, and handles both again
         third = run.send(entity, Note(text="w"))
@@ -298,6 +312,7 @@ async def test_the_late_outcome_of_a_former_life_does_not_disturb_the_present_on
         await trio.sleep(60)
         assert [slot.answer for slot in (first, second, third)] == [2, 3, 4]
         assert run.texts(entity) == ["x", "y", "z", "w"]
+        assert (run.journal.calls.count("claim"), run.instruments.restarts) == (3 if queued else 2, 0)
 
 
 async def test_stopped_in_an_outage_everybody_gets_an_answer_in_bounded_time(autojump_clock: MockClock) -> None:
@@ -451,6 +466,36 @@ async def test_a_message_that_fails_once_is_handled_again(autojump_clock: MockCl
         slot = run.send(A, Do(act=act))
         await trio.sleep(1)
         assert (slot.answer, run.texts(A), run.texts(B)) == ("reply", ["x"], ["told"])
+
+
+async def test_what_a_failed_handler_had_recorded_is_not_waited_for(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.send(A, Read())
+        await settled()
+        run.journal.hold()
+        noted = run.send(A, Note(text="x"))
+        await settled()
+        read = run.send(A, Read())
+        run.send(A, Fail(text="never"))
+        await settled()
+        run.journal.release()
+        await settled()
+        assert (noted.answer, read.answer) == (1, ["x"])
+        await trio.sleep(60)
+
+
+async def test_an_entity_that_gives_up_lets_the_commits_under_way_finish(autojump_clock: MockClock) -> None:
+    async with kernel(supervision=SupervisionConfig(restarts_max=0)) as run:
+        run.send(A, Read())
+        await settled()
+        run.journal.hold()
+        noted = run.send(A, Note(text="x"))
+        await settled()
+        run.send(A, Fail())
+        await settled()
+        run.journal.release()
+        await settled()
+        assert (noted.answer, run.audience.shown[A], run.awake()) == (1, [1], set())
 
 
 async def test_refused_after_recording_takes_the_record_back(autojump_clock: MockClock) -> None:
@@ -896,18 +941,20 @@ async def test_a_journal_that_does_not_add_up_is_refused(autojump_clock: MockClo
             await other.ask(A, Read())
 
 
-async def test_a_message_that_comes_while_the_snapshot_is_written_keeps_the_actor_awake() -> None:
+async def test_a_message_that_comes_while_the_snapshot_is_written_keeps_the_actor_awake(
+    autojump_clock: MockClock,
+) -> None:
     async with kernel() as run:
         run.send(A, Note(text="x", times=100))
         await settled()
-        run.journal.held = None
-        cell = run.system.cell(A)
-        run.journal.faults["save_snapshot"].append(Fault.UNAVAILABLE)
-        cell.mailbox.put_control(Passivate())
-        await trio.lowlevel.checkpoint()
+        run.journal.delay_s = 1.0
+        run.system.cell(A).mailbox.put_control(Passivate())
+        await trio.sleep(0.5)
+        assert run.journal.calls[-1] == "save_snapshot"
         read = run.send(A, Read())
-        await settled()
+        await trio.sleep(5)
         assert len(read.answer) == 100
+        assert (run.awake(), run.instruments.passivations) == ({A}, 0)
 
 
 @pytest.mark.parametrize("awake", ["mailbox", "flights", "timer", "may_sleep"])
