@@ -33,6 +33,17 @@ SESSION = {
 }
 
 
+# InternalClientError is no InterfaceError: asyncpg found its own state broken, as it does when a server dies midway.
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    pg.InternalClientError,
+    OSError,  # TimeoutError among them
+    EOFError,
+    BridgeCancelled,
+)
+
+
 class Connection:
     """A connection that is opened by its first statement, and anew after a loss. One statement at a time, in turn."""
 
@@ -59,8 +70,12 @@ class Connection:
             wire = await self._connected()
             try:
                 rows: Sequence[Any] = await self._bridge.run(wire.fetch, sql, *args)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EOFError, BridgeCancelled) as error:
+            except FAILURES as error:
                 translated = translate(error, write=write)
+                if getattr(error, "severity_en", None) != "ERROR" and translated is not None:
+                    # The server did not just say no: whatever state asyncpg believes the connection to be in (closed
+                    # it may not be yet, when a killed server's last words have come), it is not to be used again.
+                    wire.terminate()
                 if translated is None:
                     raise
                 raise translated from error
@@ -95,7 +110,7 @@ class Connection:
         await trio.sleep_until(self._retry_at)
         try:
             self._wire = await self._bridge.run(self._connect)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, BridgeCancelled) as error:
+        except FAILURES as error:
             delay_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(self._failures, 16))
             self._failures += 1
             self._retry_at = trio.current_time() + delay_s * random.uniform(0.5, 1.0)
@@ -129,7 +144,7 @@ def translate(error: BaseException, *, write: bool) -> StoreError | None:
             return None
         case asyncpg.PostgresError():
             lost = False  # rolled back: deadlock, lock timeout, cancelled, disk full, I/O error, a standby by now, ...
-        case pg.InternalClientError() | pg.UnsupportedClientFeatureError():
+        case pg.UnsupportedClientFeatureError():
             return None
         case asyncpg.InterfaceError() if not isinstance(error, OSError) and "closed" not in str(error):
             return None  # misuse, such as an argument of the wrong type

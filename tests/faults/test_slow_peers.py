@@ -94,7 +94,10 @@ def _flood(server: Server, room: str, enough: Callable[[], bool], *, within_s: f
     return offsets
 
 
-def test_a_client_that_never_reads_is_cut_and_others_see_everything(server: Server, room: str) -> None:
+def test_a_client_that_never_reads_is_cut_and_others_see_everything(fresh_server: Server, room: str) -> None:
+    server = fresh_server
+    server._settings |= {"GREENROOM_CLIENT_QUEUE_BYTES_MAX": str(QUEUE_BYTES_MAX)}
+    server.start()
     slow_before = metric(server, "greenroom_slow_disconnects_total")
     resident = psutil.Process(server.pid).memory_info().rss
     queued_most = 0.0

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -15,41 +16,55 @@ from tests.faults.load import under_load
 from tests.faults.peer import Closed, Peer, connected
 
 
+class Watcher:
+    """A client that stays connected through it all."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self.offsets: list[int] = []
+        self.others: list[Any] = []  # whatever came that is no publication
+
+    def read(self) -> None:
+        try:
+            for message in self._peer.messages(pong=True, within_s=120):
+                if not isinstance(message, Closed) and "pub" in message.get("push", {}):
+                    self.offsets.append(message["push"]["pub"]["offset"])
+                else:
+                    self.others.append(message)
+        except EOFError as error:
+            self.others.append(error)
+
+    def sees(self, last: int) -> None:
+        """Every publication up to `last`, once and in order, and nothing else."""
+        done = lambda: bool(self.others) or (bool(self.offsets) and self.offsets[-1] >= last)  # noqa: E731
+        wait_until(done, f"the watcher to see {last}")
+        assert not self.others
+        assert self.offsets == list(range(1, len(self.offsets) + 1))
+
+
 @contextlib.contextmanager
-def watcher(server: Server, room: str) -> Iterator[list[int]]:
-    """A client that stays connected through it all: the offsets it sees."""
+def watching(server: Server, room: str) -> Iterator[Watcher]:
     with connected(server, "watcher") as peer:
         peer.ask(subscribe={"channel": room})
-        offsets: list[int] = []
-        reading = threading.Thread(target=_read, args=(peer, offsets))
+        watcher = Watcher(peer)
+        reading = threading.Thread(target=watcher.read)
         reading.start()
         try:
-            yield offsets
+            yield watcher
         finally:
             peer.close()
             reading.join()
-
-
-def _read(peer: Peer, offsets: list[int]) -> None:
-    with contextlib.suppress(EOFError):
-        for message in peer.messages(pong=True, within_s=120):
-            if isinstance(message, Closed):
-                return
-            if "pub" in message.get("push", {}):
-                offsets.append(message["push"]["pub"]["offset"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["fast shutdown", "killed"])
 def test_postgres_restarted_under_load(server: Server, room: str, number: signal.Signals) -> None:
     """SIGINT is what `pg_ctl stop -m fast` sends. Whoever watches sees it through, without a gap."""
     before = server.postgres_pid()
-    with watcher(server, room) as seen:
+    with watching(server, room) as watcher:
         with under_load(server, room) as load:
             os.kill(before, number)
             wait_until(lambda: _new_postgres(server, before), "Postgres to be started again", within_s=60)
-        last = max(load.acknowledged.values())
-        wait_until(lambda: bool(seen) and seen[-1] >= last, "the watcher to see the last one")
-        assert seen == list(range(1, len(seen) + 1))
+        watcher.sees(max(load.acknowledged.values()))
     assert server.request("GET", "/ready").status == 200
 
 
@@ -101,12 +116,10 @@ def test_without_postgres_the_deadline_answers_and_nothing_is_done_later_unasked
 def test_valkey_restarted_under_load(server: Server, room: str, number: signal.Signals) -> None:
     """It holds hints only: no sender and no watcher feels anything."""
     before = server.valkey_pid()
-    with watcher(server, room) as seen:
+    with watching(server, room) as watcher:
         with under_load(server, room) as load:
             os.kill(before, number)
             wait_until(lambda: server.valkey_pid() != before, "Valkey to be started again", within_s=30)
         assert load.attempts_failed == 0
-        last = max(load.acknowledged.values())
-        wait_until(lambda: bool(seen) and seen[-1] >= last, "the watcher to see the last one")
-        assert seen == list(range(1, len(seen) + 1))
+        watcher.sees(max(load.acknowledged.values()))
     wait_until(lambda: server.request("GET", "/health").body["redis"] == "reached", "Valkey to be reached", within_s=30)

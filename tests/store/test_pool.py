@@ -137,6 +137,7 @@ def test_what_each_error_says_about_a_write() -> None:
         asyncpg.AdminShutdownError("x"),
         asyncpg.StatementCompletionUnknownError("x"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
         ConnectionResetError(),
     ):
         assert isinstance(translate(unknown, write=True), OutcomeLost)
