@@ -14,7 +14,7 @@ import trio
 from msgspec import Struct, field
 from opentelemetry import trace
 
-from actors.actor import Actor
+from actors.actor import Actor, KindLimits
 from actors.envelope import Envelope
 from actors.errors import ActorError, Refused
 from actors.kinds import Kinds
@@ -129,6 +129,7 @@ class Stalled(Actor[Talking]):
     kind = "stalled"
     commands = (Wait,)
     durable = False
+    limits = KindLimits(async_handler_s=1000.0)
 
     async def handle(self, message: Message) -> Any:  # type: ignore[override]
         await trio.sleep_forever()
