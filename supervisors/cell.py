@@ -81,6 +81,7 @@ class Cell:
         "_system",
         "_view",
         "entity",
+        "epoch",
         "kind",
         "last_active",
         "life",
@@ -101,6 +102,7 @@ class Cell:
         self.timers = 0  # pending `after` messages; sleeping would lose them
         self._actor: Actor[Any] | None = None
         self._head: Head | None = None
+        self.epoch = ""  # of the journal, or of this life when there is none
         self._snapshot_offset = 0
         self._events: list[StoredEvent] = []  # of the burst under way
         self._departures: list[Any] = []  # likewise
@@ -110,10 +112,6 @@ class Cell:
         self._remembered: dict[str, bytes] | None = None  # command id -> JSON reply
         self._view: bytes | None = None  # JSON of view(), until the next message
         self._ledger: RestartLedger | None = None
-
-    @property
-    def epoch(self) -> str:
-        return self._head.epoch if self._head is not None else self._system.epoch
 
     @property
     def waits_for_commit(self) -> bool:
@@ -179,6 +177,7 @@ class Cell:
     async def _awaken(self) -> None:
         """Build the actor anew. Until that has succeeded, flights and failure of the former life stay as they are."""
         if not self.kind.actor.durable:
+            self.epoch = self._system.new_epoch()
             self._adopt(self.kind.actor(self.entity, self._system))
             return
         while self._flights and self._failure is None:
@@ -224,6 +223,7 @@ class Cell:
                 self._remember(event.command_id, event.reply)
         assert actor.offset == head.offset, f"{self.entity}: journal ends at {actor.offset}, head at {head.offset}"
         self._head = head
+        self.epoch = head.epoch
         self._snapshot_offset = claimed.snapshot_offset
         stored: dict[int, StoredEvent] = {}
         replies: dict[str, bytes] = {}

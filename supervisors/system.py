@@ -131,7 +131,6 @@ class System:
         self.tracing = tracing
         self.mailbox_config = mailbox or MailboxConfig()
         self.term = 1  # of every shard, until shards have owners
-        self.epoch = "memory"  # of entities without a journal
         self.handled = 0  # messages
         self._claims = claims
         self._dead_letters = dead_letters
@@ -240,6 +239,10 @@ class System:
 
     def audience(self, entity: str) -> list[Principal]:
         return self.audiences.watching(entity)
+
+    def new_epoch(self) -> str:
+        """For one life of an entity without a journal: its offsets begin anew with each."""
+        return f"{self._rng.getrandbits(32):08x}"
 
     @property
     def strikes_max(self) -> int:

@@ -1008,3 +1008,17 @@ async def test_events_name_the_client_that_caused_them() -> None:
         assert infos == [b'{"user":"ann"}', None]
         assert all(isinstance(event, StoredEvent) and event.at_ms >= 0 for event in run.journal.events(A))
         assert math.isfinite(run.system.cell(A).last_active)
+
+
+async def test_each_life_of_an_entity_without_a_journal_has_an_epoch_of_its_own() -> None:
+    """Else a client could resume at an offset that now means something else."""
+    async with kernel() as run:
+        run.send("brief:a", Heard(text="x"))
+        await settled()
+        first = run.system.cell("brief:a").epoch
+        run.system.cell("brief:a").mailbox.put_control(Passivate())
+        await settled()
+        assert "brief:a" not in run.system._cells
+        run.send("brief:a", Heard(text="y"))
+        await settled()
+        assert first and run.system.cell("brief:a").epoch not in ("", first)
