@@ -53,10 +53,12 @@ class MemoryJournal:
     async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
-        claimed = {entity: self._claim_one(entity, term, window) for entity in dict.fromkeys(entities)}
-        return [claimed[entity] or NotOwner(entity) for entity in entities]
+        rows = {entity: self.raise_fence(entity, term) for entity in dict.fromkeys(entities)}
+        claimed = {entity: self.load(row, row.head, window) for entity, row in rows.items() if row is not None}
+        return [claimed.get(entity) or NotOwner(entity) for entity in entities]
 
-    def _claim_one(self, entity: str, term: int, window: int) -> Claimed | None:
+    def raise_fence(self, entity: str, term: int) -> MemoryHead | None:
+        """Claim one head; None when it is under a newer term."""
         row = self.rows.by_entity.get(entity)
         if row is None:
             head = Head(len(self.rows.by_id) + 1, entity, term << 32 | 1, self._new_epoch(), 0)
@@ -67,16 +69,25 @@ class MemoryJournal:
                 return None
             row.head.fence = term << 32 | 1 if stored < term else row.head.fence + 1
             row.incarnation = self._incarnation
+        return row
+
+    def load(self, row: MemoryHead, head: Head, window: int) -> Claimed:
+        """What the activation that has raised `head` is built from."""
         first = bisect_right(row.events, row.snapshot_offset - window, key=_offset)
         snapshot = row.snapshot if row.snapshot_offset else None  # one of nothing tells nothing
-        return Claimed(replace(row.head), snapshot, row.snapshot_offset, row.events[first:])
+        return Claimed(replace(head), snapshot, row.snapshot_offset, row.events[first:])
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
-        return [self._append_one(item) for item in batch]
+        outcomes = [self.admit(item) for item in batch]
+        for item, outcome in zip(batch, outcomes, strict=True):
+            if outcome is Outcome.LANDED:
+                self.write(item)
+        return outcomes
 
-    def _append_one(self, item: Append) -> Outcome:
+    def admit(self, item: Append) -> Outcome:
+        """Whether an append may land. Changes nothing: between this and `write` its head must be locked."""
         row = self.rows.by_id.get(item.head_id)
         if (
             row is None
@@ -89,11 +100,15 @@ class MemoryJournal:
         events_with_id = sum(event.command_id is not None for event in item.events)
         if len(replies) < events_with_id or any(key in row.replies or key in row.kept_ids for key in replies):
             return Outcome.REPEATED
+        return Outcome.LANDED
+
+    def write(self, item: Append) -> None:
+        """Land an append that was admitted."""
+        row = self.rows.by_id[item.head_id]
         assert [event.offset for event in item.events] == [*range(item.after + 1, item.after + len(item.events) + 1)]
         row.events += item.events
-        row.replies |= replies
+        row.replies |= {event.command_id: event.reply for event in item.events if event.command_id is not None}
         row.head.offset += len(item.events)
-        return Outcome.LANDED
 
     async def read(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
