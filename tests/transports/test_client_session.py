@@ -14,6 +14,7 @@ from actors.errors import HandlerFailed, Overloaded, Refused, Unavailable, Unkno
 from actors.lifecycle import Inspected
 from config.limits import ClientConfig, HubConfig
 from tests.transports.world import STARTED, Client, World, token, world
+from transports.client_messages import SLOW
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 A = "note:a"
@@ -1235,6 +1236,17 @@ async def test_a_connection_that_ends_while_its_subscribe_is_under_way_leaves_no
         assert made.instruments.subscriptions == made.instruments.connections == 0
         assert client.session.in_flight == 0
         assert all(topic.held == 0 for topic in made.hub._topics.values())
+
+
+async def test_an_answer_that_is_the_one_too_many_for_the_client_leaves_nothing_behind() -> None:
+    async with world() as made:
+        client = made.client()
+        client.connect()
+        client.send({"subscribe": {"channel": A}, "id": 2})
+        client.carrier.send_json = lambda reply: client.session.disconnect(SLOW)  # type: ignore[method-assign]
+        made.answer_all()
+        assert client.ended == (3008, "slow")
+        assert (made.hub.watching(A), made.audience) == ([], [])
 
 
 # Slots: called by entities, which must not end by a mistake of ours.

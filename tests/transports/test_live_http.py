@@ -85,6 +85,21 @@ async def test_a_page_behind_commands_comes_behind_their_answers() -> None:
         assert await peer.ended()
 
 
+async def test_the_rest_of_a_page_request_that_comes_while_it_waits_its_turn_goes_with_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        slow = head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="1")
+        await peer.send(slow + head("POST", "/page", b"0123456789")[:-7])
+        await trio.sleep(0.3)
+        await peer.send(b"3456")
+        await trio.sleep(0.3)
+        await peer.send(b"789")
+        assert (await peer.response()).status == 504
+        assert (await peer.response()).body == b"POST /page 0123456789"
+
+
 async def test_a_head_is_answered_without_a_body_and_the_connection_goes_on() -> None:
     async with small_node() as node:
         await node.say("a", "hello")
