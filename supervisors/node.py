@@ -249,7 +249,7 @@ class Node:
             try:
                 self.system.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
             except ActorError as error:
-                log.info("audience_change_dropped", entity=entity, error=error.name)
+                log.debug("audience_change_dropped", entity=entity, error=error.name)
 
     def beat(self) -> Beat:
         return Beat(

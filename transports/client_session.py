@@ -15,11 +15,10 @@ import msgspec
 import structlog
 import trio
 from msgspec import Raw, Struct
-from opentelemetry.trace import Span
 
 from actors.entity import split_entity
 from actors.envelope import Envelope, own_command_id
-from actors.errors import ActorError, DeadlineExceeded
+from actors.errors import ActorError
 from actors.kinds import Command as EntityCommand
 from actors.kinds import Kinds
 from actors.lifecycle import Inspect, Inspected
@@ -29,7 +28,7 @@ from config.limits import ClientConfig
 from config.tracing import Tracing, traceparent_of
 from store.errors import StoreUnavailable
 from store.journal import Journal
-from transports.client_errors import client_error, watch_error
+from transports.client_errors import client_error
 from transports.client_messages import (
     ALREADY_SUBSCRIBED,
     BAD_COMMAND,
@@ -65,6 +64,7 @@ from transports.client_messages import (
     decode_command,
     decode_connect_data,
 )
+from transports.client_slots import InspectSlot, PublishSlot, RpcSlot, Slot
 from transports.client_subscription import ClientSubscription
 from transports.deadlines import Deadlines
 from transports.hub import Hub, Topic, first_publications
@@ -116,102 +116,6 @@ class Carrier(Protocol):
     def send_ephemeral(self, frame: bytes, key: str) -> None: ...
 
     def disconnect(self, code: int, reason: str) -> None: ...
-
-
-class _Slot:
-    """Where the answer to one command goes."""
-
-    __slots__ = ("command_id", "done", "label", "session", "span")
-
-    def __init__(self, session: "ClientSession", command_id: int, label: tuple[str, str]) -> None:
-        self.session = session
-        self.command_id = command_id
-        self.label = label
-        self.done = False
-        self.span: Span | None = None
-        session.in_flight += 1
-        session.services.deadlines.add(trio.current_time() + session.services.config.command_deadline_s, self)
-
-    def finish(self) -> bool:
-        """False when it was answered already, or nobody is there to hear it."""
-        if self.done:
-            return False
-        self.done = True
-        self.session.in_flight -= 1
-        if self.span is not None:
-            self.span.end()
-        return not self.session.closed
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        raise NotImplementedError
-
-    def reject(self, error: ActorError) -> None:
-        if self.finish():
-            self.session.services.instruments.count_command(*self.label, error.name)
-            self.session.reply_error(self.command_id, client_error(error))
-
-    def expire(self) -> None:
-        self.reject(DeadlineExceeded())
-
-
-class _RpcSlot(_Slot):
-    __slots__ = ()
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        if self.finish():
-            try:
-                data = one_line(encoded if encoded is not None else encode(reply))
-            except Exception:  # the edge: an entity's reply that is no JSON must not end the entity
-                log.exception("reply_not_encodable", kind=self.label[0], command=self.label[1])
-                self.session.services.instruments.count_command(*self.label, "internal")
-                self.session.reply_error(self.command_id, INTERNAL)
-                return
-            self.session.services.instruments.count_command(*self.label, "ok")
-            self.session.carrier.send_json(b'{"id":%d,"rpc":{"data":%b}}' % (self.command_id, data))
-
-
-class _PublishSlot(_Slot):
-    __slots__ = ()
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        if self.finish():
-            self.session.services.instruments.count_command(*self.label, "ok")
-            self.session.carrier.send_json(b'{"id":%d,"publish":{}}' % self.command_id)
-
-
-class _InspectSlot(_Slot):
-    """Asks the entity whether the session may watch it, then goes on with `then`."""
-
-    __slots__ = ("failed", "then")
-
-    def __init__(
-        self,
-        session: "ClientSession",
-        label: tuple[str, str],
-        then: Callable[[Inspected], None],
-        failed: Callable[[ClientError], None],
-    ) -> None:
-        super().__init__(session, 0, label)
-        self.then = then
-        self.failed = failed
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        if self.finish():
-            self.session.services.instruments.count_command(*self.label, "ok")
-            try:
-                self.then(reply)
-            except Exception:  # the edge: a mistake of ours ends this client, not the entity that answers it
-                log.exception("watch_failed", client=self.session.client)
-                self.session.disconnect(BROKEN)
-
-    def reject(self, error: ActorError) -> None:
-        if self.finish():
-            self.session.services.instruments.count_command(*self.label, error.name)
-            try:
-                self.failed(watch_error(error))
-            except Exception:
-                log.exception("watch_failed", client=self.session.client)
-                self.session.disconnect(BROKEN)
 
 
 class _Early:
@@ -536,7 +440,7 @@ class ClientSession:
         if not colon:
             raise METHOD_NOT_FOUND
         command = self.services.kinds[kind_name].command(name)
-        self._command(command_id, entity, kind_name, command, data, _RpcSlot)
+        self._command(command_id, entity, kind_name, command, data, RpcSlot)
 
     def _publish(self, command_id: int, channel: str, data: Raw) -> None:
         channel = self._need_channel(channel)
@@ -544,10 +448,10 @@ class ClientSession:
         command = self.services.kinds[kind_name].publish_command
         if command is None:
             raise NOT_AVAILABLE
-        self._command(command_id, channel, kind_name, command, data, _PublishSlot)
+        self._command(command_id, channel, kind_name, command, data, PublishSlot)
 
     def _command(
-        self, command_id: int, entity: str, kind_name: str, command: EntityCommand, data: Raw, slot_type: type[_Slot]
+        self, command_id: int, entity: str, kind_name: str, command: EntityCommand, data: Raw, slot_type: type[Slot]
     ) -> None:
         if self.in_flight >= self.services.config.commands_in_flight_max:
             raise TOO_MANY_REQUESTS
@@ -592,7 +496,7 @@ class ClientSession:
             failed(TOO_MANY_REQUESTS)
             return
         kind_name = channel.partition(":")[0]
-        slot = _InspectSlot(self, (kind_name if kind_name in self.services.kinds else "", what), then, failed)
+        slot = InspectSlot(self, (kind_name if kind_name in self.services.kinds else "", what), then, failed)
         now = trio.current_time()
         try:
             self.services.submit(
