@@ -180,7 +180,9 @@ async def test_frames_in_single_bytes_and_in_heaps_are_the_same() -> None:
         assert [await next_offset(peer) for _ in range(40)] == list(range(1, 41))
 
 
-async def test_a_client_that_resumes_again_and_again_under_load_misses_and_doubles_nothing() -> None:
+async def test_a_client_that_resumes_again_and_again_under_load_misses_and_doubles_nothing(
+    autojump_clock: MockClock,
+) -> None:
     async with small_node(hub=HubConfig(tail_events=5)) as node:
         got: list[int] = []
         done = trio.Event()
