@@ -43,7 +43,7 @@ from supervisors.watchdog import Turn, Watchdog
 from transports.background import Background
 from transports.bus import Beat, Bus
 from transports.client_messages import SHUTDOWN
-from transports.client_session import ClientServices
+from transports.client_services import ClientServices
 from transports.connection import Connection, Outbox
 from transports.deadlines import Deadlines
 from transports.events import EventsServices, EventStream

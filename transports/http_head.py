@@ -241,6 +241,14 @@ def _keep_all(request: Request) -> bool:
     return True
 
 
+class BrokenRequest(HttpError):
+    """`before` holds the requests that the same `feed` had completed already: they are to be answered first."""
+
+    def __init__(self, error: HttpError, before: list[Request]) -> None:
+        super().__init__(error.status, error.reason, error.headers)
+        self.before = before
+
+
 class RequestDecoder:
     """The requests of one connection. Ends (`finished`) with one that upgrades or is not kept, or with an error."""
 
@@ -296,7 +304,7 @@ class RequestDecoder:
     def feed(self, data: bytes | memoryview) -> list[Request]:
         """The requests that `data` completes, in order; [] when more bytes are needed, or once `finished`.
 
-        Raises: HttpError, with the requests before it, as parse_head does and 413 or 431 for what is over a bound.
+        Raises: BrokenRequest, as parse_head does and 413 or 431 for what is over a bound.
         """
         requests: list[Request] = []
         if type(data) is not bytes:
@@ -316,8 +324,7 @@ class RequestDecoder:
         except HttpError as error:
             self.finished = self._broken = True
             self._request = self._chunked = None
-            error.before = requests
-            raise
+            raise BrokenRequest(error, requests) from None
         return requests
 
     def _still_unfinished(self, buffer: bytearray) -> bool:

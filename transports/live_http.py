@@ -16,7 +16,7 @@ from transports.client_errors import ErrorBody
 from transports.connection import Connection
 from transports.cors import VARY, cors_headers, origin_allowed
 from transports.http_error import HttpError
-from transports.http_head import Request, RequestDecoder
+from transports.http_head import BrokenRequest, Request, RequestDecoder
 from transports.http_response import CONTINUE, http_date, response
 from transports.websocket import BadHandshake, choose_subprotocol, handshake_response
 
@@ -122,11 +122,10 @@ class LiveHttp:
         now = trio.current_time()
         if decoder.idle:
             self._last_at = now
-        requests: list[Request]
         try:
             requests = decoder.feed(data)
-        except HttpError as error:  # those in front of the broken one have a right to their answers
-            requests = list(error.before)
+        except BrokenRequest as error:
+            requests = error.before
             self._broken = error
         if requests:
             self._last_at = now

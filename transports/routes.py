@@ -4,7 +4,7 @@ from typing import Any
 
 from actors.errors import ActorError
 from transports.client_errors import error_headers, http_error_body
-from transports.client_session import ClientServices
+from transports.client_services import ClientServices
 from transports.connection import Connection
 from transports.events import EventsServices, EventStream
 from transports.gate import Gate

@@ -3,7 +3,8 @@
 import trio
 
 from transports.client_messages import SLOW
-from transports.client_session import ClientServices, ClientSession
+from transports.client_services import ClientServices
+from transports.client_session import ClientSession
 from transports.connection import Connection
 from transports.websocket import (
     NO_STATUS,

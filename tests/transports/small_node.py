@@ -31,7 +31,7 @@ from store.journal_memory import MemoryJournal
 from supervisors.system import System
 from tests.transports.world import SECRET, STARTED
 from transports.background import Background
-from transports.client_session import ClientServices
+from transports.client_services import ClientServices
 from transports.connection import Connection, Outbox
 from transports.deadlines import Deadlines
 from transports.events import EventsServices

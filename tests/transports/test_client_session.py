@@ -411,7 +411,7 @@ async def test_commands_sent_with_the_connect_wait_for_it_in_order() -> None:
     assert client.carrier.take() == []
     made.answer_all()
     assert [one["id"] for one in client.carrier.take() if "id" in one] == [1, 2, 3]
-    assert client.session.subscriptions.keys() == {"session:ann"}
+    assert client.session.watching.subscriptions.keys() == {"session:ann"}
     assert made.hub.watching(A) == []
 
 
@@ -1206,8 +1206,8 @@ def test_offsets_are_gapless_or_the_client_was_told_in_any_interleaving(steps: l
             assert reader.wrong == []
             if reader.client is not None and not reader.client.session.closed:
                 assert reader.client.session.in_flight == 0
-                assert reader.client.session._subscribing is None
-                assert reader.subscribed == (A in reader.client.session.subscriptions)
+                assert reader.client.session.watching._subscribing is None
+                assert reader.subscribed == (A in reader.client.session.watching.subscriptions)
                 if reader.subscribed:
                     top = made.entity(A)
                     assert reader.position == (top.offset, top.epoch), "nothing was lost at the end either"

@@ -30,7 +30,8 @@ from config.limits import ClientConfig, HubConfig
 from config.tracing import Tracing
 from store.errors import StoreUnavailable
 from store.journal import Head, StoredEvent
-from transports.client_session import ClientServices, ClientSession
+from transports.client_services import ClientServices
+from transports.client_session import ClientSession
 from transports.deadlines import Deadlines
 from transports.hub import Hub
 from transports.tokens import TokenConfig, TokenVerifier

@@ -2,7 +2,7 @@ import json
 
 from store.journal import StoredEvent
 from tests.transports.world import World, texts_of
-from transports.client_subscription import FRAME_BYTES_MAX, JsonEncoding
+from transports.client_encoding import FRAME_BYTES_MAX, JsonEncoding
 from transports.hub import Publication
 
 
@@ -45,7 +45,7 @@ async def test_a_kick_below_3000_ends_the_subscription_and_above_the_connection(
     client = made.client()
     client.connect()
     client.ask({"subscribe": {"channel": "note:a"}, "id": 2})
-    subscription = client.session.subscriptions["note:a"]
+    subscription = client.session.watching.subscriptions["note:a"]
     assert (subscription.channel, subscription.principal) == ("note:a", client.session.principal)
     subscription.kicked(2000, "out")
     assert client.ended is None

@@ -1,0 +1,49 @@
+"""What a client's session needs of the node above it and of the transport under it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.envelope import Envelope
+from actors.kinds import Kinds
+from config.instruments import Instruments
+from config.limits import ClientConfig
+from config.tracing import Tracing
+from store.journal import Journal
+from transports.deadlines import Deadlines
+from transports.hub import Hub
+from transports.tokens import TokenVerifier
+
+
+class ClientServices(Struct):
+    """What sessions need of the node."""
+
+    kinds: Kinds
+    submit: Callable[[str, Envelope], None]
+    hub: Hub
+    journal: Journal
+    tokens: TokenVerifier | None
+    anonymous: bool  # clients without a token may connect and name themselves
+    config: ClientConfig
+    deadlines: Deadlines
+    spawn: Callable[[Callable[[], Awaitable[None]]], None]  # raises Overloaded when too many reads are under way
+    clock: Callable[[], float]  # Unix s
+    instruments: Instruments
+    tracing: Tracing
+    version: str
+    session_kind: str | None  # entity kind that every user's connections are attached to
+
+
+class Carrier(Protocol):
+    """The transport under a session."""
+
+    def send_json(self, reply: bytes) -> None:
+        """One reply or push, in order."""
+
+    def send_pushes(self, frame: bytes) -> None:
+        """Pushes already in this transport's framing, shared with other sessions."""
+
+    def send_ephemeral(self, frame: bytes, key: str) -> None: ...
+
+    def disconnect(self, code: int, reason: str) -> None: ...
