@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import structlog
 import trio
@@ -36,10 +36,12 @@ from store.errors import StoreUnavailable
 from store.migrate import check, migrate
 from store.own_servers import OwnServerFailed, OwnServers
 from store.pool import Pool
-from supervisors.node import Node
 from supervisors.signals import drain_on_signal
 from transports.gate import PortTaken, listen
 from transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
+
+if TYPE_CHECKING:
+    from supervisors.node import Node
 
 log = structlog.get_logger("greenroom")
 app = typer.Typer(
@@ -107,6 +109,12 @@ def installed_kinds(settings: Settings) -> Kinds:
     return kinds
 
 
+def server_url(settings: Settings, *, port: int | None = None) -> str:
+    """Where a server with these settings is reached from this machine."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port or settings.port}/"
+
+
 def token_config(settings: Settings, data_folder: DataFolder | None) -> TokenConfig | None:
     """What tokens are checked against; None when nothing is configured and there is no folder to keep a secret in."""
     if settings.auth_public_key is not None:
@@ -128,6 +136,8 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of one's own database (GREENROOM_DATA_DIR).")] = None,
 ) -> None:
     """Run until SIGINT or SIGTERM, then drain. Prints one line with the URL when ready."""
+    from supervisors.node import Node  # here, for it is over half of what the other commands would wait for
+
     with told_plainly():
         settings = load_settings(host=host, port=port, nodes=nodes, data_dir=data_dir)
         if settings.nodes != 1:
@@ -152,7 +162,6 @@ def serve(
                 database_url = database_url or own_database_url
                 redis_url = redis_url or own_redis_url
             tokens = token_config(settings, data_folder)
-            shown_host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
             node = Node(
                 settings,
                 kinds=kinds,
@@ -160,7 +169,7 @@ def serve(
                 redis_url=redis_url,
                 tokens=TokenVerifier(tokens, time.time) if tokens is not None else None,
                 listener=listener,
-                url=f"http://{f'[{shown_host}]' if ':' in shown_host else shown_host}:{real_port}/",
+                url=server_url(settings, port=real_port),
                 version=VERSION,
                 clock=time.time,
                 own_servers=own,
@@ -175,7 +184,7 @@ def _start_own(own: OwnServers, data_folder: DataFolder) -> tuple[str, str]:
         raise Trouble(f"no database in the folder {data_folder.path} (GREENROOM_DATA_DIR): {error}") from error
 
 
-async def _serve(node: Node) -> None:
+async def _serve(node: "Node") -> None:
     drain = trio.Event()
     async with trio.open_nursery() as nursery:  # owner: the process
         await nursery.start(drain_on_signal, drain)
@@ -234,11 +243,12 @@ def migrate_schema(
 
 @app.command()
 def status(
-    url: Annotated[str, typer.Option(help="Where the server listens.")] = "http://127.0.0.1:8000",
+    url: Annotated[str | None, typer.Option(help="Where the server listens; as the settings say.")] = None,
 ) -> None:
     """Nodes, shards, awake actors, connections, as a table."""
     with told_plainly():
         try:
+            url = url or server_url(load_settings())
             with urllib.request.urlopen(url.rstrip("/") + "/health", timeout=5) as answer:
                 health: dict[str, Any] = json.load(answer)
         except (urllib.error.URLError, TimeoutError, ValueError) as error:
@@ -329,7 +339,7 @@ def drop_letter(number: Annotated[int, typer.Argument(metavar="ID")]) -> None:
 @letters_app.command(name="retry")
 def retry_letter(
     number: Annotated[int, typer.Argument(metavar="ID")],
-    url: Annotated[str, typer.Option(help="Where the server listens.")] = "http://127.0.0.1:8000",
+    url: Annotated[str | None, typer.Option(help="Where the server listens; as the settings say.")] = None,
     as_token: Annotated[str | None, typer.Option("--token", help="A token to send the command with.")] = None,
 ) -> None:
     """Send a dead letter's command once more through a running server, and drop it when that succeeds."""
@@ -353,6 +363,7 @@ def retry_letter(
             headers["Authorization"] = f"Bearer {as_token}"
         elif letter.principal:
             headers["X-Greenroom-User"] = letter.principal.encode().decode("latin-1")  # UTF-8 on the wire
+        url = url or server_url(load_settings())
         address = f"{url.rstrip('/')}/api/{kind}/{urllib.request.quote(key, safe='')}/{name}"  # type: ignore[attr-defined]
         request = urllib.request.Request(address, data=letter.payload, headers=headers, method="POST")
         try:

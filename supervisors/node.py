@@ -361,7 +361,7 @@ class Node:
         for protocol in list(self.gate.live.values()):
             if isinstance(protocol, WebSocketClient):
                 protocol.session.disconnect(SHUTDOWN)
-            elif isinstance(protocol, EventStream):
+            elif isinstance(protocol, EventStream | LiveHttp):
                 protocol.end()
         self.outbox.flush()
         with trio.move_on_after(GOODBYE_S):

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from time import monotonic
 from types import FrameType
 
 import structlog
@@ -12,22 +13,28 @@ from trio import TaskStatus
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 FORCED_EXIT_STATUS = 1
+SAME_S = 0.5  # make, runuser or a control group may pass on the signal that reached us already: one wish, not two
 
 
 async def drain_on_signal(
     drain: trio.Event,
     *,
     force_exit: Callable[[int], object] = os._exit,
+    same_s: float = SAME_S,
     task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Until cancelled: set `drain` at the first SIGTERM or SIGINT; at the second call `force_exit(1)`.
+    """Until cancelled: set `drain` at the first SIGTERM or SIGINT; at a second, `same_s` seconds on, `force_exit(1)`.
 
     Run it for as long as the drain lasts, in the main thread (else RuntimeError); afterwards the signals are as before.
     Ready once the signals are caught. Two of the same signal at the same instant may count as one.
     """
     signals = (signal.SIGTERM, signal.SIGINT)
 
+    asked_at = 0.0
+
     def force(signum: int, frame: FrameType | None) -> None:
+        if monotonic() - asked_at < same_s:
+            return
         # Inside a signal handler no lock may be waited for, so neither log nor print.
         os.write(2, b"second signal: exiting at once\n")
         force_exit(FORCED_EXIT_STATUS)
@@ -40,6 +47,7 @@ async def drain_on_signal(
                 force(signum, None)
                 continue
             asked = True
+            asked_at = monotonic()
             log.info("draining", signal=signal.Signals(signum).name)
             drain.set()
             # From here on not through the loop: it may be what hangs. The receiver puts the old handlers back.

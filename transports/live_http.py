@@ -265,6 +265,11 @@ class LiveHttp:
             )
         )
 
+    def end(self) -> None:
+        """The node stops: close now unless an answer is still to come, which the node waits for."""
+        if not self._busy:
+            self._connection.close_with(b"")
+
     def disconnected(self) -> None:
         self._waiting = []
 

@@ -69,7 +69,14 @@ def test_a_second_signal_is_obeyed_at_once(fresh_server: Server) -> None:
         assert process is not None
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: '"draining"' in fresh_server.log(), "the drain to begin")
-        process.send_signal(signal.SIGTERM)
+
+        def insist() -> bool:
+            """Half a second after the first: until then it counts as the same wish, passed on by somebody."""
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            return process.poll() is not None
+
+        wait_until(insist, "the second signal to be obeyed")
         assert process.wait(10) == 1
         assert "second signal" in fresh_server.log()
     wait_until(lambda: not any(psutil.pid_exists(pid) and _alive(pid) for pid in own), "our own servers to end")

@@ -50,12 +50,13 @@ async def test_two_signals_before_the_loop_looks_are_no_way_to_miss_the_second()
 
 STUCK_AFTER_THE_FIRST = """
 import os, signal, trio
+from functools import partial
 from supervisors.signals import drain_on_signal
 
 async def main():
     drain = trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(drain_on_signal, drain)
+        await nursery.start(partial(drain_on_signal, same_s=0), drain)
         os.kill(os.getpid(), signal.SIGTERM)
         await drain.wait()
         await trio.testing.wait_all_tasks_blocked()
@@ -86,8 +87,23 @@ def test_the_second_signal_ends_a_process_whose_loop_hangs() -> None:
             process.kill()
 
 
-def _watch(drain: trio.Event, force_exit: Callable[[int], object]):  # type: ignore[no-untyped-def]
+async def test_one_wish_that_arrives_twice_is_one_wish() -> None:
+    """A supervisor above may pass on to us what its whole group has had already."""
+    drain = trio.Event()
+    exits: list[int] = []
+    async with trio.open_nursery() as nursery:  # owner: this test, which cancels it
+        await nursery.start(_watch(drain, exits.append, same_s=60.0))
+        os.kill(os.getpid(), signal.SIGTERM)
+        with trio.fail_after(5):
+            await drain.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await trio.testing.wait_all_tasks_blocked()
+        assert exits == []
+        nursery.cancel_scope.cancel()
+
+
+def _watch(drain: trio.Event, force_exit: Callable[[int], object], *, same_s: float = 0.0):  # type: ignore[no-untyped-def]
     async def run(*, task_status: trio.TaskStatus[None]) -> None:
-        await drain_on_signal(drain, force_exit=force_exit, task_status=task_status)
+        await drain_on_signal(drain, force_exit=force_exit, same_s=same_s, task_status=task_status)
 
     return run
