@@ -179,6 +179,20 @@ def texts_of(frames: bytes) -> list[bytes]:
     return texts
 
 
+def code_of(reply: Any) -> int:
+    code = reply["error"]["code"]
+    assert isinstance(code, int)
+    return code
+
+
+def offsets(messages: list[Any], channel: str = "note:a") -> list[int]:
+    return [
+        one["push"]["pub"]["offset"]
+        for one in messages
+        if one.get("push", {}).get("channel") == channel and "pub" in one["push"]
+    ]
+
+
 class Client:
     """One session with the two ends of it in the test's hands."""
 
