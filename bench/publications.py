@@ -4,10 +4,12 @@ A line of another shape is decoded properly, so the figures stay right and only 
 """
 
 import json
+import re
 from typing import NamedTuple
 
 PUSH = b'{"push"'
 REPLY = b'{"id":'
+_USUAL_REPLY = re.compile(rb'\{"id":(\d+),"rpc":\{"data":\{"offset":(\d+)[,}]')
 
 
 class Publication(NamedTuple):
@@ -24,8 +26,11 @@ class Reply(NamedTuple):
 def publication(line: bytes) -> Publication | None:
     """The publication of a push line; None for joins, leaves and the rest. Raises: ValueError when it is not JSON."""
     at = line.rfind(b'"offset":')
-    digits = line[at + 9 : -3]
-    if at < 0 or not digits.isdigit() or b'"pub":' not in line:
+    end = line.find(b",", at)
+    digits = line[at + 9 : end if end >= 0 else -3]
+    # Behind the publication's own offset come its epoch and time, or nothing; behind one inside `data` anything may.
+    outermost = end < 0 or line.startswith((b',"time":', b',"epoch":'), end)
+    if at < 0 or not outermost or not digits.isdigit() or b'"pub":' not in line:
         return _decoded(line)
     start = line.find(b"~") + 1
     return Publication(int(digits), line[start : line.find(b"~", start)] if start else b"")
@@ -33,6 +38,9 @@ def publication(line: bytes) -> Publication | None:
 
 def reply(line: bytes) -> Reply:
     """A reply line. Raises: ValueError when it is none."""
+    usual = _USUAL_REPLY.match(line)
+    if usual is not None:
+        return Reply(int(usual[1]), int(usual[2]), "")
     whole = json.loads(line)
     if not isinstance(whole, dict) or "id" not in whole:
         raise ValueError(f"not a reply: {line[:200]!r}")

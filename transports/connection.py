@@ -8,6 +8,7 @@ and is not even queued while the socket takes everything.
 
 import socket
 from collections.abc import Callable
+from time import perf_counter
 from typing import Protocol
 
 import structlog
@@ -17,6 +18,12 @@ from transports.poller import WRITABLE, Poller
 
 log = structlog.get_logger("greenroom.connection")
 
+# After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
+# messages each. A flush for a few connections takes less than REST_S_MIN / REST_SHARE and delays nobody
+# (docs/decisions/0011-flushes-rest.md).
+REST_SHARE = 2.0
+REST_S_MIN = 0.0005
+REST_S_MAX = 0.02
 RECEIVE_BYTES = 65_536
 JOIN_BYTES = 65_536  # below this, copying pieces together is cheaper than handing them over one by one
 _receive_buffer = bytearray(RECEIVE_BYTES)  # one thread, one read at a time: shared by all connections
@@ -68,7 +75,11 @@ class Outbox:
                 await trio.lowlevel.wait_task_rescheduled(self._abandon)
             else:
                 await trio.lowlevel.checkpoint()
+            begun = perf_counter()
             self.flush()
+            rest_s = min(REST_SHARE * (perf_counter() - begun), REST_S_MAX)
+            if rest_s >= REST_S_MIN:
+                await trio.sleep(rest_s)
 
     def _abandon(self, _: object) -> trio.lowlevel.Abort:
         self._task = None

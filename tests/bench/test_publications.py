@@ -13,6 +13,9 @@ def test_the_usual_shape_is_read_without_decoding(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(json, "loads", None)
     line = push({"data": {"type": "room.message", "text": "~3.14.159~..."}, "info": {"user": "u"}, "offset": 42})
     assert publication(line) == Publication(42, b"3.14.159")
+    line = push({"data": {"text": "~3.14.159~..."}, "offset": 1, "epoch": "ab", "time": 1795249244206})
+    assert publication(line) == Publication(1, b"3.14.159")
+    assert reply(b'{"id":7,"rpc":{"data":{"offset":9,"at_ms":1795249244206}}}') == Reply(7, 9, "")
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,8 @@ def test_the_usual_shape_is_read_without_decoding(monkeypatch: pytest.MonkeyPatc
         ({"data": {"type": "room.read", "offset": 5}, "offset": 9}, Publication(9, b"")),  # an offset inside
         ({"offset": 6, "data": {"offset": 5}}, Publication(6, b"")),
         ({"data": "text", "offset": 10}, Publication(10, b"")),
+        ({"data": {"offset": 5, "x": 1}}, Publication(0, b"")),  # only an offset inside
+        ({"data": {"offset": 5, "x": 1}, "offset": 11, "time": 1}, Publication(11, b"")),
     ],
 )
 def test_every_shape_is_read_right(pub: dict[str, object], expected: Publication) -> None:
