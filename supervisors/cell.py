@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
 
 from actors.actor import Actor
-from actors.effects import Ephemeral, Kick, Timer, Told, Watch
-from actors.envelope import Envelope, ReplySlot
+from actors.effects import Kick
+from actors.envelope import Envelope
 from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, OutcomeUnknown, Unavailable
 from actors.kinds import Kind
 from actors.lifecycle import AudienceChanged, Inspect, Inspected, Passivate, Rebuild, Stop
 from actors.mailbox import Item, Mailbox
-from actors.message import Done, reply_type
+from actors.message import Done
 from actors.principal import SYSTEM
 from store.errors import NotOwner, StoreUnavailable
 from store.journal import Head, Outcome, StoredEvent
+from supervisors.departures import Flight, SnapshotDue, let_out, repeated_reply
 from supervisors.strategy import RestartLedger
 from supervisors.watched_steps import watched_steps
 
@@ -43,19 +43,6 @@ REMEMBERED_MAX = 1024  # command ids answered from memory; older ones are found 
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
 FLIGHTS_MAX = 64  # bursts whose commit is awaited; beyond, the actor pauses and its mailbox fills
-
-
-class Flight(Struct, gc=False):
-    """What one burst sends out once all events up to `through` are durable."""
-
-    through: int
-    departures: list[Any]
-    items: list[Item]  # the messages it came from, to be handled again should the events prove lost
-
-
-class SnapshotDue(Struct):
-    offset: int
-    body: bytes
 
 
 class Verdict(Enum):
@@ -73,7 +60,6 @@ class Cell:
         "_events",
         "_failure",
         "_flights",
-        "_head",
         "_ledger",
         "_remembered",
         "_settled",
@@ -82,6 +68,7 @@ class Cell:
         "_view",
         "entity",
         "epoch",
+        "head",
         "kind",
         "last_active",
         "life",
@@ -101,7 +88,7 @@ class Cell:
         self.life = 0  # counts rebuilds; a timer of an earlier life is void
         self.timers = 0  # pending `after` messages; sleeping would lose them
         self._actor: Actor[Any] | None = None
-        self._head: Head | None = None
+        self.head: Head | None = None  # as claimed; None without a journal
         self.epoch = ""  # of the journal, or of this life when there is none
         self._snapshot_offset = 0
         self._events: list[StoredEvent] = []  # of the burst under way
@@ -160,8 +147,8 @@ class Cell:
         left = self.mailbox.seal()
         assert not left or reason != "asleep"
         flights, self._flights = self._flights, []
-        if self._head is not None:
-            self._system.committer.forget(self._head.id, self._head.fence)
+        if self.head is not None:
+            self._system.committer.forget(self.head.id, self.head.fence)
         for flight in flights:
             for departure in flight.departures:
                 if type(departure) is tuple:
@@ -184,8 +171,8 @@ class Cell:
             self._settled = trio.Event()  # appends of the former life are under way: their outcome comes first
             await self._settled.wait()
             self._settled = None
-        if self._head is not None:
-            self._system.committer.forget(self._head.id, self._head.fence)  # what the new fence would refuse anyway
+        if self.head is not None:
+            self._system.committer.forget(self.head.id, self.head.fence)  # what the new fence would refuse anyway
         backoff = self._system.new_backoff()
         while True:
             try:
@@ -222,7 +209,7 @@ class Cell:
             if event.command_id is not None and event.reply is not None:
                 self._remember(event.command_id, event.reply)
         assert actor.offset == head.offset, f"{self.entity}: journal ends at {actor.offset}, head at {head.offset}"
-        self._head = head
+        self.head = head
         self.epoch = head.epoch
         self._snapshot_offset = claimed.snapshot_offset
         stored: dict[int, StoredEvent] = {}
@@ -244,7 +231,7 @@ class Cell:
             for item in flight.items:
                 if type(item) is Envelope and item.command_id is not None and item.command_id in replies:
                     if item.slot is not None:
-                        self._depart([_repeat(item, item.slot, replies[item.command_id])])
+                        self._depart([repeated_reply(item, item.slot, replies[item.command_id])])
                 else:
                     again.append(item)
         self.mailbox.put_back(again)
@@ -369,7 +356,7 @@ class Cell:
         command_id = envelope.command_id
         if command_id is not None and self._remembered is not None and command_id in self._remembered:
             if envelope.slot is not None:
-                self._departures.append(_repeat(envelope, envelope.slot, self._remembered[command_id]))
+                self._departures.append(repeated_reply(envelope, envelope.slot, self._remembered[command_id]))
             return None
         actor.principal = envelope.principal
         actor.chain = envelope.chain
@@ -491,7 +478,7 @@ class Cell:
         if not actor.durable:
             self._depart(departures)
             return
-        assert self._head is not None
+        assert self.head is not None
         if clean and actor.offset - self._snapshot_offset >= self.kind.limits.snapshot_every:
             self._snapshot_offset = actor.offset
             body = self._encode_state()
@@ -499,7 +486,7 @@ class Cell:
                 departures.append(SnapshotDue(actor.offset, body))
         self._flights.append(Flight(actor.offset, departures, burst))
         size = sum(len(event.payload) for event in events)
-        self._system.committer.submit(self._head.id, self._head.fence, events[0].offset - 1, events, size, self)
+        self._system.committer.submit(self.head.id, self.head.fence, events[0].offset - 1, events, size, self)
 
     def _struck(self, handled: list[Item], item: Item, rest: list[Item], error: Exception) -> None:
         """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""
@@ -511,8 +498,8 @@ class Cell:
             actor.offset = self._events[-1].offset
         elif self._flights:
             actor.offset = self._flights[-1].through
-        elif self._head is not None:
-            actor.offset = self._head.offset
+        elif self.head is not None:
+            actor.offset = self.head.offset
         self._take_off(handled, clean=False)
         envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
         envelope.strikes += 1
@@ -556,14 +543,14 @@ class Cell:
     async def _save_snapshot(self) -> None:
         actor = self._actor
         assert actor is not None
-        if self._head is None or self._flights or actor.offset - self._snapshot_offset < SNAPSHOT_WORTH:
+        if self.head is None or self._flights or actor.offset - self._snapshot_offset < SNAPSHOT_WORTH:
             return
         body = self._encode_state()
         if body is None:
             return
         try:
             if await self._system.journal.save_snapshot(
-                self._head.id, fence=self._head.fence, offset=actor.offset, body=body
+                self.head.id, fence=self.head.fence, offset=actor.offset, body=body
             ):
                 self._snapshot_offset = actor.offset
         except StoreUnavailable as error:
@@ -582,8 +569,8 @@ class Cell:
 
     def committed(self, through: int) -> None:
         flights = self._flights
-        if self._head is not None:
-            self._head.offset = max(self._head.offset, through)
+        if self.head is not None:
+            self.head.offset = max(self.head.offset, through)
         landed = 0
         for flight in flights:
             if flight.through > through:
@@ -597,7 +584,7 @@ class Cell:
             self._settled.set()
 
     def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
-        if self._head is None or self._head.fence != fence:
+        if self.head is None or self.head.fence != fence:
             return  # of a former life, whose flights have been sorted since
         if self._failure is None:
             self._failure = error
@@ -628,36 +615,7 @@ class Cell:
 
     def _depart(self, departures: list[Any]) -> None:
         """Let out what the durable events allow."""
-        system = self._system
-        for departure in departures:
-            try:
-                cls = type(departure)
-                if cls is StoredEvent:
-                    system.audiences.publish(self.entity, self.epoch, departure)
-                elif cls is tuple:
-                    slot, reply, encoded = departure
-                    if isinstance(reply, ActorError):
-                        slot.reject(reply)
-                    else:
-                        slot.resolve(reply, encoded)
-                elif cls is Told:
-                    system.tell(departure.entity, departure.message)
-                elif cls is Ephemeral:
-                    system.audiences.publish_ephemeral(self.entity, encode(departure.data), departure.key)
-                elif cls is Timer:
-                    system.start_timer(self, departure)
-                elif cls is SnapshotDue:
-                    if self._head is not None:
-                        system.snapshot_later(self._head, departure.offset, departure.body, self.kind.limits)
-                elif cls is Kick:
-                    system.audiences.kick(self.entity, departure)
-                else:
-                    assert cls is Watch
-                    system.watch(self.entity, departure.entity)
-            except Exception as error:  # one that can't be encoded must hold up neither the others nor the committer
-                log.exception("departure_failed", entity=self.entity, error=repr(error))
-                if cls is tuple:
-                    departure[0].reject(HandlerFailed(repr(error)))
+        let_out(self, self._system, departures)
 
     def _remember(self, command_id: str, reply: bytes) -> None:
         if self._remembered is None:
@@ -665,15 +623,6 @@ class Cell:
         elif len(self._remembered) >= REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]
         self._remembered[command_id] = reply
-
-
-def _repeat(envelope: Envelope, slot: ReplySlot, encoded: bytes) -> tuple[ReplySlot, Any, bytes]:
-    """The first reply to a repeated command, as a departure."""
-    wanted = reply_type(type(envelope.message)) or Done
-    try:
-        return slot, msgspec.json.decode(encoded, type=wanted), encoded
-    except (msgspec.MsgspecError, TypeError):  # the reply's type has changed since, or is none that can be decoded
-        return slot, msgspec.json.decode(encoded), encoded
 
 
 RUNNERS = tuple(

@@ -1,0 +1,80 @@
+"""Departures: what an entity lets out once the events before it are durable, and how each kind of it leaves.
+
+A reply is `(slot, reply or error, the reply as JSON where that exists already)`, a publication the stored event itself,
+and the rest are the effects that the handler named.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from actors.effects import Ephemeral, Kick, Timer, Told, Watch
+from actors.envelope import Envelope, ReplySlot
+from actors.errors import ActorError, HandlerFailed
+from actors.mailbox import Item
+from actors.message import Done, reply_type
+from store.journal import StoredEvent
+
+if TYPE_CHECKING:
+    from supervisors.cell import Cell
+    from supervisors.system import System
+
+log = structlog.get_logger("greenroom.cell")
+encode = msgspec.json.encode
+
+
+class Flight(Struct, gc=False):
+    """What one burst sends out once all events up to `through` are durable."""
+
+    through: int
+    departures: list[Any]
+    items: list[Item]  # the messages it came from, to be handled again should the events prove lost
+
+
+class SnapshotDue(Struct):
+    offset: int
+    body: bytes
+
+
+def let_out(cell: "Cell", system: "System", departures: list[Any]) -> None:
+    """Each in turn. One that fails is logged and holds up neither the others nor the committer that called."""
+    for departure in departures:
+        try:
+            cls = type(departure)
+            if cls is StoredEvent:
+                system.audiences.publish(cell.entity, cell.epoch, departure)
+            elif cls is tuple:
+                slot, reply, encoded = departure
+                if isinstance(reply, ActorError):
+                    slot.reject(reply)
+                else:
+                    slot.resolve(reply, encoded)
+            elif cls is Told:
+                system.tell(departure.entity, departure.message)
+            elif cls is Ephemeral:
+                system.audiences.publish_ephemeral(cell.entity, encode(departure.data), departure.key)
+            elif cls is Timer:
+                system.start_timer(cell, departure)
+            elif cls is SnapshotDue:
+                if cell.head is not None:
+                    system.snapshot_later(cell.head, departure.offset, departure.body, cell.kind.limits)
+            elif cls is Kick:
+                system.audiences.kick(cell.entity, departure)
+            else:
+                assert cls is Watch
+                system.watch(cell.entity, departure.entity)
+        except Exception as error:  # the edge: most likely something of the entity's own that can't be encoded
+            log.exception("departure_failed", entity=cell.entity, error=repr(error))
+            if cls is tuple:
+                departure[0].reject(HandlerFailed(repr(error)))
+
+
+def repeated_reply(envelope: Envelope, slot: ReplySlot, encoded: bytes) -> tuple[ReplySlot, Any, bytes]:
+    """The first reply to a repeated command, as a departure."""
+    wanted = reply_type(type(envelope.message)) or Done
+    try:
+        return slot, msgspec.json.decode(encoded, type=wanted), encoded
+    except (msgspec.MsgspecError, TypeError):  # the reply's type has changed since, or is none that can be decoded
+        return slot, msgspec.json.decode(encoded), encoded
