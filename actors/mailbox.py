@@ -79,6 +79,11 @@ class Mailbox:
             reschedule(waiter, _WOKEN)  # type: ignore[arg-type]
 
     @property
+    def waits(self) -> bool:
+        """Is the actor's task parked until something is queued?"""
+        return self._waiter is not None
+
+    @property
     def told(self) -> bool:
         """Does a control message wait? One that tells nothing new need not be queued behind it."""
         return self._control is not None

@@ -104,6 +104,11 @@ class Cell:
     def waits_for_commit(self) -> bool:
         return bool(self._flights)
 
+    @property
+    def at_rest(self) -> Actor[Any] | None:
+        """The actor while nothing is being handled, committed or rebuilt: its state then is what its journal says."""
+        return self._actor if self.mailbox.waits and not self._flights and self._failure is None else None
+
     # The life of an entity's task.
 
     async def run(self) -> None:

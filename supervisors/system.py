@@ -349,6 +349,9 @@ class System:
 
     # What the node shows.
 
+    def awake(self) -> list[Cell]:
+        return list(self._cells.values())
+
     def mailbox_depth(self) -> int:
         return sum(len(cell.mailbox) for cell in self._cells.values())
 
