@@ -1,0 +1,330 @@
+"""The simulated database: rows, row locks and statements that take time, get lost, come late or twice.
+
+A statement runs in a task of the database, not of its sender: whether a node still waits for it, or still lives, is
+none of the database's business. `SimulatedJournal` is one node's way to it, with the promises of `store/journal.py`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+import trio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from store.errors import NotOwner, OutcomeLost, StoreUnavailable
+from store.journal import Append, Claimed, Head, Outcome, StoredEvent
+from store.journal_memory import MemoryJournal, MemoryRows
+from supervisors.simulation.faults import NO_FAULTS, Faults
+from supervisors.simulation.schedule import NODE
+from supervisors.simulation.timeline import Timeline
+
+T = TypeVar("T")
+
+
+class Guards(Struct, frozen=True, kw_only=True):
+    """What protects the journal. Switched off one at a time, to see that the world would show it."""
+
+    fence: bool = True  # an append's fence must be the head's
+    incarnation: bool = True  # and its node the one that raised it
+    offset: bool = True  # and it must follow the head's last event
+    barrier: bool = True  # raising a fence waits for the append under way
+    separate_load: bool = True  # what an activation loads is read after that wait
+
+
+ALL_GUARDS = Guards()
+
+
+class Witness(Protocol):
+    """Who is told what the database has made durable."""
+
+    def committed(self, head: Head, append: Append) -> None: ...
+
+
+class Port(Protocol):
+    """A node's step to the outside."""
+
+    async def step(self) -> None:
+        """May be the node's last."""
+
+
+class Tables(MemoryJournal):
+    """The rows as one node incarnation's statements see them, without the guards that are off."""
+
+    def __init__(self, database: "Database", incarnation: int) -> None:
+        super().__init__(database.rows, incarnation=incarnation, new_epoch=database.new_epoch)
+        self._guards = database.guards
+
+    def admit(self, item: Append) -> Outcome:
+        row = self.rows.by_id.get(item.head_id)
+        if row is None or self._guards == ALL_GUARDS:
+            return super().admit(item)
+        guards, own = self._guards, self._incarnation
+        if not guards.fence:
+            item = replace(item, fence=row.head.fence)
+        if not guards.offset:
+            item = replace(item, after=row.head.offset)
+        try:
+            if not guards.incarnation:
+                self._incarnation = row.incarnation
+            return super().admit(item)
+        finally:
+            self._incarnation = own
+
+    def placed(self, item: Append) -> Append:
+        """As it will be written: without the guard of the offset, behind whatever is there."""
+        after = self.rows.by_id[item.head_id].head.offset
+        if after == item.after:
+            return item
+        events = [replace(event, offset=after + number) for number, event in enumerate(item.events, 1)]
+        return replace(item, after=after, events=events)
+
+
+class _Statement:
+    """One statement on its way. `abandoned` once nobody waits for it."""
+
+    __slots__ = ("abandoned", "done", "error", "result")
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.abandoned = False
+
+
+class Database:
+    """The one database of a world: what survives every node."""
+
+    def __init__(self, *, draw: Random, faults: Faults, guards: Guards, witness: Witness, timeline: Timeline) -> None:
+        self.rows = MemoryRows()
+        self.guards = guards
+        self.faults = faults
+        self._draw = draw
+        self._witness = witness
+        self._timeline = timeline
+        self._nursery: trio.Nursery | None = None
+        self._session = trio.CancelScope()  # of all statements until the next restart
+        self._locks: dict[int, trio.Event] = {}  # head id -> set when it is free again
+        self._before_claim: dict[int, tuple[int, int, int]] = {}  # head id -> offset, fence, incarnation
+        self._down = False
+
+    def new_epoch(self) -> str:
+        return f"{self._draw.getrandbits(32):08x}"
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._locks)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        NODE.set("database")
+        while True:
+            with trio.CancelScope() as self._session:
+                async with trio.open_nursery() as nursery:  # owner: this call, which a restart ends and begins anew
+                    self._nursery = nursery
+                    task_status.started()
+                    task_status = trio.TASK_STATUS_IGNORED
+                    await trio.sleep_forever()
+            self._locks = {}  # of transactions that are rolled back
+
+    async def restart(self, down_s: float) -> None:
+        """Die, and come back. What had not committed has not happened; who waited for it can't know."""
+        self._timeline.note("database restarts", f"{down_s:.1f} s", who="database")
+        self._down = True
+        self._session.cancel()
+        await trio.sleep(down_s)
+        self._down = False
+
+    def calm(self) -> None:
+        """From now on everything arrives and runs."""
+        self.faults = NO_FAULTS
+        self._down = False
+
+    def fail_over(self) -> None:
+        """A standby takes over that lacks the last thing that happened to some heads, where that was a claim.
+
+        An event lost that way would be one that somebody was told of: that takes a new epoch, and comes with it.
+        """
+        lost = []
+        for head_id, (offset, fence, incarnation) in self._before_claim.items():
+            row = self.rows.by_id[head_id]
+            if row.head.offset == offset and head_id not in self._locks and self._draw.random() < 0.7:
+                row.head.fence, row.incarnation = fence, incarnation
+                lost.append(row.head.entity)
+        self._before_claim = {}
+        self._timeline.note("failover", "claims lost:", *lost, who="database")
+
+    async def call(self, what: str, port: Port, work: Callable[[], Awaitable[T]], *, write: bool) -> T:
+        """Send a statement and wait for its result. Raises: StoreUnavailable, OutcomeLost."""
+        await port.step()
+        draw, faults = self._draw, self.faults
+        lost: type[Exception] = OutcomeLost if write else StoreUnavailable
+        if self._down or draw.random() < faults.refused:
+            await trio.sleep(draw.uniform(0.0, faults.latency_s))
+            self._timeline.note(f"{what} refused")
+            raise StoreUnavailable("simulated: refused")
+        there_s = draw.uniform(0.0, faults.latency_s)
+        back_s = draw.uniform(0.0, faults.latency_s)
+        if draw.random() < faults.slow:
+            there_s += draw.uniform(0.0, 8.0)
+        if draw.random() < faults.slow:
+            back_s += draw.uniform(0.0, 8.0)
+        statement = _Statement()
+        self._begin(statement, there_s, work, back_s)
+        if write and draw.random() < faults.repeated:
+            self._timeline.note(f"{what} twice")
+            self._begin(_Statement(), there_s + draw.uniform(0.0, 2.0), work, 0.0)
+        try:
+            if draw.random() < faults.lost:
+                with trio.move_on_after(draw.uniform(0.0, there_s + back_s + faults.latency_s)):
+                    await statement.done.wait()
+            else:
+                await statement.done.wait()
+        finally:
+            statement.abandoned = True
+        await port.step()
+        if not statement.done.is_set():
+            self._timeline.note(f"{what} lost")
+            raise lost("simulated: connection lost")
+        if statement.error is not None:
+            raise lost(str(statement.error)) if isinstance(statement.error, OutcomeLost) else statement.error
+        return statement.result  # type: ignore[no-any-return]
+
+    def _begin(self, statement: _Statement, there_s: float, work: Callable[[], Awaitable[Any]], back_s: float) -> None:
+        nursery = self._nursery
+        assert nursery is not None
+        nursery.parent_task.context.run(nursery.start_soon, self._execute, statement, there_s, work, back_s)
+
+    async def _execute(
+        self, statement: _Statement, there_s: float, work: Callable[[], Awaitable[Any]], back_s: float
+    ) -> None:
+        draw, faults = self._draw, self.faults
+        try:
+            await trio.sleep(there_s)
+            if statement.abandoned:
+                if draw.random() < 0.3:
+                    return  # never arrives
+                if draw.random() < 0.5:
+                    await trio.sleep(draw.uniform(0.0, faults.late_s))
+                    self._timeline.note("late statement runs")
+            try:
+                statement.result = await work()
+            except (StoreUnavailable, AssertionError) as error:
+                statement.error = error
+            await trio.sleep(back_s)
+        except trio.Cancelled:
+            statement.error = OutcomeLost("simulated: the database restarts")
+            raise
+        finally:
+            statement.done.set()
+
+    @asynccontextmanager
+    async def locked(self, head_ids: Iterable[int]) -> AsyncIterator[None]:
+        """Row locks, taken in the order of the ids so that nobody waits in a circle."""
+        mine: list[int] = []
+        locks = self._locks
+        try:
+            for head_id in sorted(head_ids):
+                while head_id in locks:
+                    await locks[head_id].wait()
+                locks[head_id] = trio.Event()
+                mine.append(head_id)
+            yield
+        finally:
+            for head_id in mine:
+                freed = locks.pop(head_id, None)
+                if freed is not None:
+                    freed.set()
+
+    # Statements.
+
+    async def append(self, tables: Tables, batch: Sequence[Append]) -> list[Outcome]:
+        async with self.locked(item.head_id for item in batch):
+            outcomes = [tables.admit(item) for item in batch]
+            slow = self._draw.random() < self.faults.slow
+            await trio.sleep(self._draw.uniform(0.0, 2.0 if slow else 0.01))  # to the disk
+            for item, outcome in zip(batch, outcomes, strict=True):
+                if outcome is Outcome.LANDED:
+                    placed = tables.placed(item)
+                    tables.write(placed)
+                    self._witness.committed(self.rows.by_id[item.head_id].head, placed)
+        return outcomes
+
+    async def claim(
+        self, tables: Tables, entities: Sequence[str], *, term: int, window: int
+    ) -> list[Claimed | NotOwner]:
+        known = {entity: row for entity in entities if (row := self.rows.by_entity.get(entity)) is not None}
+        early = {entity: tables.load(row, row.head, window) for entity, row in known.items()}  # before any wait
+        raised: dict[str, Head] = {}
+        async with self.locked([row.head.id for row in known.values()] if self.guards.barrier else ()):
+            for entity in entities:
+                before = self.rows.by_entity.get(entity)
+                if before is not None:
+                    self._before_claim[before.head.id] = (before.head.offset, before.head.fence, before.incarnation)
+                row = tables.raise_fence(entity, term)
+                if row is not None:
+                    raised[entity] = replace(row.head)
+            await trio.sleep(self._draw.uniform(0.0, 0.005))
+        await trio.sleep(self._draw.uniform(0.0, 0.01))  # the load is a statement of its own
+        found: list[Claimed | NotOwner] = []
+        for entity in entities:
+            head = raised.get(entity)
+            if head is None:
+                found.append(NotOwner(entity))
+                continue
+            now = self.rows.by_entity[entity]
+            claimed = tables.load(now, head, window)
+            if not self.guards.separate_load and entity in early:
+                claimed = replace(early[entity], head=head)
+            last = claimed.events[-1].offset if claimed.events else claimed.snapshot_offset
+            if last != head.offset:
+                assert now.head.fence != head.fence, f"{entity}: {last} loaded, head at {head.offset}"
+                found.append(NotOwner(entity))  # somebody else has claimed it in the meantime
+            else:
+                found.append(claimed)
+        return found
+
+
+class SimulatedJournal:
+    """One node incarnation's journal."""
+
+    def __init__(self, database: Database, port: Port, *, incarnation: int) -> None:
+        self._database = database
+        self._port = port
+        self._tables = Tables(database, incarnation)
+
+    async def _call(self, what: str, work: Callable[[], Awaitable[T]], *, write: bool = False) -> T:
+        return await self._database.call(what, self._port, work, write=write)
+
+    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+        names = list(dict.fromkeys(entities))
+        found = await self._call("claim", lambda: self._database.claim(self._tables, names, term=term, window=window))
+        by_name = dict(zip(names, found, strict=True))
+        return [by_name[entity] for entity in entities]
+
+    async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+        copied = [replace(item, events=list(item.events)) for item in batch]  # as sent: it may run late
+        return await self._call("append", lambda: self._database.append(self._tables, copied), write=True)
+
+    async def read(
+        self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
+    ) -> tuple[Head | None, list[StoredEvent]]:
+        return await self._call(
+            "read", lambda: self._tables.read(entity, after=after, before=before, limit=limit, reverse=reverse)
+        )
+
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+        return await self._call("replies", lambda: self._tables.replies(head_id, command_ids))
+
+    async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        return await self._call(
+            "snapshot", lambda: self._tables.save_snapshot(head_id, fence=fence, offset=offset, body=body)
+        )
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+        return await self._call(
+            "trim",
+            lambda: self._tables.trim(
+                head_id, keep_count=keep_count, keep_after_ms=keep_after_ms, ids_after_ms=ids_after_ms
+            ),
+        )

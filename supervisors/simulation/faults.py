@@ -1,0 +1,50 @@
+"""Faults: what goes wrong in a simulated world, and how often. Each seed switches a random part of them on."""
+
+from random import Random
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+
+class Faults(Struct, frozen=True, kw_only=True):
+    """Rates are means; 0 switches a fault off."""
+
+    # Nodes. Mean seconds between two of each.
+    crash_every_s: float = 60.0  # a node dies, at a random moment or at its next so-many-th step to the outside
+    zombie_every_s: float = 90.0  # a node is stalled, replaced, and wakes beside its successor
+    stop_every_s: float = 120.0  # a node is drained and replaced
+    stall_every_s: float = 45.0  # a node's tasks are held out for a while
+    down_s: float = 4.0  # until a node is replaced, at most
+    stall_s: float = 20.0  # at most
+    zombie_s: float = 15.0  # a zombie lives on, at most
+    skew_s: float = 300.0  # each node's clock is wrong by up to so much, and drifts
+
+    # The database. Shares of statements.
+    refused: float = 0.01  # certainly not run
+    lost: float = 0.02  # the connection dies: before it ran, after it, or while it is still on its way
+    slow: float = 0.01  # takes seconds
+    repeated: float = 0.005  # something on the way sends it twice
+    restart_every_s: float = 100.0  # the database restarts: what had not committed is gone
+    failover_every_s: float = 150.0  # a standby takes over which lacks the newest claims
+    late_s: float = 20.0  # what was given up on may still run so much later
+
+    # Wires.
+    reset_every_s: float = 40.0  # each connection, midway
+    slow_reader: float = 0.2  # share of connections that read slowly
+    latency_s: float = 0.05  # one way, at most
+
+    def swarm(self, draw: Random) -> "Faults":
+        """About half of these, differently strong: what hides behind another fault shows when that is off."""
+        kept = {}
+        for name, value in asdict(self).items():
+            if name in SIZES:
+                kept[name] = value
+            elif draw.random() < 0.5:
+                kept[name] = 0.0
+            else:
+                kept[name] = value * draw.choice((0.3, 1.0, 3.0))
+        return replace(self, **kept)
+
+
+SIZES = frozenset({"down_s", "stall_s", "zombie_s", "late_s", "latency_s"})  # how long something takes; always on
+NO_FAULTS = Faults(**{name: (value if name in SIZES else 0.0) for name, value in asdict(Faults()).items()})

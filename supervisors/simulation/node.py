@@ -1,0 +1,276 @@
+"""A simulated node: the real system, committer, claims, hub and sessions on a simulated journal and simulated wires."""
+
+import math
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
+from random import Random
+
+import trio
+from opentelemetry import trace
+
+from actors.actor import Actor
+from actors.envelope import Envelope
+from actors.errors import ActorError
+from actors.kinds import Kinds
+from actors.lifecycle import AudienceChanged
+from actors.principal import Principal
+from config.instruments import Instruments
+from config.limits import ClientConfig, CommitConfig, HubConfig, MailboxConfig, PassivationConfig, SupervisionConfig
+from config.tracing import Tracing
+from store.claims import Claims
+from store.committer import Committer
+from store.dead_letters_memory import MemoryDeadLetters
+from supervisors.cell import FLIGHTS_MAX
+from supervisors.simulation.checker import Checker
+from supervisors.simulation.database import Database, SimulatedJournal
+from supervisors.simulation.schedule import NODE
+from supervisors.simulation.timeline import Timeline
+from supervisors.simulation.wire import Broken, Carrier, Connection
+from supervisors.system import System
+from transports.background import Background
+from transports.client_messages import SHUTDOWN
+from transports.client_services import ClientServices
+from transports.deadlines import Deadlines
+from transports.hub import Hub
+
+STARTED = 1_750_000_000.0  # Unix s when a world begins
+# Small, so that ten minutes of few clients reach every bound.
+MAILBOX = MailboxConfig(capacity=32, burst=8)
+COMMIT = CommitConfig(lanes=2, append_timeout_s=3.0, batch_events_max=16)
+PASSIVATION = PassivationConfig(idle_s=20.0, sweep_s=5.0)
+SUPERVISION = SupervisionConfig(backoff_max_s=2.0)
+CLIENT = ClientConfig(ping_s=20.0, pong_timeout_s=8.0, queue_bytes_max=8192, recovery_max=50)
+HUB = HubConfig(tail_events=16, linger_s=10.0)
+
+
+class SimulatedNode:
+    """One process, from its start to its death; a restart is another one with another incarnation."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kinds: Kinds,
+        database: Database,
+        letters: MemoryDeadLetters,
+        checker: Checker,
+        timeline: Timeline,
+        draw: Random,
+        skew_s: float,
+    ) -> None:
+        self.name = name
+        self.incarnation = draw.getrandbits(63)
+        self.listening = False
+        self.dead = False
+        self.stalled = False
+        self.ended = trio.Event()
+        self.connections: dict[Connection, Carrier] = {}
+        self._draw = draw
+        self._checker = checker
+        self._timeline = timeline
+        self._database = database
+        self._steps_left = math.inf  # to the outside, until the node dies
+        self._scope = trio.CancelScope()
+        self._context: Context | None = None
+        self._nursery: trio.Nursery | None = None
+        self._dirty = trio.Event()
+        self._offset_s = draw.uniform(-skew_s, skew_s)
+        self._drift = draw.uniform(-1e-3, 1e-3) if skew_s else 0.0
+
+        self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
+        self.instruments = Instruments()
+        self.committer = Committer(self.journal, COMMIT, lambda events, seconds: None)
+        self.claims = Claims(self.journal, waiting_max=1000)
+        self.hub = Hub(HUB, self.instruments, wake=lambda: self._dirty.set(), audience_changed=self._audience_changed)
+        self.system = System(
+            kinds=kinds,
+            journal=self.journal,
+            committer=self.committer,
+            claims=self.claims,
+            dead_letters=letters,
+            audiences=self.hub,
+            instruments=self.instruments,
+            clock=self.clock,
+            rng=Random(draw.getrandbits(64)),
+            supervision=SUPERVISION,
+            passivation=PASSIVATION,
+            mailbox=MAILBOX,
+        )
+        self.deadlines = Deadlines()
+        self.background = Background()
+        self._services = ClientServices(
+            kinds=kinds,
+            submit=self.system.submit,
+            hub=self.hub,
+            journal=self.journal,
+            tokens=None,
+            anonymous=True,
+            config=CLIENT,
+            deadlines=self.deadlines,
+            spawn=self.background.spawn,
+            clock=self.clock,
+            instruments=self.instruments,
+            tracing=Tracing(trace.get_tracer("simulation"), sample=0.0),
+            version="0",
+            session_kind="session" if "session" in kinds else None,
+        )
+        self._listens_to_audience = frozenset(
+            kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
+        )
+
+    def clock(self) -> float:
+        """This node's wrong idea of Unix time."""
+        return STARTED + self._offset_s + trio.current_time() * (1 + self._drift)
+
+    # Life and death.
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        NODE.set(self.name)
+        self._timeline.note("starts")
+        self._context = copy_context()
+        parts: tuple[Callable[..., Awaitable[None]], ...] = (
+            self.committer.run,
+            self.claims.run,
+            self.system.run,
+            self.background.run,
+            self.deadlines.run,
+        )
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:  # owner: this call; a crash of a part is a violation
+                    self._nursery = nursery
+                    for part in parts:
+                        await nursery.start(part)
+                    nursery.start_soon(self._flush)
+                    nursery.start_soon(self._tick)
+                    self.listening = True
+                    task_status.started()
+        except* Exception as errors:
+            self._checker.violated("no part of a node crashes", self.name, repr(errors.exceptions))
+        finally:
+            self.listening = False
+            self.dead = True
+            self.ended.set()
+            self._timeline.note("is gone")
+
+    def kill(self) -> None:
+        """As SIGKILL: nothing gets out any more; memory is dropped with the tasks."""
+        if self.dead:
+            return
+        self._timeline.note("killed", who=self.name)
+        self.dead = True
+        self.listening = False
+        for connection in self.connections:
+            connection.sever()
+        self._scope.cancel()
+
+    def kill_after(self, steps: int) -> None:
+        """At its so-many-th step to the outside from now on: a statement sent or answered, a reply to a client."""
+        self._steps_left = steps
+
+    def spare(self) -> None:
+        """What `kill_after` said no longer holds."""
+        self._steps_left = math.inf
+
+    async def step(self) -> None:
+        """See database.Port."""
+        if self._is_last_step():
+            await trio.sleep_forever()
+
+    def _is_last_step(self) -> bool:
+        self._steps_left -= 1
+        if self._steps_left <= 0:
+            self.kill()
+        return self.dead
+
+    async def drain(self, within_s: float) -> None:
+        """As the real node stops: no one new, finish, tell clients to go elsewhere. Runs in the node's own tasks."""
+        self._timeline.note("drains", who=self.name)
+        self.listening = False
+        context, nursery = self._context, self._nursery
+        if context is None or nursery is None or self.dead:
+            return
+        context.run(nursery.start_soon, self._drain, within_s)
+        await self.ended.wait()
+
+    async def _drain(self, within_s: float) -> None:
+        with trio.move_on_after(within_s):
+            await self.system.drain()
+        self.hub.flush()
+        for carrier in list(self.connections.values()):
+            carrier.session.disconnect(SHUTDOWN)
+        self._scope.cancel()
+
+    # Clients.
+
+    def accept(self, connection: Connection, client: str) -> None:
+        context, nursery = self._context, self._nursery
+        assert context is not None and nursery is not None
+        self.connections[connection] = carrier = Carrier(self._services, connection, client)
+        context.run(nursery.start_soon, self._serve, connection, carrier)
+
+    async def _serve(self, connection: Connection, carrier: Carrier) -> None:
+        session = carrier.session
+        try:
+            while True:
+                frames = await connection.up.get()
+                if not frames:
+                    break
+                for frame in frames:
+                    if self._is_last_step():
+                        await trio.sleep_forever()
+                    session.received(frame)
+        except Broken:
+            pass
+        finally:
+            if not self.dead:
+                session.ended()
+            self.connections.pop(connection, None)
+
+    async def _flush(self) -> None:
+        """What the outbox does: at the end of a turn, hand out what entities have released."""
+        while True:
+            await self._dirty.wait()
+            self._dirty = trio.Event()
+            if self._is_last_step():
+                await trio.sleep_forever()
+            self.hub.flush()
+
+    async def _tick(self) -> None:
+        seconds = 0
+        while True:
+            await trio.sleep(1.0)
+            now = trio.current_time()
+            for carrier in list(self.connections.values()):
+                carrier.session.tick(now)
+            seconds += 1
+            if seconds % 5 == 0:
+                self.hub.sweep(now)
+
+    def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
+        if entity.partition(":")[0] in self._listens_to_audience and not self.dead:
+            try:
+                self.system.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+            except ActorError:
+                self._timeline.note("audience change dropped", entity)
+
+    # Looking inside.
+
+    def check(self, entity: str | None = None) -> None:
+        """Every cell, or the one of `entity`."""
+        if self.dead or self.stalled:
+            return
+        for cell in self.system.awake():
+            if entity is not None and cell.entity != entity:
+                continue
+            if cell.kind.actor.durable:
+                self._checker.awake(cell, self._database.rows, self.incarnation)
+            if len(cell.mailbox) > MAILBOX.capacity + FLIGHTS_MAX * MAILBOX.burst:  # of lost flights, all is put back
+                self._checker.violated("mailboxes are bounded", cell.entity, len(cell.mailbox))
+
+    def under_way(self) -> list[str]:
+        left = [f"{cell.entity}: {len(cell.mailbox)} wait" for cell in self.system.awake() if len(cell.mailbox)]
+        left += [f"{cell.entity}: commits under way" for cell in self.system.awake() if cell.waits_for_commit]
+        if self.committer.pending_events:
+            left.append(f"{self.committer.pending_events} events pending")
+        return left

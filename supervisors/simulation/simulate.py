@@ -1,0 +1,165 @@
+"""`simulate`: run a world under many seeds, and say which of them showed something wrong.
+
+from supervisors.simulation import simulate
+
+def test_the_counter_counts() -> None:
+    simulate(Counter, commands=lambda draw: Add(amount=draw.randint(1, 9)), seeds=20)
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from random import Random
+from time import perf_counter
+from typing import Any
+
+import structlog
+from msgspec import Struct, field
+
+from actors.actor import Actor
+from actors.message import Message
+from supervisors.simulation.client import Work
+from supervisors.simulation.database import ALL_GUARDS, Guards
+from supervisors.simulation.faults import Faults
+from supervisors.simulation.schedule import Schedule
+from supervisors.simulation.timeline import Timeline
+from supervisors.simulation.world import Scenario, World
+
+LINES_SHOWN = 60  # of the timeline, where a failure is reported
+
+
+class Run(Struct, kw_only=True):
+    """What became of one seed."""
+
+    seed: int
+    violations: list[str]
+    trace: int  # equal for equal runs
+    steps: int  # of tasks
+    acknowledged: int  # commands
+    seen: int  # publications, by all subscribers
+    seconds: float  # real ones
+    timeline: Timeline
+    faults: Faults
+
+
+class SimulationFailed(AssertionError):
+    """A seed showed a violation. `run.timeline` has everything that led to it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        shown = "\n".join(run.timeline.lines(LINES_SHOWN))
+        super().__init__(
+            f"seed {run.seed}: {run.violations[0]}\nreplay it: simulate(..., seeds=[{run.seed}])\n"
+            f"the last that happened:\n{shown}"
+        )
+
+
+class Summary(Struct):
+    """What all seeds had in common: no violation."""
+
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(run.acknowledged for run in self.runs)
+
+
+def run_seed(
+    scenario: Scenario,
+    seed: int,
+    *,
+    minutes: float = 10.0,
+    faults: Faults | None = None,
+    guards: Guards = ALL_GUARDS,
+    swarm: bool = True,
+) -> Run:
+    """One world. With `swarm`, the seed also chooses which of the faults there are. Never raises for a violation."""
+    faults = faults or Faults()
+    if swarm:
+        faults = faults.swarm(Random(f"faults {seed}"))
+    schedule = Schedule(seed)
+    world = World(scenario, schedule=schedule, faults=faults, guards=guards, seconds=minutes * 60)
+    started = perf_counter()
+    with _logs_in(world):
+        schedule.run(world.run)
+    return Run(
+        seed=seed,
+        violations=world.checker.violations,
+        trace=schedule.trace,
+        steps=schedule.steps,
+        acknowledged=world.checker.acknowledged,
+        seen=world.checker.seen,
+        seconds=perf_counter() - started,
+        timeline=world.timeline,
+        faults=faults,
+    )
+
+
+def simulate(
+    *entities: type[Actor[Any]],
+    commands: Callable[..., Message],
+    keys: int = 2,
+    records: Callable[[Message], bool] = lambda message: False,
+    invariant: Callable[[str, Any], None] | None = None,
+    seeds: int | Iterable[int] = 20,
+    minutes: float = 10.0,
+    clients: int = 4,
+    pace_s: float = 3.0,
+    faults: Faults | None = None,
+) -> Summary:
+    """Run `entities` under `seeds` and faults. Raises: SimulationFailed with the first seed that shows a violation.
+
+    `commands(draw)`, or `commands(draw, user)`, makes a client's next command for one of the `keys` entities of the
+    first kind that takes it; all chance must come from `draw`, a random.Random. `records(message)` says that every
+    success of this command records an event, so that the acknowledgement of one without is a violation too.
+    `invariant(entity, state)` raises AssertionError when a state is wrong; it sees the state after every event. `seeds`
+    is how many, from 0 on, or which; `minutes` are virtual.
+    """
+    takes_user = len(inspect.signature(commands).parameters) > 1
+    names = {command: kind.kind for kind in reversed(entities) for command in kind.commands}
+
+    def work(draw: Random, user: str) -> Work:
+        message = commands(draw, user) if takes_user else commands(draw)
+        return Work(f"{names[type(message)]}:{draw.randint(1, keys)}", message)
+
+    scenario = Scenario(
+        kinds=entities,
+        channels=tuple(f"{kind.kind}:{number}" for kind in entities for number in range(1, keys + 1)),
+        work=work,
+        records=records,
+        invariant=invariant,
+        clients=clients,
+        pace_s=pace_s,
+    )
+    summary = Summary()
+    for seed in range(seeds) if isinstance(seeds, int) else seeds:
+        run = run_seed(scenario, seed, minutes=minutes, faults=faults)
+        if run.violations:
+            raise SimulationFailed(run)
+        summary.runs.append(run)
+    return summary
+
+
+ERRORS = frozenset({"error", "critical", "exception"})
+EXPECTED = frozenset({"dead_letter", "entity_failed"})  # an entity's own handler raised; the scenario may mean it
+
+
+@contextmanager
+def _logs_in(world: World) -> Iterator[None]:
+    """What nodes log goes into the timeline. An error of the runtime's own is a violation."""
+
+    def take(_: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+        name = event.pop("event", "")
+        error = event.pop("exc_info", None)
+        world.timeline.note(f"log: {name}", *(f"{key}={value}" for key, value in event.items()))
+        if (method in ERRORS and name not in EXPECTED) or isinstance(error, AssertionError):
+            world.checker.violated("nodes log no errors of their own", name, event, repr(error) if error else "")
+        raise structlog.DropEvent
+
+    processors = structlog.get_config()["processors"]
+    before = processors[:]
+    processors[:] = [take]  # in place: loggers that were used before hold on to the list
+    try:
+        yield
+    finally:
+        processors[:] = before

@@ -1,0 +1,346 @@
+"""The world: nodes, database, wires and clients under one seed, and what goes wrong among them.
+
+At most two nodes live at once, and the older of them is a zombie: ownership by shard does not exist yet, so they fight
+for entities until the zombie is gone, and only the fence keeps the journal right.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import trio
+from msgspec import Struct
+
+from actors.actor import Actor
+from actors.kinds import Kinds
+from actors.message import Message
+from store.dead_letters_memory import MemoryDeadLetters
+from supervisors.simulation.checker import Checker
+from supervisors.simulation.client import SimulatedClient, Work
+from supervisors.simulation.database import ALL_GUARDS, Database, Guards
+from supervisors.simulation.faults import Faults
+from supervisors.simulation.node import SimulatedNode
+from supervisors.simulation.schedule import NODE, Schedule
+from supervisors.simulation.timeline import Timeline
+from supervisors.simulation.wire import Connection
+
+SETTLE_S = 60.0  # once faults have stopped, everything must be resolved within so long
+CHECK_S = 5.0  # between two looks at everything
+DRAIN_S = 5.0
+
+
+class Scenario(Struct, kw_only=True):
+    """Who lives in a world and what they do."""
+
+    kinds: tuple[type[Actor[Any]], ...]
+    channels: tuple[str, ...]  # entities that clients subscribe to, each to some
+    work: Callable[[Random, str], Work]  # the next command of a user
+    records: Callable[[Message], bool] = lambda message: True  # does each success of this command record an event?
+    mark: Callable[[Any], str | None] = lambda event: None  # what of an event (as JSON) happens once and no more
+    invariant: Callable[[str, Any], None] | None = None  # raises AssertionError when an entity's state is wrong
+    clients: int = 4
+    pace_s: float = 3.0  # mean time between two commands of a client
+
+
+class World:
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        schedule: Schedule,
+        faults: Faults,
+        guards: Guards = ALL_GUARDS,
+        seconds: float,
+    ) -> None:
+        draw = Random(schedule.seed)
+        self.timeline = Timeline()
+        self.kinds = Kinds(scenario.kinds)
+        self.scope = trio.CancelScope()
+        self.checker = Checker(
+            self.kinds, self.timeline, mark=scenario.mark, invariant=scenario.invariant, stop=self._stop_all
+        )
+        self.checker.watch_cells = self._check
+        schedule.stuck = lambda: self.checker.violated("time goes on")
+        self.faults = faults
+        self.seconds = seconds
+        self.database = Database(
+            draw=Random(draw.getrandbits(64)),
+            faults=faults,
+            guards=guards,
+            witness=self.checker,
+            timeline=self.timeline,
+        )
+        self.letters = MemoryDeadLetters()
+        self.nodes: list[SimulatedNode] = []  # alive or dying, oldest first
+        self.nodes_started = 0
+        self._schedule = schedule
+        self._draw = Random(draw.getrandbits(64))
+        self._wires = Random(draw.getrandbits(64))
+        self._connections: list[Connection] = []
+        self._connections_made = 0
+        self._nursery: trio.Nursery | None = None
+        self._changing = False  # a node is being replaced
+        self._haunted: SimulatedNode | None = None  # the newest that has lived beside a zombie
+        self.clients = [
+            SimulatedClient(
+                f"user{number}",
+                channels=tuple(
+                    draw.sample(scenario.channels, k=draw.randint(1, len(scenario.channels))),
+                ),
+                kinds=self.kinds,
+                work=scenario.work,
+                records=scenario.records,
+                checker=self.checker,
+                timeline=self.timeline,
+                faults=faults,
+                draw=Random(draw.getrandbits(64)),
+                dial=self._dial,
+                pace_s=scenario.pace_s,
+            )
+            for number in range(1, scenario.clients + 1)
+        ]
+
+    def _stop_all(self) -> None:
+        for node in self.nodes:
+            self._resume(node)  # held out, it could not end
+        self.scope.cancel()
+
+    async def run(self) -> None:
+        """Everything, to the end or to the first violation."""
+        with self.scope:
+            async with trio.open_nursery() as nursery:  # owner: this call; it ends with the world
+                self._nursery = nursery
+                await nursery.start(self.database.run)
+                await self._start_node()
+                for client in self.clients:
+                    nursery.start_soon(client.run, name=client.user)
+                nursery.start_soon(self._look)
+                with trio.CancelScope() as trouble:
+                    async with trio.open_nursery() as troubles:  # owner: this block, for as long as there is trouble
+                        for make in (self._crash, self._stop, self._stall, self._haunt, self._shake_database):
+                            troubles.start_soon(make)
+                        troubles.start_soon(self._fail_over)
+                        troubles.start_soon(self._cut_wires)
+                        await trio.sleep(self.seconds)
+                        trouble.cancel()
+                await self._settle()
+                await self._end()
+                nursery.cancel_scope.cancel()
+
+    # Nodes.
+
+    async def _start_node(self) -> SimulatedNode:
+        assert self._nursery is not None
+        self.nodes_started += 1
+        node = SimulatedNode(
+            f"node{self.nodes_started}",
+            kinds=self.kinds,
+            database=self.database,
+            letters=self.letters,
+            checker=self.checker,
+            timeline=self.timeline,
+            draw=self._draw,
+            skew_s=self.faults.skew_s,
+        )
+        self.nodes.append(node)
+        await self._nursery.start(node.run, name=node.name)
+        return node
+
+    async def _bury(self, node: SimulatedNode) -> None:
+        """Kill a node if it still lives, and see that nothing of it is left."""
+        self._resume(node)
+        node.kill()
+        await node.ended.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        left = [task.name for task in _tasks() if task.context.get(NODE, "") == node.name]
+        if left:
+            self.checker.violated("no task outlives its owner", node.name, left)
+        if node in self.nodes:
+            self.nodes.remove(node)
+
+    def _pause(self, node: SimulatedNode) -> None:
+        self.timeline.note("stalled", who=node.name)
+        node.stalled = True
+        self._schedule.stall(node.name)
+
+    def _resume(self, node: SimulatedNode) -> None:
+        if node.stalled:
+            self.timeline.note("goes on", who=node.name)
+            node.stalled = False
+            self._schedule.resume(node.name)
+
+    @property
+    def _newest(self) -> SimulatedNode | None:
+        node = self.nodes[-1] if self.nodes else None
+        return node if node is not None and not node.dead else None
+
+    def _dial(self, client: str) -> Connection | None:
+        listening = [node for node in self.nodes if node.listening and not node.dead]
+        if not listening:
+            return None
+        node = self._wires.choice(listening)
+        self._connections_made += 1
+        connection = Connection(self._wires, self.faults.latency_s, self._connections_made)
+        self._connections = [one for one in self._connections if not one.broken]
+        self._connections.append(connection)
+        self.timeline.note("connects", node.name, connection.number, who=client)
+        identity = f"{self._connections_made:08x}-0000-4000-8000-000000000000"
+        node.accept(connection, identity)
+        return connection
+
+    # What goes wrong.
+
+    async def _wait(self, every_s: float) -> None:
+        if every_s <= 0:
+            await trio.sleep_forever()
+        await trio.sleep(self._draw.expovariate(1.0 / every_s))
+
+    async def _crash(self) -> None:
+        while True:
+            await self._wait(self.faults.crash_every_s)
+            node = self._newest
+            if node is None or self._changing:
+                continue
+            self._changing = True
+            if self._draw.random() < 0.3:
+                node.kill()
+            else:
+                node.kill_after(self._draw.randint(1, 30))
+            with trio.move_on_after(20.0):
+                await node.ended.wait()
+            await self._bury(node)
+            await trio.sleep(self._draw.uniform(0.0, self.faults.down_s))
+            await self._start_node()
+            self._changing = False
+
+    async def _stop(self) -> None:
+        while True:
+            await self._wait(self.faults.stop_every_s)
+            node = self._newest
+            if node is None or self._changing:
+                continue
+            self._changing = True
+            with trio.move_on_after(DRAIN_S + 30.0):
+                await node.drain(DRAIN_S)
+            await self._bury(node)
+            await self._start_node()
+            self._changing = False
+
+    async def _stall(self) -> None:
+        while True:
+            await self._wait(self.faults.stall_every_s)
+            node = self._newest
+            if node is None or node.stalled or self._changing:
+                continue
+            self._pause(node)
+            await trio.sleep(self._draw.uniform(0.0, self.faults.stall_s))
+            self._resume(node)
+
+    async def _haunt(self) -> None:
+        while True:
+            await self._wait(self.faults.zombie_every_s)
+            node = self._newest
+            if node is None or node.stalled or self._changing:
+                continue
+            self._changing = True
+            if self._draw.random() < 0.7:
+                self._pause(node)
+                await trio.sleep(self._draw.uniform(0.0, self.faults.down_s))
+            self._haunted = await self._start_node()
+            await trio.sleep(self._draw.uniform(0.0, self.faults.stall_s))
+            self._resume(node)
+            await trio.sleep(self._draw.uniform(0.0, self.faults.zombie_s))
+            await self._bury(node)
+            self._changing = False
+
+    async def _shake_database(self) -> None:
+        while True:
+            await self._wait(self.faults.restart_every_s)
+            await self.database.restart(self._draw.uniform(0.1, 5.0))
+
+    async def _fail_over(self) -> None:
+        while True:
+            await self._wait(self.faults.failover_every_s)
+            self.database.fail_over()
+            await self.database.restart(self._draw.uniform(0.1, 2.0))
+
+    async def _cut_wires(self) -> None:
+        every_s = self.faults.reset_every_s
+        while True:
+            await self._wait(every_s / len(self.clients))
+            alive = [one for one in self._connections if not one.broken]
+            if alive:
+                connection = self._draw.choice(alive)
+                self.timeline.note("wire is cut", connection.number, who="world")
+                connection.sever()
+
+    # What must be true.
+
+    def _check(self, entity: str | None = None) -> None:
+        for node in self.nodes:
+            node.check(entity)
+
+    async def _look(self) -> None:
+        while True:
+            await trio.sleep(CHECK_S)
+            self._check()
+
+    async def _settle(self) -> None:
+        """No more trouble: one node, a database that answers, and clients that only finish."""
+        self.timeline.note("calm", who="world")
+        self.database.calm()
+        # Of an entity that nobody speaks to, a zombie's successor does not hear what the zombie wrote: until shards
+        # have owners, the two of them can only be replaced.
+        haunted = len(self.nodes) > 1 or (self._haunted is not None and self._haunted in self.nodes)
+        for node in self.nodes[:]:
+            self._resume(node)
+            if haunted or node.dead or not node.listening:
+                await self._bury(node)
+        if not self.nodes:
+            await self._start_node()
+        else:
+            self.nodes[-1].spare()
+        for client in self.clients:
+            client.calm()
+        with trio.move_on_after(SETTLE_S):
+            while self._unsettled():  # noqa: ASYNC110 - nobody could say when all of it is
+                await trio.sleep(0.5)
+            return
+        self.checker.violated("calm resolves everything", *self._unsettled())
+
+    def _unsettled(self) -> list[str]:
+        left: list[str] = []
+        for client in self.clients:
+            left += [f"{client.user}: {pending.method} {pending.key} is not answered" for pending in client.pending]
+            for channel, position in client.positions.items():
+                if position.wanted and not position.live:
+                    left.append(f"{client.user} is not subscribed to {channel}")
+                elif position.wanted and position.offset != self.checker.offset(channel):
+                    left.append(f"{client.user} is at {position.offset} of {channel}")
+        for node in self.nodes:
+            left += node.under_way()
+        if self.database.busy:
+            left.append("rows are locked")
+        return left
+
+    async def _end(self) -> None:
+        """Stop as one should, and look at what is left."""
+        self._check()
+        node = self.nodes[-1]
+        with trio.move_on_after(DRAIN_S * 2) as scope:
+            await node.drain(DRAIN_S)
+        if scope.cancelled_caught:
+            self.checker.violated("a node stops in time", node.name)
+        await self._bury(node)
+        self.checker.stored(self.database.rows)
+
+
+def _tasks() -> list[trio.lowlevel.Task]:
+    root = trio.lowlevel.current_root_task()
+    found: list[trio.lowlevel.Task] = []
+    todo = [root] if root is not None else []
+    while todo:
+        task = todo.pop()
+        found.append(task)
+        todo += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return found

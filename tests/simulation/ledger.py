@@ -1,0 +1,117 @@
+"""An entity made to be doubted: what was recorded, how often and in which order is its whole state."""
+
+from random import Random
+from typing import Any
+
+from msgspec import Struct, field
+
+from actors.actor import Actor, KindLimits
+from actors.message import Ask, Event, Message, Tell
+from supervisors.simulation import Scenario, Work
+
+
+class Added(Event, frozen=True, kw_only=True, tag="ledger.added"):
+    token: str
+    of: int = 1  # of how many with the same command
+    number: int = 1
+
+
+class Add(Ask[int], frozen=True, kw_only=True, tag="ledger.add"):
+    """Record `token` in `times` events; the reply is the last one's offset."""
+
+    token: str
+    times: int = 1
+
+
+class Drop(Tell, frozen=True, kw_only=True, tag="ledger.drop"):
+    """As Add, without an answer to wait for."""
+
+    token: str
+
+
+class Fumble(Ask[int], frozen=True, kw_only=True, tag="ledger.fumble"):
+    """As Add, by a handler that raises one time out of three, after it has recorded."""
+
+    token: str
+
+
+class Count(Ask[int], frozen=True, kw_only=True, tag="ledger.count"):
+    """How many; records nothing."""
+
+
+class LedgerState(Struct):
+    tokens: dict[str, int] = field(default_factory=dict)  # in the order in which they came
+    digest: int = 0
+
+
+class Ledger(Actor[LedgerState]):
+    kind = "ledger"
+    commands = (Add, Drop, Fumble, Count)
+    events = (Added,)
+    limits = KindLimits(mailbox_messages=32, idle_s=15.0, history_events=60, snapshot_every=25, command_ids_s=3600.0)
+
+    def handle(self, message: Message) -> Any:
+        match message:
+            case Add():
+                for number in range(1, message.times + 1):
+                    self.record(Added(token=message.token, of=message.times, number=number))
+                return self.offset
+            case Drop():
+                self.record(Added(token=message.token))
+            case Fumble():
+                self.record(Added(token=message.token))
+                if int(self.now * 1000) % 3 == 0:
+                    raise ZeroDivisionError("fumbled")
+                return self.offset
+            case Count():
+                return len(self.state.tokens)
+
+    def apply(self, event: Added) -> None:
+        tokens = self.state.tokens
+        tokens[event.token] = tokens.get(event.token, 0) + 1
+        if len(tokens) > 40:
+            del tokens[next(iter(tokens))]
+        self.state.digest = (self.state.digest * 31 + self.offset * len(event.token)) % (1 << 61)
+
+    def view(self) -> Any:
+        return {"count": len(self.state.tokens), "offset": self.offset}
+
+
+class Tokens:
+    """Never the same twice in a world."""
+
+    def __init__(self, channels: tuple[str, ...]) -> None:
+        self.next = 0
+        self._channels = channels
+
+    def __call__(self, draw: Random, user: str) -> Work:
+        self.next += 1
+        token = f"{user}-{self.next}"
+        entity = draw.choice(self._channels)
+        chance = draw.random()
+        if chance < 0.6:
+            return Work(entity, Add(token=token), f"{token} 1")
+        if chance < 0.75:
+            times = draw.randint(2, 3)
+            return Work(entity, Add(token=token, times=times), f"{token} {times}")
+        if chance < 0.85:
+            return Work(entity, Drop(token=token), f"{token} 1")
+        if chance < 0.9:
+            return Work(entity, Fumble(token=token), f"{token} 1")
+        return Work(entity, Count())
+
+
+def mark(event: Any) -> str:
+    return f"{event['token']} {event['number']}"
+
+
+def ledgers(entities: int = 3, **how: Any) -> Scenario:
+    channels = tuple(f"ledger:{number}" for number in range(1, entities + 1))
+    return Scenario(
+        kinds=(Ledger,),
+        channels=channels,
+        work=Tokens(channels),
+        records=lambda message: not isinstance(message, Count),
+        mark=mark,
+        **how,
+    )

@@ -1,0 +1,8 @@
+"""The worlds that are searched."""
+
+from collections.abc import Callable
+
+from supervisors.simulation import Scenario
+from tests.simulation.ledger import ledgers
+
+SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers}

@@ -1,0 +1,68 @@
+"""Each guard of the journal, taken away, is missed: within SEEDS seeds of troubled times the world shows it.
+
+What shows it is never a copy of the guard: an event that happens twice, an owner that does not know its own journal,
+an assertion of the runtime's own.
+"""
+
+import pytest
+
+from supervisors.simulation import ALL_GUARDS, Faults, Guards, run_seed
+from tests.simulation.ledger import ledgers
+
+SEEDS = 12
+MINUTES = 3.0
+FAULTS = {
+    "in flight": Faults(  # appends that are slow, given up on, late or sent twice, and nodes that come and go
+        crash_every_s=20.0,
+        zombie_every_s=15.0,
+        stop_every_s=0.0,
+        stall_every_s=20.0,
+        down_s=2.0,
+        stall_s=8.0,
+        lost=0.15,
+        slow=0.1,
+        repeated=0.03,
+        restart_every_s=60.0,
+        failover_every_s=0.0,
+        late_s=5.0,
+        reset_every_s=15.0,
+    ),
+    "claims lost": Faults(  # zombies, and a database that forgets who has claimed
+        crash_every_s=40.0,
+        zombie_every_s=10.0,
+        stop_every_s=0.0,
+        stall_every_s=0.0,
+        down_s=2.0,
+        stall_s=8.0,
+        repeated=0.0,
+        restart_every_s=0.0,
+        failover_every_s=5.0,
+        reset_every_s=15.0,
+    ),
+}
+REMOVALS = [
+    ("fence", "in flight"),
+    ("incarnation", "claims lost"),
+    ("offset", "in flight"),
+    ("barrier", "in flight"),
+    ("separate_load", "in flight"),
+]
+
+
+def first_violation(guards: Guards, faults: str) -> tuple[int, str] | None:
+    for seed in range(SEEDS):
+        scenario = ledgers(16, clients=6, pace_s=4.0)
+        run = run_seed(scenario, seed, minutes=MINUTES, faults=FAULTS[faults], guards=guards, swarm=False)
+        if run.violations:
+            return seed, run.violations[0]
+    return None
+
+
+@pytest.mark.parametrize(("guard", "faults"), REMOVALS)
+def test_a_removed_guard_is_missed(guard: str, faults: str) -> None:
+    assert first_violation(Guards(**{guard: False}), faults) is not None
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+def test_with_all_guards_the_same_seeds_pass(faults: str) -> None:
+    assert first_violation(ALL_GUARDS, faults) is None
