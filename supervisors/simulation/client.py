@@ -24,6 +24,7 @@ encode = msgspec.json.encode
 PENDING_MAX = 4  # commands under way
 BURSTS = (1, 1, 1, 2, 4)  # commands sent at once
 IDLE_S = 30.0  # without a frame, pings included: the connection is dead
+SLOW_S = 15.0  # between two reads of a slow reader, at most
 NOTHING = Raw(b"null")
 
 
@@ -270,13 +271,14 @@ class SimulatedClient:
                 self._timeline.note("gives up on connection", connection.number, who=self.user)
                 return
             if not frames:
-                self._timeline.note("disconnected", *(connection.down.closed or ()), who=self.user)
+                code, reason = connection.down.closed or (0, "")
+                self._timeline.note(f"disconnected: {reason}", code, who=self.user)
                 return
             for frame in frames:
                 for line in frame.split(b"\n"):
                     self._take(line)
             if slow < self._faults.slow_reader:
-                await trio.sleep(self._draw.uniform(0.0, 4.0))
+                await trio.sleep(self._draw.uniform(0.0, SLOW_S))
 
     def _take(self, line: bytes) -> None:
         if line == b"{}":
@@ -332,11 +334,12 @@ class SimulatedClient:
             self.started_over += 1
         if result.recovered and (result.epoch != position.epoch or result.offset != position.offset):
             self._checker.violated("a recovery begins where it was asked to", self.user, channel, result)
-        stream = self._checker.stream(channel)
-        if stream.epoch and result.epoch != stream.epoch and self._kinds[channel.partition(":")[0]].actor.durable:
-            self._checker.violated("one stream, one epoch", channel, result.epoch, stream.epoch)
-        if result.offset > stream.offset and self._kinds[channel.partition(":")[0]].actor.durable:
-            self._checker.violated("what is shown is durable", channel, result.offset)
+        if self._checker.is_durable(channel):
+            stream = self._checker.stream(channel)
+            if stream.epoch and result.epoch != stream.epoch:
+                self._checker.violated("one stream, one epoch", channel, result.epoch, stream.epoch)
+            if result.offset > stream.offset:
+                self._checker.violated("what is shown is durable", channel, result.offset)
         position.epoch, position.offset = result.epoch, result.offset
         self._timeline.note(
             "subscribed", channel, result.offset, f"+{len(result.publications)}" * result.recovered, who=self.user

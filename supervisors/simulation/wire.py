@@ -12,6 +12,7 @@ from transports.client_messages import SLOW
 from transports.client_services import ClientServices
 from transports.client_session import ClientSession
 
+SOCKET_BYTES = 16_384  # on their way, or taken by the kernels: not queued
 HEADER_WIDE = 126  # of a frame: from here on its size follows
 
 
@@ -96,7 +97,7 @@ class Carrier:
 
     def __init__(self, services: ClientServices, connection: Connection, client: str) -> None:
         self._connection = connection
-        self._bytes_max = services.config.queue_bytes_max
+        self._bytes_max = SOCKET_BYTES + services.config.queue_bytes_max
         self.session = ClientSession(services, self)
         self.session.client = client  # in place of chance
 

@@ -315,7 +315,9 @@ class World:
             for channel, position in client.positions.items():
                 if position.wanted and not position.live:
                     left.append(f"{client.user} is not subscribed to {channel}")
-                elif position.wanted and position.offset != self.checker.offset(channel):
+                elif not position.wanted or not self.checker.is_durable(channel):
+                    continue
+                elif position.offset != self.checker.offset(channel):
                     left.append(f"{client.user} is at {position.offset} of {channel}")
         for node in self.nodes:
             left += node.under_way()

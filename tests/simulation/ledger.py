@@ -14,6 +14,7 @@ class Added(Event, frozen=True, kw_only=True, tag="ledger.added"):
     token: str
     of: int = 1  # of how many with the same command
     number: int = 1
+    note: str = ""  # makes a slow reader's queue grow
 
 
 class Add(Ask[int], frozen=True, kw_only=True, tag="ledger.add"):
@@ -21,6 +22,7 @@ class Add(Ask[int], frozen=True, kw_only=True, tag="ledger.add"):
 
     token: str
     times: int = 1
+    note: str = ""
 
 
 class Drop(Tell, frozen=True, kw_only=True, tag="ledger.drop"):
@@ -54,7 +56,7 @@ class Ledger(Actor[LedgerState]):
         match message:
             case Add():
                 for number in range(1, message.times + 1):
-                    self.record(Added(token=message.token, of=message.times, number=number))
+                    self.record(Added(token=message.token, of=message.times, number=number, note=message.note))
                 return self.offset
             case Drop():
                 self.record(Added(token=message.token))
@@ -90,7 +92,7 @@ class Tokens:
         entity = draw.choice(self._channels)
         chance = draw.random()
         if chance < 0.6:
-            return Work(entity, Add(token=token), f"{token} 1")
+            return Work(entity, Add(token=token, note="." * draw.choice((0, 800))), f"{token} 1")
         if chance < 0.75:
             times = draw.randint(2, 3)
             return Work(entity, Add(token=token, times=times), f"{token} {times}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from supervisors.simulation import Scenario
+from tests.simulation.chat import chat
 from tests.simulation.ledger import ledgers
 
-SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers}
+SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers, "chat": chat}

@@ -1,4 +1,4 @@
-"""A few seeds of every world, for the ordinary suite; `python -m tests.simulation` runs as many as there is time for."""
+"""A few seeds of every world, for the ordinary suite; `python -m tests.simulation` runs as many as one has time for."""
 
 import subprocess
 import sys
