@@ -601,10 +601,11 @@ async def test_over_a_crash_of_the_server_what_was_acknowledged_stays_and_what_i
     claimed = await claim(node)
     acknowledged = 0
     failures: list[Exception] = []
+    restarted = False  # between two statements, nothing need fail: the next finds the connection gone, and another
 
     async def write() -> None:
         nonlocal acknowledged
-        while not failures:
+        while not failures and not restarted:
             item = append_to(claimed, event(acknowledged + 1), after=acknowledged)
             try:
                 assert await node.append([item]) == [Outcome.LANDED]
@@ -618,6 +619,7 @@ async def test_over_a_crash_of_the_server_what_was_acknowledged_stays_and_what_i
             while acknowledged < 20:
                 await trio.lowlevel.checkpoint()
         own_servers.restart_postgres(crash=True)
+        restarted = True
     with trio.fail_after(10):
         while True:
             try:
