@@ -1,7 +1,5 @@
 """One client as the parts of its session see it: who it is, what it has in work, and how it is answered."""
 
-import secrets
-import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -26,7 +24,7 @@ class ClientPeer:
     def __init__(self, services: ClientServices, carrier: Carrier) -> None:
         self.services = services
         self.carrier = carrier
-        self.client = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+        self.client = services.new_client_id()
         self.principal = Principal(user="", client=self.client)
         self.token_user: str | None = None  # whom the token of the connect was for
         self.in_flight = 0  # commands and reads that will be answered

@@ -1,5 +1,8 @@
 """What a client's session needs of the node above it and of the transport under it."""
 
+import random
+import secrets
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -14,6 +17,11 @@ from store.journal import Journal
 from transports.deadlines import Deadlines
 from transports.hub import Hub
 from transports.tokens import TokenVerifier
+
+
+def new_client_id() -> str:
+    """A UUID: shown to other users, so it must not be guessed from earlier ones."""
+    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
 
 class ClientServices(Struct):
@@ -33,6 +41,8 @@ class ClientServices(Struct):
     tracing: Tracing
     version: str
     session_kind: str | None  # entity kind that every user's connections are attached to
+    new_client_id: Callable[[], str] = new_client_id  # this and the next: chance, where a seed is not to decide it
+    chance: Callable[[], float] = random.random  # 0 <= x < 1
 
 
 class Carrier(Protocol):

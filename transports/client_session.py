@@ -5,7 +5,6 @@ in order, and whatever arrives before the connect is answered waits for that. Wh
 client_connect, what is watched in client_watching; what an entity answers comes back through client_slots.
 """
 
-import random
 from typing import Any
 
 import msgspec
@@ -235,7 +234,7 @@ class ClientSession(ClientPeer):
         self._connecting = False
         self.services.instruments.connections += 1
         self.carrier.send_json(b'{"id":%d,"connect":%b}' % (command_id, encode(result)))
-        self._ping_at = trio.current_time() + config.ping_s * random.uniform(0.5, 1.0)
+        self._ping_at = trio.current_time() + config.ping_s * (0.5 + self.services.chance() / 2)
         self.due_at = self._ping_at if self._expires_at is None else 0.0
 
     def _after_connected(self) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from random import Random
+from uuid import UUID
 
 import trio
 from opentelemetry import trace
@@ -113,6 +114,8 @@ class SimulatedNode:
             tracing=Tracing(trace.get_tracer("simulation"), sample=0.0),
             version="0",
             session_kind="session" if "session" in kinds else None,
+            new_client_id=lambda: str(UUID(int=draw.getrandbits(128), version=4)),
+            chance=draw.random,
         )
         self._listens_to_audience = frozenset(
             kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
@@ -203,10 +206,10 @@ class SimulatedNode:
 
     # Clients.
 
-    def accept(self, connection: Connection, client: str) -> None:
+    def accept(self, connection: Connection) -> None:
         context, nursery = self._context, self._nursery
         assert context is not None and nursery is not None
-        self.connections[connection] = carrier = Carrier(self._services, connection, client)
+        self.connections[connection] = carrier = Carrier(self._services, connection)
         context.run(nursery.start_soon, self._serve, connection, carrier)
 
     async def _serve(self, connection: Connection, carrier: Carrier) -> None:

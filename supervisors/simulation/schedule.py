@@ -91,7 +91,7 @@ class Schedule(trio.abc.Instrument):
         collecting = gc.isenabled()
         _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
         _run._r.seed(self.seed)
-        random.seed(self.seed)  # for what takes its chance from there: parts that must not need a generator handed in
+        random.seed(self.seed)  # for entities that take their chance from there
         gc.disable()  # collections would come at other moments, and with them what finalizers do
         clock = MockClock(autojump_threshold=0)
         self._clock = clock.current_time

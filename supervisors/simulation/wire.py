@@ -95,11 +95,10 @@ class Connection:
 class Carrier:
     """Under a session: puts what the session says on the wire, and ends sessions whose peer does not read."""
 
-    def __init__(self, services: ClientServices, connection: Connection, client: str) -> None:
+    def __init__(self, services: ClientServices, connection: Connection) -> None:
         self._connection = connection
         self._bytes_max = SOCKET_BYTES + services.config.queue_bytes_max
         self.session = ClientSession(services, self)
-        self.session.client = client  # in place of chance
 
     def send_json(self, reply: bytes) -> None:
         self._connection.down.put(reply)

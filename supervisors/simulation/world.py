@@ -139,7 +139,7 @@ class World:
             letters=self.letters,
             checker=self.checker,
             timeline=self.timeline,
-            draw=self._draw,
+            draw=Random(self._draw.getrandbits(64)),
             skew_s=self.faults.skew_s,
         )
         self.nodes.append(node)
@@ -184,8 +184,7 @@ class World:
         self._connections = [one for one in self._connections if not one.broken]
         self._connections.append(connection)
         self.timeline.note("connects", node.name, connection.number, who=client)
-        identity = f"{self._connections_made:08x}-0000-4000-8000-000000000000"
-        node.accept(connection, identity)
+        node.accept(connection)
         return connection
 
     # What goes wrong.
