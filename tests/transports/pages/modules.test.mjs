@@ -226,3 +226,19 @@ test("typing is forgotten after a while, and when the message comes", () => {
   room.applyPublication(event(1, "message", { author: "bob", text: "x" }), 8100);
   assert.deepEqual(room.typists(8200), []);
 });
+
+test("what was written before a reload is sent after it, under the same key", async () => {
+  let stored = "";
+  const kept = { load: () => stored, save: (text) => (stored = text) };
+  const before = new Outbox(() => new Promise(() => {}), () => {}, kept);
+  before.add("first", null);
+  before.add("second", 3);
+  const sent = [];
+  const after = new Outbox(async (item) => sent.push([item.id, item.text, item.replyTo]), () => {}, kept);
+  assert.deepEqual(after.items.map((item) => item.state), ["pending", "pending"]);
+  await after.run();
+  assert.deepEqual(sent, before.items.map((item) => [item.id, item.text, item.replyTo]));
+  assert.deepEqual([after.items, stored], [[], ""]);
+  stored = "not ours";
+  assert.deepEqual(new Outbox(async () => {}, () => {}, kept).items, []);
+});

@@ -213,6 +213,10 @@ class Visit {
     this.outbox = new Outbox(
       (item) => this.command("send", { text: item.text, reply_to: item.replyTo ?? undefined, client_id: item.id, idempotency_key: item.id }),
       (item, reply) => this.sent(item, reply),
+      {
+        load: () => memory.get("sessionStorage", `outbox ${me} ${key}`),
+        save: (text) => memory.set("sessionStorage", `outbox ${me} ${key}`, text || null),
+      },
     );
     this.online = null; // client id -> user; null while unknown
     this.draft = { replyTo: null, editing: null };

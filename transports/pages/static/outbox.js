@@ -12,10 +12,29 @@ export class Outbox {
   #running = false;
   #stopped = false;
 
-  /** `send(item)` resolves with the command's reply; `changed(item, reply)` is called after every change. */
-  constructor(send, changed) {
+  #kept;
+
+  /**
+   * `send(item)` resolves with the command's reply; `changed(item, reply)` is called after every change. `kept` has
+   * `load()` and `save(text)` of a place that outlives a reload: what was written before it is sent after it.
+   */
+  constructor(send, changed, kept = null) {
     this.#send = send;
-    this.#changed = changed;
+    this.#kept = kept;
+    this.#changed = (...what) => {
+      this.#keep();
+      changed(...what);
+    };
+    try {
+      const items = JSON.parse(kept?.load() || "[]");
+      if (Array.isArray(items)) this.items = items.map((item) => ({ ...item, state: "pending", error: "", attempts: 0 }));
+    } catch {
+      this.items = []; // not ours
+    }
+  }
+
+  #keep() {
+    this.#kept?.save(this.items.length ? JSON.stringify(this.items.map(({ id, text, replyTo, atMs }) => ({ id, text, replyTo, atMs }))) : "");
   }
 
   add(text, replyTo) {
@@ -38,6 +57,7 @@ export class Outbox {
   /** Its publication arrived: whatever the answer will be, it is in the room. */
   confirm(id) {
     this.items = this.items.filter((known) => known.id !== id);
+    this.#keep();
   }
 
   stop() {
