@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from supervisors.simulation import run_seed
+from supervisors.simulation import NO_FAULTS, run_seed
+from tests.simulation.ledger import ledgers
 from tests.simulation.scenarios import SCENARIOS
 
 SEEDS = 8
@@ -25,6 +27,16 @@ def test_nothing_goes_wrong_in_a_world_where_everything_does(scenario: str) -> N
         happened |= run.timeline.counts.keys()
     expected = {"killed", "stalled", "drains", "wire is cut", "append lost", "append refused", "late statement runs"}
     assert expected | {"failover", "database restarts", "told to resynchronise", "append twice"} <= happened
+
+
+def test_an_append_that_is_lost_costs_no_command_its_deadline() -> None:
+    """A client repeats what has expired, which would hide that an entity had dropped it."""
+    for seed in range(3):
+        run = run_seed(ledgers(), seed, minutes=5.0, faults=replace(NO_FAULTS, lost=0.2), swarm=False)
+        assert not run.violations
+        assert run.timeline.counts["append lost"] > 20
+        expired = [line for line in run.timeline.lines() if "deadline_exceeded" in line]
+        assert not expired
 
 
 def test_one_seed_can_be_replayed_from_the_command_line() -> None:
