@@ -45,8 +45,9 @@ class ConnectionProtocol(Protocol):
 class Outbox:
     """The connections that have something to send, flushed together at the end of a turn."""
 
-    def __init__(self, poller: Poller, before_flush: Callable[[], None]) -> None:
+    def __init__(self, poller: Poller, before_flush: Callable[[], None], *, rest_share: float = REST_SHARE) -> None:
         self.poller = poller
+        self._rest_share = rest_share  # 0 on a virtual clock, which stands still while a test is busy
         self._before_flush = before_flush  # the hub turns what it has collected into bytes
         self._dirty: list[Connection] = []
         self._task: trio.lowlevel.Task | None = None
@@ -77,7 +78,7 @@ class Outbox:
                 await trio.lowlevel.checkpoint()
             begun = perf_counter()
             self.flush()
-            rest_s = min(REST_SHARE * (perf_counter() - begun), REST_S_MAX)
+            rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
             if rest_s >= REST_S_MIN:
                 await trio.sleep(rest_s)
 

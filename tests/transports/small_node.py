@@ -325,7 +325,7 @@ class SmallNode:
         self.committer = Committer(self.journal, CommitConfig(lanes=1), lambda events, seconds: None)
         self.claims = Claims(self.journal)
         self.poller = Poller()
-        self.outbox = Outbox(self.poller, lambda: self.hub.flush())
+        self.outbox = Outbox(self.poller, lambda: self.hub.flush(), rest_share=0.0)
         self.hub = Hub(
             hub or HubConfig(), self.instruments, wake=self.outbox.wake, audience_changed=self._audience_changed
         )

@@ -44,7 +44,7 @@ class Speaker:
         self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.poller = FakePoller()
         self.flushes = 0
-        self.outbox = Outbox(self.poller, self._before_flush)  # type: ignore[arg-type]
+        self.outbox = Outbox(self.poller, self._before_flush, rest_share=0.0)  # type: ignore[arg-type]
         self.gone: list[Connection] = []
         self.outbox.on_gone = self.gone.append
         self.connection = Connection(ours, self.outbox, peer="test", queue_bytes_max=queue_max, ring_max=ring_max)
