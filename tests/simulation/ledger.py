@@ -92,7 +92,7 @@ class Tokens:
         entity = draw.choice(self._channels)
         chance = draw.random()
         if chance < 0.6:
-            return Work(entity, Add(token=token, note="." * draw.choice((0, 800))), f"{token} 1")
+            return Work(entity, Add(token=token, note="." * draw.choice((0, 0, 0, 4000))), f"{token} 1")
         if chance < 0.75:
             times = draw.randint(2, 3)
             return Work(entity, Add(token=token, times=times), f"{token} {times}")
