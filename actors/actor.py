@@ -12,16 +12,22 @@ Handlers do no I/O behind the runtime's back: they record events and name effect
 once the events are durable. An `async def handle` is for entities whose work is I/O; it takes one message at a time.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from msgspec import Struct
 
-from actors.effects import Effects, Ephemeral, Kick, Timer, Told, Watch
+from actors.effects import CancelTimer, Effects, Ephemeral, Kick, SetTimer, Timer, Told, Watch
 from actors.errors import CallCycle, Refused
 from actors.message import Ask, Event, Message, Reply
 from actors.principal import SYSTEM, Principal
+from actors.schedule import BadSchedule, Fired, Missed, schedule_of
+from actors.upcasters import Upcaster
+from store.journal import TimerRow
 
 State = TypeVar("State")
+NO_TIMERS: Mapping[str, TimerRow] = MappingProxyType({})  # one for all that have none: there are many
 
 
 class KindLimits(Struct, frozen=True, kw_only=True):
@@ -34,6 +40,7 @@ class KindLimits(Struct, frozen=True, kw_only=True):
     history_s: float = 90 * 86_400.0
     command_ids_s: float = 86_400.0  # a repeated idempotency key is answered for at least so long
     snapshot_every: int = 500  # events replayed at most on waking, about
+    timers_max: int = 1_000  # durable ones of one entity, loaded when it wakes
     async_handler_s: float = 30.0  # what an `async def handle` may take where the sender set no deadline
 
 
@@ -54,6 +61,7 @@ class Actor(Generic[State]):
     commands: ClassVar[tuple[type[Message], ...]] = ()  # what clients may send
     internal: ClassVar[tuple[type[Message], ...]] = ()  # what only other entities may
     events: ClassVar[tuple[type[Event], ...]] = ()
+    upcasters: ClassVar[Mapping[str, Upcaster]] = {}  # stored tag -> what makes present events of it
     ephemerals: ClassVar[tuple[type[Struct], ...]] = ()  # publications without an offset, for the generated docs
     publish_with: ClassVar[type[Message] | None] = None  # the command that a client's `publish` into the channel is
     durable: ClassVar[bool] = True  # False: no journal, state ends with the actor
@@ -74,6 +82,8 @@ class Actor(Generic[State]):
         self.at_ms = 0  # when that event was recorded, Unix ms
         self.principal: Principal = SYSTEM  # on whose behalf the present message came
         self.chain: tuple[str, ...] = ()
+        self.fired: Fired | None = None  # of a durable timer's message, which timer
+        self.timers: Mapping[str, TimerRow] = NO_TIMERS  # the durable ones, by name, as of the message before
         self.runtime = runtime
         self.effects = Effects()
 
@@ -110,8 +120,15 @@ class Actor(Generic[State]):
         self.effects.events.append(event)
         self.apply(event)
 
-    def tell(self, entity: str, message: Message) -> None:
-        self.effects.others.append(Told(entity, message))
+    def tell(self, entity: str, message: Message, *, about: str = "") -> None:
+        """Send another entity a message.
+
+        Between durable entities it is committed with the events recorded here, delivered after that until it has been
+        handled, in order for each receiver, and takes effect once. With `about`, a label of one's own, one is told what
+        became of it: `Answered` with the reply, or `Undelivered` with the reason. To or from an entity without a
+        journal it is delivered at most once.
+        """
+        self.effects.others.append(Told(entity, message, about))
 
     def publish(self, data: Struct, *, key: str = "") -> None:
         """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""
@@ -127,6 +144,39 @@ class Actor(Generic[State]):
     def after(self, seconds: float, message: Message, *, key: str = "") -> None:
         """Send `message` to oneself later, unless the actor restarts before; one pending per non-empty `key`."""
         self.effects.others.append(Timer(seconds, message, key))
+
+    def set_timer(
+        self,
+        name: str,
+        message: Message,
+        *,
+        at: float | None = None,
+        after: float | None = None,
+        every: float | None = None,
+        cron: str | None = None,
+        timezone: str = "UTC",
+        missed: Missed = "last",
+    ) -> None:
+        """Send oneself `message` at the Unix time `at` or `after` so many seconds, even if everything stops meanwhile.
+
+        With `every` (seconds) or `cron` again and again. Committed with the events recorded here; takes effect once for
+        each occurrence. Of occurrences that came while nobody ran, `missed` says which come late: the last, all, or
+        none ("skip"). A timer of the same name is moved. Inside the handler `self.fired` says which timer it is.
+        Raises: BadSchedule, Refused `timers.too_many`.
+        """
+        due_ms, schedule = schedule_of(
+            self.now, at=at, after=after, every=every, cron=cron, timezone=timezone, missed=missed
+        )
+        if not 1 <= len(name.encode()) <= 255:
+            raise BadSchedule("a timer's name has 1 to 255 bytes")
+        timers, limit = self.timers, self.limits.timers_max
+        if name not in timers and len(timers) + sum(type(one) is SetTimer for one in self.effects.others) >= limit:
+            raise Refused("timers.too_many", f"{self.entity} has {limit} timers", status=429)
+        self.effects.others.append(SetTimer(name, due_ms, message, schedule))
+
+    def cancel_timer(self, name: str) -> None:
+        """No more of that durable timer; nothing happens when there is none."""
+        self.effects.others.append(CancelTimer(name))
 
     def watch(self, entity: str) -> None:
         """Be told `Terminated` when that entity's actor stops for good (sleeping is not stopping)."""

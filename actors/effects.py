@@ -5,13 +5,15 @@ from typing import Any
 from msgspec import Struct
 
 from actors.message import Event, Message
+from actors.schedule import Schedule
 
 
 class Told(Struct, frozen=True):
-    """A message for another entity."""
+    """A message for another entity. With `about`, the sender wants to be told what became of it."""
 
     entity: str
     message: Message
+    about: str = ""
 
 
 class Ephemeral(Struct, frozen=True):
@@ -36,6 +38,21 @@ class Timer(Struct, frozen=True):
     seconds: float
     message: Message
     key: str
+
+
+class SetTimer(Struct, frozen=True):
+    """A durable timer; one of the same name is moved."""
+
+    name: str
+    due_ms: int  # Unix ms
+    message: Message
+    schedule: Schedule
+
+
+class CancelTimer(Struct, frozen=True):
+    """No more of that durable timer."""
+
+    name: str
 
 
 class Watch(Struct, frozen=True):

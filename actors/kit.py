@@ -17,14 +17,17 @@ from typing import Any
 
 import msgspec
 import trio
+from msgspec import Raw
 
 from actors.actor import Actor
-from actors.effects import Ephemeral, Kick, Timer, Told, Watch
+from actors.effects import CancelTimer, Ephemeral, Kick, SetTimer, Timer, Told, Watch
 from actors.errors import ActorError, DeadlineExceeded, InvalidCommand, UnknownCommand
 from actors.kinds import Kind
-from actors.lifecycle import Terminated
+from actors.lifecycle import REPORTS, Answered, Terminated, Undelivered
 from actors.message import Ask, Done, Event, Message, Reply, reply_type
 from actors.principal import SYSTEM, Principal
+from actors.schedule import DurableTimer, Fired
+from store.journal import TimerRow
 
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
 encode = msgspec.json.encode
@@ -51,9 +54,11 @@ class Kit:
         self._remembered: dict[str, bytes] = {}  # idempotency key -> JSON reply
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_keys: dict[str, int] = {}
+        self._durable_timers: dict[str, TimerRow] = {}
         self._numbers = count(1)
         self._runtime = _Runtime(self)
         self.actor = actor(self.entity, self._runtime)
+        self.actor.timers = self._durable_timers
 
     @property
     def state(self) -> Any:
@@ -104,6 +109,15 @@ class Kit:
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
         self._answers[entity] = answer
 
+    def answered(self, told: Told, reply: Any = None) -> None:
+        """What it told another entity, with `about`, has been done there."""
+        reply = Done() if reply is None else reply
+        self._run(Answered(entity=told.entity, about=told.about, reply=Raw(encode(reply))), SYSTEM)
+
+    def undelivered(self, told: Told, name: str, detail: str = "") -> None:
+        """What it told another entity, with `about`, was refused there for good."""
+        self._run(Undelivered(entity=told.entity, about=told.about, name=name, detail=detail), SYSTEM)
+
     # Watching it.
 
     def view(self) -> Any:
@@ -139,19 +153,47 @@ class Kit:
     # Time, and the end of it.
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. What the entity sent itself with `after` arrives, each at its time, in order."""
+        """Let time pass. Timers, durable ones too, fire in order, each at its time."""
         until = self.now + seconds
-        while self._timers and self._timers[0][0] <= until:
-            at, number, timer = heapq.heappop(self._timers)
-            if timer.key and self._timer_keys.get(timer.key) != number:
-                continue  # a later one took its place
-            self._timer_keys.pop(timer.key, None)
-            self.now = max(self.now, at)
-            self._run(timer.message, SYSTEM)
+        while True:
+            first = min(self._durable_timers.values(), key=lambda row: row.due_ms, default=None)
+            if self._timers and (first is None or self._timers[0][0] * 1000 < first.due_ms):
+                if self._timers[0][0] > until:
+                    break
+                at, number, timer = heapq.heappop(self._timers)
+                if timer.key and self._timer_keys.get(timer.key) != number:
+                    continue  # a later one took its place
+                self._timer_keys.pop(timer.key, None)
+                self.now = max(self.now, at)
+                self._run(timer.message, SYSTEM)
+            elif first is not None and first.due_ms / 1000 <= until:
+                self.now = max(self.now, first.due_ms / 1000)
+                self._fire(first)
+            else:
+                break
         self.now = until
 
+    def miss(self, seconds: float) -> None:
+        """Let time pass while nobody runs: what of durable timers comes late, comes with the next `advance`."""
+        self.now += seconds
+        self.restart()
+
+    def _fire(self, row: TimerRow) -> None:
+        timer = decode(row.body, type=DurableTimer)
+        occurrence, following = timer.schedule.fire(row.due_ms, int(self.now * 1000))
+        if following is None:
+            del self._durable_timers[row.name]
+        else:
+            self._durable_timers[row.name] = TimerRow(row.name, following, row.body)
+        if occurrence is not None:
+            self.actor.fired = Fired(row.name, occurrence / 1000)
+            try:
+                self._run(self.kind.decode_message(timer.message), SYSTEM)
+            finally:
+                self.actor.fired = None
+
     def restart(self, *, from_snapshot: bool = False) -> None:
-        """Build the actor anew from its events, or from its state as a snapshot. Its timers are lost.
+        """Build the actor anew from its events, or from its state as a snapshot. Only durable timers are kept.
 
         Raises: AssertionError when it wakes with another state than it fell asleep with.
         """
@@ -174,6 +216,7 @@ class Kit:
                 actor.at_ms = at_ms
                 actor.apply(self.kind.decode_event(payload))
         self._timers, self._timer_keys = [], {}
+        actor.timers = self._durable_timers
         self.actor = actor
 
     # As a cell does it.
@@ -221,7 +264,7 @@ class Kit:
 
     def _check(self, message: Message, principal: Principal) -> Message:
         """What arrives when `message` is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
-        if isinstance(message, Terminated):
+        if isinstance(message, (Terminated, *REPORTS)):
             return message
         allowed = [command.message for command in self.kind.commands.values()]
         if principal.system:
@@ -281,6 +324,11 @@ class Kit:
                 heapq.heappush(self._timers, (self.now + effect.seconds, number, effect))
             case Kick():
                 self.kicked.append(effect)
+            case SetTimer():
+                body = encode(DurableTimer(Raw(encode(effect.message)), effect.schedule))
+                self._durable_timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
+            case CancelTimer():
+                self._durable_timers.pop(effect.name, None)
             case Watch():
                 self.watched.append(effect.entity)
 

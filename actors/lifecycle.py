@@ -1,8 +1,16 @@
 """Messages that the runtime itself speaks to actors and their cells."""
 
-from msgspec import Struct
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
 
 from actors.message import Ask, Tell
+
+Wanted = TypeVar("Wanted")
+
+# The runtime's own event: something became durable, a message or a timer, and the entity had recorded nothing itself.
+NOTED = b'{"type":"actor.noted"}'
 
 
 class Terminated(Tell, frozen=True, kw_only=True, tag="actor.terminated"):
@@ -10,6 +18,30 @@ class Terminated(Tell, frozen=True, kw_only=True, tag="actor.terminated"):
 
     entity: str
     reason: str
+
+
+class Answered(Tell, frozen=True, kw_only=True, tag="actor.answered"):
+    """An entity has done what it was told with `about`; `reply` is its answer as JSON."""
+
+    entity: str
+    about: str
+    reply: Raw
+
+    def decode(self, wanted: type[Wanted]) -> Wanted:
+        """The reply as the type that the message promises. Raises: msgspec.ValidationError."""
+        return msgspec.json.decode(self.reply, type=wanted)
+
+
+class Undelivered(Tell, frozen=True, kw_only=True, tag="actor.undelivered"):
+    """An entity has refused for good what it was told with `about`, or can't handle it. It is a dead letter there."""
+
+    entity: str
+    about: str
+    name: str  # of the refusal, such as `room.banned`; `internal` when the handler failed
+    detail: str = ""
+
+
+REPORTS: tuple[type[Any], ...] = (Answered, Undelivered)
 
 
 class Inspected(Struct):

@@ -7,10 +7,11 @@ Words: **offset** is an event's number; **epoch** names the journal's incarnatio
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from store.dead_letters import DeadLetter
 from store.errors import NotOwner
 
 
@@ -23,6 +24,55 @@ class StoredEvent(Struct, gc=False):
     info: bytes | None = None  # JSON ClientInfo of the client that caused it; None when no client did
     command_id: str | None = None  # set on the last event of a command that came with an idempotency key
     reply: bytes | None = None  # JSON reply of that command
+    digest: int | None = None  # of that command's body: the same id with another body is a mistake
+
+
+class OutboxRow(Struct, gc=False):
+    """Messages to other entities that left with one burst of events."""
+
+    offset: int  # of the burst's last event
+    body: bytes  # see actors/outgoing.py
+    head_id: int = 0  # the sender's, where that isn't clear from the context
+    entity: str = ""  # likewise
+
+
+class TimerRow(Struct, gc=False):
+    """A durable timer of an entity."""
+
+    name: str
+    due_ms: int  # Unix ms
+    body: bytes  # what comes then and when it comes again: see actors/schedule.py
+
+
+class Due(NamedTuple):
+    """A timer that somebody has to wake its entity for."""
+
+    due_ms: int
+    head_id: int
+    entity: str
+
+
+class Consequences(Struct):
+    """What is committed with events, in the same statement."""
+
+    outbox: list[OutboxRow] = field(default_factory=list)
+    received: dict[int, int] = field(default_factory=dict)  # sender's head id -> highest sequence number handled
+    timers: dict[str, TimerRow | None] = field(default_factory=dict)  # by name; None: no more of it
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    def extend(self, later: "Consequences") -> None:
+        """Take in what came after, in the same append."""
+        self.outbox += later.outbox
+        self.received |= later.received
+        self.timers |= later.timers
+        self.letters += later.letters
+
+
+class Remembered(NamedTuple):
+    """What became of a command, for whoever repeats it."""
+
+    reply: bytes  # JSON
+    digest: int | None = None  # of the command's body; None where none was kept
 
 
 class Head(Struct):
@@ -43,6 +93,8 @@ class Claimed(Struct):
     snapshot: bytes | None
     snapshot_offset: int  # 0 without a snapshot
     events: list[StoredEvent]  # ascending and gapless up to head.offset; may begin before the snapshot, see `claim`
+    outbox: list[OutboxRow] = field(default_factory=list)  # not known to be delivered yet, ascending
+    timers: list[TimerRow] = field(default_factory=list)
 
 
 class Append(Struct):
@@ -52,6 +104,7 @@ class Append(Struct):
     fence: int
     after: int  # the head's offset must still be this
     events: list[StoredEvent]  # offsets after+1, after+2, ...
+    consequences: Consequences | None = None
 
 
 class Outcome(Enum):
@@ -70,7 +123,8 @@ class Journal(Protocol):
         """
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
-        """One fenced auto-commit statement for many entities (each at most once in `batch`); an item fails alone.
+        """One fenced auto-commit statement for many entities (each at most once in `batch`); an item fails alone, and
+        with it its consequences.
 
         Calls on different lanes run side by side; each lane has a connection of its own.
 
@@ -85,8 +139,20 @@ class Journal(Protocol):
         Ascending, or newest first when `reverse`. Reads only; fences nothing. Raises: StoreUnavailable.
         """
 
-    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         """Stored replies of those of `command_ids` that the journal holds. Raises: StoreUnavailable."""
+
+    async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
+        """The highest sequence number handled of each sender, 0 where there is none. Raises: StoreUnavailable."""
+
+    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        """Undelivered rows of all entities by rising (head id, offset), with id and name. Raises: StoreUnavailable."""
+
+    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Remove outbox rows, by (head id, offset). Raises: StoreUnavailable; then some may be gone."""
+
+    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+        """Timers due before `before_ms`, by rising (time, head id), from behind `after` on. Raises: StoreUnavailable."""
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """Keep `body` as the state as of `offset`; False when a newer fence owns the head. Raises: StoreUnavailable."""
