@@ -11,6 +11,7 @@ from msgspec import Struct
 from actors.actor import Actor
 from actors.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
 from actors.message import Event, Message, reply_type, tag_of
+from actors.upcasters import EventDecoder
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -64,6 +65,9 @@ class Kind:
             self._own_tag(where, message, Message)
         for event in actor.events:
             self._own_tag(where, event, Event)
+        for tag, upcaster in actor.upcasters.items():
+            if not isinstance(tag, str) or not tag.startswith(f"{self.name}.") or not callable(upcaster):
+                raise BadEntityClass(f"{where}: `upcasters` maps '{self.name}.something' to a function, not {tag!r}")
         self.publish_command: Command | None = None
         if actor.publish_with is not None:
             if actor.publish_with not in actor.commands:
@@ -73,6 +77,8 @@ class Kind:
             raise BadEntityClass(f"{where}: a durable entity needs `events`; set durable = False if it has none")
         try:
             self.decode_event = msgspec.json.Decoder(_union(actor.events)).decode if actor.events else None
+            self.stored_events = EventDecoder(self.name, actor.events, actor.upcasters)
+            self.decode_events = self.stored_events.decode
             self.decode_message = msgspec.json.Decoder(_union((*actor.commands, *actor.internal))).decode
             self._decode_state = msgspec.json.Decoder(actor.state_type).decode
         except TypeError as error:
