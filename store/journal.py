@@ -152,7 +152,7 @@ class Journal(Protocol):
         """Remove outbox rows, by (head id, offset). Raises: StoreUnavailable; then some may be gone."""
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
-        """Timers due before `before_ms`, by rising (time, head id), from behind `after` on. Raises: StoreUnavailable."""
+        """Timers due before `before_ms`, by rising (time, head id), those behind `after`. Raises: StoreUnavailable."""
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """Keep `body` as the state as of `offset`; False when a newer fence owns the head. Raises: StoreUnavailable."""
