@@ -14,7 +14,6 @@ once the events are durable. An `async def handle` is for entities whose work is
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from msgspec import Struct
@@ -23,7 +22,6 @@ from actors.effects import CancelTimer, Effects, Ephemeral, Kick, SetTimer, Time
 from actors.errors import CallCycle, Refused
 from actors.message import Ask, Event, Message, Reply
 from actors.principal import SYSTEM, Principal
-from actors.upcasters import Upcaster
 from actors.schedule import BadSchedule, Fired, Missed, schedule_of
 from actors.upcasters import Upcaster
 from store.journal import TimerRow
@@ -63,7 +61,6 @@ class Actor(Generic[State]):
     commands: ClassVar[tuple[type[Message], ...]] = ()  # what clients may send
     internal: ClassVar[tuple[type[Message], ...]] = ()  # what only other entities may
     events: ClassVar[tuple[type[Event], ...]] = ()
-    upcasters: ClassVar[Mapping[str, Upcaster]] = {}  # stored tag -> what makes present events of it
     upcasters: ClassVar[Mapping[str, Upcaster]] = {}  # stored tag -> what makes present events of it
     ephemerals: ClassVar[tuple[type[Struct], ...]] = ()  # publications without an offset, for the generated docs
     publish_with: ClassVar[type[Message] | None] = None  # the command that a client's `publish` into the channel is

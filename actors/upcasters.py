@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from actors.lifecycle import NOTED
 from actors.message import Event
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any] | list[dict[str, Any]]]
 
-NOTED = b'{"type":"actor.noted"}'  # the runtime's own event, of no entity: what came with it is all it says
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 STEPS_MAX = 64  # upcasts of one stored event, with those of what came of it
 

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from actors import Actor, Event
 from actors.kinds import BadEntityClass, Kind
-from actors.upcasters import NOTED, STEPS_MAX, UnreadableEvent, Upcaster
+from actors.lifecycle import NOTED
+from actors.upcasters import STEPS_MAX, UnreadableEvent, Upcaster
 
 
 class Paid(Event, frozen=True, kw_only=True, tag="till.paid"):
