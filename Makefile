@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 TYPED := config store actors transports supervisors bench
 
-.PHONY: help serve test bench lint format lock clean
+.PHONY: help serve test bench chaos lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ test: $(INSTALLED) ## run every test; ARGS="-k room"
 
 bench: $(INSTALLED) ## run the benchmarks; ARGS="fanout --seconds 5", otherwise all of them
 	@exec $(BIN)/python -m bench $(if $(ARGS),$(ARGS),all)
+
+chaos: $(INSTALLED) ## kill, stall and restart real processes under load; ARGS="--seconds 30 --seed 7"
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(INSTALLED) ## check style, format and types, as CI does
 	$(BIN)/ruff check .

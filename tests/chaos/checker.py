@@ -1,0 +1,176 @@
+"""The invariants, from the clients' own records: nothing here knows a process or a socket.
+
+- What was acknowledged is in the history exactly once, where the answer said; nothing is there that nobody sent.
+- A sender's messages are in the order in which they were sent. Whatever was sent after somebody knew of an offset comes
+  behind that offset.
+- The same key got the same answer.
+- Every subscriber saw every publication once, in order, and as the history has it, or was told to start over.
+- When faults had stopped, everybody was back, and had an answer to everything.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tests.chaos.records import NO_MARK, History, Member
+
+EXAMPLES_MAX = 20
+
+
+@dataclass(slots=True)
+class Verdict:
+    acknowledged: int = 0
+    seen: int = 0  # publications, over all subscribers
+    repeated: int = 0  # answers to a key that had been answered before
+    reconnects: int = 0
+    resynchronised: int = 0  # subscribers told to start over; allowed, and said
+    passed_over: int = 0  # publications between there and where they had been
+    lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    contradicted: int = 0  # two answers to one key, or something that the history has otherwise
+    refused: int = 0  # sends refused for good
+    not_recovered: int = 0  # clients without a subscription, sends or other commands without an answer
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def broken(self) -> int:
+        told = self.lost + self.duplicated + self.reordered + self.contradicted
+        return told + self.refused + self.not_recovered
+
+    def note(self, text: str) -> None:
+        if len(self.examples) < EXAMPLES_MAX:
+            self.examples.append(text)
+
+
+def check(members: Iterable[Member], histories: Iterable[History]) -> Verdict:
+    """Every member's room must be among `histories`."""
+    verdict = Verdict()
+    rooms: dict[str, list[Member]] = {}
+    for member in members:
+        rooms.setdefault(member.room, []).append(member)
+    by_room = {history.room: history for history in histories}
+    for room, present in rooms.items():
+        _check_room(verdict, by_room[room], present)
+    return verdict
+
+
+def _check_room(verdict: Verdict, history: History, members: list[Member]) -> None:
+    room = history.room
+    _check_sequence(verdict, f"history of {room}", history.offsets, since=0)
+    at = dict(zip(history.offsets, history.marks, strict=True))
+    times = Counter(one for one in history.marks if one != NO_MARK)
+    for one, count in times.items():
+        if count > 1:
+            verdict.duplicated += count - 1
+            verdict.note(f"{room}: {_name(one)} is in the history {count} times")
+    if history.counted != times.total():
+        verdict.contradicted += 1
+        verdict.note(f"{room} counts {history.counted} messages, its history has {times.total()}")
+    by_number = {member.number: member for member in members}
+    for one in times:
+        sender = by_number.get(one >> 32)
+        if sender is None or one & 0xFFFFFFFF >= len(sender.sends):
+            verdict.contradicted += 1
+            verdict.note(f"{room}: nobody sent {_name(one)}, which is in the history")
+    for member in members:
+        _check_sender(verdict, member, at, times)
+        _check_subscriber(verdict, member, history, at)
+
+
+def _check_sender(verdict: Verdict, member: Member, at: dict[int, int], times: Counter[int]) -> None:
+    highest = 0  # offset of an earlier message that was sent only once: whatever was sent later comes behind it
+    for send in member.sends:
+        one = member.number << 32 | send.number
+        if not send.offset:
+            verdict.not_recovered += 1
+            verdict.note(f"{member.room}: {_name(one)} was never acknowledged")
+            continue
+        verdict.acknowledged += 1
+        if at.get(send.offset) != one:
+            if one in times:
+                verdict.contradicted += 1
+                verdict.note(f"{member.room}: {_name(one)} was acknowledged at {send.offset} and is elsewhere")
+            else:
+                verdict.lost += 1
+                verdict.note(f"{member.room}: {_name(one)}, acknowledged at {send.offset}, is not in the history")
+        if send.offset <= send.floor:
+            verdict.reordered += 1
+            verdict.note(f"{member.room}: {_name(one)} is at {send.offset}, sent when {send.floor} was known")
+        elif send.offset < highest:
+            verdict.reordered += 1
+            verdict.note(f"{member.room}: {_name(one)} is at {send.offset}, behind a later message at {highest}")
+        if not send.retried:
+            highest = max(highest, send.offset)
+    for again in member.repeats:
+        verdict.repeated += 1
+        first = member.sends[again.number]
+        if (again.offset, again.at_ms) != (first.offset, first.at_ms):
+            verdict.contradicted += 1
+            verdict.note(
+                f"{member.room}: key of {_name(member.number << 32 | again.number)} was answered with "
+                f"{first.offset} at {first.at_ms} ms, then with {again.offset} at {again.at_ms} ms"
+            )
+    verdict.refused += len(member.refused)
+    for text in member.refused:
+        verdict.note(f"{member.room}: member {member.number} was refused: {text}")
+
+
+def _check_subscriber(verdict: Verdict, member: Member, history: History, at: dict[int, int]) -> None:
+    who = f"member {member.number} of {member.room}"
+    verdict.reconnects += max(0, len(member.legs) - 1)
+    position = 0
+    for number, leg in enumerate(member.legs):
+        if not leg.recovered and number:
+            verdict.resynchronised += 1
+            verdict.passed_over += max(0, leg.since - position)
+            verdict.note(f"{who} was told to start over: it was at {position}, the room at {leg.since}")
+        elif number and leg.since != position:
+            verdict.contradicted += 1
+            verdict.note(f"{who} recovered from {leg.since} and had been at {position}")
+        if leg.epoch != history.epoch and leg is member.legs[-1] and member.live:
+            verdict.contradicted += 1
+            verdict.note(f"{who} is in epoch {leg.epoch}, the history in {history.epoch}")
+        position = _check_sequence(verdict, who, leg.offsets, since=leg.since)
+        verdict.seen += len(leg.offsets)
+        for offset, one in zip(leg.offsets, leg.marks, strict=True):
+            if at.get(offset) != one:
+                verdict.contradicted += 1
+                verdict.note(f"{who} saw {_name(one)} at {offset}, where the history has {_name(at.get(offset))}")
+    if not member.live:
+        verdict.not_recovered += 1
+        verdict.note(f"{who} was not back at the end")
+    elif history.offsets and position < history.offsets[-1]:
+        verdict.lost += history.offsets[-1] - position
+        verdict.note(f"{who} saw nothing after {position}, the history goes on to {history.offsets[-1]}")
+    if member.unanswered:
+        verdict.not_recovered += member.unanswered
+        verdict.note(f"{who} got no answer to {member.unanswered} commands")
+
+
+def _check_sequence(verdict: Verdict, what: str, offsets: Sequence[int], *, since: int) -> int:
+    """Each offset after `since` once and in order; gives the highest. What is missing and comes later is reordered."""
+    missing: set[int] = set()
+    top = since
+    for offset in offsets:
+        if offset == top + 1:
+            top = offset
+        elif offset > top:
+            missing.update(range(top + 1, offset))
+            verdict.note(f"{what}: after {top} came {offset}")
+            top = offset
+        elif offset in missing:
+            missing.discard(offset)
+            verdict.reordered += 1
+            verdict.note(f"{what}: {offset} came after {top}")
+        else:
+            verdict.duplicated += 1
+            verdict.note(f"{what}: {offset} came again, after {top}")
+    verdict.lost += len(missing)
+    return top
+
+
+def _name(one: int | None) -> str:
+    if one is None:
+        return "nothing"
+    return "another event" if one == NO_MARK else f"message {one & 0xFFFFFFFF} of member {one >> 32}"

@@ -1,0 +1,248 @@
+"""The processes under test: started, struck, looked after and ended, each by its own id and only if it is ours.
+
+A process is ours when it works inside our folder; a process id that somebody else has by now is thereby left alone.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from bench.server import ROOT, ready
+from store.own_servers import _die_with_parent
+from tests.chaos.faults import Fault
+
+START_S = 120.0  # the first start makes a database; a later one may have to wait for a stalled predecessor's
+STOP_S = 60.0  # drained, and its own servers ended: more than all of their deadlines together
+PAUSE_S = 0.5  # before a server that ended by itself is started again
+SIGNALS = {
+    "kill": signal.SIGKILL,
+    "stall": signal.SIGSTOP,
+    "end": signal.SIGTERM,  # of a backend: the connection, and nothing else
+}
+
+
+class DidNotStart(Exception):
+    """The text has the end of the server's log."""
+
+
+class Processes:
+    """`with Processes(folder, say) as processes:` a server of ours that runs, and nothing that is left afterwards."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        self._data = folder / "data"
+        self._log = folder / "server.log"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._expected = False  # the end of the server, by a deed of ours
+        self._start_at = 0.0
+        self._stop_by = float("inf")
+        self._stalled: list[tuple[float, list[psutil.Process]]] = []  # until when, and whom
+        self.address = ("127.0.0.1", 0)
+        self.struck: Counter[str] = Counter()
+        self.missed = 0  # faults that found nobody
+        self.ended_itself = 0  # a server that gave up, or did not start
+        self.overdue = 0  # stops that took too long
+
+    def __enter__(self) -> "Processes":
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = ("127.0.0.1", probe.getsockname()[1])
+        try:
+            self._start()
+            self.wait_ready()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    # The server.
+
+    def _start(self) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
+        command = [sys.executable, "-m", "supervisors", "serve", "--host", self.address[0]]
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [*command, "--port", str(self.address[1]), "--data-dir", str(self._data)],
+                cwd=ROOT,
+                env=inherited | {"GREENROOM_ENV": "local", "GREENROOM_LOG_FORMAT": "json"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C is for the script, which ends it in order
+                preexec_fn=_die_with_parent(signal.SIGKILL),  # should the script itself be killed
+            )
+        self._expected = False
+        self._stop_by = float("inf")
+
+    def wait_ready(self) -> None:
+        """Raises: DidNotStart."""
+        deadline = time.monotonic() + START_S
+        while not ready(self.address):
+            self.tend()
+            if time.monotonic() > deadline:
+                raise DidNotStart(f"the server was not ready within {START_S:.0f} s; its log ends:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def log_tail(self) -> str:
+        try:
+            return self._log.read_text(errors="replace")[-3_000:]
+        except OSError:
+            return ""
+
+    # Faults.
+
+    def strike(self, fault: Fault) -> None:
+        """Do it, to whoever is there now."""
+        hit = self._strike_server(fault) if fault.victim == "server" else self._strike_store(fault)
+        if not hit:
+            self.missed += 1
+            self._say(f"{fault.kind}: nobody there")
+            return
+        self.struck[fault.kind] += 1
+        whom = f"process {hit[0]}" if len(hit) == 1 else f"{len(hit)} processes"
+        self._say(f"{fault.kind}{f' for {fault.stall_s:.1f} s' if fault.stall_s else ''}: {whom}")
+
+    def _strike_server(self, fault: Fault) -> list[int]:
+        server = self._server
+        if server is None or server.poll() is not None:
+            return []
+        if fault.deed == "stall":
+            self._stall([psutil.Process(server.pid)], fault.stall_s)
+        else:
+            self._expected = True
+            if fault.deed == "kill":
+                server.kill()
+            elif self._stop_by == float("inf"):  # a second SIGTERM would mean something else
+                server.terminate()
+                self._stop_by = time.monotonic() + STOP_S
+        return [server.pid]
+
+    def _strike_store(self, fault: Fault) -> list[int]:
+        first = self._ours("valkey/valkey.pid" if fault.victim == "valkey" else "postgres/postmaster.pid")
+        if first is None:
+            return []
+        try:
+            if fault.victim == "backend":
+                backends = sorted((one for one in first.children() if _serves(one)), key=lambda one: one.pid)
+                if not backends:
+                    return []
+                chosen = [backends[int(fault.pick * len(backends))]]
+            elif fault.deed == "stall":
+                chosen = [first, *first.children(recursive=True)]
+            else:
+                chosen = [first]
+            if fault.deed == "stall":
+                self._stall(chosen, fault.stall_s)
+            elif fault.deed == "restart":
+                first.send_signal(signal.SIGINT if fault.victim == "postgres" else signal.SIGTERM)
+            else:
+                chosen[0].send_signal(SIGNALS[fault.deed])
+        except psutil.NoSuchProcess:
+            return []
+        return [one.pid for one in chosen]
+
+    def _stall(self, chosen: list[psutil.Process], seconds: float) -> None:
+        self._stalled.append((time.monotonic() + seconds, chosen))
+        for one in chosen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGSTOP)
+
+    def _ours(self, pid_file: str) -> psutil.Process | None:
+        """The process that a file names, if it is there and works in our folder."""
+        try:
+            found = psutil.Process(int((self._data / pid_file).read_text().splitlines()[0]))
+            return found if Path(found.cwd()).is_relative_to(self._folder) else None
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return None
+
+    # Looking after them.
+
+    def tend(self) -> None:
+        """Let those go on whose stall is over, and start the server again if it is gone. Called again and again."""
+        now = time.monotonic()
+        for entry in [entry for entry in self._stalled if now >= entry[0]]:
+            self._stalled.remove(entry)
+            self._go_on(entry[1])
+        server = self._server
+        if server is None:
+            if now >= self._start_at:
+                self._start()
+        elif (status := server.poll()) is not None:
+            self._server = None
+            self._start_at = now
+            if not self._expected:
+                self.ended_itself += 1
+                self._start_at += PAUSE_S
+                last = (self.log_tail().splitlines() or [""])[-1]
+                self._say(f"the server ended by itself, status {status}: {last[:300]}")
+        elif now >= self._stop_by and not self._stalled:
+            self._stop_by = now + STOP_S
+            self.overdue += 1
+            self._say(f"the server has not stopped within {STOP_S:.0f} s: killed")
+            server.kill()
+
+    def calm(self) -> None:
+        """No more faults: everybody goes on."""
+        for _, chosen in self._stalled:
+            self._go_on(chosen)
+        self._stalled = []
+
+    def _go_on(self, chosen: list[psutil.Process]) -> None:
+        still = {one.pid for _, others in self._stalled for one in others}
+        for one in chosen:
+            if one.pid not in still:  # another stall of it goes on
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.send_signal(signal.SIGCONT)
+
+    # The end.
+
+    def end(self) -> int | None:
+        """End the server and whatever works in our folder; gives the server's exit status. Safe to call again."""
+        self.calm()
+        status = None
+        server, self._server = self._server, None
+        if server is not None:
+            server.terminate()
+            try:
+                status = server.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+        for step in (signal.SIGINT, signal.SIGKILL):  # its own servers, if they have outlived it
+            left = self._inside()
+            for one in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.send_signal(signal.SIGCONT)
+                    one.send_signal(step)
+            if left:
+                psutil.wait_procs(left, timeout=10.0)
+        return status
+
+    def _inside(self) -> list[psutil.Process]:
+        found = []
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if one.pid != os.getpid() and Path(one.cwd()).is_relative_to(self._folder):
+                    found.append(one)
+        return found
+
+
+def _serves(process: psutil.Process) -> bool:
+    """Is it a backend, with a connection of ours?"""
+    try:
+        return " ".join(process.cmdline()).startswith("postgres: greenroom greenroom")
+    except psutil.Error:
+        return False
