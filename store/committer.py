@@ -13,7 +13,7 @@ import trio
 
 from config.limits import CommitConfig
 from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import Append, Journal, Outcome, StoredEvent
+from store.journal import Append, Consequences, Journal, Outcome, StoredEvent
 
 
 class Writer(Protocol):
@@ -56,21 +56,32 @@ class Committer:
         self.pending_events = 0
 
     def submit(
-        self, head_id: int, fence: int, after: int, events: list[StoredEvent], size: int, writer: Writer
+        self,
+        head_id: int,
+        fence: int,
+        after: int,
+        events: list[StoredEvent],
+        size: int,
+        writer: Writer,
+        consequences: Consequences | None = None,
     ) -> None:
         """Queue `events` (offsets after+1 …, `size` bytes) behind what this writer has queued already.
 
-        Takes over the list.
+        Takes over list and consequences. Without events nobody learns when the consequences have landed.
         """
         index = head_id % self._config.lanes
         lane = self._lanes[index]
         pending = lane.get(head_id)
         if pending is None:
-            lane[head_id] = _Pending(Append(head_id, fence, after, events), size, writer)
+            lane[head_id] = _Pending(Append(head_id, fence, after, events, consequences), size, writer)
         else:
             assert pending.writer is writer and pending.append.after + len(pending.append.events) == after
             pending.append.events.extend(events)
             pending.size += size
+            if pending.append.consequences is None:
+                pending.append.consequences = consequences
+            elif consequences is not None:
+                pending.append.consequences.extend(consequences)
         self.pending_events += len(events)
         self.pending_bytes += size
         task = self._waiting[index]

@@ -25,18 +25,7 @@ class PostgresDeadLetters:
 
     async def add(self, letter: DeadLetter) -> None:
         async with self._pool.connection() as connection:
-            await connection.fetch(
-                ADD,
-                _storable(letter.entity),
-                _storable(letter.message_type),
-                letter.payload,
-                _storable(letter.principal),
-                _storable(letter.error),
-                _storable(letter.traceback),
-                _storable(letter.trace or ""),
-                letter.strikes,
-                KEPT_MAX,
-            )
+            await connection.fetch(ADD, *letter_columns(letter), KEPT_MAX)
 
     async def list(self, *, limit: int, before: int | None = None) -> "list[DeadLetter]":
         async with self._pool.connection() as connection:
@@ -55,6 +44,23 @@ class PostgresDeadLetters:
     async def drop(self, number: int) -> bool:
         async with self._pool.connection() as connection:
             return bool(await connection.fetch("DELETE FROM dead_letters WHERE id = $1 RETURNING id", number))
+
+
+LETTER_COLUMNS = 8
+
+
+def letter_columns(letter: DeadLetter) -> tuple[Any, ...]:
+    """Entity, message_type, payload, principal, error, traceback, trace, strikes: as they can be stored."""
+    return (
+        _storable(letter.entity),
+        _storable(letter.message_type),
+        letter.payload,
+        _storable(letter.principal),
+        _storable(letter.error),
+        _storable(letter.traceback),
+        _storable(letter.trace or ""),
+        letter.strikes,
+    )
 
 
 def _letter(row: Any) -> DeadLetter:

@@ -12,9 +12,10 @@ import trio
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from store.dead_letters_memory import MemoryLetters
 from store.epoch import random_epoch
 from store.errors import NotOwner
-from store.journal import Append, Claimed, Head, Outcome, StoredEvent
+from store.journal import Append, Claimed, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent, TimerRow
 from store.retention import Trimmable
 
 _offset = attrgetter("offset")
@@ -28,8 +29,11 @@ class MemoryHead(Struct):
     snapshot: bytes | None = None
     snapshot_offset: int = 0
     events: list[StoredEvent] = field(default_factory=list)
-    replies: dict[str, bytes | None] = field(default_factory=dict)  # of the command ids in `events`
-    kept_ids: dict[str, tuple[bytes | None, int]] = field(default_factory=dict)  # reply, at_ms
+    replies: dict[str, Remembered] = field(default_factory=dict)  # of the command ids in `events`
+    kept_ids: dict[str, tuple[Remembered, int]] = field(default_factory=dict)  # with at_ms
+    outbox: dict[int, bytes] = field(default_factory=dict)  # offset -> body
+    received: dict[int, int] = field(default_factory=dict)  # sender's head id -> sequence number
+    timers: dict[str, TimerRow] = field(default_factory=dict)
 
 
 class MemoryRows:
@@ -38,6 +42,7 @@ class MemoryRows:
     def __init__(self) -> None:
         self.by_entity: dict[str, MemoryHead] = {}
         self.by_id: dict[int, MemoryHead] = {}
+        self.letters = MemoryLetters()
 
 
 class MemoryJournal:
@@ -75,7 +80,9 @@ class MemoryJournal:
         """What the activation that has raised `head` is built from."""
         first = bisect_right(row.events, row.snapshot_offset - window, key=_offset)
         snapshot = row.snapshot if row.snapshot_offset else None  # one of nothing tells nothing
-        return Claimed(replace(head), snapshot, row.snapshot_offset, row.events[first:])
+        outbox = [OutboxRow(offset, body, head.id, head.entity) for offset, body in sorted(row.outbox.items())]
+        timers = sorted(row.timers.values(), key=lambda timer: timer.due_ms)
+        return Claimed(replace(head), snapshot, row.snapshot_offset, row.events[first:], outbox, timers)
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""
@@ -96,7 +103,7 @@ class MemoryJournal:
             or row.head.offset != item.after
         ):
             return Outcome.FENCED
-        replies = {event.command_id: event.reply for event in item.events if event.command_id is not None}
+        replies = {event.command_id for event in item.events if event.command_id is not None}
         events_with_id = sum(event.command_id is not None for event in item.events)
         if len(replies) < events_with_id or any(key in row.replies or key in row.kept_ids for key in replies):
             return Outcome.REPEATED
@@ -107,8 +114,22 @@ class MemoryJournal:
         row = self.rows.by_id[item.head_id]
         assert [event.offset for event in item.events] == [*range(item.after + 1, item.after + len(item.events) + 1)]
         row.events += item.events
-        row.replies |= {event.command_id: event.reply for event in item.events if event.command_id is not None}
+        for event in item.events:
+            if event.command_id is not None:
+                row.replies[event.command_id] = Remembered(event.reply or b"null", event.digest)
         row.head.offset += len(item.events)
+        consequences = item.consequences
+        if consequences is not None:
+            row.outbox |= {sent.offset: sent.body for sent in consequences.outbox}
+            for sender, seq in consequences.received.items():
+                row.received[sender] = max(seq, row.received.get(sender, 0))
+            for name, timer in consequences.timers.items():
+                if timer is not None:
+                    row.timers[name] = timer
+                else:
+                    row.timers.pop(name, None)
+            for letter in consequences.letters:
+                self.rows.letters.put(letter)
 
     async def read(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
@@ -125,19 +146,53 @@ class MemoryJournal:
         )
         return replace(row.head), events
 
-    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         """See Journal. A command that had no reply is there with JSON's null."""
         await trio.lowlevel.checkpoint()
         row = self.rows.by_id.get(head_id)
-        found: dict[str, bytes] = {}
+        found: dict[str, Remembered] = {}
         if row is None:
             return found
         for key in command_ids:
             if key in row.replies:
-                found[key] = row.replies[key] or b"null"
+                found[key] = row.replies[key]
             elif key in row.kept_ids:
-                found[key] = row.kept_ids[key][0] or b"null"
+                found[key] = row.kept_ids[key][0]
         return found
+
+    async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        received = self.rows.by_id[head_id].received
+        return {sender: received.get(sender, 0) for sender in senders}
+
+    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        found = [
+            OutboxRow(offset, body, head_id, row.head.entity)
+            for head_id, row in self.rows.by_id.items()
+            for offset, body in sorted(row.outbox.items())
+            if (head_id, offset) > after
+        ]
+        return found[:limit]
+
+    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        for head_id, offset in rows:
+            self.rows.by_id[head_id].outbox.pop(offset, None)
+
+    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        found = [
+            Due(timer.due_ms, head_id, row.head.entity)
+            for head_id, row in self.rows.by_id.items()
+            for timer in row.timers.values()
+            if timer.due_ms < before_ms and (timer.due_ms, head_id) > after
+        ]
+        return sorted(found)[:limit]
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """See Journal."""
@@ -165,7 +220,7 @@ class MemoryJournal:
             if event.command_id is not None:
                 del row.replies[event.command_id]
                 if event.at_ms >= ids_after_ms:
-                    row.kept_ids[event.command_id] = (event.reply, event.at_ms)
+                    row.kept_ids[event.command_id] = (Remembered(event.reply or b"null", event.digest), event.at_ms)
         return row.head.trimmed
 
     async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:

@@ -14,9 +14,10 @@ from typing import Any
 import asyncpg
 
 from store.connection import Connection
+from store.dead_letters_postgres import LETTER_COLUMNS, letter_columns
 from store.epoch import random_epoch
 from store.errors import NotOwner, StoreUnavailable
-from store.journal import Append, Claimed, Head, Outcome, StoredEvent
+from store.journal import Append, Claimed, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent, TimerRow
 from store.pool import Pool
 from store.retention import Trimmable
 
@@ -27,7 +28,7 @@ RETRIES_MAX = 3  # of an append that lost a race against retention
 # the head as this statement's snapshot has it, `h` as it is once locked: when they differ in `trimmed`, ids were moved
 # after the snapshot was taken, the look-up may have missed one, and nothing of this entity is written (`_sort_out`).
 # IS TRUE and IS NOT TRUE keep the sub-selects hashed: as joins they were planned as nested loops, events times heads.
-APPEND = """
+APPEND_EVENTS = """
 WITH kept AS MATERIALIZED (
     SELECT k.id
     FROM unnest($6::bigint[], $12::bytea[]) AS c (id, command_id)
@@ -40,14 +41,43 @@ WITH kept AS MATERIALIZED (
         AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
     RETURNING h.id
 ), landed AS (
-    INSERT INTO journal (id, "offset", fence, at_ms, payload, info, command_id, reply)
+    INSERT INTO journal (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
     SELECT e.*
     FROM unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bytea[],
-        $13::bytea[]) AS e (id, "offset", fence, at_ms, payload, info, command_id, reply)
+        $13::bytea[], $14::bigint[]) AS e (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
     WHERE (e.id IN (SELECT id FROM owned)) IS TRUE
 )
-SELECT id FROM owned
 """
+# Most batches have no consequences, and pay nothing for them.
+CONSEQUENCES = """
+, sent AS (
+    INSERT INTO outbox (id, "offset", body)
+    SELECT m.* FROM unnest($15::bigint[], $16::bigint[], $17::bytea[]) AS m (id, "offset", body)
+    WHERE (m.id IN (SELECT id FROM owned)) IS TRUE
+), marked AS (
+    INSERT INTO received AS r (id, sender, seq)
+    SELECT m.* FROM unnest($18::bigint[], $19::bigint[], $20::bigint[]) AS m (id, sender, seq)
+    WHERE (m.id IN (SELECT id FROM owned)) IS TRUE
+    ON CONFLICT (id, sender) DO UPDATE SET seq = excluded.seq WHERE r.seq < excluded.seq
+), moved AS (
+    INSERT INTO timers (id, name, due_ms, body)
+    SELECT t.* FROM unnest($21::bigint[], $22::bytea[], $23::bigint[], $24::bytea[]) AS t (id, name, due_ms, body)
+    WHERE (t.id IN (SELECT id FROM owned)) IS TRUE
+    ON CONFLICT (id, name) DO UPDATE SET due_ms = excluded.due_ms, body = excluded.body
+), ended AS (
+    DELETE FROM timers t
+    USING unnest($25::bigint[], $26::bytea[]) AS e (id, name)
+    WHERE t.id = e.id AND t.name = e.name AND (e.id IN (SELECT id FROM owned)) IS TRUE
+), lettered AS (
+    INSERT INTO dead_letters (at, entity, message_type, payload, principal, error, traceback, trace, strikes)
+    SELECT now(), l.entity, l.message_type, l.payload, l.principal, l.error, l.traceback, l.trace, l.strikes
+    FROM unnest($27::bigint[], $28::text[], $29::text[], $30::bytea[], $31::text[], $32::text[], $33::text[],
+        $34::text[], $35::int[]) AS l (id, entity, message_type, payload, principal, error, traceback, trace, strikes)
+    WHERE (l.id IN (SELECT id FROM owned)) IS TRUE
+)
+"""
+APPEND = APPEND_EVENTS + "SELECT id FROM owned"
+APPEND_WITH_CONSEQUENCES = APPEND_EVENTS + CONSEQUENCES + "SELECT id FROM owned"
 
 STILL_MINE = """
 SELECT h.id
@@ -78,19 +108,24 @@ RETURNING id, entity, fence, epoch, "offset", trimmed, snapshot_offset
 
 # A statement of its own, after the raise: its snapshot then holds the append that the raise has waited for (trap 4).
 LOAD = """
-SELECT id, true AS is_snapshot, "offset", 0::bigint AS at_ms, body AS payload,
-    NULL::bytea AS info, NULL::bytea AS command_id, NULL::bytea AS reply
+SELECT id, 0 AS what, "offset", 0::bigint AS at_ms, body AS payload,
+    NULL::bytea AS info, NULL::bytea AS command_id, NULL::bytea AS reply, NULL::bigint AS digest
 FROM snapshots WHERE id = ANY ($1::bigint[]) AND "offset" > 0
 UNION ALL
-SELECT w.id, false, e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply
+SELECT w.id, 1, e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest
 FROM unnest($1::bigint[], $2::bigint[]) AS w (id, after)
 CROSS JOIN LATERAL (SELECT * FROM journal j WHERE j.id = w.id AND j."offset" > w.after ORDER BY j."offset") e
-ORDER BY 1, 3
+UNION ALL
+SELECT id, 2, "offset", 0, body, NULL, NULL, NULL, NULL FROM outbox WHERE id = ANY ($1::bigint[])
+UNION ALL
+SELECT id, 3, due_ms, 0, body, name, NULL, NULL, NULL FROM timers WHERE id = ANY ($1::bigint[])
+ORDER BY 1, 2, 3
 """
+SNAPSHOT_ROW, EVENT_ROW, OUTBOX_ROW, TIMER_ROW = range(4)
 
 READ = """
 SELECT h.id, h.entity, h.fence, h.epoch, h."offset", h.trimmed,
-    e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply
+    e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest
 FROM heads h
 LEFT JOIN LATERAL (
     SELECT * FROM journal j
@@ -104,9 +139,9 @@ READ_UP = READ.format(direction="ASC")
 READ_DOWN = READ.format(direction="DESC")
 
 REPLIES = """
-SELECT command_id, reply FROM journal WHERE id = $1 AND command_id = ANY ($2::bytea[])
+SELECT command_id, reply, digest FROM journal WHERE id = $1 AND command_id = ANY ($2::bytea[])
 UNION ALL
-SELECT command_id, reply FROM kept_ids WHERE id = $1 AND command_id = ANY ($2::bytea[])
+SELECT command_id, reply, digest FROM kept_ids WHERE id = $1 AND command_id = ANY ($2::bytea[])
 """
 
 SAVE_SNAPSHOT = """
@@ -146,10 +181,10 @@ WITH cut AS (
     RETURNING h.id, h.trimmed
 ), gone AS (
     DELETE FROM journal j USING cut WHERE j.id = cut.id AND j."offset" <= cut.trimmed
-    RETURNING j.id, j.command_id, j.reply, j.at_ms
+    RETURNING j.id, j.command_id, j.reply, j.at_ms, j.digest
 ), kept AS (
-    INSERT INTO kept_ids (id, command_id, reply, at_ms)
-    SELECT id, command_id, reply, at_ms FROM gone WHERE command_id IS NOT NULL AND at_ms >= $4::bigint
+    INSERT INTO kept_ids (id, command_id, reply, at_ms, digest)
+    SELECT id, command_id, reply, at_ms, digest FROM gone WHERE command_id IS NOT NULL AND at_ms >= $4::bigint
     ON CONFLICT DO NOTHING
 )
 SELECT trimmed FROM cut
@@ -163,6 +198,25 @@ FROM heads h
 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM kept_ids k WHERE k.id = h.id) AS has) k
 WHERE h.id > $1 AND (h.trimmed < h.snapshot_offset OR k.has)
 ORDER BY h.id LIMIT $2
+"""
+
+RECEIVED = "SELECT sender, seq FROM received WHERE id = $1 AND sender = ANY ($2::bigint[])"
+
+OUTBOX = """
+SELECT o."offset", o.body, o.id, h.entity
+FROM outbox o JOIN heads h ON h.id = o.id
+WHERE (o.id, o."offset") > ($1::bigint, $2::bigint)
+ORDER BY o.id, o."offset" LIMIT $3
+"""
+DELIVERED = """
+DELETE FROM outbox o USING unnest($1::bigint[], $2::bigint[]) AS d (id, "offset")
+WHERE o.id = d.id AND o."offset" = d."offset"
+"""
+DUE = """
+SELECT t.due_ms, t.id, h.entity
+FROM timers t JOIN heads h ON h.id = t.id
+WHERE t.due_ms < $1 AND (t.due_ms, t.id) > ($2::bigint, $3::bigint)
+ORDER BY t.due_ms, t.id LIMIT $4
 """
 
 OFFSET_MAX = 2**63 - 1
@@ -203,12 +257,17 @@ class PostgresJournal:
         by_id = {item.head.id: item for item in items}
         after = [max(0, item.head.trimmed, item.snapshot_offset - window) for item in items]
         for row in await connection.fetch(LOAD, list(by_id), after):
-            head_id, is_snapshot, *columns = row
+            head_id, what, *columns = row
             item = by_id[head_id]
-            if is_snapshot:
-                item.snapshot_offset, item.snapshot = columns[0], columns[2]
-            else:
+            if what == EVENT_ROW:
                 item.events.append(_event(columns))
+            elif what == SNAPSHOT_ROW:
+                item.snapshot_offset, item.snapshot = columns[0], columns[2]
+            elif what == OUTBOX_ROW:
+                item.outbox.append(OutboxRow(columns[0], columns[2], head_id, item.head.entity))
+            else:
+                assert what == TIMER_ROW
+                item.timers.append(TimerRow(_decode(columns[3]), columns[0], columns[2]))
         overtaken: list[Claimed] = []
         for item in items:
             last = item.events[-1].offset if item.events else item.snapshot_offset
@@ -237,7 +296,11 @@ class PostgresJournal:
         """Append what can be, note the outcomes; those to try again."""
         while todo:
             try:
-                rows = await connection.fetch(APPEND, *_columns(todo, self._incarnation), write=True)
+                if any(item.consequences is not None for item in todo):
+                    columns = (*_columns(todo, self._incarnation), *_consequences(todo))
+                    rows = await connection.fetch(APPEND_WITH_CONSEQUENCES, *columns, write=True)
+                else:
+                    rows = await connection.fetch(APPEND, *_columns(todo, self._incarnation), write=True)
             except asyncpg.UniqueViolationError as error:  # all rolled back: leave out who is at fault, and again
                 mine = await self._still_mine(connection, todo)
                 repeated = await self._repeated(connection, mine)
@@ -302,11 +365,34 @@ class PostgresJournal:
         head = Head(*tuple(rows[0])[:6])
         return head, [_event(tuple(row)[6:]) for row in rows if row[6] is not None]
 
-    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         """See Journal. A command that had no reply is there with JSON's null."""
         async with self._pool.connection() as connection:
             rows = await connection.fetch(REPLIES, head_id, [_encode(command_id) for command_id in command_ids])
-        return {_decode(command_id): b"null" if reply is None else reply for command_id, reply in rows}
+        return {_decode(row[0]): Remembered(b"null" if row[1] is None else row[1], row[2]) for row in rows}
+
+    async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
+        """See Journal."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(RECEIVED, head_id, list(senders))
+        return dict.fromkeys(senders, 0) | {row[0]: row[1] for row in rows}
+
+    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        """See Journal."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(OUTBOX, *after, limit)
+        return [OutboxRow(*row) for row in rows]
+
+    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+        """See Journal."""
+        async with self._pool.connection() as connection:
+            await connection.fetch(DELIVERED, [row[0] for row in rows], [row[1] for row in rows])
+
+    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+        """See Journal."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(DUE, before_ms, *after, limit)
+        return [Due(*row) for row in rows]
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """See Journal. Whether a lost one landed matters to nobody: the fence decides, and it is only a short cut."""
@@ -351,17 +437,45 @@ def _columns(items: Sequence[Append], incarnation: int) -> tuple[object, ...]:
         [event.info for event in events],
         [None if event.command_id is None else _encode(event.command_id) for event in events],
         [event.reply for event in events],
+        [event.digest for event in events],
+    )
+
+
+def _consequences(items: Sequence[Append]) -> tuple[object, ...]:
+    """The further arguments of APPEND_WITH_CONSEQUENCES."""
+    own = [(item.head_id, item.consequences) for item in items if item.consequences is not None]
+    outbox = [(head_id, row) for head_id, with_it in own for row in with_it.outbox]
+    received = [(head_id, sender, seq) for head_id, with_it in own for sender, seq in with_it.received.items()]
+    timers = [(head_id, name, row) for head_id, with_it in own for name, row in with_it.timers.items()]
+    moved = [(head_id, row) for head_id, _, row in timers if row is not None]
+    ended = [(head_id, name) for head_id, name, row in timers if row is None]
+    letters = [(head_id, letter) for head_id, with_it in own for letter in with_it.letters]
+    return (
+        [head_id for head_id, _ in outbox],
+        [row.offset for _, row in outbox],
+        [row.body for _, row in outbox],
+        [head_id for head_id, _, _ in received],
+        [sender for _, sender, _ in received],
+        [seq for _, _, seq in received],
+        [head_id for head_id, _ in moved],
+        [_encode(row.name) for _, row in moved],
+        [row.due_ms for _, row in moved],
+        [row.body for _, row in moved],
+        [head_id for head_id, _ in ended],
+        [_encode(name) for _, name in ended],
+        [head_id for head_id, _ in letters],
+        *([letter_columns(letter)[column] for _, letter in letters] for column in range(LETTER_COLUMNS)),
     )
 
 
 def _event(columns: Sequence[Any]) -> StoredEvent:
-    offset, at_ms, payload, info, command_id, reply = columns
-    return StoredEvent(offset, at_ms, payload, info, None if command_id is None else _decode(command_id), reply)
+    offset, at_ms, payload, info, command_id, reply, digest = columns
+    return StoredEvent(offset, at_ms, payload, info, None if command_id is None else _decode(command_id), reply, digest)
 
 
-def _encode(command_id: str) -> bytes:
-    return command_id.encode("utf-8", "surrogatepass")  # what a client may send in JSON, we can store
+def _encode(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")  # what a client may send in JSON, we can store
 
 
-def _decode(command_id: bytes) -> str:
-    return command_id.decode("utf-8", "surrogatepass")
+def _decode(name: bytes) -> str:
+    return name.decode("utf-8", "surrogatepass")

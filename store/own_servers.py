@@ -319,9 +319,12 @@ class OwnServers:
         if pid is not None and _runs(pid, str(self._cluster)):
             log.warning("own_server_orphan_stopped", server="postgres", pid=pid)
             _end_pid(pid, ((signal.SIGINT, STOP_POSTGRES_S), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)))
-        elif pid is not None and _taken(pid):
-            # The number belongs to another process by now (in containers it soon does) or to a zombie: it would refuse.
-            pid_file.unlink(missing_ok=True)
+        for lock_file in (pid_file, self._run_dir / ".s.PGSQL.5432.lock"):
+            pid = _pid_in(lock_file)
+            if pid is not None and _taken(pid) and not _runs(pid, str(self._cluster)):
+                # The number belongs to another process by now (in containers it soon does) or to a zombie: either would
+                # make Postgres refuse to start.
+                lock_file.unlink(missing_ok=True)
         pid = _pid_in(self._valkey_pid_file)
         if pid is not None and _runs(pid, str(self._valkey_socket)):
             log.warning("own_server_orphan_stopped", server="valkey", pid=pid)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from store.journal import Append, Claimed, Head, Outcome, StoredEvent
+from store.journal import Append, Claimed, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent
 from store.journal_memory import MemoryJournal, MemoryRows
 from supervisors.simulation.faults import NO_FAULTS, Faults
 from supervisors.simulation.schedule import NODE
@@ -313,8 +313,20 @@ class SimulatedJournal:
             "read", lambda: self._tables.read(entity, after=after, before=before, limit=limit, reverse=reverse)
         )
 
-    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         return await self._call("replies", lambda: self._tables.replies(head_id, command_ids))
+
+    async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
+        return await self._call("received", lambda: self._tables.received(head_id, senders))
+
+    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        return await self._call("outbox", lambda: self._tables.outbox(after=after, limit=limit))
+
+    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+        await self._call("delivered", lambda: self._tables.delivered(list(rows)))
+
+    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+        return await self._call("due", lambda: self._tables.due(before_ms=before_ms, after=after, limit=limit))
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         return await self._call(

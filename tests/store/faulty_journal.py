@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 import trio
 
 from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import Append, Claimed, Head, NotOwner, Outcome, StoredEvent
+from store.journal import Append, Claimed, Due, Head, NotOwner, OutboxRow, Outcome, Remembered, StoredEvent
 from store.journal_memory import MemoryJournal, MemoryRows
 
 T = TypeVar("T")
+
+
+CALLS = ["claim", "append", "read", "replies", "received", "outbox", "delivered", "due", "save_snapshot", "trim"]
 
 
 class Fault(Enum):
@@ -29,9 +32,7 @@ class FaultyJournal:
     def __init__(self, rows: MemoryRows | None = None, *, incarnation: int = 1) -> None:
         self._journal = MemoryJournal(rows, incarnation=incarnation)
         self.rows = self._journal.rows
-        self.faults: dict[str, deque[Fault]] = {
-            name: deque() for name in ("claim", "append", "read", "replies", "save_snapshot", "trim")
-        }
+        self.faults: dict[str, deque[Fault]] = {name: deque() for name in CALLS}
         self.down = False  # every call is refused
         self.delay_s = 0.0
         self.held: trio.Event | None = None  # appends wait for it
@@ -93,8 +94,20 @@ class FaultyJournal:
     async def read(self, entity: str, **how: Any) -> tuple[Head | None, list[StoredEvent]]:
         return await self._with_faults("read", lambda: self._journal.read(entity, **how))
 
-    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, bytes]:
+    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         return await self._with_faults("replies", lambda: self._journal.replies(head_id, command_ids))
+
+    async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
+        return await self._with_faults("received", lambda: self._journal.received(head_id, senders))
+
+    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        return await self._with_faults("outbox", lambda: self._journal.outbox(after=after, limit=limit))
+
+    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+        await self._with_faults("delivered", lambda: self._journal.delivered(rows))
+
+    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+        return await self._with_faults("due", lambda: self._journal.due(before_ms=before_ms, after=after, limit=limit))
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         return await self._with_faults(

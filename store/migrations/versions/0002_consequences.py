@@ -27,10 +27,11 @@ STATEMENTS = (
         PRIMARY KEY (id, sender)
     ) WITH (fillfactor = 80)
     """,
+    # The name is bytes, not text: it may be made of what a client sent, and one bad row would fail a batch.
     """
     CREATE TABLE timers (
         id bigint NOT NULL,
-        name text COLLATE "C" NOT NULL,
+        name bytea NOT NULL,
         due_ms bigint NOT NULL,
         body bytea NOT NULL,
         PRIMARY KEY (id, name)
