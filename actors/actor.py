@@ -64,6 +64,7 @@ class Actor(Generic[State]):
     upcasters: ClassVar[Mapping[str, Upcaster]] = {}  # stored tag -> what makes present events of it
     ephemerals: ClassVar[tuple[type[Struct], ...]] = ()  # publications without an offset, for the generated docs
     publish_with: ClassVar[type[Message] | None] = None  # the command that a client's `publish` into the channel is
+    base_tags: ClassVar[str] = ""  # `saga`: a base class brings events and internal messages tagged `saga.something`
     durable: ClassVar[bool] = True  # False: no journal, state ends with the actor
     limits: ClassVar[KindLimits] = KindLimits()
     state_type: ClassVar[type[Any]]

@@ -62,11 +62,12 @@ class Kind:
                 raise BadEntityClass(f"{where}: two commands are named {name!r}")
             self.commands[name] = Command(name, message)
         for message in actor.internal:
-            self._own_tag(where, message, Message)
+            self._own_tag(where, message, Message, actor.base_tags)
         for event in actor.events:
-            self._own_tag(where, event, Event)
+            self._own_tag(where, event, Event, actor.base_tags)
         for tag, upcaster in actor.upcasters.items():
-            if not isinstance(tag, str) or not tag.startswith(f"{self.name}.") or not callable(upcaster):
+            owners = (f"{self.name}.", f"{actor.base_tags or self.name}.")
+            if not isinstance(tag, str) or not tag.startswith(owners) or not callable(upcaster):
                 raise BadEntityClass(f"{where}: `upcasters` maps '{self.name}.something' to a function, not {tag!r}")
         self.publish_command: Command | None = None
         if actor.publish_with is not None:
@@ -84,13 +85,14 @@ class Kind:
         except TypeError as error:
             raise BadEntityClass(f"{where}: {error}") from error
 
-    def _own_tag(self, where: str, cls: type[Struct], base: type[Struct]) -> str:
+    def _own_tag(self, where: str, cls: type[Struct], base: type[Struct], base_tags: str = "") -> str:
         if not issubclass(cls, base):
             raise BadEntityClass(f"{where}: {cls.__qualname__} must derive from {base.__name__}")
         tag = cls.__struct_config__.tag
-        if not isinstance(tag, str) or not tag.startswith(f"{self.name}.") or not tag.partition(".")[2]:
+        owner, _, name = tag.partition(".") if isinstance(tag, str) else ("", "", "")
+        if not name or owner not in (self.name, base_tags or self.name):
             raise BadEntityClass(f"{where}: {cls.__qualname__} needs tag='{self.name}.something', not {tag!r}")
-        return tag.partition(".")[2]
+        return name
 
     def command(self, name: str) -> Command:
         """Raises: UnknownCommand."""
