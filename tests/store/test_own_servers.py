@@ -106,3 +106,17 @@ def test_a_folder_with_a_long_path_gets_its_sockets_elsewhere(tmp_path: Path) ->
     finally:
         servers.stop()
     assert not servers._run_dir.exists()
+
+
+def test_lock_files_with_a_number_that_is_not_a_postgres_any_more_are_no_hindrance(tmp_path: Path) -> None:
+    """After a kill of all processes: zombies nobody has reaped yet, or the number has gone to somebody else."""
+    servers = OwnServers(tmp_path / "data", initdb_sync=False)
+    servers.start()
+    servers.stop()
+    for path in (servers._cluster / "postmaster.pid", servers._run_dir / ".s.PGSQL.5432.lock"):
+        path.write_text(f"{os.getpid()}\n{servers._cluster}\n")
+        path.chmod(0o600)
+        if servers._account is not None:
+            os.chown(path, servers._account.pw_uid, servers._account.pw_gid)
+    servers.start()
+    servers.stop()
