@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 
 from store.bridge import Bridge
-from store.own_servers import OwnServers, _exists
+from store.own_servers import OwnServers, _as_account, _exists
 
 PARENT = """
 import sys, signal, pathlib
@@ -108,15 +108,16 @@ def test_a_folder_with_a_long_path_gets_its_sockets_elsewhere(tmp_path: Path) ->
     assert not servers._run_dir.exists()
 
 
-def test_lock_files_with_a_number_that_is_not_a_postgres_any_more_are_no_hindrance(tmp_path: Path) -> None:
-    """After a kill of all processes: zombies nobody has reaped yet, or the number has gone to somebody else."""
+def test_lock_files_of_a_zombie_are_no_hindrance(tmp_path: Path) -> None:
+    """After a kill of all processes the new parent of the postmaster may not have looked yet."""
     servers = OwnServers(tmp_path / "data", initdb_sync=False)
     servers.start()
     servers.stop()
-    for path in (servers._cluster / "postmaster.pid", servers._run_dir / ".s.PGSQL.5432.lock"):
-        path.write_text(f"{os.getpid()}\n{servers._cluster}\n")
-        path.chmod(0o600)
-        if servers._account is not None:
-            os.chown(path, servers._account.pw_uid, servers._account.pw_gid)
-    servers.start()
-    servers.stop()
+    with subprocess.Popen(["true"], **_as_account(servers._account)) as zombie:
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended, and not reaped
+        for path in (servers._cluster / "postmaster.pid", servers._run_dir / ".s.PGSQL.5432.lock"):
+            path.write_text(f"{zombie.pid}\n{servers._cluster}\n")
+            if servers._account is not None:
+                os.chown(path, servers._account.pw_uid, servers._account.pw_gid)
+        servers.start()
+        servers.stop()
