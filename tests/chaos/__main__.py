@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ from tests.chaos.processes import DidNotStart, Processes
 RECOVER_S = 120.0  # after the last fault, for everything to be well again; a busy machine needs a while
 PROGRESS_S = 5.0
 LOOK_S = 0.02
+WAIT_S = 5.0  # of a fault for somebody to hit: a server that is being started, say
+MISSED_MAX = 0.5  # share of the faults that may find nobody, or the run has shown too little
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -106,6 +108,7 @@ class Outcome:
     verdict: Verdict
     faults: dict[str, int]  # by kind, of those that hit somebody
     missed: int  # faults that found nobody to hit
+    late: bool  # not everything was well RECOVER_S after the last fault
     ended_itself: int  # the server, without a deed of ours
     overdue: int  # stops of the server that took too long
     exit_status: int | None  # of the server's last stop
@@ -116,7 +119,23 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        return not self.verdict.broken and not self.overdue and self.exit_status == 0
+        return not self.why_failed()
+
+    def why_failed(self) -> list[str]:
+        """In words, what is not as it should be; empty when nothing is."""
+        missed = self.missed / max(1, self.missed + sum(self.faults.values()))
+        return [
+            text
+            for wrong, text in (
+                (self.verdict.broken, f"{self.verdict.broken} invariants were broken"),
+                (not self.verdict.acknowledged, "nothing was acknowledged"),
+                (self.late, f"not everything was well {RECOVER_S:.0f} s after the last fault"),
+                (self.overdue, f"the server did not stop in time, {self.overdue} times"),
+                (self.exit_status != 0, f"the last stop of the server ended with {self.exit_status}"),
+                (missed > MISSED_MAX, f"{self.missed} faults found nobody: the run has shown too little"),
+            )
+            if wrong
+        ]
 
 
 def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
@@ -151,7 +170,7 @@ def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
                 processes.tend()
                 progress.look(timeline)
 
-            _strike(faults, chosen.seconds, processes, timeline, look)
+            missed = _strike(faults, chosen.seconds, processes, timeline, look)
             timeline.say("no more faults")
             processes.calm()
             calm_s = timeline.now_s
@@ -164,7 +183,8 @@ def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
     return Outcome(
         check([member for each in found for member in each["members"]], histories),
         dict(sorted(processes.struck.items())),
-        processes.missed,
+        missed,
+        any(each["late"] for each in found),
         processes.ended_itself,
         processes.overdue,
         exit_status,
@@ -177,14 +197,21 @@ def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
 
 def _strike(
     faults: list[Fault], seconds: float, processes: Processes, timeline: Timeline, look: Callable[[], None]
-) -> None:
-    waiting = list(reversed(faults))
+) -> int:
+    """Every fault at its moment, or a little later when nobody is there; gives how many found nobody at all."""
+    coming, waiting, missed = deque(faults), list[Fault](), 0
     clients = len(multiprocessing.active_children())
     while timeline.now_s < seconds and len(multiprocessing.active_children()) == clients:  # or `_finish` says why
-        if waiting and timeline.now_s >= waiting[-1].at_s:
-            processes.strike(waiting.pop())
+        while coming and timeline.now_s >= coming[0].at_s:
+            waiting.append(coming.popleft())
+        waiting = [fault for fault in waiting if not processes.strike(fault)]
+        for fault in [fault for fault in waiting if timeline.now_s >= fault.at_s + WAIT_S]:
+            waiting.remove(fault)
+            missed += 1
+            timeline.say(f"{fault.kind}: nobody there")
         look()
         time.sleep(LOOK_S)
+    return missed + len(waiting)
 
 
 def _finish(clients: Fleet, look: Callable[[], None]) -> list[dict[str, Any]]:
@@ -237,25 +264,25 @@ def main() -> int:
     again = f'make chaos ARGS="--seconds {chosen.seconds:g} --seed {chosen.seed}"'
     print(f"seed {chosen.seed}: {chosen.seconds:g} s of faults; the same schedule again: {again}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="greenroom-chaos-")).resolve()
-    passed = False
+    why = "it did not come to an end"
     try:
         outcome = run(chosen, folder)
-        passed = outcome.passed
+        why = "; ".join(outcome.why_failed())
         print(report(outcome))
         if chosen.json:
             named = {name: getattr(chosen, name) for name in ("seed", "seconds", "rooms", "members", "rate")}
-            chosen.json.write_text(json.dumps({**named, "passed": passed, **asdict(outcome)}, indent=2) + "\n")
+            chosen.json.write_text(json.dumps({**named, "passed": outcome.passed, **asdict(outcome)}, indent=2) + "\n")
     except (DidNotStart, GeneratorFailed, Unreadable, OSError) as error:
         print(f"\n{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         print("\ninterrupted; everything is ended")
         shutil.rmtree(folder, ignore_errors=True)
         return 130
-    if passed:
+    if not why:
         shutil.rmtree(folder, ignore_errors=True)
         print(f"\npassed (seed {chosen.seed})")
         return 0
-    print(f"\nFAILED (seed {chosen.seed}); logs and data are in {folder}\nthe same schedule again: {again}")
+    print(f"\nFAILED (seed {chosen.seed}): {why}\nlogs and data are in {folder}\nthe same schedule again: {again}")
     return 1
 
 

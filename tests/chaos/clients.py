@@ -105,6 +105,7 @@ class _Members(Clients):
             self._progress[RESYNCHRONISED] += not recovered
         if not recovered:
             state.position = reply.get("offset", 0)
+        state.room.top = max(state.room.top, reply.get("offset", 0))
         leg = Leg(epoch, state.position, recovered)
         legs.append(leg)
         if recovered:
@@ -271,14 +272,15 @@ def generate(link: Link, plan: Plan) -> None:
             next_look = time.monotonic() + LOOK_S
             ended, _ = link.heard("finish")
 
-    _settle(members, clients, plan.recover_s)
+    deadline = time.monotonic() + plan.recover_s
+    well = _settle(members, clients, deadline)
     rng = random.Random(plan.seed)
     for client in clients:
         done = [send for send in client.state.kept.sends if send.offset]
         if client.stage == LIVE:
             for send in rng.sample(done, min(REPEATS, len(done))):
                 members.repeat(client, send)
-    _settle(members, clients, plan.recover_s)
+    well = _settle(members, clients, max(deadline, time.monotonic() + ASK_AGAIN_S)) and well
     for client in clients:
         client.state.kept.live = client.stage == LIVE
         client.state.kept.unanswered = len(client.state.asked)
@@ -288,7 +290,7 @@ def generate(link: Link, plan: Plan) -> None:
             "members": [client.state.kept for client in clients],
             "errors": members.errors,
             "downs": members.downs,
-            "retries": members.retries,
+            "late": not well,
         },
     )
 
@@ -298,11 +300,14 @@ def _turn(members: _Members) -> None:
     members.resubscribe()
 
 
-def _settle(members: _Members, clients: list[Client], within_s: float) -> None:
-    """Until everybody is connected, has an answer to everything and has seen all that anybody has heard of."""
-    deadline = time.monotonic() + within_s
+def _settle(members: _Members, clients: list[Client], deadline: float) -> bool:
+    """Until everybody is connected, has an answer to everything and has seen all that anybody has heard of.
+
+    False when that was not so at the deadline (by time.monotonic).
+    """
     while time.monotonic() < deadline:
         _turn(members)
         members.look()
         if all(client.stage == LIVE and client.state.well for client in clients):
-            break
+            return True
+    return False

@@ -23,6 +23,8 @@ from tests.chaos.faults import Fault
 START_S = 120.0  # the first start makes a database; a later one may have to wait for a stalled predecessor's
 STOP_S = 60.0  # drained, and its own servers ended: more than all of their deadlines together
 PAUSE_S = 0.5  # before a server that ended by itself is started again
+READY = "Greenroom is ready: "
+FAILURES_MAX = 20  # in a row, without having been ready in between: it will never start
 SIGNALS = {
     "kill": signal.SIGKILL,
     "stall": signal.SIGSTOP,
@@ -31,7 +33,7 @@ SIGNALS = {
 
 
 class DidNotStart(Exception):
-    """The text has the end of the server's log."""
+    """Not at first, or never again; the text has the end of the server's log."""
 
 
 class Processes:
@@ -49,8 +51,9 @@ class Processes:
         self._stalled: list[tuple[float, list[psutil.Process]]] = []  # until when, and whom
         self.address = ("127.0.0.1", 0)
         self.struck: Counter[str] = Counter()
-        self.missed = 0  # faults that found nobody
         self.ended_itself = 0  # a server that gave up, or did not start
+        self._failures = 0  # of these in a row
+        self._log_from = 0  # bytes of the log that earlier starts have written
         self.overdue = 0  # stops that took too long
 
     def __enter__(self) -> "Processes":
@@ -74,6 +77,7 @@ class Processes:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
         command = [sys.executable, "-m", "supervisors", "serve", "--host", self.address[0]]
         with self._log.open("ab") as log:
+            self._log_from = log.tell()
             self._server = subprocess.Popen(
                 [*command, "--port", str(self.address[1]), "--data-dir", str(self._data)],
                 cwd=ROOT,
@@ -97,23 +101,28 @@ class Processes:
             time.sleep(0.05)
 
     def log_tail(self) -> str:
-        try:
-            return self._log.read_text(errors="replace")[-3_000:]
-        except OSError:
-            return ""
+        return self._log_since_start()[-3_000:]
+
+    def _log_since_start(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace")
+
+    def _last_words(self) -> str:
+        """The last line of its log that is no part of a traceback's drawing."""
+        lines = [line for line in self._log_since_start().splitlines() if line[:1].isalnum() or line[:1] == "{"]
+        return lines[-1][:300] if lines else "nothing"
 
     # Faults.
 
-    def strike(self, fault: Fault) -> None:
-        """Do it, to whoever is there now."""
+    def strike(self, fault: Fault) -> bool:
+        """Do it, to whoever is there now; False when nobody is."""
         hit = self._strike_server(fault) if fault.victim == "server" else self._strike_store(fault)
-        if not hit:
-            self.missed += 1
-            self._say(f"{fault.kind}: nobody there")
-            return
-        self.struck[fault.kind] += 1
-        whom = f"process {hit[0]}" if len(hit) == 1 else f"{len(hit)} processes"
-        self._say(f"{fault.kind}{f' for {fault.stall_s:.1f} s' if fault.stall_s else ''}: {whom}")
+        if hit:
+            self.struck[fault.kind] += 1
+            whom = f"process {hit[0]}" if len(hit) == 1 else f"{len(hit)} processes"
+            self._say(f"{fault.kind}{f' for {fault.stall_s:.1f} s' if fault.stall_s else ''}: {whom}")
+        return bool(hit)
 
     def _strike_server(self, fault: Fault) -> list[int]:
         server = self._server
@@ -173,9 +182,7 @@ class Processes:
     def tend(self) -> None:
         """Let those go on whose stall is over, and start the server again if it is gone. Called again and again."""
         now = time.monotonic()
-        for entry in [entry for entry in self._stalled if now >= entry[0]]:
-            self._stalled.remove(entry)
-            self._go_on(entry[1])
+        self._let_go(now)
         server = self._server
         if server is None:
             if now >= self._start_at:
@@ -186,8 +193,12 @@ class Processes:
             if not self._expected:
                 self.ended_itself += 1
                 self._start_at += PAUSE_S
-                last = (self.log_tail().splitlines() or [""])[-1]
-                self._say(f"the server ended by itself, status {status}: {last[:300]}")
+                self._say(f"the server ended by itself, status {status}; its log ends with {self._last_words()}")
+                self._failures = 1 if READY in self._log_since_start() else self._failures + 1
+                if self._failures == FAILURES_MAX:
+                    raise DidNotStart(
+                        f"the server ended by itself {FAILURES_MAX} times in a row; its log ends:\n{self.log_tail()}"
+                    )
         elif now >= self._stop_by and not self._stalled:
             self._stop_by = now + STOP_S
             self.overdue += 1
@@ -196,13 +207,13 @@ class Processes:
 
     def calm(self) -> None:
         """No more faults: everybody goes on."""
-        for _, chosen in self._stalled:
-            self._go_on(chosen)
-        self._stalled = []
+        self._let_go(float("inf"))
 
-    def _go_on(self, chosen: list[psutil.Process]) -> None:
+    def _let_go(self, now: float) -> None:
+        over = [chosen for until, chosen in self._stalled if now >= until]
+        self._stalled = [entry for entry in self._stalled if now < entry[0]]
         still = {one.pid for _, others in self._stalled for one in others}
-        for one in chosen:
+        for one in (one for chosen in over for one in chosen):
             if one.pid not in still:  # another stall of it goes on
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.send_signal(signal.SIGCONT)
