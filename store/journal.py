@@ -1,8 +1,12 @@
 """The journal: every entity's events, numbered from 1, and the head row that fences who may append.
 
 Words: **offset** is an event's number; **epoch** names the journal's incarnation; **fence** is the fencing token,
-`term << 32 | activation`, raised by every claim and matched by every append. Two implementations keep these promises:
-`journal_postgres.py` and `journal_memory.py`; `tests/store/test_journal.py` is one suite run over both.
+`term << 32 | activation`, raised by every claim and matched by every append; **lineage** names the history of the whole
+database: another after a failover, which may have lost the newest events. An epoch ends with the lineage that its
+entity was claimed under, and an append lands only in that lineage, so no epoch ever has two histories.
+
+Two implementations keep these promises: `journal_postgres.py` and `journal_memory.py`; `tests/store/test_journal.py` is
+one suite run over both.
 """
 
 from collections.abc import Sequence
@@ -81,7 +85,7 @@ class Head(Struct):
     id: int  # short stand-in for the name, in the journal's keys
     entity: str  # `kind:key`, 1..255 bytes of UTF-8
     fence: int
-    epoch: str
+    epoch: str  # ends with the lineage
     offset: int  # of the last event; 0 when there is none
     trimmed: int = 0  # events up to this offset are gone by retention
 
@@ -109,7 +113,7 @@ class Append(Struct):
 
 class Outcome(Enum):
     LANDED = "landed"
-    FENCED = "fenced"  # fence, incarnation or offset did not match; nothing of this append was written
+    FENCED = "fenced"  # fence, incarnation, offset or lineage did not match; nothing of this append was written
     REPEATED = "repeated"  # a command id among the events is in the journal already; nothing of this append was written
 
 
@@ -121,6 +125,9 @@ class Journal(Protocol):
         raise waited for). Each result holds the snapshot and the events after it, and for recent command ids also up to
         `window` events before the snapshot. Raises: StoreUnavailable.
         """
+
+    async def lineage(self) -> str:
+        """The database's lineage as of now; "" while it has never failed over. Raises: StoreUnavailable."""
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """One fenced auto-commit statement for many entities (each at most once in `batch`); an item fails alone, and

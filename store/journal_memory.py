@@ -18,14 +18,18 @@ from store.errors import NotOwner
 from store.journal import Append, Claimed, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent, TimerRow
 from store.retention import Trimmable
 
+CLAIMS_MISSING_MAX = 1 << 16  # of an entity, where a standby has taken over
+
 _offset = attrgetter("offset")
 
 
 class MemoryHead(Struct):
     """One entity's rows. The lists are its part of the tables."""
 
-    head: Head
+    head: Head  # its epoch as of the last claim
     incarnation: int
+    base_epoch: str
+    lineage: str  # as of the last claim
     snapshot: bytes | None = None
     snapshot_offset: int = 0
     events: list[StoredEvent] = field(default_factory=list)
@@ -43,6 +47,12 @@ class MemoryRows:
         self.by_entity: dict[str, MemoryHead] = {}
         self.by_id: dict[int, MemoryHead] = {}
         self.letters = MemoryLetters()
+        self.timeline = 1  # one more with each standby that takes over
+        self.label = ""  # as in the table `generation`
+
+    @property
+    def lineage(self) -> str:
+        return ("" if self.timeline == 1 else f".{self.timeline:x}") + self.label
 
 
 class MemoryJournal:
@@ -64,16 +74,24 @@ class MemoryJournal:
 
     def raise_fence(self, entity: str, term: int) -> MemoryHead | None:
         """Claim one head; None when it is under a newer term."""
-        row = self.rows.by_entity.get(entity)
+        rows = self.rows
+        row = rows.by_entity.get(entity)
+        first = term << 32 | (rows.timeline - 1) << 16 | 1
         if row is None:
-            head = Head(len(self.rows.by_id) + 1, entity, term << 32 | 1, self._new_epoch(), 0)
-            row = self.rows.by_entity[entity] = self.rows.by_id[head.id] = MemoryHead(head, self._incarnation)
+            epoch = self._new_epoch()
+            head = Head(len(rows.by_id) + 1, entity, first, epoch + rows.lineage, 0)
+            row = rows.by_entity[entity] = rows.by_id[head.id] = MemoryHead(
+                head, self._incarnation, epoch, rows.lineage
+            )
         else:
             stored = row.head.fence >> 32
             if stored > term:
                 return None
-            row.head.fence = term << 32 | 1 if stored < term else row.head.fence + 1
+            more = 1 if row.lineage == rows.lineage else CLAIMS_MISSING_MAX
+            row.head.fence = first if stored < term else row.head.fence + more
             row.incarnation = self._incarnation
+            row.lineage = rows.lineage
+            row.head.epoch = row.base_epoch + rows.lineage
         return row
 
     def load(self, row: MemoryHead, head: Head, window: int) -> Claimed:
@@ -101,6 +119,7 @@ class MemoryJournal:
             or row.head.fence != item.fence
             or row.incarnation != self._incarnation
             or row.head.offset != item.after
+            or row.lineage != self.rows.lineage
         ):
             return Outcome.FENCED
         replies = {event.command_id for event in item.events if event.command_id is not None}
@@ -159,6 +178,11 @@ class MemoryJournal:
             elif key in row.kept_ids:
                 found[key] = row.kept_ids[key][0]
         return found
+
+    async def lineage(self) -> str:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        return self.rows.lineage
 
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
         """See Journal."""

@@ -38,7 +38,7 @@ WITH kept AS MATERIALIZED (
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (id, fence, after, events)
     JOIN heads seen ON seen.id = i.id
     WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
-        AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
+        AND h.lineage = (SELECT lineage()) AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
     RETURNING h.id
 ), landed AS (
     INSERT INTO journal (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
@@ -83,6 +83,7 @@ STILL_MINE = """
 SELECT h.id
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS i (id, fence, after)
 JOIN heads h ON h.id = i.id AND h.fence = i.fence AND h.incarnation = $4 AND h."offset" = i.after
+    AND h.lineage = (SELECT lineage())
 """
 
 REPEATED = """
@@ -93,17 +94,23 @@ WHERE EXISTS (SELECT FROM journal j WHERE j.id = c.id AND j.command_id = c.comma
 """
 
 # The conflict branch waits for the row's lock and then works on its newest version, whatever the snapshot says.
+# A standby that takes over may lack the newest claims and heads. So that it grants no fence that its predecessor has
+# granted, it leaves room for as many claims as may be missing, and new heads begin with another number.
 RAISE = """
-INSERT INTO heads (entity, fence, incarnation, epoch)
-SELECT w.entity, ($3::bigint << 32) | 1, $4::bigint, w.epoch
+INSERT INTO heads (entity, fence, incarnation, epoch, lineage)
+SELECT w.entity, ($3::bigint << 32) | now.activation, $4::bigint, w.epoch, now.lineage
 FROM unnest($1::text[], $2::text[]) AS w (entity, epoch)
+CROSS JOIN (SELECT lineage() AS lineage, (timeline() - 1 & 65535) << 16 | 1 AS activation OFFSET 0) now
 LEFT JOIN heads known ON known.entity = w.entity
 ORDER BY known.id NULLS LAST, w.entity
 ON CONFLICT (entity) DO UPDATE SET
-    fence = CASE WHEN heads.fence >> 32 < $3 THEN ($3 << 32) | 1 ELSE heads.fence + 1 END,
-    incarnation = $4
+    fence = CASE WHEN heads.fence >> 32 < $3 THEN excluded.fence
+        WHEN heads.lineage = excluded.lineage THEN heads.fence + 1
+        ELSE heads.fence + 65536 END,
+    incarnation = $4,
+    lineage = excluded.lineage
 WHERE heads.fence >> 32 <= $3
-RETURNING id, entity, fence, epoch, "offset", trimmed, snapshot_offset
+RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, snapshot_offset
 """
 
 # A statement of its own, after the raise: its snapshot then holds the append that the raise has waited for (trap 4).
@@ -124,7 +131,7 @@ ORDER BY 1, 2, 3
 SNAPSHOT_ROW, EVENT_ROW, OUTBOX_ROW, TIMER_ROW = range(4)
 
 READ = """
-SELECT h.id, h.entity, h.fence, h.epoch, h."offset", h.trimmed,
+SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed,
     e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest
 FROM heads h
 LEFT JOIN LATERAL (
@@ -190,6 +197,7 @@ WITH cut AS (
 SELECT trimmed FROM cut
 """
 EXPIRE_IDS = "DELETE FROM kept_ids WHERE id = $1 AND at_ms < $2"
+LINEAGE = "SELECT lineage()"
 TRIMMED = "SELECT trimmed FROM heads WHERE id = $1"
 
 TRIMMABLE = """
@@ -370,6 +378,13 @@ class PostgresJournal:
         async with self._pool.connection() as connection:
             rows = await connection.fetch(REPLIES, head_id, [_encode(command_id) for command_id in command_ids])
         return {_decode(row[0]): Remembered(b"null" if row[1] is None else row[1], row[2]) for row in rows}
+
+    async def lineage(self) -> str:
+        """See Journal."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(LINEAGE)
+        found: str = rows[0][0]
+        return found
 
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
         """See Journal."""
