@@ -34,7 +34,7 @@ class EventDecoder:
         union: Any = Event
         for event in reversed(events):
             union = event if union is Event else event | union
-        self._decode_present = msgspec.json.Decoder(union).decode
+        self.decode_present: Callable[[bytes], Event] = msgspec.json.Decoder(union).decode  # whatever upcasters say
         self._looked_at = frozenset(event for event in events if event.__struct_config__.tag in upcasters)
 
     def decode(self, payload: bytes) -> Sequence[Event]:
@@ -42,7 +42,7 @@ class EventDecoder:
         if payload == NOTED:
             return ()
         try:
-            event = self._decode_present(payload)
+            event = self.decode_present(payload)
         except _UNDECODABLE as error:
             return self._decode_past(payload, error)
         if type(event) in self._looked_at:  # it decodes, but may say something else than what was meant
@@ -92,10 +92,9 @@ class EventDecoder:
 
     def _present(self, stored_tag: object, one: dict[str, Any]) -> Event:
         try:
-            event: Event = self._decode_present(msgspec.json.encode(one))
+            return self.decode_present(msgspec.json.encode(one))
         except (*_UNDECODABLE, TypeError, msgspec.EncodeError, UnicodeEncodeError) as error:
             raise self._unreadable(stored_tag, f"its upcaster gave {one!r:.200}: {error}") from error
-        return event
 
     def _unreadable(self, tag: object, reason: str) -> UnreadableEvent:
         return UnreadableEvent(f"{self._kind}: stored event {tag!r:.80} cannot be read: {reason}")

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -105,6 +105,7 @@ def test_what_cannot_be_read_says_which_event_and_why(stored: Any, says: str) ->
 @example(b'{"type":"till.paid","by":"\xff"}')
 @example(b"[" * 10_000)
 def test_bytes_that_are_no_event_are_unreadable_and_nothing_else(payload: bytes) -> None:
+    assume(payload != NOTED)
     with pytest.raises(UnreadableEvent):
         Kind(Till).decode_events(payload)
 
