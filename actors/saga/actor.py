@@ -1,0 +1,250 @@
+"""A saga: an entity that leads others through steps, and back again when one of them fails.
+
+    class Checkout(Saga[Buy]):
+        kind = "checkout"
+        steps = (Step(name="reserve", do=reserve, undo=release, deadline_s=30), ...)
+
+Every step is told, recorded and timed in one append, so after a crash it is either begun or not. The entities that
+take part know nothing of sagas: they are told ordinary messages, and answer or refuse.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeVar, assert_never, get_args, get_origin
+
+import msgspec
+import structlog
+from msgspec import Raw
+
+from actors.actor import Actor
+from actors.entity import split_entity
+from actors.errors import ActorError, Refused
+from actors.lifecycle import Answered, Undelivered
+from actors.message import Ask, Done, Message
+from actors.saga.events import (
+    EVENTS,
+    Ended,
+    Outcome,
+    SagaEvent,
+    Started,
+    StepAnsweredLate,
+    StepBegun,
+    StepDone,
+    StepOverdue,
+    StepRefused,
+    UndoBegun,
+    UndoDone,
+    UndoRefused,
+)
+from actors.saga.messages import SagaDue, StepDue
+from actors.saga.plan import Begin, End, TakeBack, next_move
+from actors.saga.so_far import SoFar
+from actors.saga.state import SagaState, StepState
+from actors.saga.step import Step, check_steps
+from actors.saga.view import saga_view
+
+STEP_TIMER, SAGA_TIMER = "saga.step", "saga.whole"
+DO, UNDO = "do", "undo"  # before the step's name, what a report is about
+DETAIL_MAX = 500  # characters of a refusal's sentence that are kept
+DONE = Done()
+
+Input = TypeVar("Input", bound=Ask[Done])
+Decided = TypeVar("Decided")
+log = structlog.get_logger(__name__)
+
+
+class Saga(Actor[SagaState], Generic[Input]):
+    """`Input` is the command that begins it, with all that the steps need. The same once more changes nothing."""
+
+    start: ClassVar[type[Ask[Done]]]  # the `Input`, read off the class
+    steps: ClassVar[tuple[Step[Any], ...]]
+    deadline_s: ClassVar[float | None] = None  # of all steps together; then it goes back
+    internal = (StepDue, SagaDue)
+    events = EVENTS
+    base_tags = "saga"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            if issubclass(get_origin(base) or object, Saga) and isinstance(get_args(base)[0], type):
+                cls.start = get_args(base)[0]
+                cls.commands = (cls.start,)
+        cls.state_type = SagaState  # Actor has taken Saga's argument for it
+        if "steps" in vars(cls):
+            check_steps(cls.steps)
+
+    # For subclasses.
+
+    def may_start(self, command: Input) -> None:
+        """May `self.principal` begin this saga? Raise Refused if not."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """It is over; tell whom it concerns. Called once, and must not fail."""
+
+    # What it is told.
+
+    def handle(self, message: Message) -> Done | None:
+        match message:
+            case Answered():
+                self._answered(message)
+            case Undelivered():
+                self._undelivered(message)
+            case StepDue():
+                self._overdue(message.step, whole=False)
+            case SagaDue():
+                self._overdue(None, whole=True)
+            case _:
+                self._start(message)
+                return DONE
+        return None
+
+    def apply(self, event: SagaEvent) -> None:
+        self.state.change(event, self.at_ms)
+
+    def view(self) -> Any:
+        return saga_view(self.state, self.steps)
+
+    def _start(self, command: Any) -> None:
+        self.may_start(command)
+        command = msgspec.structs.replace(command, idempotency_key=None)
+        begun = self.state.status != "new"
+        if begun:
+            if command != self._input() or self.principal.user != self.state.by:
+                raise Refused("saga.started", f"{self.entity} was started with something else", status=409)
+            return
+        fields = msgspec.to_builtins(command)
+        del fields["type"], fields["idempotency_key"]
+        self.record(Started(by=self.principal.user, input=Raw(msgspec.json.encode(fields))))
+        self._go_on()
+        if self.deadline_s is not None and self.state.status == "running":
+            self.set_timer(SAGA_TIMER, SagaDue(), after=self.deadline_s)
+
+    def _answered(self, message: Answered) -> None:
+        phase, step = self._about(message.about)
+        if step is None:
+            return
+        if phase == DO and step.status == "running":
+            self.record(StepDone(step=step.name, reply=Raw(bytes(message.reply))))
+            self._go_on()
+        elif phase == UNDO and step.status == "undoing":
+            self.record(UndoDone(step=step.name))
+            self._go_on()
+        elif phase == DO:
+            self._late(step, "")
+
+    def _undelivered(self, message: Undelivered) -> None:
+        phase, step = self._about(message.about)
+        if step is None:
+            return
+        detail = message.detail[:DETAIL_MAX]
+        if phase == DO and step.status == "running":
+            self.record(StepRefused(step=step.name, name=message.name, detail=detail))
+            self._go_on()
+        elif phase == UNDO and step.status == "undoing":
+            self.record(UndoRefused(step=step.name, name=message.name, detail=detail))
+            self._go_on()
+        elif phase == DO:
+            self._late(step, message.name)
+
+    def _late(self, step: StepState, refused: str) -> None:
+        if step.name not in self.state.replies and step.status != "refused" and not step.late:
+            self.record(StepAnsweredLate(step=step.name, refused=refused))
+
+    def _overdue(self, name: str | None, *, whole: bool) -> None:
+        step = self.state.newest
+        if step is None or step.status != "running" or name not in (None, step.name):
+            return
+        declared = self._declared(step.name)
+        if whole and declared is not None and declared.deadline_s is None:
+            return  # it can't be taken back, so it is waited for
+        self.record(StepOverdue(step=step.name, whole=whole))
+        self._go_on()
+
+    # What it does.
+
+    def _go_on(self) -> None:
+        begun: Step[Any] | None = None
+        while (move := next_move(self.state, self.steps)) is not None:
+            match move:
+                case Begin(step=step):
+                    begun = step if self._begin(step) else None
+                case TakeBack(step=done):
+                    self._take_back(done)
+                case End(outcome=outcome):
+                    self._end(outcome)
+                case _:
+                    assert_never(move)
+        if begun is not None and begun.deadline_s is not None:
+            self.set_timer(STEP_TIMER, StepDue(step=begun.name), after=begun.deadline_s)
+        elif STEP_TIMER in self.timers:
+            self.cancel_timer(STEP_TIMER)
+        if self.state.status != "running" and SAGA_TIMER in self.timers:
+            self.cancel_timer(SAGA_TIMER)
+
+    def _begin(self, step: Step[Any]) -> bool:
+        def decide() -> tuple[str, Message]:
+            entity, message = step.do(self._so_far())
+            split_entity(entity)
+            msgspec.json.encode(message)
+            return entity, message
+
+        told = self._decide(step.name, decide)
+        if isinstance(told, Refused):
+            self.record(StepRefused(step=step.name, name=told.name, detail=told.detail[:DETAIL_MAX]))
+            return False
+        entity, message = told
+        self.record(StepBegun(step=step.name, entity=entity, deadline_s=step.deadline_s))
+        self.tell(entity, message, about=f"{DO}:{step.name}")
+        return True
+
+    def _take_back(self, done: StepState) -> None:
+        def decide() -> Message:
+            step = self._declared(done.name)
+            if step is None or step.undo is None:
+                raise Refused("saga.no_such_step", "the code has no such step any more")
+            message = step.undo(self._so_far())
+            msgspec.json.encode(message)
+            return message
+
+        told = self._decide(done.name, decide)
+        if isinstance(told, Refused):
+            self.record(UndoRefused(step=done.name, name=told.name, detail=told.detail[:DETAIL_MAX]))
+            return
+        # To the entity that was told the step, not to one computed anew: only so does this come after that.
+        self.record(UndoBegun(step=done.name))
+        self.tell(done.entity, told, about=f"{UNDO}:{done.name}")
+
+    def _end(self, outcome: Outcome) -> None:
+        self.record(Ended(outcome=outcome))
+        if outcome == "stuck":
+            stuck = [step.name for step in self.state.steps if step.status == "stuck"]
+            log.warning("saga_stuck", entity=self.entity, steps=stuck)
+        self.ended(outcome)
+
+    def _decide(self, step: str, decide: Callable[[], Decided]) -> Decided | Refused:
+        """What the writer's function decided.
+
+        What it raises becomes a refusal: a saga whose handler failed here would be told the same again, fail again, and
+        never end.
+        """
+        try:
+            return decide()
+        except Refused as error:
+            return error
+        except ActorError as error:
+            return Refused(error.name, str(error))
+        except Exception:
+            log.exception("saga_step_failed", entity=self.entity, step=step)
+            return Refused("internal", "the step's own code failed")
+
+    def _so_far(self) -> SoFar[Any]:
+        return SoFar(self.entity, self._input(), self.state)
+
+    def _input(self) -> Any:
+        return msgspec.json.decode(self.state.input, type=self.start)
+
+    def _declared(self, name: str) -> Step[Any] | None:
+        return next((step for step in self.steps if step.name == name), None)
+
+    def _about(self, about: str) -> tuple[str, StepState | None]:
+        phase, _, name = about.partition(":")
+        return phase, self.state.find(name)

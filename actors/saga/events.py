@@ -1,0 +1,80 @@
+"""What happened in a saga. All kinds of sagas record these."""
+
+from typing import Literal
+
+from msgspec import Raw
+
+from actors.message import Event
+
+Outcome = Literal["done", "undone", "stuck"]
+
+
+class Started(Event, frozen=True, kw_only=True, tag="saga.started"):
+    by: str  # the user, or ""
+    input: Raw  # the command's fields
+
+
+class StepBegun(Event, frozen=True, kw_only=True, tag="saga.step_begun"):
+    step: str
+    entity: str
+    deadline_s: float | None
+
+
+class StepDone(Event, frozen=True, kw_only=True, tag="saga.step_done"):
+    step: str
+    reply: Raw
+
+
+class StepRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.step_refused"):
+    """It did nothing. Refused by its entity, or by the step's own `do` before anything was told."""
+
+    step: str
+    name: str
+    detail: str = ""
+
+
+class StepOverdue(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.step_overdue"):
+    """No answer in time: it may have been done, may be done yet, or never."""
+
+    step: str
+    whole: bool = False  # it was the deadline of the saga, not that of the step
+
+
+class StepAnsweredLate(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.step_answered_late"):
+    """After its deadline, so it changes nothing; its undo comes after it."""
+
+    step: str
+    refused: str = ""  # the refusal's name; "" when it had been done
+
+
+class UndoBegun(Event, frozen=True, kw_only=True, tag="saga.undo_begun"):
+    step: str
+
+
+class UndoDone(Event, frozen=True, kw_only=True, tag="saga.undo_done"):
+    step: str
+
+
+class UndoRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.undo_refused"):
+    step: str
+    name: str
+    detail: str = ""
+
+
+class Ended(Event, frozen=True, kw_only=True, tag="saga.ended"):
+    outcome: Outcome
+
+
+SagaEvent = (
+    Started
+    | StepBegun
+    | StepDone
+    | StepRefused
+    | StepOverdue
+    | StepAnsweredLate
+    | UndoBegun
+    | UndoDone
+    | UndoRefused
+    | Ended
+)
+EVENTS: tuple[type[Event], ...] = SagaEvent.__args__

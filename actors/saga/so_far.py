@@ -1,0 +1,38 @@
+"""What a saga knows when it decides what to tell next: its input, who began it, and the answers that came."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from actors.saga.state import SagaState
+
+Input = TypeVar("Input")
+Wanted = TypeVar("Wanted")
+
+
+class SoFar(Generic[Input]):
+    def __init__(self, entity: str, input: Input, state: SagaState) -> None:
+        self.entity = entity  # the saga itself
+        self.input = input  # the command that began it
+        self._state = state
+
+    @property
+    def key(self) -> str:
+        """Of the saga: a name for what its steps make, which is known before anything is answered."""
+        return self.entity.partition(":")[2]
+
+    @property
+    def by(self) -> str:
+        """The user who began it; "" when nobody is known, or when it was another entity."""
+        return self._state.by
+
+    def done(self, step: str) -> bool:
+        """Has this step been answered in time? Its undo can't rely on that: it may be called for without an answer."""
+        return step in self._state.replies
+
+    def reply(self, step: str, wanted: type[Wanted]) -> Wanted:
+        """What a step was answered. Raises: LookupError when it was not, msgspec.ValidationError."""
+        found = self._state.replies.get(step)
+        if found is None:
+            raise LookupError(f"{self.entity}: no answer to {step!r}")
+        return msgspec.json.decode(found, type=wanted)
