@@ -120,6 +120,14 @@ class OwnServers:
 
         Raises: OwnServerFailed. What did start is stopped again then.
         """
+        self.launch()
+        return self.answering()
+
+    def launch(self) -> None:
+        """The first half of `start`: returns when both processes run, a while before they answer.
+
+        Raises: OwnServerFailed. What did start is stopped again then.
+        """
         try:
             self._prepare_folders()
             self._stop_orphans()
@@ -128,6 +136,13 @@ class OwnServers:
             self._check_version()
             self._spawn_postgres()
             self._spawn_valkey()
+        except BaseException:
+            self.stop()
+            raise
+
+    def answering(self) -> tuple[str, str]:
+        """The second half of `start`: wait until those launched answer; their URLs. Raises: OwnServerFailed."""
+        try:
             self._wait_until_ready("postgres", self._postgres_ready)
             self._wait_until_ready("valkey", self._valkey_socket.exists)
         except BaseException:

@@ -136,8 +136,6 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of one's own database (GREENROOM_DATA_DIR).")] = None,
 ) -> None:
     """Run until SIGINT or SIGTERM, then drain. Prints one line with the URL when ready."""
-    from supervisors.node import Node  # here, for it is over half of what the other commands would wait for
-
     with told_plainly():
         settings = load_settings(host=host, port=port, nodes=nodes, data_dir=data_dir)
         if settings.nodes != 1:
@@ -158,9 +156,15 @@ def serve(
                 assert data_folder is not None
                 own = OwnServers(data_folder.path)
                 stack.callback(own.stop)
-                own_database_url, own_redis_url = _start_own(own, data_folder)
+                _with_own(own.launch, data_folder)
+            # Here, for the other commands need none of it, and our own servers start up in the meantime.
+            from supervisors.node import Node
+
+            if own is not None and data_folder is not None:
+                own_database_url, own_redis_url = _with_own(own.answering, data_folder)
                 database_url = database_url or own_database_url
                 redis_url = redis_url or own_redis_url
+            assert database_url is not None and redis_url is not None
             tokens = token_config(settings, data_folder)
             node = Node(
                 settings,
@@ -177,9 +181,9 @@ def serve(
             trio.run(_serve, node, strict_exception_groups=True)
 
 
-def _start_own(own: OwnServers, data_folder: DataFolder) -> tuple[str, str]:
+def _with_own(act: Callable[[], R], data_folder: DataFolder) -> R:
     try:
-        return own.start()
+        return act()
     except (OwnServerFailed, OSError) as error:  # a full disk, most of all
         raise Trouble(f"no database in the folder {data_folder.path} (GREENROOM_DATA_DIR): {error}") from error
 
@@ -402,7 +406,7 @@ def with_database(run: Callable[[Bridge, str], Awaitable[R]], *, need_schema: bo
             raise Trouble(f"the server that uses {data_folder.path} is only starting or stopping; try again") from None
         return trio.run(on_bridge, url)
     try:
-        url, _ = _start_own(own, data_folder)
+        url, _ = _with_own(own.start, data_folder)
         return trio.run(on_bridge, url)
     finally:
         own.stop()

@@ -52,7 +52,7 @@ from transports.handover import Handover
 from transports.http_api import HttpApi, HttpApiServices
 from transports.hub import Hub
 from transports.live_http import HttpDate, HttpServices, LiveHttp
-from transports.pages import PagesContext, create_pages
+from transports.pages import PagesContext, PagesOnDemand
 from transports.poller import Poller
 from transports.routes import Routes
 from transports.session_check import SessionChecks
@@ -212,7 +212,7 @@ class Node:
             hub=settings.hub,
             instruments=self.instruments,
         )
-        pages = create_pages(
+        pages = PagesOnDemand(
             PagesContext(
                 env=settings.env,
                 version=version,

@@ -1,27 +1,29 @@
 """The bus to other nodes, over Redis: for now, the beat by which nodes see each other.
 
-Redis holds hints only. That it is gone costs nothing here but the list of nodes; it comes back by itself.
+Redis holds hints only. That it is gone costs nothing here but the list of nodes; it comes back by itself. For the same
+reason its library, which takes 0.2 s to import, is not what a start waits for.
 """
 
 import contextlib
 import random
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import msgspec
 import structlog
 import trio
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from store.bridge import Bridge, BridgeCancelled
 
 log = structlog.get_logger("greenroom.bus")
 
 BEAT_S = 1.0
+FIRST_BEAT_S = 0.2  # after the start: importing in a thread would slow down those who wait for the server
 BEAT_LIFETIME_MS = 3000
 TIMEOUT_S = 2.0
 KEY = "greenroom:node:"
+FAILURES = (OSError, trio.TooSlowError, BridgeCancelled, msgspec.DecodeError)
 
 
 class Beat(msgspec.Struct):
@@ -41,11 +43,14 @@ class Bus:
         self._url = redis_url
         self._beat = beat
         self._redis: Any = None
+        self._failures: tuple[type[Exception], ...] = FAILURES  # and Redis's own, once it is there
         self.healthy = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Beat until cancelled; ready at once, since nothing waits for Redis."""
         task_status.started()
+        await trio.sleep(FIRST_BEAT_S)
+        await self._load()
         try:
             while True:
                 try:
@@ -54,7 +59,7 @@ class Bus:
                     if not self.healthy:
                         self.healthy = True
                         log.info("redis_reached")
-                except (RedisError, OSError, trio.TooSlowError, BridgeCancelled) as error:
+                except self._failures as error:
                     if self.healthy:
                         log.warning("redis_lost", error=str(error) or repr(error))
                     self.healthy = False
@@ -66,19 +71,30 @@ class Bus:
     async def nodes(self) -> list[Beat]:
         """The nodes that have beaten lately; at least this one."""
         beats: list[Beat] = []
+        await self._load()
         try:
             with trio.fail_after(TIMEOUT_S + 1):
                 found = await self._bridge.run(self._hear)
             beats = [msgspec.json.decode(one, type=Beat) for one in found if one is not None]
-        except (RedisError, OSError, trio.TooSlowError, BridgeCancelled, msgspec.DecodeError):
+        except self._failures:
             pass
         own = self._beat()
         return [own, *(beat for beat in beats if beat.node != own.node)]
+
+    async def _load(self) -> None:
+        limiter = trio.CapacityLimiter(1)
+        await trio.to_thread.run_sync(import_module, "redis.asyncio", abandon_on_cancel=True, limiter=limiter)
+        from redis.exceptions import RedisError
+
+        if RedisError not in self._failures:
+            self._failures += (RedisError,)
 
     # On the bridge's loop.
 
     def _client(self) -> Any:
         if self._redis is None:
+            from redis.asyncio import Redis  # loaded by now
+
             self._redis = Redis.from_url(self._url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         return self._redis
 
@@ -93,5 +109,5 @@ class Bus:
 
     async def _close(self) -> None:
         if self._redis is not None:
-            with contextlib.suppress(RedisError, OSError, BridgeCancelled):
+            with contextlib.suppress(*self._failures):
                 await self._bridge.run(self._redis.aclose)

@@ -4,19 +4,17 @@ It only reads: no route takes a body, sets a cookie or changes anything. Everyth
 is given by the node through PagesContext.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from quart import Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from actors.kinds import Kinds
 from transports.pages.api_docs import asyncapi, chapters, openapi
 from transports.pages.assets import Asset, asset, load_assets
+from transports.pages.context import PagesContext
 
 REQUEST_BYTES_MAX = 65_536
 
@@ -35,17 +33,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-class PagesContext(Struct, frozen=True, kw_only=True):
-    """What the pages need from the node."""
-
-    env: str  # local, staging or production; in local the chat page lets people name themselves
-    version: str
-    kinds: Kinds
-    health: Callable[[], Mapping[str, Any]]  # the process is alive; must not wait
-    ready: Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]  # able to serve, and what says so
-    scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
 
 
 def create_pages(context: PagesContext) -> QuartTrio:

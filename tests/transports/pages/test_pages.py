@@ -15,7 +15,8 @@ import transports.pages
 from actors.actor import Actor
 from actors.kinds import Kinds
 from actors.message import Ask, Event, Message, Tell
-from transports.pages import PagesContext, create_pages
+from transports.pages import PagesContext
+from transports.pages.app import create_pages
 
 STATIC = Path(transports.pages.__file__).parent / "static"
 

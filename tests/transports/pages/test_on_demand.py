@@ -1,0 +1,55 @@
+"""The pages' app is made by the first request, once."""
+
+from typing import Any
+
+import trio
+
+from actors.kinds import Kinds
+from transports.pages import PagesContext, PagesOnDemand
+
+
+async def ready() -> tuple[bool, dict[str, Any]]:
+    return True, {}
+
+
+CONTEXT = PagesContext(env="local", version="0", kinds=Kinds([]), health=dict, ready=ready, scrape=bytes)
+
+
+async def test_the_app_is_made_by_the_first_request_once_and_answers_all() -> None:
+    made: list[PagesContext] = []
+    answered: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        answered.append(scope["path"])
+
+    def create(context: PagesContext) -> Any:
+        made.append(context)
+        return app
+
+    pages = PagesOnDemand(CONTEXT, create)
+    assert made == []
+    async with trio.open_nursery() as nursery:
+        for path in "abc":
+            nursery.start_soon(pages, {"type": "http", "path": path}, None, None)
+    await pages({"type": "http", "path": "d"}, None, None)
+    assert made == [CONTEXT]
+    assert sorted(answered[:3]) == ["a", "b", "c"] and answered[3:] == ["d"]
+
+
+async def test_start_and_stop_make_no_app() -> None:
+    def create(context: PagesContext) -> Any:
+        raise AssertionError
+
+    said: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        await trio.lowlevel.checkpoint()
+        return {"type": "lifespan.shutdown" if said else "lifespan.startup"}
+
+    async def send(event: dict[str, str]) -> None:
+        await trio.lowlevel.checkpoint()
+        said.append(event["type"])
+
+    await PagesOnDemand(CONTEXT, create)({"type": "lifespan"}, receive, send)
+    assert said == ["lifespan.startup.complete"]

@@ -1,0 +1,44 @@
+"""The pages' app, made when somebody first asks for a page: importing Quart and what it needs takes 0.3 s of a start.
+
+In a thread, so that commands are answered meanwhile. A server that has just started has clients waiting for it; who
+asks for pages then is `/ready`, most of the time, and waits that little.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from transports.pages.context import PagesContext
+
+Asgi = Callable[[Any, Any, Any], Any]
+
+
+class PagesOnDemand:
+    """An ASGI callable."""
+
+    def __init__(self, context: PagesContext, create: Callable[[PagesContext], Asgi] | None = None) -> None:
+        self._context = context
+        self._create: Callable[[PagesContext], Asgi] = create or _create
+        self._limiter = trio.CapacityLimiter(1)  # so that it is made once
+        self._app: Asgi | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":  # Hypercorn's way to say that it starts and stops: the app has no use for it
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            return
+        if self._app is None:
+            await trio.to_thread.run_sync(self._make, limiter=self._limiter)
+        assert self._app is not None
+        await self._app(scope, receive, send)
+
+    def _make(self) -> None:
+        self._app = self._app or self._create(self._context)
+
+
+def _create(context: PagesContext) -> Asgi:
+    from transports.pages.app import create_pages
+
+    return create_pages(context)
