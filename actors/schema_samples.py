@@ -66,9 +66,10 @@ class _Samples:
             case "str":
                 return [_text(holds)]
             case "array":
-                count = holds.get("min_length", 0)
-                some = [] if depth >= DEPTH_MAX and not count else [self.of(holds["items"], depth)[0]] * max(count, 1)
-                return [some] if count or not some else [some, []]
+                least = holds.get("min_length", 0)
+                none = not least and (depth >= DEPTH_MAX or holds.get("max_length") == 0)
+                some = [] if none else self.of(holds["items"], depth)[:1] * max(least, 1)
+                return [some] if least or none else [some, []]
             case "tuple":
                 return [[self.of(one, depth)[0] for one in holds]]
             case "map":
