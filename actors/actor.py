@@ -165,6 +165,8 @@ class Actor(Generic[State]):
         none ("skip"). A timer of the same name is moved. Inside the handler `self.fired` says which timer it is.
         Raises: BadSchedule, Refused `timers.too_many`.
         """
+        if not self.durable:
+            raise BadSchedule(f"{self.kind} has no journal: use `after`")
         due_ms, schedule = schedule_of(
             self.now, at=at, after=after, every=every, cron=cron, timezone=timezone, missed=missed
         )

@@ -4,21 +4,54 @@ A bare `Tell` between actors travels without one: it has no answer, no deadline 
 """
 
 import math
+from hashlib import blake2b
 from typing import Any, Protocol
 
+import msgspec
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.errors import ActorError
 from actors.message import Message
 from actors.principal import SYSTEM, Principal
+from store.dead_letters import DeadLetter
 
+encode = msgspec.json.encode
 reschedule = trio.lowlevel.reschedule
 
 
 def own_command_id(principal: Principal, idempotency_key: str) -> str:
     """A client's idempotency key as the entity keeps it: two users who choose the same key don't meet."""
     return f"{principal.user} {idempotency_key}"
+
+
+def asker_command_id(asker: str, idempotency_key: str) -> str:
+    """Likewise of an entity that asks; no user's name begins so."""
+    return f"\0{asker} {idempotency_key}"
+
+
+def digest_of(message: Message) -> int:
+    """Of a command's type and fields, its idempotency key left out: is a repeat the same command? 64 bits, signed."""
+    if message.idempotency_key is not None:
+        message = replace(message, idempotency_key=None)
+    return int.from_bytes(blake2b(encode(message), digest_size=8).digest(), "big", signed=True)
+
+
+class Origin(Struct, frozen=True, gc=False):
+    """The envelope comes from the outbox of another entity."""
+
+    sender: int  # its head's id
+    seq: int
+    entity: str
+    about: str = ""  # not empty: it wants to be told what becomes of this
+
+
+class Firing(Struct, frozen=True, gc=False):
+    """The envelope is the message of a durable timer that is due."""
+
+    name: str
+    due_ms: int
 
 
 class ReplySlot(Protocol):
@@ -38,6 +71,9 @@ class Envelope(Struct, gc=False):
     slot: ReplySlot | None = None
     deadline: float = math.inf  # trio clock
     command_id: str | None = None
+    digest: int | None = None  # of the command's body, where there is a command id
+    source: Origin | Firing | None = None  # not a client's, nor an ask: its effects are to happen once
+    failure: DeadLetter | None = None  # it has killed the actor too often: what is left to do is to say so
     chain: tuple[str, ...] = ()  # entities whose asks wait for this one, outermost first
     trace: str | None = None  # W3C traceparent
     size: int = 0  # bytes on the wire, what the mailbox counts

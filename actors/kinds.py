@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.actor import Actor
 from actors.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
+from actors.lifecycle import REPORTS
 from actors.message import Event, Message, reply_type, tag_of
 from actors.upcasters import EventDecoder
 
@@ -80,7 +81,7 @@ class Kind:
             self.decode_event = msgspec.json.Decoder(_union(actor.events)).decode if actor.events else None
             self.stored_events = EventDecoder(self.name, actor.events, actor.upcasters)
             self.decode_events = self.stored_events.decode
-            self.decode_message = msgspec.json.Decoder(_union((*actor.commands, *actor.internal))).decode
+            self.decode_message = msgspec.json.Decoder(_union((*actor.commands, *actor.internal, *REPORTS))).decode
             self._decode_state = msgspec.json.Decoder(actor.state_type).decode
         except TypeError as error:
             raise BadEntityClass(f"{where}: {error}") from error

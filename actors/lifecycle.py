@@ -5,12 +5,16 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from actors.message import Ask, Tell
+from actors.message import Ask, Event, Tell
 
 Wanted = TypeVar("Wanted")
 
 # The runtime's own event: something became durable, a message or a timer, and the entity had recorded nothing itself.
 NOTED = b'{"type":"actor.noted"}'
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="actor.noted"):
+    """That event, on its way to the journal. Actors never see it."""
 
 
 class Terminated(Tell, frozen=True, kw_only=True, tag="actor.terminated"):
@@ -68,6 +72,10 @@ class Passivate(Struct, frozen=True):
 
 class Stop(Struct, frozen=True):
     """Control: finish the burst, flush, stop."""
+
+
+class TimersDue(Struct, frozen=True):
+    """Control: a durable timer is due."""
 
 
 class Rebuild(Struct, frozen=True):

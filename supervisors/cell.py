@@ -18,18 +18,39 @@ import msgspec
 import structlog
 import trio
 
-from actors.actor import Actor
-from actors.effects import Kick
-from actors.envelope import Envelope
-from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, OutcomeUnknown, Unavailable
+from actors.actor import NO_TIMERS, Actor
+from actors.effects import Kick, Told
+from actors.envelope import Envelope, Firing, Origin
+from actors.errors import (
+    ActorError,
+    DeadlineExceeded,
+    HandlerFailed,
+    HandlerStuck,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+)
 from actors.kinds import Kind
-from actors.lifecycle import AudienceChanged, Inspect, Inspected, Passivate, Rebuild, Stop
+from actors.lifecycle import (
+    AudienceChanged,
+    Inspect,
+    Inspected,
+    Noted,
+    Passivate,
+    Rebuild,
+    Stop,
+    TimersDue,
+    Undelivered,
+)
 from actors.mailbox import Item, Mailbox
 from actors.message import Done
 from actors.principal import SYSTEM
+from actors.schedule import Fired
+from store.dead_letters import DeadLetter
 from store.errors import NotOwner, StoreUnavailable
-from store.journal import Head, Outcome, StoredEvent
+from store.journal import Claimed, Head, Outcome, Remembered, StoredEvent
 from supervisors.departures import Flight, SnapshotDue, let_out, repeated_reply
+from supervisors.exactly_once import ExactlyOnce, decode_timer, is_durable_effect, outgoing, timer_changes
 from supervisors.strategy import RestartLedger
 from supervisors.watched_steps import watched_steps
 
@@ -43,6 +64,10 @@ REMEMBERED_MAX = 1024  # command ids answered from memory; older ones are found 
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
 FLIGHTS_MAX = 64  # bursts whose commit is awaited; beyond, the actor pauses and its mailbox fills
+
+
+LEARN = object()  # marks must be read before this message can be handled
+DROPPED = object()  # there is nothing to do for this message
 
 
 class Verdict(Enum):
@@ -61,6 +86,7 @@ class Cell:
         "_failure",
         "_flights",
         "_ledger",
+        "_once",
         "_remembered",
         "_settled",
         "_snapshot_offset",
@@ -96,7 +122,8 @@ class Cell:
         self._flights: list[Flight] = []
         self._failure: Exception | Outcome | None = None
         self._settled: trio.Event | None = None
-        self._remembered: dict[str, bytes] | None = None  # command id -> JSON reply
+        self._remembered: dict[str, Remembered] | None = None  # by command id
+        self._once: ExactlyOnce | None = None  # when others or timers speak to it, or it to others
         self._view: bytes | None = None  # JSON of view(), until the next message
         self._ledger: RestartLedger | None = None
 
@@ -204,21 +231,21 @@ class Cell:
                 events = await self._system.read_all(self.entity, head.offset)
         actor.offset = claimed.snapshot_offset
         self._remembered = None  # may hold replies whose events were lost
-        assert self.kind.decode_event is not None
         for event in events:
             if event.offset > actor.offset:
                 assert event.offset == actor.offset + 1, f"{self.entity}: gap before offset {event.offset}"
                 actor.offset = event.offset
                 actor.at_ms = event.at_ms
-                actor.apply(self.kind.decode_event(event.payload))
+                for present in self.kind.decode_events(event.payload):
+                    actor.apply(present)
             if event.command_id is not None and event.reply is not None:
-                self._remember(event.command_id, event.reply)
+                self._remember(event.command_id, Remembered(event.reply, event.digest))
         assert actor.offset == head.offset, f"{self.entity}: journal ends at {actor.offset}, head at {head.offset}"
         self.head = head
         self.epoch = head.epoch
         self._snapshot_offset = claimed.snapshot_offset
         stored: dict[int, StoredEvent] = {}
-        replies: dict[str, bytes] = {}
+        replies: dict[str, Remembered] = {}
         if self._flights:
             ours = [one.offset for flight in self._flights for one in flight.departures if type(one) is StoredEvent]
             if ours:
@@ -228,6 +255,7 @@ class Cell:
                 ids = [item.command_id for flight in self._flights for item in flight.items if type(item) is Envelope]
                 replies = await self._system.journal.replies(head.id, [one for one in ids if one is not None])
         self._adopt(actor)  # no await from here on
+        self._adopt_consequences(claimed)
         flights, self._flights = self._flights, []
         self._failure = None
         landed = self._let_out_landed(flights, stored)
@@ -240,6 +268,18 @@ class Cell:
                 else:
                     again.append(item)
         self.mailbox.put_back(again)
+        self._fire_due()
+
+    def _adopt_consequences(self, claimed: Claimed) -> None:
+        """What was committed with the events of former lives and is not done with: messages on their way, timers."""
+        held = self._once.held if self._once is not None else {}
+        self._once = None
+        if claimed.timers or held:
+            self._once = ExactlyOnce(claimed.timers)
+            self._once.held = held
+            self._show_timers()
+        if claimed.outbox:
+            self._system.relay.adopt(claimed.outbox)
 
     def _let_out_landed(self, flights: list[Flight], stored: dict[int, StoredEvent]) -> int:
         """Let depart those of the former life's flights whose events are in the journal; says how many.
@@ -321,7 +361,14 @@ class Cell:
                         turn.item = turn.owner = None
                         self._take_off(burst[departed:position])  # those before need not wait for this one
                         departed = position
-                        await self._await_handler(waiting, item)
+                        if waiting is LEARN:
+                            await self._learn(burst[position:])
+                            turn.owner, turn.item = self, item
+                            waiting = self._answer(item, trio.current_time())
+                            turn.item = turn.owner = None
+                            assert waiting is not LEARN
+                        if waiting is not None:
+                            await self._await_handler(waiting, item)
                         turn.owner = self
             except Exception as error:
                 turn.item = turn.owner = None
@@ -344,13 +391,14 @@ class Cell:
                 raise
             turn.item = turn.owner = None
             system.handled += len(burst)
-            if self._events or self._departures:
+            if self._events or self._departures or (self._once is not None and self._once.has_consequences):
                 self._take_off(burst[departed:] if departed else burst)
             if len(mailbox):
                 await trio.lowlevel.checkpoint()
 
-    def _answer(self, envelope: Envelope, now: float) -> "CoroutineType[Any, Any, Any] | None":
-        """Handle one envelope; a coroutine when the handler is async and has still to run."""
+    def _answer(self, envelope: Envelope, now: float) -> Any:
+        """Handle one envelope; a coroutine when the handler is async and has still to run, LEARN when marks must be
+        read before (then nothing was done)."""
         actor = self._actor
         assert actor is not None
         if envelope.deadline < now:
@@ -363,6 +411,11 @@ class Cell:
             if envelope.slot is not None:
                 self._departures.append(repeated_reply(envelope, envelope.slot, self._remembered[command_id]))
             return None
+        source = envelope.source
+        if source is not None and actor.durable:
+            refused = self._admit(envelope, source)
+            if refused is not None:
+                return refused if refused is LEARN else None
         actor.principal = envelope.principal
         actor.chain = envelope.chain
         message = envelope.message
@@ -386,7 +439,7 @@ class Cell:
         if type(reply) is CoroutineType:
             return reply
         effects = actor.effects
-        if effects.events or effects.others or self._departures or self._events or self._flights:
+        if effects.events or effects.others or self._departures or self._events or self._flights or source is not None:
             self._collect(envelope, reply)
         else:  # nothing before it is still on its way to the disk
             if envelope.slot is not None:
@@ -429,15 +482,165 @@ class Cell:
             actor.effects.events = []
             raise RuntimeError(f"{error!r} after recording: refuse first, then record") from error
         actor.effects.others = []
+        source = envelope.source
+        if source is not None and actor.durable:
+            actor.fired = None
+            if not error.temporary:
+                letter = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
+                self._give_up(envelope, source, letter, error.name, getattr(error, "detail", ""))
+                return
+            if type(source) is Firing:
+                self._once_needed().firing.discard(source.name)  # the next look for timers finds it again
+                return
+            self._once_needed().put_off(source)
         if envelope.slot is not None:
             self._departures.append((envelope.slot, error, None))
 
-    def _collect(self, envelope: Envelope | None, reply: Any) -> None:
+    # Effects that happen once: what comes from another entity's outbox, or from a durable timer.
+
+    def _once_needed(self) -> ExactlyOnce:
+        if self._once is None:
+            self._once = ExactlyOnce()
+        return self._once
+
+    def _admit(self, envelope: Envelope, source: Origin | Firing) -> Any:
+        """None when the message is to be handled, LEARN when marks must be read first, DROPPED when it is done with."""
+        once = self._once_needed()
+        slot = envelope.slot
+        actor = self._actor
+        assert actor is not None
+        if type(source) is Origin:
+            seen = once.seen.get(source.sender)
+            if seen is None:
+                return LEARN
+            if source.seq <= seen:
+                if slot is not None:
+                    self._departures.append((slot, Done(), None))
+                return DROPPED
+            if once.overtakes(source):
+                if slot is not None:
+                    self._departures.append((slot, Unavailable("an earlier message of the sender was put off"), None))
+                return DROPPED
+            if envelope.failure is not None:
+                self._give_up(envelope, source, envelope.failure, HandlerFailed.name, "")
+                return DROPPED
+            return None
+        once.firing.discard(source.name)
+        row = once.timers.get(source.name)
+        if row is None or row.due_ms != source.due_ms:
+            return DROPPED  # moved, cancelled, or fired already
+        if envelope.failure is not None:
+            self._give_up(envelope, source, envelope.failure, HandlerFailed.name, "")
+            return DROPPED
+        now_ms = int(self._system.now() * 1000)
+        occurrence, following = decode_timer(row.body).schedule.fire(row.due_ms, now_ms)
+        if occurrence is None:
+            once.advance(source.name, following)
+            self._show_timers()
+            return DROPPED
+        actor.fired = Fired(source.name, occurrence / 1000)
+        return None
+
+    async def _learn(self, items: list[Item]) -> None:
+        """Read how far the senders of these messages have been handled."""
+        assert self.head is not None
+        once = self._once_needed()
+        senders = {item.source.sender for item in items if type(item) is Envelope and type(item.source) is Origin}
+        backoff = self._system.new_backoff()
+        while True:
+            try:
+                once.learn(await self._system.journal.received(self.head.id, sorted(senders - once.seen.keys())))
+                return
+            except StoreUnavailable as error:
+                self._system.note_store_unavailable(error)
+            await trio.sleep(backoff.next())
+
+    def _give_up(self, envelope: Envelope, source: Origin | Firing, letter: DeadLetter, name: str, detail: str) -> None:
+        """Refuse for good: the dead letter, the mark and the report to the sender are committed together."""
+        actor = self._actor
+        assert actor is not None
+        log.error("dead_letter", entity=self.entity, message_type=letter.message_type, error=letter.error)
+        self._system.instruments.dead_letters += 1
+        self._once_needed().consequences.letters.append(letter)
+        if type(source) is Origin and source.about:
+            report = Undelivered(entity=self.entity, about=source.about, name=name, detail=detail)
+            actor.effects.others.append(Told(source.entity, report))
+        self._note()
+        self._collect(envelope, None, refused=True)
+
+    def _note(self) -> None:
+        """Something becomes durable of which the entity has recorded nothing itself."""
+        actor = self._actor
+        assert actor is not None
+        actor.offset += 1
+        actor.at_ms = int(self._system.now() * 1000)
+        actor.effects.events.append(Noted())
+
+    def _collect_once(self, envelope: Envelope | None, reply: Any, *, refused: bool) -> None:
+        """Of what the handler named, move into the burst's consequences what must be committed with its events."""
+        actor = self._actor
+        assert actor is not None
+        effects = actor.effects
+        is_durable = self._system.is_durable
+        lasting: list[Any] = []
+        passing: list[Any] = []
+        for one in effects.others:
+            (lasting if is_durable_effect(one, is_durable) else passing).append(one)
+        source = envelope.source if envelope is not None else None
+        origin = source if type(source) is Origin else None
+        answers = origin is not None and bool(origin.about) and not refused
+        if not lasting and source is None:
+            return
+        if (lasting or answers) and not effects.events:
+            self._note()
+        told = [one for one in lasting if type(one) is Told]
+        changes = timer_changes(one for one in lasting if type(one) is not Told)
+        trace = envelope.trace if envelope is not None else None
+        answer = (origin, self.entity, reply) if answers and origin is not None else None
+        sent = outgoing(told, actor.offset, trace, answer=answer) if told or answer is not None else []
+        effects.others = passing
+        once = self._once_needed()  # nothing raises from here on
+        if type(source) is Firing:
+            actor.fired = None
+            row = once.timers.get(source.name)
+            if row is not None and row.due_ms == source.due_ms:
+                _, following = decode_timer(row.body).schedule.fire(row.due_ms, int(self._system.now() * 1000))
+                once.advance(source.name, following)
+        once.gather(sent, changes)
+        if origin is not None:
+            once.mark(origin, durably=bool(effects.events))
+        if changes or type(source) is Firing:
+            self._show_timers()
+
+    def _show_timers(self) -> None:
+        assert self._actor is not None and self._once is not None
+        self._actor.timers = self._once.timers or NO_TIMERS
+
+    def _fire_due(self) -> None:
+        """Put the messages of timers that are due into the mailbox."""
+        once = self._once
+        if once is None or not once.timers:
+            return
+        for row in once.due(int(self._system.now() * 1000)):
+            try:
+                message = self.kind.decode_message(decode_timer(row.body).message)
+            except msgspec.MsgspecError as error:  # it stays, for a release that knows the message
+                log.error("timer_unreadable", entity=self.entity, timer=row.name, error=str(error))
+                continue
+            source = Firing(row.name, row.due_ms)
+            try:
+                self.mailbox.put(Envelope(message=message, source=source, queued_at=trio.current_time()))
+            except Overloaded:
+                once.firing.discard(row.name)
+
+    def _collect(self, envelope: Envelope | None, reply: Any, *, refused: bool = False) -> None:
         """Move what the handler recorded and named into the burst."""
         actor = self._actor
         assert actor is not None
         effects = actor.effects
         encoded: bytes | None = None
+        if actor.durable and (effects.others or (envelope is not None and envelope.source is not None)):
+            self._collect_once(envelope, reply, refused=refused)
         if effects.events:
             offset = actor.offset - len(effects.events)
             at_ms = actor.at_ms
@@ -450,7 +653,8 @@ class Cell:
                 encoded = encode(reply if reply is not None else Done())
                 stored[-1].command_id = envelope.command_id
                 stored[-1].reply = encoded
-                self._remember(envelope.command_id, encoded)
+                stored[-1].digest = envelope.digest
+                self._remember(envelope.command_id, Remembered(encoded, envelope.digest))
             effects.events = []  # only now: had something not been encodable, none of it may stay
             self._events += stored
             self._departures += stored
@@ -471,7 +675,13 @@ class Cell:
         actor = self._actor
         assert actor is not None
         departures, self._departures = self._departures, []
+        once = self._once
         if not self._events:
+            if once is not None and once.has_consequences:
+                # A timer went on without anything becoming durable: should this be lost, it does so again.
+                assert self.head is not None
+                taken = once.take(self.head.id, self.entity, actor.offset, departures)
+                self._system.committer.submit(self.head.id, self.head.fence, actor.offset, [], 0, self, taken)
             if not departures:
                 return
             if self._flights:
@@ -489,9 +699,16 @@ class Cell:
             body = self._encode_state()
             if body is not None:
                 departures.append(SnapshotDue(actor.offset, body))
-        self._flights.append(Flight(actor.offset, departures, burst))
+        consequences = None
         size = sum(len(event.payload) for event in events)
-        self._system.committer.submit(self.head.id, self.head.fence, events[0].offset - 1, events, size, self)
+        if once is not None and once.has_consequences:
+            consequences = once.take(self.head.id, self.entity, events[-1].offset, departures)
+            assert consequences is not None
+            size += sum(len(row.body) for row in consequences.outbox)
+        self._flights.append(Flight(actor.offset, departures, burst))
+        self._system.committer.submit(
+            self.head.id, self.head.fence, events[0].offset - 1, events, size, self, consequences
+        )
 
     def _struck(self, handled: list[Item], item: Item, rest: list[Item], error: Exception) -> None:
         """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""
@@ -511,6 +728,12 @@ class Cell:
         if envelope.strikes < self._system.strikes_max and not isinstance(error, HandlerStuck):
             self.mailbox.put_back([envelope, *rest])
             return
+        if (
+            envelope.source is not None and actor.durable
+        ):  # its end is to be committed, and that only the next life can do
+            envelope.failure = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
+            self.mailbox.put_back([envelope, *rest])
+            return
         self.mailbox.put_back(rest)
         if envelope.slot is not None:
             envelope.slot.reject(HandlerFailed(repr(error)))
@@ -521,6 +744,8 @@ class Cell:
             match signal:
                 case Rebuild():
                     pass  # `_failure` says it
+                case TimersDue():
+                    self._fire_due()
                 case Passivate():
                     if await self._fall_asleep():
                         return Verdict.ASLEEP
@@ -622,14 +847,23 @@ class Cell:
         """Let out what the durable events allow."""
         let_out(self, self._system, departures)
 
-    def _remember(self, command_id: str, reply: bytes) -> None:
+    def _remember(self, command_id: str, what: Remembered) -> None:
         if self._remembered is None:
             self._remembered = {}
         elif len(self._remembered) >= REMEMBERED_MAX:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[command_id] = reply
+        self._remembered[command_id] = what
 
 
 RUNNERS = tuple(
-    method.__code__ for method in (Cell._serve, Cell._answer, Cell._collect, Cell._refuse, Cell._inspect, watched_steps)
+    method.__code__
+    for method in (
+        Cell._serve,
+        Cell._answer,
+        Cell._collect,
+        Cell._collect_once,
+        Cell._refuse,
+        Cell._inspect,
+        watched_steps,
+    )
 )  # whose own lines the watchdog may not interrupt, only the handlers that they call

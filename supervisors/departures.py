@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from actors.effects import Ephemeral, Kick, Timer, Told, Watch
 from actors.envelope import Envelope, ReplySlot
-from actors.errors import ActorError, HandlerFailed
+from actors.errors import ActorError, HandlerFailed, Refused
 from actors.mailbox import Item
 from actors.message import Done, reply_type
-from store.journal import StoredEvent
+from store.journal import Remembered, StoredEvent
+from supervisors.exactly_once import Posted, TimersSet
 
 if TYPE_CHECKING:
     from supervisors.cell import Cell
@@ -51,6 +52,11 @@ def let_out(cell: "Cell", system: "System", departures: list[Any]) -> None:
                     slot.reject(reply)
                 else:
                     slot.resolve(reply, encoded)
+            elif cls is Posted:
+                system.relay.post(departure.row, departure.messages)
+            elif cls is TimersSet:
+                for due_ms in departure.due_ms:
+                    system.timers.soon(due_ms, cell.entity)
             elif cls is Told:
                 system.tell(departure.entity, departure.message)
             elif cls is Ephemeral:
@@ -71,8 +77,12 @@ def let_out(cell: "Cell", system: "System", departures: list[Any]) -> None:
                 departure[0].reject(HandlerFailed(repr(error)))
 
 
-def repeated_reply(envelope: Envelope, slot: ReplySlot, encoded: bytes) -> tuple[ReplySlot, Any, bytes]:
-    """The first reply to a repeated command, as a departure."""
+def repeated_reply(envelope: Envelope, slot: ReplySlot, known: Remembered) -> tuple[ReplySlot, Any, bytes | None]:
+    """The first reply to a repeated command, as a departure; a refusal when it is another command with the same id."""
+    if known.digest is not None and envelope.digest is not None and known.digest != envelope.digest:
+        text = "this idempotency key was used before, for a command with other fields"
+        return slot, Refused("command_id.reused", text, status=409), None
+    encoded = known.reply
     wanted = reply_type(type(envelope.message)) or Done
     try:
         return slot, msgspec.json.decode(encoded, type=wanted), encoded

@@ -16,10 +16,10 @@ import trio
 from actors.actor import KindLimits
 from actors.effects import Kick, Timer
 from actors.entity import split_entity
-from actors.envelope import Envelope, TaskSlot
+from actors.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
 from actors.errors import ActorError, CallCycle, Overloaded, Unavailable
 from actors.kinds import Kinds
-from actors.lifecycle import Passivate, Stop, Terminated
+from actors.lifecycle import Passivate, Stop, Terminated, TimersDue
 from actors.mailbox import Sealed
 from actors.message import Ask, Message, Reply
 from actors.principal import SYSTEM, Principal
@@ -33,7 +33,9 @@ from store.errors import NotOwner, StoreUnavailable
 from store.journal import Claimed, Head, Journal, StoredEvent
 from supervisors.backoff import Backoff
 from supervisors.cell import Cell
+from supervisors.relay import Relay
 from supervisors.strategy import RestartIntensity, RestartLedger
+from supervisors.timers import Timers
 from supervisors.watchdog import Turn
 
 log = structlog.get_logger("greenroom.system")
@@ -157,6 +159,8 @@ class System:
         self._letters_written: trio.Event | None = None
         self._letters_send, self._letters_receive = trio.open_memory_channel[DeadLetter](DEAD_LETTERS_WAITING_MAX)
         self._store_down_logged = -60.0
+        self.relay = Relay(kinds=kinds, journal=journal, submit=self.submit, new_backoff=self.new_backoff)
+        self.timers = Timers(journal=journal, now=clock, wake=self.wake)
 
     # Routing.
 
@@ -197,18 +201,33 @@ class System:
         if entity in chain:
             raise CallCycle(" -> ".join((*chain, entity)))
         slot = TaskSlot()
+        if command_id is None and message.idempotency_key is not None:
+            key = message.idempotency_key
+            command_id = asker_command_id(chain[-1], key) if chain else own_command_id(principal, key)
         envelope = Envelope(
             message=message,
             principal=principal,
             slot=slot,
             deadline=trio.current_effective_deadline(),
             command_id=command_id,
+            digest=digest_of(message) if command_id is not None else None,
             chain=chain,
             queued_at=trio.current_time(),
         )
         self.submit(entity, envelope)
         reply: Reply = await slot.wait()
         return reply
+
+    def is_durable(self, entity: str) -> bool:
+        """Has the entity a journal? False also for what is no entity."""
+        try:
+            return self.kinds[split_entity(entity)[0]].actor.durable
+        except ActorError:
+            return False
+
+    def wake(self, entity: str) -> None:
+        """A durable timer of it is due. Raises: Unavailable, Overloaded, UnknownKind."""
+        self.cell(entity).mailbox.put_control(TimersDue())
 
     def _activate(self, entity: str) -> Cell:
         kind = self.kinds[split_entity(entity)[0]]
@@ -380,6 +399,8 @@ class System:
             nursery.start_soon(self._fire_timers)
             nursery.start_soon(self._write_snapshots)
             nursery.start_soon(self._write_dead_letters)
+            await nursery.start(self.relay.run)
+            await nursery.start(self.timers.run)
             task_status.started()
             try:
                 await trio.sleep_forever()

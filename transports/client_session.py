@@ -13,7 +13,7 @@ import trio
 from msgspec import Raw
 
 from actors.entity import split_entity
-from actors.envelope import Envelope, own_command_id
+from actors.envelope import Envelope, digest_of, own_command_id
 from actors.errors import ActorError
 from actors.kinds import Command as EntityCommand
 from config.tracing import traceparent_of
@@ -306,6 +306,7 @@ class ClientSession(ClientPeer):
                         if message.idempotency_key is not None
                         else None
                     ),
+                    digest=digest_of(message) if message.idempotency_key is not None else None,
                     trace=traceparent_of(slot.span) if slot.span is not None else None,
                     size=len(data),
                     queued_at=now,

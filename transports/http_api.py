@@ -13,7 +13,7 @@ from msgspec import Struct
 from opentelemetry.trace import Span
 
 from actors.entity import split_entity
-from actors.envelope import Envelope, own_command_id
+from actors.envelope import Envelope, digest_of, own_command_id
 from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded, Unavailable
 from actors.kinds import Kind, Kinds
 from actors.lifecycle import Inspect, Inspected
@@ -214,6 +214,7 @@ class HttpApi:
                 slot=slot,
                 deadline=deadline,
                 command_id=command_id,
+                digest=digest_of(message) if command_id is not None else None,
                 trace=traceparent_of(slot.span) if slot.span is not None else None,
                 size=size,
                 queued_at=now,

@@ -70,7 +70,7 @@ class World:
             witness=self.checker,
             timeline=self.timeline,
         )
-        self.letters = MemoryDeadLetters()
+        self.letters = MemoryDeadLetters(self.database.rows.letters)
         self.nodes: list[SimulatedNode] = []  # alive or dying, oldest first
         self.nodes_started = 0
         self._schedule = schedule

@@ -1,0 +1,168 @@
+"""What one awake entity must know so that effects between entities, and those of timers, happen once.
+
+It has the entity's durable timers and the highest sequence number that it has handled of each sender, and gathers what
+the burst under way is to commit with its events. Most entities never need one. No I/O: the cell reads, and appends.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from actors.effects import CancelTimer, SetTimer, Told
+from actors.envelope import Origin
+from actors.lifecycle import Answered
+from actors.message import Done
+from actors.outgoing import Outgoing, encode_body, sequence
+from actors.schedule import DurableTimer
+from store.journal import Consequences, OutboxRow, TimerRow
+
+encode = msgspec.json.encode
+decode_timer = msgspec.json.Decoder(DurableTimer).decode
+
+SENDERS_MAX = 10_000  # whose marks are kept in memory; the others are read again
+
+
+class Posted(Struct, frozen=True):
+    """A departure: the row is durable, so what lies in it can be delivered."""
+
+    row: OutboxRow
+    messages: list[Outgoing]
+
+
+class TimersSet(Struct, frozen=True):
+    """A departure: these timers are durable, due at these times (Unix ms)."""
+
+    due_ms: list[int]
+
+
+class ExactlyOnce:
+    __slots__ = ("_consequences", "_outgoing", "firing", "held", "seen", "timers")
+
+    def __init__(self, timers: Iterable[TimerRow] = ()) -> None:
+        self.timers = {row.name: row for row in timers}
+        self.firing: set[str] = set()  # timers whose message is in the mailbox
+        self.seen: dict[int, int] = {}  # sender's head id -> highest sequence number handled
+        self.held: dict[int, int] = {}  # sender's head id -> the message that was put off, and nothing may overtake
+        self._consequences: Consequences | None = None
+        self._outgoing: list[Outgoing] = []
+
+    # What comes in.
+
+    def learn(self, seen: dict[int, int]) -> None:
+        """Marks as they are stored."""
+        if len(self.seen) > SENDERS_MAX:
+            self.seen.clear()
+        for sender, seq in seen.items():
+            self.seen.setdefault(sender, seq)
+
+    def put_off(self, origin: Origin) -> None:
+        """This message is not handled now: neither may those be that come behind it from the same sender."""
+        self.held[origin.sender] = min(origin.seq, self.held.get(origin.sender, origin.seq))
+
+    def overtakes(self, origin: Origin) -> bool:
+        """Would handling this message leave behind an earlier one that was put off?"""
+        held = self.held.get(origin.sender)
+        if held is None:
+            return False
+        if origin.seq > held:
+            return True
+        if origin.seq == held:
+            del self.held[origin.sender]
+        return False
+
+    def due(self, now_ms: int) -> list[TimerRow]:
+        """Timers whose message is to be put into the mailbox now, the most overdue first. They count as firing then."""
+        due = [row for row in self.timers.values() if row.due_ms <= now_ms and row.name not in self.firing]
+        self.firing.update(row.name for row in due)
+        return sorted(due, key=_due_ms)
+
+    # What is to be committed with the burst under way.
+
+    @property
+    def consequences(self) -> Consequences:
+        if self._consequences is None:
+            self._consequences = Consequences()
+        return self._consequences
+
+    @property
+    def has_consequences(self) -> bool:
+        return self._consequences is not None or bool(self._outgoing)
+
+    def advance(self, name: str, following_ms: int | None) -> None:
+        """A timer has fired: when it does so again, or None."""
+        row = self.timers[name]
+        self._move(name, None if following_ms is None else TimerRow(name, following_ms, row.body))
+
+    def gather(self, sent: Sequence[Outgoing], timers: Sequence[tuple[str, TimerRow | None]]) -> None:
+        for name, row in timers:
+            self._move(name, row)
+        self._outgoing += sent
+
+    def mark(self, origin: Origin, *, durably: bool) -> None:
+        """A message has been handled. It need not be durable when nothing else about that is."""
+        self.seen[origin.sender] = max(origin.seq, self.seen.get(origin.sender, 0))
+        if durably:
+            self.consequences.received[origin.sender] = origin.seq
+
+    def take(self, head_id: int, entity: str, offset: int, departures: list[Any]) -> Consequences | None:
+        """What the append takes along whose last event is at `offset`; adds to what departs once that is durable."""
+        if not self.has_consequences:
+            return None
+        taken, self._consequences = self.consequences, None
+        if self._outgoing:
+            outgoing, self._outgoing = self._outgoing, []
+            row = OutboxRow(offset, encode_body(outgoing), head_id, entity)
+            taken.outbox.append(row)
+            departures.append(Posted(row, outgoing))
+        set_ms = [row.due_ms for row in taken.timers.values() if row is not None]
+        if set_ms:
+            departures.append(TimersSet(set_ms))
+        return taken
+
+    def _move(self, name: str, row: TimerRow | None) -> None:
+        self.firing.discard(name)
+        if row is not None:
+            self.timers[name] = row
+        elif self.timers.pop(name, None) is None:
+            return  # there was none
+        self.consequences.timers[name] = row
+
+
+def outgoing(
+    told: Sequence[Told], offset: int, trace: str | None, *, answer: tuple[Origin, str, Any] | None
+) -> list[Outgoing]:
+    """What a handling that ended with the event at `offset` sends; last the answer to who wants to hear of it.
+
+    Raises: whatever encoding the messages raises.
+    """
+    sent = [
+        Outgoing(sequence(offset, number), one.entity, Raw(encode(one.message)), one.about, trace)
+        for number, one in enumerate(told)
+    ]
+    if answer is not None:
+        origin, entity, reply = answer
+        message = Answered(entity=entity, about=origin.about, reply=Raw(encode(Done() if reply is None else reply)))
+        sent.append(Outgoing(sequence(offset, len(sent)), origin.entity, Raw(encode(message)), "", trace))
+    return sent
+
+
+def timer_changes(effects: Iterable[SetTimer | CancelTimer]) -> list[tuple[str, TimerRow | None]]:
+    """Raises: whatever encoding the messages raises."""
+    return [
+        (one.name, None)
+        if isinstance(one, CancelTimer)
+        else (one.name, TimerRow(one.name, one.due_ms, encode(DurableTimer(Raw(encode(one.message)), one.schedule))))
+        for one in effects
+    ]
+
+
+def is_durable_effect(effect: Any, is_durable: Callable[[str], bool]) -> bool:
+    """Is it committed with the events, and not only carried out after them?"""
+    cls = type(effect)
+    return cls is SetTimer or cls is CancelTimer or (cls is Told and is_durable(effect.entity))
+
+
+def _due_ms(row: TimerRow) -> int:
+    return row.due_ms

@@ -1,0 +1,93 @@
+"""Durable timers: wakes each entity when one of its timers is due.
+
+The timers themselves are rows, and an entity's own cell decides which of them fire: it has them since its claim, and
+what a firing causes and the timer's next occurrence are one append. So waking an entity twice, or in vain, is harmless,
+and it is enough to look for what is due every `SCAN_S`. What falls due before the next look is told to `soon`.
+"""
+
+import heapq
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from actors.errors import ActorError
+from store.errors import StoreUnavailable
+from store.journal import Journal
+
+log = structlog.get_logger("greenroom.timers")
+
+SCAN_S = 1.0
+AHEAD_MS = 1_500  # a look finds what is due so soon: the time until the next one, and some for being late
+PAGE = 500
+WOKEN_MAX = 5_000  # by one look; those behind them come with the next
+
+
+class Timers:
+    def __init__(self, *, journal: Journal, now: Callable[[], float], wake: Callable[[str], None]) -> None:
+        self._journal = journal
+        self._now = now
+        self._wake_entity = wake
+        self._soon: list[tuple[int, str]] = []  # when due (Unix ms), entity
+        self._known: set[tuple[int, str]] = set()
+        self._wake = trio.Event()
+        self.overdue = 0  # timers that the last look found due for more than a second
+
+    def soon(self, due_ms: int, entity: str) -> None:
+        """A timer has been set. Those far off are left to the rows."""
+        if due_ms <= self._now() * 1000 + AHEAD_MS and (due_ms, entity) not in self._known:
+            self._known.add((due_ms, entity))
+            heapq.heappush(self._soon, (due_ms, entity))
+            if self._soon[0][0] == due_ms:
+                self._wake.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Wake entities until cancelled. A store that is away makes timers late."""
+        self._soon, self._known = [], set()
+        async with trio.open_nursery() as nursery:  # owner: this call
+            nursery.start_soon(self._scan)
+            nursery.start_soon(self._fire)
+            task_status.started()
+
+    async def _scan(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except StoreUnavailable as error:
+                log.debug("timers_not_read", error=str(error))
+            await trio.sleep(SCAN_S)
+
+    async def _look(self) -> None:
+        now_ms = int(self._now() * 1000)
+        position = (-(1 << 62), 0)
+        found = overdue = 0
+        while found < WOKEN_MAX:
+            page = await self._journal.due(before_ms=now_ms + AHEAD_MS, after=position, limit=PAGE)
+            for due_ms, _, entity in page:
+                overdue += due_ms < now_ms - 1000
+                self.soon(due_ms, entity)
+            found += len(page)
+            if len(page) < PAGE:
+                break
+            position = page[-1][:2]
+        self.overdue = overdue
+
+    async def _fire(self) -> None:
+        while True:
+            self._wake = trio.Event()
+            wait_s = self._soon[0][0] / 1000 - self._now() if self._soon else 60.0
+            if wait_s > 0:
+                with trio.move_on_after(wait_s):
+                    await self._wake.wait()
+                continue
+            woken = 0
+            while self._soon and self._soon[0][0] <= self._now() * 1000:
+                due_ms, entity = heapq.heappop(self._soon)
+                self._known.discard((due_ms, entity))
+                try:
+                    self._wake_entity(entity)
+                except ActorError as error:
+                    log.debug("timer_postponed", entity=entity, error=repr(error))  # the next look finds it again
+                woken += 1
+                if woken % 100 == 0:
+                    await trio.lowlevel.checkpoint()
