@@ -46,6 +46,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--text-bytes", type=int, default=64, help="length of a message's text (64)")
     parser.add_argument("--processes", type=int, default=2, help="processes of clients (2)")
     parser.add_argument("--only", help=f"victims, with commas between: {','.join(VICTIMS)}")
+    parser.add_argument("--keep", action="store_true", help="keep logs and data, also when nothing was broken")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
     chosen = parser.parse_args(words)
     chosen.victims = tuple(chosen.only.split(",")) if chosen.only else VICTIMS
@@ -109,7 +110,8 @@ class Outcome:
     faults: dict[str, int]  # by kind, of those that hit somebody
     missed: int  # faults that found nobody to hit
     late: bool  # not everything was well RECOVER_S after the last fault
-    ended_itself: int  # the server, without a deed of ours
+    not_started: int  # starts of the server that failed, because somebody it needs was hit: it is started again
+    gave_up: int  # ends of a ready server, without a deed of ours
     overdue: int  # stops of the server that took too long
     exit_status: int | None  # of the server's last stop
     longest_pause_s: float  # in which no send was acknowledged
@@ -130,6 +132,7 @@ class Outcome:
                 (self.verdict.broken, f"{self.verdict.broken} invariants were broken"),
                 (not self.verdict.acknowledged, "nothing was acknowledged"),
                 (self.late, f"not everything was well {RECOVER_S:.0f} s after the last fault"),
+                (self.gave_up, f"a server that was ready ended by itself, {self.gave_up} times"),
                 (self.overdue, f"the server did not stop in time, {self.overdue} times"),
                 (self.exit_status != 0, f"the last stop of the server ended with {self.exit_status}"),
                 (missed > MISSED_MAX, f"{self.missed} faults found nobody: the run has shown too little"),
@@ -185,7 +188,8 @@ def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
         dict(sorted(processes.struck.items())),
         missed,
         any(each["late"] for each in found),
-        processes.ended_itself,
+        processes.not_started,
+        processes.gave_up,
         processes.overdue,
         exit_status,
         progress.longest_pause_s,
@@ -237,7 +241,8 @@ def report(outcome: Outcome) -> str:
         ("asked again, same answer", f"{verdict.repeated:,}"),
         ("publications seen", f"{verdict.seen:,}"),
         ("faults", f"{sum(outcome.faults.values())}, and {outcome.missed} that found nobody"),
-        ("server ended by itself", f"{outcome.ended_itself}"),
+        ("starts of the server that failed", f"{outcome.not_started}"),
+        ("ready servers that gave up", f"{outcome.gave_up}"),
         ("longest without an acknowledgement", f"{outcome.longest_pause_s:.1f} s"),
         ("all well after the last fault in", f"{outcome.recovered_s:.1f} s"),
         ("reconnects", f"{verdict.reconnects:,}"),
@@ -279,7 +284,10 @@ def main() -> int:
         shutil.rmtree(folder, ignore_errors=True)
         return 130
     if not why:
-        shutil.rmtree(folder, ignore_errors=True)
+        if chosen.keep:
+            print(f"\nlogs and data are in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
         print(f"\npassed (seed {chosen.seed})")
         return 0
     print(f"\nFAILED (seed {chosen.seed}): {why}\nlogs and data are in {folder}\nthe same schedule again: {again}")

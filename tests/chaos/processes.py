@@ -51,7 +51,8 @@ class Processes:
         self._stalled: list[tuple[float, list[psutil.Process]]] = []  # until when, and whom
         self.address = ("127.0.0.1", 0)
         self.struck: Counter[str] = Counter()
-        self.ended_itself = 0  # a server that gave up, or did not start
+        self.not_started = 0  # starts that failed, for want of its own servers
+        self.gave_up = 0  # a server that ended by itself after it had been ready
         self._failures = 0  # of these in a row
         self._log_from = 0  # bytes of the log that earlier starts have written
         self.overdue = 0  # stops that took too long
@@ -191,13 +192,16 @@ class Processes:
             self._server = None
             self._start_at = now
             if not self._expected:
-                self.ended_itself += 1
                 self._start_at += PAUSE_S
-                self._say(f"the server ended by itself, status {status}; its log ends with {self._last_words()}")
-                self._failures = 1 if READY in self._log_since_start() else self._failures + 1
+                was_ready = READY in self._log_since_start()
+                self.gave_up += was_ready
+                self.not_started += not was_ready
+                what = "ended by itself" if was_ready else "did not start"
+                self._say(f"the server {what}, status {status}; its log ends with {self._last_words()}")
+                self._failures = 1 if was_ready else self._failures + 1
                 if self._failures == FAILURES_MAX:
                     raise DidNotStart(
-                        f"the server ended by itself {FAILURES_MAX} times in a row; its log ends:\n{self.log_tail()}"
+                        f"the server ended {FAILURES_MAX} times in a row; its log ends:\n{self.log_tail()}"
                     )
         elif now >= self._stop_by and not self._stalled:
             self._stop_by = now + STOP_S

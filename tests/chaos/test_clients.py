@@ -89,6 +89,8 @@ def test_the_first_answer_acknowledges_and_further_ones_are_repeats(wire: Wire, 
     (send,) = client.state.kept.sends
     assert (send.floor, send.offset, send.at_ms, send.retried) == (4, 5, 1005, True)
     assert client.state.kept.repeats == [Repeat(0, 6, 1006)]
+    assert not client.state.well
+    wire.on_payload(client, push(5, 0), 0)
     assert client.state.well
 
 
