@@ -1,4 +1,4 @@
-"""The command line: `greenroom serve`, `token`, `migrate`, `status`, `entities`, `dead-letters`.
+"""The command line: `greenroom serve`, `token`, `migrate`, `status`, `entities`, `schema`, `dead-letters`.
 
 Exit status: 0 on success, 2 for bad usage or settings (naming the setting), 1 otherwise.
 """
@@ -415,6 +415,8 @@ def with_database(run: Callable[[Bridge, str], Awaitable[R]], *, need_schema: bo
 
 def main() -> None:
     """The console script."""
+    import supervisors.cli_schema  # noqa: F401  # adds its command; here, for it needs what stands above
+
     for descriptor in range(3):  # one that was closed (`>&-`) would else be the next socket's number
         try:
             os.fstat(descriptor)

@@ -1,0 +1,93 @@
+"""A walk over all that entities have stored, or over an even sample of it, without hurting whoever works there.
+
+The journal is read in the order of its pages on disk, some at a time: no index, no sorting, and no transaction that
+would keep vacuum from its work. What is appended meanwhile may be met or not.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from store.connection import Connection
+
+PAGES = 64  # of 8 KiB, read at once
+ROWS = 1_000  # of the smaller tables, likewise
+
+JOURNAL_PAGES = """
+SELECT pg_relation_size('journal') / current_setting('block_size')::int AS pages
+"""
+EVENTS = """
+SELECT h.entity, j."offset", j.payload
+FROM journal j JOIN heads h ON h.id = j.id
+WHERE j.ctid >= ($1::text)::tid AND j.ctid < ($2::text)::tid
+"""
+SNAPSHOTS = """
+SELECT s.id, h.entity, h.trimmed, s."offset", s.body
+FROM snapshots s JOIN heads h ON h.id = s.id WHERE s.id > $1 ORDER BY s.id LIMIT $2
+"""
+TIMERS = """
+SELECT t.id, t.name, h.entity, t.body
+FROM timers t JOIN heads h ON h.id = t.id WHERE (t.id, t.name) > ($1, $2) ORDER BY t.id, t.name LIMIT $3
+"""
+OUTBOX = """
+SELECT o.id, o."offset", h.entity, o.body
+FROM outbox o JOIN heads h ON h.id = o.id WHERE (o.id, o."offset") > ($1, $2) ORDER BY o.id, o."offset" LIMIT $3
+"""
+
+
+class Walked(Struct, frozen=True):
+    events: int
+    share: float  # of the journal's pages that were read, 0..1
+
+
+class StoredWalk:
+    """Raises, in all that it does: StoreUnavailable."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def events(self, take: Callable[[str, int, bytes], None], *, pages_max: int) -> Walked:
+        """Give `take` entity, offset and payload of every event; of an even sample when it is more than `pages_max`."""
+        (row,) = await self._connection.fetch(JOURNAL_PAGES)
+        events = pages_read = 0
+        for first, end in stretches(row["pages"], pages_max):
+            rows = await self._connection.fetch(EVENTS, f"({first},0)", f"({end},0)")
+            for event in rows:
+                take(event["entity"], event["offset"], event["payload"])
+            events += len(rows)
+            pages_read += end - first
+        return Walked(events, pages_read / row["pages"] if row["pages"] else 1.0)
+
+    async def snapshots(self, take: Callable[[str, int, bytes, int], None]) -> None:
+        """Give `take` entity, offset, body, and the offset up to which events are gone."""
+        after = 0
+        while rows := await self._connection.fetch(SNAPSHOTS, after, ROWS):
+            for row in rows:
+                take(row["entity"], row["offset"], row["body"], row["trimmed"])
+            after = rows[-1]["id"]
+
+    async def timers(self, take: Callable[[str, bytes], None]) -> None:
+        """Give `take` entity and body."""
+        after: tuple[int, bytes] = (0, b"")
+        while rows := await self._connection.fetch(TIMERS, *after, ROWS):
+            for row in rows:
+                take(row["entity"], row["body"])
+            after = rows[-1]["id"], rows[-1]["name"]
+
+    async def outbox(self, take: Callable[[str, int, bytes], None]) -> None:
+        """Give `take` the sender's entity, offset and body."""
+        after = (0, 0)
+        while rows := await self._connection.fetch(OUTBOX, *after, ROWS):
+            for row in rows:
+                take(row["entity"], row["offset"], row["body"])
+            after = rows[-1]["id"], rows[-1]["offset"]
+
+
+def stretches(pages: int, pages_max: int) -> list[tuple[int, int]]:
+    """Which pages to read, as (first, end): all, or stretches spread evenly that make about `pages_max` together."""
+    if pages <= pages_max:
+        return [(first, min(first + PAGES, pages)) for first in range(0, pages, PAGES)]
+    count = max(2, pages_max // PAGES)
+    length = max(1, pages_max // count)
+    starts = [round(number * (pages - length) / (count - 1)) for number in range(count)]
+    return [(first, first + length) for first in starts]
