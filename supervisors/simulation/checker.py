@@ -111,7 +111,6 @@ class Checker:
             stream.command_ids[command_id] = event
         stream.events.append(event)
         kind = self._kinds[stream.entity.partition(":")[0]]
-        assert kind.decode_event is not None
         mark = self._mark(decode(event.payload))
         if mark is not None:
             if mark in stream.marks:
@@ -121,7 +120,8 @@ class Checker:
         if fold is not None:
             fold.offset = event.offset
             fold.at_ms = event.at_ms
-            fold.apply(kind.decode_event(event.payload))
+            for present in kind.decode_events(event.payload):
+                fold.apply(present)
             if self._invariant is not None:
                 try:
                     self._invariant(stream.entity, fold.state)
