@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class Server:
 
     def cost(self) -> Cost:
         own = _cpu_s(self.pid) if self.pid else 0.0
-        return Cost(own, sum(_cpu_s(pid) for pid in self.store_pids()), _machine_s(), time.monotonic())
+        return Cost(own, sum(_cpu_s(pid) for pid in self.store_pids()), machine_s(), time.monotonic())
 
     def resident_bytes(self) -> int:
         """Resident memory of the server's process."""
@@ -138,17 +138,23 @@ def serving(url: str = "", settings: dict[str, str] | None = None) -> Iterator[S
         try:
             yield server
         finally:
-            _stop(server)
+            stop(server)
 
 
-def _start(folder: Path, settings: dict[str, str]) -> Server:
+def free_port() -> int:
+    """One that nobody listens on; somebody else may take it before you do."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def launch(folder: Path, port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server's process in `folder` and return at once; a later one there continues with the same data."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
     command = [sys.executable, "-m", "supervisors", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
+    with (folder / "server.log").open("ab") as log:
+        return subprocess.Popen(
             [*command, "--data-dir", str(folder / "data")],
             cwd=ROOT,
             env=inherited | {"GREENROOM_ENV": "local", "GREENROOM_LOG_LEVEL": "warning"} | settings,
@@ -156,13 +162,23 @@ def _start(folder: Path, settings: dict[str, str]) -> Server:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+
+
+def log_end(folder: Path) -> str:
+    """The last of what the server in `folder` wrote."""
+    return (folder / "server.log").read_text(errors="replace")[-2_000:]
+
+
+def _start(folder: Path, settings: dict[str, str]) -> Server:
+    port = free_port()
+    process = launch(folder, port, settings)
     server = Server(("127.0.0.1", port), process.pid, folder)
     deadline = time.monotonic() + START_S
     while not ready(server.address):
         if process.poll() is not None or time.monotonic() > deadline:
-            said = (folder / "server.log").read_text(errors="replace")[-2_000:]
             fate = f"ended with {process.returncode}" if process.poll() is not None else "was not ready"
-            _stop(server)
+            said = log_end(folder)
+            stop(server)
             raise ServerFailed(f"the server {fate} within {START_S:.0f} s; its log ends:\n{said}")
         time.sleep(0.05)
     return server
@@ -178,7 +194,7 @@ def ready(address: tuple[str, int]) -> bool:
         return False
 
 
-def _stop(server: Server) -> None:
+def stop(server: Server) -> None:
     """SIGTERM and a deadline, then SIGKILL; the same for servers of the store that it left behind."""
     _end(server.pid, STOP_S, child=True)
     for pid in server.store_pids():
@@ -199,7 +215,19 @@ def _end(pid: int, within_s: float, *, child: bool) -> None:
             time.sleep(0.05)
 
 
-def _machine_s() -> float:
+def kill(process: subprocess.Popen[bytes], others: Iterable[int] = ()) -> None:
+    """SIGKILL to `others` and to the server, and wait until it is gone.
+
+    The others first: as soon as the server is dead, the kernel asks its Postgres and Valkey to shut down.
+    """
+    for pid in others:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.wait(5.0)
+
+
+def machine_s() -> float:
     """User and system seconds of all processes; interrupts belong to nobody and are not in it."""
     user, nice, system = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:4]
     return (int(user) + int(nice) + int(system)) / _TICKS

@@ -19,6 +19,7 @@ INTERFACE = {  # the fields that /docs and scripts rely on
     "http": ["requests_per_s", "p99_ms", "errors"],
     "connections": ["connections", "bytes_per_connection", "connects_per_s"],
     "storm": ["clients", "recovered", "lost", "seconds"],
+    "restart": ["entities", "first_reply_s", "after_kill_s", "after_crash_s"],
 }
 
 
