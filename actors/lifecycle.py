@@ -80,3 +80,7 @@ class TimersDue(Struct, frozen=True):
 
 class Rebuild(Struct, frozen=True):
     """Control: an append failed or its outcome is unknown, so memory may be ahead of the journal."""
+
+
+class Reclaim(Struct, frozen=True):
+    """Control: the database has another history since, so memory may be ahead of the journal."""

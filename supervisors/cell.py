@@ -38,6 +38,7 @@ from actors.lifecycle import (
     Noted,
     Passivate,
     Rebuild,
+    Reclaim,
     Stop,
     TimersDue,
     Undelivered,
@@ -241,6 +242,8 @@ class Cell:
             if event.command_id is not None and event.reply is not None:
                 self._remember(event.command_id, Remembered(event.reply, event.digest))
         assert actor.offset == head.offset, f"{self.entity}: journal ends at {actor.offset}, head at {head.offset}"
+        if self.head is not None and head.offset < self.head.offset:
+            log.error("journal_lost_tail", entity=self.entity, first=head.offset + 1, last=self.head.offset)
         self.head = head
         self.epoch = head.epoch
         self._snapshot_offset = claimed.snapshot_offset
@@ -259,6 +262,7 @@ class Cell:
         flights, self._flights = self._flights, []
         self._failure = None
         landed = self._let_out_landed(flights, stored)
+        self._system.audiences.began(self.entity, self.epoch, head.offset)
         again: list[Item] = []
         for flight in flights[landed:]:
             for item in flight.items:
@@ -740,12 +744,15 @@ class Cell:
         self._system.dead_letter(self.entity, envelope, error)
 
     async def _obey(self, signals: list[object]) -> Verdict | None:
+        verdict: Verdict | None = None
         for signal in signals:
             match signal:
                 case Rebuild():
                     pass  # `_failure` says it
                 case TimersDue():
                     self._fire_due()
+                case Reclaim():
+                    verdict = Verdict.REBUILD  # after the others, one of which may end us
                 case Passivate():
                     if await self._fall_asleep():
                         return Verdict.ASLEEP
@@ -755,7 +762,7 @@ class Cell:
                         await self._save_snapshot()
                         return Verdict.STOPPED
                     self.mailbox.put_control(signal)  # again, after the rebuild
-        return None
+        return verdict
 
     async def _fall_asleep(self) -> bool:
         actor = self._actor

@@ -35,6 +35,7 @@ from store.retention import Keep, Retention
 from supervisors import garbage
 from supervisors.backoff import Backoff
 from supervisors.cell import RUNNERS
+from supervisors.lineage_watch import LineageWatch
 from supervisors.loop_lag import measure_loop_lag
 from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from supervisors.supervise import supervise
@@ -140,6 +141,7 @@ class Node:
             },
             now=clock,
         )
+        self.lineage_watch = LineageWatch(self.journal.lineage, self.system.lineage_changed)
         self.background = Background()
         self.deadlines = Deadlines()
         self.bus = Bus(self.bridge, redis_url, self.beat)
@@ -333,6 +335,7 @@ class Node:
                 ChildSpec(name="committer", start=self.committer.run, shutdown_s=2.0),
                 ChildSpec(name="claims", start=self.claims.run, shutdown_s=2.0),
                 ChildSpec(name="system", start=self.system.run, shutdown_s=5.0),
+                ChildSpec(name="lineage_watch", start=self.lineage_watch.run, shutdown_s=1.0),
                 ChildSpec(name="retention", start=self.retention.run, shutdown_s=2.0),
                 ChildSpec(name="background", start=self.background.run, shutdown_s=2.0),
                 ChildSpec(name="deadlines", start=self.deadlines.run, shutdown_s=1.0),

@@ -19,7 +19,7 @@ from actors.entity import split_entity
 from actors.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
 from actors.errors import ActorError, CallCycle, Overloaded, Unavailable
 from actors.kinds import Kinds
-from actors.lifecycle import Passivate, Stop, Terminated, TimersDue
+from actors.lifecycle import Passivate, Reclaim, Stop, Terminated, TimersDue
 from actors.mailbox import Sealed
 from actors.message import Ask, Message, Reply
 from actors.principal import SYSTEM, Principal
@@ -29,6 +29,7 @@ from config.tracing import Tracing
 from store.claims import Claims
 from store.committer import Committer
 from store.dead_letters import DeadLetter, DeadLetters
+from store.epoch import lineage_of
 from store.errors import NotOwner, StoreUnavailable
 from store.journal import Claimed, Head, Journal, StoredEvent
 from supervisors.backoff import Backoff
@@ -56,6 +57,12 @@ class Audiences(Protocol):
 
     def watching(self, entity: str) -> list[Principal]: ...
 
+    def began(self, entity: str, epoch: str, offset: int) -> None:
+        """An entity woke, or was built anew: watchers of another epoch have to start over."""
+
+    def watched(self) -> list[tuple[str, str]]:
+        """The entities that somebody watches, each with the epoch that its watchers know."""
+
 
 class Nobody:
     """No audience."""
@@ -70,6 +77,12 @@ class Nobody:
         pass
 
     def watching(self, entity: str) -> list[Principal]:
+        return []
+
+    def began(self, entity: str, epoch: str, offset: int) -> None:
+        pass
+
+    def watched(self) -> list[tuple[str, str]]:
         return []
 
 
@@ -309,6 +322,25 @@ class System:
                     self.tell(watcher, Terminated(entity=cell.entity, reason=reason))
         if self._emptied is not None and not self._cells:
             self._emptied.set()
+
+    def lineage_changed(self, lineage: str) -> None:
+        """The database has another history: what was claimed in a former one may be ahead of the journal.
+
+        Such entities are built anew. Those asleep that somebody watches are woken, to tell their watchers.
+        """
+        for cell in list(self._cells.values()):
+            if cell.head is not None and lineage_of(cell.head.epoch) != lineage:
+                cell.mailbox.put_control(Reclaim())
+        for entity, epoch in self.audiences.watched():
+            if entity in self._cells or lineage_of(epoch) == lineage or not self._is_durable(entity):
+                continue
+            try:
+                self._activate(entity)
+            except ActorError as error:
+                log.warning("watchers_not_told", entity=entity, error=error.name)  # but with the next publication
+
+    def _is_durable(self, entity: str) -> bool:
+        return self.kinds[split_entity(entity)[0]].actor.durable
 
     def watch(self, watcher: str, entity: str) -> None:
         self._watchers.setdefault(entity, set()).add(watcher)

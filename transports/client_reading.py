@@ -5,7 +5,7 @@ from msgspec import Raw
 
 from actors.lifecycle import Inspected
 from transports.client_inspect import inspect
-from transports.client_messages import BAD_REQUEST, UNRECOVERABLE, ClientError, HistoryRequest
+from transports.client_messages import BAD_REQUEST, INTERNAL, UNRECOVERABLE, ClientError, HistoryRequest
 from transports.client_peer import ClientPeer
 from transports.hub import first_publications
 
@@ -62,10 +62,14 @@ def history(peer: ClientPeer, command_id: int, channel: str, request: HistoryReq
             after, before = (since.offset if since is not None else 0), top + 1
             if request.reverse:
                 after, before = 0, min(before, since.offset) if since is not None else before
-            _, events = await peer.services.journal.read(
+            head, events = await peer.services.journal.read(
                 channel, after=after, before=before, limit=limit, reverse=request.reverse
             )
-            if not peer.closed:
+            if peer.closed:
+                return
+            if head is not None and (head.epoch != epoch or head.offset < top):
+                failed(INTERNAL)  # temporary: the entity that was asked has yet to hear that its journal is another
+            else:
                 reply(first_publications(events, epoch, bytes_max=peer.reply_bytes_max), epoch, top)
 
         peer.spawn(read, failed)

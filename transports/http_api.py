@@ -267,9 +267,13 @@ class HttpApi:
             if asked.reverse:
                 after, before = 0, min(before, asked.offset) if asked.offset else before
             try:
-                _, events = await self.services.journal.read(
+                head, events = await self.services.journal.read(
                     entity, after=after, before=before, limit=asked.limit, reverse=asked.reverse
                 )
+                if head is not None and (head.epoch != seen.epoch or head.offset < seen.offset):
+                    # The entity that was asked has yet to hear that its journal is another.
+                    finish_with_error(finish, Unavailable("the journal began anew"))
+                    return
                 shown = first_publications(events, seen.epoch, bytes_max=self.services.history_bytes_max)
             except StoreUnavailable:
                 finish_with_error(finish, Unavailable("the store is not reachable"))

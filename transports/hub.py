@@ -228,6 +228,16 @@ class Hub:
         topic = self._topics.get(entity)
         return [subscriber.principal for subscriber in topic.subscribers()] if topic is not None else []
 
+    def began(self, entity: str, epoch: str, offset: int) -> None:
+        """The entity has been built from its journal, which may be another than the one that watchers know."""
+        topic = self._topics.get(entity)
+        if topic is not None and topic.epoch != epoch:
+            self._resynchronise(topic, epoch, offset)
+
+    def watched(self) -> list[tuple[str, str]]:
+        """Entities that somebody watches, each with the epoch that watchers know."""
+        return [(topic.entity, topic.epoch) for topic in self._topics.values() if topic.groups]
+
     # From the transports.
 
     def topic(self, entity: str, epoch: str, offset: int) -> Topic:

@@ -328,6 +328,9 @@ class SimulatedJournal:
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
         return await self._call("due", lambda: self._tables.due(before_ms=before_ms, after=after, limit=limit))
 
+    async def lineage(self) -> str:
+        return await self._call("lineage", self._tables.lineage)
+
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         return await self._call(
             "snapshot", lambda: self._tables.save_snapshot(head_id, fence=fence, offset=offset, body=body)

@@ -190,6 +190,7 @@ class Audience:
         self.shown: dict[str, list[int]] = {}  # offsets
         self.ephemeral: list[tuple[str, bytes, str]] = []
         self.kicked: list[tuple[str, int, str]] = []
+        self.epochs: dict[str, str] = {}  # that watchers know
 
     def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
         kernel = self._kernel
@@ -213,6 +214,15 @@ class Audience:
 
     def watching(self, entity: str) -> list[Principal]:
         return [ANN]
+
+    def began(self, entity: str, epoch: str, offset: int) -> None:
+        known = self.epochs.setdefault(entity, epoch)
+        if known != epoch:
+            self.epochs[entity] = epoch
+            self.shown[entity] = list(range(1, offset + 1))  # watchers have started over
+
+    def watched(self) -> list[tuple[str, str]]:
+        return list(self.epochs.items())
 
 
 class Kernel:
