@@ -91,7 +91,7 @@ class Connection:
             if wire is not None and not wire.is_closed():
                 try:
                     await self._bridge.run(wire.close)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, BridgeCancelled):
+                except FAILURES:
                     wire.terminate()
         finally:
             self._turn.release()

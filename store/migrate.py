@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from store.bridge import Bridge
-from store.connection import translate
+from store.connection import FAILURES, translate
 from store.errors import StoreUnavailable
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ async def _answered(bridge: Bridge, database_url: str, ask: Any) -> Any:
         return await bridge.run(on_connection)
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"cannot connect to Postgres: {type(error).__name__}: {error}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except FAILURES as error:
         raise translate(error, write=False) or error from error
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import trio
+from asyncpg.exceptions import InternalClientError
 
 from store import migrate as migrate_module
 from store.bridge import Bridge
@@ -63,3 +64,15 @@ async def test_no_server_means_unavailable(own_servers: OwnServers) -> None:
         for url in ("postgresql://x@/x?host=/nonexistent", own_servers.database_url.replace("/greenroom?", "/none?")):
             with pytest.raises(StoreUnavailable, match="cannot connect"):
                 await check(bridge, url)
+
+
+async def test_a_server_that_dies_midway_means_unavailable(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asyncpg raises then is neither an error of Postgres nor of its interface."""
+
+    async def dying(connection: asyncpg.Connection) -> None:
+        raise InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+
+    monkeypatch.setattr(migrate_module, "_version", dying)
+    async with Bridge() as bridge:
+        with pytest.raises(StoreUnavailable, match="InternalClientError"):
+            await migrate(bridge, database_url)
