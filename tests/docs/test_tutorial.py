@@ -27,6 +27,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
     [
         ("writing-an-entity.md", ["poll.py", "test_poll.py"]),
         ("testing-entities.md", ["test_lobby.py"]),
+        ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py"]),
     ],
 )
 def test_the_tests_on_a_page_pass(page: str, names: list[str], tmp_path: Path) -> None:
@@ -55,11 +56,14 @@ def test_the_entity_is_found_as_greenroom_entities_finds_it(tmp_path: Path, monk
         sys.modules.pop("poll", None)
 
 
-def test_the_entity_passes_the_type_checker(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "names"), [("writing-an-entity.md", ["poll.py"]), ("sagas.md", ["shop.py", "checkout.py"])]
+)
+def test_the_entity_passes_the_type_checker(page: str, names: list[str], tmp_path: Path) -> None:
     """What we hold our own code to, our example keeps: a reader copies it."""
-    write_blocks("writing-an-entity.md", tmp_path)
+    write_blocks(page, tmp_path)
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "poll.py", "--cache-dir", str(tmp_path / "cache")],
+        [sys.executable, "-m", "mypy", "--strict", *names, "--cache-dir", str(tmp_path / "cache")],
         cwd=tmp_path,
         env=os.environ | {"MYPYPATH": str(ROOT)},
         capture_output=True,
