@@ -70,6 +70,7 @@ class Kind:
             owners = (f"{self.name}.", f"{actor.base_tags or self.name}.")
             if not isinstance(tag, str) or not tag.startswith(owners) or not callable(upcaster):
                 raise BadEntityClass(f"{where}: `upcasters` maps '{self.name}.something' to a function, not {tag!r}")
+        self.messages = frozenset((*actor.commands, *actor.internal, *REPORTS))  # what others may tell it
         self.publish_command: Command | None = None
         if actor.publish_with is not None:
             if actor.publish_with not in actor.commands:

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from actors.effects import CancelTimer, SetTimer, Told
 from actors.envelope import Origin
 from actors.lifecycle import Answered
-from actors.message import Done
+from actors.message import Done, Message
 from actors.outgoing import Outgoing, encode_body, sequence
 from actors.schedule import DurableTimer
 from store.journal import Consequences, OutboxRow, TimerRow
@@ -158,10 +158,10 @@ def timer_changes(effects: Iterable[SetTimer | CancelTimer]) -> list[tuple[str, 
     ]
 
 
-def is_durable_effect(effect: Any, is_durable: Callable[[str], bool]) -> bool:
+def is_durable_effect(effect: Any, is_durable: Callable[[str, Message], bool]) -> bool:
     """Is it committed with the events, and not only carried out after them?"""
     cls = type(effect)
-    return cls is SetTimer or cls is CancelTimer or (cls is Told and is_durable(effect.entity))
+    return cls is SetTimer or cls is CancelTimer or (cls is Told and is_durable(effect.entity, effect.message))
 
 
 def _due_ms(row: TimerRow) -> int:

@@ -231,12 +231,15 @@ class System:
         reply: Reply = await slot.wait()
         return reply
 
-    def is_durable(self, entity: str) -> bool:
-        """Has the entity a journal? False also for what is no entity."""
+    def is_durable(self, entity: str, message: Message) -> bool:
+        """Has the entity a journal? Not if it is none. Raises: TypeError when its kind takes no such message."""
         try:
-            return self.kinds[split_entity(entity)[0]].actor.durable
+            kind = self.kinds[split_entity(entity)[0]]
         except ActorError:
             return False
+        if kind.actor.durable and type(message) not in kind.messages:
+            raise TypeError(f"{kind.name} takes no {type(message).__qualname__}: name it in `commands` or `internal`")
+        return kind.actor.durable
 
     def wake(self, entity: str) -> None:
         """A durable timer of it is due. Raises: Unavailable, Overloaded, UnknownKind."""

@@ -53,6 +53,15 @@ class Heard(Tell, frozen=True, kw_only=True, tag="log.heard"):
     text: str
 
 
+class SlowHeard(Heard, frozen=True, kw_only=True, tag="slow.heard"):
+    pass
+
+
+def heard(entity: str, text: str) -> Heard:
+    """As that entity's kind knows it."""
+    return SlowHeard(text=text) if entity.startswith("slow:") else Heard(text=text)
+
+
 class Read(Ask[list[str]], frozen=True, kw_only=True, tag="log.read"):
     """All texts; records nothing."""
 
@@ -144,6 +153,7 @@ class Slow(Log):
 
     kind = "slow"
     commands = ()
+    internal = (SlowHeard,)
     events = (SlowNoted,)
     limits = KindLimits(async_handler_s=10.0)
 
@@ -203,7 +213,7 @@ class Audience:
         ):
             kernel.wrongs.append(f"{entity}: {event.offset} shown before it was durable")
         offsets.append(event.offset)
-        kernel.let_out.append(msgspec.json.decode(event.payload)["text"])
+        kernel.let_out.append(msgspec.json.decode(event.payload).get("text", ""))
 
     def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
         self.ephemeral.append((entity, data, key))
@@ -288,8 +298,8 @@ class Kernel:
         return await self.system.ask(entity, message, **how)
 
     def texts(self, entity: str) -> list[str]:
-        """What the journal holds."""
-        return [msgspec.json.decode(event.payload)["text"] for event in self.journal.events(entity)]
+        """What the journal holds; "" where the runtime has noted something of its own."""
+        return [msgspec.json.decode(event.payload).get("text", "") for event in self.journal.events(entity)]
 
     def awake(self) -> set[str]:
         return set(self.system._cells)

@@ -23,7 +23,7 @@ from actors.message import Done
 from actors.principal import Principal
 from config.limits import CommitConfig, MailboxConfig, SupervisionConfig
 from store.dead_letters import DeadLetter
-from store.journal import StoredEvent
+from store.journal import Remembered, StoredEvent
 from supervisors import cell as cell_module
 from supervisors.cell import RUNNERS, Cell
 from supervisors.watchdog import Watchdog
@@ -404,7 +404,7 @@ async def test_a_reply_stored_in_a_shape_of_long_ago_is_given_as_it_is() -> None
         await settled()
         remembered = cell_of(run, A)._remembered
         assert remembered is not None
-        remembered["once"] = b'{"offset":1}'
+        remembered["once"] = Remembered(b'{"offset":1}')
         again = run.send(A, Note(text="x"), command_id="once")
         await settled()
         assert (again.answer, again.encoded) == ({"offset": 1}, b'{"offset":1}')
@@ -869,18 +869,32 @@ async def test_a_mailbox_is_bounded_in_bytes() -> None:
         await settled()
 
 
-async def test_a_tell_to_a_full_mailbox_becomes_a_dead_letter() -> None:
+async def test_a_tell_to_a_full_mailbox_without_a_journal_becomes_a_dead_letter() -> None:
     async with kernel() as run:
         capacity = MailboxConfig().capacity
 
         def act(actor: Log) -> None:
             for number in range(capacity + 5):
-                actor.tell(B, Heard(text=str(number)))
+                actor.tell("brief:a", Heard(text=str(number)))
 
         run.send(A, Do(act=act))
         await settled()
-        assert len(run.texts(B)) == capacity
+        assert len(await run.ask("brief:a", Read())) == capacity
         assert len(await run.letters.list(limit=10)) == 5
+
+
+async def test_more_tells_than_the_mailbox_of_a_durable_entity_holds_all_arrive(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        texts = [str(number) for number in range(5 * MailboxConfig().capacity)]
+
+        def act(actor: Log) -> None:
+            for text in texts:
+                actor.tell(B, Heard(text=text))
+
+        run.send(A, Do(act=act))
+        await trio.sleep(60)
+        assert run.texts(B) == texts
+        assert await run.letters.list(limit=10) == []
 
 
 # Waking and sleeping.
