@@ -28,7 +28,7 @@ _decode = msgspec.json.Decoder(list[Outgoing]).decode
 
 
 def sequence(offset: int, number: int) -> int:
-    """The sequence number of the `number`th message (from 0) that left with the event at `offset`."""
+    """The sequence number of the `number`th message (from 0) that left with the event at this position."""
     assert number < NUMBERS_MAX, f"more than {NUMBERS_MAX} messages at once"
     return offset << NUMBER_BITS | number
 

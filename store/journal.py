@@ -34,7 +34,7 @@ class StoredEvent(Struct, gc=False):
 class OutboxRow(Struct, gc=False):
     """Messages to other entities that left with one burst of events."""
 
-    offset: int  # of the burst's last event
+    offset: int  # rises with each burst of the entity: the position of its last event (Head.position)
     body: bytes  # see actors/outgoing.py
     head_id: int = 0  # the sender's, where that isn't clear from the context
     entity: str = ""  # likewise
@@ -88,6 +88,11 @@ class Head(Struct):
     epoch: str  # ends with the lineage
     offset: int  # of the last event; 0 when there is none
     trimmed: int = 0  # events up to this offset are gone by retention
+    era: int = 0  # one more with each lineage
+
+    def position(self, offset: int) -> int:
+        """Of an event, for what must tell it from an event at this offset that another lineage has lost."""
+        return self.era << 32 | offset
 
 
 class Claimed(Struct):

@@ -79,7 +79,7 @@ class MemoryJournal:
         first = term << 32 | (rows.timeline - 1) << 16 | 1
         if row is None:
             epoch = self._new_epoch()
-            head = Head(len(rows.by_id) + 1, entity, first, epoch + rows.lineage, 0)
+            head = Head(len(rows.by_id) + 1, entity, first, epoch + rows.lineage, 0, era=rows.timeline - 1)
             row = rows.by_entity[entity] = rows.by_id[head.id] = MemoryHead(
                 head, self._incarnation, epoch, rows.lineage
             )
@@ -87,8 +87,9 @@ class MemoryJournal:
             stored = row.head.fence >> 32
             if stored > term:
                 return None
-            more = 1 if row.lineage == rows.lineage else CLAIMS_MISSING_MAX
-            row.head.fence = first if stored < term else row.head.fence + more
+            is_same = row.lineage == rows.lineage
+            row.head.fence = first if stored < term else row.head.fence + (1 if is_same else CLAIMS_MISSING_MAX)
+            row.head.era = row.head.era if is_same else max(row.head.era + 1, rows.timeline - 1)
             row.incarnation = self._incarnation
             row.lineage = rows.lineage
             row.head.epoch = row.base_epoch + rows.lineage

@@ -97,10 +97,10 @@ WHERE EXISTS (SELECT FROM journal j WHERE j.id = c.id AND j.command_id = c.comma
 # A standby that takes over may lack the newest claims and heads. So that it grants no fence that its predecessor has
 # granted, it leaves room for as many claims as may be missing, and new heads begin with another number.
 RAISE = """
-INSERT INTO heads (entity, fence, incarnation, epoch, lineage)
-SELECT w.entity, ($3::bigint << 32) | now.activation, $4::bigint, w.epoch, now.lineage
+INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era)
+SELECT w.entity, ($3::bigint << 32) | (now.era << 16) | 1, $4::bigint, w.epoch, now.lineage, now.era
 FROM unnest($1::text[], $2::text[]) AS w (entity, epoch)
-CROSS JOIN (SELECT lineage() AS lineage, (timeline() - 1 & 65535) << 16 | 1 AS activation OFFSET 0) now
+CROSS JOIN (SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era OFFSET 0) now
 LEFT JOIN heads known ON known.entity = w.entity
 ORDER BY known.id NULLS LAST, w.entity
 ON CONFLICT (entity) DO UPDATE SET
@@ -108,9 +108,10 @@ ON CONFLICT (entity) DO UPDATE SET
         WHEN heads.lineage = excluded.lineage THEN heads.fence + 1
         ELSE heads.fence + 65536 END,
     incarnation = $4,
-    lineage = excluded.lineage
+    lineage = excluded.lineage,
+    era = CASE WHEN heads.lineage = excluded.lineage THEN heads.era ELSE greatest(heads.era + 1, excluded.era) END
 WHERE heads.fence >> 32 <= $3
-RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, snapshot_offset
+RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, snapshot_offset
 """
 
 # A statement of its own, after the raise: its snapshot then holds the append that the raise has waited for (trap 4).
@@ -131,7 +132,7 @@ ORDER BY 1, 2, 3
 SNAPSHOT_ROW, EVENT_ROW, OUTBOX_ROW, TIMER_ROW = range(4)
 
 READ = """
-SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed,
+SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era,
     e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest
 FROM heads h
 LEFT JOIN LATERAL (
@@ -247,7 +248,7 @@ class PostgresJournal:
             rows = await connection.fetch(RAISE, names, epochs, term, self._incarnation)
             claimed = {
                 row["entity"]: Claimed(
-                    Head(row["id"], row["entity"], row["fence"], row["epoch"], row["offset"], row["trimmed"]),
+                    Head(*tuple(row)[:7]),
                     snapshot=None,
                     snapshot_offset=row["snapshot_offset"],
                     events=[],
@@ -370,8 +371,8 @@ class PostgresJournal:
             rows = await connection.fetch(sql, entity, after, OFFSET_MAX if before is None else before, limit)
         if not rows:
             return None, []
-        head = Head(*tuple(rows[0])[:6])
-        return head, [_event(tuple(row)[6:]) for row in rows if row[6] is not None]
+        head = Head(*tuple(rows[0])[:7])
+        return head, [_event(tuple(row)[7:]) for row in rows if row[7] is not None]
 
     async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         """See Journal. A command that had no reply is there with JSON's null."""

@@ -601,7 +601,9 @@ class Cell:
         changes = timer_changes(one for one in lasting if type(one) is not Told)
         trace = envelope.trace if envelope is not None else None
         answer = (origin, self.entity, reply) if answers and origin is not None else None
-        sent = outgoing(told, actor.offset, trace, answer=answer) if told or answer is not None else []
+        assert self.head is not None
+        position = self.head.position(actor.offset)
+        sent = outgoing(told, position, trace, answer=answer) if told or answer is not None else []
         effects.others = passing
         once = self._once_needed()  # nothing raises from here on
         if type(source) is Firing:
@@ -684,7 +686,7 @@ class Cell:
             if once is not None and once.has_consequences:
                 # A timer went on without anything becoming durable: should this be lost, it does so again.
                 assert self.head is not None
-                taken = once.take(self.head.id, self.entity, actor.offset, departures)
+                taken = once.take(self.head.id, self.entity, self.head.position(actor.offset), departures)
                 self._system.committer.submit(self.head.id, self.head.fence, actor.offset, [], 0, self, taken)
             if not departures:
                 return
@@ -706,7 +708,7 @@ class Cell:
         consequences = None
         size = sum(len(event.payload) for event in events)
         if once is not None and once.has_consequences:
-            consequences = once.take(self.head.id, self.entity, events[-1].offset, departures)
+            consequences = once.take(self.head.id, self.entity, self.head.position(events[-1].offset), departures)
             assert consequences is not None
             size += sum(len(row.body) for row in consequences.outbox)
         self._flights.append(Flight(actor.offset, departures, burst))

@@ -37,6 +37,7 @@ STATEMENTS = (
     $$
     """,
     """ALTER TABLE heads ADD COLUMN lineage text COLLATE "C" NOT NULL DEFAULT ''""",  # as of the last claim
+    "ALTER TABLE heads ADD COLUMN era int NOT NULL DEFAULT 0",  # one more with each lineage
 )
 
 
