@@ -258,8 +258,8 @@ def report(outcome: Outcome) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     lines += [f"{name.ljust(width)}  {value}" for name, value in rows]
-    if verdict.examples:
-        lines += ["", *verdict.examples]
+    for what, examples in verdict.examples.items():
+        lines += ["", f"{what.replace('_', ' ')}, for example:", *(f"  {example}" for example in examples)]
     return "\n".join(lines)
 
 

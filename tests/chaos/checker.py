@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from tests.chaos.records import NO_MARK, History, Member
 
-EXAMPLES_MAX = 20
+EXAMPLES_MAX = 5  # of each kind
 
 
 @dataclass(slots=True)
@@ -31,16 +31,19 @@ class Verdict:
     contradicted: int = 0  # two answers to one key, or something that the history has otherwise
     refused: int = 0  # sends refused for good
     not_recovered: int = 0  # clients without a subscription, sends or other commands without an answer
-    examples: list[str] = field(default_factory=list)
+    examples: dict[str, list[str]] = field(default_factory=dict)  # by the field that counts them
 
     @property
     def broken(self) -> int:
         told = self.lost + self.duplicated + self.reordered + self.contradicted
         return told + self.refused + self.not_recovered
 
-    def note(self, text: str) -> None:
-        if len(self.examples) < EXAMPLES_MAX:
-            self.examples.append(text)
+    def count(self, what: str, example: str, times: int = 1) -> None:
+        """Add to the field `what`, with a sentence about it."""
+        setattr(self, what, getattr(self, what) + times)
+        examples = self.examples.setdefault(what, [])
+        if len(examples) < EXAMPLES_MAX:
+            examples.append(example)
 
 
 def check(members: Iterable[Member], histories: Iterable[History]) -> Verdict:
@@ -62,17 +65,14 @@ def _check_room(verdict: Verdict, history: History, members: list[Member]) -> No
     times = Counter(one for one in history.marks if one != NO_MARK)
     for one, count in times.items():
         if count > 1:
-            verdict.duplicated += count - 1
-            verdict.note(f"{room}: {_name(one)} is in the history {count} times")
+            verdict.count("duplicated", f"{room}: {_name(one)} is in the history {count} times", count - 1)
     if history.counted != times.total():
-        verdict.contradicted += 1
-        verdict.note(f"{room} counts {history.counted} messages, its history has {times.total()}")
+        verdict.count("contradicted", f"{room} counts {history.counted} messages, its history has {times.total()}")
     by_number = {member.number: member for member in members}
     for one in times:
         sender = by_number.get(one >> 32)
         if sender is None or one & 0xFFFFFFFF >= len(sender.sends):
-            verdict.contradicted += 1
-            verdict.note(f"{room}: nobody sent {_name(one)}, which is in the history")
+            verdict.count("contradicted", f"{room}: nobody sent {_name(one)}, which is in the history")
     for member in members:
         _check_sender(verdict, member, at, times)
         _check_subscriber(verdict, member, history, at)
@@ -83,37 +83,39 @@ def _check_sender(verdict: Verdict, member: Member, at: dict[int, int], times: C
     for send in member.sends:
         one = member.number << 32 | send.number
         if not send.offset:
-            verdict.not_recovered += 1
-            verdict.note(f"{member.room}: {_name(one)} was never acknowledged")
+            verdict.count("not_recovered", f"{member.room}: {_name(one)} was never acknowledged")
             continue
         verdict.acknowledged += 1
         if at.get(send.offset) != one:
             if one in times:
-                verdict.contradicted += 1
-                verdict.note(f"{member.room}: {_name(one)} was acknowledged at {send.offset} and is elsewhere")
+                verdict.count(
+                    "contradicted", f"{member.room}: {_name(one)} was acknowledged at {send.offset} and is elsewhere"
+                )
             else:
-                verdict.lost += 1
-                verdict.note(f"{member.room}: {_name(one)}, acknowledged at {send.offset}, is not in the history")
+                verdict.count(
+                    "lost", f"{member.room}: {_name(one)}, acknowledged at {send.offset}, is not in the history"
+                )
         if send.offset <= send.floor:
-            verdict.reordered += 1
-            verdict.note(f"{member.room}: {_name(one)} is at {send.offset}, sent when {send.floor} was known")
+            verdict.count(
+                "reordered", f"{member.room}: {_name(one)} is at {send.offset}, sent when {send.floor} was known"
+            )
         elif send.offset < highest:
-            verdict.reordered += 1
-            verdict.note(f"{member.room}: {_name(one)} is at {send.offset}, behind a later message at {highest}")
+            verdict.count(
+                "reordered", f"{member.room}: {_name(one)} is at {send.offset}, behind a later message at {highest}"
+            )
         if not send.retried:
             highest = max(highest, send.offset)
     for again in member.repeats:
         verdict.repeated += 1
         first = member.sends[again.number]
         if (again.offset, again.at_ms) != (first.offset, first.at_ms):
-            verdict.contradicted += 1
-            verdict.note(
+            verdict.count(
+                "contradicted",
                 f"{member.room}: key of {_name(member.number << 32 | again.number)} was answered with "
-                f"{first.offset} at {first.at_ms} ms, then with {again.offset} at {again.at_ms} ms"
+                f"{first.offset} at {first.at_ms} ms, then with {again.offset} at {again.at_ms} ms",
             )
-    verdict.refused += len(member.refused)
     for text in member.refused:
-        verdict.note(f"{member.room}: member {member.number} was refused: {text}")
+        verdict.count("refused", f"{member.room}: member {member.number} was refused: {text}")
 
 
 def _check_subscriber(verdict: Verdict, member: Member, history: History, at: dict[int, int]) -> None:
@@ -122,30 +124,29 @@ def _check_subscriber(verdict: Verdict, member: Member, history: History, at: di
     position = 0
     for number, leg in enumerate(member.legs):
         if not leg.recovered and number:
-            verdict.resynchronised += 1
             verdict.passed_over += max(0, leg.since - position)
-            verdict.note(f"{who} was told to start over: it was at {position}, the room at {leg.since}")
+            verdict.count(
+                "resynchronised", f"{who} was told to start over: it was at {position}, the room at {leg.since}"
+            )
         elif number and leg.since != position:
-            verdict.contradicted += 1
-            verdict.note(f"{who} recovered from {leg.since} and had been at {position}")
+            verdict.count("contradicted", f"{who} recovered from {leg.since} and had been at {position}")
         if leg.epoch != history.epoch and leg is member.legs[-1] and member.live:
-            verdict.contradicted += 1
-            verdict.note(f"{who} is in epoch {leg.epoch}, the history in {history.epoch}")
+            verdict.count("contradicted", f"{who} is in epoch {leg.epoch}, the history in {history.epoch}")
         position = _check_sequence(verdict, who, leg.offsets, since=leg.since)
         verdict.seen += len(leg.offsets)
         for offset, one in zip(leg.offsets, leg.marks, strict=True):
             if at.get(offset) != one:
-                verdict.contradicted += 1
-                verdict.note(f"{who} saw {_name(one)} at {offset}, where the history has {_name(at.get(offset))}")
+                verdict.count(
+                    "contradicted", f"{who} saw {_name(one)} at {offset}, where the history has {_name(at.get(offset))}"
+                )
     if not member.live:
-        verdict.not_recovered += 1
-        verdict.note(f"{who} was not back at the end")
+        verdict.count("not_recovered", f"{who} was not back at the end")
     elif history.offsets and position < history.offsets[-1]:
-        verdict.lost += history.offsets[-1] - position
-        verdict.note(f"{who} saw nothing after {position}, the history goes on to {history.offsets[-1]}")
+        behind = history.offsets[-1] - position
+        verdict.count("lost", f"{who} saw nothing after {position}, the history goes on for {behind} more", behind)
     if member.unanswered:
-        verdict.not_recovered += member.unanswered
-        verdict.note(f"{who} got no answer to {member.unanswered} commands")
+        text = f"{who} got no answer to {member.unanswered} commands"
+        verdict.count("not_recovered", text, member.unanswered)
 
 
 def _check_sequence(verdict: Verdict, what: str, offsets: Sequence[int], *, since: int) -> int:
@@ -157,16 +158,14 @@ def _check_sequence(verdict: Verdict, what: str, offsets: Sequence[int], *, sinc
             top = offset
         elif offset > top:
             missing.update(range(top + 1, offset))
-            verdict.note(f"{what}: after {top} came {offset}")
             top = offset
         elif offset in missing:
             missing.discard(offset)
-            verdict.reordered += 1
-            verdict.note(f"{what}: {offset} came after {top}")
+            verdict.count("reordered", f"{what}: {offset} came after {top}")
         else:
-            verdict.duplicated += 1
-            verdict.note(f"{what}: {offset} came again, after {top}")
-    verdict.lost += len(missing)
+            verdict.count("duplicated", f"{what}: {offset} came again, after {top}")
+    if missing:
+        verdict.count("lost", f"{what}: {len(missing)} are missing, the first is {min(missing)}", len(missing))
     return top
 
 

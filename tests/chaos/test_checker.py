@@ -34,7 +34,7 @@ class Records:
 
 def test_whole_records_pass() -> None:
     verdict = Records().check()
-    assert verdict.broken == 0 and verdict.examples == []
+    assert verdict.broken == 0 and verdict.examples == {}
     assert (verdict.acknowledged, verdict.seen, verdict.repeated, verdict.reconnects) == (6, 16, 2, 2)
 
 
