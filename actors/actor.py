@@ -27,6 +27,7 @@ from actors.upcasters import Upcaster
 from store.journal import TimerRow
 
 State = TypeVar("State")
+TIMER_NAME_MAX = 512  # characters
 NO_TIMERS: Mapping[str, TimerRow] = MappingProxyType({})  # one for all that have none: there are many
 
 
@@ -170,8 +171,8 @@ class Actor(Generic[State]):
         due_ms, schedule = schedule_of(
             self.now, at=at, after=after, every=every, cron=cron, timezone=timezone, missed=missed
         )
-        if not 1 <= len(name.encode()) <= 255:
-            raise BadSchedule("a timer's name has 1 to 255 bytes")
+        if not 1 <= len(name) <= TIMER_NAME_MAX:
+            raise BadSchedule(f"a timer's name has 1 to {TIMER_NAME_MAX} characters")
         timers, limit = self.timers, self.limits.timers_max
         if name not in timers and len(timers) + sum(type(one) is SetTimer for one in self.effects.others) >= limit:
             raise Refused("timers.too_many", f"{self.entity} has {limit} timers", status=429)

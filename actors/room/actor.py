@@ -47,6 +47,7 @@ from actors.room.messages import (
     Join,
     Leave,
     Mute,
+    Punishment,
     React,
     Read,
     ReadSoFar,
@@ -69,7 +70,6 @@ EMOJI_MAX = 20  # different ones on a message
 REACTIONS_MAX = 256  # on a message
 INVITED_MAX = 1_000
 PUNISHED_MAX = 10_000  # muted, and likewise banned
-TIMER_MAX_S = 600.0  # a pending timer keeps the room awake: a longer mute is lifted when its user next speaks
 RANKS = {"member": 1, "moderator": 2, "owner": 3}
 ADMIN_RANK = 4
 UNSUBSCRIBED = 2100  # an unsubscribe code after which SDKs don't subscribe again
@@ -121,7 +121,7 @@ class Room(Actor[RoomState]):
     )
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (TypingShown, CommentShown)
     publish_with = SendMessage
-    limits = KindLimits()
+    limits = KindLimits(timers_max=3 * PUNISHED_MAX)
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
@@ -168,12 +168,14 @@ class Room(Actor[RoomState]):
                 self._require_rank("moderator")
                 if message.user in self.state.muted:
                     self.record(Unmuted(user=message.user, by=self.principal.user))
+                    self.cancel_timer(f"mute {message.user}")
             case Ban():
                 self._ban(message)
             case Unban():
                 self._require_rank("moderator")
                 if message.user in self.state.banned:
                     self.record(Unbanned(user=message.user, by=self.principal.user))
+                    self.cancel_timer(f"ban {message.user}")
             case Set():
                 self._set(message)
             case Invite():
@@ -181,8 +183,10 @@ class Room(Actor[RoomState]):
             case SetRole():
                 self._set_role(message)
             case Expire():
-                if self.state.muted.get(message.user) == message.until_ms:
-                    self.record(Unmuted(user=message.user))
+                punished = self.state.banned if message.what == "ban" else self.state.muted
+                if punished.get(message.user) == message.until_ms:
+                    ended = Unbanned if message.what == "ban" else Unmuted
+                    self.record(ended(user=message.user))
             case _:
                 assert_never(message)
         return DONE
@@ -337,15 +341,23 @@ class Room(Actor[RoomState]):
         self._check_room_for_another(self.state.muted, ask.user)
         until_ms = self._until_ms(ask.seconds)
         self.record(Muted(user=ask.user, by=self.principal.user, until_ms=until_ms))
-        if ask.seconds is not None and ask.seconds <= TIMER_MAX_S:
-            self.after(ask.seconds, Expire(user=ask.user, until_ms=until_ms), key=f"mute {ask.user}")
+        self._end_by_timer("mute", ask.user, until_ms)
 
     def _ban(self, ask: Ban) -> None:
         self._require_rank_over(ask.user)
         self._check_room_for_another(self.state.banned, ask.user)
-        self.record(Banned(user=ask.user, by=self.principal.user, until_ms=self._until_ms(ask.seconds)))
+        until_ms = self._until_ms(ask.seconds)
+        self.record(Banned(user=ask.user, by=self.principal.user, until_ms=until_ms))
+        self._end_by_timer("ban", ask.user, until_ms)
         self.kick(UNSUBSCRIBED, "banned from the room", user=ask.user)
         self._find_heir()
+
+    def _end_by_timer(self, what: Punishment, user: str, until_ms: int) -> None:
+        """With `until_ms` 0 it has no end, and the timer of one before in whose place it comes is of no use."""
+        if until_ms:
+            self.set_timer(f"{what} {user}", Expire(user=user, until_ms=until_ms, what=what), at=until_ms / 1000)
+        else:
+            self.cancel_timer(f"{what} {user}")
 
     def _set(self, ask: Set) -> None:
         self._require_rank("moderator")

@@ -147,11 +147,15 @@ class SetRole(Ask[Done], frozen=True, kw_only=True, tag="room.role"):
     role: Role
 
 
+Punishment = Literal["mute", "ban"]
+
+
 class Expire(Tell, frozen=True, kw_only=True, tag="room.expire"):
-    """Internal: a mute that was to end at `until_ms` (Unix) has come to its end."""
+    """Internal: a mute or ban that was to end at `until_ms` (Unix) has come to its end."""
 
     user: str
     until_ms: int
+    what: Punishment = "mute"
 
 
 RoomMessage = (
