@@ -184,7 +184,7 @@ class Saga(Actor[SagaState], Generic[Input]):
         def decide() -> tuple[str, Message]:
             entity, message = step.do(self._so_far())
             split_entity(entity)
-            msgspec.json.encode(message)
+            _check(message)
             return entity, message
 
         told = self._decide(step.name, decide)
@@ -202,7 +202,7 @@ class Saga(Actor[SagaState], Generic[Input]):
             if step is None or step.undo is None:
                 raise Refused("saga.no_such_step", "the code has no such step any more")
             message = step.undo(self._so_far())
-            msgspec.json.encode(message)
+            _check(message)
             return message
 
         told = self._decide(done.name, decide)
@@ -248,3 +248,8 @@ class Saga(Actor[SagaState], Generic[Input]):
     def _about(self, about: str) -> tuple[str, StepState | None]:
         phase, _, name = about.partition(":")
         return phase, self.state.find(name)
+
+
+def _check(message: Message) -> None:
+    """Raises: msgspec.ValidationError when it breaks its own bounds, so that its receiver could not read it."""
+    msgspec.json.decode(msgspec.json.encode(message), type=type(message))

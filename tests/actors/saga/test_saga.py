@@ -238,6 +238,10 @@ def tell_nonsense(so_far: SoFar[Travel]) -> tuple[str, Message]:
     return "cars:Rome", Release(trip=object())  # type: ignore[arg-type]
 
 
+def tell_out_of_bounds(so_far: SoFar[Travel]) -> tuple[str, Message]:
+    return "cars:Rome", Release(trip="1" * 101)
+
+
 def misread(so_far: SoFar[Travel]) -> tuple[str, Message]:
     return f"cars:{so_far.reply('flight', int)}", Release(trip="1")
 
@@ -253,6 +257,7 @@ def too_early(so_far: SoFar[Travel]) -> tuple[str, Message]:
         (fail, "internal"),
         (tell_nobody, "bad_entity"),
         (tell_nonsense, "internal"),
+        (tell_out_of_bounds, "internal"),
         (misread, "internal"),
         (too_early, "internal"),
     ],

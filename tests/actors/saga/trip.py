@@ -1,8 +1,8 @@
 """A saga of three steps to try things on, and how its reports are played."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from actors import Ask, Done, Kit, Message
 from actors.effects import Told
@@ -21,7 +21,7 @@ class Book(Ask[Booked], frozen=True, kw_only=True, tag="desk.book"):
 
 
 class Release(Ask[Done], frozen=True, kw_only=True, tag="desk.release"):
-    trip: str
+    trip: Annotated[str, Meta(max_length=100)]
 
 
 class Travel(Ask[Done], frozen=True, kw_only=True, tag="trip.travel"):
