@@ -5,6 +5,7 @@ written by the present code and read by older peers. Events are both: so none of
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -218,7 +219,7 @@ class _KindComparison:
         """Try samples: [] when all are read; None when the upcaster leaves one as it was."""
         for sample in event_samples(tag, past.event, past.structs):
             try:
-                if self._decoder.upcast(sample) == [sample]:
+                if self._decoder.upcast(deepcopy(sample)) == [sample]:
                     return None
                 self._decoder.decode(msgspec.json.encode(sample))
             except UnreadableEvent as error:

@@ -6,7 +6,6 @@ changes: so upcasters chain, and each leaves alone what has its present form alr
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -53,7 +52,10 @@ class EventDecoder:
         return isinstance(tag, str) and tag in self._upcasters
 
     def upcast(self, stored: dict[str, Any]) -> list[dict[str, Any]]:
-        """The present JSON objects of a stored one; [stored] where nothing is to be done. Raises: UnreadableEvent."""
+        """The present JSON objects of a stored one; [stored] where nothing is to be done. Raises: UnreadableEvent.
+
+        Upcasters may change what they are given, so what `stored` holds may change too.
+        """
         present: list[dict[str, Any]] = []
         waiting = [stored]
         steps = 0
@@ -67,7 +69,7 @@ class EventDecoder:
             if steps > STEPS_MAX:
                 raise self._unreadable(tag, f"{STEPS_MAX} upcasts and no end: does it leave alone what is up to date?")
             try:
-                made = self._upcasters[tag](deepcopy(one))
+                made = self._upcasters[tag](one.copy())
             except Exception as error:
                 raise self._unreadable(tag, f"its upcaster raised {error!r}") from error
             if isinstance(made, dict):

@@ -31,11 +31,9 @@ from config.settings import Settings, SettingsError, load_settings
 from config.telemetry import ExporterMissing
 from store.bridge import Bridge
 from store.data_folder import DataFolder, DataFolderBusy, DataFolderError
-from store.dead_letters_postgres import PostgresDeadLetters
 from store.errors import StoreUnavailable
 from store.migrate import check, migrate
 from store.own_servers import OwnServerFailed, OwnServers
-from store.pool import Pool
 from supervisors.signals import drain_on_signal
 from transports.gate import PortTaken, listen
 from transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
@@ -50,8 +48,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its tracebacks may show values of variables, secrets among them
 )
-letters_app = typer.Typer(help="What could not be handled.", no_args_is_help=True)
-app.add_typer(letters_app, name="dead-letters")
 console = Console()
 R = TypeVar("R")
 
@@ -287,99 +283,6 @@ def _fields(struct: Any) -> str:
     return ", ".join(name for name in struct.__struct_fields__ if name != "idempotency_key")
 
 
-@letters_app.command(name="list")
-def list_letters(limit: Annotated[int, typer.Option(min=1, max=1000)] = 50) -> None:
-    """The newest dead letters."""
-    with told_plainly():
-
-        async def run(bridge: Bridge, url: str) -> Any:
-            async with Pool(bridge, url, incarnation=0, size=1) as pool:
-                return await PostgresDeadLetters(pool).list(limit=limit)
-
-        table = Table("id", "entity", "message", "at", "strikes", "error")
-        for letter in with_database(run):
-            table.add_row(
-                str(letter.id),
-                letter.entity,
-                letter.message_type,
-                datetime.fromtimestamp(letter.at_ms / 1000, UTC).isoformat(" ", "seconds"),
-                str(letter.strikes),
-                letter.error[:120],
-            )
-        console.print(table)
-
-
-@letters_app.command(name="show")
-def show_letter(number: Annotated[int, typer.Argument(metavar="ID")]) -> None:
-    """One dead letter, whole."""
-    with told_plainly():
-
-        async def run(bridge: Bridge, url: str) -> Any:
-            async with Pool(bridge, url, incarnation=0, size=1) as pool:
-                return await PostgresDeadLetters(pool).get(number)
-
-        letter = with_database(run)
-        if letter is None:
-            raise Trouble(f"no dead letter {number}")
-        for name in letter.__struct_fields__:
-            value = getattr(letter, name)
-            typer.echo(f"{name}: {value.decode(errors='replace') if isinstance(value, bytes) else value}")
-
-
-@letters_app.command(name="drop")
-def drop_letter(number: Annotated[int, typer.Argument(metavar="ID")]) -> None:
-    """Forget a dead letter."""
-    with told_plainly():
-
-        async def run(bridge: Bridge, url: str) -> Any:
-            async with Pool(bridge, url, incarnation=0, size=1) as pool:
-                return await PostgresDeadLetters(pool).drop(number)
-
-        if not with_database(run):
-            raise Trouble(f"no dead letter {number}")
-        typer.echo(f"dropped {number}")
-
-
-@letters_app.command(name="retry")
-def retry_letter(
-    number: Annotated[int, typer.Argument(metavar="ID")],
-    url: Annotated[str | None, typer.Option(help="Where the server listens; as the settings say.")] = None,
-    as_token: Annotated[str | None, typer.Option("--token", help="A token to send the command with.")] = None,
-) -> None:
-    """Send a dead letter's command once more through a running server, and drop it when that succeeds."""
-    with told_plainly():
-
-        async def get(bridge: Bridge, database: str) -> Any:
-            async with Pool(bridge, database, incarnation=0, size=1) as pool:
-                return await PostgresDeadLetters(pool).get(number)
-
-        async def drop(bridge: Bridge, database: str) -> Any:
-            async with Pool(bridge, database, incarnation=0, size=1) as pool:
-                return await PostgresDeadLetters(pool).drop(number)
-
-        letter = with_database(get)
-        if letter is None:
-            raise Trouble(f"no dead letter {number}")
-        kind, _, key = letter.entity.partition(":")
-        name = letter.message_type.partition(".")[2]
-        headers = {"Content-Type": "application/json", "Idempotency-Key": f"dead-letter-{number}"}
-        if as_token:
-            headers["Authorization"] = f"Bearer {as_token}"
-        elif letter.principal:
-            headers["X-Greenroom-User"] = letter.principal.encode().decode("latin-1")  # UTF-8 on the wire
-        url = url or server_url(load_settings())
-        address = f"{url.rstrip('/')}/api/{kind}/{urllib.request.quote(key, safe='')}/{name}"  # type: ignore[attr-defined]
-        request = urllib.request.Request(address, data=letter.payload, headers=headers, method="POST")
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                typer.echo(answer.read().decode())
-        except urllib.error.HTTPError as error:
-            raise Trouble(f"refused: {error.status} {error.read().decode(errors='replace')}") from error
-        except (urllib.error.URLError, TimeoutError) as error:
-            raise Trouble(f"{url}: {error}") from error
-        with_database(drop)
-
-
 def with_database(run: Callable[[Bridge, str], Awaitable[R]], *, need_schema: bool = True) -> R:
     """Run `run(bridge, url)` against the configured database: the given one, or our own in the data folder.
 
@@ -415,8 +318,6 @@ def with_database(run: Callable[[Bridge, str], Awaitable[R]], *, need_schema: bo
 
 def main() -> None:
     """The console script."""
-    import supervisors.cli_schema  # noqa: F401  # adds its command; here, for it needs what stands above
-
     for descriptor in range(3):  # one that was closed (`>&-`) would else be the next socket's number
         try:
             os.fstat(descriptor)
@@ -425,3 +326,8 @@ def main() -> None:
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
     app()
+
+
+# Commands with files of their own, which need what stands above.
+import supervisors.cli_dead_letters  # noqa: E402
+import supervisors.cli_schema  # noqa: E402, F401

@@ -27,6 +27,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
     [
         ("writing-an-entity.md", ["poll.py", "test_poll.py"]),
         ("testing-entities.md", ["test_lobby.py"]),
+        ("schema-evolution.md", ["thermometer.py", "test_thermometer.py"]),
         ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py"]),
     ],
 )

@@ -13,7 +13,7 @@ from tests.e2e.server import Server
 from tests.faults.command_line import CommandLine
 from tests.faults.peer import upgraded
 
-COMMANDS = ("serve", "token", "migrate", "status", "entities", "dead-letters")
+COMMANDS = ("serve", "token", "migrate", "status", "entities", "schema", "dead-letters")
 
 
 def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -> None:
@@ -27,6 +27,7 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         ("migrate",): ("--check",),
         ("status",): ("--url",),
         ("entities",): ("limits",),
+        ("schema",): ("--check", "--update", "--stored", "--lock", "--force"),
         ("dead-letters",): ("list", "show", "retry", "drop"),
         ("dead-letters", "retry"): ("ID", "--url", "--token"),
     }.items():
