@@ -21,11 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.generators import Fleet, GeneratorFailed, fleet
-from tests.chaos.checker import Verdict, check
+from tests.chaos.checker import check
 from tests.chaos.clients import ACKNOWLEDGED, CONNECTED, RECONNECTS, Plan, generate
 from tests.chaos.faults import VICTIMS, Fault, schedule
-from tests.chaos.histories import Unreadable, read_histories
+from tests.chaos.histories import Unreadable, read_histories, read_tills
+from tests.chaos.payers import PayersPlan, pay, till_keys
+from tests.chaos.payments import check_payments
 from tests.chaos.processes import DidNotStart, Processes
+from tests.chaos.verdict import Verdict
 
 RECOVER_S = 120.0  # after the last fault, for everything to be well again; a busy machine needs a while
 PROGRESS_S = 5.0
@@ -44,6 +47,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=8, help="clients of each room, who send and subscribe (8)")
     parser.add_argument("--rate", type=float, default=1000.0, help="sends offered each second, over all rooms (1000)")
     parser.add_argument("--text-bytes", type=int, default=64, help="length of a message's text (64)")
+    parser.add_argument(
+        "--payments", type=float, default=100.0, help="payments between tills offered each second (100)"
+    )
     parser.add_argument("--processes", type=int, default=2, help="processes of clients (2)")
     parser.add_argument("--only", help=f"victims, with commas between: {','.join(VICTIMS)}")
     parser.add_argument("--keep", action="store_true", help="keep logs and data, also when nothing was broken")
@@ -164,9 +170,12 @@ def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
             )
             for first in range(chosen.processes)
         ]
-        with fleet(generate, plans) as clients:
-            clients.wait("connected", within_s=RECOVER_S + 30.0)
-            clients.tell("go")
+        pays = PayersPlan(processes.address, chosen.payments, RECOVER_S, chosen.seed)
+        with fleet(generate, plans) as clients, fleet(pay, [pays]) as payers:
+            for each in (clients, payers):
+                each.wait("connected", within_s=RECOVER_S + 30.0)
+            for each in (clients, payers):
+                each.tell("go")
             timeline.start()
 
             def look() -> None:
@@ -177,14 +186,22 @@ def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
             timeline.say("no more faults")
             processes.calm()
             calm_s = timeline.now_s
-            found = _finish(clients, look)
+            found = _finish(clients, payers, look)
+            processes.wait_ready()
+            on_the_way = _arrived(processes, look)
             recovered_s = timeline.now_s - calm_s
             timeline.say("every client has finished; reading the histories")
-        processes.wait_ready()
         histories = read_histories(processes.address, [f"room:chaos-{number}" for number in range(chosen.rooms)])
+        tills = read_tills(processes.address, till_keys())
         exit_status = processes.end()
+    verdict = check([member for each in found for member in each["members"]], histories)
+    check_payments(verdict, found[-1]["payments"], tills)
+    for text in found[-1]["refused"]:
+        verdict.count("refused", f"a payment was refused: {text}")
+    if on_the_way:
+        verdict.count("not_recovered", f"{on_the_way} messages or timers have not taken effect", on_the_way)
     return Outcome(
-        check([member for each in found for member in each["members"]], histories),
+        verdict,
         dict(sorted(processes.struck.items())),
         missed,
         any(each["late"] for each in found),
@@ -218,9 +235,23 @@ def _strike(
     return missed + len(waiting)
 
 
-def _finish(clients: Fleet, look: Callable[[], None]) -> list[dict[str, Any]]:
+def _finish(clients: Fleet, payers: Fleet, look: Callable[[], None]) -> list[dict[str, Any]]:
+    """What every process of clients has written down; the last is the payers'."""
     clients.tell("finish")
-    return clients.wait("done", within_s=2 * RECOVER_S + 60.0, waiting=lambda _: look())
+    payers.tell("finish")
+    within_s = 2 * RECOVER_S + 60.0
+    return [
+        found for each in (clients, payers) for found in each.wait("done", within_s=within_s, waiting=lambda _: look())
+    ]
+
+
+def _arrived(processes: Processes, look: Callable[[], None]) -> int:
+    """Wait for all effects between entities; gives how many have not come after RECOVER_S."""
+    deadline = time.monotonic() + RECOVER_S
+    while (left := processes.on_the_way()) and time.monotonic() < deadline:
+        look()
+        time.sleep(0.2)
+    return left
 
 
 def _added(found: list[dict[str, Any]], name: str) -> dict[str, int]:
@@ -238,6 +269,7 @@ def report(outcome: Outcome) -> str:
     lines += ["connections ended:", *(f"  {count:8,}  {what}" for what, count in outcome.downs.items()), ""]
     rows: list[tuple[str, str]] = [
         ("sends acknowledged", f"{verdict.acknowledged:,}"),
+        ("payments acknowledged", f"{verdict.paid:,}, each with a message there and back and a timer"),
         ("asked again, same answer", f"{verdict.repeated:,}"),
         ("publications seen", f"{verdict.seen:,}"),
         ("faults", f"{sum(outcome.faults.values())}, and {outcome.missed} that found nobody"),
@@ -275,7 +307,9 @@ def main() -> int:
         why = "; ".join(outcome.why_failed())
         print(report(outcome))
         if chosen.json:
-            named = {name: getattr(chosen, name) for name in ("seed", "seconds", "rooms", "members", "rate")}
+            named = {
+                name: getattr(chosen, name) for name in ("seed", "seconds", "rooms", "members", "rate", "payments")
+            }
             chosen.json.write_text(json.dumps({**named, "passed": outcome.passed, **asdict(outcome)}, indent=2) + "\n")
     except (DidNotStart, GeneratorFailed, Unreadable, OSError) as error:
         print(f"\n{type(error).__name__}: {error}")

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from tests.chaos.payments import Till
 from tests.chaos.records import History, mark_of
 
 PAGE = 300
@@ -23,18 +25,37 @@ def read_histories(address: tuple[str, int], rooms: list[str]) -> list[History]:
         connection.close()
 
 
+def read_tills(address: tuple[str, int], keys: list[str]) -> list[Till]:
+    """Likewise."""
+    connection = http.client.HTTPConnection(*address, timeout=HTTP_S)
+    try:
+        return [_read_till(connection, key) for key in keys]
+    finally:
+        connection.close()
+
+
+def _read_till(connection: http.client.HTTPConnection, key: str) -> Till:
+    path = f"/api/till/{key}"
+    found = Till(key, _get(connection, path)["view"]["counts"])
+    found.events = [(pub["offset"], pub["data"]) for pub in _publications(connection, path)]
+    return found
+
+
 def _read(connection: http.client.HTTPConnection, room: str) -> History:
     path = f"/api/{room.replace(':', '/', 1)}"
     view = _get(connection, path)
     found = History(room, view["epoch"], counted=view["view"]["counters"]["messages"])
-    while True:
-        since = found.offsets[-1] if found.offsets else 0
-        page = _get(connection, f"{path}/history?since={since}&limit={PAGE}")
-        if not page["publications"]:
-            return found
-        for pub in page["publications"]:
-            found.offsets.append(pub["offset"])
-            found.marks.append(mark_of(pub["data"]))
+    for pub in _publications(connection, path):
+        found.offsets.append(pub["offset"])
+        found.marks.append(mark_of(pub["data"]))
+    return found
+
+
+def _publications(connection: http.client.HTTPConnection, path: str) -> Iterator[dict[str, Any]]:
+    since = 0
+    while publications := _get(connection, f"{path}/history?since={since}&limit={PAGE}")["publications"]:
+        yield from publications
+        since = publications[-1]["offset"]
 
 
 def _get(connection: http.client.HTTPConnection, path: str) -> Any:

@@ -3,6 +3,7 @@
 A process is ours when it works inside our folder; a process id that somebody else has by now is thereby left alone.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -14,17 +15,24 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import psutil
 
 from bench.server import ROOT, ready
-from store.own_servers import _die_with_parent
+from store.own_servers import OwnServers, _die_with_parent
 from tests.chaos.faults import Fault
 
 START_S = 120.0  # the first start makes a database; a later one may have to wait for a stalled predecessor's
 STOP_S = 60.0  # drained, and its own servers ended: more than all of their deadlines together
 PAUSE_S = 0.5  # before a server that ended by itself is started again
+ON_THE_WAY = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM timers)"
 READY = "Greenroom is ready: "
 FAILURES_MAX = 20  # in a row, without having been ready in between: it will never start
+SETTINGS = {
+    "GREENROOM_ENV": "local",
+    "GREENROOM_LOG_FORMAT": "json",
+    "GREENROOM_ENTITIES": "tests.chaos.entities",
+}
 SIGNALS = {
     "kill": signal.SIGKILL,
     "stall": signal.SIGSTOP,
@@ -82,7 +90,7 @@ class Processes:
             self._server = subprocess.Popen(
                 [*command, "--port", str(self.address[1]), "--data-dir", str(self._data)],
                 cwd=ROOT,
-                env=inherited | {"GREENROOM_ENV": "local", "GREENROOM_LOG_FORMAT": "json"},
+                env=inherited | SETTINGS,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -113,6 +121,19 @@ class Processes:
         """The last line of its log that is no part of a traceback's drawing."""
         lines = [line for line in self._log_since_start().splitlines() if line[:1].isalnum() or line[:1] == "{"]
         return lines[-1][:300] if lines else "nothing"
+
+    def on_the_way(self) -> int:
+        """Messages between entities and timers that have not taken effect yet. Asks Postgres, so it wakes nobody."""
+
+        async def count() -> int:
+            connection = await asyncpg.connect(OwnServers(self._data).running_database_url, timeout=10)
+            try:
+                count: int = await connection.fetchval(ON_THE_WAY)
+                return count
+            finally:
+                await connection.close(timeout=10)
+
+        return asyncio.run(count())
 
     # Faults.
 

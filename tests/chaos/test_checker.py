@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.checker import Verdict, check
+from tests.chaos.checker import check
 from tests.chaos.records import NO_MARK, History, Leg, Member, Repeat, Send, mark
+from tests.chaos.verdict import Verdict
 
 ROOM = "room:one"
 
