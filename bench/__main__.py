@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import actors, chat, connections, fanout, http, journal, machine, peers, restart, storm
+from bench import actors, chat, connections, effects, fanout, http, journal, machine, peers, restart, storm
 from bench.generators import GeneratorFailed, raise_file_limit
 from bench.percentiles import medians
 from bench.question import Answer, Question, Results, Say, options
@@ -25,6 +25,7 @@ QUESTIONS = {
     for question in (
         actors.QUESTION,
         journal.QUESTION,
+        effects.QUESTION,
         chat.QUESTION,
         fanout.QUESTION,
         http.QUESTION,

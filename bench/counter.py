@@ -44,6 +44,25 @@ class Add(Ask[Total], frozen=True, kw_only=True, tag="ledger.add"):
     note: str = ""
 
 
+class AddOn(Ask[Total], frozen=True, kw_only=True, tag="ledger.add_on"):
+    """Count `amount`, durably, have another ledger count it too, and move a durable timer."""
+
+    amount: int
+    to: str
+    note: str = ""
+
+
+class Passed(Tell, frozen=True, kw_only=True, tag="ledger.passed"):
+    """Count what another ledger has counted."""
+
+    amount: int
+    note: str = ""
+
+
+class Close(Tell, frozen=True, kw_only=True, tag="ledger.close"):
+    """The message of the timer, which is always moved before it is due."""
+
+
 class Added(Event, frozen=True, kw_only=True, tag="ledger.added"):
     amount: int
     note: str = ""
@@ -53,13 +72,26 @@ class Ledger(Actor[Count]):
     """The durable one."""
 
     kind = "ledger"
-    commands = (Add,)
+    commands = (Add, AddOn)
+    internal = (Passed, Close)
     events = (Added,)
     limits: ClassVar[KindLimits] = KindLimits()
 
-    def handle(self, message: Add) -> Total:
-        self.record(Added(amount=message.amount, note=message.note))
+    def handle(self, message: Message) -> Total | None:
+        match message:
+            case Add():
+                self.record(Added(amount=message.amount, note=message.note))
+            case AddOn():
+                self.record(Added(amount=message.amount, note=message.note))
+                self.tell(message.to, Passed(amount=message.amount, note=message.note))
+                self.set_timer("close", CLOSE, after=3_600)
+            case Passed():
+                self.record(Added(amount=message.amount, note=message.note))
+                return None
         return Total(self.state.value)
 
     def apply(self, event: Added) -> None:
         self.state.value += event.amount
+
+
+CLOSE = Close()

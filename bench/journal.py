@@ -13,9 +13,7 @@ from typing import Any
 
 import trio
 
-from actors.envelope import Envelope
-from actors.errors import ActorError
-from actors.principal import SYSTEM
+from bench.closed_loop import ClosedLoop
 from bench.counter import Add, Ledger
 from bench.generators import Link, fleet
 from bench.kernel import in_postgres
@@ -33,61 +31,13 @@ class Journal:
     note_bytes: int = param(64, "length of a text in each event")
 
 
-class _Load:
-    """A closed loop without tasks: an answer sends the next command, as the gate does it, through a reply slot."""
-
-    def __init__(self, system: System, params: Journal) -> None:
-        self._system = system
-        self._note = "x" * params.note_bytes
-        self._sent = 0
-        self.answered = 0
-        self.failed = 0
-        self.failure = ""
-        self.waiting = 0
-        self.stopping = False
-        self.done = trio.Event()
-
-    def send(self, entity: str) -> None:
-        self._sent += 1
-        self.waiting += 1
-        message = Add(amount=1, note=self._note)
-        slot = _Slot(self, entity)
-        envelope = Envelope(message=message, principal=SYSTEM, slot=slot, command_id=f"c{self._sent}", size=100)
-        self._system.submit(entity, envelope)
-
-    def over(self, entity: str, failure: str) -> None:
-        self.waiting -= 1
-        if failure:
-            self.failed += 1
-            self.failure = self.failure or failure
-        else:
-            self.answered += 1
-        if not self.stopping:
-            self.send(entity)
-        elif not self.waiting:
-            self.done.set()
-
-
-class _Slot:
-    __slots__ = ("_entity", "_load")
-
-    def __init__(self, load: _Load, entity: str) -> None:
-        self._load = load
-        self._entity = entity
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        self._load.over(self._entity, "")
-
-    def reject(self, error: ActorError) -> None:
-        self._load.over(self._entity, repr(error))
-
-
 def _measure(link: Link, params: Journal) -> None:
     async def main(data_dir: Path) -> dict[str, Any]:
         async with in_postgres(data_dir, Ledger) as system:
             waits = await _alone(system, params)
             link.say("alone")
-            load = _Load(system, params)
+            message = Add(amount=1, note="x" * params.note_bytes)
+            load = ClosedLoop(system, lambda entity: message, ids="c")
             for number in range(params.entities):
                 await system.ref(f"ledger:{number}").ask(Add(amount=0))  # awake, claimed
             for _ in range(params.in_flight):
@@ -98,9 +48,7 @@ def _measure(link: Link, params: Journal) -> None:
             await trio.sleep(params.seconds)
             events, took_s = load.answered - before, time.perf_counter() - begun
             cpu_s = time.process_time() - cpu_s
-            load.stopping = True
-            with trio.move_on_after(15.0):
-                await load.done.wait()
+            await load.stop(within_s=15.0)
         return {
             "waits": array("q", waits).tobytes(),
             "per_s": events / took_s,

@@ -1,0 +1,73 @@
+"""A closed loop without tasks: an answer sends the next command, as the gate does it, through a reply slot."""
+
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from actors.envelope import Envelope
+from actors.errors import ActorError
+from actors.message import Message
+from actors.principal import SYSTEM
+from supervisors.system import System
+
+COMMAND_BYTES = 100  # what the mailbox weighs each of them with
+
+
+class ClosedLoop:
+    def __init__(self, system: System, message: Callable[[str], Message], *, ids: str) -> None:
+        """`message` makes an entity's next command; `ids` begins their command ids."""
+        self._system = system
+        self._message = message
+        self._ids = ids
+        self._sent = 0
+        self.answered = 0
+        self.failed = 0
+        self.failure = ""
+        self.waiting = 0
+        self._stopping = False
+        self._done = trio.Event()
+
+    def send(self, entity: str) -> None:
+        self._sent += 1
+        self.waiting += 1
+        envelope = Envelope(
+            message=self._message(entity),
+            principal=SYSTEM,
+            slot=_Slot(self, entity),
+            command_id=f"{self._ids}{self._sent}",
+            size=COMMAND_BYTES,
+        )
+        self._system.submit(entity, envelope)
+
+    def over(self, entity: str, failure: str) -> None:
+        self.waiting -= 1
+        if failure:
+            self.failed += 1
+            self.failure = self.failure or failure
+        else:
+            self.answered += 1
+        if not self._stopping:
+            self.send(entity)
+        elif not self.waiting:
+            self._done.set()
+
+    async def stop(self, *, within_s: float) -> None:
+        """Send no more, and wait for what is on its way; what is left then is in `waiting`."""
+        self._stopping = True
+        with trio.move_on_after(within_s):
+            await self._done.wait()
+
+
+class _Slot:
+    __slots__ = ("_entity", "_loop")
+
+    def __init__(self, loop: ClosedLoop, entity: str) -> None:
+        self._loop = loop
+        self._entity = entity
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        self._loop.over(self._entity, "")
+
+    def reject(self, error: ActorError) -> None:
+        self._loop.over(self._entity, repr(error))
