@@ -16,15 +16,18 @@ import msgspec.inspect as inspect
 from msgspec import UNSET, Struct, UnsetType, field
 
 from actors import lifecycle
+from actors.actor import Actor
 from actors.kinds import Kind
 from actors.message import Message, reply_type, tag_of
 from actors.outgoing import Outgoing
+from actors.saga import Saga
 from actors.schedule import DurableTimer
 
 FORMAT = 1  # of the lock file
 Type = Any  # as above
 RUNTIME = "actor"  # the kind under which the runtime's own messages, events and stored bodies are described
 STORED = {"outbox": list[Outgoing], "timer": DurableTimer}  # what the runtime keeps in columns of its own
+BASES = (Saga,)  # classes that bring events of their own to every kind that derives from them: as if they were kinds
 BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 LENGTHS = ("min_length", "max_length")
 PLAIN: dict[type[inspect.Type], str] = {
@@ -93,8 +96,10 @@ class Schema(Struct, frozen=True, kw_only=True):
 
 
 def describe(kinds: Iterable[Kind]) -> Schema:
-    """The schema of these kinds and of the runtime."""
-    described = {kind.name: _describe(kind) for kind in kinds} | {RUNTIME: _describe_runtime()}
+    """The schema of these kinds, of the base classes that come with Greenroom, and of the runtime."""
+    described = {base.base_tags: _describe(base) for base in BASES}
+    described |= {kind.name: _describe(kind.actor) for kind in kinds}
+    described[RUNTIME] = _describe_runtime()
     return Schema(kinds=dict(sorted(described.items())))
 
 
@@ -114,8 +119,8 @@ def from_text(text: str | bytes) -> Schema:
     return schema
 
 
-def _describe(kind: Kind) -> KindSchema:
-    actor, types = kind.actor, _Types()
+def _describe(actor: type[Actor[Any]]) -> KindSchema:
+    types = _Types()
     return KindSchema(
         durable=actor.durable,
         commands=types.by_tag(actor.commands),

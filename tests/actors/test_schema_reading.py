@@ -1,4 +1,4 @@
-"""Where no rule is broken, whatever was stored decodes: for random types, changed at random."""
+"""Where no rule is broken, whatever was stored decodes; where types only widen, none is. For random types."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -89,6 +89,39 @@ def changed(draw: st.DrawFn, spec: Spec) -> Spec:
             if draw(st.integers(0, 3)) == 0:
                 kept.setdefault(draw(st.sampled_from(NAMES)), (draw(leaves), draw(st.booleans())))
             return ("struct", tuple(kept.items()), how)
+    return spec
+
+
+@st.composite
+def widened(draw: st.DrawFn, spec: Spec) -> Spec:
+    """Reads all that `spec` writes, and perhaps more."""
+    match draw(st.sampled_from(["keep"] + ["inside"] * 4 + ["or_null", "any"])):
+        case "keep":
+            return spec
+        case "or_null":
+            return ("or_null", spec)
+        case "any":
+            return ("any",)
+    match spec:
+        case ("int" | "float" as name, low, high, strict):
+            lower = None if low is None else draw(st.sampled_from([None, low, low - 1]))
+            higher = None if high is None else draw(st.sampled_from([None, high, high + 1]))
+            return (draw(st.sampled_from([name, "float"])), lower, higher, strict and lower == low)
+        case ("str", low, high):
+            return ("str", draw(st.sampled_from([None, low])), draw(st.sampled_from([None, high])))
+        case ("one_of", values):
+            return ("one_of", tuple(sorted({*values, *draw(st.sets(words | small, max_size=2))}, key=str)))
+        case ("list", inner, longest):
+            return ("list", draw(widened(inner)), draw(st.sampled_from([None, longest])))
+        case ("tuple", *inner) if draw(st.booleans()):
+            return ("tuple", *(draw(widened(one)) for one in inner))
+        case ("dict" | "or_null" as name, inner):
+            return (name, draw(widened(inner)))
+        case ("struct", fields, how):
+            kept = {name: (draw(widened(one)), default or draw(st.booleans())) for name, (one, default) in fields}
+            for name in draw(st.sets(st.sampled_from(("d", "e")))):  # at the end, as arrays need it
+                kept[name] = (draw(leaves), True)
+            return ("struct", tuple(kept.items()), "" if how == "forbid_unknown_fields" else how)
     return spec
 
 
@@ -211,6 +244,15 @@ def test_where_no_rule_is_broken_all_that_was_stored_decodes(data: st.DataObject
             again = json.loads(msgspec.json.encode(now))
             for name, value in json.loads(msgspec.json.encode(was)).items():
                 assert name in again, f"{name} is lost, with {value!r}"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_change_that_only_widens_breaks_no_rule(data: st.DataObject) -> None:
+    before = data.draw(events())
+    _, after, _ = data.draw(widened(("struct", before, "")).filter(lambda spec: spec[0] == "struct"))
+    old, new = build_both(before, after)
+    assert compare(from_text(to_text(describe([old]))), describe([new]), [new]).broken == []
 
 
 @settings(max_examples=100, deadline=None)
