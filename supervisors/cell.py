@@ -493,7 +493,7 @@ class Cell:
                 letter = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
                 self._give_up(envelope, source, letter, error.name, getattr(error, "detail", ""))
                 return
-            if type(source) is Firing:
+            if isinstance(source, Firing):
                 self._once_needed().firing.discard(source.name)  # the next look for timers finds it again
                 return
             self._once_needed().put_off(source)
@@ -513,7 +513,7 @@ class Cell:
         slot = envelope.slot
         actor = self._actor
         assert actor is not None
-        if type(source) is Origin:
+        if isinstance(source, Origin):
             seen = once.seen.get(source.sender)
             if seen is None:
                 return LEARN
