@@ -18,6 +18,7 @@ figures. One `Instruments` a node, handed to constructors like a config section.
 | greenroom_passivations | counter | | | actors put to sleep |
 | greenroom_restarts | counter | | | actors and services restarted after a crash |
 | greenroom_dead_letters | counter | | | messages given up and kept as dead letters |
+| greenroom_dead_letters_stored | gauge | | | dead letters in the store, as of the last look |
 | greenroom_commit_batch_events | histogram | | | events in one commit |
 | greenroom_commit | histogram | s | | time from handing a batch to the store to its outcome |
 | greenroom_commit_failures | counter | | | batches whose commit failed or had an unknown outcome |
@@ -100,6 +101,7 @@ class Instruments:
         self.connections = 0
         self.subscriptions = 0
         self.awake = 0
+        self.dead_letters_stored = 0
         # Counts since the start.
         self.connects = 0
         self.refused_connects = 0
@@ -190,6 +192,12 @@ def metrics_of(instruments: Instruments) -> list[Metric]:
             "counter",
             "messages given up and kept as dead letters",
             lambda: i.dead_letters,
+        ),
+        Metric(
+            "greenroom_dead_letters_stored",
+            "gauge",
+            "dead letters in the store, as of the last look",
+            lambda: i.dead_letters_stored,
         ),
         Metric("greenroom_commit_batch_events", "histogram", "events in one commit", i.commit_batch_events),
         Metric(

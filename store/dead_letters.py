@@ -4,6 +4,7 @@ Two implementations, `dead_letters_postgres.py` and `dead_letters_memory.py`, un
 """
 
 import traceback
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 PAYLOAD_BYTES_MAX = 1 << 20
 TEXT_CHARACTERS_MAX = 16_384
+RETRY = "\0dead-letters "  # how the command id of a retry begins; no user's does, and no entity's
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -24,6 +26,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     strikes: int = 0  # how often handling it has killed the actor
     at_ms: int = 0  # Unix ms, put by the store
     id: int = 0  # put by the store
+    wished: bool = False  # somebody wants it handled once more
 
     @classmethod
     def of(
@@ -43,15 +46,67 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
         )
 
 
+def retry_id(letter: DeadLetter) -> str:
+    """The command id of a retry. One that crashed the entity again has another time, and its next retry another id."""
+    return f"{RETRY}{letter.id} {letter.at_ms}"
+
+
+def retried(command_id: str | None) -> int:
+    """The number of the letter that a command retries, 0 when it is no retry."""
+    return int(command_id.removeprefix(RETRY).split()[0]) if command_id and command_id.startswith(RETRY) else 0
+
+
+class Which(Struct, frozen=True, kw_only=True):
+    """Some letters: those for which every condition holds that is given. Nothing given: all."""
+
+    ids: tuple[int, ...] = ()
+    entity: str = ""
+    kind: str = ""
+    message_type: str = ""
+
+    def has(self, letter: DeadLetter) -> bool:
+        return (
+            (not self.ids or letter.id in self.ids)
+            and self.entity in ("", letter.entity)
+            and (not self.kind or letter.entity.startswith(f"{self.kind}:"))
+            and self.message_type in ("", letter.message_type)
+        )
+
+
+ALL = Which()
+
+
+class Census(Struct, frozen=True, kw_only=True):
+    """How many there are, and what has come since somebody looked last."""
+
+    stored: int
+    last_id: int  # of the newest, 0 when there is none
+    since: int = 0  # newer than the id asked for
+    minute: int = 0  # of the last minute, by the store's clock
+    common: tuple[str, str, int] | None = None  # kind, message type and number of the most frequent of `since`
+
+
 class DeadLetters(Protocol):
     async def add(self, letter: DeadLetter) -> None:
-        """Keep one. Raises: StoreUnavailable."""
+        """Keep one; a letter with an `id` replaces the one it is, strikes added up. Raises: StoreUnavailable."""
 
-    async def list(self, *, limit: int, before: int | None = None) -> "list[DeadLetter]":
+    async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
         """The newest first; `before` is the id to go on from. Raises: StoreUnavailable."""
 
     async def get(self, number: int) -> DeadLetter | None:
         """Raises: StoreUnavailable."""
 
-    async def drop(self, number: int) -> bool:
-        """False when there is none. Raises: StoreUnavailable."""
+    async def drop(self, which: Which) -> int:
+        """Forget them; how many there were. Raises: StoreUnavailable."""
+
+    async def wish(self, which: Which) -> Sequence[int]:
+        """Let a running node handle them once more; their ids, oldest first. Raises: StoreUnavailable."""
+
+    async def wished(self, *, limit: int) -> Sequence[DeadLetter]:
+        """The oldest of those. Raises: StoreUnavailable."""
+
+    async def refused(self, number: int, error: str = "") -> None:
+        """It was handled once more, in vain; with the new error, if there is one. Raises: StoreUnavailable."""
+
+    async def census(self, *, after: int) -> Census:
+        """What there is now. The oldest go where there are too many. Raises: StoreUnavailable."""

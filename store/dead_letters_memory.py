@@ -1,11 +1,12 @@
 """Dead letters in memory: for tests, benchmarks and simulated clusters."""
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Sequence
 
 import trio
 from msgspec.structs import replace
 
-from store.dead_letters import DeadLetter
+from store.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
 
 KEPT_MAX = 10_000  # letters; beyond, the oldest go
 
@@ -18,6 +19,10 @@ class MemoryLetters:
         self._last_id = 0
 
     def put(self, letter: DeadLetter) -> None:
+        for at, row in enumerate(self.rows):
+            if letter.id and row.id == letter.id:
+                self.rows[at] = replace(letter, strikes=row.strikes + letter.strikes, wished=False)
+                return
         self._last_id += 1
         self.rows.append(replace(letter, id=self._last_id))
 
@@ -30,17 +35,51 @@ class MemoryDeadLetters:
         await trio.lowlevel.checkpoint()
         self._letters.put(letter)
 
-    async def list(self, *, limit: int, before: int | None = None) -> "list[DeadLetter]":
+    async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
         await trio.lowlevel.checkpoint()
-        found = [letter for letter in reversed(self._letters.rows) if before is None or letter.id < before]
-        return found[:limit]
+        rows = reversed(self._letters.rows)
+        return [letter for letter in rows if which.has(letter) and (before is None or letter.id < before)][:limit]
 
     async def get(self, number: int) -> DeadLetter | None:
         await trio.lowlevel.checkpoint()
         return next((letter for letter in self._letters.rows if letter.id == number), None)
 
-    async def drop(self, number: int) -> bool:
-        found = await self.get(number)
-        if found is not None:
-            self._letters.rows.remove(found)
-        return found is not None
+    async def drop(self, which: Which) -> int:
+        await trio.lowlevel.checkpoint()
+        gone = [letter for letter in self._letters.rows if which.has(letter)]
+        for letter in gone:
+            self._letters.rows.remove(letter)
+        return len(gone)
+
+    async def wish(self, which: Which) -> Sequence[int]:
+        return await self._change(which, wished=True)
+
+    async def wished(self, *, limit: int) -> Sequence[DeadLetter]:
+        await trio.lowlevel.checkpoint()
+        return [letter for letter in self._letters.rows if letter.wished][:limit]
+
+    async def refused(self, number: int, error: str = "") -> None:
+        fields = {"error": error[:TEXT_CHARACTERS_MAX]} if error else {}
+        await self._change(Which(ids=(number,)), wished=False, **fields)
+
+    async def _change(self, which: Which, **fields: object) -> Sequence[int]:
+        await trio.lowlevel.checkpoint()
+        changed = []
+        for at, letter in enumerate(self._letters.rows):
+            if which.has(letter):
+                self._letters.rows[at] = replace(letter, **fields)
+                changed.append(letter.id)
+        return changed
+
+    async def census(self, *, after: int) -> Census:
+        await trio.lowlevel.checkpoint()
+        rows = self._letters.rows
+        since = [letter for letter in rows if letter.id > after]
+        kinds = Counter((letter.entity.partition(":")[0], letter.message_type) for letter in since)
+        return Census(
+            stored=len(rows),
+            last_id=rows[-1].id if rows else 0,
+            since=len(since),
+            minute=len(since),  # without a clock, it is what has come since
+            common=(*kinds.most_common(1)[0][0], kinds.most_common(1)[0][1]) if kinds else None,
+        )

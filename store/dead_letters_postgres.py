@@ -1,14 +1,15 @@
 """Dead letters in Postgres."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from store.dead_letters import DeadLetter
+from store.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
 from store.pool import Pool
 
 KEPT_MAX = 100_000  # letters; beyond, the oldest go
 COLUMNS = (
     "id, entity, (extract(epoch FROM at) * 1000)::bigint AS at_ms, message_type, payload, principal, error, traceback, "
-    "trace, strikes"
+    "trace, strikes, wished"
 )
 ADD = """
 WITH added AS (
@@ -18,32 +19,80 @@ WITH added AS (
 DELETE FROM dead_letters WHERE id <= (SELECT id FROM added) - $9::bigint
 """
 
+REPLACE = """
+UPDATE dead_letters SET at = now(), payload = $3, error = $5, traceback = $6, trace = $7, strikes = strikes + $8,
+    wished = false
+WHERE id = $9 AND entity = $1 AND message_type = $2 AND principal = $4
+"""
+REFUSED = "UPDATE dead_letters SET wished = false, error = coalesce(nullif($2, ''), error) WHERE id = $1"
+# Letters that come with an append are inserted there, which keeps no bound.
+TRIM = "DELETE FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - $1::bigint"
+CENSUS = """
+SELECT count(*) AS stored, coalesce(max(id), 0) AS last_id, count(*) FILTER (WHERE id > $1) AS since,
+    count(*) FILTER (WHERE at > now() - interval '1 minute') AS minute
+FROM dead_letters
+"""
+COMMON = """
+SELECT split_part(entity, ':', 1) AS kind, message_type, count(*)
+FROM dead_letters WHERE id > $1 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 1
+"""
+WHICH = """
+(cardinality($1::bigint[]) = 0 OR id = ANY ($1)) AND ($2::text = '' OR entity = $2)
+AND ($3::text = '' OR starts_with(entity, $3 || ':')) AND ($4::text = '' OR message_type = $4)
+"""
+
 
 class PostgresDeadLetters:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def add(self, letter: DeadLetter) -> None:
-        async with self._pool.connection() as connection:
-            await connection.fetch(ADD, *letter_columns(letter), KEPT_MAX)
+        if letter.id:
+            await self._fetch(REPLACE, *letter_columns(letter), letter.id)
+        else:
+            await self._fetch(ADD, *letter_columns(letter), KEPT_MAX)
 
-    async def list(self, *, limit: int, before: int | None = None) -> "list[DeadLetter]":
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                f"SELECT {COLUMNS} FROM dead_letters WHERE id < $1 ORDER BY id DESC LIMIT $2",
-                before if before is not None else 2**63 - 1,
-                limit,
-            )
+    async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
+        rows = await self._fetch(
+            f"SELECT {COLUMNS} FROM dead_letters WHERE {WHICH} AND id < $5 ORDER BY id DESC LIMIT $6",
+            *_which(which),
+            before if before is not None else 2**63 - 1,
+            limit,
+        )
         return [_letter(row) for row in rows]
 
     async def get(self, number: int) -> DeadLetter | None:
-        async with self._pool.connection() as connection:
-            rows = await connection.fetch(f"SELECT {COLUMNS} FROM dead_letters WHERE id = $1", number)
+        rows = await self._fetch(f"SELECT {COLUMNS} FROM dead_letters WHERE id = $1", number)
         return _letter(rows[0]) if rows else None
 
-    async def drop(self, number: int) -> bool:
+    async def drop(self, which: Which) -> int:
+        return len(await self._fetch(f"DELETE FROM dead_letters WHERE {WHICH} RETURNING id", *_which(which)))
+
+    async def wish(self, which: Which) -> Sequence[int]:
+        rows = await self._fetch(f"UPDATE dead_letters SET wished = true WHERE {WHICH} RETURNING id", *_which(which))
+        return sorted(row[0] for row in rows)
+
+    async def wished(self, *, limit: int) -> Sequence[DeadLetter]:
+        rows = await self._fetch(f"SELECT {COLUMNS} FROM dead_letters WHERE wished ORDER BY id LIMIT $1", limit)
+        return [_letter(row) for row in rows]
+
+    async def refused(self, number: int, error: str = "") -> None:
+        await self._fetch(REFUSED, number, _storable(error[:TEXT_CHARACTERS_MAX]))
+
+    async def census(self, *, after: int) -> Census:
+        await self._fetch(TRIM, KEPT_MAX)
+        (row,) = await self._fetch(CENSUS, after)
+        common = await self._fetch(COMMON, after) if row["since"] else []
+        return Census(**dict(row), common=tuple(common[0]) if common else None)
+
+    async def _fetch(self, sql: str, *args: object) -> Any:
         async with self._pool.connection() as connection:
-            return bool(await connection.fetch("DELETE FROM dead_letters WHERE id = $1 RETURNING id", number))
+            return await connection.fetch(sql, *args)
+
+
+def _which(which: Which) -> tuple[object, ...]:
+    """The arguments of WHICH."""
+    return list(which.ids), _storable(which.entity), which.kind, _storable(which.message_type)
 
 
 LETTER_COLUMNS = 8

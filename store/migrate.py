@@ -18,7 +18,7 @@ from store.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
-HEAD = "0003"  # the newest revision; a test holds it against the folder. Four digits, so that they sort.
+HEAD = "0004"  # the newest revision; a test holds it against the folder. Four digits, so that they sort.
 LOCK = 0x67726E72  # "grnr"; any number that nobody else locks in this database
 
 

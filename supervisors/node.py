@@ -35,6 +35,8 @@ from store.retention import Keep, Retention
 from supervisors import garbage
 from supervisors.backoff import Backoff
 from supervisors.cell import RUNNERS
+from supervisors.dead_letter_retries import DeadLetterRetries
+from supervisors.dead_letter_watch import DeadLetterWatch
 from supervisors.lineage_watch import LineageWatch
 from supervisors.loop_lag import measure_loop_lag
 from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
@@ -318,6 +320,9 @@ class Node:
         async def lag(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
             await measure_loop_lag(self.instruments.loop_lag_s, task_status=task_status)
 
+        retries = DeadLetterRetries(kinds=self._kinds, system=self.system, letters=self.dead_letters)
+        letter_watch = DeadLetterWatch(self.dead_letters, self.instruments)
+
         async def sweep(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
             task_status.started()
             while True:
@@ -336,6 +341,8 @@ class Node:
                 ChildSpec(name="claims", start=self.claims.run, shutdown_s=2.0),
                 ChildSpec(name="system", start=self.system.run, shutdown_s=5.0),
                 ChildSpec(name="lineage_watch", start=self.lineage_watch.run, shutdown_s=1.0),
+                ChildSpec(name="dead_letter_retries", start=retries.run, shutdown_s=2.0),
+                ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
                 ChildSpec(name="retention", start=self.retention.run, shutdown_s=2.0),
                 ChildSpec(name="background", start=self.background.run, shutdown_s=2.0),
                 ChildSpec(name="deadlines", start=self.deadlines.run, shutdown_s=1.0),

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from actors.actor import KindLimits
 from actors.effects import Kick, Timer
@@ -28,7 +29,7 @@ from config.limits import MailboxConfig, PassivationConfig, SupervisionConfig
 from config.tracing import Tracing
 from store.claims import Claims
 from store.committer import Committer
-from store.dead_letters import DeadLetter, DeadLetters
+from store.dead_letters import DeadLetter, DeadLetters, retried
 from store.epoch import lineage_of
 from store.errors import NotOwner, StoreUnavailable
 from store.journal import Claimed, Head, Journal, StoredEvent
@@ -358,6 +359,7 @@ class System:
         except Exception as unfit:  # an internal message need not be JSON-able
             log.error("dead_letter_dropped", entity=entity, message=repr(type(envelope.message)), error=repr(unfit))
             return
+        letter = replace(letter, id=retried(envelope.command_id))  # a retry does not multiply them
         log.error("dead_letter", entity=entity, message_type=letter.message_type, error=letter.error)
         try:
             self._letters_send.send_nowait(letter)

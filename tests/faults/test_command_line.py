@@ -29,7 +29,8 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         ("entities",): ("limits",),
         ("schema",): ("--check", "--update", "--stored", "--lock", "--force"),
         ("dead-letters",): ("list", "show", "retry", "drop"),
-        ("dead-letters", "retry"): ("ID", "--url", "--token"),
+        ("dead-letters", "list"): ("--entity", "--kind", "--type", "--json"),
+        ("dead-letters", "retry"): ("ID", "--entity", "--all", "--wait"),
     }.items():
         shown = command_line.run([*arguments, "--help"])
         assert shown.status == 0 and shown.err == ""

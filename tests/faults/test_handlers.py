@@ -56,22 +56,59 @@ def test_a_handler_that_raises_ends_among_the_dead_letters_and_the_mailbox_goes_
     for word in (entity, "faulty.raise", "ZeroDivisionError", "told to raise", str(flag), "Traceback", "strikes: 3"):
         assert word in shown.out
 
-    still = command_line.greenroom(server, "dead-letters", "retry", str(number), "--url", server.url)
-    assert still.status == 1 and "500" in still.err, still
-    wait_until(lambda: len(letters(command_line, server, entity)) == 2, "the letter of the failed retry")
-    newest, oldest = letters(command_line, server, entity)
-    assert oldest == number  # a retry that failed drops nothing
+    still = command_line.greenroom(server, "dead-letters", "retry", str(number))
+    assert still.status == 1 and f"{number} failed again" in still.err and "ZeroDivisionError" in still.err, still
+    assert letters(command_line, server, entity) == [number], "a retry that failed drops nothing, and adds nothing"
 
     flag.unlink()
-    again = command_line.greenroom(server, "dead-letters", "retry", str(number), "--url", server.url)
-    assert again.status == 0, again
+    again = command_line.greenroom(server, "dead-letters", "retry", str(number))
+    assert again == Ran(0, f"handled and dropped: {number}\n", "")
     assert [one["data"]["text"] for one in server.history(entity)] == [*texts, "never"]
-    assert letters(command_line, server, entity) == [newest]
-    assert command_line.greenroom(server, "dead-letters", "drop", str(newest)) == Ran(0, f"dropped {newest}\n", "")
     assert letters(command_line, server, entity) == []
     for command in ("show", "drop", "retry"):
         gone = command_line.greenroom(server, "dead-letters", command, str(number))
         assert gone.status == 1 and str(number) in gone.err
+
+
+def test_many_dead_letters_at_once(server: Server, command_line: CommandLine, tmp_path: Path) -> None:
+    flag = tmp_path / "raise"
+    flag.touch()
+    for name in ("many-a", "many-a", "many-b"):
+        answer = server.request("POST", f"/api/faulty/{name}/raise", {"unless_gone": str(flag)}, user="[/ann]")
+        assert answer.status == 500
+
+    def listed(*conditions: str) -> Any:
+        ran = command_line.greenroom(server, "dead-letters", "list", "--json", *conditions)
+        assert ran.status == 0 and ran.err == ""
+        return json.loads(ran.out)
+
+    wait_until(lambda: len(listed("--entity", "faulty:many-b")) == 1, "the dead letters to be written")
+    newest, oldest = listed("--entity", "faulty:many-a")
+    assert oldest["payload"].items() >= {"type": "faulty.raise", "unless_gone": str(flag)}.items()
+    assert (oldest["principal"], oldest["message_type"], oldest["strikes"]) == ("[/ann]", "faulty.raise", 3)
+    assert "ZeroDivisionError" in oldest["traceback"] and oldest["at"].startswith("20")
+    assert listed("--entity", "faulty:many-a", "--before", str(newest["id"])) == [oldest]
+    assert listed("--entity", "faulty:many-a", "--type", "faulty.say") == []
+    assert {one["entity"] for one in listed("--kind", "faulty")} >= {"faulty:many-a", "faulty:many-b"}
+    more = command_line.greenroom(server, "dead-letters", "list", "--kind", "faulty", "--limit", "1")
+    assert more.status == 0 and "--before" in more.out
+
+    flag.unlink()
+    retried = command_line.greenroom(server, "dead-letters", "retry", "--entity", "faulty:many-a", "--json")
+    assert retried.status == 0, retried
+    assert json.loads(retried.out) == [
+        {"id": oldest["id"], "outcome": "handled", "error": ""},
+        {"id": newest["id"], "outcome": "handled", "error": ""},
+    ]
+    (last,) = listed("--entity", "faulty:many-b")
+    partly = command_line.greenroom(server, "dead-letters", "drop", str(last["id"]), str(newest["id"]))
+    assert partly.status == 1 and partly.out == f"dropped {last['id']}\n" and str(newest["id"]) in partly.err
+    for command in ("drop", "retry"):
+        none = command_line.greenroom(server, "dead-letters", command, "--entity", "faulty:many-b")
+        assert none.status == 1 and "no dead letter of that sort" in none.err
+        for vague in ([], ["--all", "--kind", "faulty"]):
+            refused = command_line.greenroom(server, "dead-letters", command, *vague)
+            assert refused.status == 2 and "say which" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from store.bridge import Bridge
-from store.dead_letters import TEXT_CHARACTERS_MAX, DeadLetter, DeadLetters
+from store.dead_letters import TEXT_CHARACTERS_MAX, Census, DeadLetter, DeadLetters, Which
 from store.dead_letters_memory import MemoryDeadLetters
 from store.dead_letters_postgres import PostgresDeadLetters
 from store.pool import Pool
@@ -51,9 +51,10 @@ async def test_one_comes_back_as_it_was_until_it_is_dropped(letters: DeadLetters
     (listed,) = await letters.list(limit=10)
     assert replace(listed, id=0, at_ms=0) == LETTER
     assert await letters.get(listed.id) == listed
-    assert await letters.drop(listed.id)
+    this = Which(ids=(listed.id,))
+    assert await letters.drop(this) == 1
     assert await letters.get(listed.id) is None
-    assert not await letters.drop(listed.id)
+    assert await letters.drop(this) == 0
 
 
 async def test_the_newest_come_first_a_page_at_a_time_and_the_oldest_go(letters: DeadLetters) -> None:
@@ -62,6 +63,54 @@ async def test_the_newest_come_first_a_page_at_a_time_and_the_oldest_go(letters:
     first = await letters.list(limit=3)
     second = await letters.list(limit=3, before=first[-1].id)
     assert [letter.strikes for letter in first + second] == [7, 6, 5, 4, 3]
+
+
+async def test_letters_are_chosen_by_id_entity_kind_and_type(letters: DeadLetters) -> None:
+    for entity, message_type in (("room:a", "x.y"), ("room:b", "x.y"), ("rooms:a", "x.z"), ("bank:a", "x.y")):
+        await letters.add(replace(LETTER, entity=entity, message_type=message_type))
+    bank, rooms, b, a = await letters.list(limit=10)
+    for which, expected in (
+        (Which(), [bank, rooms, b, a]),
+        (Which(ids=(b.id, rooms.id, 999_999)), [rooms, b]),
+        (Which(entity="room:a"), [a]),
+        (Which(kind="room"), [b, a]),
+        (Which(message_type="x.z"), [rooms]),
+        (Which(kind="room", message_type="x.z"), []),
+        (Which(entity="\0 \ud800"), []),
+    ):
+        assert await letters.list(limit=10, which=which) == expected
+    assert await letters.list(limit=1, before=b.id, which=Which(kind="room")) == [a]
+    assert await letters.drop(Which(kind="room")) == 2
+    assert await letters.list(limit=10) == [bank, rooms]
+
+
+async def test_one_that_is_wished_for_stays_so_until_it_is_refused_replaced_or_dropped(letters: DeadLetters) -> None:
+    for _ in range(4):
+        await letters.add(LETTER)
+    ids = [letter.id for letter in reversed(await letters.list(limit=10))]
+    assert await letters.wish(Which(ids=tuple(ids[:3]))) == ids[:3]
+    assert [letter.id for letter in await letters.wished(limit=2)] == ids[:2]
+    await letters.refused(ids[0], "in vain \0")
+    await letters.add(replace(LETTER, id=ids[1], error="again", traceback="another", strikes=2))
+    await letters.drop(Which(ids=(ids[2],)))
+    assert await letters.wished(limit=10) == []
+    found = {letter.id: letter for letter in await letters.list(limit=10)}
+    assert sorted(found) == [ids[0], ids[1], ids[3]]
+    assert found[ids[0]].error.startswith("in vain") and found[ids[0]].traceback == LETTER.traceback
+    replaced = found[ids[1]]
+    assert (replaced.error, replaced.traceback, replaced.strikes) == ("again", "another", LETTER.strikes + 2)
+
+
+async def test_a_census_says_how_many_there_are_and_what_is_new(letters: DeadLetters) -> None:
+    assert await letters.census(after=0) == Census(stored=0, last_id=0)
+    await letters.add(LETTER)
+    seen = (await letters.census(after=0)).last_id
+    for entity in ("bank:a", "bank:b", "room:a"):
+        await letters.add(replace(LETTER, entity=entity))
+    found = await letters.census(after=seen)
+    assert (found.stored, found.since, found.common) == (4, 3, ("bank", "room.send", 2))
+    assert found.minute in (3, 4) and found.last_id > seen
+    assert (await letters.census(after=found.last_id)).common is None
 
 
 async def test_text_that_a_database_would_refuse_is_kept_all_the_same(letters: DeadLetters) -> None:
