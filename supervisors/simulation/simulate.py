@@ -101,6 +101,7 @@ def simulate(
     keys: int = 2,
     records: Callable[[Message], bool] = lambda message: False,
     invariant: Callable[[str, Any], None] | None = None,
+    unfinished: Callable[[dict[str, Any]], list[str]] = lambda states: [],
     seeds: int | Iterable[int] = 20,
     minutes: float = 10.0,
     clients: int = 4,
@@ -112,8 +113,10 @@ def simulate(
     `commands(draw)`, or `commands(draw, user)`, makes a client's next command for one of the `keys` entities of the
     first kind that takes it; all chance must come from `draw`, a random.Random. `records(message)` says that every
     success of this command records an event, so that the acknowledgement of one without is a violation too.
-    `invariant(entity, state)` raises AssertionError when a state is wrong; it sees the state after every event. `seeds`
-    is how many, from 0 on, or which; `minutes` are virtual.
+    `invariant(entity, state)` raises AssertionError when a state is wrong; it sees the state after every event.
+    `unfinished(states)` says what is left to do once faults have stopped, or was done wrong, given the states of all
+    durable entities by name; it is asked until it has nothing to say. `seeds` is how many, from 0 on, or which;
+    `minutes` are virtual.
     """
     takes_user = len(inspect.signature(commands).parameters) > 1
     names = {command: kind.kind for kind in reversed(entities) for command in kind.commands}
@@ -128,6 +131,7 @@ def simulate(
         work=work,
         records=records,
         invariant=invariant,
+        unfinished=unfinished,
         clients=clients,
         pace_s=pace_s,
     )

@@ -38,6 +38,8 @@ class Scenario(Struct, kw_only=True):
     records: Callable[[Message], bool] = lambda message: True  # does each success of this command record an event?
     mark: Callable[[Any], str | None] = lambda event: None  # what of an event (as JSON) happens once and no more
     invariant: Callable[[str, Any], None] | None = None  # raises AssertionError when an entity's state is wrong
+    # What is still to be done, or was done wrong, once all is calm; given the states of all durable entities by name.
+    unfinished: Callable[[dict[str, Any]], list[str]] = lambda states: []
     clients: int = 4
     pace_s: float = 3.0  # mean time between two commands of a client
 
@@ -73,6 +75,7 @@ class World:
         self.letters = MemoryDeadLetters(self.database.rows.letters)
         self.nodes: list[SimulatedNode] = []  # alive or dying, oldest first
         self.nodes_started = 0
+        self._unfinished = scenario.unfinished
         self._schedule = schedule
         self._draw = Random(draw.getrandbits(64))
         self._wires = Random(draw.getrandbits(64))
@@ -322,7 +325,9 @@ class World:
             left += node.under_way()
         if self.database.busy:
             left.append("rows are locked")
-        return left
+        streams = self.checker.streams.items()
+        states = {entity: one.fold.state for entity, one in streams if one.fold is not None and one.fold.durable}
+        return left or self._unfinished(states)
 
     async def _end(self) -> None:
         """Stop as one should, and look at what is left."""

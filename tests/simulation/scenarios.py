@@ -5,5 +5,6 @@ from collections.abc import Callable
 from supervisors.simulation import Scenario
 from tests.simulation.chat import chat
 from tests.simulation.ledger import ledgers
+from tests.simulation.sagas import sagas
 
-SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers, "chat": chat}
+SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers, "chat": chat, "sagas": sagas}
