@@ -263,6 +263,14 @@ def test_types_that_hold_themselves() -> None:
     assert (broken.field, broken.rule) == ("f.value", "field-type-changed")
 
 
+def test_an_alternative_is_held_against_the_one_of_its_tag() -> None:
+    def of(*fields: tuple[Any, ...]) -> Kind:
+        return shop(events=(event([("f", plain(tag="a") | plain(*fields, tag="b") | None)]),))  # type: ignore[operator]
+
+    broken = change(of(("x", int), ("y", int)), of(("x", str), ("y", str))).broken
+    assert [(one.field, one.rule) for one in broken] == [("f.x", "field-type-changed"), ("f.y", "field-type-changed")]
+
+
 def test_what_is_told_of_a_broken_rule() -> None:
     bound = Annotated[str, Meta(max_length=5)]
     (broken,) = change(

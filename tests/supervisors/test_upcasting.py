@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from actors.errors import Unavailable
 from actors.kinds import Kind, Kinds
 from actors.schema import describe
 from actors.schema_rules import compare
@@ -21,6 +23,7 @@ from supervisors.cell import SNAPSHOT_WORTH
 from tests.actors.former import FormerTill, Pay, Settle, Till, TillState, Total
 from tests.supervisors.kernel import Kernel, kernel
 
+PAID_ONLY = {"till.paid": Till.upcasters["till.paid"]}
 FORMER_EVENTS = [
     b'{"type":"till.greeted","text":"hello"}',
     b'{"type":"till.cashed","amount":0.5}',
@@ -60,6 +63,21 @@ async def test_a_former_snapshot_that_cannot_be_read_is_made_anew_from_upcast_ev
     assert row.snapshot is not None and b"euros" in row.snapshot
     async with kernel(rows=rows, incarnation=2, kinds=(Till,)) as present:
         assert await pay(present, 1) == times * 100 + 200 + 100 + 200
+
+
+async def test_what_cannot_be_read_stops_its_entity_and_says_which_event(autojump_clock: MockClock) -> None:
+    rows = MemoryRows()
+    async with kernel(rows=rows, kinds=(FormerTill,)) as former:
+        await pay(former, 1)
+        await former.ask("till:b", Settle(euros=1))
+    careless = type("Careless", (Till,), {"upcasters": {"till.settled": Till.upcasters["till.settled"]} | PAID_ONLY})
+    async with kernel(rows=rows, incarnation=2, kinds=(careless,)) as present:
+        with capture_logs() as logs:
+            with pytest.raises(Unavailable):
+                await present.ask("till:a", Pay(euros=1))
+            assert (await present.ask("till:b", Pay(euros=1))).cents == 200
+        (failed,) = [line for line in logs if line["event"] == "entity_failed"]
+        assert failed["entity"] == "till:a" and "till.greeted" in failed["error"]
 
 
 @pytest.fixture
