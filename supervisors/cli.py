@@ -24,6 +24,7 @@ from rich.table import Table
 
 from actors.kinds import BadEntityClass, Kinds, find_actors
 from actors.message import tag_of
+from actors.repeats import repeats_of
 from actors.room import Room
 from actors.session import Session
 from config.logs import configure_logs
@@ -273,6 +274,7 @@ def entities() -> None:
                 table.add_row("command", name, _fields(command.message))
             for event in kind.actor.events:
                 table.add_row("event", tag_of(event), _fields(event))
+            table.add_row("repeat", "idempotency_key", repeats_of(kind))
             limits = kind.limits
             for name in limits.__struct_fields__:
                 table.add_row("limit", name, f"{getattr(limits, name):g}")

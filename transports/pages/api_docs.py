@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from actors.kinds import Kind
 from actors.message import tag_of
+from actors.repeats import REUSED, repeats_of
 
 _REFS = "#/components/schemas/{name}"
 _KEY = {"type": "string", "minLength": 1, "maxLength": 255, "description": "The entity's key: 1–255 bytes of UTF-8"}
@@ -34,12 +35,13 @@ def openapi(kinds: Iterable[Kind], *, version: str) -> dict[str, Any]:
                     "tags": [kind.name],
                     **_described(command.message),
                     "parameters": [
-                        _header("Idempotency-Key", "A repeat with the same key gets the first answer", maxLength=255),
+                        _header("Idempotency-Key", repeats_of(kind), minLength=1, maxLength=255),
                         _header("X-Request-Timeout", "Seconds the answer may take", kind="number"),
                     ],
                     "requestBody": {"content": _json(schemas[command.message])},
                     "responses": {
                         "200": {"description": "Handled, and durable", "content": _json(schemas[command.reply])},
+                        "409": {"$ref": "#/components/responses/Conflict"},
                         "default": {"$ref": "#/components/responses/Refused"},
                     },
                 },
@@ -55,7 +57,14 @@ def openapi(kinds: Iterable[Kind], *, version: str) -> dict[str, Any]:
         "paths": paths | _FIXED_PATHS,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-            "responses": {"Refused": {"description": "Not done, and why", "content": _json(_REFUSAL)}},
+            "responses": {
+                "Refused": {"description": "Not done, and why", "content": _json(_REFUSAL)},
+                "Conflict": {
+                    "description": "Not done. The entity's rules say no; or, by the name "
+                    f"{REUSED}, the Idempotency-Key was used before with other fields",
+                    "content": _json(_REFUSAL),
+                },
+            },
             "schemas": components,
         },
     }
@@ -104,7 +113,7 @@ def asyncapi(kinds: Iterable[Kind], *, version: str) -> dict[str, Any]:
             }
         channels[kind.name] = {
             "address": f"{kind.name}:{{key}}",
-            "description": _doc(kind.actor),
+            "description": f"{_doc(kind.actor)}\n\n{repeats_of(kind)}".strip(),
             "parameters": {"key": {"description": _KEY["description"]}},
             "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         }
@@ -146,6 +155,7 @@ class Chapter(Struct, frozen=True):
     name: str
     doc: str
     durable: bool
+    repeats: str  # what becomes of a repeated command
     commands: tuple[Entry, ...]
     events: tuple[Entry, ...]
     ephemerals: tuple[Entry, ...]
@@ -169,6 +179,7 @@ def chapters(kinds: Iterable[Kind]) -> list[Chapter]:
             name=kind.name,
             doc=_doc(kind.actor),
             durable=kind.actor.durable,
+            repeats=repeats_of(kind),
             commands=tuple(entry(item.name, item.message, item.reply) for item in kind.commands.values()),
             events=tuple(entry(tag_of(item), item) for item in kind.actor.events),
             ephemerals=tuple(entry(tag_of(item), item) for item in kind.actor.ephemerals),
