@@ -62,6 +62,7 @@ class Processes:
         self.not_started = 0  # starts that failed, for want of its own servers
         self.gave_up = 0  # a server that ended by itself after it had been ready
         self._failures = 0  # of these in a row
+        self._failures_max = 1  # at first nobody is there to disturb it
         self._log_from = 0  # bytes of the log that earlier starts have written
         self.overdue = 0  # stops that took too long
 
@@ -72,6 +73,7 @@ class Processes:
         try:
             self._start()
             self.wait_ready()
+            self._failures_max = FAILURES_MAX
         except BaseException:
             self.end()
             raise
@@ -220,10 +222,9 @@ class Processes:
                 what = "ended by itself" if was_ready else "did not start"
                 self._say(f"the server {what}, status {status}; its log ends with {self._last_words()}")
                 self._failures = 1 if was_ready else self._failures + 1
-                if self._failures == FAILURES_MAX:
-                    raise DidNotStart(
-                        f"the server ended {FAILURES_MAX} times in a row; its log ends:\n{self.log_tail()}"
-                    )
+                if self._failures >= self._failures_max:
+                    text = f"the server ended {self._failures} times in a row"
+                    raise DidNotStart(f"{text}; its log ends:\n{self.log_tail()}")
         elif now >= self._stop_by and not self._stalled:
             self._stop_by = now + STOP_S
             self.overdue += 1
