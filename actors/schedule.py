@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 GRACE_MS = 5_000  # an occurrence that is later than this was missed
 EVERY_MIN_MS = 100
+FIRST_MS, LAST_MS = -2_208_988_800_000, 253_370_764_800_000  # the years 1900 to 9998: calendars end soon after
 Missed = Literal["last", "all", "skip"]
 
 
@@ -41,7 +42,7 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
                 next(self._from(0))
             except (CronSimError, StopIteration) as error:
                 raise BadSchedule(f"`cron` {self.cron!r}: {error or 'never comes'}") from None
-            except (KeyError, ValueError) as error:
+            except (KeyError, ValueError, OSError) as error:  # the last: a directory of the database of time zones
                 raise BadSchedule(f"`timezone` {self.timezone!r}: {error}") from None
 
     def next_after(self, due_ms: int, after_ms: int) -> int | None:
@@ -64,6 +65,7 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
 
     def fire(self, due_ms: int, now_ms: int) -> tuple[int | None, int | None]:
         """At `now_ms`, the occurrence at `due_ms` being due: the one to be told now, and the one that comes next."""
+        now_ms = max(now_ms, due_ms)  # the clock may have been set back since it was found due
         fired = due_ms if self.missed == "all" else self.latest(due_ms, now_ms)
         following = self.next_after(due_ms, fired)
         if self.missed == "skip" and now_ms - fired > GRACE_MS:
@@ -102,19 +104,32 @@ def schedule_of(
     """The first occurrence (Unix ms) and the schedule that `Actor.set_timer` was asked for. Raises: BadSchedule."""
     if at is not None and after is not None:
         raise BadSchedule("`at` and `after` exclude each other")
-    if every is not None and every <= 0:
-        raise BadSchedule("`every` must be positive")
-    schedule = Schedule(0 if every is None else round(every * 1000), cron or "", timezone, missed)
+    schedule = Schedule(0 if every is None else _every_ms(every), cron or "", timezone, missed)
     schedule.check()
     now_ms = int(now_s * 1000)
+    first: int | None
     if at is not None:
-        return int(at * 1000), schedule
-    if after is not None:
-        return now_ms + int(max(0.0, after) * 1000), schedule
-    first = schedule.next_after(now_ms, now_ms)
+        first = _bounded_ms("at", at * 1000)
+    elif after is not None:
+        first = _bounded_ms("after", now_ms + max(after, 0.0) * 1000)
+    else:
+        first = schedule.next_after(now_ms, now_ms)
     if first is None:
         raise BadSchedule("a timer needs `at`, `after`, `every` or `cron`")
     return first, schedule
+
+
+def _every_ms(every: float) -> int:
+    if not EVERY_MIN_MS <= every * 1000 <= LAST_MS:
+        raise BadSchedule(f"`every` must be at least {EVERY_MIN_MS / 1000:g} seconds, and not endless")
+    return round(every * 1000)
+
+
+def _bounded_ms(name: str, at_ms: float) -> int:
+    """What can be stored: one timer that can't would keep all others of its batch from becoming durable."""
+    if not FIRST_MS <= at_ms <= LAST_MS:  # nor NaN
+        raise BadSchedule(f"`{name}` is not within the years 1900 to 9998")
+    return int(at_ms)
 
 
 def _ms(moment: datetime) -> int:

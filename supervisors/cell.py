@@ -51,7 +51,7 @@ from store.dead_letters import DeadLetter
 from store.errors import NotOwner, StoreUnavailable
 from store.journal import Claimed, Head, Outcome, Remembered, StoredEvent
 from supervisors.departures import Flight, SnapshotDue, let_out, repeated_reply
-from supervisors.exactly_once import ExactlyOnce, decode_timer, is_durable_effect, outgoing, timer_changes
+from supervisors.exactly_once import ExactlyOnce, Gathered, decode_timer, is_durable_effect, outgoing, timer_changes
 from supervisors.strategy import RestartLedger
 from supervisors.watched_steps import watched_steps
 
@@ -530,16 +530,14 @@ class Cell:
                 return DROPPED
             return None
         once.firing.discard(source.name)
-        row = once.timers.get(source.name)
-        if row is None or row.due_ms != source.due_ms:
+        if not once.is_due(source):
             return DROPPED  # moved, cancelled, or fired already
+        occurrence = once.fire(source, int(self._system.now() * 1000))
         if envelope.failure is not None:
             self._give_up(envelope, source, envelope.failure, HandlerFailed.name, "")
             return DROPPED
-        now_ms = int(self._system.now() * 1000)
-        occurrence, following = decode_timer(row.body).schedule.fire(row.due_ms, now_ms)
         if occurrence is None:
-            once.advance(source.name, following)
+            once.fired(source)
             self._show_timers()
             return DROPPED
         actor.fired = Fired(source.name, occurrence / 1000)
@@ -565,12 +563,12 @@ class Cell:
         assert actor is not None
         log.error("dead_letter", entity=self.entity, message_type=letter.message_type, error=letter.error)
         self._system.instruments.dead_letters += 1
-        self._once_needed().consequences.letters.append(letter)
         if type(source) is Origin and source.about:
             report = Undelivered(entity=self.entity, about=source.about, name=name, detail=detail)
             actor.effects.others.append(Told(source.entity, report))
         self._note()
         self._collect(envelope, None, refused=True)
+        self._once_needed().consequences.letters.append(letter)
 
     def _note(self) -> None:
         """Something becomes durable of which the entity has recorded nothing itself."""
@@ -580,8 +578,8 @@ class Cell:
         actor.at_ms = int(self._system.now() * 1000)
         actor.effects.events.append(Noted())
 
-    def _collect_once(self, envelope: Envelope | None, reply: Any, *, refused: bool) -> None:
-        """Of what the handler named, move into the burst's consequences what must be committed with its events."""
+    def _gather_once(self, envelope: Envelope | None, reply: Any, *, refused: bool) -> Gathered | None:
+        """Of what the handler named, what must be committed with its events, encoded. Raises: whatever that raises."""
         actor = self._actor
         assert actor is not None
         effects = actor.effects
@@ -594,8 +592,10 @@ class Cell:
         origin = source if type(source) is Origin else None
         answers = origin is not None and bool(origin.about) and not refused
         if not lasting and source is None:
-            return
-        if (lasting or answers) and not effects.events:
+            return None
+        # Handled without consequence is also something that only an append can know: a cell that was overtaken decides
+        # from an old state, and the sender would take its word and forget the message.
+        if (lasting or origin is not None) and not effects.events:
             self._note()
         told = [one for one in lasting if type(one) is Told]
         changes = timer_changes(one for one in lasting if type(one) is not Told)
@@ -604,18 +604,22 @@ class Cell:
         assert self.head is not None
         position = self.head.position(actor.offset)
         sent = outgoing(told, position, trace, answer=answer) if told or answer is not None else []
-        effects.others = passing
-        once = self._once_needed()  # nothing raises from here on
+        return Gathered(source, sent, changes, passing)
+
+    def _collect_once(self, gathered: Gathered, *, durably: bool) -> None:
+        """Move that into the burst's consequences."""
+        actor = self._actor
+        assert actor is not None
+        actor.effects.others = gathered.passing
+        once = self._once_needed()
+        source = gathered.source
         if type(source) is Firing:
             actor.fired = None
-            row = once.timers.get(source.name)
-            if row is not None and row.due_ms == source.due_ms:
-                _, following = decode_timer(row.body).schedule.fire(row.due_ms, int(self._system.now() * 1000))
-                once.advance(source.name, following)
-        once.gather(sent, changes)
-        if origin is not None:
-            once.mark(origin, durably=bool(effects.events))
-        if changes or type(source) is Firing:
+            once.fired(source)
+        once.gather(gathered.sent, gathered.timers)
+        if type(source) is Origin:
+            once.mark(source, durably=durably)
+        if gathered.timers or type(source) is Firing:
             self._show_timers()
 
     def _show_timers(self) -> None:
@@ -645,13 +649,14 @@ class Cell:
         assert actor is not None
         effects = actor.effects
         encoded: bytes | None = None
+        stored: list[StoredEvent] = []
+        once: Gathered | None = None
         if actor.durable and (effects.others or (envelope is not None and envelope.source is not None)):
-            self._collect_once(envelope, reply, refused=refused)
+            once = self._gather_once(envelope, reply, refused=refused)
         if effects.events:
             offset = actor.offset - len(effects.events)
             at_ms = actor.at_ms
             info = envelope.principal.info if envelope is not None else None
-            stored: list[StoredEvent] = []
             for event in effects.events:
                 offset += 1
                 stored.append(StoredEvent(offset, at_ms, encode(event), info))
@@ -660,10 +665,15 @@ class Cell:
                 stored[-1].command_id = envelope.command_id
                 stored[-1].reply = encoded
                 stored[-1].digest = envelope.digest
+        # From here on nothing raises: had something not been encodable, none of it may stay.
+        if stored:
+            if envelope is not None and envelope.command_id is not None and encoded is not None:
                 self._remember(envelope.command_id, Remembered(encoded, envelope.digest))
-            effects.events = []  # only now: had something not been encodable, none of it may stay
+            effects.events = []
             self._events += stored
             self._departures += stored
+        if once is not None:
+            self._collect_once(once, durably=bool(stored))
         kicks: list[Any] = []
         if effects.others:
             others, effects.others = effects.others, []
@@ -870,7 +880,12 @@ RUNNERS = tuple(
         Cell._serve,
         Cell._answer,
         Cell._collect,
+        Cell._gather_once,
         Cell._collect_once,
+        ExactlyOnce.gather,
+        ExactlyOnce.fired,
+        ExactlyOnce.mark,
+        ExactlyOnce._move,
         Cell._refuse,
         Cell._inspect,
         watched_steps,

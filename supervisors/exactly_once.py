@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from actors.effects import CancelTimer, SetTimer, Told
-from actors.envelope import Origin
+from actors.envelope import Firing, Origin
 from actors.lifecycle import Answered
 from actors.message import Done, Message
 from actors.outgoing import Outgoing, encode_body, sequence
@@ -21,7 +21,7 @@ from store.journal import Consequences, OutboxRow, TimerRow
 encode = msgspec.json.encode
 decode_timer = msgspec.json.Decoder(DurableTimer).decode
 
-SENDERS_MAX = 10_000  # whose marks are kept in memory; the others are read again
+SENDERS_MAX = 10_000  # whose marks are kept in memory; the others are read again. More than may be under way at once
 
 
 class Posted(Struct, frozen=True):
@@ -37,23 +37,35 @@ class TimersSet(Struct, frozen=True):
     due_ms: list[int]
 
 
+class Gathered(Struct, frozen=True):
+    """Of one handling, what must be committed with its events: encoded, so that nothing can fail any more."""
+
+    source: Origin | Firing | None
+    sent: Sequence[Outgoing]
+    timers: Sequence[tuple[str, TimerRow | None]]
+    passing: list[Any]  # its other effects
+
+
 class ExactlyOnce:
-    __slots__ = ("_consequences", "_outgoing", "firing", "held", "seen", "timers")
+    __slots__ = ("_consequences", "_following", "_outgoing", "firing", "held", "seen", "timers")
 
     def __init__(self, timers: Iterable[TimerRow] = ()) -> None:
         self.timers = {row.name: row for row in timers}
         self.firing: set[str] = set()  # timers whose message is in the mailbox
-        self.seen: dict[int, int] = {}  # sender's head id -> highest sequence number handled
+        self.seen: dict[int, int] = {}  # sender's head id -> highest sequence number handled; the latest last
         self.held: dict[int, int] = {}  # sender's head id -> the message that was put off, and nothing may overtake
         self._consequences: Consequences | None = None
         self._outgoing: list[Outgoing] = []
+        self._following: int | None = None  # when the timer that is being handled comes again (Unix ms)
 
     # What comes in.
 
     def learn(self, seen: dict[int, int]) -> None:
         """Marks as they are stored."""
         if len(self.seen) > SENDERS_MAX:
-            self.seen.clear()
+            # Not the latest: some of those may not be stored yet.
+            for sender in list(self.seen)[: SENDERS_MAX // 2]:
+                del self.seen[sender]
         for sender, seq in seen.items():
             self.seen.setdefault(sender, seq)
 
@@ -66,10 +78,9 @@ class ExactlyOnce:
         held = self.held.get(origin.sender)
         if held is None:
             return False
-        if origin.seq > held:
+        if origin.seq > held > self.seen.get(origin.sender, 0):
             return True
-        if origin.seq == held:
-            del self.held[origin.sender]
+        del self.held[origin.sender]  # it is this one, or was handled meanwhile: by a former owner, and came too late
         return False
 
     def due(self, now_ms: int) -> list[TimerRow]:
@@ -77,6 +88,17 @@ class ExactlyOnce:
         due = [row for row in self.timers.values() if row.due_ms <= now_ms and row.name not in self.firing]
         self.firing.update(row.name for row in due)
         return sorted(due, key=_due_ms)
+
+    def is_due(self, firing: Firing) -> bool:
+        """Not if the timer was moved, was cancelled or has fired since."""
+        row = self.timers.get(firing.name)
+        return row is not None and row.due_ms == firing.due_ms
+
+    def fire(self, firing: Firing, now_ms: int) -> int | None:
+        """Which occurrence of a timer that is due is to be handled now; None: it was missed, and is to be skipped."""
+        schedule = decode_timer(self.timers[firing.name].body).schedule
+        occurrence, self._following = schedule.fire(firing.due_ms, now_ms)
+        return occurrence
 
     # What is to be committed with the burst under way.
 
@@ -90,10 +112,12 @@ class ExactlyOnce:
     def has_consequences(self) -> bool:
         return self._consequences is not None or bool(self._outgoing)
 
-    def advance(self, name: str, following_ms: int | None) -> None:
-        """A timer has fired: when it does so again, or None."""
-        row = self.timers[name]
-        self._move(name, None if following_ms is None else TimerRow(name, following_ms, row.body))
+    def fired(self, firing: Firing) -> None:
+        """That occurrence has been handled, or skipped: on to the next, as seen when `fire` was called."""
+        if self.is_due(firing):
+            following = self._following
+            row = self.timers[firing.name]
+            self._move(firing.name, None if following is None else TimerRow(firing.name, following, row.body))
 
     def gather(self, sent: Sequence[Outgoing], timers: Sequence[tuple[str, TimerRow | None]]) -> None:
         for name, row in timers:
@@ -102,7 +126,7 @@ class ExactlyOnce:
 
     def mark(self, origin: Origin, *, durably: bool) -> None:
         """A message has been handled. It need not be durable when nothing else about that is."""
-        self.seen[origin.sender] = max(origin.seq, self.seen.get(origin.sender, 0))
+        self.seen[origin.sender] = max(origin.seq, self.seen.pop(origin.sender, 0))
         if durably:
             self.consequences.received[origin.sender] = origin.seq
 
