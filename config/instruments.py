@@ -26,6 +26,10 @@ figures. One `Instruments` a node, handed to constructors like a config section.
 | greenroom_fanout_batch | histogram | | | publications in one flush of a topic |
 | greenroom_fanout | histogram | s | | time to hand one flush to all subscribers of a topic |
 | greenroom_deliveries | counter | | | publications handed to subscribers |
+| greenroom_outbox_waiting | gauge | | | messages on their way between entities |
+| greenroom_outbox_delivered | counter | | | messages between entities that were handled |
+| greenroom_outbox_retries | counter | | | pauses because a message could not be handled yet |
+| greenroom_timers_overdue | gauge | | | durable timers more than a second late, as of the last look |
 | greenroom_queue | gauge | By | | bytes queued for clients that read slowly |
 | greenroom_loop_lag | histogram | s | | how much later than asked the event loop woke us |
 """
@@ -125,6 +129,10 @@ class Instruments:
         self.mailbox_depth: Callable[[], int] = _nothing  # messages
         self.mailbox_age_s: Callable[[], float] = _nothing
         self.queue_bytes: Callable[[], int] = _nothing
+        self.outbox_waiting: Callable[[], int] = _nothing  # messages
+        self.outbox_delivered: Callable[[], int] = _nothing
+        self.outbox_retries: Callable[[], int] = _nothing
+        self.timers_overdue: Callable[[], int] = _nothing
 
     def count_command(self, kind: str, command: str, outcome: str, count: int = 1) -> None:
         """`outcome` is "ok" or an error's wire name. Peers choose kind and command, and each new triple costs memory
@@ -228,6 +236,27 @@ def metrics_of(instruments: Instruments) -> list[Metric]:
             "s",
         ),
         Metric("greenroom_deliveries", "counter", "publications handed to subscribers", lambda: i.deliveries),
+        Metric(
+            "greenroom_outbox_waiting", "gauge", "messages on their way between entities", lambda: i.outbox_waiting()
+        ),
+        Metric(
+            "greenroom_outbox_delivered",
+            "counter",
+            "messages between entities that were handled",
+            lambda: i.outbox_delivered(),
+        ),
+        Metric(
+            "greenroom_outbox_retries",
+            "counter",
+            "pauses because a message could not be handled yet",
+            lambda: i.outbox_retries(),
+        ),
+        Metric(
+            "greenroom_timers_overdue",
+            "gauge",
+            "durable timers more than a second late, as of the last look",
+            lambda: i.timers_overdue(),
+        ),
         Metric("greenroom_queue", "gauge", "bytes queued for clients that read slowly", lambda: i.queue_bytes(), "By"),
         Metric(
             "greenroom_loop_lag", "histogram", "how much later than asked the event loop woke us", i.loop_lag_s, "s"

@@ -232,6 +232,10 @@ class Node:
         self.instruments.mailbox_depth = self.system.mailbox_depth
         self.instruments.mailbox_age_s = self.system.mailbox_age_s
         self.instruments.queue_bytes = lambda: self.outbox.queued_bytes
+        self.instruments.outbox_waiting = lambda: self.system.relay.waiting
+        self.instruments.outbox_delivered = lambda: self.system.relay.delivered
+        self.instruments.outbox_retries = lambda: self.system.relay.retries
+        self.instruments.timers_overdue = lambda: self.system.timers.overdue
         self._listens_to_audience = frozenset(
             kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
         )
