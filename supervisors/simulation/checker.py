@@ -5,7 +5,7 @@ it happens, so that a failure's timeline ends where the failure is.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,6 +24,19 @@ decode = msgspec.json.decode
 
 class Violated(Exception):
     """Something that must be true is not."""
+
+
+class Audit(Protocol):
+    """A scenario's own record of what became durable, held against what must be."""
+
+    def committed(self, entity: str, append: Append) -> None:
+        """With its consequences, in the order of commits. Raises: AssertionError."""
+
+    def unsettled(self) -> list[str]:
+        """What is still to come, once faults have stopped."""
+
+    def stored(self, rows: MemoryRows) -> None:
+        """What the database holds at the end. Raises: AssertionError."""
 
 
 class Stream:
@@ -51,6 +64,7 @@ class Checker:
         *,
         mark: Callable[[Any], str | None],
         invariant: Callable[[str, Any], None] | None,
+        audit: Audit | None = None,
         stop: Callable[[], None],
     ) -> None:
         self.violations: list[str] = []
@@ -61,6 +75,7 @@ class Checker:
         self._timeline = timeline
         self._mark = mark
         self._invariant = invariant
+        self.audit = audit
         self._stop = stop  # the world: what comes after the first violation tells nothing
         self.watch_cells: Callable[[str], None] = lambda entity: None
 
@@ -96,9 +111,13 @@ class Checker:
         stream.fence = append.fence
         for event in append.events:
             self._committed(stream, event)
-        self._timeline.note(
-            "committed", head.entity, f"{append.events[0].offset}..{append.events[-1].offset}", f"{append.fence:#x}"
-        )
+        offsets = f"{append.events[0].offset}..{append.events[-1].offset}" if append.events else "no event"
+        self._timeline.note("committed", head.entity, offsets, f"{append.fence:#x}", *_consequences(append))
+        if self.audit is not None:
+            try:
+                self.audit.committed(head.entity, append)
+            except AssertionError as error:
+                self.violated("the scenario's own audit", head.entity, error)
         self.watch_cells(head.entity)
 
     def _committed(self, stream: Stream, event: StoredEvent) -> None:
@@ -180,6 +199,22 @@ class Checker:
                 self.violated("head and journal agree", entity, row.head.offset, stream.offset)
             if row.events != stream.events[len(stream.events) - len(row.events) :]:
                 self.violated("the journal is not rewritten", entity)
+        if self.audit is not None:
+            try:
+                self.audit.stored(rows)
+            except AssertionError as error:
+                self.violated("the scenario's own audit", error)
+
+
+def _consequences(append: Append) -> list[str]:
+    """For the timeline."""
+    what = append.consequences
+    if what is None:
+        return []
+    found = [f"sends {len(decode(row.body))}" for row in what.outbox]
+    found += [f"has handled {seq:#x} of {sender}" for sender, seq in what.received.items()]
+    found += [f"timer {name}: {'none' if row is None else row.due_ms}" for name, row in what.timers.items()]
+    return found + [f"dead letter: {letter.message_type}" for letter in what.letters]
 
 
 class _NoRuntime:

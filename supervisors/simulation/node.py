@@ -41,6 +41,7 @@ COMMIT = CommitConfig(lanes=2, append_timeout_s=3.0, batch_events_max=16)
 PASSIVATION = PassivationConfig(idle_s=20.0, sweep_s=5.0)
 SUPERVISION = SupervisionConfig(backoff_max_s=2.0)
 CLIENT = ClientConfig(ping_s=20.0, pong_timeout_s=8.0, queue_bytes_max=8192, recovery_max=50)
+OVERDUE_S = 3.0  # a timer is late then, unless there is trouble
 HUB = HubConfig(tail_events=16, linger_s=10.0)
 
 
@@ -276,4 +277,9 @@ class SimulatedNode:
         left += [f"{cell.entity}: commits under way" for cell in self.system.awake() if cell.waits_for_commit]
         if self.committer.pending_events:
             left.append(f"{self.committer.pending_events} events pending")
+        if self.system.relay.waiting:
+            left.append(f"{self.system.relay.waiting} messages are on their way")
+        overdue_ms = (self.clock() - OVERDUE_S) * 1000
+        for entity, row in self._database.rows.by_entity.items():
+            left += [f"{entity}: timer {one.name} is due" for one in row.timers.values() if one.due_ms < overdue_ms]
         return left

@@ -15,7 +15,7 @@ from actors.actor import Actor
 from actors.kinds import Kinds
 from actors.message import Message
 from store.dead_letters_memory import MemoryDeadLetters
-from supervisors.simulation.checker import Checker
+from supervisors.simulation.checker import Audit, Checker
 from supervisors.simulation.client import SimulatedClient, Work
 from supervisors.simulation.database import ALL_GUARDS, Database, Guards
 from supervisors.simulation.faults import Faults
@@ -40,6 +40,7 @@ class Scenario(Struct, kw_only=True):
     invariant: Callable[[str, Any], None] | None = None  # raises AssertionError when an entity's state is wrong
     # What is still to be done, or was done wrong, once all is calm; given the states of all durable entities by name.
     unfinished: Callable[[dict[str, Any]], list[str]] = lambda states: []
+    audit: Callable[[], Audit] | None = None  # made anew for each world
     clients: int = 4
     pace_s: float = 3.0  # mean time between two commands of a client
 
@@ -59,7 +60,12 @@ class World:
         self.kinds = Kinds(scenario.kinds)
         self.scope = trio.CancelScope()
         self.checker = Checker(
-            self.kinds, self.timeline, mark=scenario.mark, invariant=scenario.invariant, stop=self._stop_all
+            self.kinds,
+            self.timeline,
+            mark=scenario.mark,
+            invariant=scenario.invariant,
+            audit=scenario.audit() if scenario.audit is not None else None,
+            stop=self._stop_all,
         )
         self.checker.watch_cells = self._check
         schedule.stuck = lambda: self.checker.violated("time goes on")
@@ -325,6 +331,10 @@ class World:
             left += node.under_way()
         if self.database.busy:
             left.append("rows are locked")
+        for entity, row in self.database.rows.by_entity.items():
+            left += [f"{entity}: what it sent at {offset:#x} is not delivered" for offset in row.outbox]
+        if self.checker.audit is not None:
+            left += self.checker.audit.unsettled()
         streams = self.checker.streams.items()
         states = {entity: one.fold.state for entity, one in streams if one.fold is not None and one.fold.durable}
         return left or self._unfinished(states)
