@@ -4,12 +4,13 @@ A bare `Tell` between actors travels without one: it has no answer, no deadline 
 """
 
 import math
+from functools import cache
 from hashlib import blake2b
 from typing import Any, Protocol
 
 import msgspec
 import trio
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
 from msgspec.structs import replace
 
 from actors.errors import ActorError
@@ -32,10 +33,34 @@ def asker_command_id(asker: str, idempotency_key: str) -> str:
 
 
 def digest_of(message: Message) -> int:
-    """Of a command's type and fields, its idempotency key left out: is a repeat the same command? 64 bits, signed."""
+    """Of a command's type and fields, its idempotency key left out: is a repeat the same command? 64 bits, signed.
+
+    Fields that have their defaults count as not there: to a release that adds some, a repeat is the same command still.
+    """
     if message.idempotency_key is not None:
         message = replace(message, idempotency_key=None)
-    return int.from_bytes(blake2b(encode(message), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(encode(_spoken(message)), digest_size=8).digest(), "big", signed=True)
+
+
+def _spoken(value: Any) -> Any:
+    """`value` as plain data, without what has its default."""
+    if isinstance(value, Struct):
+        config = value.__struct_config__
+        spoken = {
+            field.name: _spoken(present)
+            for field in _fields(type(value))
+            if (present := getattr(value, field.name)) != field.default
+            and (field.default_factory is NODEFAULT or present != field.default_factory())
+        }
+        return [config.tag, spoken]
+    if isinstance(value, (list, tuple)):
+        return [_spoken(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _spoken(one) for key, one in value.items()}
+    return value
+
+
+_fields = cache(msgspec.structs.fields)  # of each message class
 
 
 class Origin(Struct, frozen=True, gc=False):

@@ -69,10 +69,11 @@ class Mailbox:
         self.bytes += envelope.size
 
     def put_control(self, signal: object) -> None:
-        """Queue a control message, ahead of every ordinary one. Control comes from the runtime, so it has no bound."""
+        """Queue a control message, ahead of every ordinary one. One that waits already says it all, so few ever do."""
         if self._control is None:
-            self._control = []
-        self._control.append(signal)
+            self._control = [signal]
+        elif signal not in self._control:
+            self._control.append(signal)
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None

@@ -188,7 +188,7 @@ class Relay:
                     source=Origin(lane.sender_id, message.seq, lane.sender, message.about),
                 )
                 self._submit(lane.receiver, envelope)
-            except (ActorError, msgspec.MsgspecError) as error:  # the latter: this code does not know the message
+            except (ActorError, msgspec.MsgspecError, RecursionError) as error:  # such as: this code does not know it
                 self._pause(lane, error)
                 return
             lane.waiting.popleft()

@@ -20,7 +20,8 @@ log = structlog.get_logger("greenroom.timers")
 SCAN_S = 1.0
 AHEAD_MS = 1_500  # a look finds what is due so soon: the time until the next one, and some for being late
 PAGE = 500
-WOKEN_MAX = 5_000  # by one look; those behind them come with the next
+WOKEN_MAX = 5_000  # by one look; the next goes on behind them
+START = (-(1 << 62), 0)
 
 
 class Timers:
@@ -31,7 +32,9 @@ class Timers:
         self._soon: list[tuple[int, str]] = []  # when due (Unix ms), entity
         self._known: set[tuple[int, str]] = set()
         self._wake = trio.Event()
-        self.overdue = 0  # timers that the last look found due for more than a second
+        self._position = START  # where the last look ended: those before it may be ones that nobody can wake
+        self._overdue = 0  # since START
+        self.overdue = 0  # timers found due for more than a second when all were last looked at
 
     def soon(self, due_ms: int, entity: str) -> None:
         """A timer has been set. Those far off are left to the rows."""
@@ -44,6 +47,7 @@ class Timers:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wake entities until cancelled. A store that is away makes timers late."""
         self._soon, self._known = [], set()
+        self._position, self._overdue = START, 0
         async with trio.open_nursery() as nursery:  # owner: this call
             nursery.start_soon(self._scan)
             nursery.start_soon(self._fire)
@@ -59,18 +63,18 @@ class Timers:
 
     async def _look(self) -> None:
         now_ms = int(self._now() * 1000)
-        position = (-(1 << 62), 0)
-        found = overdue = 0
+        found = 0
         while found < WOKEN_MAX:
-            page = await self._journal.due(before_ms=now_ms + AHEAD_MS, after=position, limit=PAGE)
+            page = await self._journal.due(before_ms=now_ms + AHEAD_MS, after=self._position, limit=PAGE)
             for due_ms, _, entity in page:
-                overdue += due_ms < now_ms - 1000
+                self._overdue += due_ms < now_ms - 1000
                 self.soon(due_ms, entity)
             found += len(page)
             if len(page) < PAGE:
-                break
-            position = page[-1][:2]
-        self.overdue = overdue
+                self.overdue = self._overdue
+                self._position, self._overdue = START, 0
+                return
+            self._position = page[-1][:2]
 
     async def _fire(self) -> None:
         while True:
