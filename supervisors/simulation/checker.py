@@ -179,7 +179,7 @@ class Checker:
 
     def awake(self, cell: Cell, rows: MemoryRows, incarnation: int) -> None:
         """The state of an entity at rest, if its node owns it, is the fold of its journal."""
-        head, actor = cell.head, cell._actor
+        head, actor = cell.head, cell.actor
         if head is None or actor is None or cell._flights or cell._failure is not None or cell.mailbox._waiter is None:
             return
         row = rows.by_id[head.id]
