@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from actors.actor import NO_TIMERS, Actor
-from actors.effects import Kick, Told
+from actors.effects import Kick, SetTimer, Told
 from actors.envelope import Envelope, Firing, Origin
 from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
 from actors.kinds import Kind
@@ -323,6 +323,8 @@ class Handling:
         passing: list[Any] = []
         for one in effects.others:
             (lasting if is_durable_effect(one, is_durable) else passing).append(one)
+            if type(one) is SetTimer and type(one.message) not in self.kind.messages:
+                raise TypeError(f"{self.kind.name} takes no {type(one.message).__qualname__}: name it in `internal`")
         source = envelope.source if envelope is not None else None
         origin = source if type(source) is Origin else None
         answers = origin is not None and bool(origin.about) and not refused
