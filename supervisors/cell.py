@@ -18,9 +18,8 @@ import msgspec
 import structlog
 import trio
 
-from actors.actor import NO_TIMERS, Actor
-from actors.effects import Kick, SetTimer, Told
-from actors.envelope import Envelope, Firing, Origin
+from actors.actor import Actor
+from actors.envelope import Envelope
 from actors.errors import (
     ActorError,
     DeadlineExceeded,
@@ -32,26 +31,19 @@ from actors.errors import (
 )
 from actors.kinds import Kind
 from actors.lifecycle import (
-    AudienceChanged,
-    Inspect,
-    Inspected,
-    Noted,
     Passivate,
     Rebuild,
     Reclaim,
     Stop,
     TimersDue,
-    Undelivered,
 )
 from actors.mailbox import Item, Mailbox
-from actors.message import Done
-from actors.principal import SYSTEM
-from actors.schedule import Fired
 from store.dead_letters import DeadLetter
 from store.errors import NotOwner, StoreUnavailable
-from store.journal import Claimed, Head, Outcome, Remembered, StoredEvent
+from store.journal import Head, Outcome, Remembered, StoredEvent
 from supervisors.departures import Flight, SnapshotDue, let_out, repeated_reply
-from supervisors.exactly_once import ExactlyOnce, Gathered, decode_timer, is_durable_effect, outgoing, timer_changes
+from supervisors.exactly_once import ExactlyOnce
+from supervisors.handling import LEARN, Handling
 from supervisors.strategy import RestartLedger
 from supervisors.watched_steps import watched_steps
 
@@ -61,14 +53,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode
 
-REMEMBERED_MAX = 1024  # command ids answered from memory; older ones are found in the journal
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
 FLIGHTS_MAX = 64  # bursts whose commit is awaited; beyond, the actor pauses and its mailbox fills
-
-
-LEARN = object()  # marks must be read before this message can be handled
-DROPPED = object()  # there is nothing to do for this message
 
 
 class Verdict(Enum):
@@ -81,20 +68,14 @@ class Verdict(Enum):
 
 class Cell:
     __slots__ = (
-        "_actor",
-        "_departures",
-        "_events",
         "_failure",
         "_flights",
+        "_handling",
         "_ledger",
-        "_once",
-        "_remembered",
         "_settled",
         "_snapshot_offset",
         "_system",
-        "_view",
         "entity",
-        "epoch",
         "head",
         "kind",
         "last_active",
@@ -114,18 +95,12 @@ class Cell:
         self.last_active = system.time()
         self.life = 0  # counts rebuilds; a timer of an earlier life is void
         self.timers = 0  # pending `after` messages; sleeping would lose them
-        self._actor: Actor[Any] | None = None
+        self._handling: Handling | None = None  # of this life
         self.head: Head | None = None  # as claimed; None without a journal
-        self.epoch = ""  # of the journal, or of this life when there is none
         self._snapshot_offset = 0
-        self._events: list[StoredEvent] = []  # of the burst under way
-        self._departures: list[Any] = []  # likewise
         self._flights: list[Flight] = []
         self._failure: Exception | Outcome | None = None
         self._settled: trio.Event | None = None
-        self._remembered: dict[str, Remembered] | None = None  # by command id
-        self._once: ExactlyOnce | None = None  # when others or timers speak to it, or it to others
-        self._view: bytes | None = None  # JSON of view(), until the next message
         self._ledger: RestartLedger | None = None
 
     @property
@@ -133,9 +108,18 @@ class Cell:
         return bool(self._flights)
 
     @property
+    def epoch(self) -> str:
+        """Of the journal; without one, of this life."""
+        return self._handling.epoch if self._handling is not None else ""
+
+    @property
+    def actor(self) -> Actor[Any] | None:
+        return self._handling.actor if self._handling is not None else None
+
+    @property
     def at_rest(self) -> Actor[Any] | None:
         """The actor while nothing is being handled, committed or rebuilt: its state then is what its journal says."""
-        return self._actor if self.mailbox.waits and not self._flights and self._failure is None else None
+        return self.actor if self.mailbox.waits and not self._flights and self._failure is None else None
 
     # The life of an entity's task.
 
@@ -197,8 +181,7 @@ class Cell:
     async def _awaken(self) -> None:
         """Build the actor anew. Until that has succeeded, flights and failure of the former life stay as they are."""
         if not self.kind.actor.durable:
-            self.epoch = self._system.new_epoch()
-            self._adopt(self.kind.actor(self.entity, self._system))
+            self._adopt(self._new_handling(None))
             return
         while self._flights and self._failure is None:
             self._settled = trio.Event()  # appends of the former life are under way: their outcome comes first
@@ -220,7 +203,8 @@ class Cell:
         claimed = await self._system.claim(self.entity)
         head = claimed.head
         events = claimed.events
-        actor = self.kind.actor(self.entity, self._system)
+        handling = self._new_handling(head)
+        actor = handling.actor
         if claimed.snapshot is not None:
             try:
                 actor.state = self.kind.decode_state(claimed.snapshot)
@@ -231,21 +215,11 @@ class Cell:
                 claimed.snapshot_offset = 0
                 events = await self._system.read_all(self.entity, head.offset)
         actor.offset = claimed.snapshot_offset
-        self._remembered = None  # may hold replies whose events were lost
-        for event in events:
-            if event.offset > actor.offset:
-                assert event.offset == actor.offset + 1, f"{self.entity}: gap before offset {event.offset}"
-                actor.offset = event.offset
-                actor.at_ms = event.at_ms
-                for present in self.kind.decode_events(event.payload):
-                    actor.apply(present)
-            if event.command_id is not None and event.reply is not None:
-                self._remember(event.command_id, Remembered(event.reply, event.digest))
+        handling.replay(events)
         assert actor.offset == head.offset, f"{self.entity}: journal ends at {actor.offset}, head at {head.offset}"
         if self.head is not None and head.offset < self.head.offset:
             log.error("journal_lost_tail", entity=self.entity, first=head.offset + 1, last=self.head.offset)
         self.head = head
-        self.epoch = head.epoch
         self._snapshot_offset = claimed.snapshot_offset
         stored: dict[int, StoredEvent] = {}
         replies: dict[str, Remembered] = {}
@@ -257,8 +231,10 @@ class Cell:
             if self._failure is Outcome.REPEATED:
                 ids = [item.command_id for flight in self._flights for item in flight.items if type(item) is Envelope]
                 replies = await self._system.journal.replies(head.id, [one for one in ids if one is not None])
-        self._adopt(actor)  # no await from here on
-        self._adopt_consequences(claimed)
+        handling.adopt_timers(claimed.timers, self._handling)
+        self._adopt(handling)  # no await from here on
+        if claimed.outbox:
+            self._system.relay.adopt(claimed.outbox)
         flights, self._flights = self._flights, []
         self._failure = None
         landed = self._let_out_landed(flights, stored)
@@ -273,17 +249,6 @@ class Cell:
                     again.append(item)
         self.mailbox.put_back(again)
         self._fire_due()
-
-    def _adopt_consequences(self, claimed: Claimed) -> None:
-        """What was committed with the events of former lives and is not done with: messages on their way, timers."""
-        held = self._once.held if self._once is not None else {}
-        self._once = None
-        if claimed.timers or held:
-            self._once = ExactlyOnce(claimed.timers)
-            self._once.held = held
-            self._show_timers()
-        if claimed.outbox:
-            self._system.relay.adopt(claimed.outbox)
 
     def _let_out_landed(self, flights: list[Flight], stored: dict[int, StoredEvent]) -> int:
         """Let depart those of the former life's flights whose events are in the journal; says how many.
@@ -301,25 +266,34 @@ class Cell:
             self._depart(flight.departures)
         return landed
 
-    def _adopt(self, actor: Actor[Any]) -> None:
+    def _new_handling(self, head: Head | None) -> Handling:
+        return Handling(self._system, self.kind, self.entity, self.kind.actor(self.entity, self._system), head)
+
+    def _adopt(self, handling: Handling) -> None:
         if self.life == 0:
             self._system.instruments.activations += 1
-        self._actor = actor
+        self._handling = handling
         self.life += 1
         self.timers = 0  # those of earlier lives are void
-        self._view = None
-        self._events = []
-        self._departures = []
+
+    def _fire_due(self) -> None:
+        """Put the messages of durable timers that are due into the mailbox."""
+        assert self._handling is not None
+        for envelope in self._handling.due_timers():
+            try:
+                self.mailbox.put(envelope)
+            except Overloaded:
+                self._handling.put_off(envelope)
 
     # Serving.
 
     async def _serve(self) -> Verdict:
         system = self._system
         mailbox = self.mailbox
-        actor = self._actor
-        assert actor is not None
-        effects = actor.effects
-        handle = actor.handle
+        handling = self._handling
+        assert handling is not None
+        effects = handling.actor.effects
+        answer, tell = handling.answer, handling.tell
         turn = system.turn
         task = trio.lowlevel.current_task()
         burst_max = system.mailbox_config.burst
@@ -349,30 +323,23 @@ class Cell:
             try:
                 for position, item in enumerate(burst):
                     turn.item = item
-                    if type(item) is Envelope:
-                        waiting = self._answer(item, now)
-                    else:
-                        actor.principal = SYSTEM
-                        self._view = None
-                        waiting = handle(item)
-                        if type(waiting) is not CoroutineType:
-                            if effects.events or effects.others:
-                                self._collect(None, None)
-                            continue
-                        actor.chain = ()
-                        item = Envelope(message=item)  # type: ignore[arg-type]
+                    waiting = answer(item, now, self._flights) if type(item) is Envelope else tell(item)
                     if waiting is not None:
                         turn.item = turn.owner = None
                         self._take_off(burst[departed:position])  # those before need not wait for this one
                         departed = position
                         if waiting is LEARN:
-                            await self._learn(burst[position:])
+                            assert type(item) is Envelope
+                            await self._learn(handling, burst[position:])
                             turn.owner, turn.item = self, item
-                            waiting = self._answer(item, trio.current_time())
+                            waiting = answer(item, trio.current_time(), self._flights)
                             turn.item = turn.owner = None
                             assert waiting is not LEARN
                         if waiting is not None:
-                            await self._await_handler(waiting, item)
+                            if type(item) is not Envelope:
+                                handling.actor.chain = ()
+                                item = Envelope(message=item)  # type: ignore[arg-type]
+                            await self._await_handler(handling, waiting, item)
                         turn.owner = self
             except Exception as error:
                 turn.item = turn.owner = None
@@ -395,64 +362,14 @@ class Cell:
                 raise
             turn.item = turn.owner = None
             system.handled += len(burst)
-            if self._events or self._departures or (self._once is not None and self._once.has_consequences):
+            if not handling.is_empty:
                 self._take_off(burst[departed:] if departed else burst)
             if len(mailbox):
                 await trio.lowlevel.checkpoint()
 
-    def _answer(self, envelope: Envelope, now: float) -> Any:
-        """Handle one envelope; a coroutine when the handler is async and has still to run, LEARN when marks must be
-        read before (then nothing was done)."""
-        actor = self._actor
-        assert actor is not None
-        if envelope.deadline < now:
-            if envelope.slot is not None:
-                envelope.slot.reject(DeadlineExceeded("expired in the mailbox; not handled"))
-                envelope.slot = None  # should its flight be lost, it comes here again
-            return None
-        command_id = envelope.command_id
-        if command_id is not None and self._remembered is not None and command_id in self._remembered:
-            if envelope.slot is not None:
-                self._departures.append(repeated_reply(envelope, envelope.slot, self._remembered[command_id]))
-            return None
-        source = envelope.source
-        if source is not None and actor.durable:
-            refused = self._admit(envelope, source)
-            if refused is not None:
-                return refused if refused is LEARN else None
-        actor.principal = envelope.principal
-        actor.chain = envelope.chain
-        message = envelope.message
-        try:
-            if type(message) is Inspect:
-                reply: Any = self._inspect()
-            elif type(message) is AudienceChanged:
-                self._view = None
-                actor.audience_changed(envelope.principal, message.joined)
-                reply = None
-            elif envelope.trace is None or self._system.tracing is None:
-                self._view = None
-                reply = actor.handle(message)
-            else:
-                self._view = None
-                with self._system.tracing.child(f"{self.kind.name}.handle", envelope.trace):
-                    reply = actor.handle(message)
-        except ActorError as error:
-            self._refuse(envelope, error)
-            return None
-        if type(reply) is CoroutineType:
-            return reply
-        effects = actor.effects
-        if effects.events or effects.others or self._departures or self._events or self._flights or source is not None:
-            self._collect(envelope, reply)
-        else:  # nothing before it is still on its way to the disk
-            if envelope.slot is not None:
-                envelope.slot.resolve(reply if reply is not None else Done(), None)
-                envelope.slot = None
-            envelope.deadline = -math.inf  # done with, even if what follows in this burst is lost and handled again
-        return None
-
-    async def _await_handler(self, waiting: "CoroutineType[Any, Any, Any]", envelope: Envelope) -> None:
+    async def _await_handler(
+        self, handling: Handling, waiting: "CoroutineType[Any, Any, Any]", envelope: Envelope
+    ) -> None:
         """Run an async handler under its deadline. Other messages of this entity wait; other entities don't."""
         started = trio.current_time()
         deadline = min(envelope.deadline, started + self.kind.limits.async_handler_s)
@@ -460,246 +377,43 @@ class Cell:
             try:
                 reply = await watched_steps(waiting, self._system.turn, self, envelope)
             except ActorError as error:
-                self._refuse(envelope, error)
+                handling.refuse(envelope, error)
                 return
         if scope.cancelled_caught:
             late = DeadlineExceeded(f"the handler took longer than {deadline - started:.3g} s")
-            self._refuse(envelope, late)
+            handling.refuse(envelope, late)
             return
-        self._collect(envelope, reply)
+        handling.collect(envelope, reply)
 
-    def _inspect(self) -> Inspected:
-        actor = self._actor
-        assert actor is not None
-        actor.may_watch()
-        if self._view is None:
-            self._view = encode(actor.view())
-        return Inspected(self._view, self.epoch, actor.offset)
-
-    def _refuse(self, envelope: Envelope, error: ActorError) -> None:
-        actor = self._actor
-        assert actor is not None
-        if isinstance(error, HandlerStuck):
-            raise error
-        if actor.effects.events:
-            # Events were applied and must not become facts: only a rebuild takes them back.
-            actor.effects.events = []
-            raise RuntimeError(f"{error!r} after recording: refuse first, then record") from error
-        actor.effects.others = []
-        source = envelope.source
-        if source is not None and actor.durable:
-            actor.fired = None
-            if not error.temporary:
-                letter = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
-                self._give_up(envelope, source, letter, error.name, getattr(error, "detail", ""))
-                return
-            if isinstance(source, Firing):
-                self._once_needed().firing.discard(source.name)  # the next look for timers finds it again
-                return
-            self._once_needed().put_off(source)
-        if envelope.slot is not None:
-            self._departures.append((envelope.slot, error, None))
-
-    # Effects that happen once: what comes from another entity's outbox, or from a durable timer.
-
-    def _once_needed(self) -> ExactlyOnce:
-        if self._once is None:
-            self._once = ExactlyOnce()
-        return self._once
-
-    def _admit(self, envelope: Envelope, source: Origin | Firing) -> Any:
-        """None when the message is to be handled, LEARN when marks must be read first, DROPPED when it is done with."""
-        once = self._once_needed()
-        slot = envelope.slot
-        actor = self._actor
-        assert actor is not None
-        if isinstance(source, Origin):
-            seen = once.seen.get(source.sender)
-            if seen is None:
-                return LEARN
-            if source.seq <= seen:
-                if slot is not None:
-                    self._departures.append((slot, Done(), None))
-                return DROPPED
-            if once.overtakes(source):
-                if slot is not None:
-                    self._departures.append((slot, Unavailable("an earlier message of the sender was put off"), None))
-                return DROPPED
-            if envelope.failure is not None:
-                self._give_up(envelope, source, envelope.failure, HandlerFailed.name, "")
-                return DROPPED
-            return None
-        once.firing.discard(source.name)
-        if not once.is_due(source):
-            return DROPPED  # moved, cancelled, or fired already
-        occurrence = once.fire(source, int(self._system.now() * 1000))
-        if envelope.failure is not None:
-            self._give_up(envelope, source, envelope.failure, HandlerFailed.name, "")
-            return DROPPED
-        if occurrence is None:
-            once.fired(source)
-            self._show_timers()
-            return DROPPED
-        actor.fired = Fired(source.name, occurrence / 1000)
-        return None
-
-    async def _learn(self, items: list[Item]) -> None:
+    async def _learn(self, handling: Handling, items: list[Item]) -> None:
         """Read how far the senders of these messages have been handled."""
         assert self.head is not None
-        once = self._once_needed()
-        senders = {item.source.sender for item in items if type(item) is Envelope and type(item.source) is Origin}
         backoff = self._system.new_backoff()
         while True:
             try:
-                once.learn(await self._system.journal.received(self.head.id, sorted(senders - once.seen.keys())))
+                handling.learn(await self._system.journal.received(self.head.id, handling.unknown_senders(items)))
                 return
             except StoreUnavailable as error:
                 self._system.note_store_unavailable(error)
             await trio.sleep(backoff.next())
-
-    def _give_up(self, envelope: Envelope, source: Origin | Firing, letter: DeadLetter, name: str, detail: str) -> None:
-        """Refuse for good: the dead letter, the mark and the report to the sender are committed together."""
-        actor = self._actor
-        assert actor is not None
-        log.error("dead_letter", entity=self.entity, message_type=letter.message_type, error=letter.error)
-        self._system.instruments.dead_letters += 1
-        if type(source) is Origin and source.about:
-            report = Undelivered(entity=self.entity, about=source.about, name=name, detail=detail)
-            actor.effects.others.append(Told(source.entity, report))
-        self._note()
-        self._collect(envelope, None, refused=True)
-        self._once_needed().consequences.letters.append(letter)
-
-    def _note(self) -> None:
-        """Something becomes durable of which the entity has recorded nothing itself."""
-        actor = self._actor
-        assert actor is not None
-        actor.offset += 1
-        actor.at_ms = int(self._system.now() * 1000)
-        actor.effects.events.append(Noted())
-
-    def _gather_once(self, envelope: Envelope | None, reply: Any, *, refused: bool) -> Gathered | None:
-        """Of what the handler named, what must be committed with its events, encoded. Raises: whatever that raises."""
-        actor = self._actor
-        assert actor is not None
-        effects = actor.effects
-        is_durable = self._system.is_durable
-        lasting: list[Any] = []
-        passing: list[Any] = []
-        for one in effects.others:
-            (lasting if is_durable_effect(one, is_durable) else passing).append(one)
-            if type(one) is SetTimer and type(one.message) not in self.kind.messages:
-                raise TypeError(f"{self.kind.name} takes no {type(one.message).__qualname__}: name it in `internal`")
-        source = envelope.source if envelope is not None else None
-        origin = source if type(source) is Origin else None
-        answers = origin is not None and bool(origin.about) and not refused
-        if not lasting and source is None:
-            return None
-        # Handled without consequence is also something that only an append can know: a cell that was overtaken decides
-        # from an old state, and the sender would take its word and forget the message.
-        if (lasting or origin is not None) and not effects.events:
-            self._note()
-        told = [one for one in lasting if type(one) is Told]
-        changes = timer_changes(one for one in lasting if type(one) is not Told)
-        trace = envelope.trace if envelope is not None else None
-        answer = (origin, self.entity, reply) if answers and origin is not None else None
-        assert self.head is not None
-        position = self.head.position(actor.offset)
-        sent = outgoing(told, position, trace, answer=answer) if told or answer is not None else []
-        return Gathered(source, sent, changes, passing)
-
-    def _collect_once(self, gathered: Gathered, *, durably: bool) -> None:
-        """Move that into the burst's consequences."""
-        actor = self._actor
-        assert actor is not None
-        actor.effects.others = gathered.passing
-        once = self._once_needed()
-        source = gathered.source
-        if type(source) is Firing:
-            actor.fired = None
-            once.fired(source)
-        once.gather(gathered.sent, gathered.timers)
-        if type(source) is Origin:
-            once.mark(source, durably=durably)
-        if gathered.timers or type(source) is Firing:
-            self._show_timers()
-
-    def _show_timers(self) -> None:
-        assert self._actor is not None and self._once is not None
-        self._actor.timers = self._once.timers or NO_TIMERS
-
-    def _fire_due(self) -> None:
-        """Put the messages of timers that are due into the mailbox."""
-        once = self._once
-        if once is None or not once.timers:
-            return
-        for row in once.due(int(self._system.now() * 1000)):
-            try:
-                message = self.kind.decode_message(decode_timer(row.body).message)
-            except msgspec.MsgspecError as error:  # it stays, for a release that knows the message
-                log.error("timer_unreadable", entity=self.entity, timer=row.name, error=str(error))
-                continue
-            source = Firing(row.name, row.due_ms)
-            try:
-                self.mailbox.put(Envelope(message=message, source=source, queued_at=trio.current_time()))
-            except Overloaded:
-                once.firing.discard(row.name)
-
-    def _collect(self, envelope: Envelope | None, reply: Any, *, refused: bool = False) -> None:
-        """Move what the handler recorded and named into the burst."""
-        actor = self._actor
-        assert actor is not None
-        effects = actor.effects
-        encoded: bytes | None = None
-        stored: list[StoredEvent] = []
-        once: Gathered | None = None
-        if actor.durable and (effects.others or (envelope is not None and envelope.source is not None)):
-            once = self._gather_once(envelope, reply, refused=refused)
-        if effects.events:
-            offset = actor.offset - len(effects.events)
-            at_ms = actor.at_ms
-            info = envelope.principal.info if envelope is not None else None
-            for event in effects.events:
-                offset += 1
-                stored.append(StoredEvent(offset, at_ms, encode(event), info))
-            if envelope is not None and envelope.command_id is not None:
-                encoded = encode(reply if reply is not None else Done())
-                stored[-1].command_id = envelope.command_id
-                stored[-1].reply = encoded
-                stored[-1].digest = envelope.digest
-        # From here on nothing raises: had something not been encodable, none of it may stay.
-        if stored:
-            if envelope is not None and envelope.command_id is not None and encoded is not None:
-                self._remember(envelope.command_id, Remembered(encoded, envelope.digest))
-            effects.events = []
-            self._events += stored
-            self._departures += stored
-        if once is not None:
-            self._collect_once(once, durably=bool(stored))
-        kicks: list[Any] = []
-        if effects.others:
-            others, effects.others = effects.others, []
-            kicks = [one for one in others if type(one) is Kick]
-            self._departures += [one for one in others if type(one) is not Kick] if kicks else others
-        if envelope is not None and envelope.slot is not None:
-            self._departures.append((envelope.slot, reply if reply is not None else Done(), encoded))
-        self._departures += kicks  # behind the reply: one may close the connection that asked
 
     def _take_off(self, burst: list[Item], *, clean: bool = True) -> None:
         """Submit the burst's events; what waits for them, or for earlier ones, becomes a flight.
 
         Not `clean`: the state is ahead of the events, so it makes no snapshot.
         """
-        actor = self._actor
-        assert actor is not None
-        departures, self._departures = self._departures, []
-        once = self._once
-        if not self._events:
-            if once is not None and once.has_consequences:
-                # A timer went on without anything becoming durable: should this be lost, it does so again.
-                assert self.head is not None
-                taken = once.take(self.head.id, self.entity, self.head.position(actor.offset), departures)
-                self._system.committer.submit(self.head.id, self.head.fence, actor.offset, [], 0, self, taken)
+        handling = self._handling
+        assert handling is not None
+        actor = handling.actor
+        events, departures = handling.take()
+        if not events:
+            if self.head is not None:
+                # A timer goes on without anything becoming durable: should this be lost, it does so again.
+                consequences = handling.take_consequences(actor.offset, departures)
+                if consequences is not None:
+                    self._system.committer.submit(
+                        self.head.id, self.head.fence, actor.offset, [], 0, self, consequences
+                    )
             if not departures:
                 return
             if self._flights:
@@ -707,21 +421,18 @@ class Cell:
             else:
                 self._depart(departures)
             return
-        events, self._events = self._events, []
         if not actor.durable:
             self._depart(departures)
             return
         assert self.head is not None
         if clean and actor.offset - self._snapshot_offset >= self.kind.limits.snapshot_every:
             self._snapshot_offset = actor.offset
-            body = self._encode_state()
+            body = handling.encode_state()
             if body is not None:
                 departures.append(SnapshotDue(actor.offset, body))
-        consequences = None
         size = sum(len(event.payload) for event in events)
-        if once is not None and once.has_consequences:
-            consequences = once.take(self.head.id, self.entity, self.head.position(events[-1].offset), departures)
-            assert consequences is not None
+        consequences = handling.take_consequences(events[-1].offset, departures)
+        if consequences is not None:
             size += sum(len(row.body) for row in consequences.outbox)
         self._flights.append(Flight(actor.offset, departures, burst))
         self._system.committer.submit(
@@ -730,12 +441,13 @@ class Cell:
 
     def _struck(self, handled: list[Item], item: Item, rest: list[Item], error: Exception) -> None:
         """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""
-        actor = self._actor
-        assert actor is not None
+        handling = self._handling
+        assert handling is not None
+        actor = handling.actor
         actor.effects.events, actor.effects.others = [], []
         # `actor.offset` may count events of the message that raised; those never existed.
-        if self._events:
-            actor.offset = self._events[-1].offset
+        if handling.events:
+            actor.offset = handling.events[-1].offset
         elif self._flights:
             actor.offset = self._flights[-1].through
         elif self.head is not None:
@@ -779,7 +491,7 @@ class Cell:
         return verdict
 
     async def _fall_asleep(self) -> bool:
-        actor = self._actor
+        actor = self.actor
         assert actor is not None
         if len(self.mailbox) or self._flights or self.timers or not actor.may_sleep():
             self.last_active = self._system.time()  # to the end of the line, so that others are asked before it
@@ -792,11 +504,12 @@ class Cell:
         return True
 
     async def _save_snapshot(self) -> None:
-        actor = self._actor
+        actor = self.actor
         assert actor is not None
         if self.head is None or self._flights or actor.offset - self._snapshot_offset < SNAPSHOT_WORTH:
             return
-        body = self._encode_state()
+        assert self._handling is not None
+        body = self._handling.encode_state()
         if body is None:
             return
         try:
@@ -806,15 +519,6 @@ class Cell:
                 self._snapshot_offset = actor.offset
         except StoreUnavailable as error:
             self._system.note_store_unavailable(error)  # the journal has it all; waking will replay more
-
-    def _encode_state(self) -> bytes | None:
-        """None when the state can't be encoded: then waking replays the journal, which has it all."""
-        assert self._actor is not None
-        try:
-            return self.kind.encode_state(self._actor.state)
-        except Exception as error:  # of the entity's own types
-            log.exception("snapshot_failed", entity=self.entity, error=repr(error))
-            return None
 
     # Commits.
 
@@ -868,28 +572,22 @@ class Cell:
         """Let out what the durable events allow."""
         let_out(self, self._system, departures)
 
-    def _remember(self, command_id: str, what: Remembered) -> None:
-        if self._remembered is None:
-            self._remembered = {}
-        elif len(self._remembered) >= REMEMBERED_MAX:
-            del self._remembered[next(iter(self._remembered))]
-        self._remembered[command_id] = what
-
 
 RUNNERS = tuple(
     method.__code__
     for method in (
         Cell._serve,
-        Cell._answer,
-        Cell._collect,
-        Cell._gather_once,
-        Cell._collect_once,
+        Handling.answer,
+        Handling.tell,
+        Handling.collect,
+        Handling._gather_once,
+        Handling._collect_once,
         ExactlyOnce.gather,
         ExactlyOnce.fired,
         ExactlyOnce.mark,
         ExactlyOnce._move,
-        Cell._refuse,
-        Cell._inspect,
+        Handling.refuse,
+        Handling._inspect,
         watched_steps,
     )
 )  # whose own lines the watchdog may not interrupt, only the handlers that they call

@@ -25,6 +25,7 @@ from config.limits import CommitConfig, MailboxConfig, SupervisionConfig
 from store.dead_letters import DeadLetter
 from store.journal import Remembered, StoredEvent
 from supervisors import cell as cell_module
+from supervisors import handling
 from supervisors.cell import RUNNERS, Cell
 from supervisors.watchdog import Watchdog
 from tests.store.faulty_journal import Fault
@@ -47,7 +48,7 @@ async def settled() -> None:
 
 
 def texts_of(run: Kernel, entity: str) -> list[str]:
-    actor = run.system._cells[entity]._actor
+    actor = run.system._cells[entity].actor
     assert actor is not None
     return list(actor.state.texts)
 
@@ -238,7 +239,7 @@ async def test_while_rebuilding_a_store_that_fails_again_loses_nobody(autojump_c
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="old")
         await settled()
-        run.system._cells[A]._remembered = None
+        run.system._cells[A]._handling.remembered = None
         run.journal.faults["append"] += [Fault.NONE, Fault.NONE]
         run.journal.faults["claim"] += [Fault.UNAVAILABLE, Fault.UNAVAILABLE]
         run.journal.faults["read"] += [Fault.UNAVAILABLE]
@@ -384,7 +385,7 @@ def cell_of(run: Kernel, entity: str) -> Cell:
 async def test_more_repeats_at_once_than_are_remembered_are_all_answered(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cell_module, "REMEMBERED_MAX", 4)
+    monkeypatch.setattr(handling, "REMEMBERED_MAX", 4)
     async with kernel() as run:
         for number in range(100):
             run.send(A, Note(text=str(number)), command_id=f"id-{number}")
@@ -402,7 +403,7 @@ async def test_a_reply_stored_in_a_shape_of_long_ago_is_given_as_it_is() -> None
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="once")
         await settled()
-        remembered = cell_of(run, A)._remembered
+        remembered = cell_of(run, A)._handling.remembered
         assert remembered is not None
         remembered["once"] = Remembered(b'{"offset":1}')
         again = run.send(A, Note(text="x"), command_id="once")

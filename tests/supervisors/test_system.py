@@ -562,7 +562,7 @@ class Script:
             events = run.journal.events(entity)
             assert [event.offset for event in events] == list(range(1, len(events) + 1))
             assert run.audience.shown.get(entity, []) == list(range(before[entity] + 1, len(events) + 1))
-            actor = run.system._cells[entity]._actor if entity in run.awake() else None
+            actor = run.system._cells[entity].actor if entity in run.awake() else None
             if actor is not None:
                 assert actor.state.texts == [text for text in texts[entity] if text], "memory is what the journal says"
             told = {text for pairs in self.told.values() for text, _ in pairs}
