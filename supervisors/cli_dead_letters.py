@@ -23,6 +23,7 @@ from store.dead_letters_postgres import PostgresDeadLetters
 from store.pool import Pool
 from supervisors.cli import Trouble, app, told_plainly, with_database
 
+ID_MAX = 2**63 - 1
 LOOK_S = 0.2
 NAMED_MAX = 20  # letters that a retry tells about one by one
 
@@ -30,7 +31,8 @@ T = TypeVar("T")
 letters_app = typer.Typer(help="What could not be handled.", no_args_is_help=True)
 app.add_typer(letters_app, name="dead-letters")
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="As `list` shows them.", show_default=False)]
+Number = Annotated[int, typer.Argument(metavar="ID", min=1, max=ID_MAX, help="As `list` shows it.")]
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="ID", min=1, max=ID_MAX, help="As `list` shows them.")]
 Entity = Annotated[str, typer.Option(metavar="ENTITY", help="Those of one entity, as in room:lobby.")]
 KindName = Annotated[str, typer.Option(metavar="KIND", help="Those of a kind of entities.")]
 MessageType = Annotated[str, typer.Option("--type", metavar="TYPE", help="Those of a message type, as in room.send.")]
@@ -44,7 +46,9 @@ def list_letters(
     kind: KindName = "",
     message_type: MessageType = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
-    before: Annotated[int | None, typer.Option(metavar="ID", help="Go on from here: those before this one.")] = None,
+    before: Annotated[
+        int | None, typer.Option(metavar="ID", min=1, max=ID_MAX, help="Only those before this one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the newest first."""
@@ -63,7 +67,7 @@ def list_letters(
 
 
 @letters_app.command(name="show")
-def show_letter(number: Annotated[int, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+def show_letter(number: Number, as_json: Json = False) -> None:
     """Show one with its message, its error and where that was raised."""
     with told_plainly():
         letter = _with_letters(lambda letters: letters.get(number))
@@ -90,7 +94,7 @@ def show_letter(number: Annotated[int, typer.Argument(metavar="ID")], as_json: J
 
 @letters_app.command(name="drop")
 def drop_letters(
-    numbers: Ids = None,
+    numbers: Numbers = None,
     entity: Entity = "",
     kind: KindName = "",
     message_type: MessageType = "",
@@ -110,14 +114,14 @@ def drop_letters(
             _print_json({"dropped": dropped})
         elif which.ids and there:
             sys.stdout.write(f"dropped {' '.join(str(number) for number in sorted(there))}\n")
-        elif dropped:
+        elif dropped or everything:
             sys.stdout.write(f"dropped {dropped} dead letters\n")
         _say_missing(which, there, dropped)
 
 
 @letters_app.command(name="retry")
 def retry_letters(
-    numbers: Ids = None,
+    numbers: Numbers = None,
     entity: Entity = "",
     kind: KindName = "",
     message_type: MessageType = "",
@@ -127,8 +131,9 @@ def retry_letters(
 ) -> None:
     """Let a running server handle some once more: by id, by entity, kind or type, or all.
 
-    One that is handled is dropped; one that fails again stays, under its number, with what was wrong this time. Sent
-    as the user who sent it, without their roles. Exit status 1 unless all were handled.
+    One that is handled is dropped; one that fails again stays, with what was wrong this time.
+
+    Sent as the user who sent it, without their roles. Exit status 1 unless all were handled.
     """
     with told_plainly():
         which = _which(numbers, entity, kind, message_type, everything)
@@ -170,6 +175,8 @@ def _tell(outcomes: list[dict[str, Any]]) -> None:
         sys.stderr.write(f"greenroom: {one['id']} failed again: {_printable(one['error'])}\n")
     if len(failed) > NAMED_MAX:
         sys.stderr.write(f"greenroom: {len(failed) - NAMED_MAX} more failed again\n")
+    if not outcomes:
+        sys.stdout.write("no dead letters\n")
     if waiting:
         sys.stderr.write(f"greenroom: not handled yet: {_some(waiting)}. A running server will do it; is there one?\n")
 
