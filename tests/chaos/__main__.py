@@ -23,7 +23,7 @@ from typing import Any
 from bench.generators import Fleet, GeneratorFailed, fleet
 from tests.chaos.checker import check
 from tests.chaos.clients import ACKNOWLEDGED, CONNECTED, RECONNECTS, Plan, generate
-from tests.chaos.faults import VICTIMS, Fault, schedule
+from tests.chaos.faults import GAP_S, VICTIMS, Fault, schedule
 from tests.chaos.histories import Unreadable, read_histories, read_tills
 from tests.chaos.payers import PayersPlan, pay, till_keys
 from tests.chaos.payments import check_payments
@@ -33,7 +33,7 @@ from tests.chaos.verdict import Verdict
 RECOVER_S = 120.0  # after the last fault, for everything to be well again; a busy machine needs a while
 PROGRESS_S = 5.0
 LOOK_S = 0.02
-WAIT_S = 5.0  # of a fault for somebody to hit: a server that is being started, say
+WAIT_S = 15.0  # of a fault for somebody to hit: a server that is being started, say
 MISSED_MAX = 0.5  # share of the faults that may find nobody, or the run has shown too little
 
 
@@ -220,16 +220,21 @@ def _strike(
     faults: list[Fault], seconds: float, processes: Processes, timeline: Timeline, look: Callable[[], None]
 ) -> int:
     """Every fault at its moment, or a little later when nobody is there; gives how many found nobody at all."""
-    coming, waiting, missed = deque(faults), list[Fault](), 0
+    coming, waiting, missed, next_s = deque(faults), list[Fault](), 0, 0.0
     clients = len(multiprocessing.active_children())
     while timeline.now_s < seconds and len(multiprocessing.active_children()) == clients:  # or `_finish` says why
         while coming and timeline.now_s >= coming[0].at_s:
             waiting.append(coming.popleft())
-        waiting = [fault for fault in waiting if not processes.strike(fault)]
-        for fault in [fault for fault in waiting if timeline.now_s >= fault.at_s + WAIT_S]:
-            waiting.remove(fault)
-            missed += 1
-            timeline.say(f"{fault.kind}: nobody there")
+        for fault in list(waiting):
+            if timeline.now_s < next_s:
+                break  # those who have waited don't strike all at once
+            if (fault.early or processes.serving) and processes.strike(fault):
+                waiting.remove(fault)
+                next_s = timeline.now_s + GAP_S[0]
+            elif timeline.now_s >= fault.at_s + WAIT_S:
+                waiting.remove(fault)
+                missed += 1
+                timeline.say(f"{fault.kind}: nobody there")
         look()
         time.sleep(LOOK_S)
     return missed + len(waiting)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 STALL_S = (0.2, 8.0)
 GAP_S = (0.5, 4.0)  # between two faults; a stall goes on while the next ones come
+EARLY = 0.15  # share of the faults that may hit while the server is only starting
 
 # Every way in which a victim can be treated badly. "backend" is one of Postgres' processes that serve a connection.
 KINDS = (
@@ -32,6 +33,7 @@ class Fault:
     deed: str
     stall_s: float  # 0 unless the deed is "stall"
     pick: float  # 0..1: which one, where there are several
+    early: bool = True  # False: wait for a server that serves, or on a slow machine starts would be all that is hit
 
     @property
     def kind(self) -> str:
@@ -54,6 +56,6 @@ def schedule(seed: int, seconds: float, *, victims: tuple[str, ...] = VICTIMS) -
         victim, deed = deck.pop()
         # As many stalls between 0.2 and 1.3 s, below most deadlines, as between 1.3 and 8 s.
         stall_s = math.exp(rng.uniform(math.log(STALL_S[0]), math.log(STALL_S[1])))
-        found.append(Fault(at_s, victim, deed, stall_s if deed == "stall" else 0.0, rng.random()))
+        found.append(Fault(at_s, victim, deed, stall_s if deed == "stall" else 0.0, rng.random(), rng.random() < EARLY))
         at_s += rng.uniform(*GAP_S)
     return found

@@ -33,3 +33,8 @@ def test_every_kind_comes_before_any_comes_again() -> None:
 
 def test_only_those_who_are_named_are_hit() -> None:
     assert {fault.victim for fault in schedule(1, 60.0, victims=("valkey", "backend"))} == {"valkey", "backend"}
+
+
+def test_most_wait_for_a_server_that_serves() -> None:
+    early = [fault.early for seed in range(50) for fault in schedule(seed, 60.0)]
+    assert 0.1 < sum(early) / len(early) < 0.2
