@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from supervisors.simulation import Scenario
 from tests.simulation.chat import chat
+from tests.simulation.couriers import couriers
 from tests.simulation.ledger import ledgers
 from tests.simulation.sagas import sagas
 
-SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers, "chat": chat, "sagas": sagas}
+SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers, "chat": chat, "couriers": couriers, "sagas": sagas}
