@@ -188,7 +188,8 @@ class MemoryJournal:
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
-        received = self.rows.by_id[head_id].received
+        row = self.rows.by_id.get(head_id)
+        received = row.received if row is not None else {}
         return {sender: received.get(sender, 0) for sender in senders}
 
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
@@ -206,7 +207,9 @@ class MemoryJournal:
         """See Journal."""
         await trio.lowlevel.checkpoint()
         for head_id, offset in rows:
-            self.rows.by_id[head_id].outbox.pop(offset, None)
+            row = self.rows.by_id.get(head_id)
+            if row is not None:
+                row.outbox.pop(offset, None)
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
         """See Journal."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
+import trio
 
 from actors.actor import Actor
 from actors.kinds import Kinds
@@ -39,14 +40,33 @@ class Audit(Protocol):
         """What the database holds at the end. Raises: AssertionError."""
 
 
+EXCUSED_S = 60.0  # so long after a failover, what it has lost may still be acknowledged by who has not heard of it
+
+
+class Fact:
+    """An event that was durable, perhaps until a failover; with what came before it, a history."""
+
+    __slots__ = ("before", "event", "fence")
+
+    def __init__(self, event: StoredEvent, fence: int, before: "Fact | None") -> None:
+        self.event = event
+        self.fence = fence
+        self.before = before
+
+
 class Stream:
-    """One entity's journal, as the checker saw it grow; nothing is ever taken out."""
+    """One entity's journal, as the checker saw it grow. Only a failover takes something out."""
 
     def __init__(self, entity: str, actor: Actor[Any] | None) -> None:
         self.entity = entity
         self.epoch = ""
         self.events: list[StoredEvent] = []
-        self.fence = 0  # of the newest event
+        self.facts: list[Fact] = []  # the same, each with its history
+        self.ever: dict[int, list[Fact]] = {}  # by offset: those too that a failover has lost
+        self.epochs: set[str] = set()  # all that it has had
+        self.shown: dict[tuple[str, int], set[Fact]] = {}  # epoch, offset -> what subscribers can have been shown
+        self.lost_marks: dict[str, float] = {}  # until when they may still be acknowledged
+        self.lost_ids: dict[str, list[tuple[float, StoredEvent]]] = {}  # likewise
         self.command_ids: dict[str, StoredEvent] = {}
         self.marks: dict[str, int] = {}  # what must happen once, and at which offset it did
         self.fold = actor  # state as of the newest event
@@ -54,6 +74,11 @@ class Stream:
     @property
     def offset(self) -> int:
         return len(self.events)
+
+    @property
+    def fence(self) -> int:
+        """Of the newest event."""
+        return self.facts[-1].fence if self.facts else 0
 
 
 class Checker:
@@ -70,6 +95,9 @@ class Checker:
         self.violations: list[str] = []
         self.streams: dict[str, Stream] = {}
         self.acknowledged = 0
+        self.failovers = 0  # that may have lost events
+        self.lost = 0  # events
+        self.excused = 0  # acknowledgements of what was lost
         self.seen = 0  # publications by subscribers
         self._kinds = kinds
         self._timeline = timeline
@@ -94,6 +122,11 @@ class Checker:
     def is_durable(self, entity: str) -> bool:
         return self._kinds[entity.partition(":")[0]].actor.durable
 
+    def epoch(self, entity: str) -> str:
+        """As of the last commit; "" when there was none since the last failover."""
+        stream = self.streams.get(entity)
+        return stream.epoch if stream is not None else ""
+
     def offset(self, entity: str) -> int:
         stream = self.streams.get(entity)
         return stream.offset if stream is not None else 0
@@ -102,15 +135,12 @@ class Checker:
 
     def committed(self, head: Head, append: Append) -> None:
         stream = self.stream(head.entity)
-        if not stream.epoch:
-            stream.epoch = head.epoch
-        elif head.epoch != stream.epoch:
-            self.violated("one stream, one epoch", head.entity, stream.epoch, head.epoch)
+        self._note_epoch(stream, head.epoch)
+        stream.epoch = head.epoch
         if append.fence < stream.fence:
             self.violated("fences never decrease", head.entity, f"{append.fence:#x} after {stream.fence:#x}")
-        stream.fence = append.fence
         for event in append.events:
-            self._committed(stream, event)
+            self._committed(stream, event, append.fence)
         offsets = f"{append.events[0].offset}..{append.events[-1].offset}" if append.events else "no event"
         self._timeline.note("committed", head.entity, offsets, f"{append.fence:#x}", *_consequences(append))
         if self.audit is not None:
@@ -120,7 +150,7 @@ class Checker:
                 self.violated("the scenario's own audit", head.entity, error)
         self.watch_cells(head.entity)
 
-    def _committed(self, stream: Stream, event: StoredEvent) -> None:
+    def _committed(self, stream: Stream, event: StoredEvent, fence: int) -> None:
         if event.offset != stream.offset + 1:
             self.violated("offsets have no gap", stream.entity, f"{event.offset} after {stream.offset}")
         command_id = event.command_id
@@ -129,12 +159,23 @@ class Checker:
                 self.violated("a command id is recorded once", stream.entity, command_id)
             stream.command_ids[command_id] = event
         stream.events.append(event)
-        kind = self._kinds[stream.entity.partition(":")[0]]
+        fact = Fact(event, fence, stream.facts[-1] if stream.facts else None)
+        stream.facts.append(fact)
+        stream.ever.setdefault(event.offset, []).append(fact)
         mark = self._mark(decode(event.payload))
         if mark is not None:
             if mark in stream.marks:
                 self.violated("nothing happens twice", stream.entity, mark, stream.marks[mark], event.offset)
             stream.marks[mark] = event.offset
+        self._fold(stream, event)
+
+    def _note_epoch(self, stream: Stream, epoch: str) -> None:
+        stream.epochs.add(epoch)
+        if len(stream.epochs) > 1 + self.failovers:
+            self.violated("one epoch, until a failover", stream.entity, *sorted(stream.epochs))
+
+    def _fold(self, stream: Stream, event: StoredEvent) -> None:
+        kind = self._kinds[stream.entity.partition(":")[0]]
         fold = stream.fold
         if fold is not None:
             fold.offset = event.offset
@@ -147,44 +188,99 @@ class Checker:
                 except AssertionError as error:
                     self.violated("the entity's own invariant", stream.entity, error)
 
+    def failed_over(self, kept: dict[str, int]) -> None:
+        """What is lost may still be shown and acknowledged where it was known, and under its own epoch."""
+        self.failovers += 1
+        until = trio.current_time() + EXCUSED_S
+        for entity, stream in self.streams.items():
+            stream.epoch = ""
+            offset = kept.get(entity, 0)
+            gone = stream.events[offset:]
+            if not gone:
+                continue
+            self.lost += len(gone)
+            del stream.events[offset:], stream.facts[offset:]
+            for event in gone:
+                if event.command_id is not None:
+                    del stream.command_ids[event.command_id]
+                    stream.lost_ids.setdefault(event.command_id, []).append((until, event))
+                mark = self._mark(decode(event.payload))
+                if mark is not None:
+                    del stream.marks[mark]
+                    stream.lost_marks[mark] = until
+            kind = self._kinds[entity.partition(":")[0]]
+            stream.fold = kind.actor(entity, _NoRuntime())
+            for event in stream.events:
+                self._fold(stream, event)
+
     # From the clients.
 
     def answered(self, entity: str, command_id: str | None, mark: str | None, reply: bytes, *, records: bool) -> None:
         """A client was told that its command is done, and took note."""
         self.acknowledged += 1
         stream = self.stream(entity)
+        now = trio.current_time()
         if mark is not None and mark not in stream.marks:
-            self.violated("what is acknowledged is in the journal", entity, mark)
+            if stream.lost_marks.get(mark, 0.0) < now:
+                self.violated("what is acknowledged is in the journal", entity, mark)
+            self.excused += 1
         if command_id is None:
             return
+        lost = [event for until, event in stream.lost_ids.get(command_id, ()) if until >= now]
         event = stream.command_ids.get(command_id)
-        if event is None:
-            if records:
-                self.violated("what is acknowledged is in the journal", entity, command_id)
-        elif decode(event.reply or b"null") != decode(reply):
+        if event is not None and decode(event.reply or b"null") == decode(reply):
+            return
+        if any(decode(one.reply or b"null") == decode(reply) for one in lost):
+            self.excused += 1
+        elif event is not None:
             self.violated("one command, one answer", entity, command_id, event.reply, reply)
+        elif records:
+            self.violated("what is acknowledged is in the journal", entity, command_id)
 
-    def shown(self, entity: str, offset: int, payload: bytes) -> None:
-        """A subscriber was shown a publication."""
+    def subscribed(self, entity: str, epoch: str, offset: int) -> list[Fact | None]:
+        """A subscriber was told its position; what the last event before it can have been."""
+        if not self.is_durable(entity):
+            return []
+        stream = self.stream(entity)
+        self._note_epoch(stream, epoch)
+        if offset == 0:
+            return [None]
+        if offset not in stream.ever:
+            self.violated("what is shown is durable", entity, offset)
+        return [*stream.ever.get(offset, ())]
+
+    def shown(
+        self, entity: str, epoch: str, before: list[Fact | None], offset: int, payload: bytes
+    ) -> list[Fact | None]:
+        """A subscriber was shown a publication, behind what can have been `before`; what it can have been itself."""
         self.seen += 1
         if not self.is_durable(entity):
-            return
-        events = self.stream(entity).events
-        if not 0 < offset <= len(events):
+            return []
+        stream = self.stream(entity)
+        ever = stream.ever.get(offset, [])
+        recorded = [fact for fact in ever if fact.event.payload == payload]
+        found = [fact for fact in recorded if fact.before in before]
+        if not ever:
             self.violated("what is shown is durable", entity, offset)
-        elif events[offset - 1].payload != payload:
+        elif not recorded:
             self.violated("what is shown is what was recorded", entity, offset, payload)
+        elif not found:
+            self.violated("nobody is shown two histories as one", entity, epoch, offset)
+        else:
+            known = stream.shown.get((epoch, offset))
+            both = set(found) if known is None else known & set(found)
+            if not both:
+                self.violated("an epoch has one history", entity, epoch, offset)
+            stream.shown[epoch, offset] = both
+        return [*found]
 
     # From the nodes.
 
-    def awake(self, cell: Cell, rows: MemoryRows, incarnation: int) -> None:
-        """The state of an entity at rest, if its node owns it, is the fold of its journal."""
-        head, actor = cell.head, cell.actor
-        if head is None or actor is None or cell._flights or cell._failure is not None or cell.mailbox._waiter is None:
+    def awake(self, cell: Cell) -> None:
+        """The state of an entity at rest, whose node owns it, is the fold of its journal."""
+        actor = cell.actor
+        if actor is None or cell._flights or cell._failure is not None or cell.mailbox._waiter is None:
             return
-        row = rows.by_id[head.id]
-        if row.head.fence != head.fence or row.incarnation != incarnation:
-            return  # overtaken; it will find out
         stream = self.stream(cell.entity)
         if actor.offset != stream.offset:
             self.violated("an awake owner knows every event", cell.entity, f"{actor.offset} of {stream.offset}")

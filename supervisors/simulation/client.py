@@ -15,7 +15,7 @@ from actors.envelope import own_command_id
 from actors.kinds import Kinds
 from actors.message import Message
 from actors.principal import Principal
-from supervisors.simulation.checker import Checker
+from supervisors.simulation.checker import Checker, Fact
 from supervisors.simulation.faults import NO_FAULTS, Faults
 from supervisors.simulation.timeline import Timeline
 from supervisors.simulation.wire import Broken, Connection
@@ -103,6 +103,7 @@ class Position(Struct):
     wanted: bool = True
     id: int = 0  # of the subscribe under way
     not_before: float = 0.0
+    facts: list[Fact | None] = []  # what the last that was shown can have been
 
 
 class Work(Struct):
@@ -334,12 +335,9 @@ class SimulatedClient:
             self.started_over += 1
         if result.recovered and (result.epoch != position.epoch or result.offset != position.offset):
             self._checker.violated("a recovery begins where it was asked to", self.user, channel, result)
-        if self._checker.is_durable(channel):
-            stream = self._checker.stream(channel)
-            if stream.epoch and result.epoch != stream.epoch:
-                self._checker.violated("one stream, one epoch", channel, result.epoch, stream.epoch)
-            if result.offset > stream.offset:
-                self._checker.violated("what is shown is durable", channel, result.offset)
+        facts = self._checker.subscribed(channel, result.epoch, result.offset)
+        if not result.recovered:
+            position.facts = facts
         position.epoch, position.offset = result.epoch, result.offset
         self._timeline.note(
             "subscribed", channel, result.offset, f"+{len(result.publications)}" * result.recovered, who=self.user
@@ -369,4 +367,6 @@ class SimulatedClient:
                 "each publication once, in order", self.user, channel, f"{publication.offset} after {position.offset}"
             )
         position.offset = publication.offset
-        self._checker.shown(channel, publication.offset, bytes(publication.data))
+        position.facts = self._checker.shown(
+            channel, position.epoch, position.facts, publication.offset, bytes(publication.data)
+        )

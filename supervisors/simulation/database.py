@@ -4,6 +4,7 @@ A statement runs in a task of the database, not of its sender: whether a node st
 none of the database's business. `SimulatedJournal` is one node's way to it, with the promises of `store/journal.py`.
 """
 
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -31,6 +32,8 @@ class Guards(Struct, frozen=True, kw_only=True):
     offset: bool = True  # and it must follow the head's last event
     barrier: bool = True  # raising a fence waits for the append under way
     separate_load: bool = True  # what an activation loads is read after that wait
+    timeline: bool = True  # a standby that takes over is known by another timeline, and so lineage
+    lineage: bool = True  # an append must come from a claim in the present lineage
 
 
 ALL_GUARDS = Guards()
@@ -40,6 +43,9 @@ class Witness(Protocol):
     """Who is told what the database has made durable."""
 
     def committed(self, head: Head, append: Append) -> None: ...
+
+    def failed_over(self, kept: dict[str, int]) -> None:
+        """A standby has taken over, which has each entity's events up to these offsets."""
 
 
 class Port(Protocol):
@@ -60,7 +66,7 @@ class Tables(MemoryJournal):
         row = self.rows.by_id.get(item.head_id)
         if row is None or self._guards == ALL_GUARDS:
             return super().admit(item)
-        guards, own = self._guards, self._incarnation
+        guards, own, lineage = self._guards, self._incarnation, row.lineage
         if not guards.fence:
             item = replace(item, fence=row.head.fence)
         if not guards.offset:
@@ -68,9 +74,12 @@ class Tables(MemoryJournal):
         try:
             if not guards.incarnation:
                 self._incarnation = row.incarnation
+            if not guards.lineage:
+                row.lineage = self.rows.lineage
             return super().admit(item)
         finally:
             self._incarnation = own
+            row.lineage = lineage
 
     def placed(self, item: Append) -> Append:
         """As it will be written: without the guard of the offset, behind whatever is there."""
@@ -107,6 +116,8 @@ class Database:
         self._session = trio.CancelScope()  # of all statements until the next restart
         self._locks: dict[int, trio.Event] = {}  # head id -> set when it is free again
         self._before_claim: dict[int, tuple[int, int, int]] = {}  # head id -> offset, fence, incarnation
+        self._owners: dict[int, tuple[int, int]] = {}  # head id -> fence, incarnation; until a failover
+        self._standby: dict[str, Any] | None = None  # the rows as they were when it fell behind
         self._down = False
 
     def new_epoch(self) -> str:
@@ -149,10 +160,37 @@ class Database:
         for head_id, (offset, fence, incarnation) in self._before_claim.items():
             row = self.rows.by_id[head_id]
             if row.head.offset == offset and head_id not in self._locks and self._draw.random() < 0.7:
-                row.head.fence, row.incarnation = fence, incarnation
+                row.head.fence, row.incarnation = self._owners[head_id] = fence, incarnation
                 lost.append(row.head.entity)
         self._before_claim = {}
         self._timeline.note("failover", "claims lost:", *lost, who="database")
+
+    def fall_behind(self) -> None:
+        """From now on nothing reaches the standby."""
+        events = {id(event): event for row in self.rows.by_id.values() for event in row.events}
+        self._standby = copy.deepcopy(vars(self.rows), events)
+
+    def promote(self) -> None:
+        """The standby takes over, as it was when it fell behind: a moment in the past, for all entities the same."""
+        assert self._standby is not None
+        rows, standby, self._standby = self.rows, self._standby, None
+        had = {entity: row.head.offset for entity, row in sorted(rows.by_entity.items())}
+        rows.letters.rows = standby["letters"].rows
+        rows.by_entity, rows.by_id = standby["by_entity"], standby["by_id"]
+        if self.guards.timeline:
+            rows.timeline += 1
+        self._before_claim = {}
+        self._owners = {}
+        kept = {entity: row.head.offset for entity, row in sorted(rows.by_entity.items())}
+        lost = [f"{entity} {kept.get(entity, 0) + 1}..{n}" for entity, n in had.items() if n > kept.get(entity, 0)]
+        self._timeline.note("failover", "lost:", *lost, who="database")
+        self._witness.failed_over(kept)
+
+    def owns(self, head: Head, incarnation: int) -> bool:
+        """Has this node claimed the head last, from the server that there is now?"""
+        row = self.rows.by_id.get(head.id)
+        owner = (head.fence, incarnation)
+        return row is not None and (row.head.fence, row.incarnation) == owner == self._owners.get(head.id)
 
     async def call(self, what: str, port: Port, work: Callable[[], Awaitable[T]], *, write: bool) -> T:
         """Send a statement and wait for its result. Raises: StoreUnavailable, OutcomeLost."""
@@ -264,6 +302,7 @@ class Database:
                 row = tables.raise_fence(entity, term)
                 if row is not None:
                     raised[entity] = replace(row.head)
+                    self._owners[row.head.id] = (row.head.fence, row.incarnation)
             await trio.sleep(self._draw.uniform(0.0, 0.005))
         await trio.sleep(self._draw.uniform(0.0, 0.01))  # the load is a statement of its own
         found: list[Claimed | NotOwner] = []

@@ -26,6 +26,8 @@ class Faults(Struct, frozen=True, kw_only=True):
     repeated: float = 0.005  # something on the way sends it twice
     restart_every_s: float = 100.0  # the database restarts: what had not committed is gone
     failover_every_s: float = 150.0  # a standby takes over which lacks the newest claims
+    lost_tail: float = 0.5  # share of failovers that lose the newest events too, and begin a new timeline
+    lag_s: float = 3.0  # how far behind the standby is then, at most
     late_s: float = 20.0  # what was given up on may still run so much later
 
     # Wires.
@@ -46,5 +48,6 @@ class Faults(Struct, frozen=True, kw_only=True):
         return replace(self, **kept)
 
 
-SIZES = frozenset({"down_s", "stall_s", "zombie_s", "late_s", "latency_s"})  # how long something takes; always on
+# How long something takes; always on.
+SIZES = frozenset({"down_s", "stall_s", "zombie_s", "late_s", "latency_s", "lag_s"})
 NO_FAULTS = Faults(**{name: (value if name in SIZES else 0.0) for name, value in asdict(Faults()).items()})

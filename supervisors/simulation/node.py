@@ -22,6 +22,7 @@ from store.claims import Claims
 from store.committer import Committer
 from store.dead_letters_memory import MemoryDeadLetters
 from supervisors.cell import FLIGHTS_MAX
+from supervisors.lineage_watch import LineageWatch
 from supervisors.simulation.checker import Checker
 from supervisors.simulation.database import Database, SimulatedJournal
 from supervisors.simulation.schedule import NODE
@@ -136,6 +137,7 @@ class SimulatedNode:
             self.committer.run,
             self.claims.run,
             self.system.run,
+            LineageWatch(self.journal.lineage, self.system.lineage_changed).run,
             self.background.run,
             self.deadlines.run,
         )
@@ -267,8 +269,8 @@ class SimulatedNode:
         for cell in self.system.awake():
             if entity is not None and cell.entity != entity:
                 continue
-            if cell.kind.actor.durable:
-                self._checker.awake(cell, self._database.rows, self.incarnation)
+            if cell.head is not None and self._database.owns(cell.head, self.incarnation):
+                self._checker.awake(cell)
             if len(cell.mailbox) > MAILBOX.capacity + FLIGHTS_MAX * MAILBOX.burst:  # of lost flights, all is put back
                 self._checker.violated("mailboxes are bounded", cell.entity, len(cell.mailbox))
 

@@ -269,7 +269,12 @@ class World:
     async def _fail_over(self) -> None:
         while True:
             await self._wait(self.faults.failover_every_s)
-            self.database.fail_over()
+            if self.checker.audit is None and self._draw.random() < self.faults.lost_tail:  # an audit knows no losses
+                self.database.fall_behind()
+                await trio.sleep(self._draw.uniform(0.0, self.faults.lag_s))
+                self.database.promote()
+            else:
+                self.database.fail_over()
             await self.database.restart(self._draw.uniform(0.1, 2.0))
 
     async def _cut_wires(self) -> None:
@@ -327,6 +332,8 @@ class World:
                     continue
                 elif position.offset != self.checker.offset(channel):
                     left.append(f"{client.user} is at {position.offset} of {channel}")
+                elif self.checker.epoch(channel) not in ("", position.epoch):
+                    left.append(f"{client.user} is at an epoch of {channel} that has ended")
         for node in self.nodes:
             left += node.under_way()
         if self.database.busy:

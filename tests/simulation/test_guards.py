@@ -37,6 +37,20 @@ FAULTS = {
         repeated=0.0,
         restart_every_s=0.0,
         failover_every_s=5.0,
+        lost_tail=0.0,
+        reset_every_s=15.0,
+    ),
+    "tails lost": Faults(  # zombies, and standbys that take over without the newest events and claims
+        crash_every_s=0.0,
+        zombie_every_s=6.0,
+        stop_every_s=0.0,
+        stall_every_s=0.0,
+        down_s=2.0,
+        zombie_s=25.0,
+        restart_every_s=0.0,
+        failover_every_s=6.0,
+        lost_tail=1.0,
+        lag_s=6.0,
         reset_every_s=15.0,
     ),
 }
@@ -46,6 +60,8 @@ REMOVALS = [
     ("offset", "in flight"),
     ("barrier", "in flight"),
     ("separate_load", "in flight"),
+    ("timeline", "tails lost"),
+    ("lineage", "tails lost"),
 ]
 
 
