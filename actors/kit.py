@@ -21,13 +21,14 @@ from msgspec import Raw
 
 from actors.actor import Actor
 from actors.effects import CancelTimer, Ephemeral, Kick, SetTimer, Timer, Told, Watch
-from actors.errors import ActorError, DeadlineExceeded, InvalidCommand, UnknownCommand
+from actors.envelope import digest_of, own_command_id
+from actors.errors import ActorError, DeadlineExceeded, InvalidCommand, Refused, UnknownCommand
 from actors.kinds import Kind
 from actors.lifecycle import REPORTS, Answered, Terminated, Undelivered
 from actors.message import Ask, Done, Event, Message, Reply, reply_type
 from actors.principal import SYSTEM, Principal
 from actors.schedule import DurableTimer, Fired
-from store.journal import TimerRow
+from store.journal import Remembered, TimerRow
 
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
 encode = msgspec.json.encode
@@ -51,7 +52,7 @@ class Kit:
         self.audience: list[Principal] = []
         self._answers: dict[str, Callable[[Any], Any]] = {}
         self._journal: list[tuple[int, bytes]] = []  # when (Unix ms), JSON
-        self._remembered: dict[str, bytes] = {}  # idempotency key -> JSON reply
+        self._remembered: dict[str, Remembered] = {}  # by command id
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_keys: dict[str, int] = {}
         self._durable_timers: dict[str, TimerRow] = {}
@@ -181,16 +182,18 @@ class Kit:
     def _fire(self, row: TimerRow) -> None:
         timer = decode(row.body, type=DurableTimer)
         occurrence, following = timer.schedule.fire(row.due_ms, int(self.now * 1000))
+        self.actor.timers = self._durable_timers.copy()  # the handler sees those of the message before
         if following is None:
             del self._durable_timers[row.name]
         else:
             self._durable_timers[row.name] = TimerRow(row.name, following, row.body)
-        if occurrence is not None:
-            self.actor.fired = Fired(row.name, occurrence / 1000)
-            try:
+        try:
+            if occurrence is not None:
+                self.actor.fired = Fired(row.name, occurrence / 1000)
                 self._run(self.kind.decode_message(timer.message), SYSTEM)
-            finally:
-                self.actor.fired = None
+        finally:
+            self.actor.fired = None
+            self.actor.timers = self._durable_timers
 
     def restart(self, *, from_snapshot: bool = False) -> None:
         """Build the actor anew from its events, or from its state as a snapshot. Only durable timers are kept.
@@ -237,8 +240,12 @@ class Kit:
     def _begin(self, message: Message, principal: Principal) -> Any:
         """Handle a message: the reply, or a coroutine that ends with it."""
         message = self._check(message, principal)
-        if message.idempotency_key in self._remembered:
-            return decode(self._remembered[message.idempotency_key], type=reply_type(type(message)) or Done)
+        if message.idempotency_key is not None:
+            known = self._remembered.get(own_command_id(principal, message.idempotency_key))
+            if known is not None:
+                if known.digest != digest_of(message):
+                    raise Refused("command_id.reused", "used before, with other fields", status=409)
+                return decode(known.reply, type=reply_type(type(message)) or Done)
         self.actor.principal = principal
         try:
             reply = self.actor.handle(message)
@@ -305,7 +312,8 @@ class Kit:
         wanted = reply_type(type(message)) or Done
         encoded = encode(Done() if reply is None else reply)
         if message.idempotency_key is not None and recorded:
-            self._remembered[message.idempotency_key] = encoded
+            command_id = own_command_id(actor.principal, message.idempotency_key)
+            self._remembered[command_id] = Remembered(encoded, digest_of(message))
         try:
             return decode(encoded, type=wanted)
         except msgspec.ValidationError as error:
@@ -325,6 +333,7 @@ class Kit:
             case Kick():
                 self.kicked.append(effect)
             case SetTimer():
+                assert type(effect.message) in self.kind.messages, f"{effect.message!r} is not among its messages"
                 body = encode(DurableTimer(Raw(encode(effect.message)), effect.schedule))
                 self._durable_timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
             case CancelTimer():

@@ -149,7 +149,7 @@ class Relay:
             return
         try:
             messages = decode_body(row.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.error("outbox_row_unreadable", entity=row.entity, offset=row.offset, error=str(error))
             return
         self._keep(row, messages)
