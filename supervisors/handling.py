@@ -325,6 +325,9 @@ class Handling:
             (lasting if is_durable_effect(one, is_durable) else passing).append(one)
             if type(one) is SetTimer and type(one.message) not in self.kind.messages:
                 raise TypeError(f"{self.kind.name} takes no {type(one.message).__qualname__}: name it in `internal`")
+        lost = next((one for one in passing if type(one) is Told and one.about), None)
+        if lost is not None:  # its sender would wait for a report that never comes
+            raise TypeError(f"{lost.entity} has no journal: tell it without `about`, for nobody could report on it")
         source = envelope.source if envelope is not None else None
         origin = source if type(source) is Origin else None
         answers = origin is not None and bool(origin.about) and not refused

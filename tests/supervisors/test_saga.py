@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from actors.errors import Refused
 from actors.lifecycle import Inspect
+from actors.saga import Step
 from store.dead_letters import DeadLetter
 from store.dead_letters_memory import MemoryDeadLetters
 from store.journal_memory import MemoryRows
@@ -229,6 +230,21 @@ async def test_a_deadline_passes_while_no_node_runs(autojump_clock: MockClock) -
     async with place.node() as kernel:
         outcome = await ended(kernel)  # the timer wakes it; nobody else does
     place.check(outcome)
+
+
+async def test_a_step_to_what_has_no_journal_fails_and_is_not_waited_for(autojump_clock: MockClock) -> None:
+    class Astray(checkout.Checkout):  # type: ignore[misc, name-defined]
+        steps = (
+            *checkout.Checkout.steps[:2],
+            Step(name="ship", do=lambda so_far: ("ship:1", shop.Cancel()), undo=checkout.cancel, deadline_s=10.0),
+        )
+
+    place = Shop()
+    async with Kernel(rows=place.rows, kinds=(*KINDS[:3], Astray)).running() as kernel:
+        await prepare(kernel)
+        await buy(kernel)
+        assert await ended(kernel) == "undone"
+        place.check("undone")
 
 
 async def test_a_stuck_saga_has_left_a_dead_letter(autojump_clock: MockClock) -> None:
