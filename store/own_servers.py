@@ -65,7 +65,13 @@ POSTGRES_SETTINGS = {
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_checkpoints": "off",
+    # A backend that dies by a signal takes all of Postgres with it, and we start it again. Left to itself, Postgres 18
+    # would recover in place, and not end when it is told to during that: a stop would wait for all of STOP_POSTGRES_S.
+    "restart_after_crash": "off",
 }
+if sys.platform.startswith("linux"):
+    # Before it recovers it syncs its folder: in one call 0.3 s, file by file over 4 s on a busy disk.
+    POSTGRES_SETTINGS["recovery_init_sync_method"] = "syncfs"
 
 VALKEY_SETTINGS = {
     "port": "0",

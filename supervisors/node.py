@@ -385,10 +385,13 @@ class Node:
     async def _mind_own_servers(self, servers: OwnServers) -> None:
         """Start again what of our own servers has died. On this thread: they live as long as the one that forked."""
         backoff = Backoff(random=random.Random(), first_s=0.2, max_s=5.0)
+        started_at = trio.current_time()
         while True:
             await trio.sleep(OWN_SERVERS_LOOK_S)
             if servers.poll():
+                backoff.reset(calm_s=trio.current_time() - started_at)
                 started = servers.ensure_running()
+                started_at = trio.current_time()
                 log.warning("own_servers_restarted", servers=started)
                 await trio.sleep(backoff.next())
 
