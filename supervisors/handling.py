@@ -87,8 +87,13 @@ class Handling:
                 self.remember(event.command_id, Remembered(event.reply, event.digest))
 
     def adopt_timers(self, timers: Sequence[TimerRow], former: "Handling | None") -> None:
-        """The entity's durable timers. What was put off in the `former` life still must not be overtaken."""
-        held = former.once.held if former is not None and former.once is not None else {}
+        """The entity's durable timers. What was put off in the `former` life still must not be overtaken.
+
+        It comes again; or perhaps not, if there was a failover.
+        """
+        held: dict[int, int] = {}
+        if former is not None and former.once is not None and former.epoch == self.epoch:
+            held = former.once.held
         if timers or held:
             self.once = ExactlyOnce(timers)
             self.once.held = held
@@ -266,6 +271,8 @@ class Handling:
         slot = envelope.slot
         actor = self.actor
         if isinstance(source, Origin):
+            if self._system.relay.is_forgotten(slot):
+                return DROPPED  # what caused it may have been lost; if not, it comes again
             seen = once.seen.get(source.sender)
             if seen is None:
                 return LEARN

@@ -141,6 +141,25 @@ class Relay:
             else:
                 self._adopt(row)
 
+    def forget(self) -> None:
+        """The database has another history: what is in memory may have been lost with the one before. The outbox says.
+
+        What of it lies in mailboxes is dropped there (`is_forgotten`).
+        """
+        self.waiting = 0
+        self._rows = {}
+        self._lanes = {}
+        self._left_out = {}
+        self._retries = []
+        self._decided = []
+        self._deleted = []
+        self._deleted_before = []
+        self._wake_sweep.set()
+
+    def is_forgotten(self, slot: object) -> bool:
+        """Does a message with this reply slot come from before the last `forget`?"""
+        return type(slot) is _Letter and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
+
     def _leave_out(self, head_id: int) -> None:
         self._left_out[head_id] = self._left_out.get(head_id, 0) + 1
 
@@ -196,6 +215,8 @@ class Relay:
 
     def decided(self, letter: _Letter) -> None:
         """The receiver has handled a message, or refused it for good."""
+        if self.is_forgotten(letter):
+            return
         lane = letter.lane
         lane.under_way -= 1
         lane.attempts = 0
@@ -218,6 +239,8 @@ class Relay:
 
     def rejected(self, letter: _Letter, error: ActorError) -> None:
         """Not now."""
+        if self.is_forgotten(letter):
+            return
         lane = letter.lane
         lane.under_way -= 1
         lane.returned.append(letter)
@@ -279,15 +302,17 @@ class Relay:
             if not self._decided:
                 self._wake_deleting = trio.Event()
                 await self._wake_deleting.wait()
-            rows = self._decided[:DELETED_MAX]
+            decided = self._decided
+            rows = decided[:DELETED_MAX]
             try:
                 await self._journal.delivered([(row.head_id, row.offset) for row in rows])
             except (StoreUnavailable, OutcomeLost) as error:
                 log.debug("outbox_not_deleted", rows=len(rows), error=str(error))
                 await trio.sleep(1.0)
                 continue
-            del self._decided[: len(rows)]
-            self._deleted += rows
+            del decided[: len(rows)]
+            if decided is self._decided:
+                self._deleted += rows
 
     async def _sweep(self) -> None:
         """Find what nobody posted: of entities that sleep since a crash, and what did not fit into memory."""
@@ -308,7 +333,10 @@ class Relay:
         position = (0, 0)
         before = dict(self._left_out)
         while self.waiting < self._kept_max:
+            known = self._rows
             rows = await self._journal.outbox(after=position, limit=PAGE)
+            if known is not self._rows:
+                return  # forgotten meanwhile, and these may be of the history before
             if not rows:
                 for head_id, missed in before.items():
                     if self._left_out.get(head_id) == missed:  # none was left out while we read: we have them all

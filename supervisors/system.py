@@ -173,6 +173,7 @@ class System:
         self._letters_written: trio.Event | None = None
         self._letters_send, self._letters_receive = trio.open_memory_channel[DeadLetter](DEAD_LETTERS_WAITING_MAX)
         self._store_down_logged = -60.0
+        self._lineage: str | None = None  # of the database, as last heard
         self.relay = Relay(kinds=kinds, journal=journal, submit=self.submit, new_backoff=self.new_backoff)
         self.timers = Timers(journal=journal, now=clock, wake=self.wake)
 
@@ -295,7 +296,9 @@ class System:
         )
 
     async def claim(self, entity: str) -> Claimed:
-        return await self._claims.claim(entity, term=self.term)
+        claimed = await self._claims.claim(entity, term=self.term)
+        self.lineage_changed(lineage_of(claimed.head.epoch))
+        return claimed
 
     async def read_all(self, entity: str, through: int) -> list[StoredEvent]:
         """Every event of an entity whose retention has removed none, up to the offset `through`."""
@@ -330,8 +333,14 @@ class System:
     def lineage_changed(self, lineage: str) -> None:
         """The database has another history: what was claimed in a former one may be ahead of the journal.
 
-        Such entities are built anew. Those asleep that somebody watches are woken, to tell their watchers.
+        Such entities are built anew. Those asleep that somebody watches are woken, to tell their watchers. Messages on
+        their way are taken from the outbox again: it no longer has those whose cause was lost.
         """
+        if lineage == self._lineage:
+            return
+        if self._lineage is not None:
+            self.relay.forget()
+        self._lineage = lineage
         for cell in list(self._cells.values()):
             if cell.head is not None and lineage_of(cell.head.epoch) != lineage:
                 cell.mailbox.put_control(Reclaim())
