@@ -4,6 +4,7 @@ It keeps its own record of what the database has made durable and of what client
 it happens, so that a failure's timeline ends where the failure is.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -28,7 +29,10 @@ class Violated(Exception):
 
 
 class Audit(Protocol):
-    """A scenario's own record of what became durable, held against what must be."""
+    """A scenario's own record of what became durable, held against what must be.
+
+    Where a failover loses what came after some moment, a deep copy made at that moment goes on.
+    """
 
     def committed(self, entity: str, append: Append) -> None:
         """With its consequences, in the order of commits. Raises: AssertionError."""
@@ -104,6 +108,7 @@ class Checker:
         self._mark = mark
         self._invariant = invariant
         self.audit = audit
+        self._audit_then = audit  # as it was when the standby fell behind
         self._stop = stop  # the world: what comes after the first violation tells nothing
         self.watch_cells: Callable[[str], None] = lambda entity: None
 
@@ -188,9 +193,14 @@ class Checker:
                 except AssertionError as error:
                     self.violated("the entity's own invariant", stream.entity, error)
 
+    def fell_behind(self) -> None:
+        """What is committed from now on may be lost."""
+        self._audit_then = copy.deepcopy(self.audit)
+
     def failed_over(self, kept: dict[str, int]) -> None:
         """What is lost may still be shown and acknowledged where it was known, and under its own epoch."""
         self.failovers += 1
+        self.audit = self._audit_then
         until = trio.current_time() + EXCUSED_S
         for entity, stream in self.streams.items():
             stream.epoch = ""

@@ -44,6 +44,9 @@ class Witness(Protocol):
 
     def committed(self, head: Head, append: Append) -> None: ...
 
+    def fell_behind(self) -> None:
+        """A standby has what was committed so far, and nothing more until it takes over."""
+
     def failed_over(self, kept: dict[str, int]) -> None:
         """A standby has taken over, which has each entity's events up to these offsets."""
 
@@ -169,6 +172,7 @@ class Database:
         """From now on nothing reaches the standby."""
         events = {id(event): event for row in self.rows.by_id.values() for event in row.events}
         self._standby = copy.deepcopy(vars(self.rows), events)
+        self._witness.fell_behind()
 
     def promote(self) -> None:
         """The standby takes over, as it was when it fell behind: a moment in the past, for all entities the same."""

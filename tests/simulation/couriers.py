@@ -282,8 +282,10 @@ def mark(event: Any) -> str | None:
     match event:
         case {"type": "office.wound", "clock": {"token": token}}:
             return str(token)
-        case {"type": "office.got" | "office.reported" as what, "token": token}:
-            return f"{what} {token}"
+        case {"type": "office.got", "token": token}:
+            return f"got {token}"
+        case {"type": "office.reported", "token": token}:
+            return f"reported {token}"
         case {"type": "office.chimed", "token": token, "due_ms": due_ms}:
             return f"chimed {token} {due_ms}"
         case {"token": token}:
@@ -298,5 +300,5 @@ def couriers(**how: Any) -> Scenario:
         work=Errands(),
         mark=mark,
         audit=CourierAudit,
-        **how,
+        **{"pace_s": 8.0} | how,
     )
