@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from store.bridge import Bridge
-from store.journal import Append, Claimed, Head, Journal, StoredEvent
+from store.journal import Append, Claimed, Consequences, Head, Journal, OutboxRow, StoredEvent, TimerRow
 from store.journal_memory import MemoryJournal, MemoryRows
 from store.journal_postgres import PostgresJournal
 from store.pool import Pool
@@ -30,6 +30,9 @@ class AppendItem(Struct, frozen=True):
     activation: int  # which of the claims seen so far it acts for, counted from the newest
     shift: int  # of the offset that it believes in
     command_ids: tuple[str | None, ...]  # one for each event
+    sends: bool = False  # a row into the outbox
+    received: tuple[tuple[int, int], ...] = ()  # marks: sender, sequence number
+    timers: tuple[tuple[str, int | None], ...] = ()  # name, due (None: no more of it)
 
 
 class AppendBatch(Struct, frozen=True):
@@ -59,7 +62,19 @@ class Read(Struct, frozen=True):
     reverse: bool
 
 
-Step = Claim | AppendBatch | Snapshot | Trim | Read
+class Delivered(Struct, frozen=True):
+    rows: tuple[tuple[str, int], ...]  # entity, position
+
+
+class Look(Struct, frozen=True):
+    """At what of an entity everybody may see, in pages."""
+
+    entity: str
+    after: int
+    limit: int
+
+
+Step = Claim | AppendBatch | Snapshot | Trim | Read | Delivered | Look
 
 entities = st.sampled_from(ENTITIES)
 nodes = st.integers(0, 1)
@@ -72,6 +87,9 @@ items = st.builds(
     activation=st.sampled_from([0, 0, 0, 0, 1]),
     shift=st.sampled_from([0, 0, 0, 0, 0, 0, 1, -1]),
     command_ids=st.lists(command_ids, max_size=4).map(tuple),
+    sends=st.booleans(),
+    received=st.lists(st.tuples(st.integers(1, 3), small), max_size=2).map(tuple),
+    timers=st.lists(st.tuples(st.sampled_from(["t", "u", "\0"]), st.none() | small), max_size=2).map(tuple),
 )
 batches = st.lists(items, min_size=1, max_size=3, unique_by=lambda item: item.entity).map(tuple)
 steps: st.SearchStrategy[Step] = st.one_of(
@@ -81,6 +99,8 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(Snapshot, nodes, entities, st.sampled_from([0, 0, 1]), small),
     st.builds(Trim, entities, small, times_ms, times_ms),
     st.builds(Read, entities, small, st.none() | small, small, st.booleans()),
+    st.builds(Delivered, st.lists(st.tuples(entities, small), max_size=3).map(tuple)),
+    st.builds(Look, entities, small, st.integers(1, 5)),
 )
 
 
@@ -100,10 +120,7 @@ class Subject:
                 for result in claimed:
                     if isinstance(result, Claimed):
                         self._claims[result.head.entity.removeprefix(self._prefix)].append(result.head)
-                return [
-                    replace(result, head=self._anonymous(result.head)) if isinstance(result, Claimed) else type(result)
-                    for result in claimed
-                ]
+                return [self._seen(result) if isinstance(result, Claimed) else type(result) for result in claimed]
             case AppendBatch():
                 batch = [append for item in step.items if (append := self._append(item)) is not None]
                 return await self._nodes[step.node].append(batch)
@@ -129,6 +146,22 @@ class Subject:
                     reverse=step.reverse,
                 )
                 return found and self._anonymous(found), events
+            case Delivered():
+                heads = [(self._head(entity, 0), position) for entity, position in step.rows]
+                return await self._nodes[0].delivered([(head.id, at) for head, at in heads if head is not None])
+            case Look():
+                head = self._head(step.entity, 0)
+                return head and await self._look(head, step.after, step.limit)
+
+    async def _look(self, head: Head, after: int, limit: int) -> object:
+        node = self._nodes[0]
+        rows = await node.outbox(after=(head.id, after), limit=limit)
+        due = await node.due(before_ms=100, after=(after, head.id), limit=1_000)
+        return (
+            [(row.offset, row.body, row.entity == head.entity) for row in rows if row.head_id == head.id],
+            [one.due_ms for one in due if one.head_id == head.id],
+            await node.received(head.id, [1, 2, 3, 4]),
+        )
 
     async def state(self) -> object:
         """All that is observable in the end."""
@@ -138,7 +171,8 @@ class Subject:
             offsets = [event.offset for event in events]
             assert head is None or offsets == [*range(head.trimmed + 1, head.offset + 1)]
             known = head and await self._nodes[0].replies(head.id, ["x", "y", "z", "\0", "\U0001f600"])
-            state.append((head and self._anonymous(head), events, known))
+            left = head and await self._look(head, 0, 1_000)
+            state.append((head and self._anonymous(head), events, known, left))
         return state
 
     def _head(self, entity: str, activation: int) -> Head | None:
@@ -151,10 +185,23 @@ class Subject:
             return None
         after = max(0, head.offset + item.shift)
         events = [
-            StoredEvent(after + n, 100 * (after + n), b"{}", None, command_id, command_id and b'"%d"' % (after + n))
+            StoredEvent(
+                after + n, 100 * (after + n), b"{}", None, command_id, command_id and b'"%d"' % (after + n), after
+            )
             for n, command_id in enumerate(item.command_ids, 1)
         ]
-        return Append(head.id, head.fence, after, events)
+        consequences = None
+        if item.sends or item.received or item.timers:
+            position = after + len(events)
+            consequences = Consequences(
+                outbox=[OutboxRow(position, b"%d" % position)] if item.sends and events else [],
+                received=dict(item.received),
+                timers={
+                    name: None if due_ms is None else TimerRow(name, due_ms, b"%d" % after)
+                    for name, due_ms in item.timers
+                },
+            )
+        return Append(head.id, head.fence, after, events, consequences)
 
     def landed(self, step: Step, answer: object) -> None:
         """An activation moves on with what it has appended."""
@@ -165,6 +212,14 @@ class Subject:
                 head = self._head(item.entity, item.activation)
                 if outcome.value == "landed" and head is not None:
                     head.offset = max(0, head.offset + item.shift) + len(item.command_ids)
+
+    def _seen(self, claimed: Claimed) -> Claimed:
+        return replace(
+            claimed,
+            head=self._anonymous(claimed.head),
+            outbox=[replace(row, head_id=0, entity="") for row in claimed.outbox],
+            timers=sorted(claimed.timers, key=lambda row: (row.due_ms, row.name)),
+        )
 
     def _anonymous(self, head: Head) -> Head:
         return replace(head, id=0, entity=head.entity.removeprefix(self._prefix))
