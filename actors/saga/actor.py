@@ -64,6 +64,8 @@ class Saga(Actor[SagaState], Generic[Input]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "commands" in vars(cls):
+            raise ValueError(f"{cls.__qualname__}: `commands` is the start command alone, as in Saga[Start]")
         for base in getattr(cls, "__orig_bases__", ()):
             if issubclass(get_origin(base) or object, Saga) and isinstance(get_args(base)[0], type):
                 cls.start = get_args(base)[0]

@@ -340,6 +340,11 @@ def test_bad_steps_are_refused_with_the_class(steps: Any, message: str) -> None:
         type("Bad", (Trip,), {"steps": steps()})
 
 
+def test_a_saga_has_no_other_commands() -> None:
+    with pytest.raises(ValueError, match="start command alone"):
+        type("Bad", (Trip,), {"commands": (Travel,)})
+
+
 def test_its_start_command_has_the_kind_s_name_and_its_events_the_saga_s() -> None:
     class Stray(Ask[Done], frozen=True, kw_only=True, tag="saga.stray"):
         pass
