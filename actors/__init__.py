@@ -6,7 +6,7 @@ What an entity of one's own needs is here: see docs/writing-an-entity.md.
 from actors.actor import Actor, KindLimits
 from actors.errors import ActorError, InvalidCommand, Refused
 from actors.kit import Kit
-from actors.lifecycle import Terminated
+from actors.lifecycle import Answered, Terminated, Undelivered
 from actors.message import Ask, Done, Event, Message, Tell
 from actors.principal import ANONYMOUS, SYSTEM, Principal
 
@@ -15,6 +15,7 @@ __all__ = [
     "SYSTEM",
     "Actor",
     "ActorError",
+    "Answered",
     "Ask",
     "Done",
     "Event",
@@ -26,4 +27,5 @@ __all__ = [
     "Refused",
     "Tell",
     "Terminated",
+    "Undelivered",
 ]

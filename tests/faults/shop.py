@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from actors import Actor, Ask, Done, Event, KindLimits, Tell
-from actors.lifecycle import Answered
+from actors import Actor, Answered, Ask, Done, Event, KindLimits, Tell
 
 
 class Place(Ask[Done], frozen=True, kw_only=True, tag="order.place"):
