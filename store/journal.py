@@ -160,8 +160,9 @@ class Journal(Protocol):
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
         """Undelivered rows of all entities by rising (head id, offset), with id and name. Raises: StoreUnavailable."""
 
-    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
-        """Remove outbox rows, by (head id, offset). Raises: StoreUnavailable; then some may be gone."""
+    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
+        """Remove outbox rows, by (head id, offset); none when the database has another lineage by now, which may have
+        lost what became of them. Raises: StoreUnavailable; then some may be gone."""
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
         """Timers due before `before_ms`, by rising (time, head id), those behind `after`. Raises: StoreUnavailable."""

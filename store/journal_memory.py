@@ -203,10 +203,10 @@ class MemoryJournal:
         ]
         return found[:limit]
 
-    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         """See Journal."""
         await trio.lowlevel.checkpoint()
-        for head_id, offset in rows:
+        for head_id, offset in rows if lineage == self.rows.lineage else ():
             row = self.rows.by_id.get(head_id)
             if row is not None:
                 row.outbox.pop(offset, None)

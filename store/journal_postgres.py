@@ -219,7 +219,7 @@ ORDER BY o.id, o."offset" LIMIT $3
 """
 DELIVERED = """
 DELETE FROM outbox o USING unnest($1::bigint[], $2::bigint[]) AS d (id, "offset")
-WHERE o.id = d.id AND o."offset" = d."offset"
+WHERE o.id = d.id AND o."offset" = d."offset" AND (SELECT lineage()) = $3::text
 """
 DUE = """
 SELECT t.due_ms, t.id, h.entity
@@ -399,10 +399,10 @@ class PostgresJournal:
             rows = await connection.fetch(OUTBOX, *after, limit)
         return [OutboxRow(*row) for row in rows]
 
-    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         """See Journal."""
         async with self._pool.connection() as connection:
-            await connection.fetch(DELIVERED, [row[0] for row in rows], [row[1] for row in rows])
+            await connection.fetch(DELIVERED, [row[0] for row in rows], [row[1] for row in rows], lineage)
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
         """See Journal."""

@@ -108,6 +108,7 @@ class Relay:
         self._new_backoff = new_backoff
         self._kept_max = kept_max
         self._sweep_s = sweep_s
+        self._lineage: str | None = None  # of the database, once a claim has told it
         self._begin()
 
     def _begin(self) -> None:
@@ -141,11 +142,14 @@ class Relay:
             else:
                 self._adopt(row)
 
-    def forget(self) -> None:
+    def begin_lineage(self, lineage: str) -> None:
         """The database has another history: what is in memory may have been lost with the one before. The outbox says.
 
         What of it lies in mailboxes is dropped there (`is_forgotten`).
         """
+        before, self._lineage = self._lineage, lineage
+        if before is None:
+            return
         self.waiting = 0
         self._rows = {}
         self._lanes = {}
@@ -157,7 +161,7 @@ class Relay:
         self._wake_sweep.set()
 
     def is_forgotten(self, slot: object) -> bool:
-        """Does a message with this reply slot come from before the last `forget`?"""
+        """Does a message with this reply slot come from before the last `begin_lineage`?"""
         return type(slot) is _Letter and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
 
     def _leave_out(self, head_id: int) -> None:
@@ -305,7 +309,7 @@ class Relay:
             decided = self._decided
             rows = decided[:DELETED_MAX]
             try:
-                await self._journal.delivered([(row.head_id, row.offset) for row in rows])
+                await self._journal.delivered([(row.head_id, row.offset) for row in rows], lineage=self._lineage or "")
             except (StoreUnavailable, OutcomeLost) as error:
                 log.debug("outbox_not_deleted", rows=len(rows), error=str(error))
                 await trio.sleep(1.0)

@@ -338,9 +338,8 @@ class System:
         """
         if lineage == self._lineage:
             return
-        if self._lineage is not None:
-            self.relay.forget()
         self._lineage = lineage
+        self.relay.begin_lineage(lineage)
         for cell in list(self._cells.values()):
             if cell.head is not None and lineage_of(cell.head.epoch) != lineage:
                 cell.mailbox.put_control(Reclaim())

@@ -365,8 +365,8 @@ class SimulatedJournal:
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
         return await self._call("outbox", lambda: self._tables.outbox(after=after, limit=limit))
 
-    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
-        await self._call("delivered", lambda: self._tables.delivered(list(rows)))
+    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
+        await self._call("delivered", lambda: self._tables.delivered(list(rows), lineage=lineage))
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
         return await self._call("due", lambda: self._tables.due(before_ms=before_ms, after=after, limit=limit))

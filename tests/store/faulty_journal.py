@@ -103,8 +103,8 @@ class FaultyJournal:
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
         return await self._with_faults("outbox", lambda: self._journal.outbox(after=after, limit=limit))
 
-    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
-        await self._with_faults("delivered", lambda: self._journal.delivered(rows))
+    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
+        await self._with_faults("delivered", lambda: self._journal.delivered(rows, lineage=lineage))
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
         return await self._with_faults("due", lambda: self._journal.due(before_ms=before_ms, after=after, limit=limit))

@@ -47,7 +47,7 @@ class Outbox:
         self.reading()
         return found
 
-    async def delivered(self, rows: Sequence[tuple[int, int]]) -> None:
+    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         await trio.lowlevel.checkpoint()
         if self.errors["delivered"]:
             raise self.errors["delivered"].popleft()
