@@ -14,6 +14,7 @@ from bench.server import ServerFailed
 INTERFACE = {  # the fields that /docs and scripts rely on
     "actors": ["tell_per_s", "ask_per_s", "spawn_per_s", "bytes_per_idle_actor"],
     "journal": ["durable_events_per_s", "lone_p50_ms", "lone_p99_ms"],
+    "effects": ["plain_events_per_s", "events_per_s", "commands_per_s", "cost_percent", "undelivered"],
     "chat": ["sends_per_s", "deliver_p50_ms", "deliver_p99_ms", "lost", "duplicated", "reordered"],
     "fanout": ["deliveries_per_s", "p50_ms", "p99_ms", "server_cpu_s"],
     "http": ["requests_per_s", "p99_ms", "errors"],

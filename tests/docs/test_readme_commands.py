@@ -75,7 +75,7 @@ def kinds(tmp_path: Path) -> Iterator[Kinds]:
     """Our own, and those that the pages build."""
     found = Kinds([Room, Session])
     names = []
-    for page in (ROOT / "README.md", ROOT / "docs" / "writing-an-entity.md"):
+    for page in (ROOT / "README.md", ROOT / "docs" / "writing-an-entity.md", ROOT / "docs" / "sagas.md"):
         for file, code in NAMED_BLOCK.findall(page.read_text(encoding="utf-8")):
             if not file.startswith("test_"):
                 names.append(file.removesuffix(".py"))
