@@ -64,7 +64,7 @@ class Processes:
         self._failures = 0  # of these in a row
         self._failures_max = 1  # at first nobody is there to disturb it
         self._log_from = 0  # bytes of the log that earlier starts have written
-        self._serves = False
+        self._serves_since: float | None = None
         self.overdue = 0  # stops that took too long
 
     def __enter__(self) -> "Processes":
@@ -100,16 +100,17 @@ class Processes:
                 start_new_session=True,  # a Ctrl-C is for the script, which ends it in order
                 preexec_fn=_die_with_parent(signal.SIGKILL),  # should the script itself be killed
             )
-        self._expected = self._serves = False
+        self._expected, self._serves_since = False, None
         self._stop_by = float("inf")
 
     @property
-    def serving(self) -> bool:
-        """Is there a server that has been ready, whatever was done to it since?"""
+    def served_s(self) -> float:
+        """How long ago the server became ready, whatever was done to it since; 0 when there is none that did."""
         if self._server is None or self._server.poll() is not None:
-            return False
-        self._serves = self._serves or READY in self._log_since_start()
-        return self._serves
+            return 0.0
+        if self._serves_since is None and READY in self._log_since_start():
+            self._serves_since = time.monotonic()
+        return time.monotonic() - self._serves_since if self._serves_since is not None else 0.0
 
     def wait_ready(self) -> None:
         """Raises: DidNotStart."""
