@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import secrets
 import sys
 import time
 import urllib.error
@@ -35,6 +36,7 @@ from store.data_folder import DataFolder, DataFolderBusy, DataFolderError
 from store.errors import StoreUnavailable
 from store.migrate import check, migrate
 from store.own_servers import OwnServerFailed, OwnServers
+from store.pool import Pool
 from supervisors.signals import drain_on_signal
 from transports.gate import PortTaken, listen
 from transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
@@ -240,6 +242,20 @@ def migrate_schema(
             typer.echo("up to date" if answer else "not up to date: run `greenroom migrate`")
             raise SystemExit(0 if answer else 1)
         typer.echo("migrated" if answer else "already up to date")
+
+
+@app.command()
+def new_generation() -> None:
+    """Tell every client to start over: after a backup was restored, or a standby promoted beside another."""
+    with told_plainly():
+        label = f".{secrets.token_hex(4)}"
+
+        async def run(bridge: Bridge, url: str) -> None:
+            async with Pool(bridge, url, incarnation=0, size=1) as pool, pool.connection() as connection:
+                await connection.fetch("UPDATE generation SET label = $1", label)
+
+        with_database(run)
+        typer.echo(f"epochs end with {label} from now on")
 
 
 @app.command()

@@ -183,6 +183,21 @@ def test_the_entity_itself_shows_a_gap_when_somebody_comes() -> None:
     assert (ann.restarts, bob.restarts) == (1, 0)
 
 
+def test_an_entity_built_from_another_journal_tells_its_watchers_at_once() -> None:
+    setup = Setup()
+    ann = Watcher()
+    topic = setup.watch(ann)
+    setup.publish(1, 2)
+    setup.hub.began(A, "e", 1)
+    assert ann.restarts == 0, "the same journal: what it has not let out yet comes"
+    assert setup.hub.watched() == [(A, "e")]
+    setup.hub.began(A, "e.2", 1)
+    assert (ann.restarts, topic.epoch, topic.offset) == (1, "e.2", 1)
+    assert topic.since(0) is None, "the tail is of the epoch before"
+    setup.hub.began("note:b", "e.2", 1)
+    assert setup.hub.watched() == [(A, "e.2")]
+
+
 def test_joins_and_leaves_reach_those_who_want_them_the_own_join_too() -> None:
     setup = Setup()
     ann, bob, eve = Watcher("ann", wants_joins=True), Watcher("bob"), Watcher("eve", encoding=Silent, wants_joins=True)
