@@ -70,6 +70,7 @@ class Origin(Struct, frozen=True, gc=False):
     seq: int
     entity: str
     about: str = ""  # not empty: it wants to be told what becomes of this
+    after: int = 0  # the message that it was sent behind: one that overtook that would have it dropped
 
 
 class Firing(Struct, frozen=True, gc=False):

@@ -231,7 +231,7 @@ class Cell:
             if self._failure is Outcome.REPEATED:
                 ids = [item.command_id for flight in self._flights for item in flight.items if type(item) is Envelope]
                 replies = await self._system.journal.replies(head.id, [one for one in ids if one is not None])
-        handling.adopt_timers(claimed.timers, self._handling)
+        handling.adopt_timers(claimed.timers)
         self._adopt(handling)  # no await from here on
         if claimed.outbox:
             self._system.relay.adopt(claimed.outbox)
@@ -279,11 +279,11 @@ class Cell:
     def _fire_due(self) -> None:
         """Put the messages of durable timers that are due into the mailbox."""
         assert self._handling is not None
-        for envelope in self._handling.due_timers():
+        for firing, envelope in self._handling.due_timers():
             try:
                 self.mailbox.put(envelope)
             except Overloaded:
-                self._handling.put_off(envelope)
+                self._handling.put_off(firing)
 
     # Serving.
 

@@ -47,13 +47,12 @@ class Gathered(Struct, frozen=True):
 
 
 class ExactlyOnce:
-    __slots__ = ("_consequences", "_following", "_outgoing", "firing", "held", "seen", "timers")
+    __slots__ = ("_consequences", "_following", "_outgoing", "firing", "seen", "timers")
 
     def __init__(self, timers: Iterable[TimerRow] = ()) -> None:
         self.timers = {row.name: row for row in timers}
         self.firing: set[str] = set()  # timers whose message is in the mailbox
         self.seen: dict[int, int] = {}  # sender's head id -> highest sequence number handled; the latest last
-        self.held: dict[int, int] = {}  # sender's head id -> the message that was put off, and nothing may overtake
         self._consequences: Consequences | None = None
         self._outgoing: list[Outgoing] = []
         self._following: int | None = None  # when the timer that is being handled comes again (Unix ms)
@@ -69,19 +68,9 @@ class ExactlyOnce:
         for sender, seq in seen.items():
             self.seen.setdefault(sender, seq)
 
-    def put_off(self, origin: Origin) -> None:
-        """This message is not handled now: neither may those be that come behind it from the same sender."""
-        self.held[origin.sender] = min(origin.seq, self.held.get(origin.sender, origin.seq))
-
     def overtakes(self, origin: Origin) -> bool:
-        """Would handling this message leave behind an earlier one that was put off?"""
-        held = self.held.get(origin.sender)
-        if held is None:
-            return False
-        if origin.seq > held > self.seen.get(origin.sender, 0):
-            return True
-        del self.held[origin.sender]  # it is this one, or was handled meanwhile: by a former owner, and came too late
-        return False
+        """Has the message that this one was sent behind not been handled? It was put off, perhaps in a former life."""
+        return origin.after > self.seen.get(origin.sender, 0)
 
     def due(self, now_ms: int) -> list[TimerRow]:
         """Timers whose message is to be put into the mailbox now, the most overdue first. They count as firing then."""

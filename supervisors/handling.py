@@ -86,20 +86,12 @@ class Handling:
             if event.command_id is not None and event.reply is not None:
                 self.remember(event.command_id, Remembered(event.reply, event.digest))
 
-    def adopt_timers(self, timers: Sequence[TimerRow], former: "Handling | None") -> None:
-        """The entity's durable timers. What was put off in the `former` life still must not be overtaken.
-
-        It comes again; or perhaps not, if there was a failover.
-        """
-        held: dict[int, int] = {}
-        if former is not None and former.once is not None and former.epoch == self.epoch:
-            held = former.once.held
-        if timers or held:
+    def adopt_timers(self, timers: Sequence[TimerRow]) -> None:
+        if timers:
             self.once = ExactlyOnce(timers)
-            self.once.held = held
             self._show_timers()
 
-    def due_timers(self) -> Iterator[Envelope]:
+    def due_timers(self) -> Iterator[tuple[Firing, Envelope]]:
         """The messages of durable timers that are due and not in the mailbox."""
         if self.once is None or not self.once.timers:
             return
@@ -110,15 +102,11 @@ class Handling:
                 log.error("timer_unreadable", entity=self.entity, timer=row.name, error=str(error))
                 continue
             source = Firing(row.name, row.due_ms)
-            yield Envelope(message=message, source=source, queued_at=self._system.time())
+            yield source, Envelope(message=message, source=source, queued_at=self._system.time())
 
-    def put_off(self, envelope: Envelope) -> None:
-        """Not now, and nothing that came behind it from the same source."""
-        source = envelope.source
-        if isinstance(source, Firing):
-            self._once_needed().firing.discard(source.name)  # the next look for timers finds it again
-        elif source is not None:
-            self._once_needed().put_off(source)
+    def put_off(self, firing: Firing) -> None:
+        """Not now: the next look for timers finds it again."""
+        self._once_needed().firing.discard(firing.name)
 
     def unknown_senders(self, items: Iterable[Item]) -> list[int]:
         """Whose marks must be read before these messages can be handled."""
@@ -215,7 +203,8 @@ class Handling:
                 letter = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
                 self._give_up(envelope, source, letter, error.name, getattr(error, "detail", ""))
                 return
-            self.put_off(envelope)
+            if isinstance(source, Firing):
+                self.put_off(source)
         if envelope.slot is not None:
             self.departures.append((envelope.slot, error, None))
 

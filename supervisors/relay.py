@@ -4,6 +4,9 @@ An outbox row becomes durable with the events that caused it, and the cell that 
 crash kept from being posted comes back with the sender's next claim, or is found by the sweep. One lane for each pair
 of sender and receiver: within it a message is under way only behind all that came before. A receiver drops what it has
 seen, so delivering twice is harmless; overtaking is not (see actors/outgoing.py).
+
+Memory is bounded, and what can't be delivered for long must not fill it for all others: then the senders of such
+messages are parked, which is to say that the relay forgets their messages and reads them again when their turn comes.
 """
 
 import heapq
@@ -32,6 +35,9 @@ KEPT_MAX = 50_000  # messages in memory; beyond, they wait in the outbox until a
 DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep
 SWEEP_S = 5.0
+SWEEP_GAP_S = 0.2  # at least, between two
+STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
+START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # of positions in the outbox
 WARN_AFTER = 10  # attempts of one message
 
 
@@ -67,7 +73,8 @@ class _Lane:
     """What is on its way from one entity to another."""
 
     __slots__ = (
-        "attempts", "backoff", "paused", "receiver", "relay", "returned", "sender", "sender_id", "under_way", "waiting"
+        "attempts", "backoff", "paused", "receiver", "relay", "returned", "sender", "sender_id", "sent", "under_way",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, relay: "Relay", sender_id: int, sender: str, receiver: str) -> None:
@@ -77,6 +84,7 @@ class _Lane:
         self.receiver = receiver
         self.waiting: deque[_Letter] = deque()  # by rising sequence numbers
         self.under_way = 0  # in the receiver's mailbox, or its hands
+        self.sent = 0  # the newest of those: its sequence number
         self.returned: list[_Letter] = []  # to be sent again, once nothing is under way
         self.paused = False  # after a failure, until the retry
         self.backoff: Backoff | None = None
@@ -115,7 +123,9 @@ class Relay:
         self.waiting = 0  # messages in memory
         self._rows: dict[tuple[int, int], _Row] = {}  # until they are deleted
         self._lanes: dict[tuple[int, str], _Lane] = {}
-        self._left_out: dict[int, int] = {}  # sender's head id -> rows of it that did not fit since
+        self._left_out: dict[int, int] = {}  # sender's head id -> how often something of it was not kept
+        self._left_out_before: dict[int, int] = {}  # when reading began
+        self._read_to = START
         self._retries: list[tuple[float, int, _Lane]] = []
         self._numbers = count()
         self._decided: list[_Row] = []  # to be deleted
@@ -150,10 +160,12 @@ class Relay:
         before, self._lineage = self._lineage, lineage
         if before is None:
             return
+        for head_id in {head_id for head_id, _ in self._rows}:
+            self._leave_out(head_id)  # what is posted yet must not overtake what the outbox still has
         self.waiting = 0
         self._rows = {}
         self._lanes = {}
-        self._left_out = {}
+        self._read_to = START
         self._retries = []
         self._decided = []
         self._deleted = []
@@ -163,6 +175,19 @@ class Relay:
     def is_forgotten(self, slot: object) -> bool:
         """Does a message with this reply slot come from before the last `begin_lineage`?"""
         return type(slot) is _Letter and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
+
+    def _park_stuck(self) -> None:
+        """Make room: forget what senders of stuck messages have on its way. In mailboxes too: none may overtake."""
+        stuck = {lane.sender_id for lane in self._lanes.values() if lane.attempts >= STUCK_AFTER}
+        for head_id in stuck:
+            self._leave_out(head_id)
+        for key in [key for key, row in self._rows.items() if row.left and key[0] in stuck]:
+            self.waiting -= self._rows.pop(key).left
+        self._lanes = {key: lane for key, lane in self._lanes.items() if key[0] not in stuck}
+        if self._read_to[0] in stuck:
+            self._read_to = (self._read_to[0], OFFSET_MAX)  # its next row comes behind those just forgotten
+        if stuck:
+            log.warning("outbox_parked", senders=len(stuck), waiting=self.waiting)
 
     def _leave_out(self, head_id: int) -> None:
         self._left_out[head_id] = self._left_out.get(head_id, 0) + 1
@@ -200,6 +225,7 @@ class Relay:
         while lane.waiting and not lane.paused and lane.under_way < UNDER_WAY_MAX:
             letter = lane.waiting[0]
             message = letter.message
+            after = lane.sent if lane.under_way else 0
             try:
                 kind = self._kinds[split_entity(lane.receiver)[0]]
                 envelope = Envelope(
@@ -208,7 +234,7 @@ class Relay:
                     trace=message.trace,
                     size=len(message.message),
                     queued_at=trio.current_time(),
-                    source=Origin(lane.sender_id, message.seq, lane.sender, message.about),
+                    source=Origin(lane.sender_id, message.seq, lane.sender, message.about, after),
                 )
                 self._submit(lane.receiver, envelope)
             except (ActorError, msgspec.MsgspecError, RecursionError) as error:  # such as: this code does not know it
@@ -216,6 +242,7 @@ class Relay:
                 return
             lane.waiting.popleft()
             lane.under_way += 1
+            lane.sent = message.seq
 
     def decided(self, letter: _Letter) -> None:
         """The receiver has handled a message, or refused it for good."""
@@ -296,6 +323,8 @@ class Relay:
                 continue
             while self._retries and self._retries[0][0] <= trio.current_time():
                 lane = heapq.heappop(self._retries)[2]
+                if self._lanes.get((lane.sender_id, lane.receiver)) is not lane:
+                    continue  # parked
                 lane.waiting = deque(sorted([*lane.returned, *lane.waiting], key=_seq))
                 lane.returned = []
                 lane.paused = False
@@ -321,34 +350,41 @@ class Relay:
     async def _sweep(self) -> None:
         """Find what nobody posted: of entities that sleep since a crash, and what did not fit into memory."""
         while True:
+            self._wake_sweep = trio.Event()
             try:
                 await self._sweep_once()
             except StoreUnavailable as error:
                 log.debug("outbox_sweep_postponed", error=str(error))
-            self._wake_sweep = trio.Event()
-            with trio.move_on_after(self._sweep_s):
+            await trio.sleep(SWEEP_GAP_S)
+            with trio.move_on_after(self._sweep_s - SWEEP_GAP_S):
                 await self._wake_sweep.wait()
 
     async def _sweep_once(self) -> None:
+        """Read on, as far as there is room; where the outbox ends, the next sweep begins anew."""
         # A row stays known for a while after it was deleted: whoever read it just before must not think that it is new.
         for gone in self._deleted_before:
             self._rows.pop((gone.head_id, gone.offset), None)
         self._deleted_before, self._deleted = self._deleted, []
-        position = (0, 0)
-        before = dict(self._left_out)
-        while self.waiting < self._kept_max:
+        room = self._kept_max
+        if self.waiting >= room // 2:
+            self._park_stuck()
+            room //= 2  # what may be stuck again takes no more than half
+        if self._read_to == START:
+            self._left_out_before = dict(self._left_out)
+        while self.waiting < room:
             known = self._rows
-            rows = await self._journal.outbox(after=position, limit=PAGE)
+            rows = await self._journal.outbox(after=self._read_to, limit=PAGE)
             if known is not self._rows:
                 return  # forgotten meanwhile, and these may be of the history before
             if not rows:
-                for head_id, missed in before.items():
+                for head_id, missed in self._left_out_before.items():
                     if self._left_out.get(head_id) == missed:  # none was left out while we read: we have them all
                         del self._left_out[head_id]
+                self._read_to = START
                 return
             for row in rows:
                 self._adopt(row)
-            position = (rows[-1].head_id, rows[-1].offset)
+            self._read_to = (rows[-1].head_id, rows[-1].offset)
 
 
 def _seq(letter: _Letter) -> int:

@@ -22,31 +22,29 @@ def timer(name: str, due_ms: int, every_ms: int = 0) -> TimerRow:
     return row
 
 
-def origin(seq: int, sender: int = 7) -> Origin:
-    return Origin(sender, seq, "log:a")
+def origin(seq: int, sender: int = 7, after: int = 0) -> Origin:
+    return Origin(sender, seq, "log:a", after=after)
 
 
 # Order.
 
 
-def test_nothing_overtakes_what_was_put_off() -> None:
+def test_nothing_overtakes_what_it_was_sent_behind() -> None:
     once = ExactlyOnce()
-    once.put_off(origin(5))
-    assert once.overtakes(origin(6)) and once.overtakes(origin(7))
-    assert not once.overtakes(origin(6, sender=8)), "another sender"
-    once.put_off(origin(6))
     assert not once.overtakes(origin(5))
+    assert once.overtakes(origin(6, after=5)) and once.overtakes(origin(7, after=6))
+    assert not once.overtakes(origin(6, sender=8)), "another sender"
     once.mark(origin(5), durably=True)
-    assert not once.overtakes(origin(6))
+    assert not once.overtakes(origin(6, after=5))
+    assert once.overtakes(origin(7, after=6))
 
 
-def test_what_was_put_off_and_has_been_handled_elsewhere_holds_nothing_up() -> None:
-    """Another owner handled 5 in between: it never comes again, and 6 is next."""
+def test_what_another_owner_handled_lets_the_next_one_pass_and_no_other() -> None:
+    """5, 6 and 7 were put off here, and only 5 came to the former owner: 7 in the mailbox must still wait for 6."""
     once = ExactlyOnce()
-    once.put_off(origin(5))
     once.learn({7: 5})
-    assert not once.overtakes(origin(6))
-    assert once.held == {}
+    assert once.overtakes(origin(7, after=6))
+    assert not once.overtakes(origin(6, after=5))
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), max_size=30))
@@ -57,15 +55,12 @@ def test_whatever_is_put_off_they_are_handled_in_order(tries: list[tuple[int, bo
     left = [1, 2, 3, 4]
     willing = iter(yes for _, yes in tries)
     while left:
-        for seq in left[:]:
-            if once.overtakes(origin(seq)):
-                continue
-            if next(willing, True):
+        sent = [(seq, before) for seq, before in zip(left, [0, *left], strict=False)]
+        for seq, before in sent:
+            if not once.overtakes(origin(seq, after=before)) and next(willing, True):
                 once.mark(origin(seq), durably=True)
                 handled.append(seq)
                 left.remove(seq)
-            else:
-                once.put_off(origin(seq))
     assert handled == [1, 2, 3, 4]
 
 

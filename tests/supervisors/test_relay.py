@@ -1,5 +1,6 @@
 """The relay on a journal that a test can stop, and receivers that do as they are told."""
 
+import itertools
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -7,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +30,7 @@ from tests.supervisors.kernel import Heard, Log
 A, B, C = "log:a", "log:b", "log:c"
 IDS = {A: 1, B: 2, C: 3}
 SWEEP_S = 5.0
+LINEAGES = map(str, itertools.count())
 
 
 class Outbox:
@@ -73,6 +76,7 @@ class World:
             kept_max=kept_max,
             sweep_s=SWEEP_S,
         )
+        self.relay.begin_lineage(next(LINEAGES))
 
     def submit(self, entity: str, envelope: Envelope) -> None:
         if self.refusals.get(entity):
@@ -142,6 +146,25 @@ async def test_what_is_posted_goes_to_its_receivers_in_order_with_its_origin(aut
         assert sources[0] == Origin(IDS[A], sequence(1, 0), A)
         seqs = [sequence(1, 0), sequence(1, 2), sequence(1, 1), sequence(2, 0)]
         assert [one.seq for one in sources if isinstance(one, Origin)] == seqs
+
+
+async def test_each_message_says_behind_which_one_it_was_sent(autojump_clock: MockClock) -> None:
+    """So that a receiver which puts one off, or which is another one by then, lets none of those behind it pass."""
+
+    def sources() -> list[tuple[int, int]]:
+        return [(one.source.seq, one.source.after) for one in run.inbox if isinstance(one.source, Origin)]
+
+    async with world() as run:
+        run.post(A, (B, "1"), (B, "2"))
+        run.post(A, (C, "other"), (B, "3"))
+        first, second, third = sequence(1, 0), sequence(1, 1), sequence(2, 1)
+        assert sources() == [(first, 0), (second, first), (sequence(2, 0), 0), (third, second)]
+        run.decide()
+        run.reject()
+        run.decide()
+        run.reject()
+        await trio.sleep(10)
+        assert sources() == [(second, 0), (third, second)], "the first is decided, so nothing goes before the second"
 
 
 async def test_a_row_is_deleted_once_every_message_of_it_is_decided(autojump_clock: MockClock) -> None:
@@ -313,6 +336,42 @@ async def test_a_row_posted_while_a_sweep_reads_does_not_overtake_those_left_out
         assert run.texts() == ["1", "2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize("senders", [1, 30])
+async def test_what_can_not_be_delivered_leaves_room_for_all_else(senders: int, autojump_clock: MockClock) -> None:
+    """A receiver that refuses everything for long, told more than fits into memory; and then it comes back."""
+    async with world(kept_max=20) as run:
+        run.refusals[C] = deque(Overloaded("full") for _ in range(10**6))
+        sent: dict[str, list[str]] = {}
+        for number in range(90):
+            sender = f"log:sender-{number % senders}"
+            IDS.setdefault(sender, 100 + number)
+            run.post(sender, (C, f"{sender} {number:03}"))
+            sent.setdefault(sender, []).append(f"{sender} {number:03}")
+        await run.decide_all(60)
+        for number in range(50):
+            run.post(A, (B, f"{number:03}"))
+            await run.decide_all(4)
+        await run.decide_all(20)
+        assert run.texts(B) == [f"{number:03}" for number in range(50)]
+        run.refusals[C].clear()
+        await run.decide_all(300)
+        assert not run.journal.rows and run.relay.waiting == 0
+        for sender, texts in sent.items():
+            assert list(dict.fromkeys(text for text in run.texts(C) if text.startswith(f"{sender} "))) == texts
+
+
+async def test_after_a_failover_nothing_posted_overtakes_what_was_forgotten(autojump_clock: MockClock) -> None:
+    """An append's answer may come after the news that the database has another history."""
+    async with world() as run:
+        run.post(A, (B, "1"))
+        run.relay.begin_lineage(next(LINEAGES))
+        run.post(A, (B, "2"))
+        await run.decide_all(20)
+        assert run.texts() == ["1", "1", "2"] and not run.journal.rows
+        run.post(A, (B, "3"))
+        assert run.texts()[-1] == "3", "and then as always"
+
+
 # Failures of the store, and of the relay itself.
 
 
@@ -362,6 +421,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("refuse"), st.sampled_from([B, C]), st.integers(1, 3)),
     st.tuples(st.just("sleep"), st.sampled_from([0.1, 2.0, 12.0])),
     st.just(("again",)),
+    st.just(("failover",)),
 )
 
 
@@ -372,23 +432,21 @@ class Receivers:
         self.run = run
         self.rng = rng
         self.seen: dict[tuple[str, int], int] = {}
-        self.held: dict[tuple[str, int], int] = {}
         self.handled: dict[tuple[str, str], list[str]] = {}
 
     def handle(self, *, willing: bool = False) -> None:
         envelope = self.run.inbox.pop(0)
         source, slot, message = envelope.source, envelope.slot, envelope.message
+        if self.run.relay.is_forgotten(slot):
+            return
         assert isinstance(source, Origin) and slot is not None and isinstance(message, Heard)
         pair = (message.text.partition(" ")[0], source.sender)
         if source.seq <= self.seen.get(pair, 0):
             slot.resolve(Done(), None)
             return
-        held = self.held.get(pair)
-        if (held is not None and source.seq > held) or (not willing and self.rng.random() < 0.3):
-            self.held[pair] = min(source.seq, held or source.seq)
+        if source.after > self.seen.get(pair, 0) or (not willing and self.rng.random() < 0.3):
             slot.reject(Unavailable("not now"))
             return
-        self.held.pop(pair, None)
         self.seen[pair] = source.seq
         self.handled.setdefault((source.entity, pair[0]), []).append(message.text)
         slot.resolve(Done(), None)
@@ -435,6 +493,9 @@ def test_whatever_happens_each_pair_hears_everything_once_in_order(actions: list
                         run.refusals[receiver] = deque(Overloaded("full") for _ in range(count))
                     case ("sleep", seconds):
                         await trio.sleep(seconds)
+                    case ("failover",):
+                        run.relay.begin_lineage(next(LINEAGES))
+                        receivers.held.clear()
                     case ("again",):
                         for sender in IDS:
                             unposted.add(sender)
