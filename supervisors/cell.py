@@ -548,7 +548,9 @@ class Cell:
         else:
             if error is Outcome.FENCED:
                 self._system.instruments.fenced_appends += 1
-            log.warning("append_refused", entity=self.entity, outcome=error.value)
+            # A repeat that only the journal remembers is nothing special: the first answer is found and given.
+            say = log.info if error is Outcome.REPEATED else log.warning
+            say("append_refused", entity=self.entity, outcome=error.value)
         self.mailbox.put_control(Rebuild())
         if self._settled is not None:
             self._settled.set()
