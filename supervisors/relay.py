@@ -114,7 +114,7 @@ class Relay:
         self._journal = journal
         self._submit = submit
         self._new_backoff = new_backoff
-        self._kept_max = kept_max
+        self.kept_max = kept_max
         self._sweep_s = sweep_s
         self._lineage: str | None = None  # of the database, once a claim has told it
         self._begin()
@@ -139,7 +139,7 @@ class Relay:
 
     def post(self, row: OutboxRow, messages: Sequence[Outgoing]) -> None:
         """A row has become durable. The sender's rows must come in order."""
-        if row.head_id in self._left_out or self.waiting >= self._kept_max:
+        if row.head_id in self._left_out or self.waiting >= self.kept_max:
             self._leave_out(row.head_id)
         else:
             self._keep(row, messages)
@@ -147,7 +147,7 @@ class Relay:
     def adopt(self, rows: Sequence[OutboxRow]) -> None:
         """Rows of a head that was just claimed, all there are. What they hold goes before anything posted later."""
         for row in rows:
-            if row.head_id in self._left_out or self.waiting >= self._kept_max:
+            if row.head_id in self._left_out or self.waiting >= self.kept_max:
                 self._leave_out(row.head_id)
             else:
                 self._adopt(row)
@@ -265,7 +265,7 @@ class Relay:
             self._send(lane)
         elif not lane.under_way:
             self._lanes.pop((lane.sender_id, lane.receiver), None)
-        if self._left_out and self.waiting < self._kept_max // 2:
+        if self._left_out and self.waiting < self.kept_max // 2:
             self._wake_sweep.set()
 
     def rejected(self, letter: _Letter, error: ActorError) -> None:
@@ -365,7 +365,7 @@ class Relay:
         for gone in self._deleted_before:
             self._rows.pop((gone.head_id, gone.offset), None)
         self._deleted_before, self._deleted = self._deleted, []
-        room = self._kept_max
+        room = self.kept_max
         if self.waiting >= room // 2:
             self._park_stuck()
             room //= 2  # what may be stuck again takes no more than half

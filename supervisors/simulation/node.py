@@ -42,6 +42,7 @@ COMMIT = CommitConfig(lanes=2, append_timeout_s=3.0, batch_events_max=16)
 PASSIVATION = PassivationConfig(idle_s=20.0, sweep_s=5.0)
 SUPERVISION = SupervisionConfig(backoff_max_s=2.0)
 CLIENT = ClientConfig(ping_s=20.0, pong_timeout_s=8.0, queue_bytes_max=8192, recovery_max=50)
+RELAY_KEPT_MAX = 24  # messages
 OVERDUE_S = 3.0  # a timer is late then, unless there is trouble
 HUB = HubConfig(tail_events=16, linger_s=10.0)
 
@@ -99,6 +100,7 @@ class SimulatedNode:
             passivation=PASSIVATION,
             mailbox=MAILBOX,
         )
+        self.system.relay.kept_max = RELAY_KEPT_MAX
         self.deadlines = Deadlines()
         self.background = Background()
         self._services = ClientServices(
