@@ -148,7 +148,9 @@ class Subject:
                 return found and self._anonymous(found), events
             case Delivered():
                 heads = [(self._head(entity, 0), position) for entity, position in step.rows]
-                return await self._nodes[0].delivered([(head.id, at) for head, at in heads if head is not None])
+                rows = [(head.id, at) for head, at in heads if head is not None]
+                node = self._nodes[0]
+                return await node.delivered(rows, lineage=await node.lineage())
             case Look():
                 head = self._head(step.entity, 0)
                 return head and await self._look(head, step.after, step.limit)

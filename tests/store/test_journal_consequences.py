@@ -194,8 +194,9 @@ async def test_the_outbox_is_read_in_pages_by_sender_and_position(cluster: Clust
         found += [(row.head_id, row.offset, row.entity) for row in rows]
         position = found[-1][:2]
     assert found == expected
-    await node.delivered([(first, 1), (claims[2].head.id, 2), (first, 99), (10**6, 1)])
-    await node.delivered([])
+    lineage = await node.lineage()
+    await node.delivered([(first, 1), (claims[2].head.id, 2), (first, 99), (10**6, 1)], lineage=lineage)
+    await node.delivered([], lineage=lineage)
     rows = await node.outbox(after=(first, 0), limit=100)
     assert [(row.head_id, row.offset) for row in rows] == [(first, 2), *((one[0], one[1]) for one in expected[2:5])]
 
