@@ -317,6 +317,23 @@ async def test_what_was_committed_is_delivered_by_the_next_node(quietly: bool, a
         assert outboxes(rows) == 0
 
 
+async def test_nothing_is_told_before_it_is_durable_and_what_never_was_is_never_told(
+    autojump_clock: MockClock,
+) -> None:
+    rows = MemoryRows()
+    async with desks(rows=rows) as run:
+        for entity in (A, B):
+            run.send(entity, Note(text="awake"))
+        await trio.sleep(1)
+        run.journal.hold()
+        run.send(A, Send(to=B, texts=["never"]))
+        await trio.sleep(10)
+        assert run.system.relay.waiting == 0  # then the node is gone
+    async with desks(rows=rows, incarnation=2) as run:
+        await trio.sleep(30)
+        assert texts(run, B) == ["awake"]
+
+
 async def test_a_receiver_that_sleeps_in_between_drops_what_it_has_seen(autojump_clock: MockClock) -> None:
     rows = MemoryRows()
     async with desks(rows=rows) as run:
