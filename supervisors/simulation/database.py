@@ -12,10 +12,10 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from store.journal import Append, Claimed, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent
+from store.journal import Append, Claimed, Consequences, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent
 from store.journal_memory import MemoryJournal, MemoryRows
 from supervisors.simulation.faults import NO_FAULTS, Faults
 from supervisors.simulation.schedule import NODE
@@ -34,9 +34,19 @@ class Guards(Struct, frozen=True, kw_only=True):
     separate_load: bool = True  # what an activation loads is read after that wait
     timeline: bool = True  # a standby that takes over is known by another timeline, and so lineage
     lineage: bool = True  # an append must come from a claim in the present lineage
+    # What is committed with events: the same statement, or one that follows, perhaps, a moment later.
+    outbox: bool = True
+    received: bool = True
+    timers: bool = True
+    letters: bool = True
+    marks: bool = True  # who wakes reads what was handled before
+    handover: bool = True  # a claim brings what its entity has sent, so that nothing overtakes that
+    deletion: bool = True  # outbox rows are deleted only in the lineage in which they were delivered
 
 
 ALL_GUARDS = Guards()
+TOGETHER = ("outbox", "received", "timers", "letters")  # with the events
+FORGOTTEN = 0.1  # share of what is committed apart that never is: its node died in between
 
 
 class Witness(Protocol):
@@ -288,9 +298,28 @@ class Database:
             for item, outcome in zip(batch, outcomes, strict=True):
                 if outcome is Outcome.LANDED:
                     placed = tables.placed(item)
-                    tables.write(placed)
+                    self._write(tables, placed)
                     self._witness.committed(self.rows.by_id[item.head_id].head, placed)
         return outcomes
+
+    def _write(self, tables: Tables, item: Append) -> None:
+        """In one statement; of what its guard is off for, in two."""
+        apart = [name for name in TOGETHER if not getattr(self.guards, name)]
+        if not apart or item.consequences is None:
+            tables.write(item)
+            return
+        fields = asdict(item.consequences)
+        together = Consequences(**{name: value for name, value in fields.items() if name not in apart})
+        late = Consequences(**{name: value for name, value in fields.items() if name in apart})
+        tables.write(replace(item, consequences=together))
+        nursery = self._nursery
+        if nursery is not None and self._draw.random() >= FORGOTTEN:
+            nursery.parent_task.context.run(nursery.start_soon, self._write_late, tables, item.head_id, late)
+
+    async def _write_late(self, tables: Tables, head_id: int, late: Consequences) -> None:
+        await trio.sleep(self._draw.uniform(0.0, 0.1))
+        after = self.rows.by_id[head_id].head.offset
+        tables.write(Append(head_id, fence=0, after=after, events=[], consequences=late))
 
     async def claim(
         self, tables: Tables, entities: Sequence[str], *, term: int, window: int
@@ -319,6 +348,8 @@ class Database:
             claimed = tables.load(now, head, window)
             if not self.guards.separate_load and entity in early:
                 claimed = replace(early[entity], head=head)
+            if not self.guards.handover:
+                claimed = replace(claimed, outbox=[])
             last = claimed.events[-1].offset if claimed.events else claimed.snapshot_offset
             if last != head.offset:
                 assert now.head.fence != head.fence, f"{entity}: {last} loaded, head at {head.offset}"
@@ -360,13 +391,21 @@ class SimulatedJournal:
         return await self._call("replies", lambda: self._tables.replies(head_id, command_ids))
 
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
+        if not self._database.guards.marks:
+            return dict.fromkeys(senders, 0)
         return await self._call("received", lambda: self._tables.received(head_id, senders))
 
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
         return await self._call("outbox", lambda: self._tables.outbox(after=after, limit=limit))
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
-        await self._call("delivered", lambda: self._tables.delivered(list(rows), lineage=lineage))
+        database = self._database
+        await self._call(
+            "delivered",
+            lambda: self._tables.delivered(
+                list(rows), lineage=lineage if database.guards.deletion else database.rows.lineage
+            ),
+        )
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
         return await self._call("due", lambda: self._tables.due(before_ms=before_ms, after=after, limit=limit))

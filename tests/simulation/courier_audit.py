@@ -67,6 +67,7 @@ class Pair(Struct):
     letters: list[Letter] = field(default_factory=list)
     passed: int = 0  # so many are settled, or leave no trace
     newest: int = -1  # that has come
+    seq: int = 0  # of the last
 
 
 class CourierAudit:
@@ -142,6 +143,7 @@ class CourierAudit:
             pair = self._pairs.setdefault((sender, receiver), Pair())
             letter = self._sent_by[name] = Letter(name, receiver, bool(about), silent, len(pair.letters))
             pair.letters.append(letter)
+            pair.seq = seq
             self._pair_of[name] = pair
         return reports
 
@@ -251,6 +253,9 @@ class CourierAudit:
         """See Audit."""
         dead = Counter(name for letter in rows.letters.rows if (name := _name_of(decode(letter.payload))) is not None)
         assert dead == self._dead, f"dead letters: {dead - self._dead} more, {self._dead - dead} missing"
+        for (sender, receiver), pair in self._pairs.items():
+            mark = rows.by_entity[receiver].received.get(rows.by_entity[sender].head.id, 0)
+            assert mark == pair.seq, f"{receiver} has handled {mark:#x} of {sender}, which has sent {pair.seq:#x}"
         set_now = {
             (entity, name): decode(timer.body)["message"]["clock"]["token"]
             for entity, row in rows.by_entity.items()

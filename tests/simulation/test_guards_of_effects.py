@@ -1,0 +1,64 @@
+"""Each guard of effects between entities, taken away, is missed: within SEEDS seeds the couriers show it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from supervisors.exactly_once import ExactlyOnce
+from supervisors.relay import Relay
+from supervisors.simulation import ALL_GUARDS, Guards, run_seed
+from tests.simulation.couriers import couriers
+from tests.simulation.test_guards import FAULTS
+
+SEEDS = 4
+MINUTES = 3.0
+
+IN_THE_DATABASE = [
+    ("outbox", "in flight"),
+    ("received", "in flight"),
+    ("timers", "in flight"),
+    ("letters", "in flight"),
+    ("marks", "in flight"),
+    ("handover", "in flight"),
+    ("deletion", "tails lost"),
+]
+
+
+def begin_lineage(relay: Relay, lineage: str) -> None:
+    """As the relay's own, without forgetting what was on its way in the former one."""
+    relay._lineage = lineage
+
+
+IN_THE_RUNTIME: list[tuple[type, str, Callable[..., object], str]] = [
+    (ExactlyOnce, "overtakes", lambda once, origin: False, "in flight"),
+    (ExactlyOnce, "is_due", lambda once, firing: firing.name in once.timers, "in flight"),
+    (Relay, "is_forgotten", lambda relay, slot: False, "tails lost"),
+    (Relay, "begin_lineage", begin_lineage, "tails lost"),
+]
+
+
+def first_violation(guards: Guards, faults: str) -> tuple[int, str] | None:
+    for seed in range(SEEDS):
+        scenario = couriers(clients=6, pace_s=4.0)
+        run = run_seed(scenario, seed, minutes=MINUTES, faults=FAULTS[faults], guards=guards, swarm=False)
+        if run.violations:
+            return seed, run.violations[0]
+    return None
+
+
+@pytest.mark.parametrize(("guard", "faults"), IN_THE_DATABASE)
+def test_a_removed_guard_of_the_database_is_missed(guard: str, faults: str) -> None:
+    assert first_violation(Guards(**{guard: False}), faults) is not None
+
+
+@pytest.mark.parametrize(("cls", "guard", "without", "faults"), IN_THE_RUNTIME)
+def test_a_removed_guard_of_the_runtime_is_missed(
+    cls: type, guard: str, without: Callable[..., object], faults: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cls, guard, without)
+    assert first_violation(ALL_GUARDS, faults) is not None
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+def test_with_all_guards_the_same_seeds_pass(faults: str) -> None:
+    assert first_violation(ALL_GUARDS, faults) is None
