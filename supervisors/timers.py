@@ -79,9 +79,10 @@ class Timers:
     async def _fire(self) -> None:
         while True:
             self._wake = trio.Event()
-            wait_s = self._soon[0][0] / 1000 - self._now() if self._soon else 60.0
-            if wait_s > 0:
-                with trio.move_on_after(wait_s):
+            wait_ms = self._soon[0][0] - self._now() * 1000 if self._soon else 60_000.0
+            if wait_ms > 0:
+                # At least a millisecond: what is less than a clock can tell apart would be waited for again and again.
+                with trio.move_on_after(max(wait_ms, 1.0) / 1000):
                     await self._wake.wait()
                 continue
             woken = 0

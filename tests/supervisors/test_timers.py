@@ -1,5 +1,6 @@
 """Waking entities when their durable timers are due."""
 
+import math
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,9 @@ from store.errors import StoreUnavailable
 from store.journal import Due
 from supervisors import timers as timers_module
 from supervisors.timers import SCAN_S, Timers
+
+
+BEGIN_S = 1e6
 
 
 class Rows:
@@ -171,6 +175,27 @@ async def test_run_again_it_forgets_what_it_knew_and_finds_it_again(autojump_clo
                 await trio.sleep(2)
             nursery.cancel_scope.cancel()
     assert len(made.woken) == 1 and made.looks > 1
+
+
+async def test_a_wait_too_short_for_the_clock_ends(autojump_clock: MockClock) -> None:
+    """After a million seconds, adding a tenth of a femtosecond to the time changes nothing."""
+
+    class Rounded(Rows):
+        calls = 0
+
+        def now(self) -> float:
+            self.calls += 1
+            assert self.calls < 1000
+            return (trio.current_time() - BEGIN_S) + math.nextafter(1.001, 0.0)
+
+    autojump_clock.jump(BEGIN_S)
+    made = Rounded()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.timers.run)
+        made.timers.soon(1001, "log:a")
+        await trio.sleep(0.1)
+        nursery.cancel_scope.cancel()
+    assert [entity for _, entity in made.woken] == ["log:a"]
 
 
 def test_what_is_far_off_is_left_to_the_rows() -> None:
