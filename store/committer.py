@@ -72,6 +72,13 @@ class Committer:
         index = head_id % self._config.lanes
         lane = self._lanes[index]
         pending = lane.get(head_id)
+        if pending is not None and pending.append.fence != fence:
+            # A failover has lost a head, and its id is another entity's now: the older claim is void.
+            if fence < pending.append.fence:
+                writer.commit_failed(fence, Outcome.FENCED)
+                return
+            self._fail(pending, Outcome.FENCED)
+            pending = None
         if pending is None:
             lane[head_id] = _Pending(Append(head_id, fence, after, events, consequences), size, writer)
         else:

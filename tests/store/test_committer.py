@@ -237,3 +237,28 @@ async def test_a_committer_that_crashed_begins_empty_when_its_supervisor_starts_
             await bench.committer.flushed()
         assert (a.told, b.told, again.told) == ([], [], [1])
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+async def test_of_two_entities_with_one_head_the_one_that_was_claimed_before_the_failover_is_fenced(
+    older_first: bool,
+) -> None:
+    """The head of the older was lost, and its number given out again."""
+    async with running() as bench:
+        await bench.entity("c:busy")
+        older = await bench.entity("c:older")
+        rows = bench.journal.rows
+        del rows.by_id[older.head.id], rows.by_entity["c:older"]
+        rows.timeline += 1
+        busy, newer = await bench.entity("c:busy"), await bench.entity("c:newer")
+        assert newer.head.id == older.head.id
+        bench.journal.hold()
+        busy.write()
+        await wait_all_tasks_blocked()
+        for entity in (older, newer) if older_first else (newer, older):
+            entity.write()
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert (older.told, newer.told) == ([Outcome.FENCED], [1])
+        assert bench.committer.pending_bytes == 0
+        assert bench.journal.offset("c:newer") == 1
