@@ -17,7 +17,6 @@ from store.journal import Due
 from supervisors import timers as timers_module
 from supervisors.timers import SCAN_S, Timers
 
-
 BEGIN_S = 1e6
 
 
