@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors import Tell
 from actors.envelope import Envelope
 from actors.errors import Overloaded
+from actors.lifecycle import Passivate, TimersDue
 from actors.mailbox import Item, Mailbox, Sealed
 
 
@@ -205,3 +206,14 @@ class MailboxMachine(RuleBasedStateMachine):
 
 
 TestMailboxMachine = MailboxMachine.TestCase
+
+
+def test_a_control_message_that_waits_already_is_not_queued_again() -> None:
+    """Timers that are due tell a busy entity so every second: what has no bound must not be fed like that."""
+    mailbox = Mailbox(8, 1000)
+    for _ in range(1000):
+        mailbox.put_control(TimersDue())
+        mailbox.put_control(Passivate())
+    assert mailbox.take_control() == [TimersDue(), Passivate()]
+    mailbox.put_control(TimersDue())
+    assert mailbox.take_control() == [TimersDue()]
