@@ -300,5 +300,5 @@ def couriers(**how: Any) -> Scenario:
         work=Errands(),
         mark=mark,
         audit=CourierAudit,
-        **{"pace_s": 8.0} | how,
+        **{"pace_s": 10.0} | how,
     )

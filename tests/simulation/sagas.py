@@ -141,6 +141,6 @@ def sagas(**how: Any) -> Scenario:
         mark=mark,
         invariant=in_credit,
         unfinished=unfinished,
-        pace_s=6.0,  # each purchase is a dozen appends
+        pace_s=11.0,  # each purchase is a dozen appends
         **how,
     )
