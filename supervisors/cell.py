@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from actors.actor import Actor
-from actors.envelope import Envelope
+from actors.envelope import Envelope, Firing
 from actors.errors import (
     ActorError,
     DeadlineExceeded,
@@ -245,8 +245,8 @@ class Cell:
                 if type(item) is Envelope and item.command_id is not None and item.command_id in replies:
                     if item.slot is not None:
                         self._depart([repeated_reply(item, item.slot, replies[item.command_id])])
-                else:
-                    again.append(item)
+                elif type(item) is not Envelope or type(item.source) is not Firing or item.strikes:
+                    again.append(item)  # a timer that is due still fires below: once, and not once for each life
         self.mailbox.put_back(again)
         self._fire_due()
 

@@ -666,3 +666,14 @@ async def test_an_entity_that_asks_again_with_its_key_is_answered_once(autojump_
         assert texts(run, B) == ["asked", "asked"]
         with pytest.raises(Refused):
             await run.system.ask(B, Note(text="else", idempotency_key="k"), chain=(A,))
+
+
+async def test_firings_do_not_pile_up_while_the_store_fails_again_and_again(autojump_clock: MockClock) -> None:
+    async with desks() as run:
+        run.send(A, SetTimers(timers=[{"name": str(number), "after": 5} for number in range(5)]))
+        await trio.sleep(1)
+        handled = run.system.handled
+        run.journal.faults["append"] += [Fault.LOST] * 30
+        await trio.sleep(120)
+        assert texts(run, A) == [f"{number} 5" for number in range(5)]
+        assert run.system.handled - handled < 30 * 5 * 3, "each is handled again, not once more for each failure"
