@@ -111,7 +111,7 @@ ON CONFLICT (entity) DO UPDATE SET
     lineage = excluded.lineage,
     era = CASE WHEN heads.lineage = excluded.lineage THEN heads.era ELSE greatest(heads.era + 1, excluded.era) END
 WHERE heads.fence >> 32 <= $3
-RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, snapshot_offset
+RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, snapshot_offset, xmax <> 0 AS known
 """
 
 # A statement of its own, after the raise: its snapshot then holds the append that the raise has waited for (trap 4).
@@ -255,7 +255,9 @@ class PostgresJournal:
                 )
                 for row in rows
             }
-            for item in await self._load(connection, [item for item in claimed.values() if item.head.offset], window):
+            # A head that is new has nothing to load. One without events may have timers.
+            old = [claimed[row["entity"]] for row in rows if row["known"] or row["offset"]]
+            for item in await self._load(connection, old, window):
                 del claimed[item.head.entity]
         return [claimed.get(entity) or NotOwner(entity) for entity in entities]
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
@@ -231,6 +231,7 @@ class Subject:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(script=st.lists(steps, max_size=25))
+@example([AppendBatch(0, (AppendItem("b", 0, 0, (), timers=(("t", 0),)),)), Claim(0, ("b",), 1, 0)])
 async def test_memory_and_postgres_answer_the_same(database_url: str, script: list[Step]) -> None:
     prefix = f"e{next(example_numbers)}:"
     rows = MemoryRows()

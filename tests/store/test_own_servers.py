@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 
 from store.bridge import Bridge
-from store.own_servers import STOP_POSTGRES_S, OwnServers, _as_account, _exists
+from store.own_servers import OwnServers, _as_account, _exists
 
 PARENT = """
 import sys, signal, pathlib
@@ -68,10 +68,8 @@ async def test_a_dead_one_is_noticed_and_started_again(own_servers: OwnServers) 
         assert await bridge.run(ping, own_servers.redis_url)
 
 
-async def test_a_backend_that_dies_takes_postgres_with_it_which_is_then_stopped_as_quickly_as_ever(
-    own_servers: OwnServers,
-) -> None:
-    """Recovering in place, Postgres 18 would not end before it is told a second time."""
+async def test_a_backend_that_dies_takes_postgres_with_it_which_is_then_started_again(own_servers: OwnServers) -> None:
+    """Postgres does not recover in place, where version 18 would not end before it is told a second time."""
 
     async def crash() -> None:
         connection = await asyncpg.connect(own_servers.database_url)
@@ -81,11 +79,9 @@ async def test_a_backend_that_dies_takes_postgres_with_it_which_is_then_stopped_
     async with Bridge() as bridge:
         await bridge.run(crash)
         assert own_servers._postgres is not None
-        own_servers._postgres.wait(15)
+        own_servers._postgres.wait(60)
         assert own_servers.ensure_running() == ["postgres"]
-        began = time.monotonic()
         own_servers.restart_postgres()
-        assert time.monotonic() - began < STOP_POSTGRES_S
         assert await bridge.run(answer, own_servers.database_url, "SELECT 1") == 1
 
 
