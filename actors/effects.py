@@ -1,4 +1,7 @@
-"""What a handler wants done, held until the events it follows from are durable."""
+"""What a handler wants done, held until the events it follows from are durable.
+
+`gc=False`: nothing that an effect leads to leads back to it, and there are many.
+"""
 
 from typing import Any
 
@@ -8,7 +11,7 @@ from actors.message import Event, Message
 from actors.schedule import Schedule
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """A message for another entity. With `about`, the sender wants to be told what became of it."""
 
     entity: str
@@ -16,14 +19,14 @@ class Told(Struct, frozen=True):
     about: str = ""
 
 
-class Ephemeral(Struct, frozen=True):
+class Ephemeral(Struct, frozen=True, gc=False):
     """A publication without an offset: whoever watches now may see it. The newest per `key` wins in a slow lane."""
 
     data: Struct
     key: str
 
 
-class Kick(Struct, frozen=True):
+class Kick(Struct, frozen=True, gc=False):
     """Whoever watches this entity's channel is to stop, with a code of the client protocol."""
 
     code: int  # 2000..2499 ends the subscription, 3000..4999 the whole connection
@@ -32,7 +35,7 @@ class Kick(Struct, frozen=True):
     everywhere: bool = False  # and whatever else that user watches
 
 
-class Timer(Struct, frozen=True):
+class Timer(Struct, frozen=True, gc=False):
     """A message to oneself, after a while. Lost with the actor: what must happen is a durable timer."""
 
     seconds: float
@@ -40,7 +43,7 @@ class Timer(Struct, frozen=True):
     key: str
 
 
-class SetTimer(Struct, frozen=True):
+class SetTimer(Struct, frozen=True, gc=False):
     """A durable timer; one of the same name is moved."""
 
     name: str
@@ -49,13 +52,13 @@ class SetTimer(Struct, frozen=True):
     schedule: Schedule
 
 
-class CancelTimer(Struct, frozen=True):
+class CancelTimer(Struct, frozen=True, gc=False):
     """No more of that durable timer."""
 
     name: str
 
 
-class Watch(Struct, frozen=True):
+class Watch(Struct, frozen=True, gc=False):
     """A wish to be told when another entity's actor stops for good."""
 
     entity: str

@@ -1,6 +1,7 @@
 """An entity's name, `kind:key`, which is also the name of its channel."""
 
 import re
+from functools import lru_cache
 
 from actors.errors import ActorError
 
@@ -14,6 +15,7 @@ class BadEntity(ActorError):
     name, status = "bad_entity", 400
 
 
+@lru_cache(maxsize=8192)  # a few names are looked at again and again
 def split_entity(entity: str) -> tuple[str, str]:
     """`room:lobby` -> (`room`, `lobby`). Raises: BadEntity."""
     match = _ENTITY.fullmatch(entity)

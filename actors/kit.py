@@ -27,7 +27,7 @@ from actors.kinds import Kind
 from actors.lifecycle import REPORTS, Answered, Terminated, Undelivered
 from actors.message import Ask, Done, Event, Message, Reply, reply_type
 from actors.principal import SYSTEM, Principal
-from actors.schedule import DurableTimer, Fired
+from actors.schedule import DurableTimer, Fired, encode_timer
 from store.journal import Remembered, TimerRow
 
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
@@ -334,7 +334,7 @@ class Kit:
                 self.kicked.append(effect)
             case SetTimer():
                 assert type(effect.message) in self.kind.messages, f"{effect.message!r} is not among its messages"
-                body = encode(DurableTimer(Raw(encode(effect.message)), effect.schedule))
+                body = encode_timer(effect.message, effect.schedule)
                 self._durable_timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
             case CancelTimer():
                 self._durable_timers.pop(effect.name, None)

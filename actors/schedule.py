@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 from msgspec import Raw, Struct
+from msgspec.json import encode
+
+from actors.message import Message
 
 GRACE_MS = 5_000  # an occurrence that is later than this was missed
 EVERY_MIN_MS = 100
@@ -77,11 +80,24 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
         return CronSim(self.cron, datetime.fromtimestamp(at_ms / 1000, zone), reverse)
 
 
+ONE_SHOT = Schedule()
+
+
 class DurableTimer(Struct, frozen=True, omit_defaults=True):
     """A timer as it is stored: the message to oneself, and when it comes again."""
 
     message: Raw
-    schedule: Schedule = Schedule()
+    schedule: Schedule = ONE_SHOT
+
+
+class _Encodable(Struct, frozen=True, omit_defaults=True):
+    message: Message
+    schedule: Schedule = ONE_SHOT
+
+
+def encode_timer(message: Message, schedule: Schedule) -> bytes:
+    """What decodes as DurableTimer. Raises: whatever encoding the message raises."""
+    return encode(_Encodable(message, schedule))
 
 
 class Fired(Struct, frozen=True):
@@ -104,8 +120,11 @@ def schedule_of(
     """The first occurrence (Unix ms) and the schedule that `Actor.set_timer` was asked for. Raises: BadSchedule."""
     if at is not None and after is not None:
         raise BadSchedule("`at` and `after` exclude each other")
-    schedule = Schedule(0 if every is None else _every_ms(every), cron or "", timezone, missed)
-    schedule.check()
+    if every is None and not cron and timezone == "UTC" and missed == "last":
+        schedule = ONE_SHOT
+    else:
+        schedule = Schedule(0 if every is None else _every_ms(every), cron or "", timezone, missed)
+        schedule.check()
     now_ms = int(now_s * 1000)
     first: int | None
     if at is not None:

@@ -23,6 +23,7 @@ from store.journal_postgres import PostgresJournal
 from store.migrate import migrate
 from store.own_servers import OwnServers
 from store.pool import Pool
+from supervisors import garbage
 from supervisors.system import Nobody, System
 
 INCARNATION = 4711
@@ -72,6 +73,7 @@ async def _running(journal: Journal, kinds: tuple[type[Actor[Any]], ...]) -> Asy
         await nursery.start(committer.run)
         await nursery.start(claims.run)
         await nursery.start(system.run)
+        garbage.settle()  # as the server does it
         yield system
         await system.drain()
         nursery.cancel_scope.cancel()

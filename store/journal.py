@@ -72,7 +72,7 @@ class Consequences(Struct):
         self.letters += later.letters
 
 
-class Remembered(NamedTuple):
+class Remembered(Struct, frozen=True, gc=False):
     """What became of a command, for whoever repeats it."""
 
     reply: bytes  # JSON

@@ -452,11 +452,16 @@ def _columns(items: Sequence[Append], incarnation: int) -> tuple[object, ...]:
         [item.fence for item in items for _ in item.events],
         [event.at_ms for event in events],
         [event.payload for event in events],
-        [event.info for event in events],
-        [None if event.command_id is None else _encode(event.command_id) for event in events],
-        [event.reply for event in events],
-        [event.digest for event in events],
+        _sparse([event.info for event in events]),
+        _sparse([None if event.command_id is None else _encode(event.command_id) for event in events]),
+        _sparse([event.reply for event in events]),
+        _sparse([event.digest for event in events]),
     )
+
+
+def _sparse(column: list[Any]) -> list[Any]:
+    """Empty when all of it is NULL: UNNEST fills up the shorter of its arrays."""
+    return [] if column.count(None) == len(column) else column
 
 
 def _consequences(items: Sequence[Append]) -> tuple[object, ...]:

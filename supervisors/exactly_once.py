@@ -4,7 +4,7 @@ It has the entity's durable timers and the highest sequence number that it has h
 the burst under way is to commit with its events. Most entities never need one. No I/O: the cell reads, and appends.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +13,9 @@ from msgspec import Raw, Struct
 from actors.effects import CancelTimer, SetTimer, Told
 from actors.envelope import Firing, Origin
 from actors.lifecycle import Answered
-from actors.message import Done, Message
+from actors.message import Done
 from actors.outgoing import Outgoing, encode_body, sequence
-from actors.schedule import DurableTimer
+from actors.schedule import DurableTimer, encode_timer
 from store.journal import Consequences, OutboxRow, TimerRow
 
 encode = msgspec.json.encode
@@ -24,20 +24,20 @@ decode_timer = msgspec.json.Decoder(DurableTimer).decode
 SENDERS_MAX = 10_000  # whose marks are kept in memory; the others are read again. More than may be under way at once
 
 
-class Posted(Struct, frozen=True):
+class Posted(Struct, frozen=True, gc=False):
     """A departure: the row is durable, so what lies in it can be delivered."""
 
     row: OutboxRow
     messages: list[Outgoing]
 
 
-class TimersSet(Struct, frozen=True):
+class TimersSet(Struct, frozen=True, gc=False):
     """A departure: these timers are durable, due at these times (Unix ms)."""
 
     due_ms: list[int]
 
 
-class Gathered(Struct, frozen=True):
+class Gathered(Struct, frozen=True, gc=False):
     """Of one handling, what must be committed with its events: encoded, so that nothing can fail any more."""
 
     source: Origin | Firing | None
@@ -164,17 +164,11 @@ def outgoing(
 def timer_changes(effects: Iterable[SetTimer | CancelTimer]) -> list[tuple[str, TimerRow | None]]:
     """Raises: whatever encoding the messages raises."""
     return [
-        (one.name, None)
-        if isinstance(one, CancelTimer)
-        else (one.name, TimerRow(one.name, one.due_ms, encode(DurableTimer(Raw(encode(one.message)), one.schedule))))
+        (one.name, TimerRow(one.name, one.due_ms, encode_timer(one.message, one.schedule)))
+        if type(one) is SetTimer
+        else (one.name, None)
         for one in effects
     ]
-
-
-def is_durable_effect(effect: Any, is_durable: Callable[[str, Message], bool]) -> bool:
-    """Is it committed with the events, and not only carried out after them?"""
-    cls = type(effect)
-    return cls is SetTimer or cls is CancelTimer or (cls is Told and is_durable(effect.entity, effect.message))
 
 
 def _due_ms(row: TimerRow) -> int:

@@ -6,6 +6,7 @@ committed with them) pile up until the cell takes them off as one burst.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +14,20 @@ import msgspec
 import structlog
 
 from actors.actor import NO_TIMERS, Actor
-from actors.effects import Kick, SetTimer, Told
+from actors.effects import CancelTimer, Kick, SetTimer, Told
 from actors.envelope import Envelope, Firing, Origin
 from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
 from actors.kinds import Kind
 from actors.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
 from actors.mailbox import Item
 from actors.message import Done
+from actors.outgoing import Outgoing
 from actors.principal import SYSTEM
 from actors.schedule import Fired
 from store.dead_letters import DeadLetter
 from store.journal import Consequences, Head, Remembered, StoredEvent, TimerRow
 from supervisors.departures import Flight, repeated_reply
-from supervisors.exactly_once import ExactlyOnce, Gathered, decode_timer, is_durable_effect, outgoing, timer_changes
+from supervisors.exactly_once import ExactlyOnce, Gathered, decode_timer, outgoing, timer_changes
 
 if TYPE_CHECKING:
     from supervisors.system import System
@@ -35,6 +37,7 @@ encode = msgspec.json.encode
 
 REMEMBERED_MAX = 1024  # command ids answered from memory; older ones are found in the journal
 LEARN = object()  # marks must be read before this message can be handled
+DONE = Done()
 DROPPED = object()  # there is nothing to do for this message
 
 
@@ -175,7 +178,7 @@ class Handling:
             self.collect(envelope, reply)
         else:  # nothing before it is still on its way to the disk
             if envelope.slot is not None:
-                envelope.slot.resolve(reply if reply is not None else Done(), None)
+                envelope.slot.resolve(DONE if reply is None else reply, None)
                 envelope.slot = None
             envelope.deadline = -math.inf  # done with, even if what follows in this burst is lost and handled again
         return None
@@ -225,7 +228,7 @@ class Handling:
                 offset += 1
                 stored.append(StoredEvent(offset, at_ms, encode(event), info))
             if envelope is not None and envelope.command_id is not None:
-                encoded = encode(reply if reply is not None else Done())
+                encoded = encode(DONE if reply is None else reply)
                 stored[-1].command_id = envelope.command_id
                 stored[-1].reply = encoded
                 stored[-1].digest = envelope.digest
@@ -244,7 +247,7 @@ class Handling:
             kicks = [one for one in others if type(one) is Kick]
             self.departures += [one for one in others if type(one) is not Kick] if kicks else others
         if envelope is not None and envelope.slot is not None:
-            self.departures.append((envelope.slot, reply if reply is not None else Done(), encoded))
+            self.departures.append((envelope.slot, DONE if reply is None else reply, encoded))
         self.departures += kicks  # behind the reply: one may close the connection that asked
 
     # Effects that happen once: what comes from another entity's outbox, or from a durable timer.
@@ -267,7 +270,7 @@ class Handling:
                 return LEARN
             if source.seq <= seen:
                 if slot is not None:
-                    self.departures.append((slot, Done(), None))
+                    self.departures.append((slot, DONE, None))
                 return DROPPED
             if once.overtakes(source):
                 if slot is not None:
@@ -314,33 +317,41 @@ class Handling:
         """Of what the handler named, what must be committed with its events, encoded. Raises: whatever that raises."""
         actor = self.actor
         effects = actor.effects
-        is_durable = self._system.is_durable
-        lasting: list[Any] = []
+        told: list[Told] = []
+        timers: list[SetTimer | CancelTimer] = []
         passing: list[Any] = []
         for one in effects.others:
-            (lasting if is_durable_effect(one, is_durable) else passing).append(one)
-            if type(one) is SetTimer and type(one.message) not in self.kind.messages:
-                raise TypeError(f"{self.kind.name} takes no {type(one.message).__qualname__}: name it in `internal`")
-        lost = next((one for one in passing if type(one) is Told and one.about), None)
-        if lost is not None:  # its sender would wait for a report that never comes
-            raise TypeError(f"{lost.entity} has no journal: tell it without `about`, for nobody could report on it")
+            cls = type(one)
+            if cls is Told:
+                if self._system.is_durable(one.entity, one.message):
+                    told.append(one)
+                elif one.about:  # its sender would wait for a report that never comes
+                    raise TypeError(f"{one.entity} has no journal: tell it without `about`, for nobody could report")
+                else:
+                    passing.append(one)
+            elif cls is SetTimer:
+                if type(one.message) not in self.kind.messages:
+                    raise TypeError(f"{self.kind.name} takes no {type(one.message).__qualname__}: see `internal`")
+                timers.append(one)
+            elif cls is CancelTimer:
+                timers.append(one)
+            else:
+                passing.append(one)
         source = envelope.source if envelope is not None else None
         origin = source if type(source) is Origin else None
-        answers = origin is not None and bool(origin.about) and not refused
-        if not lasting and source is None:
+        if source is None and not told and not timers:
             return None
         # Handled without consequence is also something that only an append can know: a cell that was overtaken decides
         # from an old state, and the sender would take its word and forget the message.
-        if (lasting or origin is not None) and not effects.events:
+        if (told or timers or origin is not None) and not effects.events:
             self._note()
-        told = [one for one in lasting if type(one) is Told]
-        changes = timer_changes(one for one in lasting if type(one) is not Told)
-        trace = envelope.trace if envelope is not None else None
-        answer = (origin, self.entity, reply) if answers and origin is not None else None
-        assert self.head is not None
-        position = self.head.position(actor.offset)
-        sent = outgoing(told, position, trace, answer=answer) if told or answer is not None else []
-        return Gathered(source, sent, changes, passing)
+        answer = (origin, self.entity, reply) if origin is not None and origin.about and not refused else None
+        sent: Sequence[Outgoing] = ()
+        if told or answer is not None:
+            assert self.head is not None
+            trace = envelope.trace if envelope is not None else None
+            sent = outgoing(told, self.head.position(actor.offset), trace, answer=answer)
+        return Gathered(source, sent, timer_changes(timers) if timers else (), passing)
 
     def _collect_once(self, gathered: Gathered, *, durably: bool) -> None:
         """Move that into the burst's consequences."""
@@ -365,7 +376,8 @@ class Handling:
         if self.remembered is None:
             self.remembered = {}
         elif len(self.remembered) >= REMEMBERED_MAX:
-            del self.remembered[next(iter(self.remembered))]
+            # Half of them at once: to find the first key of a dict takes as long as many have been removed before it.
+            self.remembered = dict(islice(self.remembered.items(), REMEMBERED_MAX // 2, None))
         self.remembered[command_id] = what
 
     def encode_state(self) -> bytes | None:

@@ -207,13 +207,13 @@ class Relay:
         if (head_id, stored.offset) in self._rows:
             return
         row = self._rows[head_id, stored.offset] = _Row(head_id, stored.offset, len(messages))
-        touched: list[_Lane] = []
+        touched: dict[_Lane, None] = {}
         for message in messages:
             lane = self._lanes.get((head_id, message.entity))
             if lane is None:
                 lane = self._lanes[head_id, message.entity] = _Lane(self, head_id, stored.entity, message.entity)
             lane.add(_Letter(lane, row, message))
-            touched.append(lane)
+            touched[lane] = None
         self.waiting += len(messages)
         for lane in touched:
             self._send(lane)
@@ -227,9 +227,8 @@ class Relay:
             message = letter.message
             after = lane.sent if lane.under_way else 0
             try:
-                kind = self._kinds[split_entity(lane.receiver)[0]]
                 envelope = Envelope(
-                    message=kind.decode_message(message.message),
+                    message=self._kinds[split_entity(lane.receiver)[0]].decode_message(message.message),
                     slot=letter,
                     trace=message.trace,
                     size=len(message.message),

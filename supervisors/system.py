@@ -43,6 +43,7 @@ from supervisors.watchdog import Turn
 log = structlog.get_logger("greenroom.system")
 
 SNAPSHOTS_WAITING_MAX = 1024
+SNAPSHOTS_LOG_S = 60.0  # one line for all that were skipped
 DEAD_LETTERS_WAITING_MAX = 1024
 TIMERS_REPLACED_MAX = 1000  # kept in the heap at most, or as many as there are others
 
@@ -173,6 +174,8 @@ class System:
         self._letters_written: trio.Event | None = None
         self._letters_send, self._letters_receive = trio.open_memory_channel[DeadLetter](DEAD_LETTERS_WAITING_MAX)
         self._store_down_logged = -60.0
+        self._snapshots_skipped = 0  # since that was last logged
+        self._snapshots_logged = -SNAPSHOTS_LOG_S
         self._lineage: str | None = None  # of the database, as last heard
         self.relay = Relay(kinds=kinds, journal=journal, submit=self.submit, new_backoff=self.new_backoff)
         self.timers = Timers(journal=journal, now=clock, wake=self.wake)
@@ -380,7 +383,11 @@ class System:
         try:
             self._snapshot_send.send_nowait((head, offset, body, limits))
         except trio.WouldBlock:
-            log.warning("snapshot_skipped", entity=head.entity, offset=offset)
+            self._snapshots_skipped += 1
+            if trio.current_time() - self._snapshots_logged >= SNAPSHOTS_LOG_S:
+                self._snapshots_logged = trio.current_time()
+                log.warning("snapshots_skipped", count=self._snapshots_skipped, entity=head.entity, offset=offset)
+                self._snapshots_skipped = 0
 
     def start_timer(self, cell: Cell, timer: Timer) -> None:
         number = next(self._timer_numbers)

@@ -12,7 +12,7 @@ import trio
 from store.bridge import Bridge
 from store.connection import SESSION
 from store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from store.journal import Append, Claimed, Journal, Outcome, StoredEvent
+from store.journal import Append, Claimed, Journal, Outcome, Remembered, StoredEvent
 from store.journal_memory import MemoryJournal, MemoryRows
 from store.journal_postgres import APPEND, PostgresJournal, _columns
 from store.own_servers import OwnServers
@@ -352,9 +352,9 @@ async def test_a_repeated_command_id_writes_nothing_and_the_first_reply_is_kept(
     node_2 = cluster.node(2)
     assert await node_2.append([repeat]) == [Outcome.REPEATED]
     assert await offsets(node_2) == [1]
-    assert await node_2.replies(claimed.head.id, ["a", "b"]) == {"a": (b'"one"', None)}
+    assert await node_2.replies(claimed.head.id, ["a", "b"]) == {"a": Remembered(b'"one"')}
     assert await node_2.append([append_to(again, event(2, command_id="b"))]) == [Outcome.LANDED]
-    assert await node_2.replies(claimed.head.id, ["b"]) == {"b": (b"null", None)}
+    assert await node_2.replies(claimed.head.id, ["b"]) == {"b": Remembered(b"null")}
 
 
 async def test_the_same_id_twice_in_one_append_is_a_repeat(cluster: Cluster) -> None:
@@ -386,9 +386,9 @@ async def test_an_id_outlives_its_trimmed_event_until_it_is_old(cluster: Cluster
     assert await node.save_snapshot(head, fence=fence, offset=4, body=b"{}")
     assert await node.trim(head, keep_count=1, keep_after_ms=0, ids_after_ms=2_000) == 3
     assert await node.replies(head, [f"id-{n}" for n in range(1, 5)]) == {
-        "id-2": (b'"2"', None),
-        "id-3": (b'"3"', None),
-        "id-4": (b'"4"', None),
+        "id-2": Remembered(b'"2"'),
+        "id-3": Remembered(b'"3"'),
+        "id-4": Remembered(b'"4"'),
     }
     other = await claim(node, "room:b")
     outcomes = await node.append(
