@@ -362,7 +362,8 @@ class Handling:
         if type(source) is Firing:
             actor.fired = None
             once.fired(source)
-        once.gather(gathered.sent, gathered.timers)
+        if gathered.sent or gathered.timers:
+            once.gather(gathered.sent, gathered.timers)
         if type(source) is Origin:
             once.mark(source, durably=durably)
         if gathered.timers or type(source) is Firing:

@@ -22,7 +22,7 @@ import trio
 from actors.entity import split_entity
 from actors.envelope import Envelope, Origin
 from actors.errors import ActorError
-from actors.kinds import Kinds
+from actors.kinds import Kind, Kinds
 from actors.outgoing import Outgoing, decode_body
 from store.errors import OutcomeLost, StoreUnavailable
 from store.journal import Journal, OutboxRow
@@ -222,17 +222,21 @@ class Relay:
 
     def _send(self, lane: _Lane) -> None:
         """Put into the receiver's mailbox what may be under way."""
+        now = trio.current_time()
+        kind: Kind | None = None
         while lane.waiting and not lane.paused and lane.under_way < UNDER_WAY_MAX:
             letter = lane.waiting[0]
             message = letter.message
             after = lane.sent if lane.under_way else 0
             try:
+                if kind is None:
+                    kind = self._kinds[split_entity(lane.receiver)[0]]
                 envelope = Envelope(
-                    message=self._kinds[split_entity(lane.receiver)[0]].decode_message(message.message),
+                    message=kind.decode_message(message.message),
                     slot=letter,
                     trace=message.trace,
                     size=len(message.message),
-                    queued_at=trio.current_time(),
+                    queued_at=now,
                     source=Origin(lane.sender_id, message.seq, lane.sender, message.about, after),
                 )
                 self._submit(lane.receiver, envelope)
