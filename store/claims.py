@@ -18,9 +18,12 @@ class Claims:
         self._window = window  # events before the snapshot that come along, for their command ids
         self._send, self._receive = trio.open_memory_channel[_Request](waiting_max)
 
-    async def claim(self, entity: str, *, term: int) -> Claimed:
-        """Raise the entity's fence and load it. Raises: NotOwner; StoreUnavailable, also when too many wait."""
-        request = _Request(entity, term)
+    async def claim(self, entity: str, *, term: int, above: int = 0) -> Claimed:
+        """Raise the entity's fence, above `above`, and load it.
+
+        Raises: NotOwner; StoreUnavailable, also when too many wait.
+        """
+        request = _Request(entity, term, above)
         try:
             self._send.send_nowait(request)
         except trio.WouldBlock:
@@ -61,7 +64,10 @@ class Claims:
                     batch[request.entity] = request
             try:
                 results: list[Claimed | NotOwner] = await self._journal.claim(
-                    list(batch), term=first.term, window=self._window
+                    list(batch),
+                    term=first.term,
+                    window=self._window,
+                    above={request.entity: request.above for request in batch.values() if request.above},
                 )
             except StoreUnavailable as error:
                 for request in batch.values():
@@ -77,9 +83,10 @@ class Claims:
 
 
 class _Request:
-    __slots__ = ("done", "entity", "result", "term", "wanted")
+    __slots__ = ("above", "done", "entity", "result", "term", "wanted")
 
-    def __init__(self, entity: str, term: int) -> None:
+    def __init__(self, entity: str, term: int, above: int) -> None:
+        self.above = above
         self.entity = entity
         self.term = term
         self.done = trio.Event()

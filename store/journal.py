@@ -9,8 +9,9 @@ Two implementations keep these promises: `journal_postgres.py` and `journal_memo
 one suite run over both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
@@ -122,10 +123,17 @@ class Outcome(Enum):
     REPEATED = "repeated"  # a command id among the events is in the journal already; nothing of this append was written
 
 
+NOTHING_ABOVE: Mapping[str, int] = MappingProxyType({})
+
+
 class Journal(Protocol):
-    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+    async def claim(
+        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+    ) -> list[Claimed | NotOwner]:
         """Raise the fence of each entity (creating heads that don't exist), wait for appends in flight, then load.
 
+        Where `above` names an entity, its fence rises above that: to a fence that this incarnation has had before, a
+        server that has lost its claims would grant it again, and with it whatever was sent under it and is late.
         Loading is a statement of its own after the raise (a load in the same statement may miss the append that the
         raise waited for). Each result holds the snapshot and the events after it, and for recent command ids also up to
         `window` events before the snapshot. Raises: StoreUnavailable.

@@ -5,7 +5,7 @@ cancelled there, nothing has happened. What comes after is one sync stretch, the
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
 import trio
@@ -15,7 +15,18 @@ from msgspec.structs import replace
 from store.dead_letters_memory import MemoryLetters
 from store.epoch import random_epoch
 from store.errors import NotOwner
-from store.journal import Append, Claimed, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent, TimerRow
+from store.journal import (
+    NOTHING_ABOVE,
+    Append,
+    Claimed,
+    Due,
+    Head,
+    OutboxRow,
+    Outcome,
+    Remembered,
+    StoredEvent,
+    TimerRow,
+)
 from store.retention import Trimmable
 
 CLAIMS_MISSING_MAX = 1 << 16  # of an entity, where a standby has taken over
@@ -65,18 +76,20 @@ class MemoryJournal:
         self._incarnation = incarnation
         self._new_epoch = new_epoch
 
-    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+    async def claim(
+        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+    ) -> list[Claimed | NotOwner]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
-        rows = {entity: self.raise_fence(entity, term) for entity in dict.fromkeys(entities)}
+        rows = {entity: self.raise_fence(entity, term, above.get(entity, 0)) for entity in dict.fromkeys(entities)}
         claimed = {entity: self.load(row, row.head, window) for entity, row in rows.items() if row is not None}
         return [claimed.get(entity) or NotOwner(entity) for entity in entities]
 
-    def raise_fence(self, entity: str, term: int) -> MemoryHead | None:
+    def raise_fence(self, entity: str, term: int, above: int = 0) -> MemoryHead | None:
         """Claim one head; None when it is under a newer term."""
         rows = self.rows
         row = rows.by_entity.get(entity)
-        first = term << 32 | (rows.timeline - 1) << 16 | 1
+        first = max(term << 32 | (rows.timeline - 1) << 16 | 1, above + 1)
         if row is None:
             epoch = self._new_epoch()
             head = Head(len(rows.by_id) + 1, entity, first, epoch + rows.lineage, 0, era=rows.timeline - 1)
@@ -88,7 +101,7 @@ class MemoryJournal:
             if stored > term:
                 return None
             is_same = row.lineage == rows.lineage
-            row.head.fence = first if stored < term else row.head.fence + (1 if is_same else CLAIMS_MISSING_MAX)
+            row.head.fence = max(first, row.head.fence + (1 if is_same else CLAIMS_MISSING_MAX))
             row.head.era = row.head.era if is_same else max(row.head.era + 1, rows.timeline - 1)
             row.incarnation = self._incarnation
             row.lineage = rows.lineage

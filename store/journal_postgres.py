@@ -8,7 +8,7 @@ and what else was tried.
 Heads are locked in the order of their ids by every statement that locks several, so two of them can't deadlock.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -17,7 +17,18 @@ from store.connection import Connection
 from store.dead_letters_postgres import LETTER_COLUMNS, letter_columns
 from store.epoch import random_epoch
 from store.errors import NotOwner, StoreUnavailable
-from store.journal import Append, Claimed, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent, TimerRow
+from store.journal import (
+    NOTHING_ABOVE,
+    Append,
+    Claimed,
+    Due,
+    Head,
+    OutboxRow,
+    Outcome,
+    Remembered,
+    StoredEvent,
+    TimerRow,
+)
 from store.pool import Pool
 from store.retention import Trimmable
 
@@ -98,15 +109,16 @@ WHERE EXISTS (SELECT FROM journal j WHERE j.id = c.id AND j.command_id = c.comma
 # granted, it leaves room for as many claims as may be missing, and new heads begin with another number.
 RAISE = """
 INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era)
-SELECT w.entity, ($3::bigint << 32) | (now.era << 16) | 1, $4::bigint, w.epoch, now.lineage, now.era
-FROM unnest($1::text[], $2::text[]) AS w (entity, epoch)
+SELECT w.entity, greatest(($3::bigint << 32) | (now.era << 16) | 1, w.above + 1), $4::bigint, w.epoch, now.lineage,
+    now.era
+FROM unnest($1::text[], $2::text[], $5::bigint[]) AS w (entity, epoch, above)
 CROSS JOIN (SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era OFFSET 0) now
 LEFT JOIN heads known ON known.entity = w.entity
 ORDER BY known.id NULLS LAST, w.entity
 ON CONFLICT (entity) DO UPDATE SET
-    fence = CASE WHEN heads.fence >> 32 < $3 THEN excluded.fence
-        WHEN heads.lineage = excluded.lineage THEN heads.fence + 1
-        ELSE heads.fence + 65536 END,
+    fence = greatest(
+        excluded.fence, heads.fence + CASE WHEN heads.lineage = excluded.lineage THEN 1 ELSE 65536 END
+    ),
     incarnation = $4,
     lineage = excluded.lineage,
     era = CASE WHEN heads.lineage = excluded.lineage THEN heads.era ELSE greatest(heads.era + 1, excluded.era) END
@@ -240,12 +252,15 @@ class PostgresJournal:
         self._new_epoch = new_epoch
         self._lanes: dict[int, Connection] = {}
 
-    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+    async def claim(
+        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+    ) -> list[Claimed | NotOwner]:
         """See Journal. A raise that was lost on the way does no harm: claim again."""
         names = list(dict.fromkeys(entities))
         async with self._pool.connection() as connection:
             epochs = [self._new_epoch() for _ in names]
-            rows = await connection.fetch(RAISE, names, epochs, term, self._incarnation)
+            floors = [above.get(name, 0) for name in names]
+            rows = await connection.fetch(RAISE, names, epochs, term, self._incarnation, floors)
             claimed = {
                 row["entity"]: Claimed(
                     Head(*tuple(row)[:7]),

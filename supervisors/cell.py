@@ -200,7 +200,7 @@ class Cell:
 
     async def _rebuild(self) -> None:
         """The actor from its journal, under a new fence; then sort the flights of the life before."""
-        claimed = await self._system.claim(self.entity)
+        claimed = await self._system.claim(self.entity, above=0 if self.head is None else self.head.fence)
         head = claimed.head
         events = claimed.events
         handling = self._new_handling(head)

@@ -298,8 +298,8 @@ class System:
             RestartIntensity(restarts_max=self._supervision.restarts_max, window_s=self._supervision.window_s)
         )
 
-    async def claim(self, entity: str) -> Claimed:
-        claimed = await self._claims.claim(entity, term=self.term)
+    async def claim(self, entity: str, *, above: int = 0) -> Claimed:
+        claimed = await self._claims.claim(entity, term=self.term, above=above)
         self.lineage_changed(lineage_of(claimed.head.epoch))
         return claimed
 

@@ -5,7 +5,7 @@ none of the database's business. `SimulatedJournal` is one node's way to it, wit
 """
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -15,7 +15,18 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from store.journal import Append, Claimed, Consequences, Due, Head, OutboxRow, Outcome, Remembered, StoredEvent
+from store.journal import (
+    NOTHING_ABOVE,
+    Append,
+    Claimed,
+    Consequences,
+    Due,
+    Head,
+    OutboxRow,
+    Outcome,
+    Remembered,
+    StoredEvent,
+)
 from store.journal_memory import MemoryJournal, MemoryRows
 from supervisors.simulation.faults import NO_FAULTS, Faults
 from supervisors.simulation.schedule import NODE
@@ -30,6 +41,7 @@ class Guards(Struct, frozen=True, kw_only=True):
     fence: bool = True  # an append's fence must be the head's
     incarnation: bool = True  # and its node the one that raised it
     offset: bool = True  # and it must follow the head's last event
+    above: bool = True  # an entity's next fence is above those it has had here, even if the database has lost those
     barrier: bool = True  # raising a fence waits for the append under way
     separate_load: bool = True  # what an activation loads is read after that wait
     timeline: bool = True  # a standby that takes over is known by another timeline, and so lineage
@@ -322,7 +334,7 @@ class Database:
         tables.write(Append(head_id, fence=0, after=after, events=[], consequences=late))
 
     async def claim(
-        self, tables: Tables, entities: Sequence[str], *, term: int, window: int
+        self, tables: Tables, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int]
     ) -> list[Claimed | NotOwner]:
         known = {entity: row for entity in entities if (row := self.rows.by_entity.get(entity)) is not None}
         early = {entity: tables.load(row, row.head, window) for entity, row in known.items()}  # before any wait
@@ -332,7 +344,7 @@ class Database:
                 before = self.rows.by_entity.get(entity)
                 if before is not None:
                     self._before_claim[before.head.id] = (before.head.offset, before.head.fence, before.incarnation)
-                row = tables.raise_fence(entity, term)
+                row = tables.raise_fence(entity, term, above.get(entity, 0) if self.guards.above else 0)
                 if row is not None:
                     raised[entity] = replace(row.head)
                     self._owners[row.head.id] = (row.head.fence, row.incarnation)
@@ -370,9 +382,13 @@ class SimulatedJournal:
     async def _call(self, what: str, work: Callable[[], Awaitable[T]], *, write: bool = False) -> T:
         return await self._database.call(what, self._port, work, write=write)
 
-    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
+    async def claim(
+        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+    ) -> list[Claimed | NotOwner]:
         names = list(dict.fromkeys(entities))
-        found = await self._call("claim", lambda: self._database.claim(self._tables, names, term=term, window=window))
+        found = await self._call(
+            "claim", lambda: self._database.claim(self._tables, names, term=term, window=window, above=above)
+        )
         by_name = dict(zip(names, found, strict=True))
         return [by_name[entity] for entity in entities]
 

@@ -1,14 +1,25 @@
 """A journal in memory that fails, hangs or lies as a test tells it to."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, TypeVar
 
 import trio
 
 from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import Append, Claimed, Due, Head, NotOwner, OutboxRow, Outcome, Remembered, StoredEvent
+from store.journal import (
+    NOTHING_ABOVE,
+    Append,
+    Claimed,
+    Due,
+    Head,
+    NotOwner,
+    OutboxRow,
+    Outcome,
+    Remembered,
+    StoredEvent,
+)
 from store.journal_memory import MemoryJournal, MemoryRows
 
 T = TypeVar("T")
@@ -78,8 +89,12 @@ class FaultyJournal:
                 raise RuntimeError("the test says so")
         return await call()
 
-    async def claim(self, entities: Sequence[str], *, term: int, window: int) -> list[Claimed | NotOwner]:
-        return await self._with_faults("claim", lambda: self._journal.claim(entities, term=term, window=window))
+    async def claim(
+        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+    ) -> list[Claimed | NotOwner]:
+        return await self._with_faults(
+            "claim", lambda: self._journal.claim(entities, term=term, window=window, above=above)
+        )
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         self.appends.append(

@@ -255,6 +255,22 @@ async def test_a_claim_makes_the_head_and_raises_the_fence_by_term_and_activatio
     assert later.head.fence == 5 << 32 | 1
 
 
+async def test_a_claim_rises_above_what_its_incarnation_has_had_even_where_the_database_lost_that(
+    cluster: Cluster,
+) -> None:
+    """Else what was sent under a claim that a failover lost would land, late, under the next."""
+    node = cluster.node(1)
+    for entity in ("room:a", "room:b"):  # a head that is there, one that is new
+        if entity == "room:a":
+            await claim(node, entity)
+        (claimed,) = await node.claim([entity], term=1, window=0, above={entity: (1 << 32) + 20})
+        assert isinstance(claimed, Claimed)
+        assert claimed.head.fence == (1 << 32) + 21
+        (again,) = await node.claim([entity], term=1, window=0, above={entity: 3})
+        assert isinstance(again, Claimed)
+        assert again.head.fence == (1 << 32) + 22
+
+
 async def test_many_are_claimed_at_once_and_a_newer_term_refuses_one_alone(cluster: Cluster) -> None:
     old, new = cluster.node(1), cluster.node(2)
     await claim(new, "room:b", term=9)

@@ -210,10 +210,10 @@ def keep_asleep(kernel: Kernel, entity: str) -> trio.Event:
     back = trio.Event()
     original = kernel.system.claim
 
-    async def claim(name: str) -> Any:
+    async def claim(name: str, *, above: int = 0) -> Any:
         if name == entity:
             await back.wait()
-        return await original(name)
+        return await original(name, above=above)
 
     kernel.system.claim = claim  # type: ignore[method-assign]
     return back
