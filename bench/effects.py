@@ -119,7 +119,7 @@ QUESTION = Question(
         "plain_events_per_s": Figure("durable events of commands with an id and nothing else"),
         "events_per_s": Figure("durable events where each command also tells another entity and moves a timer"),
         "commands_per_s": Figure("such commands"),
-        "cost_percent": Figure("by how much such an event is dearer: 100 * (1 - events / plain)", at_most=35.0),
+        "cost_percent": Figure("how many fewer events a second that is: 100 * (1 - events / plain)", at_most=35.0),
         "undelivered": Figure("messages that were not delivered in the end", at_most=0),
     },
     answer=answer,

@@ -384,10 +384,12 @@ class System:
             self._snapshot_send.send_nowait((head, offset, body, limits))
         except trio.WouldBlock:
             self._snapshots_skipped += 1
-            if trio.current_time() - self._snapshots_logged >= SNAPSHOTS_LOG_S:
-                self._snapshots_logged = trio.current_time()
-                log.warning("snapshots_skipped", count=self._snapshots_skipped, entity=head.entity, offset=offset)
-                self._snapshots_skipped = 0
+            self._log_skipped()
+
+    def _log_skipped(self) -> None:
+        if self._snapshots_skipped and trio.current_time() - self._snapshots_logged >= SNAPSHOTS_LOG_S:
+            log.warning("snapshots_skipped", count=self._snapshots_skipped)
+            self._snapshots_logged, self._snapshots_skipped = trio.current_time(), 0
 
     def start_timer(self, cell: Cell, timer: Timer) -> None:
         number = next(self._timer_numbers)
@@ -525,6 +527,7 @@ class System:
 
     async def _write_snapshots(self) -> None:
         async for head, offset, body, limits in self._snapshot_receive:
+            self._log_skipped()
             try:
                 await self.journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
                 if offset - head.trimmed > limits.history_events + limits.snapshot_every:

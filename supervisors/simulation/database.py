@@ -41,7 +41,7 @@ class Guards(Struct, frozen=True, kw_only=True):
     fence: bool = True  # an append's fence must be the head's
     incarnation: bool = True  # and its node the one that raised it
     offset: bool = True  # and it must follow the head's last event
-    above: bool = True  # an entity's next fence is above those it has had here, even if the database has lost those
+    above: bool = True  # an awake entity's next fence is above those it has had, even if the database has lost those
     barrier: bool = True  # raising a fence waits for the append under way
     separate_load: bool = True  # what an activation loads is read after that wait
     timeline: bool = True  # a standby that takes over is known by another timeline, and so lineage
