@@ -7,6 +7,7 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.actor import KindLimits
@@ -24,7 +25,7 @@ from actors.lifecycle import Passivate
 from config.limits import CommitConfig, PassivationConfig, SupervisionConfig
 from store.errors import StoreUnavailable
 from store.journal_memory import MemoryRows
-from supervisors import cell
+from supervisors import cell, system
 from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from supervisors.supervise import supervise
 from tests.store.faulty_journal import Fault
@@ -466,6 +467,35 @@ class ShortLog(Log):
 
 class ShortSlow(Slow):
     limits = KindLimits(snapshot_every=5)
+
+
+class Photographed(Log):
+    limits = KindLimits(snapshot_every=1)
+
+
+async def test_snapshots_that_find_no_room_are_skipped_counted_and_logged_once_a_minute(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "SNAPSHOTS_WAITING_MAX", 2)
+    async with kernel(kinds=(Photographed,)) as run:
+        saved = run.journal.save_snapshot
+        room = trio.Event()
+
+        async def save(*args: Any, **named: Any) -> Any:
+            await room.wait()
+            return await saved(*args, **named)
+
+        run.journal.save_snapshot = save  # type: ignore[method-assign]
+        with capture_logs() as logs:
+            for number in range(8):  # one is being written, two wait
+                run.send(A, Note(text=str(number)))
+                await trio.sleep(1)
+            room.set()
+            await trio.sleep(60)
+            run.send(A, Note(text="later"))
+            await trio.sleep(1)
+        assert run.journal.offset(A) == 9
+    assert [one["count"] for one in logs if one["event"] == "snapshots_skipped"] == [1, 4]
 
 
 class Script:
