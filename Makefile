@@ -8,9 +8,10 @@ ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-TYPED := config store actors transports supervisors bench
+TYPED := -m greenroom -m greenroom.testing $(addprefix -p ,greenroom.config greenroom.store greenroom.actors \
+	greenroom.transports greenroom.supervisors bench)
 
-.PHONY: help serve test bench chaos lint format lock clean
+.PHONY: help serve test bench chaos lint types format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +31,9 @@ chaos: $(INSTALLED) ## kill, stall and restart real processes under load; ARGS="
 lint: $(INSTALLED) ## check style, format and types, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) --no-print-directory types
+
+types: $(INSTALLED) ## check types alone
 	$(BIN)/mypy --strict $(TYPED)
 
 format: $(INSTALLED) ## put the code into its format
@@ -69,4 +73,5 @@ $(INSTALLED): requirements.lock pyproject.toml
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	fi; \
+	mkdir -p .venv/typed; ln -sfn ../.. .venv/typed/greenroom; \
 	touch $@

@@ -18,13 +18,13 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from msgspec import Struct
 
-from actors.effects import CancelTimer, Effects, Ephemeral, Kick, SetTimer, Timer, Told, Watch
-from actors.errors import CallCycle, Refused
-from actors.message import Ask, Event, Message, Reply
-from actors.principal import SYSTEM, Principal
-from actors.schedule import BadSchedule, Fired, Missed, schedule_of
-from actors.upcasters import Upcaster
-from store.journal import TimerRow
+from greenroom.actors.effects import CancelTimer, Effects, Ephemeral, Kick, SetTimer, Timer, Told, Watch
+from greenroom.actors.errors import CallCycle, Refused
+from greenroom.actors.message import Ask, Event, Message, Reply
+from greenroom.actors.principal import SYSTEM, Principal
+from greenroom.actors.schedule import BadSchedule, Fired, Missed, schedule_of
+from greenroom.actors.upcasters import Upcaster
+from greenroom.store.journal import TimerRow
 
 State = TypeVar("State")
 TIMER_NAME_MAX = 512  # characters

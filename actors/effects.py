@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.message import Event, Message
-from actors.schedule import Schedule
+from greenroom.actors.message import Event, Message
+from greenroom.actors.schedule import Schedule
 
 
 class Told(Struct, frozen=True, gc=False):

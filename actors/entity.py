@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from actors.errors import ActorError
+from greenroom.actors.errors import ActorError
 
 KEY_BYTES_MAX = 255
 _ENTITY = re.compile(r"([a-z][a-z0-9_]*):([^\x00-\x1f\x7f-\x9f]+)", re.DOTALL)

@@ -13,10 +13,10 @@ import trio
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import replace
 
-from actors.errors import ActorError
-from actors.message import Message
-from actors.principal import SYSTEM, Principal
-from store.dead_letters import DeadLetter
+from greenroom.actors.errors import ActorError
+from greenroom.actors.message import Message
+from greenroom.actors.principal import SYSTEM, Principal
+from greenroom.store.dead_letters import DeadLetter
 
 encode = msgspec.json.encode
 reschedule = trio.lowlevel.reschedule

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.actor import Actor
-from actors.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
-from actors.lifecycle import REPORTS
-from actors.message import Event, Message, reply_type, tag_of
-from actors.upcasters import EventDecoder
+from greenroom.actors.actor import Actor
+from greenroom.actors.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
+from greenroom.actors.lifecycle import REPORTS
+from greenroom.actors.message import Event, Message, reply_type, tag_of
+from greenroom.actors.upcasters import EventDecoder
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -19,16 +19,16 @@ import msgspec
 import trio
 from msgspec import Raw
 
-from actors.actor import Actor
-from actors.effects import CancelTimer, Ephemeral, Kick, SetTimer, Timer, Told, Watch
-from actors.envelope import digest_of, own_command_id
-from actors.errors import ActorError, DeadlineExceeded, InvalidCommand, Refused, UnknownCommand
-from actors.kinds import Kind
-from actors.lifecycle import REPORTS, Answered, Terminated, Undelivered
-from actors.message import Ask, Done, Event, Message, Reply, reply_type
-from actors.principal import SYSTEM, Principal
-from actors.schedule import DurableTimer, Fired, encode_timer
-from store.journal import Remembered, TimerRow
+from greenroom.actors.actor import Actor
+from greenroom.actors.effects import CancelTimer, Ephemeral, Kick, SetTimer, Timer, Told, Watch
+from greenroom.actors.envelope import digest_of, own_command_id
+from greenroom.actors.errors import ActorError, DeadlineExceeded, InvalidCommand, Refused, UnknownCommand
+from greenroom.actors.kinds import Kind
+from greenroom.actors.lifecycle import REPORTS, Answered, Terminated, Undelivered
+from greenroom.actors.message import Ask, Done, Event, Message, Reply, reply_type
+from greenroom.actors.principal import SYSTEM, Principal
+from greenroom.actors.schedule import DurableTimer, Fired, encode_timer
+from greenroom.store.journal import Remembered, TimerRow
 
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
 encode = msgspec.json.encode

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from actors.message import Ask, Event, Tell
+from greenroom.actors.message import Ask, Event, Tell
 
 Wanted = TypeVar("Wanted")
 

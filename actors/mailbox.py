@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import trio
 
-from actors.envelope import Envelope
-from actors.errors import Overloaded
-from actors.message import Message
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import Overloaded
+from greenroom.actors.message import Message
 
 Item = Message | Envelope  # a bare message is a tell between actors
 

@@ -1,6 +1,6 @@
 """What becomes of a repeated command, per kind, in words: for the command line and the API's documents."""
 
-from actors.kinds import Kind
+from greenroom.actors.kinds import Kind
 
 REUSED = "command_id.reused"  # 409
 _UNITS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))

@@ -12,7 +12,7 @@ from cronsim import CronSim, CronSimError
 from msgspec import Raw, Struct
 from msgspec.json import encode
 
-from actors.message import Message
+from greenroom.actors.message import Message
 
 GRACE_MS = 5_000  # an occurrence that is later than this was missed
 EVERY_MIN_MS = 100

@@ -15,13 +15,13 @@ import msgspec
 import msgspec.inspect as inspect
 from msgspec import UNSET, Struct, UnsetType, field
 
-from actors import lifecycle
-from actors.actor import Actor
-from actors.kinds import Kind
-from actors.message import Message, reply_type, tag_of
-from actors.outgoing import Outgoing
-from actors.saga import Saga
-from actors.schedule import DurableTimer
+from greenroom.actors import lifecycle
+from greenroom.actors.actor import Actor
+from greenroom.actors.kinds import Kind
+from greenroom.actors.message import Message, reply_type, tag_of
+from greenroom.actors.outgoing import Outgoing
+from greenroom.actors.saga import Saga
+from greenroom.actors.schedule import DurableTimer
 
 FORMAT = 1  # of the lock file
 Type = Any  # as above

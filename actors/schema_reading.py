@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from actors.schema import FieldSchema, StructSchema, Type
+from greenroom.actors.schema import FieldSchema, StructSchema, Type
 
 STRINGS = frozenset(("bytes", "datetime", "date", "time", "duration", "uuid", "decimal"))  # of JSON, with a form
 

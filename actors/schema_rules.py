@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from actors.kinds import Kind
-from actors.schema import KindSchema, PastEvent, Schema, StructSchema, Type
-from actors.schema_reading import Reading, Reason, Refusal
-from actors.schema_samples import event_samples
-from actors.upcasters import EventDecoder, UnreadableEvent
+from greenroom.actors.kinds import Kind
+from greenroom.actors.schema import KindSchema, PastEvent, Schema, StructSchema, Type
+from greenroom.actors.schema_reading import Reading, Reason, Refusal
+from greenroom.actors.schema_samples import event_samples
+from greenroom.actors.upcasters import EventDecoder, UnreadableEvent
 
 # Each rule by its name, and what to do about it. docs/schema-evolution.md explains them.
 RULES = {

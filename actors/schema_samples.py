@@ -6,7 +6,7 @@ from itertools import islice
 from math import ceil, floor
 from typing import Any
 
-from actors.schema import StructSchema, Type
+from greenroom.actors.schema import StructSchema, Type
 
 SAMPLES_MAX = 100  # of one event
 DEPTH_MAX = 4  # of structs in structs; below that optional fields are absent

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from actors.errors import UnknownKind
-from actors.kinds import Kind, Kinds
-from actors.outgoing import decode_body
-from actors.schedule import DurableTimer
-from actors.upcasters import UnreadableEvent
+from greenroom.actors.errors import UnknownKind
+from greenroom.actors.kinds import Kind, Kinds
+from greenroom.actors.outgoing import decode_body
+from greenroom.actors.schedule import DurableTimer
+from greenroom.actors.upcasters import UnreadableEvent
 
 EXAMPLES_MAX = 3  # of each type
 TYPES_MAX = 10_000  # by kind and tag; what comes beyond counts as one

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from actors.lifecycle import NOTED
-from actors.message import Event
+from greenroom.actors.lifecycle import NOTED
+from greenroom.actors.message import Event
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any] | list[dict[str, Any]]]
 

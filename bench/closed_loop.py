@@ -5,11 +5,11 @@ from typing import Any
 
 import trio
 
-from actors.envelope import Envelope
-from actors.errors import ActorError
-from actors.message import Message
-from actors.principal import SYSTEM
-from supervisors.system import System
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError
+from greenroom.actors.message import Message
+from greenroom.actors.principal import SYSTEM
+from greenroom.supervisors.system import System
 
 COMMAND_BYTES = 100  # what the mailbox weighs each of them with
 

@@ -8,23 +8,23 @@ from typing import Any
 
 import trio
 
-from actors.actor import Actor
-from actors.kinds import Kinds
-from config.instruments import Instruments
-from config.limits import CommitConfig, LogConfig
-from config.logs import configure_logs
-from store.bridge import Bridge
-from store.claims import Claims
-from store.committer import Committer
-from store.dead_letters_memory import MemoryDeadLetters
-from store.journal import Journal
-from store.journal_memory import MemoryJournal
-from store.journal_postgres import PostgresJournal
-from store.migrate import migrate
-from store.own_servers import OwnServers
-from store.pool import Pool
-from supervisors import garbage
-from supervisors.system import Nobody, System
+from greenroom.actors.actor import Actor
+from greenroom.actors.kinds import Kinds
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import CommitConfig, LogConfig
+from greenroom.config.logs import configure_logs
+from greenroom.store.bridge import Bridge
+from greenroom.store.claims import Claims
+from greenroom.store.committer import Committer
+from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal import Journal
+from greenroom.store.journal_memory import MemoryJournal
+from greenroom.store.journal_postgres import PostgresJournal
+from greenroom.store.migrate import migrate
+from greenroom.store.own_servers import OwnServers
+from greenroom.store.pool import Pool
+from greenroom.supervisors import garbage
+from greenroom.supervisors.system import Nobody, System
 
 INCARNATION = 4711
 

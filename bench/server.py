@@ -152,7 +152,7 @@ def free_port() -> int:
 def launch(folder: Path, port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the server's process in `folder` and return at once; a later one there continues with the same data."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
-    command = [sys.executable, "-m", "supervisors", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "greenroom.supervisors", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "server.log").open("ab") as log:
         return subprocess.Popen(
             [*command, "--data-dir", str(folder / "data")],

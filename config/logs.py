@@ -17,9 +17,9 @@ from opentelemetry import trace
 from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-from config.limits import LogConfig
-from config.redaction import redact
-from config.repeats import Repeats
+from greenroom.config.limits import LogConfig
+from greenroom.config.redaction import redact
+from greenroom.config.repeats import Repeats
 
 __all__ = ["Repeats", "bind", "configure_logs", "get_log"]
 

@@ -30,7 +30,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.limits import (
+from greenroom.config.limits import (
     ClientConfig,
     CommitConfig,
     DrainConfig,

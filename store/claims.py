@@ -2,8 +2,8 @@
 
 import trio
 
-from store.errors import NotOwner, StoreUnavailable
-from store.journal import Claimed, Journal
+from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.journal import Claimed, Journal
 
 
 class Claims:

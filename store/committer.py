@@ -11,9 +11,9 @@ from typing import Protocol
 
 import trio
 
-from config.limits import CommitConfig
-from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import Append, Consequences, Journal, Outcome, StoredEvent
+from greenroom.config.limits import CommitConfig
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal import Append, Consequences, Journal, Outcome, StoredEvent
 
 
 class Writer(Protocol):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from store.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
-from store.pool import Pool
+from greenroom.store.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
+from greenroom.store.pool import Pool
 
 KEPT_MAX = 100_000  # letters; beyond, the oldest go
 COLUMNS = (

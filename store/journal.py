@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
-from store.dead_letters import DeadLetter
-from store.errors import NotOwner
+from greenroom.store.dead_letters import DeadLetter
+from greenroom.store.errors import NotOwner
 
 
 class StoredEvent(Struct, gc=False):

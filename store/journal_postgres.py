@@ -13,11 +13,11 @@ from typing import Any
 
 import asyncpg
 
-from store.connection import Connection
-from store.dead_letters_postgres import LETTER_COLUMNS, letter_columns
-from store.epoch import random_epoch
-from store.errors import NotOwner, StoreUnavailable
-from store.journal import (
+from greenroom.store.connection import Connection
+from greenroom.store.dead_letters_postgres import LETTER_COLUMNS, letter_columns
+from greenroom.store.epoch import random_epoch
+from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
@@ -29,8 +29,8 @@ from store.journal import (
     StoredEvent,
     TimerRow,
 )
-from store.pool import Pool
-from store.retention import Trimmable
+from greenroom.store.pool import Pool
+from greenroom.store.retention import Trimmable
 
 TRIM_EVENTS_MAX = 5_000  # deleted by one statement: a tenth of a second or so
 RETRIES_MAX = 3  # of an append that lost a race against retention

@@ -12,9 +12,9 @@ from typing import Any
 import asyncpg
 import structlog
 
-from store.bridge import Bridge
-from store.connection import FAILURES, translate
-from store.errors import StoreUnavailable
+from greenroom.store.bridge import Bridge
+from greenroom.store.connection import FAILURES, translate
+from greenroom.store.errors import StoreUnavailable
 
 log = structlog.get_logger()
 

@@ -11,9 +11,9 @@ from typing import Self
 
 import trio
 
-from store.bridge import Bridge
-from store.connection import Connection
-from store.errors import StoreUnavailable
+from greenroom.store.bridge import Bridge
+from greenroom.store.connection import Connection
+from greenroom.store.errors import StoreUnavailable
 
 
 class Pool:

@@ -12,7 +12,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from store.errors import StoreUnavailable
+from greenroom.store.errors import StoreUnavailable
 
 log = structlog.get_logger()
 

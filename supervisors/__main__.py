@@ -1,5 +1,5 @@
 """`python -m supervisors` is `greenroom`."""
 
-from supervisors.cli import main
+from greenroom.supervisors.cli import main
 
 main()

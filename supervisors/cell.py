@@ -18,9 +18,9 @@ import msgspec
 import structlog
 import trio
 
-from actors.actor import Actor
-from actors.envelope import Envelope, Firing
-from actors.errors import (
+from greenroom.actors.actor import Actor
+from greenroom.actors.envelope import Envelope, Firing
+from greenroom.actors.errors import (
     ActorError,
     DeadlineExceeded,
     HandlerFailed,
@@ -29,26 +29,26 @@ from actors.errors import (
     Overloaded,
     Unavailable,
 )
-from actors.kinds import Kind
-from actors.lifecycle import (
+from greenroom.actors.kinds import Kind
+from greenroom.actors.lifecycle import (
     Passivate,
     Rebuild,
     Reclaim,
     Stop,
     TimersDue,
 )
-from actors.mailbox import Item, Mailbox
-from store.dead_letters import DeadLetter
-from store.errors import NotOwner, StoreUnavailable
-from store.journal import Head, Outcome, Remembered, StoredEvent
-from supervisors.departures import Flight, SnapshotDue, let_out, repeated_reply
-from supervisors.exactly_once import ExactlyOnce
-from supervisors.handling import LEARN, Handling
-from supervisors.strategy import RestartLedger
-from supervisors.watched_steps import watched_steps
+from greenroom.actors.mailbox import Item, Mailbox
+from greenroom.store.dead_letters import DeadLetter
+from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.journal import Head, Outcome, Remembered, StoredEvent
+from greenroom.supervisors.departures import Flight, SnapshotDue, let_out, repeated_reply
+from greenroom.supervisors.exactly_once import ExactlyOnce
+from greenroom.supervisors.handling import LEARN, Handling
+from greenroom.supervisors.strategy import RestartLedger
+from greenroom.supervisors.watched_steps import watched_steps
 
 if TYPE_CHECKING:
-    from supervisors.system import System
+    from greenroom.supervisors.system import System
 
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode

@@ -23,26 +23,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from actors.kinds import BadEntityClass, Kinds, find_actors
-from actors.message import tag_of
-from actors.repeats import repeats_of
-from actors.room import Room
-from actors.session import Session
-from config.logs import configure_logs
-from config.settings import Settings, SettingsError, load_settings
-from config.telemetry import ExporterMissing
-from store.bridge import Bridge
-from store.data_folder import DataFolder, DataFolderBusy, DataFolderError
-from store.errors import StoreUnavailable
-from store.migrate import check, migrate
-from store.own_servers import OwnServerFailed, OwnServers
-from store.pool import Pool
-from supervisors.signals import drain_on_signal
-from transports.gate import PortTaken, listen
-from transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
+from greenroom.actors.kinds import BadEntityClass, Kinds, find_actors
+from greenroom.actors.message import tag_of
+from greenroom.actors.repeats import repeats_of
+from greenroom.actors.room import Room
+from greenroom.actors.session import Session
+from greenroom.config.logs import configure_logs
+from greenroom.config.settings import Settings, SettingsError, load_settings
+from greenroom.config.telemetry import ExporterMissing
+from greenroom.store.bridge import Bridge
+from greenroom.store.data_folder import DataFolder, DataFolderBusy, DataFolderError
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.migrate import check, migrate
+from greenroom.store.own_servers import OwnServerFailed, OwnServers
+from greenroom.store.pool import Pool
+from greenroom.supervisors.signals import drain_on_signal
+from greenroom.transports.gate import PortTaken, listen
+from greenroom.transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
 
 if TYPE_CHECKING:
-    from supervisors.node import Node
+    from greenroom.supervisors.node import Node
 
 log = structlog.get_logger("greenroom")
 app = typer.Typer(
@@ -157,7 +157,7 @@ def serve(
                 stack.callback(own.stop)
                 _with_own(own.launch, data_folder)
             # Here, for the other commands need none of it, and our own servers start up in the meantime.
-            from supervisors.node import Node
+            from greenroom.supervisors.node import Node
 
             if own is not None and data_folder is not None:
                 own_database_url, own_redis_url = _with_own(own.answering, data_folder)
@@ -347,5 +347,5 @@ def main() -> None:
 
 
 # Commands with files of their own, which need what stands above.
-import supervisors.cli_dead_letters  # noqa: E402
-import supervisors.cli_schema  # noqa: E402, F401
+import greenroom.supervisors.cli_dead_letters  # noqa: E402
+import greenroom.supervisors.cli_schema  # noqa: E402, F401

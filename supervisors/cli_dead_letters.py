@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from store.bridge import Bridge
-from store.dead_letters import DeadLetter, Which
-from store.dead_letters_postgres import PostgresDeadLetters
-from store.pool import Pool
-from supervisors.cli import Trouble, app, told_plainly, with_database
+from greenroom.store.bridge import Bridge
+from greenroom.store.dead_letters import DeadLetter, Which
+from greenroom.store.dead_letters_postgres import PostgresDeadLetters
+from greenroom.store.pool import Pool
+from greenroom.supervisors.cli import Trouble, app, told_plainly, with_database
 
 ID_MAX = 2**63 - 1
 LOOK_S = 0.2

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from actors.schema import BadSchema, Schema, describe, from_text, to_text
-from actors.schema_rules import Comparison, compare
-from actors.stored_check import StoredCheck
-from config.settings import load_settings
-from store.bridge import Bridge
-from store.pool import Pool
-from store.stored_walk import StoredWalk, Walked
-from supervisors.cli import Trouble, app, console, installed_kinds, told_plainly, with_database
+from greenroom.actors.schema import BadSchema, Schema, describe, from_text, to_text
+from greenroom.actors.schema_rules import Comparison, compare
+from greenroom.actors.stored_check import StoredCheck
+from greenroom.config.settings import load_settings
+from greenroom.store.bridge import Bridge
+from greenroom.store.pool import Pool
+from greenroom.store.stored_walk import StoredWalk, Walked
+from greenroom.supervisors.cli import Trouble, app, console, installed_kinds, told_plainly, with_database
 
 LOCK = Path("schema.lock.json")
 PAGE_BYTES = 8_192

@@ -10,14 +10,14 @@ import structlog
 import trio
 from msgspec import MsgspecError
 
-from actors.entity import split_entity
-from actors.envelope import Envelope, TaskSlot
-from actors.errors import ActorError, HandlerFailed
-from actors.kinds import Kinds
-from actors.principal import SYSTEM, Principal
-from store.dead_letters import DeadLetter, DeadLetters, Which, retry_id
-from store.errors import StoreUnavailable
-from supervisors.system import System
+from greenroom.actors.entity import split_entity
+from greenroom.actors.envelope import Envelope, TaskSlot
+from greenroom.actors.errors import ActorError, HandlerFailed
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.principal import SYSTEM, Principal
+from greenroom.store.dead_letters import DeadLetter, DeadLetters, Which, retry_id
+from greenroom.store.errors import StoreUnavailable
+from greenroom.supervisors.system import System
 
 log = structlog.get_logger("greenroom.dead_letters")
 

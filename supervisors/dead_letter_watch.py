@@ -6,9 +6,9 @@ Each letter has its own line in the log already. This is for whoever gets a thou
 import structlog
 import trio
 
-from config.instruments import Instruments
-from store.dead_letters import Census, DeadLetters
-from store.errors import StoreUnavailable
+from greenroom.config.instruments import Instruments
+from greenroom.store.dead_letters import Census, DeadLetters
+from greenroom.store.errors import StoreUnavailable
 
 log = structlog.get_logger("greenroom.dead_letters")
 

@@ -10,17 +10,17 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from actors.effects import Ephemeral, Kick, Timer, Told, Watch
-from actors.envelope import Envelope, ReplySlot
-from actors.errors import ActorError, HandlerFailed, Refused
-from actors.mailbox import Item
-from actors.message import Done, reply_type
-from store.journal import Remembered, StoredEvent
-from supervisors.exactly_once import Posted, TimersSet
+from greenroom.actors.effects import Ephemeral, Kick, Timer, Told, Watch
+from greenroom.actors.envelope import Envelope, ReplySlot
+from greenroom.actors.errors import ActorError, HandlerFailed, Refused
+from greenroom.actors.mailbox import Item
+from greenroom.actors.message import Done, reply_type
+from greenroom.store.journal import Remembered, StoredEvent
+from greenroom.supervisors.exactly_once import Posted, TimersSet
 
 if TYPE_CHECKING:
-    from supervisors.cell import Cell
-    from supervisors.system import System
+    from greenroom.supervisors.cell import Cell
+    from greenroom.supervisors.system import System
 
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode

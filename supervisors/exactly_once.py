@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from actors.effects import CancelTimer, SetTimer, Told
-from actors.envelope import Firing, Origin
-from actors.lifecycle import Answered
-from actors.message import Done
-from actors.outgoing import Outgoing, encode_body, sequence
-from actors.schedule import DurableTimer, encode_timer
-from store.journal import Consequences, OutboxRow, TimerRow
+from greenroom.actors.effects import CancelTimer, SetTimer, Told
+from greenroom.actors.envelope import Firing, Origin
+from greenroom.actors.lifecycle import Answered
+from greenroom.actors.message import Done
+from greenroom.actors.outgoing import Outgoing, encode_body, sequence
+from greenroom.actors.schedule import DurableTimer, encode_timer
+from greenroom.store.journal import Consequences, OutboxRow, TimerRow
 
 encode = msgspec.json.encode
 decode_timer = msgspec.json.Decoder(DurableTimer).decode

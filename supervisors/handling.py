@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from actors.actor import NO_TIMERS, Actor
-from actors.effects import CancelTimer, Kick, SetTimer, Told
-from actors.envelope import Envelope, Firing, Origin
-from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
-from actors.kinds import Kind
-from actors.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
-from actors.mailbox import Item
-from actors.message import Done
-from actors.outgoing import Outgoing
-from actors.principal import SYSTEM
-from actors.schedule import Fired
-from store.dead_letters import DeadLetter
-from store.journal import Consequences, Head, Remembered, StoredEvent, TimerRow
-from supervisors.departures import Flight, repeated_reply
-from supervisors.exactly_once import ExactlyOnce, Gathered, decode_timer, outgoing, timer_changes
+from greenroom.actors.actor import NO_TIMERS, Actor
+from greenroom.actors.effects import CancelTimer, Kick, SetTimer, Told
+from greenroom.actors.envelope import Envelope, Firing, Origin
+from greenroom.actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
+from greenroom.actors.kinds import Kind
+from greenroom.actors.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
+from greenroom.actors.mailbox import Item
+from greenroom.actors.message import Done
+from greenroom.actors.outgoing import Outgoing
+from greenroom.actors.principal import SYSTEM
+from greenroom.actors.schedule import Fired
+from greenroom.store.dead_letters import DeadLetter
+from greenroom.store.journal import Consequences, Head, Remembered, StoredEvent, TimerRow
+from greenroom.supervisors.departures import Flight, repeated_reply
+from greenroom.supervisors.exactly_once import ExactlyOnce, Gathered, decode_timer, outgoing, timer_changes
 
 if TYPE_CHECKING:
-    from supervisors.system import System
+    from greenroom.supervisors.system import System
 
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
-from store.errors import StoreUnavailable
+from greenroom.store.errors import StoreUnavailable
 
 log = structlog.get_logger("greenroom.node")
 

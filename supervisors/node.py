@@ -14,53 +14,53 @@ from typing import Any
 import structlog
 import trio
 
-from actors.actor import Actor
-from actors.envelope import Envelope
-from actors.errors import ActorError
-from actors.kinds import Kinds
-from actors.lifecycle import AudienceChanged
-from actors.principal import Principal
-from config.settings import Settings
-from config.telemetry import Telemetry
-from store.bridge import Bridge
-from store.claims import Claims
-from store.committer import Committer
-from store.dead_letters_postgres import PostgresDeadLetters
-from store.errors import StoreUnavailable
-from store.journal_postgres import PostgresJournal
-from store.migrate import migrate
-from store.own_servers import OwnServers
-from store.pool import Pool
-from store.retention import Keep, Retention
-from supervisors import garbage
-from supervisors.backoff import Backoff
-from supervisors.cell import RUNNERS
-from supervisors.dead_letter_retries import DeadLetterRetries
-from supervisors.dead_letter_watch import DeadLetterWatch
-from supervisors.lineage_watch import LineageWatch
-from supervisors.loop_lag import measure_loop_lag
-from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
-from supervisors.supervise import supervise
-from supervisors.system import System
-from supervisors.watchdog import Turn, Watchdog
-from transports.background import Background
-from transports.bus import Beat, Bus
-from transports.client_messages import SHUTDOWN
-from transports.client_services import ClientServices
-from transports.connection import Connection, Outbox
-from transports.deadlines import Deadlines
-from transports.events import EventsServices, EventStream
-from transports.gate import Gate
-from transports.handover import Handover
-from transports.http_api import HttpApi, HttpApiServices
-from transports.hub import Hub
-from transports.live_http import HttpDate, HttpServices, LiveHttp
-from transports.pages import PagesContext, PagesOnDemand
-from transports.poller import Poller
-from transports.routes import Routes
-from transports.session_check import SessionChecks
-from transports.tokens import TokenVerifier
-from transports.websocket_client import WebSocketClient
+from greenroom.actors.actor import Actor
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.lifecycle import AudienceChanged
+from greenroom.actors.principal import Principal
+from greenroom.config.settings import Settings
+from greenroom.config.telemetry import Telemetry
+from greenroom.store.bridge import Bridge
+from greenroom.store.claims import Claims
+from greenroom.store.committer import Committer
+from greenroom.store.dead_letters_postgres import PostgresDeadLetters
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal_postgres import PostgresJournal
+from greenroom.store.migrate import migrate
+from greenroom.store.own_servers import OwnServers
+from greenroom.store.pool import Pool
+from greenroom.store.retention import Keep, Retention
+from greenroom.supervisors import garbage
+from greenroom.supervisors.backoff import Backoff
+from greenroom.supervisors.cell import RUNNERS
+from greenroom.supervisors.dead_letter_retries import DeadLetterRetries
+from greenroom.supervisors.dead_letter_watch import DeadLetterWatch
+from greenroom.supervisors.lineage_watch import LineageWatch
+from greenroom.supervisors.loop_lag import measure_loop_lag
+from greenroom.supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervise import supervise
+from greenroom.supervisors.system import System
+from greenroom.supervisors.watchdog import Turn, Watchdog
+from greenroom.transports.background import Background
+from greenroom.transports.bus import Beat, Bus
+from greenroom.transports.client_messages import SHUTDOWN
+from greenroom.transports.client_services import ClientServices
+from greenroom.transports.connection import Connection, Outbox
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.events import EventsServices, EventStream
+from greenroom.transports.gate import Gate
+from greenroom.transports.handover import Handover
+from greenroom.transports.http_api import HttpApi, HttpApiServices
+from greenroom.transports.hub import Hub
+from greenroom.transports.live_http import HttpDate, HttpServices, LiveHttp
+from greenroom.transports.pages import PagesContext, PagesOnDemand
+from greenroom.transports.poller import Poller
+from greenroom.transports.routes import Routes
+from greenroom.transports.session_check import SessionChecks
+from greenroom.transports.tokens import TokenVerifier
+from greenroom.transports.websocket_client import WebSocketClient
 
 log = structlog.get_logger("greenroom.node")
 

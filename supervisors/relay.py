@@ -19,14 +19,14 @@ import msgspec
 import structlog
 import trio
 
-from actors.entity import split_entity
-from actors.envelope import Envelope, Origin
-from actors.errors import ActorError
-from actors.kinds import Kind, Kinds
-from actors.outgoing import Outgoing, decode_body
-from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import Journal, OutboxRow
-from supervisors.backoff import Backoff
+from greenroom.actors.entity import split_entity
+from greenroom.actors.envelope import Envelope, Origin
+from greenroom.actors.errors import ActorError
+from greenroom.actors.kinds import Kind, Kinds
+from greenroom.actors.outgoing import Outgoing, decode_body
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal import Journal, OutboxRow
+from greenroom.supervisors.backoff import Backoff
 
 log = structlog.get_logger("greenroom.relay")
 

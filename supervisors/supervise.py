@@ -26,8 +26,8 @@ import structlog
 import trio
 from trio import TaskStatus
 
-from supervisors.backoff import Backoff
-from supervisors.strategy import ChildSpec, Restart, RestartLedger, Strategy, SupervisorSpec
+from greenroom.supervisors.backoff import Backoff
+from greenroom.supervisors.strategy import ChildSpec, Restart, RestartLedger, Strategy, SupervisorSpec
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

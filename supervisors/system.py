@@ -14,31 +14,31 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from actors.actor import KindLimits
-from actors.effects import Kick, Timer
-from actors.entity import split_entity
-from actors.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
-from actors.errors import ActorError, CallCycle, Overloaded, Unavailable
-from actors.kinds import Kinds
-from actors.lifecycle import Passivate, Reclaim, Stop, Terminated, TimersDue
-from actors.mailbox import Sealed
-from actors.message import Ask, Message, Reply
-from actors.principal import SYSTEM, Principal
-from config.instruments import Instruments
-from config.limits import MailboxConfig, PassivationConfig, SupervisionConfig
-from config.tracing import Tracing
-from store.claims import Claims
-from store.committer import Committer
-from store.dead_letters import DeadLetter, DeadLetters, retried
-from store.epoch import lineage_of
-from store.errors import NotOwner, StoreUnavailable
-from store.journal import Claimed, Head, Journal, StoredEvent
-from supervisors.backoff import Backoff
-from supervisors.cell import Cell
-from supervisors.relay import Relay
-from supervisors.strategy import RestartIntensity, RestartLedger
-from supervisors.timers import Timers
-from supervisors.watchdog import Turn
+from greenroom.actors.actor import KindLimits
+from greenroom.actors.effects import Kick, Timer
+from greenroom.actors.entity import split_entity
+from greenroom.actors.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
+from greenroom.actors.errors import ActorError, CallCycle, Overloaded, Unavailable
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.lifecycle import Passivate, Reclaim, Stop, Terminated, TimersDue
+from greenroom.actors.mailbox import Sealed
+from greenroom.actors.message import Ask, Message, Reply
+from greenroom.actors.principal import SYSTEM, Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import MailboxConfig, PassivationConfig, SupervisionConfig
+from greenroom.config.tracing import Tracing
+from greenroom.store.claims import Claims
+from greenroom.store.committer import Committer
+from greenroom.store.dead_letters import DeadLetter, DeadLetters, retried
+from greenroom.store.epoch import lineage_of
+from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.journal import Claimed, Head, Journal, StoredEvent
+from greenroom.supervisors.backoff import Backoff
+from greenroom.supervisors.cell import Cell
+from greenroom.supervisors.relay import Relay
+from greenroom.supervisors.strategy import RestartIntensity, RestartLedger
+from greenroom.supervisors.timers import Timers
+from greenroom.supervisors.watchdog import Turn
 
 log = structlog.get_logger("greenroom.system")
 

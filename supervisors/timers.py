@@ -11,9 +11,9 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from actors.errors import ActorError
-from store.errors import StoreUnavailable
-from store.journal import Journal
+from greenroom.actors.errors import ActorError
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import Journal
 
 log = structlog.get_logger("greenroom.timers")
 

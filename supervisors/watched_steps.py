@@ -9,7 +9,7 @@ from collections.abc import Generator
 from types import CoroutineType
 from typing import Any
 
-from supervisors.watchdog import Turn
+from greenroom.supervisors.watchdog import Turn
 
 
 @types.coroutine

@@ -12,9 +12,9 @@ import pytest
 import redis
 import trio
 
-from store.bridge import Bridge
-from store.migrate import migrate
-from store.own_servers import OwnServers
+from greenroom.store.bridge import Bridge
+from greenroom.store.migrate import migrate
+from greenroom.store.own_servers import OwnServers
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)

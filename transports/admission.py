@@ -1,6 +1,6 @@
 """Admission: who is let in at the door. Decides only; `now` in seconds of any clock that goes on."""
 
-from config.limits import GateConfig
+from greenroom.config.limits import GateConfig
 
 
 class Admission:

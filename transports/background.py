@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
-from actors.errors import Overloaded
+from greenroom.actors.errors import Overloaded
 
 log = structlog.get_logger("greenroom.background")
 

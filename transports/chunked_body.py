@@ -7,7 +7,7 @@ Extensions and trailers are checked for form, bounded and dropped.
 import re
 from typing import Final
 
-from transports.http_error import HttpError
+from greenroom.transports.http_error import HttpError
 
 _LINE_BYTES_MAX: Final = 1_024  # a size with its extensions, or a trailer
 _EXTRAS_BYTES_MAX: Final = 4_096  # extensions and trailers of the whole body

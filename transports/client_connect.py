@@ -9,8 +9,8 @@ import msgspec
 import structlog
 from msgspec import Raw, Struct
 
-from actors.principal import Principal
-from transports.client_messages import (
+from greenroom.actors.principal import Principal
+from greenroom.transports.client_messages import (
     CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
     INVALID_TOKEN,
@@ -24,10 +24,10 @@ from transports.client_messages import (
     SubscribeRequest,
     decode_connect_data,
 )
-from transports.client_peer import ClientPeer
-from transports.client_services import ClientServices
-from transports.client_watching import Watching
-from transports.tokens import ConnectionClaims, TokenExpired, TokenInvalid
+from greenroom.transports.client_peer import ClientPeer
+from greenroom.transports.client_services import ClientServices
+from greenroom.transports.client_watching import Watching
+from greenroom.transports.tokens import ConnectionClaims, TokenExpired, TokenInvalid
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode

@@ -1,8 +1,8 @@
 """How a topic's publications look to WebSocket clients: JSON frames, made once and shared by all its subscribers."""
 
-from transports.hub import Publication
-from transports.publication import push_prefix
-from transports.websocket import text_frame
+from greenroom.transports.hub import Publication
+from greenroom.transports.publication import push_prefix
+from greenroom.transports.websocket import text_frame
 
 FRAME_BYTES_MAX = 256 * 1024  # clients have a limit too: Python's refuses a message over 1 MiB
 

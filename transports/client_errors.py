@@ -5,8 +5,8 @@ import re
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from actors.entity import BadEntity
-from actors.errors import (
+from greenroom.actors.entity import BadEntity
+from greenroom.actors.errors import (
     ActorError,
     InvalidCommand,
     MalformedCommand,
@@ -16,7 +16,7 @@ from actors.errors import (
     UnknownCommand,
     UnknownKind,
 )
-from transports.client_messages import (
+from greenroom.transports.client_messages import (
     INTERNAL,
     METHOD_NOT_FOUND,
     PERMISSION_DENIED,

@@ -7,13 +7,13 @@ import msgspec
 import structlog
 import trio
 
-from actors.envelope import Envelope
-from actors.errors import ActorError
-from actors.lifecycle import Inspect, Inspected
-from transports.client_errors import watch_error
-from transports.client_messages import BROKEN, TOO_MANY_REQUESTS, ClientError
-from transports.client_peer import ClientPeer
-from transports.client_slots import Slot
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError
+from greenroom.actors.lifecycle import Inspect, Inspected
+from greenroom.transports.client_errors import watch_error
+from greenroom.transports.client_messages import BROKEN, TOO_MANY_REQUESTS, ClientError
+from greenroom.transports.client_peer import ClientPeer
+from greenroom.transports.client_slots import Slot
 
 log = structlog.get_logger("greenroom.client")
 

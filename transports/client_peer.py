@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from actors.errors import ActorError
-from actors.principal import Principal
-from store.errors import StoreUnavailable
-from transports.client_errors import client_error
-from transports.client_messages import BROKEN, INTERNAL, ClientError, Disconnect
-from transports.client_services import Carrier, ClientServices
+from greenroom.actors.errors import ActorError
+from greenroom.actors.principal import Principal
+from greenroom.store.errors import StoreUnavailable
+from greenroom.transports.client_errors import client_error
+from greenroom.transports.client_messages import BROKEN, INTERNAL, ClientError, Disconnect
+from greenroom.transports.client_services import Carrier, ClientServices
 
 log = structlog.get_logger("greenroom.client")
 

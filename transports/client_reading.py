@@ -3,11 +3,11 @@
 import msgspec
 from msgspec import Raw
 
-from actors.lifecycle import Inspected
-from transports.client_inspect import inspect
-from transports.client_messages import BAD_REQUEST, INTERNAL, UNRECOVERABLE, ClientError, HistoryRequest
-from transports.client_peer import ClientPeer
-from transports.hub import first_publications
+from greenroom.actors.lifecycle import Inspected
+from greenroom.transports.client_inspect import inspect
+from greenroom.transports.client_messages import BAD_REQUEST, INTERNAL, UNRECOVERABLE, ClientError, HistoryRequest
+from greenroom.transports.client_peer import ClientPeer
+from greenroom.transports.hub import first_publications
 
 encode = msgspec.json.encode
 

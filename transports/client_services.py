@@ -8,15 +8,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from actors.envelope import Envelope
-from actors.kinds import Kinds
-from config.instruments import Instruments
-from config.limits import ClientConfig
-from config.tracing import Tracing
-from store.journal import Journal
-from transports.deadlines import Deadlines
-from transports.hub import Hub
-from transports.tokens import TokenVerifier
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.kinds import Kinds
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import ClientConfig
+from greenroom.config.tracing import Tracing
+from greenroom.store.journal import Journal
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.hub import Hub
+from greenroom.transports.tokens import TokenVerifier
 
 
 def new_client_id() -> str:

@@ -12,14 +12,14 @@ import structlog
 import trio
 from msgspec import Raw
 
-from actors.entity import split_entity
-from actors.envelope import Envelope, digest_of, own_command_id
-from actors.errors import ActorError
-from actors.kinds import Command as EntityCommand
-from config.tracing import traceparent_of
-from transports.client_connect import EarlyCarrier, admit, readmit, subscribe_server_side
-from transports.client_errors import client_error
-from transports.client_messages import (
+from greenroom.actors.entity import split_entity
+from greenroom.actors.envelope import Envelope, digest_of, own_command_id
+from greenroom.actors.errors import ActorError
+from greenroom.actors.kinds import Command as EntityCommand
+from greenroom.config.tracing import traceparent_of
+from greenroom.transports.client_connect import EarlyCarrier, admit, readmit, subscribe_server_side
+from greenroom.transports.client_errors import client_error
+from greenroom.transports.client_messages import (
     BAD_COMMAND,
     BAD_REQUEST,
     CONNECTION_EXPIRED,
@@ -39,11 +39,11 @@ from transports.client_messages import (
     Disconnect,
     decode_command,
 )
-from transports.client_peer import ClientPeer
-from transports.client_reading import history, presence, presence_stats
-from transports.client_services import Carrier, ClientServices
-from transports.client_slots import PublishSlot, RpcSlot, Slot
-from transports.client_watching import Watching
+from greenroom.transports.client_peer import ClientPeer
+from greenroom.transports.client_reading import history, presence, presence_stats
+from greenroom.transports.client_services import Carrier, ClientServices
+from greenroom.transports.client_slots import PublishSlot, RpcSlot, Slot
+from greenroom.transports.client_watching import Watching
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode

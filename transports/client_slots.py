@@ -11,11 +11,11 @@ import structlog
 import trio
 from opentelemetry.trace import Span
 
-from actors.errors import ActorError, DeadlineExceeded
-from transports.client_errors import client_error
-from transports.client_messages import INTERNAL
-from transports.client_peer import ClientPeer
-from transports.publication import one_line
+from greenroom.actors.errors import ActorError, DeadlineExceeded
+from greenroom.transports.client_errors import client_error
+from greenroom.transports.client_messages import INTERNAL
+from greenroom.transports.client_peer import ClientPeer
+from greenroom.transports.publication import one_line
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode

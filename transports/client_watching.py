@@ -12,11 +12,11 @@ import msgspec
 import structlog
 from msgspec import Raw
 
-from actors.lifecycle import Inspected
-from actors.principal import Principal
-from transports.client_encoding import JsonEncoding
-from transports.client_inspect import inspect
-from transports.client_messages import (
+from greenroom.actors.lifecycle import Inspected
+from greenroom.actors.principal import Principal
+from greenroom.transports.client_encoding import JsonEncoding
+from greenroom.transports.client_inspect import inspect
+from greenroom.transports.client_messages import (
     ALREADY_SUBSCRIBED,
     BAD_COMMAND,
     BAD_REQUEST,
@@ -34,11 +34,11 @@ from transports.client_messages import (
     SubRefreshRequest,
     SubscribeRequest,
 )
-from transports.client_peer import ClientPeer
-from transports.hub import Encoding, Topic
-from transports.publication import one_line
-from transports.recovery import Missed, from_journal, from_tail
-from transports.tokens import SubscriptionClaims, TokenExpired, TokenInvalid
+from greenroom.transports.client_peer import ClientPeer
+from greenroom.transports.hub import Encoding, Topic
+from greenroom.transports.publication import one_line
+from greenroom.transports.recovery import Missed, from_journal, from_tail
+from greenroom.transports.tokens import SubscriptionClaims, TokenExpired, TokenInvalid
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode

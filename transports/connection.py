@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from transports.poller import WRITABLE, Poller
+from greenroom.transports.poller import WRITABLE, Poller
 
 log = structlog.get_logger("greenroom.connection")
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from transports.http_head import Request
+from greenroom.transports.http_head import Request
 
 VARY = ((b"Vary", b"Origin"),)  # for caches: another origin may get another answer
 

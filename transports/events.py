@@ -14,28 +14,28 @@ import structlog
 import trio
 from msgspec import Struct
 
-from actors.entity import split_entity
-from actors.envelope import Envelope
-from actors.errors import ActorError, DeadlineExceeded, Unavailable
-from actors.kinds import Kinds
-from actors.lifecycle import Inspect, Inspected
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import ClientConfig
-from store.errors import StoreUnavailable
-from store.journal import Journal
-from transports.client_errors import error_headers, http_error_body
-from transports.connection import Connection
-from transports.deadlines import Deadlines
-from transports.http_error import HttpError
-from transports.http_head import Request, query_pairs
-from transports.http_principal import http_identity
-from transports.http_response import response, stream_head
-from transports.hub import Encoding, Hub, Publication, Topic
-from transports.publication import one_line
-from transports.recovery import Missed, from_journal, from_tail
-from transports.session_check import SessionChecks
-from transports.tokens import TokenVerifier
+from greenroom.actors.entity import split_entity
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError, DeadlineExceeded, Unavailable
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.lifecycle import Inspect, Inspected
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import ClientConfig
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import Journal
+from greenroom.transports.client_errors import error_headers, http_error_body
+from greenroom.transports.connection import Connection
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.http_error import HttpError
+from greenroom.transports.http_head import Request, query_pairs
+from greenroom.transports.http_principal import http_identity
+from greenroom.transports.http_response import response, stream_head
+from greenroom.transports.hub import Encoding, Hub, Publication, Topic
+from greenroom.transports.publication import one_line
+from greenroom.transports.recovery import Missed, from_journal, from_tail
+from greenroom.transports.session_check import SessionChecks
+from greenroom.transports.tokens import TokenVerifier
 
 log = structlog.get_logger("greenroom.events")
 encode = msgspec.json.encode

@@ -13,11 +13,11 @@ from typing import Protocol
 import structlog
 import trio
 
-from config.instruments import Instruments
-from config.limits import ClientConfig, GateConfig, HubConfig
-from transports.admission import Admission
-from transports.connection import Connection, Outbox
-from transports.poller import Poller
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import ClientConfig, GateConfig, HubConfig
+from greenroom.transports.admission import Admission
+from greenroom.transports.connection import Connection, Outbox
+from greenroom.transports.poller import Poller
 
 log = structlog.get_logger("greenroom.gate")
 

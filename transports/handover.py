@@ -16,7 +16,7 @@ from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 
-from transports.gate import refuse
+from greenroom.transports.gate import refuse
 
 log = structlog.get_logger("greenroom.pages")
 

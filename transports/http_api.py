@@ -12,27 +12,27 @@ import trio
 from msgspec import Struct
 from opentelemetry.trace import Span
 
-from actors.entity import split_entity
-from actors.envelope import Envelope, digest_of, own_command_id
-from actors.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded, Unavailable
-from actors.kinds import Kind, Kinds
-from actors.lifecycle import Inspect, Inspected
-from actors.message import Message
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import HttpConfig
-from config.tracing import Tracing, traceparent_of
-from store.errors import StoreUnavailable
-from store.journal import Journal
-from transports.client_errors import BadRequest, error_headers, http_error_body
-from transports.deadlines import Deadlines
-from transports.http_error import HttpError
-from transports.http_head import Request, query_pairs
-from transports.http_principal import http_principal
-from transports.hub import first_publications
-from transports.live_http import Finish
-from transports.session_check import SessionChecks
-from transports.tokens import TokenVerifier
+from greenroom.actors.entity import split_entity
+from greenroom.actors.envelope import Envelope, digest_of, own_command_id
+from greenroom.actors.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded, Unavailable
+from greenroom.actors.kinds import Kind, Kinds
+from greenroom.actors.lifecycle import Inspect, Inspected
+from greenroom.actors.message import Message
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import HttpConfig
+from greenroom.config.tracing import Tracing, traceparent_of
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import Journal
+from greenroom.transports.client_errors import BadRequest, error_headers, http_error_body
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.http_error import HttpError
+from greenroom.transports.http_head import Request, query_pairs
+from greenroom.transports.http_principal import http_principal
+from greenroom.transports.hub import first_publications
+from greenroom.transports.live_http import Finish
+from greenroom.transports.session_check import SessionChecks
+from greenroom.transports.tokens import TokenVerifier
 
 log = structlog.get_logger("greenroom.http")
 

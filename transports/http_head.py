@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from transports.chunked_body import ChunkedBody
-from transports.http_error import HttpError
+from greenroom.transports.chunked_body import ChunkedBody
+from greenroom.transports.http_error import HttpError
 
 _HEADERS_MAX: Final = 100  # fields
 _METHODS: Final = {

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from actors.errors import ActorError
-from actors.principal import Principal
-from transports.tokens import TokenExpired, TokenInvalid, TokenVerifier
+from greenroom.actors.errors import ActorError
+from greenroom.actors.principal import Principal
+from greenroom.transports.tokens import TokenExpired, TokenInvalid, TokenVerifier
 
 USER_MAX = 128  # characters
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -16,12 +16,12 @@ from typing import Protocol
 import structlog
 import trio
 
-from actors.effects import Kick
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import HubConfig
-from store.journal import StoredEvent
-from transports.publication import encode_publication, one_line
+from greenroom.actors.effects import Kick
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import HubConfig
+from greenroom.store.journal import StoredEvent
+from greenroom.transports.publication import encode_publication, one_line
 
 log = structlog.get_logger("greenroom.hub")
 

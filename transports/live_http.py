@@ -11,14 +11,14 @@ import structlog
 import trio
 from msgspec import Struct
 
-from config.limits import GateConfig
-from transports.client_errors import ErrorBody
-from transports.connection import Connection
-from transports.cors import VARY, cors_headers, origin_allowed
-from transports.http_error import HttpError
-from transports.http_head import BrokenRequest, Request, RequestDecoder
-from transports.http_response import CONTINUE, http_date, response
-from transports.websocket import BadHandshake, choose_subprotocol, handshake_response
+from greenroom.config.limits import GateConfig
+from greenroom.transports.client_errors import ErrorBody
+from greenroom.transports.connection import Connection
+from greenroom.transports.cors import VARY, cors_headers, origin_allowed
+from greenroom.transports.http_error import HttpError
+from greenroom.transports.http_head import BrokenRequest, Request, RequestDecoder
+from greenroom.transports.http_response import CONTINUE, http_date, response
+from greenroom.transports.websocket import BadHandshake, choose_subprotocol, handshake_response
 
 log = structlog.get_logger("greenroom.http")
 

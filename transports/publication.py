@@ -2,7 +2,7 @@
 
 import msgspec
 
-from store.journal import StoredEvent
+from greenroom.store.journal import StoredEvent
 
 encode = msgspec.json.encode
 

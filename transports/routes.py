@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from actors.errors import ActorError
-from transports.client_errors import error_headers, http_error_body
-from transports.client_services import ClientServices
-from transports.connection import Connection
-from transports.events import EventsServices, EventStream
-from transports.gate import Gate
-from transports.handover import Handover
-from transports.http_api import HttpApi
-from transports.http_error import HttpError
-from transports.http_head import Request
-from transports.http_response import response
-from transports.live_http import Finish, Headers
-from transports.websocket_client import WebSocketClient
+from greenroom.actors.errors import ActorError
+from greenroom.transports.client_errors import error_headers, http_error_body
+from greenroom.transports.client_services import ClientServices
+from greenroom.transports.connection import Connection
+from greenroom.transports.events import EventsServices, EventStream
+from greenroom.transports.gate import Gate
+from greenroom.transports.handover import Handover
+from greenroom.transports.http_api import HttpApi
+from greenroom.transports.http_error import HttpError
+from greenroom.transports.http_head import Request
+from greenroom.transports.http_response import response
+from greenroom.transports.live_http import Finish, Headers
+from greenroom.transports.websocket_client import WebSocketClient
 
 
 class Routes:

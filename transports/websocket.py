@@ -17,7 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from transports.http_head import has_token
+from greenroom.transports.http_head import has_token
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1

@@ -2,11 +2,11 @@
 
 import trio
 
-from transports.client_messages import SLOW
-from transports.client_services import ClientServices
-from transports.client_session import ClientSession
-from transports.connection import Connection
-from transports.websocket import (
+from greenroom.transports.client_messages import SLOW
+from greenroom.transports.client_services import ClientServices
+from greenroom.transports.client_session import ClientSession
+from greenroom.transports.connection import Connection
+from greenroom.transports.websocket import (
     NO_STATUS,
     NORMAL,
     Binary,

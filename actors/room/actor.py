@@ -8,12 +8,12 @@ from typing import Any, ClassVar, assert_never
 
 from msgspec import Struct
 
-from actors.actor import Actor, KindLimits, Runtime
-from actors.errors import Refused
-from actors.free_form import fits
-from actors.message import Done, Event, Message
-from actors.room.direct import direct_users
-from actors.room.events import (
+from greenroom.actors.actor import Actor, KindLimits, Runtime
+from greenroom.actors.errors import Refused
+from greenroom.actors.free_form import fits
+from greenroom.actors.message import Done, Event, Message
+from greenroom.actors.room.direct import direct_users
+from greenroom.actors.room.events import (
     Banned,
     Changed,
     CommentShown,
@@ -34,7 +34,7 @@ from actors.room.events import (
     Unmuted,
     Unreacted,
 )
-from actors.room.messages import (
+from greenroom.actors.room.messages import (
     DATA_BYTES_MAX,
     Ban,
     Comment,
@@ -61,9 +61,9 @@ from actors.room.messages import (
     Unmute,
     Unreact,
 )
-from actors.room.state import Member, RoomState
-from actors.room.view import in_force, room_view
-from actors.session.messages import Push
+from greenroom.actors.room.state import Member, RoomState
+from greenroom.actors.room.view import in_force, room_view
+from greenroom.actors.session.messages import Push
 
 ITEMS_MAX = 256  # different gift items
 EMOJI_MAX = 20  # different ones on a message

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.message import Event
+from greenroom.actors.message import Event
 
 
 class MessageSent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.message", gc=False):

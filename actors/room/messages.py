@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from actors.message import Ask, Done, Tell
+from greenroom.actors.message import Ask, Done, Tell
 
 TEXT_CHARS_MAX = 4_000
 DATA_BYTES_MAX = 4_096  # of a message's `data`, as JSON

@@ -4,7 +4,7 @@ from typing import Any, assert_never
 
 from msgspec import Struct, field
 
-from actors.room.events import (
+from greenroom.actors.room.events import (
     Banned,
     Changed,
     Gifted,
@@ -23,7 +23,7 @@ from actors.room.events import (
     Unmuted,
     Unreacted,
 )
-from actors.room.messages import MEMBERS_MAX
+from greenroom.actors.room.messages import MEMBERS_MAX
 
 WINDOW = 50  # messages kept with their text, for the view
 AUTHORS = 1_000  # messages whose author is known, so that they can be edited, deleted and reacted to

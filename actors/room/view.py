@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from actors.room.state import Posted, RoomState
+from greenroom.actors.room.state import Posted, RoomState
 
 MEMBERS_SHOWN = 100
 MUTED_SHOWN = 100

@@ -15,12 +15,12 @@ import msgspec
 import structlog
 from msgspec import Raw
 
-from actors.actor import Actor
-from actors.entity import split_entity
-from actors.errors import ActorError, Refused
-from actors.lifecycle import Answered, Undelivered
-from actors.message import Ask, Done, Message
-from actors.saga.events import (
+from greenroom.actors.actor import Actor
+from greenroom.actors.entity import split_entity
+from greenroom.actors.errors import ActorError, Refused
+from greenroom.actors.lifecycle import Answered, Undelivered
+from greenroom.actors.message import Ask, Done, Message
+from greenroom.actors.saga.events import (
     EVENTS,
     Ended,
     Outcome,
@@ -35,12 +35,12 @@ from actors.saga.events import (
     UndoDone,
     UndoRefused,
 )
-from actors.saga.messages import SagaDue, StepDue
-from actors.saga.plan import Begin, End, TakeBack, next_move
-from actors.saga.so_far import SoFar
-from actors.saga.state import SagaState, StepState
-from actors.saga.step import Step, check_steps
-from actors.saga.view import saga_view
+from greenroom.actors.saga.messages import SagaDue, StepDue
+from greenroom.actors.saga.plan import Begin, End, TakeBack, next_move
+from greenroom.actors.saga.so_far import SoFar
+from greenroom.actors.saga.state import SagaState, StepState
+from greenroom.actors.saga.step import Step, check_steps
+from greenroom.actors.saga.view import saga_view
 
 STEP_TIMER, SAGA_TIMER = "saga.step", "saga.whole"
 DO, UNDO = "do", "undo"  # before the step's name, what a report is about

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.saga.events import Outcome
-from actors.saga.state import SagaState, StepState
-from actors.saga.step import Step
+from greenroom.actors.saga.events import Outcome
+from greenroom.actors.saga.state import SagaState, StepState
+from greenroom.actors.saga.step import Step
 
 
 class Begin(Struct, frozen=True):

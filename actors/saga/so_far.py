@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from actors.saga.state import SagaState
+from greenroom.actors.saga.state import SagaState
 
 Input = TypeVar("Input")
 Wanted = TypeVar("Wanted")

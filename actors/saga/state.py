@@ -4,7 +4,7 @@ from typing import Literal, assert_never
 
 from msgspec import Raw, Struct, field
 
-from actors.saga.events import (
+from greenroom.actors.saga.events import (
     Ended,
     SagaEvent,
     Started,

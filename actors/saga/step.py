@@ -6,8 +6,8 @@ from typing import Any, Generic
 
 from msgspec import Struct
 
-from actors.message import Message
-from actors.saga.so_far import Input, SoFar
+from greenroom.actors.message import Message
+from greenroom.actors.saga.so_far import Input, SoFar
 
 STEPS_MAX = 50
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.saga.state import SagaState
-from actors.saga.step import Step
+from greenroom.actors.saga.state import SagaState
+from greenroom.actors.saga.step import Step
 
 
 def saga_view(state: SagaState, steps: Sequence[Step[Any]]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Users' sessions, one each across devices."""
 
-from actors.session.actor import Session
+from greenroom.actors.session.actor import Session
 
 __all__ = ["Session"]

@@ -8,14 +8,14 @@ from typing import Any, ClassVar, assert_never
 
 from msgspec import Struct
 
-from actors.actor import Actor, KindLimits, Runtime
-from actors.errors import Refused
-from actors.free_form import fits
-from actors.message import Done, Event, Message
-from actors.principal import Principal
-from actors.session.events import Connection, PresenceShown, PushReceived, ReadUpTo, SessionEvent, SignedOut
-from actors.session.messages import DATA_BYTES_MAX, Push, Pushed, Read, SessionMessage, SignOut
-from actors.session.state import SessionState
+from greenroom.actors.actor import Actor, KindLimits, Runtime
+from greenroom.actors.errors import Refused
+from greenroom.actors.free_form import fits
+from greenroom.actors.message import Done, Event, Message
+from greenroom.actors.principal import Principal
+from greenroom.actors.session.events import Connection, PresenceShown, PushReceived, ReadUpTo, SessionEvent, SignedOut
+from greenroom.actors.session.messages import DATA_BYTES_MAX, Push, Pushed, Read, SessionMessage, SignOut
+from greenroom.actors.session.state import SessionState
 
 SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
 CONNECTIONS_SHOWN = 100

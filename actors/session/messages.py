@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from actors.message import Ask, Done
+from greenroom.actors.message import Ask, Done
 
 DATA_BYTES_MAX = 16_384  # of a push, as JSON
 

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from msgspec import Struct, field
 
-from actors.session.events import PushReceived, ReadUpTo, SessionEvent, SignedOut
+from greenroom.actors.session.events import PushReceived, ReadUpTo, SessionEvent, SignedOut
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
 

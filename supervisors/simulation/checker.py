@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import msgspec
 import trio
 
-from actors.actor import Actor
-from actors.kinds import Kinds
-from actors.message import Ask, Reply
-from actors.principal import Principal
-from store.journal import Append, Head, StoredEvent
-from store.journal_memory import MemoryRows
-from supervisors.cell import Cell
-from supervisors.simulation.timeline import Timeline
+from greenroom.actors.actor import Actor
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.message import Ask, Reply
+from greenroom.actors.principal import Principal
+from greenroom.store.journal import Append, Head, StoredEvent
+from greenroom.store.journal_memory import MemoryRows
+from greenroom.supervisors.cell import Cell
+from greenroom.supervisors.simulation.timeline import Timeline
 
 encode = msgspec.json.encode
 decode = msgspec.json.decode

@@ -11,14 +11,14 @@ import msgspec
 import trio
 from msgspec import Raw, Struct
 
-from actors.envelope import own_command_id
-from actors.kinds import Kinds
-from actors.message import Message
-from actors.principal import Principal
-from supervisors.simulation.checker import Checker, Fact
-from supervisors.simulation.faults import NO_FAULTS, Faults
-from supervisors.simulation.timeline import Timeline
-from supervisors.simulation.wire import Broken, Connection
+from greenroom.actors.envelope import own_command_id
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.message import Message
+from greenroom.actors.principal import Principal
+from greenroom.supervisors.simulation.checker import Checker, Fact
+from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
+from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.wire import Broken, Connection
 
 encode = msgspec.json.encode
 PENDING_MAX = 4  # commands under way

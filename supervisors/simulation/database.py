@@ -14,8 +14,8 @@ import trio
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from store.journal import (
+from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
+from greenroom.store.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
@@ -27,10 +27,10 @@ from store.journal import (
     Remembered,
     StoredEvent,
 )
-from store.journal_memory import MemoryJournal, MemoryRows
-from supervisors.simulation.faults import NO_FAULTS, Faults
-from supervisors.simulation.schedule import NODE
-from supervisors.simulation.timeline import Timeline
+from greenroom.store.journal_memory import MemoryJournal, MemoryRows
+from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
+from greenroom.supervisors.simulation.schedule import NODE
+from greenroom.supervisors.simulation.timeline import Timeline
 
 T = TypeVar("T")
 

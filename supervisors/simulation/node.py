@@ -9,31 +9,38 @@ from uuid import UUID
 import trio
 from opentelemetry import trace
 
-from actors.actor import Actor
-from actors.envelope import Envelope
-from actors.errors import ActorError
-from actors.kinds import Kinds
-from actors.lifecycle import AudienceChanged
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import ClientConfig, CommitConfig, HubConfig, MailboxConfig, PassivationConfig, SupervisionConfig
-from config.tracing import Tracing
-from store.claims import Claims
-from store.committer import Committer
-from store.dead_letters_memory import MemoryDeadLetters
-from supervisors.cell import FLIGHTS_MAX
-from supervisors.lineage_watch import LineageWatch
-from supervisors.simulation.checker import Checker
-from supervisors.simulation.database import Database, SimulatedJournal
-from supervisors.simulation.schedule import NODE
-from supervisors.simulation.timeline import Timeline
-from supervisors.simulation.wire import Broken, Carrier, Connection
-from supervisors.system import System
-from transports.background import Background
-from transports.client_messages import SHUTDOWN
-from transports.client_services import ClientServices
-from transports.deadlines import Deadlines
-from transports.hub import Hub
+from greenroom.actors.actor import Actor
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.lifecycle import AudienceChanged
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import (
+    ClientConfig,
+    CommitConfig,
+    HubConfig,
+    MailboxConfig,
+    PassivationConfig,
+    SupervisionConfig,
+)
+from greenroom.config.tracing import Tracing
+from greenroom.store.claims import Claims
+from greenroom.store.committer import Committer
+from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.supervisors.cell import FLIGHTS_MAX
+from greenroom.supervisors.lineage_watch import LineageWatch
+from greenroom.supervisors.simulation.checker import Checker
+from greenroom.supervisors.simulation.database import Database, SimulatedJournal
+from greenroom.supervisors.simulation.schedule import NODE
+from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
+from greenroom.supervisors.system import System
+from greenroom.transports.background import Background
+from greenroom.transports.client_messages import SHUTDOWN
+from greenroom.transports.client_services import ClientServices
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.hub import Hub
 
 STARTED = 1_750_000_000.0  # Unix s when a world begins
 # Small, so that ten minutes of few clients reach every bound.

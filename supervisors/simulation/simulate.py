@@ -1,6 +1,6 @@
 """`simulate`: run a world under many seeds, and say which of them showed something wrong.
 
-from supervisors.simulation import simulate
+from greenroom.supervisors.simulation import simulate
 
 def test_the_counter_counts() -> None:
     simulate(Counter, commands=lambda draw: Add(amount=draw.randint(1, 9)), seeds=20)
@@ -16,14 +16,14 @@ from typing import Any
 import structlog
 from msgspec import Struct, field
 
-from actors.actor import Actor
-from actors.message import Message
-from supervisors.simulation.client import Work
-from supervisors.simulation.database import ALL_GUARDS, Guards
-from supervisors.simulation.faults import Faults
-from supervisors.simulation.schedule import Schedule
-from supervisors.simulation.timeline import Timeline
-from supervisors.simulation.world import Scenario, World
+from greenroom.actors.actor import Actor
+from greenroom.actors.message import Message
+from greenroom.supervisors.simulation.client import Work
+from greenroom.supervisors.simulation.database import ALL_GUARDS, Guards
+from greenroom.supervisors.simulation.faults import Faults
+from greenroom.supervisors.simulation.schedule import Schedule
+from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.world import Scenario, World
 
 LINES_SHOWN = 60  # of the timeline, where a failure is reported
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import trio
 
-from supervisors.simulation.schedule import NODE
+from greenroom.supervisors.simulation.schedule import NODE
 
 KEPT_MAX = 20_000  # entries; older ones go
 

@@ -11,18 +11,18 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from actors.actor import Actor
-from actors.kinds import Kinds
-from actors.message import Message
-from store.dead_letters_memory import MemoryDeadLetters
-from supervisors.simulation.checker import Audit, Checker
-from supervisors.simulation.client import SimulatedClient, Work
-from supervisors.simulation.database import ALL_GUARDS, Database, Guards
-from supervisors.simulation.faults import Faults
-from supervisors.simulation.node import SimulatedNode
-from supervisors.simulation.schedule import NODE, Schedule
-from supervisors.simulation.timeline import Timeline
-from supervisors.simulation.wire import Connection
+from greenroom.actors.actor import Actor
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.message import Message
+from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.supervisors.simulation.checker import Audit, Checker
+from greenroom.supervisors.simulation.client import SimulatedClient, Work
+from greenroom.supervisors.simulation.database import ALL_GUARDS, Database, Guards
+from greenroom.supervisors.simulation.faults import Faults
+from greenroom.supervisors.simulation.node import SimulatedNode
+from greenroom.supervisors.simulation.schedule import NODE, Schedule
+from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.wire import Connection
 
 SETTLE_S = 60.0  # once faults have stopped, everything must be resolved within so long
 CHECK_S = 5.0  # between two looks at everything

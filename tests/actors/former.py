@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from actors import Actor, Ask, Event
-from actors.upcasters import Upcaster
+from greenroom import Actor, Ask, Event
+from greenroom.actors.upcasters import Upcaster
 
 
 class Total(Struct):

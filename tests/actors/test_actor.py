@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from msgspec import Struct, field
 
-from actors import ANONYMOUS, Actor, Event, Kit, Message, Principal, Refused, Tell
+from greenroom import ANONYMOUS, Actor, Event, Message, Principal, Refused, Tell
+from greenroom.testing import Kit
 
 
 class Go(Tell, frozen=True, kw_only=True, tag="walk.go"):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.entity import KEY_BYTES_MAX, BadEntity, split_entity
+from greenroom.actors.entity import KEY_BYTES_MAX, BadEntity, split_entity
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors import Done, Tell
-from actors.envelope import TaskSlot, digest_of
-from actors.errors import Overloaded
+from greenroom import Done, Tell
+from greenroom.actors.envelope import TaskSlot, digest_of
+from greenroom.actors.errors import Overloaded
 
 
 async def test_the_answer_wakes_the_asker(autojump_clock: MockClock) -> None:

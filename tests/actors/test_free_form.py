@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from actors.free_form import DEPTH_MAX, fits
+from greenroom.actors.free_form import DEPTH_MAX, fits
 
 
 @pytest.mark.parametrize("data", [None, 1, "x", [], {}, {"a": [1, {"b": None}]}])

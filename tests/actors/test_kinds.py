@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from actors import Actor, Ask, Done, Event, Tell
-from actors.errors import InvalidCommand, UnknownCommand, UnknownKind
-from actors.kinds import BadEntityClass, Kind, Kinds, find_actors
-from actors.room import Room
-from actors.session import Session
+from greenroom import Actor, Ask, Done, Event, Tell
+from greenroom.actors.errors import InvalidCommand, UnknownCommand, UnknownKind
+from greenroom.actors.kinds import BadEntityClass, Kind, Kinds, find_actors
+from greenroom.actors.room import Room
+from greenroom.actors.session import Session
 
 
 class Total(Struct):
@@ -172,16 +172,17 @@ def test_a_path_to_a_module_finds_the_entities_it_defines(module: types.ModuleTy
 
 
 def test_a_path_to_a_package_finds_what_it_re_exports() -> None:
-    assert find_actors("actors.room") == [Room]
+    assert find_actors("greenroom.actors.room") == [Room]
 
 
 def test_a_path_to_a_class_finds_it(module: types.ModuleType) -> None:
     assert find_actors("somebody_elses:Tally") == [module.Tally]
-    assert find_actors("actors.room:Room") == [Room]
+    assert find_actors("greenroom.actors.room:Room") == [Room]
 
 
 @pytest.mark.parametrize(
-    "path", ["no_such_module", "actors.message", "actors.room:Gone", "actors:Actor", "", "json:dumps"]
+    "path",
+    ["no_such_module", "greenroom.actors.message", "greenroom.actors.room:Gone", "greenroom:Actor", "", "json:dumps"],
 )
 def test_a_path_without_an_entity_is_named(path: str) -> None:
     with pytest.raises(BadEntityClass, match="GREENROOM_ENTITIES") as caught:

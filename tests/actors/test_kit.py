@@ -7,10 +7,11 @@ import trio
 from msgspec import Struct, field
 from trio.testing import MockClock
 
-from actors import Actor, Ask, Done, Event, InvalidCommand, KindLimits, Kit, Message, Refused, Tell, Terminated
-from actors.errors import CallCycle, DeadlineExceeded, UnknownCommand
-from actors.kit import EPOCH_S
-from actors.lifecycle import Answered, Undelivered
+from greenroom import Actor, Ask, Done, Event, InvalidCommand, KindLimits, Message, Refused, Tell
+from greenroom.actors.errors import CallCycle, DeadlineExceeded, UnknownCommand
+from greenroom.actors.kit import EPOCH_S
+from greenroom.actors.lifecycle import Answered, Terminated, Undelivered
+from greenroom.testing import Kit
 
 
 class Count(Struct):

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors import Tell
-from actors.envelope import Envelope
-from actors.errors import Overloaded
-from actors.lifecycle import Passivate, TimersDue
-from actors.mailbox import Item, Mailbox, Sealed
+from greenroom import Tell
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import Overloaded
+from greenroom.actors.lifecycle import Passivate, TimersDue
+from greenroom.actors.mailbox import Item, Mailbox, Sealed
 
 
 class Note(Tell, frozen=True, kw_only=True, tag="test.note"):

@@ -1,11 +1,11 @@
 import pytest
 from msgspec import Struct
 
-from actors.actor import Actor, KindLimits
-from actors.kinds import Kind
-from actors.message import Event
-from actors.repeats import repeats_of, span
-from actors.room import Room
+from greenroom.actors.actor import Actor, KindLimits
+from greenroom.actors.kinds import Kind
+from greenroom.actors.message import Event
+from greenroom.actors.repeats import repeats_of, span
+from greenroom.actors.room import Room
 
 
 class Went(Event, frozen=True, tag="brief.went"):

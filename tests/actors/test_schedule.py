@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.schedule import EVERY_MIN_MS, GRACE_MS, BadSchedule, Schedule, schedule_of
+from greenroom.actors.schedule import EVERY_MIN_MS, GRACE_MS, BadSchedule, Schedule, schedule_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CRONS = ["*/5 * * * *", "0 * * * *", "30 2 * * *", "0 0 1 * *", "15 10 * * 1-5", "0 12 29 2 *", "59 23 L * *"]

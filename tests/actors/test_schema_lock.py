@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.kinds import Kinds
-from actors.schema import Schema, describe, from_text
-from actors.schema_rules import compare
-from config.settings import load_settings
-from supervisors.cli import installed_kinds
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.schema import Schema, describe, from_text
+from greenroom.actors.schema_rules import compare
+from greenroom.config.settings import load_settings
+from greenroom.supervisors.cli import installed_kinds
 
 LOCK = Path(__file__).parents[2] / "schema.lock.json"
 

@@ -8,11 +8,11 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from actors import Actor, Event
-from actors.kinds import Kind
-from actors.schema import describe, from_text, to_text
-from actors.schema_rules import compare
-from actors.schema_samples import event_samples
+from greenroom import Actor, Event
+from greenroom.actors.kinds import Kind
+from greenroom.actors.schema import describe, from_text, to_text
+from greenroom.actors.schema_rules import compare
+from greenroom.actors.schema_samples import event_samples
 
 Spec = tuple[Any, ...]  # of a type: a tree that can be changed, and built
 

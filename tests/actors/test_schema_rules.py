@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from actors import Actor, Ask, Done, Event, Tell
-from actors.kinds import Kind
-from actors.message import Message
-from actors.schema import Schema, describe, from_text, to_text
-from actors.schema_rules import RULES, Broken, Comparison, compare
-from actors.upcasters import Upcaster
+from greenroom import Actor, Ask, Done, Event, Tell
+from greenroom.actors.kinds import Kind
+from greenroom.actors.message import Message
+from greenroom.actors.schema import Schema, describe, from_text, to_text
+from greenroom.actors.schema_rules import RULES, Broken, Comparison, compare
+from greenroom.actors.upcasters import Upcaster
 
 Fields = list[tuple[Any, ...]]
 NO_FIELDS: Fields = []

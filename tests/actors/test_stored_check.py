@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors import Actor, Event, Tell
-from actors.kinds import Kinds
-from actors.outgoing import Outgoing, encode_body
-from actors.schedule import DurableTimer
-from actors.stored_check import EXAMPLES_MAX, StoredCheck
+from greenroom import Actor, Event, Tell
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.outgoing import Outgoing, encode_body
+from greenroom.actors.schedule import DurableTimer
+from greenroom.actors.stored_check import EXAMPLES_MAX, StoredCheck
 
 encode = msgspec.json.encode
 

@@ -9,10 +9,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from actors import Actor, Event
-from actors.kinds import BadEntityClass, Kind
-from actors.lifecycle import NOTED
-from actors.upcasters import STEPS_MAX, UnreadableEvent, Upcaster
+from greenroom import Actor, Event
+from greenroom.actors.kinds import BadEntityClass, Kind
+from greenroom.actors.lifecycle import NOTED
+from greenroom.actors.upcasters import STEPS_MAX, UnreadableEvent, Upcaster
 
 
 class Paid(Event, frozen=True, kw_only=True, tag="till.paid"):

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors import Actor, Ask, Event
-from actors.lifecycle import Answered, Undelivered
-from actors.message import Message, Tell
+from greenroom import Actor, Ask, Event
+from greenroom.actors.lifecycle import Answered, Undelivered
+from greenroom.actors.message import Message, Tell
 
 REMIND_S = 1.5
 

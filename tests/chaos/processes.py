@@ -19,7 +19,7 @@ import asyncpg
 import psutil
 
 from bench.server import ROOT, ready
-from store.own_servers import OwnServers, _die_with_parent
+from greenroom.store.own_servers import OwnServers, _die_with_parent
 from tests.chaos.faults import Fault
 
 START_S = 120.0  # the first start makes a database; a later one may have to wait for a stalled predecessor's
@@ -87,7 +87,7 @@ class Processes:
 
     def _start(self) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
-        command = [sys.executable, "-m", "supervisors", "serve", "--host", self.address[0]]
+        command = [sys.executable, "-m", "greenroom.supervisors", "serve", "--host", self.address[0]]
         with self._log.open("ab") as log:
             self._log_from = log.tell()
             self._server = subprocess.Popen(

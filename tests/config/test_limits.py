@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from config.settings import _SECTIONS
+from greenroom.config.settings import _SECTIONS
 
 
 @pytest.mark.parametrize("section", _SECTIONS.values())

@@ -9,9 +9,9 @@ import pytest
 import structlog
 import trio
 
-from config.limits import LogConfig, TraceConfig
-from config.logs import bind, configure_logs, get_log
-from config.telemetry import Telemetry
+from greenroom.config.limits import LogConfig, TraceConfig
+from greenroom.config.logs import bind, configure_logs, get_log
+from greenroom.config.telemetry import Telemetry
 
 early = get_log("early")  # made at import, before any configuration, as modules do
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.redaction import REDACTED, redact, redact_text
+from greenroom.config.redaction import REDACTED, redact, redact_text
 
 
 def cleaned(**event: object) -> dict[str, object]:

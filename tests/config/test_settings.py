@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from config.limits import ClientConfig, DrainConfig, GateConfig, MailboxConfig
-from config.settings import _SECTIONS, Settings, SettingsError, load_settings
+from greenroom.config.limits import ClientConfig, DrainConfig, GateConfig, MailboxConfig
+from greenroom.config.settings import _SECTIONS, Settings, SettingsError, load_settings
 
 PRODUCTION = {
     "GREENROOM_ENV": "production",

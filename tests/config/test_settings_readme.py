@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from config.limits import KIB
-from config.settings import Settings, settings_page, settings_table
+from greenroom.config.limits import KIB
+from greenroom.config.settings import Settings, settings_page, settings_table
 
 ROOT = Path(__file__).parents[2]
 

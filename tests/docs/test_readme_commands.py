@@ -15,13 +15,13 @@ import msgspec
 import pytest
 import typer.main
 
-from actors import Kit
-from actors.kinds import Kinds, find_actors
-from actors.message import tag_of
-from actors.room import Room
-from actors.session import Session
-from config.settings import Settings
-from supervisors.cli import app
+from greenroom.actors.kinds import Kinds, find_actors
+from greenroom.actors.message import tag_of
+from greenroom.actors.room import Room
+from greenroom.actors.session import Session
+from greenroom.config.settings import Settings
+from greenroom.supervisors.cli import app
+from greenroom.testing import Kit
 
 ROOT = Path(__file__).parents[2]
 NAMED_BLOCK = re.compile(r"^```python file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.kinds import Kind, find_actors
+from greenroom.actors.kinds import Kind, find_actors
 
 ROOT = Path(__file__).parents[2]
 NAMED_BLOCK = re.compile(r"^```python file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -66,7 +66,7 @@ def test_the_entity_passes_the_type_checker(page: str, names: list[str], tmp_pat
     run = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", *names, "--cache-dir", str(tmp_path / "cache")],
         cwd=tmp_path,
-        env=os.environ | {"MYPYPATH": str(ROOT)},
+        env=os.environ | {"MYPYPATH": str(ROOT / ".venv" / "typed")},
         capture_output=True,
         text=True,
         timeout=120,

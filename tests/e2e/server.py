@@ -52,7 +52,7 @@ class Server:
         seen = self.output.stat().st_size
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "supervisors", "serve", "--port", str(self.port)],
+                [sys.executable, "-m", "greenroom.supervisors", "serve", "--port", str(self.port)],
                 cwd=self._cwd,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -200,7 +200,7 @@ class Server:
     def greenroom(self, *arguments: str) -> str:
         """What the command line prints, with this server's settings."""
         done = subprocess.run(
-            [sys.executable, "-m", "supervisors", *arguments],
+            [sys.executable, "-m", "greenroom.supervisors", *arguments],
             cwd=self._cwd,
             env=self._environment(),
             capture_output=True,

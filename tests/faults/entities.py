@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import trio
 from msgspec import Meta, Struct
 
-from actors import Actor, Ask, Done, Event, KindLimits
+from greenroom import Actor, Ask, Done, Event, KindLimits
 
 
 class Numbered(Struct, frozen=True):

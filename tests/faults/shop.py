@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from actors import Actor, Answered, Ask, Done, Event, KindLimits, Tell
+from greenroom import Actor, Answered, Ask, Done, Event, KindLimits, Tell
 
 
 class Place(Ask[Done], frozen=True, kw_only=True, tag="order.place"):

@@ -23,7 +23,7 @@ class Checkout:
     def write(self, fields: str, more: str = "") -> None:
         module = f"""
             from msgspec import Struct
-            from actors import Actor, Event
+            from greenroom import Actor, Event
 
             class Lit(Event, frozen=True, kw_only=True, tag="lamp.lit"):
                 {fields}

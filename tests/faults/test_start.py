@@ -200,7 +200,9 @@ def test_the_servers_own_database_needs_no_root(new_server: Server) -> None:
     os.chown(new_server.data, nobody.pw_uid, nobody.pw_gid)
     as_nobody: dict[str, Any] = {"cwd": ROOT, "user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     try:
-        subprocess.run([sys.executable, "-c", "import supervisors.cli"], check=True, capture_output=True, **as_nobody)
+        subprocess.run(
+            [sys.executable, "-c", "import greenroom.supervisors.cli"], check=True, capture_output=True, **as_nobody
+        )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("another account may not use this Python or this checkout")
     with socket.socket() as free:
@@ -208,7 +210,7 @@ def test_the_servers_own_database_needs_no_root(new_server: Server) -> None:
         port = free.getsockname()[1]
     new_server.port, new_server.url = port, f"http://127.0.0.1:{port}"
     new_server._process = subprocess.Popen(
-        [sys.executable, "-m", "supervisors", "serve", "--port", str(port)],
+        [sys.executable, "-m", "greenroom.supervisors", "serve", "--port", str(port)],
         env=new_server._environment() | {"HOME": "/"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -92,7 +92,7 @@ def _alive(pid: int) -> bool:
 def test_sigterm_during_the_start_ends_it(new_server: Server) -> None:
     """While the database is being made: no server stays behind, and the next start is as if nothing had been."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "supervisors", "serve", "--port", "0"],
+        [sys.executable, "-m", "greenroom.supervisors", "serve", "--port", "0"],
         cwd=ROOT,
         env=new_server._environment(),
         stdout=subprocess.PIPE,
@@ -112,7 +112,7 @@ def test_a_server_whose_output_is_closed_serves_all_the_same(fresh_server: Serve
     redirects = {"stdout": ">&-", "stderr": "2>&-", "both": ">&- 2>&-"}[closed]
     port = _free_port()
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "$0" -m supervisors serve --port {port} {redirects}', sys.executable],
+        ["sh", "-c", f'exec "$0" -m greenroom.supervisors serve --port {port} {redirects}', sys.executable],
         cwd=ROOT,
         env=fresh_server._environment(),
         stdin=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ def test_a_reader_of_the_output_that_goes_away_is_not_missed(fresh_server: Serve
     """As with `greenroom serve | head -1`."""
     port = _free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "supervisors", "serve", "--port", str(port)],
+        [sys.executable, "-m", "greenroom.supervisors", "serve", "--port", str(port)],
         cwd=ROOT,
         env=fresh_server._environment(),
         stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from msgspec.structs import asdict
 
-from supervisors.simulation import Run, run_seed
+from greenroom.testing import Run, run_seed
 from tests.simulation.scenarios import SCENARIOS
 
 CHUNK = 10  # seeds a process takes at once

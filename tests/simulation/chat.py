@@ -6,12 +6,12 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from actors.actor import Actor, KindLimits
-from actors.message import Ask, Event, Message
-from actors.room import Room
-from actors.room.messages import Gift, Invite, Join, Leave, Mute, React, Read, SendMessage, Typing
-from actors.session import Session
-from supervisors.simulation import Scenario, Work
+from greenroom.actors.actor import Actor, KindLimits
+from greenroom.actors.message import Ask, Event, Message
+from greenroom.actors.room import Room
+from greenroom.actors.room.messages import Gift, Invite, Join, Leave, Mute, React, Read, SendMessage, Typing
+from greenroom.actors.session import Session
+from greenroom.testing import Scenario, Work
 
 ROOMS = ("room:1", "room:2")
 

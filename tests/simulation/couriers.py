@@ -9,11 +9,11 @@ from typing import Any, Literal
 import trio
 from msgspec import Struct, field
 
-from actors.actor import Actor, KindLimits
-from actors.errors import Refused
-from actors.lifecycle import Answered, Undelivered
-from actors.message import Ask, Event, Message, Tell
-from supervisors.simulation import Scenario, Work
+from greenroom.actors.actor import Actor, KindLimits
+from greenroom.actors.errors import Refused
+from greenroom.actors.lifecycle import Answered, Undelivered
+from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.testing import Scenario, Work
 from tests.simulation.courier_audit import CourierAudit
 
 OFFICES = tuple(f"office:{number}" for number in range(1, 6))

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from actors.actor import Actor, KindLimits
-from actors.message import Ask, Event, Message, Tell
-from supervisors.simulation import Scenario, Work
+from greenroom.actors.actor import Actor, KindLimits
+from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.testing import Scenario, Work
 
 
 class Added(Event, frozen=True, kw_only=True, tag="ledger.added"):

@@ -5,11 +5,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from actors.actor import KindLimits
-from actors.errors import Refused
-from actors.message import Message
-from actors.saga.state import SagaState
-from supervisors.simulation import Scenario, Work
+from greenroom.actors.actor import KindLimits
+from greenroom.actors.errors import Refused
+from greenroom.actors.message import Message
+from greenroom.actors.saga.state import SagaState
+from greenroom.testing import Scenario, Work
 from tests.docs.sagas_page import checkout, shop
 
 LIMITS = KindLimits(idle_s=10.0, snapshot_every=20, history_events=50, command_ids_s=3600.0)

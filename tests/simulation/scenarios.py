@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from supervisors.simulation import Scenario
+from greenroom.testing import Scenario
 from tests.simulation.chat import chat
 from tests.simulation.couriers import couriers
 from tests.simulation.ledger import ledgers

@@ -6,7 +6,7 @@ an assertion of the runtime's own.
 
 import pytest
 
-from supervisors.simulation import ALL_GUARDS, Faults, Guards, run_seed
+from greenroom.testing import ALL_GUARDS, Faults, Guards, run_seed
 from tests.simulation.ledger import ledgers
 
 SEEDS = 12

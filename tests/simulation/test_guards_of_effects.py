@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from supervisors.exactly_once import ExactlyOnce
-from supervisors.relay import Relay
-from supervisors.simulation import ALL_GUARDS, Guards, run_seed
+from greenroom.supervisors.exactly_once import ExactlyOnce
+from greenroom.supervisors.relay import Relay
+from greenroom.testing import ALL_GUARDS, Guards, run_seed
 from tests.simulation.couriers import couriers
 from tests.simulation.test_guards import FAULTS
 

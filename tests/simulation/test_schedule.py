@@ -8,11 +8,11 @@ from pathlib import Path
 import trio
 from trio._core import _run
 
-from supervisors.simulation.schedule import NODE, RunQueue, Schedule
+from greenroom.supervisors.simulation.schedule import NODE, RunQueue, Schedule
 
 ROOT = Path(__file__).parents[2]
 WORLD = """
-from supervisors.simulation import run_seed
+from greenroom.testing import run_seed
 from tests.simulation.ledger import ledgers
 run = run_seed(ledgers(), {seed}, minutes=2.0)
 print(f"{{run.trace:08x}} {{run.steps}} {{run.acknowledged}} {{run.seen}}")

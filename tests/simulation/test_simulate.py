@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from actors import Actor, Ask, Event
-from supervisors.simulation import NO_FAULTS, SimulationFailed, simulate
+from greenroom import Actor, Ask, Event
+from greenroom.testing import NO_FAULTS, SimulationFailed, simulate
 from tests.docs.test_tutorial import write_blocks
 
 

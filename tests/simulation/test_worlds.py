@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from supervisors.simulation import NO_FAULTS, run_seed
+from greenroom.testing import NO_FAULTS, run_seed
 from tests.simulation.ledger import ledgers
 from tests.simulation.scenarios import SCENARIOS
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import trio
 
-from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import (
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
@@ -20,7 +20,7 @@ from store.journal import (
     Remembered,
     StoredEvent,
 )
-from store.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal_memory import MemoryJournal, MemoryRows
 
 T = TypeVar("T")
 

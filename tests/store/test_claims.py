@@ -5,9 +5,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from store.claims import Claims
-from store.errors import NotOwner, StoreUnavailable
-from store.journal import Claimed
+from greenroom.store.claims import Claims
+from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.journal import Claimed
 from tests.store.faulty_journal import Fault, FaultyJournal
 
 

@@ -5,12 +5,12 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from config.limits import CommitConfig
-from store.committer import Committer
-from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import Claimed, Outcome, StoredEvent
-from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
-from supervisors.supervise import supervise
+from greenroom.config.limits import CommitConfig
+from greenroom.store.committer import Committer
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal import Claimed, Outcome, StoredEvent
+from greenroom.supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervise import supervise
 from tests.store.faulty_journal import Fault, FaultyJournal
 
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from store.bridge import Bridge
-from store.journal import Append, Claimed, Consequences, Head, Journal, OutboxRow, StoredEvent, TimerRow
-from store.journal_memory import MemoryJournal, MemoryRows
-from store.journal_postgres import PostgresJournal
-from store.pool import Pool
+from greenroom.store.bridge import Bridge
+from greenroom.store.journal import Append, Claimed, Consequences, Head, Journal, OutboxRow, StoredEvent, TimerRow
+from greenroom.store.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal_postgres import PostgresJournal
+from greenroom.store.pool import Pool
 
 ENTITIES = ("a", "b", "c")
 example_numbers = itertools.count()

@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from store.dead_letters import DeadLetter
-from store.journal import Append, Claimed, Consequences, Journal, OutboxRow, Outcome, Remembered, StoredEvent, TimerRow
+from greenroom.store.dead_letters import DeadLetter
+from greenroom.store.journal import (
+    Append,
+    Claimed,
+    Consequences,
+    Journal,
+    OutboxRow,
+    Outcome,
+    Remembered,
+    StoredEvent,
+    TimerRow,
+)
 from tests.store.test_journal import (  # noqa: F401 - fixtures
     Cluster,
     MemoryCluster,

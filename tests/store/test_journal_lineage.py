@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 import trio
 
-from store.bridge import Bridge
-from store.epoch import lineage_of
-from store.journal import Outcome
-from store.journal_memory import MemoryJournal, MemoryRows
-from store.journal_postgres import PostgresJournal
-from store.migrate import migrate
-from store.own_servers import OwnServers, _as_account, _end
-from store.pool import Pool
+from greenroom.store.bridge import Bridge
+from greenroom.store.epoch import lineage_of
+from greenroom.store.journal import Outcome
+from greenroom.store.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal_postgres import PostgresJournal
+from greenroom.store.migrate import migrate
+from greenroom.store.own_servers import OwnServers, _as_account, _end
+from greenroom.store.pool import Pool
 from tests.store.test_journal import append_to, claim, event, offsets
 
 

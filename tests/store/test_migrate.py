@@ -8,11 +8,11 @@ import pytest
 import trio
 from asyncpg.exceptions import InternalClientError
 
-from store import migrate as migrate_module
-from store.bridge import Bridge
-from store.errors import StoreUnavailable
-from store.migrate import HEAD, check, migrate, upgrade_sql
-from store.own_servers import OwnServers
+from greenroom.store import migrate as migrate_module
+from greenroom.store.bridge import Bridge
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.migrate import HEAD, check, migrate, upgrade_sql
+from greenroom.store.own_servers import OwnServers
 
 
 @pytest.fixture

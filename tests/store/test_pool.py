@@ -5,11 +5,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from store.bridge import Bridge
-from store.connection import Connection, translate
-from store.errors import OutcomeLost, StoreUnavailable
-from store.own_servers import OwnServers
-from store.pool import Pool
+from greenroom.store.bridge import Bridge
+from greenroom.store.connection import Connection, translate
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.own_servers import OwnServers
+from greenroom.store.pool import Pool
 
 INCARNATION = 0x1234_5678_9ABC
 

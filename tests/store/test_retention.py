@@ -6,13 +6,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from store.bridge import Bridge
-from store.errors import StoreUnavailable
-from store.journal import Append, Claimed, StoredEvent
-from store.journal_memory import MemoryJournal
-from store.journal_postgres import PostgresJournal
-from store.pool import Pool
-from store.retention import Keep, Retention, Trimmable, due
+from greenroom.store.bridge import Bridge
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import Append, Claimed, StoredEvent
+from greenroom.store.journal_memory import MemoryJournal
+from greenroom.store.journal_postgres import PostgresJournal
+from greenroom.store.pool import Pool
+from greenroom.store.retention import Keep, Retention, Trimmable, due
 
 NOW_S = 1_000_000.0
 

@@ -12,21 +12,21 @@ import trio
 from msgspec import Struct, field
 from structlog.testing import capture_logs
 
-from actors.actor import Actor, KindLimits
-from actors.envelope import Envelope
-from actors.errors import ActorError, Refused
-from actors.kinds import Kinds
-from actors.lifecycle import Terminated
-from actors.message import Ask, Event, Message, Tell
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import CommitConfig, PassivationConfig, SupervisionConfig
-from store.claims import Claims
-from store.committer import Committer
-from store.dead_letters_memory import MemoryDeadLetters
-from store.journal import StoredEvent
-from store.journal_memory import MemoryRows
-from supervisors.system import System
+from greenroom.actors.actor import Actor, KindLimits
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError, Refused
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.lifecycle import Terminated
+from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
+from greenroom.store.claims import Claims
+from greenroom.store.committer import Committer
+from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal import StoredEvent
+from greenroom.store.journal_memory import MemoryRows
+from greenroom.supervisors.system import System
 from tests.store.faulty_journal import FaultyJournal
 
 ANN = Principal(user="ann")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisors.backoff import Backoff
+from greenroom.supervisors.backoff import Backoff
 
 
 def test_without_jitter_it_doubles_up_to_its_maximum() -> None:

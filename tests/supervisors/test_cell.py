@@ -8,7 +8,7 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.errors import (
+from greenroom.actors.errors import (
     CallCycle,
     DeadlineExceeded,
     HandlerFailed,
@@ -18,16 +18,16 @@ from actors.errors import (
     Refused,
     Unavailable,
 )
-from actors.lifecycle import Inspect, Passivate
-from actors.message import Done
-from actors.principal import Principal
-from config.limits import CommitConfig, MailboxConfig, SupervisionConfig
-from store.dead_letters import DeadLetter
-from store.journal import Remembered, StoredEvent
-from supervisors import cell as cell_module
-from supervisors import handling
-from supervisors.cell import RUNNERS, Cell
-from supervisors.watchdog import Watchdog
+from greenroom.actors.lifecycle import Inspect, Passivate
+from greenroom.actors.message import Done
+from greenroom.actors.principal import Principal
+from greenroom.config.limits import CommitConfig, MailboxConfig, SupervisionConfig
+from greenroom.store.dead_letters import DeadLetter
+from greenroom.store.journal import Remembered, StoredEvent
+from greenroom.supervisors import cell as cell_module
+from greenroom.supervisors import handling
+from greenroom.supervisors.cell import RUNNERS, Cell
+from greenroom.supervisors.watchdog import Watchdog
 from tests.store.faulty_journal import Fault
 from tests.supervisors.kernel import ANN, Do, Fail, Heard, Kernel, Log, Note, Noted, Read, Slot, kernel
 

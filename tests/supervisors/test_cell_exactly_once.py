@@ -10,14 +10,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.actor import TIMER_NAME_MAX, KindLimits
-from actors.errors import HandlerFailed, Refused, Unavailable
-from actors.lifecycle import Answered, Passivate, Undelivered
-from actors.message import Ask, Message, Tell
-from actors.principal import Principal
-from store.journal_memory import MemoryRows
-from supervisors import cell as cell_module
-from supervisors.relay import Relay
+from greenroom.actors.actor import TIMER_NAME_MAX, KindLimits
+from greenroom.actors.errors import HandlerFailed, Refused, Unavailable
+from greenroom.actors.lifecycle import Answered, Passivate, Undelivered
+from greenroom.actors.message import Ask, Message, Tell
+from greenroom.actors.principal import Principal
+from greenroom.store.journal_memory import MemoryRows
+from greenroom.supervisors import cell as cell_module
+from greenroom.supervisors.relay import Relay
 from tests.store.faulty_journal import Fault
 from tests.supervisors.kernel import ANN, Kernel, Log, Note, Noted, Read
 

@@ -9,13 +9,13 @@ import trio
 from msgspec import Struct, field
 from trio.testing import MockClock
 
-from actors.actor import Actor
-from actors.errors import HandlerFailed, Refused, Unavailable
-from actors.kinds import Kinds
-from actors.message import Ask, Event, Tell
-from actors.principal import Principal
-from store.dead_letters import DeadLetter, Which, retried, retry_id
-from supervisors.dead_letter_retries import ANSWER_S, LOOK_S, DeadLetterRetries
+from greenroom.actors.actor import Actor
+from greenroom.actors.errors import HandlerFailed, Refused, Unavailable
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.message import Ask, Event, Tell
+from greenroom.actors.principal import Principal
+from greenroom.store.dead_letters import DeadLetter, Which, retried, retry_id
+from greenroom.supervisors.dead_letter_retries import ANSWER_S, LOOK_S, DeadLetterRetries
 from tests.supervisors.kernel import Kernel, kernel
 
 WORLD: dict[str, str] = {}  # what is wrong with it: "broken", "refusing", "stuck" or nothing

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from config.instruments import Instruments, metrics_of
-from store.dead_letters import Census, DeadLetter
-from store.dead_letters_memory import MemoryDeadLetters
-from store.errors import StoreUnavailable
-from supervisors.dead_letter_watch import LOOK_S, DeadLetterWatch, Growth
+from greenroom.config.instruments import Instruments, metrics_of
+from greenroom.store.dead_letters import Census, DeadLetter
+from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.errors import StoreUnavailable
+from greenroom.supervisors.dead_letter_watch import LOOK_S, DeadLetterWatch, Growth
 
 LETTER = DeadLetter(entity="bank:a", message_type="bank.credit", payload=b"{}", principal="", error="", traceback="")
 

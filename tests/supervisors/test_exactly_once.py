@@ -5,14 +5,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.effects import CancelTimer, SetTimer, Told
-from actors.envelope import Firing, Origin
-from actors.lifecycle import Answered
-from actors.outgoing import decode_body
-from actors.schedule import Schedule
-from store.journal import TimerRow
-from supervisors import exactly_once
-from supervisors.exactly_once import ExactlyOnce, Posted, TimersSet, outgoing, timer_changes
+from greenroom.actors.effects import CancelTimer, SetTimer, Told
+from greenroom.actors.envelope import Firing, Origin
+from greenroom.actors.lifecycle import Answered
+from greenroom.actors.outgoing import decode_body
+from greenroom.actors.schedule import Schedule
+from greenroom.store.journal import TimerRow
+from greenroom.supervisors import exactly_once
+from greenroom.supervisors.exactly_once import ExactlyOnce, Posted, TimersSet, outgoing, timer_changes
 from tests.supervisors.kernel import Heard
 
 

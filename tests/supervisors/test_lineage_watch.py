@@ -3,9 +3,9 @@ from collections import deque
 import trio
 from trio.testing import MockClock
 
-from store.errors import StoreUnavailable
-from store.journal_memory import MemoryRows
-from supervisors.lineage_watch import ASK_S, LineageWatch
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal_memory import MemoryRows
+from greenroom.supervisors.lineage_watch import ASK_S, LineageWatch
 from tests.supervisors.kernel import Note, Read, kernel
 
 A = "log:a"

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from supervisors.loop_lag import measure_loop_lag
+from greenroom.supervisors.loop_lag import measure_loop_lag
 
 
 class Samples(list[float]):

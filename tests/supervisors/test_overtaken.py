@@ -5,9 +5,9 @@ from typing import Any
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.actor import Actor
-from actors.message import Ask, Done, Event, Message, Tell
-from store.journal_memory import MemoryRows
+from greenroom.actors.actor import Actor
+from greenroom.actors.message import Ask, Done, Event, Message, Tell
+from greenroom.store.journal_memory import MemoryRows
 from tests.supervisors.kernel import Kernel
 
 

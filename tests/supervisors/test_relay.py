@@ -16,15 +16,15 @@ from msgspec import Raw
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from actors.envelope import Envelope, Origin
-from actors.errors import ActorError, Overloaded, Unavailable
-from actors.kinds import Kinds
-from actors.message import Done
-from actors.outgoing import Outgoing, encode_body, sequence
-from store.errors import OutcomeLost, StoreUnavailable
-from store.journal import OutboxRow
-from supervisors.backoff import Backoff
-from supervisors.relay import UNDER_WAY_MAX, Relay
+from greenroom.actors.envelope import Envelope, Origin
+from greenroom.actors.errors import ActorError, Overloaded, Unavailable
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.message import Done
+from greenroom.actors.outgoing import Outgoing, encode_body, sequence
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal import OutboxRow
+from greenroom.supervisors.backoff import Backoff
+from greenroom.supervisors.relay import UNDER_WAY_MAX, Relay
 from tests.supervisors.kernel import Heard, Log
 
 A, B, C = "log:a", "log:b", "log:c"

@@ -9,12 +9,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.errors import Refused
-from actors.lifecycle import Inspect
-from actors.saga import Step
-from store.dead_letters import DeadLetter
-from store.dead_letters_memory import MemoryDeadLetters
-from store.journal_memory import MemoryRows
+from greenroom import Step
+from greenroom.actors.errors import Refused
+from greenroom.actors.lifecycle import Inspect
+from greenroom.store.dead_letters import DeadLetter
+from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal_memory import MemoryRows
 from tests.docs.sagas_page import checkout, shop
 from tests.store.faulty_journal import Fault
 from tests.supervisors.kernel import ANN, Kernel

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from supervisors.signals import drain_on_signal
+from greenroom.supervisors.signals import drain_on_signal
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ async def test_two_signals_before_the_loop_looks_are_no_way_to_miss_the_second()
 STUCK_AFTER_THE_FIRST = """
 import os, signal, trio
 from functools import partial
-from supervisors.signals import drain_on_signal
+from greenroom.supervisors.signals import drain_on_signal
 
 async def main():
     drain = trio.Event()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio import TaskStatus
 
-from supervisors.strategy import ChildSpec, Restart, RestartIntensity, RestartLedger, Strategy, SupervisorSpec
+from greenroom.supervisors.strategy import ChildSpec, Restart, RestartIntensity, RestartLedger, Strategy, SupervisorSpec
 
 
 async def idle(*, task_status: TaskStatus[Any]) -> None:

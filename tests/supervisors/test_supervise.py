@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from trio import TaskStatus
 from trio.testing import MockClock
 
-from supervisors.backoff import Backoff
-from supervisors.strategy import ChildSpec, Restart, RestartIntensity, Strategy, SupervisorSpec
-from supervisors.supervise import (
+from greenroom.supervisors.backoff import Backoff
+from greenroom.supervisors.strategy import ChildSpec, Restart, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervise import (
     RestartIntensityReached,
     ShutdownOverdue,
     SupervisionEvent,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.actor import KindLimits
-from actors.entity import BadEntity
-from actors.envelope import Envelope
-from actors.errors import (
+from greenroom.actors.actor import KindLimits
+from greenroom.actors.entity import BadEntity
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import (
     ActorError,
     DeadlineExceeded,
     OutcomeUnknown,
@@ -21,13 +21,13 @@ from actors.errors import (
     Unavailable,
     UnknownKind,
 )
-from actors.lifecycle import Passivate
-from config.limits import CommitConfig, PassivationConfig, SupervisionConfig
-from store.errors import StoreUnavailable
-from store.journal_memory import MemoryRows
-from supervisors import cell, system
-from supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
-from supervisors.supervise import supervise
+from greenroom.actors.lifecycle import Passivate
+from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal_memory import MemoryRows
+from greenroom.supervisors import cell, system
+from greenroom.supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervise import supervise
 from tests.store.faulty_journal import Fault
 from tests.supervisors.kernel import Do, Fail, Heard, Kernel, Log, Note, Read, Slot, Slow, heard, kernel
 
@@ -257,7 +257,7 @@ async def test_a_timer_for_no_time_at_all_fires_at_once(seconds: float, autojump
 async def test_a_timer_set_again_at_every_message_is_kept_once(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("supervisors.system.TIMERS_REPLACED_MAX", 10)
+    monkeypatch.setattr("greenroom.supervisors.system.TIMERS_REPLACED_MAX", 10)
     async with kernel() as run:
         number = 0
         while number < 500 or run.system._timers_replaced:

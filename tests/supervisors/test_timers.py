@@ -11,11 +11,11 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from actors.errors import Overloaded, Unavailable, UnknownKind
-from store.errors import StoreUnavailable
-from store.journal import Due
-from supervisors import timers as timers_module
-from supervisors.timers import SCAN_S, Timers
+from greenroom.actors.errors import Overloaded, Unavailable, UnknownKind
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import Due
+from greenroom.supervisors import timers as timers_module
+from greenroom.supervisors.timers import SCAN_S, Timers
 
 BEGIN_S = 1e6
 

@@ -7,19 +7,19 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from actors.errors import Unavailable
-from actors.kinds import Kind, Kinds
-from actors.schema import describe
-from actors.schema_rules import compare
-from actors.stored_check import StoredCheck
-from config.limits import PassivationConfig
-from store.bridge import Bridge
-from store.journal import Append, Claimed, Journal, StoredEvent
-from store.journal_memory import MemoryJournal, MemoryRows
-from store.journal_postgres import PostgresJournal
-from store.pool import Pool
-from store.stored_walk import StoredWalk
-from supervisors.cell import SNAPSHOT_WORTH
+from greenroom.actors.errors import Unavailable
+from greenroom.actors.kinds import Kind, Kinds
+from greenroom.actors.schema import describe
+from greenroom.actors.schema_rules import compare
+from greenroom.actors.stored_check import StoredCheck
+from greenroom.config.limits import PassivationConfig
+from greenroom.store.bridge import Bridge
+from greenroom.store.journal import Append, Claimed, Journal, StoredEvent
+from greenroom.store.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal_postgres import PostgresJournal
+from greenroom.store.pool import Pool
+from greenroom.store.stored_walk import StoredWalk
+from greenroom.supervisors.cell import SNAPSHOT_WORTH
 from tests.actors.former import FormerTill, Pay, Settle, Till, TillState, Total
 from tests.supervisors.kernel import Kernel, kernel
 

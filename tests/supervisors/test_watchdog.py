@@ -8,8 +8,8 @@ import pytest
 import structlog
 import trio
 
-from actors.errors import HandlerStuck
-from supervisors.watchdog import Turn, TurnClock, Verdict, Watchdog
+from greenroom.actors.errors import HandlerStuck
+from greenroom.supervisors.watchdog import Turn, TurnClock, Verdict, Watchdog
 
 CALM, SLOW, STUCK, STILL_STUCK = Verdict.CALM, Verdict.SLOW, Verdict.STUCK, Verdict.STILL_STUCK
 

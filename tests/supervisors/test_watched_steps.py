@@ -3,8 +3,8 @@
 import pytest
 import trio
 
-from supervisors.watchdog import Turn
-from supervisors.watched_steps import watched_steps
+from greenroom.supervisors.watchdog import Turn
+from greenroom.supervisors.watched_steps import watched_steps
 
 
 async def test_each_step_is_a_turn_and_each_wait_is_none() -> None:

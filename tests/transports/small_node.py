@@ -14,37 +14,37 @@ import trio
 from msgspec import Struct, field
 from opentelemetry import trace
 
-from actors.actor import Actor, KindLimits
-from actors.envelope import Envelope
-from actors.errors import ActorError, Refused
-from actors.kinds import Kinds
-from actors.lifecycle import AudienceChanged
-from actors.message import Ask, Done, Event, Message
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import ClientConfig, CommitConfig, GateConfig, HttpConfig, HubConfig
-from config.tracing import Tracing
-from store.claims import Claims
-from store.committer import Committer
-from store.dead_letters_memory import MemoryDeadLetters
-from store.journal_memory import MemoryJournal
-from supervisors.system import System
+from greenroom.actors.actor import Actor, KindLimits
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError, Refused
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.lifecycle import AudienceChanged
+from greenroom.actors.message import Ask, Done, Event, Message
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import ClientConfig, CommitConfig, GateConfig, HttpConfig, HubConfig
+from greenroom.config.tracing import Tracing
+from greenroom.store.claims import Claims
+from greenroom.store.committer import Committer
+from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal_memory import MemoryJournal
+from greenroom.supervisors.system import System
+from greenroom.transports.background import Background
+from greenroom.transports.client_services import ClientServices
+from greenroom.transports.connection import Connection, Outbox
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.events import EventsServices
+from greenroom.transports.gate import Gate, listen
+from greenroom.transports.handover import Handover
+from greenroom.transports.http_api import HttpApi, HttpApiServices
+from greenroom.transports.hub import Hub
+from greenroom.transports.live_http import HttpDate, HttpServices, LiveHttp
+from greenroom.transports.poller import Poller
+from greenroom.transports.routes import Routes
+from greenroom.transports.session_check import SessionChecks
+from greenroom.transports.tokens import TokenConfig, TokenVerifier
+from greenroom.transports.websocket import masked_text_frame
 from tests.transports.world import SECRET, STARTED
-from transports.background import Background
-from transports.client_services import ClientServices
-from transports.connection import Connection, Outbox
-from transports.deadlines import Deadlines
-from transports.events import EventsServices
-from transports.gate import Gate, listen
-from transports.handover import Handover
-from transports.http_api import HttpApi, HttpApiServices
-from transports.hub import Hub
-from transports.live_http import HttpDate, HttpServices, LiveHttp
-from transports.poller import Poller
-from transports.routes import Routes
-from transports.session_check import SessionChecks
-from transports.tokens import TokenConfig, TokenVerifier
-from transports.websocket import masked_text_frame
 
 MASK = b"\x12\x34\x56\x78"
 

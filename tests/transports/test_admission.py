@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.limits import GateConfig
-from transports.admission import Admission
+from greenroom.config.limits import GateConfig
+from greenroom.transports.admission import Admission
 
 
 def test_no_more_than_so_many_are_open_at_once() -> None:

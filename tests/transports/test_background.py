@@ -2,8 +2,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors.errors import Overloaded
-from transports.background import Background
+from greenroom.actors.errors import Overloaded
+from greenroom.transports.background import Background
 
 
 async def test_reads_run_side_by_side_within_a_bound_and_keep_their_crashes_to_themselves() -> None:

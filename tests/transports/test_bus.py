@@ -2,10 +2,10 @@ import pytest
 import redis
 import trio
 
-from store.bridge import Bridge
-from store.own_servers import OwnServers
-from transports import bus as bus_module
-from transports.bus import KEY, Beat, Bus
+from greenroom.store.bridge import Bridge
+from greenroom.store.own_servers import OwnServers
+from greenroom.transports import bus as bus_module
+from greenroom.transports.bus import KEY, Beat, Bus
 
 
 def beat_of(node: str) -> Beat:

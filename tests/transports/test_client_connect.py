@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.errors import Refused
-from config.limits import ClientConfig
+from greenroom.actors.errors import Refused
+from greenroom.config.limits import ClientConfig
 from tests.transports.world import STARTED, World, code_of, offsets, token, world
 
 A = "note:a"

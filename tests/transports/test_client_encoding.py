@@ -1,9 +1,9 @@
 import json
 
-from store.journal import StoredEvent
+from greenroom.store.journal import StoredEvent
+from greenroom.transports.client_encoding import FRAME_BYTES_MAX, JsonEncoding
+from greenroom.transports.hub import Publication
 from tests.transports.world import World, texts_of
-from transports.client_encoding import FRAME_BYTES_MAX, JsonEncoding
-from transports.hub import Publication
 
 
 def batch(*sizes: int) -> list[Publication]:

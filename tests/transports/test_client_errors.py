@@ -3,8 +3,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.entity import BadEntity
-from actors.errors import (
+from greenroom.actors.entity import BadEntity
+from greenroom.actors.errors import (
     CallCycle,
     DeadlineExceeded,
     HandlerFailed,
@@ -18,10 +18,10 @@ from actors.errors import (
     UnknownCommand,
     UnknownKind,
 )
-from actors.kinds import Kinds
+from greenroom.actors.kinds import Kinds
+from greenroom.transports.client_errors import BadRequest, client_error, error_headers, http_error_body, watch_error
+from greenroom.transports.http_principal import Unauthenticated
 from tests.transports.world import Note
-from transports.client_errors import BadRequest, client_error, error_headers, http_error_body, watch_error
-from transports.http_principal import Unauthenticated
 
 SECRET = "host=10.0.0.1 password=hunter2"
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transports import client_messages
-from transports.client_messages import ClientError, Disconnect, decode_command, decode_connect_data
+from greenroom.transports import client_messages
+from greenroom.transports.client_messages import ClientError, Disconnect, decode_command, decode_connect_data
 
 
 def test_every_request_with_its_defaults() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
-from actors.errors import Refused
-from config.limits import ClientConfig
+from greenroom.actors.errors import Refused
+from greenroom.config.limits import ClientConfig
 from tests.transports.world import World, code_of, world
 
 A = "note:a"

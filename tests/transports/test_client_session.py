@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from config.limits import ClientConfig
+from greenroom.config.limits import ClientConfig
 from tests.transports.world import World, code_of, offsets, world
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

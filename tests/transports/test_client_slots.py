@@ -7,9 +7,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.errors import HandlerFailed, Overloaded, Refused, Unavailable, UnknownCommand
-from actors.lifecycle import Inspected
-from config.limits import ClientConfig
+from greenroom.actors.errors import HandlerFailed, Overloaded, Refused, Unavailable, UnknownCommand
+from greenroom.actors.lifecycle import Inspected
+from greenroom.config.limits import ClientConfig
 from tests.transports.world import World, code_of, world
 
 A = "note:a"

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from actors.errors import Refused
-from config.limits import ClientConfig, HubConfig
+from greenroom.actors.errors import Refused
+from greenroom.config.limits import ClientConfig, HubConfig
+from greenroom.transports.client_messages import SLOW
 from tests.transports.world import STARTED, Client, World, code_of, offsets, token, world
-from transports.client_messages import SLOW
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 A = "note:a"

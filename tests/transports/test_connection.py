@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from transports.connection import Connection, Outbox
-from transports.poller import READABLE, WRITABLE
+from greenroom.transports.connection import Connection, Outbox
+from greenroom.transports.poller import READABLE, WRITABLE
 
 QUEUE_MAX = 200_000
 

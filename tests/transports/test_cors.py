@@ -1,7 +1,7 @@
 import pytest
 
-from transports.cors import cors_headers, origin_allowed
-from transports.http_head import parse_head
+from greenroom.transports.cors import cors_headers, origin_allowed
+from greenroom.transports.http_head import parse_head
 
 
 @pytest.mark.parametrize(

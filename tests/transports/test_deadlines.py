@@ -1,7 +1,7 @@
 import trio
 from trio.testing import MockClock
 
-from transports.deadlines import TICK_S, Deadlines
+from greenroom.transports.deadlines import TICK_S, Deadlines
 
 
 class Waiting:

@@ -7,13 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from config.limits import ClientConfig, HubConfig
-from store.errors import StoreUnavailable
-from store.journal import StoredEvent
+from greenroom.config.limits import ClientConfig, HubConfig
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import StoredEvent
+from greenroom.transports.events import (
+    CHANNELS_MAX,
+    Position,
+    SharedSseEncoding,
+    SseEncoding,
+    decode_positions,
+    encode_positions,
+)
+from greenroom.transports.hub import Publication
 from tests.transports.small_node import Hint, Peer, SmallNode, head, small_node
 from tests.transports.world import STARTED, token
-from transports.events import CHANNELS_MAX, Position, SharedSseEncoding, SseEncoding, decode_positions, encode_positions
-from transports.hub import Publication
 
 
 async def watch(node: SmallNode, *channels: str, since: str = "", **headers: str) -> Peer:

@@ -5,9 +5,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from config.limits import GateConfig
+from greenroom.config.limits import GateConfig
+from greenroom.transports.gate import PortTaken, listen
 from tests.transports.small_node import Peer, SmallNode, head, small_node
-from transports.gate import PortTaken, listen
 
 
 async def test_a_peer_that_goes_away_leaves_nothing_behind() -> None:

@@ -3,8 +3,8 @@ import structlog
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from greenroom.transports import handover
 from tests.transports.small_node import head, small_node
-from transports import handover
 
 
 async def test_pages_answer_and_the_next_request_meets_the_gate_again() -> None:

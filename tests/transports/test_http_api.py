@@ -4,8 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from config.limits import ClientConfig, HttpConfig
-from store.errors import StoreUnavailable
+from greenroom.config.limits import ClientConfig, HttpConfig
+from greenroom.store.errors import StoreUnavailable
 from tests.transports.small_node import head, small_node
 from tests.transports.world import STARTED, token
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transports.http_error import HttpError
-from transports.http_head import Request, RequestDecoder, has_token, parse_head, query_pairs
+from greenroom.transports.http_error import HttpError
+from greenroom.transports.http_head import Request, RequestDecoder, has_token, parse_head, query_pairs
 
 # A busy machine is not a failure.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,8 +1,8 @@
 import pytest
 
+from greenroom.transports.http_principal import TokenHasExpired, Unauthenticated, http_identity, http_principal
+from greenroom.transports.tokens import TokenConfig, TokenVerifier
 from tests.transports.world import SECRET, token
-from transports.http_principal import TokenHasExpired, Unauthenticated, http_identity, http_principal
-from transports.tokens import TokenConfig, TokenVerifier
 
 NOW = 1_800_000_000
 VERIFIER = TokenVerifier(TokenConfig(secret=SECRET), lambda: NOW)

@@ -3,7 +3,7 @@
 import h11
 import pytest
 
-from transports.http_response import CONTINUE, http_date, response, stream_head
+from greenroom.transports.http_response import CONTINUE, http_date, response, stream_head
 
 DATE = http_date(784_111_777)
 

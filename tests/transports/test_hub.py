@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from actors.effects import Kick
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import HubConfig
-from store.journal import StoredEvent
-from transports.hub import Hub, Publication, first_publications
+from greenroom.actors.effects import Kick
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import HubConfig
+from greenroom.store.journal import StoredEvent
+from greenroom.transports.hub import Hub, Publication, first_publications
 
 A = "note:a"
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from config.limits import GateConfig
+from greenroom.config.limits import GateConfig
 from tests.transports.small_node import Peer, handshake, head, small_node
 
 SAY = head("POST", "/api/talk/a/say", b'{"text":"x"}')
@@ -248,8 +248,8 @@ async def test_a_request_to_upgrade_elsewhere_is_answered_and_holds_no_memory() 
 
 
 async def test_frames_that_come_with_the_handshake_are_heard() -> None:
+    from greenroom.transports.websocket import masked_text_frame
     from tests.transports.small_node import MASK
-    from transports.websocket import masked_text_frame
 
     async with small_node() as node:
         peer = await node.connect()

@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from transports import poller as poller_module
-from transports.poller import READABLE, WRITABLE, Poller
+from greenroom.transports import poller as poller_module
+from greenroom.transports.poller import READABLE, WRITABLE, Poller
 
 
 class Owner:

@@ -3,8 +3,8 @@ import json
 import msgspec
 import pytest
 
-from store.journal import StoredEvent
-from transports.publication import encode_publication, one_line, push_prefix
+from greenroom.store.journal import StoredEvent
+from greenroom.transports.publication import encode_publication, one_line, push_prefix
 
 
 def test_the_first_of_a_stream_carries_the_epoch_and_info_is_that_of_a_client() -> None:

@@ -4,13 +4,13 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from config.instruments import Instruments
-from config.limits import HubConfig
-from store.errors import StoreUnavailable
-from store.journal import StoredEvent
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import HubConfig
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import StoredEvent
+from greenroom.transports.hub import Hub, Topic
+from greenroom.transports.recovery import from_journal, from_tail, warm_tail
 from tests.transports.world import World
-from transports.hub import Hub, Topic
-from transports.recovery import from_journal, from_tail, warm_tail
 
 A = "note:a"
 
@@ -30,7 +30,7 @@ def stock(count: int) -> World:
 
 
 def remember(topic: Topic, offset: int) -> None:
-    from transports.hub import Publication
+    from greenroom.transports.hub import Publication
 
     topic.offset = offset
     topic.remember(Publication(StoredEvent(offset, 0, b"{}"), topic.epoch))

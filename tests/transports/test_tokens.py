@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
-from transports.tokens import (
+from greenroom.transports.tokens import (
     TOKEN_BYTES_MAX,
     ChannelOptions,
     Flag,

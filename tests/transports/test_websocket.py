@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode
 
-from transports.websocket import (
+from greenroom.transports.websocket import (
     BadHandshake,
     Binary,
     Close,

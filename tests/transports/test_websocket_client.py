@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from config.limits import ClientConfig
+from greenroom.config.limits import ClientConfig
+from greenroom.transports.client_messages import Disconnect
+from greenroom.transports.websocket import masked_text_frame
+from greenroom.transports.websocket_client import WebSocketClient
 from tests.transports.world import World, texts_of
-from transports.client_messages import Disconnect
-from transports.websocket import masked_text_frame
-from transports.websocket_client import WebSocketClient
 
 MASK = b"\x12\x34\x56\x78"
 BYTES_MAX = 1000

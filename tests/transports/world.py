@@ -16,25 +16,25 @@ import trio
 from msgspec import Struct, field
 from opentelemetry import trace
 
-from actors.actor import Actor
-from actors.effects import Kick
-from actors.entity import split_entity
-from actors.envelope import Envelope
-from actors.errors import ActorError, Overloaded, Refused
-from actors.kinds import Kinds
-from actors.lifecycle import Inspect, Inspected
-from actors.message import Ask, Done, Event, Message
-from actors.principal import Principal
-from config.instruments import Instruments
-from config.limits import ClientConfig, HubConfig
-from config.tracing import Tracing
-from store.errors import StoreUnavailable
-from store.journal import Head, StoredEvent
-from transports.client_services import ClientServices
-from transports.client_session import ClientSession
-from transports.deadlines import Deadlines
-from transports.hub import Hub
-from transports.tokens import TokenConfig, TokenVerifier
+from greenroom.actors.actor import Actor
+from greenroom.actors.effects import Kick
+from greenroom.actors.entity import split_entity
+from greenroom.actors.envelope import Envelope
+from greenroom.actors.errors import ActorError, Overloaded, Refused
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.lifecycle import Inspect, Inspected
+from greenroom.actors.message import Ask, Done, Event, Message
+from greenroom.actors.principal import Principal
+from greenroom.config.instruments import Instruments
+from greenroom.config.limits import ClientConfig, HubConfig
+from greenroom.config.tracing import Tracing
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal import Head, StoredEvent
+from greenroom.transports.client_services import ClientServices
+from greenroom.transports.client_session import ClientSession
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.hub import Hub
+from greenroom.transports.tokens import TokenConfig, TokenVerifier
 
 SECRET = b"a secret of thirty-two bytes, or more"
 STARTED = 1_800_000_000.0  # Unix s when the trio clock shows 0

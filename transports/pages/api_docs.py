@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.kinds import Kind
-from actors.message import tag_of
-from actors.repeats import REUSED, repeats_of
+from greenroom.actors.kinds import Kind
+from greenroom.actors.message import tag_of
+from greenroom.actors.repeats import REUSED, repeats_of
 
 _REFS = "#/components/schemas/{name}"
 _KEY = {"type": "string", "minLength": 1, "maxLength": 255, "description": "The entity's key: 1–255 bytes of UTF-8"}

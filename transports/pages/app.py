@@ -12,9 +12,9 @@ from quart import Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from transports.pages.api_docs import asyncapi, chapters, openapi
-from transports.pages.assets import Asset, asset, load_assets
-from transports.pages.context import PagesContext
+from greenroom.transports.pages.api_docs import asyncapi, chapters, openapi
+from greenroom.transports.pages.assets import Asset, asset, load_assets
+from greenroom.transports.pages.context import PagesContext
 
 REQUEST_BYTES_MAX = 65_536
 

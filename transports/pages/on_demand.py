@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from transports.pages.context import PagesContext
+from greenroom.transports.pages.context import PagesContext
 
 Asgi = Callable[[Any, Any, Any], Any]
 
@@ -39,6 +39,6 @@ class PagesOnDemand:
 
 
 def _create(context: PagesContext) -> Asgi:
-    from transports.pages.app import create_pages
+    from greenroom.transports.pages.app import create_pages
 
     return create_pages(context)

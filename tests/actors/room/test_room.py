@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from actors import SYSTEM, InvalidCommand, Kit, Message, Principal, Refused
-from actors.room import Room, direct_key
-from actors.room.messages import (
+from greenroom import SYSTEM, InvalidCommand, Message, Principal, Refused
+from greenroom.actors.room import Room, direct_key
+from greenroom.actors.room.messages import (
     Ban,
     Comment,
     Delete,
@@ -32,7 +32,8 @@ from actors.room.messages import (
     Unmute,
     Unreact,
 )
-from actors.room.state import AUTHORS, GIVERS_MAX, WINDOW
+from greenroom.actors.room.state import AUTHORS, GIVERS_MAX, WINDOW
+from greenroom.testing import Kit
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from actors import Ask, Done, Kit, Message, Refused
-from actors.errors import UnknownCommand
-from actors.kinds import Kind
-from actors.saga import Saga, SoFar, Step
-from actors.saga.messages import StepDue
+from greenroom import Ask, Done, Message, Refused, Saga, SoFar, Step
+from greenroom.actors.errors import UnknownCommand
+from greenroom.actors.kinds import Kind
+from greenroom.actors.saga.messages import StepDue
+from greenroom.testing import Kit
 from tests.actors.saga.trip import (
     STEPS,
     Book,

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from structlog.testing import capture_logs
 
-from actors import Ask, Done, Kit, Message
-from actors.effects import Told
-from actors.saga import Saga, SoFar, Step
+from greenroom import Ask, Done, Message, Saga, SoFar, Step
+from greenroom.actors.effects import Told
+from greenroom.testing import Kit
 
 NAMES = ("first", "second", "third", "fourth")
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from actors import Ask, Done, Kit, Message
-from actors.effects import Told
-from actors.saga import Saga, SoFar, Step
+from greenroom import Ask, Done, Message, Saga, SoFar, Step
+from greenroom.actors.effects import Told
+from greenroom.testing import Kit
 
 STEPS = ("flight", "hotel", "car")
 

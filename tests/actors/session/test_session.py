@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from actors import SYSTEM, Kit, Message, Principal, Refused
-from actors.session import Session
-from actors.session.actor import SIGNED_OUT
-from actors.session.messages import Push, Read, SignOut
-from actors.session.state import CHANNELS_MAX
+from greenroom import SYSTEM, Message, Principal, Refused
+from greenroom.actors.session import Session
+from greenroom.actors.session.actor import SIGNED_OUT
+from greenroom.actors.session.messages import Push, Read, SignOut
+from greenroom.actors.session.state import CHANNELS_MAX
+from greenroom.testing import Kit
 
 
 @pytest.fixture

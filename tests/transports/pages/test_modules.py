@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import transports.pages
+import greenroom.transports.pages
 
-STATIC = Path(transports.pages.__file__).parent / "static"
+STATIC = Path(greenroom.transports.pages.__file__).parent / "static"
 
 
 def test_modules() -> None:

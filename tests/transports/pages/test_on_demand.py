@@ -4,8 +4,8 @@ from typing import Any
 
 import trio
 
-from actors.kinds import Kinds
-from transports.pages import PagesContext, PagesOnDemand
+from greenroom.actors.kinds import Kinds
+from greenroom.transports.pages import PagesContext, PagesOnDemand
 
 
 async def ready() -> tuple[bool, dict[str, Any]]:

@@ -11,14 +11,14 @@ from msgspec import Struct
 from quart import typing as quart_typing
 from werkzeug.datastructures import Headers
 
-import transports.pages
-from actors.actor import Actor
-from actors.kinds import Kinds
-from actors.message import Ask, Event, Message, Tell
-from transports.pages import PagesContext
-from transports.pages.app import create_pages
+import greenroom.transports.pages
+from greenroom.actors.actor import Actor
+from greenroom.actors.kinds import Kinds
+from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.transports.pages import PagesContext
+from greenroom.transports.pages.app import create_pages
 
-STATIC = Path(transports.pages.__file__).parent / "static"
+STATIC = Path(greenroom.transports.pages.__file__).parent / "static"
 
 
 class Total(Struct, frozen=True):

@@ -1,0 +1,34 @@
+"""Greenroom: a realtime backend made of supervised actors. What an entity of one's own needs is here.
+
+    from greenroom import Actor, Ask, Event, Refused
+
+`greenroom.testing` has the kit and the simulated world for its tests. docs/writing-an-entity.md is the place to begin.
+"""
+
+from greenroom.actors.actor import Actor, KindLimits
+from greenroom.actors.errors import ActorError, InvalidCommand, Refused
+from greenroom.actors.lifecycle import Answered, Undelivered
+from greenroom.actors.message import Ask, Done, Event, Message, Tell
+from greenroom.actors.principal import ANONYMOUS, SYSTEM, Principal
+from greenroom.actors.saga import Saga, SoFar, Step
+
+__all__ = [
+    "ANONYMOUS",
+    "SYSTEM",
+    "Actor",
+    "ActorError",
+    "Answered",
+    "Ask",
+    "Done",
+    "Event",
+    "InvalidCommand",
+    "KindLimits",
+    "Message",
+    "Principal",
+    "Refused",
+    "Saga",
+    "SoFar",
+    "Step",
+    "Tell",
+    "Undelivered",
+]

@@ -1,0 +1,31 @@
+"""Testing an entity of one's own: `Kit` runs one without a server, `simulate` whole nodes with faults under a seed."""
+
+from greenroom.actors.kit import Kit
+from greenroom.supervisors.simulation import (
+    ALL_GUARDS,
+    NO_FAULTS,
+    Faults,
+    Guards,
+    Run,
+    Scenario,
+    SimulationFailed,
+    Summary,
+    Work,
+    run_seed,
+    simulate,
+)
+
+__all__ = [
+    "ALL_GUARDS",
+    "NO_FAULTS",
+    "Faults",
+    "Guards",
+    "Kit",
+    "Run",
+    "Scenario",
+    "SimulationFailed",
+    "Summary",
+    "Work",
+    "run_seed",
+    "simulate",
+]
