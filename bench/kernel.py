@@ -10,9 +10,9 @@ import trio
 
 from greenroom.actors.actor import Actor
 from greenroom.actors.kinds import Kinds
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import CommitConfig, LogConfig
-from greenroom.config.logs import configure_logs
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.logs import configure_logs
 from greenroom.store.bridge import Bridge
 from greenroom.store.claims import Claims
 from greenroom.store.committer import Committer

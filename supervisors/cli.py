@@ -28,9 +28,9 @@ from greenroom.actors.message import tag_of
 from greenroom.actors.repeats import repeats_of
 from greenroom.actors.room import Room
 from greenroom.actors.session import Session
-from greenroom.config.logs import configure_logs
 from greenroom.config.settings import Settings, SettingsError, load_settings
-from greenroom.config.telemetry import ExporterMissing
+from greenroom.config.telemetry.exporters import ExporterMissing
+from greenroom.config.telemetry.logs import configure_logs
 from greenroom.store.bridge import Bridge
 from greenroom.store.data_folder import DataFolder, DataFolderBusy, DataFolderError
 from greenroom.store.errors import StoreUnavailable

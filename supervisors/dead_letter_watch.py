@@ -6,7 +6,7 @@ Each letter has its own line in the log already. This is for whoever gets a thou
 import structlog
 import trio
 
-from greenroom.config.instruments import Instruments
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.dead_letters import Census, DeadLetters
 from greenroom.store.errors import StoreUnavailable
 

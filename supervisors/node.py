@@ -21,7 +21,7 @@ from greenroom.actors.kinds import Kinds
 from greenroom.actors.lifecycle import AudienceChanged
 from greenroom.actors.principal import Principal
 from greenroom.config.settings import Settings
-from greenroom.config.telemetry import Telemetry
+from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.store.bridge import Bridge
 from greenroom.store.claims import Claims
 from greenroom.store.committer import Committer

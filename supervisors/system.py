@@ -24,9 +24,9 @@ from greenroom.actors.lifecycle import Passivate, Reclaim, Stop, Terminated, Tim
 from greenroom.actors.mailbox import Sealed
 from greenroom.actors.message import Ask, Message, Reply
 from greenroom.actors.principal import SYSTEM, Principal
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import MailboxConfig, PassivationConfig, SupervisionConfig
-from greenroom.config.tracing import Tracing
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.claims import Claims
 from greenroom.store.committer import Committer
 from greenroom.store.dead_letters import DeadLetter, DeadLetters, retried

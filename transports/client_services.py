@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from greenroom.actors.envelope import Envelope
 from greenroom.actors.kinds import Kinds
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import ClientConfig
-from greenroom.config.tracing import Tracing
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.journal import Journal
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.hub import Hub

@@ -16,7 +16,7 @@ from greenroom.actors.entity import split_entity
 from greenroom.actors.envelope import Envelope, digest_of, own_command_id
 from greenroom.actors.errors import ActorError
 from greenroom.actors.kinds import Command as EntityCommand
-from greenroom.config.tracing import traceparent_of
+from greenroom.config.telemetry.tracing import traceparent_of
 from greenroom.transports.client_connect import EarlyCarrier, admit, readmit, subscribe_server_side
 from greenroom.transports.client_errors import client_error
 from greenroom.transports.client_messages import (

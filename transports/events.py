@@ -20,8 +20,8 @@ from greenroom.actors.errors import ActorError, DeadlineExceeded, Unavailable
 from greenroom.actors.kinds import Kinds
 from greenroom.actors.lifecycle import Inspect, Inspected
 from greenroom.actors.principal import Principal
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import ClientConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal import Journal
 from greenroom.transports.client_errors import error_headers, http_error_body

@@ -13,8 +13,8 @@ from typing import Protocol
 import structlog
 import trio
 
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import ClientConfig, GateConfig, HubConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.admission import Admission
 from greenroom.transports.connection import Connection, Outbox
 from greenroom.transports.poller import Poller

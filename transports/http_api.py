@@ -19,9 +19,9 @@ from greenroom.actors.kinds import Kind, Kinds
 from greenroom.actors.lifecycle import Inspect, Inspected
 from greenroom.actors.message import Message
 from greenroom.actors.principal import Principal
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import HttpConfig
-from greenroom.config.tracing import Tracing, traceparent_of
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.tracing import Tracing, traceparent_of
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal import Journal
 from greenroom.transports.client_errors import BadRequest, error_headers, http_error_body

@@ -18,8 +18,8 @@ import trio
 
 from greenroom.actors.effects import Kick
 from greenroom.actors.principal import Principal
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal import StoredEvent
 from greenroom.transports.publication import encode_publication, one_line
 

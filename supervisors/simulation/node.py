@@ -15,7 +15,6 @@ from greenroom.actors.errors import ActorError
 from greenroom.actors.kinds import Kinds
 from greenroom.actors.lifecycle import AudienceChanged
 from greenroom.actors.principal import Principal
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import (
     ClientConfig,
     CommitConfig,
@@ -24,7 +23,8 @@ from greenroom.config.limits import (
     PassivationConfig,
     SupervisionConfig,
 )
-from greenroom.config.tracing import Tracing
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.claims import Claims
 from greenroom.store.committer import Committer
 from greenroom.store.dead_letters_memory import MemoryDeadLetters

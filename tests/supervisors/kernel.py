@@ -19,8 +19,8 @@ from greenroom.actors.kinds import Kinds
 from greenroom.actors.lifecycle import Terminated
 from greenroom.actors.message import Ask, Event, Message, Tell
 from greenroom.actors.principal import Principal
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.claims import Claims
 from greenroom.store.committer import Committer
 from greenroom.store.dead_letters_memory import MemoryDeadLetters

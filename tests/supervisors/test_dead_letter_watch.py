@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from greenroom.config.instruments import Instruments, metrics_of
+from greenroom.config.telemetry.instruments import Instruments, metrics_of
 from greenroom.store.dead_letters import Census, DeadLetter
 from greenroom.store.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.errors import StoreUnavailable

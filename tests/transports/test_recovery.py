@@ -4,8 +4,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal import StoredEvent
 from greenroom.transports.hub import Hub, Topic

@@ -25,9 +25,9 @@ from greenroom.actors.kinds import Kinds
 from greenroom.actors.lifecycle import Inspect, Inspected
 from greenroom.actors.message import Ask, Done, Event, Message
 from greenroom.actors.principal import Principal
-from greenroom.config.instruments import Instruments
 from greenroom.config.limits import ClientConfig, HubConfig
-from greenroom.config.tracing import Tracing
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal import Head, StoredEvent
 from greenroom.transports.client_services import ClientServices

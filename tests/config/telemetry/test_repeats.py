@@ -1,6 +1,6 @@
 from typing import Any
 
-from greenroom.config.repeats import RepeatLimit, Repeats
+from greenroom.config.telemetry.repeats import RepeatLimit, Repeats
 
 
 def test_the_first_goes_through_then_one_an_interval_with_the_number_passed_over() -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.config import instruments as module
-from greenroom.config.instruments import Histogram, Instruments, batch_sizes, durations, metrics_of
+from greenroom.config.telemetry import instruments as module
+from greenroom.config.telemetry.instruments import Histogram, Instruments, batch_sizes, durations, metrics_of
 
 
 def test_a_value_on_a_bound_belongs_under_it() -> None:

@@ -10,8 +10,8 @@ import structlog
 import trio
 
 from greenroom.config.limits import LogConfig, TraceConfig
-from greenroom.config.logs import bind, configure_logs, get_log
-from greenroom.config.telemetry import Telemetry
+from greenroom.config.telemetry.exporters import Telemetry
+from greenroom.config.telemetry.logs import bind, configure_logs, get_log
 
 early = get_log("early")  # made at import, before any configuration, as modules do
 

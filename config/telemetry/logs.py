@@ -18,8 +18,8 @@ from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from greenroom.config.limits import LogConfig
-from greenroom.config.redaction import redact
-from greenroom.config.repeats import Repeats
+from greenroom.config.telemetry.redaction import redact
+from greenroom.config.telemetry.repeats import Repeats
 
 __all__ = ["Repeats", "bind", "configure_logs", "get_log"]
 

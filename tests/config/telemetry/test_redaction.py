@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.config.redaction import REDACTED, redact, redact_text
+from greenroom.config.telemetry.redaction import REDACTED, redact, redact_text
 
 
 def cleaned(**event: object) -> dict[str, object]:

@@ -25,9 +25,9 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from greenroom.config.instruments import Histogram, Instruments, Reading, metrics_of
 from greenroom.config.limits import TraceConfig
-from greenroom.config.tracing import Tracing, traceparent
+from greenroom.config.telemetry.instruments import Histogram, Instruments, Reading, metrics_of
+from greenroom.config.telemetry.tracing import Tracing, traceparent
 
 __all__ = ["SCRAPE_CONTENT_TYPE", "ExporterMissing", "Telemetry", "traceparent"]
 

@@ -5,9 +5,9 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from greenroom.config.instruments import Histogram, Instruments, metrics_of
 from greenroom.config.limits import TraceConfig
-from greenroom.config.telemetry import ExporterMissing, Telemetry
+from greenroom.config.telemetry.exporters import ExporterMissing, Telemetry
+from greenroom.config.telemetry.instruments import Histogram, Instruments, metrics_of
 
 
 def scraped(telemetry: Telemetry) -> dict[str, Metric]:
