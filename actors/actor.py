@@ -24,7 +24,7 @@ from greenroom.actors.message import Ask, Event, Message, Reply
 from greenroom.actors.principal import SYSTEM, Principal
 from greenroom.actors.schedule import BadSchedule, Fired, Missed, schedule_of
 from greenroom.actors.upcasters import Upcaster
-from greenroom.store.journal import TimerRow
+from greenroom.store.journal.journal import TimerRow
 
 State = TypeVar("State")
 TIMER_NAME_MAX = 512  # characters

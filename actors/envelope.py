@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from greenroom.actors.errors import ActorError
 from greenroom.actors.message import Message
 from greenroom.actors.principal import SYSTEM, Principal
-from greenroom.store.dead_letters import DeadLetter
+from greenroom.store.journal.dead_letters import DeadLetter
 
 encode = msgspec.json.encode
 reschedule = trio.lowlevel.reschedule

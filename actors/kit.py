@@ -28,7 +28,7 @@ from greenroom.actors.lifecycle import REPORTS, Answered, Terminated, Undelivere
 from greenroom.actors.message import Ask, Done, Event, Message, Reply, reply_type
 from greenroom.actors.principal import SYSTEM, Principal
 from greenroom.actors.schedule import DurableTimer, Fired, encode_timer
-from greenroom.store.journal import Remembered, TimerRow
+from greenroom.store.journal.journal import Remembered, TimerRow
 
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
 encode = msgspec.json.encode

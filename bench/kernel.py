@@ -13,16 +13,16 @@ from greenroom.actors.kinds import Kinds
 from greenroom.config.limits import CommitConfig, LogConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.logs import configure_logs
-from greenroom.store.bridge import Bridge
-from greenroom.store.claims import Claims
-from greenroom.store.committer import Committer
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal import Journal
-from greenroom.store.journal_memory import MemoryJournal
-from greenroom.store.journal_postgres import PostgresJournal
-from greenroom.store.migrate import migrate
-from greenroom.store.own_servers import OwnServers
-from greenroom.store.pool import Pool
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.journal_memory import MemoryJournal
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.migrate import migrate
+from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors import garbage
 from greenroom.supervisors.system import Nobody, System
 

@@ -30,7 +30,7 @@ from bench import frames, publications
 from bench.clients import Client, Clients, connect_command
 from bench.question import Answer, Figure, Question, Say, param
 from bench.server import START_S, Server, ServerFailed, free_port, kill, launch, log_end, machine_s, ready, stop
-from greenroom.store.own_servers import OwnServers
+from greenroom.store.own.servers import OwnServers
 
 USER = "owner"
 SHORT_EVENTS, LONG_EVENTS = 8, 40

@@ -38,9 +38,9 @@ from greenroom.actors.lifecycle import (
     TimersDue,
 )
 from greenroom.actors.mailbox import Item, Mailbox
-from greenroom.store.dead_letters import DeadLetter
 from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal import Head, Outcome, Remembered, StoredEvent
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.journal import Head, Outcome, Remembered, StoredEvent
 from greenroom.supervisors.departures import Flight, SnapshotDue, let_out, repeated_reply
 from greenroom.supervisors.exactly_once import ExactlyOnce
 from greenroom.supervisors.handling import LEARN, Handling

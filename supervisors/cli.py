@@ -31,12 +31,12 @@ from greenroom.actors.session import Session
 from greenroom.config.settings import Settings, SettingsError, load_settings
 from greenroom.config.telemetry.exporters import ExporterMissing
 from greenroom.config.telemetry.logs import configure_logs
-from greenroom.store.bridge import Bridge
-from greenroom.store.data_folder import DataFolder, DataFolderBusy, DataFolderError
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.migrate import check, migrate
-from greenroom.store.own_servers import OwnServerFailed, OwnServers
-from greenroom.store.pool import Pool
+from greenroom.store.own.data_folder import DataFolder, DataFolderBusy, DataFolderError
+from greenroom.store.own.servers import OwnServerFailed, OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.migrate import check, migrate
+from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.signals import drain_on_signal
 from greenroom.transports.gate import PortTaken, listen
 from greenroom.transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier

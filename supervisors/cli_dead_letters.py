@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.dead_letters import DeadLetter, Which
-from greenroom.store.dead_letters_postgres import PostgresDeadLetters
-from greenroom.store.pool import Pool
+from greenroom.store.journal.dead_letters import DeadLetter, Which
+from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli import Trouble, app, told_plainly, with_database
 
 ID_MAX = 2**63 - 1

@@ -10,9 +10,9 @@ from greenroom.actors.schema import BadSchema, Schema, describe, from_text, to_t
 from greenroom.actors.schema_rules import Comparison, compare
 from greenroom.actors.stored_check import StoredCheck
 from greenroom.config.settings import load_settings
-from greenroom.store.bridge import Bridge
-from greenroom.store.pool import Pool
-from greenroom.store.stored_walk import StoredWalk, Walked
+from greenroom.store.journal.walk import StoredWalk, Walked
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli import Trouble, app, console, installed_kinds, told_plainly, with_database
 
 LOCK = Path("schema.lock.json")

@@ -15,8 +15,8 @@ from greenroom.actors.envelope import Envelope, TaskSlot
 from greenroom.actors.errors import ActorError, HandlerFailed
 from greenroom.actors.kinds import Kinds
 from greenroom.actors.principal import SYSTEM, Principal
-from greenroom.store.dead_letters import DeadLetter, DeadLetters, Which, retry_id
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, Which, retry_id
 from greenroom.supervisors.system import System
 
 log = structlog.get_logger("greenroom.dead_letters")

@@ -7,8 +7,8 @@ import structlog
 import trio
 
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.dead_letters import Census, DeadLetters
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.dead_letters import Census, DeadLetters
 
 log = structlog.get_logger("greenroom.dead_letters")
 

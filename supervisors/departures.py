@@ -15,7 +15,7 @@ from greenroom.actors.envelope import Envelope, ReplySlot
 from greenroom.actors.errors import ActorError, HandlerFailed, Refused
 from greenroom.actors.mailbox import Item
 from greenroom.actors.message import Done, reply_type
-from greenroom.store.journal import Remembered, StoredEvent
+from greenroom.store.journal.journal import Remembered, StoredEvent
 from greenroom.supervisors.exactly_once import Posted, TimersSet
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from greenroom.actors.lifecycle import Answered
 from greenroom.actors.message import Done
 from greenroom.actors.outgoing import Outgoing, encode_body, sequence
 from greenroom.actors.schedule import DurableTimer, encode_timer
-from greenroom.store.journal import Consequences, OutboxRow, TimerRow
+from greenroom.store.journal.journal import Consequences, OutboxRow, TimerRow
 
 encode = msgspec.json.encode
 decode_timer = msgspec.json.Decoder(DurableTimer).decode

@@ -24,8 +24,8 @@ from greenroom.actors.message import Done
 from greenroom.actors.outgoing import Outgoing
 from greenroom.actors.principal import SYSTEM
 from greenroom.actors.schedule import Fired
-from greenroom.store.dead_letters import DeadLetter
-from greenroom.store.journal import Consequences, Head, Remembered, StoredEvent, TimerRow
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.journal import Consequences, Head, Remembered, StoredEvent, TimerRow
 from greenroom.supervisors.departures import Flight, repeated_reply
 from greenroom.supervisors.exactly_once import ExactlyOnce, Gathered, decode_timer, outgoing, timer_changes
 

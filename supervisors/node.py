@@ -1,7 +1,7 @@
 """The node: one process with everything in it, started bottom up and stopped top down. The composition root.
 
 Begin reading here, then follow one message: `transports/gate.py`, `client_session.py`, `system.py`, `cell.py`,
-`store/committer.py`, `transports/hub.py`.
+`store/journal/committer.py`, `transports/hub.py`.
 """
 
 import random
@@ -22,16 +22,16 @@ from greenroom.actors.lifecycle import AudienceChanged
 from greenroom.actors.principal import Principal
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
-from greenroom.store.bridge import Bridge
-from greenroom.store.claims import Claims
-from greenroom.store.committer import Committer
-from greenroom.store.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal_postgres import PostgresJournal
-from greenroom.store.migrate import migrate
-from greenroom.store.own_servers import OwnServers
-from greenroom.store.pool import Pool
-from greenroom.store.retention import Keep, Retention
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.retention import Keep, Retention
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.migrate import migrate
+from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors import garbage
 from greenroom.supervisors.backoff import Backoff
 from greenroom.supervisors.cell import RUNNERS

@@ -25,7 +25,7 @@ from greenroom.actors.errors import ActorError
 from greenroom.actors.kinds import Kind, Kinds
 from greenroom.actors.outgoing import Outgoing, decode_body
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal import Journal, OutboxRow
+from greenroom.store.journal.journal import Journal, OutboxRow
 from greenroom.supervisors.backoff import Backoff
 
 log = structlog.get_logger("greenroom.relay")

@@ -27,12 +27,12 @@ from greenroom.actors.principal import SYSTEM, Principal
 from greenroom.config.limits import MailboxConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
-from greenroom.store.claims import Claims
-from greenroom.store.committer import Committer
-from greenroom.store.dead_letters import DeadLetter, DeadLetters, retried
-from greenroom.store.epoch import lineage_of
 from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal import Claimed, Head, Journal, StoredEvent
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, retried
+from greenroom.store.journal.epoch import lineage_of
+from greenroom.store.journal.journal import Claimed, Head, Journal, StoredEvent
 from greenroom.supervisors.backoff import Backoff
 from greenroom.supervisors.cell import Cell
 from greenroom.supervisors.relay import Relay

@@ -13,7 +13,7 @@ import trio
 
 from greenroom.actors.errors import ActorError
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal import Journal
+from greenroom.store.journal.journal import Journal
 
 log = structlog.get_logger("greenroom.timers")
 

@@ -12,9 +12,9 @@ import pytest
 import redis
 import trio
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.migrate import migrate
-from greenroom.store.own_servers import OwnServers
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.migrate import migrate
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 import trio
 
-from greenroom.store.bridge import Bridge, BridgeCancelled
+from greenroom.store.postgres.bridge import Bridge, BridgeCancelled
 
 log = structlog.get_logger("greenroom.bus")
 

@@ -13,7 +13,7 @@ from greenroom.actors.kinds import Kinds
 from greenroom.config.limits import ClientConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
-from greenroom.store.journal import Journal
+from greenroom.store.journal.journal import Journal
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.hub import Hub
 from greenroom.transports.tokens import TokenVerifier

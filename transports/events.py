@@ -23,7 +23,7 @@ from greenroom.actors.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal import Journal
+from greenroom.store.journal.journal import Journal
 from greenroom.transports.client_errors import error_headers, http_error_body
 from greenroom.transports.connection import Connection
 from greenroom.transports.deadlines import Deadlines

@@ -23,7 +23,7 @@ from greenroom.config.limits import HttpConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing, traceparent_of
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal import Journal
+from greenroom.store.journal.journal import Journal
 from greenroom.transports.client_errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.http_error import HttpError

@@ -20,7 +20,7 @@ from greenroom.actors.effects import Kick
 from greenroom.actors.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.journal import StoredEvent
+from greenroom.store.journal.journal import StoredEvent
 from greenroom.transports.publication import encode_publication, one_line
 
 log = structlog.get_logger("greenroom.hub")

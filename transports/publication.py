@@ -2,7 +2,7 @@
 
 import msgspec
 
-from greenroom.store.journal import StoredEvent
+from greenroom.store.journal.journal import StoredEvent
 
 encode = msgspec.json.encode
 

@@ -8,7 +8,7 @@ watcher, so nothing is lost or seen twice.
 import trio
 from msgspec import Struct
 
-from greenroom.store.journal import Journal
+from greenroom.store.journal.journal import Journal
 from greenroom.transports.hub import Publication, Topic
 
 ROUNDS_MAX = 5  # of reading after an entity that is quicker than its tail is long

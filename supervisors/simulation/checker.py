@@ -15,8 +15,8 @@ from greenroom.actors.actor import Actor
 from greenroom.actors.kinds import Kinds
 from greenroom.actors.message import Ask, Reply
 from greenroom.actors.principal import Principal
-from greenroom.store.journal import Append, Head, StoredEvent
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.journal import Append, Head, StoredEvent
+from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 

@@ -1,7 +1,7 @@
 """The simulated database: rows, row locks and statements that take time, get lost, come late or twice.
 
 A statement runs in a task of the database, not of its sender: whether a node still waits for it, or still lives, is
-none of the database's business. `SimulatedJournal` is one node's way to it, with the promises of `store/journal.py`.
+none of the database's business. `SimulatedJournal` is one node's way to it, with the promises of `store/journal/journal.py`.
 """
 
 import copy
@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from greenroom.store.journal import (
+from greenroom.store.journal.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
@@ -27,7 +27,7 @@ from greenroom.store.journal import (
     Remembered,
     StoredEvent,
 )
-from greenroom.store.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline

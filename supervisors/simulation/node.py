@@ -25,9 +25,9 @@ from greenroom.config.limits import (
 )
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
-from greenroom.store.claims import Claims
-from greenroom.store.committer import Committer
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.cell import FLIGHTS_MAX
 from greenroom.supervisors.lineage_watch import LineageWatch
 from greenroom.supervisors.simulation.checker import Checker

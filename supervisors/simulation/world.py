@@ -14,7 +14,7 @@ from msgspec import Struct
 from greenroom.actors.actor import Actor
 from greenroom.actors.kinds import Kinds
 from greenroom.actors.message import Message
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.simulation.checker import Audit, Checker
 from greenroom.supervisors.simulation.client import SimulatedClient, Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Database, Guards

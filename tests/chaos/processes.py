@@ -19,7 +19,7 @@ import asyncpg
 import psutil
 
 from bench.server import ROOT, ready
-from greenroom.store.own_servers import OwnServers, _die_with_parent
+from greenroom.store.own.servers import OwnServers, _die_with_parent
 from tests.chaos.faults import Fault
 
 START_S = 120.0  # the first start makes a database; a later one may have to wait for a stalled predecessor's

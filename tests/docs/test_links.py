@@ -76,6 +76,6 @@ def test_what_is_broken_is_found(tmp_path: Path) -> None:
         "# A heading\n[a](nothing.md) [b](#a-heading) [c](#none) [d](https://example.org)\n", encoding="utf-8"
     )
     assert list(broken_links(page)) == ["nothing.md", "#none"]
-    assert list(missing_paths("`store/nothing.py` `store/journal.py` `poll/lunch` `text/event-stream`")) == [
+    assert list(missing_paths("`store/nothing.py` `store/journal/journal.py` `poll/lunch` `text/event-stream`")) == [
         "store/nothing.py"
     ]

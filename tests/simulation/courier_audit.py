@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from greenroom.store.journal import Append, StoredEvent
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.journal import Append, StoredEvent
+from greenroom.store.journal.journal_memory import MemoryRows
 
 decode = msgspec.json.decode
 GRACE_MS = 5_000  # an occurrence later than this was missed

@@ -21,13 +21,13 @@ from greenroom.actors.message import Ask, Event, Message, Tell
 from greenroom.actors.principal import Principal
 from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.claims import Claims
-from greenroom.store.committer import Committer
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal import StoredEvent
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.system import System
-from tests.store.faulty_journal import FaultyJournal
+from tests.store.journal.faulty_journal import FaultyJournal
 
 ANN = Principal(user="ann")
 

@@ -22,13 +22,13 @@ from greenroom.actors.lifecycle import Inspect, Passivate
 from greenroom.actors.message import Done
 from greenroom.actors.principal import Principal
 from greenroom.config.limits import CommitConfig, MailboxConfig, SupervisionConfig
-from greenroom.store.dead_letters import DeadLetter
-from greenroom.store.journal import Remembered, StoredEvent
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.journal import Remembered, StoredEvent
 from greenroom.supervisors import cell as cell_module
 from greenroom.supervisors import handling
 from greenroom.supervisors.cell import RUNNERS, Cell
 from greenroom.supervisors.watchdog import Watchdog
-from tests.store.faulty_journal import Fault
+from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel import ANN, Do, Fail, Heard, Kernel, Log, Note, Noted, Read, Slot, kernel
 
 A = "log:a"

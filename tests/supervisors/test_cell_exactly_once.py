@@ -15,10 +15,10 @@ from greenroom.actors.errors import HandlerFailed, Refused, Unavailable
 from greenroom.actors.lifecycle import Answered, Passivate, Undelivered
 from greenroom.actors.message import Ask, Message, Tell
 from greenroom.actors.principal import Principal
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors import cell as cell_module
 from greenroom.supervisors.relay import Relay
-from tests.store.faulty_journal import Fault
+from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel import ANN, Kernel, Log, Note, Noted, Read
 
 A, B, C = "log:a", "log:b", "log:c"

@@ -14,7 +14,7 @@ from greenroom.actors.errors import HandlerFailed, Refused, Unavailable
 from greenroom.actors.kinds import Kinds
 from greenroom.actors.message import Ask, Event, Tell
 from greenroom.actors.principal import Principal
-from greenroom.store.dead_letters import DeadLetter, Which, retried, retry_id
+from greenroom.store.journal.dead_letters import DeadLetter, Which, retried, retry_id
 from greenroom.supervisors.dead_letter_retries import ANSWER_S, LOOK_S, DeadLetterRetries
 from tests.supervisors.kernel import Kernel, kernel
 

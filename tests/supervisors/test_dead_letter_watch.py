@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.config.telemetry.instruments import Instruments, metrics_of
-from greenroom.store.dead_letters import Census, DeadLetter
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.dead_letters import Census, DeadLetter
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.dead_letter_watch import LOOK_S, DeadLetterWatch, Growth
 
 LETTER = DeadLetter(entity="bank:a", message_type="bank.credit", payload=b"{}", principal="", error="", traceback="")

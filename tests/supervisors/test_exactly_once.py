@@ -10,7 +10,7 @@ from greenroom.actors.envelope import Firing, Origin
 from greenroom.actors.lifecycle import Answered
 from greenroom.actors.outgoing import decode_body
 from greenroom.actors.schedule import Schedule
-from greenroom.store.journal import TimerRow
+from greenroom.store.journal.journal import TimerRow
 from greenroom.supervisors import exactly_once
 from greenroom.supervisors.exactly_once import ExactlyOnce, Posted, TimersSet, outgoing, timer_changes
 from tests.supervisors.kernel import Heard

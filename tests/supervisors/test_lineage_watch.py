@@ -4,7 +4,7 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.lineage_watch import ASK_S, LineageWatch
 from tests.supervisors.kernel import Note, Read, kernel
 

@@ -7,7 +7,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.actors.actor import Actor
 from greenroom.actors.message import Ask, Done, Event, Message, Tell
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.journal_memory import MemoryRows
 from tests.supervisors.kernel import Kernel
 
 

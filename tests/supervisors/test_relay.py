@@ -22,7 +22,7 @@ from greenroom.actors.kinds import Kinds
 from greenroom.actors.message import Done
 from greenroom.actors.outgoing import Outgoing, encode_body, sequence
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal import OutboxRow
+from greenroom.store.journal.journal import OutboxRow
 from greenroom.supervisors.backoff import Backoff
 from greenroom.supervisors.relay import UNDER_WAY_MAX, Relay
 from tests.supervisors.kernel import Heard, Log

@@ -12,11 +12,11 @@ from trio.testing import MockClock
 from greenroom import Step
 from greenroom.actors.errors import Refused
 from greenroom.actors.lifecycle import Inspect
-from greenroom.store.dead_letters import DeadLetter
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.journal_memory import MemoryRows
 from tests.docs.sagas_page import checkout, shop
-from tests.store.faulty_journal import Fault
+from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel import ANN, Kernel
 
 KINDS = (shop.Stock, shop.Wallet, shop.Order, checkout.Checkout)

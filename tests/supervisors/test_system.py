@@ -24,11 +24,11 @@ from greenroom.actors.errors import (
 from greenroom.actors.lifecycle import Passivate
 from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal_memory import MemoryRows
+from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors import cell, system
 from greenroom.supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervise import supervise
-from tests.store.faulty_journal import Fault
+from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel import Do, Fail, Heard, Kernel, Log, Note, Read, Slot, Slow, heard, kernel
 
 A = "log:a"

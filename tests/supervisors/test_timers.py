@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.errors import Overloaded, Unavailable, UnknownKind
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal import Due
+from greenroom.store.journal.journal import Due
 from greenroom.supervisors import timers as timers_module
 from greenroom.supervisors.timers import SCAN_S, Timers
 

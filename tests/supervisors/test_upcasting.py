@@ -13,12 +13,12 @@ from greenroom.actors.schema import describe
 from greenroom.actors.schema_rules import compare
 from greenroom.actors.stored_check import StoredCheck
 from greenroom.config.limits import PassivationConfig
-from greenroom.store.bridge import Bridge
-from greenroom.store.journal import Append, Claimed, Journal, StoredEvent
-from greenroom.store.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal_postgres import PostgresJournal
-from greenroom.store.pool import Pool
-from greenroom.store.stored_walk import StoredWalk
+from greenroom.store.journal.journal import Append, Claimed, Journal, StoredEvent
+from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.walk import StoredWalk
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cell import SNAPSHOT_WORTH
 from tests.actors.former import FormerTill, Pay, Settle, Till, TillState, Total
 from tests.supervisors.kernel import Kernel, kernel

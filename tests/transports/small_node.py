@@ -24,10 +24,10 @@ from greenroom.actors.principal import Principal
 from greenroom.config.limits import ClientConfig, CommitConfig, GateConfig, HttpConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
-from greenroom.store.claims import Claims
-from greenroom.store.committer import Committer
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal_memory import MemoryJournal
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.supervisors.system import System
 from greenroom.transports.background import Background
 from greenroom.transports.client_services import ClientServices

@@ -2,8 +2,8 @@ import pytest
 import redis
 import trio
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.own_servers import OwnServers
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
 from greenroom.transports import bus as bus_module
 from greenroom.transports.bus import KEY, Beat, Bus
 

@@ -1,6 +1,6 @@
 import json
 
-from greenroom.store.journal import StoredEvent
+from greenroom.store.journal.journal import StoredEvent
 from greenroom.transports.client_encoding import FRAME_BYTES_MAX, JsonEncoding
 from greenroom.transports.hub import Publication
 from tests.transports.world import World, texts_of

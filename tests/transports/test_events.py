@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal import StoredEvent
+from greenroom.store.journal.journal import StoredEvent
 from greenroom.transports.events import (
     CHANNELS_MAX,
     Position,

@@ -3,7 +3,7 @@ import json
 import msgspec
 import pytest
 
-from greenroom.store.journal import StoredEvent
+from greenroom.store.journal.journal import StoredEvent
 from greenroom.transports.publication import encode_publication, one_line, push_prefix
 
 

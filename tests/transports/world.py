@@ -29,7 +29,7 @@ from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal import Head, StoredEvent
+from greenroom.store.journal.journal import Head, StoredEvent
 from greenroom.transports.client_services import ClientServices
 from greenroom.transports.client_session import ClientSession
 from greenroom.transports.deadlines import Deadlines

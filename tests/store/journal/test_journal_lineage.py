@@ -11,15 +11,15 @@ import asyncpg
 import pytest
 import trio
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.epoch import lineage_of
-from greenroom.store.journal import Outcome
-from greenroom.store.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal_postgres import PostgresJournal
-from greenroom.store.migrate import migrate
-from greenroom.store.own_servers import OwnServers, _as_account, _end
-from greenroom.store.pool import Pool
-from tests.store.test_journal import append_to, claim, event, offsets
+from greenroom.store.journal.epoch import lineage_of
+from greenroom.store.journal.journal import Outcome
+from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.own.servers import OwnServers, _as_account, _end
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.migrate import migrate
+from greenroom.store.postgres.pool import Pool
+from tests.store.journal.test_journal import append_to, claim, event, offsets
 
 
 @pytest.fixture(scope="module")

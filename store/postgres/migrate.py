@@ -12,9 +12,9 @@ from typing import Any
 import asyncpg
 import structlog
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.connection import FAILURES, translate
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.connection import FAILURES, translate
 
 log = structlog.get_logger()
 

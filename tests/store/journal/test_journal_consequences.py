@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from greenroom.store.dead_letters import DeadLetter
-from greenroom.store.journal import (
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.journal import (
     Append,
     Claimed,
     Consequences,
@@ -21,7 +21,7 @@ from greenroom.store.journal import (
     StoredEvent,
     TimerRow,
 )
-from tests.store.test_journal import (  # noqa: F401 - fixtures
+from tests.store.journal.test_journal import (  # noqa: F401 - fixtures
     Cluster,
     MemoryCluster,
     PostgresCluster,

@@ -12,10 +12,10 @@ import trio
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from greenroom.store.dead_letters_memory import MemoryLetters
-from greenroom.store.epoch import random_epoch
 from greenroom.store.errors import NotOwner
-from greenroom.store.journal import (
+from greenroom.store.journal.dead_letters_memory import MemoryLetters
+from greenroom.store.journal.epoch import random_epoch
+from greenroom.store.journal.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
@@ -27,7 +27,7 @@ from greenroom.store.journal import (
     StoredEvent,
     TimerRow,
 )
-from greenroom.store.retention import Trimmable
+from greenroom.store.journal.retention import Trimmable
 
 CLAIMS_MISSING_MAX = 1 << 16  # of an entity, where a standby has taken over
 

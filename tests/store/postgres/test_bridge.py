@@ -10,7 +10,7 @@ import sniffio
 import trio
 from trio.testing import MockClock
 
-from greenroom.store.bridge import TURN_POLLS_MAX, Bridge, BridgeCancelled
+from greenroom.store.postgres.bridge import TURN_POLLS_MAX, Bridge, BridgeCancelled
 
 colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
 

@@ -13,7 +13,7 @@ import trio
 
 from greenroom.config.limits import CommitConfig
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal import Append, Consequences, Journal, Outcome, StoredEvent
+from greenroom.store.journal.journal import Append, Consequences, Journal, Outcome, StoredEvent
 
 
 class Writer(Protocol):

@@ -5,10 +5,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.store.claims import Claims
 from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal import Claimed
-from tests.store.faulty_journal import Fault, FaultyJournal
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.journal import Claimed
+from tests.store.journal.faulty_journal import Fault, FaultyJournal
 
 
 @asynccontextmanager

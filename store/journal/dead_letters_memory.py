@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import trio
 from msgspec.structs import replace
 
-from greenroom.store.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
+from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
 
 KEPT_MAX = 10_000  # letters; beyond, the oldest go
 

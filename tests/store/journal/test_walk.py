@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.journal import Append, Claimed, Consequences, OutboxRow, StoredEvent, TimerRow
-from greenroom.store.journal_postgres import PostgresJournal
-from greenroom.store.pool import Pool
-from greenroom.store.stored_walk import StoredWalk, stretches
+from greenroom.store.journal.journal import Append, Claimed, Consequences, OutboxRow, StoredEvent, TimerRow
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.walk import StoredWalk, stretches
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 
 ENTITIES = 5
 EVENTS = 300  # of each: several stretches of pages
@@ -28,8 +28,8 @@ def test_stretches_lie_within_the_table_and_the_bound(pages: int, pages_max: int
 
 
 async def test_everything_stored_is_met_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("greenroom.store.stored_walk.ROWS", 2)
-    monkeypatch.setattr("greenroom.store.stored_walk.PAGES", 3)
+    monkeypatch.setattr("greenroom.store.journal.walk.ROWS", 2)
+    monkeypatch.setattr("greenroom.store.journal.walk.PAGES", 3)
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
         journal = PostgresJournal(pool, incarnation=1)
         names = [f"room:{number}" for number in range(ENTITIES)]

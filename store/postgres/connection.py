@@ -13,8 +13,8 @@ import asyncpg
 import trio
 from asyncpg import exceptions as pg
 
-from greenroom.store.bridge import Bridge, BridgeCancelled
 from greenroom.store.errors import OutcomeLost, StoreError, StoreUnavailable
+from greenroom.store.postgres.bridge import Bridge, BridgeCancelled
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0

@@ -5,11 +5,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.connection import Connection, translate
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.own_servers import OwnServers
-from greenroom.store.pool import Pool
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.connection import Connection, translate
+from greenroom.store.postgres.pool import Pool
 
 INCARNATION = 0x1234_5678_9ABC
 

@@ -5,7 +5,7 @@ Words: **offset** is an event's number; **epoch** names the journal's incarnatio
 database: another after a failover, which may have lost the newest events. An epoch ends with the lineage that its
 entity was claimed under, and an append lands only in that lineage, so no epoch ever has two histories.
 
-Two implementations keep these promises: `journal_postgres.py` and `journal_memory.py`; `tests/store/test_journal.py` is
+Two implementations keep these promises: `journal_postgres.py` and `journal_memory.py`; `tests/store/journal/test_journal.py` is
 one suite run over both.
 """
 
@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
-from greenroom.store.dead_letters import DeadLetter
 from greenroom.store.errors import NotOwner
+from greenroom.store.journal.dead_letters import DeadLetter
 
 
 class StoredEvent(Struct, gc=False):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from greenroom.store.data_folder import DataFolder, DataFolderBusy, DataFolderUnwritable
+from greenroom.store.own.data_folder import DataFolder, DataFolderBusy, DataFolderUnwritable
 
 HOLD = """
 import sys, signal, pathlib
-from greenroom.store.data_folder import DataFolder
+from greenroom.store.own.data_folder import DataFolder
 DataFolder(pathlib.Path(sys.argv[1])).open()
 print("held", flush=True)
 signal.pause()

@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.own_servers import OwnServers, _as_account, _exists
+from greenroom.store.own.servers import OwnServers, _as_account, _exists
+from greenroom.store.postgres.bridge import Bridge
 
 PARENT = """
 import sys, signal, pathlib
-from greenroom.store.own_servers import OwnServers
+from greenroom.store.own.servers import OwnServers
 servers = OwnServers(pathlib.Path(sys.argv[1]), initdb_sync=False)
 servers.start()
 print('pids', servers._postgres.pid, servers._valkey.pid, flush=True)

@@ -8,11 +8,20 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.journal import Append, Claimed, Consequences, Head, Journal, OutboxRow, StoredEvent, TimerRow
-from greenroom.store.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal_postgres import PostgresJournal
-from greenroom.store.pool import Pool
+from greenroom.store.journal.journal import (
+    Append,
+    Claimed,
+    Consequences,
+    Head,
+    Journal,
+    OutboxRow,
+    StoredEvent,
+    TimerRow,
+)
+from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 
 ENTITIES = ("a", "b", "c")
 example_numbers = itertools.count()

@@ -6,13 +6,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.store.bridge import Bridge
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal import Append, Claimed, StoredEvent
-from greenroom.store.journal_memory import MemoryJournal
-from greenroom.store.journal_postgres import PostgresJournal
-from greenroom.store.pool import Pool
-from greenroom.store.retention import Keep, Retention, Trimmable, due
+from greenroom.store.journal.journal import Append, Claimed, StoredEvent
+from greenroom.store.journal.journal_memory import MemoryJournal
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.retention import Keep, Retention, Trimmable, due
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 
 NOW_S = 1_000_000.0
 

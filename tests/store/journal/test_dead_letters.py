@@ -6,11 +6,11 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.dead_letters import TEXT_CHARACTERS_MAX, Census, DeadLetter, DeadLetters, Which
-from greenroom.store.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.dead_letters_postgres import PostgresDeadLetters
-from greenroom.store.pool import Pool
+from greenroom.store.journal.dead_letters import TEXT_CHARACTERS_MAX, Census, DeadLetter, DeadLetters, Which
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 
 LETTER = DeadLetter(
     entity="room:a",
@@ -30,7 +30,7 @@ class Ping(Struct, tag="test.ping"):
 
 @pytest.fixture
 async def postgres(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PostgresDeadLetters]:
-    monkeypatch.setattr("greenroom.store.dead_letters_postgres.KEPT_MAX", 5)
+    monkeypatch.setattr("greenroom.store.journal.dead_letters_postgres.KEPT_MAX", 5)
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
         yield PostgresDeadLetters(pool)
 

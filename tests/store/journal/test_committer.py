@@ -6,12 +6,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import CommitConfig
-from greenroom.store.committer import Committer
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal import Claimed, Outcome, StoredEvent
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.journal import Claimed, Outcome, StoredEvent
 from greenroom.supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervise import supervise
-from tests.store.faulty_journal import Fault, FaultyJournal
+from tests.store.journal.faulty_journal import Fault, FaultyJournal
 
 
 class Entity:

@@ -13,11 +13,10 @@ from typing import Any
 
 import asyncpg
 
-from greenroom.store.connection import Connection
-from greenroom.store.dead_letters_postgres import LETTER_COLUMNS, letter_columns
-from greenroom.store.epoch import random_epoch
 from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal import (
+from greenroom.store.journal.dead_letters_postgres import LETTER_COLUMNS, letter_columns
+from greenroom.store.journal.epoch import random_epoch
+from greenroom.store.journal.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
@@ -29,8 +28,9 @@ from greenroom.store.journal import (
     StoredEvent,
     TimerRow,
 )
-from greenroom.store.pool import Pool
-from greenroom.store.retention import Trimmable
+from greenroom.store.journal.retention import Trimmable
+from greenroom.store.postgres.connection import Connection
+from greenroom.store.postgres.pool import Pool
 
 TRIM_EVENTS_MAX = 5_000  # deleted by one statement: a tenth of a second or so
 RETRIES_MAX = 3  # of an append that lost a race against retention

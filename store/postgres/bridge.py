@@ -6,7 +6,7 @@ by the GIL for seconds; docs/decisions/0001-asyncio-nested-in-trio.md has the me
 
 Code inside a turn runs in a trio task, so it may call trio functions that don't wait (`send_nowait`, `Event.set`), and
 never ones that do. Two private attributes of asyncio's loop are read, `_ready` and `_scheduled`; both are as they were
-in Python 3.4, and `tests/store/test_bridge.py` pins them.
+in Python 3.4, and `tests/store/postgres/test_bridge.py` pins them.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from greenroom.store.connection import Connection
+from greenroom.store.postgres.connection import Connection
 
 PAGES = 64  # of 8 KiB, read at once
 ROWS = 1_000  # of the smaller tables, likewise

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import trio
 
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal import (
+from greenroom.store.journal.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
@@ -20,7 +20,7 @@ from greenroom.store.journal import (
     Remembered,
     StoredEvent,
 )
-from greenroom.store.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 
 T = TypeVar("T")
 

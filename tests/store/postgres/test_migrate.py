@@ -8,11 +8,11 @@ import pytest
 import trio
 from asyncpg.exceptions import InternalClientError
 
-from greenroom.store import migrate as migrate_module
-from greenroom.store.bridge import Bridge
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.migrate import HEAD, check, migrate, upgrade_sql
-from greenroom.store.own_servers import OwnServers
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres import migrate as migrate_module
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.migrate import HEAD, check, migrate, upgrade_sql
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Self
 
 import trio
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.connection import Connection
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.connection import Connection
 
 
 class Pool:

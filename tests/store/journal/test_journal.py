@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 import trio
 
-from greenroom.store.bridge import Bridge
-from greenroom.store.connection import SESSION
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from greenroom.store.journal import Append, Claimed, Journal, Outcome, Remembered, StoredEvent
-from greenroom.store.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal_postgres import APPEND, PostgresJournal, _columns
-from greenroom.store.own_servers import OwnServers
-from greenroom.store.pool import Pool
+from greenroom.store.journal.journal import Append, Claimed, Journal, Outcome, Remembered, StoredEvent
+from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.journal_postgres import APPEND, PostgresJournal, _columns
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.connection import SESSION
+from greenroom.store.postgres.pool import Pool
 
 ALL = 10**6  # a window or limit that leaves nothing out
 
@@ -587,7 +587,7 @@ async def test_a_clock_that_went_back_leaves_no_gap(cluster: Cluster) -> None:
 
 
 async def test_much_is_trimmed_in_bounded_steps(postgres: PostgresCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("greenroom.store.journal_postgres.TRIM_EVENTS_MAX", 7)
+    monkeypatch.setattr("greenroom.store.journal.journal_postgres.TRIM_EVENTS_MAX", 7)
     node = postgres.node(1)
     claimed = await claim(node)
     await node.append([append_to(claimed, *(event(n, at_ms=n) for n in range(1, 101)))])

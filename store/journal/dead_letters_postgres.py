@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from greenroom.store.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
-from greenroom.store.pool import Pool
+from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
+from greenroom.store.postgres.pool import Pool
 
 KEPT_MAX = 100_000  # letters; beyond, the oldest go
 COLUMNS = (

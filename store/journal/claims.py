@@ -3,7 +3,7 @@
 import trio
 
 from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal import Claimed, Journal
+from greenroom.store.journal.journal import Claimed, Journal
 
 
 class Claims:
