@@ -5,11 +5,11 @@
 `greenroom.testing` has the kit and the simulated world for its tests. docs/writing-an-entity.md is the place to begin.
 """
 
-from greenroom.actors.actor import Actor, KindLimits
-from greenroom.actors.errors import ActorError, InvalidCommand, Refused
-from greenroom.actors.lifecycle import Answered, Undelivered
-from greenroom.actors.message import Ask, Done, Event, Message, Tell
-from greenroom.actors.principal import ANONYMOUS, SYSTEM, Principal
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
+from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
+from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal
 from greenroom.actors.saga import Saga, SoFar, Step
 
 __all__ = [

@@ -5,10 +5,10 @@ from typing import Any
 
 import trio
 
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError
-from greenroom.actors.message import Message
-from greenroom.actors.principal import SYSTEM
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.message import Message
+from greenroom.actors.model.principal import SYSTEM
 from greenroom.supervisors.system import System
 
 COMMAND_BYTES = 100  # what the mailbox weighs each of them with

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from greenroom.actors.actor import Actor, KindLimits
-from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.message import Ask, Event, Message, Tell
 
 
 class Count(Struct):

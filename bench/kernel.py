@@ -8,8 +8,8 @@ from typing import Any
 
 import trio
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.kinds import Kinds
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import CommitConfig, LogConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.logs import configure_logs

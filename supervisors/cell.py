@@ -18,9 +18,9 @@ import msgspec
 import structlog
 import trio
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.envelope import Envelope, Firing
-from greenroom.actors.errors import (
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.envelope import Envelope, Firing
+from greenroom.actors.model.errors import (
     ActorError,
     DeadlineExceeded,
     HandlerFailed,
@@ -29,15 +29,15 @@ from greenroom.actors.errors import (
     Overloaded,
     Unavailable,
 )
-from greenroom.actors.kinds import Kind
-from greenroom.actors.lifecycle import (
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.lifecycle import (
     Passivate,
     Rebuild,
     Reclaim,
     Stop,
     TimersDue,
 )
-from greenroom.actors.mailbox import Item, Mailbox
+from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.store.errors import NotOwner, StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.journal import Head, Outcome, Remembered, StoredEvent

@@ -23,11 +23,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from greenroom.actors.kinds import BadEntityClass, Kinds, find_actors
-from greenroom.actors.message import tag_of
-from greenroom.actors.repeats import repeats_of
-from greenroom.actors.room import Room
-from greenroom.actors.session import Session
+from greenroom.actors.chat.room import Room
+from greenroom.actors.identity.session import Session
+from greenroom.actors.model.kinds import BadEntityClass, Kinds, find_actors
+from greenroom.actors.model.message import tag_of
+from greenroom.actors.schema.repeats import repeats_of
 from greenroom.config.settings import Settings, SettingsError, load_settings
 from greenroom.config.telemetry.exporters import ExporterMissing
 from greenroom.config.telemetry.logs import configure_logs

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from greenroom.actors.schema import BadSchema, Schema, describe, from_text, to_text
-from greenroom.actors.schema_rules import Comparison, compare
-from greenroom.actors.stored_check import StoredCheck
+from greenroom.actors.schema.description import BadSchema, Schema, describe, from_text, to_text
+from greenroom.actors.schema.rules import Comparison, compare
+from greenroom.actors.schema.stored_check import StoredCheck
 from greenroom.config.settings import load_settings
 from greenroom.store.journal.walk import StoredWalk, Walked
 from greenroom.store.postgres.bridge import Bridge

@@ -10,11 +10,11 @@ import structlog
 import trio
 from msgspec import MsgspecError
 
-from greenroom.actors.entity import split_entity
-from greenroom.actors.envelope import Envelope, TaskSlot
-from greenroom.actors.errors import ActorError, HandlerFailed
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.principal import SYSTEM, Principal
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, TaskSlot
+from greenroom.actors.model.errors import ActorError, HandlerFailed
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, Which, retry_id
 from greenroom.supervisors.system import System

@@ -10,11 +10,11 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from greenroom.actors.effects import Ephemeral, Kick, Timer, Told, Watch
-from greenroom.actors.envelope import Envelope, ReplySlot
-from greenroom.actors.errors import ActorError, HandlerFailed, Refused
-from greenroom.actors.mailbox import Item
-from greenroom.actors.message import Done, reply_type
+from greenroom.actors.model.effects import Ephemeral, Kick, Timer, Told, Watch
+from greenroom.actors.model.envelope import Envelope, ReplySlot
+from greenroom.actors.model.errors import ActorError, HandlerFailed, Refused
+from greenroom.actors.model.mailbox import Item
+from greenroom.actors.model.message import Done, reply_type
 from greenroom.store.journal.journal import Remembered, StoredEvent
 from greenroom.supervisors.exactly_once import Posted, TimersSet
 

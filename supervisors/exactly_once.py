@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from greenroom.actors.effects import CancelTimer, SetTimer, Told
-from greenroom.actors.envelope import Firing, Origin
-from greenroom.actors.lifecycle import Answered
-from greenroom.actors.message import Done
-from greenroom.actors.outgoing import Outgoing, encode_body, sequence
-from greenroom.actors.schedule import DurableTimer, encode_timer
+from greenroom.actors.model.effects import CancelTimer, SetTimer, Told
+from greenroom.actors.model.envelope import Firing, Origin
+from greenroom.actors.model.lifecycle import Answered
+from greenroom.actors.model.message import Done
+from greenroom.actors.model.outgoing import Outgoing, encode_body, sequence
+from greenroom.actors.model.schedule import DurableTimer, encode_timer
 from greenroom.store.journal.journal import Consequences, OutboxRow, TimerRow
 
 encode = msgspec.json.encode

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from greenroom.actors.actor import NO_TIMERS, Actor
-from greenroom.actors.effects import CancelTimer, Kick, SetTimer, Told
-from greenroom.actors.envelope import Envelope, Firing, Origin
-from greenroom.actors.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
-from greenroom.actors.kinds import Kind
-from greenroom.actors.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
-from greenroom.actors.mailbox import Item
-from greenroom.actors.message import Done
-from greenroom.actors.outgoing import Outgoing
-from greenroom.actors.principal import SYSTEM
-from greenroom.actors.schedule import Fired
+from greenroom.actors.model.actor import NO_TIMERS, Actor
+from greenroom.actors.model.effects import CancelTimer, Kick, SetTimer, Told
+from greenroom.actors.model.envelope import Envelope, Firing, Origin
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
+from greenroom.actors.model.mailbox import Item
+from greenroom.actors.model.message import Done
+from greenroom.actors.model.outgoing import Outgoing
+from greenroom.actors.model.principal import SYSTEM
+from greenroom.actors.model.schedule import Fired
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.journal import Consequences, Head, Remembered, StoredEvent, TimerRow
 from greenroom.supervisors.departures import Flight, repeated_reply

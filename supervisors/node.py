@@ -14,12 +14,12 @@ from typing import Any
 import structlog
 import trio
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.lifecycle import AudienceChanged
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import AudienceChanged
+from greenroom.actors.model.principal import Principal
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.store.errors import StoreUnavailable

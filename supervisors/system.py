@@ -14,16 +14,16 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from greenroom.actors.actor import KindLimits
-from greenroom.actors.effects import Kick, Timer
-from greenroom.actors.entity import split_entity
-from greenroom.actors.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
-from greenroom.actors.errors import ActorError, CallCycle, Overloaded, Unavailable
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.lifecycle import Passivate, Reclaim, Stop, Terminated, TimersDue
-from greenroom.actors.mailbox import Sealed
-from greenroom.actors.message import Ask, Message, Reply
-from greenroom.actors.principal import SYSTEM, Principal
+from greenroom.actors.model.actor import KindLimits
+from greenroom.actors.model.effects import Kick, Timer
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError, CallCycle, Overloaded, Unavailable
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import Passivate, Reclaim, Stop, Terminated, TimersDue
+from greenroom.actors.model.mailbox import Sealed
+from greenroom.actors.model.message import Ask, Message, Reply
+from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.config.limits import MailboxConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing

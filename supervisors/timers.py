@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from greenroom.actors.errors import ActorError
+from greenroom.actors.model.errors import ActorError
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Journal
 

@@ -24,7 +24,7 @@ import structlog
 import trio
 from trio import TaskStatus
 
-from greenroom.actors.errors import HandlerStuck
+from greenroom.actors.model.errors import HandlerStuck
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
-from greenroom.actors.errors import Overloaded
+from greenroom.actors.model.errors import Overloaded
 
 log = structlog.get_logger("greenroom.background")
 

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from msgspec import Raw, Struct
 
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.principal import Principal
 from greenroom.transports.client_messages import (
     CHANNEL_LIMIT,
     CONNECTION_EXPIRED,

@@ -5,8 +5,8 @@ import re
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from greenroom.actors.entity import BadEntity
-from greenroom.actors.errors import (
+from greenroom.actors.model.entity import BadEntity
+from greenroom.actors.model.errors import (
     ActorError,
     InvalidCommand,
     MalformedCommand,

@@ -7,9 +7,9 @@ import msgspec
 import structlog
 import trio
 
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError
-from greenroom.actors.lifecycle import Inspect, Inspected
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.transports.client_errors import watch_error
 from greenroom.transports.client_messages import BROKEN, TOO_MANY_REQUESTS, ClientError
 from greenroom.transports.client_peer import ClientPeer

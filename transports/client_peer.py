@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from greenroom.actors.errors import ActorError
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.principal import Principal
 from greenroom.store.errors import StoreUnavailable
 from greenroom.transports.client_errors import client_error
 from greenroom.transports.client_messages import BROKEN, INTERNAL, ClientError, Disconnect

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Raw
 
-from greenroom.actors.lifecycle import Inspected
+from greenroom.actors.model.lifecycle import Inspected
 from greenroom.transports.client_inspect import inspect
 from greenroom.transports.client_messages import BAD_REQUEST, INTERNAL, UNRECOVERABLE, ClientError, HistoryRequest
 from greenroom.transports.client_peer import ClientPeer

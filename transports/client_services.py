@@ -8,8 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.kinds import Kinds
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import ClientConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing

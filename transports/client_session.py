@@ -12,10 +12,10 @@ import structlog
 import trio
 from msgspec import Raw
 
-from greenroom.actors.entity import split_entity
-from greenroom.actors.envelope import Envelope, digest_of, own_command_id
-from greenroom.actors.errors import ActorError
-from greenroom.actors.kinds import Command as EntityCommand
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.kinds import Command as EntityCommand
 from greenroom.config.telemetry.tracing import traceparent_of
 from greenroom.transports.client_connect import EarlyCarrier, admit, readmit, subscribe_server_side
 from greenroom.transports.client_errors import client_error

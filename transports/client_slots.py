@@ -11,7 +11,7 @@ import structlog
 import trio
 from opentelemetry.trace import Span
 
-from greenroom.actors.errors import ActorError, DeadlineExceeded
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded
 from greenroom.transports.client_errors import client_error
 from greenroom.transports.client_messages import INTERNAL
 from greenroom.transports.client_peer import ClientPeer

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 from msgspec import Raw
 
-from greenroom.actors.lifecycle import Inspected
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.lifecycle import Inspected
+from greenroom.actors.model.principal import Principal
 from greenroom.transports.client_encoding import JsonEncoding
 from greenroom.transports.client_inspect import inspect
 from greenroom.transports.client_messages import (

@@ -14,12 +14,12 @@ import structlog
 import trio
 from msgspec import Struct
 
-from greenroom.actors.entity import split_entity
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError, DeadlineExceeded, Unavailable
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.lifecycle import Inspect, Inspected
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Unavailable
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable

@@ -12,13 +12,13 @@ import trio
 from msgspec import Struct
 from opentelemetry.trace import Span
 
-from greenroom.actors.entity import split_entity
-from greenroom.actors.envelope import Envelope, digest_of, own_command_id
-from greenroom.actors.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded, Unavailable
-from greenroom.actors.kinds import Kind, Kinds
-from greenroom.actors.lifecycle import Inspect, Inspected
-from greenroom.actors.message import Message
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded, Unavailable
+from greenroom.actors.model.kinds import Kind, Kinds
+from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.message import Message
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HttpConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing, traceparent_of

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from greenroom.actors.errors import ActorError
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.principal import Principal
 from greenroom.transports.tokens import TokenExpired, TokenInvalid, TokenVerifier
 
 USER_MAX = 128  # characters

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from greenroom.actors.errors import ActorError
+from greenroom.actors.model.errors import ActorError
 from greenroom.transports.client_errors import error_headers, http_error_body
 from greenroom.transports.client_services import ClientServices
 from greenroom.transports.connection import Connection

@@ -9,10 +9,10 @@ from typing import Any
 
 import trio
 
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError
-from greenroom.actors.lifecycle import Inspect
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.lifecycle import Inspect
+from greenroom.actors.model.principal import Principal
 
 REMEMBERED_MAX = 50_000  # users
 REMEMBERED_S = 30.0  # how long a sign-out on another node may go unnoticed here

@@ -15,11 +15,11 @@ import msgspec
 import structlog
 from msgspec import Raw
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.entity import split_entity
-from greenroom.actors.errors import ActorError, Refused
-from greenroom.actors.lifecycle import Answered, Undelivered
-from greenroom.actors.message import Ask, Done, Message
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.actors.model.message import Ask, Done, Message
 from greenroom.actors.saga.events import (
     EVENTS,
     Ended,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Raw
 
-from greenroom.actors.message import Event
+from greenroom.actors.model.message import Event
 
 Outcome = Literal["done", "undone", "stuck"]
 

@@ -1,6 +1,6 @@
 """What a saga's timers tell it."""
 
-from greenroom.actors.message import Tell
+from greenroom.actors.model.message import Tell
 
 
 class StepDue(Tell, frozen=True, kw_only=True, tag="saga.step_due"):

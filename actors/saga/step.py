@@ -6,7 +6,7 @@ from typing import Any, Generic
 
 from msgspec import Struct
 
-from greenroom.actors.message import Message
+from greenroom.actors.model.message import Message
 from greenroom.actors.saga.so_far import Input, SoFar
 
 STEPS_MAX = 50

@@ -36,7 +36,7 @@ class OutboxRow(Struct, gc=False):
     """Messages to other entities that left with one burst of events."""
 
     offset: int  # rises with each burst of the entity: the position of its last event (Head.position)
-    body: bytes  # see actors/outgoing.py
+    body: bytes  # see actors/model/outgoing.py
     head_id: int = 0  # the sender's, where that isn't clear from the context
     entity: str = ""  # likewise
 
@@ -46,7 +46,7 @@ class TimerRow(Struct, gc=False):
 
     name: str
     due_ms: int  # Unix ms
-    body: bytes  # what comes then and when it comes again: see actors/schedule.py
+    body: bytes  # what comes then and when it comes again: see actors/model/schedule.py
 
 
 class Due(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import msgspec
 import trio
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.message import Ask, Reply
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Ask, Reply
+from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.journal import Append, Head, StoredEvent
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cell import Cell

@@ -11,10 +11,10 @@ import msgspec
 import trio
 from msgspec import Raw, Struct
 
-from greenroom.actors.envelope import own_command_id
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.message import Message
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.envelope import own_command_id
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Message
+from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.simulation.checker import Checker, Fact
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.timeline import Timeline

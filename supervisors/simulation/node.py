@@ -9,12 +9,12 @@ from uuid import UUID
 import trio
 from opentelemetry import trace
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.lifecycle import AudienceChanged
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import AudienceChanged
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import (
     ClientConfig,
     CommitConfig,

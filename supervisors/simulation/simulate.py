@@ -16,8 +16,8 @@ from typing import Any
 import structlog
 from msgspec import Struct, field
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.message import Message
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.message import Message
 from greenroom.supervisors.simulation.client import Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Guards
 from greenroom.supervisors.simulation.faults import Faults

@@ -11,9 +11,9 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.message import Message
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Message
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.simulation.checker import Audit, Checker
 from greenroom.supervisors.simulation.client import SimulatedClient, Work

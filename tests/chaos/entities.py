@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from greenroom import Actor, Ask, Event
-from greenroom.actors.lifecycle import Answered, Undelivered
-from greenroom.actors.message import Message, Tell
+from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.actors.model.message import Message, Tell
 
 REMIND_S = 1.5
 

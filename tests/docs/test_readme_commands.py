@@ -15,10 +15,10 @@ import msgspec
 import pytest
 import typer.main
 
-from greenroom.actors.kinds import Kinds, find_actors
-from greenroom.actors.message import tag_of
-from greenroom.actors.room import Room
-from greenroom.actors.session import Session
+from greenroom.actors.chat.room import Room
+from greenroom.actors.identity.session import Session
+from greenroom.actors.model.kinds import Kinds, find_actors
+from greenroom.actors.model.message import tag_of
 from greenroom.config.settings import Settings
 from greenroom.supervisors.cli import app
 from greenroom.testing import Kit

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from greenroom.actors.schema_rules import RULES
+from greenroom.actors.schema.rules import RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "schema-evolution.md"
 

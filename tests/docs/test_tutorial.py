@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from greenroom.actors.kinds import Kind, find_actors
+from greenroom.actors.model.kinds import Kind, find_actors
 
 ROOT = Path(__file__).parents[2]
 NAMED_BLOCK = re.compile(r"^```python file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -8,7 +8,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from greenroom.actors.room import Room
+from greenroom.actors.chat.room import Room
 from tests.e2e.server import Server
 from tests.faults.command_line import CommandLine
 from tests.faults.peer import upgraded

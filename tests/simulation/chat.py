@@ -6,11 +6,11 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from greenroom.actors.actor import Actor, KindLimits
-from greenroom.actors.message import Ask, Event, Message
-from greenroom.actors.room import Room
-from greenroom.actors.room.messages import Gift, Invite, Join, Leave, Mute, React, Read, SendMessage, Typing
-from greenroom.actors.session import Session
+from greenroom.actors.chat.room import Room
+from greenroom.actors.chat.room.messages import Gift, Invite, Join, Leave, Mute, React, Read, SendMessage, Typing
+from greenroom.actors.identity.session import Session
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.message import Ask, Event, Message
 from greenroom.testing import Scenario, Work
 
 ROOMS = ("room:1", "room:2")

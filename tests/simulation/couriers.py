@@ -9,10 +9,10 @@ from typing import Any, Literal
 import trio
 from msgspec import Struct, field
 
-from greenroom.actors.actor import Actor, KindLimits
-from greenroom.actors.errors import Refused
-from greenroom.actors.lifecycle import Answered, Undelivered
-from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.lifecycle import Answered, Undelivered
+from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.testing import Scenario, Work
 from tests.simulation.courier_audit import CourierAudit
 

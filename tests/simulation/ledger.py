@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from greenroom.actors.actor import Actor, KindLimits
-from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.testing import Scenario, Work
 
 

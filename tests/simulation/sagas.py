@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from greenroom.actors.actor import KindLimits
-from greenroom.actors.errors import Refused
-from greenroom.actors.message import Message
+from greenroom.actors.model.actor import KindLimits
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Message
 from greenroom.actors.saga.state import SagaState
 from greenroom.testing import Scenario, Work
 from tests.docs.sagas_page import checkout, shop

@@ -12,13 +12,13 @@ import trio
 from msgspec import Struct, field
 from structlog.testing import capture_logs
 
-from greenroom.actors.actor import Actor, KindLimits
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError, Refused
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.lifecycle import Terminated
-from greenroom.actors.message import Ask, Event, Message, Tell
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import Terminated
+from greenroom.actors.model.message import Ask, Event, Message, Tell
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.claims import Claims

@@ -8,7 +8,7 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.actors.errors import (
+from greenroom.actors.model.errors import (
     CallCycle,
     DeadlineExceeded,
     HandlerFailed,
@@ -18,9 +18,9 @@ from greenroom.actors.errors import (
     Refused,
     Unavailable,
 )
-from greenroom.actors.lifecycle import Inspect, Passivate
-from greenroom.actors.message import Done
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.lifecycle import Inspect, Passivate
+from greenroom.actors.model.message import Done
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import CommitConfig, MailboxConfig, SupervisionConfig
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.journal import Remembered, StoredEvent

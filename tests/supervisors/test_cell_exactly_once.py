@@ -10,11 +10,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.actors.actor import TIMER_NAME_MAX, KindLimits
-from greenroom.actors.errors import HandlerFailed, Refused, Unavailable
-from greenroom.actors.lifecycle import Answered, Passivate, Undelivered
-from greenroom.actors.message import Ask, Message, Tell
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import TIMER_NAME_MAX, KindLimits
+from greenroom.actors.model.errors import HandlerFailed, Refused, Unavailable
+from greenroom.actors.model.lifecycle import Answered, Passivate, Undelivered
+from greenroom.actors.model.message import Ask, Message, Tell
+from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors import cell as cell_module
 from greenroom.supervisors.relay import Relay

@@ -9,11 +9,11 @@ import trio
 from msgspec import Struct, field
 from trio.testing import MockClock
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.errors import HandlerFailed, Refused, Unavailable
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.message import Ask, Event, Tell
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.errors import HandlerFailed, Refused, Unavailable
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Ask, Event, Tell
+from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.dead_letters import DeadLetter, Which, retried, retry_id
 from greenroom.supervisors.dead_letter_retries import ANSWER_S, LOOK_S, DeadLetterRetries
 from tests.supervisors.kernel import Kernel, kernel

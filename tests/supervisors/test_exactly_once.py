@@ -5,11 +5,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.actors.effects import CancelTimer, SetTimer, Told
-from greenroom.actors.envelope import Firing, Origin
-from greenroom.actors.lifecycle import Answered
-from greenroom.actors.outgoing import decode_body
-from greenroom.actors.schedule import Schedule
+from greenroom.actors.model.effects import CancelTimer, SetTimer, Told
+from greenroom.actors.model.envelope import Firing, Origin
+from greenroom.actors.model.lifecycle import Answered
+from greenroom.actors.model.outgoing import decode_body
+from greenroom.actors.model.schedule import Schedule
 from greenroom.store.journal.journal import TimerRow
 from greenroom.supervisors import exactly_once
 from greenroom.supervisors.exactly_once import ExactlyOnce, Posted, TimersSet, outgoing, timer_changes

@@ -5,8 +5,8 @@ from typing import Any
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.message import Ask, Done, Event, Message, Tell
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.store.journal.journal_memory import MemoryRows
 from tests.supervisors.kernel import Kernel
 

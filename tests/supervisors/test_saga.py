@@ -10,8 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from greenroom import Step
-from greenroom.actors.errors import Refused
-from greenroom.actors.lifecycle import Inspect
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.lifecycle import Inspect
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryRows

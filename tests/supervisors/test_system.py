@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.actors.actor import KindLimits
-from greenroom.actors.entity import BadEntity
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import (
+from greenroom.actors.model.actor import KindLimits
+from greenroom.actors.model.entity import BadEntity
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import (
     ActorError,
     DeadlineExceeded,
     OutcomeUnknown,
@@ -21,7 +21,7 @@ from greenroom.actors.errors import (
     Unavailable,
     UnknownKind,
 )
-from greenroom.actors.lifecycle import Passivate
+from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows

@@ -11,7 +11,7 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from greenroom.actors.errors import Overloaded, Unavailable, UnknownKind
+from greenroom.actors.model.errors import Overloaded, Unavailable, UnknownKind
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Due
 from greenroom.supervisors import timers as timers_module

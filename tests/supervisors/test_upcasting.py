@@ -7,11 +7,11 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from greenroom.actors.errors import Unavailable
-from greenroom.actors.kinds import Kind, Kinds
-from greenroom.actors.schema import describe
-from greenroom.actors.schema_rules import compare
-from greenroom.actors.stored_check import StoredCheck
+from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.model.kinds import Kind, Kinds
+from greenroom.actors.schema.description import describe
+from greenroom.actors.schema.rules import compare
+from greenroom.actors.schema.stored_check import StoredCheck
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.journal.journal import Append, Claimed, Journal, StoredEvent
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
@@ -20,7 +20,7 @@ from greenroom.store.journal.walk import StoredWalk
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cell import SNAPSHOT_WORTH
-from tests.actors.former import FormerTill, Pay, Settle, Till, TillState, Total
+from tests.actors.schema.former import FormerTill, Pay, Settle, Till, TillState, Total
 from tests.supervisors.kernel import Kernel, kernel
 
 PAID_ONLY = {"till.paid": Till.upcasters["till.paid"]}

@@ -8,7 +8,7 @@ import pytest
 import structlog
 import trio
 
-from greenroom.actors.errors import HandlerStuck
+from greenroom.actors.model.errors import HandlerStuck
 from greenroom.supervisors.watchdog import Turn, TurnClock, Verdict, Watchdog
 
 CALM, SLOW, STUCK, STILL_STUCK = Verdict.CALM, Verdict.SLOW, Verdict.STUCK, Verdict.STILL_STUCK

@@ -14,13 +14,13 @@ import trio
 from msgspec import Struct, field
 from opentelemetry import trace
 
-from greenroom.actors.actor import Actor, KindLimits
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError, Refused
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.lifecycle import AudienceChanged
-from greenroom.actors.message import Ask, Done, Event, Message
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import AudienceChanged
+from greenroom.actors.model.message import Ask, Done, Event, Message
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig, CommitConfig, GateConfig, HttpConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing

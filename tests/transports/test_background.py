@@ -2,7 +2,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from greenroom.actors.errors import Overloaded
+from greenroom.actors.model.errors import Overloaded
 from greenroom.transports.background import Background
 
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.actors.errors import Refused
+from greenroom.actors.model.errors import Refused
 from greenroom.config.limits import ClientConfig
 from tests.transports.world import STARTED, World, code_of, offsets, token, world
 

@@ -3,8 +3,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from greenroom.actors.entity import BadEntity
-from greenroom.actors.errors import (
+from greenroom.actors.model.entity import BadEntity
+from greenroom.actors.model.errors import (
     CallCycle,
     DeadlineExceeded,
     HandlerFailed,
@@ -18,7 +18,7 @@ from greenroom.actors.errors import (
     UnknownCommand,
     UnknownKind,
 )
-from greenroom.actors.kinds import Kinds
+from greenroom.actors.model.kinds import Kinds
 from greenroom.transports.client_errors import BadRequest, client_error, error_headers, http_error_body, watch_error
 from greenroom.transports.http_principal import Unauthenticated
 from tests.transports.world import Note

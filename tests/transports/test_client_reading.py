@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
-from greenroom.actors.errors import Refused
+from greenroom.actors.model.errors import Refused
 from greenroom.config.limits import ClientConfig
 from tests.transports.world import World, code_of, world
 

@@ -7,8 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.actors.errors import HandlerFailed, Overloaded, Refused, Unavailable, UnknownCommand
-from greenroom.actors.lifecycle import Inspected
+from greenroom.actors.model.errors import HandlerFailed, Overloaded, Refused, Unavailable, UnknownCommand
+from greenroom.actors.model.lifecycle import Inspected
 from greenroom.config.limits import ClientConfig
 from tests.transports.world import World, code_of, world
 

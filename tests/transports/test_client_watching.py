@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.actors.errors import Refused
+from greenroom.actors.model.errors import Refused
 from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.transports.client_messages import SLOW
 from tests.transports.world import STARTED, Client, World, code_of, offsets, token, world

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from greenroom.actors.effects import Kick
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.journal import StoredEvent

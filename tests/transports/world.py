@@ -16,15 +16,15 @@ import trio
 from msgspec import Struct, field
 from opentelemetry import trace
 
-from greenroom.actors.actor import Actor
-from greenroom.actors.effects import Kick
-from greenroom.actors.entity import split_entity
-from greenroom.actors.envelope import Envelope
-from greenroom.actors.errors import ActorError, Overloaded, Refused
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.lifecycle import Inspect, Inspected
-from greenroom.actors.message import Ask, Done, Event, Message
-from greenroom.actors.principal import Principal
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, Overloaded, Refused
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.message import Ask, Done, Event, Message
+from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from greenroom.actors.kinds import Kind
-from greenroom.actors.message import tag_of
-from greenroom.actors.repeats import REUSED, repeats_of
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.message import tag_of
+from greenroom.actors.schema.repeats import REUSED, repeats_of
 
 _REFS = "#/components/schemas/{name}"
 _KEY = {"type": "string", "minLength": 1, "maxLength": 255, "description": "The entity's key: 1–255 bytes of UTF-8"}

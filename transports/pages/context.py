@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from greenroom.actors.kinds import Kinds
+from greenroom.actors.model.kinds import Kinds
 
 
 class PagesContext(Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from greenroom import SYSTEM, InvalidCommand, Message, Principal, Refused
-from greenroom.actors.room import Room, direct_key
-from greenroom.actors.room.messages import (
+from greenroom.actors.chat.room import Room, direct_key
+from greenroom.actors.chat.room.messages import (
     Ban,
     Comment,
     Delete,
@@ -32,7 +32,7 @@ from greenroom.actors.room.messages import (
     Unmute,
     Unreact,
 )
-from greenroom.actors.room.state import AUTHORS, GIVERS_MAX, WINDOW
+from greenroom.actors.chat.room.state import AUTHORS, GIVERS_MAX, WINDOW
 from greenroom.testing import Kit
 
 

@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from greenroom import Ask, Done, Message, Refused, Saga, SoFar, Step
-from greenroom.actors.errors import UnknownCommand
-from greenroom.actors.kinds import Kind
+from greenroom.actors.model.errors import UnknownCommand
+from greenroom.actors.model.kinds import Kind
 from greenroom.actors.saga.messages import StepDue
 from greenroom.testing import Kit
 from tests.actors.saga.trip import (

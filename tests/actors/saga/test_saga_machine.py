@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from structlog.testing import capture_logs
 
 from greenroom import Ask, Done, Message, Saga, SoFar, Step
-from greenroom.actors.effects import Told
+from greenroom.actors.model.effects import Told
 from greenroom.testing import Kit
 
 NAMES = ("first", "second", "third", "fourth")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from greenroom import Ask, Done, Message, Saga, SoFar, Step
-from greenroom.actors.effects import Told
+from greenroom.actors.model.effects import Told
 from greenroom.testing import Kit
 
 STEPS = ("flight", "hotel", "car")

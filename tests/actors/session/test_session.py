@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from greenroom import SYSTEM, Message, Principal, Refused
-from greenroom.actors.session import Session
-from greenroom.actors.session.actor import SIGNED_OUT
-from greenroom.actors.session.messages import Push, Read, SignOut
-from greenroom.actors.session.state import CHANNELS_MAX
+from greenroom.actors.identity.session import Session
+from greenroom.actors.identity.session.actor import SIGNED_OUT
+from greenroom.actors.identity.session.messages import Push, Read, SignOut
+from greenroom.actors.identity.session.state import CHANNELS_MAX
 from greenroom.testing import Kit
 
 

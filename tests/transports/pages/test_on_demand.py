@@ -4,7 +4,7 @@ from typing import Any
 
 import trio
 
-from greenroom.actors.kinds import Kinds
+from greenroom.actors.model.kinds import Kinds
 from greenroom.transports.pages import PagesContext, PagesOnDemand
 
 

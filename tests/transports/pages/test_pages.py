@@ -12,9 +12,9 @@ from quart import typing as quart_typing
 from werkzeug.datastructures import Headers
 
 import greenroom.transports.pages
-from greenroom.actors.actor import Actor
-from greenroom.actors.kinds import Kinds
-from greenroom.actors.message import Ask, Event, Message, Tell
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.transports.pages import PagesContext
 from greenroom.transports.pages.app import create_pages
 

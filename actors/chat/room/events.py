@@ -1,0 +1,136 @@
+"""What happened in a room. The JSON of an event is what the journal keeps and what subscribers receive."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from greenroom.actors.model.message import Event
+
+
+class MessageSent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.message", gc=False):
+    author: str
+    text: str
+    reply_to: int | None = None
+    data: Any = None
+    client_id: str | None = None
+
+
+class MessageEdited(Event, frozen=True, kw_only=True, tag="room.edited"):
+    message: int  # the offset of the message
+    text: str
+    by: str
+
+
+class MessageDeleted(Event, frozen=True, kw_only=True, tag="room.deleted"):
+    message: int
+    by: str
+
+
+class Reacted(Event, frozen=True, kw_only=True, tag="room.reacted"):
+    message: int
+    emoji: str
+    user: str
+
+
+class Unreacted(Event, frozen=True, kw_only=True, tag="room.unreacted"):
+    message: int
+    emoji: str
+    user: str
+
+
+class Joined(Event, frozen=True, kw_only=True, tag="room.joined"):
+    user: str
+    role: str
+
+
+class Left(Event, frozen=True, kw_only=True, tag="room.left"):
+    user: str
+
+
+class ReadUpTo(Event, frozen=True, kw_only=True, tag="room.read"):
+    user: str
+    message: int
+
+
+class Gifted(Event, frozen=True, kw_only=True, tag="room.gift"):
+    user: str
+    item: str
+    count: int
+    total: int  # of this item, this gift included
+
+
+class Muted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.muted"):
+    user: str
+    by: str
+    until_ms: int = 0  # Unix; 0 for good
+
+
+class Unmuted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.unmuted"):
+    user: str
+    by: str = ""  # "" when its time was over
+
+
+class Banned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.banned"):
+    user: str
+    by: str
+    until_ms: int = 0  # Unix; 0 for good
+
+
+class Unbanned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.unbanned"):
+    user: str
+    by: str = ""  # "" when its time was over
+
+
+class Changed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.changed"):
+    """Settings that changed; the others are absent."""
+
+    by: str
+    title: str | None = None
+    open: bool | None = None
+    slow_mode_s: int | None = None
+    max_members: int | None = None
+    pinned: int | None = None  # a message's offset; 0 when nothing is pinned any more
+
+
+class Invited(Event, frozen=True, kw_only=True, tag="room.invited"):
+    user: str
+    by: str
+
+
+class RoleGiven(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.role"):
+    user: str
+    role: str
+    by: str = ""  # "" when the owner had gone
+
+
+RoomEvent = (
+    MessageSent
+    | ReadUpTo
+    | Reacted
+    | Unreacted
+    | Gifted
+    | Joined
+    | Left
+    | MessageEdited
+    | MessageDeleted
+    | Muted
+    | Unmuted
+    | Banned
+    | Unbanned
+    | Changed
+    | Invited
+    | RoleGiven
+)
+
+
+class TypingShown(Struct, frozen=True, tag_field="type", tag="room.typing"):
+    """Ephemeral: without an offset."""
+
+    user: str
+
+
+class CommentShown(Struct, frozen=True, tag_field="type", tag="room.comment"):
+    """Ephemeral: without an offset."""
+
+    user: str
+    text: str

@@ -1,0 +1,216 @@
+"""The actor: an entity while it is awake. Subclass it, decide in `handle`, change state in `apply`, show it in `view`.
+
+    class Counter(Actor[CounterState]):
+        kind = "counter"
+        commands = (Add,)
+        events = (Added,)
+
+        def handle(self, message: Message) -> Total: ...
+        def apply(self, event: Event) -> None: ...
+
+Handlers do no I/O behind the runtime's back: they record events and name effects, and the runtime carries those out
+once the events are durable. An `async def handle` is for entities whose work is I/O; it takes one message at a time.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
+
+from msgspec import Struct
+
+from greenroom.actors.model.effects import CancelTimer, Effects, Ephemeral, Kick, SetTimer, Timer, Told, Watch
+from greenroom.actors.model.errors import CallCycle, Refused
+from greenroom.actors.model.message import Ask, Event, Message, Reply
+from greenroom.actors.model.principal import SYSTEM, Principal
+from greenroom.actors.model.schedule import BadSchedule, Fired, Missed, schedule_of
+from greenroom.actors.model.upcasters import Upcaster
+from greenroom.store.journal.journal import TimerRow
+
+State = TypeVar("State")
+TIMER_NAME_MAX = 512  # characters
+NO_TIMERS: Mapping[str, TimerRow] = MappingProxyType({})  # one for all that have none: there are many
+
+
+class KindLimits(Struct, frozen=True, kw_only=True):
+    """What one entity of a kind may use, and how long its history is kept."""
+
+    mailbox_messages: int = 1024
+    mailbox_bytes: int = 4 << 20
+    idle_s: float = 60.0  # asleep after so long without a message
+    history_events: int = 100_000  # newest events kept; older ones live on in the snapshot only
+    history_s: float = 90 * 86_400.0
+    command_ids_s: float = 86_400.0  # a repeated idempotency key is answered for at least so long
+    snapshot_every: int = 500  # events replayed at most on waking, about
+    timers_max: int = 1_000  # durable ones of one entity, loaded when it wakes
+    async_handler_s: float = 30.0  # what an `async def handle` may take where the sender set no deadline
+
+
+class Runtime(Protocol):
+    """What an actor needs from whoever runs it: the system in production, the kit in tests."""
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+
+    def audience(self, entity: str) -> list[Principal]:
+        """Who watches the entity's channel on this node."""
+
+    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply: ...
+
+
+class Actor(Generic[State]):
+    kind: ClassVar[str]  # [a-z][a-z0-9_]*, the part of the name before the colon
+    commands: ClassVar[tuple[type[Message], ...]] = ()  # what clients may send
+    internal: ClassVar[tuple[type[Message], ...]] = ()  # what only other entities may
+    events: ClassVar[tuple[type[Event], ...]] = ()
+    upcasters: ClassVar[Mapping[str, Upcaster]] = {}  # stored tag -> what makes present events of it
+    ephemerals: ClassVar[tuple[type[Struct], ...]] = ()  # publications without an offset, for the generated docs
+    publish_with: ClassVar[type[Message] | None] = None  # the command that a client's `publish` into the channel is
+    base_tags: ClassVar[str] = ""  # `saga`: a base class brings events and internal messages tagged `saga.something`
+    durable: ClassVar[bool] = True  # False: no journal, state ends with the actor
+    limits: ClassVar[KindLimits] = KindLimits()
+    state_type: ClassVar[type[Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            arguments = get_args(base)
+            if arguments and isinstance(arguments[0], type):
+                cls.state_type = arguments[0]
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        self.entity = entity
+        self.state: State = self.state_type()
+        self.offset = 0  # of the newest event; inside `apply`, of the event being applied
+        self.at_ms = 0  # when that event was recorded, Unix ms
+        self.principal: Principal = SYSTEM  # on whose behalf the present message came
+        self.chain: tuple[str, ...] = ()
+        self.fired: Fired | None = None  # of a durable timer's message, which timer
+        self.timers: Mapping[str, TimerRow] = NO_TIMERS  # the durable ones, by name, as of the message before
+        self.runtime = runtime
+        self.effects = Effects()
+
+    # What an entity decides.
+
+    def handle(self, message: Any) -> Any:
+        """Answer one message: return the reply, or raise Refused before anything is recorded."""
+        raise NotImplementedError
+
+    def apply(self, event: Any) -> None:
+        """Change the state by one event: from `record` now, and from the journal when the actor is rebuilt."""
+
+    def view(self) -> Any:
+        """What a subscriber sees first: the same for everyone, JSON-able, bounded."""
+        return {}
+
+    def may_watch(self) -> None:
+        """May `self.principal` subscribe to the channel and read view, history and presence? Raise Refused if not."""
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        """Somebody began or ceased to watch the channel. Not durable; called on the node that holds the connection."""
+
+    def may_sleep(self) -> bool:
+        """False keeps an idle actor awake, for state that only memory holds."""
+        return True
+
+    # What it can have done. Nothing happens before the events recorded so far are durable.
+
+    def record(self, event: Event) -> None:
+        """Make `event` a fact: applied at once, durable before anybody hears of it."""
+        self.offset += 1
+        if not self.effects.events:  # the events of one message share one moment, as they will when they are replayed
+            self.at_ms = int(self.runtime.now() * 1000)
+        self.effects.events.append(event)
+        self.apply(event)
+
+    def tell(self, entity: str, message: Message, *, about: str = "") -> None:
+        """Send another entity a message.
+
+        Between durable entities it is committed with the events recorded here, delivered after that until it has been
+        handled, in order for each receiver, and takes effect once. With `about`, a label of one's own, one is told what
+        became of it: `Answered` with the reply, or `Undelivered` with the reason. To or from an entity without a
+        journal it is delivered at most once.
+        """
+        self.effects.others.append(Told(entity, message, about))
+
+    def publish(self, data: Struct, *, key: str = "") -> None:
+        """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""
+        self.effects.others.append(Ephemeral(data, key))
+
+    def kick(self, code: int, reason: str, *, user: str | None = None, everywhere: bool = False) -> None:
+        """End what watches this entity: 2000 to 2499 the subscription, 3000 to 4999 the whole connection.
+
+        Of everybody, or of one `user`; `everywhere` also where that user watches other entities on this node.
+        """
+        self.effects.others.append(Kick(code, reason, user, everywhere))
+
+    def after(self, seconds: float, message: Message, *, key: str = "") -> None:
+        """Send `message` to oneself later, unless the actor restarts before; one pending per non-empty `key`."""
+        self.effects.others.append(Timer(seconds, message, key))
+
+    def set_timer(
+        self,
+        name: str,
+        message: Message,
+        *,
+        at: float | None = None,
+        after: float | None = None,
+        every: float | None = None,
+        cron: str | None = None,
+        timezone: str = "UTC",
+        missed: Missed = "last",
+    ) -> None:
+        """Send oneself `message` at the Unix time `at` or `after` so many seconds, even if everything stops meanwhile.
+
+        With `every` (seconds) or `cron` again and again. Committed with the events recorded here; takes effect once for
+        each occurrence. Of occurrences that came while nobody ran, `missed` says which come late: the last, all, or
+        none ("skip"). A timer of the same name is moved. Inside the handler `self.fired` says which timer it is.
+        Raises: BadSchedule, Refused `timers.too_many`.
+        """
+        if not self.durable:
+            raise BadSchedule(f"{self.kind} has no journal: use `after`")
+        due_ms, schedule = schedule_of(
+            self.now, at=at, after=after, every=every, cron=cron, timezone=timezone, missed=missed
+        )
+        if not 1 <= len(name) <= TIMER_NAME_MAX:
+            raise BadSchedule(f"a timer's name has 1 to {TIMER_NAME_MAX} characters")
+        timers, limit = self.timers, self.limits.timers_max
+        if name not in timers and len(timers) + sum(type(one) is SetTimer for one in self.effects.others) >= limit:
+            raise Refused("timers.too_many", f"{self.entity} has {limit} timers", status=429)
+        self.effects.others.append(SetTimer(name, due_ms, message, schedule))
+
+    def cancel_timer(self, name: str) -> None:
+        """No more of that durable timer; nothing happens when there is none."""
+        self.effects.others.append(CancelTimer(name))
+
+    def watch(self, entity: str) -> None:
+        """Be told `Terminated` when that entity's actor stops for good (sleeping is not stopping)."""
+        self.effects.others.append(Watch(entity))
+
+    async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
+        """Ask another entity, from an async handler. Raises: CallCycle when it waits, through others, for us."""
+        if entity == self.entity or entity in self.chain:
+            raise CallCycle(" -> ".join((*self.chain, self.entity, entity)))
+        return await self.runtime.ask(entity, message, chain=(*self.chain, self.entity), principal=SYSTEM)
+
+    # What it may look at.
+
+    @property
+    def key(self) -> str:
+        """The part of the name behind the colon."""
+        return self.entity.partition(":")[2]
+
+    @property
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return self.runtime.now()
+
+    @property
+    def audience(self) -> list[Principal]:
+        """Who watches this entity's channel."""
+        return self.runtime.audience(self.entity)
+
+    def require_user(self) -> str:
+        """The principal's user id. Raises: Refused `unauthenticated` (401) for the anonymous."""
+        if not self.principal.user:
+            raise Refused("unauthenticated", "this command needs a user", status=401)
+        return self.principal.user

@@ -1,0 +1,74 @@
+"""What a handler wants done, held until the events it follows from are durable.
+
+`gc=False`: nothing that an effect leads to leads back to it, and there are many.
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from greenroom.actors.model.message import Event, Message
+from greenroom.actors.model.schedule import Schedule
+
+
+class Told(Struct, frozen=True, gc=False):
+    """A message for another entity. With `about`, the sender wants to be told what became of it."""
+
+    entity: str
+    message: Message
+    about: str = ""
+
+
+class Ephemeral(Struct, frozen=True, gc=False):
+    """A publication without an offset: whoever watches now may see it. The newest per `key` wins in a slow lane."""
+
+    data: Struct
+    key: str
+
+
+class Kick(Struct, frozen=True, gc=False):
+    """Whoever watches this entity's channel is to stop, with a code of the client protocol."""
+
+    code: int  # 2000..2499 ends the subscription, 3000..4999 the whole connection
+    reason: str
+    user: str | None = None  # only this user's
+    everywhere: bool = False  # and whatever else that user watches
+
+
+class Timer(Struct, frozen=True, gc=False):
+    """A message to oneself, after a while. Lost with the actor: what must happen is a durable timer."""
+
+    seconds: float
+    message: Message
+    key: str
+
+
+class SetTimer(Struct, frozen=True, gc=False):
+    """A durable timer; one of the same name is moved."""
+
+    name: str
+    due_ms: int  # Unix ms
+    message: Message
+    schedule: Schedule
+
+
+class CancelTimer(Struct, frozen=True, gc=False):
+    """No more of that durable timer."""
+
+    name: str
+
+
+class Watch(Struct, frozen=True, gc=False):
+    """A wish to be told when another entity's actor stops for good."""
+
+    entity: str
+
+
+class Effects:
+    """The effects of the message being handled, in the order they were named."""
+
+    __slots__ = ("events", "others")
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.others: list[Any] = []

@@ -1,0 +1,147 @@
+"""The envelope: a message on its way, with who sent it, where the answer goes and how long it is worth handling.
+
+A bare `Tell` between actors travels without one: it has no answer, no deadline and no principal but Greenroom itself.
+"""
+
+import math
+from functools import cache
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import msgspec
+import trio
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import replace
+
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.message import Message
+from greenroom.actors.model.principal import SYSTEM, Principal
+from greenroom.store.journal.dead_letters import DeadLetter
+
+encode = msgspec.json.encode
+reschedule = trio.lowlevel.reschedule
+
+
+def own_command_id(principal: Principal, idempotency_key: str) -> str:
+    """A client's idempotency key as the entity keeps it: two users who choose the same key don't meet."""
+    return f"{principal.user} {idempotency_key}"
+
+
+def asker_command_id(asker: str, idempotency_key: str) -> str:
+    """Likewise of an entity that asks; no user's name begins so."""
+    return f"\0{asker} {idempotency_key}"
+
+
+def digest_of(message: Message) -> int:
+    """Of a command's type and fields, its idempotency key left out: is a repeat the same command? 64 bits, signed.
+
+    Fields that have their defaults count as not there: to a release that adds some, a repeat is the same command still.
+    """
+    if message.idempotency_key is not None:
+        message = replace(message, idempotency_key=None)
+    return int.from_bytes(blake2b(encode(_spoken(message)), digest_size=8).digest(), "big", signed=True)
+
+
+def _spoken(value: Any) -> Any:
+    """`value` as plain data, without what has its default."""
+    if isinstance(value, Struct):
+        config = value.__struct_config__
+        spoken = {
+            field.name: _spoken(present)
+            for field in _fields(type(value))
+            if (present := getattr(value, field.name)) != field.default
+            and (field.default_factory is NODEFAULT or present != field.default_factory())
+        }
+        return [config.tag, spoken]
+    if isinstance(value, (list, tuple)):
+        return [_spoken(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _spoken(one) for key, one in value.items()}
+    return value
+
+
+_fields = cache(msgspec.structs.fields)  # of each message class
+
+
+class Origin(Struct, frozen=True, gc=False):
+    """The envelope comes from the outbox of another entity."""
+
+    sender: int  # its head's id
+    seq: int
+    entity: str
+    about: str = ""  # not empty: it wants to be told what becomes of this
+    after: int = 0  # the message that it was sent behind: one that overtook that would have it dropped
+
+
+class Firing(Struct, frozen=True, gc=False):
+    """The envelope is the message of a durable timer that is due."""
+
+    name: str
+    due_ms: int
+
+
+class ReplySlot(Protocol):
+    """Where the answer of one message goes. Called at most once, from a sync stretch; must not raise."""
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        """`encoded` is the reply as JSON where that exists already (a repeated command has nothing else)."""
+
+    def reject(self, error: ActorError) -> None: ...
+
+
+class Envelope(Struct, gc=False):
+    """`gc=False`: nothing that it leads to leads back to it, and there are many."""
+
+    message: Message
+    principal: Principal = SYSTEM
+    slot: ReplySlot | None = None
+    deadline: float = math.inf  # trio clock
+    command_id: str | None = None
+    digest: int | None = None  # of the command's body, where there is a command id
+    source: Origin | Firing | None = None  # not a client's, nor an ask: its effects are to happen once
+    failure: DeadLetter | None = None  # it has killed the actor too often: what is left to do is to say so
+    chain: tuple[str, ...] = ()  # entities whose asks wait for this one, outermost first
+    trace: str | None = None  # W3C traceparent
+    size: int = 0  # bytes on the wire, what the mailbox counts
+    queued_at: float = 0.0  # trio clock
+    strikes: int = 0  # how often handling this message has killed the actor
+
+
+class TaskSlot:
+    """The slot of a trio task that waits for the answer."""
+
+    # It is its own `outcome.Outcome` for trio, which only calls `unwrap`: making a real one costs half a microsecond.
+    __slots__ = ("_error", "_reply", "_task")
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = None
+        self._reply: Any = None
+        self._error: ActorError | None = None
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        task = self._task
+        if task is not None:
+            self._reply = reply
+            self._task = None
+            reschedule(task, self)  # type: ignore[arg-type]
+
+    def reject(self, error: ActorError) -> None:
+        task = self._task
+        if task is not None:
+            self._error = error
+            self._task = None
+            reschedule(task, self)  # type: ignore[arg-type]
+
+    def unwrap(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._reply
+
+    async def wait(self) -> Any:
+        """The answer. Cancelled, the answer is dropped when it comes; the message may still be handled."""
+        self._task = trio.lowlevel.current_task()
+        return await trio.lowlevel.wait_task_rescheduled(self._abandon)
+
+    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED

@@ -1,0 +1,173 @@
+"""Kinds: what can be known of an entity class from its code alone, checked once when it is installed."""
+
+import importlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
+from greenroom.actors.model.lifecycle import REPORTS
+from greenroom.actors.model.message import Event, Message, reply_type, tag_of
+from greenroom.actors.model.upcasters import EventDecoder
+
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class BadEntityClass(Exception):
+    """An entity class breaks a rule; the text names the class and the rule."""
+
+
+class Command:
+    """One public command of a kind."""
+
+    __slots__ = ("_decode", "message", "name", "reply")
+
+    def __init__(self, name: str, message: type[Message]) -> None:
+        self.name = name
+        self.message = message
+        self.reply: Any = reply_type(message)
+        self._decode = msgspec.json.Decoder(message).decode
+
+    def decode(self, body: bytes | msgspec.Raw) -> Message:
+        """The typed command of a JSON object of its fields. Raises: InvalidCommand, MalformedCommand."""
+        try:
+            return self._decode(body)
+        except msgspec.ValidationError as error:
+            raise InvalidCommand(str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedCommand(f"malformed JSON: {error}") from None
+        except RecursionError:
+            raise MalformedCommand("nested too deeply") from None
+
+
+class Kind:
+    """An entity class with its commands by name and the codecs of its events and its state."""
+
+    def __init__(self, actor: type[Actor[Any]]) -> None:
+        self.actor = actor
+        self.name: str = getattr(actor, "kind", "")
+        where = f"{actor.__module__}.{actor.__qualname__}"
+        if not _KIND.fullmatch(self.name):
+            raise BadEntityClass(f"{where}: `kind` must match [a-z][a-z0-9_]*, not {self.name!r}")
+        if not hasattr(actor, "state_type"):
+            raise BadEntityClass(f"{where}: derive from Actor[YourState], so that the state's type is known")
+        self.limits = actor.limits
+        self.commands: dict[str, Command] = {}
+        for message in actor.commands:
+            name = self._own_tag(where, message, Message)
+            if name in self.commands:
+                raise BadEntityClass(f"{where}: two commands are named {name!r}")
+            self.commands[name] = Command(name, message)
+        for message in actor.internal:
+            self._own_tag(where, message, Message, actor.base_tags)
+        for event in actor.events:
+            self._own_tag(where, event, Event, actor.base_tags)
+        for tag, upcaster in actor.upcasters.items():
+            owners = (f"{self.name}.", f"{actor.base_tags or self.name}.")
+            if not isinstance(tag, str) or not tag.startswith(owners) or not callable(upcaster):
+                raise BadEntityClass(f"{where}: `upcasters` maps '{self.name}.something' to a function, not {tag!r}")
+        self.messages = frozenset((*actor.commands, *actor.internal, *REPORTS))  # what others may tell it
+        self.publish_command: Command | None = None
+        if actor.publish_with is not None:
+            if actor.publish_with not in actor.commands:
+                raise BadEntityClass(f"{where}: `publish_with` must be one of `commands`")
+            self.publish_command = self.commands[tag_of(actor.publish_with).partition(".")[2]]
+        if actor.durable and not actor.events:
+            raise BadEntityClass(f"{where}: a durable entity needs `events`; set durable = False if it has none")
+        try:
+            self.decode_event = msgspec.json.Decoder(_union(actor.events)).decode if actor.events else None
+            self.stored_events = EventDecoder(self.name, actor.events, actor.upcasters)
+            self.decode_events = self.stored_events.decode
+            self.decode_message = msgspec.json.Decoder(_union((*actor.commands, *actor.internal, *REPORTS))).decode
+            self._decode_state = msgspec.json.Decoder(actor.state_type).decode
+        except TypeError as error:
+            raise BadEntityClass(f"{where}: {error}") from error
+
+    def _own_tag(self, where: str, cls: type[Struct], base: type[Struct], base_tags: str = "") -> str:
+        if not issubclass(cls, base):
+            raise BadEntityClass(f"{where}: {cls.__qualname__} must derive from {base.__name__}")
+        tag = cls.__struct_config__.tag
+        owner, _, name = tag.partition(".") if isinstance(tag, str) else ("", "", "")
+        if not name or owner not in (self.name, base_tags or self.name):
+            raise BadEntityClass(f"{where}: {cls.__qualname__} needs tag='{self.name}.something', not {tag!r}")
+        return name
+
+    def command(self, name: str) -> Command:
+        """Raises: UnknownCommand."""
+        found = self.commands.get(name)
+        if found is None:
+            raise UnknownCommand(f"{self.name} has no command {name[:80]!r}")
+        return found
+
+    def encode_state(self, state: Any) -> bytes:
+        return msgspec.json.encode(state)
+
+    def decode_state(self, body: bytes) -> Any:
+        """Raises: msgspec.DecodeError when the snapshot is of an incompatible shape."""
+        return self._decode_state(body)
+
+
+class Kinds:
+    """The kinds installed in this process, by name."""
+
+    def __init__(self, actors: Iterable[type[Actor[Any]]] = ()) -> None:
+        self._kinds: dict[str, Kind] = {}
+        for actor in actors:
+            self.install(actor)
+
+    def install(self, actor: type[Actor[Any]]) -> None:
+        """Raises: BadEntityClass, also when another class has the kind's name already."""
+        kind = Kind(actor)
+        if kind.name in self._kinds:
+            raise BadEntityClass(f"two entity classes have the kind {kind.name!r}")
+        self._kinds[kind.name] = kind
+
+    def __getitem__(self, name: str) -> Kind:
+        """Raises: UnknownKind."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            raise UnknownKind(f"no entity kind {name[:80]!r}")
+        return kind
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._kinds
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self._kinds.values())
+
+
+def find_actors(import_path: str) -> list[type[Actor[Any]]]:
+    """The entity classes that `package.module` defines or re-exports from inside, or the one at `package.module:Class`.
+
+    Raises: BadEntityClass naming the path when it can't be imported or holds no entity.
+    """
+    module_name, _, class_name = import_path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise BadEntityClass(f"GREENROOM_ENTITIES: cannot import {module_name!r}: {error}") from error
+    if class_name:
+        found = [getattr(module, class_name, None)]
+    else:
+        found = [
+            item
+            for item in vars(module).values()
+            if isinstance(item, type)
+            and issubclass(item, Actor)
+            and f"{item.__module__}.".startswith(f"{module_name}.")
+        ]
+    actors = [item for item in found if isinstance(item, type) and issubclass(item, Actor) and hasattr(item, "kind")]
+    if not actors:
+        raise BadEntityClass(f"GREENROOM_ENTITIES: {import_path!r} holds no entity class (a subclass of Actor)")
+    return actors
+
+
+def _union(types: tuple[type[Any], ...]) -> Any:
+    union: Any = types[0] if types else Message
+    for item in types[1:]:
+        union = union | item
+    return union

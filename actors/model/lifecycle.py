@@ -1,0 +1,86 @@
+"""Messages that the runtime itself speaks to actors and their cells."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from greenroom.actors.model.message import Ask, Event, Tell
+
+Wanted = TypeVar("Wanted")
+
+# The runtime's own event: something became durable, a message or a timer, and the entity had recorded nothing itself.
+NOTED = b'{"type":"actor.noted"}'
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="actor.noted"):
+    """That event, on its way to the journal. Actors never see it."""
+
+
+class Terminated(Tell, frozen=True, kw_only=True, tag="actor.terminated"):
+    """The watched entity's actor has stopped for good. `reason` is `stopped` or `failed`."""
+
+    entity: str
+    reason: str
+
+
+class Answered(Tell, frozen=True, kw_only=True, tag="actor.answered"):
+    """An entity has done what it was told with `about`; `reply` is its answer as JSON."""
+
+    entity: str
+    about: str
+    reply: Raw
+
+    def decode(self, wanted: type[Wanted]) -> Wanted:
+        """The reply as the type that the message promises. Raises: msgspec.ValidationError."""
+        return msgspec.json.decode(self.reply, type=wanted)
+
+
+class Undelivered(Tell, frozen=True, kw_only=True, tag="actor.undelivered"):
+    """An entity has refused for good what it was told with `about`, or can't handle it. It is a dead letter there."""
+
+    entity: str
+    about: str
+    name: str  # of the refusal, such as `room.banned`; `internal` when the handler failed
+    detail: str = ""
+
+
+REPORTS: tuple[type[Any], ...] = (Answered, Undelivered)
+
+
+class Inspected(Struct):
+    """An entity as of one moment between two events. Released in order: what follows has higher offsets."""
+
+    view: bytes  # JSON
+    epoch: str
+    offset: int
+
+
+class Inspect(Ask[Inspected], frozen=True, kw_only=True, tag="actor.inspect"):
+    """May the principal watch? Then the view, epoch and offset."""
+
+
+class AudienceChanged(Tell, frozen=True, kw_only=True, tag="actor.audience_changed"):
+    """The envelope's principal began or ceased to watch."""
+
+    joined: bool
+
+
+class Passivate(Struct, frozen=True):
+    """Control: go to sleep if nothing waits."""
+
+
+class Stop(Struct, frozen=True):
+    """Control: finish the burst, flush, stop."""
+
+
+class TimersDue(Struct, frozen=True):
+    """Control: a durable timer is due."""
+
+
+class Rebuild(Struct, frozen=True):
+    """Control: an append failed or its outcome is unknown, so memory may be ahead of the journal."""
+
+
+class Reclaim(Struct, frozen=True):
+    """Control: the database has another history since, so memory may be ahead of the journal."""

@@ -1,0 +1,111 @@
+"""The slot of a task that waits for its answer; the digest that tells commands apart."""
+
+from typing import Any
+
+import pytest
+import trio
+from msgspec import Struct
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from greenroom import Done, Tell
+from greenroom.actors.model.envelope import TaskSlot, digest_of
+from greenroom.actors.model.errors import Overloaded
+
+
+async def test_the_answer_wakes_the_asker(autojump_clock: MockClock) -> None:
+    slot = TaskSlot()
+    got: list[Any] = []
+
+    async def ask() -> None:
+        got.append(await slot.wait())
+
+    async with trio.open_nursery() as nursery:  # owner: the test
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        slot.resolve(Done(), None)
+    assert got == [Done()]
+
+
+async def test_a_refusal_is_raised_at_the_asker(autojump_clock: MockClock) -> None:
+    slot = TaskSlot()
+
+    async def ask() -> None:
+        with pytest.raises(Overloaded):
+            await slot.wait()
+
+    async with trio.open_nursery() as nursery:  # owner: the test
+        nursery.start_soon(ask)
+        await wait_all_tasks_blocked()
+        slot.reject(Overloaded("full"))
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+async def test_an_answer_after_the_asker_gave_up_is_dropped(refuse: bool, autojump_clock: MockClock) -> None:
+    slot = TaskSlot()
+    with trio.move_on_after(1) as scope:
+        await slot.wait()
+    assert scope.cancelled_caught
+    if refuse:
+        slot.reject(Overloaded("late"))
+    else:
+        slot.resolve(Done(), None)
+    await trio.sleep(1)  # nothing of it reaches this task
+
+
+# The digest of a command: is a repeat the same command?
+
+
+class Place(Struct, frozen=True):
+    name: str
+    floor: int = 0
+
+
+class Book(Tell, frozen=True, kw_only=True, tag="hotel.book"):
+    places: list[Place]
+    nights: int = 1
+
+
+class NewPlace(Struct, frozen=True):
+    name: str
+    floor: int = 0
+    view: str = "garden"
+
+
+class NewBook(Tell, frozen=True, kw_only=True, tag="hotel.book"):
+    """As a later release has it."""
+
+    places: list[NewPlace]
+    nights: int = 1
+    breakfast: bool = False
+    notes: list[str] = []  # noqa: RUF012 - a field of a Struct, copied for each
+
+
+class Unbook(Tell, frozen=True, kw_only=True, tag="hotel.unbook"):
+    places: list[Place]
+    nights: int = 1
+
+
+def test_the_key_is_no_part_of_the_command() -> None:
+    place = [Place("a")]
+    assert digest_of(Book(places=place, idempotency_key="k")) == digest_of(Book(places=place))
+
+
+def test_other_fields_or_another_type_are_another_command() -> None:
+    first = digest_of(Book(places=[Place("a", 1)], nights=2))
+    others = [
+        Book(places=[Place("b", 1)], nights=2),
+        Book(places=[Place("a", 2)], nights=2),
+        Book(places=[Place("a")], nights=2),
+        Book(places=[Place("a", 1), Place("a", 1)], nights=2),
+        Book(places=[Place("a", 1)]),
+        Unbook(places=[Place("a", 1)], nights=2),
+    ]
+    assert first not in [digest_of(other) for other in others]
+    assert len({digest_of(other) for other in others}) == len(others)
+
+
+def test_to_a_release_that_adds_fields_it_is_the_same_command_still() -> None:
+    old, new = Book(places=[Place("a", 1)]), NewBook(places=[NewPlace("a", 1)])
+    assert digest_of(old) == digest_of(new)
+    assert digest_of(NewBook(places=[NewPlace("a", 1)], breakfast=True)) != digest_of(old)
+    assert digest_of(NewBook(places=[NewPlace("a", 1, "sea")])) != digest_of(old)

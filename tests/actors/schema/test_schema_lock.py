@@ -1,0 +1,44 @@
+"""The schema of Greenroom's own entities is the one in schema.lock.json, or a compatible one that was written there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.schema.description import Schema, describe, from_text
+from greenroom.actors.schema.rules import compare
+from greenroom.config.settings import load_settings
+from greenroom.supervisors.cli import installed_kinds
+
+LOCK = Path(__file__).parents[2] / "schema.lock.json"
+
+
+@pytest.fixture
+def kinds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kinds:
+    for name in [name for name in os.environ if name.startswith("GREENROOM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)  # where no .env is
+    return installed_kinds(load_settings())
+
+
+@pytest.fixture
+def locked() -> Schema:
+    return from_text(LOCK.read_text(encoding="utf-8"))
+
+
+def test_no_change_breaks_what_is_stored_or_an_older_peer(kinds: Kinds, locked: Schema) -> None:
+    broken = compare(locked, describe(kinds), kinds).broken
+    if broken:
+        pytest.fail(
+            "Since schema.lock.json, changes break what is stored or an older peer (docs/schema-evolution.md):\n"
+            + "\n".join(map(str, broken))
+            + "\nIf nothing of this was ever released: greenroom schema --update --force",
+            pytrace=False,
+        )
+
+
+def test_the_lock_is_up_to_date(kinds: Kinds, locked: Schema) -> None:
+    comparison = compare(locked, describe(kinds), kinds)
+    if not comparison.broken and comparison.following != locked:
+        pytest.fail("The schema has changed compatibly. Write the lock anew: greenroom schema --update", pytrace=False)

@@ -1,0 +1,462 @@
+"""The kit keeps the runtime's promises, and notices an entity that breaks its own."""
+
+from typing import Any
+
+import pytest
+import trio
+from msgspec import Struct, field
+from trio.testing import MockClock
+
+from greenroom import Actor, Ask, Done, Event, InvalidCommand, KindLimits, Message, Refused, Tell
+from greenroom.actors.model.errors import CallCycle, DeadlineExceeded, UnknownCommand
+from greenroom.actors.model.lifecycle import Answered, Terminated, Undelivered
+from greenroom.actors.testing.kit import EPOCH_S
+from greenroom.testing import Kit
+
+
+class Count(Struct):
+    count: int
+
+
+class Add(Ask[Count], frozen=True, kw_only=True, tag="probe.add"):
+    amount: int = 1
+
+
+class Misbehave(Tell, frozen=True, kw_only=True, tag="probe.misbehave"):
+    how: str
+
+
+class Effects(Tell, frozen=True, kw_only=True, tag="probe.effects"):
+    pass
+
+
+class Later(Tell, frozen=True, kw_only=True, tag="probe.later"):
+    seconds: float
+    name: str
+    key: str = ""
+
+
+class Fetch(Ask[Count], frozen=True, kw_only=True, tag="probe.fetch"):
+    from_entity: str = "source:1"
+    wait_s: float = 0.0
+
+
+class Rang(Tell, frozen=True, kw_only=True, tag="probe.rang"):
+    name: str
+
+
+class Added(Event, frozen=True, kw_only=True, tag="probe.added"):
+    amount: int
+
+
+class RangAt(Event, frozen=True, kw_only=True, tag="probe.rang_at"):
+    name: str
+    at: float
+
+
+class Undeclared(Event, frozen=True, kw_only=True, tag="probe.undeclared"):
+    pass
+
+
+class ProbeState(Struct):
+    count: int = 0
+    rang: list[tuple[str, float]] = field(default_factory=list)
+    first_at_ms: int = 0
+
+
+class Shown(Struct, tag_field="type", tag="probe.shown"):
+    number: int
+
+
+class Probe(Actor[ProbeState]):
+    kind = "probe"
+    commands = (Add, Misbehave, Effects, Later, Fetch)
+    internal = (Rang,)
+    events = (Added, RangAt)
+    limits = KindLimits(async_handler_s=5.0)
+
+    def handle(self, message: Message) -> Any:
+        match message:
+            case Add():
+                self.record(Added(amount=message.amount))
+                return Count(self.state.count)
+            case Misbehave():
+                self._misbehave(message.how)
+            case Effects():
+                self.publish(Shown(1), key="a")
+                self.tell("other:1", Rang(name="x"))
+                self.kick(4500, "bye")
+                self.watch("other:2")
+            case Later():
+                self.after(message.seconds, Rang(name=message.name), key=message.key)
+            case Rang():
+                self.record(RangAt(name=message.name, at=self.now))
+            case Fetch():
+                return self._fetch(message)
+            case Terminated():
+                self.record(RangAt(name=message.reason, at=self.now))
+        return None
+
+    async def _fetch(self, message: Fetch) -> Count:
+        await trio.sleep(message.wait_s)
+        found = await self.ask(message.from_entity, Add(amount=1))
+        self.record(Added(amount=found.count))
+        return Count(self.state.count)
+
+    def _misbehave(self, how: str) -> None:
+        match how:
+            case "refuse":
+                self.publish(Shown(1))
+                raise Refused("probe.no")
+            case "refuse late":
+                self.record(Added(amount=1))
+                raise Refused("probe.no")
+            case "crash":
+                self.record(Added(amount=1))
+                raise ZeroDivisionError
+            case "undeclared":
+                self.record(Undeclared())
+            case "change behind":
+                self.state.count += 1
+
+    def apply(self, event: Event) -> None:
+        if isinstance(event, Added):
+            self.state.count += event.amount
+            self.state.first_at_ms = self.state.first_at_ms or self.at_ms
+        elif isinstance(event, RangAt):
+            self.state.rang.append((event.name, event.at))
+
+    def view(self) -> Any:
+        return Count(self.state.count)
+
+
+@pytest.fixture
+def kit() -> Kit:
+    return Kit(Probe)
+
+
+def test_a_reply_and_what_was_published(kit: Kit) -> None:
+    assert kit.ask(Add(amount=2), user="ann") == Count(2)
+    assert kit.events == [Added(amount=2)]
+    assert kit.publications == [{"type": "probe.added", "amount": 2}]
+    assert (kit.offset, kit.state.count, kit.view()) == (1, 2, {"count": 2})
+
+
+def test_who_asks_is_the_principal(kit: Kit) -> None:
+    kit.ask(Add(), user="ann", roles=("admin",))
+    assert (kit.actor.principal.user, kit.actor.principal.roles) == ("ann", {"admin"})
+    kit.ask(Add())
+    assert kit.actor.principal.system
+
+
+def test_messages_pass_through_their_json(kit: Kit) -> None:
+    with pytest.raises(InvalidCommand, match="amount"):
+        kit.ask(Add(amount="many"), user="ann")  # type: ignore[arg-type]
+
+
+def test_users_send_no_internal_messages(kit: Kit) -> None:
+    with pytest.raises(UnknownCommand):
+        kit.tell(Rang(name="x"), user="ann")
+    kit.tell(Rang(name="x"))
+
+
+def test_effects_are_collected(kit: Kit) -> None:
+    kit.tell(Effects(), user="ann")
+    assert kit.ephemerals == [{"type": "probe.shown", "number": 1}]
+    assert [(one.entity, one.message) for one in kit.told] == [("other:1", Rang(name="x"))]
+    assert [(one.code, one.reason) for one in kit.kicked] == [(4500, "bye")]
+    assert kit.watched == ["other:2"]
+    kit.tell(Terminated(entity="other:2", reason="failed"))
+    assert kit.state.rang == [("failed", kit.now)]
+
+
+def test_a_refusal_takes_its_effects_with_it(kit: Kit) -> None:
+    with pytest.raises(Refused):
+        kit.tell(Misbehave(how="refuse"), user="ann")
+    kit.tell(Effects(), user="ann")
+    assert len(kit.ephemerals) == 1
+
+
+def test_refusing_after_recording_is_an_error_of_the_entity(kit: Kit) -> None:
+    with pytest.raises(AssertionError, match="refuse first"):
+        kit.tell(Misbehave(how="refuse late"), user="ann")
+    assert (kit.offset, kit.state.count) == (0, 0)
+
+
+def test_a_crash_changes_nothing(kit: Kit) -> None:
+    kit.ask(Add(amount=5))
+    with pytest.raises(ZeroDivisionError):
+        kit.tell(Misbehave(how="crash"))
+    assert (kit.offset, kit.state.count, len(kit.publications)) == (1, 5, 1)
+    assert kit.ask(Add()) == Count(6)
+
+
+def test_an_event_that_is_not_declared_is_noticed(kit: Kit) -> None:
+    with pytest.raises(AssertionError, match="Undeclared"):
+        kit.tell(Misbehave(how="undeclared"))
+
+
+def test_a_state_changed_behind_the_events_is_noticed(kit: Kit) -> None:
+    kit.ask(Add())
+    kit.restart()
+    kit.restart(from_snapshot=True)
+    kit.tell(Misbehave(how="change behind"))
+    with pytest.raises(AssertionError, match="woke up changed"):
+        kit.restart()
+
+
+def test_a_repeated_command_gets_its_first_reply(kit: Kit) -> None:
+    assert kit.ask(Add(amount=1, idempotency_key="k")) == Count(1)
+    kit.ask(Add(amount=1))
+    kit.restart()
+    assert kit.ask(Add(amount=1, idempotency_key="k")) == Count(1)
+    assert kit.state.count == 2
+
+
+def test_time_stands_still_until_it_is_moved(kit: Kit) -> None:
+    began = kit.now
+    kit.ask(Add())
+    kit.advance(1.5)
+    kit.ask(Add())
+    assert kit.now == began + 1.5
+    assert kit.state.first_at_ms == int(began * 1000)
+    kit.restart()  # the times of events are replayed too
+
+
+def test_timers_fire_in_order_at_their_times(kit: Kit) -> None:
+    began = kit.now
+    for seconds, name in ((3.0, "c"), (1.0, "a"), (2.0, "b"), (9.0, "z")):
+        kit.tell(Later(seconds=seconds, name=name))
+    kit.advance(5)
+    assert kit.state.rang == [("a", began + 1), ("b", began + 2), ("c", began + 3)]
+    assert kit.now == began + 5
+    kit.advance(5)
+    assert kit.state.rang[-1] == ("z", began + 9)
+
+
+def test_a_timer_with_the_same_key_takes_the_place_of_the_other(kit: Kit) -> None:
+    kit.tell(Later(seconds=1, name="old", key="k"))
+    kit.tell(Later(seconds=2, name="new", key="k"))
+    kit.tell(Later(seconds=1, name="other", key="l"))
+    kit.advance(5)
+    assert [name for name, _ in kit.state.rang] == ["other", "new"]
+
+
+def test_a_restart_loses_timers(kit: Kit) -> None:
+    kit.tell(Later(seconds=1, name="a"))
+    kit.restart()
+    kit.advance(5)
+    assert kit.state.rang == []
+
+
+def test_async_handlers_run_in_virtual_time(kit: Kit) -> None:
+    kit.when_asked("source:1", lambda message: Count(message.amount + 41))
+    assert kit.ask(Fetch(wait_s=4.0), user="ann") == Count(42)
+    assert [(one.entity, one.message) for one in kit.asked] == [("source:1", Add(amount=1))]
+    kit.restart()
+
+
+async def test_async_handlers_in_an_async_test(autojump_clock: MockClock) -> None:
+    kit = Kit(Probe)
+    kit.when_asked("source:1", lambda message: Count(1))
+    assert await kit.ask_async(Fetch()) == Count(1)
+    assert await kit.ask_async(Add()) == Count(2)
+
+
+def test_an_async_handler_has_its_time(kit: Kit) -> None:
+    with pytest.raises(DeadlineExceeded):
+        kit.ask(Fetch(wait_s=6.0))
+    assert kit.offset == 0
+
+
+def test_asking_oneself_is_a_cycle(kit: Kit) -> None:
+    with pytest.raises(CallCycle):
+        kit.ask(Fetch(from_entity="probe:test"))
+
+
+class Wrong(Actor[ProbeState]):
+    kind = "probe"
+    commands = (Add,)
+    events = (Added,)
+
+    def handle(self, message: Message) -> Any:
+        return Done()
+
+
+def test_a_reply_of_another_type_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="another reply"):
+        Kit(Wrong).ask(Add())
+
+
+class Lamp(Actor[ProbeState]):
+    """Not durable, and knows its audience."""
+
+    kind = "probe"
+    commands = (Add,)
+    durable = False
+
+    def handle(self, message: Message) -> Any:
+        self.state.count += 1
+        return Count(self.state.count)
+
+    def may_watch(self) -> None:
+        self.require_user()
+
+    def audience_changed(self, who: Any, joined: bool) -> None:
+        self.publish(Shown(len(self.audience)))
+
+
+def test_watching_asks_for_leave_and_tells_the_entity() -> None:
+    lamp = Kit(Lamp)
+    with pytest.raises(Refused, match="unauthenticated"):
+        lamp.watch(user="")
+    assert lamp.watch(user="ann", client="phone") == {}
+    lamp.watch(user="ann")
+    lamp.unwatch(client="phone")
+    assert [one["number"] for one in lamp.ephemerals] == [1, 2, 1]
+
+
+def test_what_is_not_durable_starts_afresh() -> None:
+    lamp = Kit(Lamp)
+    lamp.ask(Add())
+    lamp.restart()
+    assert lamp.state.count == 0
+
+
+# Durable timers, and reports about what was told.
+
+
+class Ring(Tell, frozen=True, kw_only=True, tag="alarm.ring"):
+    refuse: str = ""
+
+
+class SetAlarm(Tell, frozen=True, kw_only=True, tag="alarm.set"):
+    name: str = "a"
+    how: dict[str, Any] = {}  # noqa: RUF012 - a field of a Struct, copied for each
+    refuse: str = ""
+
+
+class CancelAlarm(Tell, frozen=True, kw_only=True, tag="alarm.cancel"):
+    name: str
+
+
+class Order(Tell, frozen=True, kw_only=True, tag="alarm.order"):
+    amount: int
+
+
+class Sounded(Event, frozen=True, kw_only=True, tag="alarm.rang"):
+    line: str
+
+
+class AlarmState(Struct):
+    lines: list[str] = field(default_factory=list)
+
+
+class Alarm(Actor[AlarmState]):
+    kind = "alarm"
+    commands = (SetAlarm, CancelAlarm, Order)
+    internal = (Ring,)
+    events = (Sounded,)
+    limits = KindLimits(timers_max=2)
+
+    def handle(self, message: Message) -> Any:
+        match message:
+            case SetAlarm():
+                self.set_timer(message.name, Ring(refuse=message.refuse), **message.how)
+            case CancelAlarm():
+                self.cancel_timer(message.name)
+            case Ring():
+                if message.refuse:
+                    raise Refused(message.refuse)
+                assert self.fired is not None and self.fired.name in self.timers
+                self.record(Sounded(line=f"{self.fired.name} {self.fired.due_s - EPOCH_S:g} at {self.now - EPOCH_S:g}"))
+            case Order():
+                self.tell("probe:1", Add(amount=message.amount), about=f"order {message.amount}")
+            case Answered():
+                self.record(Sounded(line=f"{message.about}: {message.decode(Count).count}"))
+            case Undelivered():
+                self.record(Sounded(line=f"{message.about}: {message.name}, {message.detail}"))
+
+    def apply(self, event: Sounded) -> None:
+        self.state.lines.append(event.line)
+
+
+@pytest.fixture
+def alarm() -> Kit:
+    return Kit(Alarm)
+
+
+def test_a_durable_timer_outlives_a_restart_and_fires_once_at_its_time(alarm: Kit) -> None:
+    alarm.tell(SetAlarm(how={"after": 10}))
+    alarm.restart()
+    alarm.advance(9.9)
+    assert alarm.state.lines == []
+    alarm.advance(60)
+    assert alarm.state.lines == ["a 10 at 10"]
+    assert alarm.actor.fired is None and alarm.actor.timers == {}
+
+
+def test_a_durable_timer_repeats_until_it_is_cancelled_and_is_moved_by_its_name(alarm: Kit) -> None:
+    alarm.tell(SetAlarm(how={"every": 10}))
+    alarm.advance(25)
+    alarm.tell(SetAlarm(how={"after": 1, "every": 2}))
+    alarm.advance(4)
+    alarm.tell(CancelAlarm(name="a"))
+    alarm.tell(CancelAlarm(name="never was"))
+    alarm.advance(100)
+    assert [line.split()[-1] for line in alarm.state.lines] == ["10", "20", "26", "28"]
+
+
+@pytest.mark.parametrize(
+    ("missed", "lines"),
+    [("last", ["a 30 at 38"]), ("all", ["a 10 at 38", "a 20 at 38", "a 30 at 38"]), ("skip", [])],
+)
+def test_what_was_missed_comes_late_as_the_timer_says(alarm: Kit, missed: str, lines: list[str]) -> None:
+    alarm.tell(SetAlarm(how={"every": 10, "missed": missed}))
+    alarm.miss(38)
+    alarm.advance(0)
+    assert alarm.state.lines == lines
+    alarm.advance(2)
+    assert alarm.state.lines == [*lines, "a 40 at 40"]
+
+
+def test_more_timers_than_the_kind_allows_are_refused(alarm: Kit) -> None:
+    for name in ("a", "b", "a"):
+        alarm.tell(SetAlarm(name=name, how={"after": 1}))
+    with pytest.raises(Refused, match=r"timers\.too_many"):
+        alarm.tell(SetAlarm(name="c", how={"after": 1}))
+
+
+def test_a_firing_that_is_refused_is_over(alarm: Kit) -> None:
+    alarm.tell(SetAlarm(how={"every": 10}, refuse="alarm.broken"))
+    with pytest.raises(Refused):
+        alarm.advance(10)
+    assert alarm.actor.fired is None
+    with pytest.raises(Refused):
+        alarm.advance(10)
+
+
+def test_a_timers_message_must_be_one_that_the_kind_takes() -> None:
+    class Foreign(Alarm):
+        def handle(self, message: Message) -> Any:
+            self.set_timer("a", Add(), after=1)
+
+    with pytest.raises(AssertionError, match="not among its messages"):
+        Kit(Foreign).tell(Order(amount=1))
+
+
+def test_it_hears_what_became_of_what_it_told(alarm: Kit) -> None:
+    alarm.tell(Order(amount=1))
+    alarm.tell(Order(amount=2))
+    alarm.answered(alarm.told[0], Count(7))
+    alarm.undelivered(alarm.told[1], "probe.empty", "nothing left")
+    assert alarm.state.lines == ["order 1: 7", "order 2: probe.empty, nothing left"]
+    alarm.restart()
+
+
+def test_a_repeat_with_other_fields_is_another_command_under_the_same_key(kit: Kit) -> None:
+    kit.ask(Add(amount=1, idempotency_key="k"), user="ann")
+    with pytest.raises(Refused, match=r"command_id\.reused") as refused:
+        kit.ask(Add(amount=2, idempotency_key="k"), user="ann")
+    assert refused.value.status == 409
+    assert kit.ask(Add(amount=2, idempotency_key="k"), user="bob") == Count(3), "each user has keys of their own"
