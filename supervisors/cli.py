@@ -38,8 +38,8 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import check, migrate
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.signals import drain_on_signal
-from greenroom.transports.gate import PortTaken, listen
-from greenroom.transports.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
+from greenroom.transports.auth.tokens import TokenConfig, TokenInvalid, TokenSigner, TokenVerifier
+from greenroom.transports.sockets.gate import PortTaken, listen
 
 if TYPE_CHECKING:
     from greenroom.supervisors.node import Node

@@ -1,7 +1,7 @@
 """The node: one process with everything in it, started bottom up and stopped top down. The composition root.
 
-Begin reading here, then follow one message: `transports/gate.py`, `client_session.py`, `system.py`, `cell.py`,
-`store/journal/committer.py`, `transports/hub.py`.
+Begin reading here, then follow one message: `transports/sockets/gate.py`, `client_session.py`, `system.py`, `cell.py`,
+`store/journal/committer.py`, `transports/hub/hub.py`.
 """
 
 import random
@@ -43,24 +43,24 @@ from greenroom.supervisors.strategy import ChildSpec, RestartIntensity, Strategy
 from greenroom.supervisors.supervise import supervise
 from greenroom.supervisors.system import System
 from greenroom.supervisors.watchdog import Turn, Watchdog
-from greenroom.transports.background import Background
-from greenroom.transports.bus import Beat, Bus
-from greenroom.transports.client_messages import SHUTDOWN
-from greenroom.transports.client_services import ClientServices
-from greenroom.transports.connection import Connection, Outbox
+from greenroom.transports.auth.sign_outs import SessionChecks
+from greenroom.transports.auth.tokens import TokenVerifier
+from greenroom.transports.bus.beat import Beat, Bus
+from greenroom.transports.carriers.websocket import WebSocketClient
+from greenroom.transports.client.messages import SHUTDOWN
+from greenroom.transports.client.services import ClientServices
 from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.events import EventsServices, EventStream
-from greenroom.transports.gate import Gate
-from greenroom.transports.handover import Handover
-from greenroom.transports.http_api import HttpApi, HttpApiServices
-from greenroom.transports.hub import Hub
-from greenroom.transports.live_http import HttpDate, HttpServices, LiveHttp
+from greenroom.transports.http.api import HttpApi, HttpApiServices
+from greenroom.transports.http.event_stream import EventsServices, EventStream
+from greenroom.transports.http.handover import Handover
+from greenroom.transports.http.live import HttpDate, HttpServices, LiveHttp
+from greenroom.transports.hub.hub import Hub
 from greenroom.transports.pages import PagesContext, PagesOnDemand
-from greenroom.transports.poller import Poller
+from greenroom.transports.reads import Background
 from greenroom.transports.routes import Routes
-from greenroom.transports.session_check import SessionChecks
-from greenroom.transports.tokens import TokenVerifier
-from greenroom.transports.websocket_client import WebSocketClient
+from greenroom.transports.sockets.connection import Connection, Outbox
+from greenroom.transports.sockets.gate import Gate
+from greenroom.transports.sockets.poller import Poller
 
 log = structlog.get_logger("greenroom.node")
 

@@ -3,18 +3,18 @@
 from typing import Any
 
 from greenroom.actors.model.errors import ActorError
-from greenroom.transports.client_errors import error_headers, http_error_body
-from greenroom.transports.client_services import ClientServices
-from greenroom.transports.connection import Connection
-from greenroom.transports.events import EventsServices, EventStream
-from greenroom.transports.gate import Gate
-from greenroom.transports.handover import Handover
-from greenroom.transports.http_api import HttpApi
-from greenroom.transports.http_error import HttpError
-from greenroom.transports.http_head import Request
-from greenroom.transports.http_response import response
-from greenroom.transports.live_http import Finish, Headers
-from greenroom.transports.websocket_client import WebSocketClient
+from greenroom.transports.carriers.websocket import WebSocketClient
+from greenroom.transports.client.errors import error_headers, http_error_body
+from greenroom.transports.client.services import ClientServices
+from greenroom.transports.codecs.http_error import HttpError
+from greenroom.transports.codecs.http_head import Request
+from greenroom.transports.codecs.http_response import response
+from greenroom.transports.http.api import HttpApi
+from greenroom.transports.http.event_stream import EventsServices, EventStream
+from greenroom.transports.http.handover import Handover
+from greenroom.transports.http.live import Finish, Headers
+from greenroom.transports.sockets.connection import Connection
+from greenroom.transports.sockets.gate import Gate
 
 
 class Routes:

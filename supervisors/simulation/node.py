@@ -36,11 +36,11 @@ from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
 from greenroom.supervisors.system import System
-from greenroom.transports.background import Background
-from greenroom.transports.client_messages import SHUTDOWN
-from greenroom.transports.client_services import ClientServices
+from greenroom.transports.client.messages import SHUTDOWN
+from greenroom.transports.client.services import ClientServices
 from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.hub import Hub
+from greenroom.transports.hub.hub import Hub
+from greenroom.transports.reads import Background
 
 STARTED = 1_750_000_000.0  # Unix s when a world begins
 # Small, so that ten minutes of few clients reach every bound.

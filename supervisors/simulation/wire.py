@@ -8,9 +8,9 @@ from random import Random
 
 import trio
 
-from greenroom.transports.client_messages import SLOW
-from greenroom.transports.client_services import ClientServices
-from greenroom.transports.client_session import ClientSession
+from greenroom.transports.client.messages import SLOW
+from greenroom.transports.client.services import ClientServices
+from greenroom.transports.client.session import ClientSession
 
 SOCKET_BYTES = 16_384  # on their way, or taken by the kernels: not queued
 HEADER_WIDE = 126  # of a frame: from here on its size follows

@@ -29,21 +29,21 @@ from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.supervisors.system import System
-from greenroom.transports.background import Background
-from greenroom.transports.client_services import ClientServices
-from greenroom.transports.connection import Connection, Outbox
+from greenroom.transports.auth.sign_outs import SessionChecks
+from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
+from greenroom.transports.client.services import ClientServices
+from greenroom.transports.codecs.websocket import masked_text_frame
 from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.events import EventsServices
-from greenroom.transports.gate import Gate, listen
-from greenroom.transports.handover import Handover
-from greenroom.transports.http_api import HttpApi, HttpApiServices
-from greenroom.transports.hub import Hub
-from greenroom.transports.live_http import HttpDate, HttpServices, LiveHttp
-from greenroom.transports.poller import Poller
+from greenroom.transports.http.api import HttpApi, HttpApiServices
+from greenroom.transports.http.event_stream import EventsServices
+from greenroom.transports.http.handover import Handover
+from greenroom.transports.http.live import HttpDate, HttpServices, LiveHttp
+from greenroom.transports.hub.hub import Hub
+from greenroom.transports.reads import Background
 from greenroom.transports.routes import Routes
-from greenroom.transports.session_check import SessionChecks
-from greenroom.transports.tokens import TokenConfig, TokenVerifier
-from greenroom.transports.websocket import masked_text_frame
+from greenroom.transports.sockets.connection import Connection, Outbox
+from greenroom.transports.sockets.gate import Gate, listen
+from greenroom.transports.sockets.poller import Poller
 from tests.transports.world import SECRET, STARTED
 
 MASK = b"\x12\x34\x56\x78"

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import ClientConfig, GateConfig, HubConfig
-from greenroom.transports.websocket import masked_text_frame
+from greenroom.transports.codecs.websocket import masked_text_frame
 from tests.transports.small_node import MASK, Hint, Peer, head, small_node
 from tests.transports.world import STARTED, token
 

@@ -30,11 +30,11 @@ from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Head, StoredEvent
-from greenroom.transports.client_services import ClientServices
-from greenroom.transports.client_session import ClientSession
+from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
+from greenroom.transports.client.services import ClientServices
+from greenroom.transports.client.session import ClientSession
 from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.hub import Hub
-from greenroom.transports.tokens import TokenConfig, TokenVerifier
+from greenroom.transports.hub.hub import Hub
 
 SECRET = b"a secret of thirty-two bytes, or more"
 STARTED = 1_800_000_000.0  # Unix s when the trio clock shows 0

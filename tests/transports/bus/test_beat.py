@@ -1,0 +1,76 @@
+import pytest
+import redis
+import trio
+
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.transports.bus import beat as bus_module
+from greenroom.transports.bus.beat import KEY, Beat, Bus
+
+
+def beat_of(node: str) -> Beat:
+    return Beat(node=node, url="http://a/", version="0", awake=1, connections=2, started_at_ms=3)
+
+
+async def healthy(bus: Bus, wanted: bool) -> None:
+    with trio.fail_after(20):
+        while bus.healthy is not wanted:  # noqa: ASYNC110 - somebody else's clock
+            await trio.sleep(0.02)
+
+
+async def test_nodes_see_one_another_and_one_that_stops_is_forgotten(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "BEAT_S", 0.05)
+    monkeypatch.setattr(bus_module, "BEAT_LIFETIME_MS", 300)
+    async with Bridge() as bridge:
+        first, second = Bus(bridge, redis_url, lambda: beat_of("a")), Bus(bridge, redis_url, lambda: beat_of("b"))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(first.run)
+            async with trio.open_nursery() as inner:
+                await inner.start(second.run)
+                await healthy(first, True)
+                await healthy(second, True)
+                assert [one.node for one in await first.nodes()] == ["a", "b"], "itself first"
+                assert [one.node for one in await second.nodes()] == ["b", "a"]
+                inner.cancel_scope.cancel()
+            with trio.fail_after(10):
+                while len(await first.nodes()) > 1:  # noqa: ASYNC110 - Valkey's clock
+                    await trio.sleep(0.05)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_lost_redis_costs_only_the_others_and_comes_back_by_itself(
+    own_servers: OwnServers, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "BEAT_S", 0.05)
+    async with Bridge() as bridge:
+        bus = Bus(bridge, redis_url, lambda: beat_of("a"))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(bus.run)
+            await healthy(bus, True)
+            await trio.to_thread.run_sync(own_servers.restart_valkey)
+            await healthy(bus, True)
+            assert [one.node for one in await bus.nodes()] == ["a"]
+            nursery.cancel_scope.cancel()
+
+
+async def test_no_redis_at_all_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "BEAT_S", 0.01)
+    async with Bridge() as bridge:
+        bus = Bus(bridge, "redis://127.0.0.1:1/0", lambda: beat_of("a"))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(bus.run)
+            await trio.sleep(0.1)
+            assert not bus.healthy
+            assert [one.node for one in await bus.nodes()] == ["a"]
+            nursery.cancel_scope.cancel()
+
+
+async def test_rubbish_under_our_keys_is_not_taken_for_a_node(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(KEY + "x", b"rubbish")
+    async with Bridge() as bridge:
+        bus = Bus(bridge, redis_url, lambda: beat_of("a"))
+        assert [one.node for one in await bus.nodes()] == ["a"]
+        await bus._close()

@@ -1,0 +1,288 @@
+from typing import Any
+
+import pytest
+
+from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.principal import Principal
+from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.journal.journal import StoredEvent
+from greenroom.transports.hub.hub import Hub, Publication, first_publications
+
+A = "note:a"
+
+
+class Plain:
+    """Shows what it was asked to encode."""
+
+    calls = 0
+
+    @staticmethod
+    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
+        Plain.calls += 1
+        return f"{channel} {epoch} {[one.offset for one in batch]}".encode()
+
+    @staticmethod
+    def ephemeral(channel: str, data: bytes) -> bytes:
+        return b"~" + data
+
+    @staticmethod
+    def presence(channel: str, kind: str, info: bytes) -> bytes:
+        return kind.encode() + info
+
+
+class Silent(Plain):
+    @staticmethod
+    def presence(channel: str, kind: str, info: bytes) -> bytes:
+        return b""
+
+
+class Watcher:
+    def __init__(self, user: str = "ann", *, wants_joins: bool = False, encoding: Any = Plain) -> None:
+        self.principal = Principal(user=user, client=f"c-{user}", info=user.encode())
+        self.wants_joins = wants_joins
+        self.encoding = encoding
+        self.got: list[bytes] = []
+        self.last_offset = 0
+        self.lanes: list[str] = []
+        self.kicks: list[tuple[int, str]] = []
+        self.restarts = 0
+        self.on_deliver: Any = None
+
+    def deliver(self, batch: bytes, last_offset: int) -> None:
+        self.got.append(batch)
+        self.last_offset = last_offset
+        if self.on_deliver is not None:
+            self.on_deliver()
+
+    def deliver_ephemeral(self, piece: bytes, key: str) -> None:
+        self.got.append(piece)
+        self.lanes.append(key)
+
+    def kicked(self, code: int, reason: str) -> None:
+        self.kicks.append((code, reason))
+
+    def epoch_changed(self) -> None:
+        self.restarts += 1
+
+
+class Setup:
+    def __init__(self, config: HubConfig | None = None) -> None:
+        self.instruments = Instruments()
+        self.wakes = 0
+        self.audience: list[tuple[str, str, bool]] = []
+        self.hub = Hub(
+            config or HubConfig(), self.instruments, wake=self._wake, audience_changed=self._audience_changed
+        )
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
+        self.audience.append((entity, who.user, joined))
+
+    def watch(self, watcher: Watcher, entity: str = A, *, epoch: str = "e", offset: int = 0) -> Any:
+        topic = self.hub.topic(entity, epoch, offset)
+        self.hub.attach(topic, watcher)
+        return topic
+
+    def publish(self, *offsets: int, entity: str = A, epoch: str = "e") -> None:
+        for offset in offsets:
+            self.hub.publish(entity, epoch, event(offset))
+
+
+def event(offset: int, payload: bytes = b'{"n":1}') -> StoredEvent:
+    return StoredEvent(offset, 7, payload)
+
+
+def test_a_flush_encodes_once_and_hands_everybody_the_same_bytes() -> None:
+    setup = Setup()
+    ann, bob = Watcher("ann"), Watcher("bob")
+    setup.watch(ann)
+    setup.watch(bob)
+    Plain.calls = 0
+    setup.publish(1, 2, 3)
+    assert (setup.wakes, ann.got) == (1, []), "nothing before the flush, which is asked for once"
+    setup.hub.flush()
+    assert ann.got == [b"note:a e [1, 2, 3]"]
+    assert ann.got[0] is bob.got[0]
+    assert (Plain.calls, ann.last_offset, setup.instruments.deliveries) == (1, 3, 6)
+    setup.hub.flush()
+    assert len(ann.got) == 1
+
+
+def test_nobody_watching_costs_nothing_and_what_nobody_watches_is_not_remembered() -> None:
+    setup = Setup()
+    setup.publish(1)
+    setup.hub.publish_ephemeral(A, b"{}", "")
+    setup.hub.kick(A, Kick(4000, "go"))
+    assert (setup.wakes, setup.hub.watching(A)) == (0, [])
+
+
+def test_who_attaches_gets_what_comes_after_its_offset_and_those_before_get_theirs_first() -> None:
+    setup = Setup()
+    ann, bob = Watcher("ann"), Watcher("bob")
+    topic = setup.watch(ann)
+    setup.publish(1, 2)
+    assert topic.offset == 2
+    setup.watch(bob, offset=2)
+    setup.publish(3)
+    setup.hub.flush()
+    assert ann.got == [b"note:a e [1, 2]", b"note:a e [3]"]
+    assert bob.got == [b"note:a e [3]"]
+
+
+def test_an_ephemeral_publication_comes_behind_what_was_said_before_it_in_a_lane_of_its_own() -> None:
+    setup = Setup()
+    ann = Watcher()
+    setup.watch(ann)
+    setup.publish(1)
+    setup.hub.publish_ephemeral(A, b'{\n"a":1}', "typing")
+    assert ann.got == [b"note:a e [1]", b'~{"a":1}']
+    assert ann.lanes == ["note:a typing"]
+
+
+def test_a_subscriber_may_leave_while_it_is_being_served() -> None:
+    setup = Setup()
+    watchers = [Watcher(str(at)) for at in range(3)]
+    for one in watchers:
+        topic = setup.watch(one)
+    watchers[0].on_deliver = lambda: [setup.hub.detach(topic, one) for one in watchers]
+    setup.publish(1)
+    setup.hub.flush()
+    assert setup.hub.watching(A) == []
+    setup.publish(2)
+    setup.hub.flush()
+    assert all(len(one.got) <= 1 for one in watchers)
+    assert setup.instruments.subscriptions == 0
+
+
+@pytest.mark.parametrize(
+    ("epoch", "offset"),
+    [("e", 3), ("other", 1), ("e", 1)],
+)
+def test_a_gap_or_another_epoch_is_told_to_everybody(epoch: str, offset: int) -> None:
+    setup = Setup()
+    ann = Watcher()
+    topic = setup.watch(ann)
+    setup.publish(1)
+    setup.publish(offset, epoch=epoch)
+    assert ann.got == [b"note:a e [1]"], "what was in order came before"
+    assert ann.restarts == 1
+    assert (topic.epoch, topic.offset) == (epoch, offset)
+    assert topic.since(offset - 1) is not None
+    if offset > 1:
+        assert topic.since(0) is None, "what is on the other side of the gap is not known"
+
+
+def test_the_entity_itself_shows_a_gap_when_somebody_comes() -> None:
+    setup = Setup()
+    ann, bob = Watcher("ann"), Watcher("bob")
+    setup.watch(ann)
+    setup.watch(bob, offset=5)
+    assert (ann.restarts, bob.restarts) == (1, 0)
+
+
+def test_an_entity_built_from_another_journal_tells_its_watchers_at_once() -> None:
+    setup = Setup()
+    ann = Watcher()
+    topic = setup.watch(ann)
+    setup.publish(1, 2)
+    setup.hub.began(A, "e", 1)
+    assert ann.restarts == 0, "the same journal: what it has not let out yet comes"
+    assert setup.hub.watched() == [(A, "e")]
+    setup.hub.began(A, "e.2", 1)
+    assert (ann.restarts, topic.epoch, topic.offset) == (1, "e.2", 1)
+    assert topic.since(0) is None, "the tail is of the epoch before"
+    setup.hub.began("note:b", "e.2", 1)
+    assert setup.hub.watched() == [(A, "e.2")]
+
+
+def test_joins_and_leaves_reach_those_who_want_them_the_own_join_too() -> None:
+    setup = Setup()
+    ann, bob, eve = Watcher("ann", wants_joins=True), Watcher("bob"), Watcher("eve", encoding=Silent, wants_joins=True)
+    topic = setup.watch(ann)
+    setup.watch(bob)
+    setup.watch(eve)
+    setup.hub.detach(topic, bob)
+    setup.hub.detach(topic, bob)
+    setup.hub.detach(topic, ann)
+    assert ann.got == [b"joinann", b"joinbob", b"joineve", b"leavebob"]
+    assert (bob.got, eve.got) == ([], [])
+    assert setup.audience == [
+        (A, "ann", True),
+        (A, "bob", True),
+        (A, "eve", True),
+        (A, "bob", False),
+        (A, "ann", False),
+    ]
+    assert setup.instruments.subscriptions == 1
+
+
+def test_a_kick_may_name_a_user_and_reach_everywhere() -> None:
+    setup = Setup()
+    told: list[str] = []
+    setup.hub.on_kicked_everywhere = told.append
+    ann, bob, elsewhere = Watcher("ann"), Watcher("bob"), Watcher("ann")
+    setup.watch(ann)
+    setup.watch(bob)
+    setup.watch(elsewhere, "note:b")
+    setup.publish(1)
+    setup.hub.kick(A, Kick(2100, "out", user="ann"))
+    assert (ann.got, ann.kicks, bob.kicks, elsewhere.kicks) == ([b"note:a e [1]"], [(2100, "out")], [], [])
+    setup.hub.kick("note:nobody", Kick(4501, "signed out", user="ann", everywhere=True))
+    assert (len(ann.kicks), bob.kicks, elsewhere.kicks, told) == (2, [], [(4501, "signed out")], ["ann"])
+    setup.hub.kick(A, Kick(4000, "all"))
+    assert bob.kicks == [(4000, "all")]
+
+
+def test_the_tail_is_bounded_in_number_and_bytes() -> None:
+    size = len(Publication(event(2), "e").json)
+    for config in (HubConfig(tail_events=3), HubConfig(tail_bytes=3 * size)):
+        setup = Setup(config)
+        topic = setup.watch(Watcher())
+        setup.publish(*range(1, 10))
+        assert [one.offset for one in topic.tail] == [7, 8, 9]
+        found = topic.since(6)
+        assert found is not None and [one.offset for one in found] == [7, 8, 9]
+        assert topic.since(5) is None
+        assert topic.since(9) == []
+        assert topic.since(10) is None
+
+
+def test_older_publications_go_before_the_tail_as_far_as_they_fit() -> None:
+    setup = Setup(HubConfig(tail_events=4))
+    topic = setup.watch(Watcher(), offset=5)
+    setup.publish(6, 7)
+    topic.prepend([Publication(event(offset), "e") for offset in (5, 4, 3, 2)])
+    assert [one.offset for one in topic.tail] == [4, 5, 6, 7]
+
+
+def test_a_topic_is_forgotten_when_nobody_has_watched_it_for_a_while() -> None:
+    setup = Setup(HubConfig(linger_s=60))
+    ann = Watcher()
+    topic = setup.watch(ann)
+    setup.hub.sweep(100.0)
+    setup.hub.detach(topic, ann)
+    setup.hub.sweep(200.0)
+    setup.hub.sweep(259.0)
+    assert setup.hub.topic(A, "e", 0) is topic
+    topic.held += 1
+    setup.hub.sweep(261.0)
+    assert setup.hub.topic(A, "e", 0) is topic, "a resume is under way"
+    topic.held -= 1
+    setup.hub.sweep(262.0)
+    assert setup.hub.topic(A, "e", 0) is not topic
+    setup.watch(ann)
+    setup.hub.sweep(400.0)
+    setup.hub.sweep(500.0)
+    assert setup.hub.watching(A) == [ann.principal]
+
+
+def test_the_first_publications_that_fit_and_at_least_one() -> None:
+    events = [event(offset) for offset in (1, 2, 3)]
+    sizes = [len(Publication(one, "e").json) for one in events]
+    assert len(first_publications(events, "e", bytes_max=sum(sizes))) == 3
+    assert len(first_publications(events, "e", bytes_max=sum(sizes) - 1)) == 2
+    assert len(first_publications(events, "e", bytes_max=0)) == 1
+    assert first_publications([], "e", bytes_max=0) == []

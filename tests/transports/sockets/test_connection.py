@@ -1,0 +1,321 @@
+"""Connections over socket pairs: what the kernel takes leaves, what it does not is bounded."""
+
+import contextlib
+import socket
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from greenroom.transports.sockets.connection import Connection, Outbox
+from greenroom.transports.sockets.poller import READABLE, WRITABLE
+
+QUEUE_MAX = 200_000
+
+
+class FakePoller:
+    """Remembers what is watched; readiness comes from the test."""
+
+    def __init__(self) -> None:
+        self.watched: dict[int, tuple[bool, bool]] = {}
+
+    def add(self, fd: int, owner: Any) -> None:
+        self.watched[fd] = (True, False)
+
+    def watch(self, fd: int, *, read: bool = True, write: bool = False) -> None:
+        assert fd in self.watched
+        self.watched[fd] = (read, write)
+
+    def remove(self, fd: int) -> None:
+        self.watched.pop(fd, None)
+
+
+class Speaker:
+    """The protocol of a connection, and its peer."""
+
+    def __init__(self, *, buffer: int = 4096, queue_max: int = QUEUE_MAX, ring_max: int = 3) -> None:
+        ours, self.peer = socket.socketpair()
+        ours.setblocking(False)
+        self.peer.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+        self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.poller = FakePoller()
+        self.flushes = 0
+        self.outbox = Outbox(self.poller, self._before_flush, rest_share=0.0)  # type: ignore[arg-type]
+        self.gone: list[Connection] = []
+        self.outbox.on_gone = self.gone.append
+        self.connection = Connection(ours, self.outbox, peer="test", queue_bytes_max=queue_max, ring_max=ring_max)
+        self.heard: list[bytes] = []
+        self.slow: list[str] = []
+        self.ended = 0
+        self.raises = False
+        self.connection.start(self)
+
+    def _before_flush(self) -> None:
+        self.flushes += 1
+
+    def received(self, data: bytes) -> None:
+        if self.raises:
+            raise ZeroDivisionError("a mistake of ours")
+        self.heard.append(data)
+
+    def disconnected(self) -> None:
+        self.ended += 1
+
+    def too_slow(self, why: str) -> None:
+        self.slow.append(why)
+
+    def read(self) -> bytes:
+        """All that the peer can read now."""
+        found = b""
+        while True:
+            try:
+                data = self.peer.recv(65_536)
+            except BlockingIOError:
+                return found
+            if not data:
+                return found
+            found += data
+
+    def drain(self) -> bytes:
+        """Read and let the connection go on, until nothing more comes."""
+        found = b""
+        while True:
+            data = self.read()
+            found += data
+            if self.connection.blocked_at is not None:
+                self.connection.on_ready(WRITABLE)
+            elif not data:
+                return found
+
+    @property
+    def finished(self) -> bool:
+        """Has the peer seen the end?"""
+        self.peer.setblocking(False)
+        try:
+            return self.peer.recv(1) == b""
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True
+
+
+@pytest.fixture
+async def speaker() -> Any:
+    made = Speaker()
+    yield made
+    made.connection.abort()
+    made.peer.close()
+
+
+def block(speaker: Speaker, piece: bytes = b"#" * 1000) -> int:
+    """Send until the socket takes no more; how much that was."""
+    sent = 0
+    while speaker.connection.blocked_at is None:
+        speaker.connection.send(piece)
+        speaker.outbox.flush()
+        sent += len(piece)
+    return sent
+
+
+async def test_what_one_turn_sends_leaves_together_in_order(speaker: Speaker) -> None:
+    for piece in (b"a", b"b", b"c"):
+        speaker.connection.send(piece)
+    assert speaker.read() == b""
+    speaker.outbox.flush()
+    assert (speaker.read(), speaker.flushes) == (b"abc", 1)
+    speaker.outbox.flush()
+    assert speaker.read() == b""
+
+
+async def test_what_comes_is_heard_and_the_end_too(speaker: Speaker) -> None:
+    speaker.peer.send(b"hello")
+    speaker.connection.on_ready(READABLE)
+    assert speaker.heard == [b"hello"]
+    speaker.connection.on_ready(READABLE)
+    assert speaker.heard == [b"hello"]
+    speaker.peer.close()
+    speaker.connection.on_ready(READABLE)
+    assert (speaker.ended, speaker.gone, speaker.poller.watched) == (1, [speaker.connection], {})
+    speaker.connection.on_ready(READABLE)
+    speaker.connection.send(b"x")
+    speaker.connection.close_with(b"x")
+    speaker.outbox.flush()
+    assert speaker.ended == 1
+
+
+async def test_a_mistake_of_ours_ends_the_connection_and_nothing_else(speaker: Speaker) -> None:
+    speaker.raises = True
+    speaker.peer.send(b"hello")
+    speaker.connection.on_ready(READABLE)
+    assert (speaker.ended, speaker.finished) == (1, True)
+
+
+async def test_a_peer_that_does_not_read_blocks_and_goes_on_where_it_stopped(speaker: Speaker) -> None:
+    pieces = [str(at).encode() * 100 for at in range(1000)]
+    for piece in pieces:
+        speaker.connection.send(piece)
+    speaker.outbox.flush()
+    assert speaker.connection.blocked_at is not None
+    assert list(speaker.poller.watched.values()) == [(True, True)]
+    assert speaker.connection in speaker.outbox.blocked
+    assert speaker.drain() == b"".join(pieces)
+    assert (speaker.connection.blocked_at, speaker.outbox.queued_bytes, dict(speaker.outbox.blocked)) == (None, 0, {})
+    assert list(speaker.poller.watched.values()) == [(True, False)]
+    speaker.connection.send(b"on")
+    speaker.outbox.flush()
+    assert speaker.read() == b"on"
+
+
+async def test_more_waiting_than_the_bound_is_too_slow_and_less_is_not(speaker: Speaker) -> None:
+    block(speaker)
+    while speaker.outbox.queued_bytes <= QUEUE_MAX:
+        assert speaker.slow == []
+        speaker.connection.send(b"#" * 1000)
+    assert speaker.slow
+
+
+async def test_one_batch_beyond_the_bound_is_fine_for_a_peer_that_reads() -> None:
+    speaker = Speaker(buffer=1 << 20, queue_max=1000)
+    speaker.connection.send(b"#" * 100_000)
+    speaker.outbox.flush()
+    assert speaker.slow == []
+    assert speaker.drain() == b"#" * 100_000
+    speaker.connection.abort()
+
+
+async def test_the_newest_of_each_kind_waits_and_the_oldest_kinds_go(speaker: Speaker) -> None:
+    speaker.connection.send_ephemeral(b"first;", "a")
+    speaker.outbox.flush()
+    assert speaker.read() == b"first;", "while the peer keeps up nothing is left out"
+    sent = block(speaker)
+    for number in range(100):
+        for key in "abcd":
+            speaker.connection.send_ephemeral(f"{key}{number};".encode(), key)
+    speaker.connection.send_ephemeral(b"b!;", "b")
+    speaker.connection.send(b"durable;")
+    found = speaker.drain()
+    assert found[sent:] == b"durable;c99;d99;b!;"
+    assert speaker.outbox.queued_bytes == 0
+
+
+async def test_a_last_frame_comes_behind_what_had_begun_and_the_rest_of_the_queue_is_dropped(speaker: Speaker) -> None:
+    speaker.connection.send(b"<" + b"a" * 100_000 + b">")
+    speaker.connection.send(b"<never>")
+    speaker.connection.send_ephemeral(b"<gone>", "k")
+    speaker.outbox.flush()
+    speaker.connection.send_ephemeral(b"<gone>", "k")
+    speaker.connection.close_with(b"<bye>")
+    speaker.connection.send(b"<late>")
+    assert not speaker.connection.open
+    assert speaker.drain() == b"<" + b"a" * 100_000 + b"><bye>"
+    assert speaker.finished, "half closed: the peer is to close"
+    assert (speaker.ended, speaker.outbox.queued_bytes) == (0, 0)
+    speaker.peer.close()
+    speaker.connection.on_ready(READABLE)
+    assert speaker.ended == 1
+
+
+async def test_what_comes_behind_our_goodbye_is_not_heard(speaker: Speaker) -> None:
+    speaker.connection.close_with(b"bye")
+    speaker.outbox.flush()
+    speaker.peer.send(b"still here")
+    speaker.connection.on_ready(READABLE)
+    assert (speaker.heard, speaker.ended, speaker.read()) == ([], 0, b"bye")
+
+
+async def test_a_reset_is_an_end(speaker: Speaker) -> None:
+    speaker.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    speaker.connection.send(b"#" * 1000)
+    speaker.peer.close()
+    speaker.outbox.flush()
+    speaker.outbox.flush()
+    speaker.connection.send(b"#")
+    speaker.outbox.flush()
+    assert speaker.ended == 1
+
+
+async def test_a_socket_that_is_given_away_is_ours_no_more(speaker: Speaker) -> None:
+    speaker.connection.send(b"x")
+    sock = speaker.connection.detach()
+    speaker.outbox.flush()
+    assert speaker.poller.watched == {}
+    speaker.connection.abort()
+    assert (speaker.gone, sock.send(b"y"), speaker.read()) == ([], 1, b"y")
+    sock.close()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["send", "ephemeral", "flush", "read", "write"]), st.integers(1, 30_000)),
+        max_size=60,
+    ),
+    st.booleans(),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+def test_durable_pieces_arrive_whole_in_order_and_the_books_balance(steps: list[tuple[str, int]], closes: bool) -> None:
+    async def run() -> None:
+        speaker = Speaker(queue_max=10**9)
+        sent: list[bytes] = []
+        found = b""
+        for number, (step, size) in enumerate(steps):
+            mark = b"%06d" % number
+            match step:
+                case "send":
+                    speaker.connection.send(b"D" + mark + b"%06d" % size + b"d" * size)
+                    sent.append(mark)
+                case "ephemeral":
+                    speaker.connection.send_ephemeral(b"E" + mark + b"%06d" % size + b"e" * size, str(size % 5))
+                case "flush":
+                    speaker.outbox.flush()
+                case "read":
+                    with contextlib.suppress(BlockingIOError):
+                        found += speaker.peer.recv(size)
+                case "write" if speaker.connection.blocked_at is not None:
+                    speaker.connection.on_ready(WRITABLE)
+            blocked = speaker.connection.blocked_at is not None
+            assert speaker.outbox.queued_bytes == (speaker.connection._pieces_bytes if blocked else 0)
+        if closes:
+            speaker.connection.close_with(b"C" + b"%06d" % len(steps) + b"000000")
+        speaker.outbox.flush()
+        found += speaker.drain()
+        assert speaker.outbox.queued_bytes == 0
+        got: list[bytes] = []
+        while found:
+            kind, mark, size = found[:1], found[1:7], int(found[7:13])
+            assert len(found) >= 13 + size, "a piece was cut"
+            assert set(found[13 : 13 + size]) <= set(kind.lower())
+            if kind == b"D":
+                got.append(mark)
+            found = found[13 + size :]
+        assert got == sent[: len(got)]
+        assert closes or got == sent
+        speaker.connection.abort()
+        speaker.peer.close()
+
+    trio.run(run)
+
+
+async def test_the_flush_runs_once_behind_the_tasks_that_are_ready(autojump_clock: MockClock) -> None:
+    speaker = Speaker()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(speaker.outbox.run)
+        await wait_all_tasks_blocked()
+        flushes = speaker.flushes
+
+        async def say(piece: bytes) -> None:
+            speaker.connection.send(piece)
+
+        for piece in (b"a", b"b", b"c"):
+            nursery.start_soon(say, piece)
+        await wait_all_tasks_blocked()
+        assert speaker.flushes == flushes + 1
+        assert sorted(speaker.read()) == sorted(b"abc")
+        speaker.outbox.wake()
+        await wait_all_tasks_blocked()
+        assert speaker.flushes == flushes + 2
+        nursery.cancel_scope.cancel()
+    speaker.connection.abort()

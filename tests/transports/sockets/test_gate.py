@@ -1,0 +1,130 @@
+import socket
+import struct
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from greenroom.config.limits import GateConfig
+from greenroom.transports.sockets.gate import PortTaken, listen
+from tests.transports.small_node import Peer, SmallNode, head, small_node
+
+
+async def test_a_peer_that_goes_away_leaves_nothing_behind() -> None:
+    async with small_node() as node:
+        peers = [await node.websocket("ann", "talk:a") for _ in range(5)]
+        assert (node.instruments.connections, node.instruments.subscriptions) == (5, 5)
+        await peers[0].stream.aclose()
+        peers[1].stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await peers[1].stream.aclose()  # a reset
+        await peers[2].stream.send_eof()
+        assert (await peers[2].rest()) == b""
+        while node.instruments.connections > 2:
+            await trio.lowlevel.checkpoint()
+        assert node.gate.admission.open == len(node.connections) == len(node.hub.watching("talk:a")) == 2
+
+
+async def test_too_many_connections_are_told_503_and_room_is_made_by_those_who_leave() -> None:
+    async with small_node(gate=GateConfig(connections_max=2)) as node:
+        first, second, third = [await node.connect() for _ in range(3)]
+        refused = await third.response()
+        assert (refused.status, refused.headers["retry-after"], refused.headers["connection"]) == (503, "1", "close")
+        assert await third.ended()
+        assert node.instruments.refused_connects == 1
+        await first.stream.aclose()
+        assert (await second.request("GET", "/connection/init")).status == 200
+        while node.gate.admission.open > 1:
+            await trio.lowlevel.checkpoint()
+        assert (await (await node.connect()).request("GET", "/connection/init")).status == 200
+
+
+async def test_a_refusal_is_heard_even_when_the_request_has_come_already() -> None:
+    async with small_node(gate=GateConfig(connections_max=1)) as node:
+        first = await node.connect()
+        assert (await first.request("GET", "/connection/init")).status == 200
+        for _ in range(5):
+            sock = socket.create_connection(("127.0.0.1", node.port))
+            sock.sendall(head("GET", "/api/talk/a"))
+            peer = Peer(trio.SocketStream(trio.socket.from_stdlib_socket(sock)))
+            assert (await peer.response()).status == 503
+
+
+async def test_more_new_connections_a_second_than_the_burst_are_told_503(autojump_clock: MockClock) -> None:
+    async with small_node(gate=GateConfig(connects_per_s=2.0, connects_burst=2)) as node:
+        peers = [await node.connect() for _ in range(3)]
+        assert (await peers[2].response()).status == 503
+        await trio.sleep(0.6)
+        assert (await (await node.connect()).request("GET", "/connection/init")).status == 200
+
+
+async def test_running_out_of_descriptors_is_waited_out(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_node() as node:
+        real = node.gate._listener
+        assert real is not None
+        failures = [OSError(24, "too many open files")] * 3
+
+        class Failing:
+            def accept(self) -> object:
+                if failures:
+                    raise failures.pop()
+                return real.accept()
+
+            fileno, close = real.fileno, real.close
+
+        monkeypatch.setattr(node.gate, "_listener", Failing())
+        peer = await node.connect()
+        with trio.fail_after(10):
+            assert (await peer.request("GET", "/connection/init")).status == 200
+        assert failures == []
+
+
+async def test_the_gate_can_run_again_and_goes_on_accepting() -> None:
+    node = SmallNode()
+    with node.listener:
+        for _ in range(2):
+            async with trio.open_nursery() as nursery:
+                for part in (node.outbox.run, node.poller.run, node.gate.run):
+                    await nursery.start(part)
+                peer = await node.connect()
+                assert (await peer.request("GET", "/connection/init")).status == 200
+                nursery.cancel_scope.cancel()
+            assert await peer.ended()
+            assert (node.gate.admission.open, len(node.poller)) == (0, 0)
+
+
+async def test_a_sweep_that_fails_ends_that_connection_alone(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_node() as node:
+        good, bad = await node.websocket(), await node.websocket()
+        protocol = node.gate.live[node.connections[1]]
+        monkeypatch.setattr(type(protocol), "tick", lambda self, now, age: 1 / 0 if self is protocol else None)
+        assert await bad.ended()
+        await good.command({"presence": {"channel": "talk:a"}, "id": 5})
+        assert "presence" in await good.reply(5)
+
+
+async def test_no_more_is_accepted_and_the_last_to_leave_is_waited_for() -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        assert (await peer.request("GET", "/connection/init")).status == 200
+        node.gate.stop_accepting()
+        with pytest.raises(OSError, match=r".*"):
+            await node.connect()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(node.gate.emptied)
+            await wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            await peer.stream.aclose()
+        await node.gate.emptied()
+
+
+async def test_a_taken_port_is_named() -> None:
+    with listen("127.0.0.1", 0, backlog=1) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"127\.0\.0\.1:{port}.*GREENROOM_PORT"):
+            listen("127.0.0.1", port, backlog=1)
+    with pytest.raises(OSError, match="GREENROOM_HOST"):
+        listen("192.0.2.1", 0, backlog=1)

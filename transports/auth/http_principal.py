@@ -1,0 +1,70 @@
+"""Who sends an HTTP request."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.principal import Principal
+from greenroom.transports.auth.tokens import TokenExpired, TokenInvalid, TokenVerifier
+
+USER_MAX = 128  # characters
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Unauthenticated(ActorError):
+    """No token, or one that does not count."""
+
+    name, status = "unauthenticated", 401
+
+
+class TokenHasExpired(Unauthenticated):
+    """Fetch another token."""
+
+    name = "token_expired"
+
+
+class Identity(Struct, frozen=True):
+    """Who it is, and until when that counts."""
+
+    principal: Principal
+    expires_at: int | None = None  # Unix s
+
+
+def http_principal(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool) -> Principal:
+    """As `http_identity`, for a request that is over at once."""
+    return http_identity(headers, tokens, anonymous=anonymous).principal
+
+
+def http_identity(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool) -> Identity:
+    """From `Authorization: Bearer`; where the anonymous are let in also `X-Greenroom-User`. Raises: Unauthenticated."""
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or tokens is None:
+            raise Unauthenticated("the Authorization header must be `Bearer TOKEN`")
+        try:
+            claims = tokens.verify_connection(token.strip().decode("latin-1"))
+        except TokenExpired:
+            raise TokenHasExpired("the token has expired") from None
+        except TokenInvalid as error:
+            raise Unauthenticated(str(error)) from None
+        if not claims.user and not anonymous:
+            raise Unauthenticated("a token of somebody is needed: this one has no `sub`")
+        return Identity(_principal(claims.user, claims.roles, claims.issued_at), claims.expires_at)
+    if not anonymous:
+        raise Unauthenticated("a token is needed: `Authorization: Bearer TOKEN`")
+    try:
+        user = headers.get(b"x-greenroom-user", b"").decode() or "anonymous"
+    except UnicodeDecodeError:
+        raise Unauthenticated("X-Greenroom-User is not UTF-8") from None
+    if len(user) > USER_MAX or _CONTROLS.search(user) is not None:
+        raise Unauthenticated(f"X-Greenroom-User is longer than {USER_MAX} characters, or holds control characters")
+    return Identity(_principal(user, frozenset(), 0.0))
+
+
+def _principal(user: str, roles: frozenset[str], issued_at: float) -> Principal:
+    info = b'{"user":%b,"client":""}' % msgspec.json.encode(user)
+    return Principal(user=user, roles=roles, info=info, issued_at=issued_at)

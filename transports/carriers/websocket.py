@@ -1,0 +1,108 @@
+"""A client of the client protocol over WebSocket: frames of its connection on one side, its session on the other."""
+
+import trio
+
+from greenroom.transports.client.messages import SLOW
+from greenroom.transports.client.services import ClientServices
+from greenroom.transports.client.session import ClientSession
+from greenroom.transports.codecs.websocket import (
+    NO_STATUS,
+    NORMAL,
+    Binary,
+    Close,
+    Event,
+    FrameDecoder,
+    Ping,
+    WebSocketError,
+    close_frame,
+    pong_frame,
+    text_frame,
+)
+from greenroom.transports.sockets.connection import Connection
+
+CLOSE_WAIT_S = 5.0  # for the peer's close frame, then the socket is dropped
+
+
+class WebSocketClient:
+    __slots__ = ("_closing_since", "_connection", "_decoder", "session")
+
+    def __init__(self, connection: Connection, services: ClientServices, *, message_bytes_max: int) -> None:
+        self._connection = connection
+        self._decoder = FrameDecoder(message_bytes_max=message_bytes_max)
+        self._closing_since: float | None = None
+        self.session = ClientSession(services, self)
+
+    # From the connection.
+
+    def received(self, data: bytes) -> None:
+        try:
+            events = self._decoder.feed(data)
+        except WebSocketError as error:
+            self._take(error.before)
+            self.session.ended()
+            self._close(error.code, error.reason)
+            return
+        self._take(events)
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            if type(event) is bytes:
+                self.session.received(event)
+            elif type(event) is Ping:
+                self._connection.send(pong_frame(event.payload))
+            elif type(event) is Close:
+                self.session.ended()
+                if self._closing_since is not None:
+                    self._connection.abort()
+                else:
+                    self._close(NORMAL if event.code == NO_STATUS else event.code, "")
+                return
+            elif type(event) is Binary:
+                self.session.ended()
+                self._close(3506, "inappropriate protocol")
+                return
+
+    def disconnected(self) -> None:
+        self.session.ended()
+
+    def too_slow(self, why: str) -> None:
+        if not self.session.closed:
+            self.session.services.instruments.slow_disconnects += 1
+            self.session.disconnect(SLOW)
+
+    # From the session.
+
+    def send_json(self, reply: bytes) -> None:
+        self._connection.send(text_frame(reply))
+
+    def send_pushes(self, frame: bytes) -> None:
+        self._connection.send(frame)
+
+    def send_ephemeral(self, frame: bytes, key: str) -> None:
+        self._connection.send_ephemeral(frame, key)
+
+    def disconnect(self, code: int, reason: str) -> None:
+        # An entity may have chosen them. Only 3000 and above may be, an empty reason would have SDKs reconnect whatever
+        # the code, and one that is a JSON object would override it.
+        if not 3000 <= code <= 4999:
+            code, reason = 3503, "force disconnect"
+        if not reason or reason.lstrip().startswith("{"):
+            reason = "disconnected"
+        self._close(code, reason)
+
+    def _close(self, code: int, reason: str) -> None:
+        if self._closing_since is None:
+            self._closing_since = trio.current_time()
+            self._connection.close_with(close_frame(code, reason))
+
+    def tick(self, now: float, queue_age_s: float) -> None:
+        """Once a second: pings, expiries, and an end to peers that don't read or don't say goodbye."""
+        if self._closing_since is not None:
+            if now - self._closing_since > CLOSE_WAIT_S:
+                self._connection.abort()
+            return
+        blocked_at = self._connection.blocked_at
+        if blocked_at is not None and now - blocked_at > queue_age_s:
+            self.too_slow(f"blocked for {now - blocked_at:.0f} s")
+            return
+        self.session.tick(now)

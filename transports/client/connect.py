@@ -1,0 +1,172 @@
+"""Who connects: a client becomes a principal, with a token or by what it says of itself, and gets the channels that the
+server subscribes it to.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Raw, Struct
+
+from greenroom.actors.model.principal import Principal
+from greenroom.transports.auth.tokens import ConnectionClaims, TokenExpired, TokenInvalid
+from greenroom.transports.client.messages import (
+    CHANNEL_LIMIT,
+    CONNECTION_EXPIRED,
+    INVALID_TOKEN,
+    NOT_PERMITTED,
+    SLOW,
+    TOKEN_EXPIRED,
+    UNAUTHORIZED,
+    ClientError,
+    ConnectRequest,
+    Disconnect,
+    SubscribeRequest,
+    decode_connect_data,
+)
+from greenroom.transports.client.peer import ClientPeer
+from greenroom.transports.client.services import ClientServices
+from greenroom.transports.client.watching import Watching
+
+log = structlog.get_logger("greenroom.client")
+encode = msgspec.json.encode
+
+
+class Admitted(Struct):
+    principal: Principal
+    claims: ConnectionClaims | None  # of the token, where one was needed or brought
+    channels: list[str]  # to subscribe to on the server's side, in this order
+
+
+def admit(services: ClientServices, client: str, request: ConnectRequest) -> Admitted:
+    """Raises: ClientError for the reply that refuses the connect, Disconnect when none is worth it."""
+    claims: ConnectionClaims | None = None
+    if request.token:
+        claims = _claims(services, client, request.token, expired=TOKEN_EXPIRED)
+        user = claims.user
+        if not user and not services.anonymous:
+            raise NOT_PERMITTED
+    elif services.anonymous:
+        user = _own_name(request.data) or "anonymous"
+    else:
+        raise UNAUTHORIZED
+    shown: dict[str, Any] = {"user": user, "client": client}
+    if claims is not None and claims.info is not None:
+        shown["conn_info"] = Raw(claims.info)
+    now = services.clock()
+    principal = Principal(
+        user=user,
+        roles=claims.roles if claims is not None else frozenset(),
+        client=client,
+        info=encode(shown),
+        issued_at=claims.issued_at if claims is not None else now,  # without a token: as new as the connection
+        connected_at=now,
+    )
+    channels = list(claims.subs) if claims is not None else []
+    if services.session_kind is not None and user and user != "anonymous":
+        own = f"{services.session_kind}:{user}"
+        if own not in channels:
+            channels.insert(0, own)
+    if len(channels) > services.config.subscriptions_max:
+        raise CHANNEL_LIMIT
+    return Admitted(principal, claims, channels)
+
+
+def readmit(services: ClientServices, client: str, user: str, token: str) -> ConnectionClaims:
+    """Of a newer token for a connection that one has opened for `user`. Raises: Disconnect."""
+    claims = _claims(services, client, token, expired=CONNECTION_EXPIRED)
+    if claims.user != user:
+        raise INVALID_TOKEN
+    return claims
+
+
+def _claims(
+    services: ClientServices, client: str, token: str, *, expired: ClientError | Disconnect
+) -> ConnectionClaims:
+    if services.tokens is None:
+        raise INVALID_TOKEN
+    try:
+        return services.tokens.verify_connection(token)
+    except TokenExpired:
+        raise expired from None
+    except TokenInvalid as error:
+        log.info("token_invalid", client=client, error=str(error))
+        raise INVALID_TOKEN from None
+
+
+def _own_name(data: Raw) -> str:
+    """What a client without a token calls itself; "" when it doesn't."""
+    if not bytes(data).lstrip().startswith(b"{"):  # anything else is the application's own
+        return ""
+    try:
+        return decode_connect_data(data).user
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Disconnect(3501, f"bad request: connect data: {error}"[:120]) from None
+
+
+def subscribe_server_side(
+    watching: Watching,
+    channels: list[str],
+    known: dict[str, SubscribeRequest],
+    answer: Callable[[dict[str, Raw]], None],
+    attached: Callable[[], None],
+    failed: Callable[[ClientError], None],
+) -> None:
+    """Subscribe to `channels` one after the other: `answer` with all results, then `attached`; or `failed`.
+
+    `known` is where the client says it was. As in `Watching.watch`, answering and attaching are one sync stretch.
+    """
+    results: dict[str, Raw] = {}
+    if not channels:
+        answer(results)
+        attached()
+        return
+
+    def begin(at: int) -> None:
+        channel, is_last = channels[at], at == len(channels) - 1
+        position = SubscribeRequest(channel=channel)
+        if channel in known:  # the rest of the subscription is ours to say
+            was = known[channel]
+            position.recover, position.epoch, position.offset = was.recover, was.epoch, was.offset
+
+        def answer_one(result: bytes) -> None:
+            results[channel] = Raw(result)
+            if is_last:
+                answer(results)
+
+        def attached_one() -> None:
+            if is_last:
+                attached()
+            else:
+                begin(at + 1)
+
+        watching.watch(position, answer_one, attached_one, failed, server_side=True)
+
+    begin(0)
+
+
+class EarlyCarrier:
+    """Stands in for the carrier while the server's own channels are attached one after the other: what they push has
+    to wait for the answer to the connect."""
+
+    def __init__(self, peer: ClientPeer) -> None:
+        self._peer = peer
+        self.carrier = peer.carrier
+        self.frames: list[bytes] = []
+        self._bytes = 0
+
+    def send_json(self, reply: bytes) -> None:
+        self.carrier.send_json(reply)
+
+    def send_pushes(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self._bytes += len(frame)
+        if self._bytes > self._peer.services.config.queue_bytes_max:
+            self._peer.disconnect(SLOW)
+
+    def send_ephemeral(self, frame: bytes, key: str) -> None:
+        pass  # nobody is there to see it yet
+
+    def disconnect(self, code: int, reason: str) -> None:
+        self.carrier.disconnect(code, reason)

@@ -1,0 +1,380 @@
+"""One client's session: the client protocol on one connection. Hop 2 on the way of a message.
+
+Decides and keeps state; the bytes come from and go to the WebSocket that carries it. Commands of a frame are handled
+in order, and whatever arrives before the connect is answered waits for that. Who connects is decided in
+client_connect, what is watched in client_watching; what an entity answers comes back through client_slots.
+"""
+
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+from msgspec import Raw
+
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.kinds import Command as EntityCommand
+from greenroom.config.telemetry.tracing import traceparent_of
+from greenroom.transports.client.connect import EarlyCarrier, admit, readmit, subscribe_server_side
+from greenroom.transports.client.errors import client_error
+from greenroom.transports.client.messages import (
+    BAD_COMMAND,
+    BAD_REQUEST,
+    CONNECTION_EXPIRED,
+    INSUFFICIENT_STATE,
+    METHOD_NOT_FOUND,
+    NO_PONG,
+    NOT_AVAILABLE,
+    NOT_PERMITTED,
+    PERMISSION_DENIED,
+    PING,
+    SEND_NOT_AVAILABLE,
+    STALE,
+    TOO_MANY_REQUESTS,
+    ClientError,
+    Command,
+    ConnectRequest,
+    Disconnect,
+    decode_command,
+)
+from greenroom.transports.client.peer import ClientPeer
+from greenroom.transports.client.reading import history, presence, presence_stats
+from greenroom.transports.client.services import Carrier, ClientServices
+from greenroom.transports.client.slots import PublishSlot, RpcSlot, Slot
+from greenroom.transports.client.watching import Watching
+
+log = structlog.get_logger("greenroom.client")
+encode = msgspec.json.encode
+
+HELD_MAX = 256  # commands that may wait for the connect to be answered
+HELD_BYTES_MAX = 256 * 1024  # of them
+REFUSED_S = 5.0  # for a client whose connect was refused to leave
+
+
+class ClientSession(ClientPeer):
+    __slots__ = (
+        "_connecting",
+        "_expires_at",
+        "_held",
+        "_ping_at",
+        "_pong_due",
+        "_refused",
+        "_stale_at",
+        "_token_channels",
+        "connected",
+        "watching",
+    )
+
+    def __init__(self, services: ClientServices, carrier: Carrier) -> None:
+        super().__init__(services, carrier)
+        self.watching = Watching(self)
+        self.connected = False
+        self._connecting = False
+        self._refused = False  # the connect was answered with an error
+        self._held: list[bytes] | None = None  # commands that wait for the connect, as they came
+        self._token_channels: dict[str, Any] | None = None  # server-side subscriptions that the token names
+        self._expires_at: int | None = None  # Unix s
+        self._stale_at = self.due_at = trio.current_time() + services.config.stale_s
+        self._ping_at = 0.0
+        self._pong_due: float | None = None
+
+    # In.
+
+    def received(self, frame: bytes) -> None:
+        """One WebSocket message: one command or several, a line each."""
+        if self.closed:
+            return
+        try:
+            if b"\n" in frame:
+                lines = [line for line in frame.split(b"\n") if line.strip()]
+                if not lines:
+                    raise BAD_COMMAND
+                for line in lines:
+                    self._receive(line)  # drops what follows an end
+            else:
+                self._receive(frame)
+        except Disconnect as end:
+            self.disconnect(end)
+
+    def _receive(self, line: bytes) -> None:
+        command = self._decode(line)
+        if self.connected:
+            self._handle(command)
+        else:
+            self._before_connected(command, line)
+
+    def _decode(self, line: bytes) -> Command:
+        try:
+            return decode_command(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            log.info("bad_command", client=self.client, error=str(error))
+            raise Disconnect(3501, f"bad request: {error}"[:120]) from None
+
+    def _before_connected(self, command: Command, line: bytes) -> None:
+        if self.closed or self._refused:
+            return
+        if not self._connecting:
+            if command.connect is None:
+                raise BAD_COMMAND
+            self._connect(self._need_id(command), command.connect)
+            return
+        if command.connect is not None:
+            raise BAD_COMMAND
+        held = self._held
+        if held is None:
+            held = self._held = []
+        if len(held) >= HELD_MAX or sum(map(len, held)) + len(line) > HELD_BYTES_MAX:
+            raise BAD_COMMAND
+        held.append(line)
+
+    def _handle(self, command: Command) -> None:
+        if self.closed:
+            return
+        try:
+            self._dispatch(command)
+        except ClientError as error:
+            self.reply_error(command.id, error)
+        except ActorError as error:
+            self.reply_error(command.id, client_error(error))
+
+    def _dispatch(self, command: Command) -> None:
+        """Of several requests in one command the first in the order of the schema counts; the frequent are looked at
+        first."""
+        rpc, publish = command.rpc, command.publish
+        if rpc is not None and _is_first(command):
+            self._rpc(self._need_id(command), rpc.method, rpc.data)
+        elif command.id == 0 and command.send is None:
+            self._pong(command)
+        elif command.connect is not None:
+            raise BAD_COMMAND
+        elif command.subscribe is not None:
+            subscribe = command.subscribe
+            self.watching.subscribe(self._need_id(command), self._need_channel(subscribe.channel), subscribe)
+        elif command.unsubscribe is not None:
+            self.watching.unsubscribe(self._need_id(command), self._need_channel(command.unsubscribe.channel))
+        elif publish is not None:
+            self._publish(self._need_id(command), publish.channel, publish.data)
+        elif command.presence is not None:
+            presence(self, self._need_id(command), self._need_channel(command.presence.channel))
+        elif command.presence_stats is not None:
+            presence_stats(self, self._need_id(command), self._need_channel(command.presence_stats.channel))
+        elif command.history is not None:
+            asked = command.history
+            history(self, self._need_id(command), self._need_channel(asked.channel), asked)
+        elif command.ping is not None:
+            raise NOT_AVAILABLE
+        elif command.send is not None:
+            raise SEND_NOT_AVAILABLE
+        elif command.refresh is not None:
+            self._refresh(self._need_id(command), command.refresh.token)
+        elif command.sub_refresh is not None:
+            self.watching.refresh(self._need_id(command), command.sub_refresh)
+        else:
+            raise BAD_COMMAND
+
+    def _need_id(self, command: Command) -> int:
+        if command.id == 0:
+            raise BAD_COMMAND
+        return command.id
+
+    def _need_channel(self, channel: str) -> str:
+        if not channel:
+            raise BAD_COMMAND
+        if len(channel) > self.services.config.channel_bytes_max:
+            raise BAD_REQUEST
+        return channel
+
+    # Connecting.
+
+    def _connect(self, command_id: int, request: ConnectRequest) -> None:
+        try:
+            admitted = admit(self.services, self.client, request)
+        except ClientError as error:
+            self._fail_connect(command_id, error)
+            return
+        self._connecting = True
+        self.principal = admitted.principal
+        if admitted.claims is not None:
+            self.token_user = admitted.claims.user
+            self._token_channels = admitted.claims.subs or None
+            self._expires_at = admitted.claims.expires_at
+        if len(admitted.channels) > 1:
+            self.carrier = EarlyCarrier(self)
+        subscribe_server_side(
+            self.watching,
+            admitted.channels,
+            request.subs,
+            lambda results: self._answer_connect(command_id, results),
+            self._after_connected,
+            lambda error: self._fail_connect(command_id, error),
+        )
+
+    def _fail_connect(self, command_id: int, error: ClientError) -> None:
+        """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
+        self._refused = True
+        self._held = None
+        self.watching.leave_all()
+        self.reply_error(command_id, error)
+        self._stale_at = self.due_at = trio.current_time() + REFUSED_S
+        if error is PERMISSION_DENIED:
+            self.disconnect(NOT_PERMITTED)
+
+    def _answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
+        config = self.services.config
+        result: dict[str, Any] = {"client": self.client, "version": self.services.version}
+        if self._expires_at is not None:
+            result |= {"expires": True, "ttl": self.ttl_s(self._expires_at)}
+        if results:
+            result["subs"] = results
+        result["ping"] = int(config.ping_s)
+        result["pong"] = True
+        self.connected = True
+        self._connecting = False
+        self.services.instruments.connections += 1
+        self.carrier.send_json(b'{"id":%d,"connect":%b}' % (command_id, encode(result)))
+        self._ping_at = trio.current_time() + config.ping_s * (0.5 + self.services.chance() / 2)
+        self.due_at = self._ping_at if self._expires_at is None else 0.0
+
+    def _after_connected(self) -> None:
+        """What had to wait for the answer to the connect: pushes, then commands."""
+        early = self.carrier
+        if isinstance(early, EarlyCarrier):
+            self.carrier = early.carrier
+            for frame in early.frames:
+                self.carrier.send_pushes(frame)
+        held, self._held = self._held, None
+        try:
+            for line in held or ():
+                self._handle(self._decode(line))
+        except Disconnect as end:
+            self.disconnect(end)
+
+    def _refresh(self, command_id: int, token: str) -> None:
+        """A newer token for the connection."""
+        if not token or self.token_user is None or self.services.tokens is None:
+            raise BAD_COMMAND
+        claims = readmit(self.services, self.client, self.token_user, token)
+        if claims.subs.keys() != (self._token_channels or {}).keys():
+            raise INSUFFICIENT_STATE
+        self._expires_at = claims.expires_at
+        self.principal = msgspec.structs.replace(self.principal, roles=claims.roles, issued_at=claims.issued_at)
+        self.due_at = 0.0
+        result: dict[str, Any] = {"client": self.client, "version": self.services.version}
+        if claims.expires_at is not None:
+            result |= {"expires": True, "ttl": self.ttl_s(claims.expires_at)}
+        self.carrier.send_json(b'{"id":%d,"refresh":%b}' % (command_id, encode(result)))
+
+    # Commands to entities.
+
+    def _rpc(self, command_id: int, method: str, data: Raw) -> None:
+        entity, _, name = method.rpartition("/")
+        kind_name, colon, _ = entity.partition(":")
+        if not colon:
+            raise METHOD_NOT_FOUND
+        command = self.services.kinds[kind_name].command(name)
+        self._command(command_id, entity, kind_name, command, data, RpcSlot)
+
+    def _publish(self, command_id: int, channel: str, data: Raw) -> None:
+        channel = self._need_channel(channel)
+        kind_name, _ = split_entity(channel)
+        command = self.services.kinds[kind_name].publish_command
+        if command is None:
+            raise NOT_AVAILABLE
+        self._command(command_id, channel, kind_name, command, data, PublishSlot)
+
+    def _command(
+        self, command_id: int, entity: str, kind_name: str, command: EntityCommand, data: Raw, slot_type: type[Slot]
+    ) -> None:
+        if self.in_flight >= self.services.config.commands_in_flight_max:
+            raise TOO_MANY_REQUESTS
+        message = command.decode(data)
+        slot = slot_type(self, command_id, (kind_name, command.name))
+        slot.span = self.services.tracing.begin(".".join(slot.label))
+        now = trio.current_time()
+        try:
+            self.services.submit(
+                entity,
+                Envelope(
+                    message=message,
+                    principal=self.principal,
+                    slot=slot,
+                    deadline=now + self.services.config.command_deadline_s,
+                    command_id=(
+                        own_command_id(self.principal, message.idempotency_key)
+                        if message.idempotency_key is not None
+                        else None
+                    ),
+                    digest=digest_of(message) if message.idempotency_key is not None else None,
+                    trace=traceparent_of(slot.span) if slot.span is not None else None,
+                    size=len(data),
+                    queued_at=now,
+                ),
+            )
+        except ActorError as error:
+            slot.reject(error)
+
+    # Time.
+
+    def _pong(self, command: Command) -> None:
+        if command != Command():
+            raise BAD_COMMAND
+        if self._pong_due is None:
+            raise BAD_COMMAND  # unsolicited
+        self._pong_due = None
+
+    def tick(self, now: float) -> None:
+        """Once a second or so; `now` on the trio clock. Cheap while nothing is due."""
+        if now < self.due_at or self.closed:
+            return
+        config = self.services.config
+        if not self.connected:
+            if now >= self._stale_at:
+                self.disconnect(STALE)
+            return
+        if self._pong_due is not None and now >= self._pong_due:
+            self.disconnect(NO_PONG)
+            return
+        if now >= self._ping_at:
+            self._ping_at = now + config.ping_s
+            self._pong_due = now + min(config.pong_timeout_s, config.ping_s * 0.9)  # one ping at a time is out
+            self.carrier.send_json(PING)
+        due = [self._ping_at]
+        if self._pong_due is not None:
+            due.append(self._pong_due)
+        unix = self.services.clock()
+        if self._expires_at is not None:
+            left = self._expires_at + config.expired_close_delay_s - unix
+            if left <= 0:
+                self.disconnect(CONNECTION_EXPIRED)
+                return
+            due.append(now + left)
+        due.append(now + self.watching.expire(unix))
+        self.due_at = min(due)
+
+    # The end.
+
+    def ended(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        if self.connected:
+            self.services.instruments.connections -= 1
+        self.watching.leave_all()
+        self._held = None
+
+
+def _is_first(command: Command) -> bool:
+    """Does no other request of the command come before its rpc?"""
+    return not (
+        command.connect
+        or command.subscribe
+        or command.unsubscribe
+        or command.publish
+        or command.presence
+        or command.presence_stats
+        or command.history
+        or command.ping
+        or command.send
+    )

@@ -1,0 +1,344 @@
+"""What one client watches: subscribing with recovery, the subscriptions while they last, and their ends.
+
+A subscribe and an unsubscribe of one channel keep their order, however long the subscribe takes; different channels
+don't wait for each other.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+from msgspec import Raw
+
+from greenroom.actors.model.lifecycle import Inspected
+from greenroom.actors.model.principal import Principal
+from greenroom.transports.auth.tokens import SubscriptionClaims, TokenExpired, TokenInvalid
+from greenroom.transports.client.encoding import JsonEncoding
+from greenroom.transports.client.inspect import inspect
+from greenroom.transports.client.messages import (
+    ALREADY_SUBSCRIBED,
+    BAD_COMMAND,
+    BAD_REQUEST,
+    EXPIRED,
+    INSUFFICIENT_STATE,
+    INVALID_TOKEN,
+    LIMIT_EXCEEDED,
+    NOT_AVAILABLE,
+    PERMISSION_DENIED,
+    TOKEN_EXPIRED,
+    TOO_MANY_REQUESTS,
+    UNRECOVERABLE,
+    ClientError,
+    Disconnect,
+    SubRefreshRequest,
+    SubscribeRequest,
+)
+from greenroom.transports.client.peer import ClientPeer
+from greenroom.transports.hub.hub import Encoding, Topic
+from greenroom.transports.hub.publication import one_line
+from greenroom.transports.hub.recovery import Missed, from_journal, from_tail
+
+log = structlog.get_logger("greenroom.client")
+encode = msgspec.json.encode
+
+WAITING_MAX = 16  # commands that may wait for the subscribe of their channel to be answered
+REJECT_UNRECOVERED = 2  # bit of a subscribe request's `flag`: rather an error than a subscription with a gap
+NULL = Raw(b"null")
+
+Turn = tuple[int, SubscribeRequest | None]  # the id of a command that waits, and its subscribe; None: an unsubscribe
+
+
+class ClientSubscription:
+    """One client's subscription to one topic, as the hub sees it."""
+
+    __slots__ = ("_peer", "_topic", "_watching", "expires_at", "server_side", "wants_joins")
+
+    encoding: type[Encoding] = JsonEncoding
+
+    def __init__(self, watching: "Watching", topic: Topic, *, wants_joins: bool, server_side: bool) -> None:
+        self._watching = watching
+        self._peer = watching.peer
+        self._topic = topic
+        self.wants_joins = wants_joins
+        self.server_side = server_side  # the client did not ask for it: its end is the connection's end
+        self.expires_at: int | None = None  # Unix s, of the subscription token
+
+    @property
+    def principal(self) -> Principal:
+        return self._peer.principal
+
+    @property
+    def channel(self) -> str:
+        return self._topic.entity
+
+    def deliver(self, batch: bytes, last_offset: int) -> None:
+        self._peer.carrier.send_pushes(batch)
+
+    def deliver_ephemeral(self, piece: bytes, key: str) -> None:
+        self._peer.carrier.send_ephemeral(piece, key)
+
+    def kicked(self, code: int, reason: str) -> None:
+        if code < 3000:
+            self._watching.drop(self, code, reason)
+        else:
+            self._peer.disconnect(Disconnect(code, reason))
+
+    def epoch_changed(self) -> None:
+        self._watching.drop(self, 2500, "insufficient state")
+
+    def detach(self) -> None:
+        self._peer.services.hub.detach(self._topic, self)
+
+
+class Watching:
+    __slots__ = ("_subscribing", "peer", "subscriptions")
+
+    def __init__(self, peer: ClientPeer) -> None:
+        self.peer = peer
+        self.subscriptions: dict[str, ClientSubscription] = {}  # by channel
+        self._subscribing: dict[str, list[Turn]] | None = None  # channel -> commands that wait for its subscribe
+
+    # The client's commands. They raise ClientError and Disconnect.
+
+    def subscribe(self, command_id: int, channel: str, request: SubscribeRequest) -> None:
+        if request.delta not in ("", "fossil"):
+            raise BAD_COMMAND
+        if request.type:
+            raise NOT_AVAILABLE
+        if len(request.tf) and request.tf != NULL:
+            raise BAD_REQUEST  # whoever asks for a part must not be given all
+        if self._subscribing is not None and channel in self._subscribing:
+            waiting = self._subscribing[channel]
+            if not waiting or waiting[-1][1] is not None:
+                raise ALREADY_SUBSCRIBED
+            self._wait_turn(waiting, (command_id, request))
+            return
+        if channel in self.subscriptions:
+            raise ALREADY_SUBSCRIBED
+        if len(self.subscriptions) + len(self._subscribing or ()) >= self.peer.services.config.subscriptions_max:
+            raise LIMIT_EXCEEDED
+        expires_at: int | None = None
+        granted = False
+        if request.token:
+            claims = self._claims(request.token, expired=TOKEN_EXPIRED, invalid=PERMISSION_DENIED)
+            if claims.channel != channel:
+                raise INVALID_TOKEN
+            granted = True
+            expires_at = claims.expires_at
+        if self._subscribing is None:
+            self._subscribing = {}
+        self._subscribing[channel] = []
+
+        def answer(result: bytes) -> None:
+            if expires_at is not None:
+                self.subscriptions[channel].expires_at = expires_at
+                self.peer.due_at = 0.0
+                result = b'%b,"expires":true,"ttl":%d}' % (result[:-1], self.peer.ttl_s(expires_at))
+            self.peer.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (command_id, result))
+
+        def failed(error: ClientError) -> None:
+            self.peer.reply_error(command_id, error)
+            self._settle(channel)
+
+        self.watch(request, answer, lambda: self._settle(channel), failed, granted=granted)
+
+    def unsubscribe(self, command_id: int, channel: str) -> None:
+        if self._subscribing is not None and channel in self._subscribing:
+            self._wait_turn(self._subscribing[channel], (command_id, None))
+            return
+        subscription = self.subscriptions.pop(channel, None)
+        if subscription is not None:
+            subscription.detach()
+        self.peer.carrier.send_json(b'{"id":%d,"unsubscribe":{}}' % command_id)
+
+    def _wait_turn(self, waiting: list[Turn], turn: Turn) -> None:
+        if len(waiting) >= WAITING_MAX:
+            raise TOO_MANY_REQUESTS
+        waiting.append(turn)
+
+    def _settle(self, channel: str) -> None:
+        """The subscribe is answered; what came for the same channel meanwhile has its turn."""
+        if self._subscribing is None:
+            return
+        waiting = self._subscribing.pop(channel, None)
+        if not self._subscribing:
+            self._subscribing = None
+        for command_id, request in waiting or ():  # one that subscribes again makes those behind it wait again
+            self._take_turn(command_id, channel, request)
+
+    def _take_turn(self, command_id: int, channel: str, request: SubscribeRequest | None) -> None:
+        """Outside of the session's `received`, so nobody else hears what the command raises."""
+        if self.peer.closed:
+            return
+        try:
+            if request is None:
+                self.unsubscribe(command_id, channel)
+            else:
+                self.subscribe(command_id, channel, request)
+        except ClientError as error:
+            self.peer.reply_error(command_id, error)
+        except Disconnect as end:
+            self.peer.disconnect(end)
+
+    def refresh(self, command_id: int, request: SubRefreshRequest) -> None:
+        """A newer token for a subscription that one has opened."""
+        if self.peer.services.tokens is None:
+            raise BAD_COMMAND
+        if not request.token:
+            raise BAD_REQUEST
+        if request.channel and request.channel not in self.subscriptions:
+            raise PERMISSION_DENIED
+        claims = self._claims(request.token, expired=EXPIRED, invalid=INVALID_TOKEN)
+        channel = request.channel or claims.channel  # older Python SDKs forget the channel
+        subscription = self.subscriptions.get(channel)
+        if subscription is None:
+            raise PERMISSION_DENIED
+        if subscription.expires_at is None:
+            raise BAD_COMMAND
+        if claims.channel != channel:
+            raise INVALID_TOKEN
+        subscription.expires_at = claims.expires_at
+        self.peer.due_at = 0.0
+        result: dict[str, Any] = {}
+        if claims.expires_at is not None:
+            result = {"expires": True, "ttl": self.peer.ttl_s(claims.expires_at)}
+        self.peer.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
+
+    def _claims(self, token: str, *, expired: ClientError, invalid: ClientError | Disconnect) -> SubscriptionClaims:
+        """Of a token for this very client. Raises: ClientError, Disconnect."""
+        peer = self.peer
+        if peer.services.tokens is None:
+            raise invalid
+        try:
+            claims = peer.services.tokens.verify_subscription(token)
+        except TokenExpired:
+            raise expired from None
+        except TokenInvalid as error:
+            log.info("token_invalid", client=peer.client, error=str(error))
+            raise invalid from None
+        if claims.user != (peer.token_user or "") or claims.client not in ("", peer.client):
+            raise INVALID_TOKEN
+        return claims
+
+    # Watching, whoever wants it.
+
+    def watch(
+        self,
+        request: SubscribeRequest,
+        answer: Callable[[bytes], None],
+        attached: Callable[[], None],
+        failed: Callable[[ClientError], None],
+        *,
+        granted: bool = False,
+        server_side: bool = False,
+    ) -> None:
+        """Ask the entity, recover what was missed, `answer` with the subscribe result, attach; or `failed`.
+
+        Answering and attaching are one sync stretch: what is published later is pushed, what came before is answered.
+        """
+        peer, services = self.peer, self.peer.services
+        channel = request.channel
+        most = services.config.recovery_max
+
+        def finish(topic: Topic, inspected: Inspected, missed: Missed | None) -> None:
+            if peer.closed:
+                return
+            if missed is not None and missed.publications is None and request.flag & REJECT_UNRECOVERED:
+                failed(UNRECOVERABLE)
+                return
+            subscription = ClientSubscription(self, topic, wants_joins=request.join_leave, server_side=server_side)
+            self.subscriptions[channel] = subscription
+            answer(_subscribe_result(request, topic.epoch, topic.offset, inspected.view, missed))
+            if not peer.closed:  # answering may be the one reply too many
+                services.hub.attach(topic, subscription)
+                attached()
+
+        def then(inspected: Inspected) -> None:
+            topic = services.hub.topic(channel, inspected.epoch, inspected.offset)
+            if not request.recover:
+                finish(topic, inspected, None)
+                return
+            missed = from_tail(topic, epoch=request.epoch, offset=request.offset, most=most)
+            if missed is not None:
+                finish(topic, inspected, missed)
+                return
+
+            async def read() -> None:
+                try:
+                    found = await from_journal(
+                        services.journal,
+                        topic,
+                        epoch=request.epoch,
+                        offset=request.offset,
+                        most=most,
+                        bytes_max=peer.reply_bytes_max,
+                    )
+                finally:
+                    topic.held -= 1
+                if found.publications is not None:
+                    finish(topic, inspected, found)
+                elif not peer.closed:  # the view must be of the moment that the offset is of
+                    inspect(peer, channel, "subscribe", start_over, failed, granted=granted)
+
+            topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
+            if not peer.spawn(read, failed):
+                topic.held -= 1
+
+        def start_over(inspected: Inspected) -> None:
+            finish(services.hub.topic(channel, inspected.epoch, inspected.offset), inspected, Missed(None))
+
+        inspect(peer, channel, "subscribe", then, failed, granted=granted)
+
+    # Ends.
+
+    def drop(self, subscription: ClientSubscription, code: int, reason: str) -> None:
+        """Tell the client that a subscription has ended; from 2500 on it subscribes again with its position."""
+        if self.subscriptions.get(subscription.channel) is not subscription:
+            return
+        if subscription.server_side and code >= 2500:  # it could not subscribe again
+            self.peer.disconnect(INSUFFICIENT_STATE)
+            return
+        del self.subscriptions[subscription.channel]
+        subscription.detach()
+        self.peer.carrier.send_json(
+            b'{"push":{"channel":%b,"unsubscribe":{"code":%d,"reason":%b}}}'
+            % (encode(subscription.channel), code, encode(reason))
+        )
+
+    def expire(self, unix: float) -> float:
+        """End what has expired at `unix`. Returns the seconds until there is more of it; inf when nothing expires."""
+        delay = self.peer.services.config.expired_close_delay_s
+        soonest = math.inf
+        for subscription in list(self.subscriptions.values()):
+            if subscription.expires_at is not None:
+                left = subscription.expires_at + delay - unix
+                if left <= 0:
+                    self.drop(subscription, 2501, "subscription expired")
+                else:
+                    soonest = min(soonest, left)
+        return soonest
+
+    def leave_all(self) -> None:
+        """Without a word: the client is gone, or refused as a whole."""
+        self._subscribing = None
+        subscriptions, self.subscriptions = self.subscriptions, {}
+        for subscription in subscriptions.values():
+            subscription.detach()
+
+
+def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: bytes, missed: Missed | None) -> bytes:
+    """The SubscribeResult. After a recovery, `offset` is the one asked from: the client advances by publications."""
+    parts = [b'{"recoverable":true,"positioned":true,"epoch":%b' % encode(epoch)]
+    if request.recover:
+        parts.append(b',"was_recovering":true')
+    if missed is not None and missed.publications is not None:
+        parts.append(b',"recovered":true')
+        offset = request.offset
+        if missed.publications:
+            parts.append(b',"publications":[%b]' % b",".join(one.json for one in missed.publications))
+    if offset:
+        parts.append(b',"offset":%d' % offset)
+    parts.append(b',"data":%b}' % one_line(view))
+    return b"".join(parts)

@@ -1,0 +1,411 @@
+"""HTTP/1.1 requests without a socket: bytes in, requests out, in order, however the network cuts them.
+
+A head is cut out here (up to its blank line) and then parsed by httptools, strictly, in one go. A parser per head costs
+0.2 µs and leaves nothing behind: no parser for an idle connection, no state that an `Upgrade: h2c` could confuse.
+
+The gate decides about a request when its head is whole, through `keep`: a kept request comes with its whole body,
+bounded; any other comes at once, with all the bytes read so far in `raw`, and then its socket is someone else's.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from greenroom.transports.codecs.chunked_body import ChunkedBody
+from greenroom.transports.codecs.http_error import HttpError
+
+_HEADERS_MAX: Final = 100  # fields
+_METHODS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}  # the rest is 501: CONNECT would need tunnels, and httptools knows RTSP's methods too
+# Repeated, these mean that two parties could read the request differently, or be two different people to us.
+_ONCE: Final = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"authorization",
+        b"origin",
+        b"expect",
+        b"idempotency-key",
+        b"last-event-id",
+        b"x-greenroom-user",
+        b"x-request-timeout",
+        b"sec-websocket-key",
+        b"sec-websocket-version",
+    )
+)
+_BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)", re.IGNORECASE)
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+
+def has_token(value: bytes, token: bytes) -> bool:
+    """Whether the comma-separated header `value` names `token` (lower-case), in any case."""
+    value = value.lower()
+    return value == token or (b"," in value and token in (part.strip() for part in value.split(b",")))
+
+
+def query_pairs(query: bytes, *, pairs_max: int = 64) -> list[tuple[str, str]]:
+    """The (name, value) pairs of a query string, decoded, in order; empty values kept.
+
+    Raises: HttpError 400 for bad percent-encoding, text that is not UTF-8, or more than `pairs_max` pairs.
+    """
+    if not query:
+        return []
+    if _BAD_PERCENT.search(query):
+        raise HttpError(400, "bad percent-encoding in the query")
+    try:
+        return parse_qsl(query.decode(), keep_blank_values=True, errors="strict", max_num_fields=pairs_max)
+    except UnicodeDecodeError:
+        raise HttpError(400, "the query is not UTF-8") from None
+    except ValueError:
+        raise HttpError(400, f"more than {pairs_max} query parameters") from None
+
+
+class Request:
+    """One request. Header names are lower-case; repeated headers are joined (`, `; cookies `; `)."""
+
+    __slots__ = (
+        "_head",
+        "body",
+        "expects_continue",
+        "headers",
+        "keep_alive",
+        "kept",
+        "method",
+        "path",
+        "query",
+        "sent_body",
+        "target",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(
+        self,
+        head: bytes,
+        method: str,
+        target: bytes,
+        path: bytes,
+        query: bytes,
+        version: str,
+        headers: dict[bytes, bytes],
+    ) -> None:
+        self.method = method
+        self.target = target  # as sent
+        self.path = path  # without the query, still percent-encoded, which has been checked; `*` for OPTIONS *
+        self.query = query  # undecoded: see query_pairs
+        self.version = version  # "1.0" or "1.1"
+        self.headers = headers
+        self.body = b""
+        # A client of 1.0 would have to be told "keep-alive" in the response; closing is always right.
+        self.keep_alive = version == "1.1"
+        self.upgrade = False  # asks to become a WebSocket; the decoder's `rest` has what follows
+        self.expects_continue = False
+        self.kept = True  # False: to be handed over, with `raw`
+        self._head = head
+        self.sent_body: bytes | bytearray = b""  # as on the wire
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The decoded segments of the path: `/api/room/a%2Fb` gives ("api", "room", "a/b")."""
+        text = self.path.decode()
+        parts = text[1:].split("/") if text.startswith("/") else [text]
+        return tuple(map(unquote, parts)) if "%" in text else tuple(parts)
+
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes of the request: head and body, or head and all that was read after it when not `kept`."""
+        return self._head + self.sent_body
+
+
+class _HeadFields:
+    """What httptools calls while it parses one head."""
+
+    __slots__ = ("complete", "count", "headers", "refused", "target")
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.count = 0
+        self.refused: HttpError | None = None  # kept, not raised: httptools would wrap it
+        self.complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        value = value.rstrip(b" \t")
+        self.count += 1
+        if name in self.headers:
+            if name in _ONCE:
+                self.refused = HttpError(400, f"more than one {name.decode()} header")
+            value = self.headers[name] + (b"; " if name == b"cookie" else b", ") + value
+        self.headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def parse_head(head: bytes) -> Request:
+    """A head, from its first line through its blank line, as a request without a body.
+
+    Raises: HttpError 400 malformed, 417 expectation, 431 too many headers, 501 method or transfer coding, 505 version.
+    """
+    fields = _HeadFields()
+    parser = HttpRequestParser(fields)
+    try:
+        parser.feed_data(head)
+    except HttpParserUpgrade:
+        pass  # whether to upgrade is decided below
+    except HttpParserError:
+        # A coding that httptools does not know looks like any other mistake to it, and comes after the headers.
+        if fields.refused is None and not fields.complete:
+            raise HttpError(400, "malformed request") from None
+    if fields.refused is not None:
+        raise fields.refused
+    if fields.count > _HEADERS_MAX:
+        raise HttpError(431, f"more than {_HEADERS_MAX} headers")
+    version = parser.get_http_version()
+    if version not in ("1.1", "1.0"):
+        raise HttpError(505, "only HTTP/1.1 and 1.0 are spoken here")
+    method = _METHODS.get(parser.get_method())
+    if method is None:
+        raise HttpError(501, "method not implemented")
+    headers = fields.headers
+    path, query = _split_target(method, fields.target, headers)
+    request = Request(head, method, fields.target, path, query, version, headers)
+    if version == "1.1" and b"host" not in headers:
+        raise HttpError(400, "no Host header")
+    coding = headers.get(b"transfer-encoding")
+    if coding is not None:
+        if b"content-length" in headers or version == "1.0":
+            raise HttpError(400, "body length is ambiguous")
+        if coding.lower() != b"chunked":
+            raise HttpError(501, "only the transfer coding chunked is implemented")
+    if not fields.complete:
+        raise HttpError(400, "malformed request")
+    expect = headers.get(b"expect")
+    if expect is not None and version == "1.1":
+        if expect.lower() != b"100-continue":
+            raise HttpError(417, "unknown expectation")
+        request.expects_continue = True
+    connection = headers.get(b"connection")
+    if connection is not None:
+        if has_token(connection, b"close"):
+            request.keep_alive = False
+        if (
+            version == "1.1"
+            and has_token(connection, b"upgrade")
+            and has_token(headers.get(b"upgrade", b""), b"websocket")
+        ):
+            if coding is not None or int(headers.get(b"content-length", b"0")):
+                raise HttpError(400, "a request to upgrade cannot have a body")
+            request.upgrade = True
+    return request
+
+
+def _split_target(method: str, target: bytes, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Path and query. An absolute target (section 3.2.2 of RFC 9112) also replaces the Host header."""
+    local = target
+    if not target.startswith(b"/"):
+        if target == b"*" and method == "OPTIONS":
+            return target, b""
+        found = _ABSOLUTE.match(target)
+        if found is None:
+            raise HttpError(400, "bad request target")
+        if b"host" in headers:
+            headers[b"host"] = found[1]
+        local = target[found.end() :]
+        if not local.startswith(b"/"):
+            local = b"/" + local
+    if b"#" in local:
+        raise HttpError(400, "bad request target")
+    path, _, query = local.partition(b"?")
+    if b"%" in local:
+        if _BAD_PERCENT.search(local):
+            raise HttpError(400, "bad percent-encoding")
+        try:
+            unquote_to_bytes(path).decode()
+        except UnicodeDecodeError:
+            raise HttpError(400, "the path is not UTF-8") from None
+    return path, query
+
+
+def _keep_all(request: Request) -> bool:
+    return True
+
+
+class BrokenRequest(HttpError):
+    """`before` holds the requests that the same `feed` had completed already: they are to be answered first."""
+
+    def __init__(self, error: HttpError, before: list[Request]) -> None:
+        super().__init__(error.status, error.reason, error.headers)
+        self.before = before
+
+
+class RequestDecoder:
+    """The requests of one connection. Ends (`finished`) with one that upgrades or is not kept, or with an error."""
+
+    __slots__ = (
+        "_body_bytes_max",
+        "_broken",
+        "_buffer",
+        "_chunked",
+        "_continue_told",
+        "_head_bytes_max",
+        "_keep",
+        "_length",
+        "_request",
+        "_scan_from",
+        "finished",
+        "rest",
+    )
+
+    def __init__(
+        self, keep: Callable[[Request], bool] = _keep_all, *, head_bytes_max: int = 16_384, body_bytes_max: int = 65_536
+    ) -> None:
+        self._keep = keep
+        self._head_bytes_max = head_bytes_max
+        self._body_bytes_max = body_bytes_max
+        self._buffer: bytearray | None = None  # an unfinished head or body
+        self._scan_from = 0  # where in the buffer the end of the head may begin
+        self._request: Request | None = None  # its head is whole, its body is not
+        self._length = 0  # of its body, bytes
+        self._chunked: ChunkedBody | None = None
+        self._continue_told = False
+        self._broken = False
+        self.finished = False  # no request will follow
+        self.rest = b""  # what was fed beyond the request that finished it and is not in that request's `raw`
+
+    @property
+    def awaiting(self) -> Request | None:
+        """The kept request whose body is still arriving."""
+        return self._request
+
+    @property
+    def idle(self) -> bool:
+        """Between two requests: nothing has arrived of the next one."""
+        return self._request is None and self._buffer is None
+
+    def take_continue(self) -> bool:
+        """True once for a request that waits for `100 Continue` before it sends its body."""
+        request = self._request
+        if request is None or self._continue_told or not request.expects_continue:
+            return False
+        self._continue_told = True
+        return self._buffer is None and (self._chunked is None or not self._chunked.sent)
+
+    def feed(self, data: bytes | memoryview) -> list[Request]:
+        """The requests that `data` completes, in order; [] when more bytes are needed, or once `finished`.
+
+        Raises: BrokenRequest, as parse_head does and 413 or 431 for what is over a bound.
+        """
+        requests: list[Request] = []
+        if type(data) is not bytes:
+            data = bytes(data)
+        if self.finished:
+            if not self._broken:
+                self.rest += data
+            return requests
+        if self._buffer is not None:
+            self._buffer += data
+            if self._still_unfinished(self._buffer):
+                return requests
+            data = bytes(self._buffer)
+            self._buffer = None
+        try:
+            self._take_requests(data, requests)
+        except HttpError as error:
+            self.finished = self._broken = True
+            self._request = self._chunked = None
+            raise BrokenRequest(error, requests) from None
+        return requests
+
+    def _still_unfinished(self, buffer: bytearray) -> bool:
+        """Whether nothing can be said yet, found out without a copy: a peer may send a byte at a time."""
+        if self._request is not None:
+            return len(buffer) < self._length
+        if len(buffer) > self._head_bytes_max or buffer[0] == 0x0D:
+            return False
+        if buffer.find(b"\r\n\r\n", self._scan_from) >= 0 or _BARE_LF.search(buffer, self._scan_from) is not None:
+            return False
+        self._scan_from = max(0, len(buffer) - 3)
+        return True
+
+    def _take_requests(self, data: bytes, requests: list[Request]) -> None:
+        at = 0
+        while True:
+            if self._request is None:
+                while data.startswith(b"\r\n", at):  # section 2.2 of RFC 9112: some clients send one too many
+                    at += 2
+                end = self._find_head_end(data, at)
+                if end < 0:
+                    if at < len(data):
+                        self._buffer = bytearray(data[at:])
+                        self._scan_from = max(0, len(data) - at - 3)
+                    return
+                head = parse_head(data[at:end])
+                at = end
+                head.kept = self._keep(head)
+                if head.upgrade or not head.kept:
+                    self.finished = True
+                    if head.kept:
+                        self.rest = data[at:]
+                    else:
+                        head.sent_body = data[at:]
+                    requests.append(head)
+                    return
+                self._expect_body(head)
+            assert self._request is not None
+            request = self._request
+            if self._chunked is not None:
+                rest = self._chunked.feed(data[at:])
+                if rest is None:
+                    return
+                request.body = bytes(self._chunked.body)
+                request.sent_body = self._chunked.sent
+                self._chunked = None
+                data, at = rest, 0
+            elif self._length:
+                end = at + self._length
+                if end > len(data):
+                    if at < len(data):
+                        self._buffer = bytearray(data[at:])
+                    return
+                request.body = request.sent_body = data[at:end]
+                at = end
+            self._request = None
+            requests.append(request)
+
+    def _find_head_end(self, data: bytes, at: int) -> int:
+        """Where the head that begins at `at` ends, -1 when it hasn't yet."""
+        if at == len(data):
+            return -1
+        # The letter of a method, or half of a blank line. Anything else (TLS to a plain port) is told at once.
+        if not (0x41 <= data[at] <= 0x5A or (data[at] == 0x0D and at + 1 == len(data))):
+            raise HttpError(400, "malformed request")
+        end = data.find(b"\r\n\r\n", at)
+        if (end + 4 if end >= 0 else len(data)) - at > self._head_bytes_max:
+            raise HttpError(431, f"head over {self._head_bytes_max} bytes")
+        if end >= 0:
+            return end + 4
+        if _BARE_LF.search(data, at) is not None:  # else "\n\n" would wait for its end for ever
+            raise HttpError(400, "malformed request")
+        return -1
+
+    def _expect_body(self, request: Request) -> None:
+        self._request = request
+        self._continue_told = False
+        self._length = 0
+        if b"transfer-encoding" in request.headers:
+            self._chunked = ChunkedBody(body_bytes_max=self._body_bytes_max)
+        elif b"content-length" in request.headers:
+            self._length = int(request.headers[b"content-length"])
+            if self._length > self._body_bytes_max:
+                raise HttpError(413, f"body over {self._body_bytes_max} bytes")

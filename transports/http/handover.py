@@ -1,0 +1,94 @@
+"""Handing a connection to the pages: socket, and the bytes that the gate has read already, go to Hypercorn.
+
+One request a connection: the answer says `Connection: close`, so the client's next request meets the gate again.
+"""
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+
+from greenroom.transports.sockets.gate import refuse
+
+log = structlog.get_logger("greenroom.pages")
+
+CONNECTIONS_MAX = 256
+REQUEST_S = 30.0  # for one whole request of a page
+
+
+class ReplayStream:
+    """A socket stream that first gives back what was read from it before. Wraps, since trio's may not be subclassed."""
+
+    def __init__(self, sock: "trio.socket.SocketType", read_already: bytes) -> None:
+        self._stream = trio.SocketStream(sock)
+        self._read_already = read_already
+        self.socket = sock
+        self.send_all = self._stream.send_all
+        self.send_eof = self._stream.send_eof
+        self.aclose = self._stream.aclose
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._read_already:
+            await trio.lowlevel.checkpoint()
+            size = len(self._read_already) if max_bytes is None else max_bytes
+            data, self._read_already = self._read_already[:size], self._read_already[size:]
+            return data
+        return bytes(await self._stream.receive_some(max_bytes))
+
+
+class Handover:
+    """The pages' side of the gate."""
+
+    def __init__(self, app: Any, *, leave: Callable[[], None]) -> None:
+        self._config = Config()
+        self._config.keep_alive_max_requests = 1
+        self._config.include_server_header = False
+        self._config.errorlog = logging.getLogger("hypercorn.error")
+        self._config.accesslog = None
+        self._app = ASGIWrapper(app)
+        self._leave = leave  # a connection has ended
+        self._nursery: trio.Nursery | None = None
+        self._context = WorkerContext(None)
+        self._open = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        lifespan = Lifespan(self._app, self._config, {})
+        async with trio.open_nursery() as nursery:  # owner: this call; `_serve` keeps a request's crash to itself
+            await nursery.start(lifespan.handle_lifespan)
+            await lifespan.wait_for_startup()
+            self._nursery = nursery
+            try:
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
+
+    def take(self, sock: socket.socket, read_already: bytes) -> None:
+        """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down."""
+        if self._nursery is None or self._open >= CONNECTIONS_MAX:
+            refuse(sock)
+            self._leave()
+            return
+        self._open += 1
+        self._nursery.start_soon(self._serve, sock, read_already)
+
+    async def _serve(self, sock: socket.socket, read_already: bytes) -> None:
+        try:
+            stream = ReplayStream(trio.socket.from_stdlib_socket(sock), read_already)
+            with trio.move_on_after(REQUEST_S):
+                server = TCPServer(self._app, self._config, self._context, {}, stream)  # type: ignore[arg-type]
+                await server.run()
+        except Exception:  # the edge: a page's failure has been answered by Quart; this is the connection's
+            log.exception("page_connection_failed")
+        finally:
+            sock.close()
+            self._open -= 1
+            self._leave()

@@ -1,0 +1,299 @@
+"""HTTP on a live connection: decides by the path what the connection becomes, and answers commands itself.
+
+Requests of one connection are answered in order, one at a time; what is pipelined behind waits, bounded.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+import trio
+from msgspec import Struct
+
+from greenroom.config.limits import GateConfig
+from greenroom.transports.client.errors import ErrorBody
+from greenroom.transports.codecs.http_error import HttpError
+from greenroom.transports.codecs.http_head import BrokenRequest, Request, RequestDecoder
+from greenroom.transports.codecs.http_response import CONTINUE, http_date, response
+from greenroom.transports.codecs.websocket import BadHandshake, choose_subprotocol, handshake_response
+from greenroom.transports.http.cors import VARY, cors_headers, origin_allowed
+from greenroom.transports.sockets.connection import Connection
+
+log = structlog.get_logger("greenroom.http")
+
+PIPELINE_MAX = 64  # requests waiting behind one that is being answered
+CLOSE_WAIT_S = 5.0  # for the peer to close after our last response
+SUBPROTOCOLS = (b"centrifuge-json",)
+ERROR_NAMES = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "too_large",
+    417: "expectation_failed",
+    426: "upgrade_required",
+    431: "head_too_large",
+    501: "not_implemented",
+    505: "version_not_supported",
+}
+
+Headers = tuple[tuple[bytes, bytes], ...]
+Finish = Callable[[int, bytes, Headers], None]  # status, JSON body, more headers
+
+
+class LiveRoutes(Protocol):
+    """What the live paths do."""
+
+    def keep(self, request: Request) -> bool:
+        """Is this one of the live paths?"""
+
+    def open_websocket(self, connection: Connection) -> Any:
+        """The protocol that the connection speaks after the handshake."""
+
+    def open_events(self, connection: Connection, request: Request, cors: Headers) -> Any:
+        """The protocol that streams events. Raises: HttpError."""
+
+    def command(self, request: Request, finish: Finish) -> None:
+        """Answer an API request, now or later, by calling `finish` once. Raises: HttpError."""
+
+    def hand_over(self, connection: Connection, read_already: bytes) -> None:
+        """Give the socket to the pages, with what was read from it."""
+
+    def switch(self, connection: Connection, protocol: Any) -> None: ...
+
+
+class HttpServices(Struct):
+    routes: LiveRoutes
+    config: GateConfig
+    origins: tuple[str, ...]  # allowed `Origin`s; "*" allows all
+    clock: Callable[[], float]
+
+
+class HttpDate:
+    """The Date header, made once a second."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._second = -1
+        self._value = b""
+
+    def value(self) -> bytes:
+        now = self._clock()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._value = http_date(now)
+        return self._value
+
+
+class LiveHttp:
+    __slots__ = (
+        "_broken",
+        "_busy",
+        "_connection",
+        "_date",
+        "_decoder",
+        "_last_at",
+        "_pumping",
+        "_services",
+        "_waiting",
+    )
+
+    def __init__(self, connection: Connection, services: HttpServices, date: HttpDate) -> None:
+        self._connection = connection
+        self._services = services
+        self._date = date
+        config = services.config
+        self._decoder = RequestDecoder(
+            services.routes.keep, head_bytes_max=config.head_bytes_max, body_bytes_max=config.body_bytes_max
+        )
+        self._broken: HttpError | None = None  # what the peer sent can't be followed any further
+        self._busy = False  # a request is being answered
+        self._pumping = False  # `_pump` is at work further up the stack
+        self._waiting: list[Request] = []
+        self._last_at = trio.current_time()  # of the last whole request or response, or the beginning of a request
+
+    def received(self, data: bytes) -> None:
+        decoder = self._decoder
+        if decoder.finished and len(decoder.rest) > self._services.config.head_bytes_max:
+            self._connection.abort()  # the last request waits for its turn, and what follows it is none
+            return
+        now = trio.current_time()
+        if decoder.idle:
+            self._last_at = now
+        try:
+            requests = decoder.feed(data)
+        except BrokenRequest as error:
+            requests = error.before
+            self._broken = error
+        if requests:
+            self._last_at = now
+            if not self._waiting:
+                self._waiting = requests
+            else:
+                self._waiting += requests
+        if not self._busy:
+            self._pump()
+        if self._waiting and (
+            len(self._waiting) > PIPELINE_MAX
+            or sum(len(one.body) for one in self._waiting) > self._services.config.body_bytes_max
+        ):
+            self._connection.abort()
+
+    @property
+    def _open(self) -> bool:
+        """Is it still for us to answer on this connection?"""
+        return self._connection.open and self._connection.protocol is self
+
+    def _pump(self) -> None:
+        """Answer what waits, in order; then what could not be read, or one who asks before it sends its body."""
+        waiting = self._waiting
+        self._pumping = True
+        while waiting and not self._busy and self._open:
+            self._answer(waiting.pop(0))
+        self._pumping = False
+        if self._busy or not self._open:
+            return
+        if self._broken is not None:
+            self._refuse(self._broken, ())
+        elif self._decoder.awaiting is not None and self._decoder.take_continue():
+            self._connection.send(CONTINUE)
+
+    def _answer(self, request: Request) -> None:
+        services = self._services
+        if not request.kept:
+            self._hand_over(request)
+            return
+        cors: Headers = ()
+        try:
+            origin = request.headers.get(b"origin")
+            if origin is not None:
+                if not origin_allowed(origin, request.headers.get(b"host", b""), services.origins):
+                    raise HttpError(403, "origin not allowed (GREENROOM_ALLOWED_ORIGINS)", VARY)
+                cors = cors_headers(origin, request)
+            if request.path == b"/connection/websocket":
+                self._upgrade(request)
+                return
+            if request.upgrade:
+                request.keep_alive = False  # the decoder has taken it for the last
+            if request.path == b"/events" and request.method == "GET":
+                protocol = services.routes.open_events(self._connection, request, cors)
+                services.routes.switch(self._connection, protocol)
+                protocol.start()
+                return
+            if request.method == "OPTIONS":
+                self._send(request, 204, b"", cors)
+                return
+            self._busy = True
+
+            def finish(status: int, body: bytes, more: Headers) -> None:
+                try:
+                    self._finish(request, status, body, (*more, *cors))
+                except Exception:  # the edge: called by an entity, which must not end by a mistake of ours
+                    log.exception("http_failed", peer=self._connection.peer)
+                    self._connection.abort()
+
+            services.routes.command(request, finish)
+        except HttpError as error:
+            self._busy = False
+            self._refuse(error, cors, head_only=request.method == "HEAD")
+
+    def _hand_over(self, request: Request) -> None:
+        connection = self._connection
+        connection.flush()  # answers to the requests before this one leave before its own
+        if not connection.flushed:
+            connection.abort()  # a peer that asks without reading
+        elif self._open:
+            self._services.routes.hand_over(connection, request.raw + self._decoder.rest)
+
+    def _upgrade(self, request: Request) -> None:
+        try:
+            subprotocol = choose_subprotocol(request.headers, SUBPROTOCOLS)
+            head = handshake_response(request.method, request.headers, subprotocol=subprotocol)
+            if not request.upgrade:
+                raise BadHandshake(400, "a WebSocket opens with HTTP/1.1")
+        except BadHandshake as error:
+            self._connection.close_with(
+                response(
+                    error.status,
+                    _error_body(error.status, "bad_handshake", error.reason),
+                    headers=error.headers,
+                    date=self._date.value(),
+                    keep_alive=False,
+                    head_only=request.method == "HEAD",
+                )
+            )
+            return
+        self._connection.send(head)
+        protocol = self._services.routes.open_websocket(self._connection)
+        self._services.routes.switch(self._connection, protocol)
+        if self._decoder.rest:
+            protocol.received(self._decoder.rest)
+
+    def _finish(self, request: Request, status: int, body: bytes, headers: Headers) -> None:
+        self._busy = False
+        self._last_at = trio.current_time()
+        self._send(request, status, body, headers)
+        if not self._pumping:
+            self._pump()
+
+    def _send(self, request: Request, status: int, body: bytes, headers: Headers) -> None:
+        whole = response(
+            status,
+            body,
+            headers=headers,
+            date=self._date.value(),
+            keep_alive=request.keep_alive,
+            head_only=request.method == "HEAD",
+        )
+        if request.keep_alive:
+            self._connection.send(whole)
+        else:
+            self._connection.close_with(whole)
+
+    def _refuse(self, error: HttpError, cors: Headers, *, head_only: bool = False) -> None:
+        self._last_at = trio.current_time()
+        self._connection.close_with(
+            response(
+                error.status,
+                _error_body(error.status, ERROR_NAMES.get(error.status, "http"), error.reason),
+                headers=(*error.headers, *cors),
+                date=self._date.value(),
+                keep_alive=False,
+                head_only=head_only,
+            )
+        )
+
+    def end(self) -> None:
+        """The node stops: close now unless an answer is still to come, which the node waits for."""
+        if not self._busy:
+            self._connection.close_with(b"")
+
+    def disconnected(self) -> None:
+        self._waiting = []
+
+    def too_slow(self, why: str) -> None:
+        self._connection.abort()
+
+    def tick(self, now: float, queue_age_s: float) -> None:
+        """Ends slow heads, idle connections, and peers that don't read their response or don't close after it."""
+        connection = self._connection
+        blocked_at = connection.blocked_at
+        if blocked_at is not None:
+            if now - blocked_at > queue_age_s:
+                connection.abort()
+        elif not connection.open:
+            if now - self._last_at > CLOSE_WAIT_S:
+                connection.abort()
+        elif self._busy:
+            pass  # the command has a deadline
+        elif self._decoder.idle:
+            if now - self._last_at > self._services.config.idle_http_s:
+                connection.abort()
+        elif now - self._last_at > self._services.config.head_timeout_s:
+            self._refuse(HttpError(408, "the request took too long"), ())
+
+
+def _error_body(status: int, name: str, message: str) -> bytes:
+    return msgspec.json.encode({"error": ErrorBody(status, name, message, temporary=False)})

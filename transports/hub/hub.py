@@ -1,0 +1,336 @@
+"""The hub: who watches what, and the fan-out to them. Hop 7 on the way of a message.
+
+A topic collects what its entity has released since the last flush. The flush encodes that once per encoding and hands
+every subscriber the same bytes, so the cost is per subscriber *per flush*, not per message. Each topic keeps a tail of
+its newest publications, by which most resumes are answered without asking the journal.
+
+Publications arrive in order, and a subscriber is added at the moment that it is told its offset (both happen in one
+sync stretch), so from there on it sees every offset once.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+import structlog
+import trio
+
+from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.principal import Principal
+from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.journal.journal import StoredEvent
+from greenroom.transports.hub.publication import encode_publication, one_line
+
+log = structlog.get_logger("greenroom.hub")
+
+
+class Subscriber(Protocol):
+    """One watcher of one topic."""
+
+    @property
+    def encoding(self) -> "type[Encoding]": ...
+
+    @property
+    def principal(self) -> Principal: ...
+
+    @property
+    def wants_joins(self) -> bool:
+        """Join and leave pushes."""
+
+    def deliver(self, batch: bytes, last_offset: int) -> None:
+        """Encoded durable publications, ending with `last_offset`. Must not raise."""
+
+    def deliver_ephemeral(self, piece: bytes, key: str) -> None: ...
+
+    def kicked(self, code: int, reason: str) -> None:
+        """The entity wants this subscription (codes below 3000) or the whole connection to end."""
+
+    def epoch_changed(self) -> None:
+        """The topic's journal began anew: what this subscriber knows no longer counts."""
+
+
+class Encoding(Protocol):
+    """One way of putting a topic's publications into bytes, shared by all subscribers that use it."""
+
+    @staticmethod
+    def publications(channel: str, epoch: str, batch: "list[Publication]") -> bytes: ...
+
+    @staticmethod
+    def ephemeral(channel: str, data: bytes) -> bytes: ...
+
+    @staticmethod
+    def presence(channel: str, kind: str, info: bytes) -> bytes:
+        """A join or leave (`kind`) of the client with this JSON ClientInfo; b"" where it is not shown."""
+
+
+class Publication:
+    """A durable publication with its JSON encoding."""
+
+    __slots__ = ("event", "json")
+
+    def __init__(self, event: StoredEvent, epoch: str) -> None:
+        self.event = event
+        self.json = encode_publication(event, epoch=epoch)
+
+    @property
+    def offset(self) -> int:
+        return self.event.offset
+
+
+def first_publications(events: list[StoredEvent], epoch: str, *, bytes_max: int) -> list[bytes]:
+    """The JSON of the first of `events`: at least one, and together at most `bytes_max` bytes."""
+    shown: list[bytes] = []
+    for event in events:
+        publication = encode_publication(event, epoch=epoch)
+        bytes_max -= len(publication)
+        if bytes_max < 0 and shown:
+            break
+        shown.append(publication)
+    return shown
+
+
+class Topic:
+    __slots__ = (
+        "_config",
+        "_tail_bytes",
+        "dirty",
+        "empty_since",
+        "entity",
+        "epoch",
+        "groups",
+        "held",
+        "listeners",
+        "offset",
+        "pending",
+        "tail",
+        "warming",
+    )
+
+    def __init__(self, entity: str, epoch: str, offset: int, config: HubConfig) -> None:
+        self.entity = entity
+        self.epoch = epoch
+        self.offset = offset  # of the newest publication that was released
+        self.groups: dict[type[Encoding], dict[Subscriber, None]] = {}
+        self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves, for they are few
+        self.pending: list[Publication] = []
+        self.tail: deque[Publication] = deque()
+        self.dirty = False
+        self.empty_since: float | None = None
+        self.held = 0  # resumes under way, which keep it from being forgotten
+        self.warming: trio.Event | None = None  # set once the tail has been filled from the journal
+        self._config = config
+        self._tail_bytes = 0
+
+    def subscribers(self) -> list[Subscriber]:
+        return [subscriber for group in self.groups.values() for subscriber in group]
+
+    def remember(self, publication: Publication) -> None:
+        self.tail.append(publication)
+        self._tail_bytes += len(publication.json)
+        config = self._config
+        while len(self.tail) > config.tail_events or self._tail_bytes > config.tail_bytes:
+            self._tail_bytes -= len(self.tail.popleft().json)
+
+    @property
+    def tail_room(self) -> int:
+        """How many publications the tail would take beyond those it has."""
+        return max(1, self._config.tail_events - len(self.tail))
+
+    def prepend(self, older: list[Publication]) -> None:
+        """`older`: newest first, the first of them just before the tail's first. Takes what fits."""
+        for publication in older:
+            self._tail_bytes += len(publication.json)
+            if len(self.tail) >= self._config.tail_events or self._tail_bytes > self._config.tail_bytes:
+                self._tail_bytes -= len(publication.json)
+                break
+            self.tail.appendleft(publication)
+
+    def since(self, offset: int) -> list[Publication] | None:
+        """The publications after `offset`, when the tail holds them all; None when it does not."""
+        missing = self.offset - offset
+        if missing <= 0:
+            return [] if missing == 0 else None
+        if len(self.tail) < missing:
+            return None
+        return list(self.tail)[-missing:]
+
+    def restart(self, epoch: str, offset: int) -> None:
+        self.epoch = epoch
+        self.offset = offset
+        self.pending = []
+        self.tail.clear()
+        self._tail_bytes = 0
+        self.warming = None
+
+
+class Hub:
+    def __init__(
+        self,
+        config: HubConfig,
+        instruments: Instruments,
+        *,
+        wake: Callable[[], None],
+        audience_changed: Callable[[str, Principal, bool], None],
+    ) -> None:
+        self._config = config
+        self._instruments = instruments
+        self._wake = wake  # have `flush` run at the end of this turn
+        self._audience_changed = audience_changed
+        self.on_kicked_everywhere: Callable[[str], None] | None = None  # a user has been signed out
+        self._topics: dict[str, Topic] = {}
+        self._dirty: list[Topic] = []
+
+    # From the entities (the System's Audiences).
+
+    def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
+        """A durable publication, in order."""
+        topic = self._topics.get(entity)
+        if topic is None:
+            return
+        if topic.epoch != epoch or event.offset != topic.offset + 1:
+            self._resynchronise(topic, epoch, event.offset - 1)
+        publication = Publication(event, epoch)
+        topic.offset = event.offset
+        topic.remember(publication)
+        topic.pending.append(publication)
+        if not topic.dirty:
+            topic.dirty = True
+            self._dirty.append(topic)
+            self._wake()
+
+    def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
+        topic = self._topics.get(entity)
+        if topic is None:
+            return
+        data = one_line(data)
+        self._flush_topic(topic)  # what was said before comes before
+        for encoding, group in list(topic.groups.items()):
+            piece = encoding.ephemeral(entity, data)
+            lane = f"{entity} {key}"
+            for subscriber in list(group):
+                subscriber.deliver_ephemeral(piece, lane)
+
+    def kick(self, entity: str, kick: Kick) -> None:
+        own = self._topics.get(entity)
+        if own is not None:
+            self._flush_topic(own)  # so that it sees why
+        topics = list(self._topics.values()) if kick.everywhere else [own] if own is not None else []
+        for topic in topics:
+            for subscriber in topic.subscribers():
+                if kick.user is None or subscriber.principal.user == kick.user:
+                    subscriber.kicked(kick.code, kick.reason)
+        if kick.everywhere and self.on_kicked_everywhere is not None and kick.user is not None:
+            self.on_kicked_everywhere(kick.user)
+
+    def watching(self, entity: str) -> list[Principal]:
+        topic = self._topics.get(entity)
+        return [subscriber.principal for subscriber in topic.subscribers()] if topic is not None else []
+
+    def began(self, entity: str, epoch: str, offset: int) -> None:
+        """The entity has been built from its journal, which may be another than the one that watchers know."""
+        topic = self._topics.get(entity)
+        if topic is not None and topic.epoch != epoch:
+            self._resynchronise(topic, epoch, offset)
+
+    def watched(self) -> list[tuple[str, str]]:
+        """Entities that somebody watches, each with the epoch that watchers know."""
+        return [(topic.entity, topic.epoch) for topic in self._topics.values() if topic.groups]
+
+    # From the transports.
+
+    def topic(self, entity: str, epoch: str, offset: int) -> Topic:
+        """The entity's topic, made if nobody watches yet. `epoch` and `offset` are the entity's as of this moment."""
+        topic = self._topics.get(entity)
+        if topic is None:
+            topic = self._topics[entity] = Topic(entity, epoch, offset, self._config)
+            topic.empty_since = 0.0
+        elif topic.epoch != epoch or topic.offset != offset:
+            self._resynchronise(topic, epoch, offset)
+        return topic
+
+    def attach(self, topic: Topic, subscriber: Subscriber) -> None:
+        """From here on `subscriber` gets every publication after `topic.offset`."""
+        self._flush_topic(topic)
+        topic.empty_since = None
+        topic.groups.setdefault(subscriber.encoding, {})[subscriber] = None
+        if subscriber.wants_joins:
+            if topic.listeners is None:
+                topic.listeners = {}
+            topic.listeners[subscriber] = None
+        self._instruments.subscriptions += 1
+        self._show_presence(topic, "join", subscriber)
+        self._audience_changed(topic.entity, subscriber.principal, True)
+
+    def detach(self, topic: Topic, subscriber: Subscriber) -> None:
+        """Nothing more reaches `subscriber`. Does nothing when it is not attached."""
+        group = topic.groups.get(subscriber.encoding)
+        if group is None or subscriber not in group:
+            return
+        del group[subscriber]
+        if topic.listeners is not None:
+            topic.listeners.pop(subscriber, None)
+        if not group:
+            del topic.groups[subscriber.encoding]
+            if not topic.groups:
+                topic.empty_since = -1.0  # the sweep puts the time
+        self._instruments.subscriptions -= 1
+        self._show_presence(topic, "leave", subscriber)
+        self._audience_changed(topic.entity, subscriber.principal, False)
+
+    def sweep(self, now: float) -> None:
+        """Forget topics that nobody has watched for a while. `now` in seconds of any clock that goes on."""
+        for topic in list(self._topics.values()):
+            if topic.empty_since is None:
+                continue
+            if topic.empty_since <= 0:
+                topic.empty_since = now
+            elif now - topic.empty_since >= self._config.linger_s and not topic.groups and not topic.held:
+                del self._topics[topic.entity]
+
+    def flush(self) -> None:
+        """Hand out what has been released since the last time."""
+        dirty, self._dirty = self._dirty, []
+        for topic in dirty:
+            topic.dirty = False
+            if topic.pending:
+                self._flush_topic(topic)
+
+    def _flush_topic(self, topic: Topic) -> None:
+        batch = topic.pending
+        if not batch:
+            return
+        topic.pending = []
+        started = perf_counter()
+        deliveries = 0
+        last = batch[-1].offset
+        for encoding, group in list(topic.groups.items()):
+            piece = encoding.publications(topic.entity, topic.epoch, batch)
+            for subscriber in list(group):
+                subscriber.deliver(piece, last)
+            deliveries += len(group)
+        instruments = self._instruments
+        instruments.deliveries += deliveries * len(batch)
+        instruments.fanout_batch.record(len(batch))
+        instruments.fanout_s.record(perf_counter() - started)
+
+    def _resynchronise(self, topic: Topic, epoch: str, offset: int) -> None:
+        """The entity went on without this node hearing of it, or began anew: a gap is told, never skipped."""
+        log.warning("topic_gap", entity=topic.entity, had=topic.offset, has=offset)
+        self._flush_topic(topic)
+        topic.restart(epoch, offset)
+        for subscriber in topic.subscribers():
+            subscriber.epoch_changed()
+
+    def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
+        who = subscriber.principal
+        if not topic.listeners or who.info is None:
+            return
+        pieces: dict[type[Encoding], bytes] = {}
+        for other in list(topic.listeners):
+            piece = pieces.get(other.encoding)
+            if piece is None:
+                piece = pieces[other.encoding] = other.encoding.presence(topic.entity, kind, who.info)
+            if piece:
+                other.deliver_ephemeral(piece, f"{topic.entity} {kind} {who.client}")

@@ -1,0 +1,85 @@
+"""Recovery: what a watcher has missed since a position, and whether that is known for certain.
+
+From the topic's tail when it reaches back far enough, else from the journal. Reading the journal takes time, in which
+the entity goes on; the tail, which the hub keeps meanwhile, closes that gap in the same stretch that attaches the
+watcher, so nothing is lost or seen twice.
+"""
+
+import trio
+from msgspec import Struct
+
+from greenroom.store.journal.journal import Journal
+from greenroom.transports.hub.hub import Publication, Topic
+
+ROUNDS_MAX = 5  # of reading after an entity that is quicker than its tail is long
+
+
+class Missed(Struct):
+    """`publications` are all that came after the position, up to the topic's offset as of now; None: not known."""
+
+    publications: list[Publication] | None
+
+
+def from_tail(topic: Topic, *, epoch: str, offset: int, most: int) -> Missed | None:
+    """The answer without waiting; None when the journal has to be asked."""
+    if epoch and epoch != topic.epoch:
+        return Missed(None)
+    if offset > topic.offset or topic.offset - offset > most:
+        return Missed(None)
+    found = topic.since(offset)
+    return Missed(found) if found is not None else None
+
+
+async def warm_tail(journal: Journal, topic: Topic) -> None:
+    """Fill a young topic's tail from the journal, once for all who wait: after a restart everybody resumes at once.
+
+    Raises: StoreUnavailable.
+    """
+    if topic.warming is not None:
+        await topic.warming.wait()
+        return
+    warming = topic.warming = trio.Event()  # held here too: a restart of the topic takes its own away
+    try:
+        before = topic.tail[0].offset if topic.tail else topic.offset + 1
+        head, events = await journal.read(topic.entity, before=before, limit=topic.tail_room, reverse=True)
+        first = topic.tail[0].offset if topic.tail else topic.offset + 1
+        if head is None or head.epoch != topic.epoch or first != before:
+            return
+        # The tail has no holes, and so gets none.
+        if events and events[0].offset == before - 1 and events[-1].offset == before - len(events):
+            topic.prepend([Publication(event, topic.epoch) for event in events])
+    finally:
+        warming.set()
+
+
+async def from_journal(journal: Journal, topic: Topic, *, epoch: str, offset: int, most: int, bytes_max: int) -> Missed:
+    """As `from_tail`, with what the journal holds before it. The topic must stay alive meanwhile.
+
+    More than `bytes_max` bytes of JSON count as not known: they come as one reply, and a client that is cut off as too
+    slow while it takes them would ask for the same again, for ever. Raises: StoreUnavailable.
+    """
+    await warm_tail(journal, topic)
+    epoch = epoch or topic.epoch  # what is read may not be of two
+    found: list[Publication] = []
+    size = 0
+    at = offset
+    for _ in range(ROUNDS_MAX):
+        answer = from_tail(topic, epoch=epoch, offset=at, most=most - len(found))
+        if answer is not None:
+            if answer.publications is None or size + sum(len(one.json) for one in answer.publications) > bytes_max:
+                return Missed(None)
+            return Missed(found + answer.publications)
+        head, events = await journal.read(topic.entity, after=at, limit=min(1000, most - len(found)))
+        if head is None or head.epoch != topic.epoch or not events or events[0].offset != at + 1:
+            return Missed(None)  # retention has passed the position, or the journal began anew
+        if events[-1].offset != at + len(events):
+            return Missed(None)  # the journal has a hole, which it must not have: never skip it silently
+        # The journal may be ahead of what has been released to the hub, never behind.
+        events = [event for event in events if event.offset <= topic.offset]
+        more = [Publication(event, epoch) for event in events]
+        found += more
+        size += sum(len(one.json) for one in more)
+        if size > bytes_max:
+            return Missed(None)
+        at += len(events)
+    return Missed(None)

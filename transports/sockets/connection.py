@@ -1,0 +1,338 @@
+"""A live connection: a socket with a bounded way out.
+
+Bytes to send are queued by reference, so that a thousand subscribers share one batch, and leave together when the turn
+is over (`Outbox.flush`): one system call a connection, however many messages. Two lanes: what is durable or answers a
+command keeps its order and its bound in bytes and age; what is ephemeral waits in a ring where the newest per key wins,
+and is not even queued while the socket takes everything.
+"""
+
+import socket
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+import structlog
+import trio
+
+from greenroom.transports.sockets.poller import WRITABLE, Poller
+
+log = structlog.get_logger("greenroom.connection")
+
+# After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
+# messages each. A flush for a few connections takes less than REST_S_MIN / REST_SHARE and delays nobody
+# (docs/decisions/0011-flushes-rest.md).
+REST_SHARE = 2.0
+REST_S_MIN = 0.0005
+REST_S_MAX = 0.02
+RECEIVE_BYTES = 65_536
+JOIN_BYTES = 65_536  # below this, copying pieces together is cheaper than handing them over one by one
+_receive_buffer = bytearray(RECEIVE_BYTES)  # one thread, one read at a time: shared by all connections
+_receive_view = memoryview(_receive_buffer)
+
+
+class ConnectionProtocol(Protocol):
+    """What a connection speaks at the moment."""
+
+    def received(self, data: bytes) -> None: ...
+
+    def disconnected(self) -> None:
+        """The socket is gone; called once."""
+
+    def too_slow(self, why: str) -> None:
+        """The peer reads too slowly: the queue has passed its bound in bytes or age."""
+
+
+class Outbox:
+    """The connections that have something to send, flushed together at the end of a turn."""
+
+    def __init__(self, poller: Poller, before_flush: Callable[[], None], *, rest_share: float = REST_SHARE) -> None:
+        self.poller = poller
+        self._rest_share = rest_share  # 0 on a virtual clock, which stands still while a test is busy
+        self._before_flush = before_flush  # the hub turns what it has collected into bytes
+        self._dirty: list[Connection] = []
+        self._task: trio.lowlevel.Task | None = None
+        self._woken = False
+        self.queued_bytes = 0  # over all connections
+        self.on_gone: Callable[[Connection], None] = lambda connection: None
+        self.blocked: dict[Connection, None] = {}  # those whose socket would take no more, oldest first
+
+    def add(self, connection: "Connection") -> None:
+        self._dirty.append(connection)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the flush run once the tasks that are ready now have had their turn."""
+        if not self._woken:
+            self._woken = True
+            if self._task is not None:
+                trio.lowlevel.reschedule(self._task)
+                self._task = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        task_status.started()
+        while True:
+            if not self._woken:
+                self._task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._abandon)
+            else:
+                await trio.lowlevel.checkpoint()
+            begun = perf_counter()
+            self.flush()
+            rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
+            if rest_s >= REST_S_MIN:
+                await trio.sleep(rest_s)
+
+    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def flush(self) -> None:
+        self._woken = False
+        self._before_flush()
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            try:
+                connection.flush()
+            except Exception:  # the edge, as in `on_ready`
+                log.exception("connection_failed", peer=connection.peer)
+                connection.abort()
+
+
+class Connection:
+    __slots__ = (
+        "_blocked_at",
+        "_close_after",
+        "_dirty",
+        "_ephemeral",
+        "_fd",
+        "_outbox",
+        "_partial",
+        "_pieces",
+        "_pieces_bytes",
+        "_queue_bytes_max",
+        "_ring_max",
+        "_socket",
+        "peer",
+        "protocol",
+    )
+
+    def __init__(self, sock: socket.socket, outbox: Outbox, *, peer: str, queue_bytes_max: int, ring_max: int) -> None:
+        self._socket: socket.socket | None = sock
+        self._fd = sock.fileno()
+        self._outbox = outbox
+        self.peer = peer  # address, for logs and limits
+        self.protocol: ConnectionProtocol | None = None
+        self._queue_bytes_max = queue_bytes_max
+        self._ring_max = ring_max
+        self._pieces: list[bytes] = []  # each a whole frame or event, but for the first when `_partial`
+        self._pieces_bytes = 0
+        self._partial = False
+        self._dirty = False
+        self._blocked_at: float | None = None  # trio clock, since the socket takes no more
+        self._ephemeral: dict[str, bytes] | None = None
+        self._close_after = False
+
+    def start(self, protocol: ConnectionProtocol) -> None:
+        self.protocol = protocol
+        self._outbox.poller.add(self._fd, self)
+
+    @property
+    def open(self) -> bool:
+        return self._socket is not None and not self._close_after
+
+    @property
+    def flushed(self) -> bool:
+        """Has the socket taken all that was to be sent?"""
+        return not self._pieces and not self._ephemeral
+
+    @property
+    def blocked_at(self) -> float | None:
+        return self._blocked_at
+
+    # In.
+
+    def on_ready(self, events: int) -> None:
+        try:
+            if events & WRITABLE and self._blocked_at is not None:
+                self.flush()
+            if events & ~WRITABLE:  # readable, end of file, error
+                self._receive()
+        except Exception:  # the edge: a mistake of ours ends this connection, not the poller and with it all others
+            log.exception("connection_failed", peer=self.peer)
+            self.abort()
+
+    def _receive(self) -> None:
+        sock, protocol = self._socket, self.protocol
+        if sock is None or protocol is None:
+            return
+        try:
+            size = sock.recv_into(_receive_buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.abort()
+            return
+        if size == 0:
+            self.abort()
+        elif not self._close_after:
+            protocol.received(bytes(_receive_view[:size]))
+
+    # Out.
+
+    def send(self, piece: bytes) -> None:
+        """Queue one whole frame, event or response; it leaves at the end of the turn, in order."""
+        if self._socket is None or self._close_after:
+            return
+        self._pieces.append(piece)
+        self._pieces_bytes += len(piece)
+        if self._blocked_at is not None:
+            self._outbox.queued_bytes += len(piece)
+            if self._pieces_bytes > self._queue_bytes_max and self.protocol is not None:
+                self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
+        elif not self._dirty:
+            self._dirty = True
+            self._outbox.add(self)
+
+    def send_ephemeral(self, piece: bytes, key: str) -> None:
+        """As `send` while the peer keeps up. When it does not: the newest per key waits, the oldest keys go."""
+        if self._blocked_at is None:
+            self.send(piece)
+            return
+        ring = self._ephemeral
+        if ring is None:
+            ring = self._ephemeral = {}
+        ring.pop(key, None)
+        ring[key] = piece
+        if len(ring) > self._ring_max:
+            del ring[next(iter(ring))]
+
+    def flush(self) -> None:
+        """Hand the socket what it takes now."""
+        self._dirty = False
+        sock = self._socket
+        if sock is None:
+            return
+        while True:
+            pieces = self._pieces
+            if not pieces:
+                if self._ephemeral:
+                    self._pieces = pieces = list(self._ephemeral.values())
+                    self._pieces_bytes = sum(map(len, pieces))
+                    self._ephemeral = None
+                    if self._blocked_at is not None:
+                        self._outbox.queued_bytes += self._pieces_bytes
+                else:
+                    break
+            try:
+                if len(pieces) == 1:
+                    size = self._pieces_bytes
+                    sent = sock.send(pieces[0])
+                elif self._pieces_bytes <= JOIN_BYTES:
+                    size = self._pieces_bytes
+                    sent = sock.send(b"".join(pieces))
+                else:
+                    size = sum(map(len, pieces[:512]))
+                    sent = sock.sendmsg(pieces[:512])
+            except (BlockingIOError, InterruptedError):
+                self._block()
+                return
+            except OSError:
+                self.abort()
+                return
+            if sent == self._pieces_bytes:
+                self._forget_queued(sent)
+                self._pieces = []
+                self._pieces_bytes = 0
+                self._partial = False
+            else:
+                self._drop_sent(sent)
+                if sent < size:
+                    self._block()
+                    return
+        if self._blocked_at is not None:
+            self._blocked_at = None
+            self._outbox.blocked.pop(self, None)
+            self._outbox.poller.watch(self._fd)
+        if self._close_after:
+            self._half_close()
+
+    def _drop_sent(self, sent: int) -> None:
+        self._forget_queued(sent)
+        self._pieces_bytes -= sent
+        done = 0
+        for piece in self._pieces:
+            if sent < len(piece):
+                break
+            sent -= len(piece)
+            done += 1
+        del self._pieces[:done]
+        self._partial = sent > 0 or (self._partial and done == 0)
+        if sent:
+            self._pieces[0] = self._pieces[0][sent:]
+
+    def _forget_queued(self, sent: int) -> None:
+        if self._blocked_at is not None:
+            self._outbox.queued_bytes -= sent
+
+    def _block(self) -> None:
+        if self._blocked_at is None:
+            self._blocked_at = trio.current_time()
+            self._outbox.blocked[self] = None
+            self._outbox.queued_bytes += self._pieces_bytes
+            self._outbox.poller.watch(self._fd, write=True)
+            if self._pieces_bytes > self._queue_bytes_max and self.protocol is not None and not self._close_after:
+                self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
+
+    # The end.
+
+    def close_with(self, piece: bytes) -> None:
+        """Send a last frame, behind what is whole already; drop the rest of the queue when the peer is slow."""
+        if self._socket is None or self._close_after:
+            return
+        if self._blocked_at is not None:
+            kept = self._pieces[:1] if self._partial else []  # a frame that has begun must be finished
+            self._outbox.queued_bytes += sum(map(len, kept)) - self._pieces_bytes
+            self._pieces = kept
+            self._pieces_bytes = sum(map(len, kept))
+        self._ephemeral = None
+        if piece:
+            self.send(piece)
+        self._close_after = True
+        if not self._dirty and self._blocked_at is None:
+            self._dirty = True
+            self._outbox.add(self)
+
+    def _half_close(self) -> None:
+        """All is sent: say so, and wait for the peer to say the same (the gate's sweep bounds the wait)."""
+        assert self._socket is not None
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.abort()
+
+    def detach(self) -> socket.socket:
+        """Give the socket away; this object is done with it."""
+        sock = self._socket
+        assert sock is not None
+        self._outbox.poller.remove(self._fd)
+        self._socket = None
+        return sock
+
+    def abort(self) -> None:
+        """Close the socket now, whatever is queued."""
+        sock = self._socket
+        if sock is None:
+            return
+        self._outbox.poller.remove(self._fd)
+        self._socket = None
+        if self._blocked_at is not None:
+            self._outbox.queued_bytes -= self._pieces_bytes
+            self._outbox.blocked.pop(self, None)
+            self._blocked_at = None
+        self._pieces = []
+        self._ephemeral = None
+        sock.close()
+        self._outbox.on_gone(self)
+        if self.protocol is not None:
+            protocol, self.protocol = self.protocol, None
+            protocol.disconnected()

@@ -1,0 +1,192 @@
+"""The gate: one listener, one port. Hop 1 on the way of a message.
+
+It accepts, reads HTTP heads, and keeps the live paths: WebSocket, `/events`, commands over HTTP. Every other path is
+handed, socket and bytes, to the pages (`handover.py`). All live sockets are driven by one task, over the nested poller.
+"""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+import trio
+
+from greenroom.config.limits import ClientConfig, GateConfig, HubConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.transports.sockets.admission import Admission
+from greenroom.transports.sockets.connection import Connection, Outbox
+from greenroom.transports.sockets.poller import Poller
+
+log = structlog.get_logger("greenroom.gate")
+
+ACCEPTS_MAX = 256  # in one turn
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+
+
+class PortTaken(Exception):
+    """Somebody else listens there; the text names address, port and setting."""
+
+
+class LiveProtocol(Protocol):
+    """What a live connection speaks; `tick` comes about once a second."""
+
+    def received(self, data: bytes) -> None: ...
+
+    def disconnected(self) -> None: ...
+
+    def too_slow(self, why: str) -> None: ...
+
+    def tick(self, now: float, queue_age_s: float) -> None: ...
+
+
+def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> socket.socket:
+    """A listening socket. Raises: PortTaken; OSError with the address in its text."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"{host}:{port} is taken; choose another with GREENROOM_PORT or --port") from error
+        raise OSError(error.errno, f"cannot listen on {host}:{port} (GREENROOM_HOST): {error.strerror}") from error
+    sock.setblocking(False)
+    return sock
+
+
+def refuse(sock: socket.socket) -> None:
+    """Answer 503 and close. What has been sent to us is read first, else closing would take the answer back."""
+    with contextlib.suppress(OSError):
+        sock.send(BUSY)
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(65_536)
+    sock.close()
+
+
+class Gate:
+    """Lets connections in and gives each its first protocol; `open_protocol` is the HTTP head reader's constructor."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        poller: Poller,
+        outbox: Outbox,
+        open_protocol: Callable[["Gate", Connection], LiveProtocol],
+        *,
+        gate: GateConfig,
+        client: ClientConfig,
+        hub: HubConfig,
+        instruments: Instruments,
+    ) -> None:
+        self._listener: socket.socket | None = listener
+        self._poller = poller
+        self._outbox = outbox
+        self._open_protocol = open_protocol
+        self._client = client
+        self._hub = hub
+        self._instruments = instruments
+        self.admission = Admission(gate)
+        self.live: dict[Connection, LiveProtocol] = {}
+        self._emptied: trio.Event | None = None
+        outbox.on_gone = self._gone
+
+    def on_ready(self, events: int) -> None:
+        """The listener is ready: accept what waits."""
+        now = trio.current_time()
+        for _ in range(ACCEPTS_MAX):
+            if self._listener is None:
+                return
+            try:
+                sock, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Out of descriptors: the connection waits in the backlog, and so does the CPU for the next tick.
+                log.error("accept_failed", error=str(error))
+                self._poller.remove(self._listener.fileno())
+                self._resume_at = now + 0.1
+                return
+            sock.setblocking(False)
+            if not self.admission.admit(now):
+                self._instruments.refused_connects += 1
+                refuse(sock)
+                continue
+            self._instruments.connects += 1
+            with contextlib.suppress(OSError):  # some systems refuse it on a socket whose peer is gone again
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection = Connection(
+                sock,
+                self._outbox,
+                peer=str(address[0]),
+                queue_bytes_max=self._client.queue_bytes_max,
+                ring_max=self._hub.ephemeral_ring,
+            )
+            self.switch(connection, self._open_protocol(self, connection))
+            connection.start(self.live[connection])
+
+    _resume_at: float | None = None
+
+    def switch(self, connection: Connection, protocol: LiveProtocol) -> None:
+        """From now on `connection` speaks `protocol`."""
+        connection.protocol = protocol
+        self.live[connection] = protocol
+
+    def give_away(self, connection: Connection) -> socket.socket:
+        """Take the connection's socket out of the gate's hands. It counts until `admission.leave` is called."""
+        sock = connection.detach()
+        self._forget(connection)
+        return sock
+
+    def _gone(self, connection: Connection) -> None:
+        self._forget(connection)
+        self.admission.leave()
+
+    def _forget(self, connection: Connection) -> None:
+        self.live.pop(connection, None)
+        if self._emptied is not None and not self.live:
+            self._emptied.set()
+
+    async def emptied(self) -> None:
+        """Return when every live connection has gone. Call once nothing is accepted any more."""
+        self._emptied = trio.Event()
+        if self.live:
+            await self._emptied.wait()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Accept until cancelled. Ends by closing the connections; the listener stays, so that it can run again."""
+        if self._listener is not None:
+            self._poller.add(self._listener.fileno(), self)
+        try:
+            task_status.started()
+            while True:
+                await trio.sleep(1.0 if self._resume_at is None else 0.1)
+                if self._resume_at is not None and self._listener is not None:
+                    self._resume_at = None
+                    self._poller.add(self._listener.fileno(), self)
+                now = trio.current_time()
+                for number, (connection, protocol) in enumerate(list(self.live.items())):
+                    try:
+                        protocol.tick(now, self._client.queue_age_s)
+                    except Exception:  # the edge: a mistake of ours ends this connection, not all of them
+                        log.exception("connection_failed", peer=connection.peer)
+                        connection.abort()
+                    if number % 2000 == 1999:
+                        await trio.lowlevel.checkpoint()
+        finally:
+            if self._listener is not None:
+                self._poller.remove(self._listener.fileno())
+            for connection in list(self.live):
+                connection.abort()
+
+    def stop_accepting(self) -> None:
+        if self._listener is not None:
+            self._poller.remove(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
