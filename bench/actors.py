@@ -15,7 +15,7 @@ from bench.counter import Bump, Counter, Read
 from bench.generators import Link, fleet
 from bench.kernel import in_memory
 from bench.question import Answer, Figure, Question, Say, param
-from greenroom.supervisors.system import System
+from greenroom.supervisors.kernel.system import System
 
 BURST = 256  # tells to one entity before the next; a quarter of a mailbox
 

@@ -9,7 +9,7 @@ from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import SYSTEM
-from greenroom.supervisors.system import System
+from greenroom.supervisors.kernel.system import System
 
 COMMAND_BYTES = 100  # what the mailbox weighs each of them with
 

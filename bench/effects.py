@@ -20,7 +20,7 @@ from bench.counter import Add, AddOn, Ledger
 from bench.generators import Link, fleet
 from bench.kernel import in_postgres
 from bench.question import Answer, Figure, Question, Say, param
-from greenroom.supervisors.system import System
+from greenroom.supervisors.kernel.system import System
 
 
 @dataclass(frozen=True, kw_only=True)

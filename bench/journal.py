@@ -19,7 +19,7 @@ from bench.generators import Link, fleet
 from bench.kernel import in_postgres
 from bench.percentiles import curve, ms
 from bench.question import Answer, Figure, Question, Say, param
-from greenroom.supervisors.system import System
+from greenroom.supervisors.kernel.system import System
 
 
 @dataclass(frozen=True, kw_only=True)

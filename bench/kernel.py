@@ -23,8 +23,8 @@ from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors import garbage
-from greenroom.supervisors.system import Nobody, System
+from greenroom.supervisors.duties import collector as garbage
+from greenroom.supervisors.kernel.system import Nobody, System
 
 INCARNATION = 4711
 

@@ -1,5 +1,5 @@
 """`python -m supervisors` is `greenroom`."""
 
-from greenroom.supervisors.cli import main
+from greenroom.supervisors.cli.app import main
 
 main()

@@ -17,7 +17,7 @@ from greenroom.actors.model.message import Ask, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.journal import Append, Head, StoredEvent
 from greenroom.store.journal.journal_memory import MemoryRows
-from greenroom.supervisors.cell import Cell
+from greenroom.supervisors.kernel.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 
 encode = msgspec.json.encode

@@ -28,14 +28,14 @@ from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
-from greenroom.supervisors.cell import FLIGHTS_MAX
-from greenroom.supervisors.lineage_watch import LineageWatch
+from greenroom.supervisors.duties.lineage_watch import LineageWatch
+from greenroom.supervisors.kernel.cell import FLIGHTS_MAX
+from greenroom.supervisors.kernel.system import System
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import Database, SimulatedJournal
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
-from greenroom.supervisors.system import System
 from greenroom.transports.client.messages import SHUTDOWN
 from greenroom.transports.client.services import ClientServices
 from greenroom.transports.deadlines import Deadlines

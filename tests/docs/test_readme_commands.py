@@ -20,7 +20,7 @@ from greenroom.actors.identity.session import Session
 from greenroom.actors.model.kinds import Kinds, find_actors
 from greenroom.actors.model.message import tag_of
 from greenroom.config.settings import Settings
-from greenroom.supervisors.cli import app
+from greenroom.supervisors.cli.app import app
 from greenroom.testing import Kit
 
 ROOT = Path(__file__).parents[2]

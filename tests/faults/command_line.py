@@ -55,7 +55,7 @@ class CommandLine:
 
 def fork_for_each() -> None:
     """The process: a command a line in, its outcome a line out."""
-    from greenroom.supervisors import cli
+    from greenroom.supervisors.cli import app as cli
 
     for line in sys.stdin:
         arguments, settings, folder = json.loads(line)

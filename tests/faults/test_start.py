@@ -201,7 +201,7 @@ def test_the_servers_own_database_needs_no_root(new_server: Server) -> None:
     as_nobody: dict[str, Any] = {"cwd": ROOT, "user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     try:
         subprocess.run(
-            [sys.executable, "-c", "import greenroom.supervisors.cli"], check=True, capture_output=True, **as_nobody
+            [sys.executable, "-c", "import greenroom.supervisors.cli.app"], check=True, capture_output=True, **as_nobody
         )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("another account may not use this Python or this checkout")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from greenroom.supervisors.exactly_once import ExactlyOnce
-from greenroom.supervisors.relay import Relay
+from greenroom.supervisors.delivery.relay import Relay
+from greenroom.supervisors.kernel.exactly_once import ExactlyOnce
 from greenroom.testing import ALL_GUARDS, Guards, run_seed
 from tests.simulation.couriers import couriers
 from tests.simulation.test_guards import FAULTS

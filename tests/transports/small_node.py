@@ -28,7 +28,7 @@ from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryJournal
-from greenroom.supervisors.system import System
+from greenroom.supervisors.kernel.system import System
 from greenroom.transports.auth.sign_outs import SessionChecks
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.client.services import ClientServices

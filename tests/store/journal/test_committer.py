@@ -9,8 +9,8 @@ from greenroom.config.limits import CommitConfig
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.journal import Claimed, Outcome, StoredEvent
-from greenroom.supervisors.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
-from greenroom.supervisors.supervise import supervise
+from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervision.supervise import supervise
 from tests.store.journal.faulty_journal import Fault, FaultyJournal
 
 

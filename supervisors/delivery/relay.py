@@ -1,0 +1,394 @@
+"""The relay: takes what lies in the outbox to its receivers, in order, until each has decided what becomes of it.
+
+An outbox row becomes durable with the events that caused it, and the cell that recorded them posts it here. What a
+crash kept from being posted comes back with the sender's next claim, or is found by the sweep. One lane for each pair
+of sender and receiver: within it a message is under way only behind all that came before. A receiver drops what it has
+seen, so delivering twice is harmless; overtaking is not (see actors/model/outgoing.py).
+
+Memory is bounded, and what can't be delivered for long must not fill it for all others: then the senders of such
+messages are parked, which is to say that the relay forgets their messages and reads them again when their turn comes.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, Origin
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.kinds import Kind, Kinds
+from greenroom.actors.model.outgoing import Outgoing, decode_body
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal.journal import Journal, OutboxRow
+from greenroom.supervisors.supervision.backoff import Backoff
+
+log = structlog.get_logger("greenroom.relay")
+
+UNDER_WAY_MAX = 64  # messages of one lane in their receiver's mailbox
+KEPT_MAX = 50_000  # messages in memory; beyond, they wait in the outbox until a sweep finds them
+DELETED_MAX = 1_000  # rows deleted by one statement
+PAGE = 500  # rows read at once by a sweep
+SWEEP_S = 5.0
+SWEEP_GAP_S = 0.2  # at least, between two
+STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
+START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # of positions in the outbox
+WARN_AFTER = 10  # attempts of one message
+
+
+class _Row:
+    """An outbox row, of which some messages are not decided yet."""
+
+    __slots__ = ("head_id", "left", "offset")
+
+    def __init__(self, head_id: int, offset: int, left: int) -> None:
+        self.head_id = head_id
+        self.offset = offset
+        self.left = left
+
+
+class _Letter:
+    """One message on its way: the reply slot of each of its envelopes, one at a time."""
+
+    __slots__ = ("lane", "message", "row")
+
+    def __init__(self, lane: "_Lane", row: _Row, message: Outgoing) -> None:
+        self.lane = lane
+        self.row = row
+        self.message = message
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        self.lane.relay.decided(self)
+
+    def reject(self, error: ActorError) -> None:
+        self.lane.relay.rejected(self, error)
+
+
+class _Lane:
+    """What is on its way from one entity to another."""
+
+    __slots__ = (
+        "attempts", "backoff", "paused", "receiver", "relay", "returned", "sender", "sender_id", "sent", "under_way",
+        "waiting",
+    )  # fmt: skip
+
+    def __init__(self, relay: "Relay", sender_id: int, sender: str, receiver: str) -> None:
+        self.relay = relay
+        self.sender_id = sender_id
+        self.sender = sender
+        self.receiver = receiver
+        self.waiting: deque[_Letter] = deque()  # by rising sequence numbers
+        self.under_way = 0  # in the receiver's mailbox, or its hands
+        self.sent = 0  # the newest of those: its sequence number
+        self.returned: list[_Letter] = []  # to be sent again, once nothing is under way
+        self.paused = False  # after a failure, until the retry
+        self.backoff: Backoff | None = None
+        self.attempts = 0  # in a row without success
+
+    def add(self, letter: _Letter) -> None:
+        waiting = self.waiting
+        waiting.append(letter)
+        if len(waiting) > 1 and waiting[-2].message.seq > letter.message.seq:  # rows are read in order, but for races
+            self.waiting = deque(sorted(waiting, key=_seq))
+
+
+class Relay:
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        journal: Journal,
+        submit: Callable[[str, Envelope], None],
+        new_backoff: Callable[[], Backoff],
+        kept_max: int = KEPT_MAX,
+        sweep_s: float = SWEEP_S,
+    ) -> None:
+        self.delivered = 0  # messages
+        self.retries = 0
+        self._kinds = kinds
+        self._journal = journal
+        self._submit = submit
+        self._new_backoff = new_backoff
+        self.kept_max = kept_max
+        self._sweep_s = sweep_s
+        self._lineage: str | None = None  # of the database, once a claim has told it
+        self._begin()
+
+    def _begin(self) -> None:
+        self.waiting = 0  # messages in memory
+        self._rows: dict[tuple[int, int], _Row] = {}  # until they are deleted
+        self._lanes: dict[tuple[int, str], _Lane] = {}
+        self._left_out: dict[int, int] = {}  # sender's head id -> how often something of it was not kept
+        self._left_out_before: dict[int, int] = {}  # when reading began
+        self._read_to = START
+        self._retries: list[tuple[float, int, _Lane]] = []
+        self._numbers = count()
+        self._decided: list[_Row] = []  # to be deleted
+        self._deleted: list[_Row] = []
+        self._deleted_before: list[_Row] = []  # before the last sweep
+        self._wake_deleting = trio.Event()
+        self._wake_retrying = trio.Event()
+        self._wake_sweep = trio.Event()
+
+    # From cells.
+
+    def post(self, row: OutboxRow, messages: Sequence[Outgoing]) -> None:
+        """A row has become durable. The sender's rows must come in order."""
+        if row.head_id in self._left_out or self.waiting >= self.kept_max:
+            self._leave_out(row.head_id)
+        else:
+            self._keep(row, messages)
+
+    def adopt(self, rows: Sequence[OutboxRow]) -> None:
+        """Rows of a head that was just claimed, all there are. What they hold goes before anything posted later."""
+        for row in rows:
+            if row.head_id in self._left_out or self.waiting >= self.kept_max:
+                self._leave_out(row.head_id)
+            else:
+                self._adopt(row)
+
+    def begin_lineage(self, lineage: str) -> None:
+        """The database has another history: what is in memory may have been lost with the one before. The outbox says.
+
+        What of it lies in mailboxes is dropped there (`is_forgotten`).
+        """
+        before, self._lineage = self._lineage, lineage
+        if before is None:
+            return
+        for head_id in {head_id for head_id, _ in self._rows}:
+            self._leave_out(head_id)  # what is posted yet must not overtake what the outbox still has
+        self.waiting = 0
+        self._rows = {}
+        self._lanes = {}
+        self._read_to = START
+        self._retries = []
+        self._decided = []
+        self._deleted = []
+        self._deleted_before = []
+        self._wake_sweep.set()
+
+    def is_forgotten(self, slot: object) -> bool:
+        """Does a message with this reply slot come from before the last `begin_lineage`?"""
+        return type(slot) is _Letter and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
+
+    def _park_stuck(self) -> None:
+        """Make room: forget what senders of stuck messages have on its way. In mailboxes too: none may overtake."""
+        stuck = {lane.sender_id for lane in self._lanes.values() if lane.attempts >= STUCK_AFTER}
+        for head_id in stuck:
+            self._leave_out(head_id)
+        for key in [key for key, row in self._rows.items() if row.left and key[0] in stuck]:
+            self.waiting -= self._rows.pop(key).left
+        self._lanes = {key: lane for key, lane in self._lanes.items() if key[0] not in stuck}
+        if self._read_to[0] in stuck:
+            self._read_to = (self._read_to[0], OFFSET_MAX)  # its next row comes behind those just forgotten
+        if stuck:
+            log.warning("outbox_parked", senders=len(stuck), waiting=self.waiting)
+
+    def _leave_out(self, head_id: int) -> None:
+        self._left_out[head_id] = self._left_out.get(head_id, 0) + 1
+
+    def _adopt(self, row: OutboxRow) -> None:
+        if (row.head_id, row.offset) in self._rows:
+            return
+        try:
+            messages = decode_body(row.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.error("outbox_row_unreadable", entity=row.entity, offset=row.offset, error=str(error))
+            return
+        self._keep(row, messages)
+
+    def _keep(self, stored: OutboxRow, messages: Sequence[Outgoing]) -> None:
+        head_id = stored.head_id
+        if (head_id, stored.offset) in self._rows:
+            return
+        row = self._rows[head_id, stored.offset] = _Row(head_id, stored.offset, len(messages))
+        touched: dict[_Lane, None] = {}
+        for message in messages:
+            lane = self._lanes.get((head_id, message.entity))
+            if lane is None:
+                lane = self._lanes[head_id, message.entity] = _Lane(self, head_id, stored.entity, message.entity)
+            lane.add(_Letter(lane, row, message))
+            touched[lane] = None
+        self.waiting += len(messages)
+        for lane in touched:
+            self._send(lane)
+
+    # Delivery.
+
+    def _send(self, lane: _Lane) -> None:
+        """Put into the receiver's mailbox what may be under way."""
+        now = trio.current_time()
+        kind: Kind | None = None
+        while lane.waiting and not lane.paused and lane.under_way < UNDER_WAY_MAX:
+            letter = lane.waiting[0]
+            message = letter.message
+            after = lane.sent if lane.under_way else 0
+            try:
+                if kind is None:
+                    kind = self._kinds[split_entity(lane.receiver)[0]]
+                envelope = Envelope(
+                    message=kind.decode_message(message.message),
+                    slot=letter,
+                    trace=message.trace,
+                    size=len(message.message),
+                    queued_at=now,
+                    source=Origin(lane.sender_id, message.seq, lane.sender, message.about, after),
+                )
+                self._submit(lane.receiver, envelope)
+            except (ActorError, msgspec.MsgspecError, RecursionError) as error:  # such as: this code does not know it
+                self._pause(lane, error)
+                return
+            lane.waiting.popleft()
+            lane.under_way += 1
+            lane.sent = message.seq
+
+    def decided(self, letter: _Letter) -> None:
+        """The receiver has handled a message, or refused it for good."""
+        if self.is_forgotten(letter):
+            return
+        lane = letter.lane
+        lane.under_way -= 1
+        lane.attempts = 0
+        lane.backoff = None
+        self.delivered += 1
+        self.waiting -= 1
+        row = letter.row
+        row.left -= 1
+        if row.left == 0:
+            self._decided.append(row)
+            self._wake_deleting.set()
+        if lane.paused:
+            self._retry_later(lane)
+        elif lane.waiting:
+            self._send(lane)
+        elif not lane.under_way:
+            self._lanes.pop((lane.sender_id, lane.receiver), None)
+        if self._left_out and self.waiting < self.kept_max // 2:
+            self._wake_sweep.set()
+
+    def rejected(self, letter: _Letter, error: ActorError) -> None:
+        """Not now."""
+        if self.is_forgotten(letter):
+            return
+        lane = letter.lane
+        lane.under_way -= 1
+        lane.returned.append(letter)
+        self._pause(lane, error)
+
+    def _pause(self, lane: _Lane, error: Exception) -> None:
+        if not lane.paused:
+            lane.paused = True
+            lane.attempts += 1
+            self.retries += 1
+            if lane.attempts % WARN_AFTER == 0:
+                waiting = len(lane.waiting) + len(lane.returned) + lane.under_way
+                log.warning(
+                    "outbox_stuck",
+                    sender=lane.sender,
+                    receiver=lane.receiver,
+                    waiting=waiting,
+                    attempts=lane.attempts,
+                    error=repr(error),
+                )
+        self._retry_later(lane)
+
+    def _retry_later(self, lane: _Lane) -> None:
+        """Once nothing of the lane is under way: what is sent again must not be overtaken by what was behind it."""
+        if lane.under_way:
+            return
+        if lane.backoff is None:
+            lane.backoff = self._new_backoff()
+        heapq.heappush(self._retries, (trio.current_time() + lane.backoff.next(), next(self._numbers), lane))
+        self._wake_retrying.set()
+
+    # Running.
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Deliver until cancelled, which is safe at any time. Begins with nothing: the outbox has it all."""
+        self._begin()
+        async with trio.open_nursery() as nursery:  # owner: this call
+            nursery.start_soon(self._retry)
+            nursery.start_soon(self._delete)
+            nursery.start_soon(self._sweep)
+            task_status.started()
+
+    async def _retry(self) -> None:
+        while True:
+            self._wake_retrying = trio.Event()
+            at = self._retries[0][0] if self._retries else trio.current_time() + 3600.0
+            with trio.move_on_at(at):
+                await self._wake_retrying.wait()
+                continue
+            while self._retries and self._retries[0][0] <= trio.current_time():
+                lane = heapq.heappop(self._retries)[2]
+                if self._lanes.get((lane.sender_id, lane.receiver)) is not lane:
+                    continue  # parked
+                lane.waiting = deque(sorted([*lane.returned, *lane.waiting], key=_seq))
+                lane.returned = []
+                lane.paused = False
+                self._send(lane)
+
+    async def _delete(self) -> None:
+        while True:
+            if not self._decided:
+                self._wake_deleting = trio.Event()
+                await self._wake_deleting.wait()
+            decided = self._decided
+            rows = decided[:DELETED_MAX]
+            try:
+                await self._journal.delivered([(row.head_id, row.offset) for row in rows], lineage=self._lineage or "")
+            except (StoreUnavailable, OutcomeLost) as error:
+                log.debug("outbox_not_deleted", rows=len(rows), error=str(error))
+                await trio.sleep(1.0)
+                continue
+            del decided[: len(rows)]
+            if decided is self._decided:
+                self._deleted += rows
+
+    async def _sweep(self) -> None:
+        """Find what nobody posted: of entities that sleep since a crash, and what did not fit into memory."""
+        while True:
+            self._wake_sweep = trio.Event()
+            try:
+                await self._sweep_once()
+            except StoreUnavailable as error:
+                log.debug("outbox_sweep_postponed", error=str(error))
+            await trio.sleep(SWEEP_GAP_S)
+            with trio.move_on_after(self._sweep_s - SWEEP_GAP_S):
+                await self._wake_sweep.wait()
+
+    async def _sweep_once(self) -> None:
+        """Read on, as far as there is room; where the outbox ends, the next sweep begins anew."""
+        # A row stays known for a while after it was deleted: whoever read it just before must not think that it is new.
+        for gone in self._deleted_before:
+            self._rows.pop((gone.head_id, gone.offset), None)
+        self._deleted_before, self._deleted = self._deleted, []
+        room = self.kept_max
+        if self.waiting >= room // 2:
+            self._park_stuck()
+            room //= 2  # what may be stuck again takes no more than half
+        if self._read_to == START:
+            self._left_out_before = dict(self._left_out)
+        while self.waiting < room:
+            known = self._rows
+            rows = await self._journal.outbox(after=self._read_to, limit=PAGE)
+            if known is not self._rows:
+                return  # forgotten meanwhile, and these may be of the history before
+            if not rows:
+                for head_id, missed in self._left_out_before.items():
+                    if self._left_out.get(head_id) == missed:  # none was left out while we read: we have them all
+                        del self._left_out[head_id]
+                self._read_to = START
+                return
+            for row in rows:
+                self._adopt(row)
+            self._read_to = (rows[-1].head_id, rows[-1].offset)
+
+
+def _seq(letter: _Letter) -> int:
+    return letter.message.seq

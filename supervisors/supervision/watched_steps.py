@@ -1,0 +1,39 @@
+"""An async handler under the watchdog's eye: each of its steps, from one wait to the next, is a turn of its own.
+
+While a handler waits the event loop goes on, and its deadline ends it. While it computes nothing else runs, no deadline
+fires, and only the watchdog can end it.
+"""
+
+import types
+from collections.abc import Generator
+from types import CoroutineType
+from typing import Any
+
+from greenroom.supervisors.supervision.watchdog import Turn
+
+
+@types.coroutine
+def watched_steps(
+    handler: "CoroutineType[Any, Any, Any]", turn: Turn, owner: object, item: object
+) -> Generator[Any, Any, Any]:
+    """Await `handler`. Raises what it raises, and HandlerStuck from inside one of its steps."""
+    value: Any = None
+    thrown: BaseException | None = None
+    while True:
+        turn.serial += 1
+        turn.item = item
+        turn.owner = owner
+        try:
+            trap = handler.send(value) if thrown is None else handler.throw(thrown)
+            turn.owner = None
+        except StopIteration as end:
+            turn.owner = None
+            return end.value
+        except BaseException:
+            turn.owner = None
+            raise
+        turn.item = value = thrown = None
+        try:
+            value = yield trap
+        except BaseException as error:  # whatever the loop throws is the handler's to see, as it would be without us
+            thrown = error

@@ -1,0 +1,522 @@
+"""The relay on a journal that a test can stop, and receivers that do as they are told."""
+
+import itertools
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from greenroom.actors.model.envelope import Envelope, Origin
+from greenroom.actors.model.errors import ActorError, Overloaded, Unavailable
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Done
+from greenroom.actors.model.outgoing import Outgoing, encode_body, sequence
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal.journal import OutboxRow
+from greenroom.supervisors.delivery.relay import UNDER_WAY_MAX, Relay
+from greenroom.supervisors.supervision.backoff import Backoff
+from tests.supervisors.kernel.small_kernel import Heard, Log
+
+A, B, C = "log:a", "log:b", "log:c"
+IDS = {A: 1, B: 2, C: 3}
+SWEEP_S = 5.0
+LINEAGES = map(str, itertools.count())
+
+
+class Outbox:
+    """The journal, as far as the relay sees it."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[int, int], OutboxRow] = {}
+        self.errors: dict[str, deque[Exception]] = {"outbox": deque(), "delivered": deque()}
+        self.deleted: list[tuple[int, int]] = []
+        self.reading: Callable[[], None] = lambda: None  # called between a read and its answer
+
+    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+        await trio.lowlevel.checkpoint()
+        if self.errors["outbox"]:
+            raise self.errors["outbox"].popleft()
+        found = [self.rows[key] for key in sorted(self.rows) if key > after][:limit]
+        self.reading()
+        return found
+
+    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.errors["delivered"]:
+            raise self.errors["delivered"].popleft()
+        for key in rows:
+            self.rows.pop(key, None)
+            self.deleted.append(key)
+
+
+class World:
+    """Senders whose events are durable at once, and the mailboxes of receivers."""
+
+    def __init__(self, *, kept_max: int = 1000, seed: int = 0) -> None:
+        self.journal = Outbox()
+        self.inbox: list[Envelope] = []  # not decided yet
+        self.arrived: list[tuple[str, str, float]] = []  # receiver, text, when
+        self.refusals: dict[str, deque[ActorError]] = {}  # of `submit`, for each receiver
+        self.offsets: dict[str, int] = {}
+        self.relay = Relay(
+            kinds=Kinds((Log,)),
+            journal=self.journal,  # type: ignore[arg-type]
+            submit=self.submit,
+            new_backoff=lambda: Backoff(random=random.Random(seed), first_s=1.0, max_s=8.0),
+            kept_max=kept_max,
+            sweep_s=SWEEP_S,
+        )
+        self.relay.begin_lineage(next(LINEAGES))
+
+    def submit(self, entity: str, envelope: Envelope) -> None:
+        if self.refusals.get(entity):
+            raise self.refusals[entity].popleft()
+        assert isinstance(envelope.message, Heard)
+        self.arrived.append((entity, envelope.message.text, trio.current_time()))
+        self.inbox.append(envelope)
+
+    def commit(self, sender: str, *tells: tuple[str, str]) -> tuple[OutboxRow, list[Outgoing]]:
+        """A row with texts for receivers, durable and not posted."""
+        offset = self.offsets[sender] = self.offsets.get(sender, 0) + 1
+        messages = [
+            Outgoing(sequence(offset, number), receiver, Raw(msgspec.json.encode(Heard(text=text))))
+            for number, (receiver, text) in enumerate(tells)
+        ]
+        row = OutboxRow(offset, encode_body(messages), IDS[sender], sender)
+        self.journal.rows[row.head_id, row.offset] = row
+        return row, messages
+
+    def post(self, sender: str, *tells: tuple[str, str]) -> None:
+        self.relay.post(*self.commit(sender, *tells))
+
+    def texts(self, receiver: str = B) -> list[str]:
+        return [text for entity, text, _ in self.arrived if entity == receiver]
+
+    def decide(self, count: int = 1) -> None:
+        for _ in range(count):
+            slot = self.inbox.pop(0).slot
+            assert slot is not None
+            slot.resolve(Done(), None)
+
+    def reject(self, count: int = 1) -> None:
+        for _ in range(count):
+            slot = self.inbox.pop(0).slot
+            assert slot is not None
+            slot.reject(Unavailable("not now"))
+
+    async def decide_all(self, seconds: float = 60.0) -> None:
+        until = trio.current_time() + seconds
+        while trio.current_time() < until:
+            self.decide(len(self.inbox))
+            await trio.sleep(0.5)
+
+
+@asynccontextmanager
+async def world(**how: Any) -> AsyncIterator[World]:
+    made = World(**how)
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(made.relay.run)
+            await settled()  # the first sweep
+            yield made
+            nursery.cancel_scope.cancel()
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await trio.lowlevel.checkpoint()
+
+
+async def test_what_is_posted_goes_to_its_receivers_in_order_with_its_origin(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.post(A, (B, "1"), (C, "2"), (B, "3"))
+        run.post(A, (B, "4"))
+        assert (run.texts(B), run.texts(C)) == (["1", "3", "4"], ["2"])
+        sources = [one.source for one in run.inbox]
+        assert sources[0] == Origin(IDS[A], sequence(1, 0), A)
+        seqs = [sequence(1, 0), sequence(1, 2), sequence(1, 1), sequence(2, 0)]
+        assert [one.seq for one in sources if isinstance(one, Origin)] == seqs
+
+
+async def test_each_message_says_behind_which_one_it_was_sent(autojump_clock: MockClock) -> None:
+    """So that a receiver which puts one off, or which is another one by then, lets none of those behind it pass."""
+
+    def sources() -> list[tuple[int, int]]:
+        return [(one.source.seq, one.source.after) for one in run.inbox if isinstance(one.source, Origin)]
+
+    async with world() as run:
+        run.post(A, (B, "1"), (B, "2"))
+        run.post(A, (C, "other"), (B, "3"))
+        first, second, third = sequence(1, 0), sequence(1, 1), sequence(2, 1)
+        assert sources() == [(first, 0), (second, first), (sequence(2, 0), 0), (third, second)]
+        run.decide()
+        run.reject()
+        run.decide()
+        run.reject()
+        await trio.sleep(10)
+        assert sources() == [(second, 0), (third, second)], "the first is decided, so nothing goes before the second"
+
+
+async def test_a_row_is_deleted_once_every_message_of_it_is_decided(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.post(A, (B, "1"), (C, "2"))
+        run.decide()
+        await trio.sleep(60)
+        assert run.journal.deleted == []
+        run.decide()
+        await settled()
+        assert (run.journal.deleted, run.relay.waiting) == ([(1, 1)], 0)
+
+
+async def test_a_rejected_message_comes_again_before_all_that_was_behind_it(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        for text in "123":
+            run.post(A, (B, text))
+        run.decide()
+        run.reject(2)  # 2, and 3 which must not overtake it
+        run.post(A, (B, "4"))
+        assert run.texts() == ["1", "2", "3"]
+        await trio.sleep(2)
+        assert run.texts() == ["1", "2", "3", "2", "3", "4"]
+        run.decide(3)
+        await settled()
+        assert run.relay.waiting == 0 and not run.journal.rows
+
+
+async def test_nothing_is_sent_again_while_anything_of_its_lane_is_under_way(autojump_clock: MockClock) -> None:
+    """Else the first would come behind the second, which is in the mailbox still."""
+    async with world() as run:
+        run.post(A, (B, "1"), (B, "2"))
+        run.reject()
+        await trio.sleep(60)
+        assert run.texts() == ["1", "2"]
+        run.decide()  # a receiver that restarted in between may well have handled it
+        await trio.sleep(2)
+        assert run.texts() == ["1", "2", "1"]
+
+
+async def test_a_full_mailbox_is_tried_again_ever_more_rarely_and_others_go_on(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.refusals[B] = deque(Overloaded("full") for _ in range(6))
+        run.post(A, (B, "1"), (C, "2"))
+        assert run.texts(C) == ["2"]
+        await trio.sleep(120)
+        assert run.texts(B) == ["1"]
+        assert 3.0 < run.arrived[-1][2] <= 1 + 2 + 4 + 8 + 8 + 8
+        assert run.relay.retries == 6
+
+
+async def test_after_a_success_the_next_wait_is_short_again(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.refusals[B] = deque(Overloaded("full") for _ in range(6))
+        run.post(A, (B, "1"))
+        await trio.sleep(120)
+        run.decide()
+        run.refusals[B] = deque([Overloaded("full")])
+        before = trio.current_time()
+        run.post(A, (B, "2"))
+        await trio.sleep(120)
+        assert run.arrived[-1][2] - before <= 1.0
+
+
+async def test_a_message_that_this_release_does_not_know_waits_for_one_that_does(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        unknown = [Outgoing(sequence(1, 0), B, Raw(b'{"type":"log.newer"}'))]
+        nowhere = [Outgoing(sequence(2, 0), "newer:b", Raw(b'{"type":"newer.x"}'))]
+        deep = [Outgoing(sequence(3, 0), C, Raw(b'{"type":"log.heard","text":' + b"[" * 5000 + b"]" * 5000 + b"}"))]
+        for offset, messages in enumerate((unknown, nowhere, deep), 1):
+            row = run.journal.rows[IDS[A], offset] = OutboxRow(offset, encode_body(messages), IDS[A], A)
+            run.relay.post(row, messages)
+        run.offsets[A] = 3
+        run.post(B, (B, "from another"))
+        await trio.sleep(120)
+        assert run.arrived[0][:2] == (B, "from another")
+        assert (len(run.arrived), len(run.journal.rows)) == (1, 4)
+
+
+async def test_a_lane_has_a_window(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        texts = [f"{number:03}" for number in range(3 * UNDER_WAY_MAX)]
+        run.post(A, *((B, text) for text in texts))
+        run.post(C, (B, "of another sender"))
+        assert len(run.inbox) == UNDER_WAY_MAX + 1
+        run.decide(10)
+        assert len(run.inbox) == UNDER_WAY_MAX + 1
+        await run.decide_all(10)
+        assert [text for text in run.texts() if text in texts] == texts
+
+
+# What a crash left behind, and what did not fit.
+
+
+async def test_what_lies_in_the_outbox_at_the_start_is_delivered(autojump_clock: MockClock) -> None:
+    made = World()
+    for text in "12":
+        made.commit(A, (B, text))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.relay.run)
+        await made.decide_all(1)
+        assert made.texts() == ["1", "2"] and not made.journal.rows
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_a_claim_brings_is_delivered_before_anything_newer_and_once(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        rows = [run.commit(A, (B, text))[0] for text in "12"]
+        run.relay.adopt(rows)
+        run.post(A, (B, "3"))
+        run.relay.adopt(rows)  # claimed again
+        await trio.sleep(3 * SWEEP_S)  # and swept
+        assert run.texts() == ["1", "2", "3"]
+
+
+async def test_what_nobody_posted_is_found_by_the_sweep(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.commit(A, (B, "1"))
+        await trio.sleep(SWEEP_S)
+        await settled()
+        assert run.texts() == ["1"]
+
+
+async def test_a_row_read_just_before_it_was_deleted_is_not_taken_for_a_new_one(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        row, messages = run.commit(A, (B, "1"))
+        run.relay.post(row, messages)
+        run.decide()
+        await settled()
+        assert not run.journal.rows
+        run.relay.adopt([row])
+        await trio.sleep(SWEEP_S + 1)
+        run.relay.adopt([row])
+        assert run.texts() == ["1"]
+        await trio.sleep(3 * SWEEP_S)
+        assert not run.relay._rows, "it is not known for ever"
+
+
+async def test_what_does_not_fit_waits_in_the_outbox_in_order(autojump_clock: MockClock) -> None:
+    async with world(kept_max=10) as run:
+        texts = [f"{number:03}" for number in range(50)]
+        for text in texts:
+            run.post(A, (B, text))
+        run.post(C, (B, "other"))
+        assert run.relay.waiting == 10
+        await run.decide_all(120)
+        assert [text for text in run.texts() if text != "other"] == texts
+        assert run.texts().count("other") == 1
+        assert not run.journal.rows and not run.relay._left_out
+
+
+async def test_a_row_posted_while_a_sweep_reads_does_not_overtake_those_left_out(autojump_clock: MockClock) -> None:
+    """The sweep has read all there was when one more is left out: the sender stays left out, or 4 came before 3."""
+    async with world(kept_max=2) as run:
+        for text in "123":
+            run.post(A, (B, text))
+        more = iter(["4"])
+
+        def reading() -> None:
+            for text in more:
+                run.post(A, (B, text))
+                break
+
+        run.decide(2)
+        run.journal.reading = reading
+        await run.decide_all(30)
+        run.post(A, (B, "5"))
+        await run.decide_all(30)
+        assert run.texts() == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("senders", [1, 30])
+async def test_what_can_not_be_delivered_leaves_room_for_all_else(senders: int, autojump_clock: MockClock) -> None:
+    """A receiver that refuses everything for long, told more than fits into memory; and then it comes back."""
+    async with world(kept_max=20) as run:
+        run.refusals[C] = deque(Overloaded("full") for _ in range(10**6))
+        sent: dict[str, list[str]] = {}
+        for number in range(90):
+            sender = f"log:sender-{number % senders}"
+            IDS.setdefault(sender, 100 + number)
+            run.post(sender, (C, f"{sender} {number:03}"))
+            sent.setdefault(sender, []).append(f"{sender} {number:03}")
+        await run.decide_all(60)
+        for number in range(50):
+            run.post(A, (B, f"{number:03}"))
+            await run.decide_all(4)
+        await run.decide_all(20)
+        assert run.texts(B) == [f"{number:03}" for number in range(50)]
+        run.refusals[C].clear()
+        await run.decide_all(300)
+        assert not run.journal.rows and run.relay.waiting == 0
+        for sender, texts in sent.items():
+            assert list(dict.fromkeys(text for text in run.texts(C) if text.startswith(f"{sender} "))) == texts
+
+
+async def test_after_a_failover_nothing_posted_overtakes_what_was_forgotten(autojump_clock: MockClock) -> None:
+    """An append's answer may come after the news that the database has another history."""
+    async with world() as run:
+        run.post(A, (B, "1"))
+        run.relay.begin_lineage(next(LINEAGES))
+        run.post(A, (B, "2"))
+        await run.decide_all(20)
+        assert run.texts() == ["1", "1", "2"] and not run.journal.rows
+        run.post(A, (B, "3"))
+        assert run.texts()[-1] == "3", "and then as always"
+
+
+# Failures of the store, and of the relay itself.
+
+
+async def test_a_store_that_is_away_makes_it_late(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.journal.errors["outbox"] += [StoreUnavailable("away")] * 2
+        run.journal.errors["delivered"] += [StoreUnavailable("away"), OutcomeLost("who knows")]
+        run.commit(A, (B, "1"))
+        run.post(C, (B, "2"))
+        run.decide()
+        await run.decide_all(4 * SWEEP_S)
+        assert run.texts() == ["2", "1"] and not run.journal.rows
+
+
+async def test_a_relay_that_is_run_again_begins_with_what_the_outbox_holds(autojump_clock: MockClock) -> None:
+    made = World()
+    with capture_logs():
+        for _ in range(2):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(made.relay.run)
+                await settled()
+                if not made.arrived:
+                    made.post(A, (B, "1"), (B, "2"), (C, "3"))
+                    made.decide()
+                    made.reject(2)
+                else:
+                    assert made.relay.waiting == 3
+                    await made.decide_all(10)
+                nursery.cancel_scope.cancel()
+    assert made.texts(B) == ["1", "2", "1", "2"] and made.texts(C) == ["3", "3"]
+    assert not made.journal.rows and made.relay.waiting == 0
+
+
+async def test_a_row_that_can_not_be_read_holds_up_no_other_sender(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        for number, body in enumerate([b"{", b'[["\xff"]]', b"[1]"], 1):
+            run.journal.rows[IDS[A], number] = OutboxRow(number, body, IDS[A], A)
+        run.commit(C, (B, "1"))
+        await trio.sleep(SWEEP_S + 1)
+        assert run.texts() == ["1"]
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("post"), st.sampled_from([A, C]), st.lists(st.sampled_from([B, C]), min_size=1, max_size=4)),
+    st.tuples(st.just("commit"), st.sampled_from([A, C]), st.lists(st.sampled_from([B, C]), min_size=1, max_size=2)),
+    st.tuples(st.just("handle"), st.integers(1, 5)),
+    st.tuples(st.just("refuse"), st.sampled_from([B, C]), st.integers(1, 3)),
+    st.tuples(st.just("sleep"), st.sampled_from([0.1, 2.0, 12.0])),
+    st.just(("again",)),
+    st.just(("failover",)),
+)
+
+
+class Receivers:
+    """Each handles its messages as a cell does: drops what it has seen, and lets nothing overtake what it put off."""
+
+    def __init__(self, run: World, rng: random.Random) -> None:
+        self.run = run
+        self.rng = rng
+        self.seen: dict[tuple[str, int], int] = {}
+        self.handled: dict[tuple[str, str], list[str]] = {}
+
+    def handle(self, *, willing: bool = False) -> None:
+        envelope = self.run.inbox.pop(0)
+        source, slot, message = envelope.source, envelope.slot, envelope.message
+        if self.run.relay.is_forgotten(slot):
+            return
+        assert isinstance(source, Origin) and slot is not None and isinstance(message, Heard)
+        pair = (message.text.partition(" ")[0], source.sender)
+        if source.seq <= self.seen.get(pair, 0):
+            slot.resolve(Done(), None)
+            return
+        if source.after > self.seen.get(pair, 0) or (not willing and self.rng.random() < 0.3):
+            slot.reject(Unavailable("not now"))
+            return
+        self.seen[pair] = source.seq
+        self.handled.setdefault((source.entity, pair[0]), []).append(message.text)
+        slot.resolve(Done(), None)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ACTIONS, max_size=40), st.integers(0, 2**32))
+def test_whatever_happens_each_pair_hears_everything_once_in_order(actions: list[Any], seed: int) -> None:
+    """Random rows, refusals, full mailboxes, a small memory and claims that bring what nobody posted."""
+
+    async def main() -> None:
+        async with world(kept_max=6, seed=seed) as run:
+            receivers = Receivers(run, random.Random(seed))
+            sent: dict[tuple[str, str], list[str]] = {}
+            unposted: set[str] = set()
+
+            def tells(sender: str, to: list[str]) -> list[tuple[str, str]]:
+                made = []
+                for receiver in to:
+                    texts = sent.setdefault((sender, receiver), [])
+                    texts.append(f"{receiver} {len(texts):03}")
+                    made.append((receiver, texts[-1]))
+                return made
+
+            def claim(sender: str) -> None:
+                """As a cell does before it posts anything, when its former life left rows behind."""
+                if sender in unposted:
+                    unposted.discard(sender)
+                    rows = run.journal.rows
+                    run.relay.adopt([rows[key] for key in sorted(rows) if key[0] == IDS[sender]])
+
+            for action in actions:
+                match action:
+                    case ("post", sender, to):
+                        claim(sender)
+                        run.post(sender, *tells(sender, to))
+                    case ("commit", sender, to):
+                        run.commit(sender, *tells(sender, to))
+                        unposted.add(sender)
+                    case ("handle", count):
+                        for _ in range(min(count, len(run.inbox))):
+                            receivers.handle()
+                    case ("refuse", receiver, count):
+                        run.refusals[receiver] = deque(Overloaded("full") for _ in range(count))
+                    case ("sleep", seconds):
+                        await trio.sleep(seconds)
+                    case ("failover",):
+                        run.relay.begin_lineage(next(LINEAGES))
+                    case ("again",):
+                        for sender in IDS:
+                            unposted.add(sender)
+                            claim(sender)
+            for _ in range(200):
+                while run.inbox:
+                    receivers.handle(willing=True)
+                await trio.sleep(1.0)
+            assert receivers.handled == {pair: texts for pair, texts in sent.items() if texts}
+            assert not run.journal.rows and run.relay.waiting == 0
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_a_stuck_lane_is_warned_of(autojump_clock: MockClock) -> None:
+    made = World()
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(made.relay.run)
+            made.refusals[B] = deque(Overloaded("full") for _ in range(10))
+            made.post(A, (B, "1"))
+            await trio.sleep(300)
+            nursery.cancel_scope.cancel()
+    warnings = [one for one in logs if one["event"] == "outbox_stuck"]
+    assert [(one["sender"], one["receiver"], one["attempts"], one["waiting"]) for one in warnings] == [(A, B, 10, 1)]

@@ -1,0 +1,208 @@
+"""Waking entities when their durable timers are due."""
+
+import math
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from greenroom.actors.model.errors import Overloaded, Unavailable, UnknownKind
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.journal import Due
+from greenroom.supervisors.delivery import timers as timers_module
+from greenroom.supervisors.delivery.timers import SCAN_S, Timers
+
+BEGIN_S = 1e6
+
+
+class Rows:
+    """The journal, as far as timers see it; and entities that fire what is due, unless they can't be woken."""
+
+    def __init__(self) -> None:
+        self.rows: set[Due] = set()
+        self.errors: deque[Exception] = deque()
+        self.looks = 0
+        self.ahead_s = 0.0  # of the wall clock, before the monotonic one
+        self.unwakeable: dict[str, Exception] = {}
+        self.woken: list[tuple[float, str]] = []
+        self.timers = Timers(journal=self, now=self.now, wake=self.wake)  # type: ignore[arg-type]
+
+    def now(self) -> float:
+        return 1_000_000.0 + trio.current_time() + self.ahead_s
+
+    def set(self, entity: str, in_s: float, *, tell: bool = True) -> None:
+        due_ms = int((self.now() + in_s) * 1000)
+        self.rows.add(Due(due_ms, len(self.rows) + 1, entity))
+        if tell:
+            self.timers.soon(due_ms, entity)
+
+    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+        await trio.lowlevel.checkpoint()
+        self.looks += 1
+        if self.errors:
+            raise self.errors.popleft()
+        return sorted(row for row in self.rows if row.due_ms < before_ms and row[:2] > after)[:limit]
+
+    def wake(self, entity: str) -> None:
+        if entity in self.unwakeable:
+            raise self.unwakeable[entity]
+        self.woken.append((trio.current_time(), entity))
+        self.rows -= {row for row in self.rows if row.entity == entity and row.due_ms <= self.now() * 1000}
+
+
+@asynccontextmanager
+async def rows() -> AsyncIterator[Rows]:
+    made = Rows()
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(made.timers.run)
+            yield made
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("tell", [True, False])
+@pytest.mark.parametrize("in_s", [0.3, 1.2, 7.0, 3600.0])
+async def test_an_entity_is_woken_at_the_time_whether_or_not_it_said_so(
+    in_s: float, tell: bool, autojump_clock: MockClock
+) -> None:
+    async with rows() as run:
+        await trio.sleep(0.1)
+        run.set("log:a", in_s, tell=tell)
+        await trio.sleep(in_s + 5)
+        assert [entity for _, entity in run.woken] == ["log:a"]
+        late = run.woken[0][0] - 0.1 - in_s
+        assert -0.002 < late < (0.01 if tell or in_s > 2 else SCAN_S), "found late only if set after the look"
+
+
+async def test_what_was_due_while_nobody_ran_wakes_at_once_in_order(autojump_clock: MockClock) -> None:
+    made = Rows()
+    for number in (3, 1, 2):
+        made.set(f"log:{number}", -100.0 + number, tell=False)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.timers.run)
+        await trio.sleep(0.1)
+        assert made.woken == [(0.0, "log:1"), (0.0, "log:2"), (0.0, "log:3")]
+        assert made.timers.overdue == 3
+        await trio.sleep(2)
+        assert made.timers.overdue == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_timer_that_is_told_of_twice_and_found_wakes_once(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.set("log:a", 1.0)
+        run.timers.soon(int((run.now() + 1.0) * 1000), "log:a")
+        await trio.sleep(10)
+        assert len(run.woken) == 1
+
+
+@pytest.mark.parametrize("error", [Unavailable("stopping"), Overloaded("too many"), UnknownKind("none")])
+async def test_an_entity_that_can_not_be_woken_is_tried_again(error: Exception, autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.unwakeable["log:a"] = error
+        run.set("log:a", 0.5)
+        run.set("log:b", 0.6)
+        await trio.sleep(10)
+        assert [entity for _, entity in run.woken] == ["log:b"]
+        assert run.timers.overdue == 1
+        run.unwakeable.clear()
+        await trio.sleep(2 * SCAN_S)
+        assert [entity for _, entity in run.woken] == ["log:b", "log:a"]
+
+
+async def test_many_that_nobody_can_wake_starve_no_others(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as those of a kind that is not installed any more."""
+    monkeypatch.setattr(timers_module, "PAGE", 10)
+    monkeypatch.setattr(timers_module, "WOKEN_MAX", 30)
+    made = Rows()
+    for number in range(100):
+        made.unwakeable[f"gone:{number}"] = UnknownKind("gone")
+        made.set(f"gone:{number}", -1000.0 + number, tell=False)
+    made.set("log:a", 1.0, tell=False)
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(made.timers.run)
+            await trio.sleep(8 * SCAN_S)
+            nursery.cancel_scope.cancel()
+    assert [entity for _, entity in made.woken] == ["log:a"]
+    assert made.timers.overdue == 100
+
+
+async def test_a_store_that_is_away_makes_timers_late(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.errors += [StoreUnavailable("away")] * 5
+        run.set("log:a", 2.0, tell=False)
+        await trio.sleep(10)
+        assert [(round(at), entity) for at, entity in run.woken] == [(5, "log:a")]
+
+
+async def test_a_clock_set_forward_fires_what_is_due_by_it(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.set("log:a", 3600.0)
+        await trio.sleep(2)
+        run.ahead_s = 7200.0
+        await trio.sleep(SCAN_S + 0.1)
+        assert len(run.woken) == 1
+
+
+async def test_a_clock_set_back_waits_for_the_time_to_come_again(autojump_clock: MockClock) -> None:
+    async with rows() as run:
+        run.set("log:a", 1.0)
+        await trio.sleep(0.5)
+        run.ahead_s = -100.0
+        await trio.sleep(60)
+        assert run.woken == []
+        await trio.sleep(41)
+        assert [round(at) for at, _ in run.woken] == [101]
+
+
+async def test_run_again_it_forgets_what_it_knew_and_finds_it_again(autojump_clock: MockClock) -> None:
+    made = Rows()
+    for _ in range(2):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(made.timers.run)
+            if not made.rows and not made.woken:
+                made.set("log:a", 1.0)
+            else:
+                await trio.sleep(2)
+            nursery.cancel_scope.cancel()
+    assert len(made.woken) == 1 and made.looks > 1
+
+
+async def test_a_wait_too_short_for_the_clock_ends(autojump_clock: MockClock) -> None:
+    """After a million seconds, adding a tenth of a femtosecond to the time changes nothing."""
+
+    class Rounded(Rows):
+        calls = 0
+
+        def now(self) -> float:
+            self.calls += 1
+            assert self.calls < 1000
+            return (trio.current_time() - BEGIN_S) + math.nextafter(1.001, 0.0)
+
+    autojump_clock.jump(BEGIN_S)
+    made = Rounded()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.timers.run)
+        made.timers.soon(1001, "log:a")
+        await trio.sleep(0.1)
+        nursery.cancel_scope.cancel()
+    assert [entity for _, entity in made.woken] == ["log:a"]
+
+
+def test_what_is_far_off_is_left_to_the_rows() -> None:
+    class Frozen(Rows):
+        def now(self) -> float:
+            return 0.0
+
+    made: Any = Frozen()
+    for number in range(100):
+        made.timers.soon(5_000 + number, "log:a")
+    assert made.timers._soon == []

@@ -1,0 +1,312 @@
+"""The kernel on a faulty journal in memory: system, committer and claims, an audience that checks what it is shown,
+and reply slots that count their answers.
+"""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import msgspec
+import trio
+from msgspec import Struct, field
+from structlog.testing import capture_logs
+
+from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import Terminated
+from greenroom.actors.model.message import Ask, Event, Message, Tell
+from greenroom.actors.model.principal import Principal
+from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.supervisors.kernel.system import System
+from tests.store.journal.faulty_journal import FaultyJournal
+
+ANN = Principal(user="ann")
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="log.noted"):
+    text: str
+
+
+class SlowNoted(Noted, frozen=True, kw_only=True, tag="slow.noted"):
+    pass
+
+
+class Note(Ask[int], frozen=True, kw_only=True, tag="log.note"):
+    """Record `text` `times` over; the reply is the offset."""
+
+    text: str
+    times: int = 1
+
+
+class Heard(Tell, frozen=True, kw_only=True, tag="log.heard"):
+    """As Note, without an answer."""
+
+    text: str
+
+
+class SlowHeard(Heard, frozen=True, kw_only=True, tag="slow.heard"):
+    pass
+
+
+def heard(entity: str, text: str) -> Heard:
+    """As that entity's kind knows it."""
+    return SlowHeard(text=text) if entity.startswith("slow:") else Heard(text=text)
+
+
+class Read(Ask[list[str]], frozen=True, kw_only=True, tag="log.read"):
+    """All texts; records nothing."""
+
+
+class NoteOnce(Ask[bool], frozen=True, kw_only=True, tag="log.note_once"):
+    """Record `text` unless it was; the reply is whether."""
+
+    text: str
+
+
+class Fail(Ask[None], frozen=True, kw_only=True, tag="log.fail"):
+    """Record `text`, if there is one, and raise."""
+
+    text: str = ""
+
+
+class Do(Ask[Any], frozen=True, kw_only=True, tag="log.do"):
+    """Call `act(actor)` and answer what it returns. Only a test can send it."""
+
+    act: Callable[[Any], Any]
+
+
+class LogState(Struct):
+    texts: list[str] = field(default_factory=list)
+
+
+class Log(Actor[LogState]):
+    kind = "log"
+    commands = (Note, NoteOnce, Read, Heard)
+    events: ClassVar[tuple[type[Event], ...]] = (Noted,)
+    limits = KindLimits(mailbox_messages=2000)
+
+    def note(self, text: str) -> None:
+        self.record(self.events[0](text=text))
+
+    def handle(self, message: Message) -> Any:
+        match message:
+            case Note():
+                for _ in range(message.times):
+                    self.note(message.text)
+                return self.offset
+            case NoteOnce():
+                if message.text in self.state.texts:
+                    return False
+                self.note(message.text)
+                return True
+            case Heard():
+                self.note(message.text)
+            case Read():
+                return list(self.state.texts)
+            case Fail():
+                if message.text:
+                    self.note(message.text)
+                raise ZeroDivisionError("boom")
+            case Do():
+                return message.act(self)
+            case Terminated():
+                self.note(f"{message.entity} {message.reason}")
+
+    def apply(self, event: Noted) -> None:
+        self.state.texts.append(event.text)
+
+    def view(self) -> Any:
+        return {"count": len(self.state.texts)}
+
+    def may_watch(self) -> None:
+        if self.principal.user == "mallory":
+            raise Refused("log.private")
+
+
+class Brief(Log):
+    """Without a journal."""
+
+    kind = "brief"
+    commands = ()
+    events = ()
+    durable = False
+
+    def handle(self, message: Message) -> Any:
+        match message:
+            case Heard():
+                self.state.texts.append(message.text)
+            case _:
+                return super().handle(message)
+
+
+class Slow(Log):
+    """Its handler waits: for a while, for others, or for ever."""
+
+    kind = "slow"
+    commands = ()
+    internal = (SlowHeard,)
+    events = (SlowNoted,)
+    limits = KindLimits(async_handler_s=10.0)
+
+    async def handle(self, message: Message) -> Any:  # type: ignore[override]
+        match message:
+            case Do():
+                return await message.act(self)
+            case _:
+                return super().handle(message)
+
+
+class Slot:
+    """Counts its answers: there must be exactly one."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self.answers: list[Any] = []
+        self.encoded: bytes | None = None
+        self.answered_at: float | None = None
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        self._answer(reply)
+        self.encoded = encoded
+
+    def reject(self, error: ActorError) -> None:
+        self._answer(error)
+
+    def _answer(self, answer: Any) -> None:
+        self.answers.append(answer)
+        self.answered_at = trio.current_time()
+        self._kernel.let_out.append(answer)
+
+    @property
+    def answer(self) -> Any:
+        assert len(self.answers) == 1, f"answered {len(self.answers)} times: {self.answers}"
+        return self.answers[0]
+
+
+class Audience:
+    """Everybody. Shown an event, it looks whether that is durable and the next one."""
+
+    def __init__(self, kernel: "Kernel") -> None:
+        self._kernel = kernel
+        self.shown: dict[str, list[int]] = {}  # offsets
+        self.ephemeral: list[tuple[str, bytes, str]] = []
+        self.kicked: list[tuple[str, int, str]] = []
+        self.epochs: dict[str, str] = {}  # that watchers know
+
+    def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
+        kernel = self._kernel
+        offsets = self.shown.setdefault(entity, [])
+        if offsets and event.offset <= offsets[-1]:
+            kernel.wrongs.append(f"{entity}: {event.offset} shown after {offsets[-1]}")
+        if (
+            not entity.startswith("brief")
+            and event not in kernel.journal.events(entity)[event.offset - 1 : event.offset]
+        ):
+            kernel.wrongs.append(f"{entity}: {event.offset} shown before it was durable")
+        offsets.append(event.offset)
+        kernel.let_out.append(msgspec.json.decode(event.payload).get("text", ""))
+
+    def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
+        self.ephemeral.append((entity, data, key))
+        self._kernel.let_out.append(data)
+
+    def kick(self, entity: str, code: int, reason: str) -> None:
+        self.kicked.append((entity, code, reason))
+
+    def watching(self, entity: str) -> list[Principal]:
+        return [ANN]
+
+    def began(self, entity: str, epoch: str, offset: int) -> None:
+        known = self.epochs.setdefault(entity, epoch)
+        if known != epoch:
+            self.epochs[entity] = epoch
+            self.shown[entity] = list(range(1, offset + 1))  # watchers have started over
+
+    def watched(self) -> list[tuple[str, str]]:
+        return list(self.epochs.items())
+
+
+class Kernel:
+    """One node's kernel. A second one on the same `rows` is the node after a restart."""
+
+    def __init__(
+        self,
+        *,
+        rows: MemoryRows | None = None,
+        incarnation: int = 1,
+        seed: int = 0,
+        commit: CommitConfig | None = None,
+        supervision: SupervisionConfig | None = None,
+        passivation: PassivationConfig | None = None,
+        memory_bytes: Callable[[], int] = lambda: 0,
+        kinds: tuple[type[Actor[Any]], ...] = (Log, Brief, Slow),
+    ) -> None:
+        self.journal = FaultyJournal(rows, incarnation=incarnation)
+        self.let_out: list[Any] = []  # replies, publications, in the order in which they left
+        self.slots: list[Slot] = []
+        self.wrongs: list[str] = []  # what the audience saw and must not have; the cell would only log an error
+        self.audience = Audience(self)
+        self.letters = MemoryDeadLetters()
+        self.instruments = Instruments()
+        self.committer = Committer(self.journal, commit or CommitConfig(lanes=1), lambda events, seconds: None)
+        self.claims = Claims(self.journal)
+        self.system = System(
+            kinds=Kinds(kinds),
+            journal=self.journal,
+            committer=self.committer,
+            claims=self.claims,
+            dead_letters=self.letters,
+            audiences=self.audience,
+            instruments=self.instruments,
+            clock=trio.current_time,
+            rng=random.Random(seed),
+            supervision=supervision,
+            passivation=passivation,
+            memory_bytes=memory_bytes,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Kernel"]:
+        with capture_logs():  # tracebacks made for terminals take longer than all the rest
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.committer.run)
+                await nursery.start(self.claims.run)
+                await nursery.start(self.system.run)
+                yield self
+                nursery.cancel_scope.cancel()
+        assert self.wrongs == []
+        for slot in self.slots:
+            assert len(slot.answers) == 1, f"answered {len(slot.answers)} times: {slot.answers}"
+
+    def send(self, entity: str, message: Message, **fields: Any) -> Slot:
+        """An envelope on its way. `command_id`, `deadline`, `principal`, `size` … as in Envelope."""
+        slot = Slot(self)
+        self.system.submit(entity, Envelope(message=message, slot=slot, **fields))
+        self.slots.append(slot)
+        return slot
+
+    async def ask(self, entity: str, message: Ask[Any], **how: Any) -> Any:
+        return await self.system.ask(entity, message, **how)
+
+    def texts(self, entity: str) -> list[str]:
+        """What the journal holds; "" where the runtime has noted something of its own."""
+        return [msgspec.json.decode(event.payload).get("text", "") for event in self.journal.events(entity)]
+
+    def awake(self) -> set[str]:
+        return set(self.system._cells)
+
+
+@asynccontextmanager
+async def kernel(**how: Any) -> AsyncIterator[Kernel]:
+    """A running kernel. On leaving, every slot must have had exactly one answer."""
+    async with Kernel(**how).running() as running:
+        yield running

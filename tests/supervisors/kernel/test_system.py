@@ -1,0 +1,667 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from greenroom.actors.model.actor import KindLimits
+from greenroom.actors.model.entity import BadEntity
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import (
+    ActorError,
+    DeadlineExceeded,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+    UnknownKind,
+)
+from greenroom.actors.model.lifecycle import Passivate
+from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.supervisors.kernel import cell, system
+from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervision.supervise import supervise
+from tests.store.journal.faulty_journal import Fault
+from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, Slot, Slow, heard, kernel
+
+A = "log:a"
+B = "log:b"
+
+
+async def settled() -> None:
+    await wait_all_tasks_blocked()
+
+
+# Routing and waking.
+
+
+async def test_the_first_message_wakes_an_entity_and_looking_for_its_ref_does_not() -> None:
+    async with kernel() as run:
+        ref = run.system.ref(A)
+        assert run.awake() == set()
+        assert await ref.ask(Read()) == []
+        assert run.awake() == {A}
+        assert (run.instruments.activations, run.instruments.awake) == (1, 1)
+
+
+@pytest.mark.parametrize(("entity", "error"), [("nokind:x", UnknownKind), ("log", BadEntity), ("Log:x", BadEntity)])
+async def test_what_is_no_entity_is_refused_before_anything_is_queued(entity: str, error: type[ActorError]) -> None:
+    async with kernel() as run:
+        with pytest.raises(error):
+            run.system.ref(entity)
+        with pytest.raises(error):
+            run.send(entity, Read())
+        assert run.awake() == set()
+
+
+async def test_messages_of_one_sender_arrive_in_order_also_while_the_entity_wakes(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.journal.delay_s = 1.0
+        ref = run.system.ref(A)
+        for number in range(10):
+            ref.tell(Heard(text=str(number)))
+        await trio.sleep(0.5)
+        for number in range(10, 20):
+            ref.tell(Heard(text=str(number)))
+        await trio.sleep(10)
+        assert run.texts(A) == [str(number) for number in range(20)]
+
+
+async def test_a_ref_outlives_the_actors_sleep() -> None:
+    async with kernel() as run:
+        ref = run.system.ref(A)
+        ref.tell(Heard(text="x"))
+        await settled()
+        run.system.cell(A).mailbox.put_control(Passivate())
+        await settled()
+        assert run.awake() == set()
+        ref.tell(Heard(text="y"))
+        assert await ref.ask(Read()) == ["x", "y"]
+        assert run.instruments.passivations == 1
+
+
+async def test_an_ask_that_is_cancelled_leaves_its_message_to_be_handled(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.journal.hold()
+        with trio.move_on_after(1.0) as scope:
+            await run.ask(A, Note(text="x"))
+        assert scope.cancelled_caught
+        run.journal.release()
+        await settled()
+        assert run.texts(A) == ["x"]
+
+
+async def test_entities_without_a_journal_answer_at_once_and_forget_when_they_stop(autojump_clock: MockClock) -> None:
+    async with kernel(passivation=PassivationConfig(idle_s=5.0, sweep_s=1.0)) as run:
+        run.system.ref("brief:a").tell(Heard(text="x"))
+        assert await run.ask("brief:a", Read()) == ["x"]
+        await trio.sleep(10)
+        assert await run.ask("brief:a", Read()) == []
+        assert set(run.journal.calls) <= {"outbox", "due"}  # looked at for others' sake
+
+
+# Sleep.
+
+
+async def test_an_idle_actor_sleeps_and_a_busy_one_does_not(autojump_clock: MockClock) -> None:
+    async with kernel(passivation=PassivationConfig(idle_s=10.0, sweep_s=1.0)) as run:
+        await run.ask(A, Read())
+        for _ in range(5):
+            await run.ask(B, Read())
+            await trio.sleep(4)
+        assert run.awake() == {B}
+        await trio.sleep(12)
+        assert run.awake() == set()
+
+
+async def test_a_kind_may_sleep_earlier_than_the_node_asks_for(autojump_clock: MockClock) -> None:
+    class Brisk(Log):
+        limits = KindLimits(idle_s=5.0)
+
+    async with kernel(kinds=(Brisk,), passivation=PassivationConfig(idle_s=100.0, sweep_s=1.0)) as run:
+        await run.ask(A, Read())
+        await trio.sleep(4)
+        assert run.awake() == {A}
+        await trio.sleep(3)
+        assert run.awake() == set()
+
+
+async def test_over_budget_the_longest_idle_sleep_first_and_who_may_not_does_not_keep_the_others_awake(
+    autojump_clock: MockClock,
+) -> None:
+    async with kernel(passivation=PassivationConfig(awake_max=10, sweep_s=1.0)) as run:
+
+        def act(actor: Log) -> None:
+            actor.after(1000, Heard(text="later"))
+
+        await run.ask("log:0", Do(act=act))
+        for number in range(1, 10):
+            await trio.sleep(0.01)
+            await run.ask(f"log:{number}", Read())
+        with pytest.raises(Overloaded):
+            run.send("log:10", Read())
+            run.send("log:11", Read())
+        await trio.sleep(3.5)
+        assert run.awake() == {"log:0", *(f"log:{number}" for number in range(2, 10))}
+        run.send("log:10", Read())
+        await settled()
+
+
+async def test_over_its_memory_budget_a_node_puts_a_tenth_to_sleep_each_time(autojump_clock: MockClock) -> None:
+    bytes_used = 200
+    async with kernel(
+        passivation=PassivationConfig(memory_bytes_max=100, sweep_s=1.0), memory_bytes=lambda: bytes_used
+    ) as run:
+        for number in range(100):
+            await run.ask(f"log:{number}", Read())
+        await trio.sleep(1.5)
+        assert len(run.awake()) == 90
+        bytes_used = 50
+        await trio.sleep(5)
+        assert len(run.awake()) == 90
+
+
+async def test_what_the_sweep_asks_does_not_pile_up_before_an_actor_that_cannot_listen(
+    autojump_clock: MockClock,
+) -> None:
+    async with kernel(passivation=PassivationConfig(idle_s=1.0, sweep_s=1.0)) as run:
+        run.journal.down = True
+        run.send(A, Read())
+        await trio.sleep(600)
+        control = run.system.cell(A).mailbox._control
+        assert control is not None and len(control) == 1
+        run.journal.down = False
+        await trio.sleep(20)
+
+
+# Death watch, timers.
+
+
+@pytest.mark.parametrize("reason", ["failed", "asleep"])
+async def test_a_watcher_is_told_when_an_actor_stops_for_good_and_sleep_is_not_that(
+    reason: str, autojump_clock: MockClock
+) -> None:
+    async with kernel(supervision=SupervisionConfig(restarts_max=0)) as run:
+
+        def act(actor: Log) -> None:
+            actor.watch(B)
+            actor.watch(B)
+
+        await run.ask(B, Read())
+        await run.ask(A, Do(act=act))
+        if reason == "failed":
+            run.send(B, Fail())
+        else:
+            run.system.cell(B).mailbox.put_control(Passivate())
+        await trio.sleep(1)
+        assert B not in run.awake()
+        assert run.texts(A) == (["log:b failed"] if reason == "failed" else [])
+
+
+async def test_a_watcher_that_sleeps_is_woken_to_be_told(autojump_clock: MockClock) -> None:
+    async with kernel(supervision=SupervisionConfig(restarts_max=0)) as run:
+
+        def act(actor: Log) -> None:
+            actor.watch(B)
+
+        await run.ask(A, Do(act=act))
+        run.system.cell(A).mailbox.put_control(Passivate())
+        await trio.sleep(1)
+        run.send(B, Fail())
+        await trio.sleep(1)
+        assert run.texts(A) == ["log:b failed"]
+
+
+def after(seconds: float, text: str, key: str = "") -> Do:
+    def act(actor: Log) -> None:
+        actor.after(seconds, Heard(text=text), key=key)
+
+    return Do(act=act)
+
+
+async def test_timers_fire_in_their_order_and_the_newest_of_a_key_replaces_the_others(
+    autojump_clock: MockClock,
+) -> None:
+    async with kernel() as run:
+        await run.ask(A, after(3, "third"))
+        await run.ask(A, after(1, "first"))
+        await run.ask(A, after(2, "replaced", key="k"))
+        await run.ask(A, after(5, "fourth", key="k"))
+        await run.ask(B, after(2, "other entity, same key", key="k"))
+        await run.ask(A, after(9, "replaced, too", key="k2"))
+        await run.ask(A, after(2, "second", key="k2"))
+        await trio.sleep(2.5)
+        assert run.texts(A) == ["first", "second"]
+        assert run.system.cell(A).timers == 2
+        await trio.sleep(100)
+        assert run.texts(A) == ["first", "second", "third", "fourth"]
+        assert run.texts(B) == ["other entity, same key"]
+        assert (run.system.cell(A).timers, run.system._timers, run.system._timers_replaced) == (0, [], 0)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0, 0.0])
+async def test_a_timer_for_no_time_at_all_fires_at_once(seconds: float, autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        await run.ask(A, after(seconds, "x"))
+        await trio.sleep(0.1)
+        assert run.texts(A) == ["x"]
+
+
+async def test_a_timer_set_again_at_every_message_is_kept_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.supervisors.kernel.system.TIMERS_REPLACED_MAX", 10)
+    async with kernel() as run:
+        number = 0
+        while number < 500 or run.system._timers_replaced:
+            number += 1
+            await run.ask(A, after(1000 + number, str(number), key="k"))
+            assert len(run.system._timers) <= 21
+        await trio.sleep(1000 + number - 1)
+        assert run.texts(A) == []
+        await trio.sleep(2)
+        assert run.texts(A) == [str(number)]
+
+
+async def test_a_timer_does_not_survive_the_actor_and_does_not_keep_its_successor_awake(
+    autojump_clock: MockClock,
+) -> None:
+    async with kernel() as run:
+        await run.ask(A, after(10, "never"))
+        run.send(A, Fail())
+        await trio.sleep(5)
+        assert run.system.cell(A).timers == 0
+        await trio.sleep(20)
+        assert run.texts(A) == []
+
+
+# Dead letters.
+
+
+async def test_a_letter_waits_for_a_store_that_is_down(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        add, tries = run.letters.add, 0
+
+        async def flaky(letter: Any) -> None:
+            nonlocal tries
+            tries += 1
+            if tries < 5:
+                raise StoreUnavailable("down")
+            await add(letter)
+
+        run.letters.add = flaky  # type: ignore[method-assign]
+        run.system.tell("nokind:x", Heard(text="x"))
+        await trio.sleep(60)
+        assert (len(await run.letters.list(limit=10)), tries) == (1, 5)
+
+
+async def test_a_letter_that_cannot_be_written_does_not_take_the_system_down() -> None:
+    async with kernel() as run:
+        add = run.letters.add
+
+        async def broken(letter: Any) -> None:
+            raise ValueError("no such text")
+
+        run.letters.add = broken  # type: ignore[method-assign]
+        run.system.tell("nokind:x", Heard(text="x"))
+        run.system.tell("nokind:x", Do(act=len))  # can't even be encoded
+        await settled()
+        run.letters.add = add  # type: ignore[method-assign]
+        run.system.tell("nokind:y", Heard(text="y"))
+        await settled()
+        assert [letter.entity for letter in await run.letters.list(limit=10)] == ["nokind:y"]
+        assert run.instruments.dead_letters == 3
+
+
+# Stopping, and starting again.
+
+
+async def test_draining_finishes_turns_flushes_commits_and_wakes_nobody(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+
+        async def act(actor: Log) -> str:
+            await trio.sleep(2)
+            actor.note("late")
+            return "done"
+
+        turn = run.send("slow:a", Do(act=act))
+        await settled()
+        run.journal.delay_s = 1.0
+        committing = run.send(A, Note(text="x"))
+        await trio.sleep(1.5)
+        queued = run.send("slow:a", Read())
+        add = run.letters.add
+
+        async def slowly(letter: Any) -> None:
+            await trio.sleep(20)
+            await add(letter)
+
+        run.letters.add = slowly  # type: ignore[method-assign]
+        run.system.tell("nokind:x", Heard(text="x"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run.system.drain)
+            nursery.start_soon(run.system.drain)  # twice does no harm
+            await trio.sleep(0.1)
+            with pytest.raises(Unavailable):
+                run.send(B, Read())
+        assert (turn.answer, committing.answer, type(queued.answer)) == ("done", 1, Unavailable)
+        assert (run.awake(), run.committer.pending_events) == (set(), 0)
+        assert len(await run.letters.list(limit=10)) == 1
+
+
+async def test_a_drain_outlasts_a_commit_that_fails_meanwhile(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.send(A, Read())
+        await settled()
+        run.journal.faults["append"] += [Fault.LOST]
+        run.journal.hold()
+        slot = run.send(A, Note(text="x"))
+        await settled()
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run.system.drain)
+                await settled()
+                run.journal.release()
+        assert isinstance(slot.answer, (int, Unavailable))
+        assert run.texts(A) == (["x"] if slot.answer == 1 else [])
+
+
+@pytest.mark.parametrize("culprit", ["committer", "claims", "system"])
+async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_that_trusted_it_afresh(
+    culprit: str, autojump_clock: MockClock
+) -> None:
+    run = Kernel(commit=CommitConfig(lanes=2), passivation=PassivationConfig(sweep_s=1.0, memory_bytes_max=1))
+    spec = SupervisorSpec(
+        name="node",
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=RestartIntensity(restarts_max=1, window_s=60.0),
+        children=tuple(
+            ChildSpec(name=name, start=part.run)
+            for name, part in (("committer", run.committer), ("claims", run.claims), ("system", run.system))
+        ),
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(supervise, spec)
+        await run.ask(B, Note(text="before"))
+        await run.ask(B, after(1000, "lost with its actor", key="k"))
+        slots: list[Slot] = []
+        match culprit:
+            case "committer":
+                run.journal.faults["append"].append(Fault.CRASHES)
+                slots += [run.send(entity, Note(text="x")) for entity in (A, B)]
+            case "claims":
+                run.journal.faults["claim"].append(Fault.CRASHES)
+                slots += [run.send(A, Note(text="x"))]
+            case "system":
+                run.system._memory_bytes = _breaks_once()
+        await trio.sleep(2)
+        assert all(isinstance(slot.answer, OutcomeUnknown | Unavailable | int) for slot in slots)
+        assert (run.awake(), run.instruments.awake, run.committer.pending_events) == (set(), 0, 0)
+        with trio.fail_after(5):
+            assert await run.ask(B, Read()) == run.texts(B)
+            await run.ask(A, Note(text="y"))
+        await trio.sleep(2000)
+        assert run.texts(A)[-1] == "y"
+        assert "lost with its actor" not in run.texts(B)
+        nursery.cancel_scope.cancel()
+    with pytest.raises(Unavailable):
+        run.send(A, Read())
+
+
+def _breaks_once() -> Callable[[], int]:
+    answers = iter([ZeroDivisionError("boom")])
+
+    def bytes_used() -> int:
+        for error in answers:
+            raise error
+        return 0
+
+    return bytes_used
+
+
+async def test_a_system_that_has_not_started_wakes_nobody() -> None:
+    run = Kernel()
+    with pytest.raises(Unavailable):
+        run.system.submit(A, Envelope(message=Read()))
+
+
+# All of it at once.
+
+ENTITIES = ("log:a", "log:b", "slow:c")
+FAULTS = st.sampled_from([Fault.NONE, Fault.UNAVAILABLE, Fault.LOST, Fault.LANDED_LOST])
+FAULTY = ["append", "append", "append", "claim", "read", "replies", "received", "delivered", "outbox"]
+entities = st.sampled_from(ENTITIES)
+ACTIONS = st.one_of(
+    st.tuples(st.just("note"), entities, st.integers(1, 3)),
+    st.tuples(st.just("note"), entities, st.integers(1, 3)),
+    st.tuples(st.just("note with id"), entities, st.integers(0, 3)),
+    st.tuples(st.just("note with deadline"), entities, st.sampled_from([0.0, 0.01, 1.0])),
+    st.tuples(st.just("tell"), entities),
+    st.tuples(st.just("tell on"), entities, entities),
+    st.tuples(st.just("ask to tell"), entities, entities),
+    st.tuples(st.just("ask to tell"), entities, entities),
+    st.tuples(st.just("wait"), st.sampled_from([0.0, 0.5])),
+    st.tuples(st.just("read"), entities),
+    st.tuples(st.just("fail"), entities),
+    st.tuples(st.just("passivate"), entities),
+    st.tuples(st.just("passivate"), entities),
+    st.tuples(st.just("fault"), st.sampled_from(FAULTY), FAULTS),
+    st.tuples(st.just("slow"), st.sampled_from([0.0, 0.003, 0.3])),
+    st.tuples(st.just("let run"), st.integers(1, 15)),
+    st.tuples(st.just("let run"), st.integers(1, 15)),
+    st.tuples(st.just("sleep"), st.sampled_from([0.002, 0.05, 3.0])),
+    st.tuples(st.just("restart")),
+)
+
+
+class ShortLog(Log):
+    limits = KindLimits(snapshot_every=5)
+
+
+class ShortSlow(Slow):
+    limits = KindLimits(snapshot_every=5)
+
+
+class Photographed(Log):
+    limits = KindLimits(snapshot_every=1)
+
+
+async def test_snapshots_that_find_no_room_are_skipped_counted_and_logged_once_a_minute(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "SNAPSHOTS_WAITING_MAX", 2)
+    async with kernel(kinds=(Photographed,)) as run:
+        saved = run.journal.save_snapshot
+        room = trio.Event()
+
+        async def save(*args: Any, **named: Any) -> Any:
+            await room.wait()
+            return await saved(*args, **named)
+
+        run.journal.save_snapshot = save  # type: ignore[method-assign]
+        with capture_logs() as logs:
+            for number in range(8):  # one is being written, two wait
+                run.send(A, Note(text=str(number)))
+                await trio.sleep(1)
+            room.set()
+            await trio.sleep(60)
+            run.send(A, Note(text="later"))
+            await trio.sleep(1)
+        assert run.journal.offset(A) == 9
+    assert [one["count"] for one in logs if one["event"] == "snapshots_skipped"] == [1, 4]
+
+
+class Script:
+    """Plays actions on a kernel, and then holds what was answered against what is in the journal."""
+
+    def __init__(self) -> None:
+        self.rows = MemoryRows()
+        self.incarnation = 0
+        self.number = 0
+        self.notes: list[tuple[str, str, int, str | None, Slot]] = []  # entity, text, times, id
+        self.tells: list[tuple[str, str]] = []
+        self.told: dict[tuple[str, str], list[tuple[str, Slot]]] = {}  # (sender, receiver) -> texts, in order
+        self.disturbed = False  # a failure or restart may lose tells and refuse asks
+        self.rest: list[tuple[Any, ...]] = []
+
+    def text(self) -> str:
+        self.number += 1
+        return f"{self.number:04}"
+
+    async def play(self, actions: list[tuple[Any, ...]]) -> None:
+        self.rest = list(actions)
+        while True:
+            self.incarnation += 1
+            async with kernel(
+                kinds=(ShortLog, ShortSlow),
+                rows=self.rows,
+                incarnation=self.incarnation,
+                seed=len(actions),
+                supervision=SupervisionConfig(strikes_max=2, restarts_max=50),
+            ) as run:
+                before = {entity: run.journal.offset(entity) for entity in ENTITIES}
+                while self.rest:
+                    action = self.rest.pop(0)
+                    if action[0] == "restart":
+                        self.disturbed = True
+                        break
+                    await self.act(run, *action)
+                else:
+                    for faults in run.journal.faults.values():
+                        faults.clear()
+                    run.journal.delay_s = 0.0
+                    await trio.sleep(120)
+                    self.check(run, before)
+                    with trio.fail_after(60):
+                        await run.system.drain()
+                    return
+
+    async def act(self, run: Kernel, kind: str, *arguments: Any) -> None:
+        entity = arguments[0] if arguments else ""
+        match kind:
+            case "note":
+                self.note(run, entity, times=arguments[1])
+            case "note with id":
+                self.note(run, entity, text=f"{entity} id {arguments[1]}", command_id=f"id {arguments[1]}")
+            case "note with deadline":
+                self.note(run, entity, deadline=trio.current_time() + arguments[1])
+            case "tell":
+                self.tells.append((entity, text := self.text()))
+                run.system.ref(entity).tell(Heard(text=text))
+            case "tell on":
+                self.tells.append((arguments[1], text := self.text()))
+                on = heard(arguments[1], text)
+                run.system.ref(entity).tell(_then(entity, lambda actor: actor.tell(arguments[1], on)))
+            case "ask to tell":
+                receiver, text = arguments[1], self.text()
+                slot = run.send(entity, _then(entity, lambda actor: actor.tell(receiver, heard(receiver, text))))
+                self.told.setdefault((entity, receiver), []).append((text, slot))
+            case "wait":
+                run.send("slow:c", Do(act=partial(_wait, arguments[0])))
+            case "read":
+                run.send(entity, Read())
+            case "fail":
+                run.send(entity, Fail(text="never"))
+            case "passivate":
+                run.system.cell(entity).mailbox.put_control(Passivate())
+            case "fault":
+                run.journal.faults[arguments[0]].append(arguments[1])
+            case "slow":
+                run.journal.delay_s = arguments[0]
+            case "let run":
+                for _ in range(arguments[0]):
+                    await trio.lowlevel.checkpoint()
+            case "sleep":
+                await trio.sleep(arguments[0])
+
+    def note(self, run: Kernel, entity: str, *, text: str = "", times: int = 1, **fields: Any) -> None:
+        text = text or self.text()
+        slot = run.send(entity, Note(text=text, times=times), **fields)
+        self.notes.append((entity, text, times, fields.get("command_id"), slot))
+
+    def check(self, run: Kernel, before: dict[str, int]) -> None:
+        texts = {entity: run.texts(entity) for entity in ENTITIES}
+        for entity in ENTITIES:
+            events = run.journal.events(entity)
+            assert [event.offset for event in events] == list(range(1, len(events) + 1))
+            assert run.audience.shown.get(entity, []) == list(range(before[entity] + 1, len(events) + 1))
+            actor = run.system._cells[entity].actor if entity in run.awake() else None
+            if actor is not None:
+                assert actor.state.texts == [text for text in texts[entity] if text], "memory is what the journal says"
+            told = {text for pairs in self.told.values() for text, _ in pairs}
+            own = [
+                text
+                for text in texts[entity]
+                if text and " id " not in text and (entity, text) not in self.tells and text not in told
+            ]
+            assert own == sorted(own), "in the order in which they were sent"
+            assert "never" not in texts[entity]
+        for entity, text, times, command_id, slot in self.notes:
+            count = texts[entity].count(text)
+            assert count in (0, times), f"{text}: {count} of {times}: together or not at all, and never twice"
+            answer = slot.answer
+            if isinstance(answer, int):
+                assert count == times
+                assert texts[entity][answer - 1] == text
+                assert run.journal.events(entity)[answer - 1].command_id == command_id
+            elif not isinstance(answer, OutcomeUnknown) and command_id is None:
+                assert count == 0, f"{text}: {answer!r}, and yet it happened"
+            if not self.disturbed:
+                assert isinstance(answer, (int, DeadlineExceeded)), repr(answer)
+        for entity, text in self.tells:
+            count = texts[entity].count(text)
+            assert count <= 1
+            assert count == 1 or self.disturbed, f"{text} was lost"
+        for (_, receiver), pairs in self.told.items():
+            for text, slot in pairs:
+                count = texts[receiver].count(text)
+                assert count <= 1, f"{text} happened {count} times"
+                if not isinstance(slot.answer, ActorError):
+                    assert count == 1, f"{text} was acknowledged by its sender and lost"
+                elif not isinstance(slot.answer, OutcomeUnknown):
+                    assert count == 0, f"{text}: {slot.answer!r}, and yet it happened"
+            sent = [text for text, _ in pairs]
+            assert (found := [text for text in texts[receiver] if text in sent]) == sorted(found), "order of a pair"
+        assert run.system.relay.waiting == 0
+        assert not any(row.outbox for row in self.rows.by_id.values()), "what is delivered is not kept"
+
+
+def _then(entity: str, act: Any) -> Do:
+    if entity.startswith("log"):
+        return Do(act=act)
+
+    async def later(actor: Log) -> None:
+        await trio.lowlevel.checkpoint()
+        act(actor)
+
+    return Do(act=later)
+
+
+async def _wait(seconds: float, actor: Log) -> None:
+    await trio.sleep(seconds)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ACTIONS, min_size=5, max_size=60))
+def test_whatever_happens_each_message_is_answered_once_and_takes_effect_at_most_once(
+    actions: list[tuple[Any, ...]],
+) -> None:
+    """Random commands, faults, sleeps, passivations and restarts, under a random schedule."""
+    with patch.object(cell, "SNAPSHOT_WORTH", 2):
+        trio.run(Script().play, actions, clock=MockClock(autojump_threshold=0))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ACTIONS.filter(lambda action: action[0] != "restart"), min_size=5, max_size=60))
+def test_without_a_restart_no_message_is_lost_to_sleep_or_to_a_store_that_fails(
+    actions: list[tuple[Any, ...]],
+) -> None:
+    with patch.object(cell, "SNAPSHOT_WORTH", 2):
+        trio.run(Script().play, actions, clock=MockClock(autojump_threshold=0))
