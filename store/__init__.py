@@ -1,1 +1,1 @@
-"""What survives: the journal, its group committer, and the servers, schema and bridge behind them."""
+"""What survives: the journal and its commit path, Postgres behind one door, servers of one's own, migrations."""

@@ -1,1 +1,1 @@
-"""Who is alive: supervision, routing, activation and passivation; the node and its command line."""
+"""Who is alive: strategies, waking and sleeping, delivery, the node, the simulated world, the command line."""

@@ -1,1 +1,1 @@
-"""Bytes on one side, messages on the other: the gate, the codecs, the hub, the bus and the pages."""
+"""Bytes on one side, messages on the other: sockets, codecs, the client protocol, HTTP, fan-out, pages."""

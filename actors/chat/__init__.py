@@ -1,0 +1,1 @@
+"""The chat domain: rooms and direct conversations."""

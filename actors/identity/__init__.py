@@ -1,0 +1,1 @@
+"""The identity domain: users' sessions, one each across devices."""

@@ -1,0 +1,1 @@
+"""Testing one entity without a server."""

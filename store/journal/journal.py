@@ -5,8 +5,8 @@ Words: **offset** is an event's number; **epoch** names the journal's incarnatio
 database: another after a failover, which may have lost the newest events. An epoch ends with the lineage that its
 entity was claimed under, and an append lands only in that lineage, so no epoch ever has two histories.
 
-Two implementations keep these promises: `journal_postgres.py` and `journal_memory.py`; `tests/store/journal/test_journal.py` is
-one suite run over both.
+Two implementations keep these promises: `journal_postgres.py` and `journal_memory.py`;
+`tests/store/journal/test_journal.py` is one suite run over both.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Alembic's environment, offline only: migrations become one SQL script, which `store/postgres/migrate.py` runs over asyncpg.
+"""Alembic's environment, offline only: migrations become one SQL script, run by `store/postgres/migrate.py`.
 
 So there is no second driver and no engine: what Alembic does for us is to order the revisions and to note them.
 """

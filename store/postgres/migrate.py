@@ -83,6 +83,6 @@ def upgrade_sql(version: str | None) -> str:
 
     script = io.StringIO()
     config = Config(output_buffer=script)
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
     command.upgrade(config, f"{version or 'base'}:{HEAD}", sql=True)
     return script.getvalue()

@@ -1,0 +1,1 @@
+"""What happens after the commit: messages between entities, and durable timers that come due."""

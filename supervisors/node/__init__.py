@@ -1,0 +1,1 @@
+"""The node: one process with everything in it."""

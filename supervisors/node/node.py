@@ -1,7 +1,7 @@
 """The node: one process with everything in it, started bottom up and stopped top down. The composition root.
 
-Begin reading here, then follow one message: `transports/sockets/gate.py`, `client_session.py`, `system.py`, `cell.py`,
-`store/journal/committer.py`, `transports/hub/hub.py`.
+Begin reading here, then follow one message: `transports/sockets/gate.py`, `transports/client/session.py`,
+`supervisors/kernel/system.py`, `supervisors/kernel/cell.py`, `store/journal/committer.py`, `transports/hub/hub.py`.
 """
 
 import random

@@ -1,7 +1,8 @@
 """The simulated database: rows, row locks and statements that take time, get lost, come late or twice.
 
 A statement runs in a task of the database, not of its sender: whether a node still waits for it, or still lives, is
-none of the database's business. `SimulatedJournal` is one node's way to it, with the promises of `store/journal/journal.py`.
+none of the database's business. `SimulatedJournal` is one node's way to it, with the promises of
+`store/journal/journal.py`.
 """
 
 import copy

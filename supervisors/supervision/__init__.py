@@ -1,0 +1,1 @@
+"""Keeping tasks alive: supervisors, restart strategies, backoff, the watchdog, signals."""

@@ -1,0 +1,1 @@
+"""Who is it? Tokens, the principal of an HTTP request, sign-outs."""

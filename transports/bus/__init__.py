@@ -1,0 +1,1 @@
+"""How nodes speak to each other: for now each says that it is there."""

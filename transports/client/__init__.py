@@ -1,0 +1,1 @@
+"""The client protocol of the Centrifuge SDKs, sans I/O."""

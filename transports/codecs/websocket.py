@@ -2,8 +2,8 @@
 
 Ours rather than wsproto's because a frame is the unit of work of every live connection: 0.8 to 1 µs here for a text
 frame of 100 bytes, 8 µs there (docs/decisions/0004-own-websocket-codec.md). wsproto stays as the oracle of
-tests/transports/codecs/test_websocket.py. Extensions are declined: permessage-deflate costs a window of 32 KiB and more for
-each connection, and bytes compressed for one subscriber cannot be shared with the next.
+tests/transports/codecs/test_websocket.py. Extensions are declined: permessage-deflate costs a window of 32 KiB and more
+for each connection, and bytes compressed for one subscriber cannot be shared with the next.
 
 An idle decoder holds no buffers. What a peer can make it hold is bounded: one frame or one fragmented message, each
 refused by its header, before its payload is buffered, when it would exceed `message_bytes_max`.

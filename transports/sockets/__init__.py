@@ -1,0 +1,1 @@
+"""Bytes only: the listener, the poller, connections and their bounds."""

@@ -185,10 +185,10 @@ def test_a_path_to_a_class_finds_it(module: types.ModuleType) -> None:
     [
         "no_such_module",
         "greenroom.actors.model.message",
-        "greenroom.actors.chat.room:Gone",
+        "greenroom.actors.chat.room:No",
         "greenroom:Actor",
         "",
-        "json:dumps",
+        "json:no",
     ],
 )
 def test_a_path_without_an_entity_is_named(path: str) -> None:

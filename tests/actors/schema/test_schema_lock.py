@@ -11,7 +11,7 @@ from greenroom.actors.schema.rules import compare
 from greenroom.config.settings import load_settings
 from greenroom.supervisors.cli.app import installed_kinds
 
-LOCK = Path(__file__).parents[2] / "schema.lock.json"
+LOCK = Path(__file__).parents[3] / "schema.lock.json"
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ async def drop_all(url: str) -> None:
 
 
 def test_the_newest_revision_is_the_one_that_the_code_names() -> None:
-    versions = Path(migrate_module.__file__).parent / "migrations" / "versions"
+    versions = Path(migrate_module.__file__).parents[1] / "migrations" / "versions"
     assert max(path.name for path in versions.glob("*.py")).startswith(f"{HEAD}_")
     assert upgrade_sql(HEAD).strip() == ""
 

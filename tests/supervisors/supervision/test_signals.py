@@ -10,7 +10,7 @@ import trio
 
 from greenroom.supervisors.supervision.signals import drain_on_signal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
