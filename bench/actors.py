@@ -15,7 +15,7 @@ from bench.counter import Bump, Counter, Read
 from bench.generators import Link, fleet
 from bench.kernel import in_memory
 from bench.question import Answer, Figure, Question, Say, param
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 
 BURST = 256  # tells to one entity before the next; a quarter of a mailbox
 
@@ -30,13 +30,13 @@ class Actors:
 
 def _measure(link: Link, params: Actors) -> None:
     async def main() -> dict[str, float]:
-        async with in_memory(Counter) as system:
+        async with in_memory(Counter) as kernel:
             # Memory first, while the process has no free heap that would hide what entities take.
-            per_actor, spawn_per_s = await _spawn(system, params.spawned)
+            per_actor, spawn_per_s = await _spawn(kernel, params.spawned)
             link.say("spawned")
-            told_per_s = await _tell(system, params.entities, params.seconds / 2)
+            told_per_s = await _tell(kernel, params.entities, params.seconds / 2)
             link.say("told")
-            asked_per_s = await _ask(system, params.entities, params.askers, params.seconds / 2)
+            asked_per_s = await _ask(kernel, params.entities, params.askers, params.seconds / 2)
             return {
                 "tell_per_s": told_per_s,
                 "ask_per_s": asked_per_s,
@@ -47,28 +47,28 @@ def _measure(link: Link, params: Actors) -> None:
     link.say("done", trio.run(main))
 
 
-async def _spawn(system: System, count: int) -> tuple[int, float]:
+async def _spawn(kernel: Kernel, count: int) -> tuple[int, float]:
     """Wake `count` entities by a tell each: resident bytes of each, and how many a second."""
     warm = count // 20
     for number in range(warm):
-        system.ref(f"counter:warm-{number}").tell(Bump())
-    await system.ref(f"counter:warm-{warm - 1}").ask(Read())
+        kernel.router.ref(f"counter:warm-{number}").tell(Bump())
+    await kernel.router.ref(f"counter:warm-{warm - 1}").ask(Read())
     gc.collect()
     before = _resident_bytes()
     begun = time.perf_counter()
     for number in range(count):
-        system.ref(f"counter:{number}").tell(Bump())
+        kernel.router.ref(f"counter:{number}").tell(Bump())
         if number % 1000 == 999:
             await trio.lowlevel.checkpoint()
-    await system.ref(f"counter:{count - 1}").ask(Read())  # tasks run in the order of waking, so all have counted
+    await kernel.router.ref(f"counter:{count - 1}").ask(Read())  # tasks run in the order of waking, so all have counted
     took_s = time.perf_counter() - begun
     gc.collect()
     return round((_resident_bytes() - before) / count), count / took_s
 
 
-async def _tell(system: System, count: int, seconds: float) -> float:
+async def _tell(kernel: Kernel, count: int, seconds: float) -> float:
     """Tell in bursts until the time is over; every tell is handled before the clock stops."""
-    refs = [system.ref(f"counter:told-{number}") for number in range(count)]
+    refs = [kernel.router.ref(f"counter:told-{number}") for number in range(count)]
     for ref in refs:
         ref.tell(Bump())
         await ref.ask(Read())
@@ -88,13 +88,13 @@ async def _tell(system: System, count: int, seconds: float) -> float:
     return sent / took_s
 
 
-async def _ask(system: System, count: int, askers: int, seconds: float) -> float:
+async def _ask(kernel: Kernel, count: int, askers: int, seconds: float) -> float:
     asked = 0
     end = time.perf_counter() + seconds
 
     async def ask_on(number: int) -> None:
         nonlocal asked
-        ref = system.ref(f"counter:told-{number % count}")
+        ref = kernel.router.ref(f"counter:told-{number % count}")
         question = Read()
         while time.perf_counter() < end:
             for _ in range(10):

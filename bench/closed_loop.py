@@ -9,15 +9,15 @@ from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import SYSTEM
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 
 COMMAND_BYTES = 100  # what the mailbox weighs each of them with
 
 
 class ClosedLoop:
-    def __init__(self, system: System, message: Callable[[str], Message], *, ids: str) -> None:
+    def __init__(self, kernel: Kernel, message: Callable[[str], Message], *, ids: str) -> None:
         """`message` makes an entity's next command; `ids` begins their command ids."""
-        self._system = system
+        self._submit = kernel.router.submit
         self._message = message
         self._ids = ids
         self._sent = 0
@@ -38,7 +38,7 @@ class ClosedLoop:
             command_id=f"{self._ids}{self._sent}",
             size=COMMAND_BYTES,
         )
-        self._system.submit(entity, envelope)
+        self._submit(entity, envelope)
 
     def over(self, entity: str, failure: str) -> None:
         self.waiting -= 1

@@ -20,7 +20,7 @@ from bench.counter import Add, AddOn, Ledger
 from bench.generators import Link, fleet
 from bench.kernel import in_postgres
 from bench.question import Answer, Figure, Question, Say, param
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +32,13 @@ class Effects:
     note_bytes: int = param(64, "length of a text in each event")
 
 
-async def _run(system: System, load: ClosedLoop, params: Effects) -> dict[str, float]:
+async def _run(kernel: Kernel, load: ClosedLoop, params: Effects) -> dict[str, float]:
     names = [f"ledger:{number}" for number in range(params.entities)]
     for _ in range(params.in_flight):
         for name in names:
             load.send(name)
     await trio.sleep(min(1.0, params.seconds / 4))  # warm
-    relay = system.relay
+    relay = kernel.relay
     answered, delivered, begun, cpu_s = load.answered, relay.delivered, time.perf_counter(), time.process_time()
     await trio.sleep(params.seconds)
     took_s = time.perf_counter() - begun
@@ -57,9 +57,9 @@ async def _run(system: System, load: ClosedLoop, params: Effects) -> dict[str, f
 def _measure(link: Link, params: Effects) -> None:
     async def main(data_dir: Path) -> dict[str, Any]:
         rounds: list[tuple[dict[str, float], dict[str, float]]] = []
-        async with in_postgres(data_dir, Ledger) as system:
+        async with in_postgres(data_dir, Ledger) as kernel:
             for number in range(params.entities):
-                await system.ref(f"ledger:{number}").ask(Add(amount=0))  # awake, claimed
+                await kernel.router.ref(f"ledger:{number}").ask(Add(amount=0))  # awake, claimed
             link.say("awake")
             note = "x" * params.note_bytes
             plain = Add(amount=1, note=note)
@@ -68,10 +68,10 @@ def _measure(link: Link, params: Effects) -> None:
             failures = []
             for number in range(params.rounds):
                 loads = (
-                    ClosedLoop(system, lambda entity: plain, ids=f"p{number}-"),
-                    ClosedLoop(system, lambda entity: add_on[entity], ids=f"e{number}-"),
+                    ClosedLoop(kernel, lambda entity: plain, ids=f"p{number}-"),
+                    ClosedLoop(kernel, lambda entity: add_on[entity], ids=f"e{number}-"),
                 )
-                rounds.append((await _run(system, loads[0], params), await _run(system, loads[1], params)))
+                rounds.append((await _run(kernel, loads[0], params), await _run(kernel, loads[1], params)))
                 failures += [load.failure for load in loads if load.failure]
                 link.say(f"round {number}")
         return {"rounds": rounds, "failures": failures}

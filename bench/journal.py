@@ -19,7 +19,7 @@ from bench.generators import Link, fleet
 from bench.kernel import in_postgres
 from bench.percentiles import curve, ms
 from bench.question import Answer, Figure, Question, Say, param
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,13 @@ class Journal:
 
 def _measure(link: Link, params: Journal) -> None:
     async def main(data_dir: Path) -> dict[str, Any]:
-        async with in_postgres(data_dir, Ledger) as system:
-            waits = await _alone(system, params)
+        async with in_postgres(data_dir, Ledger) as kernel:
+            waits = await _alone(kernel, params)
             link.say("alone")
             message = Add(amount=1, note="x" * params.note_bytes)
-            load = ClosedLoop(system, lambda entity: message, ids="c")
+            load = ClosedLoop(kernel, lambda entity: message, ids="c")
             for number in range(params.entities):
-                await system.ref(f"ledger:{number}").ask(Add(amount=0))  # awake, claimed
+                await kernel.router.ref(f"ledger:{number}").ask(Add(amount=0))  # awake, claimed
             for _ in range(params.in_flight):
                 for number in range(params.entities):
                     load.send(f"ledger:{number}")
@@ -63,9 +63,9 @@ def _measure(link: Link, params: Journal) -> None:
     link.say("done", found)
 
 
-async def _alone(system: System, params: Journal) -> list[int]:
+async def _alone(kernel: Kernel, params: Journal) -> list[int]:
     """Ascending ns from asking to the durable answer, with nothing else going on."""
-    ref = system.ref("ledger:alone")
+    ref = kernel.router.ref("ledger:alone")
     note = "x" * params.note_bytes
     waits = []
     for number in range(params.lone + 50):

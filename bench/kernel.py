@@ -10,11 +10,9 @@ import trio
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
-from greenroom.config.limits import CommitConfig, LogConfig
+from greenroom.config.limits import LogConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.logs import configure_logs
-from greenroom.store.journal.claims import Claims
-from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.journal_memory import MemoryJournal
@@ -24,21 +22,21 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.duties import collector as garbage
-from greenroom.supervisors.kernel.system import Nobody, System
+from greenroom.supervisors.kernel.kernel import Kernel
 
 INCARNATION = 4711
 
 
 @asynccontextmanager
-async def in_memory(*kinds: type[Actor[Any]]) -> AsyncIterator[System]:
-    """A system whose journal is memory."""
-    async with _running(MemoryJournal(), kinds) as system:
-        yield system
+async def in_memory(*kinds: type[Actor[Any]]) -> AsyncIterator[Kernel]:
+    """A kernel whose journal is memory."""
+    async with _running(MemoryJournal(), kinds) as kernel:
+        yield kernel
 
 
 @asynccontextmanager
-async def in_postgres(data_dir: Path, *kinds: type[Actor[Any]]) -> AsyncIterator[System]:
-    """A system on a Postgres of its own in `data_dir`, set as `greenroom serve` sets it: fsync is on."""
+async def in_postgres(data_dir: Path, *kinds: type[Actor[Any]]) -> AsyncIterator[Kernel]:
+    """A kernel on a Postgres of its own in `data_dir`, set as `greenroom serve` sets it: fsync is on."""
     configure_logs(LogConfig(level="warning"))
     servers = OwnServers(data_dir)
     database_url, _ = servers.start()
@@ -47,33 +45,25 @@ async def in_postgres(data_dir: Path, *kinds: type[Actor[Any]]) -> AsyncIterator
             await migrate(bridge, database_url)
             async with (
                 Pool(bridge, database_url, incarnation=INCARNATION) as pool,
-                _running(PostgresJournal(pool, incarnation=INCARNATION), kinds) as system,
+                _running(PostgresJournal(pool, incarnation=INCARNATION), kinds) as kernel,
             ):
-                yield system
+                yield kernel
     finally:
         servers.stop()
 
 
 @asynccontextmanager
-async def _running(journal: Journal, kinds: tuple[type[Actor[Any]], ...]) -> AsyncIterator[System]:
-    instruments = Instruments()
-    committer = Committer(journal, CommitConfig(), lambda events, seconds: None)
-    claims = Claims(journal)
-    system = System(
+async def _running(journal: Journal, kinds: tuple[type[Actor[Any]], ...]) -> AsyncIterator[Kernel]:
+    kernel = Kernel(
         kinds=Kinds(kinds),
         journal=journal,
-        committer=committer,
-        claims=claims,
         dead_letters=MemoryDeadLetters(),
-        audiences=Nobody(),
-        instruments=instruments,
+        instruments=Instruments(),
         clock=time.time,
     )
     async with trio.open_nursery() as nursery:  # owner: this context; leaving it cancels what has been drained
-        await nursery.start(committer.run)
-        await nursery.start(claims.run)
-        await nursery.start(system.run)
+        await nursery.start(kernel.run)
         garbage.settle()  # as the server does it
-        yield system
-        await system.drain()
+        yield kernel
+        await kernel.drain()
         nursery.cancel_scope.cancel()

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from msgspec import Struct
 
-from greenroom.actors.model.effects import CancelTimer, Effects, Ephemeral, Kick, SetTimer, Timer, Told, Watch
+from greenroom.actors.model.effects import After, CancelTimer, Effects, Ephemeral, Kick, SetTimer, Told
 from greenroom.actors.model.errors import CallCycle, Refused
 from greenroom.actors.model.message import Ask, Event, Message, Reply
 from greenroom.actors.model.principal import SYSTEM, Principal
@@ -53,6 +53,10 @@ class Runtime(Protocol):
 
     def audience(self, entity: str) -> list[Principal]:
         """Who watches the entity's channel on this node."""
+
+    def is_durable(self, entity: str, message: Message) -> bool:
+        """Has that entity a journal? Raises: BadEntity, TypeError when no kind of that name is installed, or it takes
+        no such message."""
 
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply: ...
 
@@ -129,8 +133,14 @@ class Actor(Generic[State]):
         handled, in order for each receiver, and takes effect once. With `about`, a label of one's own, one is told what
         became of it: `Answered` with the reply, or `Undelivered` with the reason. To or from an entity without a
         journal it is delivered at most once.
+
+        Raises: BadEntity for what is no `kind:key`, TypeError when no kind of that name is installed, when it takes no
+        such message, or when `about` asks for a report that nobody could give, for want of a journal.
         """
-        self.effects.others.append(Told(entity, message, about))
+        durable = self.runtime.is_durable(entity, message) and self.durable
+        if about and not durable and self.durable:  # its sender would wait for a report that never comes
+            raise TypeError(f"{entity} has no journal: tell it without `about`, for nobody could report")
+        self.effects.others.append(Told(entity, message, about, durable))
 
     def publish(self, data: Struct, *, key: str = "") -> None:
         """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""
@@ -143,9 +153,9 @@ class Actor(Generic[State]):
         """
         self.effects.others.append(Kick(code, reason, user, everywhere))
 
-    def after(self, seconds: float, message: Message, *, key: str = "") -> None:
-        """Send `message` to oneself later, unless the actor restarts before; one pending per non-empty `key`."""
-        self.effects.others.append(Timer(seconds, message, key))
+    def after(self, seconds: float, message: Message) -> None:
+        """Send `message` to oneself later, unless the actor restarts before. Keeps it awake until then."""
+        self.effects.others.append(After(seconds, message))
 
     def set_timer(
         self,
@@ -181,10 +191,6 @@ class Actor(Generic[State]):
     def cancel_timer(self, name: str) -> None:
         """No more of that durable timer; nothing happens when there is none."""
         self.effects.others.append(CancelTimer(name))
-
-    def watch(self, entity: str) -> None:
-        """Be told `Terminated` when that entity's actor stops for good (sleeping is not stopping)."""
-        self.effects.others.append(Watch(entity))
 
     async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
         """Ask another entity, from an async handler. Raises: CallCycle when it waits, through others, for us."""

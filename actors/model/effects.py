@@ -3,8 +3,6 @@
 `gc=False`: nothing that an effect leads to leads back to it, and there are many.
 """
 
-from typing import Any
-
 from msgspec import Struct
 
 from greenroom.actors.model.message import Event, Message
@@ -17,6 +15,7 @@ class Told(Struct, frozen=True, gc=False):
     entity: str
     message: Message
     about: str = ""
+    durable: bool = True  # between two entities with journals: it goes through the outbox
 
 
 class Ephemeral(Struct, frozen=True, gc=False):
@@ -35,12 +34,11 @@ class Kick(Struct, frozen=True, gc=False):
     everywhere: bool = False  # and whatever else that user watches
 
 
-class Timer(Struct, frozen=True, gc=False):
+class After(Struct, frozen=True, gc=False):
     """A message to oneself, after a while. Lost with the actor: what must happen is a durable timer."""
 
     seconds: float
     message: Message
-    key: str
 
 
 class SetTimer(Struct, frozen=True, gc=False):
@@ -58,10 +56,7 @@ class CancelTimer(Struct, frozen=True, gc=False):
     name: str
 
 
-class Watch(Struct, frozen=True, gc=False):
-    """A wish to be told when another entity's actor stops for good."""
-
-    entity: str
+Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer
 
 
 class Effects:
@@ -71,4 +66,4 @@ class Effects:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.others: list[Any] = []
+        self.others: list[Effect] = []

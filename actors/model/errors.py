@@ -87,3 +87,14 @@ class Refused(ActorError):
         self.status = status
         self.temporary = status == 429
         self.detail = detail
+
+
+def refusal_in(group: ExceptionGroup[Exception]) -> ActorError | None:
+    """The refusal that a nursery has wrapped, the last of several; None when anything else is in there, too."""
+    found: ActorError | None = None
+    for error in group.exceptions:
+        inner = refusal_in(error) if isinstance(error, ExceptionGroup) else error
+        if not isinstance(inner, ActorError):
+            return None
+        found = inner
+    return found

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
 from greenroom.actors.model.lifecycle import REPORTS
 from greenroom.actors.model.message import Event, Message, reply_type, tag_of
@@ -132,6 +133,18 @@ class Kinds:
         if kind is None:
             raise UnknownKind(f"no entity kind {name[:80]!r}")
         return kind
+
+    def is_durable(self, entity: str, message: Message) -> bool:
+        """Has that entity a journal? Raises: BadEntity, TypeError when its kind is not installed, or takes no such
+        message: what tells it is a mistake in code, and nothing that a client can be told.
+        """
+        name = split_entity(entity)[0]
+        kind = self._kinds.get(name)
+        if kind is None:
+            raise TypeError(f"{entity}: no kind {name!r} is installed")
+        if kind.actor.durable and type(message) not in kind.messages:
+            raise TypeError(f"{name} takes no {type(message).__qualname__}: name it in `commands` or `internal`")
+        return kind.actor.durable
 
     def __contains__(self, name: str) -> bool:
         return name in self._kinds

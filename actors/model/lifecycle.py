@@ -17,13 +17,6 @@ class Noted(Event, frozen=True, kw_only=True, tag="actor.noted"):
     """That event, on its way to the journal. Actors never see it."""
 
 
-class Terminated(Tell, frozen=True, kw_only=True, tag="actor.terminated"):
-    """The watched entity's actor has stopped for good. `reason` is `stopped` or `failed`."""
-
-    entity: str
-    reason: str
-
-
 class Answered(Tell, frozen=True, kw_only=True, tag="actor.answered"):
     """An entity has done what it was told with `about`; `reply` is its answer as JSON."""
 

@@ -5,42 +5,72 @@
     assert kit.publications[-1]["text"] == "hi"
     kit.restart()  # rebuilt from its events: is the state the same?
 
-It keeps the runtime's promises: messages, replies, events and views pass through their JSON; a repeated idempotency
-key gets the first reply; a handler that raises changes nothing; time stands still until `advance`.
+It runs the same `Life` as the server, with a journal that always answers at once: messages, replies, events and views
+pass through their JSON; a repeated idempotency key gets the first reply; a handler that raises changes nothing; what is
+not in `commands` or `internal` is refused; time stands still until `advance`.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from types import CoroutineType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
 from msgspec import Raw
+from msgspec.structs import replace
 
+from greenroom.actors.life.async_handler import await_handler
+from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, Rejection, SnapshotDue, TimersSet
+from greenroom.actors.life.life import Life, RefusedTooLate
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.effects import CancelTimer, Ephemeral, Kick, SetTimer, Timer, Told, Watch
-from greenroom.actors.model.envelope import digest_of, own_command_id
-from greenroom.actors.model.errors import ActorError, DeadlineExceeded, InvalidCommand, Refused, UnknownCommand
-from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import REPORTS, Answered, Terminated, Undelivered
+from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, ReplySlot, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError, HandlerFailed, InvalidCommand, UnknownCommand
+from greenroom.actors.model.kinds import Kind, Kinds
+from greenroom.actors.model.lifecycle import (
+    NOTED,
+    REPORTS,
+    Answered,
+    AudienceChanged,
+    Inspect,
+    Inspected,
+    Undelivered,
+)
 from greenroom.actors.model.message import Ask, Done, Event, Message, Reply, reply_type
 from greenroom.actors.model.principal import SYSTEM, Principal
-from greenroom.actors.model.schedule import DurableTimer, Fired, encode_timer
-from greenroom.store.journal.journal import Remembered, TimerRow
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.journal import Claimed, Head, StoredEvent, TimerRow
 
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
 encode = msgspec.json.encode
 decode = msgspec.json.decode
 
+State = TypeVar("State")
+A_co = TypeVar("A_co", bound=Actor[Any], covariant=True)
 
-class Kit:
-    """One entity under test. What it did piles up in the attributes, oldest first."""
 
-    def __init__(self, actor: type[Actor[Any]], key: str = "test", *, now: float = EPOCH_S) -> None:
+class Kit(Generic[A_co]):
+    """One entity under test. What it did piles up in the attributes, oldest first.
+
+    `others` are the kinds that it speaks to: with them given, what it tells is checked as the server checks it.
+    """
+
+    def __init__(
+        self,
+        actor: type[A_co],
+        key: str = "test",
+        *,
+        now: float = EPOCH_S,
+        others: Iterable[type[Actor[Any]]] | None = None,
+    ) -> None:
         self.kind = Kind(actor)
         self.entity = f"{self.kind.name}:{key}"
+        split_entity(self.entity)
         self.now = now  # Unix s
         self.events: list[Event] = []
         self.publications: list[Any] = []  # the JSON of the events, as subscribers receive it
@@ -48,26 +78,29 @@ class Kit:
         self.told: list[Told] = []  # messages to other entities
         self.asked: list[Told] = []  # questions to other entities
         self.kicked: list[Kick] = []
-        self.watched: list[str] = []
+        self.letters: list[DeadLetter] = []  # timers' messages that were refused for good
         self.audience: list[Principal] = []
         self._answers: dict[str, Callable[[Any], Any]] = {}
-        self._journal: list[tuple[int, bytes]] = []  # when (Unix ms), JSON
-        self._remembered: dict[str, Remembered] = {}  # by command id
-        self._timers: list[tuple[float, int, Timer]] = []
-        self._timer_keys: dict[str, int] = {}
-        self._durable_timers: dict[str, TimerRow] = {}
+        self._journal: list[StoredEvent] = []
+        self._timers: dict[str, TimerRow] = {}  # durable ones, as stored
+        self._afters: list[tuple[float, int, Life, Message]] = []
+        self._refusal: ActorError | None = None  # of a timer's message, which nobody else would hear of
         self._numbers = count(1)
-        self._runtime = _Runtime(self)
-        self.actor = actor(self.entity, self._runtime)
-        self.actor.timers = self._durable_timers
+        self._world = _World(self, None if others is None else Kinds((actor, *others)))
+        self._life = self._wake(None)
 
     @property
-    def state(self) -> Any:
+    def actor(self) -> A_co:
+        actor: A_co = self._life.actor  # type: ignore[assignment]
+        return actor
+
+    @property
+    def state(self: "Kit[Actor[State]]") -> State:
         return self.actor.state
 
     @property
     def offset(self) -> int:
-        return self.actor.offset
+        return self._life.actor.offset
 
     # Speaking to it.
 
@@ -103,8 +136,11 @@ class Kit:
         principal: Principal | None = None,
     ) -> Any:
         """As `ask`, of an entity with async handlers from a test that is async itself."""
-        reply = self._begin(message, principal or _principal(user, roles))
-        return await reply if isinstance(reply, CoroutineType) else reply
+        envelope = self._envelope(message, principal or _principal(user, roles))
+        waiting = self._handle(envelope)
+        if waiting is not None:
+            await self._await(waiting, envelope)
+        return self._outcome(envelope)
 
     def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
@@ -123,7 +159,7 @@ class Kit:
 
     def view(self) -> Any:
         """The view, as its JSON decodes."""
-        return decode(encode(self.actor.view()))
+        return decode(encode(self._life.actor.view()))
 
     def watch(
         self,
@@ -136,40 +172,44 @@ class Kit:
         """Subscribe, and see the view. Raises: Refused when `may_watch` says no."""
         if principal is None:
             client = client or f"client-{next(self._numbers)}"
-            principal = msgspec.structs.replace(_principal(user, roles), client=client)
-        self.actor.principal = principal
-        self.actor.may_watch()
-        view = self.view()
+            principal = replace(_principal(user, roles), client=client)
+        envelope = Envelope(message=Inspect(), principal=principal, slot=_Slot())
+        self._handle(envelope)
+        inspected = self._answer_of(envelope)
+        assert isinstance(inspected, Inspected)
         self.audience.append(principal)
-        self._change_audience(principal, joined=True)
-        return view
+        self._handle(Envelope(message=AudienceChanged(joined=True), principal=principal))
+        return decode(inspected.view)
 
     def unwatch(self, *, client: str) -> None:
         """That connection ceases to watch."""
         for principal in self.audience[:]:
             if principal.client == client:
                 self.audience.remove(principal)
-                self._change_audience(principal, joined=False)
+                self._handle(Envelope(message=AudienceChanged(joined=False), principal=principal))
 
     # Time, and the end of it.
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Timers, durable ones too, fire in order, each at its time."""
+        """Let time pass. Timers, durable ones too, fire in order, each at its time.
+
+        Raises: what a handler raises or refuses with; what it refuses for good is among `letters` too.
+        """
         until = self.now + seconds
         while True:
-            first = min(self._durable_timers.values(), key=lambda row: row.due_ms, default=None)
-            if self._timers and (first is None or self._timers[0][0] * 1000 < first.due_ms):
-                if self._timers[0][0] > until:
+            first = min(self._timers.values(), key=lambda row: row.due_ms, default=None)
+            if self._afters and (first is None or self._afters[0][0] * 1000 < first.due_ms):
+                if self._afters[0][0] > until:
                     break
-                at, number, timer = heapq.heappop(self._timers)
-                if timer.key and self._timer_keys.get(timer.key) != number:
-                    continue  # a later one took its place
-                self._timer_keys.pop(timer.key, None)
-                self.now = max(self.now, at)
-                self._run(timer.message, SYSTEM)
+                at, _, life, message = heapq.heappop(self._afters)
+                if life is self._life:
+                    life.afters -= 1
+                    self.now = max(self.now, at)
+                    self._run(message, SYSTEM)
             elif first is not None and first.due_ms / 1000 <= until:
                 self.now = max(self.now, first.due_ms / 1000)
-                self._fire(first)
+                for envelope in self._life.due_timers(0.0):
+                    self._finish(envelope)
             else:
                 break
         self.now = until
@@ -179,99 +219,53 @@ class Kit:
         self.now += seconds
         self.restart()
 
-    def _fire(self, row: TimerRow) -> None:
-        timer = decode(row.body, type=DurableTimer)
-        occurrence, following = timer.schedule.fire(row.due_ms, int(self.now * 1000))
-        self.actor.timers = self._durable_timers.copy()  # the handler sees those of the message before
-        if following is None:
-            del self._durable_timers[row.name]
-        else:
-            self._durable_timers[row.name] = TimerRow(row.name, following, row.body)
-        try:
-            if occurrence is not None:
-                self.actor.fired = Fired(row.name, occurrence / 1000)
-                self._run(self.kind.decode_message(timer.message), SYSTEM)
-        finally:
-            self.actor.fired = None
-            self.actor.timers = self._durable_timers
-
     def restart(self, *, from_snapshot: bool = False) -> None:
         """Build the actor anew from its events, or from its state as a snapshot. Only durable timers are kept.
 
         Raises: AssertionError when it wakes with another state than it fell asleep with.
         """
-        before = self.actor
-        self._rebuild(before.state if from_snapshot else None)
+        before = self._life.actor
+        snapshot = self.kind.encode_state(before.state) if from_snapshot and before.durable else None
+        self._life = self._wake(snapshot)
         if before.durable:
-            assert self.actor.state == before.state, (
-                f"{self.entity} woke up changed.\nbefore: {before.state}\nafter:  {self.actor.state}"
+            assert self._life.actor.state == before.state, (
+                f"{self.entity} woke up changed.\nbefore: {before.state}\nafter:  {self._life.actor.state}"
             )
 
-    def _rebuild(self, snapshot: Any) -> None:
-        actor = type(self.actor)(self.entity, self._runtime)
-        if actor.durable and snapshot is not None:
-            actor.state = self.kind.decode_state(self.kind.encode_state(snapshot))
-            actor.offset = len(self._journal)
-        else:
-            for at_ms, payload in self._journal:
-                assert self.kind.decode_event is not None
-                actor.offset += 1
-                actor.at_ms = at_ms
-                actor.apply(self.kind.decode_event(payload))
-        self._timers, self._timer_keys = [], {}
-        actor.timers = self._durable_timers
-        self.actor = actor
+    def _wake(self, snapshot: bytes | None) -> Life:
+        if not self.kind.actor.durable:
+            return Life(self.kind, self.entity, self._world, Turn())
+        head = Head(1, self.entity, 1, "kit", len(self._journal))
+        life = Life(self.kind, self.entity, self._world, Turn(), head)
+        offset = 0 if snapshot is None else head.offset
+        life.wake(Claimed(head, snapshot, offset, self._journal, timers=list(self._timers.values())))
+        return life
 
     # As a cell does it.
 
     def _run(self, message: Message, principal: Principal) -> Any:
-        reply = self._begin(message, principal)
-        if isinstance(reply, CoroutineType):
+        envelope = self._envelope(message, principal)
+        self._finish(envelope)
+        return self._outcome(envelope)
+
+    def _finish(self, envelope: Envelope) -> None:
+        waiting = self._handle(envelope)
+        if waiting is not None:
             from trio.testing import MockClock  # here, since a node imports this module too and never needs it
 
-            waiting = reply
+            trio.run(self._await, waiting, envelope, clock=MockClock(autojump_threshold=0))
 
-            async def wait() -> Any:
-                return await waiting
-
-            return trio.run(wait, clock=MockClock(autojump_threshold=0))
-        return reply
-
-    def _begin(self, message: Message, principal: Principal) -> Any:
-        """Handle a message: the reply, or a coroutine that ends with it."""
+    def _envelope(self, message: Message, principal: Principal) -> Envelope:
+        """As `message` arrives when it is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
         message = self._check(message, principal)
+        envelope = Envelope(message=message, principal=principal, slot=_Slot())
         if message.idempotency_key is not None:
-            known = self._remembered.get(own_command_id(principal, message.idempotency_key))
-            if known is not None:
-                if known.digest != digest_of(message):
-                    raise Refused("command_id.reused", "used before, with other fields", status=409)
-                return decode(known.reply, type=reply_type(type(message)) or Done)
-        self.actor.principal = principal
-        try:
-            reply = self.actor.handle(message)
-        except Exception as error:
-            self._fail(error)
-            raise
-        if isinstance(reply, CoroutineType):
-            return self._finish(message, reply)
-        return self._settle(message, reply)
-
-    async def _finish(self, message: Message, waiting: Any) -> Any:
-        limit_s = self.kind.limits.async_handler_s
-        with trio.move_on_after(limit_s):
-            try:
-                reply = await waiting
-            except Exception as error:
-                self._fail(error)
-                raise
-            return self._settle(message, reply)
-        late = DeadlineExceeded(f"the handler took longer than {limit_s:.3g} s")
-        self._fail(late)
-        raise late
+            envelope.command_id = own_command_id(principal, message.idempotency_key)
+            envelope.digest = digest_of(message)
+        return envelope
 
     def _check(self, message: Message, principal: Principal) -> Message:
-        """What arrives when `message` is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
-        if isinstance(message, (Terminated, *REPORTS)):
+        if type(message) in REPORTS:
             return message
         allowed = [command.message for command in self.kind.commands.values()]
         if principal.system:
@@ -283,90 +277,162 @@ class Kit:
         except msgspec.ValidationError as error:
             raise InvalidCommand(str(error)) from None
 
+    def _handle(self, envelope: Envelope) -> "CoroutineType[Any, Any, Any] | None":
+        """Handle it; a coroutine when the handler is async."""
+        life = self._life
+        try:
+            life.handle([envelope], 0, 0.0, in_flight=True)
+        except Exception as error:
+            self._fail(error)
+            raise
+        waiting, life.waits_for = life.waits_for, None
+        if isinstance(waiting, CoroutineType):
+            return waiting
+        assert waiting is None, "the kit's journal has nothing that its life does not know"
+        self._let_out(envelope)
+        return None
+
+    async def _await(self, waiting: "CoroutineType[Any, Any, Any]", envelope: Envelope) -> None:
+        try:
+            await await_handler(self._life, waiting, envelope)
+        except Exception as error:
+            self._fail(error)
+            raise
+        self._let_out(envelope)
+
     def _fail(self, error: Exception) -> None:
         """A handler raised: nothing that it recorded or named shall have been."""
-        effects = self.actor.effects
-        effects.others = []
-        if not effects.events and isinstance(error, ActorError):
+        self._life = self._wake(None)
+        if isinstance(error, RefusedTooLate):
+            raise AssertionError(str(error)) from error.__cause__
+
+    def _let_out(self, envelope: Envelope) -> None:
+        """What the handler recorded and named: all of it is durable at once."""
+        flight = self._life.take([envelope])
+        if flight is None:
             return
-        refused_late = bool(effects.events) and isinstance(error, ActorError)
-        self._rebuild(None)
-        if refused_late:
-            raise AssertionError(f"{error!r} after recording: refuse first, then record") from error
+        if self.kind.actor.durable:
+            self._journal += flight.events
+        if flight.consequences is not None:
+            for name, row in flight.consequences.timers.items():
+                if row is None:
+                    self._timers.pop(name, None)
+                else:
+                    self._timers[name] = row
+        for departure in flight.departures:
+            self._depart(departure)
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            raise refusal
 
-    def _settle(self, message: Message | None, reply: Any) -> Any:
-        """Let out what the handler recorded and named."""
-        actor = self.actor
-        recorded, actor.effects.events = actor.effects.events, []
-        for event in recorded:
-            assert type(event) in actor.events, f"{type(event).__qualname__} is not among `events`"
-            payload = encode(event)
-            self._journal.append((actor.at_ms, payload))
-            self.events.append(event)
-            self.publications.append(decode(payload))
-        others, actor.effects.others = actor.effects.others, []
-        for effect in others:
-            self._carry_out(effect)
-        if message is None:
-            return None
-        wanted = reply_type(type(message)) or Done
-        encoded = encode(Done() if reply is None else reply)
-        if message.idempotency_key is not None and recorded:
-            command_id = own_command_id(actor.principal, message.idempotency_key)
-            self._remembered[command_id] = Remembered(encoded, digest_of(message))
-        try:
-            return decode(encoded, type=wanted)
-        except msgspec.ValidationError as error:
-            raise AssertionError(f"{type(message).__qualname__} promises another reply than {reply!r}") from error
-
-    def _carry_out(self, effect: Any) -> None:
-        match effect:
+    def _depart(self, departure: Departure) -> None:
+        match departure:
+            case StoredEvent():
+                self._publish(departure)
+            case Answer():
+                departure.slot.resolve(departure.reply, departure.encoded)
+            case Rejection():
+                departure.slot.reject(departure.error)
             case Ephemeral():
-                self.ephemerals.append(decode(encode(effect.data)))
+                self.ephemerals.append(decode(encode(departure.data)))
             case Told():
-                self.told.append(effect)
-            case Timer():
-                number = next(self._numbers)
-                if effect.key:
-                    self._timer_keys[effect.key] = number
-                heapq.heappush(self._timers, (self.now + effect.seconds, number, effect))
+                self.told.append(departure)
+            case Posted():
+                self.told += departure.told
+            case After():
+                self._life.afters += 1
+                at = self.now + departure.seconds
+                heapq.heappush(self._afters, (at, next(self._numbers), self._life, departure.message))
             case Kick():
-                self.kicked.append(effect)
-            case SetTimer():
-                assert type(effect.message) in self.kind.messages, f"{effect.message!r} is not among its messages"
-                body = encode_timer(effect.message, effect.schedule)
-                self._durable_timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
-            case CancelTimer():
-                self._durable_timers.pop(effect.name, None)
-            case Watch():
-                self.watched.append(effect.entity)
+                self.kicked.append(departure)
+            case GivenUp():
+                self.letters.append(departure.letter)
+                self._refusal = departure.error
+            case TimersSet() | SnapshotDue():
+                pass  # the kit looks at all timers, and keeps all events
 
-    def _change_audience(self, who: Principal, *, joined: bool) -> None:
-        self.actor.principal = who
-        self.actor.audience_changed(who, joined)
-        self._settle(None, None)
+    def _publish(self, event: StoredEvent) -> None:
+        if event.payload == NOTED:
+            return  # the runtime's own
+        tags = [one.__struct_config__.tag for one in self.kind.actor.events]
+        data = decode(event.payload)
+        assert data["type"] in tags, f"{data['type']} is not among `events`"
+        self.events += self.kind.decode_events(event.payload)
+        self.publications.append(data)
 
-    async def _answer(self, entity: str, message: Ask[Any]) -> Any:
+    def _outcome(self, envelope: Envelope) -> Any:
+        """The reply, through its JSON. Raises: what it was refused with, AssertionError for a reply of another type."""
+        reply = self._answer_of(envelope)
+        wanted = reply_type(type(envelope.message)) or Done
+        try:
+            return decode(encode(reply), type=wanted)
+        except msgspec.ValidationError as error:
+            name = type(envelope.message).__qualname__
+            raise AssertionError(f"{name} promises another reply than {reply!r}") from error
+
+    def _answer_of(self, envelope: Envelope) -> Any:
+        slot = envelope.slot
+        assert isinstance(slot, _Slot)
+        if isinstance(slot.error, HandlerFailed) and slot.error.__cause__ is not None:
+            raise slot.error.__cause__  # what the test wants to see
+        if slot.error is not None:
+            raise slot.error
+        return slot.reply
+
+    async def _ask(self, entity: str, message: Ask[Any]) -> Any:
         await trio.lowlevel.checkpoint()
         self.asked.append(Told(entity, message))
         assert entity in self._answers, f"{self.entity} asks {entity}: say kit.when_asked({entity!r}, ...)"
         return self._answers[entity](message)
 
 
-class _Runtime:
-    """What the actor sees of the kit."""
+class _Slot:
+    """Keeps the answer."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self) -> None:
+        self.reply: Any = None
+        self.error: ActorError | None = None
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        self.reply = reply
+
+    def reject(self, error: ActorError) -> None:
+        self.error = error
+
+
+class _World:
+    """What the life sees of the kit."""
+
+    def __init__(self, kit: Kit[Any], kinds: Kinds | None) -> None:
         self._kit = kit
+        self._kinds = kinds  # None: any may be installed, and take anything
 
     def now(self) -> float:
         return self._kit.now
 
+    def monotonic(self) -> float:
+        return 0.0
+
+    def new_epoch(self) -> str:
+        return "kit"
+
     def audience(self, entity: str) -> list[Principal]:
         return self._kit.audience
 
+    def is_durable(self, entity: str, message: Message) -> bool:
+        """Raises: BadEntity, TypeError: see Runtime."""
+        if self._kinds is not None:
+            return self._kinds.is_durable(entity, message)
+        return split_entity(entity)[0] != self._kit.kind.name or self._kit.kind.actor.durable
+
+    def is_forgotten(self, slot: ReplySlot | None) -> bool:
+        return False
+
+    def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
+        return nullcontext()
+
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
-        reply: Reply = await self._kit._answer(entity, message)
+        reply: Reply = await self._kit._ask(entity, message)
         return reply
 
 

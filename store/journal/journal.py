@@ -30,6 +30,7 @@ class StoredEvent(Struct, gc=False):
     command_id: str | None = None  # set on the last event of a command that came with an idempotency key
     reply: bytes | None = None  # JSON reply of that command
     digest: int | None = None  # of that command's body: the same id with another body is a mistake
+    fence: int = 0  # under which it was recorded
 
 
 class OutboxRow(Struct, gc=False):

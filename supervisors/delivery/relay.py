@@ -1,9 +1,9 @@
 """The relay: takes what lies in the outbox to its receivers, in order, until each has decided what becomes of it.
 
 An outbox row becomes durable with the events that caused it, and the cell that recorded them posts it here. What a
-crash kept from being posted comes back with the sender's next claim, or is found by the sweep. One lane for each pair
-of sender and receiver: within it a message is under way only behind all that came before. A receiver drops what it has
-seen, so delivering twice is harmless; overtaking is not (see actors/model/outgoing.py).
+crash kept from being posted comes back with the sender's next claim, or is found by the sweep. Within a pair of sender
+and receiver a message is under way only behind all that came before. A receiver drops what it has seen, so delivering
+twice is harmless; overtaking is not (see actors/model/outgoing.py).
 
 Memory is bounded, and what can't be delivered for long must not fill it for all others: then the senders of such
 messages are parked, which is to say that the relay forgets their messages and reads them again when their turn comes.
@@ -30,7 +30,7 @@ from greenroom.supervisors.supervision.backoff import Backoff
 
 log = structlog.get_logger("greenroom.relay")
 
-UNDER_WAY_MAX = 64  # messages of one lane in their receiver's mailbox
+UNDER_WAY_MAX = 64  # messages of one pair in their receiver's mailbox
 KEPT_MAX = 50_000  # messages in memory; beyond, they wait in the outbox until a sweep finds them
 DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep
@@ -52,24 +52,24 @@ class _Row:
         self.left = left
 
 
-class _Letter:
+class _Delivery:
     """One message on its way: the reply slot of each of its envelopes, one at a time."""
 
-    __slots__ = ("lane", "message", "row")
+    __slots__ = ("message", "pair", "row")
 
-    def __init__(self, lane: "_Lane", row: _Row, message: Outgoing) -> None:
-        self.lane = lane
+    def __init__(self, pair: "_Pair", row: _Row, message: Outgoing) -> None:
+        self.pair = pair
         self.row = row
         self.message = message
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        self.lane.relay.decided(self)
+        self.pair.relay.decided(self)
 
     def reject(self, error: ActorError) -> None:
-        self.lane.relay.rejected(self, error)
+        self.pair.relay.rejected(self, error)
 
 
-class _Lane:
+class _Pair:
     """What is on its way from one entity to another."""
 
     __slots__ = (
@@ -82,18 +82,18 @@ class _Lane:
         self.sender_id = sender_id
         self.sender = sender
         self.receiver = receiver
-        self.waiting: deque[_Letter] = deque()  # by rising sequence numbers
+        self.waiting: deque[_Delivery] = deque()  # by rising sequence numbers
         self.under_way = 0  # in the receiver's mailbox, or its hands
         self.sent = 0  # the newest of those: its sequence number
-        self.returned: list[_Letter] = []  # to be sent again, once nothing is under way
+        self.returned: list[_Delivery] = []  # to be sent again, once nothing is under way
         self.paused = False  # after a failure, until the retry
         self.backoff: Backoff | None = None
         self.attempts = 0  # in a row without success
 
-    def add(self, letter: _Letter) -> None:
+    def add(self, delivery: _Delivery) -> None:
         waiting = self.waiting
-        waiting.append(letter)
-        if len(waiting) > 1 and waiting[-2].message.seq > letter.message.seq:  # rows are read in order, but for races
+        waiting.append(delivery)
+        if len(waiting) > 1 and waiting[-2].message.seq > delivery.message.seq:  # rows are read in order, but for races
             self.waiting = deque(sorted(waiting, key=_seq))
 
 
@@ -122,11 +122,11 @@ class Relay:
     def _begin(self) -> None:
         self.waiting = 0  # messages in memory
         self._rows: dict[tuple[int, int], _Row] = {}  # until they are deleted
-        self._lanes: dict[tuple[int, str], _Lane] = {}
+        self._pairs: dict[tuple[int, str], _Pair] = {}
         self._left_out: dict[int, int] = {}  # sender's head id -> how often something of it was not kept
         self._left_out_before: dict[int, int] = {}  # when reading began
         self._read_to = START
-        self._retries: list[tuple[float, int, _Lane]] = []
+        self._retries: list[tuple[float, int, _Pair]] = []
         self._numbers = count()
         self._decided: list[_Row] = []  # to be deleted
         self._deleted: list[_Row] = []
@@ -164,7 +164,7 @@ class Relay:
             self._leave_out(head_id)  # what is posted yet must not overtake what the outbox still has
         self.waiting = 0
         self._rows = {}
-        self._lanes = {}
+        self._pairs = {}
         self._read_to = START
         self._retries = []
         self._decided = []
@@ -174,16 +174,16 @@ class Relay:
 
     def is_forgotten(self, slot: object) -> bool:
         """Does a message with this reply slot come from before the last `begin_lineage`?"""
-        return type(slot) is _Letter and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
+        return type(slot) is _Delivery and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
 
     def _park_stuck(self) -> None:
         """Make room: forget what senders of stuck messages have on its way. In mailboxes too: none may overtake."""
-        stuck = {lane.sender_id for lane in self._lanes.values() if lane.attempts >= STUCK_AFTER}
+        stuck = {pair.sender_id for pair in self._pairs.values() if pair.attempts >= STUCK_AFTER}
         for head_id in stuck:
             self._leave_out(head_id)
         for key in [key for key, row in self._rows.items() if row.left and key[0] in stuck]:
             self.waiting -= self._rows.pop(key).left
-        self._lanes = {key: lane for key, lane in self._lanes.items() if key[0] not in stuck}
+        self._pairs = {key: pair for key, pair in self._pairs.items() if key[0] not in stuck}
         if self._read_to[0] in stuck:
             self._read_to = (self._read_to[0], OFFSET_MAX)  # its next row comes behind those just forgotten
         if stuck:
@@ -207,103 +207,103 @@ class Relay:
         if (head_id, stored.offset) in self._rows:
             return
         row = self._rows[head_id, stored.offset] = _Row(head_id, stored.offset, len(messages))
-        touched: dict[_Lane, None] = {}
+        touched: dict[_Pair, None] = {}
         for message in messages:
-            lane = self._lanes.get((head_id, message.entity))
-            if lane is None:
-                lane = self._lanes[head_id, message.entity] = _Lane(self, head_id, stored.entity, message.entity)
-            lane.add(_Letter(lane, row, message))
-            touched[lane] = None
+            pair = self._pairs.get((head_id, message.entity))
+            if pair is None:
+                pair = self._pairs[head_id, message.entity] = _Pair(self, head_id, stored.entity, message.entity)
+            pair.add(_Delivery(pair, row, message))
+            touched[pair] = None
         self.waiting += len(messages)
-        for lane in touched:
-            self._send(lane)
+        for pair in touched:
+            self._send(pair)
 
     # Delivery.
 
-    def _send(self, lane: _Lane) -> None:
+    def _send(self, pair: _Pair) -> None:
         """Put into the receiver's mailbox what may be under way."""
         now = trio.current_time()
         kind: Kind | None = None
-        while lane.waiting and not lane.paused and lane.under_way < UNDER_WAY_MAX:
-            letter = lane.waiting[0]
-            message = letter.message
-            after = lane.sent if lane.under_way else 0
+        while pair.waiting and not pair.paused and pair.under_way < UNDER_WAY_MAX:
+            delivery = pair.waiting[0]
+            message = delivery.message
+            after = pair.sent if pair.under_way else 0
             try:
                 if kind is None:
-                    kind = self._kinds[split_entity(lane.receiver)[0]]
+                    kind = self._kinds[split_entity(pair.receiver)[0]]
                 envelope = Envelope(
                     message=kind.decode_message(message.message),
-                    slot=letter,
+                    slot=delivery,
                     trace=message.trace,
                     size=len(message.message),
                     queued_at=now,
-                    source=Origin(lane.sender_id, message.seq, lane.sender, message.about, after),
+                    source=Origin(pair.sender_id, message.seq, pair.sender, message.about, after),
                 )
-                self._submit(lane.receiver, envelope)
+                self._submit(pair.receiver, envelope)
             except (ActorError, msgspec.MsgspecError, RecursionError) as error:  # such as: this code does not know it
-                self._pause(lane, error)
+                self._pause(pair, error)
                 return
-            lane.waiting.popleft()
-            lane.under_way += 1
-            lane.sent = message.seq
+            pair.waiting.popleft()
+            pair.under_way += 1
+            pair.sent = message.seq
 
-    def decided(self, letter: _Letter) -> None:
+    def decided(self, delivery: _Delivery) -> None:
         """The receiver has handled a message, or refused it for good."""
-        if self.is_forgotten(letter):
+        if self.is_forgotten(delivery):
             return
-        lane = letter.lane
-        lane.under_way -= 1
-        lane.attempts = 0
-        lane.backoff = None
+        pair = delivery.pair
+        pair.under_way -= 1
+        pair.attempts = 0
+        pair.backoff = None
         self.delivered += 1
         self.waiting -= 1
-        row = letter.row
+        row = delivery.row
         row.left -= 1
         if row.left == 0:
             self._decided.append(row)
             self._wake_deleting.set()
-        if lane.paused:
-            self._retry_later(lane)
-        elif lane.waiting:
-            self._send(lane)
-        elif not lane.under_way:
-            self._lanes.pop((lane.sender_id, lane.receiver), None)
+        if pair.paused:
+            self._retry_later(pair)
+        elif pair.waiting:
+            self._send(pair)
+        elif not pair.under_way:
+            self._pairs.pop((pair.sender_id, pair.receiver), None)
         if self._left_out and self.waiting < self.kept_max // 2:
             self._wake_sweep.set()
 
-    def rejected(self, letter: _Letter, error: ActorError) -> None:
+    def rejected(self, delivery: _Delivery, error: ActorError) -> None:
         """Not now."""
-        if self.is_forgotten(letter):
+        if self.is_forgotten(delivery):
             return
-        lane = letter.lane
-        lane.under_way -= 1
-        lane.returned.append(letter)
-        self._pause(lane, error)
+        pair = delivery.pair
+        pair.under_way -= 1
+        pair.returned.append(delivery)
+        self._pause(pair, error)
 
-    def _pause(self, lane: _Lane, error: Exception) -> None:
-        if not lane.paused:
-            lane.paused = True
-            lane.attempts += 1
+    def _pause(self, pair: _Pair, error: Exception) -> None:
+        if not pair.paused:
+            pair.paused = True
+            pair.attempts += 1
             self.retries += 1
-            if lane.attempts % WARN_AFTER == 0:
-                waiting = len(lane.waiting) + len(lane.returned) + lane.under_way
+            if pair.attempts % WARN_AFTER == 0:
+                waiting = len(pair.waiting) + len(pair.returned) + pair.under_way
                 log.warning(
                     "outbox_stuck",
-                    sender=lane.sender,
-                    receiver=lane.receiver,
+                    sender=pair.sender,
+                    receiver=pair.receiver,
                     waiting=waiting,
-                    attempts=lane.attempts,
+                    attempts=pair.attempts,
                     error=repr(error),
                 )
-        self._retry_later(lane)
+        self._retry_later(pair)
 
-    def _retry_later(self, lane: _Lane) -> None:
-        """Once nothing of the lane is under way: what is sent again must not be overtaken by what was behind it."""
-        if lane.under_way:
+    def _retry_later(self, pair: _Pair) -> None:
+        """Once nothing of the pair is under way: what is sent again must not be overtaken by what was behind it."""
+        if pair.under_way:
             return
-        if lane.backoff is None:
-            lane.backoff = self._new_backoff()
-        heapq.heappush(self._retries, (trio.current_time() + lane.backoff.next(), next(self._numbers), lane))
+        if pair.backoff is None:
+            pair.backoff = self._new_backoff()
+        heapq.heappush(self._retries, (trio.current_time() + pair.backoff.next(), next(self._numbers), pair))
         self._wake_retrying.set()
 
     # Running.
@@ -325,13 +325,13 @@ class Relay:
                 await self._wake_retrying.wait()
                 continue
             while self._retries and self._retries[0][0] <= trio.current_time():
-                lane = heapq.heappop(self._retries)[2]
-                if self._lanes.get((lane.sender_id, lane.receiver)) is not lane:
+                pair = heapq.heappop(self._retries)[2]
+                if self._pairs.get((pair.sender_id, pair.receiver)) is not pair:
                     continue  # parked
-                lane.waiting = deque(sorted([*lane.returned, *lane.waiting], key=_seq))
-                lane.returned = []
-                lane.paused = False
-                self._send(lane)
+                pair.waiting = deque(sorted([*pair.returned, *pair.waiting], key=_seq))
+                pair.returned = []
+                pair.paused = False
+                self._send(pair)
 
     async def _delete(self) -> None:
         while True:
@@ -390,5 +390,5 @@ class Relay:
             self._read_to = (rows[-1].head_id, rows[-1].offset)
 
 
-def _seq(letter: _Letter) -> int:
-    return letter.message.seq
+def _seq(delivery: _Delivery) -> int:
+    return delivery.message.seq

@@ -17,7 +17,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, Which, retry_id
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 
 log = structlog.get_logger("greenroom.dead_letters")
 
@@ -27,9 +27,9 @@ AT_ONCE = 100  # letters read at once
 
 
 class DeadLetterRetries:
-    def __init__(self, *, kinds: Kinds, system: System, letters: DeadLetters) -> None:
+    def __init__(self, *, kinds: Kinds, kernel: Kernel, letters: DeadLetters) -> None:
         self._kinds = kinds
-        self._system = system
+        self._kernel = kernel
         self._letters = letters
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -41,7 +41,7 @@ class DeadLetterRetries:
                 for letter in await self._letters.wished(limit=AT_ONCE):
                     await self._retry(letter)
             except StoreUnavailable as error:
-                self._system.note_store_unavailable(error)
+                self._kernel.note_store_unavailable(error)
 
     async def _retry(self, letter: DeadLetter) -> None:
         """Raises: StoreUnavailable."""
@@ -81,5 +81,5 @@ class DeadLetterRetries:
             size=len(letter.payload),
             queued_at=trio.current_time(),
         )
-        self._system.submit(letter.entity, envelope)
+        self._kernel.router.submit(letter.entity, envelope)
         await slot.wait()

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import trio
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
@@ -23,8 +24,6 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.claims import Claims
-from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.retention import Keep, Retention
@@ -37,12 +36,11 @@ from greenroom.supervisors.duties.dead_letter_retries import DeadLetterRetries
 from greenroom.supervisors.duties.dead_letter_watch import DeadLetterWatch
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
-from greenroom.supervisors.kernel.cell import RUNNERS
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.backoff import Backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
-from greenroom.supervisors.supervision.watchdog import Turn, Watchdog
+from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.transports.auth.sign_outs import SessionChecks
 from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.bus.beat import Beat, Bus
@@ -107,22 +105,18 @@ class Node:
             connect_s=settings.store.connect_timeout_s,
         )
         self.journal = PostgresJournal(self.pool, incarnation=self.incarnation)
-        self.committer = Committer(self.journal, settings.commit, self._note_commit, self._note_commit_failure)
-        self.claims = Claims(self.journal)
         self.poller = Poller()
         self.outbox = Outbox(self.poller, self._flush_hub)
         self.hub = Hub(settings.hub, self.instruments, wake=self.outbox.wake, audience_changed=self._audience_changed)
         self.dead_letters = PostgresDeadLetters(self.pool)
-        self.system = System(
+        self.kernel = Kernel(
             kinds=kinds,
             journal=self.journal,
-            committer=self.committer,
-            claims=self.claims,
             dead_letters=self.dead_letters,
             audiences=self.hub,
             instruments=self.instruments,
             clock=clock,
-            rng=random.Random(),
+            commit=settings.commit,
             supervision=settings.supervision,
             passivation=settings.passivation,
             mailbox=settings.mailbox,
@@ -143,17 +137,17 @@ class Node:
             },
             now=clock,
         )
-        self.lineage_watch = LineageWatch(self.journal.lineage, self.system.lineage_changed)
+        self.lineage_watch = LineageWatch(self.journal.lineage, self.kernel.system.lineage_changed)
         self.background = Background()
         self.deadlines = Deadlines()
         self.bus = Bus(self.bridge, redis_url, self.beat)
         date = HttpDate(clock)
         session_kind = "session" if "session" in kinds else None
-        sessions = SessionChecks(self.system.submit, session_kind)
+        sessions = SessionChecks(self.kernel.router.submit, session_kind)
         self.hub.on_kicked_everywhere = sessions.forget
         clients = ClientServices(
             kinds=kinds,
-            submit=self.system.submit,
+            submit=self.kernel.router.submit,
             hub=self.hub,
             journal=self.journal,
             tokens=tokens,
@@ -169,7 +163,7 @@ class Node:
         )
         events = EventsServices(
             kinds=kinds,
-            submit=self.system.submit,
+            submit=self.kernel.router.submit,
             hub=self.hub,
             journal=self.journal,
             tokens=tokens,
@@ -185,7 +179,7 @@ class Node:
         api = HttpApi(
             HttpApiServices(
                 kinds=kinds,
-                submit=self.system.submit,
+                submit=self.kernel.router.submit,
                 journal=self.journal,
                 tokens=tokens,
                 anonymous=anonymous,
@@ -229,13 +223,13 @@ class Node:
         self.handover = Handover(pages, leave=self.gate.admission.leave)
         routes.gate = self.gate
         routes.handover = self.handover
-        self.instruments.mailbox_depth = self.system.mailbox_depth
-        self.instruments.mailbox_age_s = self.system.mailbox_age_s
+        self.instruments.mailbox_depth = self.kernel.system.mailbox_depth
+        self.instruments.mailbox_age_s = self.kernel.system.mailbox_age_s
         self.instruments.queue_bytes = lambda: self.outbox.queued_bytes
-        self.instruments.outbox_waiting = lambda: self.system.relay.waiting
-        self.instruments.outbox_delivered = lambda: self.system.relay.delivered
-        self.instruments.outbox_retries = lambda: self.system.relay.retries
-        self.instruments.timers_overdue = lambda: self.system.timers.overdue
+        self.instruments.outbox_waiting = lambda: self.kernel.relay.waiting
+        self.instruments.outbox_delivered = lambda: self.kernel.relay.delivered
+        self.instruments.outbox_retries = lambda: self.kernel.relay.retries
+        self.instruments.timers_overdue = lambda: self.kernel.waker.overdue
         self._listens_to_audience = frozenset(
             kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
         )
@@ -245,17 +239,10 @@ class Node:
     def _flush_hub(self) -> None:
         self.hub.flush()
 
-    def _note_commit(self, events: int, seconds: float) -> None:
-        self.instruments.commit_batch_events.record(events)
-        self.instruments.commit_s.record(seconds)
-
-    def _note_commit_failure(self) -> None:
-        self.instruments.commit_failures += 1
-
     def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
         if entity.partition(":")[0] in self._listens_to_audience:
             try:
-                self.system.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+                self.kernel.router.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
             except ActorError as error:
                 log.debug("audience_change_dropped", entity=entity, error=error.name)
 
@@ -317,14 +304,12 @@ class Node:
 
     async def _supervise(self, *, task_status: trio.TaskStatus[None]) -> None:
         stuck_s = self._settings.supervision.handler_stuck_s
-        watchdog = Watchdog(
-            self._turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.05, stuck_s), runners=RUNNERS
-        )
+        watchdog = Watchdog(self._turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.05, stuck_s))
 
         async def lag(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
             await measure_loop_lag(self.instruments.loop_lag_s, task_status=task_status)
 
-        retries = DeadLetterRetries(kinds=self._kinds, system=self.system, letters=self.dead_letters)
+        retries = DeadLetterRetries(kinds=self._kinds, kernel=self.kernel, letters=self.dead_letters)
         letter_watch = DeadLetterWatch(self.dead_letters, self.instruments)
 
         async def sweep(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
@@ -332,6 +317,22 @@ class Node:
             while True:
                 await trio.sleep(5.0)
                 self.hub.sweep(trio.current_time())
+
+        duties = SupervisorSpec(
+            name="duties",
+            strategy=Strategy.ONE_FOR_ONE,  # none knows of the others
+            intensity=RestartIntensity(restarts_max=10, window_s=10.0),
+            children=(
+                *self.kernel.duties,
+                ChildSpec(name="lineage_watch", start=self.lineage_watch.run, shutdown_s=1.0),
+                ChildSpec(name="dead_letter_retries", start=retries.run, shutdown_s=2.0),
+                ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
+                ChildSpec(name="retention", start=self.retention.run, shutdown_s=2.0),
+            ),
+        )
+
+        async def run_duties(*, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
+            await supervise(duties, task_status=task_status, backoff=new_backoff)
 
         spec = SupervisorSpec(
             name="node",
@@ -341,13 +342,8 @@ class Node:
                 ChildSpec(name="watchdog", start=watchdog.run, shutdown_s=1.0),
                 ChildSpec(name="loop_lag", start=lag, shutdown_s=1.0),
                 ChildSpec(name="bus", start=self.bus.run, shutdown_s=2.0),
-                ChildSpec(name="committer", start=self.committer.run, shutdown_s=2.0),
-                ChildSpec(name="claims", start=self.claims.run, shutdown_s=2.0),
-                ChildSpec(name="system", start=self.system.run, shutdown_s=5.0),
-                ChildSpec(name="lineage_watch", start=self.lineage_watch.run, shutdown_s=1.0),
-                ChildSpec(name="dead_letter_retries", start=retries.run, shutdown_s=2.0),
-                ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
-                ChildSpec(name="retention", start=self.retention.run, shutdown_s=2.0),
+                *self.kernel.lanes,
+                ChildSpec(name="duties", start=run_duties, shutdown_s=3.0),
                 ChildSpec(name="background", start=self.background.run, shutdown_s=2.0),
                 ChildSpec(name="deadlines", start=self.deadlines.run, shutdown_s=1.0),
                 ChildSpec(name="hub_sweep", start=sweep, shutdown_s=1.0),
@@ -368,7 +364,7 @@ class Node:
         self.ready = False
         self.gate.stop_accepting()
         with trio.move_on_after(self._settings.drain_s) as scope:
-            await self.system.drain()
+            await self.kernel.drain()
         if scope.cancelled_caught:
             log.warning("drain_deadline", awake=self.instruments.awake)
         self.outbox.flush()

@@ -13,7 +13,7 @@ import trio
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.message import Ask, Reply
+from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.journal import Append, Head, StoredEvent
 from greenroom.store.journal.journal_memory import MemoryRows
@@ -289,7 +289,7 @@ class Checker:
     def awake(self, cell: Cell) -> None:
         """The state of an entity at rest, whose node owns it, is the fold of its journal."""
         actor = cell.actor
-        if actor is None or cell._flights or cell._failure is not None or cell.mailbox._waiter is None:
+        if actor is None or not cell.is_at_rest:
             return
         stream = self.stream(cell.entity)
         if actor.offset != stream.offset:
@@ -331,6 +331,9 @@ class _NoRuntime:
 
     def audience(self, entity: str) -> list[Principal]:
         raise Violated("apply must not look at the audience")
+
+    def is_durable(self, entity: str, message: Message) -> bool:
+        raise Violated("apply must not tell")
 
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
         raise Violated("apply must not ask")

@@ -25,12 +25,10 @@ from greenroom.config.limits import (
 )
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
-from greenroom.store.journal.claims import Claims
-from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.cell import FLIGHTS_MAX
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import Database, SimulatedJournal
 from greenroom.supervisors.simulation.schedule import NODE
@@ -90,29 +88,28 @@ class SimulatedNode:
 
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
         self.instruments = Instruments()
-        self.committer = Committer(self.journal, COMMIT, lambda events, seconds: None)
-        self.claims = Claims(self.journal, waiting_max=1000)
         self.hub = Hub(HUB, self.instruments, wake=lambda: self._dirty.set(), audience_changed=self._audience_changed)
-        self.system = System(
+        self.kernel = Kernel(
             kinds=kinds,
             journal=self.journal,
-            committer=self.committer,
-            claims=self.claims,
             dead_letters=letters,
             audiences=self.hub,
             instruments=self.instruments,
             clock=self.clock,
+            monotonic=trio.current_time,  # so that where a burst ends is drawn by the seed too, not by the machine
             rng=Random(draw.getrandbits(64)),
+            commit=COMMIT,
             supervision=SUPERVISION,
             passivation=PASSIVATION,
             mailbox=MAILBOX,
+            claims_waiting_max=1000,
+            relay_kept_max=RELAY_KEPT_MAX,
         )
-        self.system.relay.kept_max = RELAY_KEPT_MAX
         self.deadlines = Deadlines()
         self.background = Background()
         self._services = ClientServices(
             kinds=kinds,
-            submit=self.system.submit,
+            submit=self.kernel.router.submit,
             hub=self.hub,
             journal=self.journal,
             tokens=None,
@@ -143,10 +140,8 @@ class SimulatedNode:
         self._timeline.note("starts")
         self._context = copy_context()
         parts: tuple[Callable[..., Awaitable[None]], ...] = (
-            self.committer.run,
-            self.claims.run,
-            self.system.run,
-            LineageWatch(self.journal.lineage, self.system.lineage_changed).run,
+            self.kernel.run,
+            LineageWatch(self.journal.lineage, self.kernel.system.lineage_changed).run,
             self.background.run,
             self.deadlines.run,
         )
@@ -210,7 +205,7 @@ class SimulatedNode:
 
     async def _drain(self, within_s: float) -> None:
         with trio.move_on_after(within_s):
-            await self.system.drain()
+            await self.kernel.drain()
         self.hub.flush()
         for carrier in list(self.connections.values()):
             carrier.session.disconnect(SHUTDOWN)
@@ -265,7 +260,7 @@ class SimulatedNode:
     def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
         if entity.partition(":")[0] in self._listens_to_audience and not self.dead:
             try:
-                self.system.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+                self.kernel.router.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
             except ActorError:
                 self._timeline.note("audience change dropped", entity)
 
@@ -275,7 +270,7 @@ class SimulatedNode:
         """Every cell, or the one of `entity`."""
         if self.dead or self.stalled:
             return
-        for cell in self.system.awake():
+        for cell in self.kernel.system.awake():
             if entity is not None and cell.entity != entity:
                 continue
             if cell.head is not None and self._database.owns(cell.head, self.incarnation):
@@ -284,12 +279,12 @@ class SimulatedNode:
                 self._checker.violated("mailboxes are bounded", cell.entity, len(cell.mailbox))
 
     def under_way(self) -> list[str]:
-        left = [f"{cell.entity}: {len(cell.mailbox)} wait" for cell in self.system.awake() if len(cell.mailbox)]
-        left += [f"{cell.entity}: commits under way" for cell in self.system.awake() if cell.waits_for_commit]
-        if self.committer.pending_events:
-            left.append(f"{self.committer.pending_events} events pending")
-        if self.system.relay.waiting:
-            left.append(f"{self.system.relay.waiting} messages are on their way")
+        left = [f"{cell.entity}: {len(cell.mailbox)} wait" for cell in self.kernel.system.awake() if len(cell.mailbox)]
+        left += [f"{cell.entity}: commits under way" for cell in self.kernel.system.awake() if cell.waits_for_commit]
+        if self.kernel.committer.pending_events:
+            left.append(f"{self.kernel.committer.pending_events} events pending")
+        if self.kernel.relay.waiting:
+            left.append(f"{self.kernel.relay.waiting} messages are on their way")
         overdue_ms = (self.clock() - OVERDUE_S) * 1000
         for entity, row in self._database.rows.by_entity.items():
             left += [f"{entity}: timer {one.name} is due" for one in row.timers.values() if one.due_ms < overdue_ms]

@@ -6,6 +6,7 @@ Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter
 """
 
 import math
+from collections.abc import Callable
 from random import Random
 
 
@@ -48,3 +49,6 @@ class Backoff:
         """
         if calm_s >= self._max_s:
             self._ceiling_s = self._first_s
+
+
+NewBackoff = Callable[[], Backoff]  # one for each row of failures

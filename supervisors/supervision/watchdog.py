@@ -4,7 +4,8 @@ A handler runs on the event loop's thread, so while it runs nothing else does: n
 Therefore a daemon thread looks at which turn is running, every `sample_s`. The same one after `slow_s`: the stack is
 logged, once. After `stuck_s`: a signal to the main thread, whose Python-level handler runs there between two bytecodes,
 sees whether that very turn is still running, and raises HandlerStuck inside it. Since check and raise happen in
-the thread that also ends turns, no other turn can be hit.
+the thread that also ends turns, no other turn can be hit; and a turn is no more than the call of an entity's own code
+(`actors/life/turn.py`), so no line of ours can be either.
 
 What this can't do: interrupt C code that never looks at signals (a giant `pow`), or code that swallows exceptions,
 though that one is interrupted again at each sample. With the loop outside the main thread it only logs.
@@ -16,14 +17,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Collection
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from types import FrameType
 
 import structlog
 import trio
 from trio import TaskStatus
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -32,36 +33,12 @@ FRAMES_MAX = 40  # of a logged stack, innermost first to be kept
 JOIN_S = 0.5  # what stopping may wait for the thread, which needs microseconds unless it is writing a log line
 
 
-class Turn:
-    """What the loop's thread is handling now. Written by whoever runs handlers, before and after each one:
-
-        turn.serial += 1
-        turn.item = message
-        turn.owner = cell                # last: from here on the turn may be interrupted
-        try:
-            reply = handle(message)
-            turn.owner = None            # inside the `try`: HandlerStuck arrives before this line or not at all
-        except Exception as error:
-            turn.owner = None
-            ...
-
-    Three attribute stores, no call: the price of being watched. A turn must not span an `await`.
-    """
-
-    __slots__ = ("item", "owner", "serial")
-
-    def __init__(self) -> None:
-        self.owner: object | None = None  # None outside of a turn; its `entity`, if it has one, is logged
-        self.item: object | None = None  # only its type is logged: the content may be private
-        self.serial = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """A turn as the thread saw it. It holds the item, so that no other can get the same identity meanwhile."""
 
-    owner: object
-    item: object | None
+    owner: object | None
+    item: object
     serial: int
 
     def is_still(self, turn: Turn) -> bool:
@@ -96,8 +73,8 @@ class TurnClock:
         """What to do about the turn running at `now` (seconds of a monotonic clock)."""
         if self.suspect is None or not self.suspect.is_still(turn):
             # Read attribute by attribute from another thread, this may mix two turns: then the next look sees neither.
-            owner = turn.owner
-            self.suspect = None if owner is None else Suspect(owner, turn.item, turn.serial)
+            item = turn.item
+            self.suspect = None if item is None else Suspect(turn.owner, item, turn.serial)
             self._age_s = 0.0
             self._told = Verdict.CALM
             self._looked_at = now
@@ -127,14 +104,9 @@ class Watchdog:
         stuck_s: float = 5.0,
         slow_s: float = 0.25,
         sample_s: float = 0.05,
-        runners: Collection[CodeType] = (),
         signum: signal.Signals = signal.SIGUSR2,
     ) -> None:
-        """
-        Args: `runners` are the codes of the functions that hold turns (`Cell._turn.__code__`): with them given,
-        HandlerStuck is only raised in what a runner has called, never in the runner's own lines. `signum` is taken from
-        the process while `run` runs.
-        """
+        """`signum` is taken from the process while `run` runs."""
         if not 0 < sample_s <= slow_s <= stuck_s:
             raise ValueError(f"must be 0 < sample_s <= slow_s <= stuck_s: {sample_s}, {slow_s}, {stuck_s}")
         self.slow_turns = 0
@@ -142,7 +114,6 @@ class Watchdog:
         self._turn = turn
         self._clock = TurnClock(sample_s=sample_s, slow_s=slow_s, stuck_s=stuck_s)
         self._sample_s = sample_s
-        self._runners = frozenset(runners)
         self._signum = signum
         self._stop = threading.Event()
         self._accused: Suspect | None = None  # handed from the thread to the signal handler
@@ -190,20 +161,9 @@ class Watchdog:
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
         """The signal handler: in the main thread, between two bytecodes of `frame`."""
         accused, self._accused = self._accused, None
-        if accused is None or not accused.is_still(self._turn) or not self._called_by_runner(frame):
-            return  # ended meanwhile, or about to; if not, the next sample accuses it again
+        if accused is None or not accused.is_still(self._turn):
+            return  # ended meanwhile
         raise HandlerStuck(f"{accused.names['entity']}: interrupted at {accused.names['message']}")
-
-    def _called_by_runner(self, frame: FrameType | None) -> bool:
-        if not self._runners:
-            return True
-        if frame is None or frame.f_code in self._runners:
-            return False  # in the runner's own lines: the handler has returned or has not begun
-        while frame is not None:
-            if frame.f_code in self._runners:
-                return True
-            frame = frame.f_back
-        return False
 
 
 def _stack(thread: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from types import CoroutineType
 from typing import Any
 
-from greenroom.supervisors.supervision.watchdog import Turn
+from greenroom.actors.life.turn import Turn
 
 
 @types.coroutine
@@ -21,18 +21,18 @@ def watched_steps(
     thrown: BaseException | None = None
     while True:
         turn.serial += 1
-        turn.item = item
         turn.owner = owner
+        turn.item = item
         try:
             trap = handler.send(value) if thrown is None else handler.throw(thrown)
-            turn.owner = None
+            turn.item = turn.owner = None
         except StopIteration as end:
-            turn.owner = None
+            turn.item = turn.owner = None
             return end.value
         except BaseException:
-            turn.owner = None
+            turn.item = turn.owner = None
             raise
-        turn.item = value = thrown = None
+        value = thrown = None
         try:
             value = yield trap
         except BaseException as error:  # whatever the loop throws is the handler's to see, as it would be without us

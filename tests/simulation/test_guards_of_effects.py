@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from greenroom.actors.life.durable_timers import DurableTimers
+from greenroom.actors.life.marks import Marks
 from greenroom.supervisors.delivery.relay import Relay
-from greenroom.supervisors.kernel.exactly_once import ExactlyOnce
 from greenroom.testing import ALL_GUARDS, Guards, run_seed
 from tests.simulation.couriers import couriers
 from tests.simulation.test_guards import FAULTS
@@ -30,8 +31,8 @@ def begin_lineage(relay: Relay, lineage: str) -> None:
 
 
 IN_THE_RUNTIME: list[tuple[type, str, Callable[..., object], str]] = [
-    (ExactlyOnce, "overtakes", lambda once, origin: False, "in flight"),
-    (ExactlyOnce, "is_due", lambda once, firing: firing.name in once.timers, "in flight"),
+    (Marks, "is_overtaken", lambda marks, origin: False, "in flight"),
+    (DurableTimers, "is_due", lambda timers, firing: firing.name in timers.rows, "in flight"),
     (Relay, "is_forgotten", lambda relay, slot: False, "tails lost"),
     (Relay, "begin_lineage", begin_lineage, "tails lost"),
 ]

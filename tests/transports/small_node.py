@@ -24,11 +24,9 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig, CommitConfig, GateConfig, HttpConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
-from greenroom.store.journal.claims import Claims
-from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryJournal
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.transports.auth.sign_outs import SessionChecks
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.client.services import ClientServices
@@ -322,24 +320,21 @@ class SmallNode:
         self.instruments = Instruments()
         self.kinds = Kinds((Talk, Stalled))
         self.journal = MemoryJournal()
-        self.committer = Committer(self.journal, CommitConfig(lanes=1), lambda events, seconds: None)
-        self.claims = Claims(self.journal)
         self.poller = Poller()
         self.outbox = Outbox(self.poller, lambda: self.hub.flush(), rest_share=0.0)
         self.hub = Hub(
             hub or HubConfig(), self.instruments, wake=self.outbox.wake, audience_changed=self._audience_changed
         )
         self.letters = MemoryDeadLetters()
-        self.system = System(
+        self.kernel = Kernel(
             kinds=self.kinds,
             journal=self.journal,
-            committer=self.committer,
-            claims=self.claims,
             dead_letters=self.letters,
             audiences=self.hub,
             instruments=self.instruments,
             clock=self.clock,
             rng=random.Random(1),
+            commit=CommitConfig(lanes=1),
         )
         self.background = Background()
         self.deadlines = Deadlines()
@@ -347,11 +342,11 @@ class SmallNode:
         tokens = TokenVerifier(TokenConfig(secret=SECRET), self.clock)
         tracing = Tracing(trace.get_tracer("test"), sample=0.0)
         date = HttpDate(self.clock)
-        sessions = SessionChecks(self.system.submit, None)
+        sessions = SessionChecks(self.kernel.router.submit, None)
         self.api = HttpApi(
             HttpApiServices(
                 kinds=self.kinds,
-                submit=self.system.submit,
+                submit=self.kernel.router.submit,
                 journal=self.journal,
                 tokens=tokens,
                 anonymous=anonymous,
@@ -368,7 +363,7 @@ class SmallNode:
         )
         clients = ClientServices(
             kinds=self.kinds,
-            submit=self.system.submit,
+            submit=self.kernel.router.submit,
             hub=self.hub,
             journal=self.journal,
             tokens=tokens,
@@ -384,7 +379,7 @@ class SmallNode:
         )
         events = EventsServices(
             kinds=self.kinds,
-            submit=self.system.submit,
+            submit=self.kernel.router.submit,
             hub=self.hub,
             journal=self.journal,
             tokens=tokens,
@@ -421,7 +416,7 @@ class SmallNode:
     def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
         self.audience.append((entity, who.user, joined))
         with suppress(ActorError):
-            self.system.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+            self.router.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
 
     @property
     def connections(self) -> list[Connection]:
@@ -430,9 +425,7 @@ class SmallNode:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["SmallNode"]:
         parts: list[Callable[..., Awaitable[Any]]] = [
-            self.committer.run,
-            self.claims.run,
-            self.system.run,
+            self.kernel.run,
             self.background.run,
             self.deadlines.run,
             self.handover.run,
@@ -470,7 +463,7 @@ class SmallNode:
     async def say(self, key: str = "a", *texts: str) -> int:
         offset = 0
         for text in texts or ("x",):
-            offset = (await self.system.ask(f"talk:{key}", Say(text=text))).offset
+            offset = (await self.router.ask(f"talk:{key}", Say(text=text))).offset
         return offset
 
 

@@ -67,7 +67,7 @@ def whole_world() -> None:
 @asynccontextmanager
 async def retrying() -> AsyncIterator[Kernel]:
     async with kernel(kinds=(Till,)) as run, trio.open_nursery() as nursery:
-        await nursery.start(DeadLetterRetries(kinds=Kinds([Till]), system=run.system, letters=run.letters).run)
+        await nursery.start(DeadLetterRetries(kinds=Kinds([Till]), kernel=run.kernel, letters=run.letters).run)
         yield run
         nursery.cancel_scope.cancel()
 
@@ -157,7 +157,7 @@ async def test_what_is_temporary_is_tried_again(autojump_clock: MockClock) -> No
     async with retrying() as run:
         await poisoned(run)
         await run.letters.wish(Which())
-        submit, refusals = run.system.submit, 0
+        submit, refusals = run.router.submit, 0
 
         def away(entity: str, envelope: Any) -> None:
             nonlocal refusals
@@ -166,7 +166,7 @@ async def test_what_is_temporary_is_tried_again(autojump_clock: MockClock) -> No
                 raise Unavailable("moving")
             submit(entity, envelope)
 
-        run.system.submit = away  # type: ignore[method-assign]
+        run.router.submit = away  # type: ignore[method-assign]
         await trio.sleep(10 * LOOK_S)
         assert (await run.letters.list(limit=10), refusals, len(events(run))) == ([], 4, 1)
 

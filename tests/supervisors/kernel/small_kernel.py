@@ -12,21 +12,21 @@ import trio
 from msgspec import Struct, field
 from structlog.testing import capture_logs
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Terminated
 from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.actors.model.principal import Principal
-from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
+from greenroom.config.limits import CommitConfig, MailboxConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.journal.claims import Claims
-from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal import StoredEvent
 from greenroom.store.journal.journal_memory import MemoryRows
-from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.kernel import kernel as kernel_module
+from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.ownership import Ownership
 from tests.store.journal.faulty_journal import FaultyJournal
 
 ANN = Principal(user="ann")
@@ -118,8 +118,6 @@ class Log(Actor[LogState]):
                 raise ZeroDivisionError("boom")
             case Do():
                 return message.act(self)
-            case Terminated():
-                self.note(f"{message.entity} {message.reason}")
 
     def apply(self, event: Noted) -> None:
         self.state.texts.append(event.text)
@@ -247,7 +245,10 @@ class Kernel:
         commit: CommitConfig | None = None,
         supervision: SupervisionConfig | None = None,
         passivation: PassivationConfig | None = None,
+        mailbox: MailboxConfig | None = None,
+        ownership: Ownership | None = None,
         memory_bytes: Callable[[], int] = lambda: 0,
+        turn: Turn | None = None,
         kinds: tuple[type[Actor[Any]], ...] = (Log, Brief, Slow),
     ) -> None:
         self.journal = FaultyJournal(rows, incarnation=incarnation)
@@ -257,30 +258,31 @@ class Kernel:
         self.audience = Audience(self)
         self.letters = MemoryDeadLetters()
         self.instruments = Instruments()
-        self.committer = Committer(self.journal, commit or CommitConfig(lanes=1), lambda events, seconds: None)
-        self.claims = Claims(self.journal)
-        self.system = System(
+        self.kernel = kernel_module.Kernel(
             kinds=Kinds(kinds),
             journal=self.journal,
-            committer=self.committer,
-            claims=self.claims,
             dead_letters=self.letters,
             audiences=self.audience,
             instruments=self.instruments,
             clock=trio.current_time,
+            monotonic=trio.current_time,
             rng=random.Random(seed),
+            commit=commit or CommitConfig(lanes=1),
             supervision=supervision,
             passivation=passivation,
+            mailbox=mailbox,
+            ownership=ownership,
             memory_bytes=memory_bytes,
+            turn=turn,
         )
+        self.system = self.kernel.system
+        self.router = self.kernel.router
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Kernel"]:
         with capture_logs():  # tracebacks made for terminals take longer than all the rest
             async with trio.open_nursery() as nursery:
-                await nursery.start(self.committer.run)
-                await nursery.start(self.claims.run)
-                await nursery.start(self.system.run)
+                await nursery.start(self.kernel.run)
                 yield self
                 nursery.cancel_scope.cancel()
         assert self.wrongs == []
@@ -290,19 +292,23 @@ class Kernel:
     def send(self, entity: str, message: Message, **fields: Any) -> Slot:
         """An envelope on its way. `command_id`, `deadline`, `principal`, `size` … as in Envelope."""
         slot = Slot(self)
-        self.system.submit(entity, Envelope(message=message, slot=slot, **fields))
+        self.router.submit(entity, Envelope(message=message, slot=slot, **fields))
         self.slots.append(slot)
         return slot
 
     async def ask(self, entity: str, message: Ask[Any], **how: Any) -> Any:
-        return await self.system.ask(entity, message, **how)
+        return await self.router.ask(entity, message, **how)
 
     def texts(self, entity: str) -> list[str]:
         """What the journal holds; "" where the runtime has noted something of its own."""
         return [msgspec.json.decode(event.payload).get("text", "") for event in self.journal.events(entity)]
 
     def awake(self) -> set[str]:
-        return set(self.system._cells)
+        return {cell.entity for cell in self.system.awake()}
+
+    def cell(self, entity: str) -> Cell:
+        """Of an entity that is awake."""
+        return next(cell for cell in self.system.awake() if cell.entity == entity)
 
 
 @asynccontextmanager

@@ -8,6 +8,9 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from greenroom.actors.life import command_ids
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.entity import BadEntity
 from greenroom.actors.model.errors import (
     CallCycle,
     DeadlineExceeded,
@@ -25,8 +28,7 @@ from greenroom.config.limits import CommitConfig, MailboxConfig, SupervisionConf
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.journal import Remembered, StoredEvent
 from greenroom.supervisors.kernel import cell as cell_module
-from greenroom.supervisors.kernel import handling
-from greenroom.supervisors.kernel.cell import RUNNERS, Cell
+from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import ANN, Do, Fail, Heard, Kernel, Log, Note, Noted, Read, Slot, kernel
@@ -48,7 +50,7 @@ async def settled() -> None:
 
 
 def texts_of(run: Kernel, entity: str) -> list[str]:
-    actor = run.system._cells[entity].actor
+    actor = run.cell(entity).actor
     assert actor is not None
     return list(actor.state.texts)
 
@@ -72,7 +74,7 @@ async def test_replies_publications_and_tells_leave_only_when_their_events_are_d
         read = run.send(A, Read())
         await settled()
         assert run.let_out == [[]], "only what B answered"
-        assert (slot.answers, read.answers, len(run.system._cells[B].mailbox)) == ([], [], 0)
+        assert (slot.answers, read.answers, len(run.cell(B).mailbox)) == ([], [], 0)
         run.journal.release()
         await settled()
         assert run.let_out[1:5] == ["x", b'{"who":"ann"}', "reply", ["x"]]
@@ -147,7 +149,7 @@ async def test_an_actor_pauses_when_too_many_bursts_wait_for_their_commit() -> N
         for number in range(cell_module.FLIGHTS_MAX + 3):
             run.send(A, Note(text=str(number)))
             await settled()
-        assert len(run.system._cells[A].mailbox) == 3
+        assert len(run.cell(A).mailbox) == 3
         run.journal.release()
         await settled()
         assert run.journal.offset(A) == cell_module.FLIGHTS_MAX + 3
@@ -160,7 +162,7 @@ async def test_actors_pause_when_the_committer_is_congested(autojump_clock: Mock
         await settled()
         run.send(B, Note(text="y"))
         await settled()
-        assert len(run.system._cells[B].mailbox) == 1
+        assert len(run.cell(B).mailbox) == 1
         run.journal.release()
         await settled()
         assert run.texts(B) == ["y"]
@@ -176,7 +178,7 @@ async def test_each_message_takes_effect_once_whatever_becomes_of_its_append(
     async with kernel() as run:
         run.journal.faults["append"].append(fault)
         slots = [run.send(A, Note(text=text)) for text in "ab"]
-        run.system.ref(A).tell(Heard(text="c"))
+        run.router.ref(A).tell(Heard(text="c"))
         await trio.sleep(60)
         assert [slot.answer for slot in slots] == [1, 2]
         assert run.texts(A) == list("abc")
@@ -239,7 +241,7 @@ async def test_while_rebuilding_a_store_that_fails_again_loses_nobody(autojump_c
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="old")
         await settled()
-        run.system._cells[A]._handling.remembered = None
+        run.cell(A)._life.ids = None
         run.journal.faults["append"] += [Fault.NONE, Fault.NONE]
         run.journal.faults["claim"] += [Fault.UNAVAILABLE, Fault.UNAVAILABLE]
         run.journal.faults["read"] += [Fault.UNAVAILABLE]
@@ -268,8 +270,7 @@ async def test_an_entity_under_a_newer_term_stops_here(autojump_clock: MockClock
     async with kernel() as run:
         run.send(A, Note(text="x"))
         await settled()
-        async with kernel(rows=run.journal.rows, incarnation=2) as other:
-            other.system.term = 2
+        async with kernel(rows=run.journal.rows, incarnation=2, ownership=Ownership(term=2)) as other:
             other.send(A, Note(text="theirs"))
             await trio.sleep(1)
             mine = run.send(A, Note(text="mine"))
@@ -328,7 +329,7 @@ async def test_stopped_in_an_outage_everybody_gets_an_answer_in_bounded_time(aut
         asleep = run.send(B, Read())
         await trio.sleep(1)
         with trio.move_on_after(2.0):
-            await run.system.drain()
+            await run.kernel.drain()
         assert trio.current_time() == 33.0
     assert isinstance(noted.answer, OutcomeUnknown)
     assert isinstance(waiting.answer, Unavailable)
@@ -370,7 +371,6 @@ async def test_a_repeat_is_answered_across_a_restart_of_the_node_and_from_beyond
             run.send(A, Note(text=str(number)), command_id=f"id-{number}")
         await trio.sleep(1)
     async with kernel(rows=run.journal.rows, incarnation=2) as other:
-        cell_of(other, A)._snapshot_offset = 0
         slots = [other.send(A, Note(text="again"), command_id=f"id-{number}") for number in (0, 100, 199)]
         new = other.send(A, Note(text="new"), command_id="new")
         await trio.sleep(60)
@@ -378,14 +378,10 @@ async def test_a_repeat_is_answered_across_a_restart_of_the_node_and_from_beyond
         assert (new.answer, other.journal.offset(A)) == (201, 201)
 
 
-def cell_of(run: Kernel, entity: str) -> Cell:
-    return run.system.cell(entity)
-
-
 async def test_more_repeats_at_once_than_are_remembered_are_all_answered(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handling, "REMEMBERED_MAX", 4)
+    monkeypatch.setattr(command_ids, "REMEMBERED_MAX", 4)
     async with kernel() as run:
         for number in range(100):
             run.send(A, Note(text=str(number)), command_id=f"id-{number}")
@@ -403,9 +399,9 @@ async def test_a_reply_stored_in_a_shape_of_long_ago_is_given_as_it_is() -> None
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="once")
         await settled()
-        remembered = cell_of(run, A)._handling.remembered
-        assert remembered is not None
-        remembered["once"] = Remembered(b'{"offset":1}')
+        life = run.cell(A)._life
+        assert life is not None
+        life.remember("once", Remembered(b'{"offset":1}'))
         again = run.send(A, Note(text="x"), command_id="once")
         await settled()
         assert (again.answer, again.encoded) == ({"offset": 1}, b'{"offset":1}')
@@ -444,8 +440,8 @@ async def test_a_message_that_keeps_killing_its_actor_becomes_a_dead_letter_and_
 
 async def test_a_poisonous_tell_becomes_a_dead_letter_as_well(autojump_clock: MockClock) -> None:
     async with kernel() as run:
-        run.system.ref(A).tell(Fail())
-        run.system.ref(A).tell(Heard(text="after"))
+        run.router.ref(A).tell(Fail())
+        run.router.ref(A).tell(Heard(text="after"))
         await trio.sleep(60)
         assert run.texts(A) == ["after"]
         assert len(await run.letters.list(limit=10)) == 1
@@ -520,7 +516,7 @@ async def test_a_tell_that_is_refused_is_dropped_without_a_restart() -> None:
             actor.tell(B, Heard(text="never"))
             raise Refused("log.no")
 
-        ref = run.system.ref(A)
+        ref = run.router.ref(A)
         ref.tell(Heard(text="before"))
         ref.tell(Do(act=act))
         ref.tell(Heard(text="after"))
@@ -571,8 +567,6 @@ async def test_one_departure_that_fails_holds_up_neither_the_others_nor_the_comm
         def act(actor: Log) -> str:
             actor.note("x")
             actor.publish(Typing(Opaque()))  # type: ignore[arg-type]
-            actor.tell("nokind:x", Heard(text="lost"))
-            actor.tell("not an entity", Heard(text="lost"))
             actor.tell(B, Heard(text="told"))
             return "reply"
 
@@ -581,7 +575,20 @@ async def test_one_departure_that_fails_holds_up_neither_the_others_nor_the_comm
         after = run.send(A, Note(text="after"))
         await settled()
         assert (slot.answer, after.answer, run.texts(B)) == ("reply", 2, ["told"])
-        assert {letter.entity for letter in await run.letters.list(limit=10)} == {"nokind:x", "not an entity"}
+
+
+async def test_what_nobody_could_be_told_is_refused_where_it_is_written() -> None:
+    async with kernel() as run:
+
+        def act(actor: Log) -> str:
+            for entity, error in (("nokind:x", TypeError), ("not an entity", BadEntity), ("slow:b", TypeError)):
+                with pytest.raises(error):
+                    actor.tell(entity, Heard(text="lost"))
+            return "reply"
+
+        slot = run.send(A, Do(act=act))
+        await settled()
+        assert (slot.answer, await run.letters.list(limit=10)) == ("reply", [])
 
 
 async def test_a_reply_slot_that_fails_to_take_the_answer_is_told_so() -> None:
@@ -609,7 +616,7 @@ async def test_a_state_that_cannot_be_encoded_costs_the_snapshot_only(autojump_c
         slots = [run.send(A, Note(text=str(number))) for number in range(50)]
         await settled()
         assert [slot.answer for slot in slots] == list(range(1, 51))
-        run.system.cell(A).mailbox.put_control(Passivate())
+        run.cell(A).mailbox.put_control(Passivate())
         await settled()
         assert (run.awake(), run.instruments.restarts) == (set(), 0)
 
@@ -687,13 +694,14 @@ async def test_a_handler_that_never_returns_is_a_dead_letter_at_once(autojump_cl
 
 async def test_the_watchdog_ends_a_busy_loop_in_a_handler() -> None:
     """In real time and with a real signal: what `Turn` says while a handler runs is what the watchdog acts upon."""
-    async with kernel() as run:
+    turn = Turn()
+    async with kernel(turn=turn) as run:
 
         def act(actor: Log) -> None:
             while True:
                 pass
 
-        watchdog = Watchdog(run.system.turn, stuck_s=0.1, slow_s=0.05, sample_s=0.01, runners=RUNNERS)
+        watchdog = Watchdog(turn, stuck_s=0.1, slow_s=0.05, sample_s=0.01)
         async with trio.open_nursery() as nursery:
             await nursery.start(watchdog.run)
             stuck = run.send(A, Do(act=act))
@@ -702,7 +710,7 @@ async def test_the_watchdog_ends_a_busy_loop_in_a_handler() -> None:
                 while not after.answers:  # noqa: ASYNC110 - a real clock, a real signal
                     await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
-        assert (type(stuck.answer), after.answer, run.system.turn.owner) == (HandlerFailed, 1, None)
+        assert (type(stuck.answer), after.answer, turn.item) == (HandlerFailed, 1, None)
 
 
 # Deadlines and async handlers.
@@ -780,7 +788,7 @@ async def test_an_async_handler_that_raises_is_treated_as_any_other(
             raise error
 
         slot = run.send("slow:a", Do(act=act))
-        run.system.ref("slow:a").tell(Do(act=act))
+        run.router.ref("slow:a").tell(Do(act=act))
         after = run.send("slow:a", Note(text="after"))
         await trio.sleep(60)
         assert isinstance(slot.answer, Refused if isinstance(error, Refused) else HandlerFailed)
@@ -833,7 +841,7 @@ async def test_a_tell_is_the_end_of_a_chain_of_asks(autojump_clock: MockClock) -
             answers.append(await actor.ask("slow:a", Note(text="from a tell")))
 
         assert await run.ask("slow:a", Do(act=ask_b)) == 1
-        run.system.ref("slow:b").tell(Do(act=ask_a))
+        run.router.ref("slow:b").tell(Do(act=ask_a))
         await trio.sleep(1)
         assert answers == [1]
 
@@ -847,7 +855,7 @@ async def test_a_mailbox_is_bounded_in_messages() -> None:
         with pytest.raises(Overloaded):
             run.send(A, Read())
         with pytest.raises(Overloaded):
-            run.system.ref(A).tell(Heard(text="x"))
+            run.router.ref(A).tell(Heard(text="x"))
         await settled()
         assert {len(slot.answers) for slot in slots} == {1}
         run.send(A, Read())
@@ -929,7 +937,7 @@ async def test_falling_asleep_writes_a_snapshot_where_that_saves_a_replay() -> N
         run.send(B, Note(text="x", times=cell_module.SNAPSHOT_WORTH - 1))
         await settled()
         for entity in (A, B):
-            run.system.cell(entity).mailbox.put_control(Passivate())
+            run.cell(entity).mailbox.put_control(Passivate())
         await settled()
         assert run.awake() == set()
         assert run.journal.rows.by_entity[A].snapshot_offset == cell_module.SNAPSHOT_WORTH
@@ -963,7 +971,7 @@ async def test_a_message_that_comes_while_the_snapshot_is_written_keeps_the_acto
         run.send(A, Note(text="x", times=100))
         await settled()
         run.journal.delay_s = 1.0
-        run.system.cell(A).mailbox.put_control(Passivate())
+        run.cell(A).mailbox.put_control(Passivate())
         await trio.sleep(0.5)
         assert run.journal.calls[-1] == "save_snapshot"
         read = run.send(A, Read())
@@ -987,7 +995,7 @@ async def test_an_actor_with_something_to_lose_does_not_sleep(awake: str) -> Non
         run.journal.hold()
         run.send(A, Do(act=act))
         await settled()
-        cell = run.system.cell(A)
+        cell = run.cell(A)
         cell.mailbox.put_control(Passivate())
         if awake == "mailbox":
             run.send(A, Read())
@@ -1022,7 +1030,7 @@ async def test_events_name_the_client_that_caused_them() -> None:
         infos = [event.info for event in run.journal.events(A)]
         assert infos == [b'{"user":"ann"}', None]
         assert all(isinstance(event, StoredEvent) and event.at_ms >= 0 for event in run.journal.events(A))
-        assert math.isfinite(run.system.cell(A).last_active)
+        assert math.isfinite(run.cell(A).last_active)
 
 
 async def test_each_life_of_an_entity_without_a_journal_has_an_epoch_of_its_own() -> None:
@@ -1030,10 +1038,10 @@ async def test_each_life_of_an_entity_without_a_journal_has_an_epoch_of_its_own(
     async with kernel() as run:
         run.send("brief:a", Heard(text="x"))
         await settled()
-        first = run.system.cell("brief:a").epoch
-        run.system.cell("brief:a").mailbox.put_control(Passivate())
+        first = run.cell("brief:a")._life.epoch
+        run.cell("brief:a").mailbox.put_control(Passivate())
         await settled()
-        assert "brief:a" not in run.system._cells
+        assert "brief:a" not in run.awake()
         run.send("brief:a", Heard(text="y"))
         await settled()
-        assert first and run.system.cell("brief:a").epoch not in ("", first)
+        assert first and run.cell("brief:a")._life.epoch not in ("", first)

@@ -80,7 +80,7 @@ async def status(kernel: Kernel) -> str:
 async def ended(kernel: Kernel) -> str:
     """How, once nothing is on its way any more."""
     with trio.fail_after(120.0):
-        while (now := await status(kernel)) in ("new", "running", "undoing") or kernel.system.relay.waiting:  # noqa: ASYNC110
+        while (now := await status(kernel)) in ("new", "running", "undoing") or kernel.kernel.relay.waiting:  # noqa: ASYNC110
             await trio.sleep(0.1)
         await trio.sleep(10.0)  # the outbox is emptied
     return now
@@ -208,14 +208,14 @@ async def test_an_entity_that_does_not_answer_is_undone_behind_its_step(entity: 
 def keep_asleep(kernel: Kernel, entity: str) -> trio.Event:
     """Its claims wait until the event is set."""
     back = trio.Event()
-    original = kernel.system.claim
+    original = kernel.kernel.claims.claim
 
-    async def claim(name: str, *, above: int = 0) -> Any:
+    async def claim(name: str, *, term: int, above: int = 0) -> Any:
         if name == entity:
             await back.wait()
-        return await original(name, above=above)
+        return await original(name, term=term, above=above)
 
-    kernel.system.claim = claim  # type: ignore[method-assign]
+    kernel.kernel.claims.claim = claim  # type: ignore[method-assign]
     return back
 
 

@@ -25,8 +25,8 @@ from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
-from greenroom.supervisors.kernel import cell, system
-from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.kernel import cell, snapshot_writer
+from greenroom.supervisors.supervision.strategy import RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, Slot, Slow, heard, kernel
@@ -44,7 +44,7 @@ async def settled() -> None:
 
 async def test_the_first_message_wakes_an_entity_and_looking_for_its_ref_does_not() -> None:
     async with kernel() as run:
-        ref = run.system.ref(A)
+        ref = run.router.ref(A)
         assert run.awake() == set()
         assert await ref.ask(Read()) == []
         assert run.awake() == {A}
@@ -55,7 +55,7 @@ async def test_the_first_message_wakes_an_entity_and_looking_for_its_ref_does_no
 async def test_what_is_no_entity_is_refused_before_anything_is_queued(entity: str, error: type[ActorError]) -> None:
     async with kernel() as run:
         with pytest.raises(error):
-            run.system.ref(entity)
+            run.router.ref(entity)
         with pytest.raises(error):
             run.send(entity, Read())
         assert run.awake() == set()
@@ -64,7 +64,7 @@ async def test_what_is_no_entity_is_refused_before_anything_is_queued(entity: st
 async def test_messages_of_one_sender_arrive_in_order_also_while_the_entity_wakes(autojump_clock: MockClock) -> None:
     async with kernel() as run:
         run.journal.delay_s = 1.0
-        ref = run.system.ref(A)
+        ref = run.router.ref(A)
         for number in range(10):
             ref.tell(Heard(text=str(number)))
         await trio.sleep(0.5)
@@ -76,10 +76,10 @@ async def test_messages_of_one_sender_arrive_in_order_also_while_the_entity_wake
 
 async def test_a_ref_outlives_the_actors_sleep() -> None:
     async with kernel() as run:
-        ref = run.system.ref(A)
+        ref = run.router.ref(A)
         ref.tell(Heard(text="x"))
         await settled()
-        run.system.cell(A).mailbox.put_control(Passivate())
+        run.cell(A).mailbox.put_control(Passivate())
         await settled()
         assert run.awake() == set()
         ref.tell(Heard(text="y"))
@@ -100,7 +100,7 @@ async def test_an_ask_that_is_cancelled_leaves_its_message_to_be_handled(autojum
 
 async def test_entities_without_a_journal_answer_at_once_and_forget_when_they_stop(autojump_clock: MockClock) -> None:
     async with kernel(passivation=PassivationConfig(idle_s=5.0, sweep_s=1.0)) as run:
-        run.system.ref("brief:a").tell(Heard(text="x"))
+        run.router.ref("brief:a").tell(Heard(text="x"))
         assert await run.ask("brief:a", Read()) == ["x"]
         await trio.sleep(10)
         assert await run.ask("brief:a", Read()) == []
@@ -175,75 +175,40 @@ async def test_what_the_sweep_asks_does_not_pile_up_before_an_actor_that_cannot_
         run.journal.down = True
         run.send(A, Read())
         await trio.sleep(600)
-        control = run.system.cell(A).mailbox._control
+        control = run.cell(A).mailbox._control
         assert control is not None and len(control) == 1
         run.journal.down = False
         await trio.sleep(20)
 
 
-# Death watch, timers.
+# Messages after a while.
 
 
-@pytest.mark.parametrize("reason", ["failed", "asleep"])
-async def test_a_watcher_is_told_when_an_actor_stops_for_good_and_sleep_is_not_that(
-    reason: str, autojump_clock: MockClock
-) -> None:
-    async with kernel(supervision=SupervisionConfig(restarts_max=0)) as run:
-
-        def act(actor: Log) -> None:
-            actor.watch(B)
-            actor.watch(B)
-
-        await run.ask(B, Read())
-        await run.ask(A, Do(act=act))
-        if reason == "failed":
-            run.send(B, Fail())
-        else:
-            run.system.cell(B).mailbox.put_control(Passivate())
-        await trio.sleep(1)
-        assert B not in run.awake()
-        assert run.texts(A) == (["log:b failed"] if reason == "failed" else [])
-
-
-async def test_a_watcher_that_sleeps_is_woken_to_be_told(autojump_clock: MockClock) -> None:
-    async with kernel(supervision=SupervisionConfig(restarts_max=0)) as run:
-
-        def act(actor: Log) -> None:
-            actor.watch(B)
-
-        await run.ask(A, Do(act=act))
-        run.system.cell(A).mailbox.put_control(Passivate())
-        await trio.sleep(1)
-        run.send(B, Fail())
-        await trio.sleep(1)
-        assert run.texts(A) == ["log:b failed"]
-
-
-def after(seconds: float, text: str, key: str = "") -> Do:
+def after(seconds: float, text: str) -> Do:
     def act(actor: Log) -> None:
-        actor.after(seconds, Heard(text=text), key=key)
+        actor.after(seconds, Heard(text=text))
 
     return Do(act=act)
 
 
-async def test_timers_fire_in_their_order_and_the_newest_of_a_key_replaces_the_others(
-    autojump_clock: MockClock,
-) -> None:
+def pending(run: Kernel, entity: str) -> int:
+    """Its messages to itself that have not come yet."""
+    life = run.cell(entity)._life
+    return life.afters if life is not None else 0
+
+
+async def test_messages_after_a_while_come_in_their_order(autojump_clock: MockClock) -> None:
     async with kernel() as run:
         await run.ask(A, after(3, "third"))
         await run.ask(A, after(1, "first"))
-        await run.ask(A, after(2, "replaced", key="k"))
-        await run.ask(A, after(5, "fourth", key="k"))
-        await run.ask(B, after(2, "other entity, same key", key="k"))
-        await run.ask(A, after(9, "replaced, too", key="k2"))
-        await run.ask(A, after(2, "second", key="k2"))
+        await run.ask(B, after(2, "another entity's"))
+        await run.ask(A, after(2, "second"))
         await trio.sleep(2.5)
         assert run.texts(A) == ["first", "second"]
-        assert run.system.cell(A).timers == 2
+        assert pending(run, A) == 1
         await trio.sleep(100)
-        assert run.texts(A) == ["first", "second", "third", "fourth"]
-        assert run.texts(B) == ["other entity, same key"]
-        assert (run.system.cell(A).timers, run.system._timers, run.system._timers_replaced) == (0, [], 0)
+        assert run.texts(A) == ["first", "second", "third"]
+        assert run.texts(B) == ["another entity's"]
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), -1.0, 0.0])
@@ -254,22 +219,6 @@ async def test_a_timer_for_no_time_at_all_fires_at_once(seconds: float, autojump
         assert run.texts(A) == ["x"]
 
 
-async def test_a_timer_set_again_at_every_message_is_kept_once(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("greenroom.supervisors.kernel.system.TIMERS_REPLACED_MAX", 10)
-    async with kernel() as run:
-        number = 0
-        while number < 500 or run.system._timers_replaced:
-            number += 1
-            await run.ask(A, after(1000 + number, str(number), key="k"))
-            assert len(run.system._timers) <= 21
-        await trio.sleep(1000 + number - 1)
-        assert run.texts(A) == []
-        await trio.sleep(2)
-        assert run.texts(A) == [str(number)]
-
-
 async def test_a_timer_does_not_survive_the_actor_and_does_not_keep_its_successor_awake(
     autojump_clock: MockClock,
 ) -> None:
@@ -277,7 +226,7 @@ async def test_a_timer_does_not_survive_the_actor_and_does_not_keep_its_successo
         await run.ask(A, after(10, "never"))
         run.send(A, Fail())
         await trio.sleep(5)
-        assert run.system.cell(A).timers == 0
+        assert pending(run, A) == 0
         await trio.sleep(20)
         assert run.texts(A) == []
 
@@ -297,7 +246,7 @@ async def test_a_letter_waits_for_a_store_that_is_down(autojump_clock: MockClock
             await add(letter)
 
         run.letters.add = flaky  # type: ignore[method-assign]
-        run.system.tell("nokind:x", Heard(text="x"))
+        run.router.tell("nokind:x", Heard(text="x"))
         await trio.sleep(60)
         assert (len(await run.letters.list(limit=10)), tries) == (1, 5)
 
@@ -310,11 +259,11 @@ async def test_a_letter_that_cannot_be_written_does_not_take_the_system_down() -
             raise ValueError("no such text")
 
         run.letters.add = broken  # type: ignore[method-assign]
-        run.system.tell("nokind:x", Heard(text="x"))
-        run.system.tell("nokind:x", Do(act=len))  # can't even be encoded
+        run.router.tell("nokind:x", Heard(text="x"))
+        run.router.tell("nokind:x", Do(act=len))  # can't even be encoded
         await settled()
         run.letters.add = add  # type: ignore[method-assign]
-        run.system.tell("nokind:y", Heard(text="y"))
+        run.router.tell("nokind:y", Heard(text="y"))
         await settled()
         assert [letter.entity for letter in await run.letters.list(limit=10)] == ["nokind:y"]
         assert run.instruments.dead_letters == 3
@@ -344,15 +293,15 @@ async def test_draining_finishes_turns_flushes_commits_and_wakes_nobody(autojump
             await add(letter)
 
         run.letters.add = slowly  # type: ignore[method-assign]
-        run.system.tell("nokind:x", Heard(text="x"))
+        run.router.tell("nokind:x", Heard(text="x"))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run.system.drain)
-            nursery.start_soon(run.system.drain)  # twice does no harm
+            nursery.start_soon(run.kernel.drain)
+            nursery.start_soon(run.kernel.drain)  # twice does no harm
             await trio.sleep(0.1)
             with pytest.raises(Unavailable):
                 run.send(B, Read())
         assert (turn.answer, committing.answer, type(queued.answer)) == ("done", 1, Unavailable)
-        assert (run.awake(), run.committer.pending_events) == (set(), 0)
+        assert (run.awake(), run.kernel.committer.pending_events) == (set(), 0)
         assert len(await run.letters.list(limit=10)) == 1
 
 
@@ -366,14 +315,14 @@ async def test_a_drain_outlasts_a_commit_that_fails_meanwhile(autojump_clock: Mo
         await settled()
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(run.system.drain)
+                nursery.start_soon(run.kernel.drain)
                 await settled()
                 run.journal.release()
         assert isinstance(slot.answer, (int, Unavailable))
         assert run.texts(A) == (["x"] if slot.answer == 1 else [])
 
 
-@pytest.mark.parametrize("culprit", ["committer", "claims", "system"])
+@pytest.mark.parametrize("culprit", ["committer", "claims"])
 async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_that_trusted_it_afresh(
     culprit: str, autojump_clock: MockClock
 ) -> None:
@@ -382,15 +331,12 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
         name="node",
         strategy=Strategy.REST_FOR_ONE,
         intensity=RestartIntensity(restarts_max=1, window_s=60.0),
-        children=tuple(
-            ChildSpec(name=name, start=part.run)
-            for name, part in (("committer", run.committer), ("claims", run.claims), ("system", run.system))
-        ),
+        children=run.kernel.lanes + run.kernel.duties,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(supervise, spec)
         await run.ask(B, Note(text="before"))
-        await run.ask(B, after(1000, "lost with its actor", key="k"))
+        await run.ask(B, after(1000, "lost with its actor"))
         slots: list[Slot] = []
         match culprit:
             case "committer":
@@ -399,11 +345,9 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
             case "claims":
                 run.journal.faults["claim"].append(Fault.CRASHES)
                 slots += [run.send(A, Note(text="x"))]
-            case "system":
-                run.system._memory_bytes = _breaks_once()
         await trio.sleep(2)
         assert all(isinstance(slot.answer, OutcomeUnknown | Unavailable | int) for slot in slots)
-        assert (run.awake(), run.instruments.awake, run.committer.pending_events) == (set(), 0, 0)
+        assert (run.awake(), run.instruments.awake, run.kernel.committer.pending_events) == (set(), 0, 0)
         with trio.fail_after(5):
             assert await run.ask(B, Read()) == run.texts(B)
             await run.ask(A, Note(text="y"))
@@ -413,6 +357,31 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
         nursery.cancel_scope.cancel()
     with pytest.raises(Unavailable):
         run.send(A, Read())
+
+
+async def test_a_duty_that_crashes_is_nobody_elses_business(autojump_clock: MockClock) -> None:
+    run = Kernel(passivation=PassivationConfig(sweep_s=1.0, memory_bytes_max=1), memory_bytes=_breaks_once())
+    lanes = SupervisorSpec(
+        name="lanes",
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=RestartIntensity(restarts_max=0, window_s=60.0),
+        children=run.kernel.lanes,
+    )
+    duties = SupervisorSpec(
+        name="duties",
+        strategy=Strategy.ONE_FOR_ONE,
+        intensity=RestartIntensity(restarts_max=1, window_s=60.0),
+        children=run.kernel.duties,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(supervise, lanes)
+        await nursery.start(supervise, duties)
+        await run.ask(B, Note(text="before"))
+        await run.ask(B, after(3, "kept"))
+        await trio.sleep(10)  # passivation crashes once, and then puts others to sleep again
+        assert run.texts(B) == ["before", "kept"]
+        assert run.instruments.activations == 1
+        nursery.cancel_scope.cancel()
 
 
 def _breaks_once() -> Callable[[], int]:
@@ -429,7 +398,7 @@ def _breaks_once() -> Callable[[], int]:
 async def test_a_system_that_has_not_started_wakes_nobody() -> None:
     run = Kernel()
     with pytest.raises(Unavailable):
-        run.system.submit(A, Envelope(message=Read()))
+        run.router.submit(A, Envelope(message=Read()))
 
 
 # All of it at once.
@@ -476,7 +445,7 @@ class Photographed(Log):
 async def test_snapshots_that_find_no_room_are_skipped_counted_and_logged_once_a_minute(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(system, "SNAPSHOTS_WAITING_MAX", 2)
+    monkeypatch.setattr(snapshot_writer, "WAITING_MAX", 2)
     async with kernel(kinds=(Photographed,)) as run:
         saved = run.journal.save_snapshot
         room = trio.Event()
@@ -492,10 +461,15 @@ async def test_snapshots_that_find_no_room_are_skipped_counted_and_logged_once_a
                 await trio.sleep(1)
             room.set()
             await trio.sleep(60)
-            run.send(A, Note(text="later"))
+            room = trio.Event()
+            for number in range(4):
+                run.send(A, Note(text=f"later {number}"))
+                await trio.sleep(0.1)
+            room.set()
             await trio.sleep(1)
-        assert run.journal.offset(A) == 9
-    assert [one["count"] for one in logs if one["event"] == "snapshots_skipped"] == [1, 4]
+        assert run.journal.offset(A) == 12
+    skipped = [one.get("passed_over", 0) for one in logs if one["event"] == "snapshot_skipped"]
+    assert skipped == [0, 4], "the first at once; a minute later the next, with the number of those between"
 
 
 class Script:
@@ -540,7 +514,7 @@ class Script:
                     await trio.sleep(120)
                     self.check(run, before)
                     with trio.fail_after(60):
-                        await run.system.drain()
+                        await run.kernel.drain()
                     return
 
     async def act(self, run: Kernel, kind: str, *arguments: Any) -> None:
@@ -554,11 +528,11 @@ class Script:
                 self.note(run, entity, deadline=trio.current_time() + arguments[1])
             case "tell":
                 self.tells.append((entity, text := self.text()))
-                run.system.ref(entity).tell(Heard(text=text))
+                run.router.ref(entity).tell(Heard(text=text))
             case "tell on":
                 self.tells.append((arguments[1], text := self.text()))
                 on = heard(arguments[1], text)
-                run.system.ref(entity).tell(_then(entity, lambda actor: actor.tell(arguments[1], on)))
+                run.router.ref(entity).tell(_then(entity, lambda actor: actor.tell(arguments[1], on)))
             case "ask to tell":
                 receiver, text = arguments[1], self.text()
                 slot = run.send(entity, _then(entity, lambda actor: actor.tell(receiver, heard(receiver, text))))
@@ -570,7 +544,8 @@ class Script:
             case "fail":
                 run.send(entity, Fail(text="never"))
             case "passivate":
-                run.system.cell(entity).mailbox.put_control(Passivate())
+                if entity in run.awake():
+                    run.cell(entity).mailbox.put_control(Passivate())
             case "fault":
                 run.journal.faults[arguments[0]].append(arguments[1])
             case "slow":
@@ -592,7 +567,7 @@ class Script:
             events = run.journal.events(entity)
             assert [event.offset for event in events] == list(range(1, len(events) + 1))
             assert run.audience.shown.get(entity, []) == list(range(before[entity] + 1, len(events) + 1))
-            actor = run.system._cells[entity].actor if entity in run.awake() else None
+            actor = run.cell(entity).actor if entity in run.awake() else None
             if actor is not None:
                 assert actor.state.texts == [text for text in texts[entity] if text], "memory is what the journal says"
             told = {text for pairs in self.told.values() for text, _ in pairs}
@@ -629,7 +604,7 @@ class Script:
                     assert count == 0, f"{text}: {slot.answer!r}, and yet it happened"
             sent = [text for text, _ in pairs]
             assert (found := [text for text in texts[receiver] if text in sent]) == sorted(found), "order of a pair"
-        assert run.system.relay.waiting == 0
+        assert run.kernel.relay.waiting == 0
         assert not any(row.outbox for row in self.rows.by_id.values()), "what is delivered is not kept"
 
 

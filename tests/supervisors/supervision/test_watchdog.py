@@ -8,8 +8,9 @@ import pytest
 import structlog
 import trio
 
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck
-from greenroom.supervisors.supervision.watchdog import Turn, TurnClock, Verdict, Watchdog
+from greenroom.supervisors.supervision.watchdog import TurnClock, Verdict, Watchdog
 
 CALM, SLOW, STUCK, STILL_STUCK = Verdict.CALM, Verdict.SLOW, Verdict.STUCK, Verdict.STILL_STUCK
 
@@ -40,7 +41,7 @@ def test_a_turn_is_slow_once_then_stuck_for_as_long_as_it_lasts() -> None:
     turn, subject = turn_of(Owner(), Secret()), clock()
     looks = [subject.look(turn, sample / 8) for sample in range(7)]  # 0.125 s apart: exact in binary
     assert looks == [CALM, CALM, SLOW, CALM, STUCK, STILL_STUCK, STILL_STUCK]
-    turn.owner = None
+    turn.item = None
     assert subject.look(turn, 1.0) is CALM
     assert subject.suspect is None
 
@@ -90,23 +91,23 @@ def hang() -> None:
     raise AssertionError("nobody interrupted the handler")
 
 
-def take_turn(turn: Turn, handle: object, item: object = None) -> BaseException | None:
+def take_turn(turn: Turn, handle: object, item: object = "message") -> BaseException | None:
     """The runner, in the shape that the docstring of Turn asks for."""
     turn.serial += 1
-    turn.item = item
     turn.owner = Owner()
+    turn.item = item
     try:
         handle()  # type: ignore[operator]
-        turn.owner = None
+        turn.item = None
     except Exception as error:
-        turn.owner = None
+        turn.item = None
         return error
     return None
 
 
 async def test_a_handler_that_never_returns_is_interrupted_where_it_hangs() -> None:
     turn = Turn()
-    watchdog = quick(turn, runners=(take_turn.__code__,))
+    watchdog = quick(turn)
     with structlog.testing.capture_logs() as logs:
         async with trio.open_nursery() as nursery:  # owner: this test, which cancels it
             await nursery.start(watchdog.run)
@@ -196,24 +197,16 @@ def test_a_stray_signal_hits_nobody() -> None:
     quick(turn_of(Owner(), Secret()))._interrupt(signal.SIGUSR2, sys._getframe())
 
 
-def test_the_runners_own_lines_are_spared_and_what_it_calls_is_not() -> None:
+def test_a_signal_that_comes_when_the_handler_has_returned_hits_nobody() -> None:
     turn = turn_of(Owner(), Secret())
-
-    def runner(watchdog: Watchdog) -> None:
-        accuse(watchdog, turn)
-        watchdog._interrupt(signal.SIGUSR2, sys._getframe())  # between the handler's return and the end of the turn
-
-        def handler() -> None:
-            accuse(watchdog, turn)
-            with pytest.raises(HandlerStuck):
-                watchdog._interrupt(signal.SIGUSR2, sys._getframe())
-
-        handler()
-
-    watchdog = quick(turn, runners=(runner.__code__,))
-    runner(watchdog)
+    watchdog = quick(turn)
     accuse(watchdog, turn)
-    watchdog._interrupt(signal.SIGUSR2, sys._getframe())  # no runner on the stack: nobody is handling anything
+    turn.item = None  # the runner's own lines, still of the same turn
+    watchdog._interrupt(signal.SIGUSR2, sys._getframe())
+    turn.item = Secret()
+    accuse(watchdog, turn)
+    with pytest.raises(HandlerStuck):
+        watchdog._interrupt(signal.SIGUSR2, sys._getframe())
 
 
 async def test_the_signal_and_the_thread_are_given_back() -> None:

@@ -196,7 +196,7 @@ async def test_who_leaves_before_the_answer_is_not_counted_for_ever(autojump_clo
 
 async def test_a_stopping_node_is_503() -> None:
     async with small_node() as node:
-        await node.system.drain()
+        await node.kernel.drain()
         peer = await node.connect()
         answer = await peer.request("POST", SAY, b'{"text":"x"}')
         assert (answer.status, answer.error["name"], answer.error["temporary"]) == (503, "unavailable", True)

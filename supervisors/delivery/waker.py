@@ -1,4 +1,4 @@
-"""Durable timers: wakes each entity when one of its timers is due.
+"""The waker: wakes each entity when one of its durable timers is due.
 
 The timers themselves are rows, and an entity's own cell decides which of them fire: it has them since its claim, and
 what a firing causes and the timer's next occurrence are one append. So waking an entity twice, or in vain, is harmless,
@@ -15,7 +15,7 @@ from greenroom.actors.model.errors import ActorError
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Journal
 
-log = structlog.get_logger("greenroom.timers")
+log = structlog.get_logger("greenroom.waker")
 
 SCAN_S = 1.0
 AHEAD_MS = 1_500  # a look finds what is due so soon: the time until the next one, and some for being late
@@ -24,7 +24,7 @@ WOKEN_MAX = 5_000  # by one look; the next goes on behind them
 START = (-(1 << 62), 0)
 
 
-class Timers:
+class Waker:
     def __init__(self, *, journal: Journal, now: Callable[[], float], wake: Callable[[str], None]) -> None:
         self._journal = journal
         self._now = now

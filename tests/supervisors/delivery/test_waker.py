@@ -14,8 +14,8 @@ from trio.testing import MockClock
 from greenroom.actors.model.errors import Overloaded, Unavailable, UnknownKind
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Due
-from greenroom.supervisors.delivery import timers as timers_module
-from greenroom.supervisors.delivery.timers import SCAN_S, Timers
+from greenroom.supervisors.delivery import waker as waker_module
+from greenroom.supervisors.delivery.waker import SCAN_S, Waker
 
 BEGIN_S = 1e6
 
@@ -30,7 +30,7 @@ class Rows:
         self.ahead_s = 0.0  # of the wall clock, before the monotonic one
         self.unwakeable: dict[str, Exception] = {}
         self.woken: list[tuple[float, str]] = []
-        self.timers = Timers(journal=self, now=self.now, wake=self.wake)  # type: ignore[arg-type]
+        self.timers = Waker(journal=self, now=self.now, wake=self.wake)  # type: ignore[arg-type]
 
     def now(self) -> float:
         return 1_000_000.0 + trio.current_time() + self.ahead_s
@@ -119,8 +119,8 @@ async def test_many_that_nobody_can_wake_starve_no_others(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as those of a kind that is not installed any more."""
-    monkeypatch.setattr(timers_module, "PAGE", 10)
-    monkeypatch.setattr(timers_module, "WOKEN_MAX", 30)
+    monkeypatch.setattr(waker_module, "PAGE", 10)
+    monkeypatch.setattr(waker_module, "WOKEN_MAX", 30)
     made = Rows()
     for number in range(100):
         made.unwakeable[f"gone:{number}"] = UnknownKind("gone")

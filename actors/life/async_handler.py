@@ -1,0 +1,35 @@
+"""An async handler: awaited under its deadline, while other messages of its entity wait and other entities do not."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+import trio
+
+from greenroom.actors.life.life import Life
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, refusal_in
+
+
+async def await_handler(life: Life, waiting: Awaitable[Any], envelope: Envelope) -> None:
+    """Take what `waiting` answers, or refuses, or that it took too long, as the outcome of the envelope.
+
+    Raises: what else the handler raises.
+    """
+    started = trio.current_time()
+    deadline = min(envelope.deadline, started + life.kind.limits.async_handler_s)
+    with trio.CancelScope(deadline=deadline) as scope:
+        try:
+            reply = await waiting
+        except ActorError as error:
+            life.refuse(envelope, error)
+            return
+        except ExceptionGroup as group:  # of a nursery of the handler's own
+            refusal = refusal_in(group)
+            if refusal is None:
+                raise
+            life.refuse(envelope, refusal)
+            return
+    if scope.cancelled_caught:
+        life.refuse(envelope, DeadlineExceeded(f"the handler took longer than {deadline - started:.3g} s"))
+    else:
+        life.finish(envelope, reply)

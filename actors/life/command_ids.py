@@ -1,0 +1,55 @@
+"""Command ids: the first reply to each command that came with one, for whoever repeats it."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+import msgspec
+
+from greenroom.actors.life.departures import Answer, Rejection
+from greenroom.actors.model.envelope import Envelope, ReplySlot
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Done, reply_type
+from greenroom.store.journal.journal import Remembered
+
+REMEMBERED_MAX = 1024  # older ones are found in the journal
+
+
+class CommandIds:
+    """What one life remembers."""
+
+    __slots__ = ("_absent", "_replies")
+
+    def __init__(self) -> None:
+        self._replies: dict[str, Remembered] = {}
+        self._absent: frozenset[str] = frozenset()  # not in the journal, as of the last look
+
+    def get(self, command_id: str) -> Remembered | None:
+        return self._replies.get(command_id)
+
+    def is_unknown(self, command_id: str) -> bool:
+        """May the journal have it, for all that is known here?"""
+        return command_id not in self._replies and command_id not in self._absent
+
+    def remember(self, command_id: str, what: Remembered) -> None:
+        if len(self._replies) >= REMEMBERED_MAX:
+            # Half of them at once: to find the first key of a dict takes as long as many have been removed before it.
+            self._replies = dict(islice(self._replies.items(), REMEMBERED_MAX // 2, None))
+        self._replies[command_id] = what
+
+    def learn(self, looked_up: Iterable[str], found: Mapping[str, Remembered]) -> None:
+        """What the journal has of these."""
+        for command_id, what in found.items():
+            self.remember(command_id, what)
+        self._absent = frozenset(looked_up) - found.keys()
+
+
+def repeated(envelope: Envelope, slot: ReplySlot, known: Remembered) -> Answer | Rejection:
+    """The first reply to a repeated command; a refusal when it is another command with the same id."""
+    if known.digest is not None and envelope.digest is not None and known.digest != envelope.digest:
+        text = "this idempotency key was used before, for a command with other fields"
+        return Rejection(slot, Refused("command_id.reused", text, status=409))
+    wanted = reply_type(type(envelope.message)) or Done
+    try:
+        return Answer(slot, msgspec.json.decode(known.reply, type=wanted), known.reply)
+    except (msgspec.MsgspecError, TypeError):  # the reply's type has changed since, or is none that can be decoded
+        return Answer(slot, msgspec.json.decode(known.reply), known.reply)

@@ -1,0 +1,62 @@
+"""Departures: what leaves an entity once the events before it are durable. One union, so that none is forgotten.
+
+A publication is the stored event itself; effects that need no more than to wait leave as the handler named them.
+`gc=False`: nothing that one leads to leads back to it, and there are many.
+"""
+
+from msgspec import Struct
+
+from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
+from greenroom.actors.model.envelope import ReplySlot
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.outgoing import Outgoing
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.journal import OutboxRow, StoredEvent
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """A reply."""
+
+    slot: ReplySlot
+    reply: object
+    encoded: bytes | None  # as JSON, where that exists already
+
+
+class Rejection(Struct, frozen=True, gc=False):
+    """A refusal, or why there is no reply."""
+
+    slot: ReplySlot
+    error: ActorError
+
+
+class Posted(Struct, frozen=True, gc=False):
+    """The outbox row is durable, so what lies in it can be delivered."""
+
+    row: OutboxRow
+    messages: list[Outgoing]
+    told: list[Told]  # the same, as the handler said it; without answers to others
+
+
+class TimersSet(Struct, frozen=True, gc=False):
+    """These durable timers are stored, due at these times (Unix ms)."""
+
+    due_ms: list[int]
+
+
+class SnapshotDue(Struct, frozen=True, gc=False):
+    """The state as of an offset, worth keeping."""
+
+    offset: int
+    body: bytes
+
+
+class GivenUp(Struct, frozen=True, gc=False):
+    """A message is among the dead letters, committed with what else came of it."""
+
+    letter: DeadLetter
+    error: ActorError | None = None  # what it was refused with; None when it has killed the actor too often
+
+
+Departure = (
+    StoredEvent | Answer | Rejection | Ephemeral | Told | Posted | TimersSet | After | SnapshotDue | Kick | GivenUp
+)

@@ -1,0 +1,98 @@
+"""The host: what cells need of their node, made once and shared by all of them."""
+
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.envelope import ReplySlot
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Ask, Message, Reply
+from greenroom.actors.model.principal import Principal
+from greenroom.config.limits import MailboxConfig, SupervisionConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.repeats import Repeats
+from greenroom.config.telemetry.tracing import Tracing
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.journal import Journal
+from greenroom.supervisors.delivery.relay import Relay
+from greenroom.supervisors.delivery.waker import Waker
+from greenroom.supervisors.kernel.after import Afters
+from greenroom.supervisors.kernel.audiences import Audiences
+from greenroom.supervisors.kernel.letter_writer import LetterWriter
+from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.kernel.router import Router
+from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
+from greenroom.supervisors.supervision.backoff import NewBackoff
+
+
+class NodeWorld:
+    """The world as the lives on this node see it: see actors/life/world.py."""
+
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        router: Router,
+        relay: Relay,
+        audiences: Audiences,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        rng: random.Random,
+        tracing: Tracing | None,
+    ) -> None:
+        self.now = now
+        self.monotonic = monotonic
+        self.audience = audiences.watching
+        self._kinds = kinds
+        self._router = router
+        self._relay = relay
+        self._rng = rng
+        self._tracing = tracing
+
+    def new_epoch(self) -> str:
+        return f"{self._rng.getrandbits(32):08x}"
+
+    def is_forgotten(self, slot: ReplySlot | None) -> bool:
+        return self._relay.is_forgotten(slot)
+
+    def is_durable(self, entity: str, message: Message) -> bool:
+        """Raises: BadEntity, TypeError: see Runtime."""
+        return self._kinds.is_durable(entity, message)
+
+    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
+        return await self._router.ask(entity, message, chain=chain, principal=principal)
+
+    def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
+        return nullcontext() if self._tracing is None else self._tracing.child(name, parent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """One node's. `closed(cell, reason)` tells the system that a cell has ended: asleep, stopped, failed, damaged."""
+
+    world: NodeWorld
+    router: Router
+    ownership: Ownership
+    journal: Journal
+    committer: Committer
+    claims: Claims
+    audiences: Audiences
+    relay: Relay
+    waker: Waker
+    afters: Afters
+    snapshots: SnapshotWriter
+    letters: LetterWriter
+    instruments: Instruments
+    turn: Turn
+    supervision: SupervisionConfig
+    mailbox: MailboxConfig
+    new_backoff: NewBackoff
+    store_log: Repeats
+    heard_lineage: Callable[[str], None]
+
+    def note_store_unavailable(self, error: Exception) -> None:
+        """One line a second, however many entities feel it."""
+        self.store_log.warning("store_unavailable", error=str(error) or repr(error))

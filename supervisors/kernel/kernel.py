@@ -1,0 +1,167 @@
+"""The kernel, assembled: everything between the edge and the store of one node. Node, simulation, tests and benchmarks
+make theirs here.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.kinds import Kinds
+from greenroom.config.limits import CommitConfig, MailboxConfig, PassivationConfig, SupervisionConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.repeats import Repeats
+from greenroom.config.telemetry.tracing import Tracing
+from greenroom.store.journal.claims import Claims
+from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.dead_letters import DeadLetters
+from greenroom.store.journal.journal import Journal
+from greenroom.supervisors.delivery.relay import KEPT_MAX, Relay
+from greenroom.supervisors.delivery.waker import Waker
+from greenroom.supervisors.kernel.after import Afters
+from greenroom.supervisors.kernel.audiences import Audiences, Nobody
+from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.host import Host, NodeWorld
+from greenroom.supervisors.kernel.letter_writer import LetterWriter
+from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.kernel.passivation import Passivation
+from greenroom.supervisors.kernel.router import Router
+from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
+from greenroom.supervisors.kernel.system import System
+from greenroom.supervisors.supervision.backoff import Backoff
+from greenroom.supervisors.supervision.strategy import ChildSpec
+
+log = structlog.get_logger("greenroom.store")
+
+
+class Kernel:
+    """`router` is the way in, `system` knows who is awake. `lanes` and `duties` are its parts, to be run in this order
+    under a supervisor; `run` does so without one."""
+
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        journal: Journal,
+        dead_letters: DeadLetters,
+        instruments: Instruments,
+        clock: Callable[[], float],  # Unix seconds
+        audiences: Audiences | None = None,
+        monotonic: Callable[[], float] = time.perf_counter,
+        rng: random.Random | None = None,
+        commit: CommitConfig | None = None,
+        supervision: SupervisionConfig | None = None,
+        passivation: PassivationConfig | None = None,
+        mailbox: MailboxConfig | None = None,
+        ownership: Ownership | None = None,
+        turn: Turn | None = None,
+        tracing: Tracing | None = None,
+        memory_bytes: Callable[[], int] = lambda: 0,
+        claims_waiting_max: int = 100_000,
+        relay_kept_max: int = KEPT_MAX,
+    ) -> None:
+        audiences = audiences or Nobody()
+        supervision = supervision or SupervisionConfig()
+        passivation = passivation or PassivationConfig()
+        rng = rng or random.Random()
+        store_log = Repeats(log, interval_s=1.0, clock=trio.current_time)
+
+        def new_backoff() -> Backoff:
+            return Backoff(random=rng, first_s=supervision.backoff_first_s, max_s=supervision.backoff_max_s)
+
+        def count_commit(events: int, seconds: float) -> None:
+            instruments.commit_batch_events.record(events)
+            instruments.commit_s.record(seconds)
+
+        def count_failure() -> None:
+            instruments.commit_failures += 1
+
+        def activate(entity: str) -> Cell:
+            return self.system.activate(entity)
+
+        def heard_lineage(lineage: str) -> None:
+            self.system.lineage_changed(lineage)
+
+        self.instruments = instruments
+        self.committer = Committer(journal, commit or CommitConfig(), count_commit, count_failure)
+        self.claims = Claims(journal, waiting_max=claims_waiting_max)
+        self.letters = LetterWriter(dead_letters, instruments=instruments, new_backoff=new_backoff, store_log=store_log)
+        self.snapshots = SnapshotWriter(journal, now=clock, store_log=store_log)
+        self.afters = Afters(keep_letter=self.letters.keep)
+        cells: dict[str, Cell] = {}
+        self.router = Router(kinds=kinds, awake=cells, activate=activate, keep_letter=self.letters.keep)
+        self.relay = Relay(
+            kinds=kinds, journal=journal, submit=self.router.submit, new_backoff=new_backoff, kept_max=relay_kept_max
+        )
+        self.waker = Waker(journal=journal, now=clock, wake=self.router.wake)
+        world = NodeWorld(
+            kinds=kinds,
+            router=self.router,
+            relay=self.relay,
+            audiences=audiences,
+            now=clock,
+            monotonic=monotonic,
+            rng=rng,
+            tracing=tracing,
+        )
+        host = Host(
+            world=world,
+            router=self.router,
+            ownership=ownership or Ownership(),
+            journal=journal,
+            committer=self.committer,
+            claims=self.claims,
+            audiences=audiences,
+            relay=self.relay,
+            waker=self.waker,
+            afters=self.afters,
+            snapshots=self.snapshots,
+            letters=self.letters,
+            instruments=instruments,
+            turn=turn or Turn(),
+            supervision=supervision,
+            mailbox=mailbox or MailboxConfig(),
+            new_backoff=new_backoff,
+            store_log=store_log,
+            heard_lineage=heard_lineage,
+        )
+        self.system = System(kinds=kinds, host=host, cells=cells, passivation=passivation)
+        self.passivation = Passivation(cells, passivation, memory_bytes=memory_bytes)
+        self.note_store_unavailable = host.note_store_unavailable
+
+    @property
+    def lanes(self) -> tuple[ChildSpec, ...]:
+        """What entities can't do without: when one of these crashes, every cell that trusted it begins anew."""
+        return (
+            ChildSpec(name="committer", start=self.committer.run, shutdown_s=2.0),
+            ChildSpec(name="claims", start=self.claims.run, shutdown_s=2.0),
+            ChildSpec(name="system", start=self.system.run, shutdown_s=5.0),
+        )
+
+    @property
+    def duties(self) -> tuple[ChildSpec, ...]:
+        """What goes on beside them, each by itself: a crash of one is nobody else's."""
+        return (
+            ChildSpec(name="letters", start=self.letters.run, shutdown_s=1.0),
+            ChildSpec(name="snapshots", start=self.snapshots.run, shutdown_s=1.0),
+            ChildSpec(name="afters", start=self.afters.run, shutdown_s=1.0),
+            ChildSpec(name="passivation", start=self.passivation.run, shutdown_s=1.0),
+            ChildSpec(name="relay", start=self.relay.run, shutdown_s=1.0),
+            ChildSpec(name="waker", start=self.waker.run, shutdown_s=1.0),
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """All parts until cancelled, without a supervisor: a crash of one is the caller's."""
+        async with trio.open_nursery() as nursery:  # owner: this call
+            for part in self.lanes + self.duties:
+                await nursery.start(part.start, name=part.name)
+            task_status.started()
+
+    async def drain(self) -> None:
+        """Wake nothing more, let every entity finish, and wait until all that it wrote is durable."""
+        await self.system.drain()
+        await self.committer.flushed()
+        await self.letters.flushed()

@@ -1,0 +1,58 @@
+"""Release: how each kind of departure leaves, once the events before it are durable."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+import msgspec
+import structlog
+
+from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, Rejection, SnapshotDue, TimersSet
+from greenroom.actors.life.life import Life
+from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
+from greenroom.actors.model.errors import HandlerFailed
+from greenroom.actors.model.mailbox import Mailbox
+from greenroom.store.journal.journal import StoredEvent
+from greenroom.supervisors.kernel.host import Host
+
+log = structlog.get_logger("greenroom.cell")
+
+
+def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Departure]) -> None:
+    """Each in turn. One that fails is logged and holds up neither the others nor the committer that called."""
+    for departure in departures:
+        try:
+            _release_one(host, life, mailbox, departure)
+        except Exception as error:  # the edge: most likely something of the entity's own that can't be encoded
+            log.exception("departure_failed", entity=life.entity, error=repr(error))
+            if isinstance(departure, Answer):
+                departure.slot.reject(HandlerFailed(repr(error)))
+
+
+def _release_one(host: Host, life: Life, mailbox: Mailbox, departure: Departure) -> None:
+    match departure:
+        case StoredEvent():
+            host.audiences.publish(life.entity, life.epoch, departure)
+        case Answer():
+            departure.slot.resolve(departure.reply, departure.encoded)
+        case Rejection():
+            departure.slot.reject(departure.error)
+        case Posted():
+            host.relay.post(departure.row, departure.messages)
+        case TimersSet():
+            for due_ms in departure.due_ms:
+                host.waker.soon(due_ms, life.entity)
+        case Told():
+            host.router.tell(departure.entity, departure.message)
+        case Ephemeral():
+            host.audiences.publish_ephemeral(life.entity, msgspec.json.encode(departure.data), departure.key)
+        case After():
+            host.afters.start(life, mailbox, departure.seconds, departure.message)
+        case SnapshotDue():
+            if life.head is not None:
+                host.snapshots.write_later(life.head, departure.offset, departure.body, life.kind.limits)
+        case Kick():
+            host.audiences.kick(life.entity, departure)
+        case GivenUp():
+            host.letters.note(departure.letter)
+        case _:
+            assert_never(departure)

@@ -1,0 +1,174 @@
+"""The router: the way to an entity, by its name. Hop 3 on the way of a message.
+
+Whatever names an entity goes through here: to its mailbox on this node, waking it where it sleeps; elsewhere once other
+nodes own some.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+import trio
+
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError, CallCycle, Unavailable
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import TimersDue
+from greenroom.actors.model.mailbox import Mailbox, Sealed
+from greenroom.actors.model.message import Ask, Message, Reply
+from greenroom.actors.model.principal import SYSTEM, Principal
+
+log = structlog.get_logger("greenroom.router")
+
+
+class Draining(Unavailable):
+    """This node stops, and wakes nobody any more."""
+
+
+class Awake(Protocol):
+    """An entity that is awake."""
+
+    @property
+    def mailbox(self) -> Mailbox: ...
+
+
+class Router:
+    """Finds mailboxes. `awake` is the system's directory, by entity; `activate` wakes one that is not in it."""
+
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        awake: Mapping[str, Awake],
+        activate: Callable[[str], Awake],
+        keep_letter: Callable[[str, Envelope, Exception], None],
+    ) -> None:
+        self._kinds = kinds
+        self._awake = awake
+        self._activate = activate
+        self._keep_letter = keep_letter
+        self._asking: dict[str, list[str]] = {}  # entity -> those that its handler waits for
+
+    def ref(self, entity: str) -> "ActorRef":
+        """Raises: BadEntity, UnknownKind."""
+        kind, _ = split_entity(entity)
+        self._kinds[kind]
+        return ActorRef(self, entity)
+
+    def mailbox(self, entity: str) -> Mailbox:
+        """The entity's mailbox, woken if it sleeps. Raises: BadEntity, UnknownKind, Unavailable, Overloaded."""
+        found = self._awake.get(entity)
+        return (found if found is not None else self._activate(entity)).mailbox
+
+    def submit(self, entity: str, envelope: Envelope) -> None:
+        """Queue an envelope. Raises: BadEntity, UnknownKind, Unavailable, Overloaded; then nothing was queued."""
+        found = self._awake.get(entity)
+        if found is None:
+            found = self._activate(entity)
+        found.mailbox.put_envelope(envelope)
+
+    def tell(self, entity: str, message: Message) -> None:
+        """A message between entities of which one has no journal. One that can't be queued becomes a dead letter, but
+        not when this node stops: it promises to arrive at most once."""
+        try:
+            self.mailbox(entity).put(message)
+        except Draining:
+            log.info("tell_dropped", entity=entity, message=type(message).__qualname__)
+        except ActorError as error:
+            self._keep_letter(entity, Envelope(message=message), error)
+
+    def wake(self, entity: str) -> None:
+        """A durable timer of it is due. Raises: Unavailable, Overloaded, UnknownKind."""
+        self.mailbox(entity).put_control(TimersDue())
+
+    async def ask(
+        self,
+        entity: str,
+        message: Ask[Reply],
+        *,
+        chain: tuple[str, ...] = (),
+        principal: Principal = SYSTEM,
+        command_id: str | None = None,
+    ) -> Reply:
+        """The reply, once the events before it are durable. The deadline is the caller's cancel scope. `chain`: the
+        entities whose handlers wait for this, outermost first.
+
+        Raises: CallCycle when one of those would wait for itself; what the entity refused with, Overloaded,
+        Unavailable, HandlerFailed, OutcomeUnknown.
+        """
+        if entity in chain:
+            raise CallCycle(" -> ".join((*chain, entity)))
+        slot = TaskSlot()
+        if command_id is None and message.idempotency_key is not None:
+            key = message.idempotency_key
+            command_id = asker_command_id(chain[-1], key) if chain else own_command_id(principal, key)
+        envelope = Envelope(
+            message=message,
+            principal=principal,
+            slot=slot,
+            deadline=trio.current_effective_deadline(),
+            command_id=command_id,
+            digest=digest_of(message) if command_id is not None else None,
+            chain=chain,
+            queued_at=trio.current_time(),
+        )
+        if not chain:
+            self.submit(entity, envelope)
+            reply: Reply = await slot.wait()
+            return reply
+        asker = chain[-1]
+        if asker == entity or self._waits_for(entity, asker):
+            raise CallCycle(f"{asker} -> {entity} -> … -> {asker}: each would wait for the other")
+        self.submit(entity, envelope)
+        asked = self._asking.setdefault(asker, [])
+        asked.append(entity)
+        try:
+            reply = await slot.wait()
+            return reply
+        finally:
+            asked.remove(entity)
+            if not asked:
+                del self._asking[asker]
+
+    def _waits_for(self, entity: str, other: str) -> bool:
+        """Does that entity's handler wait for the other one, directly or through more? Two that ask one another at the
+        same time are in neither's chain."""
+        seen: set[str] = set()
+        front = [entity]
+        while front:
+            for asked in self._asking.get(front.pop(), ()):
+                if asked == other:
+                    return True
+                if asked not in seen:
+                    seen.add(asked)
+                    front.append(asked)
+        return False
+
+
+class ActorRef:
+    """An entity's address. Outlives restarts and sleep; remembers the present mailbox to be quick."""
+
+    __slots__ = ("_put", "_router", "entity")
+
+    def __init__(self, router: Router, entity: str) -> None:
+        self.entity = entity
+        self._router = router
+        self._put: Callable[[Message | Envelope], None] | None = None
+
+    def tell(self, message: Message) -> None:
+        """Raises: Overloaded, Unavailable, UnknownKind; then nothing was queued."""
+        put = self._put
+        if put is not None:
+            try:
+                put(message)
+                return
+            except Sealed:
+                pass
+        mailbox = self._router.mailbox(self.entity)
+        self._put = mailbox.put
+        mailbox.put(message)
+
+    async def ask(self, message: Ask[Reply], *, principal: Principal = SYSTEM, command_id: str | None = None) -> Reply:
+        """As Router.ask, of nobody's handler."""
+        return await self._router.ask(self.entity, message, principal=principal, command_id=command_id)

@@ -1,0 +1,51 @@
+"""The snapshot writer: states on their way to the journal, when there is time, and retention behind them."""
+
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from greenroom.actors.model.actor import KindLimits
+from greenroom.config.telemetry.repeats import Repeats
+from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.journal.journal import Head, Journal
+
+log = structlog.get_logger("greenroom.snapshots")
+
+WAITING_MAX = 1024
+LOG_S = 60.0  # between two lines about those that were skipped
+
+
+class SnapshotWriter:
+    """`write_later` never waits; `run` writes, one after the other. The journal has it all: skipping costs replay."""
+
+    def __init__(self, journal: Journal, *, now: Callable[[], float], store_log: Repeats) -> None:
+        self._journal = journal
+        self._now = now  # Unix seconds
+        self._store_log = store_log
+        self._log = Repeats(log, interval_s=LOG_S, clock=trio.current_time)
+        self._send, self._receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](WAITING_MAX)
+
+    def write_later(self, head: Head, offset: int, body: bytes, limits: KindLimits) -> None:
+        """The state as of `offset`. Skipped when too many wait."""
+        try:
+            self._send.send_nowait((head, offset, body, limits))
+        except trio.WouldBlock:
+            self._log.warning("snapshot_skipped")
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled, which is safe at any time."""
+        task_status.started()
+        async for head, offset, body, limits in self._receive:
+            try:
+                await self._journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
+                if offset - head.trimmed > limits.history_events + limits.snapshot_every:
+                    now_ms = int(self._now() * 1000)
+                    head.trimmed = await self._journal.trim(
+                        head.id,
+                        keep_count=limits.history_events,
+                        keep_after_ms=now_ms - int(limits.history_s * 1000),
+                        ids_after_ms=now_ms - int(limits.command_ids_s * 1000),
+                    )
+            except (StoreUnavailable, NotOwner) as error:
+                self._store_log.warning("store_unavailable", error=str(error) or repr(error))

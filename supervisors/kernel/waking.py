@@ -1,0 +1,93 @@
+"""Waking: an entity's next life, from a fresh claim, and what the journal says of the flights of the one before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from greenroom.actors.life.flights import Flight, Sorted, command_ids_of, sort_flights
+from greenroom.actors.life.life import Life
+from greenroom.actors.model.kinds import Kind
+from greenroom.store.journal.epoch import lineage_of
+from greenroom.store.journal.journal import Claimed, Journal, OutboxRow, Outcome, Remembered, StoredEvent
+from greenroom.supervisors.kernel.host import Host
+
+log = structlog.get_logger("greenroom.cell")
+
+PAGE = 1_000  # events read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """A life that can begin."""
+
+    life: Life
+    sorted: Sorted
+    outbox: list[OutboxRow]
+
+
+async def wake(
+    host: Host,
+    kind: Kind,
+    entity: str,
+    former: Life | None,
+    flights: Sequence[Flight],
+    failure: Exception | Outcome | None,
+) -> Waking:
+    """Claim the entity, build its state, and sort `flights` of the `former` life, which ended by `failure`.
+
+    Changes nothing but the fence, so it may be tried again. Raises: StoreUnavailable, NotOwner, whatever the entity's
+    own `apply` raises.
+    """
+    known = former.head if former is not None else None
+    claimed = await host.claims.claim(
+        entity, term=host.ownership.term(entity), above=0 if known is None else known.fence
+    )
+    head = claimed.head
+    host.heard_lineage(lineage_of(head.epoch))
+    life = await _life_of(host, kind, entity, claimed)
+    offset = life.actor.offset
+    assert offset == head.offset, f"{entity}: journal ends at {offset}, head at {head.offset}"
+    if known is not None and head.offset < known.offset:
+        log.error("journal_lost_tail", entity=entity, first=head.offset + 1, last=known.offset)
+    stored: dict[int, StoredEvent] = {}
+    replies: dict[str, Remembered] = {}
+    if flights:
+        ours = [event.offset for flight in flights for event in flight.events]
+        if ours:
+            found = await read_between(host.journal, entity, ours[0], ours[-1])
+            stored = {event.offset: event for event in found}
+        if failure is Outcome.REPEATED:
+            replies = await host.journal.replies(head.id, command_ids_of(flights))
+            for command_id, reply in replies.items():
+                life.remember(command_id, reply)
+    return Waking(life, sort_flights(flights, stored, replies), claimed.outbox)
+
+
+async def _life_of(host: Host, kind: Kind, entity: str, claimed: Claimed) -> Life:
+    life = Life(kind, entity, host.world, host.turn, claimed.head)
+    try:
+        life.wake(claimed)
+    except msgspec.DecodeError as error:
+        if claimed.snapshot is None or claimed.head.trimmed:
+            raise
+        log.warning("snapshot_unreadable", entity=entity, error=str(error))
+        claimed.snapshot, claimed.snapshot_offset = None, 0
+        claimed.events = await read_between(host.journal, entity, 1, claimed.head.offset)
+        life = Life(kind, entity, host.world, host.turn, claimed.head)
+        life.wake(claimed)
+    return life
+
+
+async def read_between(journal: Journal, entity: str, first: int, last: int) -> list[StoredEvent]:
+    """Events with first <= offset <= last, as far as they exist. Raises: StoreUnavailable."""
+    events: list[StoredEvent] = []
+    after = first - 1
+    while after < last:
+        _, page = await journal.read(entity, after=after, before=last + 1, limit=PAGE)
+        if not page:
+            break
+        events.extend(page)
+        after = page[-1].offset
+    return events
