@@ -2,7 +2,8 @@
 
     from greenroom import Actor, Ask, Event, Refused
 
-`greenroom.testing` has the kit and the simulated world for its tests. docs/writing-an-entity.md is the place to begin.
+`greenroom.testing` has the kit and the simulated world for its tests. docs/guides/writing-an-entity.md is the place to
+begin.
 """
 
 from greenroom.actors.model.actor import Actor, KindLimits

@@ -1,1 +1,1 @@
-"""Benchmarks: one question per file, load generators in processes of their own. See docs/benchmarks.md."""
+"""Benchmarks: one question per file, load generators in processes of their own. See docs/run/benchmarks.md."""

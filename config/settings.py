@@ -1,7 +1,7 @@
 """Settings: what an operator sets in the environment or in `.env`, checked at the start and all at once.
 
 The settings of a node are fields of `Settings`; those of its limits are made from the sections of `limits.py`, so a
-limit is stated once. `python -m config.settings > docs/settings.md` writes the table.
+limit is stated once. `python -m greenroom.config.settings > docs/reference/settings.md` writes the table.
 
 A name that begins with GREENROOM_ and is no setting stops the start: a typo fails at boot, not at 3 a.m. Names that
 begin with GREENROOM_TEST_ belong to the test suite and are passed over.
@@ -320,13 +320,13 @@ def settings_table() -> list[tuple[str, str, str, str]]:
 
 
 def settings_page() -> str:
-    """`docs/settings.md`, whole."""
+    """`docs/reference/settings.md`, whole."""
     lines = [
         "# Settings",
         "",
         "Set in the environment or in a `.env` file where the server starts; the environment wins. A bad value, or a",
         "`GREENROOM_` name that is not below, stops the start with a message that names it.",
-        "This page is printed from the code: `python -m config.settings > docs/settings.md`.",
+        "This page is printed from the code: `python -m greenroom.config.settings > docs/reference/settings.md`.",
         "",
         "| Setting | Default | Allowed | Meaning |",
         "|---|---|---|---|",
@@ -342,7 +342,7 @@ def _unknown(names: Iterable[str]) -> Iterator[str]:
     for name in dict.fromkeys(name.upper() for name in names):
         if name.startswith(PREFIX) and not name.startswith(_TEST_PREFIX) and (tail := name[len(PREFIX) :]) not in known:
             closest = difflib.get_close_matches(tail, known, n=1)  # without the prefix, which all names share
-            hint = f"did you mean {PREFIX}{closest[0]}?" if closest else "docs/settings.md lists them all"
+            hint = f"did you mean {PREFIX}{closest[0]}?" if closest else "docs/reference/settings.md lists them all"
             yield f"{name}: no such setting; {hint}"
 
 

@@ -1,4 +1,4 @@
-"""Sagas: processes over several entities, each step of which can be taken back. See docs/sagas.md."""
+"""Sagas: processes over several entities, each step of which can be taken back. See docs/guides/sagas.md."""
 
 from greenroom.actors.saga.actor import Saga
 from greenroom.actors.saga.so_far import SoFar

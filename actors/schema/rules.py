@@ -17,7 +17,7 @@ from greenroom.actors.schema.description import KindSchema, PastEvent, Schema, S
 from greenroom.actors.schema.reading import Reading, Reason, Refusal
 from greenroom.actors.schema.samples import event_samples
 
-# Each rule by its name, and what to do about it. docs/schema-evolution.md explains them.
+# Each rule by its name, and what to do about it. docs/guides/schema-evolution.md explains them.
 RULES = {
     "kind-removed": "install the entity again: its journals can't be read without it",
     "kind-not-durable": "keep it durable: its stored events would be forgotten",

@@ -2,8 +2,8 @@
 
 The append *updates* the heads whose fence, incarnation and offset all match and inserts only the events of the rows it
 updated: the row lock orders it against a claim of the same head, which therefore either waits for the append and
-returns the offset after it, or comes first and fences it. docs/decisions/0002-append-statement.md has the measurements,
-and what else was tried.
+returns the offset after it, or comes first and fences it. docs/inside/decisions/0002-append-statement.md has the
+measurements, and what else was tried.
 
 Heads are locked in the order of their ids by every statement that locks several, so two of them can't deadlock.
 """

@@ -2,7 +2,7 @@
 
 trio waits on the inner loop's selector, as it waits on any descriptor; when that is readable, when a timer of the loop
 is due, or when somebody calls, it runs one *turn* of the loop: until nothing in it is ready. A thread would be starved
-by the GIL for seconds; docs/decisions/0001-asyncio-nested-in-trio.md has the measurements.
+by the GIL for seconds; docs/inside/decisions/0001-asyncio-nested-in-trio.md has the measurements.
 
 Code inside a turn runs in a trio task, so it may call trio functions that don't wait (`send_nowait`, `Event.set`), and
 never ones that do. Two private attributes of asyncio's loop are read, `_ready` and `_scheduled`; both are as they were

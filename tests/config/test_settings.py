@@ -118,7 +118,7 @@ def test_an_unknown_name_of_ours_is_refused_with_the_closest_known(monkeypatch: 
 
 
 def test_a_name_like_no_other_gets_no_guess_and_an_unknown_override_is_refused_too() -> None:
-    assert problems(zzz=1) == ["GREENROOM_ZZZ: no such setting; docs/settings.md lists them all"]
+    assert problems(zzz=1) == ["GREENROOM_ZZZ: no such setting; docs/reference/settings.md lists them all"]
 
 
 def test_names_of_the_test_suite_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

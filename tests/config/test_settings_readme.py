@@ -1,4 +1,4 @@
-"""docs/settings.md is printed from the code, and the README leads there."""
+"""docs/reference/settings.md is printed from the code, and the README leads there."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_is_what_the_code_prints() -> None:
-    page = (ROOT / "docs" / "settings.md").read_text()
-    assert page == settings_page(), "run: python -m config.settings > docs/settings.md"
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    assert page == settings_page(), "run: python -m greenroom.config.settings > docs/reference/settings.md"
 
 
 def test_the_table_has_every_setting_once_and_says_what_it_is() -> None:

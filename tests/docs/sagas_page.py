@@ -1,11 +1,11 @@
-"""The entities that docs/sagas.md builds, as modules, for tests that have them live among others."""
+"""The entities that docs/guides/sagas.md builds, as modules, for tests that have them live among others."""
 
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
-PAGE = Path(__file__).parents[2] / "docs" / "sagas.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "sagas.md"
 BLOCK = re.compile(r"^```python file=(\w+)\.py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -31,7 +31,8 @@ GET = re.compile(r"curl (?:-N )?'?localhost:8000/(api|events)([^\s']*)")
 BODY = re.compile(r"-d '([^']*)'")
 RPC = re.compile(r"""\brpc\(["']([^"']+)["'], (\{.*?\})\)""")
 SETTING = re.compile(r"\bGREENROOM_[A-Z_]+[A-Z]\b")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = ROOT / "docs" / "guides"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 class Told(NamedTuple):
@@ -75,7 +76,7 @@ def kinds(tmp_path: Path) -> Iterator[Kinds]:
     """Our own, and those that the pages build."""
     found = Kinds([Room, Session])
     names = []
-    for page in (ROOT / "README.md", ROOT / "docs" / "writing-an-entity.md", ROOT / "docs" / "sagas.md"):
+    for page in (ROOT / "README.md", GUIDES / "writing-an-entity.md", GUIDES / "sagas.md"):
         for file, code in NAMED_BLOCK.findall(page.read_text(encoding="utf-8")):
             if not file.startswith("test_"):
                 names.append(file.removesuffix(".py"))
@@ -147,7 +148,7 @@ def test_each_setting_exists(page: Path) -> None:
 
 
 def test_the_bounds_in_the_architecture_are_settings() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "inside" / "architecture.md").read_text(encoding="utf-8")
     sections = "GATE|CLIENT|HTTP|HUB|MAILBOX|SUPERVISION|PASSIVATION|COMMIT|STORE"
     named = re.findall(rf"`((?:{sections})_[A-Z_]+)`", text)
     assert len(named) > 20
@@ -165,11 +166,17 @@ def test_each_target_and_subcommand_exists(page: Path) -> None:
     assert set(re.findall(r"(?:^|[`(]|bin/)greenroom ([a-z][a-z-]+)", text, re.MULTILINE)) <= subcommands
 
 
-@pytest.mark.parametrize(("page", "actor"), [("rooms.md", Room), ("sessions.md", Session)])
-def test_the_pages_of_our_entities_are_complete(page: str, actor: Any) -> None:
+@pytest.mark.parametrize(
+    ("page", "actor", "folder"),
+    [
+        ("rooms.md", Room, ROOT / "actors" / "chat" / "room"),
+        ("sessions.md", Session, ROOT / "actors" / "identity" / "session"),
+    ],
+)
+def test_the_pages_of_our_entities_are_complete(page: str, actor: Any, folder: Path) -> None:
     """Every command, publication and refusal of the code is on the page; and no other that looks like one."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "actors" / actor.kind).glob("*.py"))
+    text = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
     for message in actor.commands:
         name = tag_of(message).partition(".")[2]
         assert re.search(rf"^\|.*`{name}[ `]", text, re.MULTILINE), name

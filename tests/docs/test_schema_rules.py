@@ -5,7 +5,7 @@ from pathlib import Path
 
 from greenroom.actors.schema.rules import RULES
 
-PAGE = Path(__file__).parents[2] / "docs" / "schema-evolution.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "schema-evolution.md"
 
 
 def test_the_table_has_every_rule() -> None:

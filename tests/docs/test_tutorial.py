@@ -16,7 +16,7 @@ NAMED_BLOCK = re.compile(r"^```python file=(\S+)\n(.*?)^```$", re.MULTILINE | re
 
 def write_blocks(page: str, folder: Path) -> list[str]:
     """The names of the files that the page's blocks were written to."""
-    blocks = NAMED_BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    blocks = NAMED_BLOCK.findall((ROOT / "docs" / "guides" / page).read_text(encoding="utf-8"))
     for name, code in blocks:
         (folder / name).write_text(code, encoding="utf-8")
     return [name for name, _ in blocks]

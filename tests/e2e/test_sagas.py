@@ -1,4 +1,4 @@
-"""The checkout of docs/sagas.md on a real server that is killed, with SIGKILL, in the middle of every step.
+"""The checkout of docs/guides/sagas.md on a real server that is killed, with SIGKILL, in the middle of every step.
 
 The entities kill their own process as they take a message that the test has named, so that each kill is where it is
 meant to be: before a step is committed, or behind it and before the saga knows.

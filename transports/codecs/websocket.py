@@ -1,7 +1,7 @@
 """WebSocket, RFC 6455, the server's side without a socket: opening handshake, frames in, frames out.
 
 Ours rather than wsproto's because a frame is the unit of work of every live connection: 0.8 to 1 µs here for a text
-frame of 100 bytes, 8 µs there (docs/decisions/0004-own-websocket-codec.md). wsproto stays as the oracle of
+frame of 100 bytes, 8 µs there (docs/inside/decisions/0004-own-websocket-codec.md). wsproto stays as the oracle of
 tests/transports/codecs/test_websocket.py. Extensions are declined: permessage-deflate costs a window of 32 KiB and more
 for each connection, and bytes compressed for one subscriber cannot be shared with the next.
 
@@ -141,7 +141,8 @@ def handshake_response(method: str, headers: Mapping[bytes, bytes], *, subprotoc
 # --- frames in, section 5 ---
 
 # Unmasking up to this many bytes is one XOR of two big integers; above it, one table look-up per byte, four strides,
-# is faster (measured: docs/decisions/0004). The key is the mask times 0x...00000001_00000001: the mask once per word.
+# is faster (measured: docs/inside/decisions/0004). The key is the mask times 0x...00000001_00000001: the mask once per
+# word.
 _XOR_BYTES_MAX: Final = 512
 _REPEAT: Final = tuple(
     int.from_bytes(b"\x01\0\0\0" * words, "little") for words in range((_XOR_BYTES_MAX + 7) // 4 + 1)

@@ -20,7 +20,7 @@ log = structlog.get_logger("greenroom.connection")
 
 # After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
 # messages each. A flush for a few connections takes less than REST_S_MIN / REST_SHARE and delays nobody
-# (docs/decisions/0011-flushes-rest.md).
+# (docs/inside/decisions/0011-flushes-rest.md).
 REST_SHARE = 2.0
 REST_S_MIN = 0.0005
 REST_S_MAX = 0.02

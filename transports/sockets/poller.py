@@ -1,8 +1,8 @@
 """The nested poller: one trio task drives every live socket, over an epoll of its own.
 
 Trio waits on that epoll's descriptor alone and then takes all that is ready in one call. Measured, 500 connections
-echoing: a trio task per connection 45k/s, this 157k/s (docs/decisions/0005-nested-poller.md). Where there is no epoll
-(macOS, BSD) kqueue serves through `selectors`, by the same interface.
+echoing: a trio task per connection 45k/s, this 157k/s (docs/inside/decisions/0005-nested-poller.md). Where there is no
+epoll (macOS, BSD) kqueue serves through `selectors`, by the same interface.
 """
 
 import select

@@ -1,4 +1,4 @@
-"""The database's lineage: its timeline, and a label for what a timeline does not show. See docs/decisions/0013.
+"""The database's lineage: its timeline, and a label for what a timeline does not show. See docs/inside/decisions/0013.
 
 A function, so that a statement asks the server that runs it. Where the platform hides the names of WAL files, the label
 alone tells that history has changed.

@@ -31,7 +31,7 @@ def test_no_change_breaks_what_is_stored_or_an_older_peer(kinds: Kinds, locked: 
     broken = compare(locked, describe(kinds), kinds).broken
     if broken:
         pytest.fail(
-            "Since schema.lock.json, changes break what is stored or an older peer (docs/schema-evolution.md):\n"
+            "Since schema.lock.json, changes break what is stored or an older peer (docs/guides/schema-evolution.md):\n"
             + "\n".join(map(str, broken))
             + "\nIf nothing of this was ever released: greenroom schema --update --force",
             pytrace=False,

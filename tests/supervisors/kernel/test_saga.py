@@ -1,4 +1,4 @@
-"""The checkout of docs/sagas.md on the kernel: each step failing in turn, and a crash between any two events."""
+"""The checkout of docs/guides/sagas.md on the kernel: each step failing in turn, and a crash between any two events."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
