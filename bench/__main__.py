@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m bench",
         description="Greenroom's benchmarks. Each answers one question and starts the server it measures.",
-        epilog="`python -m bench NAME --help` lists the options of one. docs/run/benchmarks.md says what each measures, "
-        "and how the load generators stay out of the way.",
+        epilog="`python -m bench NAME --help` lists the options of one. docs/run/benchmarks.md says what each "
+        "measures, and how the load generators stay out of the way.",
     )
     names = top.add_subparsers(dest="bench", metavar="NAME", required=True)
     for question in QUESTIONS.values():

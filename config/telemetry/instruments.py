@@ -1,7 +1,8 @@
 """What is counted: plain ints that the rest of a node raises in passing, read when somebody asks for `/metrics`.
 
-`instruments.activations += 1` costs 30 ns, an OpenTelemetry counter a hundred times that; docs/inside/decisions/0003 has
-the figures. One `Instruments` a node, handed to constructors like a config section. It belongs to the node's one thread.
+`instruments.activations += 1` costs 30 ns, an OpenTelemetry counter a hundred times that; docs/inside/decisions/0003
+has the figures. One `Instruments` a node, handed to constructors like a config section. It belongs to the node's one
+thread.
 
 | metric | kind | unit | labels | what |
 |---|---|---|---|---|

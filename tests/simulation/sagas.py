@@ -1,4 +1,4 @@
-"""The checkout of docs/guides/sagas.md, among customers who change their minds, entities that are slow, busy or fail."""
+"""The checkout of docs/guides/sagas.md, among customers who change their minds and entities that fail or are busy."""
 
 from random import Random
 from typing import Any
