@@ -7,9 +7,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.test_layers import FLOORS
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("actors", "bench", "config", "store", "supervisors", "transports")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "actors").rglob("*.md")])
+DECISIONS = ROOT / "docs" / "inside" / "decisions"
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 TICKED = re.compile(r"`([^`\n]+)`")
@@ -55,14 +58,32 @@ def test_every_path_named_is_there(page: Path) -> None:
     assert list(missing_paths(prose(page))) == []
 
 
-def test_every_page_is_in_the_index_or_a_decision() -> None:
+def test_every_page_is_in_the_index() -> None:
     index = prose(ROOT / "docs" / "README.md")
-    decisions = ROOT / "docs" / "inside" / "decisions"
     for page in (ROOT / "docs").rglob("*.md"):
         name = page.relative_to(ROOT / "docs").as_posix()
-        assert name == "README.md" or page.parent == decisions or f"({name})" in index, name
-    numbers = [page.name[:4] for page in decisions.glob("*.md")]
-    assert len(numbers) == len(set(numbers)), "two decisions have one number"
+        assert name == "README.md" or page.parent == DECISIONS or f"({name})" in index, name
+
+
+def test_every_decision_is_in_their_index_and_says_all_that_a_decision_says() -> None:
+    index = prose(DECISIONS / "README.md")
+    pages = sorted(DECISIONS.glob("[0-9]*.md"))
+    numbers = [page.name[:4] for page in pages]
+    assert numbers == [f"{number:04}" for number in range(1, len(pages) + 1)], "two have one number, or one is missing"
+    for page in pages:
+        assert f"[{int(page.name[:4])}]({page.name})" in index, page.name
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# {page.name[:4]}: "), page.name
+        missing = [part for part in ("**What.**", "**Why", "**What it costs.**", "**Measured.**") if part not in text]
+        assert not missing, f"{page.name} does not say {missing}"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_the_architecture_has_every_room_from_the_ground_up(package: str) -> None:
+    text = prose(ROOT / "docs" / "inside" / "architecture.md")
+    rows = [line for line in text.splitlines() if line.startswith(f"| `{package}/")]
+    told = [folder for row in rows for folder in re.findall(rf"`{package}/(\w+)/`", row.split("|")[1])]
+    assert told == [room for room in FLOORS[package] if (ROOT / package / room).is_dir()]
 
 
 def test_the_pages_that_code_refers_to_are_there() -> None:
