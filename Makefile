@@ -8,8 +8,8 @@ ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-TYPED := -m greenroom -m greenroom.testing $(addprefix -p ,greenroom.config greenroom.store greenroom.actors \
-	greenroom.transports greenroom.supervisors bench)
+TYPED := $(addprefix -m ,greenroom greenroom.testing greenroom.__main__) $(addprefix -p ,greenroom.config \
+	greenroom.store greenroom.actors greenroom.transports greenroom.supervisors bench)
 
 .PHONY: help serve test bench chaos lint types format lock clean
 

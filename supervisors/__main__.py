@@ -1,4 +1,4 @@
-"""`python -m supervisors` is `greenroom`."""
+"""`python -m supervisors`, in a checkout, is `greenroom`."""
 
 from greenroom.supervisors.cli.app import main
 

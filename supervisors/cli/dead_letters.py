@@ -21,7 +21,8 @@ from greenroom.store.journal.dead_letters import DeadLetter, Which
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.cli.app import Trouble, app, told_plainly, with_database
+from greenroom.supervisors.cli.database import with_database
+from greenroom.supervisors.cli.plainly import BAD_USAGE, Trouble, told_plainly
 
 ID_MAX = 2**63 - 1
 LOOK_S = 0.2
@@ -29,7 +30,6 @@ NAMED_MAX = 20  # letters that a retry tells about one by one
 
 T = TypeVar("T")
 letters_app = typer.Typer(help="What could not be handled.", no_args_is_help=True)
-app.add_typer(letters_app, name="dead-letters")
 
 Number = Annotated[int, typer.Argument(metavar="ID", min=1, max=ID_MAX, help="As `list` shows it.")]
 Numbers = Annotated[list[int] | None, typer.Argument(metavar="ID", min=1, max=ID_MAX, help="As `list` shows them.")]
@@ -191,7 +191,9 @@ def _which(numbers: list[int] | None, entity: str, kind: str, message_type: str,
     """Raises: Trouble when nothing was said, for that must not mean all; or all and some."""
     which = Which(ids=tuple(dict.fromkeys(numbers or ())), entity=entity, kind=kind, message_type=message_type)
     if (which != Which()) == everything:
-        raise Trouble("say which: IDs, --entity, --kind or --type (all that are given must fit), or --all", status=2)
+        raise Trouble(
+            "say which: IDs, --entity, --kind or --type (all that are given must fit), or --all", status=BAD_USAGE
+        )
     return which
 
 

@@ -13,13 +13,15 @@ from greenroom.config.settings import load_settings
 from greenroom.store.journal.walk import StoredWalk, Walked
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.cli.app import Trouble, app, console, installed_kinds, told_plainly, with_database
+from greenroom.supervisors.cli.console import console
+from greenroom.supervisors.cli.database import with_database
+from greenroom.supervisors.cli.installed import installed_kinds
+from greenroom.supervisors.cli.plainly import BAD_USAGE, Trouble, told_plainly
 
 LOCK = Path("schema.lock.json")
 PAGE_BYTES = 8_192
 
 
-@app.command(name="schema")
 def show_schema(
     only_check: Annotated[
         bool, typer.Option("--check", help="Compare it with the lock file; 1 when rules are broken or it is old.")
@@ -37,7 +39,7 @@ def show_schema(
     """Every message, event and snapshot of the installed entities with its fields."""
     with told_plainly():
         if only_check + update + stored > 1 or (force and not update):
-            raise Trouble("one of --check, --update and --stored; --force goes with --update", status=2)
+            raise Trouble("one of --check, --update and --stored; --force goes with --update", status=BAD_USAGE)
         kinds = installed_kinds(load_settings())
         if stored:
             _try_stored(StoredCheck(kinds), megabytes)

@@ -55,7 +55,8 @@ class CommandLine:
 
 def fork_for_each() -> None:
     """The process: a command a line in, its outcome a line out."""
-    from greenroom.supervisors.cli import app as cli
+    from greenroom.supervisors.cli.app import main
+    from greenroom.supervisors.cli.console import console
 
     for line in sys.stdin:
         arguments, settings, folder = json.loads(line)
@@ -70,10 +71,10 @@ def fork_for_each() -> None:
                     del os.environ[name]
                 os.environ |= {"COLUMNS": "200", **settings}
                 sys.argv = ["greenroom", *arguments]
-                cli.console.file = sys.stdout
+                console.file = sys.stdout
                 status = 1
                 try:
-                    cli.main()
+                    main()
                 except SystemExit as end:
                     status = end.code if isinstance(end.code, int) else int(end.code is not None)
                 except BaseException:

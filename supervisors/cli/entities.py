@@ -1,0 +1,34 @@
+"""`greenroom entities`: every kind, as read from the code."""
+
+from typing import Any
+
+from rich.table import Table
+
+from greenroom.actors.model.message import tag_of
+from greenroom.actors.schema.repeats import repeats_of
+from greenroom.config.settings import load_settings
+from greenroom.supervisors.cli.console import console
+from greenroom.supervisors.cli.installed import installed_kinds
+from greenroom.supervisors.cli.plainly import told_plainly
+
+
+def show_entities() -> None:
+    """Every kind with its commands, events and limits, as read from the code: Greenroom's, and GREENROOM_ENTITIES."""
+    with told_plainly():
+        for kind in installed_kinds(load_settings()):
+            table = Table(
+                "what", "name", "fields", title=f"{kind.name} ({kind.actor.__module__})", title_justify="left"
+            )
+            for name, command in kind.commands.items():
+                table.add_row("command", name, _fields(command.message))
+            for event in kind.actor.events:
+                table.add_row("event", tag_of(event), _fields(event))
+            table.add_row("repeat", "idempotency_key", repeats_of(kind))
+            limits = kind.limits
+            for name in limits.__struct_fields__:
+                table.add_row("limit", name, f"{getattr(limits, name):g}")
+            console.print(table)
+
+
+def _fields(struct: Any) -> str:
+    return ", ".join(name for name in struct.__struct_fields__ if name != "idempotency_key")
