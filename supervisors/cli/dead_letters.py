@@ -21,8 +21,8 @@ from greenroom.store.journal.dead_letters import DeadLetter, Which
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.cli.database import with_database
-from greenroom.supervisors.cli.plainly import BAD_USAGE, Trouble, told_plainly
+from greenroom.supervisors.cli.chosen.database import with_database
+from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 
 ID_MAX = 2**63 - 1
 LOOK_S = 0.2

@@ -7,9 +7,9 @@ from rich.table import Table
 from greenroom.actors.model.message import tag_of
 from greenroom.actors.schema.repeats import repeats_of
 from greenroom.config.settings import load_settings
-from greenroom.supervisors.cli.console import console
-from greenroom.supervisors.cli.installed import installed_kinds
-from greenroom.supervisors.cli.plainly import told_plainly
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds
+from greenroom.supervisors.cli.terminal.console import console
+from greenroom.supervisors.cli.terminal.plainly import told_plainly
 
 
 def show_entities() -> None:

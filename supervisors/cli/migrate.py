@@ -6,8 +6,8 @@ import typer
 
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import check, migrate
-from greenroom.supervisors.cli.database import with_database
-from greenroom.supervisors.cli.plainly import told_plainly
+from greenroom.supervisors.cli.chosen.database import with_database
+from greenroom.supervisors.cli.terminal.plainly import told_plainly
 
 
 def migrate_schema(

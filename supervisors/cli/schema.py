@@ -13,10 +13,10 @@ from greenroom.config.settings import load_settings
 from greenroom.store.journal.walk import StoredWalk, Walked
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.cli.console import console
-from greenroom.supervisors.cli.database import with_database
-from greenroom.supervisors.cli.installed import installed_kinds
-from greenroom.supervisors.cli.plainly import BAD_USAGE, Trouble, told_plainly
+from greenroom.supervisors.cli.chosen.database import with_database
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds
+from greenroom.supervisors.cli.terminal.console import console
+from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 
 LOCK = Path("schema.lock.json")
 PAGE_BYTES = 8_192

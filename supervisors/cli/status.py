@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 
 from greenroom.config.settings import load_settings
-from greenroom.supervisors.cli.address import server_url
-from greenroom.supervisors.cli.console import console
-from greenroom.supervisors.cli.plainly import Trouble, told_plainly
+from greenroom.supervisors.cli.chosen.address import server_url
+from greenroom.supervisors.cli.terminal.console import console
+from greenroom.supervisors.cli.terminal.plainly import Trouble, told_plainly
 
 ANSWER_S = 5.0
 SHOWN = ("status", "version", "shards", "awake", "connections", "subscriptions", "redis")

@@ -37,6 +37,7 @@ from greenroom.supervisors.duties.dead_letter_watch import DeadLetterWatch
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.supervision.backoff import Backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
@@ -62,7 +63,6 @@ from greenroom.transports.sockets.poller import Poller
 
 log = structlog.get_logger("greenroom.node")
 
-OWN_SERVERS_LOOK_S = 0.5
 GOODBYE_S = 2.0  # for clients to take their close frames when the node stops
 
 
@@ -291,7 +291,7 @@ class Node:
         """
         async with self.bridge, self.pool, trio.open_nursery() as nursery:  # owner: this call; a crash ends the node
             if self._own_servers is not None:
-                nursery.start_soon(self._mind_own_servers, self._own_servers)
+                nursery.start_soon(mind_own_servers, self._own_servers)
             await migrate(self.bridge, self._database_url)
             await nursery.start(self._supervise)
             garbage.settle()
@@ -377,19 +377,6 @@ class Node:
         with trio.move_on_after(GOODBYE_S):
             await self.gate.emptied()
         log.info("drained")
-
-    async def _mind_own_servers(self, servers: OwnServers) -> None:
-        """Start again what of our own servers has died. On this thread: they live as long as the one that forked."""
-        backoff = Backoff(random=random.Random(), first_s=0.2, max_s=5.0)
-        started_at = trio.current_time()
-        while True:
-            await trio.sleep(OWN_SERVERS_LOOK_S)
-            if servers.poll():
-                backoff.reset(calm_s=trio.current_time() - started_at)
-                started = servers.ensure_running()
-                started_at = trio.current_time()
-                log.warning("own_servers_restarted", servers=started)
-                await trio.sleep(backoff.next())
 
 
 def resident_bytes() -> int:

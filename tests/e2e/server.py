@@ -33,12 +33,13 @@ class Answer(NamedTuple):
 class Server:
     """`greenroom serve` on a free port, with a data folder of its own. A restart keeps both."""
 
-    def __init__(self, *, cwd: Path = ROOT, **settings: str) -> None:
+    def __init__(self, *, cwd: Path = ROOT, options: tuple[str, ...] = (), **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-"))
         self.data = self.folder / "data"
         self.output = self.folder / "output"
         self.output.touch()
         self._cwd = cwd
+        self._options = options  # of `serve`
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -48,11 +49,16 @@ class Server:
 
     def start(self) -> None:
         """Return once it is ready."""
+        seen = self.log_bytes()
+        self.launch()
+        self.until_ready(seen)
+
+    def launch(self) -> None:
+        """Start the process, and return at once."""
         assert not self.running
-        seen = self.output.stat().st_size
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "greenroom.supervisors", "serve", "--port", str(self.port)],
+                [sys.executable, "-m", "greenroom.supervisors", "serve", "--port", str(self.port), *self._options],
                 cwd=self._cwd,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -61,9 +67,12 @@ class Server:
                 start_new_session=True,  # a Ctrl-C at the tests is for the tests
             )
 
+    def until_ready(self, since: int) -> None:
+        """Return once it says that it is ready, in what it has written from byte `since` on."""
+
         def ready() -> bool:
-            assert self.running, f"the server ended:\n{self.log(seen)[-8_000:]}"
-            line = next((line for line in self.log(seen).splitlines() if line.startswith(READY)), None)
+            assert self.running, f"the server ended:\n{self.log(since)[-8_000:]}"
+            line = next((line for line in self.log(since).splitlines() if line.startswith(READY)), None)
             if line is not None:
                 self.url = line.removeprefix(READY).strip().rstrip("/")
             return line is not None

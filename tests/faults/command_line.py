@@ -56,7 +56,7 @@ class CommandLine:
 def fork_for_each() -> None:
     """The process: a command a line in, its outcome a line out."""
     from greenroom.supervisors.cli.app import main
-    from greenroom.supervisors.cli.console import console
+    from greenroom.supervisors.cli.terminal.console import console
 
     for line in sys.stdin:
         arguments, settings, folder = json.loads(line)

@@ -9,7 +9,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.schema.description import Schema, describe, from_text
 from greenroom.actors.schema.rules import compare
 from greenroom.config.settings import load_settings
-from greenroom.supervisors.cli.installed import installed_kinds
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds
 
 LOCK = Path(__file__).parents[3] / "schema.lock.json"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from greenroom.config.settings import SettingsError, load_settings
-from greenroom.supervisors.cli.installed import installed_kinds
-from greenroom.supervisors.cli.plainly import Trouble, told_plainly
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds
+from greenroom.supervisors.cli.terminal.plainly import Trouble, told_plainly
 
 
 def told(error: Exception, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

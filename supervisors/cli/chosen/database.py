@@ -12,7 +12,7 @@ from greenroom.store.own.data_folder import DataFolder, DataFolderBusy
 from greenroom.store.own.servers import OwnServerFailed, OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import check
-from greenroom.supervisors.cli.plainly import Trouble
+from greenroom.supervisors.cli.terminal.plainly import Trouble
 
 R = TypeVar("R")
 

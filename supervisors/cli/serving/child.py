@@ -1,0 +1,69 @@
+"""The child of `serve --reload`: loads the code as it is now, and serves it when the parent says so.
+
+    python -m greenroom.supervisors.cli.serving.child DESCRIPTOR
+
+Started by restarting.py, with its end of the pair of sockets as DESCRIPTOR.
+"""
+
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from greenroom.config.settings import load_settings
+from greenroom.config.telemetry.logs import configure_logs
+from greenroom.store.own.data_folder import DataFolder
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds
+from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given
+from greenroom.supervisors.cli.serving.running import run_node
+from greenroom.supervisors.cli.terminal.plainly import told_plainly
+
+GOODBYE_S = 5.0  # beyond the drain's own deadline
+
+
+def main() -> None:
+    """Serve what the parent gave; the exit status is that of `greenroom serve`."""
+    parent = socket.socket(fileno=int(sys.argv[1]))
+    lines = parent.makefile("rb")
+    given = msgspec.json.decode(lines.readline(), type=Given)
+    with told_plainly():
+        settings = load_settings(**given.options)
+        configure_logs(settings.log)
+        importlib.import_module("greenroom.supervisors.node.node")
+        # A file saved twice within a second, at the same length, would else be taken for its first version: compiled
+        # code is kept under the second of its source's time.
+        sys.dont_write_bytecode = True
+        kinds = installed_kinds(settings)
+        parent.sendall(LOADED)
+        if lines.readline() != GO:
+            return
+        ending = threading.Thread(target=_end_with_parent, args=(lines, settings.drain_s + GOODBYE_S), daemon=True)
+        ending.start()
+        run_node(
+            settings,
+            kinds,
+            listener=socket.socket(fileno=given.listener),
+            database_url=given.database_url,
+            redis_url=given.redis_url,
+            data_folder=DataFolder(Path(given.data_dir)),
+            own_servers=None,
+        )
+
+
+def _end_with_parent(lines: BinaryIO, patience_s: float) -> None:
+    """A thread, so that a handler that never returns can't keep us alive alone."""
+    lines.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(patience_s)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

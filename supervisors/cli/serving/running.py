@@ -1,0 +1,73 @@
+"""One node, run by this process until a signal: what `serve` does itself, or has a child do."""
+
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.config.settings import Settings
+from greenroom.store.own.data_folder import DataFolder
+from greenroom.store.own.servers import OwnServers
+from greenroom.supervisors.cli.chosen.address import server_url
+from greenroom.supervisors.cli.terminal.console import say
+from greenroom.supervisors.cli.terminal.version import VERSION
+from greenroom.supervisors.supervision.signals import drain_on_signal
+from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
+
+if TYPE_CHECKING:
+    from greenroom.supervisors.node.node import Node
+
+
+def run_node(
+    settings: Settings,
+    kinds: Kinds,
+    *,
+    listener: socket.socket,
+    database_url: str,
+    redis_url: str,
+    data_folder: DataFolder | None,
+    own_servers: OwnServers | None,
+) -> None:
+    """Return once it has drained. Raises: StoreUnavailable, when the database can't be reached at the start."""
+    from greenroom.supervisors.node.node import Node  # here, for the other commands need none of it
+
+    tokens = token_config(settings, data_folder)
+    node = Node(
+        settings,
+        kinds=kinds,
+        database_url=database_url,
+        redis_url=redis_url,
+        tokens=TokenVerifier(tokens, time.time) if tokens is not None else None,
+        listener=listener,
+        url=server_url(settings, port=listener.getsockname()[1]),
+        version=VERSION,
+        clock=time.time,
+        own_servers=own_servers,
+    )
+    trio.run(_run, node, strict_exception_groups=True)
+
+
+async def _run(node: "Node") -> None:
+    drain = trio.Event()
+    async with trio.open_nursery() as nursery:  # owner: the process
+        await nursery.start(drain_on_signal, drain)
+        async with trio.open_nursery() as running:
+            await running.start(node.run, drain)
+            say(f"Greenroom is ready: {node.url}")
+        nursery.cancel_scope.cancel()
+
+
+def token_config(settings: Settings, data_folder: DataFolder | None) -> TokenConfig | None:
+    """What tokens are checked against; None when nothing is configured and there is no folder to keep a secret in."""
+    if settings.auth_public_key is not None:
+        return TokenConfig(public_key=settings.auth_public_key)
+    if settings.auth_jwks_file is not None:
+        return TokenConfig(jwks=Path(settings.auth_jwks_file).read_bytes())
+    if settings.auth_secret is not None:
+        return TokenConfig(secret=settings.auth_secret.get_secret_value().encode())
+    if settings.env == "local" and data_folder is not None:
+        return TokenConfig(secret=data_folder.secret("auth").encode())
+    return None
