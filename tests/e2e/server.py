@@ -33,12 +33,20 @@ class Answer(NamedTuple):
 class Server:
     """`greenroom serve` on a free port, with a data folder of its own. A restart keeps both."""
 
-    def __init__(self, *, cwd: Path = ROOT, options: tuple[str, ...] = (), **settings: str) -> None:
+    def __init__(
+        self,
+        *,
+        cwd: Path = ROOT,
+        program: tuple[str, ...] = (sys.executable, "-m", "greenroom.supervisors"),
+        options: tuple[str, ...] = (),
+        **settings: str,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-"))
         self.data = self.folder / "data"
         self.output = self.folder / "output"
         self.output.touch()
         self._cwd = cwd
+        self._program = program
         self._options = options  # of `serve`
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +66,7 @@ class Server:
         assert not self.running
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "greenroom.supervisors", "serve", "--port", str(self.port), *self._options],
+                [*self._program, "serve", "--port", str(self.port), *self._options],
                 cwd=self._cwd,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -209,7 +217,7 @@ class Server:
     def greenroom(self, *arguments: str) -> str:
         """What the command line prints, with this server's settings."""
         done = subprocess.run(
-            [sys.executable, "-m", "greenroom.supervisors", *arguments],
+            [*self._program, *arguments],
             cwd=self._cwd,
             env=self._environment(),
             capture_output=True,

@@ -63,7 +63,9 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(project: Path) -> Iterator[Server]:
-    server = Server(cwd=project, options=("--reload",), GREENROOM_ENTITIES="shop")
+    # Empty is unset: as with most people, compiled code is kept.
+    settings = {"GREENROOM_ENTITIES": "shop", "PYTHONDONTWRITEBYTECODE": ""}
+    server = Server(cwd=project, options=("--reload",), **settings)
     try:
         yield server
     finally:
