@@ -12,6 +12,7 @@ from greenroom.supervisors.cli.dead_letters import letters_app
 from greenroom.supervisors.cli.entities import show_entities
 from greenroom.supervisors.cli.generation import new_generation
 from greenroom.supervisors.cli.migrate import migrate_schema
+from greenroom.supervisors.cli.new import new
 from greenroom.supervisors.cli.schema import show_schema
 from greenroom.supervisors.cli.serve import serve
 from greenroom.supervisors.cli.status import show_status
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks may show values of variables, secrets among them
 )
 app.command("serve")(serve)
+app.command("new")(new)
 app.command("token")(print_token)
 app.command("migrate")(migrate_schema)
 app.command("new-generation")(new_generation)
