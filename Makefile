@@ -9,7 +9,7 @@ ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 TYPED := $(addprefix -m ,greenroom greenroom.testing greenroom.__main__) $(addprefix -p ,greenroom.config \
-	greenroom.store greenroom.actors greenroom.transports greenroom.supervisors bench)
+	greenroom.store greenroom.actors greenroom.transports greenroom.supervisors bench tests)
 
 .PHONY: help serve test bench chaos lint types format lock clean
 

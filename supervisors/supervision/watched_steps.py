@@ -5,8 +5,7 @@ fires, and only the watchdog can end it.
 """
 
 import types
-from collections.abc import Generator
-from types import CoroutineType
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 from greenroom.actors.life.turn import Turn
@@ -14,7 +13,7 @@ from greenroom.actors.life.turn import Turn
 
 @types.coroutine
 def watched_steps(
-    handler: "CoroutineType[Any, Any, Any]", turn: Turn, owner: object, item: object
+    handler: Coroutine[Any, Any, Any], turn: Turn, owner: object, item: object
 ) -> Generator[Any, Any, Any]:
     """Await `handler`. Raises what it raises, and HandlerStuck from inside one of its steps."""
     value: Any = None

@@ -76,7 +76,8 @@ class EventStream:
 
     def _read(self, answer: http.client.HTTPResponse) -> Iterator[Event]:
         """By the rules of the HTML standard, as far as a server may use them."""
-        name, data, new_id = "message", [], self.last_id
+        name, new_id = "message", self.last_id
+        data: list[str] = []
         for line in answer:
             if not line.endswith(b"\n"):
                 return  # cut off: an event counts only once its empty line is there

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from centrifuge import Client, ClientState, ReplyError, StreamPosition, SubscriptionState
 
-from tests.e2e.sdk import Connection, connected, new_client, reconnected, run, until, watching
+from tests.e2e.sdk import Connection, Watch, connected, new_client, reconnected, run, until, watching
 from tests.e2e.server import Server
 
 
@@ -107,7 +107,11 @@ def test_publish_is_the_send_command_and_comes_back_in_order(server: Server, roo
             texts = [f"message {n}" for n in range(50)]
             await asyncio.gather(*(own.publish({"text": text}) for text in texts))
             for seen in (watch, watch_own):
-                await until(lambda seen=seen: len(seen.texts) == 50, "all messages")
+
+                def complete(seen: Watch = seen) -> bool:
+                    return len(seen.texts) == 50
+
+                await until(complete, "all messages")
                 assert seen.texts == texts
                 assert seen.offsets == list(range(1, 52))  # the first is that ann joined
             assert watch.publications[1].data["author"] == "ann"
@@ -188,7 +192,7 @@ def test_presence_and_its_numbers(server: Server, room: str) -> None:
             await bob.get_subscription(room).unsubscribe()
 
             async def bob_has_gone() -> bool:
-                return (await ann.presence_stats(room)).num_clients == 2
+                return bool((await ann.presence_stats(room)).num_clients == 2)
 
             await until_async(bob_has_gone)
 
@@ -300,27 +304,38 @@ def test_pings_keep_the_connection_over_several_intervals(server: Server) -> Non
 
 
 def test_every_device_of_a_user_is_subscribed_to_the_session(server: Server) -> None:
+    def pushes(events: Connection) -> list[Any]:
+        data = [one.pub.data for one in events.server_publications]
+        return [one for one in data if one["type"] == "session.pushed"]
+
     async def scenario() -> None:
         # A name of its own: signing out everywhere would reach the connections of other tests.
         token = server.token("sam")
         async with connected(server, token=token) as phone, connected(server, token=token) as laptop:
             for device in (phone, laptop):
-                events = device.events
-                await until(lambda events=events: bool(events.server_subscribed), "the session subscription")
+                events: Connection = device.events
+
+                def subscribed(events: Connection = events) -> bool:
+                    return bool(events.server_subscribed)
+
+                await until(subscribed, "the session subscription")
                 assert events.server_subscribed[0].channel == "session:sam"
             await phone.rpc("session:sam/push", {"data": {"note": 1}})
             for device in (phone, laptop):
                 events = device.events
 
-                def pushed(events: Connection = events) -> list[Any]:
-                    data = [one.pub.data for one in events.server_publications]
-                    return [one for one in data if one["type"] == "session.pushed"]
+                def has_push(events: Connection = events) -> bool:
+                    return bool(pushes(events))
 
-                await until(lambda pushed=pushed: bool(pushed()), "the push on every device")
-                assert pushed()[0]["data"] == {"note": 1}
+                await until(has_push, "the push on every device")
+                assert pushes(events)[0]["data"] == {"note": 1}
             await phone.rpc("session:sam/sign_out", {})  # answered, though the caller's connection ends too
             for device in (phone, laptop):
-                await until(lambda ended=device.events.disconnected: bool(ended), "every device to be signed out")
+
+                def signed_out(events: Connection = device.events) -> bool:
+                    return bool(events.disconnected)
+
+                await until(signed_out, "every device to be signed out")
                 assert device.events.disconnected[0].code == 4501
 
     run(scenario)

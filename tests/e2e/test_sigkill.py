@@ -85,10 +85,18 @@ def test_a_kill_in_the_middle_of_a_thousand_sends(mortal_server: Server, room: s
                         sending.create_task(asyncio.to_thread(send_by_http, server, room, f"http{number}", tally))
                 last = server.history(room)[-1]["offset"]
                 for watch in watches:
-                    await until(lambda watch=watch: watch.offsets[-1:] == [last], "a watcher to have seen the last")
+
+                    def watched(watch: Watch = watch) -> bool:
+                        return bool(watch.offsets[-1:] == [last])
+
+                    await until(watched, "a watcher to have seen the last")
                 ended.set()
                 for stream in streams:
-                    await until(lambda stream=stream: stream.offsets[-1:] == [last], "a stream to have seen the last")
+
+                    def streamed(stream: EventStream = stream) -> bool:
+                        return stream.offsets[-1:] == [last]
+
+                    await until(streamed, "a stream to have seen the last")
         finally:
             for stream in streams:
                 stream.end_soon()

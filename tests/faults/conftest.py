@@ -4,6 +4,7 @@ import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.faults.command_line import CommandLine
 
 room_numbers = itertools.count(1)
 # Pings, patience and bounds so small that a test can reach them.
-IMPATIENT = {
+IMPATIENT: dict[str, Any] = {
     "GREENROOM_ENTITIES": "tests.faults.entities",
     "GREENROOM_CLIENT_PING_S": "1",
     "GREENROOM_CLIENT_PONG_TIMEOUT_S": "0.9",

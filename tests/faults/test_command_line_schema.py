@@ -4,6 +4,7 @@ import asyncio
 import json
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -110,7 +111,7 @@ def test_what_is_stored_is_tried(checkout: Checkout, database_url: str) -> None:
             await connection.execute(
                 "INSERT INTO heads (entity, fence, incarnation, \"offset\", epoch) VALUES ('lamp:desk', 1, 1, 3, 'e')"
             )
-            payloads = [{"watts": 40}, {"watts": 60}, {"watts": None}]
+            payloads: list[dict[str, Any]] = [{"watts": 40}, {"watts": 60}, {"watts": None}]
             await connection.executemany(
                 'INSERT INTO journal (id, "offset", fence, at_ms, payload) SELECT id, $1, 1, 0, $2 FROM heads',
                 [(at, json.dumps({"type": "lamp.lit"} | one).encode()) for at, one in enumerate(payloads, 1)],

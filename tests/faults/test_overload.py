@@ -42,7 +42,8 @@ def test_a_full_mailbox_is_error_111_to_the_sdks(server: Server) -> None:
         asked = {
             peer.command(rpc={"method": "slow:sdk/work", "data": {"name": f"w{n}", "seconds": 0.1}}) for n in range(20)
         }
-        done, refused = [], []
+        done: list[Any] = []
+        refused: list[Any] = []
         for message in peer.messages():
             if message.get("id") in asked:
                 asked.remove(message["id"])

@@ -60,6 +60,7 @@ def watching(server: Server, room: str) -> Iterator[Watcher]:
 def test_postgres_restarted_under_load(server: Server, room: str, number: signal.Signals) -> None:
     """SIGINT is what `pg_ctl stop -m fast` sends. Whoever watches sees it through, without a gap."""
     before = server.postgres_pid()
+    assert before is not None
     with watching(server, room) as watcher:
         with under_load(server, room) as load:
             os.kill(before, number)
@@ -77,7 +78,9 @@ def _new_postgres(server: Server, before: int) -> bool:
 
 def test_a_stopped_postgres_is_waited_for(server: Server, room: str) -> None:
     """Every process of it, for three seconds: as when a disk hangs. Deadlines tell the senders, nobody else notices."""
-    processes = [server.postgres_pid(), *_children(server.postgres_pid())]
+    postgres = server.postgres_pid()
+    assert postgres is not None
+    processes = [postgres, *_children(postgres)]
     server.command("room:no-store-needed", "typing")
     with under_load(server, room):
         for pid in processes:
@@ -105,7 +108,9 @@ def _children(pid: int) -> list[int]:
 def test_without_postgres_the_deadline_answers_and_nothing_is_done_later_unasked(server: Server, room: str) -> None:
     """Refused for now, with a status that says so; what was refused may be in the history, but never twice."""
     with under_load(server, room, retry=False, timeout_s=0.2) as load:
-        os.kill(server.postgres_pid(), signal.SIGKILL)
+        postgres = server.postgres_pid()
+        assert postgres is not None
+        os.kill(postgres, signal.SIGKILL)
         wait_until(lambda: load.attempts_failed > 0, "senders to feel it", within_s=30)
     wait_until(lambda: server.request("GET", "/ready").status == 200, "the store to be back", within_s=60)
     load.check()
@@ -116,6 +121,7 @@ def test_without_postgres_the_deadline_answers_and_nothing_is_done_later_unasked
 def test_valkey_restarted_under_load(server: Server, room: str, number: signal.Signals) -> None:
     """It holds hints only: no sender and no watcher feels anything."""
     before = server.valkey_pid()
+    assert before is not None
     with watching(server, room) as watcher:
         with under_load(server, room) as load:
             os.kill(before, number)

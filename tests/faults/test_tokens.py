@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jwt
 import pytest
@@ -78,7 +79,8 @@ def test_a_forged_token_is_refused_for_good(strict_server: Server, forge: Callab
 
 @pytest.mark.parametrize("claims", [{"exp": -60}, {"nbf": 600}], ids=["expired", "not valid yet"])
 def test_a_token_out_of_its_time_is_told_apart(strict_server: Server, claims: dict[str, int]) -> None:
-    expired = token(**{name: int(time.time()) + seconds for name, seconds in claims.items()})
+    times: dict[str, Any] = {name: int(time.time()) + seconds for name, seconds in claims.items()}
+    expired = token(**times)
     with upgraded(strict_server) as peer:
         error = peer.ask(connect={"token": expired})["error"]
         assert error["code"] == 109  # the SDKs fetch another and come back

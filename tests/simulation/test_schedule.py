@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import trio
 from trio._core import _run
@@ -107,8 +109,9 @@ def test_tasks_that_are_runnable_when_their_process_stalls_are_held_too() -> Non
         def __init__(self, node: str) -> None:
             self.context = {NODE: node}
 
-    mine, other = Task("a"), Task("b")
-    queue = RunQueue([mine, other])  # type: ignore[list-item]
+    mine: Any = Task("a")
+    other: Any = Task("b")
+    queue = RunQueue(deque([mine, other]))
     queue.hold("a")
     assert list(queue) == [other]
     queue.release("a")

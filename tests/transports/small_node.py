@@ -129,7 +129,7 @@ class Stalled(Actor[Talking]):
     durable = False
     limits = KindLimits(async_handler_s=1000.0)
 
-    async def handle(self, message: Message) -> Any:  # type: ignore[override]
+    async def handle(self, message: Message) -> Any:
         await trio.sleep_forever()
 
 
@@ -276,6 +276,7 @@ def handshake(path: str = "/connection/websocket", **headers: str) -> bytes:
     return head(
         "GET",
         path,
+        None,
         Upgrade="websocket",
         Connection="Upgrade",
         Sec_WebSocket_Version="13",

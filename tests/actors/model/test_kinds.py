@@ -159,7 +159,7 @@ def test_kinds_are_found_by_name_and_installed_once() -> None:
 @pytest.fixture
 def module() -> Iterator[types.ModuleType]:
     """A module of somebody else's, which also imports an entity that is not its own."""
-    module = types.ModuleType("somebody_elses")
+    module: Any = types.ModuleType("somebody_elses")
     module.Tally = type("Tally", (Tally,), {"__module__": "somebody_elses"})
     module.Room = Room
     sys.modules["somebody_elses"] = module

@@ -80,8 +80,10 @@ class SagaMachine(RuleBasedStateMachine):
         if not waiting:
             return
         told = waiting.popleft()
-        name = told.message.step
-        match told.message:
+        message = told.message
+        assert isinstance(message, Work | Revert)
+        name = message.step
+        match message:
             case Work() if fate == "d":
                 assert name not in self.done
                 self.done.append(name)

@@ -1,6 +1,6 @@
 """A saga of three steps to try things on, and how its reports are played."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
 
@@ -48,7 +48,7 @@ def release(so_far: SoFar[Travel]) -> Message:
 
 class Trip(Saga[Travel]):
     kind = "trip"
-    steps = (
+    steps: ClassVar[tuple[Step[Any], ...]] = (
         Step(name="flight", do=book, undo=release, deadline_s=30.0),
         Step(name="hotel", do=book_hotel, undo=release, deadline_s=20.0),
         Step(name="car", do=book_car, undo=release, deadline_s=10.0),

@@ -151,7 +151,8 @@ def build(spec: Spec) -> Any:
         case ("or_null", inner):
             return build(inner) | None
         case ("struct", fields, how):
-            return msgspec.defstruct("Made", build_fields(fields), kw_only=True, **({how: True} if how else {}))
+            options: dict[str, Any] = {how: True} if how else {}
+            return msgspec.defstruct("Made", build_fields(fields), kw_only=True, **options)
     return {"bool": bool, "null": None, "any": Any}[spec[0]]
 
 
@@ -215,6 +216,7 @@ def possible(spec: Any) -> bool:
 
 @st.composite
 def events(draw: st.DrawFn) -> tuple[tuple[str, tuple[Spec, bool]], ...]:
+    fields: tuple[tuple[str, tuple[Spec, bool]], ...]
     _, fields, _ = draw(structs(specs))
     assume(possible(fields))
     return fields

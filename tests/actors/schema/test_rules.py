@@ -29,15 +29,18 @@ class Fewer(Enum):
 
 
 def event(fields: Fields = NO_FIELDS, *, tag: str = "shop.sold", **how: Any) -> type[Event]:
-    return msgspec.defstruct("Sold", fields, bases=(Event,), frozen=True, kw_only=True, tag=tag, **how)
+    made: Any = msgspec.defstruct("Sold", fields, bases=(Event,), frozen=True, kw_only=True, tag=tag, **how)
+    sold: type[Event] = made
+    return sold
 
 
 def command(fields: Fields = NO_FIELDS, *, reply: Any = Done, tag: str = "shop.buy", **how: Any) -> type[Message]:
     base = Tell if reply is None else Ask
-    made = msgspec.defstruct("Buy", fields, bases=(base,), frozen=True, kw_only=True, tag=tag, **how)
+    made: Any = msgspec.defstruct("Buy", fields, bases=(base,), frozen=True, kw_only=True, tag=tag, **how)
     if reply is not None:
         made.__orig_bases__ = (Ask[reply],)
-    return made
+    buy: type[Message] = made
+    return buy
 
 
 def plain(*fields: tuple[Any, ...], **how: Any) -> type[Struct]:
@@ -265,7 +268,7 @@ def test_types_that_hold_themselves() -> None:
 
 def test_an_alternative_is_held_against_the_one_of_its_tag() -> None:
     def of(*fields: tuple[Any, ...]) -> Kind:
-        return shop(events=(event([("f", plain(tag="a") | plain(*fields, tag="b") | None)]),))  # type: ignore[operator]
+        return shop(events=(event([("f", plain(tag="a") | plain(*fields, tag="b") | None)]),))
 
     broken = change(of(("x", int), ("y", int)), of(("x", str), ("y", str))).broken
     assert [(one.field, one.rule) for one in broken] == [("f.x", "field-type-changed"), ("f.y", "field-type-changed")]
@@ -313,8 +316,8 @@ def test_an_upcaster_allows_what_would_break_and_the_lock_remembers_the_past_sha
 
 def test_a_tag_may_go_when_an_upcaster_reads_it() -> None:
     sold = event(tag="shop.traded")
-    for upcaster in (lambda stored: [], lambda stored: {"type": "shop.traded"}):
-        made: Upcaster = upcaster
+    upcasters: tuple[Upcaster, ...] = (lambda stored: [], lambda stored: {"type": "shop.traded"})
+    for made in upcasters:
         assert rules(shop(), shop(events=(sold,), upcasters={"shop.sold": made})) == []
 
 

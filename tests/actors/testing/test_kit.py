@@ -141,7 +141,7 @@ def test_a_reply_and_what_was_published(kit: Kit) -> None:
 
 def test_who_asks_is_the_principal(kit: Kit) -> None:
     kit.ask(Add(), user="ann", roles=("admin",))
-    assert (kit.actor.principal.user, kit.actor.principal.roles) == ("ann", {"admin"})
+    assert (kit.actor.principal.user, kit.actor.principal.roles) == ("ann", frozenset({"admin"}))
     kit.ask(Add())
     assert kit.actor.principal.system
 

@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 import trio
 
-from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.journal import (
     NOTHING_ABOVE,
     Append,
     Claimed,
     Due,
     Head,
-    NotOwner,
     OutboxRow,
     Outcome,
     Remembered,
@@ -25,7 +24,8 @@ from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 T = TypeVar("T")
 
 
-CALLS = ["claim", "append", "read", "replies", "received", "outbox", "delivered", "due", "save_snapshot", "trim"]
+CALLS = ["claim", "append", "read", "replies", "received", "outbox", "delivered", "due"]
+CALLS += ["save_snapshot", "trim", "lineage"]
 
 
 class Fault(Enum):
@@ -105,6 +105,9 @@ class FaultyJournal:
         if self.held is not None:
             await self.held.wait()
         return await self._with_faults("append", lambda: self._journal.append(batch, lane=lane))
+
+    async def lineage(self) -> str:
+        return await self._with_faults("lineage", self._journal.lineage)
 
     async def read(self, entity: str, **how: Any) -> tuple[Head | None, list[StoredEvent]]:
         return await self._with_faults("read", lambda: self._journal.read(entity, **how))

@@ -62,7 +62,7 @@ async def test_the_newest_come_first_a_page_at_a_time_and_the_oldest_go(letters:
         await letters.add(replace(LETTER, strikes=strikes))
     first = await letters.list(limit=3)
     second = await letters.list(limit=3, before=first[-1].id)
-    assert [letter.strikes for letter in first + second] == [7, 6, 5, 4, 3]
+    assert [letter.strikes for letter in (*first, *second)] == [7, 6, 5, 4, 3]
 
 
 async def test_letters_are_chosen_by_id_entity_kind_and_type(letters: DeadLetters) -> None:

@@ -159,7 +159,8 @@ class Subject:
                 heads = [(self._head(entity, 0), position) for entity, position in step.rows]
                 rows = [(head.id, at) for head, at in heads if head is not None]
                 node = self._nodes[0]
-                return await node.delivered(rows, lineage=await node.lineage())
+                await node.delivered(rows, lineage=await node.lineage())
+                return None
             case Look():
                 head = self._head(step.entity, 0)
                 return head and await self._look(head, step.after, step.limit)
@@ -196,10 +197,8 @@ class Subject:
             return None
         after = max(0, head.offset + item.shift)
         events = [
-            StoredEvent(
-                after + n, 100 * (after + n), b"{}", None, command_id, command_id and b'"%d"' % (after + n), after
-            )
-            for n, command_id in enumerate(item.command_ids, 1)
+            StoredEvent(at, 100 * at, b"{}", None, command_id, b'"%d"' % at if command_id else None, after)
+            for at, command_id in enumerate(item.command_ids, after + 1)
         ]
         consequences = None
         if item.sends or item.received or item.timers:

@@ -81,7 +81,7 @@ async def seen_by(cluster: Cluster, journal: Journal, entity: str = "room:a") ->
     )
 
 
-NOTHING = ([], {}, {5: 0, 6: 0}, 0)
+NOTHING: tuple[object, ...] = ([], {}, {5: 0, 6: 0}, 0)
 
 
 async def test_what_comes_with_an_append_lands_with_it(cluster: Cluster) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import sniffio
@@ -22,7 +23,7 @@ async def bridge() -> AsyncIterator[Bridge]:
 
 
 def test_the_private_attributes_that_a_turn_reads_are_what_we_think_they_are() -> None:
-    loop = asyncio.SelectorEventLoop()
+    loop: Any = asyncio.SelectorEventLoop()
     try:
         handle = loop.call_soon(print)
         timer = loop.call_later(60, print)

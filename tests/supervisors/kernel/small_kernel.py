@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor, KindLimits
+from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.kinds import Kinds
@@ -90,7 +91,7 @@ class LogState(Struct):
 
 class Log(Actor[LogState]):
     kind = "log"
-    commands = (Note, NoteOnce, Read, Heard)
+    commands: ClassVar[tuple[type[Message], ...]] = (Note, NoteOnce, Read, Heard)
     events: ClassVar[tuple[type[Event], ...]] = (Noted,)
     limits = KindLimits(mailbox_messages=2000)
 
@@ -155,7 +156,7 @@ class Slow(Log):
     events = (SlowNoted,)
     limits = KindLimits(async_handler_s=10.0)
 
-    async def handle(self, message: Message) -> Any:  # type: ignore[override]
+    async def handle(self, message: Message) -> Any:
         match message:
             case Do():
                 return await message.act(self)
@@ -197,7 +198,7 @@ class Audience:
         self._kernel = kernel
         self.shown: dict[str, list[int]] = {}  # offsets
         self.ephemeral: list[tuple[str, bytes, str]] = []
-        self.kicked: list[tuple[str, int, str]] = []
+        self.kicked: list[tuple[str, Kick]] = []
         self.epochs: dict[str, str] = {}  # that watchers know
 
     def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
@@ -217,8 +218,8 @@ class Audience:
         self.ephemeral.append((entity, data, key))
         self._kernel.let_out.append(data)
 
-    def kick(self, entity: str, code: int, reason: str) -> None:
-        self.kicked.append((entity, code, reason))
+    def kick(self, entity: str, kick: Kick) -> None:
+        self.kicked.append((entity, kick))
 
     def watching(self, entity: str) -> list[Principal]:
         return [ANN]

@@ -241,7 +241,9 @@ async def test_while_rebuilding_a_store_that_fails_again_loses_nobody(autojump_c
     async with kernel() as run:
         run.send(A, Note(text="x"), command_id="old")
         await settled()
-        run.cell(A)._life.ids = None
+        life = run.cell(A)._life
+        assert life is not None
+        life.ids = None
         run.journal.faults["append"] += [Fault.NONE, Fault.NONE]
         run.journal.faults["claim"] += [Fault.UNAVAILABLE, Fault.UNAVAILABLE]
         run.journal.faults["read"] += [Fault.UNAVAILABLE]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -60,7 +60,7 @@ class Desk(Log):
     """Tells others, is told, and sets timers. `busy` counts down how often it is not in the mood."""
 
     commands = (*Log.commands, Work, Send, SetTimers, Unencodable)
-    internal = (Ring,)
+    internal: ClassVar[tuple[type[Message], ...]] = (Ring,)
     limits = KindLimits(mailbox_messages=2000, timers_max=5)
     busy: Counter[str] = Counter()  # noqa: RUF012 - reset before each test
 
@@ -121,7 +121,7 @@ class Desk(Log):
 class SlowDesk(Desk):
     limits = KindLimits(async_handler_s=5.0)
 
-    async def handle(self, message: Message) -> Any:  # type: ignore[override]
+    async def handle(self, message: Message) -> Any:
         if isinstance(message, (Work, Ring)):
             await trio.sleep(2.0)
             if message.mood == "hangs":
@@ -657,7 +657,7 @@ async def test_a_repeat_with_another_body_while_the_first_is_not_durable_waits_f
 
 async def test_an_entity_that_asks_again_with_its_key_is_answered_once(autojump_clock: MockClock) -> None:
     class Asker(SlowDesk):
-        async def handle(self, message: Message) -> Any:  # type: ignore[override]
+        async def handle(self, message: Message) -> Any:
             if isinstance(message, Send):
                 first = await self.ask(message.to, Note(text="asked", idempotency_key="k"))
                 return first * 100 + await self.ask(message.to, Note(text="asked", idempotency_key="k"))

@@ -99,7 +99,7 @@ async def test_a_checkout_goes_through(autojump_clock: MockClock) -> None:
         assert not row.timers
 
 
-FAILING = {
+FAILING: dict[str, dict[str, Any]] = {
     "reserve": {"count": 1},
     "charge": {"cents": 499},
     "confirm": {"cancelled": True},
@@ -171,7 +171,7 @@ def die_at(kernel: Kernel, life: trio.CancelScope, number: int, *, late: bool) -
         life.cancel()
         return await trio.sleep_forever()
 
-    kernel.journal._with_faults = call  # type: ignore[method-assign]
+    kernel.journal._with_faults = call  # type: ignore[assignment, method-assign]
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.LANDED_LOST, Fault.UNAVAILABLE])

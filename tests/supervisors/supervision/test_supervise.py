@@ -131,7 +131,8 @@ async def test_children_start_top_to_bottom_each_ready_first_and_stop_bottom_to_
         stage.note("ready")
         nursery.cancel_scope.cancel()
     assert stage.order == "+a a! +b b! +c c! ready -c -b -a"
-    assert stage.acts[-1] == ("-a", pytest.approx(3.0 + 1.5))
+    last, at_s = stage.acts[-1]
+    assert last == "-a" and at_s == pytest.approx(3.0 + 1.5)
     assert not stage.alive
 
 

@@ -13,7 +13,7 @@ def test_a_bearer_token_says_who_it_is() -> None:
     for scheme in ("Bearer", "bearer", "BEARER"):
         identity = http_identity({b"authorization": f"{scheme} {made}".encode()}, VERIFIER, anonymous=False)
         who = identity.principal
-        assert (who.user, who.roles, who.issued_at, who.client) == ("ann", {"admin"}, NOW - 5, "")
+        assert (who.user, who.roles, who.issued_at, who.client) == ("ann", frozenset({"admin"}), NOW - 5, "")
         assert (who.info, identity.expires_at) == (b'{"user":"ann","client":""}', NOW + 60)
 
 

@@ -32,7 +32,8 @@ RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def pem(key: Any) -> str:
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    text: bytes = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return text.decode()
 
 
 def jwk(key: Any, **fields: str) -> dict[str, Any]:
@@ -350,7 +351,7 @@ def test_signed_tokens_verify() -> None:
     config = TokenConfig(secret=SECRET, issuer="us", audience="greenroom")
     token = TokenSigner(config, lambda: NOW).connection_token("ann", roles=["b", "a", "a"], ttl_s=900)
     claims = TokenVerifier(config, lambda: NOW).verify_connection(token)
-    assert (claims.user, claims.roles, claims.expires_at) == ("ann", {"a", "b"}, 1_800_000_900)
+    assert (claims.user, claims.roles, claims.expires_at) == ("ann", frozenset({"a", "b"}), 1_800_000_900)
     assert claims.issued_at == 1_800_000_000.0
     with pytest.raises(TokenExpired):
         TokenVerifier(config, lambda: NOW + 900).verify_connection(token)

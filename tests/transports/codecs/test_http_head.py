@@ -8,7 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenroom.transports.codecs.http_error import HttpError
-from greenroom.transports.codecs.http_head import Request, RequestDecoder, has_token, parse_head, query_pairs
+from greenroom.transports.codecs.http_head import (
+    BrokenRequest,
+    Request,
+    RequestDecoder,
+    has_token,
+    parse_head,
+    query_pairs,
+)
 
 # A busy machine is not a failure.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,7 +38,7 @@ def decode(chunks: list[bytes]) -> tuple[list[Request], int | None, bytes]:
     for chunk in chunks:
         try:
             requests += decoder.feed(chunk)
-        except HttpError as error:
+        except BrokenRequest as error:
             assert decoder.feed(b"GET /api HTTP/1.1\r\nHost: a\r\n\r\n") == []
             return requests + list(error.before), error.status, b""
     return requests, None, decoder.rest
@@ -266,8 +273,8 @@ def test_a_waiting_body_is_told_to_continue_once() -> None:
     decoder = RequestDecoder()
     assert decoder.idle
     assert decoder.feed(ask) == []
-    assert decoder.awaiting is not None
-    assert decoder.awaiting.expects_continue
+    awaiting = decoder.awaiting
+    assert awaiting is not None and awaiting.expects_continue
     assert [decoder.take_continue(), decoder.take_continue()] == [True, False]
     assert not decoder.feed(b"h")
     assert [request.body for request in decoder.feed(b"i")] == [b"hi"]

@@ -15,7 +15,8 @@ def read(data: bytes, *, method: str = "POST", closed: bool = False) -> tuple[h1
     client.receive_data(data)
     if closed:
         client.receive_data(b"")
-    head, body, rest = None, b"", []
+    head, body = None, b""
+    rest: list[object] = []
     while (event := client.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
         if isinstance(event, h11.Response):
             head = event

@@ -3,6 +3,7 @@
 import struct
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -165,17 +166,18 @@ def wsproto_decode(data: bytes) -> tuple[list[Event], bool]:
     try:
         server.receive_bytes(data)
         for frame in server.received_frames():
+            payload: Any = frame.payload
             match frame.opcode:
                 case Opcode.PING:
-                    events.append(Ping(bytes(frame.payload)))
+                    events.append(Ping(bytes(payload)))
                 case Opcode.PONG:
-                    events.append(Pong(bytes(frame.payload)))
+                    events.append(Pong(bytes(payload)))
                 case Opcode.CLOSE:
-                    events.append(Close(int(frame.payload[0]), frame.payload[1] or ""))
+                    events.append(Close(int(payload[0]), payload[1] or ""))
                     return events, False
                 case _:
                     binary = frame.opcode == Opcode.BINARY
-                    message.append(frame.payload.encode() if isinstance(frame.payload, str) else bytes(frame.payload))
+                    message.append(payload.encode() if isinstance(payload, str) else bytes(payload))
                     if frame.message_finished:
                         whole = b"".join(message)
                         events.append(Binary(whole) if binary else whole)
@@ -295,7 +297,8 @@ def test_a_wsproto_client_understands_our_frames(text: str, payload: bytes, ping
     got = list(client.received_frames())
     assert [frame.opcode for frame in got] == [Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG, Opcode.CLOSE]
     assert [frame.payload for frame in got[:4]] == [text, payload, ping, ping]
-    code, their_reason = got[4].payload
+    ending: Any = got[4].payload
+    code, their_reason = ending
     assert code == 3501
     assert len((their_reason or "").encode()) <= 123
     assert reason.startswith(their_reason or "")

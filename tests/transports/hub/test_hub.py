@@ -147,7 +147,12 @@ def test_a_subscriber_may_leave_while_it_is_being_served() -> None:
     watchers = [Watcher(str(at)) for at in range(3)]
     for one in watchers:
         topic = setup.watch(one)
-    watchers[0].on_deliver = lambda: [setup.hub.detach(topic, one) for one in watchers]
+
+    def all_leave() -> None:
+        for one in watchers:
+            setup.hub.detach(topic, one)
+
+    watchers[0].on_deliver = all_leave
     setup.publish(1)
     setup.hub.flush()
     assert setup.hub.watching(A) == []

@@ -99,7 +99,7 @@ async def test_a_young_tail_is_filled_once_for_all_who_wait_for_it() -> None:
     made.journal.hold()
     async with trio.open_nursery() as nursery:
         for _ in range(5):
-            nursery.start_soon(warm_tail, made.journal, topic)
+            nursery.start_soon(warm_tail, made.journal, topic)  # type: ignore[arg-type]
         await wait_all_tasks_blocked()
         made.journal.release()
     assert made.journal.reads == 1

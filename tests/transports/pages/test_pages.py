@@ -81,7 +81,7 @@ def client(*, able: bool = True, env: str = "local", kinds: Kinds | None = None)
 async def test_the_chat_page_asks_for_nothing_from_elsewhere_and_every_file_it_names_exists() -> None:
     pages = client()
     response = await pages.get("/")
-    html = (await response.get_data()).decode()
+    html = await response.get_data(as_text=True)
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert 'data-env="local"' in html
@@ -107,7 +107,7 @@ async def test_no_module_makes_markup_from_text() -> None:
 
 
 async def test_every_id_that_the_page_looks_up_is_in_the_page() -> None:
-    html = (await (await client().get("/")).get_data()).decode()
+    html = await (await client().get("/")).get_data(as_text=True)
     wanted = set(re.findall(r'\$\("([\w-]+)"\)', (STATIC / "chat.js").read_text()))
     assert wanted
     assert wanted <= set(re.findall(r'id="([\w-]+)"', html))
@@ -190,7 +190,7 @@ async def test_a_page_that_fails_says_so_without_saying_why() -> None:
 
     response = await client(kinds=Broken()).get("/docs")
     assert response.status_code == 500
-    assert "hunter2" not in (await response.get_data()).decode()
+    assert "hunter2" not in await response.get_data(as_text=True)
     assert (await response.get_json())["error"]["name"] == "internal"
 
 
@@ -249,7 +249,7 @@ async def test_asyncapi_tells_publications_from_commands_of_the_same_name() -> N
 async def test_every_reference_in_the_documents_resolves() -> None:
     pages = client()
     for path in ("/docs/openapi.json", "/docs/asyncapi.json"):
-        text = (await (await pages.get(path)).get_data()).decode()
+        text = await (await pages.get(path)).get_data(as_text=True)
         references = re.findall(r'"\$ref":"([^"]+)"', text)
         assert references
         for reference in references:
@@ -258,7 +258,7 @@ async def test_every_reference_in_the_documents_resolves() -> None:
 
 async def test_the_docs_page_is_plain_and_escapes_what_classes_say() -> None:
     response = await client().get("/docs")
-    html = (await response.get_data()).decode()
+    html = await response.get_data(as_text=True)
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     for expected in ("/api/counter/<i>key</i>/add", "counter.added", "Ephemeral publications", "Version 1.2.3"):
         assert expected in html

@@ -159,7 +159,8 @@ async def test_a_peer_that_does_not_read_blocks_and_goes_on_where_it_stopped(spe
     for piece in pieces:
         speaker.connection.send(piece)
     speaker.outbox.flush()
-    assert speaker.connection.blocked_at is not None
+    blocked_at = speaker.connection.blocked_at
+    assert blocked_at is not None
     assert list(speaker.poller.watched.values()) == [(True, True)]
     assert speaker.connection in speaker.outbox.blocked
     assert speaker.drain() == b"".join(pieces)

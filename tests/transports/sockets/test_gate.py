@@ -61,8 +61,9 @@ async def test_running_out_of_descriptors_is_waited_out(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with small_node() as node:
-        real = node.gate._listener
-        assert real is not None
+        listener = node.gate._listener
+        assert listener is not None
+        real: socket.socket = listener
         failures = [OSError(24, "too many open files")] * 3
 
         class Failing:
