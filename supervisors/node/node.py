@@ -36,8 +36,8 @@ from greenroom.supervisors.duties.dead_letter_retries import DeadLetterRetries
 from greenroom.supervisors.duties.dead_letter_watch import DeadLetterWatch
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
-from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.duties.own_servers import mind_own_servers
+from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.backoff import Backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise

@@ -417,7 +417,7 @@ class SmallNode:
     def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
         self.audience.append((entity, who.user, joined))
         with suppress(ActorError):
-            self.router.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+            self.kernel.router.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
 
     @property
     def connections(self) -> list[Connection]:
@@ -464,7 +464,7 @@ class SmallNode:
     async def say(self, key: str = "a", *texts: str) -> int:
         offset = 0
         for text in texts or ("x",):
-            offset = (await self.router.ask(f"talk:{key}", Say(text=text))).offset
+            offset = (await self.kernel.router.ask(f"talk:{key}", Say(text=text))).offset
         return offset
 
 

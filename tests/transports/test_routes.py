@@ -89,7 +89,7 @@ async def test_of_what_is_ephemeral_a_slow_reader_gets_the_newest_of_each_kind(a
             said += 10
         for number in range(20):
             for key in "abcd":
-                await node.router.ask("talk:a", Hint(key=f"{key}"))
+                await node.kernel.router.ask("talk:a", Hint(key=f"{key}"))
             if number % 5 == 0:
                 await node.say("a", "x")
                 said += 1

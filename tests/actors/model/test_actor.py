@@ -48,6 +48,9 @@ class TickingRuntime:
     def audience(self, entity: str) -> list[Principal]:
         return []
 
+    def is_durable(self, entity: str, message: Message) -> bool:
+        return True
+
     async def ask(self, entity: str, message: Any, **_: Any) -> Any:
         raise NotImplementedError
 

@@ -37,7 +37,7 @@ from greenroom.testing import Kit
 
 
 @pytest.fixture
-def room() -> Kit:
+def room() -> Kit[Room]:
     """Ann owns it, Bob is a member."""
     room = Kit(Room, key="lobby")
     room.ask(Join(), user="ann")
@@ -45,7 +45,7 @@ def room() -> Kit:
     return room
 
 
-def refused(room: Kit, message: Message, user: str | None, name: str, status: int = 403, **more: Any) -> None:
+def refused(room: Kit[Room], message: Message, user: str | None, name: str, status: int = 403, **more: Any) -> None:
     """`message` is refused by the rule `name`, and nothing happened."""
     before = (len(room.publications), len(room.ephemerals), room.kind.encode_state(room.state))
     with pytest.raises(Refused) as caught:
@@ -54,7 +54,7 @@ def refused(room: Kit, message: Message, user: str | None, name: str, status: in
     assert before == (len(room.publications), len(room.ephemerals), room.kind.encode_state(room.state))
 
 
-def say(room: Kit, text: str = "hi", user: str = "ann", **fields: Any) -> int:
+def say(room: Kit[Room], text: str = "hi", user: str = "ann", **fields: Any) -> int:
     return room.ask(SendMessage(text=text, **fields), user=user).offset
 
 
@@ -74,13 +74,13 @@ def test_whoever_sends_is_joined_and_the_first_to_join_owns_the_room() -> None:
     assert (sent.offset, sent.at_ms) == (2, int(room.now * 1000))
 
 
-def test_joining_twice_is_one_event(room: Kit) -> None:
+def test_joining_twice_is_one_event(room: Kit[Room]) -> None:
     room.ask(Join(), user="bob")
     assert room.offset == 2
 
 
 @pytest.mark.parametrize("command", [SendMessage(text="hi"), Join(), Typing(), Gift(item="rose"), Read(offset=1)])
-def test_nobody_acts_without_a_user(room: Kit, command: Message) -> None:
+def test_nobody_acts_without_a_user(room: Kit[Room], command: Message) -> None:
     refused(room, command, "", "unauthenticated", 401)
 
 
@@ -97,11 +97,11 @@ def test_the_room_of_an_owner_who_leaves_passes_to_a_moderator_before_members() 
     assert room.publications[-1] == {"type": "room.joined", "user": "dan", "role": "owner"}
 
 
-def test_only_members_leave(room: Kit) -> None:
+def test_only_members_leave(room: Kit[Room]) -> None:
     refused(room, Leave(), "zoe", "room.not_member")
 
 
-def test_a_full_room_takes_nobody(room: Kit) -> None:
+def test_a_full_room_takes_nobody(room: Kit[Room]) -> None:
     room.ask(Set(max_members=2), user="ann")
     refused(room, Join(), "cat", "room.full", 409)
     refused(room, SendMessage(text="hi"), "cat", "room.full", 409)
@@ -109,7 +109,7 @@ def test_a_full_room_takes_nobody(room: Kit) -> None:
     room.ask(Join(), user="cat")
 
 
-def test_a_closed_room_takes_and_shows_itself_to_the_invited_only(room: Kit) -> None:
+def test_a_closed_room_takes_and_shows_itself_to_the_invited_only(room: Kit[Room]) -> None:
     room.ask(Set(open=False), user="ann")
     refused(room, Join(), "cat", "room.closed")
     refused(room, SendMessage(text="hi"), "cat", "room.closed")
@@ -128,7 +128,7 @@ def test_a_closed_room_takes_and_shows_itself_to_the_invited_only(room: Kit) -> 
     refused(room, Join(), "cat", "room.closed")  # an invitation is good once
 
 
-def test_the_anonymous_do_not_watch_and_services_do(room: Kit) -> None:
+def test_the_anonymous_do_not_watch_and_services_do(room: Kit[Room]) -> None:
     with pytest.raises(Refused, match="unauthenticated"):
         room.watch(user="")
     room.ask(Set(open=False), user="ann")
@@ -139,7 +139,7 @@ def test_the_anonymous_do_not_watch_and_services_do(room: Kit) -> None:
 # Messages.
 
 
-def test_a_message_carries_data_and_what_it_answers(room: Kit) -> None:
+def test_a_message_carries_data_and_what_it_answers(room: Kit[Room]) -> None:
     first = say(room)
     say(room, "ho", reply_to=first, data={"mood": ["good"]})
     assert room.publications[-1] == {
@@ -154,18 +154,18 @@ def test_a_message_carries_data_and_what_it_answers(room: Kit) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 4_001])
-def test_the_length_of_a_text_is_checked_as_it_is_decoded(room: Kit, text: str) -> None:
+def test_the_length_of_a_text_is_checked_as_it_is_decoded(room: Kit[Room], text: str) -> None:
     with pytest.raises(InvalidCommand, match=r"\$\.text"):
         room.ask(SendMessage(text=text), user="ann")
 
 
-def test_data_is_bounded_in_bytes_and_in_depth(room: Kit) -> None:
+def test_data_is_bounded_in_bytes_and_in_depth(room: Kit[Room]) -> None:
     say(room, data="x" * 4_094)
     refused(room, SendMessage(text="x", data="x" * 4_095), "ann", "room.too_long", 413)
     refused(room, SendMessage(text="x", data=json.loads("[" * 50 + "]" * 50)), "ann", "room.too_long", 413)
 
 
-def test_authors_edit_and_delete_their_own_and_moderators_delete_any(room: Kit) -> None:
+def test_authors_edit_and_delete_their_own_and_moderators_delete_any(room: Kit[Room]) -> None:
     anns, bobs = say(room), say(room, user="bob")
     room.ask(React(offset=bobs, emoji="x"), user="ann")
     room.ask(Edit(offset=anns, text="hello"), user="ann")
@@ -184,7 +184,7 @@ def test_authors_edit_and_delete_their_own_and_moderators_delete_any(room: Kit) 
     ]
 
 
-def test_reactions_count_once_a_user_and_can_be_taken_back(room: Kit) -> None:
+def test_reactions_count_once_a_user_and_can_be_taken_back(room: Kit[Room]) -> None:
     offset = say(room)
     room.ask(React(offset=offset, emoji="👍"), user="bob")
     room.ask(React(offset=offset, emoji="👍"), user="bob")
@@ -198,7 +198,7 @@ def test_reactions_count_once_a_user_and_can_be_taken_back(room: Kit) -> None:
     room.restart()
 
 
-def test_a_message_takes_so_many_reactions(room: Kit) -> None:
+def test_a_message_takes_so_many_reactions(room: Kit[Room]) -> None:
     offset = say(room)
     for number in range(20):
         room.ask(React(offset=offset, emoji=str(number)), user="ann")
@@ -209,7 +209,7 @@ def test_a_message_takes_so_many_reactions(room: Kit) -> None:
     refused(room, React(offset=offset, emoji="0"), "bob", "room.too_many_reactions", 409)
 
 
-def test_old_messages_leave_the_view_and_later_cannot_be_changed(room: Kit) -> None:
+def test_old_messages_leave_the_view_and_later_cannot_be_changed(room: Kit[Room]) -> None:
     offsets = [say(room, str(number)) for number in range(AUTHORS + 1)]
     view = room.view()
     assert [message["offset"] for message in view["messages"]] == offsets[-WINDOW:]
@@ -223,7 +223,7 @@ def test_old_messages_leave_the_view_and_later_cannot_be_changed(room: Kit) -> N
     room.restart(from_snapshot=True)
 
 
-def test_the_watermark_moves_forward_and_tells_what_is_unread(room: Kit) -> None:
+def test_the_watermark_moves_forward_and_tells_what_is_unread(room: Kit[Room]) -> None:
     offsets = [say(room) for _ in range(3)]
     say(room, user="bob")  # one's own is not unread
     reply = room.ask(Read(offset=offsets[0]), user="bob")
@@ -237,7 +237,7 @@ def test_the_watermark_moves_forward_and_tells_what_is_unread(room: Kit) -> None
     assert room.view()["members"][1] == {"user": "bob", "role": "member", "read": offsets[0]}
 
 
-def test_typing_and_comments_are_seen_and_not_kept(room: Kit) -> None:
+def test_typing_and_comments_are_seen_and_not_kept(room: Kit[Room]) -> None:
     room.tell(Typing(), user="bob")
     room.tell(Comment(text="wow"), user="a viewer")
     assert room.ephemerals == [
@@ -247,7 +247,7 @@ def test_typing_and_comments_are_seen_and_not_kept(room: Kit) -> None:
     assert room.offset == 2
 
 
-def test_gifts_are_counted_exactly(room: Kit) -> None:
+def test_gifts_are_counted_exactly(room: Kit[Room]) -> None:
     assert room.ask(Gift(item="rose", count=3), user="bob").total == 3
     assert room.ask(Gift(item="rose"), user="cat").total == 4  # joins
     assert room.publications[-1] == {"type": "room.gift", "user": "cat", "item": "rose", "count": 1, "total": 4}
@@ -258,7 +258,7 @@ def test_gifts_are_counted_exactly(room: Kit) -> None:
     assert (view["gifts"]["rose"], view["counters"]["gifts"]) == (4, 259)
 
 
-def test_gifts_stay_exact_when_there_are_too_many_givers_to_tell_apart(room: Kit) -> None:
+def test_gifts_stay_exact_when_there_are_too_many_givers_to_tell_apart(room: Kit[Room]) -> None:
     room.state.givers = {f"u{number}": 1 for number in range(GIVERS_MAX)}
     room.ask(Gift(item="rose", count=7), user="bob")
     room.ask(Gift(item="rose", count=2), user="u1")
@@ -269,7 +269,7 @@ def test_gifts_stay_exact_when_there_are_too_many_givers_to_tell_apart(room: Kit
 # Order.
 
 
-def test_the_muted_read_and_do_not_speak(room: Kit) -> None:
+def test_the_muted_read_and_do_not_speak(room: Kit[Room]) -> None:
     offset = say(room, user="bob")
     room.ask(Mute(user="bob"), user="ann")
     assert room.publications[-1] == {"type": "room.muted", "user": "bob", "by": "ann"}
@@ -283,7 +283,7 @@ def test_the_muted_read_and_do_not_speak(room: Kit) -> None:
     assert room.publications[-2] == {"type": "room.unmuted", "user": "bob", "by": "ann"}
 
 
-def test_a_short_mute_ends_by_itself(room: Kit) -> None:
+def test_a_short_mute_ends_by_itself(room: Kit[Room]) -> None:
     room.ask(Mute(user="bob", seconds=60), user="ann")
     assert room.publications[-1]["until_ms"] == int((room.now + 60) * 1000)
     room.advance(59.9)
@@ -293,7 +293,7 @@ def test_a_short_mute_ends_by_itself(room: Kit) -> None:
     room.restart()
 
 
-def test_a_longer_mute_in_its_place_is_not_ended_by_the_first(room: Kit) -> None:
+def test_a_longer_mute_in_its_place_is_not_ended_by_the_first(room: Kit[Room]) -> None:
     room.ask(Mute(user="bob", seconds=60), user="ann")
     room.ask(Mute(user="bob", seconds=3_600), user="ann")
     room.advance(61)
@@ -301,7 +301,7 @@ def test_a_longer_mute_in_its_place_is_not_ended_by_the_first(room: Kit) -> None
 
 
 @pytest.mark.parametrize("seconds", [60, 86_400])
-def test_a_mute_ends_over_a_restart(room: Kit, seconds: float) -> None:
+def test_a_mute_ends_over_a_restart(room: Kit[Room], seconds: float) -> None:
     room.ask(Mute(user="bob", seconds=seconds), user="ann")
     room.miss(seconds / 2)
     room.advance(seconds / 2 + 0.1)
@@ -309,7 +309,7 @@ def test_a_mute_ends_over_a_restart(room: Kit, seconds: float) -> None:
     assert room.view()["muted"] == []
 
 
-def test_a_mute_that_ended_while_nobody_ran_is_lifted_when_somebody_does(room: Kit) -> None:
+def test_a_mute_that_ended_while_nobody_ran_is_lifted_when_somebody_does(room: Kit[Room]) -> None:
     room.ask(Mute(user="bob", seconds=60), user="ann")
     room.miss(3_600)
     assert room.view()["muted"] == []
@@ -317,14 +317,14 @@ def test_a_mute_that_ended_while_nobody_ran_is_lifted_when_somebody_does(room: K
     assert room.publications[-1] == {"type": "room.unmuted", "user": "bob"}
 
 
-def test_a_mute_without_end_is_not_ended_by_the_one_before(room: Kit) -> None:
+def test_a_mute_without_end_is_not_ended_by_the_one_before(room: Kit[Room]) -> None:
     room.ask(Mute(user="bob", seconds=60), user="ann")
     room.ask(Mute(user="bob"), user="ann")
     room.advance(61)
     refused(room, SendMessage(text="x"), "bob", "room.muted")
 
 
-def test_a_ban_for_a_while_ends_by_itself(room: Kit) -> None:
+def test_a_ban_for_a_while_ends_by_itself(room: Kit[Room]) -> None:
     room.ask(Ban(user="bob", seconds=60), user="ann")
     room.advance(59.9)
     refused(room, SendMessage(text="x"), "bob", "room.banned")
@@ -333,7 +333,7 @@ def test_a_ban_for_a_while_ends_by_itself(room: Kit) -> None:
     assert room.actor.timers == {}
 
 
-def test_the_banned_are_out_until_it_is_over(room: Kit) -> None:
+def test_the_banned_are_out_until_it_is_over(room: Kit[Room]) -> None:
     offset = say(room, user="bob")
     room.ask(Ban(user="bob", seconds=100), user="ann")
     for command in (SendMessage(text="x"), Join(), Gift(item="rose"), Typing(), Edit(offset=offset, text="x")):
@@ -350,7 +350,7 @@ def test_the_banned_are_out_until_it_is_over(room: Kit) -> None:
     assert [one["type"] for one in room.publications[-3:]] == ["room.unbanned", "room.joined", "room.message"]
 
 
-def test_a_ban_takes_the_invitation_back(room: Kit) -> None:
+def test_a_ban_takes_the_invitation_back(room: Kit[Room]) -> None:
     room.ask(Set(open=False), user="ann")
     room.ask(Invite(user="cat"), user="ann")
     room.ask(Ban(user="cat"), user="ann")
@@ -358,7 +358,7 @@ def test_a_ban_takes_the_invitation_back(room: Kit) -> None:
     refused(room, Join(), "cat", "room.closed")
 
 
-def test_unban_lets_in_again(room: Kit) -> None:
+def test_unban_lets_in_again(room: Kit[Room]) -> None:
     room.ask(Ban(user="zoe"), user="ann")  # before she ever came
     refused(room, Unban(user="zoe"), "bob", "room.not_allowed")
     room.ask(Unban(user="zoe"), user="ann")
@@ -370,13 +370,13 @@ def test_unban_lets_in_again(room: Kit) -> None:
 @pytest.mark.parametrize(
     "command", [Mute(user="ann"), Ban(user="ann"), Set(title="x"), SetRole(user="ann", role="member")]
 )
-def test_members_keep_no_order(room: Kit, command: Message) -> None:
+def test_members_keep_no_order(room: Kit[Room], command: Message) -> None:
     refused(room, command, "bob", "room.not_allowed")
     refused(room, command, "a stranger", "room.not_allowed")
     refused(room, command, "", "unauthenticated", 401)
 
 
-def test_moderators_stand_above_members_only(room: Kit) -> None:
+def test_moderators_stand_above_members_only(room: Kit[Room]) -> None:
     room.ask(Join(), user="cat")
     room.ask(SetRole(user="bob", role="moderator"), user="ann")
     room.ask(SetRole(user="cat", role="moderator"), user="ann")
@@ -388,7 +388,7 @@ def test_moderators_stand_above_members_only(room: Kit) -> None:
     room.ask(Ban(user="cat"), user="bob")
 
 
-def test_an_owner_hands_the_room_over(room: Kit) -> None:
+def test_an_owner_hands_the_room_over(room: Kit[Room]) -> None:
     refused(room, SetRole(user="ann", role="member"), "ann", "room.needs_owner", 409)
     refused(room, SetRole(user="zoe", role="moderator"), "ann", "room.not_member")
     room.ask(SetRole(user="bob", role="owner"), user="ann")
@@ -396,7 +396,7 @@ def test_an_owner_hands_the_room_over(room: Kit) -> None:
     refused(room, SetRole(user="ann", role="owner"), "ann", "room.not_allowed")
 
 
-def test_greenroom_and_admins_stand_above_owners(room: Kit) -> None:
+def test_greenroom_and_admins_stand_above_owners(room: Kit[Room]) -> None:
     room.ask(Ban(user="ann"), principal=Principal(user="root", roles=frozenset({"admin"})))
     assert room.publications[-1] == {"type": "room.role", "user": "bob", "role": "owner"}
     room.ask(Set(title="ours"))
@@ -404,7 +404,7 @@ def test_greenroom_and_admins_stand_above_owners(room: Kit) -> None:
     refused(room, SendMessage(text="hi"), None, "unauthenticated", 401)
 
 
-def test_slow_mode_holds_members_back_and_not_by_leaving(room: Kit) -> None:
+def test_slow_mode_holds_members_back_and_not_by_leaving(room: Kit[Room]) -> None:
     room.ask(Set(slow_mode_s=10), user="ann")
     say(room, user="bob")
     refused(room, SendMessage(text="x"), "bob", "room.slow_mode", 429)
@@ -418,7 +418,7 @@ def test_slow_mode_holds_members_back_and_not_by_leaving(room: Kit) -> None:
     say(room, user="ann")
 
 
-def test_settings_say_what_changed(room: Kit) -> None:
+def test_settings_say_what_changed(room: Kit[Room]) -> None:
     offset = say(room, "the rules")
     room.ask(Set(title="Lobby", open=True, pinned=offset), user="ann")
     assert room.publications[-1] == {"type": "room.changed", "by": "ann", "title": "Lobby", "pinned": offset}

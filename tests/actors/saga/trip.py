@@ -56,25 +56,25 @@ class Trip(Saga[Travel]):
     deadline_s = 50.0
 
 
-def travelling(saga: type[Saga[Any]] = Trip, **how: Any) -> Kit:
+def travelling(saga: type[Saga[Any]] = Trip, **how: Any) -> Kit[Any]:
     kit = Kit(saga, key="1")
     kit.ask(Travel(city="Rome", **how), user="ann")
     return kit
 
 
-def newest(kit: Kit) -> Told:
+def newest(kit: Kit[Any]) -> Told:
     told: Told = kit.told[-1]
     return told
 
 
-def do_all(kit: Kit, steps: tuple[str, ...]) -> None:
+def do_all(kit: Kit[Any], steps: tuple[str, ...]) -> None:
     """These steps are told next, and done."""
     for step in steps:
         assert newest(kit).about == f"do:{step}"
         kit.answered(newest(kit), Booked(f"{step}-ref"))
 
 
-def undo_all(kit: Kit) -> list[str]:
+def undo_all(kit: Kit[Any]) -> list[str]:
     """What is told from now on is an undo, and done. Gives the steps in that order."""
     undone = []
     while kit.view()["status"] == "undoing":
@@ -83,5 +83,5 @@ def undo_all(kit: Kit) -> list[str]:
     return undone
 
 
-def statuses(kit: Kit) -> list[str]:
+def statuses(kit: Kit[Any]) -> list[str]:
     return [step["status"] for step in kit.view()["steps"]]

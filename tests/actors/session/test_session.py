@@ -14,7 +14,7 @@ from greenroom.testing import Kit
 
 
 @pytest.fixture
-def session() -> Kit:
+def session() -> Kit[Session]:
     return Kit(Session, key="ann")
 
 
@@ -22,7 +22,7 @@ def device(client: str, *, user: str = "ann", issued_at: float = 0.0, connected_
     return Principal(user=user, client=client, issued_at=issued_at, connected_at=connected_at)
 
 
-def refused(session: Kit, message: Message, name: str, status: int = 403, **who: Any) -> None:
+def refused(session: Kit[Session], message: Message, name: str, status: int = 403, **who: Any) -> None:
     before = session.offset
     with pytest.raises(Refused) as caught:
         session.tell(message, **who)
@@ -30,7 +30,7 @@ def refused(session: Kit, message: Message, name: str, status: int = 403, **who:
 
 
 @pytest.mark.parametrize("command", [Read(channel="room:lobby", offset=1), SignOut(), Push(data=1)])
-def test_a_session_is_its_users_and_services_own(session: Kit, command: Message) -> None:
+def test_a_session_is_its_users_and_services_own(session: Kit[Session], command: Message) -> None:
     refused(session, command, "session.not_yours", user="bob")
     refused(session, command, "unauthenticated", 401, user="")
     session.tell(command, user="ann")
@@ -38,7 +38,7 @@ def test_a_session_is_its_users_and_services_own(session: Kit, command: Message)
     session.tell(command)
 
 
-def test_who_may_watch(session: Kit) -> None:
+def test_who_may_watch(session: Kit[Session]) -> None:
     session.watch(user="ann")
     session.watch(user="root", roles=("admin",))
     session.watch(principal=SYSTEM)
@@ -46,14 +46,14 @@ def test_who_may_watch(session: Kit) -> None:
         session.watch(user="bob")
 
 
-def test_what_was_read_moves_forward_for_all_devices(session: Kit) -> None:
+def test_what_was_read_moves_forward_for_all_devices(session: Kit[Session]) -> None:
     session.ask(Read(channel="room:lobby", offset=7), user="ann")
     session.ask(Read(channel="room:lobby", offset=5), user="ann")
     assert session.publications == [{"type": "session.read", "channel": "room:lobby", "offset": 7}]
     assert session.view()["read"] == {"room:lobby": 7}
 
 
-def test_the_channel_read_longest_ago_is_forgotten_first(session: Kit) -> None:
+def test_the_channel_read_longest_ago_is_forgotten_first(session: Kit[Session]) -> None:
     for number in range(CHANNELS_MAX):
         session.ask(Read(channel=f"room:{number}", offset=1), user="ann")
     session.ask(Read(channel="room:0", offset=2), user="ann")
@@ -65,14 +65,14 @@ def test_the_channel_read_longest_ago_is_forgotten_first(session: Kit) -> None:
     session.restart(from_snapshot=True)
 
 
-def test_a_push_reaches_every_device_and_keeps_to_its_bounds(session: Kit) -> None:
+def test_a_push_reaches_every_device_and_keeps_to_its_bounds(session: Kit[Session]) -> None:
     assert session.ask(Push(data={"job": 7})).offset == 1
     assert session.publications == [{"type": "session.pushed", "data": {"job": 7}}]
     refused(session, Push(data="x" * 16_383), "session.too_long", 413)
     refused(session, Push(data=json.loads("[" * 50 + "]" * 50)), "session.too_long", 413)
 
 
-def test_signing_out_closes_what_is_open_and_refuses_older_tokens(session: Kit) -> None:
+def test_signing_out_closes_what_is_open_and_refuses_older_tokens(session: Kit[Session]) -> None:
     session.watch(principal=device("phone", issued_at=session.now - 60))
     session.ask(SignOut(), principal=device("phone", issued_at=session.now - 60))
     assert [(one.code, one.reason) for one in session.kicked] == [(SIGNED_OUT, "signed out")]
@@ -91,7 +91,7 @@ def test_sign_out_needs_a_terminal_code() -> None:
     assert 4500 <= SIGNED_OUT < 5000
 
 
-def test_presence_follows_the_connections(session: Kit) -> None:
+def test_presence_follows_the_connections(session: Kit[Session]) -> None:
     began_ms = int(session.now * 1000)
     session.watch(principal=device("phone", connected_at=session.now))
     session.advance(10)
@@ -114,13 +114,13 @@ def test_presence_follows_the_connections(session: Kit) -> None:
     assert session.offset == 0
 
 
-def test_a_service_that_watches_is_not_the_user(session: Kit) -> None:
+def test_a_service_that_watches_is_not_the_user(session: Kit[Session]) -> None:
     session.watch(user="root", roles=("admin",))
     assert session.ephemerals == []
     assert session.view()["online"] is False
 
 
-def test_after_a_restart_the_connections_are_still_there(session: Kit) -> None:
+def test_after_a_restart_the_connections_are_still_there(session: Kit[Session]) -> None:
     session.watch(principal=device("phone"))
     session.advance(60)
     session.restart()
@@ -130,13 +130,13 @@ def test_after_a_restart_the_connections_are_still_there(session: Kit) -> None:
     assert view["last_seen_ms"] == int(session.now * 1000)
 
 
-def test_a_view_shows_a_hundred_connections_at_most(session: Kit) -> None:
+def test_a_view_shows_a_hundred_connections_at_most(session: Kit[Session]) -> None:
     for number in range(101):
         session.watch(principal=device(str(number)))
     assert len(session.view()["connections"]) == 100
 
 
-def test_signing_out_spares_no_role(session: Kit) -> None:
+def test_signing_out_spares_no_role(session: Kit[Session]) -> None:
     """An admin's own old token is as dead as anybody's."""
     session.ask(SignOut(), principal=Principal(user="ann", issued_at=session.now))
     session.advance(5)

@@ -128,56 +128,56 @@ class Probe(Actor[ProbeState]):
 
 
 @pytest.fixture
-def kit() -> Kit:
+def kit() -> Kit[Probe]:
     return Kit(Probe)
 
 
-def test_a_reply_and_what_was_published(kit: Kit) -> None:
+def test_a_reply_and_what_was_published(kit: Kit[Probe]) -> None:
     assert kit.ask(Add(amount=2), user="ann") == Count(2)
     assert kit.events == [Added(amount=2)]
     assert kit.publications == [{"type": "probe.added", "amount": 2}]
     assert (kit.offset, kit.state.count, kit.view()) == (1, 2, {"count": 2})
 
 
-def test_who_asks_is_the_principal(kit: Kit) -> None:
+def test_who_asks_is_the_principal(kit: Kit[Probe]) -> None:
     kit.ask(Add(), user="ann", roles=("admin",))
     assert (kit.actor.principal.user, kit.actor.principal.roles) == ("ann", frozenset({"admin"}))
     kit.ask(Add())
     assert kit.actor.principal.system
 
 
-def test_messages_pass_through_their_json(kit: Kit) -> None:
+def test_messages_pass_through_their_json(kit: Kit[Probe]) -> None:
     with pytest.raises(InvalidCommand, match="amount"):
         kit.ask(Add(amount="many"), user="ann")  # type: ignore[arg-type]
 
 
-def test_users_send_no_internal_messages(kit: Kit) -> None:
+def test_users_send_no_internal_messages(kit: Kit[Probe]) -> None:
     with pytest.raises(UnknownCommand):
         kit.tell(Rang(name="x"), user="ann")
     kit.tell(Rang(name="x"))
 
 
-def test_effects_are_collected(kit: Kit) -> None:
+def test_effects_are_collected(kit: Kit[Probe]) -> None:
     kit.tell(Effects(), user="ann")
     assert kit.ephemerals == [{"type": "probe.shown", "number": 1}]
     assert [(one.entity, one.message) for one in kit.told] == [("other:1", Rang(name="x"))]
     assert [(one.code, one.reason) for one in kit.kicked] == [(4500, "bye")]
 
 
-def test_a_refusal_takes_its_effects_with_it(kit: Kit) -> None:
+def test_a_refusal_takes_its_effects_with_it(kit: Kit[Probe]) -> None:
     with pytest.raises(Refused):
         kit.tell(Misbehave(how="refuse"), user="ann")
     kit.tell(Effects(), user="ann")
     assert len(kit.ephemerals) == 1
 
 
-def test_refusing_after_recording_is_an_error_of_the_entity(kit: Kit) -> None:
+def test_refusing_after_recording_is_an_error_of_the_entity(kit: Kit[Probe]) -> None:
     with pytest.raises(AssertionError, match="refuse first"):
         kit.tell(Misbehave(how="refuse late"), user="ann")
     assert (kit.offset, kit.state.count) == (0, 0)
 
 
-def test_a_crash_changes_nothing(kit: Kit) -> None:
+def test_a_crash_changes_nothing(kit: Kit[Probe]) -> None:
     kit.ask(Add(amount=5))
     with pytest.raises(ZeroDivisionError):
         kit.tell(Misbehave(how="crash"))
@@ -185,12 +185,12 @@ def test_a_crash_changes_nothing(kit: Kit) -> None:
     assert kit.ask(Add()) == Count(6)
 
 
-def test_an_event_that_is_not_declared_is_noticed(kit: Kit) -> None:
+def test_an_event_that_is_not_declared_is_noticed(kit: Kit[Probe]) -> None:
     with pytest.raises(AssertionError, match=r"probe\.undeclared is not among"):
         kit.tell(Misbehave(how="undeclared"))
 
 
-def test_a_state_changed_behind_the_events_is_noticed(kit: Kit) -> None:
+def test_a_state_changed_behind_the_events_is_noticed(kit: Kit[Probe]) -> None:
     kit.ask(Add())
     kit.restart()
     kit.restart(from_snapshot=True)
@@ -199,7 +199,7 @@ def test_a_state_changed_behind_the_events_is_noticed(kit: Kit) -> None:
         kit.restart()
 
 
-def test_a_repeated_command_gets_its_first_reply(kit: Kit) -> None:
+def test_a_repeated_command_gets_its_first_reply(kit: Kit[Probe]) -> None:
     assert kit.ask(Add(amount=1, idempotency_key="k")) == Count(1)
     kit.ask(Add(amount=1))
     kit.restart()
@@ -207,7 +207,7 @@ def test_a_repeated_command_gets_its_first_reply(kit: Kit) -> None:
     assert kit.state.count == 2
 
 
-def test_time_stands_still_until_it_is_moved(kit: Kit) -> None:
+def test_time_stands_still_until_it_is_moved(kit: Kit[Probe]) -> None:
     began = kit.now
     kit.ask(Add())
     kit.advance(1.5)
@@ -217,7 +217,7 @@ def test_time_stands_still_until_it_is_moved(kit: Kit) -> None:
     kit.restart()  # the times of events are replayed too
 
 
-def test_timers_fire_in_order_at_their_times(kit: Kit) -> None:
+def test_timers_fire_in_order_at_their_times(kit: Kit[Probe]) -> None:
     began = kit.now
     for seconds, name in ((3.0, "c"), (1.0, "a"), (2.0, "b"), (9.0, "z")):
         kit.tell(Later(seconds=seconds, name=name))
@@ -228,14 +228,14 @@ def test_timers_fire_in_order_at_their_times(kit: Kit) -> None:
     assert kit.state.rang[-1] == ("z", began + 9)
 
 
-def test_a_restart_loses_timers(kit: Kit) -> None:
+def test_a_restart_loses_timers(kit: Kit[Probe]) -> None:
     kit.tell(Later(seconds=1, name="a"))
     kit.restart()
     kit.advance(5)
     assert kit.state.rang == []
 
 
-def test_async_handlers_run_in_virtual_time(kit: Kit) -> None:
+def test_async_handlers_run_in_virtual_time(kit: Kit[Probe]) -> None:
     kit.when_asked("source:1", lambda message: Count(message.amount + 41))
     assert kit.ask(Fetch(wait_s=4.0), user="ann") == Count(42)
     assert [(one.entity, one.message) for one in kit.asked] == [("source:1", Add(amount=1))]
@@ -249,13 +249,13 @@ async def test_async_handlers_in_an_async_test(autojump_clock: MockClock) -> Non
     assert await kit.ask_async(Add()) == Count(2)
 
 
-def test_an_async_handler_has_its_time(kit: Kit) -> None:
+def test_an_async_handler_has_its_time(kit: Kit[Probe]) -> None:
     with pytest.raises(DeadlineExceeded):
         kit.ask(Fetch(wait_s=6.0))
     assert kit.offset == 0
 
 
-def test_asking_oneself_is_a_cycle(kit: Kit) -> None:
+def test_asking_oneself_is_a_cycle(kit: Kit[Probe]) -> None:
     with pytest.raises(CallCycle):
         kit.ask(Fetch(from_entity="probe:test"))
 
@@ -368,11 +368,11 @@ class Alarm(Actor[AlarmState]):
 
 
 @pytest.fixture
-def alarm() -> Kit:
+def alarm() -> Kit[Alarm]:
     return Kit(Alarm)
 
 
-def test_a_durable_timer_outlives_a_restart_and_fires_once_at_its_time(alarm: Kit) -> None:
+def test_a_durable_timer_outlives_a_restart_and_fires_once_at_its_time(alarm: Kit[Alarm]) -> None:
     alarm.tell(SetAlarm(how={"after": 10}))
     alarm.restart()
     alarm.advance(9.9)
@@ -382,7 +382,7 @@ def test_a_durable_timer_outlives_a_restart_and_fires_once_at_its_time(alarm: Ki
     assert alarm.actor.fired is None and alarm.actor.timers == {}
 
 
-def test_a_durable_timer_repeats_until_it_is_cancelled_and_is_moved_by_its_name(alarm: Kit) -> None:
+def test_a_durable_timer_repeats_until_it_is_cancelled_and_is_moved_by_its_name(alarm: Kit[Alarm]) -> None:
     alarm.tell(SetAlarm(how={"every": 10}))
     alarm.advance(25)
     alarm.tell(SetAlarm(how={"after": 1, "every": 2}))
@@ -397,7 +397,7 @@ def test_a_durable_timer_repeats_until_it_is_cancelled_and_is_moved_by_its_name(
     ("missed", "lines"),
     [("last", ["a 30 at 38"]), ("all", ["a 10 at 38", "a 20 at 38", "a 30 at 38"]), ("skip", [])],
 )
-def test_what_was_missed_comes_late_as_the_timer_says(alarm: Kit, missed: str, lines: list[str]) -> None:
+def test_what_was_missed_comes_late_as_the_timer_says(alarm: Kit[Alarm], missed: str, lines: list[str]) -> None:
     alarm.tell(SetAlarm(how={"every": 10, "missed": missed}))
     alarm.miss(38)
     alarm.advance(0)
@@ -406,14 +406,14 @@ def test_what_was_missed_comes_late_as_the_timer_says(alarm: Kit, missed: str, l
     assert alarm.state.lines == [*lines, "a 40 at 40"]
 
 
-def test_more_timers_than_the_kind_allows_are_refused(alarm: Kit) -> None:
+def test_more_timers_than_the_kind_allows_are_refused(alarm: Kit[Alarm]) -> None:
     for name in ("a", "b", "a"):
         alarm.tell(SetAlarm(name=name, how={"after": 1}))
     with pytest.raises(Refused, match=r"timers\.too_many"):
         alarm.tell(SetAlarm(name="c", how={"after": 1}))
 
 
-def test_a_firing_that_is_refused_is_over(alarm: Kit) -> None:
+def test_a_firing_that_is_refused_is_over(alarm: Kit[Alarm]) -> None:
     alarm.tell(SetAlarm(how={"every": 10}, refuse="alarm.broken"))
     with pytest.raises(Refused):
         alarm.advance(10)
@@ -431,7 +431,7 @@ def test_a_timers_message_must_be_one_that_the_kind_takes() -> None:
         Kit(Foreign).tell(Order(amount=1))
 
 
-def test_it_hears_what_became_of_what_it_told(alarm: Kit) -> None:
+def test_it_hears_what_became_of_what_it_told(alarm: Kit[Alarm]) -> None:
     alarm.tell(Order(amount=1))
     alarm.tell(Order(amount=2))
     alarm.answered(alarm.told[0], Count(7))
@@ -440,7 +440,7 @@ def test_it_hears_what_became_of_what_it_told(alarm: Kit) -> None:
     alarm.restart()
 
 
-def test_a_repeat_with_other_fields_is_another_command_under_the_same_key(kit: Kit) -> None:
+def test_a_repeat_with_other_fields_is_another_command_under_the_same_key(kit: Kit[Probe]) -> None:
     kit.ask(Add(amount=1, idempotency_key="k"), user="ann")
     with pytest.raises(Refused, match=r"command_id\.reused") as refused:
         kit.ask(Add(amount=2, idempotency_key="k"), user="ann")

@@ -55,6 +55,12 @@ def texts_of(run: Kernel, entity: str) -> list[str]:
     return list(actor.state.texts)
 
 
+def epoch_of(run: Kernel, entity: str) -> str:
+    life = run.cell(entity)._life
+    assert life is not None
+    return life.epoch
+
+
 # Nothing leaves before its events are durable, and all of it leaves in order.
 
 
@@ -1040,10 +1046,10 @@ async def test_each_life_of_an_entity_without_a_journal_has_an_epoch_of_its_own(
     async with kernel() as run:
         run.send("brief:a", Heard(text="x"))
         await settled()
-        first = run.cell("brief:a")._life.epoch
+        first = epoch_of(run, "brief:a")
         run.cell("brief:a").mailbox.put_control(Passivate())
         await settled()
         assert "brief:a" not in run.awake()
         run.send("brief:a", Heard(text="y"))
         await settled()
-        assert first and run.cell("brief:a")._life.epoch not in ("", first)
+        assert first and epoch_of(run, "brief:a") not in ("", first)

@@ -215,7 +215,7 @@ def keep_asleep(kernel: Kernel, entity: str) -> trio.Event:
             await back.wait()
         return await original(name, term=term, above=above)
 
-    kernel.kernel.claims.claim = claim  # type: ignore[method-assign]
+    kernel.kernel.claims.claim = claim  # type: ignore[assignment, method-assign]
     return back
 
 

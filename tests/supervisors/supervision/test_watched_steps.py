@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from greenroom.supervisors.supervision.watchdog import Turn
+from greenroom.actors.life.turn import Turn
 from greenroom.supervisors.supervision.watched_steps import watched_steps
 
 

@@ -91,7 +91,7 @@ async def test_the_view_then_what_is_published_with_ids_to_resume_from() -> None
             assert (event["id"], "event" in event) == (f"{epoch}:{offset}", False)
             assert event["data"]["data"] == {"type": "talk.said", "text": text}
             assert (event["data"]["channel"], event["data"]["offset"]) == ("talk:a", offset)
-        await node.router.ask("talk:a", Hint(key="k"))
+        await node.kernel.router.ask("talk:a", Hint(key="k"))
         hint = await peer.event()
         assert hint == {"data": {"channel": "talk:a", "data": {"type": "talk.typed", "key": "k"}}}
         await peer.stream.aclose()

@@ -64,8 +64,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(project: Path) -> Iterator[Server]:
     # Empty is unset: as with most people, compiled code is kept.
-    settings = {"GREENROOM_ENTITIES": "shop", "PYTHONDONTWRITEBYTECODE": ""}
-    server = Server(cwd=project, options=("--reload",), **settings)
+    server = Server(cwd=project, options=("--reload",), GREENROOM_ENTITIES="shop", PYTHONDONTWRITEBYTECODE="")
     try:
         yield server
     finally:
@@ -75,7 +74,8 @@ def server(project: Path) -> Iterator[Server]:
 
 def processes_of(server: Server) -> list[psutil.Process]:
     """The children that serve or load, Postgres and Valkey."""
-    return psutil.Process(server.pid).children(recursive=True)
+    found: list[psutil.Process] = psutil.Process(server.pid).children(recursive=True)
+    return found
 
 
 def buys(server: Server) -> int:
