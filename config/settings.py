@@ -50,7 +50,7 @@ _TEST_PREFIX: Final = "GREENROOM_TEST_"
 _ENV_FILE: Final = ".env"
 _VALUE_SHOWN_MAX: Final = 60  # characters of a refused value that an error repeats
 
-# Every field of these is a setting: PREFIX + section + field. DrainConfig is not here: interface.md names it DRAIN_S.
+# Every field of these is a setting: PREFIX + section + field. DrainConfig is not here: its one setting is DRAIN_S.
 _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "log": LogConfig,
     "trace": TraceConfig,

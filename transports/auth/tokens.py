@@ -3,7 +3,7 @@
 Sans-I/O: keys and the clock are arguments, a token goes in, claims come out. Exactly one kind of key is set, and the
 key decides the algorithm (a secret: HS256; an Ed25519 key: EdDSA; an RSA key: RS256), never the token's header, so a
 public key can't be passed off as a secret. A token is as good as a password: no error text here quotes one.
-Source: reference client-protocol, section 17; RFC 8725 (JWT best current practices).
+Source: https://centrifugal.dev/docs/server/authentication; RFC 8725 (JWT best current practices).
 """
 
 import base64
