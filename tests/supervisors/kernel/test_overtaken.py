@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import trio
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.store.journal.journal_memory import MemoryRows
-from tests.supervisors.kernel.small_kernel import Kernel
+from tests.supervisors.kernel.small_kernel import Kernel, Note
 
 
 class Opened(Event, frozen=True, kw_only=True, tag="gate.opened"):
@@ -91,3 +92,23 @@ async def test_what_an_overtaken_cell_ignores_is_not_lost(autojump_clock: MockCl
             await old.ask("visitor:ann", Go())
             await wait_all_tasks_blocked(0.01)
             assert await old.ask("gate:1", Look()) == 1
+
+
+async def test_two_activations_that_record_the_same_at_one_offset_are_not_both_acknowledged(
+    autojump_clock: MockClock,
+) -> None:
+    """Equal events, in one millisecond: the row's fence says whose it is, not its content."""
+    rows = MemoryRows()
+    async with Kernel(rows=rows).running() as old:
+        old.send("log:a", Note(text="seed"))
+        await trio.sleep(1)
+        async with Kernel(rows=rows, incarnation=2).running() as new:
+            old.journal.hold()  # its append is on its way
+            first = old.send("log:a", Note(text="+1"))
+            await wait_all_tasks_blocked()
+            second = new.send("log:a", Note(text="+1"))  # claims, and appends
+            await wait_all_tasks_blocked()
+            old.journal.release()
+            await trio.sleep(1)
+            assert (second.answer, first.answer) == (2, 3)
+            assert old.texts("log:a") == ["seed", "+1", "+1"]
