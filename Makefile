@@ -11,10 +11,12 @@ INSTALLED := .venv/.installed
 TYPED := $(addprefix -m ,greenroom greenroom.testing greenroom.__main__) $(addprefix -p ,greenroom.config \
 	greenroom.store greenroom.actors greenroom.transports greenroom.supervisors bench tests)
 
-.PHONY: help serve test bench chaos lint types format lock clean
+.PHONY: help setup wheel serve test bench chaos lint types format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(INSTALLED) ## set up .venv, and nothing else
 
 serve: $(INSTALLED) ## run the server; ARGS="--port 9000"
 	@exec $(BIN)/greenroom serve $(ARGS)
@@ -39,6 +41,12 @@ types: $(INSTALLED) ## check types alone
 format: $(INSTALLED) ## put the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What an earlier build left in build/ would get into the wheel.
+wheel: $(INSTALLED) ## build the wheel into dist/, for projects of your own
+	@rm -rf build
+	@$(BIN)/python -c "from setuptools import build_meta; build_meta.build_wheel('dist')" >/dev/null
+	@rm -rf build; ls dist/greenroom-*.whl
 
 lock: ## make requirements.lock anew; ARGS="--upgrade" for newer versions (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

@@ -33,6 +33,7 @@ RPC = re.compile(r"""\brpc\(["']([^"']+)["'], (\{.*?\})\)""")
 SETTING = re.compile(r"\bGREENROOM_[A-Z_]+[A-Z]\b")
 GUIDES = ROOT / "docs" / "guides"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+TOLD = [page for page in PAGES if page.name != "start.md"]  # which test_start.py walks, with an entity of its own
 
 
 class Told(NamedTuple):
@@ -88,7 +89,7 @@ def kinds(tmp_path: Path) -> Iterator[Kinds]:
         del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_command_exists_and_takes_these_fields(page: Path, kinds: Kinds) -> None:
     for kind, name, body in told(text_of(page)):
         command = kinds[kind].command(name)
@@ -97,7 +98,7 @@ def test_each_command_exists_and_takes_these_fields(page: Path, kinds: Kinds) ->
             assert set(body) <= set(command.message.__struct_fields__), f"{kind}/{name}: {body}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_address_exists(page: Path, kinds: Kinds) -> None:
     for where, rest in GET.findall(text_of(page)):
         path, _, query = rest.partition("?")
@@ -131,7 +132,7 @@ def test_the_entity_of_the_readme_works(kinds: Kinds) -> None:
     assert kit.view() == {"total": 3}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", TOLD, ids=lambda page: str(page.relative_to(ROOT)))
 def test_blocks_of_python_and_json_can_be_parsed(page: Path) -> None:
     for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if language == "python":

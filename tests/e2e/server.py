@@ -61,12 +61,15 @@ class Server:
         self.launch()
         self.until_ready(seen)
 
+    def serve_command(self) -> list[str]:
+        return [*self._program, "serve", "--port", str(self.port), *self._options]
+
     def launch(self) -> None:
         """Start the process, and return at once."""
         assert not self.running
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [*self._program, "serve", "--port", str(self.port), *self._options],
+                self.serve_command(),
                 cwd=self._cwd,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ INSTALL_S = 120
 def build_wheel(folder: Path) -> Path:
     """The wheel, built in a copy: what an earlier build has left in the checkout must not get into it."""
     source = folder / "source"
+    source.mkdir(parents=True)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (*ROOT.glob("*.py"), *(ROOT / name for name in ("pyproject.toml", "LICENSE", "py.typed"))):
