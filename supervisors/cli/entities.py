@@ -1,21 +1,31 @@
 """`greenroom entities`: every kind, as read from the code."""
 
-from typing import Any
+import sys
+from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 
 from greenroom.actors.model.message import tag_of
+from greenroom.actors.schema.page import entities_page
 from greenroom.actors.schema.repeats import repeats_of
+from greenroom.actors.schema.words import number
 from greenroom.config.settings import load_settings
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
 from greenroom.supervisors.cli.terminal.console import console
 from greenroom.supervisors.cli.terminal.plainly import told_plainly
 
 
-def show_entities() -> None:
+def show_entities(
+    markdown: Annotated[bool, typer.Option("--markdown", help="A page of Markdown, with bounds and refusals.")] = False,
+) -> None:
     """Every kind with its commands, events and limits, as read from the code: Greenroom's, and GREENROOM_ENTITIES."""
     with told_plainly():
-        for kind in installed_kinds(load_settings()):
+        kinds = installed_kinds(load_settings())
+        if markdown:
+            sys.stdout.write(entities_page(kinds))
+            return
+        for kind in kinds:
             table = Table(
                 "what", "name", "fields", title=f"{kind.name} ({kind.actor.__module__})", title_justify="left"
             )
@@ -26,7 +36,7 @@ def show_entities() -> None:
             table.add_row("repeat", "idempotency_key", repeats_of(kind))
             limits = kind.limits
             for name in limits.__struct_fields__:
-                table.add_row("limit", name, f"{getattr(limits, name):g}")
+                table.add_row("limit", name, number(getattr(limits, name)))
             console.print(table)
 
 

@@ -13,7 +13,7 @@ from tests.e2e.server import Server
 from tests.faults.command_line import CommandLine
 from tests.faults.peer import upgraded
 
-COMMANDS = ("serve", "token", "migrate", "status", "entities", "schema", "dead-letters")
+COMMANDS = ("serve", "new", "token", "migrate", "new-generation", "status", "entities", "schema", "dead-letters")
 
 
 def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -> None:
@@ -23,10 +23,13 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         assert name in shown.out
     for arguments, words in {
         ("serve",): ("--host", "--port", "--nodes", "--data-dir", "GREENROOM_PORT", "GREENROOM_DATA_DIR", "drain"),
+        ("serve", "--reload"): ("--reload", "GREENROOM_ENV=local", "GREENROOM_ENTITIES"),
+        ("new",): ("NAME", "entity", "tests", "Makefile"),
+        ("new-generation",): ("backup",),
         ("token",): ("SUBJECT", "--role", "--ttl"),
         ("migrate",): ("--check",),
         ("status",): ("--url",),
-        ("entities",): ("limits",),
+        ("entities",): ("limits", "--markdown", "GREENROOM_ENTITIES"),
         ("schema",): ("--check", "--update", "--stored", "--lock", "--force"),
         ("dead-letters",): ("list", "show", "retry", "drop"),
         ("dead-letters", "list"): ("--entity", "--kind", "--type", "--json"),
@@ -117,6 +120,29 @@ def test_with_a_server_running(command_line: CommandLine, server: Server) -> Non
         assert word in shown.out
     missing = command_line.greenroom(server, "dead-letters", "show", "999999")
     assert missing.status == 1 and "999999" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("serve --port eighty", "--port"),
+        ("serve --port 70000", "GREENROOM_PORT"),
+        ("serve --nodes 2", "GREENROOM_NODES"),
+        ("serve --reload=yes", "--reload"),
+        ("token ann --ttl long", "--ttl"),
+        ("dead-letters list --limit 0", "--limit"),
+        ("dead-letters retry --wait -1", "--wait"),
+        ("dead-letters drop", "--all"),
+        ("schema --check --update", "--check"),
+        ("schema --stored --megabytes 0", "--megabytes"),
+        ("entities --json", "--json"),
+        ("new", "NAME"),
+    ],
+)
+def test_bad_usage_names_what_is_wrong(command_line: CommandLine, tmp_path: Path, arguments: str, named: str) -> None:
+    ran = command_line.run(arguments.split(), {"GREENROOM_DATA_DIR": str(tmp_path / "data")}, folder=tmp_path)
+    assert ran.status == 2 and named in ran.err and "Traceback" not in ran.err, ran
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no.such.host.invalid", "nonsense"])
