@@ -1,6 +1,7 @@
 """The chunked transfer coding, RFC 9112 section 7.1: a body whose length shows only at its end.
 
-Strict where leniency has been used to smuggle requests: sizes are bare hexadecimal digits, every line ends in CRLF.
+Strict where leniency has been used to smuggle requests (section 11.2): sizes are bare hexadecimal digits, every line
+ends in CRLF.
 Extensions and trailers are checked for form, bounded and dropped.
 """
 
@@ -10,7 +11,8 @@ from typing import Final
 from greenroom.transports.codecs.http_error import HttpError
 
 _LINE_BYTES_MAX: Final = 1_024  # a size with its extensions, or a trailer
-_EXTRAS_BYTES_MAX: Final = 4_096  # extensions and trailers of the whole body
+_EXTRAS_BYTES_MAX: Final = 4_096  # extensions and trailers of the whole body: section 7.1.1 asks for a limit
+# Section 7.1: chunk-size is 1*HEXDIG. Its grammar has no sign, no 0x and no space; 15 digits keep it within 60 bits.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 
@@ -48,6 +50,7 @@ class ChunkedBody:
             elif self._left == 2:
                 if len(data) - at < 2 and data[at] == 0x0D:
                     break
+                # Section 7.1: chunk-data is followed by CRLF. After a lone LF two parties may disagree.
                 if not data.startswith(b"\r\n", at):
                     raise HttpError(400, "chunk without its CRLF")
                 at += 2
@@ -72,6 +75,7 @@ class ChunkedBody:
         return None
 
     def _take_size(self, line: bytes) -> None:
+        """Section 7.1: the size, then extensions, which 7.1.1 lets a recipient ignore. A size of 0 ends the data."""
         found = _SIZE_LINE.fullmatch(line)
         if found is None:
             raise HttpError(400, "bad chunk size")
@@ -85,6 +89,8 @@ class ChunkedBody:
             self._in_trailers = True
 
     def _take_trailer(self, line: bytes) -> None:
+        """Section 7.1.2: trailers have the form of header fields, and a recipient may discard them. Merged into the
+        headers, as that section warns, they could overrule what the request was admitted for."""
         if _TRAILER.fullmatch(line) is None:
             raise HttpError(400, "bad trailer")
         self._count_extras(len(line))

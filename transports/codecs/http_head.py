@@ -5,6 +5,9 @@ A head is cut out here (up to its blank line) and then parsed by httptools, stri
 
 The gate decides about a request when its head is whole, through `keep`: a kept request comes with its whole body,
 bounded; any other comes at once, with all the bytes read so far in `raw`, and then its socket is someone else's.
+
+Sections are those of RFC 9112 (HTTP/1.1) unless RFC 9110 (semantics of HTTP) is named. Where they let a server choose
+between repairing and refusing, this one refuses: what two parties could read differently smuggles requests (11.2).
 """
 
 import re
@@ -17,11 +20,12 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from greenroom.transports.codecs.chunked_body import ChunkedBody
 from greenroom.transports.codecs.http_error import HttpError
 
-_HEADERS_MAX: Final = 100  # fields
+_HEADERS_MAX: Final = 100  # fields; RFC 9110 section 5.4 leaves the limit to us, RFC 6585 section 5 has the 431
 _METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-}  # the rest is 501: CONNECT would need tunnels, and httptools knows RTSP's methods too
-# Repeated, these mean that two parties could read the request differently, or be two different people to us.
+}  # the rest is 501 (RFC 9110 section 9.1): CONNECT would need tunnels, and httptools knows RTSP's methods too
+# Repeated, these mean that two parties could read the request differently, or be two different people to us. Sections
+# 3.2 (Host) and 6.3 (Content-Length), RFC 6455 sections 11.3.1 and 11.3.5 (WebSocket key and version) ask for it.
 _ONCE: Final = frozenset(
     (
         b"host",
@@ -38,13 +42,15 @@ _ONCE: Final = frozenset(
         b"sec-websocket-version",
     )
 )
+# RFC 3986 section 2.1: a percent sign is followed by two hexadecimal digits.
 _BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+# Without userinfo, whose use in http URIs RFC 9110 section 4.2.4 deprecates.
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)", re.IGNORECASE)
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
 def has_token(value: bytes, token: bytes) -> bool:
-    """Whether the comma-separated header `value` names `token` (lower-case), in any case."""
+    """Whether the list `value` (RFC 9110 section 5.6.1) names `token` (given in lower-case), in any case."""
     value = value.lower()
     return value == token or (b"," in value and token in (part.strip() for part in value.split(b",")))
 
@@ -67,7 +73,8 @@ def query_pairs(query: bytes, *, pairs_max: int = 64) -> list[tuple[str, str]]:
 
 
 class Request:
-    """One request. Header names are lower-case; repeated headers are joined (`, `; cookies `; `)."""
+    """One request. Header names are lower-case; repeated headers are joined: with `, ` (RFC 9110 section 5.3), cookies,
+    whose values may hold commas, with `; `."""
 
     __slots__ = (
         "_head",
@@ -102,7 +109,8 @@ class Request:
         self.version = version  # "1.0" or "1.1"
         self.headers = headers
         self.body = b""
-        # A client of 1.0 would have to be told "keep-alive" in the response; closing is always right.
+        # Section 9.3: 1.1 persists unless told to close. A client of 1.0 would have to be told "keep-alive" in the
+        # response; closing is always right.
         self.keep_alive = version == "1.1"
         self.upgrade = False  # asks to become a WebSocket; the decoder's `rest` has what follows
         self.expects_continue = False
@@ -139,8 +147,8 @@ class _HeadFields:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        value = value.rstrip(b" \t")
+        name = name.lower()  # RFC 9110 section 5.1: field names are case-insensitive
+        value = value.rstrip(b" \t")  # section 5.1: the white space around a value is no part of it
         self.count += 1
         if name in self.headers:
             if name in _ONCE:
@@ -171,6 +179,7 @@ def parse_head(head: bytes) -> Request:
         raise fields.refused
     if fields.count > _HEADERS_MAX:
         raise HttpError(431, f"more than {_HEADERS_MAX} headers")
+    # Section 2.3, RFC 9110 section 15.6.6: a major version that is not spoken here.
     version = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise HttpError(505, "only HTTP/1.1 and 1.0 are spoken here")
@@ -180,16 +189,20 @@ def parse_head(head: bytes) -> Request:
     headers = fields.headers
     path, query = _split_target(method, fields.target, headers)
     request = Request(head, method, fields.target, path, query, version, headers)
+    # Section 3.2: a request of 1.1 without Host MUST be answered 400; the second Host was refused above.
     if version == "1.1" and b"host" not in headers:
         raise HttpError(400, "no Host header")
     coding = headers.get(b"transfer-encoding")
     if coding is not None:
+        # Section 6.1: with both lengths, or with a coding in 1.0, the framing is suspect; section 6.3 lets us refuse.
         if b"content-length" in headers or version == "1.0":
             raise HttpError(400, "body length is ambiguous")
+        # Section 6.1: 501 for a coding that is not understood. Codings are case-insensitive (section 7).
         if coding.lower() != b"chunked":
             raise HttpError(501, "only the transfer coding chunked is implemented")
     if not fields.complete:
         raise HttpError(400, "malformed request")
+    # RFC 9110 section 10.1.1: 417 for any other expectation; from a client of 1.0 it is ignored.
     expect = headers.get(b"expect")
     if expect is not None and version == "1.1":
         if expect.lower() != b"100-continue":
@@ -197,8 +210,10 @@ def parse_head(head: bytes) -> Request:
         request.expects_continue = True
     connection = headers.get(b"connection")
     if connection is not None:
+        # Section 9.6: `close` means that no other request follows.
         if has_token(connection, b"close"):
             request.keep_alive = False
+        # RFC 9110 section 7.8: Upgrade counts only when Connection names it, and never from a client of 1.0.
         if (
             version == "1.1"
             and has_token(connection, b"upgrade")
@@ -211,7 +226,8 @@ def parse_head(head: bytes) -> Request:
 
 
 def _split_target(method: str, target: bytes, headers: dict[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Path and query. An absolute target (section 3.2.2 of RFC 9112) also replaces the Host header."""
+    """Path and query. The forms: origin (section 3.2.1), absolute (3.2.2), asterisk (3.2.4, of OPTIONS alone). The
+    authority form (3.2.3) belongs to CONNECT. An absolute target overrules the Host header (section 3.3)."""
     local = target
     if not target.startswith(b"/"):
         if target == b"*" and method == "OPTIONS":
@@ -224,6 +240,7 @@ def _split_target(method: str, target: bytes, headers: dict[bytes, bytes]) -> tu
         local = target[found.end() :]
         if not local.startswith(b"/"):
             local = b"/" + local
+    # Section 3.2.1: path and query only; a fragment is never sent.
     if b"#" in local:
         raise HttpError(400, "bad request target")
     path, _, query = local.partition(b"?")
@@ -294,7 +311,8 @@ class RequestDecoder:
         return self._request is None and self._buffer is None
 
     def take_continue(self) -> bool:
-        """True once for a request that waits for `100 Continue` before it sends its body."""
+        """True once for a request that waits for `100 Continue` before it sends its body. RFC 9110 section 10.1.1 lets
+        it go unsaid when some of the body has arrived."""
         request = self._request
         if request is None or self._continue_told or not request.expects_continue:
             return False
@@ -342,7 +360,7 @@ class RequestDecoder:
         at = 0
         while True:
             if self._request is None:
-                while data.startswith(b"\r\n", at):  # section 2.2 of RFC 9112: some clients send one too many
+                while data.startswith(b"\r\n", at):  # section 2.2: some clients send one too many
                     at += 2
                 end = self._find_head_end(data, at)
                 if end < 0:
@@ -395,11 +413,14 @@ class RequestDecoder:
             raise HttpError(431, f"head over {self._head_bytes_max} bytes")
         if end >= 0:
             return end + 4
-        if _BARE_LF.search(data, at) is not None:  # else "\n\n" would wait for its end for ever
+        # Section 2.2 lets a lone LF end a line; we refuse it, as half of what smuggling needs. Looked for here too,
+        # since "\n\n" would wait for its end for ever.
+        if _BARE_LF.search(data, at) is not None:
             raise HttpError(400, "malformed request")
         return -1
 
     def _expect_body(self, request: Request) -> None:
+        """Section 6.3: Transfer-Encoding, else Content-Length, else there is no body."""
         self._request = request
         self._continue_told = False
         self._length = 0

@@ -1,4 +1,8 @@
-"""HTTP/1.1 responses as bytes: whole ones, and the head of one that streams until the connection closes."""
+"""HTTP/1.1 responses as bytes: whole ones, and the head of one that streams until the connection closes.
+
+RFC 9112 sections 4 (status line) and 6.3 (which responses have a body, and where it ends); the rules of single fields
+are those of RFC 9110.
+"""
 
 import re
 from collections.abc import Iterable
@@ -14,13 +18,15 @@ _STATUS_LINES: Final = {
     for status in HTTPStatus
     if status >= 200
 }
-_NO_BODY: Final = frozenset((204, 304))
+_NO_BODY: Final = frozenset((204, 304))  # RFC 9112 section 6.3: they end with their head, whatever it says
+# RFC 9110 sections 5.6.2 (token) and 5.5 (field value): no CR, LF or NUL, which would begin a line of their own.
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 def http_date(now_s: float) -> bytes:
-    """The value of a Date header for a Unix time in seconds. Callers cache it for its second."""
+    """The value of a Date header (RFC 9110 section 6.6.1, as IMF-fixdate of section 5.6.7) for a Unix time in seconds.
+    Callers cache it for its second."""
     return formatdate(now_s, usegmt=True).encode()
 
 
@@ -34,15 +40,16 @@ def response(
     keep_alive: bool = True,
     head_only: bool = False,
 ) -> bytes:
-    """A whole response. `head_only` answers HEAD: the length of the body, but not the body.
+    """A whole response. `head_only` answers HEAD (RFC 9110 section 9.3.2): the length of the body, but not the body.
 
     Raises: ValueError for a header that would break out of its line.
     """
     parts = [_STATUS_LINES[status], date]
-    if status not in _NO_BODY:
+    if status not in _NO_BODY:  # RFC 9110 section 8.6: a 204 MUST NOT have a Content-Length
         parts.append(b"\r\nContent-Type: %b\r\nContent-Length: %d" % (content_type, len(body)))
     if headers:
         parts.append(_lines(headers))
+    # RFC 9112 section 9.6: a server that will close SHOULD say so.
     parts.append(b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
     if not head_only and status not in _NO_BODY:
         parts.append(body)
@@ -54,7 +61,8 @@ def stream_head(
 ) -> bytes:
     """The head of a response whose body is everything until the connection closes (SSE, HTTP streaming).
 
-    Closing marks the end rather than chunks, so that subscribers of one topic can share the very same bytes.
+    Closing marks the end (RFC 9112 section 6.3, a response without length) rather than chunks, so that subscribers of
+    one topic can share the very same bytes.
     Raises: ValueError for a header that would break out of its line.
     """
     return b"".join(

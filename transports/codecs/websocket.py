@@ -7,6 +7,8 @@ for each connection, and bytes compressed for one subscriber cannot be shared wi
 
 An idle decoder holds no buffers. What a peer can make it hold is bounded: one frame or one fragmented message, each
 refused by its header, before its payload is buffered, when it would exceed `message_bytes_max`.
+
+Sections named below are those of RFC 6455, unless another RFC is named.
 """
 
 from base64 import b64decode, b64encode
@@ -26,6 +28,7 @@ CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
 
+# Section 7.4.1.
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
@@ -34,9 +37,9 @@ NO_STATUS: Final = 1005  # never on the wire: stands for a close frame without a
 INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
 
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_CONTROL_BYTES_MAX: Final = 125
-_REASON_BYTES_MAX: Final = 123
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
+_CONTROL_BYTES_MAX: Final = 125  # section 5.5
+_REASON_BYTES_MAX: Final = 123  # section 5.5.1: two bytes of the control frame are the code
 
 
 class WebSocketError(Exception):
@@ -70,19 +73,20 @@ class Binary(Struct, frozen=True):
 
 
 class Ping(Struct, frozen=True):
-    """Answer with `pong_frame(payload)`."""
+    """Answer with `pong_frame(payload)`: section 5.5.3 wants the same payload back."""
 
     payload: bytes
 
 
 class Pong(Struct, frozen=True):
-    """An answer to a ping, or a one-way sign of life."""
+    """An answer to a ping, or a one-way sign of life (section 5.5.3)."""
 
     payload: bytes
 
 
 class Close(Struct, frozen=True):
-    """The peer says goodbye; nothing follows. Answer with `close_frame(code)`: NO_STATUS echoes as an empty frame."""
+    """The peer says goodbye; nothing follows (section 5.5.1). Answer with `close_frame(code)`, where NO_STATUS echoes
+    as an empty frame."""
 
     code: int
     reason: str
@@ -96,12 +100,13 @@ Event = bytes | Binary | Ping | Pong | Close
 
 
 def accept_key(key: bytes) -> bytes:
-    """The value of Sec-WebSocket-Accept that answers Sec-WebSocket-Key."""
+    """The value of Sec-WebSocket-Accept that answers Sec-WebSocket-Key: section 4.2.2, step 5."""
     return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
 
 
 def choose_subprotocol(headers: Mapping[bytes, bytes], supported: Iterable[bytes]) -> bytes | None:
-    """The first of `supported`, in our order, that the client offers. An absent or empty offer gives None."""
+    """The first of `supported`, in our order, that the client offers. An absent or empty offer gives None, and then the
+    response has no such field (section 4.2.2, step 5)."""
     offered = {name.strip() for name in headers.get(b"sec-websocket-protocol", b"").split(b",")}
     return next((name for name in supported if name in offered), None)
 
@@ -111,6 +116,7 @@ def handshake_response(method: str, headers: Mapping[bytes, bytes], *, subprotoc
 
     Raises: BadHandshake with 405, 400 or 426.
     """
+    # Section 4.2.1, in the order of its list. RFC 9110 wants Allow with a 405 (15.5.6), Upgrade with a 426 (15.5.22).
     if method != "GET":
         raise BadHandshake(405, "a WebSocket opens with GET", ((b"Allow", b"GET"),))
     if not has_token(headers.get(b"upgrade", b""), b"websocket"):
@@ -119,6 +125,7 @@ def handshake_response(method: str, headers: Mapping[bytes, bytes], *, subprotoc
         )
     if not has_token(headers.get(b"connection", b""), b"upgrade"):
         raise BadHandshake(400, "Connection: Upgrade is missing")
+    # Section 4.4: to another version we say which one is spoken here.
     if headers.get(b"sec-websocket-version") != b"13":
         raise BadHandshake(426, "only WebSocket version 13 is spoken here", ((b"Sec-WebSocket-Version", b"13"),))
     key = headers.get(b"sec-websocket-key", b"")
@@ -128,6 +135,7 @@ def handshake_response(method: str, headers: Mapping[bytes, bytes], *, subprotoc
         nonce = b""
     if len(nonce) != 16:
         raise BadHandshake(400, "Sec-WebSocket-Key must be 16 bytes in base64")
+    # Section 9.1: extensions that the response does not name are declined.
     lines = [
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         accept_key(key),
@@ -204,13 +212,14 @@ class FrameDecoder:
         at = 0
         while size - at >= 2:
             first = data[at]
-            length = data[at + 1] - 0x80  # the top bit says masked, which a client's frame must be
+            length = data[at + 1] - 0x80  # the top bit says masked; section 5.1: a client's frame must be
             plain = first == 0x81 and self._message is None  # a whole text message in one frame: the usual case
             if length < 0:
                 raise WebSocketError(PROTOCOL_ERROR, "unmasked frame")
             if not plain:
                 self._check_head(first, length)
             start = at + 6
+            # Section 5.2: 126 and 127 announce a length of 16 and of 63 bits, and the shortest form MUST be used.
             if length > 125:
                 if length == 126:
                     if size - at < 4:
@@ -225,7 +234,9 @@ class FrameDecoder:
                         self._need = 10
                         return at
                     length = int.from_bytes(data[at + 2 : at + 10], "big")
-                    if length < 0x1_0000 or length >> 63:
+                    if length >> 63:
+                        raise WebSocketError(PROTOCOL_ERROR, "length of more than 63 bits")
+                    if length < 0x1_0000:
                         raise WebSocketError(PROTOCOL_ERROR, "length not in its shortest form")
                     start = at + 14
             if length > self._message_bytes_max or not plain:
@@ -235,7 +246,8 @@ class FrameDecoder:
                 self._need = end - at
                 return at
             if length <= _XOR_BYTES_MAX:
-                # The mask stands right before the payload, so one integer holds both: its low word is the key.
+                # Section 5.3: the mask stands right before the payload, so one integer holds both; its low word is the
+                # key.
                 words = (length + 7) >> 2
                 masked = int.from_bytes(data[start - 4 : end], "little")
                 key = (masked & 0xFFFF_FFFF) * _REPEAT[words]
@@ -255,17 +267,20 @@ class FrameDecoder:
 
     def _check_head(self, first: int, length: int) -> None:
         opcode = first & 0x0F
+        # Section 5.2: the reserved bits belong to extensions, and none was agreed on; likewise the unknown opcodes.
         if first & 0x70:
             raise WebSocketError(PROTOCOL_ERROR, "reserved bits set")
         if opcode >= CLOSE:
             if opcode > PONG:
                 raise WebSocketError(PROTOCOL_ERROR, "unknown opcode")
+            # Section 5.5: a control frame is never fragmented, and its payload at most 125 bytes.
             if not first & 0x80:
                 raise WebSocketError(PROTOCOL_ERROR, "fragmented control frame")
             if length > _CONTROL_BYTES_MAX:
                 raise WebSocketError(PROTOCOL_ERROR, "control frame too long")
         elif opcode > BINARY:
             raise WebSocketError(PROTOCOL_ERROR, "unknown opcode")
+        # Section 5.4: a message's fragments follow one another; only control frames may come between them.
         elif opcode == CONTINUATION:
             if self._message is None:
                 raise WebSocketError(PROTOCOL_ERROR, "nothing to continue")
@@ -273,6 +288,8 @@ class FrameDecoder:
             raise WebSocketError(PROTOCOL_ERROR, "a message inside a fragmented one")
 
     def _check_bound(self, first: int, length: int) -> None:
+        """Section 10.4: limits on frames and on messages put together of them are ours to set. A control frame is bound
+        by its own."""
         so_far = 0 if self._message is None else len(self._message)
         if not first & CLOSE and so_far + length > self._message_bytes_max:
             raise WebSocketError(MESSAGE_TOO_BIG, f"message over {self._message_bytes_max} bytes")
@@ -305,6 +322,8 @@ class FrameDecoder:
 
 
 def _check_utf8(text: bytes) -> str:
+    """Section 8.1: text that is not UTF-8 fails the connection; checked when the message is whole, since section 5.6
+    lets a fragment end inside a character."""
     try:
         return text.decode()
     except UnicodeDecodeError:
@@ -315,13 +334,14 @@ def _close_event(payload: bytes) -> Close:
     if not payload:
         return Close(NO_STATUS, "")
     code = int.from_bytes(payload[:2], "big")
-    # Section 7.4: the registered codes that may travel, then those of libraries and of applications.
+    # Section 5.5.1: a body begins with a code of two bytes. Section 7.4: the codes that may travel, among them those
+    # registered with IANA since (1012 to 1014), then those of libraries and of applications.
     if len(payload) == 1 or not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
         raise WebSocketError(PROTOCOL_ERROR, "bad close code")
     return Close(code, _check_utf8(payload[2:]))
 
 
-# --- frames out: whole, unmasked ---
+# --- frames out: whole, and unmasked as section 5.1 wants of a server ---
 
 
 def frame_header(opcode: int, length: int) -> bytes:
@@ -364,6 +384,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
     """
     if code == NO_STATUS:
         return _control_frame(CLOSE, b"")
+    # Section 7.4.1: these stand for what never was on the wire, or for nothing yet; 7.4.2: below 1000 nothing is used.
     if not 1000 <= code <= 4999 or code in (1004, 1006, 1015):
         raise ValueError(f"close code {code} must not be sent")
     text = reason.encode(errors="replace")
