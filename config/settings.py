@@ -1,7 +1,7 @@
 """Settings: what an operator sets in the environment or in `.env`, checked at the start and all at once.
 
 The settings of a node are fields of `Settings`; those of its limits are made from the sections of `limits.py`, so a
-limit is stated once. `python -m greenroom.config.settings > docs/reference/settings.md` writes the table.
+limit is stated once. `greenroom.config.reference` prints docs/reference/settings.md from them.
 
 A name that begins with GREENROOM_ and is no setting stops the start: a typo fails at boot, not at 3 a.m. Names that
 begin with GREENROOM_TEST_ belong to the test suite and are passed over.
@@ -10,7 +10,7 @@ begin with GREENROOM_TEST_ belong to the test suite and are passed over.
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
@@ -225,7 +225,7 @@ class Settings(_Limits):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _all_problems_at_once(cls, values: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+    def _all_problems_at_once(cls, values: Mapping[str, object], validate: ModelWrapValidatorHandler[Self]) -> Self:
         """Pydantic stops at the fields; an operator wants to hear of the rules between them in the same run."""
         try:
             settings, wrong = validate(values), dict[str, str]()
@@ -319,24 +319,6 @@ def settings_table() -> list[tuple[str, str, str, str]]:
     ]
 
 
-def settings_page() -> str:
-    """`docs/reference/settings.md`, whole."""
-    lines = [
-        "# Settings",
-        "",
-        "Set in the environment or in a `.env` file where the server starts; the environment wins. A bad value, or a",
-        "`GREENROOM_` name that is not below, stops the start with a message that names it.",
-        "This page is printed from the code: `python -m greenroom.config.settings > docs/reference/settings.md`.",
-        "",
-        "| Setting | Default | Allowed | Meaning |",
-        "|---|---|---|---|",
-    ]
-    for row in settings_table():
-        name, default, allowed, meaning = (cell.replace("|", "\\|") for cell in row)
-        lines.append(f"| `{name}` | {f'`{default}`' if default else 'unset'} | {allowed} | {meaning} |")
-    return "\n".join([*lines, ""])
-
-
 def _unknown(names: Iterable[str]) -> Iterator[str]:
     known = [field.upper() for field in Settings.model_fields]
     for name in dict.fromkeys(name.upper() for name in names):
@@ -346,7 +328,7 @@ def _unknown(names: Iterable[str]) -> Iterator[str]:
             yield f"{name}: no such setting; {hint}"
 
 
-def _refusal(field: str, values: dict[str, Any]) -> str:
+def _refusal(field: str, values: Mapping[str, object]) -> str:
     info = Settings.model_fields[field]
     got = ""
     if "SecretStr" not in str(info.annotation) and field != "auth_public_key":
@@ -403,7 +385,3 @@ def _allowed(info: FieldInfo) -> str:
 
 def _default_text(info: FieldInfo) -> str:
     return "" if info.default in (None, ()) else str(info.default)
-
-
-if __name__ == "__main__":
-    print(settings_page(), end="")

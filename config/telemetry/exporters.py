@@ -26,14 +26,21 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from greenroom.config.limits import TraceConfig
-from greenroom.config.telemetry.instruments import Histogram, Instruments, Reading, metrics_of
+from greenroom.config.telemetry.instruments import (
+    PREFIX,
+    Histogram,
+    Instruments,
+    Observed,
+    Reading,
+    reading_of,
+    rows_of,
+)
 from greenroom.config.telemetry.tracing import Tracing, traceparent
 
 __all__ = ["SCRAPE_CONTENT_TYPE", "ExporterMissing", "Telemetry", "traceparent"]
 
 SCRAPE_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4  # of `scrape()`
 
-_PREFIX: Final = "greenroom_"
 _OTLP: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _SUFFIXES: Final = {"s": "_seconds", "By": "_bytes"}  # as the OpenTelemetry exporter names units
 
@@ -64,18 +71,16 @@ class Telemetry:
         self._meter = self._meters.get_meter("greenroom")
         self._histograms = _Histograms()
         self._registry.register(self._histograms)
-        ProcessCollector(namespace="greenroom", registry=self._registry)  # CPU, memory, descriptors; Linux only
+        ProcessCollector(registry=self._registry)  # process_*, as dashboards know them; Linux only
         # Always on: Tracing decides by ratio before the SDK is entered, and a parent's decision holds.
         self._tracers = TracerProvider(sampler=ParentBased(ALWAYS_ON), resource=resource, shutdown_on_exit=False)
         _add_exporter(self._tracers, config.exporter)
         self.tracing = Tracing(self._tracers.get_tracer("greenroom"), sample=config.sample)
-        for metric in metrics_of(self.instruments):
-            if isinstance(metric.read, Histogram):
-                self.histogram_of(metric.name, metric.read, metric.description, metric.unit)
-            elif metric.kind == "counter":
-                self.counter_of(metric.name, metric.read, metric.description, metric.unit)
-            else:
-                self.gauge_of(metric.name, metric.read, metric.description, metric.unit)
+        self._show(self.instruments)
+
+    def observe(self, observed: Observed) -> None:
+        """Show what the parts of the node know. Once, when the node is put together."""
+        self._show(observed)
 
     def counter_of(
         self,
@@ -90,7 +95,7 @@ class Telemetry:
         `name` begins with greenroom_; `unit` is s, By or nothing, and `labels` go on every value. Scrapes show it with
         `_total` at its end. A `read` that raises is logged, and its metric is missing from that scrape.
         """
-        assert name.startswith(_PREFIX)
+        assert name.startswith(PREFIX)
         self._meter.create_observable_counter(name, [_observer(read, labels)], unit, description)
 
     def gauge_of(
@@ -102,7 +107,7 @@ class Telemetry:
         labels: Mapping[str, str] | None = None,
     ) -> None:
         """A gauge, whose level `read` returns at scrape time; otherwise as `counter_of`."""
-        assert name.startswith(_PREFIX)
+        assert name.startswith(PREFIX)
         self._meter.create_observable_gauge(name, [_observer(read, labels)], unit, description)
 
     def histogram_of(
@@ -114,8 +119,18 @@ class Telemetry:
         labels: Mapping[str, str] | None = None,
     ) -> None:
         """Show `histogram`. The same name may come again with other values for the same labels."""
-        assert name.startswith(_PREFIX)
+        assert name.startswith(PREFIX)
         self._histograms.add(name + _SUFFIXES.get(unit, ""), description, dict(labels or {}), histogram)
+
+    def _show(self, section: Instruments | Observed) -> None:
+        for row in rows_of(type(section)):
+            reading = reading_of(section, row)
+            if isinstance(reading, Histogram):
+                self.histogram_of(row.name, reading, row.metric.what, row.unit)
+            elif row.metric.kind == "counter":
+                self.counter_of(row.name, reading, row.metric.what, row.unit)
+            else:
+                self.gauge_of(row.name, reading, row.metric.what, row.unit)
 
     def scrape(self) -> bytes:
         """All metrics as Prometheus text (SCRAPE_CONTENT_TYPE). Takes milliseconds, mostly the SDK's."""

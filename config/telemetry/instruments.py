@@ -4,51 +4,37 @@
 has the figures. One `Instruments` a node, handed to constructors like a config section. It belongs to the node's one
 thread.
 
-| metric | kind | unit | labels | what |
-|---|---|---|---|---|
-| greenroom_connections | gauge | | | live connections of clients |
-| greenroom_connects | counter | | | connections accepted |
-| greenroom_refused_connects | counter | | | connections refused by admission limits |
-| greenroom_slow_disconnects | counter | | | clients disconnected because they did not keep up |
-| greenroom_subscriptions | gauge | | | subscriptions of all connections |
-| greenroom_commands | counter | | kind, command, outcome | commands answered; outcome is ok or the error's name |
-| greenroom_mailbox_depth | gauge | | | messages waiting in all mailboxes |
-| greenroom_mailbox_age | gauge | s | | age of the oldest message waiting in a mailbox |
-| greenroom_awake | gauge | | | actors awake |
-| greenroom_activations | counter | | | actors woken |
-| greenroom_passivations | counter | | | actors put to sleep |
-| greenroom_restarts | counter | | | actors and services restarted after a crash |
-| greenroom_dead_letters | counter | | | messages given up and kept as dead letters |
-| greenroom_dead_letters_stored | gauge | | | dead letters in the store, as of the last look |
-| greenroom_commit_batch_events | histogram | | | events in one commit |
-| greenroom_commit | histogram | s | | time from handing a batch to the store to its outcome |
-| greenroom_commit_failures | counter | | | batches whose commit failed or had an unknown outcome |
-| greenroom_fenced_appends | counter | | | appends refused because a newer owner has the entity |
-| greenroom_fanout_batch | histogram | | | publications in one flush of a topic |
-| greenroom_fanout | histogram | s | | time to hand one flush to all subscribers of a topic |
-| greenroom_deliveries | counter | | | publications handed to subscribers |
-| greenroom_outbox_waiting | gauge | | | messages on their way between entities |
-| greenroom_outbox_delivered | counter | | | messages between entities that were handled |
-| greenroom_outbox_retries | counter | | | pauses because a message could not be handled yet |
-| greenroom_timers_overdue | gauge | | | durable timers more than a second late, as of the last look |
-| greenroom_queue | gauge | By | | bytes queued for clients that read slowly |
-| greenroom_loop_lag | histogram | s | | how much later than asked the event loop woke us |
+Each metric is stated once, here, as the annotation of a field: kind, meaning, when to look at it. Its name outside is
+`greenroom_` and the field's, whose last part is the unit (`commit_s` is greenroom_commit_seconds). `exporters.py` makes
+the export of them, `greenroom.config.reference` the page docs/reference/metrics.md.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal
-
-from msgspec import Struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal, get_args, get_type_hints
 
 Number = int | float
 Labelled = tuple[Mapping[str, str], Number]
 Reading = Number | Iterable[Labelled]  # one value, or one for each set of labels
 
+PREFIX: Final = "greenroom_"
+_UNITS: Final = {"s": "s", "bytes": "By"}  # last part of a field's name -> UCUM, as OpenTelemetry wants it
+_SHOWN_UNITS: Final = {"s": "_seconds", "By": "_bytes", "": ""}  # as Prometheus wants it
 _OTHER: Final = "other"
 _DURATION_FIRST_S: Final = 0.0001  # 0.1 ms; doubling 18 times reaches 13 s
 _DURATION_BUCKETS: Final = 18
 _BATCH_BUCKETS: Final = 15  # 1, 2, 4 ... 16384
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a field measures: the annotation that makes a metric of it."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    what: str  # for the reader of a scrape
+    look: str = ""  # when an operator should, for the page
+    labels: tuple[str, ...] = ()
 
 
 class Histogram:
@@ -94,46 +80,90 @@ def batch_sizes() -> Histogram:
     return Histogram(first=1.0, buckets=_BATCH_BUCKETS)
 
 
-def _nothing() -> int:
-    return 0
-
-
+@dataclass(slots=True, kw_only=True)
 class Instruments:
-    """The numbers of one node; see the module's table. Attributes are public and plain on purpose."""
+    """The numbers that a node raises in passing. Whoever raises a gauge lowers it again; counters only rise."""
 
-    def __init__(self, *, commands_max: int = 1000) -> None:
-        # Levels: whoever raises one lowers it again.
-        self.connections = 0
-        self.subscriptions = 0
-        self.awake = 0
-        self.dead_letters_stored = 0
-        # Counts since the start.
-        self.connects = 0
-        self.refused_connects = 0
-        self.slow_disconnects = 0
-        self.activations = 0
-        self.passivations = 0
-        self.restarts = 0
-        self.dead_letters = 0
-        self.commit_failures = 0
-        self.fenced_appends = 0
-        self.deliveries = 0
-        self.commands: dict[tuple[str, str, str], int] = {}  # (kind, command, outcome); add with count_command
-        self._commands_max = commands_max
-        # Distributions.
-        self.commit_batch_events = batch_sizes()
-        self.commit_s = durations()
-        self.fanout_batch = batch_sizes()
-        self.fanout_s = durations()
-        self.loop_lag_s = durations()
-        # Looked at when asked: the part that knows sets its own function here.
-        self.mailbox_depth: Callable[[], int] = _nothing  # messages
-        self.mailbox_age_s: Callable[[], float] = _nothing
-        self.queue_bytes: Callable[[], int] = _nothing
-        self.outbox_waiting: Callable[[], int] = _nothing  # messages
-        self.outbox_delivered: Callable[[], int] = _nothing
-        self.outbox_retries: Callable[[], int] = _nothing
-        self.timers_overdue: Callable[[], int] = _nothing
+    connections: Annotated[int, Metric("gauge", "live connections of clients", look="it falls at once")] = 0
+    subscriptions: Annotated[
+        int, Metric("gauge", "subscriptions of all connections, event streams among them", look="it falls at once")
+    ] = 0
+    connects: Annotated[int, Metric("counter", "connections accepted")] = 0
+    refused_connects: Annotated[
+        int,
+        Metric("counter", "connections refused by admission limits", look="it rises: a storm, or limits too low"),
+    ] = 0
+    slow_disconnects: Annotated[
+        int,
+        Metric(
+            "counter",
+            "clients disconnected because they did not keep up",
+            look="it rises for many: the network, or queues too short",
+        ),
+    ] = 0
+    commands: Annotated[
+        dict[tuple[str, str, str], int],  # by (kind, command, outcome); raise it with count_command
+        Metric(
+            "counter",
+            "commands answered; outcome is ok or the error's name",
+            look="`overloaded`, `unavailable`, `internal` or `deadline_exceeded` among the outcomes",
+            labels=("kind", "command", "outcome"),
+        ),
+    ] = field(default_factory=dict)
+    awake: Annotated[int, Metric("gauge", "actors awake")] = 0
+    activations: Annotated[
+        int, Metric("counter", "actors woken", look="it nears the commands: idle times too short")
+    ] = 0
+    passivations: Annotated[int, Metric("counter", "actors put to sleep")] = 0
+    restarts: Annotated[int, Metric("counter", "actors and services restarted after a crash", look="ever")] = 0
+    dead_letters: Annotated[int, Metric("counter", "messages given up and kept as dead letters", look="ever")] = 0
+    dead_letters_stored: Annotated[
+        int,
+        Metric("gauge", "dead letters in the store, as of the last look", look="above zero: somebody has to decide"),
+    ] = 0
+    commit_batch_events: Annotated[Histogram, Metric("histogram", "events in one commit")] = field(
+        default_factory=batch_sizes
+    )
+    commit_s: Annotated[
+        Histogram,
+        Metric(
+            "histogram",
+            "time from handing a batch to the store to its outcome",
+            look="slow: the disk or the database",
+        ),
+    ] = field(default_factory=durations)
+    commit_failures: Annotated[
+        int,
+        Metric(
+            "counter",
+            "batches whose commit failed or had an unknown outcome",
+            look="it rises: the database went away",
+        ),
+    ] = 0
+    fenced_appends: Annotated[
+        int,
+        Metric(
+            "counter",
+            "appends refused because a newer owner has the entity",
+            look="it rises on one node: a second one on the same database",
+        ),
+    ] = 0
+    fanout_batch: Annotated[Histogram, Metric("histogram", "publications in one flush of a topic")] = field(
+        default_factory=batch_sizes
+    )
+    fanout_s: Annotated[Histogram, Metric("histogram", "time to hand one flush to all subscribers of a topic")] = field(
+        default_factory=durations
+    )
+    deliveries: Annotated[int, Metric("counter", "publications handed to subscribers")] = 0
+    loop_lag_s: Annotated[
+        Histogram,
+        Metric(
+            "histogram",
+            "how much later than asked the event loop woke us",
+            look="above 50 ms: the node is out of CPU, or a handler computes too long",
+        ),
+    ] = field(default_factory=durations)
+    commands_max: int = 1000  # different (kind, command, outcome) that are told apart
 
     def count_command(self, kind: str, command: str, outcome: str, count: int = 1) -> None:
         """`outcome` is "ok" or an error's wire name. Peers choose kind and command, and each new triple costs memory
@@ -142,124 +172,79 @@ class Instruments:
         try:
             self.commands[key] += count
         except KeyError:
-            if len(self.commands) >= self._commands_max:
+            if len(self.commands) >= self.commands_max:
                 key = (_OTHER, _OTHER, _OTHER)
             self.commands[key] = self.commands.get(key, 0) + count
 
 
-class Metric(Struct, frozen=True):
-    """One row of the table: how an instrument is called outside, and how it is read."""
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What is looked up when asked, each by a function of the part that knows: given to `Telemetry.observe`."""
 
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    description: str
-    read: Callable[[], Reading] | Histogram
-    unit: str = ""  # UCUM, as OpenTelemetry wants it: s, By
-
-
-def metrics_of(instruments: Instruments) -> list[Metric]:
-    """Every metric of a node, in the order of the module's table."""
-    i = instruments
-
-    def commands() -> list[Labelled]:
-        return [
-            ({"kind": kind, "command": command, "outcome": outcome}, count)
-            for (kind, command, outcome), count in i.commands.items()
-        ]
-
-    return [
-        Metric("greenroom_connections", "gauge", "live connections of clients", lambda: i.connections),
-        Metric("greenroom_connects", "counter", "connections accepted", lambda: i.connects),
+    mailbox_depth: Annotated[Callable[[], int], Metric("gauge", "messages waiting in all mailboxes")]
+    mailbox_age_s: Annotated[
+        Callable[[], float],
+        Metric("gauge", "age of the oldest message waiting in a mailbox", look="above a second: an entity is behind"),
+    ]
+    queue_bytes: Annotated[
+        Callable[[], int],
+        Metric("gauge", "bytes queued for clients that read slowly", look="it nears the node's memory"),
+    ]
+    outbox_waiting: Annotated[Callable[[], int], Metric("gauge", "messages on their way between entities")]
+    outbox_delivered: Annotated[Callable[[], int], Metric("counter", "messages between entities that were handled")]
+    outbox_retries: Annotated[Callable[[], int], Metric("counter", "pauses because a message could not be handled yet")]
+    timers_overdue: Annotated[
+        Callable[[], int],
         Metric(
-            "greenroom_refused_connects",
-            "counter",
-            "connections refused by admission limits",
-            lambda: i.refused_connects,
-        ),
-        Metric(
-            "greenroom_slow_disconnects",
-            "counter",
-            "clients disconnected because they did not keep up",
-            lambda: i.slow_disconnects,
-        ),
-        Metric("greenroom_subscriptions", "gauge", "subscriptions of all connections", lambda: i.subscriptions),
-        Metric("greenroom_commands", "counter", "commands answered; outcome is ok or the error's name", commands),
-        Metric("greenroom_mailbox_depth", "gauge", "messages waiting in all mailboxes", lambda: i.mailbox_depth()),
-        Metric(
-            "greenroom_mailbox_age",
-            "gauge",
-            "age of the oldest message waiting in a mailbox",
-            lambda: i.mailbox_age_s(),
-            "s",
-        ),
-        Metric("greenroom_awake", "gauge", "actors awake", lambda: i.awake),
-        Metric("greenroom_activations", "counter", "actors woken", lambda: i.activations),
-        Metric("greenroom_passivations", "counter", "actors put to sleep", lambda: i.passivations),
-        Metric("greenroom_restarts", "counter", "actors and services restarted after a crash", lambda: i.restarts),
-        Metric(
-            "greenroom_dead_letters",
-            "counter",
-            "messages given up and kept as dead letters",
-            lambda: i.dead_letters,
-        ),
-        Metric(
-            "greenroom_dead_letters_stored",
-            "gauge",
-            "dead letters in the store, as of the last look",
-            lambda: i.dead_letters_stored,
-        ),
-        Metric("greenroom_commit_batch_events", "histogram", "events in one commit", i.commit_batch_events),
-        Metric(
-            "greenroom_commit",
-            "histogram",
-            "time from handing a batch to the store to its outcome",
-            i.commit_s,
-            "s",
-        ),
-        Metric(
-            "greenroom_commit_failures",
-            "counter",
-            "batches whose commit failed or had an unknown outcome",
-            lambda: i.commit_failures,
-        ),
-        Metric(
-            "greenroom_fenced_appends",
-            "counter",
-            "appends refused because a newer owner has the entity",
-            lambda: i.fenced_appends,
-        ),
-        Metric("greenroom_fanout_batch", "histogram", "publications in one flush of a topic", i.fanout_batch),
-        Metric(
-            "greenroom_fanout",
-            "histogram",
-            "time to hand one flush to all subscribers of a topic",
-            i.fanout_s,
-            "s",
-        ),
-        Metric("greenroom_deliveries", "counter", "publications handed to subscribers", lambda: i.deliveries),
-        Metric(
-            "greenroom_outbox_waiting", "gauge", "messages on their way between entities", lambda: i.outbox_waiting()
-        ),
-        Metric(
-            "greenroom_outbox_delivered",
-            "counter",
-            "messages between entities that were handled",
-            lambda: i.outbox_delivered(),
-        ),
-        Metric(
-            "greenroom_outbox_retries",
-            "counter",
-            "pauses because a message could not be handled yet",
-            lambda: i.outbox_retries(),
-        ),
-        Metric(
-            "greenroom_timers_overdue",
             "gauge",
             "durable timers more than a second late, as of the last look",
-            lambda: i.timers_overdue(),
-        ),
-        Metric("greenroom_queue", "gauge", "bytes queued for clients that read slowly", lambda: i.queue_bytes(), "By"),
-        Metric(
-            "greenroom_loop_lag", "histogram", "how much later than asked the event loop woke us", i.loop_lag_s, "s"
+            look="it stays above zero: the node is behind, or their entities fail",
         ),
     ]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric as it is called outside."""
+
+    field: str
+    name: str  # as OpenTelemetry takes it, without unit
+    unit: str  # UCUM: s, By or ""
+    metric: Metric
+
+    @property
+    def shown(self) -> str:
+        """As a scrape has it."""
+        return self.name + _SHOWN_UNITS[self.unit] + ("_total" if self.metric.kind == "counter" else "")
+
+
+def rows_of(section: type[Instruments] | type[Observed]) -> Iterator[Row]:
+    """Every metric that `section` states, in its order."""
+    for name, hint in get_type_hints(section, include_extras=True).items():
+        metric = next((one for one in get_args(hint)[1:] if isinstance(one, Metric)), None)
+        if metric is not None:
+            stem, _, last = name.rpartition("_")
+            unit = _UNITS.get(last, "")
+            yield Row(name, PREFIX + (stem if unit else name), unit, metric)
+
+
+def reading_of(section: Instruments | Observed, row: Row) -> Callable[[], Reading] | Histogram:
+    """How `row` of `section` is read: at each scrape, or as the distribution that it is."""
+    value: object = getattr(section, row.field)
+    if isinstance(value, Histogram):
+        return value
+    if row.metric.labels:
+        return lambda: _labelled(row.metric.labels, getattr(section, row.field))
+    if isinstance(section, Observed):
+        look: Callable[[], Number] = getattr(section, row.field)
+        return look
+
+    def read() -> Number:
+        number: Number = getattr(section, row.field)
+        return number
+
+    return read
+
+
+def _labelled(labels: tuple[str, ...], counts: Mapping[tuple[str, ...], int]) -> list[Labelled]:
+    return [(dict(zip(labels, key, strict=True)), count) for key, count in counts.items()]

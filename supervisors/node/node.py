@@ -23,6 +23,7 @@ from greenroom.actors.model.lifecycle import AudienceChanged
 from greenroom.actors.model.principal import Principal
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
+from greenroom.config.telemetry.instruments import Observed
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
@@ -223,13 +224,17 @@ class Node:
         self.handover = Handover(pages, leave=self.gate.admission.leave)
         routes.gate = self.gate
         routes.handover = self.handover
-        self.instruments.mailbox_depth = self.kernel.system.mailbox_depth
-        self.instruments.mailbox_age_s = self.kernel.system.mailbox_age_s
-        self.instruments.queue_bytes = lambda: self.outbox.queued_bytes
-        self.instruments.outbox_waiting = lambda: self.kernel.relay.waiting
-        self.instruments.outbox_delivered = lambda: self.kernel.relay.delivered
-        self.instruments.outbox_retries = lambda: self.kernel.relay.retries
-        self.instruments.timers_overdue = lambda: self.kernel.waker.overdue
+        self.telemetry.observe(
+            Observed(
+                mailbox_depth=self.kernel.system.mailbox_depth,
+                mailbox_age_s=self.kernel.system.mailbox_age_s,
+                queue_bytes=lambda: self.outbox.queued_bytes,
+                outbox_waiting=lambda: self.kernel.relay.waiting,
+                outbox_delivered=lambda: self.kernel.relay.delivered,
+                outbox_retries=lambda: self.kernel.relay.retries,
+                timers_overdue=lambda: self.kernel.waker.overdue,
+            )
+        )
         self._listens_to_audience = frozenset(
             kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
         )

@@ -1,5 +1,8 @@
+import dataclasses
 import importlib.util
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prometheus_client import Metric
@@ -7,11 +10,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from greenroom.config.limits import TraceConfig
 from greenroom.config.telemetry.exporters import ExporterMissing, Telemetry
-from greenroom.config.telemetry.instruments import Histogram, Instruments, metrics_of
+from greenroom.config.telemetry.instruments import Histogram, Instruments, Observed, rows_of
 
 
 def scraped(telemetry: Telemetry) -> dict[str, Metric]:
     return {family.name: family for family in text_string_to_metric_families(telemetry.scrape().decode())}
+
+
+def observed(**known: Callable[[], Any]) -> Observed:
+    """Nothing, but for what is known."""
+    return Observed(**{one.name: known.get(one.name, lambda: 0) for one in dataclasses.fields(Observed)})
 
 
 def value(telemetry: Telemetry, name: str, **labels: str) -> float:
@@ -26,8 +34,7 @@ def test_plain_ints_are_read_at_every_scrape() -> None:
     assert value(telemetry, "greenroom_activations_total") == 0
     instruments.activations += 2
     instruments.connections = 5
-    instruments.queue_bytes = lambda: 7
-    instruments.mailbox_age_s = lambda: 0.25
+    telemetry.observe(observed(queue_bytes=lambda: 7, mailbox_age_s=lambda: 0.25))
     instruments.count_command("room", "send", "ok", 3)
     for _ in range(2):
         assert value(telemetry, "greenroom_activations_total") == 2
@@ -40,10 +47,14 @@ def test_plain_ints_are_read_at_every_scrape() -> None:
 def test_everything_is_named_greenroom_and_described_and_every_metric_shows() -> None:
     instruments = Instruments()
     instruments.count_command("room", "send", "ok")
-    families = scraped(Telemetry(instruments=instruments))
-    assert all(name.startswith("greenroom_") and family.documentation for name, family in families.items())
-    suffix = {"s": "_seconds", "By": "_bytes", "": ""}
-    expected = {metric.name + suffix[metric.unit]: metric.kind for metric in metrics_of(instruments)}
+    telemetry = Telemetry(instruments=instruments)
+    telemetry.observe(observed())
+    families = scraped(telemetry)
+    assert all(
+        name.startswith(("greenroom_", "process_")) and family.documentation for name, family in families.items()
+    )
+    rows = [row for section in (Instruments, Observed) for row in rows_of(section)]
+    expected = {row.shown.removesuffix("_total"): row.metric.kind for row in rows}
     assert expected.items() <= {name: family.type for name, family in families.items()}.items()
 
 
@@ -83,7 +94,7 @@ def test_nodes_in_one_process_do_not_mix() -> None:
     one, other = Telemetry(), Telemetry()
     one.instruments.awake = 3
     assert value(one, "greenroom_awake") == 3 and value(other, "greenroom_awake") == 0
-    assert math.isfinite(value(one, "greenroom_process_resident_memory_bytes"))
+    assert math.isfinite(value(one, "process_resident_memory_bytes"))
 
 
 def test_close_is_the_end_and_harmless_twice() -> None:

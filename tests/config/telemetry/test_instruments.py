@@ -1,11 +1,19 @@
+import dataclasses
 from bisect import bisect_left
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.config.telemetry import instruments as module
-from greenroom.config.telemetry.instruments import Histogram, Instruments, batch_sizes, durations, metrics_of
+from greenroom.config.telemetry.instruments import (
+    Histogram,
+    Instruments,
+    Observed,
+    batch_sizes,
+    durations,
+    reading_of,
+    rows_of,
+)
 
 
 def test_a_value_on_a_bound_belongs_under_it() -> None:
@@ -47,32 +55,32 @@ def test_commands_are_counted_by_kind_command_and_outcome_within_a_bound() -> No
     }
 
 
-def test_the_modules_table_is_the_metrics_as_they_are() -> None:
-    assert module.__doc__ is not None
-    rows = [line for line in module.__doc__.splitlines() if line.startswith("| greenroom_")]
-    metrics = metrics_of(Instruments())
-    assert len(rows) == len(metrics)
-    for row, metric in zip(rows, metrics, strict=True):
-        name, kind, unit, _labels, what = (cell.strip() for cell in row.strip("|").split("|"))
-        assert (name, kind, unit, what) == (metric.name, metric.kind, metric.unit, metric.description)
+def test_the_unit_is_the_last_part_of_a_fields_name() -> None:
+    rows = {row.field: row for section in (Instruments, Observed) for row in rows_of(section)}
+    assert (rows["commit_s"].name, rows["commit_s"].unit) == ("greenroom_commit", "s")
+    shown = {row.shown for row in rows.values()}
+    assert {"greenroom_commit_seconds", "greenroom_queue_bytes", "greenroom_connects_total", "greenroom_awake"} <= shown
+    assert len(shown) == len(rows)
 
 
-def test_every_number_of_the_node_is_in_some_metric() -> None:
-    """Move each number by itself, and see that the reading of one metric moves."""
+def test_every_number_of_the_node_is_a_metric_that_reads_it() -> None:
+    instruments = Instruments()
+    numbers = {one.name for one in dataclasses.fields(Instruments)} - {"commands_max"}
+    rows = {row.field: row for row in rows_of(Instruments)}
+    assert rows.keys() == numbers
+    instruments.count_command("room", "send", "ok")
+    for name, row in rows.items():
+        value = getattr(instruments, name)
+        if isinstance(value, int):
+            setattr(instruments, name, 7)
+            reading = reading_of(instruments, row)
+            assert callable(reading) and reading() == 7, name
+        elif isinstance(value, Histogram):
+            assert reading_of(instruments, row) is value
+            assert row.metric.kind == "histogram"
+    commands = reading_of(instruments, rows["commands"])
+    assert callable(commands) and commands() == [({"kind": "room", "command": "send", "outcome": "ok"}, 1)]
 
-    def readings(instruments: Instruments) -> list[object]:
-        return [m.read.counts[:] if isinstance(m.read, Histogram) else m.read() for m in metrics_of(instruments)]
 
-    zero = readings(Instruments())
-    for name, value in vars(Instruments()).items():
-        if name.startswith("_"):
-            continue
-        moved = Instruments()
-        if isinstance(value, Histogram):
-            value_moved = getattr(moved, name)
-            value_moved.record(1.0)
-        elif isinstance(value, dict):
-            moved.count_command("room", "send", "ok")
-        else:
-            setattr(moved, name, (lambda: 1) if callable(value) else 1)
-        assert sum(a != b for a, b in zip(zero, readings(moved), strict=True)) == 1, name
+def test_all_that_is_observed_is_a_metric() -> None:
+    assert [row.field for row in rows_of(Observed)] == [one.name for one in dataclasses.fields(Observed)]

@@ -1,0 +1,147 @@
+"""What each log event means and what to do: a sentence for docs/reference/log-events.md.
+
+The rest of that page (level, fields, file) is read from the calls; a test says when an event has no sentence here, or a
+sentence no event.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "accept_failed": (
+            "No connection could be accepted, mostly for want of descriptors; tried again soon. Raise the "
+            "process's limit of open files, or lower GREENROOM_GATE_CONNECTIONS_MAX."
+        ),
+        "asyncio_task_abandoned": (
+            "The bridge to the database's library closed before a call had ended; the caller was told so."
+        ),
+        "audience_change_dropped": (
+            "An entity was not told who watches it, since it was too busy. It hears of the next."
+        ),
+        "background_failed": (
+            "Something done on the side, for an answer already given, raised. A bug: the traceback says where."
+        ),
+        "bad_command": "A client sent what the protocol does not know, and was disconnected. Look at the client.",
+        "child_failed": "A part of the node raised; its supervisor decides what follows. The traceback says why.",
+        "child_finished": "A part of the node ended by itself, as it may.",
+        "child_overdue": "A part of the node has not stopped within its time. The node's stop waits for it.",
+        "child_restarted": "A part of the node was started again after it failed; `child_failed` before it says why.",
+        "connection_failed": "One connection raised and was closed; the others go on. A bug: the traceback says where.",
+        "database_history_changed": (
+            "The database is another history than before: a failover or a restore, which may have lost the newest "
+            "events. Entities are read anew and clients start over; compare what was acknowledged."
+        ),
+        "dead_letter": "A message was given up and kept. `greenroom dead-letters` shows it, retries it, discards it.",
+        "dead_letter_dropped": (
+            "A message was given up, and could not be kept either: this line is all that remains of it."
+        ),
+        "dead_letter_handled": "A dead letter that was sent again has been handled, and is gone.",
+        "dead_letter_refused_again": "A dead letter that was sent again was refused again, and stays.",
+        "dead_letters_growing": (
+            "New dead letters since the last such line, with the commonest kind. Look at that one first."
+        ),
+        "departure_failed": (
+            "What an entity decided could not be let out, most likely because it can't be encoded. The traceback "
+            "says what."
+        ),
+        "drain_deadline": (
+            "The node stopped before all that was in work had ended. Acknowledged work is safe; raise "
+            "GREENROOM_DRAIN_S if it happens often."
+        ),
+        "drained": "Clients have been told goodbye, and the process ends.",
+        "draining": "A signal asked the node to stop: it takes nothing new. A second signal ends it at once.",
+        "entity_failed": (
+            "An entity crashed more often than GREENROOM_SUPERVISION_RESTARTS_MAX within its window, and stays "
+            "down for a while. The traceback says where it crashes."
+        ),
+        "entity_moved": (
+            "A newer owner has the entity, and this node let it go. Once, after a failover, is as it should be; "
+            "ever again means a second node on the same database."
+        ),
+        "entity_restarted": (
+            "An entity's handler raised, and it was rebuilt from its journal. The traceback says where."
+        ),
+        "events_failed": (
+            "One event stream raised and was closed; its client comes again. A bug: the traceback says where."
+        ),
+        "folder_opened_for_passing": (
+            "A folder above the data folder was made passable, for our own Postgres runs as another user."
+        ),
+        "handler_slow": "A handler has held the event loop for long; `stack` shows where it is. Make it shorter.",
+        "handler_stuck": (
+            "A handler held the event loop past GREENROOM_SUPERVISION_HANDLER_STUCK_S and was interrupted where "
+            "that is possible. Mend it: nobody else was served meanwhile."
+        ),
+        "history_failed": (
+            "A question for an entity's history raised; the client was told `internal`. The traceback says where."
+        ),
+        "history_trimmed": "Old events were removed, as the limits of their kinds say.",
+        "http_failed": "An HTTP request raised and its connection was closed. A bug: the traceback says where.",
+        "journal_lost_tail": (
+            "The journal has fewer events than this node saw committed: the database has lost some. Watchers "
+            "start over; look for a failover or a restore."
+        ),
+        "outbox_not_deleted": "Delivered messages stay in the outbox for now; they are recognized and removed later.",
+        "outbox_parked": (
+            "Too many messages wait for receivers that refuse them, so their senders wait in the outbox. "
+            "`outbox_stuck` names the receivers."
+        ),
+        "outbox_row_unreadable": (
+            "A message in the outbox can't be read by this version. It stays; deploy a version that can."
+        ),
+        "outbox_stuck": (
+            "A receiver has refused a message many times in a row; `error` says why. It goes on being tried."
+        ),
+        "outbox_sweep_postponed": "The look for forgotten messages could not be made; it is made again soon.",
+        "own_postgres_created": "Our own Postgres was set up in the data folder; the first start takes longer.",
+        "own_server_orphan_stopped": "A server of ours was left from a start that was killed, and was stopped.",
+        "own_server_restarted": (
+            "Our own Postgres or Valkey ended and was started again. Its log in the data folder says why."
+        ),
+        "own_servers_restarted": "Our own servers were started again; entities and clients go on from where they were.",
+        "page_connection_failed": "A connection to the pages raised and was closed. A bug: the traceback says where.",
+        "page_failed": "A page raised and answered 500. A bug: the traceback says where.",
+        "read_failed": "A client's question raised, and the client was disconnected. A bug: the traceback says where.",
+        "redis_lost": "Redis can't be reached; it holds hints only, and the node serves on. Tried again by itself.",
+        "redis_reached": "Redis answers, for the first time or again.",
+        "reply_not_encodable": (
+            "A handler's reply is nothing that JSON can hold; the client was told `internal`. Mend the handler."
+        ),
+        "retention_postponed": "Old events could not be removed now; tried again at the next round.",
+        "saga_step_failed": (
+            "The code of a saga's step raised, which counts as a refusal of that step. The traceback says where."
+        ),
+        "saga_stuck": "A saga can't undo the steps named, since their receivers refused it. Somebody has to decide.",
+        "schema_migrated": "The database's tables were brought to this version.",
+        "snapshot_failed": (
+            "An entity's state can't be encoded as a snapshot. Its journal has it all, but waking takes longer. "
+            "Mend the state's types."
+        ),
+        "snapshot_skipped": "Snapshots came faster than the store takes them; some were left out. Waking takes longer.",
+        "snapshot_unreadable": (
+            "A snapshot can't be decoded by this version, so the entity was replayed from its events."
+        ),
+        "store_unavailable": "Postgres refuses or does not answer: commands are told `unavailable` until it does.",
+        "supervisor_gave_up": (
+            "A part failed more often than its supervisor allows, or did not stop: the failure goes up, at the "
+            "top the node ends."
+        ),
+        "tell_dropped": "A message from an entity without a journal came while the node stops. It may be lost.",
+        "tell_refused": "An entity refused a message that nobody waits for. Nothing was recorded.",
+        "timer_postponed": "A durable timer could not be handed over now; the next look finds it again.",
+        "timer_unreadable": (
+            "A durable timer can't be read by this version, and did not fire. Deploy a version that can."
+        ),
+        "timers_not_read": "The look for due timers could not be made; it is made again soon.",
+        "token_invalid": "A client came with a token that does not hold; `error` says why. Look at who signs it.",
+        "topic_gap": (
+            "This node had not heard of all that an entity published, so those who watch it were told to start over."
+        ),
+        "watch_failed": "A subscription raised, and its client was disconnected. A bug: the traceback says where.",
+        "watchers_not_told": (
+            "Those who watch an entity could not be told that it begins anew; its next publication tells them."
+        ),
+    }
+)
