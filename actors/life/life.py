@@ -8,7 +8,7 @@ consequences to commit with them, and what departs once both are durable. What t
 import math
 from collections.abc import Iterable, Sequence
 from types import CoroutineType
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 import structlog
@@ -18,20 +18,21 @@ from greenroom.actors.life.command_ids import CommandIds, repeated
 from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, Rejection, SnapshotDue, TimersSet
 from greenroom.actors.life.durable_timers import DurableTimers, decode_timer
 from greenroom.actors.life.flights import Flight
+from greenroom.actors.life.gathered import DONE, Gathered, answer_to, encode_events, encode_outgoing
 from greenroom.actors.life.marks import Marks
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.life.world import World
 from greenroom.actors.model.actor import NO_TIMERS, Actor
-from greenroom.actors.model.effects import After, CancelTimer, Ephemeral, Kick, SetTimer, Told
+from greenroom.actors.model.effects import Told
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import Answered, AudienceChanged, Inspect, Inspected, Noted, Undelivered
+from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
 from greenroom.actors.model.mailbox import Item
-from greenroom.actors.model.message import Done
-from greenroom.actors.model.outgoing import Outgoing, encode_body, sequence
+from greenroom.actors.model.message import Message
+from greenroom.actors.model.outgoing import Outgoing, encode_body
 from greenroom.actors.model.principal import SYSTEM
-from greenroom.actors.model.schedule import Fired, encode_timer
+from greenroom.actors.model.schedule import Fired
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.journal import Claimed, Consequences, Head, OutboxRow, Remembered, StoredEvent, TimerRow
 
@@ -40,7 +41,6 @@ encode = msgspec.json.encode
 
 BURST_S = 0.002  # what one burst may take before others get the loop
 LOOK_EVERY = 15  # a mask: the clock is read after every 16th message
-DONE = Done()
 
 
 class RefusedTooLate(RuntimeError):
@@ -66,7 +66,7 @@ class Life:
     """
 
     __slots__ = (
-        "_consequences", "_departures", "_events", "_outgoing", "_taken", "_told", "_turn", "_view", "_world", "actor",
+        "_consequences", "_departures", "_events", "_posted", "_taken", "_turn", "_view", "_world", "actor",
         "afters", "ended", "entity", "epoch", "head", "ids", "kind", "looks_up_ids", "marks", "position",
         "snapshot_offset", "timers", "waits_for",
     )  # fmt: skip
@@ -91,8 +91,7 @@ class Life:
         self._events: list[StoredEvent] = []  # of the burst under way, as all that follows
         self._departures: list[Departure] = []
         self._consequences: Consequences | None = None
-        self._outgoing: list[Outgoing] | None = None
-        self._told: list[Told] | None = None
+        self._posted: tuple[list[Outgoing], list[Told]] | None = None
         self._taken = 0  # the actor's offset as of the last flight
         self._view: bytes | None = None  # JSON of view(), until the next message
 
@@ -229,7 +228,7 @@ class Life:
             _resolve(envelope, DONE if reply is None else reply)
         return None
 
-    def _call(self, actor: Actor[Any], envelope: Envelope, message: Any) -> Any:
+    def _call(self, actor: Actor[Any], envelope: Envelope, message: Message) -> object:
         if type(message) is AudienceChanged:
             actor.audience_changed(envelope.principal, message.joined)
             return None
@@ -271,7 +270,7 @@ class Life:
         else:
             _resolve(envelope, answer)
 
-    def finish(self, envelope: Envelope, reply: Any) -> None:
+    def finish(self, envelope: Envelope, reply: object) -> None:
         """An async handler has returned. Raises: whatever encoding what it recorded and named raises."""
         self._collect(envelope, reply)
 
@@ -328,116 +327,59 @@ class Life:
 
     # What handlers recorded and named, on its way out.
 
-    def _collect(self, envelope: Envelope | None, reply: Any, *, given_up: GivenUp | None = None) -> None:
+    def _collect(self, envelope: Envelope | None, reply: object, *, given_up: GivenUp | None = None) -> None:
         """Move what the handler recorded and named into the burst. Raises: whatever encoding it raises; then, as after
         any other exception of a handler, nothing of it may stay."""
         actor = self.actor
         effects = actor.effects
         source = envelope.source if envelope is not None and actor.durable else None
-        told: list[Told] | None = None
-        timers: dict[str, TimerRow | None] | None = None
-        leaving: list[Departure] = []
-        kicks: list[Departure] = []
-        for effect in effects.others:
-            match effect:
-                case Told():
-                    if effect.durable:
-                        told = [effect] if told is None else [*told, effect]
-                    else:
-                        leaving.append(effect)
-                case Ephemeral() | After():
-                    leaving.append(effect)
-                case Kick():
-                    kicks.append(effect)  # behind the reply: it may close the connection that asked
-                case SetTimer() | CancelTimer():
-                    if timers is None:
-                        timers = {}
-                    self._gather_timer(effect, timers)
-                case _:
-                    assert_never(effect)
-        if (told or timers or type(source) is Origin or given_up is not None) and not effects.events:
-            # Handled without consequence is also something that only an append can know: a cell that was overtaken
-            # decides from an old state, and the sender would take its word and forget the message.
-            self._note()
-        outgoing = self._encode_outgoing(envelope, source, told, reply, given_up)
-        stored, encoded = self._encode_events(envelope, reply)
+        gathered = Gathered(self.kind, effects.others, self.timers) if effects.others else None
+        outgoing: list[Outgoing] = []
+        told: list[Told] = []
+        if gathered is not None or source is not None:
+            told = gathered.told if gathered is not None else told
+            if type(source) is Origin or told or given_up is not None or (gathered is not None and gathered.timers):
+                # Handled without consequence is also something that only an append can know: a cell that was overtaken
+                # decides from an old state, and the sender would take its word and forget the message.
+                self._note_unless_recorded()
+            sent = told
+            if type(source) is Origin and source.about and given_up is None:
+                sent = [*told, answer_to(source, self.entity, reply)]
+            if sent:
+                assert self.head is not None
+                trace = envelope.trace if envelope is not None else None
+                outgoing = encode_outgoing(self.head.position(actor.offset), sent, trace)
+        stored: list[StoredEvent] = []
+        encoded: bytes | None = None
+        if effects.events:
+            fence = self.head.fence if self.head is not None else 0
+            stored, encoded = encode_events(actor, envelope, reply, fence)
         # From here on nothing raises: had something not been encodable, none of it may stay.
         if stored:
-            if envelope is not None and envelope.command_id is not None and encoded is not None:
+            if encoded is not None and envelope is not None and envelope.command_id is not None:
                 self.remember(envelope.command_id, Remembered(encoded, envelope.digest))
             effects.events = []
             self._events += stored
             self._departures += stored
         if source is not None:
             self._mark(source)
-        if timers:
-            self._change_timers(timers)
         if outgoing:
-            self._outgoing = outgoing if self._outgoing is None else self._outgoing + outgoing
-            self._told = (told or []) if self._told is None else self._told + (told or [])
+            if self._posted is None:
+                self._posted = ([], [])
+            self._posted[0].extend(outgoing)
+            self._posted[1].extend(told)
         if given_up is not None:
             self._consequences_needed().letters.append(given_up.letter)
             self._departures.append(given_up)
-        if effects.others:
+        if gathered is not None:
             effects.others = []
-            self._departures += leaving
+            if gathered.timers:
+                self._change_timers(gathered.timers)
+            self._departures += gathered.leaving
         if envelope is not None and envelope.slot is not None:
             self._departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
-        if kicks:
-            self._departures += kicks
-
-    def _gather_timer(self, effect: SetTimer | CancelTimer, timers: dict[str, TimerRow | None]) -> None:
-        """Raises: TypeError for a message that the kind does not take, whatever encoding it raises."""
-        if isinstance(effect, SetTimer):
-            if type(effect.message) not in self.kind.messages:
-                raise TypeError(f"{self.kind.name} takes no {type(effect.message).__qualname__}: see `internal`")
-            body = encode_timer(effect.message, effect.schedule)
-            timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
-        elif effect.name in timers or (self.timers is not None and effect.name in self.timers.rows):
-            timers[effect.name] = None
-
-    def _encode_events(self, envelope: Envelope | None, reply: Any) -> tuple[list[StoredEvent], bytes | None]:
-        """The events as they will be stored, and the reply as JSON where a command id wants it kept with them."""
-        actor = self.actor
-        recorded = actor.effects.events
-        if not recorded:
-            return [], None
-        offset = actor.offset - len(recorded)
-        info = envelope.principal.info if envelope is not None else None
-        fence = self.head.fence if self.head is not None else 0
-        stored: list[StoredEvent] = []
-        for event in recorded:
-            offset += 1
-            stored.append(StoredEvent(offset, actor.at_ms, encode(event), info, None, None, None, fence))
-        if envelope is None or envelope.command_id is None:
-            return stored, None
-        encoded = encode(DONE if reply is None else reply)
-        last = stored[-1]
-        last.command_id, last.reply, last.digest = envelope.command_id, encoded, envelope.digest
-        return stored, encoded
-
-    def _encode_outgoing(
-        self,
-        envelope: Envelope | None,
-        source: Origin | Firing | None,
-        told: list[Told] | None,
-        reply: Any,
-        given_up: GivenUp | None,
-    ) -> list[Outgoing]:
-        """What goes into the outbox: what the handler told, and the answer to a sender that wants to hear of it."""
-        messages: list[tuple[str, Any, str]] = [(one.entity, one.message, one.about) for one in told] if told else []
-        if given_up is None and type(source) is Origin and source.about:
-            report = Answered(entity=self.entity, about=source.about, reply=msgspec.Raw(encode(_present(reply))))
-            messages.append((source.entity, report, ""))
-        if not messages:
-            return []
-        assert self.head is not None
-        trace = envelope.trace if envelope is not None else None
-        position = self.head.position(self.actor.offset)
-        return [
-            Outgoing(sequence(position, number), entity, msgspec.Raw(encode(message)), about, trace)
-            for number, (entity, message, about) in enumerate(messages)
-        ]
+        if gathered is not None and gathered.kicks:
+            self._departures += gathered.kicks
 
     def take(self, items: list[Item], *, clean: bool = True) -> Flight | None:
         """The flight of what `items` have decided; None when that is nothing. `through` is the actor's offset.
@@ -445,19 +387,19 @@ class Life:
         Not `clean`: the state is ahead of the events, so it makes no snapshot.
         """
         events, departures, consequences = self._events, self._departures, self._consequences
-        if not events and not departures and consequences is None and self._outgoing is None:
+        if not events and not departures and consequences is None and self._posted is None:
             return None
         self._events, self._departures, self._consequences = [], [], None
         actor = self.actor
         through = self._taken = actor.offset
         head = self.head
-        if self._outgoing is not None:
+        if self._posted is not None:
             assert head is not None
-            row = OutboxRow(head.position(through), encode_body(self._outgoing), head.id, self.entity)
+            (outgoing, told), self._posted = self._posted, None
+            row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self.entity)
             consequences = consequences or Consequences()
             consequences.outbox.append(row)
-            departures.append(Posted(row, self._outgoing, self._told or []))
-            self._outgoing = self._told = None
+            departures.append(Posted(row, outgoing, told))
         if consequences is not None and consequences.timers:
             set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
             if set_ms:
@@ -576,9 +518,11 @@ class Life:
             self.actor.effects.others.append(Told(source.entity, report))
         self._collect(envelope, None, given_up=given_up)
 
-    def _note(self) -> None:
-        """Something becomes durable of which the entity has recorded nothing itself."""
+    def _note_unless_recorded(self) -> None:
+        """Something becomes durable, even when the entity has recorded nothing itself."""
         actor = self.actor
+        if actor.effects.events:
+            return
         actor.offset += 1
         actor.at_ms = int(self._world.now() * 1000)
         actor.effects.events.append(Noted())
@@ -617,13 +561,9 @@ class Life:
         return self._consequences
 
 
-def _resolve(envelope: Envelope, reply: Any) -> None:
+def _resolve(envelope: Envelope, reply: object) -> None:
     """Answer at once, since nothing before it is on its way to the disk."""
     if envelope.slot is not None:
         envelope.slot.resolve(reply, None)
         envelope.slot = None
     envelope.deadline = -math.inf  # done with, even if what follows in this burst is lost and handled again
-
-
-def _present(reply: Any) -> Any:
-    return DONE if reply is None else reply

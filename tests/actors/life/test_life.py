@@ -115,7 +115,7 @@ def ask(message: Message, **fields: Any) -> Envelope:
 
 def test_a_burst_becomes_one_flight_with_its_fence() -> None:
     life = life_of()
-    burst = [ask(Add(amount=1)), ask(Add(amount=2)), ask(Add(amount=0))]
+    burst: list[Any] = [ask(Add(amount=1)), ask(Add(amount=2)), ask(Add(amount=0))]
     assert life.handle(burst, 0, 0.0, in_flight=False) == 3
     flight = life.take(burst)
     assert flight is not None
@@ -157,7 +157,7 @@ def test_a_refusal_before_anything_was_recorded_changes_nothing() -> None:
 
 def test_after_a_handler_has_failed_what_came_before_it_is_kept_and_nothing_of_it() -> None:
     life = life_of()
-    burst = [ask(Add(amount=1)), ask(Add(amount=5, refuse="after"))]
+    burst: list[Any] = [ask(Add(amount=1)), ask(Add(amount=5, refuse="after"))]
     with pytest.raises(RefusedTooLate):
         life.handle(burst, 0, 0.0, in_flight=False)
     assert life.position == 1

@@ -1,0 +1,89 @@
+"""Gathered: what one handling has recorded and named, encoded, so that nothing of it fails once some of it is kept."""
+
+from typing import Any, assert_never
+
+import msgspec
+
+from greenroom.actors.life.departures import Departure
+from greenroom.actors.life.durable_timers import DurableTimers
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.effects import After, CancelTimer, Effect, Ephemeral, Kick, SetTimer, Told
+from greenroom.actors.model.envelope import Envelope, Origin
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.lifecycle import Answered
+from greenroom.actors.model.message import Done
+from greenroom.actors.model.outgoing import Outgoing, sequence
+from greenroom.actors.model.schedule import encode_timer
+from greenroom.store.journal.journal import StoredEvent, TimerRow
+
+encode = msgspec.json.encode
+DONE = Done()
+
+
+class Gathered:
+    """The effects of one handling, by what becomes of them."""
+
+    __slots__ = ("kicks", "leaving", "timers", "told")
+
+    def __init__(self, kind: Kind, effects: list[Effect], present: DurableTimers | None) -> None:
+        """Raises: TypeError for a timer's message that the kind does not take, and whatever encoding it raises."""
+        self.told: list[Told] = []  # through the outbox
+        self.timers: dict[str, TimerRow | None] = {}  # by name; None ends one
+        self.leaving: list[Departure] = []
+        self.kicks: list[Departure] = []  # leave behind the reply: one may close the connection that asked
+        for effect in effects:
+            match effect:
+                case Told():
+                    if effect.durable:
+                        self.told.append(effect)
+                    else:
+                        self.leaving.append(effect)
+                case Ephemeral() | After():
+                    self.leaving.append(effect)
+                case Kick():
+                    self.kicks.append(effect)
+                case SetTimer():
+                    if type(effect.message) not in kind.messages:
+                        raise TypeError(f"{kind.name} takes no {type(effect.message).__qualname__}: see `internal`")
+                    body = encode_timer(effect.message, effect.schedule)
+                    self.timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
+                case CancelTimer():
+                    if effect.name in self.timers or (present is not None and effect.name in present.rows):
+                        self.timers[effect.name] = None
+                case _:
+                    assert_never(effect)
+
+
+def encode_events(
+    actor: Actor[Any], envelope: Envelope | None, reply: object, fence: int
+) -> tuple[list[StoredEvent], bytes | None]:
+    """What the handler recorded, as it will be stored; and the reply as JSON, where a command id wants it kept with
+    the events. Raises: whatever encoding them raises.
+    """
+    recorded = actor.effects.events
+    offset = actor.offset - len(recorded)
+    info = envelope.principal.info if envelope is not None else None
+    stored: list[StoredEvent] = []
+    for event in recorded:
+        offset += 1
+        stored.append(StoredEvent(offset, actor.at_ms, encode(event), info, None, None, None, fence))
+    if envelope is None or envelope.command_id is None:
+        return stored, None
+    encoded = encode(DONE if reply is None else reply)
+    last = stored[-1]
+    last.command_id, last.reply, last.digest = envelope.command_id, encoded, envelope.digest
+    return stored, encoded
+
+
+def encode_outgoing(position: int, told: list[Told], trace: str | None) -> list[Outgoing]:
+    """What an entity sends with the event at `position`. Raises: whatever encoding the messages raises."""
+    return [
+        Outgoing(sequence(position, number), one.entity, msgspec.Raw(encode(one.message)), one.about, trace)
+        for number, one in enumerate(told)
+    ]
+
+
+def answer_to(origin: Origin, entity: str, reply: object) -> Told:
+    """The report to a sender that wants to hear what became of its message. Raises: whatever encoding it raises."""
+    encoded = msgspec.Raw(encode(DONE if reply is None else reply))
+    return Told(origin.entity, Answered(entity=entity, about=origin.about, reply=encoded))
