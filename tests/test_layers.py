@@ -22,6 +22,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "store": ("errors", "postgres", "migrations", "journal", "own"),
     "actors": ("model", "life", "saga", "schema", "testing", "identity", "chat"),
     "transports": (
+        "errors",
         "deadlines",
         "reads",
         "codecs",

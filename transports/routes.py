@@ -4,11 +4,11 @@ from typing import Any
 
 from greenroom.actors.model.errors import ActorError
 from greenroom.transports.carriers.websocket import WebSocketClient
-from greenroom.transports.client.errors import error_headers, http_error_body
 from greenroom.transports.client.services import ClientServices
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request
 from greenroom.transports.codecs.http_response import response
+from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.http.api import HttpApi
 from greenroom.transports.http.event_stream import EventsServices, EventStream
 from greenroom.transports.http.handover import Handover

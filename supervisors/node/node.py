@@ -47,7 +47,7 @@ from greenroom.transports.auth.sign_outs import SessionChecks
 from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.bus.beat import Beat, Bus
 from greenroom.transports.carriers.websocket import WebSocketClient
-from greenroom.transports.client.messages import SHUTDOWN
+from greenroom.transports.client.codes import SHUTDOWN
 from greenroom.transports.client.services import ClientServices
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.http.api import HttpApi, HttpApiServices

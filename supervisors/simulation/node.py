@@ -34,7 +34,7 @@ from greenroom.supervisors.simulation.database import Database, SimulatedJournal
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
-from greenroom.transports.client.messages import SHUTDOWN
+from greenroom.transports.client.codes import SHUTDOWN
 from greenroom.transports.client.services import ClientServices
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.hub.hub import Hub

@@ -8,7 +8,7 @@ from random import Random
 
 import trio
 
-from greenroom.transports.client.messages import SLOW
+from greenroom.transports.client.codes import SLOW
 from greenroom.transports.client.services import ClientServices
 from greenroom.transports.client.session import ClientSession
 

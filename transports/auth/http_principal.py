@@ -6,24 +6,12 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.principal import Principal
 from greenroom.transports.auth.tokens import TokenExpired, TokenInvalid, TokenVerifier
+from greenroom.transports.errors import TokenHasExpired, Unauthenticated
 
 USER_MAX = 128  # characters
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-class Unauthenticated(ActorError):
-    """No token, or one that does not count."""
-
-    name, status = "unauthenticated", 401
-
-
-class TokenHasExpired(Unauthenticated):
-    """Fetch another token."""
-
-    name = "token_expired"
 
 
 class Identity(Struct, frozen=True):

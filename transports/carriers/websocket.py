@@ -2,7 +2,7 @@
 
 import trio
 
-from greenroom.transports.client.messages import SLOW
+from greenroom.transports.client.codes import SLOW
 from greenroom.transports.client.services import ClientServices
 from greenroom.transports.client.session import ClientSession
 from greenroom.transports.codecs.websocket import (

@@ -11,7 +11,8 @@ from msgspec import Raw, Struct
 
 from greenroom.actors.model.principal import Principal
 from greenroom.transports.auth.tokens import ConnectionClaims, TokenExpired, TokenInvalid
-from greenroom.transports.client.messages import (
+from greenroom.transports.client.codes import (
+    BAD_COMMAND,
     CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
     INVALID_TOKEN,
@@ -19,12 +20,12 @@ from greenroom.transports.client.messages import (
     SLOW,
     TOKEN_EXPIRED,
     UNAUTHORIZED,
-    ClientError,
-    ConnectRequest,
-    Disconnect,
-    SubscribeRequest,
-    decode_connect_data,
+    DisconnectCode,
+    ErrorCode,
+    said,
 )
+from greenroom.transports.client.errors import ClientError, Disconnect, refusal
+from greenroom.transports.client.messages import ConnectRequest, SubscribeRequest, decode_connect_data
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.client.services import ClientServices
 from greenroom.transports.client.watching import Watching
@@ -46,11 +47,11 @@ def admit(services: ClientServices, client: str, request: ConnectRequest) -> Adm
         claims = _claims(services, client, request.token, expired=TOKEN_EXPIRED)
         user = claims.user
         if not user and not services.anonymous:
-            raise NOT_PERMITTED
+            raise Disconnect(NOT_PERMITTED)
     elif services.anonymous:
         user = _own_name(request.data) or "anonymous"
     else:
-        raise UNAUTHORIZED
+        raise ClientError(said(UNAUTHORIZED, "a token is needed"))
     shown: dict[str, Any] = {"user": user, "client": client}
     if claims is not None and claims.info is not None:
         shown["conn_info"] = Raw(claims.info)
@@ -69,7 +70,7 @@ def admit(services: ClientServices, client: str, request: ConnectRequest) -> Adm
         if own not in channels:
             channels.insert(0, own)
     if len(channels) > services.config.subscriptions_max:
-        raise CHANNEL_LIMIT
+        raise Disconnect(CHANNEL_LIMIT)
     return Admitted(principal, claims, channels)
 
 
@@ -77,22 +78,22 @@ def readmit(services: ClientServices, client: str, user: str, token: str) -> Con
     """Of a newer token for a connection that one has opened for `user`. Raises: Disconnect."""
     claims = _claims(services, client, token, expired=CONNECTION_EXPIRED)
     if claims.user != user:
-        raise INVALID_TOKEN
+        raise Disconnect(INVALID_TOKEN)
     return claims
 
 
 def _claims(
-    services: ClientServices, client: str, token: str, *, expired: ClientError | Disconnect
+    services: ClientServices, client: str, token: str, *, expired: ErrorCode | DisconnectCode
 ) -> ConnectionClaims:
     if services.tokens is None:
-        raise INVALID_TOKEN
+        raise Disconnect(INVALID_TOKEN)
     try:
         return services.tokens.verify_connection(token)
     except TokenExpired:
-        raise expired from None
+        raise refusal(expired) from None
     except TokenInvalid as error:
         log.info("token_invalid", client=client, error=str(error))
-        raise INVALID_TOKEN from None
+        raise Disconnect(said(INVALID_TOKEN, error)) from None
 
 
 def _own_name(data: Raw) -> str:
@@ -102,7 +103,7 @@ def _own_name(data: Raw) -> str:
     try:
         return decode_connect_data(data).user
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Disconnect(3501, f"bad request: connect data: {error}"[:120]) from None
+        raise Disconnect(said(BAD_COMMAND, f"connect data: {error}")) from None
 
 
 def subscribe_server_side(
@@ -111,7 +112,7 @@ def subscribe_server_side(
     known: dict[str, SubscribeRequest],
     answer: Callable[[dict[str, Raw]], None],
     attached: Callable[[], None],
-    failed: Callable[[ClientError], None],
+    failed: Callable[[ErrorCode], None],
 ) -> None:
     """Subscribe to `channels` one after the other: `answer` with all results, then `attached`; or `failed`.
 

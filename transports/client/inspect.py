@@ -10,8 +10,8 @@ import trio
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.lifecycle import Inspect, Inspected
-from greenroom.transports.client.errors import watch_error
-from greenroom.transports.client.messages import BROKEN, TOO_MANY_REQUESTS, ClientError
+from greenroom.transports.client.codes import BROKEN, TOO_MANY_REQUESTS, ErrorCode
+from greenroom.transports.client.errors import watch_error_code
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.client.slots import Slot
 
@@ -30,7 +30,7 @@ class _InspectSlot(Slot):
         peer: ClientPeer,
         label: tuple[str, str],
         then: Callable[[Inspected], None],
-        failed: Callable[[ClientError], None],
+        failed: Callable[[ErrorCode], None],
     ) -> None:
         super().__init__(peer, 0, label)
         self.then = then
@@ -49,7 +49,7 @@ class _InspectSlot(Slot):
         if self.finish():
             self.peer.services.instruments.count_command(*self.label, error.name)
             try:
-                self.failed(watch_error(error))
+                self.failed(watch_error_code(error))
             except Exception:
                 log.exception("watch_failed", client=self.peer.client)
                 self.peer.disconnect(BROKEN)
@@ -60,7 +60,7 @@ def inspect(
     channel: str,
     what: str,
     then: Callable[[Inspected], None],
-    failed: Callable[[ClientError], None],
+    failed: Callable[[ErrorCode], None],
     *,
     granted: bool = False,
 ) -> None:

@@ -10,8 +10,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-encode = msgspec.json.encode
-
 Uint = Annotated[int, Meta(ge=0, le=2**53)]
 
 PING = b"{}"
@@ -115,59 +113,3 @@ class ConnectData(Struct):
 
 
 decode_connect_data = msgspec.json.Decoder(ConnectData).decode
-
-
-class ClientError(Exception):
-    """An error reply: that command failed, the connection goes on."""
-
-    def __init__(self, code: int, message: str, *, temporary: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.temporary = temporary
-
-    def reply(self, command_id: int) -> bytes:
-        temporary = b',"temporary":true' if self.temporary else b""
-        return b'{"id":%d,"error":{"code":%d,"message":%b%b}}' % (
-            command_id,
-            self.code,
-            encode(self.message),
-            temporary,
-        )
-
-
-class Disconnect(Exception):
-    """The connection ends, with a code that tells the SDK whether to come back."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
-INTERNAL = ClientError(100, "internal server error", temporary=True)
-UNAUTHORIZED = ClientError(101, "unauthorized")
-UNKNOWN_CHANNEL = ClientError(102, "unknown channel")
-PERMISSION_DENIED = ClientError(103, "permission denied")
-METHOD_NOT_FOUND = ClientError(104, "method not found")
-ALREADY_SUBSCRIBED = ClientError(105, "already subscribed")
-LIMIT_EXCEEDED = ClientError(106, "limit exceeded")
-BAD_REQUEST = ClientError(107, "bad request")
-NOT_AVAILABLE = ClientError(108, "not available")
-TOKEN_EXPIRED = ClientError(109, "token expired")
-EXPIRED = ClientError(110, "expired")
-TOO_MANY_REQUESTS = ClientError(111, "too many requests", temporary=True)
-UNRECOVERABLE = ClientError(112, "unrecoverable position")
-
-SHUTDOWN = Disconnect(3001, "shutdown")
-CONNECTION_EXPIRED = Disconnect(3005, "connection expired")
-BROKEN = Disconnect(3004, "internal server error")
-SLOW = Disconnect(3008, "slow")
-NO_PONG = Disconnect(3012, "no pong")
-INVALID_TOKEN = Disconnect(3500, "invalid token")
-BAD_COMMAND = Disconnect(3501, "bad request")
-STALE = Disconnect(3502, "stale")
-CHANNEL_LIMIT = Disconnect(3505, "channel limit")
-NOT_PERMITTED = Disconnect(3507, "permission denied")
-SEND_NOT_AVAILABLE = Disconnect(3508, "not available")
-INSUFFICIENT_STATE = Disconnect(3010, "insufficient state")

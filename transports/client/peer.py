@@ -7,8 +7,8 @@ import structlog
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.principal import Principal
 from greenroom.store.errors import StoreUnavailable
-from greenroom.transports.client.errors import client_error
-from greenroom.transports.client.messages import BROKEN, INTERNAL, ClientError, Disconnect
+from greenroom.transports.client.codes import BROKEN, INTERNAL, DisconnectCode, ErrorCode
+from greenroom.transports.client.errors import error_code
 from greenroom.transports.client.services import Carrier, ClientServices
 
 log = structlog.get_logger("greenroom.client")
@@ -31,11 +31,11 @@ class ClientPeer:
         self.closed = False
         self.due_at = 0.0  # on the trio clock, when time has something to say next; 0: find out
 
-    def reply_error(self, command_id: int, error: ClientError) -> None:
+    def reply_error(self, command_id: int, error: ErrorCode) -> None:
         if not self.closed:
             self.carrier.send_json(error.reply(command_id))
 
-    def disconnect(self, end: Disconnect) -> None:
+    def disconnect(self, end: DisconnectCode) -> None:
         """End the connection with a code; what is subscribed ends with it."""
         if not self.closed:
             self.ended()
@@ -54,7 +54,7 @@ class ClientPeer:
         """What one reply may bring at most, so that it alone does not make a client slow."""
         return self.services.config.queue_bytes_max // 2
 
-    def spawn(self, work: Callable[[], Awaitable[None]], failed: Callable[[ClientError], None]) -> bool:
+    def spawn(self, work: Callable[[], Awaitable[None]], failed: Callable[[ErrorCode], None]) -> bool:
         """Run `work`, which reads the store, beside everything else; False when `failed` was called instead."""
 
         async def run() -> None:
@@ -71,7 +71,7 @@ class ClientPeer:
         try:
             self.services.spawn(run)
         except ActorError as error:
-            failed(client_error(error))
+            failed(error_code(error))
             return False
         self.in_flight += 1
         return True

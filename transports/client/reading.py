@@ -4,8 +4,10 @@ import msgspec
 from msgspec import Raw
 
 from greenroom.actors.model.lifecycle import Inspected
+from greenroom.transports.client.codes import BAD_REQUEST, INTERNAL, UNRECOVERABLE, ErrorCode
+from greenroom.transports.client.errors import ClientError
 from greenroom.transports.client.inspect import inspect
-from greenroom.transports.client.messages import BAD_REQUEST, INTERNAL, UNRECOVERABLE, ClientError, HistoryRequest
+from greenroom.transports.client.messages import HistoryRequest
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.hub.hub import first_publications
 
@@ -36,7 +38,7 @@ def history(peer: ClientPeer, command_id: int, channel: str, request: HistoryReq
     """Publications after `since`, or with `reverse` those before it, newest first. Raises: ClientError."""
     since = request.since
     if request.reverse and since is not None and since.offset == 0:
-        raise BAD_REQUEST
+        raise ClientError(BAD_REQUEST)
     most = peer.services.config.history_max
     limit = most if request.limit < 0 else min(request.limit, most)
 
@@ -46,7 +48,7 @@ def history(peer: ClientPeer, command_id: int, channel: str, request: HistoryReq
             % (command_id, b",".join(publications), encode(epoch), top)
         )
 
-    def failed(error: ClientError) -> None:
+    def failed(error: ErrorCode) -> None:
         peer.reply_error(command_id, error)
 
     def then(inspected: Inspected) -> None:

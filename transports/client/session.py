@@ -17,9 +17,7 @@ from greenroom.actors.model.envelope import Envelope, digest_of, own_command_id
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Command as EntityCommand
 from greenroom.config.telemetry.tracing import traceparent_of
-from greenroom.transports.client.connect import EarlyCarrier, admit, readmit, subscribe_server_side
-from greenroom.transports.client.errors import client_error
-from greenroom.transports.client.messages import (
+from greenroom.transports.client.codes import (
     BAD_COMMAND,
     BAD_REQUEST,
     CONNECTION_EXPIRED,
@@ -29,16 +27,15 @@ from greenroom.transports.client.messages import (
     NOT_AVAILABLE,
     NOT_PERMITTED,
     PERMISSION_DENIED,
-    PING,
     SEND_NOT_AVAILABLE,
     STALE,
     TOO_MANY_REQUESTS,
-    ClientError,
-    Command,
-    ConnectRequest,
-    Disconnect,
-    decode_command,
+    ErrorCode,
+    said,
 )
+from greenroom.transports.client.connect import EarlyCarrier, admit, readmit, subscribe_server_side
+from greenroom.transports.client.errors import ClientError, Disconnect, error_code
+from greenroom.transports.client.messages import PING, Command, ConnectRequest, decode_command
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.client.reading import history, presence, presence_stats
 from greenroom.transports.client.services import Carrier, ClientServices
@@ -90,13 +87,13 @@ class ClientSession(ClientPeer):
             if b"\n" in frame:
                 lines = [line for line in frame.split(b"\n") if line.strip()]
                 if not lines:
-                    raise BAD_COMMAND
+                    raise Disconnect(BAD_COMMAND)
                 for line in lines:
                     self._receive(line)  # drops what follows an end
             else:
                 self._receive(frame)
         except Disconnect as end:
-            self.disconnect(end)
+            self.disconnect(end.code)
 
     def _receive(self, line: bytes) -> None:
         command = self._decode(line)
@@ -110,23 +107,23 @@ class ClientSession(ClientPeer):
             return decode_command(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             log.info("bad_command", client=self.client, error=str(error))
-            raise Disconnect(3501, f"bad request: {error}"[:120]) from None
+            raise Disconnect(said(BAD_COMMAND, error)) from None
 
     def _before_connected(self, command: Command, line: bytes) -> None:
         if self.closed or self._refused:
             return
         if not self._connecting:
             if command.connect is None:
-                raise BAD_COMMAND
+                raise Disconnect(BAD_COMMAND)
             self._connect(self._need_id(command), command.connect)
             return
         if command.connect is not None:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         held = self._held
         if held is None:
             held = self._held = []
         if len(held) >= HELD_MAX or sum(map(len, held)) + len(line) > HELD_BYTES_MAX:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         held.append(line)
 
     def _handle(self, command: Command) -> None:
@@ -135,9 +132,9 @@ class ClientSession(ClientPeer):
         try:
             self._dispatch(command)
         except ClientError as error:
-            self.reply_error(command.id, error)
+            self.reply_error(command.id, error.code)
         except ActorError as error:
-            self.reply_error(command.id, client_error(error))
+            self.reply_error(command.id, error_code(error))
 
     def _dispatch(self, command: Command) -> None:
         """Of several requests in one command the first in the order of the schema counts; the frequent are looked at
@@ -148,7 +145,7 @@ class ClientSession(ClientPeer):
         elif command.id == 0 and command.send is None:
             self._pong(command)
         elif command.connect is not None:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         elif command.subscribe is not None:
             subscribe = command.subscribe
             self.watching.subscribe(self._need_id(command), self._need_channel(subscribe.channel), subscribe)
@@ -164,26 +161,26 @@ class ClientSession(ClientPeer):
             asked = command.history
             history(self, self._need_id(command), self._need_channel(asked.channel), asked)
         elif command.ping is not None:
-            raise NOT_AVAILABLE
+            raise ClientError(NOT_AVAILABLE)
         elif command.send is not None:
-            raise SEND_NOT_AVAILABLE
+            raise Disconnect(SEND_NOT_AVAILABLE)
         elif command.refresh is not None:
             self._refresh(self._need_id(command), command.refresh.token)
         elif command.sub_refresh is not None:
             self.watching.refresh(self._need_id(command), command.sub_refresh)
         else:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
 
     def _need_id(self, command: Command) -> int:
         if command.id == 0:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         return command.id
 
     def _need_channel(self, channel: str) -> str:
         if not channel:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         if len(channel) > self.services.config.channel_bytes_max:
-            raise BAD_REQUEST
+            raise ClientError(BAD_REQUEST)
         return channel
 
     # Connecting.
@@ -192,7 +189,7 @@ class ClientSession(ClientPeer):
         try:
             admitted = admit(self.services, self.client, request)
         except ClientError as error:
-            self._fail_connect(command_id, error)
+            self._fail_connect(command_id, error.code)
             return
         self._connecting = True
         self.principal = admitted.principal
@@ -211,14 +208,14 @@ class ClientSession(ClientPeer):
             lambda error: self._fail_connect(command_id, error),
         )
 
-    def _fail_connect(self, command_id: int, error: ClientError) -> None:
+    def _fail_connect(self, command_id: int, error: ErrorCode) -> None:
         """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
         self._refused = True
         self._held = None
         self.watching.leave_all()
         self.reply_error(command_id, error)
         self._stale_at = self.due_at = trio.current_time() + REFUSED_S
-        if error is PERMISSION_DENIED:
+        if error == PERMISSION_DENIED:
             self.disconnect(NOT_PERMITTED)
 
     def _answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
@@ -249,15 +246,15 @@ class ClientSession(ClientPeer):
             for line in held or ():
                 self._handle(self._decode(line))
         except Disconnect as end:
-            self.disconnect(end)
+            self.disconnect(end.code)
 
     def _refresh(self, command_id: int, token: str) -> None:
         """A newer token for the connection."""
         if not token or self.token_user is None or self.services.tokens is None:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         claims = readmit(self.services, self.client, self.token_user, token)
         if claims.subs.keys() != (self._token_channels or {}).keys():
-            raise INSUFFICIENT_STATE
+            raise Disconnect(INSUFFICIENT_STATE)
         self._expires_at = claims.expires_at
         self.principal = msgspec.structs.replace(self.principal, roles=claims.roles, issued_at=claims.issued_at)
         self.due_at = 0.0
@@ -272,7 +269,7 @@ class ClientSession(ClientPeer):
         entity, _, name = method.rpartition("/")
         kind_name, colon, _ = entity.partition(":")
         if not colon:
-            raise METHOD_NOT_FOUND
+            raise ClientError(METHOD_NOT_FOUND)
         command = self.services.kinds[kind_name].command(name)
         self._command(command_id, entity, kind_name, command, data, RpcSlot)
 
@@ -281,14 +278,14 @@ class ClientSession(ClientPeer):
         kind_name, _ = split_entity(channel)
         command = self.services.kinds[kind_name].publish_command
         if command is None:
-            raise NOT_AVAILABLE
+            raise ClientError(NOT_AVAILABLE)
         self._command(command_id, channel, kind_name, command, data, PublishSlot)
 
     def _command(
         self, command_id: int, entity: str, kind_name: str, command: EntityCommand, data: Raw, slot_type: type[Slot]
     ) -> None:
         if self.in_flight >= self.services.config.commands_in_flight_max:
-            raise TOO_MANY_REQUESTS
+            raise ClientError(TOO_MANY_REQUESTS)
         message = command.decode(data)
         slot = slot_type(self, command_id, (kind_name, command.name))
         slot.span = self.services.tracing.begin(".".join(slot.label))
@@ -319,9 +316,9 @@ class ClientSession(ClientPeer):
 
     def _pong(self, command: Command) -> None:
         if command != Command():
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         if self._pong_due is None:
-            raise BAD_COMMAND  # unsolicited
+            raise Disconnect(BAD_COMMAND)  # unsolicited
         self._pong_due = None
 
     def tick(self, now: float) -> None:

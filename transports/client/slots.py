@@ -12,8 +12,8 @@ import trio
 from opentelemetry.trace import Span
 
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded
-from greenroom.transports.client.errors import client_error
-from greenroom.transports.client.messages import INTERNAL
+from greenroom.transports.client.codes import INTERNAL
+from greenroom.transports.client.errors import error_code
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.hub.publication import one_line
 
@@ -51,7 +51,7 @@ class Slot:
     def reject(self, error: ActorError) -> None:
         if self.finish():
             self.peer.services.instruments.count_command(*self.label, error.name)
-            self.peer.reply_error(self.command_id, client_error(error))
+            self.peer.reply_error(self.command_id, error_code(error))
 
     def expire(self) -> None:
         self.reject(DeadlineExceeded())

@@ -15,9 +15,7 @@ from msgspec import Raw
 from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.transports.auth.tokens import SubscriptionClaims, TokenExpired, TokenInvalid
-from greenroom.transports.client.encoding import JsonEncoding
-from greenroom.transports.client.inspect import inspect
-from greenroom.transports.client.messages import (
+from greenroom.transports.client.codes import (
     ALREADY_SUBSCRIBED,
     BAD_COMMAND,
     BAD_REQUEST,
@@ -30,11 +28,14 @@ from greenroom.transports.client.messages import (
     TOKEN_EXPIRED,
     TOO_MANY_REQUESTS,
     UNRECOVERABLE,
-    ClientError,
-    Disconnect,
-    SubRefreshRequest,
-    SubscribeRequest,
+    DisconnectCode,
+    ErrorCode,
+    said,
 )
+from greenroom.transports.client.encoding import JsonEncoding
+from greenroom.transports.client.errors import ClientError, Disconnect, refusal
+from greenroom.transports.client.inspect import inspect
+from greenroom.transports.client.messages import SubRefreshRequest, SubscribeRequest
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.hub.hub import Encoding, Topic
 from greenroom.transports.hub.publication import one_line
@@ -83,7 +84,7 @@ class ClientSubscription:
         if code < 3000:
             self._watching.drop(self, code, reason)
         else:
-            self._peer.disconnect(Disconnect(code, reason))
+            self._peer.disconnect(DisconnectCode(code, reason))
 
     def epoch_changed(self) -> None:
         self._watching.drop(self, 2500, "insufficient state")
@@ -104,27 +105,27 @@ class Watching:
 
     def subscribe(self, command_id: int, channel: str, request: SubscribeRequest) -> None:
         if request.delta not in ("", "fossil"):
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         if request.type:
-            raise NOT_AVAILABLE
+            raise ClientError(NOT_AVAILABLE)
         if len(request.tf) and request.tf != NULL:
-            raise BAD_REQUEST  # whoever asks for a part must not be given all
+            raise ClientError(BAD_REQUEST)  # whoever asks for a part must not be given all
         if self._subscribing is not None and channel in self._subscribing:
             waiting = self._subscribing[channel]
             if not waiting or waiting[-1][1] is not None:
-                raise ALREADY_SUBSCRIBED
+                raise ClientError(ALREADY_SUBSCRIBED)
             self._wait_turn(waiting, (command_id, request))
             return
         if channel in self.subscriptions:
-            raise ALREADY_SUBSCRIBED
+            raise ClientError(ALREADY_SUBSCRIBED)
         if len(self.subscriptions) + len(self._subscribing or ()) >= self.peer.services.config.subscriptions_max:
-            raise LIMIT_EXCEEDED
+            raise ClientError(LIMIT_EXCEEDED)
         expires_at: int | None = None
         granted = False
         if request.token:
             claims = self._claims(request.token, expired=TOKEN_EXPIRED, invalid=PERMISSION_DENIED)
             if claims.channel != channel:
-                raise INVALID_TOKEN
+                raise Disconnect(INVALID_TOKEN)
             granted = True
             expires_at = claims.expires_at
         if self._subscribing is None:
@@ -138,7 +139,7 @@ class Watching:
                 result = b'%b,"expires":true,"ttl":%d}' % (result[:-1], self.peer.ttl_s(expires_at))
             self.peer.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (command_id, result))
 
-        def failed(error: ClientError) -> None:
+        def failed(error: ErrorCode) -> None:
             self.peer.reply_error(command_id, error)
             self._settle(channel)
 
@@ -155,7 +156,7 @@ class Watching:
 
     def _wait_turn(self, waiting: list[Turn], turn: Turn) -> None:
         if len(waiting) >= WAITING_MAX:
-            raise TOO_MANY_REQUESTS
+            raise ClientError(TOO_MANY_REQUESTS)
         waiting.append(turn)
 
     def _settle(self, channel: str) -> None:
@@ -178,27 +179,27 @@ class Watching:
             else:
                 self.subscribe(command_id, channel, request)
         except ClientError as error:
-            self.peer.reply_error(command_id, error)
+            self.peer.reply_error(command_id, error.code)
         except Disconnect as end:
-            self.peer.disconnect(end)
+            self.peer.disconnect(end.code)
 
     def refresh(self, command_id: int, request: SubRefreshRequest) -> None:
         """A newer token for a subscription that one has opened."""
         if self.peer.services.tokens is None:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         if not request.token:
-            raise BAD_REQUEST
+            raise ClientError(BAD_REQUEST)
         if request.channel and request.channel not in self.subscriptions:
-            raise PERMISSION_DENIED
+            raise ClientError(PERMISSION_DENIED)
         claims = self._claims(request.token, expired=EXPIRED, invalid=INVALID_TOKEN)
         channel = request.channel or claims.channel  # older Python SDKs forget the channel
         subscription = self.subscriptions.get(channel)
         if subscription is None:
-            raise PERMISSION_DENIED
+            raise ClientError(PERMISSION_DENIED)
         if subscription.expires_at is None:
-            raise BAD_COMMAND
+            raise Disconnect(BAD_COMMAND)
         if claims.channel != channel:
-            raise INVALID_TOKEN
+            raise Disconnect(INVALID_TOKEN)
         subscription.expires_at = claims.expires_at
         self.peer.due_at = 0.0
         result: dict[str, Any] = {}
@@ -206,20 +207,20 @@ class Watching:
             result = {"expires": True, "ttl": self.peer.ttl_s(claims.expires_at)}
         self.peer.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
 
-    def _claims(self, token: str, *, expired: ClientError, invalid: ClientError | Disconnect) -> SubscriptionClaims:
+    def _claims(self, token: str, *, expired: ErrorCode, invalid: ErrorCode | DisconnectCode) -> SubscriptionClaims:
         """Of a token for this very client. Raises: ClientError, Disconnect."""
         peer = self.peer
         if peer.services.tokens is None:
-            raise invalid
+            raise refusal(invalid)
         try:
             claims = peer.services.tokens.verify_subscription(token)
         except TokenExpired:
-            raise expired from None
+            raise refusal(expired) from None
         except TokenInvalid as error:
             log.info("token_invalid", client=peer.client, error=str(error))
-            raise invalid from None
+            raise refusal(said(invalid, error)) from None
         if claims.user != (peer.token_user or "") or claims.client not in ("", peer.client):
-            raise INVALID_TOKEN
+            raise Disconnect(INVALID_TOKEN)
         return claims
 
     # Watching, whoever wants it.
@@ -229,7 +230,7 @@ class Watching:
         request: SubscribeRequest,
         answer: Callable[[bytes], None],
         attached: Callable[[], None],
-        failed: Callable[[ClientError], None],
+        failed: Callable[[ErrorCode], None],
         *,
         granted: bool = False,
         server_side: bool = False,

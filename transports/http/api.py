@@ -27,10 +27,10 @@ from greenroom.store.journal.journal import Journal
 from greenroom.transports.auth.http_principal import http_principal
 from greenroom.transports.auth.sign_outs import SessionChecks
 from greenroom.transports.auth.tokens import TokenVerifier
-from greenroom.transports.client.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.http.live import Finish
 from greenroom.transports.hub.hub import first_publications
 

@@ -27,11 +27,11 @@ from greenroom.store.journal.journal import Journal
 from greenroom.transports.auth.http_principal import http_identity
 from greenroom.transports.auth.sign_outs import SessionChecks
 from greenroom.transports.auth.tokens import TokenVerifier
-from greenroom.transports.client.errors import error_headers, http_error_body
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.codecs.http_response import response, stream_head
 from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.hub.hub import Encoding, Hub, Publication, Topic
 from greenroom.transports.hub.publication import one_line
 from greenroom.transports.hub.recovery import Missed, from_journal, from_tail

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from greenroom.config.limits import ClientConfig
 from greenroom.transports.carriers.websocket import WebSocketClient
-from greenroom.transports.client.messages import Disconnect
+from greenroom.transports.client.codes import DisconnectCode
 from greenroom.transports.codecs.websocket import masked_text_frame
 from tests.transports.world import World, texts_of
 
@@ -140,7 +140,7 @@ async def test_a_goodbye_is_echoed_and_the_connection_then_waits_for_the_peer(
 
 async def test_our_goodbye_answered_is_the_end() -> None:
     peer = Peer()
-    peer.client.session.disconnect(Disconnect(3503, "force disconnect"))
+    peer.client.session.disconnect(DisconnectCode(3503, "force disconnect"))
     assert peer.closed == (3503, "force disconnect")
     peer.client.received(frame(0x88, b"\x0d\xaf"))
     assert peer.connection.aborted
@@ -161,7 +161,7 @@ async def test_our_goodbye_answered_is_the_end() -> None:
 )
 async def test_what_an_entity_kicks_with_fits_a_close_frame(chosen: tuple[int, str], sent: tuple[int, str]) -> None:
     peer = Peer()
-    peer.client.session.disconnect(Disconnect(*chosen))
+    peer.client.session.disconnect(DisconnectCode(*chosen))
     assert peer.closed == sent
 
 

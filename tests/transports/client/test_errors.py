@@ -18,10 +18,10 @@ from greenroom.actors.model.errors import (
     UnknownCommand,
     UnknownKind,
 )
-from greenroom.actors.model.kinds import Kinds
-from greenroom.transports.auth.http_principal import Unauthenticated
-from greenroom.transports.client.errors import BadRequest, client_error, error_headers, http_error_body, watch_error
-from tests.transports.world import Note
+from greenroom.transports.client import codes
+from greenroom.transports.client.codes import ErrorCode, said
+from greenroom.transports.client.errors import error_code, refusal, watch_error_code
+from greenroom.transports.errors import BadRequest, Unauthenticated, error_headers, http_error_body
 
 SECRET = "host=10.0.0.1 password=hunter2"
 
@@ -44,13 +44,13 @@ SECRET = "host=10.0.0.1 password=hunter2"
         (Refused("room.muted", "you are muted"), 403, False, 403),
         (Refused("room.slow_mode", status=429), 429, True, 429),
         (BadRequest("limit must be 1 to 300"), 400, False, 400),
-        (Unauthenticated(SECRET), 401, False, 401),
+        (Unauthenticated("a token is needed"), 401, False, 401),
     ],
 )
 def test_each_error_by_its_code_and_status_and_no_text_that_is_for_our_logs(
     error: Any, code: int, temporary: bool, status: int
 ) -> None:
-    shown = client_error(error)
+    shown = error_code(error)
     assert (shown.code, shown.temporary) == (code, temporary)
     body = msgspec.json.decode(http_error_body(error))["error"]
     assert (error.status, body["code"]) == (status, status)
@@ -63,36 +63,25 @@ def test_each_error_by_its_code_and_status_and_no_text_that_is_for_our_logs(
 
 
 def test_a_refusal_to_be_watched_is_permission_denied() -> None:
-    assert watch_error(Refused("room.banned")).code == 103
-    assert watch_error(Refused("session.signed_out", status=401)).code == 103
-    assert watch_error(Refused("room.gone", status=404)).code == 404
-    assert watch_error(Unavailable("x")).code == 100
-
-
-@pytest.mark.parametrize(
-    ("body", "fields"),
-    [
-        (b"{}", {"text": "is required"}),
-        (b'{"text":5}', {"text": "Expected `str`, got `int`"}),
-        (b'{"text":"x","idempotency_key":5}', {"idempotency_key": "Expected `str | null`, got `int`"}),
-        (b"[]", None),
-        (b"{", None),
-    ],
-)
-def test_wrong_fields_are_named(body: bytes, fields: Any) -> None:
-    with pytest.raises(InvalidCommand) as caught:
-        Kinds((Note,))["note"].command("say").decode(body)
-    shown = msgspec.json.decode(http_error_body(caught.value))["error"]
-    assert shown.get("fields") == fields
-    assert shown["name"] == ("malformed" if body == b"{" else "invalid")
-
-
-def test_fields_inside_others_are_named_by_their_path() -> None:
-    inner = InvalidCommand("Object missing required field `x` - at `$.items[1]`")
-    assert msgspec.json.decode(http_error_body(inner))["error"]["fields"] == {"items[1].x": "is required"}
+    assert watch_error_code(Refused("room.banned")).code == 103
+    assert watch_error_code(Refused("session.signed_out", status=401)).code == 103
+    assert watch_error_code(Refused("room.gone", status=404)).code == 404
+    assert watch_error_code(Unavailable("x")).code == 100
 
 
 def test_an_error_reply_is_json_whatever_its_text() -> None:
-    reply = client_error(Refused("a", '"}\n\\')).reply(7)
+    reply = error_code(Refused("a", '"}\n\\')).reply(7)
     assert msgspec.json.decode(reply)["id"] == 7
     assert b"\n" not in reply
+
+
+def test_each_way_of_ending_carries_a_code_and_is_raised_anew() -> None:
+    for code in (codes.BAD_REQUEST, codes.BAD_COMMAND):
+        one, other = refusal(code), refusal(code)
+        assert one is not other
+        assert one.code is other.code is code
+
+
+def test_a_sentence_behind_a_code_leaves_the_rest_of_it_as_it_is() -> None:
+    assert said(codes.TOO_MANY_REQUESTS, "why") == ErrorCode(111, "too many requests: why", temporary=True)
+    assert said(codes.INVALID_TOKEN, "x" * 500).reason == "invalid token: " + "x" * 105

@@ -1,12 +1,7 @@
-import json
-
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from greenroom.transports.client import messages as client_messages
-from greenroom.transports.client.messages import ClientError, Disconnect, decode_command, decode_connect_data
+from greenroom.transports.client.messages import decode_command, decode_connect_data
 
 
 def test_every_request_with_its_defaults() -> None:
@@ -45,27 +40,3 @@ def test_names_of_the_anonymous_hold_no_control_characters() -> None:
     for bad in ("\\u0000", "\\n", "\\u007f", "\\u0085", "a" * 129):
         with pytest.raises(msgspec.ValidationError):
             decode_connect_data(b'{"user":"%b"}' % bad.encode())
-
-
-@given(st.text(max_size=50), st.integers(0, 2**32 - 1), st.booleans())
-def test_an_error_reply_is_one_line_of_json(message: str, number: int, temporary: bool) -> None:
-    try:
-        message.encode()
-    except UnicodeEncodeError:
-        return
-    reply = ClientError(107, message, temporary=temporary).reply(number)
-    assert b"\n" not in reply
-    error = {"code": 107, "message": message} | ({"temporary": True} if temporary else {})
-    assert json.loads(reply) == {"id": number, "error": error}
-
-
-def test_codes_with_temporary_are_those_of_the_protocol_and_reasons_are_words() -> None:
-    errors = [one for one in vars(client_messages).values() if isinstance(one, ClientError)]
-    assert {one.code for one in errors if one.temporary} == {100, 111}
-    ends = [one for one in vars(client_messages).values() if isinstance(one, Disconnect)]
-    assert len(ends) > 10
-    for end in ends:
-        assert 3000 <= end.code <= 4999
-        assert 0 < len(end.reason.encode()) < 124
-        with pytest.raises(ValueError, match="Expecting value"):
-            json.loads(end.reason)

@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.actors.model.errors import Refused
 from greenroom.config.limits import ClientConfig, HubConfig
-from greenroom.transports.client.messages import SLOW
+from greenroom.transports.client.codes import SLOW
 from tests.transports.world import STARTED, Client, World, code_of, offsets, token, world
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -119,16 +119,17 @@ async def test_who_must_say_who_it_is_and_who_may() -> None:
     async with small_node(anonymous=False) as node:
         peer = await node.connect()
         now = int(STARTED + trio.current_time())
-        for header, name in (
-            ({}, "unauthenticated"),
-            ({"X_Greenroom_User": "ann"}, "unauthenticated"),
-            ({"Authorization": "Basic YTpi"}, "unauthenticated"),
-            ({"Authorization": "Bearer x"}, "unauthenticated"),
-            ({"Authorization": f"Bearer {token(sub='ann', exp=now - 1)}"}, "token_expired"),
+        for header, name, why in (
+            ({}, "unauthenticated", "a token is needed"),
+            ({"X_Greenroom_User": "ann"}, "unauthenticated", "a token is needed"),
+            ({"Authorization": "Basic YTpi"}, "unauthenticated", "Bearer TOKEN"),
+            ({"Authorization": "Bearer x"}, "unauthenticated", "not signed by a key of ours"),
+            ({"Authorization": f"Bearer {token(sub='ann', exp=now - 1)}"}, "token_expired", "has expired"),
         ):
             for method, path in (("POST", SAY), ("GET", "/api/talk/a"), ("GET", "/api/talk/a/history")):
                 answer = await peer.request(method, path, b'{"text":"x"}', **header)
                 assert (answer.status, answer.error["name"]) == (401, name)
+                assert why in answer.error["message"]
                 assert answer.headers["www-authenticate"] == "Bearer"
         good = {"Authorization": f"Bearer {token(sub='ann')}"}
         assert (await peer.request("POST", SAY, b'{"text":"x"}', **good)).status == 200

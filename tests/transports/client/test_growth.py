@@ -1,0 +1,68 @@
+"""Clients that break the rules, again and again: what they leave behind must not grow, nor hold their connections."""
+
+import gc
+import tracemalloc
+import weakref
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.config.limits import ClientConfig
+from tests.transports.world import World, token, world
+
+BAD = {
+    "a method that does not exist": {"rpc": {"method": "nope", "data": {}}, "id": 2},
+    "a kind that does not exist": {"subscribe": {"channel": "nope:a"}, "id": 2},
+    "a field of the wrong type": {"rpc": {"method": "note:a/say", "data": {"text": 5}}, "id": 2},
+    "a subscription that is there": {"subscribe": {"channel": "note:a"}, "id": 2},
+    "a token of somebody else": {"subscribe": {"channel": "note:b", "token": "x.y.z"}, "id": 2},
+    "a command that we don't have": {"ping": {}, "id": 2},
+    "a history from nowhere": {"history": {"channel": "note:a", "since": {"offset": 0}, "reverse": True}, "id": 2},
+}
+ENDS: dict[str, dict[str, Any]] = {
+    "something before the connect": {"rpc": {"method": "note:a/say", "data": {}}, "id": 1},
+    "a token that does not count": {"connect": {"token": token(b"another secret, long enough to be one")}, "id": 1},
+    "what is no command": {"connect": 5},
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+async def test_bad_commands_of_one_connection_leave_nothing(bad: dict[str, Any], autojump_clock: MockClock) -> None:
+    async def ask(times: int) -> int:
+        for _ in range(times):
+            client.send(bad)
+            (answer,) = client.carrier.messages[-1:]
+            assert "error" in answer
+            client.carrier.messages.clear()
+        await trio.sleep(client.session.services.config.command_deadline_s + 1)  # then deadlines let go
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    async with world(client=ClientConfig(ping_s=3600)) as made:
+        client = made.client()
+        client.connect("ann")
+        client.ask({"subscribe": {"channel": "note:a"}, "id": 1})
+        tracemalloc.start()
+        try:
+            before = await ask(200)
+            after = await ask(1000)
+        finally:
+            tracemalloc.stop()
+    assert after - before < 20_000, "bytes; 20 a command"
+
+
+@pytest.mark.parametrize("bad", ENDS.values(), ids=ENDS)
+async def test_a_connection_that_was_ended_is_forgotten(bad: dict[str, Any]) -> None:
+    world = World(anonymous=False)
+    carriers = []
+    for _ in range(20):
+        client = world.client()
+        client.send(bad)
+        assert client.ended is not None
+        client.session.ended()
+        carriers.append(weakref.ref(client.carrier))
+        del client
+    gc.collect()
+    assert not [one for one in carriers if one() is not None]
