@@ -31,6 +31,15 @@ class BadRequest(ActorError):
         self.status = status
 
 
+class EpochChanged(BadRequest):
+    """The journal that a position is of is no more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "since: the journal began anew; load the view and start over", name="epoch_changed", status=409
+        )
+
+
 class Unauthenticated(ActorError):
     """No token, or one that does not count; the text says why and is shown, so it never holds any part of one."""
 

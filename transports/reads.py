@@ -1,16 +1,19 @@
-"""Reads that a command needs beyond its entity: a bounded number at once, each in a task of its own."""
+"""Reads that an answer needs beyond its entity: a bounded number at once, each in a task of its own."""
 
 from collections.abc import Awaitable, Callable
 
 import structlog
 import trio
 
-from greenroom.actors.model.errors import Overloaded
+from greenroom.actors.model.errors import ActorError, Overloaded, Unavailable
+from greenroom.store.errors import StoreUnavailable
 
-log = structlog.get_logger("greenroom.background")
+log = structlog.get_logger("greenroom.reads")
 
 
-class Background:
+class Reads:
+    """Owner of the reads under way. What becomes of one is always told to whoever waits for it."""
+
     def __init__(self, *, waiting_max: int = 8192) -> None:
         self._waiting_max = waiting_max
         self._waiting = 0
@@ -25,17 +28,39 @@ class Background:
             finally:
                 self._nursery = None
 
-    def spawn(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Raises: Overloaded when too many are under way."""
-        if self._nursery is None or self._waiting >= self._waiting_max:
-            raise Overloaded(f"{self._waiting} reads are under way")
-        self._waiting += 1
-        self._nursery.start_soon(self._run, work)
+    def start(
+        self,
+        read: Callable[[], Awaitable[None]],
+        refused: Callable[[ActorError], None],
+        broken: Callable[[Exception], None],
+    ) -> bool:
+        """Run `read` beside everything else; False when too many are under way, and then `refused` has been called.
 
-    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        A `read` may raise ActorError and StoreUnavailable, which reach `refused`; anything else is logged and reaches
+        `broken`, which must not raise.
+        """
+        if self._nursery is None or self._waiting >= self._waiting_max:
+            refused(Overloaded(f"{self._waiting} reads are under way"))
+            return False
+        self._waiting += 1
+        self._nursery.start_soon(self._run, read, refused, broken)
+        return True
+
+    async def _run(
+        self,
+        read: Callable[[], Awaitable[None]],
+        refused: Callable[[ActorError], None],
+        broken: Callable[[Exception], None],
+    ) -> None:
         try:
-            await work()
-        except Exception:  # the edge: whoever waits for this read is answered by its deadline
-            log.exception("background_failed")
+            try:
+                await read()
+            except StoreUnavailable:
+                refused(Unavailable("the store is not reachable"))
+            except ActorError as error:
+                refused(error)
+        except Exception as error:  # the edge: whoever waits for this must hear something
+            log.exception("read_failed")
+            broken(error)
         finally:
             self._waiting -= 1

@@ -1,45 +1,59 @@
 """Which live path leads where. Everything else belongs to the pages."""
 
-from typing import Any
+from collections.abc import Callable
 
 from greenroom.actors.model.errors import ActorError
 from greenroom.transports.carriers.websocket import WebSocketClient
-from greenroom.transports.client.services import ClientServices
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request
 from greenroom.transports.codecs.http_response import response
 from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.http.api import HttpApi
-from greenroom.transports.http.event_stream import EventsServices, EventStream
+from greenroom.transports.http.event_stream import EventStream
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.http.live import Finish, Headers
+from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
-from greenroom.transports.sockets.gate import Gate
+from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
 
 
 class Routes:
-    def __init__(self, clients: ClientServices, events: EventsServices, api: HttpApi, *, frame_bytes_max: int) -> None:
-        self._clients = clients
-        self._events = events
+    """What becomes of a connection, by the path of its request."""
+
+    def __init__(
+        self,
+        services: Services,
+        api: HttpApi,
+        live: LiveConnections,
+        handover: Handover,
+        *,
+        frame_bytes_max: int,
+        date: Callable[[], bytes],
+    ) -> None:
+        """`frame_bytes_max`: of a client's WebSocket message. `date` gives the Date header."""
+        self._services = services
         self._api = api
+        self._live = live
+        self._handover = handover
         self._frame_bytes_max = frame_bytes_max
-        self.gate: Gate | None = None  # set by the node, once there is one
-        self.handover: Handover | None = None
+        self._date = date
 
     def keep(self, request: Request) -> bool:
         path = request.path
         return path.startswith((b"/api/", b"/connection/")) or path == b"/events"
 
     def open_websocket(self, connection: Connection) -> WebSocketClient:
-        return WebSocketClient(connection, self._clients, message_bytes_max=self._frame_bytes_max)
+        return WebSocketClient(connection, self._services, message_bytes_max=self._frame_bytes_max)
 
-    def open_events(self, connection: Connection, request: Request, cors: Headers) -> Any:
+    def open_events(self, connection: Connection, request: Request, cors: Headers) -> "EventStream | _Refused":
+        """Raises: HttpError."""
         try:
-            return EventStream(connection, request, self._events, cors)
+            return EventStream(connection, request, self._services, self._date, cors)
         except ActorError as error:
-            return _Refused(connection, error, self._events, cors)
+            return _Refused(connection, error, self._date, cors)
 
     def command(self, request: Request, finish: Finish) -> None:
+        """Raises: HttpError."""
         if request.path.startswith(b"/api/"):
             self._api.handle(request, finish)
         elif request.path == b"/connection/init":
@@ -50,27 +64,25 @@ class Routes:
             raise HttpError(404, "no such address")
 
     def hand_over(self, connection: Connection, read_already: bytes) -> None:
-        assert self.gate is not None and self.handover is not None
-        self.handover.take(self.gate.give_away(connection), read_already)
+        self._handover.take(self._live.give_away(connection), read_already)
 
-    def switch(self, connection: Connection, protocol: Any) -> None:
-        assert self.gate is not None
-        self.gate.switch(connection, protocol)
+    def switch(self, connection: Connection, protocol: LiveProtocol) -> None:
+        self._live.switch(connection, protocol)
 
 
 class _Refused:
     """An event stream that was refused before it began."""
 
-    def __init__(self, connection: Connection, error: ActorError, services: EventsServices, cors: Headers) -> None:
+    def __init__(self, connection: Connection, error: ActorError, date: Callable[[], bytes], cors: Headers) -> None:
         self._connection = connection
         self._error = error
-        self._services = services
+        self._date = date
         self._cors = cors
 
     def start(self) -> None:
         body, headers = http_error_body(self._error), (*error_headers(self._error), *self._cors)
         self._connection.close_with(
-            response(self._error.status, body, headers=headers, date=self._services.date(), keep_alive=False)
+            response(self._error.status, body, headers=headers, date=self._date(), keep_alive=False)
         )
 
     def received(self, data: bytes) -> None:
@@ -84,3 +96,6 @@ class _Refused:
 
     def tick(self, now: float, queue_age_s: float) -> None:
         self._connection.abort()
+
+    def shut_down(self) -> None:
+        pass

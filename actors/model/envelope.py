@@ -106,6 +106,33 @@ class Envelope(Struct, gc=False):
     queued_at: float = 0.0  # trio clock
     strikes: int = 0  # how often handling this message has killed the actor
 
+    @classmethod
+    def command(
+        cls,
+        message: Message,
+        principal: Principal,
+        slot: "ReplySlot",
+        *,
+        now: float,
+        deadline: float,
+        idempotency_key: str | None = None,
+        trace: str | None = None,
+        size: int = 0,
+    ) -> "Envelope":
+        """A client's command, sent `now` and worth handling until `deadline`, both on the trio clock. `idempotency_key`
+        is the client's own; `size` in bytes."""
+        return cls(
+            message=message,
+            principal=principal,
+            slot=slot,
+            deadline=deadline,
+            command_id=own_command_id(principal, idempotency_key) if idempotency_key is not None else None,
+            digest=digest_of(message) if idempotency_key is not None else None,
+            trace=trace,
+            size=size,
+            queued_at=now,
+        )
+
 
 class TaskSlot:
     """The slot of a trio task that waits for the answer."""

@@ -9,15 +9,11 @@ from uuid import UUID
 import trio
 from opentelemetry import trace
 
-from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import AudienceChanged
-from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import (
     ClientConfig,
     CommitConfig,
+    HttpConfig,
     HubConfig,
     MailboxConfig,
     PassivationConfig,
@@ -35,10 +31,8 @@ from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
 from greenroom.transports.client.codes import SHUTDOWN
-from greenroom.transports.client.services import ClientServices
-from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.hub.hub import Hub
-from greenroom.transports.reads import Background
+from greenroom.transports.edge import FanOut
+from greenroom.transports.services import Services
 
 STARTED = 1_750_000_000.0  # Unix s when a world begins
 # Small, so that ten minutes of few clients reach every bound.
@@ -82,18 +76,17 @@ class SimulatedNode:
         self._scope = trio.CancelScope()
         self._context: Context | None = None
         self._nursery: trio.Nursery | None = None
-        self._dirty = trio.Event()
         self._offset_s = draw.uniform(-skew_s, skew_s)
         self._drift = draw.uniform(-1e-3, 1e-3) if skew_s else 0.0
 
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
         self.instruments = Instruments()
-        self.hub = Hub(HUB, self.instruments, wake=lambda: self._dirty.set(), audience_changed=self._audience_changed)
+        self.fan_out = FanOut(HUB, self.instruments)
         self.kernel = Kernel(
             kinds=kinds,
             journal=self.journal,
             dead_letters=letters,
-            audiences=self.hub,
+            audiences=self.fan_out.hub,
             instruments=self.instruments,
             clock=self.clock,
             monotonic=trio.current_time,  # so that where a burst ends is drawn by the seed too, not by the machine
@@ -105,28 +98,22 @@ class SimulatedNode:
             claims_waiting_max=1000,
             relay_kept_max=RELAY_KEPT_MAX,
         )
-        self.deadlines = Deadlines()
-        self.background = Background()
-        self._services = ClientServices(
+        self._services = Services(
             kinds=kinds,
             submit=self.kernel.router.submit,
-            hub=self.hub,
             journal=self.journal,
+            hub=self.fan_out.hub,
+            signed_in=self.fan_out.signed_in,
             tokens=None,
             anonymous=True,
-            config=CLIENT,
-            deadlines=self.deadlines,
-            spawn=self.background.spawn,
+            client=CLIENT,
+            http=HttpConfig(),
             clock=self.clock,
             instruments=self.instruments,
             tracing=Tracing(trace.get_tracer("simulation"), sample=0.0),
             version="0",
-            session_kind="session" if "session" in kinds else None,
             new_client_id=lambda: str(UUID(int=draw.getrandbits(128), version=4)),
             chance=draw.random,
-        )
-        self._listens_to_audience = frozenset(
-            kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
         )
 
     def clock(self) -> float:
@@ -142,8 +129,9 @@ class SimulatedNode:
         parts: tuple[Callable[..., Awaitable[None]], ...] = (
             self.kernel.run,
             LineageWatch(self.journal.lineage, self.kernel.system.lineage_changed).run,
-            self.background.run,
-            self.deadlines.run,
+            self._services.reads.run,
+            self._services.deadlines.run,
+            self.fan_out.hub.run,
         )
         try:
             with self._scope:
@@ -206,7 +194,7 @@ class SimulatedNode:
     async def _drain(self, within_s: float) -> None:
         with trio.move_on_after(within_s):
             await self.kernel.drain()
-        self.hub.flush()
+        self.fan_out.hub.flush()
         for carrier in list(self.connections.values()):
             carrier.session.disconnect(SHUTDOWN)
         self._scope.cancel()
@@ -238,31 +226,21 @@ class SimulatedNode:
             self.connections.pop(connection, None)
 
     async def _flush(self) -> None:
-        """What the outbox does: at the end of a turn, hand out what entities have released."""
+        """What the flusher does: at the end of a turn, hand out what entities have released."""
+        turn_end = self.fan_out.turn_end
         while True:
-            await self._dirty.wait()
-            self._dirty = trio.Event()
+            await turn_end.wait()
+            turn_end.clear()
             if self._is_last_step():
                 await trio.sleep_forever()
-            self.hub.flush()
+            self.fan_out.hub.flush()
 
     async def _tick(self) -> None:
-        seconds = 0
         while True:
             await trio.sleep(1.0)
             now = trio.current_time()
             for carrier in list(self.connections.values()):
                 carrier.session.tick(now)
-            seconds += 1
-            if seconds % 5 == 0:
-                self.hub.sweep(now)
-
-    def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
-        if entity.partition(":")[0] in self._listens_to_audience and not self.dead:
-            try:
-                self.kernel.router.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
-            except ActorError:
-                self._timeline.note("audience change dropped", entity)
 
     # Looking inside.
 

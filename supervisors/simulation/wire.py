@@ -9,8 +9,8 @@ from random import Random
 import trio
 
 from greenroom.transports.client.codes import SLOW
-from greenroom.transports.client.services import ClientServices
 from greenroom.transports.client.session import ClientSession
+from greenroom.transports.services import Services
 
 SOCKET_BYTES = 16_384  # on their way, or taken by the kernels: not queued
 HEADER_WIDE = 126  # of a frame: from here on its size follows
@@ -95,9 +95,9 @@ class Connection:
 class Carrier:
     """Under a session: puts what the session says on the wire, and ends sessions whose peer does not read."""
 
-    def __init__(self, services: ClientServices, connection: Connection) -> None:
+    def __init__(self, services: Services, connection: Connection) -> None:
         self._connection = connection
-        self._bytes_max = SOCKET_BYTES + services.config.queue_bytes_max
+        self._bytes_max = SOCKET_BYTES + services.client.queue_bytes_max
         self.session = ClientSession(services, self)
 
     def send_json(self, reply: bytes) -> None:

@@ -7,7 +7,7 @@ import json
 import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 import trio
@@ -16,7 +16,7 @@ from opentelemetry import trace
 
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import AudienceChanged
 from greenroom.actors.model.message import Ask, Done, Event, Message
@@ -27,21 +27,12 @@ from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.supervisors.kernel.kernel import Kernel
-from greenroom.transports.auth.sign_outs import SessionChecks
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
-from greenroom.transports.client.services import ClientServices
 from greenroom.transports.codecs.websocket import masked_text_frame
-from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.http.api import HttpApi, HttpApiServices
-from greenroom.transports.http.event_stream import EventsServices
-from greenroom.transports.http.handover import Handover
-from greenroom.transports.http.live import HttpDate, HttpServices, LiveHttp
-from greenroom.transports.hub.hub import Hub
-from greenroom.transports.reads import Background
-from greenroom.transports.routes import Routes
-from greenroom.transports.sockets.connection import Connection, Outbox
-from greenroom.transports.sockets.gate import Gate, listen
-from greenroom.transports.sockets.poller import Poller
+from greenroom.transports.edge import Edge, FanOut
+from greenroom.transports.services import Services
+from greenroom.transports.sockets.connection import Connection
+from greenroom.transports.sockets.gate import listen
 from tests.transports.world import SECRET, STARTED
 
 MASK = b"\x12\x34\x56\x78"
@@ -115,6 +106,9 @@ class Talk(Actor[Talking]):
 
     def view(self) -> Any:
         return {"texts": self.state.texts[-3:]}
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        pass  # so that it is told
 
     def may_watch(self) -> None:
         if self.key == "private" and self.principal.user != "ann":
@@ -321,11 +315,8 @@ class SmallNode:
         self.instruments = Instruments()
         self.kinds = Kinds((Talk, Stalled))
         self.journal = MemoryJournal()
-        self.poller = Poller()
-        self.outbox = Outbox(self.poller, lambda: self.hub.flush(), rest_share=0.0)
-        self.hub = Hub(
-            hub or HubConfig(), self.instruments, wake=self.outbox.wake, audience_changed=self._audience_changed
-        )
+        fan_out = FanOut(hub or HubConfig(), self.instruments)
+        self.hub = fan_out.hub
         self.letters = MemoryDeadLetters()
         self.kernel = Kernel(
             kinds=self.kinds,
@@ -337,102 +328,52 @@ class SmallNode:
             rng=random.Random(1),
             commit=CommitConfig(lanes=1),
         )
-        self.background = Background()
-        self.deadlines = Deadlines()
-        client, gate = client or ClientConfig(), gate or GateConfig()
-        tokens = TokenVerifier(TokenConfig(secret=SECRET), self.clock)
-        tracing = Tracing(trace.get_tracer("test"), sample=0.0)
-        date = HttpDate(self.clock)
-        sessions = SessionChecks(self.kernel.router.submit, None)
-        self.api = HttpApi(
-            HttpApiServices(
-                kinds=self.kinds,
-                submit=self.kernel.router.submit,
-                journal=self.journal,
-                tokens=tokens,
-                anonymous=anonymous,
-                config=http or HttpConfig(),
-                history_max=client.history_max,
-                history_bytes_max=client.queue_bytes_max // 2,
-                deadlines=self.deadlines,
-                sessions=sessions,
-                spawn=self.background.spawn,
-                instruments=self.instruments,
-                tracing=tracing,
-                trust_traces=True,
-            )
-        )
-        clients = ClientServices(
+        self.services = Services(
             kinds=self.kinds,
-            submit=self.kernel.router.submit,
-            hub=self.hub,
+            submit=self._submit,
             journal=self.journal,
-            tokens=tokens,
+            hub=fan_out.hub,
+            signed_in=fan_out.signed_in,
+            tokens=TokenVerifier(TokenConfig(secret=SECRET), self.clock),
             anonymous=anonymous,
-            config=client,
-            deadlines=self.deadlines,
-            spawn=self.background.spawn,
+            client=client or ClientConfig(),
+            http=http or HttpConfig(),
             clock=self.clock,
             instruments=self.instruments,
-            tracing=tracing,
+            tracing=Tracing(trace.get_tracer("test"), sample=0.0),
             version="0",
-            session_kind=None,
         )
-        events = EventsServices(
-            kinds=self.kinds,
-            submit=self.kernel.router.submit,
-            hub=self.hub,
-            journal=self.journal,
-            tokens=tokens,
-            anonymous=anonymous,
-            config=client,
-            deadlines=self.deadlines,
-            sessions=sessions,
-            spawn=self.background.spawn,
-            clock=self.clock,
-            instruments=self.instruments,
-            date=date.value,
-        )
-        self.routes = Routes(clients, events, self.api, frame_bytes_max=gate.frame_bytes_max)
-        http_services = HttpServices(routes=self.routes, config=gate, origins=origins, clock=self.clock)
         self.listener = listen("127.0.0.1", 0, backlog=100)
         self.port = self.listener.getsockname()[1]
-        self.gate = Gate(
+        self.edge = Edge(
+            fan_out,
+            self.services,
             self.listener,
-            self.poller,
-            self.outbox,
-            lambda _, connection: LiveHttp(connection, http_services, date),
-            gate=gate,
-            client=client,
+            page,
+            gate=gate or GateConfig(),
             hub=hub or HubConfig(),
-            instruments=self.instruments,
+            origins=origins,
+            rest_share=0.0,
         )
-        self.handover = Handover(page, leave=self.gate.admission.leave)
-        self.routes.gate, self.routes.handover = self.gate, self.handover
         self.audience: list[tuple[str, str, bool]] = []
 
     def clock(self) -> float:
         return STARTED + trio.current_time()
 
-    def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
-        self.audience.append((entity, who.user, joined))
-        with suppress(ActorError):
-            self.kernel.router.submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+    def _submit(self, entity: str, envelope: Envelope) -> None:
+        if isinstance(envelope.message, AudienceChanged):
+            self.audience.append((entity, envelope.principal.user, envelope.message.joined))
+        self.kernel.router.submit(entity, envelope)
 
     @property
     def connections(self) -> list[Connection]:
-        return list(self.gate.live)
+        return [connection for connection, _ in self.edge.live.items()]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["SmallNode"]:
         parts: list[Callable[..., Awaitable[Any]]] = [
             self.kernel.run,
-            self.background.run,
-            self.deadlines.run,
-            self.handover.run,
-            self.outbox.run,
-            self.poller.run,
-            self.gate.run,
+            *(part.run for part in self.edge.parts),
         ]
         with self.listener:
             async with trio.open_nursery() as nursery:
@@ -440,7 +381,7 @@ class SmallNode:
                     await nursery.start(part)
                 yield self
                 nursery.cancel_scope.cancel()
-        assert self.gate.admission.open == 0, "every connection that came has left"
+        assert self.edge.admission.open == 0, "every connection that came has left"
         assert self.instruments.subscriptions == self.instruments.connections == 0
 
     async def connect(self, *, buffer: int = 0) -> Peer:

@@ -1,36 +1,62 @@
-import pytest
+from collections.abc import Awaitable, Callable
+
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from greenroom.actors.model.errors import Overloaded
-from greenroom.transports.reads import Background
+from greenroom.actors.model.errors import ActorError, Overloaded, Refused, Unavailable
+from greenroom.store.errors import StoreUnavailable
+from greenroom.transports.reads import Reads
 
 
-async def test_reads_run_side_by_side_within_a_bound_and_keep_their_crashes_to_themselves() -> None:
-    background = Background(waiting_max=2)
+class Told:
+    """Whoever waits for a read."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self.refused: list[type[ActorError]] = []
+        self.broken: list[Exception] = []
+
+    def start(self, read: Callable[[], Awaitable[None]]) -> bool:
+        return self._reads.start(read, lambda error: self.refused.append(type(error)), self.broken.append)
+
+
+async def test_reads_run_side_by_side_within_a_bound() -> None:
+    reads = Reads(waiting_max=2)
+    told = Told(reads)
     go = trio.Event()
     done: list[int] = []
 
-    async def work() -> None:
+    async def read() -> None:
         await go.wait()
         done.append(1)
 
-    async def broken() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(Overloaded):
-        background.spawn(work)  # not running yet
+    assert not told.start(read), "not running yet"
     async with trio.open_nursery() as nursery:
-        await nursery.start(background.run)
-        background.spawn(broken)
-        background.spawn(work)
-        with pytest.raises(Overloaded):
-            background.spawn(work)
-        await wait_all_tasks_blocked()
-        background.spawn(work)
+        await nursery.start(reads.run)
+        assert told.start(read)
+        assert told.start(read)
+        assert not told.start(read)
+        assert told.refused == [Overloaded, Overloaded]
         go.set()
         await wait_all_tasks_blocked()
-        assert done == [1, 1]
+        assert told.start(read)
+        await wait_all_tasks_blocked()
+        assert done == [1, 1, 1]
         nursery.cancel_scope.cancel()
-    with pytest.raises(Overloaded):
-        background.spawn(work)
+    assert not told.start(read)
+
+
+async def test_what_became_of_a_read_is_told_and_nobody_else_suffers() -> None:
+    async def run(error: Exception) -> None:
+        raise error
+
+    reads = Reads()
+    told = Told(reads)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(reads.run)
+        for error in (StoreUnavailable("down"), Refused("no"), ZeroDivisionError()):
+            assert told.start(lambda error=error: run(error))  # type: ignore[misc]
+        await wait_all_tasks_blocked()
+        assert set(told.refused) == {Unavailable, Refused}
+        assert [type(one) for one in told.broken] == [ZeroDivisionError]
+        nursery.cancel_scope.cancel()

@@ -61,13 +61,13 @@ async def test_a_reader_that_stalls_is_cut_with_3008_and_the_others_miss_nothing
         assert trio.current_time() - begun < 1, "by its bytes, not by its age"
         assert len(node.hub.watching("talk:a")) == 1
         assert await deaf.closed() == (3008, "slow")
-        assert node.outbox.queued_bytes == 0
+        assert node.edge.flusher.queued_bytes == 0
 
 
 async def test_a_reader_that_stalls_on_little_is_cut_by_age(autojump_clock: MockClock) -> None:
     async with small_node(client=ClientConfig(queue_bytes_max=10**8, queue_age_s=5, ping_s=3600)) as node:
         deaf = await node.websocket("deaf", "talk:a", buffer=2048)
-        while not node.outbox.blocked:
+        while not node.edge.flusher.blocked:
             await node.say("a", *["x" * 3000] * 10)
         begun = trio.current_time()
         await trio.sleep(4)
@@ -84,7 +84,7 @@ async def test_of_what_is_ephemeral_a_slow_reader_gets_the_newest_of_each_kind(a
     ) as node:
         slow = await node.websocket("slow", "talk:a", buffer=2048)
         said = 0
-        while not node.outbox.blocked:
+        while not node.edge.flusher.blocked:
             await node.say("a", *["x" * 3000] * 10)
             said += 10
         for number in range(20):

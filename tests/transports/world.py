@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,19 +22,19 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, Overloaded, Refused
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.message import Ask, Done, Event, Message
 from greenroom.actors.model.principal import Principal
-from greenroom.config.limits import ClientConfig, HubConfig
+from greenroom.config.limits import ClientConfig, HttpConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Head, StoredEvent
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
-from greenroom.transports.client.services import ClientServices
 from greenroom.transports.client.session import ClientSession
-from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.edge import FanOut
 from greenroom.transports.hub.hub import Hub
+from greenroom.transports.services import Services
 
 SECRET = b"a secret of thirty-two bytes, or more"
 STARTED = 1_800_000_000.0  # Unix s when the trio clock shows 0
@@ -66,6 +66,9 @@ class Note(Actor[Nothing]):
     commands = (Say, Fail)
     events = (WasSaid,)
     publish_with = Say
+
+    def audience_changed(self, who: Principal, joined: bool) -> None:
+        """So that it is told; the world answers for it."""
 
 
 class Mute(Actor[Nothing]):
@@ -230,60 +233,55 @@ class Client:
 
 
 class World:
+    """Without `world()` around it no read can be under way, nor does a deadline pass."""
+
     def __init__(
         self,
-        nursery: trio.Nursery | None = None,
         *,
         anonymous: bool = True,
         with_tokens: bool = True,
-        session_kind: str | None = None,
+        with_sessions: bool = False,
         client: ClientConfig | None = None,
         hub: HubConfig | None = None,
     ) -> None:
-        self.nursery = nursery
         self.entities: dict[str, FakeEntity] = {}
         self.waiting: deque[tuple[str, Envelope]] = deque()
-        self.overloaded = False
-        self.wakes = 0
         self.audience: list[tuple[str, str, bool]] = []
         self.instruments = Instruments()
-        self.hub = Hub(hub or HubConfig(), self.instruments, wake=self._wake, audience_changed=self._audience_changed)
         self.journal = FakeJournal(self)
-        self.deadlines = Deadlines()
-        self.kinds = Kinds((Note, Mute, Session))
-        self.services = ClientServices(
+        self.kinds = Kinds((Note, Mute, Session) if with_sessions else (Note, Mute))
+        fan_out = FanOut(hub or HubConfig(), self.instruments)
+        self.hub: Hub = fan_out.hub
+        self.services = Services(
             kinds=self.kinds,
             submit=self.submit,
-            hub=self.hub,
-            journal=self.journal,  # type: ignore[arg-type]
+            journal=self.journal,
+            hub=fan_out.hub,
+            signed_in=fan_out.signed_in,
             tokens=TokenVerifier(TokenConfig(secret=SECRET), self.clock) if with_tokens else None,
             anonymous=anonymous,
-            config=client or ClientConfig(),
-            deadlines=self.deadlines,
-            spawn=self.spawn,
+            client=client or ClientConfig(),
+            http=HttpConfig(),
             clock=self.clock,
             instruments=self.instruments,
             tracing=Tracing(trace.get_tracer("test"), sample=0.0),
             version="0",
-            session_kind=session_kind,
         )
+
+    @property
+    def overloaded(self) -> bool:
+        """Mailboxes are full, and too many reads under way."""
+        return self.services.reads._waiting_max == 0
+
+    @overloaded.setter
+    def overloaded(self, now: bool) -> None:
+        self.services.reads._waiting_max = 0 if now else 8192
 
     def clock(self) -> float:
         return STARTED + trio.current_time()
 
     def client(self) -> Client:
         return Client(self)
-
-    def spawn(self, work: Callable[[], Awaitable[None]]) -> None:
-        if self.overloaded or self.nursery is None:
-            raise Overloaded("too many reads")
-        self.nursery.start_soon(work)
-
-    def _wake(self) -> None:
-        self.wakes += 1
-
-    def _audience_changed(self, entity: str, who: Principal, joined: bool) -> None:
-        self.audience.append((entity, who.user, joined))
 
     # The entities.
 
@@ -293,6 +291,9 @@ class World:
     def submit(self, entity: str, envelope: Envelope) -> None:
         kind, _ = split_entity(entity)
         self.kinds[kind]
+        if isinstance(envelope.message, AudienceChanged):
+            self.audience.append((entity, envelope.principal.user, envelope.message.joined))
+            return
         if self.overloaded:
             raise Overloaded("full")
         self.waiting.append((entity, envelope))
@@ -342,7 +343,8 @@ class World:
 async def world(**how: Any) -> AsyncIterator[World]:
     """A world in which reads can be under way. Deadlines run on the trio clock."""
     async with trio.open_nursery() as nursery:
-        made = World(nursery, **how)
-        await nursery.start(made.deadlines.run)
+        made = World(**how)
+        await nursery.start(made.services.deadlines.run)
+        await nursery.start(made.services.reads.run)
         yield made
         nursery.cancel_scope.cancel()

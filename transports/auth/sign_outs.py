@@ -5,74 +5,86 @@ A connection needs no such check: it watches its user's session, whose sign-out 
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import trio
 
-from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError
-from greenroom.actors.model.lifecycle import Inspect
+from greenroom.actors.model.errors import ActorError, HandlerFailed
+from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 
 REMEMBERED_MAX = 50_000  # users
 REMEMBERED_S = 30.0  # how long a sign-out on another node may go unnoticed here
-INSPECT = Inspect()
 
 
-class SessionChecks:
-    def __init__(self, submit: Callable[[str, Envelope], None], session_kind: str | None) -> None:
-        self._submit = submit
-        self._kind = session_kind
-        self._good: OrderedDict[tuple[str, float], float] = OrderedDict()  # (user, issued at) -> until, trio clock
+class Inspect(Protocol):
+    """`Reading.inspect`."""
+
+    def __call__(
+        self,
+        entity: str,
+        principal: Principal,
+        seen: Callable[[Inspected], None],
+        refused: Callable[[ActorError], None],
+        broken: Callable[[Exception], None],
+        *,
+        deadline: float | None = None,
+    ) -> None: ...
+
+
+class SignedIn:
+    """Users whose session has said lately that their token still counts."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[tuple[str, float], float] = OrderedDict()  # (user, issued at) -> trio clock
 
     def forget(self, user: str) -> None:
         """The user has signed out."""
-        for key in [key for key in self._good if key[0] == user]:
-            del self._good[key]
+        for key in [key for key in self._until if key[0] == user]:
+            del self._until[key]
+
+    def remember(self, user: str, issued_at: float) -> None:
+        key = (user, issued_at)
+        self._until[key] = trio.current_time() + REMEMBERED_S
+        self._until.move_to_end(key)
+        if len(self._until) > REMEMBERED_MAX:
+            self._until.popitem(last=False)
+
+    def holds(self, user: str, issued_at: float) -> bool:
+        until = self._until.get((user, issued_at))
+        return until is not None and trio.current_time() < until
+
+
+class SessionChecks:
+    """Lets a request through once the session of its user has said that the token counts."""
+
+    def __init__(self, signed_in: SignedIn, inspect: Inspect, session_kind: str | None) -> None:
+        """`session_kind`: None where no sessions are installed, and so nobody signs out."""
+        self._signed_in = signed_in
+        self._inspect = inspect
+        self._kind = session_kind
 
     def check(
         self,
         principal: Principal,
         deadline: float,
         then: Callable[[], None],
-        failed: Callable[[ActorError], None],
+        refused: Callable[[ActorError], None],
     ) -> None:
-        """Call `then`, now or later, when the token still counts, else `failed`.
-
-        Raises: ActorError as the session's mailbox has it; then neither is called.
-        """
+        """Call `then`, now or later, when the token still counts, else `refused`. `deadline` is on the trio clock."""
         if self._kind is None or not principal.user or principal.system:
             then()
             return
-        key = (principal.user, principal.issued_at)
-        now = trio.current_time()
-        until = self._good.get(key)
-        if until is not None and now < until:
+        user, issued_at = principal.user, principal.issued_at
+        if self._signed_in.holds(user, issued_at):
             then()
             return
 
-        def good() -> None:
-            self._good[key] = trio.current_time() + REMEMBERED_S
-            self._good.move_to_end(key)
-            if len(self._good) > REMEMBERED_MAX:
-                self._good.popitem(last=False)
+        def seen(_: Inspected) -> None:
+            self._signed_in.remember(user, issued_at)
             then()
 
-        envelope = Envelope(
-            message=INSPECT, principal=principal, slot=_Slot(good, failed), deadline=deadline, queued_at=now
-        )
-        self._submit(f"{self._kind}:{principal.user}", envelope)
+        def broken(mistake: Exception) -> None:
+            refused(HandlerFailed(repr(mistake)))
 
-
-class _Slot:
-    __slots__ = ("_failed", "_then")
-
-    def __init__(self, then: Callable[[], None], failed: Callable[[ActorError], None]) -> None:
-        self._then = then
-        self._failed = failed
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        self._then()
-
-    def reject(self, error: ActorError) -> None:
-        self._failed(error)
+        self._inspect(f"{self._kind}:{user}", principal, seen, refused, broken, deadline=deadline)

@@ -77,7 +77,7 @@ class ChannelOptions(Struct, frozen=True):
     override: Override = Override()
 
 
-class ConnectionClaims(Struct, frozen=True, kw_only=True):
+class ConnectionToken(Struct, frozen=True, kw_only=True):
     """What a connection token says, checked. JSON values are compact: no newline byte, safe to embed in a frame."""
 
     user: str  # "" is anonymous
@@ -94,7 +94,7 @@ class ConnectionClaims(Struct, frozen=True, kw_only=True):
         return tuple(self.subs)
 
 
-class SubscriptionClaims(Struct, frozen=True, kw_only=True):
+class SubscriptionToken(Struct, frozen=True, kw_only=True):
     """What a subscription token says, checked. The caller compares `user`, `channel` and `client` with its own."""
 
     user: str
@@ -204,7 +204,7 @@ class TokenVerifier:
             raise ValueError("this verifier has no key set to replace")
         self._keys = _keys_from_jwks(jwks)
 
-    def verify_connection(self, token: str) -> ConnectionClaims:
+    def verify_connection(self, token: str) -> ConnectionToken:
         """Raises: TokenExpired, TokenInvalid."""
         claims = self._claims(token, self._connection)
         if claims.channel is not UNSET:
@@ -217,7 +217,7 @@ class TokenVerifier:
         meta = _compact(claims.meta)
         if meta is not None and not meta.startswith(b"{"):
             raise TokenInvalid("meta is not an object")
-        return ConnectionClaims(
+        return ConnectionToken(
             user=claims.sub,
             expires_at=expires_at,
             issued_at=float(claims.iat or 0),
@@ -227,13 +227,13 @@ class TokenVerifier:
             meta=meta,
         )
 
-    def verify_subscription(self, token: str) -> SubscriptionClaims:
+    def verify_subscription(self, token: str) -> SubscriptionToken:
         """Raises: TokenExpired, TokenInvalid."""
         claims = self._claims(token, self._subscription)
         if claims.channel is UNSET:
             raise TokenInvalid("no channel claim: not a subscription token")
         expires_at = self._check(claims)
-        return SubscriptionClaims(
+        return SubscriptionToken(
             user=claims.sub,
             channel=claims.channel,
             client=claims.client,

@@ -2,8 +2,7 @@
 
 import trio
 
-from greenroom.transports.client.codes import SLOW
-from greenroom.transports.client.services import ClientServices
+from greenroom.transports.client.codes import SHUTDOWN, SLOW
 from greenroom.transports.client.session import ClientSession
 from greenroom.transports.codecs.websocket import (
     NO_STATUS,
@@ -18,15 +17,18 @@ from greenroom.transports.codecs.websocket import (
     pong_frame,
     text_frame,
 )
+from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
 
 CLOSE_WAIT_S = 5.0  # for the peer's close frame, then the socket is dropped
 
 
 class WebSocketClient:
+    """A live connection that speaks WebSocket; the carrier of one session."""
+
     __slots__ = ("_closing_since", "_connection", "_decoder", "session")
 
-    def __init__(self, connection: Connection, services: ClientServices, *, message_bytes_max: int) -> None:
+    def __init__(self, connection: Connection, services: Services, *, message_bytes_max: int) -> None:
         self._connection = connection
         self._decoder = FrameDecoder(message_bytes_max=message_bytes_max)
         self._closing_since: float | None = None
@@ -69,6 +71,9 @@ class WebSocketClient:
         if not self.session.closed:
             self.session.services.instruments.slow_disconnects += 1
             self.session.disconnect(SLOW)
+
+    def shut_down(self) -> None:
+        self.session.disconnect(SHUTDOWN)
 
     # From the session.
 

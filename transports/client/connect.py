@@ -10,7 +10,7 @@ import structlog
 from msgspec import Raw, Struct
 
 from greenroom.actors.model.principal import Principal
-from greenroom.transports.auth.tokens import ConnectionClaims, TokenExpired, TokenInvalid
+from greenroom.transports.auth.tokens import ConnectionToken, TokenExpired, TokenInvalid
 from greenroom.transports.client.codes import (
     BAD_COMMAND,
     CHANNEL_LIMIT,
@@ -27,8 +27,8 @@ from greenroom.transports.client.codes import (
 from greenroom.transports.client.errors import ClientError, Disconnect, refusal
 from greenroom.transports.client.messages import ConnectRequest, SubscribeRequest, decode_connect_data
 from greenroom.transports.client.peer import ClientPeer
-from greenroom.transports.client.services import ClientServices
-from greenroom.transports.client.watching import Watching
+from greenroom.transports.client.subscriptions import Subscriptions
+from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
@@ -36,13 +36,13 @@ encode = msgspec.json.encode
 
 class Admitted(Struct):
     principal: Principal
-    claims: ConnectionClaims | None  # of the token, where one was needed or brought
+    claims: ConnectionToken | None  # of the token, where one was needed or brought
     channels: list[str]  # to subscribe to on the server's side, in this order
 
 
-def admit(services: ClientServices, client: str, request: ConnectRequest) -> Admitted:
+def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:
     """Raises: ClientError for the reply that refuses the connect, Disconnect when none is worth it."""
-    claims: ConnectionClaims | None = None
+    claims: ConnectionToken | None = None
     if request.token:
         claims = _claims(services, client, request.token, expired=TOKEN_EXPIRED)
         user = claims.user
@@ -69,12 +69,12 @@ def admit(services: ClientServices, client: str, request: ConnectRequest) -> Adm
         own = f"{services.session_kind}:{user}"
         if own not in channels:
             channels.insert(0, own)
-    if len(channels) > services.config.subscriptions_max:
+    if len(channels) > services.client.subscriptions_max:
         raise Disconnect(CHANNEL_LIMIT)
     return Admitted(principal, claims, channels)
 
 
-def readmit(services: ClientServices, client: str, user: str, token: str) -> ConnectionClaims:
+def readmit(services: Services, client: str, user: str, token: str) -> ConnectionToken:
     """Of a newer token for a connection that one has opened for `user`. Raises: Disconnect."""
     claims = _claims(services, client, token, expired=CONNECTION_EXPIRED)
     if claims.user != user:
@@ -82,9 +82,7 @@ def readmit(services: ClientServices, client: str, user: str, token: str) -> Con
     return claims
 
 
-def _claims(
-    services: ClientServices, client: str, token: str, *, expired: ErrorCode | DisconnectCode
-) -> ConnectionClaims:
+def _claims(services: Services, client: str, token: str, *, expired: ErrorCode | DisconnectCode) -> ConnectionToken:
     if services.tokens is None:
         raise Disconnect(INVALID_TOKEN)
     try:
@@ -107,7 +105,7 @@ def _own_name(data: Raw) -> str:
 
 
 def subscribe_server_side(
-    watching: Watching,
+    subscriptions: Subscriptions,
     channels: list[str],
     known: dict[str, SubscribeRequest],
     answer: Callable[[dict[str, Raw]], None],
@@ -116,7 +114,7 @@ def subscribe_server_side(
 ) -> None:
     """Subscribe to `channels` one after the other: `answer` with all results, then `attached`; or `failed`.
 
-    `known` is where the client says it was. As in `Watching.watch`, answering and attaching are one sync stretch.
+    `known` is where the client says it was. As in `Subscriptions.watch`, answering and attaching are one sync stretch.
     """
     results: dict[str, Raw] = {}
     if not channels:
@@ -142,7 +140,7 @@ def subscribe_server_side(
             else:
                 begin(at + 1)
 
-        watching.watch(position, answer_one, attached_one, failed, server_side=True)
+        subscriptions.watch(position, answer_one, attached_one, failed, server_side=True)
 
     begin(0)
 
@@ -163,7 +161,7 @@ class EarlyCarrier:
     def send_pushes(self, frame: bytes) -> None:
         self.frames.append(frame)
         self._bytes += len(frame)
-        if self._bytes > self._peer.services.config.queue_bytes_max:
+        if self._bytes > self._peer.services.client.queue_bytes_max:
             self._peer.disconnect(SLOW)
 
     def send_ephemeral(self, frame: bytes, key: str) -> None:

@@ -1,8 +1,7 @@
 """How a topic's publications look to WebSocket clients: JSON frames, made once and shared by all its subscribers."""
 
 from greenroom.transports.codecs.websocket import text_frame
-from greenroom.transports.hub.hub import Publication
-from greenroom.transports.hub.publication import push_prefix
+from greenroom.transports.hub.publication import Publication, push_prefix
 
 FRAME_BYTES_MAX = 256 * 1024  # clients have a limit too: Python's refuses a message over 1 MiB
 

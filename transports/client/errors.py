@@ -16,10 +16,11 @@ from greenroom.transports.client.codes import (
     PERMISSION_DENIED,
     TOO_MANY_REQUESTS,
     UNKNOWN_CHANNEL,
+    UNRECOVERABLE,
     DisconnectCode,
     ErrorCode,
 )
-from greenroom.transports.errors import message_of
+from greenroom.transports.errors import EpochChanged, message_of
 
 
 class ClientError(Exception):
@@ -52,6 +53,8 @@ def error_code(error: ActorError) -> ErrorCode:
             return METHOD_NOT_FOUND
         case InvalidCommand() | BadEntity():
             return ErrorCode(107, f"bad request: {error}")
+        case EpochChanged():
+            return UNRECOVERABLE
         case Overloaded():
             return TOO_MANY_REQUESTS
         case Unavailable():

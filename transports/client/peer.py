@@ -1,15 +1,15 @@
 """One client as the parts of its session see it: who it is, what it has in work, and how it is answered."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.principal import Principal
-from greenroom.store.errors import StoreUnavailable
-from greenroom.transports.client.codes import BROKEN, INTERNAL, DisconnectCode, ErrorCode
-from greenroom.transports.client.errors import error_code
-from greenroom.transports.client.services import Carrier, ClientServices
+from greenroom.transports.client.carrier import Carrier
+from greenroom.transports.client.codes import BROKEN, DisconnectCode, ErrorCode
+from greenroom.transports.client.errors import watch_error_code
+from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.client")
 
@@ -21,7 +21,7 @@ class ClientPeer:
 
     __slots__ = ("carrier", "client", "closed", "due_at", "in_flight", "principal", "services", "token_user")
 
-    def __init__(self, services: ClientServices, carrier: Carrier) -> None:
+    def __init__(self, services: Services, carrier: Carrier) -> None:
         self.services = services
         self.carrier = carrier
         self.client = services.new_client_id()
@@ -50,28 +50,42 @@ class ClientPeer:
         return max(1, min(TTL_MAX_S, int(expires_at - self.services.clock())))
 
     @property
-    def reply_bytes_max(self) -> int:
-        """What one reply may bring at most, so that it alone does not make a client slow."""
-        return self.services.config.queue_bytes_max // 2
+    def overloaded(self) -> bool:
+        """Are so many reads in work that it has to wait for some before it asks for more?"""
+        config = self.services.client
+        return self.in_flight >= config.commands_in_flight_max + config.subscriptions_max
 
-    def spawn(self, work: Callable[[], Awaitable[None]], failed: Callable[[ErrorCode], None]) -> bool:
-        """Run `work`, which reads the store, beside everything else; False when `failed` was called instead."""
 
-        async def run() -> None:
-            try:
-                await work()
-            except StoreUnavailable:
-                failed(INTERNAL)
-            except Exception:  # the edge: whoever waits for this must hear something
-                log.exception("read_failed", client=self.client)
-                self.disconnect(BROKEN)
-            finally:
-                self.in_flight -= 1
+class PendingRead:
+    """A read of one entity that the client waits for: in work, and counted, until its one answer."""
 
-        try:
-            self.services.spawn(run)
-        except ActorError as error:
-            failed(error_code(error))
-            return False
-        self.in_flight += 1
-        return True
+    __slots__ = ("_failed", "_label", "_over", "peer")
+
+    def __init__(self, peer: ClientPeer, channel: str, what: str, failed: Callable[[ErrorCode], None]) -> None:
+        """`what` is its name in the metrics."""
+        kind = channel.partition(":")[0]
+        self.peer = peer
+        self._label = (kind if kind in peer.services.kinds else "", what)
+        self._failed = failed
+        self._over = False
+        peer.in_flight += 1
+
+    def over(self, outcome: str = "ok") -> bool:
+        """It is answered; False when nobody is there to hear it."""
+        if not self._over:
+            self._over = True
+            self.peer.in_flight -= 1
+            self.peer.services.instruments.count_command(*self._label, outcome)
+        return not self.peer.closed
+
+    def abandoned(self) -> None:
+        self.over()
+
+    def refused(self, error: ActorError) -> None:
+        if self.over(error.name):
+            self._failed(watch_error_code(error))
+
+    def broken(self, error: Exception) -> None:
+        """By a mistake of ours, which ends this client and nobody else."""
+        self.over("internal")
+        self.peer.disconnect(BROKEN)

@@ -4,34 +4,42 @@ import msgspec
 from msgspec import Raw
 
 from greenroom.actors.model.lifecycle import Inspected
-from greenroom.transports.client.codes import BAD_REQUEST, INTERNAL, UNRECOVERABLE, ErrorCode
+from greenroom.transports.client.codes import BAD_REQUEST, TOO_MANY_REQUESTS
 from greenroom.transports.client.errors import ClientError
-from greenroom.transports.client.inspect import inspect
 from greenroom.transports.client.messages import HistoryRequest
-from greenroom.transports.client.peer import ClientPeer
-from greenroom.transports.hub.hub import first_publications
+from greenroom.transports.client.peer import ClientPeer, PendingRead
+from greenroom.transports.hub.reading import HistoryRange, Page
 
 encode = msgspec.json.encode
 
 
 def presence(peer: ClientPeer, command_id: int, channel: str) -> None:
-    def then(_: Inspected) -> None:
-        watching = peer.services.hub.watching(channel)
-        shown = {principal.client: Raw(principal.info) for principal in watching if principal.info is not None}
-        peer.carrier.send_json(b'{"id":%d,"presence":%b}' % (command_id, encode({"presence": shown})))
+    """Raises: ClientError."""
+    read = _begin(peer, command_id, channel, "presence")
 
-    inspect(peer, channel, "presence", then, lambda error: peer.reply_error(command_id, error))
+    def seen(_: Inspected) -> None:
+        if read.over():
+            watching = peer.services.hub.watching(channel)
+            shown = {principal.client: Raw(principal.info) for principal in watching if principal.info is not None}
+            peer.carrier.send_json(b'{"id":%d,"presence":%b}' % (command_id, encode({"presence": shown})))
+
+    peer.services.reading.inspect(channel, peer.principal, seen, read.refused, read.broken)
 
 
 def presence_stats(peer: ClientPeer, command_id: int, channel: str) -> None:
-    def then(_: Inspected) -> None:
-        watching = peer.services.hub.watching(channel)
-        users = {principal.user for principal in watching}
-        peer.carrier.send_json(
-            b'{"id":%d,"presence_stats":{"num_clients":%d,"num_users":%d}}' % (command_id, len(watching), len(users))
-        )
+    """Raises: ClientError."""
+    read = _begin(peer, command_id, channel, "presence")
 
-    inspect(peer, channel, "presence", then, lambda error: peer.reply_error(command_id, error))
+    def seen(_: Inspected) -> None:
+        if read.over():
+            watching = peer.services.hub.watching(channel)
+            users = {principal.user for principal in watching}
+            peer.carrier.send_json(
+                b'{"id":%d,"presence_stats":{"num_clients":%d,"num_users":%d}}'
+                % (command_id, len(watching), len(users))
+            )
+
+    peer.services.reading.inspect(channel, peer.principal, seen, read.refused, read.broken)
 
 
 def history(peer: ClientPeer, command_id: int, channel: str, request: HistoryRequest) -> None:
@@ -39,41 +47,26 @@ def history(peer: ClientPeer, command_id: int, channel: str, request: HistoryReq
     since = request.since
     if request.reverse and since is not None and since.offset == 0:
         raise ClientError(BAD_REQUEST)
-    most = peer.services.config.history_max
-    limit = most if request.limit < 0 else min(request.limit, most)
+    most = peer.services.client.history_max
+    wanted = HistoryRange(
+        epoch=since.epoch if since is not None else "",
+        offset=since.offset if since is not None else 0,
+        limit=most if request.limit < 0 else min(request.limit, most),
+        reverse=request.reverse,
+    )
+    read = _begin(peer, command_id, channel, "history")
 
-    def reply(publications: list[bytes], epoch: str, top: int) -> None:
-        peer.carrier.send_json(
-            b'{"id":%d,"history":{"publications":[%b],"epoch":%b,"offset":%d}}'
-            % (command_id, b",".join(publications), encode(epoch), top)
-        )
-
-    def failed(error: ErrorCode) -> None:
-        peer.reply_error(command_id, error)
-
-    def then(inspected: Inspected) -> None:
-        epoch, top = inspected.epoch, inspected.offset
-        if since is not None and since.epoch and since.epoch != epoch:
-            failed(UNRECOVERABLE)
-            return
-        if limit == 0 or top == 0:
-            reply([], epoch, top)
-            return
-
-        async def read() -> None:
-            after, before = (since.offset if since is not None else 0), top + 1
-            if request.reverse:
-                after, before = 0, min(before, since.offset) if since is not None else before
-            head, events = await peer.services.journal.read(
-                channel, after=after, before=before, limit=limit, reverse=request.reverse
+    def shown(page: Page) -> None:
+        if read.over():
+            peer.carrier.send_json(
+                b'{"id":%d,"history":{"publications":[%b],"epoch":%b,"offset":%d}}'
+                % (command_id, b",".join([one.json for one in page.publications]), encode(page.epoch), page.offset)
             )
-            if peer.closed:
-                return
-            if head is not None and (head.epoch != epoch or head.offset < top):
-                failed(INTERNAL)  # temporary: the entity that was asked has yet to hear that its journal is another
-            else:
-                reply(first_publications(events, epoch, bytes_max=peer.reply_bytes_max), epoch, top)
 
-        peer.spawn(read, failed)
+    peer.services.reading.history(channel, peer.principal, wanted, shown, read.refused, read.broken)
 
-    inspect(peer, channel, "history", then, failed)
+
+def _begin(peer: ClientPeer, command_id: int, channel: str, what: str) -> PendingRead:
+    if peer.overloaded:
+        raise ClientError(TOO_MANY_REQUESTS)
+    return PendingRead(peer, channel, what, lambda error: peer.reply_error(command_id, error))

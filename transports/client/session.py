@@ -1,8 +1,8 @@
 """One client's session: the client protocol on one connection. Hop 2 on the way of a message.
 
 Decides and keeps state; the bytes come from and go to the WebSocket that carries it. Commands of a frame are handled
-in order, and whatever arrives before the connect is answered waits for that. Who connects is decided in
-client_connect, what is watched in client_watching; what an entity answers comes back through client_slots.
+in order, and whatever arrives before the connect is answered waits for that. Who connects is decided in `connect.py`,
+what is watched in `subscriptions.py`; what an entity answers comes back through `answers.py`.
 """
 
 from typing import Any
@@ -13,10 +13,12 @@ import trio
 from msgspec import Raw
 
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import Envelope, digest_of, own_command_id
+from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Command as EntityCommand
 from greenroom.config.telemetry.tracing import traceparent_of
+from greenroom.transports.client.answers import Answer, PublishAnswer, RpcAnswer
+from greenroom.transports.client.carrier import Carrier
 from greenroom.transports.client.codes import (
     BAD_COMMAND,
     BAD_REQUEST,
@@ -38,9 +40,8 @@ from greenroom.transports.client.errors import ClientError, Disconnect, error_co
 from greenroom.transports.client.messages import PING, Command, ConnectRequest, decode_command
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.client.reading import history, presence, presence_stats
-from greenroom.transports.client.services import Carrier, ClientServices
-from greenroom.transports.client.slots import PublishSlot, RpcSlot, Slot
-from greenroom.transports.client.watching import Watching
+from greenroom.transports.client.subscriptions import Subscriptions
+from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
@@ -51,6 +52,11 @@ REFUSED_S = 5.0  # for a client whose connect was refused to leave
 
 
 class ClientSession(ClientPeer):
+    """From the first byte to the end of one connection: waits for the connect, then handles commands until it closes.
+
+    Sans-I/O: `received` takes frames, `tick` the time, and what is said goes to the carrier.
+    """
+
     __slots__ = (
         "_connecting",
         "_expires_at",
@@ -61,19 +67,19 @@ class ClientSession(ClientPeer):
         "_stale_at",
         "_token_channels",
         "connected",
-        "watching",
+        "subscriptions",
     )
 
-    def __init__(self, services: ClientServices, carrier: Carrier) -> None:
+    def __init__(self, services: Services, carrier: Carrier) -> None:
         super().__init__(services, carrier)
-        self.watching = Watching(self)
+        self.subscriptions = Subscriptions(self)
         self.connected = False
         self._connecting = False
         self._refused = False  # the connect was answered with an error
         self._held: list[bytes] | None = None  # commands that wait for the connect, as they came
         self._token_channels: dict[str, Any] | None = None  # server-side subscriptions that the token names
         self._expires_at: int | None = None  # Unix s
-        self._stale_at = self.due_at = trio.current_time() + services.config.stale_s
+        self._stale_at = self.due_at = trio.current_time() + services.client.stale_s
         self._ping_at = 0.0
         self._pong_due: float | None = None
 
@@ -148,9 +154,9 @@ class ClientSession(ClientPeer):
             raise Disconnect(BAD_COMMAND)
         elif command.subscribe is not None:
             subscribe = command.subscribe
-            self.watching.subscribe(self._need_id(command), self._need_channel(subscribe.channel), subscribe)
+            self.subscriptions.subscribe(self._need_id(command), self._need_channel(subscribe.channel), subscribe)
         elif command.unsubscribe is not None:
-            self.watching.unsubscribe(self._need_id(command), self._need_channel(command.unsubscribe.channel))
+            self.subscriptions.unsubscribe(self._need_id(command), self._need_channel(command.unsubscribe.channel))
         elif publish is not None:
             self._publish(self._need_id(command), publish.channel, publish.data)
         elif command.presence is not None:
@@ -167,7 +173,7 @@ class ClientSession(ClientPeer):
         elif command.refresh is not None:
             self._refresh(self._need_id(command), command.refresh.token)
         elif command.sub_refresh is not None:
-            self.watching.refresh(self._need_id(command), command.sub_refresh)
+            self.subscriptions.refresh(self._need_id(command), command.sub_refresh)
         else:
             raise Disconnect(BAD_COMMAND)
 
@@ -179,7 +185,7 @@ class ClientSession(ClientPeer):
     def _need_channel(self, channel: str) -> str:
         if not channel:
             raise Disconnect(BAD_COMMAND)
-        if len(channel) > self.services.config.channel_bytes_max:
+        if len(channel) > self.services.client.channel_bytes_max:
             raise ClientError(BAD_REQUEST)
         return channel
 
@@ -200,7 +206,7 @@ class ClientSession(ClientPeer):
         if len(admitted.channels) > 1:
             self.carrier = EarlyCarrier(self)
         subscribe_server_side(
-            self.watching,
+            self.subscriptions,
             admitted.channels,
             request.subs,
             lambda results: self._answer_connect(command_id, results),
@@ -212,14 +218,14 @@ class ClientSession(ClientPeer):
         """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
         self._refused = True
         self._held = None
-        self.watching.leave_all()
+        self.subscriptions.leave_all()
         self.reply_error(command_id, error)
         self._stale_at = self.due_at = trio.current_time() + REFUSED_S
         if error == PERMISSION_DENIED:
             self.disconnect(NOT_PERMITTED)
 
     def _answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
-        config = self.services.config
+        config = self.services.client
         result: dict[str, Any] = {"client": self.client, "version": self.services.version}
         if self._expires_at is not None:
             result |= {"expires": True, "ttl": self.ttl_s(self._expires_at)}
@@ -271,7 +277,7 @@ class ClientSession(ClientPeer):
         if not colon:
             raise ClientError(METHOD_NOT_FOUND)
         command = self.services.kinds[kind_name].command(name)
-        self._command(command_id, entity, kind_name, command, data, RpcSlot)
+        self._command(command_id, entity, kind_name, command, data, RpcAnswer)
 
     def _publish(self, command_id: int, channel: str, data: Raw) -> None:
         channel = self._need_channel(channel)
@@ -279,38 +285,33 @@ class ClientSession(ClientPeer):
         command = self.services.kinds[kind_name].publish_command
         if command is None:
             raise ClientError(NOT_AVAILABLE)
-        self._command(command_id, channel, kind_name, command, data, PublishSlot)
+        self._command(command_id, channel, kind_name, command, data, PublishAnswer)
 
     def _command(
-        self, command_id: int, entity: str, kind_name: str, command: EntityCommand, data: Raw, slot_type: type[Slot]
+        self, command_id: int, entity: str, kind_name: str, command: EntityCommand, data: Raw, answer_type: type[Answer]
     ) -> None:
-        if self.in_flight >= self.services.config.commands_in_flight_max:
+        if self.in_flight >= self.services.client.commands_in_flight_max:
             raise ClientError(TOO_MANY_REQUESTS)
         message = command.decode(data)
-        slot = slot_type(self, command_id, (kind_name, command.name))
-        slot.span = self.services.tracing.begin(".".join(slot.label))
+        answer = answer_type(self, command_id, (kind_name, command.name))
+        answer.span = self.services.tracing.begin(".".join(answer.label))
         now = trio.current_time()
         try:
             self.services.submit(
                 entity,
-                Envelope(
-                    message=message,
-                    principal=self.principal,
-                    slot=slot,
-                    deadline=now + self.services.config.command_deadline_s,
-                    command_id=(
-                        own_command_id(self.principal, message.idempotency_key)
-                        if message.idempotency_key is not None
-                        else None
-                    ),
-                    digest=digest_of(message) if message.idempotency_key is not None else None,
-                    trace=traceparent_of(slot.span) if slot.span is not None else None,
+                Envelope.command(
+                    message,
+                    self.principal,
+                    answer,
+                    now=now,
+                    deadline=now + self.services.client.command_deadline_s,
+                    idempotency_key=message.idempotency_key,
+                    trace=traceparent_of(answer.span) if answer.span is not None else None,
                     size=len(data),
-                    queued_at=now,
                 ),
             )
         except ActorError as error:
-            slot.reject(error)
+            answer.reject(error)
 
     # Time.
 
@@ -325,7 +326,7 @@ class ClientSession(ClientPeer):
         """Once a second or so; `now` on the trio clock. Cheap while nothing is due."""
         if now < self.due_at or self.closed:
             return
-        config = self.services.config
+        config = self.services.client
         if not self.connected:
             if now >= self._stale_at:
                 self.disconnect(STALE)
@@ -347,7 +348,7 @@ class ClientSession(ClientPeer):
                 self.disconnect(CONNECTION_EXPIRED)
                 return
             due.append(now + left)
-        due.append(now + self.watching.expire(unix))
+        due.append(now + self.subscriptions.expire(unix))
         self.due_at = min(due)
 
     # The end.
@@ -358,7 +359,7 @@ class ClientSession(ClientPeer):
         self.closed = True
         if self.connected:
             self.services.instruments.connections -= 1
-        self.watching.leave_all()
+        self.subscriptions.leave_all()
         self._held = None
 
 

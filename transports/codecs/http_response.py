@@ -5,7 +5,7 @@ are those of RFC 9110.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -85,3 +85,19 @@ def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
             raise ValueError(f"header {name!r} does not fit in its line")
         lines.append(b"\r\n%b: %b" % (name, value))
     return b"".join(lines)
+
+
+class HttpDate:
+    """The Date header, made once a second."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._second = -1
+        self._value = b""
+
+    def value(self) -> bytes:
+        now = self._clock()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._value = http_date(now)
+        return self._value

@@ -3,74 +3,51 @@
 `POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
 from opentelemetry.trace import Span
 
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import Envelope, digest_of, own_command_id
-from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded, Unavailable
-from greenroom.actors.model.kinds import Kind, Kinds
-from greenroom.actors.model.lifecycle import Inspect, Inspected
-from greenroom.actors.model.message import Message
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
-from greenroom.config.limits import HttpConfig
-from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.tracing import Tracing, traceparent_of
-from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.journal import Journal
+from greenroom.config.telemetry.tracing import traceparent_of
 from greenroom.transports.auth.http_principal import http_principal
-from greenroom.transports.auth.sign_outs import SessionChecks
-from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
-from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.http.live import Finish
-from greenroom.transports.hub.hub import first_publications
+from greenroom.transports.hub.reading import HistoryRange, Page
+from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.http")
 
 COMMAND_ID_MAX = 255  # characters
-INSPECT = Inspect()
 
 
-class HttpApiServices(Struct):
-    kinds: Kinds
-    submit: Callable[[str, Envelope], None]
-    journal: Journal
-    tokens: TokenVerifier | None
-    anonymous: bool
-    config: HttpConfig
-    history_max: int
-    history_bytes_max: int  # of one answer
-    deadlines: Deadlines
-    sessions: SessionChecks
-    spawn: Callable[[Callable[[], Awaitable[None]]], None]
-    instruments: Instruments
-    tracing: Tracing
-    trust_traces: bool  # a client's `traceparent` decides whether its trace is recorded
+class _Answer:
+    """The one answer of one request, from when the request is understood; also the reply slot of its command."""
 
+    __slots__ = ("_api", "_finish", "deadline", "done", "label", "span", "trace")
 
-class _Slot:
-    """Where the answer of one request goes."""
-
-    __slots__ = ("_api", "_finish", "_then", "done", "label", "span")
-
-    def __init__(
-        self, api: "HttpApi", label: tuple[str, str], finish: Finish, then: Callable[[Inspected], None] | None
-    ) -> None:
-        self._api = api
-        self._finish = finish
-        self._then = then
+    def __init__(self, api: "HttpApi", request: Request, label: tuple[str, str], finish: Finish) -> None:
+        """Raises: BadRequest when the request's own deadline is none."""
+        services = api.services
+        self.deadline = trio.current_time() + api.timeout_s(request)
         self.label = label
         self.done = False
-        self.span: Span | None = None
+        parent = request.headers.get(b"traceparent") if services.anonymous else None  # else only we decide to record
+        self.span: Span | None = services.tracing.begin(
+            ".".join(label), parent.decode("latin-1") if parent is not None else None
+        )
+        self.trace = traceparent_of(self.span) if self.span is not None else None
+        self._api = api
+        self._finish = finish
         api.in_flight += 1
 
     def _end(self, outcome: str) -> None:
@@ -81,28 +58,30 @@ class _Slot:
             self.span.set_attribute("greenroom.outcome", outcome)
             self.span.end()
 
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+    def give(self, body: bytes) -> None:
+        if not self.done:
+            self._end("ok")
+            self._finish(200, body, ())
+
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
         if self.done:
             return
         try:
-            if self._then is not None:
-                self._end("ok")
-                self._then(reply)
-                return
             body = encoded if encoded is not None else msgspec.json.encode(reply)
         except Exception as error:  # the edge: an entity's reply that is no JSON must not end the entity
             log.exception("reply_not_encodable", kind=self.label[0], command=self.label[1])
-            if not self.done:
-                self._end("internal")
-            finish_with_error(self._finish, HandlerFailed(repr(error)))
+            self.broken(error)
             return
-        self._end("ok")
-        self._finish(200, body, ())
+        self.give(body)
 
     def reject(self, error: ActorError) -> None:
         if not self.done:
             self._end(error.name)
             finish_with_error(self._finish, error)
+
+    def broken(self, error: Exception) -> None:
+        """By a mistake of ours, or of an entity."""
+        self.reject(HandlerFailed(repr(error)))
 
     def expire(self) -> None:
         self.reject(DeadlineExceeded())
@@ -117,14 +96,16 @@ def method_not_allowed(allow: str) -> HttpError:
 
 
 class HttpApi:
-    def __init__(self, services: HttpApiServices) -> None:
+    """Answers requests under `/api/`: the entity named by the path is asked, as the request's principal."""
+
+    def __init__(self, services: Services) -> None:
         self.services = services
-        self.in_flight = 0
+        self.in_flight = 0  # requests that will be answered
 
     def handle(self, request: Request, finish: Finish) -> None:
         """Answer one request under `/api/` by calling `finish` once."""
         try:
-            if self.in_flight >= self.services.config.in_flight_max:
+            if self.in_flight >= self.services.http.in_flight_max:
                 raise Overloaded("too many commands are in work")
             self._route(request, finish)
         except ActorError as error:
@@ -148,16 +129,13 @@ class HttpApi:
         if len(segments) == 3:
             if method != "GET":
                 raise method_not_allowed("GET, HEAD, OPTIONS")
-            self._inspect(request, entity, "view", principal, finish, lambda seen: self._view(seen, finish))
+            self._view(request, entity, principal, finish)
         elif method == "POST":
             self._command(request, entity, installed, segments[3], principal, finish)
         elif segments[3] == "history":
             if method != "GET":
                 raise method_not_allowed("GET, HEAD, OPTIONS")
-            asked = _HistoryQuery.of(request.query, self.services.history_max)
-            self._inspect(
-                request, entity, "history", principal, finish, lambda seen: self._history(entity, asked, seen, finish)
-            )
+            self._history(request, entity, principal, finish)
         else:
             installed.command(segments[3])
             raise method_not_allowed("POST, OPTIONS")
@@ -165,78 +143,85 @@ class HttpApi:
     def _command(
         self, request: Request, entity: str, kind: Kind, name: str, principal: Principal, finish: Finish
     ) -> None:
-        command = kind.command(name)
-        message = command.decode(request.body or b"{}")
-        command_id = message.idempotency_key
+        message = kind.command(name).decode(request.body or b"{}")
+        key = message.idempotency_key
         header = request.headers.get(b"idempotency-key")
         if header is not None:
-            command_id = header.decode("latin-1")
-        if command_id is not None and not 0 < len(command_id) <= COMMAND_ID_MAX:
+            key = header.decode("latin-1")
+        if key is not None and not 0 < len(key) <= COMMAND_ID_MAX:
             raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
-        if command_id is not None:
-            command_id = own_command_id(principal, command_id)
-        slot = _Slot(self, (kind.name, name), finish, None)
-        self._submit(request, entity, message, principal, slot, command_id, len(request.body))
+        answer = _Answer(self, request, (kind.name, name), finish)
+        self.services.deadlines.add(answer.deadline, answer)
+        envelope = Envelope.command(
+            message,
+            principal,
+            answer,
+            now=trio.current_time(),
+            deadline=answer.deadline,
+            idempotency_key=key,
+            trace=answer.trace,
+            size=len(request.body),
+        )
 
-    def _inspect(
-        self,
-        request: Request,
-        entity: str,
-        what: str,
-        principal: Principal,
-        finish: Finish,
-        then: Callable[[Inspected], None],
-    ) -> None:
-        slot = _Slot(self, (entity.partition(":")[0], what), finish, then)
-        self._submit(request, entity, INSPECT, principal, slot, None, 0)
+        def submit() -> None:
+            if not answer.done:
+                try:
+                    self.services.submit(entity, envelope)
+                except ActorError as error:
+                    answer.reject(error)
 
-    def _submit(
-        self,
-        request: Request,
-        entity: str,
-        message: Message,
-        principal: Principal,
-        slot: _Slot,
-        command_id: str | None,
-        size: int,
-    ) -> None:
-        now = trio.current_time()
-        try:
-            deadline = now + self._timeout_s(request)
-            parent = request.headers.get(b"traceparent") if self.services.trust_traces else None
-            slot.span = self.services.tracing.begin(
-                ".".join(slot.label), parent.decode("latin-1") if parent is not None else None
+        self._once_signed_in(request, principal, answer, submit)
+
+    def _view(self, request: Request, entity: str, principal: Principal, finish: Finish) -> None:
+        answer = _Answer(self, request, (entity.partition(":")[0], "view"), finish)
+
+        def seen(found: Inspected) -> None:
+            body = b'{"view":%b,"epoch":%b,"offset":%d}'
+            answer.give(body % (found.view, msgspec.json.encode(found.epoch), found.offset))
+
+        def read() -> None:
+            self.services.reading.inspect(
+                entity, principal, seen, answer.reject, answer.broken, deadline=answer.deadline, trace=answer.trace
             )
-            self.services.deadlines.add(deadline, slot)
-            envelope = Envelope(
-                message=message,
-                principal=principal,
-                slot=slot,
-                deadline=deadline,
-                command_id=command_id,
-                digest=digest_of(message) if command_id is not None else None,
-                trace=traceparent_of(slot.span) if slot.span is not None else None,
-                size=size,
-                queued_at=now,
+
+        self._once_signed_in(request, principal, answer, read)
+
+    def _history(self, request: Request, entity: str, principal: Principal, finish: Finish) -> None:
+        wanted = history_range(request.query, self.services.client.history_max)
+        answer = _Answer(self, request, (entity.partition(":")[0], "history"), finish)
+
+        def shown(page: Page) -> None:
+            body = b'{"publications":[%b],"epoch":%b,"offset":%d}'
+            publications = b",".join([one.json for one in page.publications])
+            answer.give(body % (publications, msgspec.json.encode(page.epoch), page.offset))
+
+        def read() -> None:
+            self.services.reading.history(
+                entity,
+                principal,
+                wanted,
+                shown,
+                answer.reject,
+                answer.broken,
+                deadline=answer.deadline,
+                trace=answer.trace,
             )
-            if b"authorization" not in request.headers:
-                self.services.submit(entity, envelope)
-                return
 
-            def submit() -> None:
-                if not slot.done:
-                    try:
-                        self.services.submit(entity, envelope)
-                    except ActorError as error:
-                        slot.reject(error)
+        self._once_signed_in(request, principal, answer, read)
 
-            self.services.sessions.check(principal, deadline, submit, slot.reject)
-        except ActorError as error:
-            slot.reject(error)
+    def _once_signed_in(
+        self, request: Request, principal: Principal, answer: _Answer, then: Callable[[], None]
+    ) -> None:
+        """A token counts until its user signs out; who comes without one has none to lose."""
+        if b"authorization" in request.headers:
+            self.services.sessions.check(principal, answer.deadline, then, answer.reject)
+        else:
+            then()
 
-    def _timeout_s(self, request: Request) -> float:
+    def timeout_s(self, request: Request) -> float:
+        """How long the request is worth answering. Raises: BadRequest."""
         asked = request.headers.get(b"x-request-timeout")
-        config = self.services.config
+        config = self.services.http
         if asked is None:
             return config.deadline_s
         try:
@@ -247,65 +232,16 @@ class HttpApi:
             raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {config.deadline_max_s:g}")
         return timeout_s
 
-    def _view(self, seen: Inspected, finish: Finish) -> None:
-        finish(
-            200,
-            b'{"view":%b,"epoch":%b,"offset":%d}' % (seen.view, msgspec.json.encode(seen.epoch), seen.offset),
-            (),
-        )
 
-    def _history(self, entity: str, asked: "_HistoryQuery", seen: Inspected, finish: Finish) -> None:
-        if asked.epoch and asked.epoch != seen.epoch:
-            gone = BadRequest(
-                "since: the journal began anew; load the view and start over", name="epoch_changed", status=409
-            )
-            finish_with_error(finish, gone)
-            return
-
-        async def read() -> None:
-            after, before = (asked.offset, seen.offset + 1)
-            if asked.reverse:
-                after, before = 0, min(before, asked.offset) if asked.offset else before
-            try:
-                head, events = await self.services.journal.read(
-                    entity, after=after, before=before, limit=asked.limit, reverse=asked.reverse
-                )
-                if head is not None and (head.epoch != seen.epoch or head.offset < seen.offset):
-                    # The entity that was asked has yet to hear that its journal is another.
-                    finish_with_error(finish, Unavailable("the journal began anew"))
-                    return
-                shown = first_publications(events, seen.epoch, bytes_max=self.services.history_bytes_max)
-            except StoreUnavailable:
-                finish_with_error(finish, Unavailable("the store is not reachable"))
-            except Exception as error:  # the edge: whoever waits for this must hear something
-                log.exception("history_failed", entity=entity)
-                finish_with_error(finish, HandlerFailed(repr(error)))
-            else:
-                body = b'{"publications":[%b],"epoch":%b,"offset":%d}'
-                finish(200, body % (b",".join(shown), msgspec.json.encode(seen.epoch), seen.offset), ())
-
-        try:
-            self.services.spawn(read)
-        except ActorError as error:
-            finish_with_error(finish, error)
-
-
-class _HistoryQuery(Struct):
-    epoch: str
-    offset: int
-    limit: int
-    reverse: bool
-
-    @classmethod
-    def of(cls, query: bytes, limit_max: int) -> "_HistoryQuery":
-        """`since` is an offset or `epoch:offset`. Raises: BadRequest, HttpError."""
-        found = dict(query_pairs(query))
-        epoch, _, offset = found.get("since", "0").rpartition(":")
-        limit, reverse = found.get("limit", "100"), found.get("reverse", "").lower()
-        if not offset.isascii() or not offset.isdigit() or len(offset) > 16:
-            raise BadRequest("since must be an offset or epoch:offset")
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= limit_max:
-            raise BadRequest(f"limit must be 1 to {limit_max}")
-        if reverse not in ("", "0", "1", "true", "false"):
-            raise BadRequest("reverse must be true or false")
-        return cls(epoch, int(offset), int(limit), reverse in ("1", "true"))
+def history_range(query: bytes, limit_max: int) -> HistoryRange:
+    """`since` is an offset or `epoch:offset`. Raises: BadRequest, HttpError."""
+    found = dict(query_pairs(query))
+    epoch, _, offset = found.get("since", "0").rpartition(":")
+    limit, reverse = found.get("limit", "100"), found.get("reverse", "").lower()
+    if not offset.isascii() or not offset.isdigit() or len(offset) > 16:
+        raise BadRequest("since must be an offset or epoch:offset")
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= limit_max:
+        raise BadRequest(f"limit must be 1 to {limit_max}")
+    if reverse not in ("", "0", "1", "true", "false"):
+        raise BadRequest("reverse must be true or false")
+    return HistoryRange(epoch, int(offset), int(limit), reverse in ("1", "true"))

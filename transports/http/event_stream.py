@@ -7,34 +7,27 @@ from it. When the position can't be resumed, `view` comes again. Ephemeral publi
 """
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 import structlog
 import trio
-from msgspec import Struct
 
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Unavailable
-from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.principal import Principal
-from greenroom.config.limits import ClientConfig
-from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.journal import Journal
 from greenroom.transports.auth.http_principal import http_identity
-from greenroom.transports.auth.sign_outs import SessionChecks
-from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.codecs.http_response import response, stream_head
-from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.errors import error_headers, http_error_body
-from greenroom.transports.hub.hub import Encoding, Hub, Publication, Topic
+from greenroom.transports.http.live import Headers
+from greenroom.transports.http.server_sent import SharedSseEncoding, SseEncoding, decode_positions, encode_positions
+from greenroom.transports.hub.hub import Encoding, Topic
 from greenroom.transports.hub.publication import one_line
-from greenroom.transports.hub.recovery import Missed, from_journal, from_tail
+from greenroom.transports.hub.recovery import Missed
+from greenroom.transports.hub.watching import Position
+from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
 
 log = structlog.get_logger("greenroom.events")
@@ -42,80 +35,12 @@ encode = msgspec.json.encode
 
 CHANNELS_MAX = 32  # of one stream
 KEEP_ALIVE_S = 15.0
-POSITION_BYTES_MAX = 4096
-INSPECT = Inspect()
 
 
-class EventsServices(Struct):
-    kinds: Kinds
-    submit: Callable[[str, Envelope], None]
-    hub: Hub
-    journal: Journal
-    tokens: TokenVerifier | None
-    anonymous: bool
-    config: ClientConfig
-    deadlines: Deadlines
-    sessions: SessionChecks
-    spawn: Callable[[Callable[[], Awaitable[None]]], None]
-    clock: Callable[[], float]  # Unix s
-    instruments: Instruments
-    date: Callable[[], bytes]
+class _ChannelWatch:
+    """One channel of one stream: first its watcher, then its subscriber."""
 
-
-class Position(Struct):
-    epoch: str
-    offset: int
-
-
-def encode_positions(positions: list[Position | None]) -> str:
-    """`epoch:offset`, comma-separated; `-` for a channel whose position is not known yet."""
-    return ",".join(f"{one.epoch}:{one.offset}" if one is not None else "-" for one in positions)
-
-
-def decode_positions(text: str, channels: int) -> list[Position | None]:
-    """The reverse, from a client: anything that doesn't fit is a position not known, so that the view is sent."""
-    parts = text.split(",") if len(text) <= POSITION_BYTES_MAX else []
-    if len(parts) != channels:
-        return [None] * channels
-    found: list[Position | None] = []
-    for part in parts:
-        epoch, _, offset = part.rpartition(":")
-        known = epoch and offset.isascii() and offset.isdigit() and len(offset) <= 16
-        found.append(Position(epoch, int(offset)) if known else None)
-    return found
-
-
-class SseEncoding:
-    """One channel alone on a stream: its id is the channel's own position, so all such streams share the bytes."""
-
-    @staticmethod
-    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
-        prefix = b'{"channel":%b,' % encode(channel)
-        name = epoch.encode()
-        return b"".join([b"id: %b:%d\ndata: %b%b\n\n" % (name, one.offset, prefix, one.json[1:]) for one in batch])
-
-    @staticmethod
-    def ephemeral(channel: str, data: bytes) -> bytes:
-        return b'data: {"channel":%b,"data":%b}\n\n' % (encode(channel), data)
-
-    @staticmethod
-    def presence(channel: str, kind: str, info: bytes) -> bytes:
-        return b""
-
-
-class SharedSseEncoding(SseEncoding):
-    """Several channels on one stream: the stream puts the id, which is its own, before each event."""
-
-    @staticmethod
-    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
-        prefix = b'{"channel":%b,' % encode(channel)
-        return b"".join([b"data: %b%b\n\n" % (prefix, one.json[1:]) for one in batch])
-
-
-class _Watch:
-    """One channel of one stream."""
-
-    __slots__ = ("_stream", "channel", "done", "encoding", "position", "topic", "wanted")
+    __slots__ = ("_stream", "channel", "encoding", "position", "topic", "wanted")
 
     wants_joins = False
 
@@ -126,11 +51,31 @@ class _Watch:
         self.position: Position | None = None
         self.topic: Topic | None = None
         self.encoding = encoding
-        self.done = False  # inspected, or given up
 
     @property
     def principal(self) -> Principal:
         return self._stream.principal
+
+    # A watcher.
+
+    @property
+    def gone(self) -> bool:
+        return self._stream.closed
+
+    def admitted(self, topic: Topic, view: bytes, missed: Missed | None) -> "_ChannelWatch | None":
+        return self if self._stream.begin(self, topic, view, missed) else None
+
+    def attached(self) -> None:
+        pass
+
+    def abandoned(self) -> None:
+        pass
+
+    def refused(self, error: ActorError) -> None:
+        self._stream.refuse(error)
+
+    def broken(self, error: Exception) -> None:
+        self._stream.connection.abort()
 
     # A subscriber of the hub.
 
@@ -155,37 +100,20 @@ class _Watch:
     def epoch_changed(self) -> None:
         self._stream.end()  # the browser comes back with its position and gets the view
 
-    # A reply slot.
-
-    def resolve(self, reply: object, encoded: bytes | None) -> None:
-        if not self.done:
-            self.done = True
-            assert isinstance(reply, Inspected)
-            try:
-                self._stream.inspected(self, reply)
-            except Exception:  # the edge: a mistake of ours ends this stream, not the entity that answers it
-                log.exception("events_failed", channel=self.channel)
-                self._stream.connection.abort()
-
-    def reject(self, error: ActorError) -> None:
-        if not self.done:
-            self.done = True
-            self._stream.refuse(error)
-
-    def expire(self) -> None:
-        self.reject(DeadlineExceeded())
-
 
 class EventStream:
+    """One open response that streams one channel or several, from its request to its end."""
+
     __slots__ = (
-        "_closed",
         "_cors",
+        "_date",
         "_expires_at",
         "_has_token",
         "_headed",
         "_keep_alive_at",
         "_services",
         "_watches",
+        "closed",
         "connection",
         "principal",
     )
@@ -194,12 +122,14 @@ class EventStream:
         self,
         connection: Connection,
         request: Request,
-        services: EventsServices,
-        cors: tuple[tuple[bytes, bytes], ...] = (),
+        services: Services,
+        date: Callable[[], bytes],
+        cors: Headers = (),
     ) -> None:
         """Raises: HttpError for a bad request; ActorError when the client may not watch at all."""
         self.connection = connection
         self._services = services
+        self._date = date
         pairs = query_pairs(request.query)
         channels = [value for name, value in pairs if name == "channel"]
         if not 1 <= len(channels) <= CHANNELS_MAX or len(set(channels)) != len(channels):
@@ -220,111 +150,43 @@ class EventStream:
         since = request.headers.get(b"last-event-id", b"").decode("latin-1") or dict(pairs).get("since", "")
         wanted = decode_positions(since, len(channels))
         encoding: type[Encoding] = SharedSseEncoding if len(channels) > 1 else SseEncoding
-        self._watches = [_Watch(self, channel, at, encoding) for channel, at in zip(channels, wanted, strict=True)]
-        self._closed = False
+        self._watches = [
+            _ChannelWatch(self, channel, at, encoding) for channel, at in zip(channels, wanted, strict=True)
+        ]
+        self.closed = False
         self._headed = False  # the response has begun, so errors can no longer be a status
         self._keep_alive_at = trio.current_time() + KEEP_ALIVE_S
 
     def start(self) -> None:
         """Ask the entities; call once the connection speaks this protocol."""
-        deadline = trio.current_time() + self._services.config.command_deadline_s
-        if not self._has_token:
-            self._ask_all()
-            return
-        for watch in self._watches:
-            self._services.deadlines.add(deadline, watch)
-        try:
-            self._services.sessions.check(self.principal, deadline, self._ask_all, self.refuse)
-        except ActorError as error:
-            self.refuse(error)
+        if self._has_token:
+            deadline = trio.current_time() + self._services.client.command_deadline_s
+            self._services.sessions.check(self.principal, deadline, self._watch_all, self.refuse)
+        else:
+            self._watch_all()
 
-    def _ask_all(self) -> None:
+    def _watch_all(self) -> None:
         for watch in self._watches:
-            if self._closed:
+            if self.closed:
                 return
-            self._ask(watch)
+            self._services.watching.watch(watch.channel, watch, watch.wanted)
 
-    def _ask(self, watch: _Watch) -> None:
-        now = trio.current_time()
-        deadline = now + self._services.config.command_deadline_s
-        self._services.deadlines.add(deadline, watch)
-        try:
-            self._services.submit(
-                watch.channel,
-                Envelope(message=INSPECT, principal=self.principal, slot=watch, deadline=deadline, queued_at=now),
-            )
-        except ActorError as error:
-            watch.reject(error)
-
-    def inspected(self, watch: _Watch, seen: Inspected) -> None:
-        if self._closed:
-            return
-        services = self._services
-        topic = services.hub.topic(watch.channel, seen.epoch, seen.offset)
-        wanted = watch.wanted
-        if wanted is None:
-            self._attach(watch, topic, seen, None)
-            return
-        most = services.config.recovery_max
-        missed = from_tail(topic, epoch=wanted.epoch, offset=wanted.offset, most=most)
-        if missed is not None:
-            self._attach(watch, topic, seen, missed)
-            return
-
-        async def read() -> None:
-            try:
-                try:
-                    found = await from_journal(
-                        services.journal,
-                        topic,
-                        epoch=wanted.epoch,
-                        offset=wanted.offset,
-                        most=most,
-                        bytes_max=services.config.queue_bytes_max // 2,
-                    )
-                finally:
-                    topic.held -= 1
-                if self._closed:
-                    pass
-                elif found.publications is None:  # the view must be of the moment that its offset is of
-                    watch.wanted = None
-                    watch.done = False
-                    self._ask(watch)
-                else:
-                    self._attach(watch, topic, seen, found)
-            except StoreUnavailable:
-                self.refuse(Unavailable("the store is not reachable"))
-            except Exception:  # the edge: whoever waits for this must hear something
-                log.exception("events_failed", channel=watch.channel)
-                self.connection.abort()
-
-        topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
-        try:
-            services.spawn(read)
-        except ActorError as error:
-            topic.held -= 1
-            self.refuse(error)
-
-    def _attach(self, watch: _Watch, topic: Topic, seen: Inspected, missed: Missed | None) -> None:
+    def begin(self, watch: _ChannelWatch, topic: Topic, view: bytes, missed: Missed | None) -> bool:
+        """A channel may be watched: say from where. False when this was the one piece too many."""
         if not self._headed:
             self._headed = True
-            self.connection.send(
-                stream_head(b"text/event-stream; charset=utf-8", self._cors, date=self._services.date())
-            )
+            self.connection.send(stream_head(b"text/event-stream; charset=utf-8", self._cors, date=self._date()))
         watch.topic = topic
+        watch.position = Position(topic.epoch, topic.offset)
         if missed is None or missed.publications is None:
-            watch.position = Position(topic.epoch, topic.offset)
             self.connection.send(
                 b'event: view\nid: %b\ndata: {"channel":%b,"offset":%d,"data":%b}\n\n'
-                % (self.cursor(), encode(watch.channel), topic.offset, one_line(seen.view))
+                % (self.cursor(), encode(watch.channel), topic.offset, one_line(view))
             )
-        else:
-            watch.position = Position(topic.epoch, topic.offset)
-            if missed.publications:
-                batch = watch.encoding.publications(watch.channel, topic.epoch, missed.publications)
-                watch.deliver(batch, topic.offset)
-        if not self._closed:  # what was just sent may be the one piece too many
-            self._services.hub.attach(topic, watch)
+        elif missed.publications:
+            batch = watch.encoding.publications(watch.channel, topic.epoch, missed.publications)
+            watch.deliver(batch, topic.offset)
+        return not self.closed
 
     def cursor(self) -> bytes:
         """Until a channel is attached, its place in the cursor is where the client wanted to resume."""
@@ -336,7 +198,7 @@ class EventStream:
 
     def refuse(self, error: ActorError) -> None:
         """A channel can't be watched: the whole stream is refused, or ends when it has begun."""
-        if self._closed:
+        if self.closed:
             return
         if self._headed:
             self.end()
@@ -344,22 +206,22 @@ class EventStream:
         self._leave()
         # 204 tells an EventSource to stop trying; anything else that is not 200 does so too.
         body, headers = http_error_body(error), (*error_headers(error), *self._cors)
-        self.connection.close_with(
-            response(error.status, body, headers=headers, date=self._services.date(), keep_alive=False)
-        )
+        self.connection.close_with(response(error.status, body, headers=headers, date=self._date(), keep_alive=False))
 
     def end(self) -> None:
         """Close in good order: the client comes back by itself, from its position."""
-        if not self._closed:
+        if not self.closed:
             self._leave()
             self.connection.close_with(b"")
 
+    def shut_down(self) -> None:
+        self.end()
+
     def _leave(self) -> None:
-        self._closed = True
+        self.closed = True
         for watch in self._watches:
-            watch.done = True
             if watch.topic is not None:
-                self._services.hub.detach(watch.topic, watch)
+                self._services.watching.leave(watch.topic, watch)
 
     # From the connection.
 
@@ -367,18 +229,18 @@ class EventStream:
         pass  # nothing more is expected on this connection
 
     def disconnected(self) -> None:
-        if not self._closed:
+        if not self.closed:
             self._leave()
 
     def too_slow(self, why: str) -> None:
-        if not self._closed:
+        if not self.closed:
             self._services.instruments.slow_disconnects += 1
             self._leave()
         self.connection.abort()
 
     def tick(self, now: float, queue_age_s: float) -> None:
         blocked_at = self.connection.blocked_at
-        if self._closed:
+        if self.closed:
             self.connection.abort()
         elif blocked_at is not None and now - blocked_at > queue_age_s:
             self.too_slow("blocked")

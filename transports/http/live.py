@@ -4,7 +4,7 @@ Requests of one connection are answered in order, one at a time; what is pipelin
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -14,11 +14,12 @@ from msgspec import Struct
 from greenroom.config.limits import GateConfig
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import BrokenRequest, Request, RequestDecoder
-from greenroom.transports.codecs.http_response import CONTINUE, http_date, response
+from greenroom.transports.codecs.http_response import CONTINUE, response
 from greenroom.transports.codecs.websocket import BadHandshake, choose_subprotocol, handshake_response
 from greenroom.transports.errors import ErrorBody
 from greenroom.transports.http.cors import VARY, cors_headers, origin_allowed
 from greenroom.transports.sockets.connection import Connection
+from greenroom.transports.sockets.live import LiveProtocol
 
 log = structlog.get_logger("greenroom.http")
 
@@ -43,16 +44,21 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Finish = Callable[[int, bytes, Headers], None]  # status, JSON body, more headers
 
 
+class StartedProtocol(LiveProtocol, Protocol):
+    def start(self) -> None:
+        """Called once the connection speaks it."""
+
+
 class LiveRoutes(Protocol):
     """What the live paths do."""
 
     def keep(self, request: Request) -> bool:
         """Is this one of the live paths?"""
 
-    def open_websocket(self, connection: Connection) -> Any:
+    def open_websocket(self, connection: Connection) -> LiveProtocol:
         """The protocol that the connection speaks after the handshake."""
 
-    def open_events(self, connection: Connection, request: Request, cors: Headers) -> Any:
+    def open_events(self, connection: Connection, request: Request, cors: Headers) -> StartedProtocol:
         """The protocol that streams events. Raises: HttpError."""
 
     def command(self, request: Request, finish: Finish) -> None:
@@ -61,52 +67,38 @@ class LiveRoutes(Protocol):
     def hand_over(self, connection: Connection, read_already: bytes) -> None:
         """Give the socket to the pages, with what was read from it."""
 
-    def switch(self, connection: Connection, protocol: Any) -> None: ...
+    def switch(self, connection: Connection, protocol: LiveProtocol) -> None: ...
 
 
-class HttpServices(Struct):
+class HttpPolicy(Struct):
+    """What is the same for all connections that speak HTTP."""
+
     routes: LiveRoutes
     config: GateConfig
     origins: tuple[str, ...]  # allowed `Origin`s; "*" allows all
-    clock: Callable[[], float]
-
-
-class HttpDate:
-    """The Date header, made once a second."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._second = -1
-        self._value = b""
-
-    def value(self) -> bytes:
-        now = self._clock()
-        if int(now) != self._second:
-            self._second = int(now)
-            self._value = http_date(now)
-        return self._value
+    date: Callable[[], bytes]  # the Date header
 
 
 class LiveHttp:
+    """HTTP on one connection, until it is handed over, upgraded, or closed."""
+
     __slots__ = (
         "_broken",
         "_busy",
         "_connection",
-        "_date",
         "_decoder",
         "_last_at",
+        "_policy",
         "_pumping",
-        "_services",
         "_waiting",
     )
 
-    def __init__(self, connection: Connection, services: HttpServices, date: HttpDate) -> None:
+    def __init__(self, connection: Connection, policy: HttpPolicy) -> None:
         self._connection = connection
-        self._services = services
-        self._date = date
-        config = services.config
+        self._policy = policy
+        config = policy.config
         self._decoder = RequestDecoder(
-            services.routes.keep, head_bytes_max=config.head_bytes_max, body_bytes_max=config.body_bytes_max
+            policy.routes.keep, head_bytes_max=config.head_bytes_max, body_bytes_max=config.body_bytes_max
         )
         self._broken: HttpError | None = None  # what the peer sent can't be followed any further
         self._busy = False  # a request is being answered
@@ -116,7 +108,7 @@ class LiveHttp:
 
     def received(self, data: bytes) -> None:
         decoder = self._decoder
-        if decoder.finished and len(decoder.rest) > self._services.config.head_bytes_max:
+        if decoder.finished and len(decoder.rest) > self._policy.config.head_bytes_max:
             self._connection.abort()  # the last request waits for its turn, and what follows it is none
             return
         now = trio.current_time()
@@ -137,7 +129,7 @@ class LiveHttp:
             self._pump()
         if self._waiting and (
             len(self._waiting) > PIPELINE_MAX
-            or sum(len(one.body) for one in self._waiting) > self._services.config.body_bytes_max
+            or sum(len(one.body) for one in self._waiting) > self._policy.config.body_bytes_max
         ):
             self._connection.abort()
 
@@ -161,7 +153,7 @@ class LiveHttp:
             self._connection.send(CONTINUE)
 
     def _answer(self, request: Request) -> None:
-        services = self._services
+        policy = self._policy
         if not request.kept:
             self._hand_over(request)
             return
@@ -169,7 +161,7 @@ class LiveHttp:
         try:
             origin = request.headers.get(b"origin")
             if origin is not None:
-                if not origin_allowed(origin, request.headers.get(b"host", b""), services.origins):
+                if not origin_allowed(origin, request.headers.get(b"host", b""), policy.origins):
                     raise HttpError(403, "origin not allowed (GREENROOM_ALLOWED_ORIGINS)", VARY)
                 cors = cors_headers(origin, request)
             if request.path == b"/connection/websocket":
@@ -178,8 +170,8 @@ class LiveHttp:
             if request.upgrade:
                 request.keep_alive = False  # the decoder has taken it for the last
             if request.path == b"/events" and request.method == "GET":
-                protocol = services.routes.open_events(self._connection, request, cors)
-                services.routes.switch(self._connection, protocol)
+                protocol = policy.routes.open_events(self._connection, request, cors)
+                policy.routes.switch(self._connection, protocol)
                 protocol.start()
                 return
             if request.method == "OPTIONS":
@@ -194,7 +186,7 @@ class LiveHttp:
                     log.exception("http_failed", peer=self._connection.peer)
                     self._connection.abort()
 
-            services.routes.command(request, finish)
+            policy.routes.command(request, finish)
         except HttpError as error:
             self._busy = False
             self._refuse(error, cors, head_only=request.method == "HEAD")
@@ -205,7 +197,7 @@ class LiveHttp:
         if not connection.flushed:
             connection.abort()  # a peer that asks without reading
         elif self._open:
-            self._services.routes.hand_over(connection, request.raw + self._decoder.rest)
+            self._policy.routes.hand_over(connection, request.raw + self._decoder.rest)
 
     def _upgrade(self, request: Request) -> None:
         try:
@@ -219,15 +211,15 @@ class LiveHttp:
                     error.status,
                     _error_body(error.status, "bad_handshake", error.reason),
                     headers=error.headers,
-                    date=self._date.value(),
+                    date=self._policy.date(),
                     keep_alive=False,
                     head_only=request.method == "HEAD",
                 )
             )
             return
         self._connection.send(head)
-        protocol = self._services.routes.open_websocket(self._connection)
-        self._services.routes.switch(self._connection, protocol)
+        protocol = self._policy.routes.open_websocket(self._connection)
+        self._policy.routes.switch(self._connection, protocol)
         if self._decoder.rest:
             protocol.received(self._decoder.rest)
 
@@ -243,7 +235,7 @@ class LiveHttp:
             status,
             body,
             headers=headers,
-            date=self._date.value(),
+            date=self._policy.date(),
             keep_alive=request.keep_alive,
             head_only=request.method == "HEAD",
         )
@@ -259,14 +251,13 @@ class LiveHttp:
                 error.status,
                 _error_body(error.status, ERROR_NAMES.get(error.status, "http"), error.reason),
                 headers=(*error.headers, *cors),
-                date=self._date.value(),
+                date=self._policy.date(),
                 keep_alive=False,
                 head_only=head_only,
             )
         )
 
-    def end(self) -> None:
-        """The node stops: close now unless an answer is still to come, which the node waits for."""
+    def shut_down(self) -> None:
         if not self._busy:
             self._connection.close_with(b"")
 
@@ -289,9 +280,9 @@ class LiveHttp:
         elif self._busy:
             pass  # the command has a deadline
         elif self._decoder.idle:
-            if now - self._last_at > self._services.config.idle_http_s:
+            if now - self._last_at > self._policy.config.idle_http_s:
                 connection.abort()
-        elif now - self._last_at > self._services.config.head_timeout_s:
+        elif now - self._last_at > self._policy.config.head_timeout_s:
             self._refuse(HttpError(408, "the request took too long"), ())
 
 

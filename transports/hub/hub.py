@@ -21,9 +21,11 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.journal import StoredEvent
-from greenroom.transports.hub.publication import encode_publication, one_line
+from greenroom.transports.hub.publication import Publication, one_line
 
 log = structlog.get_logger("greenroom.hub")
+
+SWEEP_S = 5.0
 
 
 class Subscriber(Protocol):
@@ -55,7 +57,7 @@ class Encoding(Protocol):
     """One way of putting a topic's publications into bytes, shared by all subscribers that use it."""
 
     @staticmethod
-    def publications(channel: str, epoch: str, batch: "list[Publication]") -> bytes: ...
+    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes: ...
 
     @staticmethod
     def ephemeral(channel: str, data: bytes) -> bytes: ...
@@ -65,33 +67,9 @@ class Encoding(Protocol):
         """A join or leave (`kind`) of the client with this JSON ClientInfo; b"" where it is not shown."""
 
 
-class Publication:
-    """A durable publication with its JSON encoding."""
-
-    __slots__ = ("event", "json")
-
-    def __init__(self, event: StoredEvent, epoch: str) -> None:
-        self.event = event
-        self.json = encode_publication(event, epoch=epoch)
-
-    @property
-    def offset(self) -> int:
-        return self.event.offset
-
-
-def first_publications(events: list[StoredEvent], epoch: str, *, bytes_max: int) -> list[bytes]:
-    """The JSON of the first of `events`: at least one, and together at most `bytes_max` bytes."""
-    shown: list[bytes] = []
-    for event in events:
-        publication = encode_publication(event, epoch=epoch)
-        bytes_max -= len(publication)
-        if bytes_max < 0 and shown:
-            break
-        shown.append(publication)
-    return shown
-
-
 class Topic:
+    """One entity that is watched: its subscribers, what is to be handed to them, and the tail for resumes."""
+
     __slots__ = (
         "_config",
         "_tail_bytes",
@@ -166,19 +144,21 @@ class Topic:
 
 
 class Hub:
+    """Every topic that somebody watches on this node, with the publications on their way to subscribers."""
+
     def __init__(
         self,
         config: HubConfig,
         instruments: Instruments,
         *,
         wake: Callable[[], None],
-        audience_changed: Callable[[str, Principal, bool], None],
+        kicked_everywhere: Callable[[str], None],
     ) -> None:
+        """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out."""
         self._config = config
         self._instruments = instruments
-        self._wake = wake  # have `flush` run at the end of this turn
-        self._audience_changed = audience_changed
-        self.on_kicked_everywhere: Callable[[str], None] | None = None  # a user has been signed out
+        self._wake = wake
+        self._kicked_everywhere = kicked_everywhere
         self._topics: dict[str, Topic] = {}
         self._dirty: list[Topic] = []
 
@@ -208,9 +188,9 @@ class Hub:
         self._flush_topic(topic)  # what was said before comes before
         for encoding, group in list(topic.groups.items()):
             piece = encoding.ephemeral(entity, data)
-            lane = f"{entity} {key}"
+            ring_key = f"{entity} {key}"
             for subscriber in list(group):
-                subscriber.deliver_ephemeral(piece, lane)
+                subscriber.deliver_ephemeral(piece, ring_key)
 
     def kick(self, entity: str, kick: Kick) -> None:
         own = self._topics.get(entity)
@@ -221,8 +201,8 @@ class Hub:
             for subscriber in topic.subscribers():
                 if kick.user is None or subscriber.principal.user == kick.user:
                     subscriber.kicked(kick.code, kick.reason)
-        if kick.everywhere and self.on_kicked_everywhere is not None and kick.user is not None:
-            self.on_kicked_everywhere(kick.user)
+        if kick.everywhere and kick.user is not None:
+            self._kicked_everywhere(kick.user)
 
     def watching(self, entity: str) -> list[Principal]:
         topic = self._topics.get(entity)
@@ -261,13 +241,12 @@ class Hub:
             topic.listeners[subscriber] = None
         self._instruments.subscriptions += 1
         self._show_presence(topic, "join", subscriber)
-        self._audience_changed(topic.entity, subscriber.principal, True)
 
-    def detach(self, topic: Topic, subscriber: Subscriber) -> None:
-        """Nothing more reaches `subscriber`. Does nothing when it is not attached."""
+    def detach(self, topic: Topic, subscriber: Subscriber) -> bool:
+        """Nothing more reaches `subscriber`; False when it was not attached."""
         group = topic.groups.get(subscriber.encoding)
         if group is None or subscriber not in group:
-            return
+            return False
         del group[subscriber]
         if topic.listeners is not None:
             topic.listeners.pop(subscriber, None)
@@ -277,7 +256,7 @@ class Hub:
                 topic.empty_since = -1.0  # the sweep puts the time
         self._instruments.subscriptions -= 1
         self._show_presence(topic, "leave", subscriber)
-        self._audience_changed(topic.entity, subscriber.principal, False)
+        return True
 
     def sweep(self, now: float) -> None:
         """Forget topics that nobody has watched for a while. `now` in seconds of any clock that goes on."""
@@ -288,6 +267,13 @@ class Hub:
                 topic.empty_since = now
             elif now - topic.empty_since >= self._config.linger_s and not topic.groups and not topic.held:
                 del self._topics[topic.entity]
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Sweep until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(SWEEP_S)
+            self.sweep(trio.current_time())
 
     def flush(self) -> None:
         """Hand out what has been released since the last time."""

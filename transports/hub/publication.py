@@ -1,4 +1,6 @@
-"""How a publication looks on the wire: encoded once, shared by everyone who receives it."""
+"""What watchers get to see of an entity's events: the one place where a stored event becomes a publication."""
+
+from collections.abc import Iterable
 
 import msgspec
 
@@ -17,15 +19,38 @@ def one_line(json: bytes) -> bytes:
     return json
 
 
-def encode_publication(event: StoredEvent, *, epoch: str) -> bytes:
-    """A durable publication as the client protocol's Publication, in JSON on one line.
+class Publication:
+    """A durable publication: encoded once, shared by everyone who receives it.
 
-    The first of a stream carries the epoch, since a client that came before it knows none.
+    `json` is the client protocol's Publication, on one line. The first of a stream carries the epoch, since a client
+    that came before it knows none.
     """
-    info = b',"info":' + event.info if event.info is not None else b""
-    first = b',"epoch":' + encode(epoch) if event.offset == 1 else b""
-    data = one_line(event.payload)
-    return b'{"data":%b%b,"offset":%d%b,"time":%d}' % (data, info, event.offset, first, event.at_ms)
+
+    __slots__ = ("json", "offset")
+
+    def __init__(self, event: StoredEvent, epoch: str) -> None:
+        self.offset = event.offset
+        info = b',"info":' + event.info if event.info is not None else b""
+        first = b',"epoch":' + encode(epoch) if event.offset == 1 else b""
+        data = one_line(event.payload)
+        self.json = b'{"data":%b%b,"offset":%d%b,"time":%d}' % (data, info, event.offset, first, event.at_ms)
+
+
+def publications(events: Iterable[StoredEvent], epoch: str) -> list[Publication]:
+    """The stored `events` of one journal as watchers see them, in their order: for history and recovery alike.
+
+    Live pushes become a Publication in `Hub.publish`, as their entity releases them.
+    """
+    return [Publication(event, epoch) for event in events]
+
+
+def first_that_fit(found: list[Publication], *, bytes_max: int) -> list[Publication]:
+    """The first of `found`: at least one, and together at most `bytes_max` bytes of JSON."""
+    for number, publication in enumerate(found):
+        bytes_max -= len(publication.json)
+        if bytes_max < 0 and number:
+            return found[:number]
+    return found
 
 
 def push_prefix(channel: str) -> bytes:

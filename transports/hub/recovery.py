@@ -8,8 +8,9 @@ watcher, so nothing is lost or seen twice.
 import trio
 from msgspec import Struct
 
-from greenroom.store.journal.journal import Journal
-from greenroom.transports.hub.hub import Publication, Topic
+from greenroom.transports.hub.hub import Topic
+from greenroom.transports.hub.publication import Publication
+from greenroom.transports.hub.reading import Reading
 
 ROUNDS_MAX = 5  # of reading after an entity that is quicker than its tail is long
 
@@ -30,7 +31,7 @@ def from_tail(topic: Topic, *, epoch: str, offset: int, most: int) -> Missed | N
     return Missed(found) if found is not None else None
 
 
-async def warm_tail(journal: Journal, topic: Topic) -> None:
+async def warm_tail(reading: Reading, topic: Topic) -> None:
     """Fill a young topic's tail from the journal, once for all who wait: after a restart everybody resumes at once.
 
     Raises: StoreUnavailable.
@@ -41,24 +42,25 @@ async def warm_tail(journal: Journal, topic: Topic) -> None:
     warming = topic.warming = trio.Event()  # held here too: a restart of the topic takes its own away
     try:
         before = topic.tail[0].offset if topic.tail else topic.offset + 1
-        head, events = await journal.read(topic.entity, before=before, limit=topic.tail_room, reverse=True)
+        page = await reading.page(topic.entity, before=before, limit=topic.tail_room, reverse=True)
         first = topic.tail[0].offset if topic.tail else topic.offset + 1
-        if head is None or head.epoch != topic.epoch or first != before:
+        if page is None or page.epoch != topic.epoch or first != before:
             return
         # The tail has no holes, and so gets none.
-        if events and events[0].offset == before - 1 and events[-1].offset == before - len(events):
-            topic.prepend([Publication(event, topic.epoch) for event in events])
+        older = page.publications
+        if older and older[0].offset == before - 1 and older[-1].offset == before - len(older):
+            topic.prepend(older)
     finally:
         warming.set()
 
 
-async def from_journal(journal: Journal, topic: Topic, *, epoch: str, offset: int, most: int, bytes_max: int) -> Missed:
+async def from_journal(reading: Reading, topic: Topic, *, epoch: str, offset: int, most: int, bytes_max: int) -> Missed:
     """As `from_tail`, with what the journal holds before it. The topic must stay alive meanwhile.
 
     More than `bytes_max` bytes of JSON count as not known: they come as one reply, and a client that is cut off as too
     slow while it takes them would ask for the same again, for ever. Raises: StoreUnavailable.
     """
-    await warm_tail(journal, topic)
+    await warm_tail(reading, topic)
     epoch = epoch or topic.epoch  # what is read may not be of two
     found: list[Publication] = []
     size = 0
@@ -69,17 +71,19 @@ async def from_journal(journal: Journal, topic: Topic, *, epoch: str, offset: in
             if answer.publications is None or size + sum(len(one.json) for one in answer.publications) > bytes_max:
                 return Missed(None)
             return Missed(found + answer.publications)
-        head, events = await journal.read(topic.entity, after=at, limit=min(1000, most - len(found)))
-        if head is None or head.epoch != topic.epoch or not events or events[0].offset != at + 1:
-            return Missed(None)  # retention has passed the position, or the journal began anew
-        if events[-1].offset != at + len(events):
+        page = await reading.page(topic.entity, after=at, limit=min(1000, most - len(found)))
+        if page is None or page.epoch != topic.epoch:
+            return Missed(None)  # the journal began anew
+        more = page.publications
+        if not more or more[0].offset != at + 1:
+            return Missed(None)  # retention has passed the position
+        if more[-1].offset != at + len(more):
             return Missed(None)  # the journal has a hole, which it must not have: never skip it silently
         # The journal may be ahead of what has been released to the hub, never behind.
-        events = [event for event in events if event.offset <= topic.offset]
-        more = [Publication(event, epoch) for event in events]
+        more = [one for one in more if one.offset <= topic.offset]
         found += more
         size += sum(len(one.json) for one in more)
         if size > bytes_max:
             return Missed(None)
-        at += len(events)
+        at += len(more)
     return Missed(None)

@@ -1,29 +1,23 @@
 """A live connection: a socket with a bounded way out.
 
 Bytes to send are queued by reference, so that a thousand subscribers share one batch, and leave together when the turn
-is over (`Outbox.flush`): one system call a connection, however many messages. Two lanes: what is durable or answers a
+is over (`Flusher.flush`): one system call a connection, however many messages. Two queues: what is durable or answers a
 command keeps its order and its bound in bytes and age; what is ephemeral waits in a ring where the newest per key wins,
 and is not even queued while the socket takes everything.
 """
 
 import socket
 from collections.abc import Callable
-from time import perf_counter
 from typing import Protocol
 
 import structlog
 import trio
 
-from greenroom.transports.sockets.poller import WRITABLE, Poller
+from greenroom.transports.sockets.flusher import Flusher
+from greenroom.transports.sockets.poller import WRITABLE
 
 log = structlog.get_logger("greenroom.connection")
 
-# After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
-# messages each. A flush for a few connections takes less than REST_S_MIN / REST_SHARE and delays nobody
-# (docs/inside/decisions/0011-flushes-rest.md).
-REST_SHARE = 2.0
-REST_S_MIN = 0.0005
-REST_S_MAX = 0.02
 RECEIVE_BYTES = 65_536
 JOIN_BYTES = 65_536  # below this, copying pieces together is cheaper than handing them over one by one
 _receive_buffer = bytearray(RECEIVE_BYTES)  # one thread, one read at a time: shared by all connections
@@ -42,70 +36,17 @@ class ConnectionProtocol(Protocol):
         """The peer reads too slowly: the queue has passed its bound in bytes or age."""
 
 
-class Outbox:
-    """The connections that have something to send, flushed together at the end of a turn."""
-
-    def __init__(self, poller: Poller, before_flush: Callable[[], None], *, rest_share: float = REST_SHARE) -> None:
-        self.poller = poller
-        self._rest_share = rest_share  # 0 on a virtual clock, which stands still while a test is busy
-        self._before_flush = before_flush  # the hub turns what it has collected into bytes
-        self._dirty: list[Connection] = []
-        self._task: trio.lowlevel.Task | None = None
-        self._woken = False
-        self.queued_bytes = 0  # over all connections
-        self.on_gone: Callable[[Connection], None] = lambda connection: None
-        self.blocked: dict[Connection, None] = {}  # those whose socket would take no more, oldest first
-
-    def add(self, connection: "Connection") -> None:
-        self._dirty.append(connection)
-        self.wake()
-
-    def wake(self) -> None:
-        """Have the flush run once the tasks that are ready now have had their turn."""
-        if not self._woken:
-            self._woken = True
-            if self._task is not None:
-                trio.lowlevel.reschedule(self._task)
-                self._task = None
-
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        task_status.started()
-        while True:
-            if not self._woken:
-                self._task = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._abandon)
-            else:
-                await trio.lowlevel.checkpoint()
-            begun = perf_counter()
-            self.flush()
-            rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
-            if rest_s >= REST_S_MIN:
-                await trio.sleep(rest_s)
-
-    def _abandon(self, _: object) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def flush(self) -> None:
-        self._woken = False
-        self._before_flush()
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            try:
-                connection.flush()
-            except Exception:  # the edge, as in `on_ready`
-                log.exception("connection_failed", peer=connection.peer)
-                connection.abort()
-
-
 class Connection:
+    """One socket: what it receives goes to its protocol, what it is to send waits, bounded, until the turn is over."""
+
     __slots__ = (
         "_blocked_at",
         "_close_after",
         "_dirty",
         "_ephemeral",
         "_fd",
-        "_outbox",
+        "_flusher",
+        "_gone",
         "_partial",
         "_pieces",
         "_pieces_bytes",
@@ -116,10 +57,21 @@ class Connection:
         "protocol",
     )
 
-    def __init__(self, sock: socket.socket, outbox: Outbox, *, peer: str, queue_bytes_max: int, ring_max: int) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        flusher: Flusher,
+        gone: Callable[["Connection"], None],
+        *,
+        peer: str,
+        queue_bytes_max: int,
+        ring_max: int,
+    ) -> None:
+        """`gone` is called once it has been closed, not when its socket was given away. `peer`: an address."""
         self._socket: socket.socket | None = sock
         self._fd = sock.fileno()
-        self._outbox = outbox
+        self._flusher = flusher
+        self._gone = gone
         self.peer = peer  # address, for logs and limits
         self.protocol: ConnectionProtocol | None = None
         self._queue_bytes_max = queue_bytes_max
@@ -134,7 +86,7 @@ class Connection:
 
     def start(self, protocol: ConnectionProtocol) -> None:
         self.protocol = protocol
-        self._outbox.poller.add(self._fd, self)
+        self._flusher.poller.add(self._fd, self)
 
     @property
     def open(self) -> bool:
@@ -186,12 +138,12 @@ class Connection:
         self._pieces.append(piece)
         self._pieces_bytes += len(piece)
         if self._blocked_at is not None:
-            self._outbox.queued_bytes += len(piece)
+            self._flusher.queued_bytes += len(piece)
             if self._pieces_bytes > self._queue_bytes_max and self.protocol is not None:
                 self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
         elif not self._dirty:
             self._dirty = True
-            self._outbox.add(self)
+            self._flusher.add(self)
 
     def send_ephemeral(self, piece: bytes, key: str) -> None:
         """As `send` while the peer keeps up. When it does not: the newest per key waits, the oldest keys go."""
@@ -220,7 +172,7 @@ class Connection:
                     self._pieces_bytes = sum(map(len, pieces))
                     self._ephemeral = None
                     if self._blocked_at is not None:
-                        self._outbox.queued_bytes += self._pieces_bytes
+                        self._flusher.queued_bytes += self._pieces_bytes
                 else:
                     break
             try:
@@ -251,8 +203,8 @@ class Connection:
                     return
         if self._blocked_at is not None:
             self._blocked_at = None
-            self._outbox.blocked.pop(self, None)
-            self._outbox.poller.watch(self._fd)
+            self._flusher.blocked.pop(self, None)
+            self._flusher.poller.watch(self._fd)
         if self._close_after:
             self._half_close()
 
@@ -272,14 +224,14 @@ class Connection:
 
     def _forget_queued(self, sent: int) -> None:
         if self._blocked_at is not None:
-            self._outbox.queued_bytes -= sent
+            self._flusher.queued_bytes -= sent
 
     def _block(self) -> None:
         if self._blocked_at is None:
             self._blocked_at = trio.current_time()
-            self._outbox.blocked[self] = None
-            self._outbox.queued_bytes += self._pieces_bytes
-            self._outbox.poller.watch(self._fd, write=True)
+            self._flusher.blocked[self] = None
+            self._flusher.queued_bytes += self._pieces_bytes
+            self._flusher.poller.watch(self._fd, write=True)
             if self._pieces_bytes > self._queue_bytes_max and self.protocol is not None and not self._close_after:
                 self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
 
@@ -291,7 +243,7 @@ class Connection:
             return
         if self._blocked_at is not None:
             kept = self._pieces[:1] if self._partial else []  # a frame that has begun must be finished
-            self._outbox.queued_bytes += sum(map(len, kept)) - self._pieces_bytes
+            self._flusher.queued_bytes += sum(map(len, kept)) - self._pieces_bytes
             self._pieces = kept
             self._pieces_bytes = sum(map(len, kept))
         self._ephemeral = None
@@ -300,7 +252,7 @@ class Connection:
         self._close_after = True
         if not self._dirty and self._blocked_at is None:
             self._dirty = True
-            self._outbox.add(self)
+            self._flusher.add(self)
 
     def _half_close(self) -> None:
         """All is sent: say so, and wait for the peer to say the same (the gate's sweep bounds the wait)."""
@@ -314,7 +266,7 @@ class Connection:
         """Give the socket away; this object is done with it."""
         sock = self._socket
         assert sock is not None
-        self._outbox.poller.remove(self._fd)
+        self._flusher.poller.remove(self._fd)
         self._socket = None
         return sock
 
@@ -323,16 +275,16 @@ class Connection:
         sock = self._socket
         if sock is None:
             return
-        self._outbox.poller.remove(self._fd)
+        self._flusher.poller.remove(self._fd)
         self._socket = None
         if self._blocked_at is not None:
-            self._outbox.queued_bytes -= self._pieces_bytes
-            self._outbox.blocked.pop(self, None)
+            self._flusher.queued_bytes -= self._pieces_bytes
+            self._flusher.blocked.pop(self, None)
             self._blocked_at = None
         self._pieces = []
         self._ephemeral = None
         sock.close()
-        self._outbox.on_gone(self)
+        self._gone(self)
         if self.protocol is not None:
             protocol, self.protocol = self.protocol, None
             protocol.disconnected()

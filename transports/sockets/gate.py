@@ -8,15 +8,16 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 import trio
 
-from greenroom.config.limits import ClientConfig, GateConfig, HubConfig
+from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.sockets.admission import Admission
-from greenroom.transports.sockets.connection import Connection, Outbox
+from greenroom.transports.sockets.connection import Connection
+from greenroom.transports.sockets.flusher import Flusher
+from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
 from greenroom.transports.sockets.poller import Poller
 
 log = structlog.get_logger("greenroom.gate")
@@ -27,18 +28,6 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1
 
 class PortTaken(Exception):
     """Somebody else listens there; the text names address, port and setting."""
-
-
-class LiveProtocol(Protocol):
-    """What a live connection speaks; `tick` comes about once a second."""
-
-    def received(self, data: bytes) -> None: ...
-
-    def disconnected(self) -> None: ...
-
-    def too_slow(self, why: str) -> None: ...
-
-    def tick(self, now: float, queue_age_s: float) -> None: ...
 
 
 def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> socket.socket:
@@ -70,31 +59,32 @@ def refuse(sock: socket.socket) -> None:
 
 
 class Gate:
-    """Lets connections in and gives each its first protocol; `open_protocol` is the HTTP head reader's constructor."""
+    """Lets connections in, gives each its first protocol, and ticks all that are live about once a second."""
 
     def __init__(
         self,
         listener: socket.socket,
         poller: Poller,
-        outbox: Outbox,
-        open_protocol: Callable[["Gate", Connection], LiveProtocol],
+        flusher: Flusher,
+        admission: Admission,
+        live: LiveConnections,
+        open_protocol: Callable[[Connection], LiveProtocol],
         *,
-        gate: GateConfig,
         client: ClientConfig,
         hub: HubConfig,
         instruments: Instruments,
     ) -> None:
+        """`open_protocol` gives what a connection speaks at first: HTTP."""
         self._listener: socket.socket | None = listener
         self._poller = poller
-        self._outbox = outbox
+        self._flusher = flusher
+        self._admission = admission
+        self._live = live
         self._open_protocol = open_protocol
         self._client = client
         self._hub = hub
         self._instruments = instruments
-        self.admission = Admission(gate)
-        self.live: dict[Connection, LiveProtocol] = {}
-        self._emptied: trio.Event | None = None
-        outbox.on_gone = self._gone
+        self._resume_at: float | None = None  # trio clock: accepting rests, since descriptors have run out
 
     def on_ready(self, events: int) -> None:
         """The listener is ready: accept what waits."""
@@ -113,7 +103,7 @@ class Gate:
                 self._resume_at = now + 0.1
                 return
             sock.setblocking(False)
-            if not self.admission.admit(now):
+            if not self._admission.admit(now):
                 self._instruments.refused_connects += 1
                 refuse(sock)
                 continue
@@ -123,41 +113,15 @@ class Gate:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             connection = Connection(
                 sock,
-                self._outbox,
+                self._flusher,
+                self._live.gone,
                 peer=str(address[0]),
                 queue_bytes_max=self._client.queue_bytes_max,
                 ring_max=self._hub.ephemeral_ring,
             )
-            self.switch(connection, self._open_protocol(self, connection))
-            connection.start(self.live[connection])
-
-    _resume_at: float | None = None
-
-    def switch(self, connection: Connection, protocol: LiveProtocol) -> None:
-        """From now on `connection` speaks `protocol`."""
-        connection.protocol = protocol
-        self.live[connection] = protocol
-
-    def give_away(self, connection: Connection) -> socket.socket:
-        """Take the connection's socket out of the gate's hands. It counts until `admission.leave` is called."""
-        sock = connection.detach()
-        self._forget(connection)
-        return sock
-
-    def _gone(self, connection: Connection) -> None:
-        self._forget(connection)
-        self.admission.leave()
-
-    def _forget(self, connection: Connection) -> None:
-        self.live.pop(connection, None)
-        if self._emptied is not None and not self.live:
-            self._emptied.set()
-
-    async def emptied(self) -> None:
-        """Return when every live connection has gone. Call once nothing is accepted any more."""
-        self._emptied = trio.Event()
-        if self.live:
-            await self._emptied.wait()
+            protocol = self._open_protocol(connection)
+            self._live.switch(connection, protocol)
+            connection.start(protocol)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Accept until cancelled. Ends by closing the connections; the listener stays, so that it can run again."""
@@ -171,7 +135,7 @@ class Gate:
                     self._resume_at = None
                     self._poller.add(self._listener.fileno(), self)
                 now = trio.current_time()
-                for number, (connection, protocol) in enumerate(list(self.live.items())):
+                for number, (connection, protocol) in enumerate(self._live.items()):
                     try:
                         protocol.tick(now, self._client.queue_age_s)
                     except Exception:  # the edge: a mistake of ours ends this connection, not all of them
@@ -182,7 +146,7 @@ class Gate:
         finally:
             if self._listener is not None:
                 self._poller.remove(self._listener.fileno())
-            for connection in list(self.live):
+            for connection, _ in self._live.items():
                 connection.abort()
 
     def stop_accepting(self) -> None:

@@ -1,7 +1,8 @@
 import pytest
 
-from greenroom.transports.auth.http_principal import TokenHasExpired, Unauthenticated, http_identity, http_principal
+from greenroom.transports.auth.http_principal import http_identity, http_principal
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
+from greenroom.transports.errors import TokenHasExpired, Unauthenticated
 from tests.transports.world import SECRET, token
 
 NOW = 1_800_000_000

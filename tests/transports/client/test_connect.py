@@ -81,7 +81,7 @@ async def test_conn_info_of_the_token_goes_with_what_the_client_says() -> None:
 
 
 async def test_server_side_channels_are_recovered_with_the_connect_and_pushed_only_behind_it() -> None:
-    async with world(session_kind="session") as made:
+    async with world(with_sessions=True) as made:
         for _ in range(3):
             made.publish("note:b")
         client = made.client()
@@ -107,7 +107,7 @@ async def test_server_side_channels_are_recovered_with_the_connect_and_pushed_on
 
 
 async def test_a_server_side_channel_that_may_not_be_watched_refuses_the_connect_and_leaves_nothing_behind() -> None:
-    made = World(session_kind="session")
+    made = World(with_sessions=True)
     made.entity(A).refuses = Refused("note.private")
     client = made.client()
     (reply,) = client.ask({"connect": {"token": token(sub="ann", channels=[A])}, "id": 1})
@@ -118,7 +118,7 @@ async def test_a_server_side_channel_that_may_not_be_watched_refuses_the_connect
 
 
 async def test_too_many_pushes_before_the_connect_is_answered_are_slow() -> None:
-    made = World(session_kind="session", client=ClientConfig(queue_bytes_max=2000))
+    made = World(with_sessions=True, client=ClientConfig(queue_bytes_max=2000))
     client = made.client()
     client.send({"connect": {"token": token(sub="ann", channels=[A])}, "id": 1})
     made.answer_one()

@@ -2,7 +2,7 @@ import json
 
 from greenroom.store.journal.journal import StoredEvent
 from greenroom.transports.client.encoding import FRAME_BYTES_MAX, JsonEncoding
-from greenroom.transports.hub.hub import Publication
+from greenroom.transports.hub.publication import Publication
 from tests.transports.world import World, texts_of
 
 
@@ -45,7 +45,7 @@ async def test_a_kick_below_3000_ends_the_subscription_and_above_the_connection(
     client = made.client()
     client.connect()
     client.ask({"subscribe": {"channel": "note:a"}, "id": 2})
-    subscription = client.session.watching.subscriptions["note:a"]
+    subscription = client.session.subscriptions.by_channel["note:a"]
     assert (subscription.channel, subscription.principal) == ("note:a", client.session.principal)
     subscription.kicked(2000, "out")
     assert client.ended is None

@@ -36,7 +36,7 @@ async def test_bad_commands_of_one_connection_leave_nothing(bad: dict[str, Any],
             (answer,) = client.carrier.messages[-1:]
             assert "error" in answer
             client.carrier.messages.clear()
-        await trio.sleep(client.session.services.config.command_deadline_s + 1)  # then deadlines let go
+        await trio.sleep(client.session.services.client.command_deadline_s + 1)  # then deadlines let go
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 

@@ -246,7 +246,7 @@ async def test_of_several_requests_the_first_of_the_schema_counts(both: Any, ans
 
 
 async def test_a_second_connect_ends_the_connection_also_while_the_first_is_under_way() -> None:
-    made = World(session_kind="session")
+    made = World(with_sessions=True)
     client = made.client()
     client.send({"connect": {"data": {"user": "ann"}}, "id": 1}, {"connect": {}, "id": 2})
     assert client.ended == (3501, "bad request")
@@ -325,7 +325,7 @@ async def test_a_client_that_never_connects_is_stale(autojump_clock: MockClock) 
 
 
 async def test_commands_sent_with_the_connect_wait_for_it_in_order() -> None:
-    made = World(session_kind="session")
+    made = World(with_sessions=True)
     client = made.client()
     client.send(
         {"connect": {"data": {"user": "ann"}}, "id": 1},
@@ -335,13 +335,13 @@ async def test_commands_sent_with_the_connect_wait_for_it_in_order() -> None:
     assert client.carrier.take() == []
     made.answer_all()
     assert [one["id"] for one in client.carrier.take() if "id" in one] == [1, 2, 3]
-    assert client.session.watching.subscriptions.keys() == {"session:ann"}
+    assert client.session.subscriptions.by_channel.keys() == {"session:ann"}
     assert made.hub.watching(A) == []
 
 
 async def test_what_waits_for_the_connect_is_bounded_in_number_and_bytes() -> None:
     for wide, number in (("", 257), ("x" * 60_000, 5)):
-        client = World(session_kind="session").client()
+        client = World(with_sessions=True).client()
         client.send({"connect": {"data": {"user": "ann"}}, "id": 1})
         for at in range(number - 1):
             client.send({"rpc": {"method": f"{A}/say", "data": {"text": wide}}, "id": at + 2})

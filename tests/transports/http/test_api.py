@@ -190,9 +190,9 @@ async def test_who_leaves_before_the_answer_is_not_counted_for_ever(autojump_clo
         await trio.sleep(1)
         await peer.stream.aclose()
         await trio.sleep(1)
-        assert node.api.in_flight == 1
+        assert node.edge.api.in_flight == 1
         await trio.sleep(10)
-        assert node.api.in_flight == 0
+        assert node.edge.api.in_flight == 0
 
 
 async def test_a_stopping_node_is_503() -> None:

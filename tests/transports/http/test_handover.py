@@ -15,7 +15,7 @@ async def test_pages_answer_and_the_next_request_meets_the_gate_again() -> None:
             assert (answer.status, answer.body) == (200, f"{method} /page ".encode() + (body or b""))
             assert answer.headers["connection"] == "close"
             assert await peer.ended()
-        while node.gate.admission.open:
+        while node.edge.admission.open:
             await trio.lowlevel.checkpoint()
 
 
@@ -48,7 +48,7 @@ async def test_a_peer_that_never_finishes_its_request_is_let_go(autojump_clock: 
         begun = trio.current_time()
         await peer.rest()
         assert 29 <= trio.current_time() - begun <= 32
-        while node.gate.admission.open:
+        while node.edge.admission.open:
             await trio.lowlevel.checkpoint()
 
 

@@ -9,6 +9,7 @@ from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import StoredEvent
 from greenroom.transports.hub.hub import Hub, Topic
+from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.recovery import from_journal, from_tail, warm_tail
 from tests.transports.world import World
 
@@ -17,7 +18,7 @@ A = "note:a"
 
 def topic_at(made: World, **config: Any) -> Topic:
     """The topic of the entity as it is, without a tail."""
-    hub = Hub(HubConfig(**config), Instruments(), wake=lambda: None, audience_changed=lambda *_: None)
+    hub = Hub(HubConfig(**config), Instruments(), wake=lambda: None, kicked_everywhere=lambda _: None)
     found = made.entity(A)
     return hub.topic(A, found.epoch, found.offset)
 
@@ -30,8 +31,6 @@ def stock(count: int) -> World:
 
 
 def remember(topic: Topic, offset: int) -> None:
-    from greenroom.transports.hub.hub import Publication
-
     topic.offset = offset
     topic.remember(Publication(StoredEvent(offset, 0, b"{}"), topic.epoch))
 
@@ -66,7 +65,7 @@ async def test_the_journal_has_what_the_tail_has_not() -> None:
     made = stock(50)
     for config in ({}, {"tail_events": 0}, {"tail_events": 7}):
         topic = topic_at(made, **config)
-        found = await from_journal(made.journal, topic, epoch="epoch1", offset=3, most=100, bytes_max=10**6)  # type: ignore[arg-type]
+        found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=3, most=100, bytes_max=10**6)
         assert offsets(found) == list(range(4, 51))
         assert len(topic.tail) == config.get("tail_events", 50)
 
@@ -78,9 +77,7 @@ async def test_what_is_published_while_the_journal_is_read_comes_too_and_once() 
     found: list[Any] = []
 
     async def read() -> None:
-        found.append(
-            await from_journal(made.journal, topic, epoch="", offset=0, most=100, bytes_max=10**6)  # type: ignore[arg-type]
-        )
+        found.append(await from_journal(made.services.reading, topic, epoch="", offset=0, most=100, bytes_max=10**6))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
@@ -99,7 +96,7 @@ async def test_a_young_tail_is_filled_once_for_all_who_wait_for_it() -> None:
     made.journal.hold()
     async with trio.open_nursery() as nursery:
         for _ in range(5):
-            nursery.start_soon(warm_tail, made.journal, topic)  # type: ignore[arg-type]
+            nursery.start_soon(warm_tail, made.services.reading, topic)
         await wait_all_tasks_blocked()
         made.journal.release()
     assert made.journal.reads == 1
@@ -114,7 +111,7 @@ async def test_a_topic_that_begins_anew_meanwhile_leaves_nobody_waiting_and_mixe
 
     async def read() -> None:
         found.append(
-            offsets(await from_journal(made.journal, topic, epoch="", offset=2, most=99, bytes_max=10**6))  # type: ignore[arg-type]
+            offsets(await from_journal(made.services.reading, topic, epoch="", offset=2, most=99, bytes_max=10**6))
         )
 
     with trio.fail_after(2):
@@ -132,9 +129,9 @@ async def test_a_store_that_is_down_says_so_and_the_next_asks_the_journal_itself
     topic = topic_at(made)
     made.journal.down = True
     with pytest.raises(StoreUnavailable):
-        await warm_tail(made.journal, topic)  # type: ignore[arg-type]
+        await warm_tail(made.services.reading, topic)
     made.journal.down = False
-    found = await from_journal(made.journal, topic, epoch="epoch1", offset=8, most=10, bytes_max=10**6)  # type: ignore[arg-type]
+    found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=8, most=10, bytes_max=10**6)
     assert offsets(found) == [9, 10]
 
 
@@ -144,7 +141,7 @@ async def test_holes_are_never_skipped() -> None:
         made.entity(A).events = [one for one in made.entity(A).events if one.offset != missing]
         for tail in (0, 512):
             topic = topic_at(made, tail_events=tail)
-            found = await from_journal(made.journal, topic, epoch="epoch1", offset=2, most=10, bytes_max=10**6)  # type: ignore[arg-type]
+            found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=2, most=10, bytes_max=10**6)
             assert offsets(found) == known
 
 
@@ -154,7 +151,7 @@ async def test_more_than_the_bound_is_not_known() -> None:
         topic = topic_at(made, tail_events=tail)
         for most, bytes_max, known in ((17, 10**6, True), (16, 10**6, False), (17, 500, False)):
             found = await from_journal(
-                made.journal,  # type: ignore[arg-type]
+                made.services.reading,
                 topic,
                 epoch="epoch1",
                 offset=3,
@@ -169,5 +166,5 @@ async def test_an_entity_that_nobody_knows_has_no_history() -> None:
     topic = topic_at(made)
     topic.offset = 5
     made.entities.clear()
-    found = await from_journal(made.journal, topic, epoch="epoch1", offset=3, most=10, bytes_max=10**6)  # type: ignore[arg-type]
+    found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=3, most=10, bytes_max=10**6)
     assert offsets(found) is None

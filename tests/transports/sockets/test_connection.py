@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.transports.sockets.connection import Connection, Outbox
+from greenroom.transports.sockets.connection import Connection
+from greenroom.transports.sockets.flusher import Flusher, TurnEnd
 from greenroom.transports.sockets.poller import READABLE, WRITABLE
 
 QUEUE_MAX = 200_000
@@ -44,10 +45,11 @@ class Speaker:
         self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.poller = FakePoller()
         self.flushes = 0
-        self.outbox = Outbox(self.poller, self._before_flush, rest_share=0.0)  # type: ignore[arg-type]
+        self.flusher = Flusher(self.poller, TurnEnd(), self._before_flush, rest_share=0.0)  # type: ignore[arg-type]
         self.gone: list[Connection] = []
-        self.outbox.on_gone = self.gone.append
-        self.connection = Connection(ours, self.outbox, peer="test", queue_bytes_max=queue_max, ring_max=ring_max)
+        self.connection = Connection(
+            ours, self.flusher, self.gone.append, peer="test", queue_bytes_max=queue_max, ring_max=ring_max
+        )
         self.heard: list[bytes] = []
         self.slow: list[str] = []
         self.ended = 0
@@ -116,7 +118,7 @@ def block(speaker: Speaker, piece: bytes = b"#" * 1000) -> int:
     sent = 0
     while speaker.connection.blocked_at is None:
         speaker.connection.send(piece)
-        speaker.outbox.flush()
+        speaker.flusher.flush()
         sent += len(piece)
     return sent
 
@@ -125,9 +127,9 @@ async def test_what_one_turn_sends_leaves_together_in_order(speaker: Speaker) ->
     for piece in (b"a", b"b", b"c"):
         speaker.connection.send(piece)
     assert speaker.read() == b""
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert (speaker.read(), speaker.flushes) == (b"abc", 1)
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert speaker.read() == b""
 
 
@@ -143,7 +145,7 @@ async def test_what_comes_is_heard_and_the_end_too(speaker: Speaker) -> None:
     speaker.connection.on_ready(READABLE)
     speaker.connection.send(b"x")
     speaker.connection.close_with(b"x")
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert speaker.ended == 1
 
 
@@ -158,22 +160,22 @@ async def test_a_peer_that_does_not_read_blocks_and_goes_on_where_it_stopped(spe
     pieces = [str(at).encode() * 100 for at in range(1000)]
     for piece in pieces:
         speaker.connection.send(piece)
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     blocked_at = speaker.connection.blocked_at
     assert blocked_at is not None
     assert list(speaker.poller.watched.values()) == [(True, True)]
-    assert speaker.connection in speaker.outbox.blocked
+    assert speaker.connection in speaker.flusher.blocked
     assert speaker.drain() == b"".join(pieces)
-    assert (speaker.connection.blocked_at, speaker.outbox.queued_bytes, dict(speaker.outbox.blocked)) == (None, 0, {})
+    assert (speaker.connection.blocked_at, speaker.flusher.queued_bytes, dict(speaker.flusher.blocked)) == (None, 0, {})
     assert list(speaker.poller.watched.values()) == [(True, False)]
     speaker.connection.send(b"on")
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert speaker.read() == b"on"
 
 
 async def test_more_waiting_than_the_bound_is_too_slow_and_less_is_not(speaker: Speaker) -> None:
     block(speaker)
-    while speaker.outbox.queued_bytes <= QUEUE_MAX:
+    while speaker.flusher.queued_bytes <= QUEUE_MAX:
         assert speaker.slow == []
         speaker.connection.send(b"#" * 1000)
     assert speaker.slow
@@ -182,7 +184,7 @@ async def test_more_waiting_than_the_bound_is_too_slow_and_less_is_not(speaker: 
 async def test_one_batch_beyond_the_bound_is_fine_for_a_peer_that_reads() -> None:
     speaker = Speaker(buffer=1 << 20, queue_max=1000)
     speaker.connection.send(b"#" * 100_000)
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert speaker.slow == []
     assert speaker.drain() == b"#" * 100_000
     speaker.connection.abort()
@@ -190,7 +192,7 @@ async def test_one_batch_beyond_the_bound_is_fine_for_a_peer_that_reads() -> Non
 
 async def test_the_newest_of_each_kind_waits_and_the_oldest_kinds_go(speaker: Speaker) -> None:
     speaker.connection.send_ephemeral(b"first;", "a")
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert speaker.read() == b"first;", "while the peer keeps up nothing is left out"
     sent = block(speaker)
     for number in range(100):
@@ -200,21 +202,21 @@ async def test_the_newest_of_each_kind_waits_and_the_oldest_kinds_go(speaker: Sp
     speaker.connection.send(b"durable;")
     found = speaker.drain()
     assert found[sent:] == b"durable;c99;d99;b!;"
-    assert speaker.outbox.queued_bytes == 0
+    assert speaker.flusher.queued_bytes == 0
 
 
 async def test_a_last_frame_comes_behind_what_had_begun_and_the_rest_of_the_queue_is_dropped(speaker: Speaker) -> None:
     speaker.connection.send(b"<" + b"a" * 100_000 + b">")
     speaker.connection.send(b"<never>")
     speaker.connection.send_ephemeral(b"<gone>", "k")
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     speaker.connection.send_ephemeral(b"<gone>", "k")
     speaker.connection.close_with(b"<bye>")
     speaker.connection.send(b"<late>")
     assert not speaker.connection.open
     assert speaker.drain() == b"<" + b"a" * 100_000 + b"><bye>"
     assert speaker.finished, "half closed: the peer is to close"
-    assert (speaker.ended, speaker.outbox.queued_bytes) == (0, 0)
+    assert (speaker.ended, speaker.flusher.queued_bytes) == (0, 0)
     speaker.peer.close()
     speaker.connection.on_ready(READABLE)
     assert speaker.ended == 1
@@ -222,7 +224,7 @@ async def test_a_last_frame_comes_behind_what_had_begun_and_the_rest_of_the_queu
 
 async def test_what_comes_behind_our_goodbye_is_not_heard(speaker: Speaker) -> None:
     speaker.connection.close_with(b"bye")
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     speaker.peer.send(b"still here")
     speaker.connection.on_ready(READABLE)
     assert (speaker.heard, speaker.ended, speaker.read()) == ([], 0, b"bye")
@@ -232,17 +234,17 @@ async def test_a_reset_is_an_end(speaker: Speaker) -> None:
     speaker.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     speaker.connection.send(b"#" * 1000)
     speaker.peer.close()
-    speaker.outbox.flush()
-    speaker.outbox.flush()
+    speaker.flusher.flush()
+    speaker.flusher.flush()
     speaker.connection.send(b"#")
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert speaker.ended == 1
 
 
 async def test_a_socket_that_is_given_away_is_ours_no_more(speaker: Speaker) -> None:
     speaker.connection.send(b"x")
     sock = speaker.connection.detach()
-    speaker.outbox.flush()
+    speaker.flusher.flush()
     assert speaker.poller.watched == {}
     speaker.connection.abort()
     assert (speaker.gone, sock.send(b"y"), speaker.read()) == ([], 1, b"y")
@@ -271,19 +273,19 @@ def test_durable_pieces_arrive_whole_in_order_and_the_books_balance(steps: list[
                 case "ephemeral":
                     speaker.connection.send_ephemeral(b"E" + mark + b"%06d" % size + b"e" * size, str(size % 5))
                 case "flush":
-                    speaker.outbox.flush()
+                    speaker.flusher.flush()
                 case "read":
                     with contextlib.suppress(BlockingIOError):
                         found += speaker.peer.recv(size)
                 case "write" if speaker.connection.blocked_at is not None:
                     speaker.connection.on_ready(WRITABLE)
             blocked = speaker.connection.blocked_at is not None
-            assert speaker.outbox.queued_bytes == (speaker.connection._pieces_bytes if blocked else 0)
+            assert speaker.flusher.queued_bytes == (speaker.connection._pieces_bytes if blocked else 0)
         if closes:
             speaker.connection.close_with(b"C" + b"%06d" % len(steps) + b"000000")
-        speaker.outbox.flush()
+        speaker.flusher.flush()
         found += speaker.drain()
-        assert speaker.outbox.queued_bytes == 0
+        assert speaker.flusher.queued_bytes == 0
         got: list[bytes] = []
         while found:
             kind, mark, size = found[:1], found[1:7], int(found[7:13])
@@ -303,7 +305,7 @@ def test_durable_pieces_arrive_whole_in_order_and_the_books_balance(steps: list[
 async def test_the_flush_runs_once_behind_the_tasks_that_are_ready(autojump_clock: MockClock) -> None:
     speaker = Speaker()
     async with trio.open_nursery() as nursery:
-        await nursery.start(speaker.outbox.run)
+        await nursery.start(speaker.flusher.run)
         await wait_all_tasks_blocked()
         flushes = speaker.flushes
 
@@ -315,7 +317,7 @@ async def test_the_flush_runs_once_behind_the_tasks_that_are_ready(autojump_cloc
         await wait_all_tasks_blocked()
         assert speaker.flushes == flushes + 1
         assert sorted(speaker.read()) == sorted(b"abc")
-        speaker.outbox.wake()
+        speaker.flusher.wake()
         await wait_all_tasks_blocked()
         assert speaker.flushes == flushes + 2
         nursery.cancel_scope.cancel()

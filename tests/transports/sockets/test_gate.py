@@ -21,7 +21,7 @@ async def test_a_peer_that_goes_away_leaves_nothing_behind() -> None:
         assert (await peers[2].rest()) == b""
         while node.instruments.connections > 2:
             await trio.lowlevel.checkpoint()
-        assert node.gate.admission.open == len(node.connections) == len(node.hub.watching("talk:a")) == 2
+        assert node.edge.admission.open == len(node.connections) == len(node.hub.watching("talk:a")) == 2
 
 
 async def test_too_many_connections_are_told_503_and_room_is_made_by_those_who_leave() -> None:
@@ -33,7 +33,7 @@ async def test_too_many_connections_are_told_503_and_room_is_made_by_those_who_l
         assert node.instruments.refused_connects == 1
         await first.stream.aclose()
         assert (await second.request("GET", "/connection/init")).status == 200
-        while node.gate.admission.open > 1:
+        while node.edge.admission.open > 1:
             await trio.lowlevel.checkpoint()
         assert (await (await node.connect()).request("GET", "/connection/init")).status == 200
 
@@ -61,7 +61,7 @@ async def test_running_out_of_descriptors_is_waited_out(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with small_node() as node:
-        listener = node.gate._listener
+        listener = node.edge.gate._listener
         assert listener is not None
         real: socket.socket = listener
         failures = [OSError(24, "too many open files")] * 3
@@ -74,7 +74,7 @@ async def test_running_out_of_descriptors_is_waited_out(
 
             fileno, close = real.fileno, real.close
 
-        monkeypatch.setattr(node.gate, "_listener", Failing())
+        monkeypatch.setattr(node.edge.gate, "_listener", Failing())
         peer = await node.connect()
         with trio.fail_after(10):
             assert (await peer.request("GET", "/connection/init")).status == 200
@@ -86,13 +86,13 @@ async def test_the_gate_can_run_again_and_goes_on_accepting() -> None:
     with node.listener:
         for _ in range(2):
             async with trio.open_nursery() as nursery:
-                for part in (node.outbox.run, node.poller.run, node.gate.run):
+                for part in (node.edge.flusher.run, node.edge.poller.run, node.edge.gate.run):
                     await nursery.start(part)
                 peer = await node.connect()
                 assert (await peer.request("GET", "/connection/init")).status == 200
                 nursery.cancel_scope.cancel()
             assert await peer.ended()
-            assert (node.gate.admission.open, len(node.poller)) == (0, 0)
+            assert (node.edge.admission.open, len(node.edge.poller)) == (0, 0)
 
 
 async def test_a_sweep_that_fails_ends_that_connection_alone(
@@ -100,7 +100,7 @@ async def test_a_sweep_that_fails_ends_that_connection_alone(
 ) -> None:
     async with small_node() as node:
         good, bad = await node.websocket(), await node.websocket()
-        protocol = node.gate.live[node.connections[1]]
+        _, protocol = node.edge.live.items()[1]
         monkeypatch.setattr(type(protocol), "tick", lambda self, now, age: 1 / 0 if self is protocol else None)
         assert await bad.ended()
         await good.command({"presence": {"channel": "talk:a"}, "id": 5})
@@ -111,15 +111,15 @@ async def test_no_more_is_accepted_and_the_last_to_leave_is_waited_for() -> None
     async with small_node() as node:
         peer = await node.connect()
         assert (await peer.request("GET", "/connection/init")).status == 200
-        node.gate.stop_accepting()
+        node.edge.gate.stop_accepting()
         with pytest.raises(OSError, match=r".*"):
             await node.connect()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(node.gate.emptied)
+            nursery.start_soon(node.edge.live.emptied)
             await wait_all_tasks_blocked()
             assert nursery.child_tasks
             await peer.stream.aclose()
-        await node.gate.emptied()
+        await node.edge.live.emptied()
 
 
 async def test_a_taken_port_is_named() -> None:

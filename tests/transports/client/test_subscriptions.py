@@ -379,7 +379,7 @@ async def test_a_recovery_that_cannot_be_read_is_answered(fault: str) -> None:
 
 
 async def test_a_gap_is_told_never_skipped() -> None:
-    async with world(session_kind="session") as made:
+    async with world(with_sessions=True) as made:
         client, other = made.client(), made.client()
         client.connect("ann")
         client.ask({"subscribe": {"channel": A}, "id": 2})
@@ -495,7 +495,8 @@ STEPS = st.lists(st.sampled_from(f"{OFTEN} {SELDOM}".split(" ")), max_size=60)
 def test_offsets_are_gapless_or_the_client_was_told_in_any_interleaving(steps: list[str], tail: int) -> None:
     async def run() -> None:
         async with trio.open_nursery() as nursery:
-            made = World(nursery, hub=HubConfig(tail_events=tail, linger_s=0), client=ClientConfig(recovery_max=8))
+            made = World(hub=HubConfig(tail_events=tail, linger_s=0), client=ClientConfig(recovery_max=8))
+            await nursery.start(made.services.reads.run)
             reader = Reader(made)
             now = 1.0
             for step in steps:
@@ -541,8 +542,8 @@ def test_offsets_are_gapless_or_the_client_was_told_in_any_interleaving(steps: l
             assert reader.wrong == []
             if reader.client is not None and not reader.client.session.closed:
                 assert reader.client.session.in_flight == 0
-                assert reader.client.session.watching._subscribing is None
-                assert reader.subscribed == (A in reader.client.session.watching.subscriptions)
+                assert reader.client.session.subscriptions._subscribing is None
+                assert reader.subscribed == (A in reader.client.session.subscriptions.by_channel)
                 if reader.subscribed:
                     top = made.entity(A)
                     assert reader.position == (top.offset, top.epoch), "nothing was lost at the end either"

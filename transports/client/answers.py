@@ -4,8 +4,6 @@ Entities call these when their events are durable, or the deadlines when nobody 
 wrong on our side of the answer may not end the entity that gave it.
 """
 
-from typing import Any
-
 import msgspec
 import structlog
 import trio
@@ -21,7 +19,7 @@ log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
 
 
-class Slot:
+class Answer:
     """Where the answer to one command goes, once; nowhere when its session has ended."""
 
     __slots__ = ("command_id", "done", "label", "peer", "span")
@@ -33,7 +31,7 @@ class Slot:
         self.done = False
         self.span: Span | None = None
         peer.in_flight += 1
-        peer.services.deadlines.add(trio.current_time() + peer.services.config.command_deadline_s, self)
+        peer.services.deadlines.add(trio.current_time() + peer.services.client.command_deadline_s, self)
 
     def finish(self) -> bool:
         """False when it was answered already, or nobody is there to hear it."""
@@ -45,7 +43,7 @@ class Slot:
             self.span.end()
         return not self.peer.closed
 
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
         raise NotImplementedError
 
     def reject(self, error: ActorError) -> None:
@@ -57,10 +55,10 @@ class Slot:
         self.reject(DeadlineExceeded())
 
 
-class RpcSlot(Slot):
+class RpcAnswer(Answer):
     __slots__ = ()
 
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
         if self.finish():
             try:
                 data = one_line(encoded if encoded is not None else encode(reply))
@@ -73,10 +71,10 @@ class RpcSlot(Slot):
             self.peer.carrier.send_json(b'{"id":%d,"rpc":{"data":%b}}' % (self.command_id, data))
 
 
-class PublishSlot(Slot):
+class PublishAnswer(Answer):
     __slots__ = ()
 
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
         if self.finish():
             self.peer.services.instruments.count_command(*self.label, "ok")
             self.peer.carrier.send_json(b'{"id":%d,"publish":{}}' % self.command_id)

@@ -12,9 +12,8 @@ import msgspec
 import structlog
 from msgspec import Raw
 
-from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
-from greenroom.transports.auth.tokens import SubscriptionClaims, TokenExpired, TokenInvalid
+from greenroom.transports.auth.tokens import SubscriptionToken, TokenExpired, TokenInvalid
 from greenroom.transports.client.codes import (
     ALREADY_SUBSCRIBED,
     BAD_COMMAND,
@@ -34,12 +33,12 @@ from greenroom.transports.client.codes import (
 )
 from greenroom.transports.client.encoding import JsonEncoding
 from greenroom.transports.client.errors import ClientError, Disconnect, refusal
-from greenroom.transports.client.inspect import inspect
 from greenroom.transports.client.messages import SubRefreshRequest, SubscribeRequest
-from greenroom.transports.client.peer import ClientPeer
+from greenroom.transports.client.peer import ClientPeer, PendingRead
 from greenroom.transports.hub.hub import Encoding, Topic
 from greenroom.transports.hub.publication import one_line
-from greenroom.transports.hub.recovery import Missed, from_journal, from_tail
+from greenroom.transports.hub.recovery import Missed
+from greenroom.transports.hub.watching import Position
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
@@ -48,19 +47,19 @@ WAITING_MAX = 16  # commands that may wait for the subscribe of their channel to
 REJECT_UNRECOVERED = 2  # bit of a subscribe request's `flag`: rather an error than a subscription with a gap
 NULL = Raw(b"null")
 
-Turn = tuple[int, SubscribeRequest | None]  # the id of a command that waits, and its subscribe; None: an unsubscribe
+Waiting = tuple[int, SubscribeRequest | None]  # the id of a command, and its subscribe; None: an unsubscribe
 
 
 class ClientSubscription:
     """One client's subscription to one topic, as the hub sees it."""
 
-    __slots__ = ("_peer", "_topic", "_watching", "expires_at", "server_side", "wants_joins")
+    __slots__ = ("_peer", "_subscriptions", "_topic", "expires_at", "server_side", "wants_joins")
 
     encoding: type[Encoding] = JsonEncoding
 
-    def __init__(self, watching: "Watching", topic: Topic, *, wants_joins: bool, server_side: bool) -> None:
-        self._watching = watching
-        self._peer = watching.peer
+    def __init__(self, subscriptions: "Subscriptions", topic: Topic, *, wants_joins: bool, server_side: bool) -> None:
+        self._subscriptions = subscriptions
+        self._peer = subscriptions.peer
         self._topic = topic
         self.wants_joins = wants_joins
         self.server_side = server_side  # the client did not ask for it: its end is the connection's end
@@ -82,24 +81,26 @@ class ClientSubscription:
 
     def kicked(self, code: int, reason: str) -> None:
         if code < 3000:
-            self._watching.drop(self, code, reason)
+            self._subscriptions.drop(self, code, reason)
         else:
             self._peer.disconnect(DisconnectCode(code, reason))
 
     def epoch_changed(self) -> None:
-        self._watching.drop(self, 2500, "insufficient state")
+        self._subscriptions.drop(self, 2500, "insufficient state")
 
     def detach(self) -> None:
-        self._peer.services.hub.detach(self._topic, self)
+        self._peer.services.watching.leave(self._topic, self)
 
 
-class Watching:
-    __slots__ = ("_subscribing", "peer", "subscriptions")
+class Subscriptions:
+    """What one client watches, by channel, and the subscribes that are under way."""
+
+    __slots__ = ("_subscribing", "by_channel", "peer")
 
     def __init__(self, peer: ClientPeer) -> None:
         self.peer = peer
-        self.subscriptions: dict[str, ClientSubscription] = {}  # by channel
-        self._subscribing: dict[str, list[Turn]] | None = None  # channel -> commands that wait for its subscribe
+        self.by_channel: dict[str, ClientSubscription] = {}  # by channel
+        self._subscribing: dict[str, list[Waiting]] | None = None  # channel -> commands that wait for its subscribe
 
     # The client's commands. They raise ClientError and Disconnect.
 
@@ -116,9 +117,9 @@ class Watching:
                 raise ClientError(ALREADY_SUBSCRIBED)
             self._wait_turn(waiting, (command_id, request))
             return
-        if channel in self.subscriptions:
+        if channel in self.by_channel:
             raise ClientError(ALREADY_SUBSCRIBED)
-        if len(self.subscriptions) + len(self._subscribing or ()) >= self.peer.services.config.subscriptions_max:
+        if len(self.by_channel) + len(self._subscribing or ()) >= self.peer.services.client.subscriptions_max:
             raise ClientError(LIMIT_EXCEEDED)
         expires_at: int | None = None
         granted = False
@@ -134,7 +135,7 @@ class Watching:
 
         def answer(result: bytes) -> None:
             if expires_at is not None:
-                self.subscriptions[channel].expires_at = expires_at
+                self.by_channel[channel].expires_at = expires_at
                 self.peer.due_at = 0.0
                 result = b'%b,"expires":true,"ttl":%d}' % (result[:-1], self.peer.ttl_s(expires_at))
             self.peer.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (command_id, result))
@@ -149,15 +150,15 @@ class Watching:
         if self._subscribing is not None and channel in self._subscribing:
             self._wait_turn(self._subscribing[channel], (command_id, None))
             return
-        subscription = self.subscriptions.pop(channel, None)
+        subscription = self.by_channel.pop(channel, None)
         if subscription is not None:
             subscription.detach()
         self.peer.carrier.send_json(b'{"id":%d,"unsubscribe":{}}' % command_id)
 
-    def _wait_turn(self, waiting: list[Turn], turn: Turn) -> None:
+    def _wait_turn(self, waiting: list[Waiting], command: Waiting) -> None:
         if len(waiting) >= WAITING_MAX:
             raise ClientError(TOO_MANY_REQUESTS)
-        waiting.append(turn)
+        waiting.append(command)
 
     def _settle(self, channel: str) -> None:
         """The subscribe is answered; what came for the same channel meanwhile has its turn."""
@@ -189,11 +190,11 @@ class Watching:
             raise Disconnect(BAD_COMMAND)
         if not request.token:
             raise ClientError(BAD_REQUEST)
-        if request.channel and request.channel not in self.subscriptions:
+        if request.channel and request.channel not in self.by_channel:
             raise ClientError(PERMISSION_DENIED)
         claims = self._claims(request.token, expired=EXPIRED, invalid=INVALID_TOKEN)
         channel = request.channel or claims.channel  # older Python SDKs forget the channel
-        subscription = self.subscriptions.get(channel)
+        subscription = self.by_channel.get(channel)
         if subscription is None:
             raise ClientError(PERMISSION_DENIED)
         if subscription.expires_at is None:
@@ -207,7 +208,7 @@ class Watching:
             result = {"expires": True, "ttl": self.peer.ttl_s(claims.expires_at)}
         self.peer.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
 
-    def _claims(self, token: str, *, expired: ErrorCode, invalid: ErrorCode | DisconnectCode) -> SubscriptionClaims:
+    def _claims(self, token: str, *, expired: ErrorCode, invalid: ErrorCode | DisconnectCode) -> SubscriptionToken:
         """Of a token for this very client. Raises: ClientError, Disconnect."""
         peer = self.peer
         if peer.services.tokens is None:
@@ -235,73 +236,25 @@ class Watching:
         granted: bool = False,
         server_side: bool = False,
     ) -> None:
-        """Ask the entity, recover what was missed, `answer` with the subscribe result, attach; or `failed`.
-
-        Answering and attaching are one sync stretch: what is published later is pushed, what came before is answered.
-        """
-        peer, services = self.peer, self.peer.services
-        channel = request.channel
-        most = services.config.recovery_max
-
-        def finish(topic: Topic, inspected: Inspected, missed: Missed | None) -> None:
-            if peer.closed:
-                return
-            if missed is not None and missed.publications is None and request.flag & REJECT_UNRECOVERED:
-                failed(UNRECOVERABLE)
-                return
-            subscription = ClientSubscription(self, topic, wants_joins=request.join_leave, server_side=server_side)
-            self.subscriptions[channel] = subscription
-            answer(_subscribe_result(request, topic.epoch, topic.offset, inspected.view, missed))
-            if not peer.closed:  # answering may be the one reply too many
-                services.hub.attach(topic, subscription)
-                attached()
-
-        def then(inspected: Inspected) -> None:
-            topic = services.hub.topic(channel, inspected.epoch, inspected.offset)
-            if not request.recover:
-                finish(topic, inspected, None)
-                return
-            missed = from_tail(topic, epoch=request.epoch, offset=request.offset, most=most)
-            if missed is not None:
-                finish(topic, inspected, missed)
-                return
-
-            async def read() -> None:
-                try:
-                    found = await from_journal(
-                        services.journal,
-                        topic,
-                        epoch=request.epoch,
-                        offset=request.offset,
-                        most=most,
-                        bytes_max=peer.reply_bytes_max,
-                    )
-                finally:
-                    topic.held -= 1
-                if found.publications is not None:
-                    finish(topic, inspected, found)
-                elif not peer.closed:  # the view must be of the moment that the offset is of
-                    inspect(peer, channel, "subscribe", start_over, failed, granted=granted)
-
-            topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
-            if not peer.spawn(read, failed):
-                topic.held -= 1
-
-        def start_over(inspected: Inspected) -> None:
-            finish(services.hub.topic(channel, inspected.epoch, inspected.offset), inspected, Missed(None))
-
-        inspect(peer, channel, "subscribe", then, failed, granted=granted)
+        """`answer` with the subscribe result and, in the same sync stretch, attach; or `failed`."""
+        peer = self.peer
+        if peer.overloaded:
+            failed(TOO_MANY_REQUESTS)
+            return
+        position = Position(request.epoch, request.offset) if request.recover else None
+        attempt = _Attempt(self, request, answer, attached, failed, server_side=server_side)
+        peer.services.watching.watch(request.channel, attempt, position, granted=granted)
 
     # Ends.
 
     def drop(self, subscription: ClientSubscription, code: int, reason: str) -> None:
         """Tell the client that a subscription has ended; from 2500 on it subscribes again with its position."""
-        if self.subscriptions.get(subscription.channel) is not subscription:
+        if self.by_channel.get(subscription.channel) is not subscription:
             return
         if subscription.server_side and code >= 2500:  # it could not subscribe again
             self.peer.disconnect(INSUFFICIENT_STATE)
             return
-        del self.subscriptions[subscription.channel]
+        del self.by_channel[subscription.channel]
         subscription.detach()
         self.peer.carrier.send_json(
             b'{"push":{"channel":%b,"unsubscribe":{"code":%d,"reason":%b}}}'
@@ -310,9 +263,9 @@ class Watching:
 
     def expire(self, unix: float) -> float:
         """End what has expired at `unix`. Returns the seconds until there is more of it; inf when nothing expires."""
-        delay = self.peer.services.config.expired_close_delay_s
+        delay = self.peer.services.client.expired_close_delay_s
         soonest = math.inf
-        for subscription in list(self.subscriptions.values()):
+        for subscription in list(self.by_channel.values()):
             if subscription.expires_at is not None:
                 left = subscription.expires_at + delay - unix
                 if left <= 0:
@@ -324,9 +277,54 @@ class Watching:
     def leave_all(self) -> None:
         """Without a word: the client is gone, or refused as a whole."""
         self._subscribing = None
-        subscriptions, self.subscriptions = self.subscriptions, {}
-        for subscription in subscriptions.values():
+        left, self.by_channel = self.by_channel, {}
+        for subscription in left.values():
             subscription.detach()
+
+
+class _Attempt(PendingRead):
+    """A subscribe under way: the watcher of hub/watching.py."""
+
+    __slots__ = ("_answer", "_request", "_server_side", "_subscriptions", "attached")
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        request: SubscribeRequest,
+        answer: Callable[[bytes], None],
+        attached: Callable[[], None],
+        failed: Callable[[ErrorCode], None],
+        *,
+        server_side: bool,
+    ) -> None:
+        super().__init__(subscriptions.peer, request.channel, "subscribe", failed)
+        self._subscriptions = subscriptions
+        self._request = request
+        self._answer = answer
+        self._server_side = server_side
+        self.attached = attached
+
+    @property
+    def principal(self) -> Principal:
+        return self.peer.principal
+
+    @property
+    def gone(self) -> bool:
+        return self.peer.closed
+
+    def admitted(self, topic: Topic, view: bytes, missed: Missed | None) -> ClientSubscription | None:
+        request = self._request
+        if not self.over():
+            return None
+        if missed is not None and missed.publications is None and request.flag & REJECT_UNRECOVERED:
+            self._failed(UNRECOVERABLE)
+            return None
+        subscription = ClientSubscription(
+            self._subscriptions, topic, wants_joins=request.join_leave, server_side=self._server_side
+        )
+        self._subscriptions.by_channel[topic.entity] = subscription
+        self._answer(_subscribe_result(request, topic.epoch, topic.offset, view, missed))
+        return subscription if not self.peer.closed else None  # answering may be the one reply too many
 
 
 def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: bytes, missed: Missed | None) -> bytes:

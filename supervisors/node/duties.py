@@ -1,0 +1,65 @@
+"""What goes on in the background of a node, under a supervisor of its own: a crash of one duty is nobody else's."""
+
+import random
+from collections.abc import Callable
+
+import trio
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.retention import Keep, Retention
+from greenroom.supervisors.duties.dead_letter_retries import DeadLetterRetries
+from greenroom.supervisors.duties.dead_letter_watch import DeadLetterWatch
+from greenroom.supervisors.duties.lineage_watch import LineageWatch
+from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.supervision.backoff import Backoff
+from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervision.supervise import supervise
+
+
+def new_backoff() -> Backoff:
+    """Before a part of the node starts again."""
+    return Backoff(random=random.Random(), first_s=0.05, max_s=2.0)
+
+
+class Duties:
+    """The kernel's duties, and those that only a node with a real store has."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        journal: PostgresJournal,
+        letters: PostgresDeadLetters,
+        kinds: Kinds,
+        clock: Callable[[], float],
+    ) -> None:
+        keep = {
+            kind.name: Keep(
+                events=kind.limits.history_events,
+                seconds=kind.limits.history_s,
+                command_ids_s=kind.limits.command_ids_s,
+            )
+            for kind in kinds
+            if kind.actor.durable
+        }
+        lineage_watch = LineageWatch(journal.lineage, kernel.system.lineage_changed)
+        retries = DeadLetterRetries(kinds=kinds, kernel=kernel, letters=letters)
+        letter_watch = DeadLetterWatch(letters, kernel.instruments)
+        retention = Retention(journal, keep, now=clock)
+        self._spec = SupervisorSpec(
+            name="duties",
+            strategy=Strategy.ONE_FOR_ONE,  # none knows of the others
+            intensity=RestartIntensity(restarts_max=10, window_s=10.0),
+            children=(
+                *kernel.duties,
+                ChildSpec(name="lineage_watch", start=lineage_watch.run, shutdown_s=1.0),
+                ChildSpec(name="dead_letter_retries", start=retries.run, shutdown_s=2.0),
+                ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
+                ChildSpec(name="retention", start=retention.run, shutdown_s=2.0),
+            ),
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. Raises: RestartIntensityReached when they crash too often."""
+        await supervise(self._spec, task_status=task_status, backoff=new_backoff)

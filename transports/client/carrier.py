@@ -1,0 +1,17 @@
+"""What a session asks of the transport under it."""
+
+from typing import Protocol
+
+
+class Carrier(Protocol):
+    """The transport under a session."""
+
+    def send_json(self, reply: bytes) -> None:
+        """One reply or push, in order."""
+
+    def send_pushes(self, frame: bytes) -> None:
+        """Pushes already in this transport's framing, shared with other sessions."""
+
+    def send_ephemeral(self, frame: bytes, key: str) -> None: ...
+
+    def disconnect(self, code: int, reason: str) -> None: ...

@@ -1,0 +1,108 @@
+"""The edge: everything between the sockets and the entities, wired here and nowhere else.
+
+Two steps, since the kernel stands between them: it publishes into the hub of `FanOut`, and what clients say reaches it
+through the `submit` that `Services` are given. What a simulation needs is there without sockets.
+"""
+
+import socket
+from collections.abc import Awaitable, Callable
+
+from hypercorn.typing import ASGIFramework
+from msgspec import Struct
+
+from greenroom.config.limits import GateConfig, HubConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.transports.auth.sign_outs import SignedIn
+from greenroom.transports.codecs.http_response import HttpDate
+from greenroom.transports.http.api import HttpApi
+from greenroom.transports.http.handover import Handover
+from greenroom.transports.http.live import HttpPolicy, LiveHttp
+from greenroom.transports.hub.hub import Hub
+from greenroom.transports.routes import Routes
+from greenroom.transports.services import Services
+from greenroom.transports.sockets.admission import Admission
+from greenroom.transports.sockets.connection import Connection
+from greenroom.transports.sockets.flusher import REST_SHARE, Flusher, TurnEnd
+from greenroom.transports.sockets.gate import Gate
+from greenroom.transports.sockets.live import LiveConnections
+from greenroom.transports.sockets.poller import Poller
+
+
+class FanOut:
+    """The hub with what it needs, made before the kernel that publishes into it."""
+
+    def __init__(self, config: HubConfig, instruments: Instruments) -> None:
+        self.turn_end = TurnEnd()
+        self.signed_in = SignedIn()
+        self.hub = Hub(config, instruments, wake=self.turn_end.wake, kicked_everywhere=self.signed_in.forget)
+
+
+class Part(Struct, frozen=True):
+    """A task of the edge: run it for as long as the node lives."""
+
+    name: str
+    run: Callable[..., Awaitable[None]]  # takes trio's `task_status`
+    shutdown_s: float
+
+
+class Edge:
+    """Listener, sockets, protocols and routes of one node."""
+
+    def __init__(
+        self,
+        fan_out: FanOut,
+        services: Services,
+        listener: socket.socket,
+        pages: ASGIFramework,
+        *,
+        gate: GateConfig,
+        hub: HubConfig,
+        origins: tuple[str, ...],
+        rest_share: float = REST_SHARE,
+    ) -> None:
+        """`origins`: allowed `Origin`s of browsers, "*" allows all. `rest_share`: see `Flusher`."""
+        self.services = services
+        self.admission = Admission(gate)
+        self.live = LiveConnections(self.admission)
+        self.poller = Poller()
+        self.flusher = Flusher(self.poller, fan_out.turn_end, fan_out.hub.flush, rest_share=rest_share)
+        self.handover = Handover(pages, leave=self.admission.leave)
+        self.api = HttpApi(services)
+        date = HttpDate(services.clock).value
+        routes = Routes(services, self.api, self.live, self.handover, frame_bytes_max=gate.frame_bytes_max, date=date)
+        policy = HttpPolicy(routes, gate, origins, date)
+
+        def open_protocol(connection: Connection) -> LiveHttp:
+            return LiveHttp(connection, policy)
+
+        self.gate = Gate(
+            listener,
+            self.poller,
+            self.flusher,
+            self.admission,
+            self.live,
+            open_protocol,
+            client=services.client,
+            hub=hub,
+            instruments=services.instruments,
+        )
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """In the order in which they are to be started; to be stopped the other way round."""
+        return (
+            Part("reads", self.services.reads.run, 2.0),
+            Part("deadlines", self.services.deadlines.run, 1.0),
+            Part("hub_sweep", self.services.hub.run, 1.0),
+            Part("pages", self.handover.run, 2.0),
+            Part("flusher", self.flusher.run, 1.0),
+            Part("poller", self.poller.run, 1.0),
+            Part("gate", self.gate.run, 2.0),
+        )
+
+    def say_goodbye(self) -> None:
+        """Tell every client that the node stops, behind all that was released for it."""
+        self.flusher.flush()
+        for _, protocol in self.live.items():
+            protocol.shut_down()
+        self.flusher.flush()

@@ -1,0 +1,55 @@
+"""How publications and positions look as server-sent events."""
+
+import msgspec
+
+from greenroom.transports.hub.publication import Publication
+from greenroom.transports.hub.watching import Position
+
+encode = msgspec.json.encode
+
+POSITION_BYTES_MAX = 4096
+
+
+def encode_positions(positions: list[Position | None]) -> str:
+    """`epoch:offset`, comma-separated; `-` for a channel whose position is not known yet."""
+    return ",".join(f"{one.epoch}:{one.offset}" if one is not None else "-" for one in positions)
+
+
+def decode_positions(text: str, channels: int) -> list[Position | None]:
+    """The reverse, from a client: anything that doesn't fit is a position not known, so that the view is sent."""
+    parts = text.split(",") if len(text) <= POSITION_BYTES_MAX else []
+    if len(parts) != channels:
+        return [None] * channels
+    found: list[Position | None] = []
+    for part in parts:
+        epoch, _, offset = part.rpartition(":")
+        known = epoch and offset.isascii() and offset.isdigit() and len(offset) <= 16
+        found.append(Position(epoch, int(offset)) if known else None)
+    return found
+
+
+class SseEncoding:
+    """One channel alone on a stream: its id is the channel's own position, so all such streams share the bytes."""
+
+    @staticmethod
+    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
+        prefix = b'{"channel":%b,' % encode(channel)
+        name = epoch.encode()
+        return b"".join([b"id: %b:%d\ndata: %b%b\n\n" % (name, one.offset, prefix, one.json[1:]) for one in batch])
+
+    @staticmethod
+    def ephemeral(channel: str, data: bytes) -> bytes:
+        return b'data: {"channel":%b,"data":%b}\n\n' % (encode(channel), data)
+
+    @staticmethod
+    def presence(channel: str, kind: str, info: bytes) -> bytes:
+        return b""
+
+
+class SharedSseEncoding(SseEncoding):
+    """Several channels on one stream: the stream puts the id, which is its own, before each event."""
+
+    @staticmethod
+    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
+        prefix = b'{"channel":%b,' % encode(channel)
+        return b"".join([b"data: %b%b\n\n" % (prefix, one.json[1:]) for one in batch])

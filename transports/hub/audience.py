@@ -1,0 +1,32 @@
+"""Who comes to watch and who leaves, told to the entities that want to know."""
+
+from collections.abc import Callable
+
+import structlog
+
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import AudienceChanged
+from greenroom.actors.model.principal import Principal
+
+log = structlog.get_logger("greenroom.hub")
+
+
+class Audience:
+    """Sends `AudienceChanged` to entities whose kind overrides `audience_changed`, and to no other."""
+
+    def __init__(self, kinds: Kinds, submit: Callable[[str, Envelope], None]) -> None:
+        self._submit = submit
+        self._listening = frozenset(
+            kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
+        )
+
+    def changed(self, entity: str, who: Principal, *, joined: bool) -> None:
+        """A hint: an entity that is overloaded or gone misses it."""
+        if entity.partition(":")[0] in self._listening:
+            try:
+                self._submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+            except ActorError as error:
+                log.debug("audience_change_dropped", entity=entity, error=error.name)

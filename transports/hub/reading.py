@@ -1,0 +1,191 @@
+"""The one road to read an entity: may I see it, what does it show, what has happened.
+
+Whoever reads, over whichever transport, asks the entity first; it says with its answer where it stands. What comes from
+the journal after that is checked against this answer, becomes publications in one place, and is bounded in count and
+bytes.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+import trio
+from msgspec import Struct
+
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Unavailable
+from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.principal import Principal
+from greenroom.config.limits import ClientConfig
+from greenroom.store.journal.journal import Head, StoredEvent
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.errors import EpochChanged
+from greenroom.transports.hub.publication import Publication, first_that_fit, publications
+from greenroom.transports.reads import Reads
+
+log = structlog.get_logger("greenroom.reads")
+
+INSPECT = Inspect()
+
+Refused = Callable[[ActorError], None]
+Broken = Callable[[Exception], None]  # by a mistake of ours: must not raise
+
+
+class StoredEvents(Protocol):
+    """What is needed of the journal."""
+
+    async def read(
+        self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
+    ) -> tuple[Head | None, list[StoredEvent]]: ...
+
+
+class HistoryRange(Struct):
+    """Which part of the history: `limit` publications after `offset`, or with `reverse` before it, newest first."""
+
+    epoch: str = ""  # that `offset` is of; "" takes it as it is
+    offset: int = 0  # 0: from the beginning, or with `reverse` from the end
+    limit: int = 100
+    reverse: bool = False
+
+
+class Page(Struct):
+    """Publications of the journal `epoch`, whose newest event is `offset`."""
+
+    epoch: str
+    offset: int
+    publications: list[Publication]
+
+
+class Reading:
+    """Reads entities for others. Exactly one of the callbacks is called, now or later."""
+
+    def __init__(
+        self,
+        submit: Callable[[str, Envelope], None],
+        journal: StoredEvents,
+        deadlines: Deadlines,
+        reads: Reads,
+        config: ClientConfig,
+    ) -> None:
+        self._submit = submit
+        self._journal = journal
+        self._deadlines = deadlines
+        self._reads = reads
+        self._config = config
+
+    @property
+    def bytes_max(self) -> int:
+        """Bytes of JSON that one answer may bring, so that it alone does not make a client slow."""
+        return self._config.queue_bytes_max // 2
+
+    def inspect(
+        self,
+        entity: str,
+        principal: Principal,
+        seen: Callable[[Inspected], None],
+        refused: Refused,
+        broken: Broken,
+        *,
+        deadline: float | None = None,
+        trace: str | None = None,
+    ) -> None:
+        """Ask `entity` for its view and where it stands, as `principal` may see it.
+
+        `deadline` is on the trio clock; None leaves a command's time. `refused` hears the entity's refusal and whatever
+        kept it from answering; what `seen` itself raises is logged and reaches `broken`.
+        """
+        now = trio.current_time()
+        if deadline is None:
+            deadline = now + self._config.command_deadline_s
+        inspection = _Inspection(entity, seen, refused, broken)
+        self._deadlines.add(deadline, inspection)
+        try:
+            self._submit(
+                entity, Envelope.command(INSPECT, principal, inspection, now=now, deadline=deadline, trace=trace)
+            )
+        except ActorError as error:
+            inspection.reject(error)
+
+    def history(
+        self,
+        entity: str,
+        principal: Principal,
+        wanted: HistoryRange,
+        shown: Callable[[Page], None],
+        refused: Refused,
+        broken: Broken,
+        *,
+        deadline: float | None = None,
+        trace: str | None = None,
+    ) -> None:
+        """The publications in `wanted`, as many as fit into one answer; the page is of where the entity stands.
+
+        `refused` also hears EpochChanged, when the journal has begun anew since `wanted`.
+        """
+
+        def seen(inspected: Inspected) -> None:
+            epoch, top = inspected.epoch, inspected.offset
+            if wanted.epoch and wanted.epoch != epoch:
+                refused(EpochChanged())
+            elif wanted.limit == 0 or top == 0:
+                shown(Page(epoch, top, []))
+            else:
+                self._reads.start(lambda: read(epoch, top), refused, broken)
+
+        async def read(epoch: str, top: int) -> None:
+            after, before = wanted.offset, top + 1
+            if wanted.reverse:
+                after, before = 0, min(before, wanted.offset or before)
+            page = await self.page(entity, after=after, before=before, limit=wanted.limit, reverse=wanted.reverse)
+            if page is not None and (page.epoch != epoch or page.offset < top):
+                # The entity that was asked has yet to hear that its journal is another.
+                raise Unavailable("the journal began anew")
+            found = page.publications if page is not None else []
+            shown(Page(epoch, top, first_that_fit(found, bytes_max=self.bytes_max)))
+
+        self.inspect(entity, principal, seen, refused, broken, deadline=deadline, trace=trace)
+
+    async def page(
+        self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
+    ) -> Page | None:
+        """At most `limit` publications with `after` < offset < `before`; None when the entity has no journal.
+
+        Raises: StoreUnavailable.
+        """
+        head, events = await self._journal.read(entity, after=after, before=before, limit=limit, reverse=reverse)
+        return Page(head.epoch, head.offset, publications(events, head.epoch)) if head is not None else None
+
+
+class _Inspection:
+    """The reply slot of one `inspect`."""
+
+    __slots__ = ("_broken", "_entity", "_refused", "_seen", "done")
+
+    def __init__(self, entity: str, seen: Callable[[Inspected], None], refused: Refused, broken: Broken) -> None:
+        self._entity = entity
+        self._seen = seen
+        self._refused = refused
+        self._broken = broken
+        self.done = False
+
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
+        if not self.done:
+            self.done = True
+            try:
+                assert isinstance(reply, Inspected)
+                self._seen(reply)
+            except Exception as error:  # the edge: a mistake of ours must not end the entity that answers
+                log.exception("read_failed", entity=self._entity)
+                self._broken(error)
+
+    def reject(self, error: ActorError) -> None:
+        if not self.done:
+            self.done = True
+            try:
+                self._refused(error)
+            except Exception as mistake:  # the edge, as above
+                log.exception("read_failed", entity=self._entity)
+                self._broken(mistake)
+
+    def expire(self) -> None:
+        self.reject(DeadlineExceeded())

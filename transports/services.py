@@ -1,0 +1,95 @@
+"""What the transports need of the node, made once and shared by all of them."""
+
+import random
+import secrets
+import uuid
+from collections.abc import Callable
+
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.kinds import Kinds
+from greenroom.config.limits import ClientConfig, HttpConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.tracing import Tracing
+from greenroom.transports.auth.sign_outs import SessionChecks, SignedIn
+from greenroom.transports.auth.tokens import TokenVerifier
+from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.hub.audience import Audience
+from greenroom.transports.hub.hub import Hub
+from greenroom.transports.hub.reading import Reading, StoredEvents
+from greenroom.transports.hub.watching import Watching
+from greenroom.transports.reads import Reads
+
+SESSION_KIND = "session"  # of the entity that all connections of a user are attached to, where it is installed
+
+
+def new_client_id() -> str:
+    """A UUID: shown to other users, so it must not be guessed from earlier ones."""
+    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+
+
+class Services:
+    """Entities to speak to, the hub, and who waits for what; without sockets, so simulations run it as it is."""
+
+    __slots__ = (
+        "anonymous",
+        "chance",
+        "client",
+        "clock",
+        "deadlines",
+        "http",
+        "hub",
+        "instruments",
+        "kinds",
+        "new_client_id",
+        "reading",
+        "reads",
+        "session_kind",
+        "sessions",
+        "submit",
+        "tokens",
+        "tracing",
+        "version",
+        "watching",
+    )
+
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        submit: Callable[[str, Envelope], None],
+        journal: StoredEvents,
+        hub: Hub,
+        signed_in: SignedIn,
+        tokens: TokenVerifier | None,
+        anonymous: bool,
+        client: ClientConfig,
+        http: HttpConfig,
+        clock: Callable[[], float],
+        instruments: Instruments,
+        tracing: Tracing,
+        version: str,
+        new_client_id: Callable[[], str] = new_client_id,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`anonymous`: clients without a token may come and name themselves. `clock` gives Unix seconds, `chance`
+        0 <= x < 1; this and `new_client_id` are arguments where a seed decides everything.
+        """
+        self.kinds = kinds
+        self.submit = submit
+        self.hub = hub
+        self.tokens = tokens
+        self.anonymous = anonymous
+        self.client = client
+        self.http = http
+        self.clock = clock
+        self.instruments = instruments
+        self.tracing = tracing
+        self.version = version
+        self.new_client_id = new_client_id
+        self.chance = chance
+        self.deadlines = Deadlines()
+        self.reads = Reads()
+        self.reading = Reading(submit, journal, self.deadlines, self.reads, client)
+        self.watching = Watching(hub, self.reading, self.reads, Audience(kinds, submit), client)
+        self.session_kind = SESSION_KIND if SESSION_KIND in kinds else None
+        self.sessions = SessionChecks(signed_in, self.reading.inspect, self.session_kind)

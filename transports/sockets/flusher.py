@@ -1,0 +1,110 @@
+"""The end of a turn: what has piled up for sockets leaves together, one system call a connection."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+import structlog
+import trio
+
+from greenroom.transports.sockets.poller import Poller
+
+log = structlog.get_logger("greenroom.flusher")
+
+# After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
+# messages each. A flush for a few connections takes less than REST_S_MIN / REST_SHARE and delays nobody
+# (docs/inside/decisions/0011-flushes-rest.md).
+REST_SHARE = 2.0
+REST_S_MIN = 0.0005
+REST_S_MAX = 0.02
+
+
+class Flushed(Protocol):
+    """A connection, as its flusher sees it."""
+
+    peer: str
+
+    def flush(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class TurnEnd:
+    """Wakes one task once the tasks that are ready now have had their turn, however often it is asked for."""
+
+    __slots__ = ("_task", "_woken")
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = None
+        self._woken = False
+
+    def wake(self) -> None:
+        if not self._woken:
+            self._woken = True
+            if self._task is not None:
+                trio.lowlevel.reschedule(self._task)
+                self._task = None
+
+    async def wait(self) -> None:
+        """Return once woken; a checkpoint if that has been already. Whoever waits calls `clear` as it begins."""
+        if not self._woken:
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abandon)
+        else:
+            await trio.lowlevel.checkpoint()
+
+    def clear(self) -> None:
+        self._woken = False
+
+    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class Flusher:
+    """The connections that have something to send, flushed together at the end of a turn."""
+
+    def __init__(
+        self,
+        poller: Poller,
+        turn_end: TurnEnd,
+        before_flush: Callable[[], None],
+        *,
+        rest_share: float = REST_SHARE,
+    ) -> None:
+        """`before_flush`: the hub turns what it has collected into bytes. `rest_share` is 0 on a
+        virtual clock, which stands still while a test is busy."""
+        self.poller = poller
+        self.wake = turn_end.wake
+        self.queued_bytes = 0  # over all connections that are blocked
+        self.blocked: dict[Flushed, None] = {}  # those whose socket would take no more, oldest first
+        self._turn_end = turn_end
+        self._rest_share = rest_share
+        self._before_flush = before_flush
+        self._dirty: list[Flushed] = []
+
+    def add(self, connection: Flushed) -> None:
+        self._dirty.append(connection)
+        self.wake()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Flush until cancelled."""
+        task_status.started()
+        while True:
+            await self._turn_end.wait()
+            begun = perf_counter()
+            self.flush()
+            rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
+            if rest_s >= REST_S_MIN:
+                await trio.sleep(rest_s)
+
+    def flush(self) -> None:
+        self._turn_end.clear()
+        self._before_flush()
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            try:
+                connection.flush()
+            except Exception:  # the edge, as in `Connection.on_ready`
+                log.exception("connection_failed", peer=connection.peer)
+                connection.abort()
