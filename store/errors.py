@@ -15,11 +15,3 @@ class OutcomeLost(StoreError):
 
 class NotOwner(StoreError):
     """The entity's shard is under a newer term than the caller's: another node owns it."""
-
-
-class EpochChanged(StoreError):
-    """The journal began anew since the caller looked: load the view and start over."""
-
-
-class OffsetTrimmed(StoreError):
-    """Retention has passed the offset that the caller wants to read on from: load the view and start over."""

@@ -10,7 +10,8 @@ import typer
 from greenroom.config.settings import load_settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
-from greenroom.transports.auth.tokens import TokenConfig, TokenSigner
+from greenroom.transports.auth.signer import TokenSigner
+from greenroom.transports.auth.tokens import TokenConfig
 
 
 def print_token(

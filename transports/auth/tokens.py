@@ -8,27 +8,22 @@ Source: https://centrifugal.dev/docs/server/authentication; RFC 8725 (JWT best c
 
 import base64
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWS
-from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from jwt.exceptions import PyJWTError
 from jwt.warnings import InsecureKeyLengthWarning
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from greenroom.transports.auth.keys import PublicKey, key_from_pem, keys_from_jwks
+
 TOKEN_BYTES_MAX = 8_192
-RSA_BITS_MIN = 2_048
 
 # Said once, at start, by the settings (which refuse a short secret in production), not once per token.
 warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
-
-PublicKey = Ed25519PublicKey | RSAPublicKey
 
 
 class TokenConfig(Struct, frozen=True, kw_only=True):
@@ -161,19 +156,6 @@ class _WireSubscription(_Claims):
     override: Override | None = None
 
 
-class _Jwk(Struct):
-    kty: str
-    kid: str | None = None
-    crv: str = ""
-    use: str = "sig"
-    alg: str = ""
-    d: Raw | UnsetType = UNSET
-
-
-class _JwkSet(Struct):
-    keys: list[Raw]
-
-
 class TokenVerifier:
     """Tokens in, claims out. `now` gives Unix seconds; they are compared whole, without leeway, as Centrifugo does."""
 
@@ -187,9 +169,9 @@ class TokenVerifier:
         self._secret = config.secret
         self._keys: dict[str | None, PublicKey] = {}
         if config.public_key:
-            self._keys = {None: _key_from_pem(config.public_key)}
+            self._keys = {None: key_from_pem(config.public_key)}
         elif config.jwks:
-            self._keys = _keys_from_jwks(config.jwks)
+            self._keys = keys_from_jwks(config.jwks)
         self._jws = PyJWS(algorithms=["HS256"] if self._secret else ["EdDSA", "RS256"])
         self._connection = msgspec.json.Decoder(_WireConnection)
         self._subscription = msgspec.json.Decoder(_WireSubscription)
@@ -202,7 +184,7 @@ class TokenVerifier:
         """
         if not self._config.jwks:
             raise ValueError("this verifier has no key set to replace")
-        self._keys = _keys_from_jwks(jwks)
+        self._keys = keys_from_jwks(jwks)
 
     def verify_connection(self, token: str) -> ConnectionToken:
         """Raises: TokenExpired, TokenInvalid."""
@@ -298,39 +280,6 @@ class TokenVerifier:
         return max(int(claims.expire_at), now + 1)
 
 
-class TokenSigner:
-    """Makes connection tokens for trying things out, with the secret that this node checks them with."""
-
-    def __init__(self, config: TokenConfig, now: Callable[[], float]) -> None:
-        """Raises: ValueError when `config` has no secret: a public key can check tokens, not make them."""
-        if not config.secret:
-            raise ValueError("tokens can be signed only with a secret; with a public key, sign them where its owner is")
-        self._secret = config.secret
-        self._config = config
-        self._now = now
-        self._jws = PyJWS(algorithms=["HS256"])
-
-    def connection_token(self, user: str, *, roles: Iterable[str] = (), ttl_s: float | None = None) -> str:
-        """A token for `user` ("" is anonymous) that expires `ttl_s` seconds from now; None is never.
-
-        Raises: ValueError when the verifier would refuse it: a user or roles out of bounds, a `ttl_s` of less than 1.
-        """
-        now = int(self._now())
-        claims: dict[str, object] = {"sub": user, "iat": now, "roles": sorted(set(roles))}
-        if ttl_s is not None:
-            claims["exp"] = now + int(ttl_s)
-        if self._config.issuer is not None:
-            claims["iss"] = self._config.issuer
-        if self._config.audience is not None:
-            claims["aud"] = self._config.audience
-        token = self._jws.encode(msgspec.json.encode(claims), self._secret, algorithm="HS256")
-        try:
-            TokenVerifier(self._config, self._now).verify_connection(token)
-        except TokenError as error:
-            raise ValueError(f"not a usable token: {error}") from None
-        return token
-
-
 def _options(wire: _WireOptions) -> ChannelOptions:
     return ChannelOptions(
         info=_payload(wire.info, wire.b64info, "info"),
@@ -362,45 +311,3 @@ def _compact(value: Raw | UnsetType) -> bytes | None:
         raise TokenInvalid("a claim that should hold JSON does not") from None
     compact = msgspec.json.format(bytes(value), indent=-1)
     return None if compact == b"null" else compact
-
-
-def _key_from_pem(pem: str) -> PublicKey:
-    try:
-        return _usable(load_pem_public_key(pem.encode()))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"the public key is not a usable PEM: {error}") from None
-
-
-def _keys_from_jwks(text: bytes) -> dict[str | None, PublicKey]:
-    """The signing keys of a set, by `kid`. Keys of other kinds are skipped; secrets and private keys are refused."""
-    try:
-        entries = msgspec.json.decode(text, type=_JwkSet).keys
-        keys: dict[str | None, PublicKey] = {}
-        for raw in entries:
-            jwk = msgspec.json.decode(raw, type=_Jwk)
-            if jwk.kty == "oct" or jwk.d is not UNSET:
-                raise ValueError("it holds a secret or a private key")
-            if jwk.use != "sig":
-                continue
-            if jwk.kty == "OKP" and jwk.crv == "Ed25519":
-                key = _usable(OKPAlgorithm.from_jwk(bytes(raw).decode()))
-            elif jwk.kty == "RSA" and jwk.alg in ("", "RS256"):
-                key = _usable(RSAAlgorithm.from_jwk(bytes(raw).decode()))
-            else:
-                continue
-            if jwk.kid in keys:
-                raise ValueError("two of its keys have the same kid")
-            keys[jwk.kid] = key
-    except (PyJWTError, msgspec.MsgspecError, UnicodeError, ValueError, UnsupportedAlgorithm, RecursionError) as error:
-        raise ValueError(f"the key set is not usable: {error}") from None
-    if not keys:
-        raise ValueError("the key set has no Ed25519 or RS256 signing key")
-    return keys
-
-
-def _usable(key: object) -> PublicKey:
-    if isinstance(key, RSAPublicKey) and key.key_size < RSA_BITS_MIN:
-        raise ValueError(f"an RSA key needs at least {RSA_BITS_MIN} bits")
-    if not isinstance(key, Ed25519PublicKey | RSAPublicKey):
-        raise ValueError("it is neither an Ed25519 nor an RSA public key")
-    return key

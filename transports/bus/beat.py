@@ -23,7 +23,7 @@ FIRST_BEAT_S = 0.2  # after the start: importing in a thread would slow down tho
 BEAT_LIFETIME_MS = 3000
 TIMEOUT_S = 2.0
 KEY = "greenroom:node:"
-FAILURES = (OSError, trio.TooSlowError, BridgeCancelled, msgspec.DecodeError)
+FAILURES = (OSError, trio.TooSlowError, BridgeCancelled)
 
 
 class Beat(msgspec.Struct):
@@ -38,6 +38,8 @@ class Beat(msgspec.Struct):
 
 
 class Bus:
+    """This node's way to say, every second, that it is there; `healthy` as of the last time."""
+
     def __init__(self, bridge: Bridge, redis_url: str, beat: Callable[[], Beat]) -> None:
         self._bridge = bridge
         self._url = redis_url
@@ -68,19 +70,6 @@ class Bus:
             with trio.move_on_after(1.0, shield=True):
                 await self._close()
 
-    async def nodes(self) -> list[Beat]:
-        """The nodes that have beaten lately; at least this one."""
-        beats: list[Beat] = []
-        await self._load()
-        try:
-            with trio.fail_after(TIMEOUT_S + 1):
-                found = await self._bridge.run(self._hear)
-            beats = [msgspec.json.decode(one, type=Beat) for one in found if one is not None]
-        except self._failures:
-            pass
-        own = self._beat()
-        return [own, *(beat for beat in beats if beat.node != own.node)]
-
     async def _load(self) -> None:
         limiter = trio.CapacityLimiter(1)
         await trio.to_thread.run_sync(import_module, "redis.asyncio", abandon_on_cancel=True, limiter=limiter)
@@ -101,11 +90,6 @@ class Bus:
     async def _say(self) -> None:
         beat = self._beat()
         await self._client().set(KEY + beat.node, msgspec.json.encode(beat), px=BEAT_LIFETIME_MS)
-
-    async def _hear(self) -> list[Any]:
-        client = self._client()
-        keys = [key async for key in client.scan_iter(match=KEY + "*", count=1000)]
-        return list(await client.mget(keys[:1000])) if keys else []
 
     async def _close(self) -> None:
         if self._redis is not None:

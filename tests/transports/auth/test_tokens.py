@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
+from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import (
     TOKEN_BYTES_MAX,
     ChannelOptions,
@@ -20,7 +21,6 @@ from greenroom.transports.auth.tokens import (
     TokenError,
     TokenExpired,
     TokenInvalid,
-    TokenSigner,
     TokenVerifier,
 )
 

@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 import redis
 import trio
@@ -18,6 +19,13 @@ async def healthy(bus: Bus, wanted: bool) -> None:
             await trio.sleep(0.02)
 
 
+def beating(redis_url: str) -> set[str]:
+    """The nodes that have said lately that they are there."""
+    with redis.Redis.from_url(redis_url) as client:
+        found = [client.get(key) for key in client.scan_iter(match=KEY + "*")]
+    return {msgspec.json.decode(one, type=Beat).node for one in found if isinstance(one, bytes)}
+
+
 async def test_nodes_see_one_another_and_one_that_stops_is_forgotten(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -31,11 +39,10 @@ async def test_nodes_see_one_another_and_one_that_stops_is_forgotten(
                 await inner.start(second.run)
                 await healthy(first, True)
                 await healthy(second, True)
-                assert [one.node for one in await first.nodes()] == ["a", "b"], "itself first"
-                assert [one.node for one in await second.nodes()] == ["b", "a"]
+                assert beating(redis_url) == {"a", "b"}
                 inner.cancel_scope.cancel()
             with trio.fail_after(10):
-                while len(await first.nodes()) > 1:  # noqa: ASYNC110 - Valkey's clock
+                while beating(redis_url) != {"a"}:  # noqa: ASYNC110 - Valkey's clock
                     await trio.sleep(0.05)
             nursery.cancel_scope.cancel()
 
@@ -51,7 +58,6 @@ async def test_a_lost_redis_costs_only_the_others_and_comes_back_by_itself(
             await healthy(bus, True)
             await trio.to_thread.run_sync(own_servers.restart_valkey)
             await healthy(bus, True)
-            assert [one.node for one in await bus.nodes()] == ["a"]
             nursery.cancel_scope.cancel()
 
 
@@ -63,14 +69,4 @@ async def test_no_redis_at_all_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPa
             await nursery.start(bus.run)
             await trio.sleep(0.1)
             assert not bus.healthy
-            assert [one.node for one in await bus.nodes()] == ["a"]
             nursery.cancel_scope.cancel()
-
-
-async def test_rubbish_under_our_keys_is_not_taken_for_a_node(redis_url: str) -> None:
-    with redis.Redis.from_url(redis_url) as client:
-        client.set(KEY + "x", b"rubbish")
-    async with Bridge() as bridge:
-        bus = Bus(bridge, redis_url, lambda: beat_of("a"))
-        assert [one.node for one in await bus.nodes()] == ["a"]
-        await bus._close()

@@ -223,7 +223,7 @@ async def test_tokens_are_needed_expire_and_decide(autojump_clock: MockClock) ->
         assert 58 <= trio.current_time() - begun <= 62
         peer = await node.connect()
         expired = await peer.request("GET", "/events?channel=talk:private", None, **good)
-        assert expired.error["name"] == "token_expired"
+        assert (expired.error["name"], expired.error["message"]) == ("token_expired", "the token has expired")
 
 
 async def test_a_quiet_stream_is_kept_alive_by_comments(autojump_clock: MockClock) -> None:
