@@ -3,7 +3,6 @@ server subscribes it to.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import structlog
@@ -52,7 +51,7 @@ def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:
         user = _own_name(request.data) or "anonymous"
     else:
         raise ClientError(said(UNAUTHORIZED, "a token is needed"))
-    shown: dict[str, Any] = {"user": user, "client": client}
+    shown: dict[str, object] = {"user": user, "client": client}
     if claims is not None and claims.info is not None:
         shown["conn_info"] = Raw(claims.info)
     now = services.clock()

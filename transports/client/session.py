@@ -5,7 +5,7 @@ in order, and whatever arrives before the connect is answered waits for that. Wh
 what is watched in `subscriptions.py`; what an entity answers comes back through `answers.py`.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -77,7 +77,7 @@ class ClientSession(ClientPeer):
         self._connecting = False
         self._refused = False  # the connect was answered with an error
         self._held: list[bytes] | None = None  # commands that wait for the connect, as they came
-        self._token_channels: dict[str, Any] | None = None  # server-side subscriptions that the token names
+        self._token_channels: Mapping[str, object] | None = None  # server-side subscriptions that the token names
         self._expires_at: int | None = None  # Unix s
         self._stale_at = self.due_at = trio.current_time() + services.client.stale_s
         self._ping_at = 0.0
@@ -226,7 +226,7 @@ class ClientSession(ClientPeer):
 
     def _answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
         config = self.services.client
-        result: dict[str, Any] = {"client": self.client, "version": self.services.version}
+        result: dict[str, object] = {"client": self.client, "version": self.services.version}
         if self._expires_at is not None:
             result |= {"expires": True, "ttl": self.ttl_s(self._expires_at)}
         if results:
@@ -264,7 +264,7 @@ class ClientSession(ClientPeer):
         self._expires_at = claims.expires_at
         self.principal = msgspec.structs.replace(self.principal, roles=claims.roles, issued_at=claims.issued_at)
         self.due_at = 0.0
-        result: dict[str, Any] = {"client": self.client, "version": self.services.version}
+        result: dict[str, object] = {"client": self.client, "version": self.services.version}
         if claims.expires_at is not None:
             result |= {"expires": True, "ttl": self.ttl_s(claims.expires_at)}
         self.carrier.send_json(b'{"id":%d,"refresh":%b}' % (command_id, encode(result)))

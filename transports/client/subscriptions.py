@@ -6,7 +6,6 @@ don't wait for each other.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import structlog
@@ -203,7 +202,7 @@ class Subscriptions:
             raise Disconnect(INVALID_TOKEN)
         subscription.expires_at = claims.expires_at
         self.peer.due_at = 0.0
-        result: dict[str, Any] = {}
+        result: dict[str, object] = {}
         if claims.expires_at is not None:
             result = {"expires": True, "ttl": self.peer.ttl_s(claims.expires_at)}
         self.peer.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))

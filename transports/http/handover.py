@@ -6,7 +6,6 @@ One request a connection: the answer says `Connection: close`, so the client's n
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 import trio
@@ -15,6 +14,7 @@ from hypercorn.config import Config
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework
 
 from greenroom.transports.sockets.gate import refuse
 
@@ -47,7 +47,7 @@ class ReplayStream:
 class Handover:
     """The pages' side of the gate."""
 
-    def __init__(self, app: Any, *, leave: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIFramework, *, leave: Callable[[], None]) -> None:
         self._config = Config()
         self._config.keep_alive_max_requests = 1
         self._config.include_server_header = False

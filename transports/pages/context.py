@@ -1,7 +1,6 @@
 """What the pages need from the node, apart from the app that shows it: the node is there long before the app is."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from msgspec import Struct
 
@@ -14,6 +13,6 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     env: str  # local, staging or production; in local the chat page lets people name themselves
     version: str
     kinds: Kinds
-    health: Callable[[], Mapping[str, Any]]  # the process is alive; must not wait
-    ready: Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]  # able to serve, and what says so
+    health: Callable[[], Mapping[str, object]]  # the process is alive; must not wait
+    ready: Callable[[], Awaitable[tuple[bool, Mapping[str, object]]]]  # able to serve, and what says so
     scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
