@@ -9,8 +9,13 @@ class StoreUnavailable(StoreError):
     """The statement certainly did not run, or certainly rolled back. Nothing changed: try again later."""
 
 
+class DataRefused(StoreUnavailable):
+    """The server, or what encodes for it, refuses this statement's data, and would again: it is its caller's alone."""
+
+
 class OutcomeLost(StoreError):
-    """The connection died with a statement in flight: it may have landed or not. Never guess: claim the head again."""
+    """The connection died or went silent with a statement in flight: it may have landed or not. Never guess: claim the
+    head again."""
 
 
 class NotOwner(StoreError):

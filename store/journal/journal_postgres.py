@@ -11,9 +11,7 @@ Heads are locked in the order of their ids by every statement that locks several
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import asyncpg
-
-from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.errors import DataRefused, NotOwner, StoreUnavailable
 from greenroom.store.journal.dead_letters_postgres import LETTER_COLUMNS, letter_columns
 from greenroom.store.journal.epoch import random_epoch
 from greenroom.store.journal.journal import (
@@ -33,6 +31,7 @@ from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
 
 TRIM_EVENTS_MAX = 5_000  # deleted by one statement: a tenth of a second or so
+CLAIMS_AT_ONCE = 2  # connections for claims, which don't queue behind readers
 RETRIES_MAX = 3  # of an append that lost a race against retention
 
 # A command id that retention has moved to kept_ids is not in the unique index any more, so it is looked up. `seen` is
@@ -244,20 +243,21 @@ OFFSET_MAX = 2**63 - 1
 
 
 class PostgresJournal:
-    """The journal of one node incarnation: reads and claims over the pool, each append lane on its own connection."""
+    """The journal of one node incarnation: reads over the pool, claims and lanes on connections of their own."""
 
     def __init__(self, pool: Pool, *, incarnation: int, new_epoch: Callable[[], str] = random_epoch) -> None:
         self._pool = pool
         self._incarnation = incarnation
         self._new_epoch = new_epoch
         self._lanes: dict[int, Connection] = {}
+        self._claims = pool.group("claim", CLAIMS_AT_ONCE)
 
     async def claim(
         self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claimed | NotOwner]:
         """See Journal. A raise that was lost on the way does no harm: claim again."""
         names = list(dict.fromkeys(entities))
-        async with self._pool.connection() as connection:
+        async with self._claims.connection() as connection:
             epochs = [self._new_epoch() for _ in names]
             floors = [above.get(name, 0) for name in names]
             rows = await connection.fetch(RAISE, names, epochs, term, self._incarnation, floors)
@@ -327,7 +327,7 @@ class PostgresJournal:
                     rows = await connection.fetch(APPEND_WITH_CONSEQUENCES, *columns, write=True)
                 else:
                     rows = await connection.fetch(APPEND, *_columns(todo, self._incarnation), write=True)
-            except asyncpg.UniqueViolationError as error:  # all rolled back: leave out who is at fault, and again
+            except DataRefused as error:  # all rolled back: leave out who is at fault, and again
                 mine = await self._still_mine(connection, todo)
                 repeated = await self._repeated(connection, mine)
                 if not repeated and len(mine) == len(todo):
@@ -335,8 +335,6 @@ class PostgresJournal:
                 outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
                 todo = [item for item in mine if item.head_id not in repeated]
                 continue
-            except asyncpg.PostgresError as error:  # rolled back as well
-                raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
             landed = {row[0] for row in rows}
             outcomes.update(dict.fromkeys(landed, Outcome.LANDED))
             missing = [item for item in todo if item.head_id not in landed]

@@ -5,21 +5,30 @@ take turns by an advisory lock, and whoever finds the work done does nothing. A 
 query; Alembic and SQLAlchemy (0.3 s to import) are loaded only when there is work.
 """
 
+import asyncio
 import io
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import asyncpg
 import structlog
+import trio
 
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.connection import FAILURES, translate
+from greenroom.store.postgres.failures import FAILURES, translate
+from greenroom.store.postgres.wire import Wire, open_wire
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 HEAD = "0004"  # the newest revision; a test holds it against the folder. Four digits, so that they sort.
 LOCK = 0x67726E72  # "grnr"; any number that nobody else locks in this database
+SILENCE_S = 10.0  # of the server, until it counts as gone
+CHECK_S = 15.0  # to connect and ask for the revision
+MIGRATE_S = 3_600.0  # likewise for bringing it up to date, behind another node that does
 
 
 async def check(bridge: Bridge, database_url: str) -> bool:
@@ -27,7 +36,7 @@ async def check(bridge: Bridge, database_url: str) -> bool:
 
     Raises: StoreUnavailable.
     """
-    version: str | None = await _answered(bridge, database_url, _version)
+    version: str | None = await _answered(bridge, database_url, _version, CHECK_S)
     return version is not None and version >= HEAD
 
 
@@ -38,41 +47,44 @@ async def migrate(bridge: Bridge, database_url: str) -> bool:
     """
     if await check(bridge, database_url):
         return False
-    changed: bool = await _answered(bridge, database_url, _upgrade)
+    changed: bool = await _answered(bridge, database_url, _upgrade, MIGRATE_S)
     if changed:
         log.info("schema_migrated", revision=HEAD)
     return changed
 
 
-async def _answered(bridge: Bridge, database_url: str, ask: Any) -> Any:
-    async def on_connection() -> Any:
-        connection = await asyncpg.connect(database_url, timeout=10)
+async def _answered(bridge: Bridge, database_url: str, ask: Callable[[Wire], Awaitable[T]], within_s: float) -> T:
+    async def on_connection() -> T:
+        async with asyncio.timeout(SILENCE_S):
+            wire = await open_wire(database_url, silence_s=SILENCE_S)
         try:
-            return await ask(connection)
+            return await ask(wire)
         finally:
-            await connection.close(timeout=2)
+            await wire.close(timeout=2)
 
     try:
-        return await bridge.run(on_connection)
+        with trio.move_on_after(within_s):
+            return await bridge.run(on_connection)
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidCatalogNameError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"cannot connect to Postgres: {type(error).__name__}: {error}") from error
     except FAILURES as error:
         raise translate(error, write=False) or error from error
+    raise StoreUnavailable(f"no answer from Postgres within {within_s:g} s")
 
 
-async def _version(connection: Any) -> str | None:
-    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+async def _version(wire: Wire) -> str | None:
+    if await wire.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None
-    version: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    version: str | None = await wire.fetchval("SELECT version_num FROM alembic_version")
     return version
 
 
-async def _upgrade(connection: Any) -> bool:
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)  # until the session ends
-    version = await _version(connection)
+async def _upgrade(wire: Wire) -> bool:
+    await wire.execute("SELECT pg_advisory_lock($1)", LOCK)  # until the session ends
+    version = await _version(wire)
     if version is not None and version >= HEAD:
         return False
-    await connection.execute(upgrade_sql(version))
+    await wire.execute(upgrade_sql(version))
     return True
 
 

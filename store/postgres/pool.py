@@ -1,10 +1,10 @@
-"""The pool: a small fixed set of connections for reads, and connections of their own for the committer's lanes.
+"""The pool: a small fixed set of connections for reads, others for claims, and one of its own for each lane of commits.
 
-Postgres works best with few busy sessions, so readers wait here, first come first served and within a bound, under the
-deadline of whoever calls. The committer's lanes never queue behind readers.
+Postgres works best with few busy sessions, so readers wait here, first come first served, within a bound in number and
+in time. Neither the committer's lanes nor claims ever queue behind readers.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,42 @@ import trio
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
+from greenroom.store.postgres.silence import Silence
+
+
+class Group:
+    """A fixed number of connections that callers take turns with."""
+
+    def __init__(self, connections: Sequence[Connection], *, waiting_max: int, wait_s: float) -> None:
+        self._free = trio.Semaphore(len(connections), max_value=len(connections))
+        # The last one used goes out first: its statements are prepared and its caches warm. Should it be dead, the
+        # statement that finds that out puts the others in doubt (silence.py), and none of them is met dead again.
+        self._idle = list(connections)
+        self._waiting_max = waiting_max
+        self._wait_s = wait_s
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection to oneself; waits until one is free. Raises: StoreUnavailable when that takes too long."""
+        await self._take()
+        connection = self._idle.pop()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+            self._free.release()
+
+    async def _take(self) -> None:
+        try:
+            self._free.acquire_nowait()
+            return
+        except trio.WouldBlock:
+            if self._free.statistics().tasks_waiting >= self._waiting_max:
+                raise StoreUnavailable(f"{self._waiting_max} wait for a connection already") from None
+        with trio.move_on_after(self._wait_s):
+            await self._free.acquire()
+            return
+        raise StoreUnavailable(f"no connection was free within {self._wait_s} s")
 
 
 class Pool:
@@ -25,41 +61,39 @@ class Pool:
         dsn: str,
         *,
         incarnation: int,
-        size: int = 4,  # connections for `connection()`; dedicated ones come on top
-        waiting_max: int = 4_096,  # callers
+        size: int = 4,  # connections for `connection()`; those of other groups and dedicated ones come on top
+        waiting_max: int = 4_096,  # callers, of each group
         connect_s: float = 5.0,
+        statement_s: float = 10.0,
         close_s: float = 2.0,
     ) -> None:
         self._bridge = bridge
         self._dsn = dsn
         self._incarnation = incarnation
         self._connect_s = connect_s
+        self._statement_s = statement_s
         self._close_s = close_s
         self._waiting_max = waiting_max
-        self._free = trio.Semaphore(size, max_value=size)
-        # The last one used goes out first: its statements are prepared and its caches warm.
-        self._idle = [self._make(f"read-{n}") for n in range(size)]
-        self._all = [*self._idle]
+        self._silence = Silence()
+        self._all: list[Connection] = []
+        self.connection = self.group("read", size).connection  # for reads and rare writes
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection to oneself, for reads and rare writes; waits until one is free. Raises: StoreUnavailable."""
-        try:
-            self._free.acquire_nowait()
-        except trio.WouldBlock:
-            if self._free.statistics().tasks_waiting >= self._waiting_max:
-                raise StoreUnavailable(f"{self._waiting_max} readers wait already") from None
-            await self._free.acquire()
-        connection = self._idle.pop()
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
-            self._free.release()
+    def group(self, name: str, size: int) -> Group:
+        """So many more connections, for one purpose: `name` tells them apart in pg_stat_activity."""
+        connections = [self.dedicated(f"{name}-{number}") for number in range(size)]
+        return Group(connections, waiting_max=self._waiting_max, wait_s=self._statement_s)
 
     def dedicated(self, name: str) -> Connection:
-        """One more connection, that only the caller uses: `name` tells it apart in pg_stat_activity."""
-        connection = self._make(name)
+        """One more connection, that only the caller uses."""
+        # The incarnation in the name lets a takeover end the sessions of a node that was declared dead (trap 5).
+        connection = Connection(
+            self._bridge,
+            self._dsn,
+            application_name=f"greenroom {self._incarnation:016x} {name}",
+            connect_s=self._connect_s,
+            statement_s=self._statement_s,
+            silence=self._silence,
+        )
         self._all.append(connection)
         return connection
 
@@ -83,8 +117,3 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    def _make(self, name: str) -> Connection:
-        # The incarnation in the name lets a takeover end the sessions of a node that was declared dead (trap 5).
-        application_name = f"greenroom {self._incarnation:016x} {name}"
-        return Connection(self._bridge, self._dsn, application_name=application_name, connect_s=self._connect_s)

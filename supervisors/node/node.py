@@ -77,6 +77,7 @@ class Node:
             incarnation=incarnation,
             size=settings.store.connections,
             connect_s=settings.store.connect_timeout_s,
+            statement_s=settings.store.statement_timeout_s,
         )
         fan_out = FanOut(settings.hub, instruments)
         turn = Turn()

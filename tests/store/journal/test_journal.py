@@ -15,8 +15,8 @@ from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import APPEND, PostgresJournal, _columns
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.connection import SESSION
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.postgres.wire import SESSION
 
 ALL = 10**6  # a window or limit that leaves nothing out
 

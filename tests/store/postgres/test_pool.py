@@ -5,10 +5,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.connection import Connection, translate
+from greenroom.store.postgres.connection import Connection
+from greenroom.store.postgres.failures import translate
 from greenroom.store.postgres.pool import Pool
 
 INCARNATION = 0x1234_5678_9ABC
@@ -114,13 +115,19 @@ async def test_no_server_means_unavailable_and_retries_are_paced(autojump_clock:
         assert 1.0 < trio.current_time() - began < 8.0
 
 
-async def test_errors_of_the_caller_are_raised_as_they_are(own_servers: OwnServers) -> None:
+async def test_what_the_server_refuses_is_told_to_who_asked_and_the_wire_stays(own_servers: OwnServers) -> None:
     async with Bridge() as bridge, Pool(bridge, own_servers.database_url, incarnation=1) as pool:
         async with pool.connection() as connection:
-            with pytest.raises(asyncpg.UndefinedTableError):
+            with pytest.raises(StoreUnavailable, match="no_such_table"):
                 await connection.fetch("SELECT * FROM no_such_table")
-            with pytest.raises(asyncpg.DataError):
-                await connection.fetch("SELECT $1::bigint", "not a number")
+            for refused in ("not a number", 1 << 63):
+                with pytest.raises(DataRefused):
+                    await connection.fetch("SELECT $1::bigint", refused)
+            with pytest.raises(DataRefused, match="division by zero"):
+                await connection.fetch("SELECT 1 / 0", write=True)
+            with pytest.raises(asyncpg.InterfaceError):
+                await connection.fetch("SELECT $1::bigint")  # a bug of ours
+            assert pool.connects == 1, "none of it spoils the wire"
 
 
 def test_what_each_error_says_about_a_write() -> None:
@@ -142,5 +149,7 @@ def test_what_each_error_says_about_a_write() -> None:
     ):
         assert isinstance(translate(unknown, write=True), OutcomeLost)
         assert isinstance(translate(unknown, write=False), StoreUnavailable)
-    for own in (asyncpg.UniqueViolationError("x"), asyncpg.UndefinedTableError("x"), asyncpg.DataError("x")):
-        assert translate(own, write=True) is None
+    for own in (asyncpg.UniqueViolationError("x"), asyncpg.DataError("x")):
+        assert isinstance(translate(own, write=True), DataRefused)
+    assert type(translate(asyncpg.UndefinedTableError("x"), write=True)) is StoreUnavailable
+    assert translate(asyncpg.InterfaceError("the server expects 1 argument"), write=True) is None

@@ -1,0 +1,85 @@
+"""A wire: one session with Postgres, as asyncpg gives it, with the settings that all of ours have.
+
+A peer that is gone says nothing. So the socket asks for it while idle (keepalive), and gives up on what nobody confirms
+(TCP_USER_TIMEOUT, where the system has it), both well before a statement's deadline; a server that works but not on our
+statement ends that by itself (`statement_timeout`), just before we would, and so says for certain that nothing landed.
+"""
+
+import socket
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import asyncpg
+
+SESSION = {
+    "idle_in_transaction_session_timeout": "1000",  # ms
+    "jit": "off",  # our statements are short; compiling one takes longer than running it
+    "default_transaction_isolation": "read committed",  # repeatable read fails instead of waiting at a raise (trap 6)
+    # Every statement of ours finds its rows by key, however many there are. Planned once, as nested loops over indexes:
+    # that saves 0.2 ms a lone append, keeps row locks in the order of the arguments, and does not depend on statistics,
+    # which a fresh table has none of.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+SERVER_SHARE = 0.9  # of a statement's deadline, after which the server ends it: whose wire works hears of it in time
+PROBES = 3  # keepalives without an answer, until the socket counts as dead
+
+
+class Wire(Protocol):
+    """What we use of asyncpg.Connection, which has no types."""
+
+    async def fetch(self, query: str, *args: object) -> list[Any]: ...
+
+    async def fetchval(self, query: str) -> Any: ...
+
+    async def execute(self, query: str, *args: object) -> str: ...
+
+    async def close(self, *, timeout: float | None = None) -> None: ...  # noqa: ASYNC109 asyncpg's, on asyncio's side
+
+    def terminate(self) -> None: ...
+
+    def is_closed(self) -> bool: ...
+
+
+def session(application_name: str, statement_s: float) -> dict[str, str]:
+    """The settings of a session whose statements have `statement_s` seconds each."""
+    server_ms = max(1, int(statement_s * SERVER_SHARE * 1000))
+    return {**SESSION, "statement_timeout": str(server_ms), "application_name": application_name}
+
+
+async def open_wire(dsn: str, *, silence_s: float, settings: Mapping[str, str] | None = None) -> Wire:
+    """Connect. For asyncio's side of the bridge; not bounded by itself: give it a deadline.
+
+    `silence_s`: after so long without a sign of the peer the socket is dead, seconds. Raises: what asyncpg raises.
+    """
+    wire = await asyncpg.connect(
+        dsn,
+        statement_cache_size=128,
+        max_cached_statement_lifetime=0,  # seconds, 0 for ever: a busy statement need not be prepared again
+        max_cacheable_statement_size=0,  # bytes, 0 for any
+        server_settings=dict(settings or {}),
+    )
+    keep_alive(wire._transport.get_extra_info("socket"), silence_s)  # asyncpg has no public way; test_wire.py pins it
+    opened: Wire = wire
+    return opened
+
+
+def keep_alive(sock: socket.socket, silence_s: float) -> None:
+    """Have the system find out within about `silence_s` seconds, idle or not, that the peer is gone."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return  # a peer on this machine that is gone has closed its end
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle_s, interval_s = max(1, round(silence_s / 2)), max(1, round(silence_s / 2 / PROBES))
+    wanted = {
+        "TCP_KEEPIDLE": idle_s,
+        "TCP_KEEPALIVE": idle_s,  # macOS's name for it
+        "TCP_KEEPINTVL": interval_s,
+        "TCP_KEEPCNT": PROBES,
+        "TCP_USER_TIMEOUT": max(1, int(silence_s * 1000)),
+    }
+    for name, value in wanted.items():
+        option = getattr(socket, name, None)  # no system has them all
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)

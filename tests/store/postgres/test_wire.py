@@ -1,0 +1,28 @@
+import socket
+
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.wire import keep_alive, open_wire, session
+from tests.store.postgres.silent_proxy import silent_proxy
+
+
+async def test_its_socket_asks_whether_the_peer_is_there(database_url: str) -> None:
+    """Pins the private attribute of asyncpg's that leads to the socket."""
+    async with silent_proxy(database_url) as proxy, Bridge() as bridge:
+
+        async def options() -> list[int]:
+            wire = await open_wire(proxy.url, silence_s=4.0, settings=session("test", 10.0))
+            assert await wire.fetchval("SHOW statement_timeout") == "9s"
+            sock = wire._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+            found = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+            for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
+                found.append(sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)))
+            await wire.close()
+            return found
+
+        assert await bridge.run(options) == [1, 2, 1, 3, 4000]
+
+
+def test_a_socket_on_this_machine_needs_none_of_it() -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        keep_alive(sock, 4.0)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
