@@ -55,10 +55,10 @@ class CommitConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Group commit."""
 
     lanes: Annotated[int, Meta(ge=1, le=64, description="commits in flight at once, a connection each")] = 2
-    batch_events_max: Annotated[int, Meta(ge=1, le=100_000, description="events in one commit")] = 2000
-    batch_bytes_max: Annotated[int, Meta(ge=KIB, description="payload bytes in one commit")] = 4 * MIB
+    batch_events_max: Annotated[int, Meta(ge=1, le=100_000, description="events and other rows in one commit")] = 2000
+    batch_bytes_max: Annotated[int, Meta(ge=KIB, description="bytes in one commit, of all columns")] = 4 * MIB
     pending_bytes_max: Annotated[
-        int, Meta(ge=KIB, description="payload bytes waiting for their commit, over all entities")
+        int, Meta(ge=KIB, description="bytes waiting for their commit, of all columns, over all entities")
     ] = 64 * MIB
     append_timeout_s: Annotated[float, Meta(gt=0, description="longest a commit may take, seconds")] = 10.0
 

@@ -20,3 +20,19 @@ class OutcomeLost(StoreError):
 
 class NotOwner(StoreError):
     """The entity's shard is under a newer term than the caller's: another node owns it."""
+
+
+class JournalDamaged(StoreError):
+    """What is stored of one entity contradicts itself, or the server refuses it. Somebody must look; others go on."""
+
+    def __init__(self, entity: str, what: str) -> None:
+        super().__init__(entity, what)
+        self.entity = entity
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"{self.entity}: {self.what}. Nothing of it is served or written until that is mended: restore its rows of "
+            "heads, journal and snapshots from a backup. If what the journal holds is right and only the head is not, "
+            "set the head's offset to that of the last event, with the node stopped. Then send to the entity again."
+        )

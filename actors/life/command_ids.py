@@ -9,7 +9,7 @@ from greenroom.actors.life.departures import Answer, Rejection
 from greenroom.actors.model.envelope import Envelope, ReplySlot
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, reply_type
-from greenroom.store.journal.journal import Remembered
+from greenroom.store.journal.records import Remembered
 
 REMEMBERED_MAX = 1024  # older ones are found in the journal
 

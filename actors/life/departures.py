@@ -10,8 +10,9 @@ from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
 from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.outgoing import Outgoing
+from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.dead_letters import DeadLetter
-from greenroom.store.journal.journal import OutboxRow, StoredEvent
+from greenroom.store.journal.records import StoredEvent
 
 
 class Answer(Struct, frozen=True, gc=False):

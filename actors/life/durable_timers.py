@@ -9,7 +9,7 @@ import msgspec
 
 from greenroom.actors.model.envelope import Firing
 from greenroom.actors.model.schedule import DurableTimer
-from greenroom.store.journal.journal import TimerRow
+from greenroom.store.journal.consequences.timers import TimerRow
 
 decode_timer = msgspec.json.Decoder(DurableTimer).decode
 

@@ -8,7 +8,8 @@ from greenroom.actors.life.command_ids import repeated
 from greenroom.actors.life.departures import Answer, Departure, Rejection
 from greenroom.actors.model.envelope import Envelope, Firing
 from greenroom.actors.model.mailbox import Item
-from greenroom.store.journal.journal import Consequences, Remembered, StoredEvent
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.records import Remembered, StoredEvent
 
 
 class Flight(Struct, gc=False):

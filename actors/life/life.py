@@ -33,8 +33,11 @@ from greenroom.actors.model.message import Message
 from greenroom.actors.model.outgoing import Outgoing, encode_body
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.dead_letters import DeadLetter
-from greenroom.store.journal.journal import Claimed, Consequences, Head, OutboxRow, Remembered, StoredEvent, TimerRow
+from greenroom.store.journal.records import Claimed, Head, Remembered, StoredEvent
 
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode
@@ -532,7 +535,7 @@ class Life:
         if isinstance(source, Origin):
             assert self.marks is not None
             self.marks.mark(source)
-            self._consequences_needed().received[source.sender] = source.seq
+            self._consequences_needed().marks[source.sender] = source.seq
             return
         self.actor.fired = None
         timers = self._timers_needed()

@@ -24,7 +24,7 @@ from greenroom.actors.model.message import Ask, Event, Message, Reply
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, Missed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
-from greenroom.store.journal.journal import TimerRow
+from greenroom.store.journal.consequences.timers import TimerRow
 
 State = TypeVar("State")
 TIMER_NAME_MAX = 512  # characters

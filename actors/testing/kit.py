@@ -43,8 +43,9 @@ from greenroom.actors.model.lifecycle import (
 )
 from greenroom.actors.model.message import Ask, Done, Event, Message, Reply, reply_type
 from greenroom.actors.model.principal import SYSTEM, Principal
+from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.dead_letters import DeadLetter
-from greenroom.store.journal.journal import Claimed, Head, StoredEvent, TimerRow
+from greenroom.store.journal.records import Claimed, Head, StoredEvent
 
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
 encode = msgspec.json.encode

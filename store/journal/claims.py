@@ -2,11 +2,14 @@
 
 import trio
 
-from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal.journal import Claimed, Journal
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.journal import Claim, Journal
+from greenroom.store.journal.records import Claimed
 
 
 class Claims:
+    """Where tasks that wake entities meet."""
+
     """`claim` may be called by any number of tasks; `workers` statements of up to `batch_max` heads run at once."""
 
     def __init__(
@@ -21,7 +24,7 @@ class Claims:
     async def claim(self, entity: str, *, term: int, above: int = 0) -> Claimed:
         """Raise the entity's fence, above `above`, and load it.
 
-        Raises: NotOwner; StoreUnavailable, also when too many wait.
+        Raises: NotOwner; JournalDamaged, for this entity alone; StoreUnavailable, also when too many wait.
         """
         request = _Request(entity, term, above)
         try:
@@ -63,7 +66,7 @@ class Claims:
                 else:
                     batch[request.entity] = request
             try:
-                results: list[Claimed | NotOwner] = await self._journal.claim(
+                results = await self._journal.claim(
                     list(batch),
                     term=first.term,
                     window=self._window,
@@ -91,8 +94,8 @@ class _Request:
         self.term = term
         self.done = trio.Event()
         self.wanted = True
-        self.result: Claimed | NotOwner | StoreUnavailable | None = None
+        self.result: Claim | StoreUnavailable | None = None
 
-    def finish(self, result: Claimed | NotOwner | StoreUnavailable) -> None:
+    def finish(self, result: Claim | StoreUnavailable) -> None:
         self.result = result
         self.done.set()

@@ -5,6 +5,7 @@ through the same lane, and what it submits while a statement is under way is mer
 its order holds. Outcomes come back in order, from a sync stretch of the lane's task.
 """
 
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol
@@ -13,30 +14,77 @@ import trio
 
 from greenroom.config.limits import CommitConfig
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal.journal import Append, Consequences, Journal, Outcome, StoredEvent
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.records import Append, Outcome
 
 
 class Writer(Protocol):
-    """Who is told what became of its events."""
+    """Who is told what became of what it submitted. One of a former fence is no business of the present activation."""
 
-    def committed(self, through: int) -> None:
-        """All events up to the offset `through` are durable."""
+    def committed(self, fence: int, through: int) -> None:
+        """All that was submitted under `fence` up to the offset `through` is durable."""
 
     def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
         """Some or all of what was submitted under `fence` did not land, or nobody knows. What was queued behind it
         under that fence is dropped: claim the head, and find out."""
 
 
-class _Pending:
-    __slots__ = ("append", "size", "writer")
+class _Submitted:
+    """One `submit`: lands as a whole or not at all."""
 
-    def __init__(self, append: Append, size: int, writer: Writer) -> None:
+    __slots__ = ("append", "count", "size")
+
+    def __init__(self, append: Append) -> None:
         self.append = append
-        self.size = size
+        self.count, self.size = append.cost()
+
+
+class _Queue:
+    """What one head has submitted under one fence, and is not sent yet."""
+
+    __slots__ = ("fence", "submitted", "writer")
+
+    def __init__(self, fence: int, writer: Writer) -> None:
+        self.fence = fence
+        self.writer = writer
+        self.submitted: deque[_Submitted] = deque()
+
+
+class _Sent:
+    """One head's share of the batch under way."""
+
+    __slots__ = ("append", "count", "size", "writer")
+
+    def __init__(self, submitted: list[_Submitted], writer: Writer) -> None:
+        self.append = _joined([one.append for one in submitted])
+        self.count = sum(one.count for one in submitted)
+        self.size = sum(one.size for one in submitted)
         self.writer = writer
 
 
+def _joined(appends: list[Append]) -> Append:
+    """One append of all, in order. Theirs stay as they are: the writers know them by what is in them."""
+    first = appends[0]
+    if len(appends) == 1:
+        return first
+    consequences: Consequences | None = None
+    for one in appends:
+        if one.consequences is not None:
+            consequences = consequences or Consequences()
+            consequences.extend(one.consequences)
+    events = [event for one in appends for event in one.events]
+    return Append(first.head_id, first.fence, first.after, events, consequences)
+
+
 class Committer:
+    """The lanes, and what waits in them. `run` serves them; a store's fault goes to the writers, never to the node.
+
+    Everything counts in events (each row of a consequence is one more, and an append is one at least) and in bytes of
+    all its columns. A batch is bounded by both. What one head has waiting is cut where it does not fit into a batch,
+    but only between two `submit`s: each lands as a whole, and one that is too large for any batch goes alone.
+    """
+
     def __init__(
         self,
         journal: Journal,
@@ -48,49 +96,36 @@ class Committer:
         self._config = config
         self._on_batch = on_batch
         self._on_failure = on_failure
-        self._lanes: list[dict[int, _Pending]] = [{} for _ in range(config.lanes)]
+        self._lanes: list[dict[int, _Queue]] = [{} for _ in range(config.lanes)]
         self._waiting: list[trio.lowlevel.Task | None] = [None] * config.lanes
         self._congestion: list[trio.Event] = []
         self._flushing: list[trio.Event] = []
         self.pending_bytes = 0  # queued or under way
-        self.pending_events = 0
+        self.pending_count = 0
 
-    def submit(
-        self,
-        head_id: int,
-        fence: int,
-        after: int,
-        events: list[StoredEvent],
-        size: int,
-        writer: Writer,
-        consequences: Consequences | None = None,
-    ) -> None:
-        """Queue `events` (offsets after+1 …, `size` bytes) behind what this writer has queued already.
+    def submit(self, append: Append, writer: Writer) -> None:
+        """Queue `append` behind what this writer has queued already. Nobody may change it, or what is in it, any more.
 
-        Takes over list and consequences. Without events nobody learns when the consequences have landed.
+        Without events its landing is told as one more `committed` through the same offset.
         """
-        index = head_id % self._config.lanes
+        index = append.head_id % self._config.lanes
         lane = self._lanes[index]
-        pending = lane.get(head_id)
-        if pending is not None and pending.append.fence != fence:
+        queue = lane.get(append.head_id)
+        if queue is not None and queue.fence != append.fence:
             # A failover has lost a head, and its id is another entity's now: the older claim is void.
-            if fence < pending.append.fence:
-                writer.commit_failed(fence, Outcome.FENCED)
+            if append.fence < queue.fence:
+                writer.commit_failed(append.fence, Outcome.FENCED)
                 return
-            self._fail(pending, Outcome.FENCED)
-            pending = None
-        if pending is None:
-            lane[head_id] = _Pending(Append(head_id, fence, after, events, consequences), size, writer)
+            self._fail(append.head_id, queue.fence, queue.writer, Outcome.FENCED)
+            queue = None
+        if queue is None:
+            queue = lane[append.head_id] = _Queue(append.fence, writer)
         else:
-            assert pending.writer is writer and pending.append.after + len(pending.append.events) == after
-            pending.append.events.extend(events)
-            pending.size += size
-            if pending.append.consequences is None:
-                pending.append.consequences = consequences
-            elif consequences is not None:
-                pending.append.consequences.extend(consequences)
-        self.pending_events += len(events)
-        self.pending_bytes += size
+            assert queue.writer is writer and queue.submitted[-1].append.through == append.after
+        submitted = _Submitted(append)
+        queue.submitted.append(submitted)
+        self.pending_count += submitted.count
+        self.pending_bytes += submitted.size
         task = self._waiting[index]
         if task is not None:
             self._waiting[index] = None
@@ -99,10 +134,10 @@ class Committer:
     def forget(self, head_id: int, fence: int) -> None:
         """Drop what is queued for this head under this fence and not yet sent."""
         lane = self._lanes[head_id % self._config.lanes]
-        pending = lane.get(head_id)
-        if pending is not None and pending.append.fence == fence:  # a later activation's events are none of ours
+        queue = lane.get(head_id)
+        if queue is not None and queue.fence == fence:  # a later activation's events are none of ours
             del lane[head_id]
-            self._done(len(pending.append.events), pending.size)
+            self._done(sum(one.count for one in queue.submitted), sum(one.size for one in queue.submitted))
 
     @property
     def congested(self) -> bool:
@@ -121,7 +156,7 @@ class Committer:
         Begins empty: what a former run left behind belonged to writers that were stopped with it.
         """
         self._lanes = [{} for _ in range(self._config.lanes)]
-        self._done(self.pending_events, self.pending_bytes)
+        self._done(self.pending_count, self.pending_bytes)
         async with trio.open_nursery() as nursery:  # owner: this call; a lane never crashes on a store's fault
             for index in range(self._config.lanes):
                 nursery.start_soon(self._serve, index)
@@ -129,7 +164,7 @@ class Committer:
 
     async def flushed(self) -> None:
         """Return when nothing is queued or under way."""
-        while self.pending_events:
+        while self.pending_count:
             event = trio.Event()
             self._flushing.append(event)
             await event.wait()
@@ -146,47 +181,62 @@ class Committer:
             outcomes: list[Outcome] = []
             try:
                 with trio.move_on_after(self._config.append_timeout_s) as scope:
-                    outcomes = await self._journal.append([pending.append for pending in batch], lane=index)
+                    outcomes = await self._journal.append([sent.append for sent in batch], lane=index)
                 if scope.cancelled_caught:
                     failure = OutcomeLost(f"append took longer than {self._config.append_timeout_s} s")
             except (StoreUnavailable, OutcomeLost) as error:
                 failure = error
-            events = sum(len(pending.append.events) for pending in batch)
             if failure is None:
-                self._on_batch(events, perf_counter() - started)
-                for pending, outcome in zip(batch, outcomes, strict=True):
-                    append = pending.append
+                self._on_batch(sum(len(sent.append.events) for sent in batch), perf_counter() - started)
+                for sent, outcome in zip(batch, outcomes, strict=True):
+                    append = sent.append
                     if outcome is Outcome.LANDED:
-                        pending.writer.committed(append.after + len(append.events))
+                        sent.writer.committed(append.fence, append.through)
                     else:
-                        self._fail(pending, outcome)
+                        self._fail(append.head_id, append.fence, sent.writer, outcome)
             else:
                 self._on_failure()
-                for pending in batch:
-                    self._fail(pending, failure)
-            self._done(events, sum(pending.size for pending in batch))
+                for sent in batch:
+                    self._fail(sent.append.head_id, sent.append.fence, sent.writer, failure)
+            self._done(sum(sent.count for sent in batch), sum(sent.size for sent in batch))
 
-    def _fail(self, pending: _Pending, error: Exception | Outcome) -> None:
-        append = pending.append
-        self.forget(append.head_id, append.fence)
-        pending.writer.commit_failed(append.fence, error)
+    def _fail(self, head_id: int, fence: int, writer: Writer, error: Exception | Outcome) -> None:
+        self.forget(head_id, fence)
+        writer.commit_failed(fence, error)
 
-    def _take(self, index: int) -> list[_Pending]:
+    def _take(self, index: int) -> list[_Sent]:
+        """The next batch: heads in turn, the oldest first, of each as much as fits; what is left of one goes last."""
         lane = self._lanes[index]
-        batch: list[_Pending] = []
-        events = size = 0
-        for head_id in list(lane):  # oldest first; what stays keeps its place
-            events += len(lane[head_id].append.events)
-            size += lane[head_id].size
-            if batch and (events > self._config.batch_events_max or size > self._config.batch_bytes_max):
+        batch: list[_Sent] = []
+        events_left, bytes_left = self._config.batch_events_max, self._config.batch_bytes_max
+        for head_id in list(lane):
+            queue = lane[head_id]
+            submitted = queue.submitted
+            first = submitted[0]
+            if batch and (first.count > events_left or first.size > bytes_left):
                 break
-            batch.append(lane.pop(head_id))
+            share = [submitted.popleft()]
+            count, size = first.count, first.size
+            while submitted:
+                count += submitted[0].count
+                size += submitted[0].size
+                if count > events_left or size > bytes_left:
+                    break
+                share.append(submitted.popleft())
+            sent = _Sent(share, queue.writer)
+            batch.append(sent)
+            events_left -= sent.count
+            bytes_left -= sent.size
+            del lane[head_id]
+            if submitted:
+                lane[head_id] = queue
+                break  # it is full
         return batch
 
-    def _done(self, events: int, size: int) -> None:
-        self.pending_events -= events
+    def _done(self, count: int, size: int) -> None:
+        self.pending_count -= count
         self.pending_bytes -= size
-        if self._flushing and not self.pending_events:
+        if self._flushing and not self.pending_count:
             flushed, self._flushing = self._flushing, []
             for event in flushed:
                 event.set()

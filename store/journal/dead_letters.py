@@ -87,6 +87,8 @@ class Census(Struct, frozen=True, kw_only=True):
 
 
 class DeadLetters(Protocol):
+    """Those of all entities."""
+
     async def add(self, letter: DeadLetter) -> None:
         """Keep one; a letter with an `id` replaces the one it is, strikes added up. Raises: StoreUnavailable."""
 

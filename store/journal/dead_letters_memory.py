@@ -1,35 +1,20 @@
 """Dead letters in memory: for tests, benchmarks and simulated clusters."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 
 import trio
 from msgspec.structs import replace
 
+from greenroom.store.journal.consequences.letters import KEPT_MAX, LetterRows
 from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
-
-KEPT_MAX = 10_000  # letters; beyond, the oldest go
-
-
-class MemoryLetters:
-    """The rows: what is left when all nodes are gone."""
-
-    def __init__(self, kept_max: int = KEPT_MAX) -> None:
-        self.rows: deque[DeadLetter] = deque(maxlen=kept_max)
-        self._last_id = 0
-
-    def put(self, letter: DeadLetter) -> None:
-        for at, row in enumerate(self.rows):
-            if letter.id and row.id == letter.id:
-                self.rows[at] = replace(letter, strikes=row.strikes + letter.strikes, wished=False)
-                return
-        self._last_id += 1
-        self.rows.append(replace(letter, id=self._last_id))
 
 
 class MemoryDeadLetters:
-    def __init__(self, letters: MemoryLetters | None = None, *, kept_max: int = KEPT_MAX) -> None:
-        self._letters = letters or MemoryLetters(kept_max)
+    """See DeadLetters."""
+
+    def __init__(self, letters: LetterRows | None = None, *, kept_max: int = KEPT_MAX) -> None:
+        self._letters = letters or LetterRows(kept_max)
 
     async def add(self, letter: DeadLetter) -> None:
         await trio.lowlevel.checkpoint()

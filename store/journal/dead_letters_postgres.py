@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from greenroom.store.journal.consequences.letters import letter_columns, storable
 from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
 from greenroom.store.postgres.pool import Pool
 
@@ -43,6 +44,8 @@ AND ($3::text = '' OR starts_with(entity, $3 || ':')) AND ($4::text = '' OR mess
 
 
 class PostgresDeadLetters:
+    """See DeadLetters."""
+
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
@@ -77,7 +80,7 @@ class PostgresDeadLetters:
         return [_letter(row) for row in rows]
 
     async def refused(self, number: int, error: str = "") -> None:
-        await self._fetch(REFUSED, number, _storable(error[:TEXT_CHARACTERS_MAX]))
+        await self._fetch(REFUSED, number, storable(error[:TEXT_CHARACTERS_MAX]))
 
     async def census(self, *, after: int) -> Census:
         await self._fetch(TRIM, KEPT_MAX)
@@ -92,30 +95,8 @@ class PostgresDeadLetters:
 
 def _which(which: Which) -> tuple[object, ...]:
     """The arguments of WHICH."""
-    return list(which.ids), _storable(which.entity), which.kind, _storable(which.message_type)
-
-
-LETTER_COLUMNS = 8
-
-
-def letter_columns(letter: DeadLetter) -> tuple[Any, ...]:
-    """Entity, message_type, payload, principal, error, traceback, trace, strikes: as they can be stored."""
-    return (
-        _storable(letter.entity),
-        _storable(letter.message_type),
-        letter.payload,
-        _storable(letter.principal),
-        _storable(letter.error),
-        _storable(letter.traceback),
-        _storable(letter.trace or ""),
-        letter.strikes,
-    )
+    return list(which.ids), storable(which.entity), which.kind, storable(which.message_type)
 
 
 def _letter(row: Any) -> DeadLetter:
     return DeadLetter(**dict(row))
-
-
-def _storable(text: str) -> str:
-    # Postgres has no NUL in text, and UTF-8 no lone surrogates; a traceback may quote either.
-    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()

@@ -12,21 +12,15 @@ import trio
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from greenroom.store.errors import NotOwner
-from greenroom.store.journal.dead_letters_memory import MemoryLetters
+from greenroom.store.errors import JournalDamaged, NotOwner
+from greenroom.store.journal.consequences.consequence import Tables
+from greenroom.store.journal.consequences.letters import LetterRows
+from greenroom.store.journal.consequences.marks import MarkRows
+from greenroom.store.journal.consequences.outbox import OutboxRow, SentRows
+from greenroom.store.journal.consequences.timers import TimerRows
 from greenroom.store.journal.epoch import random_epoch
-from greenroom.store.journal.journal import (
-    NOTHING_ABOVE,
-    Append,
-    Claimed,
-    Due,
-    Head,
-    OutboxRow,
-    Outcome,
-    Remembered,
-    StoredEvent,
-    TimerRow,
-)
+from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
+from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent
 from greenroom.store.journal.retention import Trimmable
 
 CLAIMS_MISSING_MAX = 1 << 16  # of an entity, where a standby has taken over
@@ -46,9 +40,19 @@ class MemoryHead(Struct):
     events: list[StoredEvent] = field(default_factory=list)
     replies: dict[str, Remembered] = field(default_factory=dict)  # of the command ids in `events`
     kept_ids: dict[str, tuple[Remembered, int]] = field(default_factory=dict)  # with at_ms
-    outbox: dict[int, bytes] = field(default_factory=dict)  # offset -> body
-    received: dict[int, int] = field(default_factory=dict)  # sender's head id -> sequence number
-    timers: dict[str, TimerRow] = field(default_factory=dict)
+    consequences: Tables = field(default_factory=Tables)
+
+    @property
+    def outbox(self) -> SentRows:
+        return self.consequences.of(SentRows)
+
+    @property
+    def marks(self) -> MarkRows:
+        return self.consequences.of(MarkRows)
+
+    @property
+    def timers(self) -> TimerRows:
+        return self.consequences.of(TimerRows)
 
 
 class MemoryRows:
@@ -57,9 +61,13 @@ class MemoryRows:
     def __init__(self) -> None:
         self.by_entity: dict[str, MemoryHead] = {}
         self.by_id: dict[int, MemoryHead] = {}
-        self.letters = MemoryLetters()
+        self.consequences = Tables()
         self.timeline = 1  # one more with each standby that takes over
         self.label = ""  # as in the table `generation`
+
+    @property
+    def letters(self) -> LetterRows:
+        return self.consequences.of(LetterRows)
 
     @property
     def lineage(self) -> str:
@@ -67,7 +75,7 @@ class MemoryRows:
 
 
 class MemoryJournal:
-    """The journal of one node incarnation."""
+    """The journal of one node incarnation, on rows that others may share."""
 
     def __init__(
         self, rows: MemoryRows | None = None, *, incarnation: int = 1, new_epoch: Callable[[], str] = random_epoch
@@ -78,12 +86,19 @@ class MemoryJournal:
 
     async def claim(
         self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
-    ) -> list[Claimed | NotOwner]:
+    ) -> list[Claim]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
-        rows = {entity: self.raise_fence(entity, term, above.get(entity, 0)) for entity in dict.fromkeys(entities)}
-        claimed = {entity: self.load(row, row.head, window) for entity, row in rows.items() if row is not None}
-        return [claimed.get(entity) or NotOwner(entity) for entity in entities]
+        found: dict[str, Claim] = {}
+        for entity in dict.fromkeys(entities):
+            row = self.raise_fence(entity, term, above.get(entity, 0))
+            if row is None:
+                found[entity] = NotOwner(entity)
+                continue
+            claimed = self.load(row, row.head, window)
+            damage = claimed.damage()
+            found[entity] = claimed if damage is None else JournalDamaged(entity, damage)
+        return [found[entity] for entity in entities]
 
     def raise_fence(self, entity: str, term: int, above: int = 0) -> MemoryHead | None:
         """Claim one head; None when it is under a newer term."""
@@ -140,6 +155,8 @@ class MemoryJournal:
         events_with_id = sum(event.command_id is not None for event in item.events)
         if len(replies) < events_with_id or any(key in row.replies or key in row.kept_ids for key in replies):
             return Outcome.REPEATED
+        if item.events and row.events and row.events[-1].offset > item.after:
+            return Outcome.DAMAGED
         return Outcome.LANDED
 
     def write(self, item: Append) -> None:
@@ -148,21 +165,12 @@ class MemoryJournal:
         assert [event.offset for event in item.events] == [*range(item.after + 1, item.after + len(item.events) + 1)]
         row.events += item.events
         for event in item.events:
+            event.fence = item.fence
             if event.command_id is not None:
                 row.replies[event.command_id] = Remembered(event.reply or b"null", event.digest)
         row.head.offset += len(item.events)
-        consequences = item.consequences
-        if consequences is not None:
-            row.outbox |= {sent.offset: sent.body for sent in consequences.outbox}
-            for sender, seq in consequences.received.items():
-                row.received[sender] = max(seq, row.received.get(sender, 0))
-            for name, timer in consequences.timers.items():
-                if timer is not None:
-                    row.timers[name] = timer
-                else:
-                    row.timers.pop(name, None)
-            for letter in consequences.letters:
-                self.rows.letters.put(letter)
+        if item.consequences is not None:
+            item.consequences.land(row.consequences, self.rows.consequences)
 
     async def read(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
@@ -202,7 +210,7 @@ class MemoryJournal:
         """See Journal."""
         await trio.lowlevel.checkpoint()
         row = self.rows.by_id.get(head_id)
-        received = row.received if row is not None else {}
+        received = row.marks if row is not None else MarkRows()
         return {sender: received.get(sender, 0) for sender in senders}
 
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:

@@ -25,7 +25,8 @@ from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.outgoing import Outgoing, decode_body
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal.journal import Journal, OutboxRow
+from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.journal.journal import Journal
 from greenroom.supervisors.supervision.backoff import Backoff
 
 log = structlog.get_logger("greenroom.relay")

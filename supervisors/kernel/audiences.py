@@ -4,7 +4,7 @@ from typing import Protocol
 
 from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.principal import Principal
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 
 
 class Audiences(Protocol):

@@ -34,7 +34,7 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal.journal import Head, Outcome
+from greenroom.store.journal.records import Append, Head, Outcome
 from greenroom.supervisors.kernel.host import Host
 from greenroom.supervisors.kernel.release import release
 from greenroom.supervisors.kernel.waking import Waking, wake
@@ -322,8 +322,7 @@ class Cell:
         if flight.events or flight.consequences is not None:
             # Without events it is a timer that goes on: should this be lost, it does so again, and nobody waits for it.
             after = flight.through - len(flight.events)
-            size = sum(len(event.payload) for event in flight.events)
-            self._host.committer.submit(head.id, head.fence, after, flight.events, size, self, flight.consequences)
+            self._host.committer.submit(Append(head.id, head.fence, after, flight.events, flight.consequences), self)
         if flight.events or self._flights:
             self._flights.append(flight)
         else:
@@ -395,12 +394,13 @@ class Cell:
 
     # Commits.
 
-    def committed(self, through: int) -> None:
+    def committed(self, fence: int, through: int) -> None:
         """See Writer."""
         flights = self._flights
         head = self.head
-        if head is not None:
-            head.offset = max(head.offset, through)
+        if head is None or head.fence != fence:
+            return  # of a former life, whose flights have been sorted since
+        head.offset = max(head.offset, through)
         landed = 0
         for flight in flights:
             if flight.through > through:

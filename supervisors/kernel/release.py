@@ -11,7 +11,7 @@ from greenroom.actors.life.life import Life
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
 from greenroom.actors.model.errors import HandlerFailed
 from greenroom.actors.model.mailbox import Mailbox
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.kernel.host import Host
 
 log = structlog.get_logger("greenroom.cell")

@@ -8,7 +8,8 @@ import trio
 from greenroom.actors.model.actor import KindLimits
 from greenroom.config.telemetry.repeats import Repeats
 from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.journal.journal import Head, Journal
+from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.records import Head
 
 log = structlog.get_logger("greenroom.snapshots")
 

@@ -9,8 +9,10 @@ import structlog
 from greenroom.actors.life.flights import Flight, Sorted, command_ids_of, sort_flights
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.kinds import Kind
+from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.epoch import lineage_of
-from greenroom.store.journal.journal import Claimed, Journal, OutboxRow, Outcome, Remembered, StoredEvent
+from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.records import Claimed, Outcome, Remembered, StoredEvent
 from greenroom.supervisors.kernel.host import Host
 
 log = structlog.get_logger("greenroom.cell")

@@ -15,8 +15,8 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
-from greenroom.store.journal.journal import Append, Head, StoredEvent
 from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.store.journal.records import Append, Head, StoredEvent
 from greenroom.supervisors.kernel.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 
@@ -318,7 +318,7 @@ def _consequences(append: Append) -> list[str]:
     if what is None:
         return []
     found = [f"sends {len(decode(row.body))}" for row in what.outbox]
-    found += [f"has handled {seq:#x} of {sender}" for sender, seq in what.received.items()]
+    found += [f"has handled {seq:#x} of {sender}" for sender, seq in what.marks.items()]
     found += [f"timer {name}: {'none' if row is None else row.due_ms}" for name, row in what.timers.items()]
     return found + [f"dead letter: {letter.message_type}" for letter in what.letters]
 

@@ -13,22 +13,14 @@ from typing import Any, Protocol, TypeVar
 
 import trio
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from greenroom.store.journal.journal import (
-    NOTHING_ABOVE,
-    Append,
-    Claimed,
-    Consequences,
-    Due,
-    Head,
-    OutboxRow,
-    Outcome,
-    Remembered,
-    StoredEvent,
-)
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.records import Append, Due, Head, Outcome, Remembered, StoredEvent
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
@@ -49,16 +41,16 @@ class Guards(Struct, frozen=True, kw_only=True):
     lineage: bool = True  # an append must come from a claim in the present lineage
     # What is committed with events: the same statement, or one that follows, perhaps, a moment later.
     outbox: bool = True
-    received: bool = True
+    marks: bool = True
     timers: bool = True
     letters: bool = True
-    marks: bool = True  # who wakes reads what was handled before
+    learning: bool = True  # who wakes reads what was handled before
     handover: bool = True  # a claim brings what its entity has sent, so that nothing overtakes that
     deletion: bool = True  # outbox rows are deleted only in the lineage in which they were delivered
 
 
 ALL_GUARDS = Guards()
-TOGETHER = ("outbox", "received", "timers", "letters")  # with the events
+TOGETHER = ("outbox", "marks", "timers", "letters")  # with the events
 FORGOTTEN = 0.1  # share of what is committed apart that never is: its node died in between
 
 
@@ -321,7 +313,7 @@ class Database:
         if not apart or item.consequences is None:
             tables.write(item)
             return
-        fields = asdict(item.consequences)
+        fields = {name: getattr(item.consequences, name) for name in item.consequences.__struct_fields__}
         together = Consequences(**{name: value for name, value in fields.items() if name not in apart})
         late = Consequences(**{name: value for name, value in fields.items() if name in apart})
         tables.write(replace(item, consequences=together))
@@ -336,7 +328,7 @@ class Database:
 
     async def claim(
         self, tables: Tables, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int]
-    ) -> list[Claimed | NotOwner]:
+    ) -> list[Claim]:
         known = {entity: row for entity in entities if (row := self.rows.by_entity.get(entity)) is not None}
         early = {entity: tables.load(row, row.head, window) for entity, row in known.items()}  # before any wait
         raised: dict[str, Head] = {}
@@ -351,7 +343,7 @@ class Database:
                     self._owners[row.head.id] = (row.head.fence, row.incarnation)
             await trio.sleep(self._draw.uniform(0.0, 0.005))
         await trio.sleep(self._draw.uniform(0.0, 0.01))  # the load is a statement of its own
-        found: list[Claimed | NotOwner] = []
+        found: list[Claim] = []
         for entity in entities:
             head = raised.get(entity)
             if head is None:
@@ -363,12 +355,12 @@ class Database:
                 claimed = replace(early[entity], head=head)
             if not self.guards.handover:
                 claimed = replace(claimed, outbox=[])
-            last = claimed.events[-1].offset if claimed.events else claimed.snapshot_offset
-            if last != head.offset:
-                assert now.head.fence != head.fence, f"{entity}: {last} loaded, head at {head.offset}"
-                found.append(NotOwner(entity))  # somebody else has claimed it in the meantime
-            else:
+            damage = claimed.damage()
+            if damage is None:
                 found.append(claimed)
+            else:
+                assert now.head.fence != head.fence, f"{entity}: {damage}"
+                found.append(NotOwner(entity))  # somebody else has claimed it in the meantime
         return found
 
 
@@ -385,7 +377,7 @@ class SimulatedJournal:
 
     async def claim(
         self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
-    ) -> list[Claimed | NotOwner]:
+    ) -> list[Claim]:
         names = list(dict.fromkeys(entities))
         found = await self._call(
             "claim", lambda: self._database.claim(self._tables, names, term=term, window=window, above=above)
@@ -408,7 +400,7 @@ class SimulatedJournal:
         return await self._call("replies", lambda: self._tables.replies(head_id, command_ids))
 
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
-        if not self._database.guards.marks:
+        if not self._database.guards.learning:
             return dict.fromkeys(senders, 0)
         return await self._call("received", lambda: self._tables.received(head_id, senders))
 

@@ -259,8 +259,8 @@ class SimulatedNode:
     def under_way(self) -> list[str]:
         left = [f"{cell.entity}: {len(cell.mailbox)} wait" for cell in self.kernel.system.awake() if len(cell.mailbox)]
         left += [f"{cell.entity}: commits under way" for cell in self.kernel.system.awake() if cell.waits_for_commit]
-        if self.kernel.committer.pending_events:
-            left.append(f"{self.kernel.committer.pending_events} events pending")
+        if self.kernel.committer.pending_count:
+            left.append(f"{self.kernel.committer.pending_count} events or other rows pending")
         if self.kernel.relay.waiting:
             left.append(f"{self.kernel.relay.waiting} messages are on their way")
         overdue_ms = (self.clock() - OVERDUE_S) * 1000

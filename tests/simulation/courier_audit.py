@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from greenroom.store.journal.journal import Append, StoredEvent
 from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.store.journal.records import Append, StoredEvent
 
 decode = msgspec.json.decode
 GRACE_MS = 5_000  # an occurrence later than this was missed
@@ -254,7 +254,7 @@ class CourierAudit:
         dead = Counter(name for letter in rows.letters.rows if (name := _name_of(decode(letter.payload))) is not None)
         assert dead == self._dead, f"dead letters: {dead - self._dead} more, {self._dead - dead} missing"
         for (sender, receiver), pair in self._pairs.items():
-            mark = rows.by_entity[receiver].received.get(rows.by_entity[sender].head.id, 0)
+            mark = rows.by_entity[receiver].marks.get(rows.by_entity[sender].head.id, 0)
             assert mark == pair.seq, f"{receiver} has handled {mark:#x} of {sender}, which has sent {pair.seq:#x}"
         set_now = {
             (entity, name): decode(timer.body)["message"]["clock"]["token"]

@@ -16,10 +16,10 @@ MINUTES = 3.0
 
 IN_THE_DATABASE = [
     ("outbox", "in flight"),
-    ("received", "in flight"),
+    ("marks", "in flight"),
     ("timers", "in flight"),
     ("letters", "in flight"),
-    ("marks", "in flight"),
+    ("learning", "in flight"),
     ("handover", "in flight"),
     ("deletion", "tails lost"),
 ]

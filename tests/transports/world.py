@@ -29,7 +29,7 @@ from greenroom.config.limits import ClientConfig, HttpConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.journal import Head, StoredEvent
+from greenroom.store.journal.records import Head, StoredEvent
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.client.session import ClientSession
 from greenroom.transports.edge import FanOut

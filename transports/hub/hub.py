@@ -20,7 +20,7 @@ from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.publication import Publication, one_line
 
 log = structlog.get_logger("greenroom.hub")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 
 encode = msgspec.json.encode
 

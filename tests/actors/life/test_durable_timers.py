@@ -4,7 +4,7 @@ from greenroom.actors.life.durable_timers import DurableTimers
 from greenroom.actors.model.envelope import Firing
 from greenroom.actors.model.message import Tell
 from greenroom.actors.model.schedule import Schedule, encode_timer
-from greenroom.store.journal.journal import TimerRow
+from greenroom.store.journal.consequences.timers import TimerRow
 
 
 class Ring(Tell, frozen=True, kw_only=True, tag="bell.ring"):

@@ -7,19 +7,11 @@ from typing import Any, TypeVar
 
 import trio
 
-from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from greenroom.store.journal.journal import (
-    NOTHING_ABOVE,
-    Append,
-    Claimed,
-    Due,
-    Head,
-    OutboxRow,
-    Outcome,
-    Remembered,
-    StoredEvent,
-)
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.records import Append, Due, Head, Outcome, Remembered, StoredEvent
 
 T = TypeVar("T")
 
@@ -91,7 +83,7 @@ class FaultyJournal:
 
     async def claim(
         self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
-    ) -> list[Claimed | NotOwner]:
+    ) -> list[Claim]:
         return await self._with_faults(
             "claim", lambda: self._journal.claim(entities, term=term, window=window, above=above)
         )

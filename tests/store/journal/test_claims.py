@@ -7,7 +7,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.store.errors import NotOwner, StoreUnavailable
 from greenroom.store.journal.claims import Claims
-from greenroom.store.journal.journal import Claimed
+from greenroom.store.journal.records import Claimed
 from tests.store.journal.faulty_journal import Fault, FaultyJournal
 
 

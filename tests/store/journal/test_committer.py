@@ -9,7 +9,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from greenroom.config.limits import CommitConfig
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.committer import Committer
-from greenroom.store.journal.journal import Claimed, Outcome, StoredEvent
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.letters import Letters
+from greenroom.store.journal.consequences.marks import Marks
+from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow, Timers
+from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.records import ROW_BYTES, Append, Claimed, Outcome, StoredEvent
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from tests.store.journal.faulty_journal import Fault, FaultyJournal
@@ -24,13 +30,25 @@ class Entity:
         self.sent = claimed.head.offset
         self.told: list[object] = []
 
-    def write(self, count: int = 1, *, size: int = 10, command_id: str | None = None) -> None:
-        events = [StoredEvent(self.sent + number, 0, b"{}") for number in range(1, count + 1)]
-        events[-1].command_id = command_id
-        self._committer.submit(self.head.id, self.head.fence, self.sent, events, size, self)
+    def write(
+        self,
+        count: int = 1,
+        *,
+        size: int = 2,  # bytes of each payload
+        command_id: str | None = None,
+        consequences: Consequences | None = None,
+    ) -> None:
+        events = [StoredEvent(self.sent + number, 0, b"x" * size) for number in range(1, count + 1)]
+        if command_id is not None:
+            events[-1].command_id = command_id
+        self._committer.submit(Append(self.head.id, self.head.fence, self.sent, events, consequences), self)
         self.sent += count
 
-    def committed(self, through: int) -> None:
+    def append_nothing_but(self, consequences: Consequences) -> None:
+        self._committer.submit(Append(self.head.id, self.head.fence, self.sent, [], consequences), self)
+
+    def committed(self, fence: int, through: int) -> None:
+        assert fence == self.head.fence
         self.told.append(through)
 
     def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
@@ -104,7 +122,7 @@ async def test_each_lane_appends_on_its_own_and_one_entity_always_takes_the_same
         assert (a.told, b.told) == ([1, 2], [1])
 
 
-@pytest.mark.parametrize("limits", [{"batch_events_max": 3}, {"batch_bytes_max": 30}])
+@pytest.mark.parametrize("limits", [{"batch_events_max": 3}, {"batch_bytes_max": 2 * (20 + ROW_BYTES) + 1}])
 async def test_a_statement_is_bounded_and_who_has_to_wait_keeps_its_place(limits: dict[str, int]) -> None:
     async with running(**limits) as bench:
         entities = [await bench.entity(f"c:{number}") for number in range(4)]
@@ -194,7 +212,7 @@ async def test_forgotten_events_are_not_appended() -> None:
 
 
 async def test_congestion_begins_at_the_bound_in_bytes_and_ends_with_the_commit() -> None:
-    async with running(pending_bytes_max=100) as bench:
+    async with running(pending_bytes_max=100 + 2 * ROW_BYTES) as bench:
         a = await bench.entity("c:a")
         bench.journal.hold()
         a.write(size=99)
@@ -231,7 +249,7 @@ async def test_a_committer_that_crashed_begins_empty_when_its_supervisor_starts_
         with trio.fail_after(1.0):
             bench.journal.release()
             await bench.committer.flushed()
-        assert (bench.committer.pending_events, bench.committer.pending_bytes) == (0, 0)
+        assert (bench.committer.pending_count, bench.committer.pending_bytes) == (0, 0)
         again = await bench.entity("c:b")
         again.write()
         with trio.fail_after(1.0):
@@ -263,3 +281,80 @@ async def test_of_two_entities_with_one_head_the_one_that_was_claimed_before_the
         assert (older.told, newer.told) == ([Outcome.FENCED], [1])
         assert bench.committer.pending_bytes == 0
         assert bench.journal.offset("c:newer") == 1
+
+
+LETTER = DeadLetter(entity="e" * 3, message_type="t", payload=b"p" * 5, principal="", error="e" * 7, traceback="t" * 11)
+
+
+@pytest.mark.parametrize(
+    ("events", "consequences", "count", "size"),
+    [
+        ([], None, 1, 0),
+        ([StoredEvent(1, 0, b"p" * 10)], None, 1, 10),
+        ([StoredEvent(1, 0, b"p", b"i" * 20, "c" * 30, b"r" * 40)], None, 1, 91),
+        ([StoredEvent(1, 0, b""), StoredEvent(2, 0, b"")], Consequences(), 2, 0),
+        ([], Consequences(outbox=Outbox([OutboxRow(1, b"o" * 50)])), 1, 50),
+        ([StoredEvent(1, 0, b"")], Consequences(marks=Marks({1: 1, 2: 2})), 3, 32),
+        ([], Consequences(timers=Timers({"name": TimerRow("name", 1, b"t" * 60), "gone": None})), 2, 68),
+        ([], Consequences(letters=Letters([LETTER])), 1, 26),
+    ],
+)
+def test_an_append_counts_all_that_it_holds(
+    events: list[StoredEvent], consequences: Consequences | None, count: int, size: int
+) -> None:
+    assert Append(1, 1, 0, events, consequences).cost() == (count, size + count * ROW_BYTES)
+
+
+async def test_appends_without_events_are_bounded_and_waited_for_like_others() -> None:
+    async with running(batch_events_max=10, pending_bytes_max=10_000) as bench:
+        entities = [await bench.entity(f"c:{number}") for number in range(25)]
+        bench.journal.hold()
+        entities[0].write()
+        await wait_all_tasks_blocked()
+        for entity in entities[1:]:
+            timers = Timers({"t": TimerRow("t", 1, b"x" * 400)})
+            entity.append_nothing_but(Consequences(timers=timers))
+        assert bench.committer.congested
+        bench.journal.release()
+        with trio.fail_after(5):
+            await bench.committer.flushed()
+        assert [len(batch) for batch in bench.journal.appends] == [1, 10, 10, 4]
+        assert all(entity.told for entity in entities)
+
+
+async def test_what_one_head_has_waiting_is_cut_into_batches_in_order_and_others_get_their_turn() -> None:
+    async with running(batch_events_max=4) as bench:
+        a, b = await bench.entity("c:a"), await bench.entity("c:b")
+        bench.journal.hold()
+        a.write()
+        await wait_all_tasks_blocked()
+        for count in (1, 2, 3, 1, 9):
+            a.write(count)
+        b.write()
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert bench.journal.appends == [
+            [("c:a", 0, 1)],
+            [("c:a", 1, 3)],
+            [("c:b", 0, 1), ("c:a", 4, 3)],
+            [("c:a", 7, 1)],
+            [("c:a", 8, 9)],  # one submission, which lands as a whole
+        ]
+        assert (a.told, b.told) == ([1, 4, 7, 8, 17], [1])
+        assert (bench.committer.pending_count, bench.committer.pending_bytes) == (0, 0)
+
+
+async def test_what_is_left_of_a_head_is_dropped_when_the_part_before_it_fails() -> None:
+    async with running(batch_events_max=2) as bench:
+        a = await bench.entity("c:a")
+        bench.journal.hold()
+        a.write()
+        await wait_all_tasks_blocked()
+        for _ in range(4):
+            a.write()
+        bench.journal.faults["append"] += [Fault.NONE, Fault.LOST]
+        bench.journal.release()
+        await bench.committer.flushed()
+        assert a.told == [1, OutcomeLost]
+        assert bench.journal.appends == [[("c:a", 0, 1)], [("c:a", 1, 2)]]
+        assert (bench.committer.pending_count, bench.committer.pending_bytes) == (0, 0)

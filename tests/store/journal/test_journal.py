@@ -8,11 +8,14 @@ from typing import Protocol
 import asyncpg
 import pytest
 import trio
+from msgspec.structs import replace
 
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from greenroom.store.journal.journal import Append, Claimed, Journal, Outcome, Remembered, StoredEvent
+from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal.journal_postgres import APPEND, PostgresJournal, _columns
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.postgres.statement import APPEND, columns
+from greenroom.store.journal.records import Append, Claimed, Outcome, Remembered, StoredEvent
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
@@ -96,7 +99,7 @@ class OpenAppend:
     async def begin(self, item: Append, incarnation: int) -> None:
         self._connection = await self._bridge.run(self._connect)
         await self._bridge.run(self._connection.execute, "BEGIN")
-        rows = await self._bridge.run(self._connection.fetch, APPEND, *_columns([item], incarnation))
+        rows = await self._bridge.run(self._connection.fetch, APPEND, *columns([item], incarnation))
         assert len(rows) == 1
 
     async def _connect(self) -> asyncpg.Connection:
@@ -307,7 +310,8 @@ async def test_events_come_back_as_they_were_stored(cluster: Cluster) -> None:
     bare = StoredEvent(2, 0, b"{}")
     assert await node.append([append_to(claimed, full, bare)]) == [Outcome.LANDED]
     head, events = await node.read("room:a", limit=10)
-    assert events == [full, bare]
+    fence = claimed.head.fence
+    assert events == [replace(full, fence=fence), replace(bare, fence=fence)]
     assert head is not None
     assert (head.offset, head.epoch) == (2, claimed.head.epoch)
 

@@ -8,18 +8,14 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from greenroom.store.journal.journal import (
-    Append,
-    Claimed,
-    Consequences,
-    Head,
-    Journal,
-    OutboxRow,
-    StoredEvent,
-    TimerRow,
-)
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.marks import Marks
+from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow, Timers
+from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Append, Claimed, Head, StoredEvent
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 
@@ -204,12 +200,12 @@ class Subject:
         if item.sends or item.received or item.timers:
             position = after + len(events)
             consequences = Consequences(
-                outbox=[OutboxRow(position, b"%d" % position)] if item.sends and events else [],
-                received=dict(item.received),
-                timers={
-                    name: None if due_ms is None else TimerRow(name, due_ms, b"%d" % after)
+                outbox=Outbox([OutboxRow(position, b"%d" % position)] if item.sends and events else []),
+                marks=Marks(item.received),
+                timers=Timers(
+                    (name, None if due_ms is None else TimerRow(name, due_ms, b"%d" % after))
                     for name, due_ms in item.timers
-                },
+                ),
             )
         return Append(head.id, head.fence, after, events, consequences)
 

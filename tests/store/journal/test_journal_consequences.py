@@ -9,18 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.letters import Letters
+from greenroom.store.journal.consequences.marks import Marks
+from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow, Timers
 from greenroom.store.journal.dead_letters import DeadLetter
-from greenroom.store.journal.journal import (
-    Append,
-    Claimed,
-    Consequences,
-    Journal,
-    OutboxRow,
-    Outcome,
-    Remembered,
-    StoredEvent,
-    TimerRow,
-)
+from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.records import Append, Claimed, Outcome, Remembered, StoredEvent
 from tests.store.journal.test_journal import (  # noqa: F401 - fixtures
     Cluster,
     MemoryCluster,
@@ -48,10 +44,10 @@ def with_consequences(claimed: Claimed, *events: StoredEvent, after: int | None 
 
 def everything(offset: int = 1) -> dict[str, Any]:
     return {
-        "outbox": [OutboxRow(offset, b"row %d" % offset)],
-        "received": {5: 10 * offset},
-        "timers": {"t": TimerRow("t", 1_000 * offset, b"timer %d" % offset), "gone": None},
-        "letters": [LETTER],
+        "outbox": Outbox([OutboxRow(offset, b"row %d" % offset)]),
+        "marks": Marks({5: 10 * offset}),
+        "timers": Timers({"t": TimerRow("t", 1_000 * offset, b"timer %d" % offset), "gone": None}),
+        "letters": Letters([LETTER]),
     }
 
 
@@ -97,7 +93,7 @@ async def test_it_lands_without_events_too(cluster: Cluster) -> None:
     claimed = await claim(node)
     assert await node.append([append_to(claimed, event(1))]) == [Outcome.LANDED]
     timers = {"t": TimerRow("t", 7, b"x")}
-    assert await node.append([with_consequences(claimed, after=1, timers=timers)]) == [Outcome.LANDED]
+    assert await node.append([with_consequences(claimed, after=1, timers=Timers(timers))]) == [Outcome.LANDED]
     assert await node.append([append_to(claimed, event(2), after=1)]) == [Outcome.LANDED]
     assert (await seen_by(cluster, node))[1] == {"t": (7, b"x")}
 
@@ -128,7 +124,7 @@ async def test_with_an_append_that_is_a_repeat_nothing_lands(trimmed: bool, clus
         assert await node.trim(claimed.head.id, keep_count=0, keep_after_ms=0, ids_after_ms=0) == 1
     batch = [
         with_consequences(claimed, event(2, command_id="a"), after=1, **everything()),
-        with_consequences(other, event(1), outbox=[OutboxRow(1, b"of the other")]),
+        with_consequences(other, event(1), outbox=Outbox([OutboxRow(1, b"of the other")])),
     ]
     assert await node.append(batch) == [Outcome.REPEATED, Outcome.LANDED]
     assert await seen_by(cluster, node) == NOTHING
@@ -140,7 +136,7 @@ async def test_in_one_batch_some_have_consequences_and_some_have_none(cluster: C
     claims = [await claim(node, f"room:{number}") for number in range(6)]
     await claim(cluster.node(2), "room:3", term=2)
     batch = [
-        with_consequences(claimed, event(1), outbox=[OutboxRow(1, b"%d" % number)], received={number: 1})
+        with_consequences(claimed, event(1), outbox=Outbox([OutboxRow(1, b"%d" % number)]), marks=Marks({number: 1}))
         if number % 2
         else append_to(claimed, event(1))
         for number, claimed in enumerate(claims)
@@ -156,7 +152,7 @@ async def test_marks_only_rise(cluster: Cluster) -> None:
     claimed = await claim(node)
     head_id = claimed.head.id
     for offset, marks in enumerate(({5: 10, 6: 1}, {5: 12}, {5: 11, 7: (1 << 63) - 1}), 1):
-        append = with_consequences(claimed, event(offset), after=offset - 1, received=marks)
+        append = with_consequences(claimed, event(offset), after=offset - 1, marks=Marks(marks))
         assert await node.append([append]) == [Outcome.LANDED]
     assert await node.received(head_id, [5, 6, 7, 8]) == {5: 12, 6: 1, 7: (1 << 63) - 1, 8: 0}
     assert await node.received(head_id, []) == {}
@@ -172,12 +168,14 @@ async def test_timers_are_set_moved_and_ended_by_name(cluster: Cluster) -> None:
     timers = {name: TimerRow(name, number, b"%d" % number) for number, name in enumerate(names)}
     same = {"a": TimerRow("a", 77, b"of the other")}
     batch = [
-        with_consequences(claimed, event(1), timers=timers),
-        with_consequences(other, event(1), timers=same),
+        with_consequences(claimed, event(1), timers=Timers(timers)),
+        with_consequences(other, event(1), timers=Timers(same)),
     ]
     assert await node.append(batch) == [Outcome.LANDED] * 2
     changes = {"a": None, "": TimerRow("", 50, b"moved"), "never was": None}
-    assert await node.append([with_consequences(claimed, event(2), after=1, timers=changes)]) == [Outcome.LANDED]
+    assert await node.append([with_consequences(claimed, event(2), after=1, timers=Timers(changes))]) == [
+        Outcome.LANDED
+    ]
     kept = (await claim(node)).timers
     assert [row.due_ms for row in kept] == [2, 3, 4, 5, 50], "by time"
     assert {row.name: row.body for row in kept} == {
@@ -192,7 +190,7 @@ async def test_the_outbox_is_read_in_pages_by_sender_and_position(cluster: Clust
     first = claims[0].head.id
     for offset in (1, 2):
         batch = [
-            with_consequences(one, event(offset), after=offset - 1, outbox=[OutboxRow(offset, b"x" * offset)])
+            with_consequences(one, event(offset), after=offset - 1, outbox=Outbox([OutboxRow(offset, b"x" * offset)]))
             for one in claims
         ]
         assert await node.append(batch) == [Outcome.LANDED] * 3
@@ -217,7 +215,9 @@ async def test_positions_of_all_eras_fit(cluster: Cluster) -> None:
     position = replace(claimed.head, era=(1 << 15) - 1).position((1 << 32) - 1)
     seq = position << 16 | (1 << 16) - 1
     rows = [OutboxRow(1, b"first"), OutboxRow(position, b"last")]
-    assert await node.append([with_consequences(claimed, event(1), outbox=rows, received={5: seq})]) == [Outcome.LANDED]
+    assert await node.append([with_consequences(claimed, event(1), outbox=Outbox(rows), marks=Marks({5: seq}))]) == [
+        Outcome.LANDED
+    ]
     assert [row.offset for row in (await claim(node)).outbox] == [1, position]
     assert await node.received(claimed.head.id, [5]) == {5: seq}
 
@@ -228,7 +228,7 @@ async def test_due_timers_are_found_in_pages_by_time(cluster: Cluster) -> None:
     base = 1 << 50  # apart from the timers of other tests
     for claimed, due_ms in zip(claims, (30, 10, 20, 10), strict=True):
         timers = {"t": TimerRow("t", base + due_ms, b"x"), "far": TimerRow("far", base + 1000, b"x")}
-        assert await node.append([with_consequences(claimed, event(1), timers=timers)]) == [Outcome.LANDED]
+        assert await node.append([with_consequences(claimed, event(1), timers=Timers(timers))]) == [Outcome.LANDED]
     found: list[str] = []
     position = (base, 0)
     while page := await node.due(before_ms=base + 30, after=position, limit=2):

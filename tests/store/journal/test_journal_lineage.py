@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from greenroom.store.journal.epoch import lineage_of
-from greenroom.store.journal.journal import Outcome
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Outcome
 from greenroom.store.own.servers import OwnServers, _as_account, _end
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate

@@ -7,9 +7,9 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.journal import Append, Claimed, StoredEvent
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Append, Claimed, StoredEvent
 from greenroom.store.journal.retention import Keep, Retention, Trimmable, due
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool

@@ -4,8 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.store.journal.journal import Append, Claimed, Consequences, OutboxRow, StoredEvent, TimerRow
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow, Timers
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Append, Claimed, StoredEvent
 from greenroom.store.journal.walk import StoredWalk, stretches
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
@@ -37,8 +40,8 @@ async def test_everything_stored_is_met_once(database_url: str, monkeypatch: pyt
             assert isinstance(claimed, Claimed)
             head = claimed.head
             events = [StoredEvent(offset, 0, b"x" * 500) for offset in range(1, EVENTS + 1)]
-            consequences = Consequences(outbox=[OutboxRow(EVENTS, b"out")])
-            consequences.timers = {name: TimerRow(name, 1, name.encode()) for name in ("a", "b", "c")}
+            consequences = Consequences(outbox=Outbox([OutboxRow(EVENTS, b"out")]))
+            consequences.timers = Timers({name: TimerRow(name, 1, name.encode()) for name in ("a", "b", "c")})
             await journal.append([Append(head.id, head.fence, 0, events, consequences)])
             await journal.save_snapshot(head.id, fence=head.fence, offset=7, body=b"state")
         async with pool.connection() as connection:

@@ -7,8 +7,8 @@ import trio
 
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.claims import Claims
-from greenroom.store.journal.journal import Append, Claimed, Outcome, StoredEvent
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool

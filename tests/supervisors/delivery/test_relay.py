@@ -22,7 +22,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Done
 from greenroom.actors.model.outgoing import Outgoing, encode_body, sequence
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal.journal import OutboxRow
+from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.supervisors.delivery.relay import UNDER_WAY_MAX, Relay
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.supervisors.kernel.small_kernel import Heard, Log

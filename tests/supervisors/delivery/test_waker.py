@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.errors import Overloaded, Unavailable, UnknownKind
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.journal import Due
+from greenroom.store.journal.records import Due
 from greenroom.supervisors.delivery import waker as waker_module
 from greenroom.supervisors.delivery.waker import SCAN_S, Waker
 

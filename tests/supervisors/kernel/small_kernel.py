@@ -23,8 +23,8 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import CommitConfig, MailboxConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal.journal import StoredEvent
 from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.kernel import kernel as kernel_module
 from greenroom.supervisors.kernel.cell import Cell
 from greenroom.supervisors.kernel.ownership import Ownership

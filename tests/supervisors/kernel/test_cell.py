@@ -26,7 +26,7 @@ from greenroom.actors.model.message import Done
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import CommitConfig, MailboxConfig, SupervisionConfig
 from greenroom.store.journal.dead_letters import DeadLetter
-from greenroom.store.journal.journal import Remembered, StoredEvent
+from greenroom.store.journal.records import Remembered, StoredEvent
 from greenroom.supervisors.kernel import cell as cell_module
 from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.supervision.watchdog import Watchdog

@@ -301,7 +301,7 @@ async def test_draining_finishes_turns_flushes_commits_and_wakes_nobody(autojump
             with pytest.raises(Unavailable):
                 run.send(B, Read())
         assert (turn.answer, committing.answer, type(queued.answer)) == ("done", 1, Unavailable)
-        assert (run.awake(), run.kernel.committer.pending_events) == (set(), 0)
+        assert (run.awake(), run.kernel.committer.pending_count) == (set(), 0)
         assert len(await run.letters.list(limit=10)) == 1
 
 
@@ -347,7 +347,7 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
                 slots += [run.send(A, Note(text="x"))]
         await trio.sleep(2)
         assert all(isinstance(slot.answer, OutcomeUnknown | Unavailable | int) for slot in slots)
-        assert (run.awake(), run.instruments.awake, run.kernel.committer.pending_events) == (set(), 0, 0)
+        assert (run.awake(), run.instruments.awake, run.kernel.committer.pending_count) == (set(), 0, 0)
         with trio.fail_after(5):
             assert await run.ask(B, Read()) == run.texts(B)
             await run.ask(A, Note(text="y"))

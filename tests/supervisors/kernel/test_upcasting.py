@@ -13,9 +13,10 @@ from greenroom.actors.schema.description import describe
 from greenroom.actors.schema.rules import compare
 from greenroom.actors.schema.stored_check import StoredCheck
 from greenroom.config.limits import PassivationConfig
-from greenroom.store.journal.journal import Append, Claimed, Journal, StoredEvent
+from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Append, Claimed, StoredEvent
 from greenroom.store.journal.walk import StoredWalk
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool

@@ -1,6 +1,6 @@
 import json
 
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.client.encoding import FRAME_BYTES_MAX, JsonEncoding
 from greenroom.transports.hub.publication import Publication
 from tests.transports.world import World, texts_of

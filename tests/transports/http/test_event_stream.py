@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.http.event_stream import CHANNELS_MAX
 from greenroom.transports.http.server_sent import SharedSseEncoding, SseEncoding, decode_positions, encode_positions
 from greenroom.transports.hub.publication import Publication

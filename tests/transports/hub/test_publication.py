@@ -3,7 +3,7 @@ import json
 import msgspec
 import pytest
 
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.publication import Publication, first_that_fit, one_line, publications, push_prefix
 
 

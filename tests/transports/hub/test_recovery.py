@@ -7,7 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.journal import StoredEvent
+from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.hub import Hub, Topic
 from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.recovery import from_journal, from_tail, warm_tail

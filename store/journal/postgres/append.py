@@ -1,0 +1,142 @@
+"""Appending: the statement, and whom to tell what when the server did not take all of a batch."""
+
+from collections.abc import Iterable, Sequence
+
+import structlog
+
+from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
+from greenroom.store.journal.names import encode_name
+from greenroom.store.journal.postgres.statement import statement
+from greenroom.store.journal.records import Append, Outcome
+from greenroom.store.postgres.connection import Connection
+
+log = structlog.get_logger()
+
+RACES_MAX = 3  # that an append may lose against retention
+
+STILL_MINE = """
+SELECT h.id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS i (id, fence, after)
+JOIN heads h ON h.id = i.id AND h.fence = i.fence AND h.incarnation = $4 AND h."offset" = i.after
+    AND h.lineage = (SELECT lineage())
+"""
+
+REPEATED = """
+SELECT c.id
+FROM unnest($1::bigint[], $2::bytea[]) AS c (id, command_id)
+WHERE EXISTS (SELECT FROM journal j WHERE j.id = c.id AND j.command_id = c.command_id)
+    OR EXISTS (SELECT FROM kept_ids k WHERE k.id = c.id AND k.command_id = c.command_id)
+"""
+
+# One statement, so that what the head says and what the journal holds are of one moment.
+AHEAD = """
+SELECT h.id
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS i (id, fence, after)
+JOIN heads h ON h.id = i.id AND h.fence = i.fence AND h.incarnation = $4 AND h."offset" = i.after
+WHERE EXISTS (SELECT FROM journal j WHERE j.id = i.id AND j."offset" > i.after)
+"""
+
+
+class Appending:
+    """One batch on its way. `outcomes`, by head id, grows; what is in none of it was not written: it is fenced."""
+
+    def __init__(self, connection: Connection, incarnation: int) -> None:
+        self._connection = connection
+        self._incarnation = incarnation
+        self.outcomes: dict[int, Outcome] = {}
+
+    async def run(self, batch: Sequence[Append]) -> None:
+        """Append what can be, by rising head id. Raises: StoreUnavailable when nothing of it landed for certain,
+        OutcomeLost when that can't be known, or a part of it landed and the rest could not be tried."""
+        try:
+            await self._settle(sorted(batch, key=_head_id))
+        except StoreUnavailable as error:
+            if Outcome.LANDED in self.outcomes.values():
+                raise OutcomeLost(f"after a part of the batch had landed: {error}") from error
+            raise
+
+    async def _settle(self, todo: list[Append]) -> None:
+        """Bounded: a round either leaves somebody out, or halves, or has lost a race against retention."""
+        races = 0
+        while todo:
+            sql, arguments = statement(todo, self._incarnation)
+            try:
+                rows = await self._connection.fetch(sql, *arguments, write=True)
+            except DataRefused as error:  # all rolled back: leave out who is at fault, and again
+                rest = await self._without_culprits(todo)
+                if len(rest) == len(todo):
+                    await self._divide(todo, error)
+                    return
+                todo = rest
+                continue
+            landed = {row[0] for row in rows}
+            self.outcomes.update(dict.fromkeys(landed, Outcome.LANDED))
+            missing = [item for item in todo if item.head_id not in landed]
+            races += 1
+            if not missing or races == RACES_MAX:
+                return
+            todo = await self._sort_out(missing)
+
+    async def _divide(self, refused: list[Append], error: DataRefused) -> None:
+        """Nobody knows whose data it was: by halves, until that one is alone."""
+        if len(refused) == 1:
+            self.outcomes[refused[0].head_id] = Outcome.DAMAGED
+            log.error("append_damaged", head=refused[0].head_id, error=str(error))
+            return
+        half = len(refused) // 2
+        await self._settle(refused[:half])
+        await self._settle(refused[half:])
+
+    async def _without_culprits(self, items: list[Append]) -> list[Append]:
+        """Those of a refused batch at which nothing was found; of the others the outcomes are noted."""
+        mine = await self._still_mine(items)
+        repeated = await self._repeated(mine)
+        ahead = await self._found(AHEAD, [item for item in mine if item.head_id not in repeated])
+        for head_id in ahead:
+            log.error("append_damaged", head=head_id, error="its journal holds events behind the offset of its head")
+        self.outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
+        self.outcomes.update(dict.fromkeys(ahead, Outcome.DAMAGED))
+        return [item for item in mine if item.head_id not in self.outcomes]
+
+    async def _sort_out(self, missing: list[Append]) -> list[Append]:
+        """Why were these not written? Fenced, repeated, or (those returned, to be tried again) just trimmed."""
+        try:
+            again = await self._still_mine(missing)
+            repeated = await self._repeated(again)
+        except StoreUnavailable:
+            # Others of the batch may have landed, so this can't be raised. Fenced is true enough: nothing of these was
+            # written, and an activation that is told so claims again and finds out the rest.
+            return []
+        self.outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
+        return [item for item in again if item.head_id not in repeated]
+
+    async def _still_mine(self, items: Sequence[Append]) -> list[Append]:
+        """Those whose fence, incarnation and offset match. The others are fenced, whatever else they may be."""
+        mine = await self._found(STILL_MINE, items)
+        return [item for item in items if item.head_id in mine]
+
+    async def _found(self, sql: str, items: Sequence[Append]) -> set[int]:
+        if not items:
+            return set()
+        ids, fences = [item.head_id for item in items], [item.fence for item in items]
+        rows = await self._connection.fetch(sql, ids, fences, [item.after for item in items], self._incarnation)
+        return {row[0] for row in rows}
+
+    async def _repeated(self, items: Iterable[Append]) -> set[int]:
+        """Heads among `items` with a command id that was used before, or twice in one append."""
+        repeated: set[int] = set()
+        heads: list[int] = []
+        ids: list[bytes] = []
+        for item in items:
+            own = [encode_name(event.command_id) for event in item.events if event.command_id is not None]
+            if len(set(own)) < len(own):
+                repeated.add(item.head_id)
+            heads += [item.head_id] * len(own)
+            ids += own
+        if heads:
+            repeated.update(row[0] for row in await self._connection.fetch(REPEATED, heads, ids))
+        return repeated
+
+
+def _head_id(item: Append) -> int:
+    return item.head_id

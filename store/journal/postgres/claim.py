@@ -1,0 +1,124 @@
+"""Claiming: raise the fences of many heads in one statement, then load what each activation is built from.
+
+Heads are locked in the order of their ids, by the append too, so two statements can't deadlock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from greenroom.store.errors import DataRefused, JournalDamaged, NotOwner
+from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow
+from greenroom.store.journal.journal import Claim
+from greenroom.store.journal.names import decode_name
+from greenroom.store.journal.postgres.reads import event
+from greenroom.store.journal.records import Claimed, Head
+from greenroom.store.postgres.connection import Connection
+
+# The conflict branch waits for the row's lock and then works on its newest version, whatever the snapshot says.
+# A standby that takes over may lack the newest claims and heads. So that it grants no fence that its predecessor has
+# granted, it leaves room for as many claims as may be missing, and new heads begin with another number.
+RAISE = """
+INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era)
+SELECT w.entity, greatest(($3::bigint << 32) | (now.era << 16) | 1, w.above + 1), $4::bigint, w.epoch, now.lineage,
+    now.era
+FROM unnest($1::text[], $2::text[], $5::bigint[]) AS w (entity, epoch, above)
+CROSS JOIN (SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era OFFSET 0) now
+LEFT JOIN heads known ON known.entity = w.entity
+ORDER BY known.id NULLS LAST, w.entity
+ON CONFLICT (entity) DO UPDATE SET
+    fence = greatest(
+        excluded.fence, heads.fence + CASE WHEN heads.lineage = excluded.lineage THEN 1 ELSE 65536 END
+    ),
+    incarnation = $4,
+    lineage = excluded.lineage,
+    era = CASE WHEN heads.lineage = excluded.lineage THEN heads.era ELSE greatest(heads.era + 1, excluded.era) END
+WHERE heads.fence >> 32 <= $3
+RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, snapshot_offset, xmax <> 0 AS known
+"""
+
+# A statement of its own, after the raise: its snapshot then holds the append that the raise has waited for (trap 4).
+LOAD = """
+SELECT id, 0 AS what, "offset", 0::bigint AS at_ms, body AS payload,
+    NULL::bytea AS info, NULL::bytea AS command_id, NULL::bytea AS reply, NULL::bigint AS digest,
+    0::bigint AS fence
+FROM snapshots WHERE id = ANY ($1::bigint[]) AND "offset" > 0
+UNION ALL
+SELECT w.id, 1, e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest, e.fence
+FROM unnest($1::bigint[], $2::bigint[]) AS w (id, after)
+CROSS JOIN LATERAL (SELECT * FROM journal j WHERE j.id = w.id AND j."offset" > w.after ORDER BY j."offset") e
+UNION ALL
+SELECT id, 2, "offset", 0, body, NULL, NULL, NULL, NULL, 0 FROM outbox WHERE id = ANY ($1::bigint[])
+UNION ALL
+SELECT id, 3, due_ms, 0, body, name, NULL, NULL, NULL, 0 FROM timers WHERE id = ANY ($1::bigint[])
+ORDER BY 1, 2, 3
+"""
+SNAPSHOT_ROW, EVENT_ROW, OUTBOX_ROW, TIMER_ROW = range(4)
+FENCES = "SELECT id, fence FROM heads WHERE id = ANY ($1::bigint[])"
+
+
+class Claiming:
+    """One claim of several entities, each at most once."""
+
+    def __init__(self, connection: Connection, *, incarnation: int, term: int, new_epoch: Callable[[], str]) -> None:
+        self._connection = connection
+        self._incarnation = incarnation
+        self._term = term
+        self._new_epoch = new_epoch
+
+    async def run(self, entities: Sequence[str], *, window: int, above: Mapping[str, int]) -> dict[str, Claim]:
+        """See Journal. A raise that was lost on the way does no harm: claim again. Raises: StoreUnavailable."""
+        found: dict[str, Claim] = {entity: NotOwner(entity) for entity in entities}
+        old: list[Claimed] = []
+        for row in await self._raise(entities, above, found):
+            claimed = Claimed(Head(*tuple(row)[:7]), snapshot=None, snapshot_offset=row["snapshot_offset"], events=[])
+            found[claimed.head.entity] = claimed
+            if row["known"] or row["offset"]:
+                old.append(claimed)  # a head that is new has nothing to load; one without events may have timers
+        await self._load(old, window, found)
+        return found
+
+    async def _raise(self, entities: Sequence[str], above: Mapping[str, int], found: dict[str, Claim]) -> list[Any]:
+        """The heads that are ours now. By halves when the server refuses a name, so that only that one fails."""
+        epochs = [self._new_epoch() for _ in entities]
+        floors = [above.get(entity, 0) for entity in entities]
+        try:
+            return list(
+                await self._connection.fetch(RAISE, list(entities), epochs, self._term, self._incarnation, floors)
+            )
+        except DataRefused as error:
+            if len(entities) == 1:
+                found[entities[0]] = JournalDamaged(entities[0], f"the server refuses its claim ({error})")
+                return []
+            half = len(entities) // 2
+            return [
+                *await self._raise(entities[:half], above, found),
+                *await self._raise(entities[half:], above, found),
+            ]
+
+    async def _load(self, items: Sequence[Claimed], window: int, found: dict[str, Claim]) -> None:
+        """Fill in snapshots and events. Those in `found` that contradict themselves are damaged, unless somebody else
+        has claimed them in the meantime."""
+        if not items:
+            return
+        by_id = {item.head.id: item for item in items}
+        after = [max(0, item.head.trimmed, item.snapshot_offset - window) for item in items]
+        for row in await self._connection.fetch(LOAD, list(by_id), after):
+            head_id, what, *columns = row
+            item = by_id[head_id]
+            if what == EVENT_ROW:
+                item.events.append(event(columns))
+            elif what == SNAPSHOT_ROW:
+                item.snapshot_offset, item.snapshot = columns[0], columns[2]
+            elif what == OUTBOX_ROW:
+                item.outbox.append(OutboxRow(columns[0], columns[2], head_id, item.head.entity))
+            else:
+                assert what == TIMER_ROW
+                item.timers.append(TimerRow(decode_name(columns[3]), columns[0], columns[2]))
+        damaged = {item.head.id: damage for item in items if (damage := item.damage()) is not None}
+        if not damaged:
+            return
+        for head_id, fence in await self._connection.fetch(FENCES, list(damaged)):
+            head = by_id[head_id].head
+            is_mine = fence == head.fence
+            found[head.entity] = JournalDamaged(head.entity, damaged[head_id]) if is_mine else NotOwner(head.entity)

@@ -1,0 +1,57 @@
+"""Reading: the statements, and records from their rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from greenroom.store.journal.names import decode_name
+from greenroom.store.journal.records import StoredEvent
+
+READ = """
+SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era,
+    e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest, e.fence
+FROM heads h
+LEFT JOIN LATERAL (
+    SELECT * FROM journal j
+    WHERE j.id = h.id AND j."offset" > $2 AND j."offset" < $3
+    ORDER BY j."offset" {direction} LIMIT $4
+) e ON true
+WHERE h.entity = $1
+ORDER BY e."offset" {direction}
+"""
+READ_UP = READ.format(direction="ASC")
+READ_DOWN = READ.format(direction="DESC")
+
+REPLIES = """
+SELECT command_id, reply, digest FROM journal WHERE id = $1 AND command_id = ANY ($2::bytea[])
+UNION ALL
+SELECT command_id, reply, digest FROM kept_ids WHERE id = $1 AND command_id = ANY ($2::bytea[])
+"""
+
+LINEAGE = "SELECT lineage()"
+RECEIVED = "SELECT sender, seq FROM received WHERE id = $1 AND sender = ANY ($2::bigint[])"
+
+OUTBOX = """
+SELECT o."offset", o.body, o.id, h.entity
+FROM outbox o JOIN heads h ON h.id = o.id
+WHERE (o.id, o."offset") > ($1::bigint, $2::bigint)
+ORDER BY o.id, o."offset" LIMIT $3
+"""
+DELIVERED = """
+DELETE FROM outbox o USING unnest($1::bigint[], $2::bigint[]) AS d (id, "offset")
+WHERE o.id = d.id AND o."offset" = d."offset" AND (SELECT lineage()) = $3::text
+"""
+DUE = """
+SELECT t.due_ms, t.id, h.entity
+FROM timers t JOIN heads h ON h.id = t.id
+WHERE t.due_ms < $1 AND (t.due_ms, t.id) > ($2::bigint, $3::bigint)
+ORDER BY t.due_ms, t.id LIMIT $4
+"""
+
+OFFSET_MAX = 2**63 - 1
+
+
+def event(columns: Sequence[Any]) -> StoredEvent:
+    offset, at_ms, payload, info, command_id, reply, digest, fence = columns
+    return StoredEvent(
+        offset, at_ms, payload, info, None if command_id is None else decode_name(command_id), reply, digest, fence
+    )

@@ -1,0 +1,109 @@
+"""The append statement: one text for batches without consequences, others for what a batch brings along.
+
+The append *updates* the heads whose fence, incarnation and offset all match and inserts only the events of the rows it
+updated: the row lock orders it against a claim of the same head, which therefore either waits for the append and
+returns the offset after it, or comes first and fences it. docs/inside/decisions/0002-append-statement.md has the
+measurements, and what else was tried.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, get_type_hints
+
+from greenroom.store.journal.consequences.consequence import Part
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.names import encode_name
+from greenroom.store.journal.records import Append
+
+# A command id that retention has moved to kept_ids is not in the unique index any more, so it is looked up. `seen` is
+# the head as this statement's snapshot has it, `h` as it is once locked: when they differ in `trimmed`, ids were moved
+# after the snapshot was taken, the look-up may have missed one, and nothing of this entity is written (`_sort_out`).
+# IS TRUE and IS NOT TRUE keep the sub-selects hashed: as joins they were planned as nested loops, events times heads.
+APPEND_EVENTS = """
+WITH kept AS MATERIALIZED (
+    SELECT k.id
+    FROM unnest($6::bigint[], $12::bytea[]) AS c (id, command_id)
+    JOIN kept_ids k ON k.id = c.id AND k.command_id = c.command_id
+), owned AS (
+    UPDATE heads h SET "offset" = i.after + i.events
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (id, fence, after, events)
+    JOIN heads seen ON seen.id = i.id
+    WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
+        AND h.lineage = (SELECT lineage()) AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
+    RETURNING h.id
+), landed AS (
+    INSERT INTO journal (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
+    SELECT e.*
+    FROM unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bytea[],
+        $13::bytea[], $14::bigint[]) AS e (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
+    WHERE (e.id IN (SELECT id FROM owned)) IS TRUE
+)
+"""
+APPEND = APPEND_EVENTS + "SELECT id FROM owned"
+PARAMETERS = 14  # of APPEND
+
+# By the name of its part; with the field of Consequences that it writes. In the order in which they are declared.
+PARTS: dict[str, tuple[str, Part[Any]]] = {
+    part.name: (field, part) for field, kind in get_type_hints(Consequences).items() for part in kind.parts
+}
+
+
+def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[object]]:
+    """The statement that appends `batch`, by rising head id, with its arguments: one array a column.
+
+    Most batches have no consequences, and pay nothing for them; the others pay for the parts that have rows.
+    """
+    arguments = columns(batch, incarnation)
+    own = [(item.head_id, item.consequences) for item in batch if item.consequences is not None]
+    if not own:
+        return APPEND, arguments
+    present: list[str] = []
+    for name, (field, part) in PARTS.items():
+        rows = [row for head_id, with_it in own for row in part.rows(head_id, getattr(with_it, field))]
+        if rows:
+            present.append(name)
+            arguments += zip(*rows, strict=True)
+    return text(tuple(present)), arguments
+
+
+@cache
+def text(present: tuple[str, ...]) -> str:
+    """The append with these parts, in the order of PARTS."""
+    parts: list[str] = []
+    number = PARAMETERS
+    for name in present:
+        _, part = PARTS[name]
+        arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(part.columns.values(), number + 1))
+        rows = f"unnest({arrays}) AS m ({', '.join(part.columns)})"
+        parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)\n")
+        number += len(part.columns)
+    return APPEND_EVENTS + "".join(parts) + "SELECT id FROM owned"
+
+
+OWNED = "(m.id IN (SELECT id FROM owned)) IS TRUE"
+
+
+def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
+    """The arguments of APPEND."""
+    events = [event for item in batch for event in item.events]
+    return [
+        [item.head_id for item in batch],
+        [item.fence for item in batch],
+        [item.after for item in batch],
+        [len(item.events) for item in batch],
+        incarnation,
+        [item.head_id for item in batch for _ in item.events],
+        [event.offset for event in events],
+        [item.fence for item in batch for _ in item.events],
+        [event.at_ms for event in events],
+        [event.payload for event in events],
+        _sparse([event.info for event in events]),
+        _sparse([None if event.command_id is None else encode_name(event.command_id) for event in events]),
+        _sparse([event.reply for event in events]),
+        _sparse([event.digest for event in events]),
+    ]
+
+
+def _sparse(column: list[Any]) -> list[Any]:
+    """Empty when all of it is NULL: UNNEST fills up the shorter of its arrays."""
+    return [] if column.count(None) == len(column) else column
