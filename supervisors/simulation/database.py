@@ -108,6 +108,15 @@ class Tables(MemoryJournal):
         return replace(item, after=after, events=events)
 
 
+class Wire:
+    """One of a node's connections, as that node knows it: whole, or silent until a statement's deadline has passed."""
+
+    __slots__ = ("silent_until",)
+
+    def __init__(self) -> None:
+        self.silent_until = 0.0
+
+
 class _Statement:
     """One statement on its way. `abandoned` once nobody waits for it."""
 
@@ -211,11 +220,20 @@ class Database:
         owner = (head.fence, incarnation)
         return row is not None and (row.head.fence, row.incarnation) == owner == self._owners.get(head.id)
 
-    async def call(self, what: str, port: Port, work: Callable[[], Awaitable[T]], *, write: bool) -> T:
+    async def call(self, what: str, port: Port, wire: Wire, work: Callable[[], Awaitable[T]], *, write: bool) -> T:
         """Send a statement and wait for its result. Raises: StoreUnavailable, OutcomeLost."""
         await port.step()
         draw, faults = self._draw, self.faults
         lost: type[Exception] = OutcomeLost if write else StoreUnavailable
+        if draw.random() < faults.silent and trio.current_time() >= wire.silent_until:
+            self._timeline.note("wire goes silent", what)
+            wire.silent_until = trio.current_time() + faults.statement_s
+        if trio.current_time() < wire.silent_until:
+            # The deadline of the first statement on it shows it to be silent, and ends those behind it.
+            await trio.sleep_until(wire.silent_until)
+            await port.step()
+            self._timeline.note(f"{what} lost", "on a silent wire")
+            raise lost("simulated: no answer")
         if self._down or draw.random() < faults.refused:
             await trio.sleep(draw.uniform(0.0, faults.latency_s))
             self._timeline.note(f"{what} refused")
@@ -231,8 +249,11 @@ class Database:
         if write and draw.random() < faults.repeated:
             self._timeline.note(f"{what} twice")
             self._begin(_Statement(), there_s + draw.uniform(0.0, 2.0), work, 0.0)
+        unanswered = draw.random() < faults.unanswered
         try:
-            if draw.random() < faults.lost:
+            if unanswered:
+                await trio.sleep(faults.statement_s)
+            elif draw.random() < faults.lost:
                 with trio.move_on_after(draw.uniform(0.0, there_s + back_s + faults.latency_s)):
                     await statement.done.wait()
             else:
@@ -240,8 +261,8 @@ class Database:
         finally:
             statement.abandoned = True
         await port.step()
-        if not statement.done.is_set():
-            self._timeline.note(f"{what} lost")
+        if unanswered or not statement.done.is_set():
+            self._timeline.note(f"{what} lost", "without an answer" if unanswered else "")
             raise lost("simulated: connection lost")
         if statement.error is not None:
             raise lost(str(statement.error)) if isinstance(statement.error, OutcomeLost) else statement.error
@@ -371,23 +392,30 @@ class SimulatedJournal:
         self._database = database
         self._port = port
         self._tables = Tables(database, incarnation)
+        self._wires: dict[str, Wire] = {}  # as in the pool: claims and each lane have their own, readers share
 
-    async def _call(self, what: str, work: Callable[[], Awaitable[T]], *, write: bool = False) -> T:
-        return await self._database.call(what, self._port, work, write=write)
+    async def _call(
+        self, what: str, work: Callable[[], Awaitable[T]], *, write: bool = False, wire: str = "readers"
+    ) -> T:
+        return await self._database.call(what, self._port, self._wires.setdefault(wire, Wire()), work, write=write)
 
     async def claim(
         self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claim]:
         names = list(dict.fromkeys(entities))
         found = await self._call(
-            "claim", lambda: self._database.claim(self._tables, names, term=term, window=window, above=above)
+            "claim",
+            lambda: self._database.claim(self._tables, names, term=term, window=window, above=above),
+            wire="claims",
         )
         by_name = dict(zip(names, found, strict=True))
         return [by_name[entity] for entity in entities]
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         copied = [replace(item, events=list(item.events)) for item in batch]  # as sent: it may run late
-        return await self._call("append", lambda: self._database.append(self._tables, copied), write=True)
+        return await self._call(
+            "append", lambda: self._database.append(self._tables, copied), write=True, wire=f"lane {lane}"
+        )
 
     async def read(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False

@@ -23,12 +23,15 @@ class Faults(Struct, frozen=True, kw_only=True):
     refused: float = 0.01  # certainly not run
     lost: float = 0.02  # the connection dies: before it ran, after it, or while it is still on its way
     slow: float = 0.01  # takes seconds
+    silent: float = 0.002  # one wire of a node goes silent: nothing on it arrives any more, until that is found out
+    unanswered: float = 0.005  # is run, and its answer never comes: an end at the deadline, and no sooner
     repeated: float = 0.005  # something on the way sends it twice
     restart_every_s: float = 100.0  # the database restarts: what had not committed is gone
     failover_every_s: float = 150.0  # a standby takes over which lacks the newest claims
     lost_tail: float = 0.5  # share of failovers that lose the newest events too, and begin a new timeline
     lag_s: float = 3.0  # how far behind the standby is then, at most
     late_s: float = 20.0  # what was given up on may still run so much later
+    statement_s: float = 8.0  # the deadline of every statement
 
     # Wires.
     reset_every_s: float = 40.0  # each connection, midway
@@ -49,5 +52,5 @@ class Faults(Struct, frozen=True, kw_only=True):
 
 
 # How long something takes; always on.
-SIZES = frozenset({"down_s", "stall_s", "zombie_s", "late_s", "latency_s", "lag_s"})
+SIZES = frozenset({"down_s", "stall_s", "zombie_s", "late_s", "latency_s", "lag_s", "statement_s"})
 NO_FAULTS = Faults(**{name: (value if name in SIZES else 0.0) for name, value in asdict(Faults()).items()})
