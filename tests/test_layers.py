@@ -7,6 +7,7 @@ TYPE_CHECKING counts like any other: a reader has to follow it too.
 
 import ast
 import gc
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,3 +193,23 @@ def test_a_circle_is_found() -> None:
     a, b, c = ("a",), ("b",), ("c",)
     assert circles({a: {b}, b: {c}, c: {a}}) == [[a, b, c, a]]
     assert circles({a: {b, c}, b: {c}, c: set()}) == []
+
+
+RECORDS = [ROOT / "store/journal/records.py", *(ROOT / "store/journal/consequences").glob("*.py")]
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_records_do_no_io(path: Path) -> None:
+    """The actor model may import them: nothing that they lead to is more than the standard library and msgspec."""
+    seen: set[Path] = set()
+    todo = [path]
+    while todo:
+        seen.add(found := todo.pop())
+        for line, name in imported(found.read_text(encoding="utf-8")):
+            head, *parts = name.split(".")
+            if head != "greenroom":
+                assert head == "msgspec" or head in sys.stdlib_module_names, f"{found}:{line} imports {name}"
+                continue
+            target = ROOT.joinpath(*parts[:-1]).with_suffix(".py")
+            assert target.is_file(), f"{found}:{line} imports {name}"
+            todo += [target] if target not in seen else []

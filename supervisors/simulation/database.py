@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.letters import LetterRows
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
@@ -203,7 +204,7 @@ class Database:
         assert self._standby is not None
         rows, standby, self._standby = self.rows, self._standby, None
         had = {entity: row.head.offset for entity, row in sorted(rows.by_entity.items())}
-        rows.letters.rows = standby["letters"].rows
+        rows.letters.rows = standby["consequences"].of(LetterRows).rows
         rows.by_entity, rows.by_id = standby["by_entity"], standby["by_id"]
         if self.guards.timeline:
             rows.timeline += 1

@@ -28,14 +28,6 @@ WHERE EXISTS (SELECT FROM journal j WHERE j.id = c.id AND j.command_id = c.comma
     OR EXISTS (SELECT FROM kept_ids k WHERE k.id = c.id AND k.command_id = c.command_id)
 """
 
-# One statement, so that what the head says and what the journal holds are of one moment.
-AHEAD = """
-SELECT h.id
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS i (id, fence, after)
-JOIN heads h ON h.id = i.id AND h.fence = i.fence AND h.incarnation = $4 AND h."offset" = i.after
-WHERE EXISTS (SELECT FROM journal j WHERE j.id = i.id AND j."offset" > i.after)
-"""
-
 
 class Appending:
     """One batch on its way. `outcomes`, by head id, grows; what is in none of it was not written: it is fenced."""
@@ -91,12 +83,8 @@ class Appending:
         """Those of a refused batch at which nothing was found; of the others the outcomes are noted."""
         mine = await self._still_mine(items)
         repeated = await self._repeated(mine)
-        ahead = await self._found(AHEAD, [item for item in mine if item.head_id not in repeated])
-        for head_id in ahead:
-            log.error("append_damaged", head=head_id, error="its journal holds events behind the offset of its head")
         self.outcomes.update(dict.fromkeys(repeated, Outcome.REPEATED))
-        self.outcomes.update(dict.fromkeys(ahead, Outcome.DAMAGED))
-        return [item for item in mine if item.head_id not in self.outcomes]
+        return [item for item in mine if item.head_id not in repeated]
 
     async def _sort_out(self, missing: list[Append]) -> list[Append]:
         """Why were these not written? Fenced, repeated, or (those returned, to be tried again) just trimmed."""
@@ -112,15 +100,10 @@ class Appending:
 
     async def _still_mine(self, items: Sequence[Append]) -> list[Append]:
         """Those whose fence, incarnation and offset match. The others are fenced, whatever else they may be."""
-        mine = await self._found(STILL_MINE, items)
-        return [item for item in items if item.head_id in mine]
-
-    async def _found(self, sql: str, items: Sequence[Append]) -> set[int]:
-        if not items:
-            return set()
         ids, fences = [item.head_id for item in items], [item.fence for item in items]
-        rows = await self._connection.fetch(sql, ids, fences, [item.after for item in items], self._incarnation)
-        return {row[0] for row in rows}
+        rows = await self._connection.fetch(STILL_MINE, ids, fences, [item.after for item in items], self._incarnation)
+        mine = {row[0] for row in rows}
+        return [item for item in items if item.head_id in mine]
 
     async def _repeated(self, items: Iterable[Append]) -> set[int]:
         """Heads among `items` with a command id that was used before, or twice in one append."""
