@@ -14,7 +14,8 @@ from greenroom.actors.model.lifecycle import Answered
 from greenroom.actors.model.message import Done
 from greenroom.actors.model.outgoing import Outgoing, sequence
 from greenroom.actors.model.schedule import encode_timer
-from greenroom.store.journal.journal import StoredEvent, TimerRow
+from greenroom.store.journal.consequences.timers import TimerRow
+from greenroom.store.journal.records import StoredEvent
 
 encode = msgspec.json.encode
 DONE = Done()

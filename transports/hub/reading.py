@@ -17,7 +17,7 @@ from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Unavaila
 from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
-from greenroom.store.journal.journal import Head, StoredEvent
+from greenroom.store.journal.records import Head, StoredEvent
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.errors import EpochChanged
 from greenroom.transports.hub.publication import Publication, first_that_fit, publications

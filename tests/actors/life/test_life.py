@@ -16,7 +16,7 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import NOTED, Inspect
 from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.actors.model.principal import Principal
-from greenroom.store.journal.journal import Head, StoredEvent
+from greenroom.store.journal.records import Head, StoredEvent
 
 
 class Added(Event, frozen=True, kw_only=True, tag="sum.added"):
@@ -192,7 +192,7 @@ def test_a_delivery_waits_for_its_senders_mark_and_takes_effect_once() -> None:
     flight = life.take([first, again])
     assert flight is not None and flight.consequences is not None
     assert life.actor.state.total == 1
-    assert flight.consequences.received == {9: 5}
+    assert flight.consequences.marks == {9: 5}
 
 
 @pytest.mark.parametrize("trouble", [ZeroDivisionError("boom"), HandlerStuck("stuck"), Refused("sum.hidden")])
