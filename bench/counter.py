@@ -17,11 +17,11 @@ class Total(Struct, frozen=True):
     value: int
 
 
-class Bump(Tell, frozen=True, kw_only=True, tag="counter.bump"):
+class Bump(Tell, tag="counter.bump"):
     """Count one."""
 
 
-class Read(Ask[Total], frozen=True, kw_only=True, tag="counter.read"):
+class Read(Ask[Total], tag="counter.read"):
     """What is the count?"""
 
 
@@ -37,14 +37,14 @@ class Counter(Actor[Count]):
         return Total(self.state.value)
 
 
-class Add(Ask[Total], frozen=True, kw_only=True, tag="ledger.add"):
+class Add(Ask[Total], tag="ledger.add"):
     """Count `amount`, durably."""
 
     amount: int
     note: str = ""
 
 
-class AddOn(Ask[Total], frozen=True, kw_only=True, tag="ledger.add_on"):
+class AddOn(Ask[Total], tag="ledger.add_on"):
     """Count `amount`, durably, have another ledger count it too, and move a durable timer."""
 
     amount: int
@@ -52,18 +52,18 @@ class AddOn(Ask[Total], frozen=True, kw_only=True, tag="ledger.add_on"):
     note: str = ""
 
 
-class Passed(Tell, frozen=True, kw_only=True, tag="ledger.passed"):
+class Passed(Tell, tag="ledger.passed"):
     """Count what another ledger has counted."""
 
     amount: int
     note: str = ""
 
 
-class Close(Tell, frozen=True, kw_only=True, tag="ledger.close"):
+class Close(Tell, tag="ledger.close"):
     """The message of the timer, which is always moved before it is due."""
 
 
-class Added(Event, frozen=True, kw_only=True, tag="ledger.added"):
+class Added(Event, tag="ledger.added"):
     amount: int
     note: str = ""
 

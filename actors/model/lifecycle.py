@@ -13,11 +13,11 @@ Wanted = TypeVar("Wanted")
 NOTED = b'{"type":"actor.noted"}'
 
 
-class Noted(Event, frozen=True, kw_only=True, tag="actor.noted"):
+class Noted(Event, tag="actor.noted"):
     """That event, on its way to the journal. Actors never see it."""
 
 
-class Answered(Tell, frozen=True, kw_only=True, tag="actor.answered"):
+class Answered(Tell, tag="actor.answered"):
     """An entity has done what it was told with `about`; `reply` is its answer as JSON."""
 
     entity: str
@@ -29,7 +29,7 @@ class Answered(Tell, frozen=True, kw_only=True, tag="actor.answered"):
         return msgspec.json.decode(self.reply, type=wanted)
 
 
-class Undelivered(Tell, frozen=True, kw_only=True, tag="actor.undelivered"):
+class Undelivered(Tell, tag="actor.undelivered"):
     """An entity has refused for good what it was told with `about`, or can't handle it. It is a dead letter there."""
 
     entity: str
@@ -49,11 +49,11 @@ class Inspected(Struct):
     offset: int
 
 
-class Inspect(Ask[Inspected], frozen=True, kw_only=True, tag="actor.inspect"):
+class Inspect(Ask[Inspected], tag="actor.inspect"):
     """May the principal watch? Then the view, epoch and offset."""
 
 
-class AudienceChanged(Tell, frozen=True, kw_only=True, tag="actor.audience_changed"):
+class AudienceChanged(Tell, tag="actor.audience_changed"):
     """The envelope's principal began or ceased to watch."""
 
     joined: bool

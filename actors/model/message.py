@@ -1,27 +1,55 @@
 """Messages and events: what entities are told, and what they remember. Frozen, typed, tagged on the wire.
 
-A tag is `kind.name` and is never renamed. Fields are only ever added, with defaults, so that older peers and stored
-events still decode.
+    class Clap(Ask[Total], tag="applause.clap"):
+        times: int = 1
+
+Every one is frozen and made with its fields by name, `Clap(times=3)`, without saying so: a field added later in the
+middle changes no call. A tag is `kind.name` and is never renamed. Fields are only ever added, with defaults, so that
+older peers and stored events still decode.
 """
 
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, TypeVar, dataclass_transform, get_args
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, StructMeta, field
 
 Reply = TypeVar("Reply")
 
 
-class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
+class FrozenByName(StructMeta):
+    """Makes every subclass frozen with fields given by name: msgspec lets a class inherit the first, not the second.
+
+    Python before 3.12 makes an instance of such a class a fifth of a microsecond slower; decoding costs the same.
+    `msgspec.defstruct` makes no such classes; `FrozenByName(name, bases, namespace, tag=...)` does.
+    """
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        /,
+        *,
+        frozen: bool = True,
+        kw_only: bool = True,
+        **config: Any,
+    ) -> "FrozenByName":
+        return super().__new__(mcls, name, bases, namespace, frozen=frozen, kw_only=kw_only, **config)
+
+
+# `dataclass_transform` tells type checkers of the subclasses what the metaclass does. A class that bears it is itself
+# still read as any Struct, hence its own `frozen` and `kw_only`.
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+class Message(Struct, metaclass=FrozenByName, frozen=True, kw_only=True, tag_field="type"):
     """Anything that a mailbox takes. `idempotency_key` makes a repeat safe: the first reply is given again."""
 
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
 
-class Tell(Message, frozen=True, kw_only=True):
+class Tell(Message):
     """A message that wants no answer."""
 
 
-class Ask(Message, Generic[Reply], frozen=True, kw_only=True):
+class Ask(Message, Generic[Reply]):
     """A message whose answer has the type `Reply`."""
 
 
@@ -29,7 +57,8 @@ class Done(Struct, frozen=True):
     """The empty reply, `{}`: it was done and there is nothing to add."""
 
 
-class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+class Event(Struct, metaclass=FrozenByName, frozen=True, kw_only=True, tag_field="type"):
     """A durable fact in the past tense; the only thing that changes an entity's durable state, through `apply`."""
 
 

@@ -9,23 +9,23 @@ from greenroom.actors.model.message import Event
 Outcome = Literal["done", "undone", "stuck"]
 
 
-class Started(Event, frozen=True, kw_only=True, tag="saga.started"):
+class Started(Event, tag="saga.started"):
     by: str  # the user, or ""
     input: Raw  # the command's fields
 
 
-class StepBegun(Event, frozen=True, kw_only=True, tag="saga.step_begun"):
+class StepBegun(Event, tag="saga.step_begun"):
     step: str
     entity: str
     deadline_s: float | None
 
 
-class StepDone(Event, frozen=True, kw_only=True, tag="saga.step_done"):
+class StepDone(Event, tag="saga.step_done"):
     step: str
     reply: Raw
 
 
-class StepRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.step_refused"):
+class StepRefused(Event, omit_defaults=True, tag="saga.step_refused"):
     """It did nothing. Refused by its entity, or by the step's own `do` before anything was told."""
 
     step: str
@@ -33,35 +33,35 @@ class StepRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="sag
     detail: str = ""
 
 
-class StepOverdue(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.step_overdue"):
+class StepOverdue(Event, omit_defaults=True, tag="saga.step_overdue"):
     """No answer in time: it may have been done, may be done yet, or never."""
 
     step: str
     whole: bool = False  # it was the deadline of the saga, not that of the step
 
 
-class StepAnsweredLate(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.step_answered_late"):
+class StepAnsweredLate(Event, omit_defaults=True, tag="saga.step_answered_late"):
     """After its deadline, so it changes nothing; its undo comes after it."""
 
     step: str
     refused: str = ""  # the refusal's name; "" when it had been done
 
 
-class UndoBegun(Event, frozen=True, kw_only=True, tag="saga.undo_begun"):
+class UndoBegun(Event, tag="saga.undo_begun"):
     step: str
 
 
-class UndoDone(Event, frozen=True, kw_only=True, tag="saga.undo_done"):
+class UndoDone(Event, tag="saga.undo_done"):
     step: str
 
 
-class UndoRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="saga.undo_refused"):
+class UndoRefused(Event, omit_defaults=True, tag="saga.undo_refused"):
     step: str
     name: str
     detail: str = ""
 
 
-class Ended(Event, frozen=True, kw_only=True, tag="saga.ended"):
+class Ended(Event, tag="saga.ended"):
     outcome: Outcome
 
 

@@ -3,11 +3,11 @@
 from greenroom.actors.model.message import Tell
 
 
-class StepDue(Tell, frozen=True, kw_only=True, tag="saga.step_due"):
+class StepDue(Tell, tag="saga.step_due"):
     """The step's deadline has passed."""
 
     step: str
 
 
-class SagaDue(Tell, frozen=True, kw_only=True, tag="saga.due"):
+class SagaDue(Tell, tag="saga.due"):
     """The deadline of the whole has passed."""

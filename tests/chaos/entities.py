@@ -19,41 +19,41 @@ class Receipt(Struct, frozen=True):
     offset: int
 
 
-class Paid(Event, frozen=True, kw_only=True, tag="till.paid"):
+class Paid(Event, tag="till.paid"):
     number: int
     to: str
 
 
-class Credited(Event, frozen=True, kw_only=True, tag="till.credited"):
+class Credited(Event, tag="till.credited"):
     number: int
     sender: str
 
 
-class Confirmed(Event, frozen=True, kw_only=True, tag="till.confirmed"):
+class Confirmed(Event, tag="till.confirmed"):
     number: int
 
 
-class Returned(Event, frozen=True, kw_only=True, tag="till.returned"):
+class Returned(Event, tag="till.returned"):
     """Should never happen: a till takes what it gets."""
 
     number: int
 
 
-class Reminded(Event, frozen=True, kw_only=True, tag="till.reminded"):
+class Reminded(Event, tag="till.reminded"):
     number: int
 
 
-class Pay(Ask[Receipt], frozen=True, kw_only=True, tag="till.pay"):
+class Pay(Ask[Receipt], tag="till.pay"):
     number: int
     to: str
 
 
-class Credit(Ask[Receipt], frozen=True, kw_only=True, tag="till.credit"):
+class Credit(Ask[Receipt], tag="till.credit"):
     number: int
     sender: str
 
 
-class Remind(Tell, frozen=True, kw_only=True, tag="till.remind"):
+class Remind(Tell, tag="till.remind"):
     number: int
 
 

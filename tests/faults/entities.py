@@ -14,21 +14,21 @@ class Numbered(Struct, frozen=True):
     number: int
 
 
-class Said(Event, frozen=True, kw_only=True, tag="faulty.said"):
+class Said(Event, tag="faulty.said"):
     text: str
 
 
-class Say(Ask[Numbered], frozen=True, kw_only=True, tag="faulty.say"):
+class Say(Ask[Numbered], tag="faulty.say"):
     text: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
-class Raise(Ask[Done], frozen=True, kw_only=True, tag="faulty.raise"):
+class Raise(Ask[Done], tag="faulty.raise"):
     """Records, and raises for as long as the file exists: what it recorded must never be seen."""
 
     unless_gone: str
 
 
-class Spin(Ask[Done], frozen=True, kw_only=True, tag="faulty.spin"):
+class Spin(Ask[Done], tag="faulty.spin"):
     """Never returns, and holds the event loop."""
 
     swallow: bool = False  # catches what interrupts it, twice
@@ -70,16 +70,16 @@ class Faulty(Actor[FaultyState]):
         return {"texts": self.state.texts}
 
 
-class Worked(Event, frozen=True, kw_only=True, tag="slow.worked"):
+class Worked(Event, tag="slow.worked"):
     name: str
 
 
-class Work(Ask[Numbered], frozen=True, kw_only=True, tag="slow.work"):
+class Work(Ask[Numbered], tag="slow.work"):
     name: str
     seconds: Annotated[float, Meta(ge=0, le=1000)] = 0.0
 
 
-class SpinLater(Ask[Done], frozen=True, kw_only=True, tag="slow.spin"):
+class SpinLater(Ask[Done], tag="slow.spin"):
     """Holds the event loop from inside an async handler."""
 
 

@@ -7,18 +7,18 @@ from msgspec import Meta, Struct, field
 from greenroom import Actor, Answered, Ask, Done, Event, KindLimits, Tell
 
 
-class Place(Ask[Done], frozen=True, kw_only=True, tag="order.place"):
+class Place(Ask[Done], tag="order.place"):
     """Ask the inventory for the item of this number."""
 
     number: int
     inventory: str
 
 
-class Placed(Event, frozen=True, kw_only=True, tag="order.placed"):
+class Placed(Event, tag="order.placed"):
     number: int
 
 
-class Confirmed(Event, frozen=True, kw_only=True, tag="order.confirmed"):
+class Confirmed(Event, tag="order.confirmed"):
     number: int
     place: int
 
@@ -48,12 +48,12 @@ class Order(Actor[Numbers]):
         self.state.numbers.append(event.number)
 
 
-class Reserve(Ask[int], frozen=True, kw_only=True, tag="inventory.reserve"):
+class Reserve(Ask[int], tag="inventory.reserve"):
     order: str
     number: int
 
 
-class Reserved(Event, frozen=True, kw_only=True, tag="inventory.reserved"):
+class Reserved(Event, tag="inventory.reserved"):
     order: str
     number: int
 
@@ -73,17 +73,17 @@ class Inventory(Actor[Numbers]):
         self.state.numbers.append(event.number)
 
 
-class SetAlarm(Ask[Done], frozen=True, kw_only=True, tag="alarm.set"):
+class SetAlarm(Ask[Done], tag="alarm.set"):
     name: str
     after: float
     every: Annotated[float, Meta(ge=0)] = 0.0
 
 
-class Ring(Tell, frozen=True, kw_only=True, tag="alarm.ring"):
+class Ring(Tell, tag="alarm.ring"):
     pass
 
 
-class Rang(Event, frozen=True, kw_only=True, tag="alarm.rang"):
+class Rang(Event, tag="alarm.rang"):
     name: str
     due_s: float
     at_s: float

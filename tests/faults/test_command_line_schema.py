@@ -26,7 +26,7 @@ class Checkout:
             from msgspec import Struct
             from greenroom import Actor, Event
 
-            class Lit(Event, frozen=True, kw_only=True, tag="lamp.lit"):
+            class Lit(Event, tag="lamp.lit"):
                 {fields}
 
             class State(Struct):

@@ -16,11 +16,11 @@ from greenroom.testing import Scenario, Work
 ROOMS = ("room:1", "room:2")
 
 
-class Delivered(Event, frozen=True, kw_only=True, tag="courier.delivered"):
+class Delivered(Event, tag="courier.delivered"):
     parcel: str
 
 
-class Deliver(Ask[int], frozen=True, kw_only=True, tag="courier.deliver"):
+class Deliver(Ask[int], tag="courier.deliver"):
     """Takes a while, and looks at the board on the way."""
 
     parcel: str
@@ -47,15 +47,15 @@ class Courier(Actor[CourierState]):
         self.state.parcels += 1
 
 
-class Written(Event, frozen=True, kw_only=True, tag="board.written"):
+class Written(Event, tag="board.written"):
     text: str
 
 
-class Write(Ask[int], frozen=True, kw_only=True, tag="board.write"):
+class Write(Ask[int], tag="board.write"):
     text: str
 
 
-class Look(Ask[int], frozen=True, kw_only=True, tag="board.look"):
+class Look(Ask[int], tag="board.look"):
     pass
 
 

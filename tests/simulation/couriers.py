@@ -45,62 +45,62 @@ class Clock(Struct, frozen=True):
     to: str = ""  # whom a chime tells
 
 
-class Sent(Event, frozen=True, kw_only=True, tag="office.sent"):
+class Sent(Event, tag="office.sent"):
     token: str
     parcels: list[Parcel]
 
 
-class Got(Event, frozen=True, kw_only=True, tag="office.got"):
+class Got(Event, tag="office.got"):
     token: str
 
 
-class Reported(Event, frozen=True, kw_only=True, tag="office.reported"):
+class Reported(Event, tag="office.reported"):
     token: str
     by: str
     well: bool
 
 
-class Wound(Event, frozen=True, kw_only=True, tag="office.wound"):
+class Wound(Event, tag="office.wound"):
     clock: Clock
 
 
-class Halted(Event, frozen=True, kw_only=True, tag="office.halted"):
+class Halted(Event, tag="office.halted"):
     token: str
     name: str
 
 
-class Chimed(Event, frozen=True, kw_only=True, tag="office.chimed"):
+class Chimed(Event, tag="office.chimed"):
     token: str
     due_ms: int
 
 
-class Send(Ask[int], frozen=True, kw_only=True, tag="office.send"):
+class Send(Ask[int], tag="office.send"):
     token: str
     parcels: list[Parcel]
 
 
-class Whisper(Ask[int], frozen=True, kw_only=True, tag="office.whisper"):
+class Whisper(Ask[int], tag="office.whisper"):
     """As Send, and records nothing of its own."""
 
     parcels: list[Parcel]
 
 
-class Wind(Ask[int], frozen=True, kw_only=True, tag="office.wind"):
+class Wind(Ask[int], tag="office.wind"):
     """Set a clock, or move it."""
 
     clock: Clock
 
 
-class Halt(Ask[int], frozen=True, kw_only=True, tag="office.halt"):
+class Halt(Ask[int], tag="office.halt"):
     token: str
     name: str
 
 
-class Deliver(Tell, frozen=True, kw_only=True, tag="office.deliver"):
+class Deliver(Tell, tag="office.deliver"):
     parcel: Parcel
 
 
-class Chime(Tell, frozen=True, kw_only=True, tag="office.chime"):
+class Chime(Tell, tag="office.chime"):
     clock: Clock
 
 

@@ -10,14 +10,14 @@ from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.testing import Scenario, Work
 
 
-class Added(Event, frozen=True, kw_only=True, tag="ledger.added"):
+class Added(Event, tag="ledger.added"):
     token: str
     of: int = 1  # of how many with the same command
     number: int = 1
     note: str = ""  # makes a slow reader's queue grow
 
 
-class Add(Ask[int], frozen=True, kw_only=True, tag="ledger.add"):
+class Add(Ask[int], tag="ledger.add"):
     """Record `token` in `times` events; the reply is the last one's offset."""
 
     token: str
@@ -25,19 +25,19 @@ class Add(Ask[int], frozen=True, kw_only=True, tag="ledger.add"):
     note: str = ""
 
 
-class Drop(Tell, frozen=True, kw_only=True, tag="ledger.drop"):
+class Drop(Tell, tag="ledger.drop"):
     """As Add, without an answer to wait for."""
 
     token: str
 
 
-class Fumble(Ask[int], frozen=True, kw_only=True, tag="ledger.fumble"):
+class Fumble(Ask[int], tag="ledger.fumble"):
     """As Add, by a handler that raises one time out of three, after it has recorded."""
 
     token: str
 
 
-class Count(Ask[int], frozen=True, kw_only=True, tag="ledger.count"):
+class Count(Ask[int], tag="ledger.count"):
     """How many; records nothing."""
 
 

@@ -14,11 +14,11 @@ from greenroom.testing import NO_FAULTS, SimulationFailed, simulate
 from tests.docs.test_tutorial import write_blocks
 
 
-class Grown(Event, frozen=True, kw_only=True, tag="plant.grown"):
+class Grown(Event, tag="plant.grown"):
     by: int
 
 
-class Grow(Ask[int], frozen=True, kw_only=True, tag="plant.grow"):
+class Grow(Ask[int], tag="plant.grow"):
     by: int
 
 

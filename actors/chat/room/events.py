@@ -7,7 +7,7 @@ from msgspec import Struct
 from greenroom.actors.model.message import Event
 
 
-class MessageSent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.message", gc=False):
+class MessageSent(Event, omit_defaults=True, tag="room.message", gc=False):
     author: str
     text: str
     reply_to: int | None = None
@@ -15,73 +15,73 @@ class MessageSent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="roo
     client_id: str | None = None
 
 
-class MessageEdited(Event, frozen=True, kw_only=True, tag="room.edited"):
+class MessageEdited(Event, tag="room.edited"):
     message: int  # the offset of the message
     text: str
     by: str
 
 
-class MessageDeleted(Event, frozen=True, kw_only=True, tag="room.deleted"):
+class MessageDeleted(Event, tag="room.deleted"):
     message: int
     by: str
 
 
-class Reacted(Event, frozen=True, kw_only=True, tag="room.reacted"):
+class Reacted(Event, tag="room.reacted"):
     message: int
     emoji: str
     user: str
 
 
-class Unreacted(Event, frozen=True, kw_only=True, tag="room.unreacted"):
+class Unreacted(Event, tag="room.unreacted"):
     message: int
     emoji: str
     user: str
 
 
-class Joined(Event, frozen=True, kw_only=True, tag="room.joined"):
+class Joined(Event, tag="room.joined"):
     user: str
     role: str
 
 
-class Left(Event, frozen=True, kw_only=True, tag="room.left"):
+class Left(Event, tag="room.left"):
     user: str
 
 
-class ReadUpTo(Event, frozen=True, kw_only=True, tag="room.read"):
+class ReadUpTo(Event, tag="room.read"):
     user: str
     message: int
 
 
-class Gifted(Event, frozen=True, kw_only=True, tag="room.gift"):
+class Gifted(Event, tag="room.gift"):
     user: str
     item: str
     count: int
     total: int  # of this item, this gift included
 
 
-class Muted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.muted"):
+class Muted(Event, omit_defaults=True, tag="room.muted"):
     user: str
     by: str
     until_ms: int = 0  # Unix; 0 for good
 
 
-class Unmuted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.unmuted"):
+class Unmuted(Event, omit_defaults=True, tag="room.unmuted"):
     user: str
     by: str = ""  # "" when its time was over
 
 
-class Banned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.banned"):
+class Banned(Event, omit_defaults=True, tag="room.banned"):
     user: str
     by: str
     until_ms: int = 0  # Unix; 0 for good
 
 
-class Unbanned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.unbanned"):
+class Unbanned(Event, omit_defaults=True, tag="room.unbanned"):
     user: str
     by: str = ""  # "" when its time was over
 
 
-class Changed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.changed"):
+class Changed(Event, omit_defaults=True, tag="room.changed"):
     """Settings that changed; the others are absent."""
 
     by: str
@@ -92,12 +92,12 @@ class Changed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.ch
     pinned: int | None = None  # a message's offset; 0 when nothing is pinned any more
 
 
-class Invited(Event, frozen=True, kw_only=True, tag="room.invited"):
+class Invited(Event, tag="room.invited"):
     user: str
     by: str
 
 
-class RoleGiven(Event, frozen=True, kw_only=True, omit_defaults=True, tag="room.role"):
+class RoleGiven(Event, omit_defaults=True, tag="room.role"):
     user: str
     role: str
     by: str = ""  # "" when the owner had gone

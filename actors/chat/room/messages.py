@@ -39,15 +39,15 @@ class GiftTotal(Struct, frozen=True):
     total: int
 
 
-class Join(Ask[Done], frozen=True, kw_only=True, tag="room.join"):
+class Join(Ask[Done], tag="room.join"):
     """Become a member. The first to join owns the room."""
 
 
-class Leave(Ask[Done], frozen=True, kw_only=True, tag="room.leave"):
+class Leave(Ask[Done], tag="room.leave"):
     """Cease to be a member. An owner's room passes to the longest-standing moderator, else member."""
 
 
-class SendMessage(Ask[Sent], frozen=True, kw_only=True, tag="room.send", gc=False):
+class SendMessage(Ask[Sent], tag="room.send", gc=False):
     """Say something; joins an open room. `client_id` comes back in the publication, so a client knows its own."""
 
     text: Text
@@ -56,75 +56,75 @@ class SendMessage(Ask[Sent], frozen=True, kw_only=True, tag="room.send", gc=Fals
     client_id: Annotated[str, Meta(max_length=64)] | None = None
 
 
-class Edit(Ask[Done], frozen=True, kw_only=True, tag="room.edit"):
+class Edit(Ask[Done], tag="room.edit"):
     """Change the text of a message of one's own."""
 
     offset: Offset
     text: Text
 
 
-class Delete(Ask[Done], frozen=True, kw_only=True, tag="room.delete"):
+class Delete(Ask[Done], tag="room.delete"):
     """Take a message back: one's own, or anybody's for a moderator."""
 
     offset: Offset
 
 
-class React(Ask[Done], frozen=True, kw_only=True, tag="room.react"):
+class React(Ask[Done], tag="room.react"):
     offset: Offset
     emoji: Emoji
 
 
-class Unreact(Ask[Done], frozen=True, kw_only=True, tag="room.unreact"):
+class Unreact(Ask[Done], tag="room.unreact"):
     offset: Offset
     emoji: Emoji
 
 
-class Typing(Tell, frozen=True, kw_only=True, tag="room.typing"):
+class Typing(Tell, tag="room.typing"):
     """Show others that one is typing. Ephemeral."""
 
 
-class Read(Ask[ReadSoFar], frozen=True, kw_only=True, tag="room.read"):
+class Read(Ask[ReadSoFar], tag="room.read"):
     """Say what has been read, up to and including `offset`. The watermark only moves forward."""
 
     offset: Annotated[int, Meta(ge=0)]
 
 
-class Comment(Tell, frozen=True, kw_only=True, tag="room.comment"):
+class Comment(Tell, tag="room.comment"):
     """A bullet comment: seen by who watches now, kept nowhere."""
 
     text: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class Gift(Ask[GiftTotal], frozen=True, kw_only=True, tag="room.gift"):
+class Gift(Ask[GiftTotal], tag="room.gift"):
     """Give the room `count` of an item: durable, and counted exactly."""
 
     item: Item
     count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
 
-class Mute(Ask[Done], frozen=True, kw_only=True, tag="room.mute"):
+class Mute(Ask[Done], tag="room.mute"):
     """Let a user read but not speak, for `seconds` or for good."""
 
     user: UserId
     seconds: Seconds | None = None
 
 
-class Unmute(Ask[Done], frozen=True, kw_only=True, tag="room.unmute"):
+class Unmute(Ask[Done], tag="room.unmute"):
     user: UserId
 
 
-class Ban(Ask[Done], frozen=True, kw_only=True, tag="room.ban"):
+class Ban(Ask[Done], tag="room.ban"):
     """Put a user out and keep them out, for `seconds` or for good."""
 
     user: UserId
     seconds: Seconds | None = None
 
 
-class Unban(Ask[Done], frozen=True, kw_only=True, tag="room.unban"):
+class Unban(Ask[Done], tag="room.unban"):
     user: UserId
 
 
-class Set(Ask[Done], frozen=True, kw_only=True, tag="room.set"):
+class Set(Ask[Done], tag="room.set"):
     """Change the room's settings; what is left out stays as it is."""
 
     title: Annotated[str, Meta(max_length=200)] | None = None
@@ -134,13 +134,13 @@ class Set(Ask[Done], frozen=True, kw_only=True, tag="room.set"):
     pinned: Annotated[int, Meta(ge=0)] | None = None  # a message's offset; 0 unpins
 
 
-class Invite(Ask[Done], frozen=True, kw_only=True, tag="room.invite"):
+class Invite(Ask[Done], tag="room.invite"):
     """Let a user into a closed room."""
 
     user: UserId
 
 
-class SetRole(Ask[Done], frozen=True, kw_only=True, tag="room.role"):
+class SetRole(Ask[Done], tag="room.role"):
     """Make a member a moderator, a plain member, or the owner in one's own stead."""
 
     user: UserId
@@ -150,7 +150,7 @@ class SetRole(Ask[Done], frozen=True, kw_only=True, tag="room.role"):
 Punishment = Literal["mute", "ban"]
 
 
-class Expire(Tell, frozen=True, kw_only=True, tag="room.expire"):
+class Expire(Tell, tag="room.expire"):
     """Internal: a mute or ban that was to end at `until_ms` (Unix) has come to its end."""
 
     user: str

@@ -7,16 +7,16 @@ from msgspec import Struct
 from greenroom.actors.model.message import Event
 
 
-class ReadUpTo(Event, frozen=True, kw_only=True, tag="session.read"):
+class ReadUpTo(Event, tag="session.read"):
     channel: str
     offset: int
 
 
-class SignedOut(Event, frozen=True, kw_only=True, tag="session.signed_out"):
+class SignedOut(Event, tag="session.signed_out"):
     at_ms: int  # Unix: tokens issued earlier are void
 
 
-class PushReceived(Event, frozen=True, kw_only=True, tag="session.pushed"):
+class PushReceived(Event, tag="session.pushed"):
     data: Any
 
 

@@ -15,18 +15,18 @@ class Pushed(Struct, frozen=True):
     offset: int
 
 
-class Read(Ask[Done], frozen=True, kw_only=True, tag="session.read"):
+class Read(Ask[Done], tag="session.read"):
     """What has been read of a channel on any device, up to and including `offset`. Only moves forward."""
 
     channel: Annotated[str, Meta(min_length=3, max_length=300)]
     offset: Annotated[int, Meta(ge=0)]
 
 
-class SignOut(Ask[Done], frozen=True, kw_only=True, tag="session.sign_out"):
+class SignOut(Ask[Done], tag="session.sign_out"):
     """Close every connection of the user, and refuse tokens issued before now."""
 
 
-class Push(Ask[Pushed], frozen=True, kw_only=True, tag="session.push"):
+class Push(Ask[Pushed], tag="session.push"):
     """Show `data` on every device of the user: now, or when it next connects and recovers."""
 
     data: Any  # any JSON of at most 16 KiB

@@ -9,11 +9,11 @@ from greenroom import ANONYMOUS, Actor, Event, Message, Principal, Refused, Tell
 from greenroom.testing import Kit
 
 
-class Go(Tell, frozen=True, kw_only=True, tag="walk.go"):
+class Go(Tell, tag="walk.go"):
     steps: int
 
 
-class Stepped(Event, frozen=True, kw_only=True, tag="walk.stepped"):
+class Stepped(Event, tag="walk.stepped"):
     pass
 
 

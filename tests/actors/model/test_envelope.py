@@ -60,7 +60,7 @@ class Place(Struct, frozen=True):
     floor: int = 0
 
 
-class Book(Tell, frozen=True, kw_only=True, tag="hotel.book"):
+class Book(Tell, tag="hotel.book"):
     places: list[Place]
     nights: int = 1
 
@@ -71,7 +71,7 @@ class NewPlace(Struct, frozen=True):
     view: str = "garden"
 
 
-class NewBook(Tell, frozen=True, kw_only=True, tag="hotel.book"):
+class NewBook(Tell, tag="hotel.book"):
     """As a later release has it."""
 
     places: list[NewPlace]
@@ -80,7 +80,7 @@ class NewBook(Tell, frozen=True, kw_only=True, tag="hotel.book"):
     notes: list[str] = []  # noqa: RUF012 - a field of a Struct, copied for each
 
 
-class Unbook(Tell, frozen=True, kw_only=True, tag="hotel.unbook"):
+class Unbook(Tell, tag="hotel.unbook"):
     places: list[Place]
     nights: int = 1
 

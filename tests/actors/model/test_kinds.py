@@ -20,15 +20,15 @@ class Total(Struct):
     total: int
 
 
-class Add(Ask[Total], frozen=True, kw_only=True, tag="tally.add"):
+class Add(Ask[Total], tag="tally.add"):
     amount: int
 
 
-class Nudge(Tell, frozen=True, kw_only=True, tag="tally.nudge"):
+class Nudge(Tell, tag="tally.nudge"):
     pass
 
 
-class Added(Event, frozen=True, kw_only=True, tag="tally.added"):
+class Added(Event, tag="tally.added"):
     amount: int
 
 
@@ -102,15 +102,15 @@ def test_events_and_messages_are_decoded_by_their_tags() -> None:
         kind.decode_event(b'{"type": "tally.gone"}')
 
 
-class Untagged(Ask[Done], frozen=True, kw_only=True):
+class Untagged(Ask[Done]):
     pass
 
 
-class Foreign(Ask[Done], frozen=True, kw_only=True, tag="other.add"):
+class Foreign(Ask[Done], tag="other.add"):
     pass
 
 
-class AlsoAdd(Ask[Done], frozen=True, kw_only=True, tag="tally.add"):
+class AlsoAdd(Ask[Done], tag="tally.add"):
     pass
 
 

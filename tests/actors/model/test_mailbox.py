@@ -13,7 +13,7 @@ from greenroom.actors.model.lifecycle import Passivate, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox, Sealed
 
 
-class Note(Tell, frozen=True, kw_only=True, tag="test.note"):
+class Note(Tell, tag="test.note"):
     number: int = 0
 
 

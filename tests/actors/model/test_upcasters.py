@@ -15,12 +15,12 @@ from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.upcasters import STEPS_MAX, UnreadableEvent, Upcaster
 
 
-class Paid(Event, frozen=True, kw_only=True, tag="till.paid"):
+class Paid(Event, tag="till.paid"):
     cents: int
     by: str = ""
 
 
-class Closed(Event, frozen=True, kw_only=True, tag="till.closed"):
+class Closed(Event, tag="till.closed"):
     pass
 
 

@@ -348,7 +348,7 @@ def test_a_saga_has_no_other_commands() -> None:
 
 
 def test_its_start_command_has_the_kind_s_name_and_its_events_the_saga_s() -> None:
-    class Stray(Ask[Done], frozen=True, kw_only=True, tag="saga.stray"):
+    class Stray(Ask[Done], tag="saga.stray"):
         pass
 
     class Wrong(Saga[Stray]):

@@ -14,15 +14,15 @@ from greenroom.testing import Kit
 NAMES = ("first", "second", "third", "fourth")
 
 
-class Work(Ask[int], frozen=True, kw_only=True, tag="worker.work"):
+class Work(Ask[int], tag="worker.work"):
     step: str
 
 
-class Revert(Ask[Done], frozen=True, kw_only=True, tag="worker.revert"):
+class Revert(Ask[Done], tag="worker.revert"):
     step: str
 
 
-class Begin(Ask[Done], frozen=True, kw_only=True, tag="job.begin"):
+class Begin(Ask[Done], tag="job.begin"):
     workers: dict[str, str]  # step -> entity
 
 

@@ -15,16 +15,16 @@ class Booked(Struct):
     reference: str
 
 
-class Book(Ask[Booked], frozen=True, kw_only=True, tag="desk.book"):
+class Book(Ask[Booked], tag="desk.book"):
     trip: str
     what: str
 
 
-class Release(Ask[Done], frozen=True, kw_only=True, tag="desk.release"):
+class Release(Ask[Done], tag="desk.release"):
     trip: Annotated[str, Meta(max_length=100)]
 
 
-class Travel(Ask[Done], frozen=True, kw_only=True, tag="trip.travel"):
+class Travel(Ask[Done], tag="trip.travel"):
     city: str
     nights: int = 1
 

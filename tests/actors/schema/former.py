@@ -17,35 +17,35 @@ class Total(Struct):
     cents: int
 
 
-class Pay(Ask[Total], frozen=True, kw_only=True, tag="till.pay"):
+class Pay(Ask[Total], tag="till.pay"):
     euros: float
 
 
-class Settle(Ask[Total], frozen=True, kw_only=True, tag="till.settle"):
+class Settle(Ask[Total], tag="till.settle"):
     euros: float
 
 
-class Greeted(Event, frozen=True, kw_only=True, tag="till.greeted"):
+class Greeted(Event, tag="till.greeted"):
     text: str
 
 
-class Cashed(Event, frozen=True, kw_only=True, tag="till.cashed"):
+class Cashed(Event, tag="till.cashed"):
     amount: float
 
 
-class PaidEuros(Event, frozen=True, kw_only=True, tag="till.paid"):
+class PaidEuros(Event, tag="till.paid"):
     euros: float
 
 
-class Settled(Event, frozen=True, kw_only=True, tag="till.settled"):
+class Settled(Event, tag="till.settled"):
     euros: float
 
 
-class Paid(Event, frozen=True, kw_only=True, tag="till.paid"):
+class Paid(Event, tag="till.paid"):
     cents: int
 
 
-class Closed(Event, frozen=True, kw_only=True, tag="till.closed"):
+class Closed(Event, tag="till.closed"):
     pass
 
 

@@ -13,6 +13,7 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.description import describe, from_text, to_text
 from greenroom.actors.schema.rules import compare
 from greenroom.actors.schema.samples import event_samples
+from tests.actors.schema.making import struct_class
 
 Spec = tuple[Any, ...]  # of a type: a tree that can be changed, and built
 
@@ -198,7 +199,7 @@ class NoState(Struct):
 
 
 def shop(fields: tuple[tuple[str, tuple[Spec, bool]], ...]) -> Kind:
-    sold = msgspec.defstruct("Sold", build_fields(fields), bases=(Event,), frozen=True, kw_only=True, tag="shop.sold")
+    sold = struct_class(Event, "Sold", build_fields(fields), tag="shop.sold")
     return Kind(type("Shop", (Actor,), {"kind": "shop", "events": (sold,), "state_type": NoState}))
 
 

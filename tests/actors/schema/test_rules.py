@@ -14,6 +14,7 @@ from greenroom.actors.model.message import Message
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.actors.schema.description import Schema, describe, from_text, to_text
 from greenroom.actors.schema.rules import RULES, Broken, Comparison, compare
+from tests.actors.schema.making import struct_class
 
 Fields = list[tuple[Any, ...]]
 NO_FIELDS: Fields = []
@@ -29,14 +30,12 @@ class Fewer(Enum):
 
 
 def event(fields: Fields = NO_FIELDS, *, tag: str = "shop.sold", **how: Any) -> type[Event]:
-    made: Any = msgspec.defstruct("Sold", fields, bases=(Event,), frozen=True, kw_only=True, tag=tag, **how)
-    sold: type[Event] = made
-    return sold
+    return struct_class(Event, "Sold", fields, tag=tag, **how)
 
 
 def command(fields: Fields = NO_FIELDS, *, reply: Any = Done, tag: str = "shop.buy", **how: Any) -> type[Message]:
-    base = Tell if reply is None else Ask
-    made: Any = msgspec.defstruct("Buy", fields, bases=(base,), frozen=True, kw_only=True, tag=tag, **how)
+    base: type[Message] = Tell if reply is None else Ask
+    made: Any = struct_class(base, "Buy", fields, tag=tag, **how)
     if reply is not None:
         made.__orig_bases__ = (Ask[reply],)
     buy: type[Message] = made

@@ -14,11 +14,11 @@ from greenroom.actors.schema.stored_check import EXAMPLES_MAX, StoredCheck
 encode = msgspec.json.encode
 
 
-class Ring(Tell, frozen=True, kw_only=True, tag="bell.ring"):
+class Ring(Tell, tag="bell.ring"):
     times: int = 1
 
 
-class Rung(Event, frozen=True, kw_only=True, tag="bell.rung"):
+class Rung(Event, tag="bell.rung"):
     times: int
 
 

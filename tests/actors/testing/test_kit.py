@@ -18,43 +18,43 @@ class Count(Struct):
     count: int
 
 
-class Add(Ask[Count], frozen=True, kw_only=True, tag="probe.add"):
+class Add(Ask[Count], tag="probe.add"):
     amount: int = 1
 
 
-class Misbehave(Tell, frozen=True, kw_only=True, tag="probe.misbehave"):
+class Misbehave(Tell, tag="probe.misbehave"):
     how: str
 
 
-class Effects(Tell, frozen=True, kw_only=True, tag="probe.effects"):
+class Effects(Tell, tag="probe.effects"):
     pass
 
 
-class Later(Tell, frozen=True, kw_only=True, tag="probe.later"):
+class Later(Tell, tag="probe.later"):
     seconds: float
     name: str
     key: str = ""
 
 
-class Fetch(Ask[Count], frozen=True, kw_only=True, tag="probe.fetch"):
+class Fetch(Ask[Count], tag="probe.fetch"):
     from_entity: str = "source:1"
     wait_s: float = 0.0
 
 
-class Rang(Tell, frozen=True, kw_only=True, tag="probe.rang"):
+class Rang(Tell, tag="probe.rang"):
     name: str
 
 
-class Added(Event, frozen=True, kw_only=True, tag="probe.added"):
+class Added(Event, tag="probe.added"):
     amount: int
 
 
-class RangAt(Event, frozen=True, kw_only=True, tag="probe.rang_at"):
+class RangAt(Event, tag="probe.rang_at"):
     name: str
     at: float
 
 
-class Undeclared(Event, frozen=True, kw_only=True, tag="probe.undeclared"):
+class Undeclared(Event, tag="probe.undeclared"):
     pass
 
 
@@ -312,25 +312,25 @@ def test_what_is_not_durable_starts_afresh() -> None:
 # Durable timers, and reports about what was told.
 
 
-class Ring(Tell, frozen=True, kw_only=True, tag="alarm.ring"):
+class Ring(Tell, tag="alarm.ring"):
     refuse: str = ""
 
 
-class SetAlarm(Tell, frozen=True, kw_only=True, tag="alarm.set"):
+class SetAlarm(Tell, tag="alarm.set"):
     name: str = "a"
     how: dict[str, Any] = {}  # noqa: RUF012 - a field of a Struct, copied for each
     refuse: str = ""
 
 
-class CancelAlarm(Tell, frozen=True, kw_only=True, tag="alarm.cancel"):
+class CancelAlarm(Tell, tag="alarm.cancel"):
     name: str
 
 
-class Order(Tell, frozen=True, kw_only=True, tag="alarm.order"):
+class Order(Tell, tag="alarm.order"):
     amount: int
 
 
-class Sounded(Event, frozen=True, kw_only=True, tag="alarm.rang"):
+class Sounded(Event, tag="alarm.rang"):
     line: str
 
 
