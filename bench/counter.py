@@ -1,7 +1,7 @@
 """The entity that the in-process benchmarks wake: a number that grows. As small as an entity can be, so that what is
 measured is the runtime and not the entity."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -35,6 +35,9 @@ class Counter(Actor[Count]):
             self.state.value += 1
             return None
         return Total(self.state.value)
+
+    def view(self) -> Any:
+        return {}
 
 
 class Add(Ask[Total], tag="ledger.add"):
@@ -92,6 +95,9 @@ class Ledger(Actor[Count]):
 
     def apply(self, event: Added) -> None:
         self.state.value += event.amount
+
+    def view(self) -> Any:
+        return {}
 
 
 CLOSE = Close()

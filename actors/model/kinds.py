@@ -11,6 +11,7 @@ from msgspec import Struct
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
+from greenroom.actors.model.kind_rules import broken_rules, list_problems
 from greenroom.actors.model.lifecycle import REPORTS
 from greenroom.actors.model.message import Event, Message, reply_type, tag_of
 from greenroom.actors.model.upcasters import EventDecoder
@@ -56,6 +57,8 @@ class Kind:
             raise BadEntityClass(f"{where}: `kind` must match [a-z][a-z0-9_]*, not {self.name!r}")
         if not hasattr(actor, "state_type"):
             raise BadEntityClass(f"{where}: derive from Actor[YourState], so that the state's type is known")
+        for problem in list_problems(actor):
+            raise BadEntityClass(f"{where}: {problem}")
         self.limits = actor.limits
         self.commands: dict[str, Command] = {}
         for message in actor.commands:
@@ -79,6 +82,8 @@ class Kind:
             self.publish_command = self.commands[tag_of(actor.publish_with).partition(".")[2]]
         if actor.durable and not actor.events:
             raise BadEntityClass(f"{where}: a durable entity needs `events`; set durable = False if it has none")
+        for problem in broken_rules(actor):
+            raise BadEntityClass(f"{where}: {problem}")
         try:
             self.decode_event = msgspec.json.Decoder(_union(actor.events)).decode if actor.events else None
             self.stored_events = EventDecoder(self.name, actor.events, actor.upcasters)

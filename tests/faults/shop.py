@@ -47,6 +47,9 @@ class Order(Actor[Numbers]):
     def apply(self, event: Placed | Confirmed) -> None:
         self.state.numbers.append(event.number)
 
+    def view(self) -> Any:
+        return {}
+
 
 class Reserve(Ask[int], tag="inventory.reserve"):
     order: str
@@ -103,3 +106,9 @@ class Alarm(Actor[Numbers]):
             case Ring():
                 assert self.fired is not None
                 self.record(Rang(name=self.fired.name, due_s=self.fired.due_s, at_s=self.now))
+
+    def apply(self, event: Any) -> None:
+        pass
+
+    def view(self) -> Any:
+        return {}

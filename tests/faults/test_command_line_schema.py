@@ -36,6 +36,9 @@ class Checkout:
                 kind = "lamp"
                 events = (Lit,)
                 {more}
+
+                def apply(self, event: Lit) -> None:
+                    pass
         """
         (self.folder / "lamp.py").write_text(textwrap.dedent(module), encoding="utf-8")
 

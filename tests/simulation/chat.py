@@ -46,6 +46,9 @@ class Courier(Actor[CourierState]):
     def apply(self, event: Delivered) -> None:
         self.state.parcels += 1
 
+    def view(self) -> Any:
+        return {}
+
 
 class Written(Event, tag="board.written"):
     text: str
@@ -79,6 +82,9 @@ class Board(Actor[BoardState]):
 
     def apply(self, event: Written) -> None:
         self.state.lines += 1
+
+    def view(self) -> Any:
+        return {}
 
 
 class Talk:

@@ -38,6 +38,9 @@ class Plant(Actor[PlantState]):
     def apply(self, event: Grown) -> None:
         self.state.height += event.by
 
+    def view(self) -> Any:
+        return {}
+
 
 class Forgetful(Plant):
     """Changes its state where no event does."""

@@ -126,6 +126,9 @@ class Stalled(Actor[Talking]):
     async def handle(self, message: Message) -> Any:
         await trio.sleep_forever()
 
+    def view(self) -> Any:
+        return {}
+
 
 class Peer:
     """One TCP connection to the node."""

@@ -70,6 +70,15 @@ class Note(Actor[Nothing]):
     def audience_changed(self, who: Principal, joined: bool) -> None:
         """So that it is told; the world answers for it."""
 
+    def handle(self, message: Any) -> Any:
+        raise NotImplementedError
+
+    def apply(self, event: Any) -> None:
+        pass
+
+    def view(self) -> Any:
+        return {}
+
 
 class Mute(Actor[Nothing]):
     """A kind into which nothing can be published."""

@@ -34,6 +34,9 @@ class Walk(Actor[WalkState]):
     def apply(self, event: Event) -> None:
         self.state.steps.append((self.offset, self.at_ms))
 
+    def view(self) -> Any:
+        return {}
+
 
 class TickingRuntime:
     """A clock that moves whenever somebody looks, as real ones do."""

@@ -42,6 +42,15 @@ class Tally(Actor[TallyState]):
     events = (Added,)
     publish_with = Add
 
+    def handle(self, message: Any) -> Any:
+        raise NotImplementedError
+
+    def apply(self, event: Any) -> None:
+        pass
+
+    def view(self) -> Any:
+        return {}
+
 
 def test_commands_are_found_by_name_with_their_replies() -> None:
     kind = Kind(Tally)

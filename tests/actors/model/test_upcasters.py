@@ -58,6 +58,9 @@ class Till(Actor[TillState]):
         "till.round": lambda stored: stored | {"n": stored["n"] + 1},
     }
 
+    def apply(self, event: Any) -> None:
+        pass
+
 
 def decode(stored: Any) -> list[Event]:
     return list(Kind(Till).decode_events(msgspec.json.encode(stored)))

@@ -198,9 +198,16 @@ class NoState(Struct):
     pass
 
 
+class Shop(Actor[NoState]):
+    kind = "shop"
+
+    def apply(self, event: Any) -> None:
+        raise NotImplementedError
+
+
 def shop(fields: tuple[tuple[str, tuple[Spec, bool]], ...]) -> Kind:
     sold = struct_class(Event, "Sold", build_fields(fields), tag="shop.sold")
-    return Kind(type("Shop", (Actor,), {"kind": "shop", "events": (sold,), "state_type": NoState}))
+    return Kind(type("Shop", (Shop,), {"events": (sold,)}))
 
 
 def possible(spec: Any) -> bool:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from msgspec import Struct
 
@@ -20,6 +22,9 @@ class Brief(Actor[State]):
     kind = "brief"
     events = (Went,)
     limits = KindLimits(command_ids_s=600.0)
+
+    def apply(self, event: Any) -> None:
+        pass
 
 
 class Volatile(Actor[State]):

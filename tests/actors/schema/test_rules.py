@@ -59,6 +59,15 @@ def shop(
     class Shop(Actor[state]):  # type: ignore[valid-type]
         kind = "shop"
 
+        def handle(self, message: Any) -> Any:
+            raise NotImplementedError
+
+        def apply(self, event: Any) -> None:
+            raise NotImplementedError
+
+        def view(self) -> Any:
+            return {}
+
     Shop.commands, Shop.events, Shop.internal = commands, events, internal
     Shop.ephemerals, Shop.durable, Shop.upcasters = ephemerals, durable, upcasters or {}
     return Kind(Shop)

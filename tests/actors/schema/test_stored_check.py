@@ -32,6 +32,12 @@ class Bell(Actor[BellState]):
     events = (Rung,)
     upcasters = {"bell.struck": lambda stored: {"type": "bell.rung", "times": stored["n"]}}  # noqa: RUF012
 
+    def handle(self, message: Any) -> Any:
+        raise NotImplementedError
+
+    def apply(self, event: Any) -> None:
+        pass
+
 
 def counts(check: StoredCheck) -> dict[tuple[str, str], tuple[int, int, int]]:
     return {(one.what, one.tag): (one.read, one.upcast, one.unreadable) for one in check.types}

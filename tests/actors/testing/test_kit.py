@@ -268,6 +268,12 @@ class Wrong(Actor[ProbeState]):
     def handle(self, message: Message) -> Any:
         return Done()
 
+    def apply(self, event: Any) -> None:
+        pass
+
+    def view(self) -> Any:
+        return {}
+
 
 def test_a_reply_of_another_type_is_noticed() -> None:
     with pytest.raises(AssertionError, match="another reply"):
@@ -290,6 +296,9 @@ class Lamp(Actor[ProbeState]):
 
     def audience_changed(self, who: Any, joined: bool) -> None:
         self.publish(Shown(len(self.audience)))
+
+    def view(self) -> Any:
+        return {}
 
 
 def test_watching_asks_for_leave_and_tells_the_entity() -> None:
@@ -365,6 +374,9 @@ class Alarm(Actor[AlarmState]):
 
     def apply(self, event: Sounded) -> None:
         self.state.lines.append(event.line)
+
+    def view(self) -> Any:
+        return {}
 
 
 @pytest.fixture

@@ -58,6 +58,9 @@ class Till(Actor[TillState]):
     def apply(self, event: Paid) -> None:
         self.state.paid.append(event.by)
 
+    def view(self) -> Any:
+        return {}
+
 
 @pytest.fixture(autouse=True)
 def whole_world() -> None:

@@ -58,6 +58,9 @@ class Gate(Actor[GateState]):
             case Passed():
                 self.state.passed += 1
 
+    def view(self) -> Any:
+        return {}
+
 
 class Sent(Event, frozen=True, kw_only=True, tag="visitor.sent"):
     pass
@@ -79,6 +82,12 @@ class Visitor(Actor[VisitorState]):
     def handle(self, message: Message) -> Any:
         self.record(Sent())
         self.tell("gate:1", Pass())
+
+    def apply(self, event: Any) -> None:
+        pass
+
+    def view(self) -> Any:
+        return {}
 
 
 async def test_what_an_overtaken_cell_ignores_is_not_lost(autojump_clock: MockClock) -> None:

@@ -62,6 +62,9 @@ class Counter(Actor[Total]):
     def handle(self, message: Message) -> None: ...
     def apply(self, event: Event) -> None: ...
 
+    def view(self) -> Any:
+        return {}
+
 
 def client(*, able: bool = True, env: str = "local", kinds: Kinds | None = None) -> quart_typing.TestClientProtocol:
     async def ready() -> tuple[bool, Mapping[str, Any]]:

@@ -1,0 +1,176 @@
+"""Each rule refuses its class at the start, by the class's name and with what to do."""
+
+import types
+from typing import Any
+
+import pytest
+from msgspec import Struct, field
+
+from greenroom import Actor, Ask, Done, Event, Saga, Step, Tell
+from greenroom.actors.chat.room import Room
+from greenroom.actors.identity.session import Session
+from greenroom.actors.model.kind_rules import broken_rules
+from greenroom.actors.model.kinds import BadEntityClass, Kind
+
+
+class Opaque:
+    """Nothing that JSON has a form for."""
+
+
+class Total(Struct):
+    claps: int
+
+
+class Clap(Ask[Total], tag="applause.clap"):
+    times: int = 1
+
+
+class Hush(Tell, tag="applause.hush"):
+    pass
+
+
+class Wave(Ask[Done], tag="applause.wave"):
+    pass
+
+
+class Peek(Ask[Opaque], tag="applause.peek"):
+    pass
+
+
+class Throw(Tell, tag="applause.throw"):
+    what: list[Opaque]
+
+
+class Clapped(Event, tag="applause.clapped"):
+    times: int
+
+
+class Thrown(Event, tag="applause.thrown"):
+    what: dict[str, Opaque]
+
+
+class ApplauseState(Struct):
+    claps: int = 0
+
+
+class Applause(Actor[ApplauseState]):
+    kind = "applause"
+    commands = (Clap, Hush)
+    events = (Clapped,)
+
+    def handle(self, message: Clap | Hush) -> Total | None:
+        return Total(1) if isinstance(message, Clap) else None
+
+    def apply(self, event: Clapped) -> None:
+        self.state.claps += event.times
+
+    def view(self) -> Any:
+        return self.state
+
+
+class NoDefaults(Struct):
+    owner: str
+
+
+class HoldsOpaque(Struct):
+    items: dict[str, Opaque] = field(default_factory=dict)  # empty it could be encoded
+
+
+class Changes(Struct):
+    pair: Any = (1, 2)  # a list when it comes back
+
+
+class Keys(Struct):
+    by_pair: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def handles(**annotations: Any) -> Any:
+    def handle(self: Any, message: Any) -> Any:
+        raise NotImplementedError
+
+    handle.__annotations__ = annotations
+    return handle
+
+
+def made(name: str, attributes: dict[str, Any]) -> type[Actor[Any]]:
+    actor: type[Applause] = types.new_class(
+        name, (Applause,), exec_body=lambda body: body.update(attributes, __module__=__name__)
+    )
+    actor.state_type = attributes.get("state_type", ApplauseState)  # which the base reads off its brackets
+    return actor
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ({"commands": Clap}, r"`commands = \(Clap\)` is the class itself: add the comma, `\(Clap,\)`"),
+        ({"internal": Hush}, r"`internal = \(Hush\)`"),
+        ({"events": Clapped}, r"`events = \(Clapped\)`"),
+        ({"ephemerals": Total}, r"`ephemerals = \(Total\)`"),
+        ({"commands": "Clap"}, "must be a tuple of classes"),
+        ({"commands": (Clap, Hush())}, "`commands` holds classes, not Hush"),
+        ({"handle": Actor.handle}, "has no `handle`"),
+        ({"handle": Actor.handle, "commands": (), "internal": (Hush,)}, "has no `handle`"),
+        ({"apply": Actor.apply}, "has no `apply`"),
+        ({"view": Actor.view}, "has no `view`"),
+        ({"state_type": NoDefaults}, r"`NoDefaults\(\)`, which fails: give every field of the state a default.*owner"),
+        ({"state_type": HoldsOpaque}, "its state HoldsOpaque: Opaque has no JSON form"),
+        ({"state_type": Keys}, "its state Keys: a dict.s keys"),
+        ({"state_type": Changes}, r"its state Changes changes when it is saved as JSON: .*\(1, 2\).* comes back as"),
+        ({"state_type": Opaque}, "its state Opaque: Opaque has no"),
+        ({"commands": (Peek,), "handle": handles()}, "the reply of Peek: Opaque has no"),
+        ({"internal": (Throw,), "handle": handles()}, "Throw: Opaque has no"),
+        ({"events": (Clapped, Thrown)}, "Thrown: Opaque has no"),
+        ({"commands": (Clap, Wave)}, r"annotated to take Clap \| Hush, and Wave is not among that"),
+        (
+            {"handle": handles(message=Any, **{"return": Done})},
+            "Clap promises the reply Total, .* return Done",
+        ),
+        ({"handle": handles(**{"return": Total})}, "Hush promises the reply Done, .* to return Total"),
+    ],
+)
+def test_a_class_that_breaks_a_rule_is_refused_by_its_name(attributes: dict[str, Any], says: str) -> None:
+    broken = made("Broken", attributes)
+    with pytest.raises(BadEntityClass, match=says) as caught:
+        Kind(broken)
+    assert "test_kind_rules.Broken: " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"handle": handles()},  # says nothing of its types: then the kit compares replies
+        {"handle": handles(message="NoSuchName", **{"return": "Total"})},  # names that only type checkers see
+        {"handle": handles(message=Any, **{"return": Any})},
+        {"handle": handles(message=Ask[Any] | Tell, **{"return": Struct | None})},
+        {"commands": (Wave, Hush), "handle": handles(message=Wave | Hush, **{"return": None})},
+        {"commands": (), "internal": (Hush,), "view": Actor.view},  # no client speaks to it
+        {"durable": False, "events": (), "state_type": HoldsOpaque},  # never encoded
+    ],
+)
+def test_a_class_that_breaks_none_passes(attributes: dict[str, Any]) -> None:
+    Kind(made("Fine", attributes))
+
+
+def test_asynchronous_handlers_are_held_to_their_annotations() -> None:
+    class Slow(Applause):
+        async def handle(self, message: Clap | Hush) -> Done:  # type: ignore[override]
+            return Done()
+
+    with pytest.raises(BadEntityClass, match="Clap promises the reply Total"):
+        Kind(Slow)
+
+
+class Begin(Ask[Done], tag="ovation.begin"):
+    pass
+
+
+class Ovation(Saga[Begin]):
+    kind = "ovation"
+    steps = (Step(name="clap", do=lambda so_far: ("applause:1", Clap()), deadline_s=None),)
+
+
+@pytest.mark.parametrize("actor", [Room, Session, Ovation])
+def test_the_entities_we_bring_break_none(actor: type[Actor[Any]]) -> None:
+    assert list(broken_rules(actor)) == []
