@@ -203,6 +203,11 @@ class Settings(_Limits):
         None, "public keys of EdDSA or RS256 tokens, by key id", allowed="an existing JWKS file"
     )
     auth_algorithm: Literal["HS256", "EdDSA", "RS256"] = _setting("HS256", "the one algorithm accepted in tokens")
+    anonymous: Literal["refuse", "watch"] = _setting(
+        "refuse",
+        "who brings no token is refused, or may watch what entities show to the anonymous, and send nothing; with "
+        "ENV=local they may act as well, and name themselves",
+    )
     allowed_origins: Annotated[
         tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)
     ] = _setting(

@@ -32,6 +32,7 @@ class Services:
 
     __slots__ = (
         "anonymous",
+        "anonymous_watch",
         "chance",
         "client",
         "clock",
@@ -70,15 +71,17 @@ class Services:
         version: str,
         new_client_id: Callable[[], str] = new_client_id,
         chance: Callable[[], float] = random.random,
+        anonymous_watch: bool = False,
     ) -> None:
-        """`anonymous`: clients without a token may come and name themselves. `clock` gives Unix seconds, `chance`
-        0 <= x < 1; this and `new_client_id` are arguments where a seed decides everything.
+        """`anonymous`: clients without a token may come, name themselves and act; `anonymous_watch`: they may come and
+        look, as nobody. `clock` gives Unix seconds, `chance` 0 <= x < 1; this and `new_client_id` are arguments where a seed decides everything.
         """
         self.kinds = kinds
         self.submit = submit
         self.hub = hub
         self.tokens = tokens
         self.anonymous = anonymous
+        self.anonymous_watch = anonymous_watch
         self.client = client
         self.http = http
         self.clock = clock

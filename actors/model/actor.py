@@ -215,6 +215,11 @@ class Actor(Generic[State]):
         """Who watches this entity's channel."""
         return self.runtime.audience(self.entity)
 
+    @property
+    def anonymous(self) -> bool:
+        """Has nobody said on whose behalf this is? Then the principal's user is ""."""
+        return not self.principal.user and not self.principal.system
+
     def require_user(self) -> str:
         """The principal's user id. Raises: Refused `unauthenticated` (401) for the anonymous."""
         if not self.principal.user:

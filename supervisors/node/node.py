@@ -108,6 +108,7 @@ class Node:
             signed_in=fan_out.signed_in,
             tokens=tokens,
             anonymous=settings.env == "local",
+            anonymous_watch=settings.anonymous == "watch",
             client=settings.client,
             http=settings.http,
             clock=clock,

@@ -21,13 +21,20 @@ class Identity(Struct, frozen=True):
     expires_at: int | None = None  # Unix s
 
 
-def http_principal(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool) -> Principal:
+def http_principal(
+    headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool, watches: bool = False
+) -> Principal:
     """As `http_identity`, for a request that is over at once."""
-    return http_identity(headers, tokens, anonymous=anonymous).principal
+    return http_identity(headers, tokens, anonymous=anonymous, watches=watches).principal
 
 
-def http_identity(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool) -> Identity:
-    """From `Authorization: Bearer`; where the anonymous are let in also `X-Greenroom-User`. Raises: Unauthenticated."""
+def http_identity(
+    headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, *, anonymous: bool, watches: bool = False
+) -> Identity:
+    """Whom `Authorization: Bearer` names; with `anonymous` (local) else `X-Greenroom-User`, else nobody, user "".
+
+    With `watches`, the request only looks and the anonymous may, so nobody is let in too. Raises: Unauthenticated.
+    """
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(b" ")
@@ -39,13 +46,14 @@ def http_identity(headers: Mapping[bytes, bytes], tokens: TokenVerifier | None, 
             raise TokenHasExpired("the token has expired") from None
         except TokenInvalid as error:
             raise Unauthenticated(str(error)) from None
-        if not claims.user and not anonymous:
+        if not claims.user and not (anonymous or watches):
             raise Unauthenticated("a token of somebody is needed: this one has no `sub`")
         return Identity(_principal(claims.user, claims.roles, claims.issued_at), claims.expires_at)
-    if not anonymous:
+    named = headers.get(b"x-greenroom-user", b"")
+    if not anonymous and (named or not watches):
         raise Unauthenticated("a token is needed: `Authorization: Bearer TOKEN`")
     try:
-        user = headers.get(b"x-greenroom-user", b"").decode() or "anonymous"
+        user = named.decode()
     except UnicodeDecodeError:
         raise Unauthenticated("X-Greenroom-User is not UTF-8") from None
     if len(user) > USER_MAX or _CONTROLS.search(user) is not None:

@@ -45,10 +45,12 @@ def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:
     if request.token:
         claims = _claims(services, client, request.token, expired=TOKEN_EXPIRED)
         user = claims.user
-        if not user and not services.anonymous:
+        if not user and not (services.anonymous or services.anonymous_watch):
             raise Disconnect(NOT_PERMITTED)
     elif services.anonymous:
-        user = _own_name(request.data) or "anonymous"
+        user = _own_name(request.data)
+    elif services.anonymous_watch:
+        user = ""
     else:
         raise ClientError(said(UNAUTHORIZED, "a token is needed"))
     shown: dict[str, object] = {"user": user, "client": client}
@@ -64,7 +66,7 @@ def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:
         connected_at=now,
     )
     channels = list(claims.subs) if claims is not None else []
-    if services.session_kind is not None and user and user != "anonymous":
+    if services.session_kind is not None and user:
         own = f"{services.session_kind}:{user}"
         if own not in channels:
             channels.insert(0, own)

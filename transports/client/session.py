@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.kinds import Command as EntityCommand
 from greenroom.config.telemetry.tracing import traceparent_of
 from greenroom.transports.client.answers import Answer, PublishAnswer, RpcAnswer
@@ -292,6 +292,8 @@ class ClientSession(ClientPeer):
     ) -> None:
         if self.in_flight >= self.services.client.commands_in_flight_max:
             raise ClientError(TOO_MANY_REQUESTS)
+        if not self.principal.user and not self.services.anonymous:
+            raise Refused("unauthenticated", "the anonymous may watch here, and send nothing", status=401)
         message = command.decode(data)
         answer = answer_type(self, command_id, (kind_name, command.name))
         answer.span = self.services.tracing.begin(".".join(answer.label))

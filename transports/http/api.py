@@ -121,11 +121,16 @@ class HttpApi:
             path = request.path.decode("latin-1")[:200]
             raise BadRequest(f"no such address: {path}", name="not_found", status=404)
         _, kind, key = segments[:3]
-        principal = http_principal(request.headers, self.services.tokens, anonymous=self.services.anonymous)
+        method = "GET" if request.method == "HEAD" else request.method
+        principal = http_principal(
+            request.headers,
+            self.services.tokens,
+            anonymous=self.services.anonymous,
+            watches=self.services.anonymous_watch and method == "GET",
+        )
         entity = f"{kind}:{key}"
         split_entity(entity)
         installed = self.services.kinds[kind]
-        method = "GET" if request.method == "HEAD" else request.method
         if len(segments) == 3:
             if method != "GET":
                 raise method_not_allowed("GET, HEAD, OPTIONS")

@@ -134,7 +134,9 @@ class EventStream:
         channels = [value for name, value in pairs if name == "channel"]
         if not 1 <= len(channels) <= CHANNELS_MAX or len(set(channels)) != len(channels):
             raise HttpError(400, f"channel: name 1 to {CHANNELS_MAX} different channels, as in ?channel=room:lobby")
-        identity = http_identity(request.headers, services.tokens, anonymous=services.anonymous)
+        identity = http_identity(
+            request.headers, services.tokens, anonymous=services.anonymous, watches=services.anonymous_watch
+        )
         client = str(uuid.uuid4())  # present in the channels as a connection of its own
         self.principal = msgspec.structs.replace(
             identity.principal,

@@ -202,7 +202,7 @@ class Room(Actor[RoomState]):
             self._check_direct()
         if self._rank() >= ADMIN_RANK:
             return
-        user = self.require_user()
+        user = self.principal.user  # "" for the anonymous, who see what everybody does
         self._refuse_banned(user)
         self._refuse_outsider(user)
 
@@ -419,11 +419,15 @@ class Room(Actor[RoomState]):
     def _refuse_outsider(self, user: str) -> None:
         state = self.state
         if not (state.open or user in state.members or user in state.invited or self._rank() >= ADMIN_RANK):
+            if self.anonymous:
+                self.require_user()
             raise Refused("room.closed", "this room is for members and the invited only")
 
     def _check_direct(self) -> None:
         if self.pair is None:
             raise Refused("room.bad_direct", "a direct conversation is @ann+bob, two users, sorted", status=404)
+        if self.anonymous:
+            self.require_user()
         if self.principal.user not in self.pair and not self.principal.system:
             raise Refused("room.not_member", "this conversation is between two others")
 

@@ -128,10 +128,18 @@ def test_a_closed_room_takes_and_shows_itself_to_the_invited_only(room: Kit[Room
     refused(room, Join(), "cat", "room.closed")  # an invitation is good once
 
 
-def test_the_anonymous_do_not_watch_and_services_do(room: Kit[Room]) -> None:
+def test_the_anonymous_see_what_everybody_does_and_services_see_more(room: Kit[Room]) -> None:
+    room.watch(user="")
+    for message in (Join(), SendMessage(text="hi"), Typing(), Set(title="Ours")):
+        with pytest.raises(Refused, match="unauthenticated") as caught:
+            room.ask(message, user="")
+        assert caught.value.status == 401
+    room.ask(Set(open=False), user="ann")
+    assert [kick.user for kick in room.kicked] == [""]
     with pytest.raises(Refused, match="unauthenticated"):
         room.watch(user="")
-    room.ask(Set(open=False), user="ann")
+    with pytest.raises(Refused, match="unauthenticated"):
+        Kit(Room, key="@ann+bob").watch(user="")
     room.watch(user="root", roles=("admin",))
     room.watch(principal=SYSTEM)
 

@@ -51,9 +51,18 @@ def test_nobody_is_let_in_only_where_the_anonymous_are() -> None:
     for headers in ({}, {b"x-greenroom-user": b"ann"}, {b"authorization": b"Bearer " + token().encode()}):
         with pytest.raises(Unauthenticated):
             http_principal(headers, VERIFIER, anonymous=False)
-    assert http_principal({}, None, anonymous=True).user == "anonymous"
-    assert http_principal({b"x-greenroom-user": b""}, None, anonymous=True).user == "anonymous"
+    assert http_principal({}, None, anonymous=True).user == ""
+    assert http_principal({b"x-greenroom-user": b""}, None, anonymous=True).user == ""
+    assert http_principal({b"x-greenroom-user": b"anonymous"}, None, anonymous=True).user == "anonymous"  # one of many
     assert http_principal({b"x-greenroom-user": "Änne".encode()}, None, anonymous=True).user == "Änne"
+
+
+def test_who_only_looks_may_be_nobody_where_the_anonymous_watch() -> None:
+    for headers in ({}, {b"authorization": b"Bearer " + token().encode()}):
+        assert http_principal(headers, VERIFIER, anonymous=False, watches=True).user == ""
+    for headers in ({b"x-greenroom-user": b"ann"}, {b"authorization": b"Bearer x"}):
+        with pytest.raises(Unauthenticated):
+            http_principal(headers, VERIFIER, anonymous=False, watches=True)
 
 
 @pytest.mark.parametrize("user", [b"\xff", b"a" * 129, b"a\xc2\x85b", b"a\x7fb"])

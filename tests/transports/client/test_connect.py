@@ -65,10 +65,24 @@ async def test_an_expired_token_is_error_109_and_the_client_is_let_go(claims: An
 
 async def test_names_of_the_anonymous_and_data_that_is_not_ours() -> None:
     made = World()
-    for data, user in (({"user": "ann"}, "ann"), ({"hello": 1}, "anonymous"), ([1], "anonymous"), ("x", "anonymous")):
+    for data, user in (({"user": "ann"}, "ann"), ({"hello": 1}, ""), ([1], ""), ("x", "")):
         client = made.client()
         client.connect(data=data)
         assert client.session.principal.user == user
+
+
+@pytest.mark.parametrize("said", [{}, {"data": {"user": "ann"}}, {"token": token()}])
+async def test_where_the_anonymous_may_watch_they_connect_and_send_nothing(said: dict[str, Any]) -> None:
+    made = World(anonymous=False, anonymous_watch=True)
+    client = made.client()
+    client.connect(**said)
+    assert client.session.principal.user == ""
+    (reply,) = client.ask({"subscribe": {"channel": A}, "id": 2})
+    assert "subscribe" in reply
+    data = {"text": "x"}
+    for request in ({"publish": {"channel": A, "data": data}}, {"rpc": {"method": f"{A}/say", "data": data}}):
+        (reply,) = client.ask({**request, "id": 3})
+        assert code_of(reply) == 401, reply
 
 
 async def test_conn_info_of_the_token_goes_with_what_the_client_says() -> None:

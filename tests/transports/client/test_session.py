@@ -31,7 +31,7 @@ async def test_the_recorded_session_of_the_js_sdk(autojump_clock: MockClock) -> 
             "id": 2,
             "subscribe": {"recoverable": True, "positioned": True, "epoch": "epoch1", "data": {"top": 0}},
         }, "offset 0 is left out"
-        info = {"user": "anonymous", "client": name}
+        info = {"user": "", "client": name}
         assert joined == {"push": {"channel": A, "join": {"info": info}}}
 
         reply, push = client.ask({"publish": {"channel": A, "data": {"text": "héllo\nworld"}}, "id": 3})

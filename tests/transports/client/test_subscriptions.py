@@ -153,7 +153,7 @@ async def test_an_unsubscribe_during_the_subscribe_leaves_no_subscriber_behind()
     made.publish(A)
     made.hub.flush()
     assert client.carrier.take() == []
-    assert made.audience == [(A, "anonymous", True), (A, "anonymous", False)]
+    assert made.audience == [(A, "", True), (A, "", False)]
 
 
 async def test_more_channels_than_the_limit_are_106() -> None:

@@ -115,6 +115,15 @@ async def test_a_body_over_the_bound_is_413_and_ends_the_connection() -> None:
             assert await peer.ended()
 
 
+async def test_where_the_anonymous_may_watch_they_read_and_send_nothing() -> None:
+    async with small_node(anonymous=False, anonymous_watch=True) as node:
+        peer = await node.connect()
+        assert (await peer.request("POST", SAY, b'{"text":"x"}')).error["name"] == "unauthenticated"
+        assert (await peer.request("GET", "/api/talk/a", X_Greenroom_User="ann")).status == 401
+        for path in ("/api/talk/a", "/api/talk/a/history"):
+            assert (await peer.request("GET", path)).status == 200
+
+
 async def test_who_must_say_who_it_is_and_who_may() -> None:
     async with small_node(anonymous=False) as node:
         peer = await node.connect()

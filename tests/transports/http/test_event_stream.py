@@ -91,7 +91,7 @@ async def test_the_view_then_what_is_published_with_ids_to_resume_from() -> None
         assert hint == {"data": {"channel": "talk:a", "data": {"type": "talk.typed", "key": "k"}}}
         await peer.stream.aclose()
         await wait_all_tasks_blocked(0.01)
-        assert node.audience[-1] == ("talk:a", "anonymous", False)
+        assert node.audience[-1] == ("talk:a", "", False)
 
 
 @pytest.mark.parametrize("tail", [0, 2, 512])
