@@ -9,7 +9,7 @@ take part know nothing of sagas: they are told ordinary messages, and answer or 
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar, assert_never, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, TypeVar, assert_never, cast, get_args, get_origin
 
 import msgspec
 import structlog
@@ -53,12 +53,17 @@ log = structlog.get_logger(__name__)
 
 
 class Saga(Actor[SagaState], Generic[Input]):
-    """`Input` is the command that begins it, with all that the steps need. The same once more changes nothing."""
+    """`Input` is the message that begins it, with all that the steps need. The same once more changes nothing.
 
+    Other entities begin it, which know what they ask for. With `starts = "users"` it is a command, that any client may
+    send with any fields: then `may_start` says whose, and steps trust nothing in it that a client must not choose.
+    """
+
+    starts: ClassVar[Literal["entities", "users"]] = "entities"  # who may begin it
     start: ClassVar[type[Ask[Done]]]  # the `Input`, read off the class
     steps: ClassVar[tuple[Step[Any], ...]]
     deadline_s: ClassVar[float | None] = None  # of all steps together; then it goes back
-    internal = (StepDue, SagaDue)
+    internal: ClassVar[tuple[type[Message], ...]] = (StepDue, SagaDue)  # and the start, where entities begin it
     events = EVENTS
     base_tags = "saga"
 
@@ -66,15 +71,30 @@ class Saga(Actor[SagaState], Generic[Input]):
         super().__init_subclass__(**kwargs)
         if "commands" in vars(cls):
             raise ValueError(f"{cls.__qualname__}: `commands` is the start command alone, as in Saga[Start]")
+        if cls.starts not in ("entities", "users"):
+            raise ValueError(f'{cls.__qualname__}: `starts` is "entities" or "users", not {cls.starts!r}')
         for base in getattr(cls, "__orig_bases__", ()):
             if issubclass(get_origin(base) or object, Saga) and isinstance(get_args(base)[0], type):
                 cls.start = get_args(base)[0]
-                cls.commands = (cls.start,)
+        if hasattr(cls, "start"):
+            if hasattr(cls, "kind") and str(cls.start.__struct_config__.tag).partition(".")[0] != cls.kind:
+                raise ValueError(f"{cls.__qualname__}: {cls.start.__qualname__} needs tag='{cls.kind}.something'")
+            public = cls.starts == "users"
+            cls.commands = (cls.start,) if public else ()
+            cls.internal = (StepDue, SagaDue) if public else (StepDue, SagaDue, cls.start)
         cls.state_type = SagaState  # Actor has taken Saga's argument for it
         if "steps" in vars(cls):
             check_steps(cls.steps)
 
     # For subclasses.
+
+    @property
+    def input(self) -> Input:
+        """What began it, in `may_watch`, `ended` and the like. Raises: LookupError when nothing has yet."""
+        if self.state.status == "new":
+            raise LookupError(f"{self.entity} has not begun")
+        found: Any = msgspec.json.decode(self.state.input, type=self.start)
+        return cast(Input, found)
 
     def may_start(self, command: Input) -> None:
         """May `self.principal` begin this saga? Raise Refused if not."""
@@ -110,7 +130,7 @@ class Saga(Actor[SagaState], Generic[Input]):
         command = msgspec.structs.replace(command, idempotency_key=None)
         begun = self.state.status != "new"
         if begun:
-            if command != self._input() or self.principal.user != self.state.by:
+            if command != self.input or self.principal.user != self.state.by:
                 raise Refused("saga.started", f"{self.entity} was started with something else", status=409)
             return
         fields = msgspec.to_builtins(command)
@@ -239,10 +259,7 @@ class Saga(Actor[SagaState], Generic[Input]):
             return Refused("internal", "the step's own code failed")
 
     def _so_far(self) -> SoFar[Any]:
-        return SoFar(self.entity, self._input(), self.state)
-
-    def _input(self) -> Any:
-        return msgspec.json.decode(self.state.input, type=self.start)
+        return SoFar(self.entity, self.input, self.state)
 
     def _declared(self, name: str) -> Step[Any] | None:
         return next((step for step in self.steps if step.name == name), None)

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from greenroom import Ask, Done, Message, Refused, Saga, SoFar, Step
-from greenroom.actors.model.errors import UnknownCommand
+from greenroom.actors.model.errors import InvalidCommand, UnknownCommand
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.saga.messages import StepDue
 from greenroom.testing import Kit
@@ -174,6 +174,32 @@ def test_a_client_speaks_to_a_saga_with_its_start_command_only() -> None:
     assert Kind(Trip).commands["travel"].reply is Done
 
 
+def test_only_entities_start_a_saga_unless_it_says_otherwise() -> None:
+    class Quiet(Saga[Travel]):
+        kind = "trip"
+        steps = Trip.steps
+
+    assert list(Kind(Quiet).commands) == [] and Travel in Kind(Quiet).messages
+    kit = Kit(Quiet, key="1")
+    with pytest.raises(UnknownCommand):
+        kit.ask(Travel(city="Rome"), user="ann")
+    kit.ask(Travel(city="Rome"))
+    assert kit.view()["status"] == "running" and kit.view()["by"] == ""
+    with pytest.raises(ValueError, match=r"`starts` is \"entities\" or \"users\", not 'anybody'"):
+        type("Bad", (Trip,), {"starts": "anybody"})
+
+
+def test_what_began_it_is_known_by_its_type() -> None:
+    kit = Kit(Trip, key="1")
+    with pytest.raises(LookupError, match="trip:1 has not begun"):
+        _ = kit.actor.input
+    kit.ask(Travel(city="Rome", nights=3), user="ann")
+    kit.restart(from_snapshot=True)
+    assert kit.actor.input == Travel(city="Rome", nights=3)
+    with pytest.raises(InvalidCommand):
+        Kit(Trip).ask(Travel(city=5), user="ann")  # type: ignore[arg-type]
+
+
 def test_who_may_start_and_who_may_watch_is_for_the_writer_to_say() -> None:
     class Private(Trip):
         kind = "trip"
@@ -215,6 +241,7 @@ def one_step(**how: Any) -> type[Saga[Any]]:
 
     class Short(Saga[Travel]):
         kind = "trip"
+        starts = "users"
         steps = (
             Step(name="flight", do=book, undo=release, deadline_s=30.0),
             Step(**last),
@@ -351,9 +378,8 @@ def test_its_start_command_has_the_kind_s_name_and_its_events_the_saga_s() -> No
     class Stray(Ask[Done], tag="saga.stray"):
         pass
 
-    class Wrong(Saga[Stray]):
-        kind = "trip"
-        steps = Trip.steps
+    with pytest.raises(ValueError, match=r"Stray needs tag='trip\.something'"):
 
-    with pytest.raises(Exception, match=r"needs tag='trip\.something'"):
-        Kind(Wrong)
+        class Wrong(Saga[Stray]):
+            kind = "trip"
+            steps = Trip.steps

@@ -40,6 +40,7 @@ def step(name: str, deadline_s: float | None, *, reverts: bool = True) -> Step[B
 
 class Job(Saga[Begin]):
     kind = "job"
+    starts = "users"
     steps = (
         step("first", 30.0),
         step("second", 10.0, reverts=False),

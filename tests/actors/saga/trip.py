@@ -48,6 +48,7 @@ def release(so_far: SoFar[Travel]) -> Message:
 
 class Trip(Saga[Travel]):
     kind = "trip"
+    starts = "users"
     steps: ClassVar[tuple[Step[Any], ...]] = (
         Step(name="flight", do=book, undo=release, deadline_s=30.0),
         Step(name="hotel", do=book_hotel, undo=release, deadline_s=20.0),
