@@ -4,8 +4,10 @@ from greenroom.actors.testing.kit import Kit
 from greenroom.supervisors.simulation import (
     ALL_GUARDS,
     NO_FAULTS,
+    BadCommand,
     Faults,
     Guards,
+    Moment,
     Run,
     Scenario,
     SimulationFailed,
@@ -18,9 +20,11 @@ from greenroom.supervisors.simulation import (
 __all__ = [
     "ALL_GUARDS",
     "NO_FAULTS",
+    "BadCommand",
     "Faults",
     "Guards",
     "Kit",
+    "Moment",
     "Run",
     "Scenario",
     "SimulationFailed",

@@ -134,7 +134,7 @@ class SimulatedClient:
         self.pending: list[Pending] = []
         self.positions = {channel: Position() for channel in channels}
         self.working = True  # sends new commands
-        self.refused = 0
+        self.refusals: dict[str, int] = {}  # how often, by what was said
         self.unknown = 0  # commands without a key of which nobody knows
         self.started_over = 0
         self._kinds = kinds
@@ -234,7 +234,7 @@ class SimulatedClient:
             self._timeline.note("told to repeat", pending.method, pending.key, error.message, who=self.user)
         else:
             self.pending.remove(pending)
-            self.refused += 1
+            self.refusals[error.message] = self.refusals.get(error.message, 0) + 1
             self._timeline.note("refused", pending.method, pending.key, error.message, who=self.user)
 
     # The connection.

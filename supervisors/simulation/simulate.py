@@ -14,13 +14,16 @@ from time import perf_counter
 from typing import Any
 
 import structlog
+import trio
 from msgspec import Struct, field
 
 from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.message import Message
 from greenroom.supervisors.simulation.client import Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Guards
 from greenroom.supervisors.simulation.faults import Faults
+from greenroom.supervisors.simulation.node import STARTED
 from greenroom.supervisors.simulation.schedule import Schedule
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.world import Scenario, World
@@ -36,6 +39,7 @@ class Run(Struct, kw_only=True):
     trace: int  # equal for equal runs
     steps: int  # of tasks
     acknowledged: int  # commands
+    refusals: dict[str, int]  # how many commands were refused for good, by what was said
     seen: int  # publications, by all subscribers
     lost: int  # events, by failovers
     excused: int  # acknowledgements of those
@@ -54,6 +58,16 @@ class SimulationFailed(AssertionError):
             f"seed {run.seed}: {run.violations[0]}\nreplay it: simulate(..., seeds=[{run.seed}])\n"
             f"the last that happened:\n{shown}"
         )
+
+
+class BadCommand(TypeError):
+    """What `commands` gave is no command of the entities under test. The text says what it gave and what they take."""
+
+
+class Moment(Struct, frozen=True):
+    """What `commands` may know of the world."""
+
+    now: float  # Unix s, by a clock that is right; those of nodes may be a little off
 
 
 class Summary(Struct):
@@ -90,6 +104,7 @@ def run_seed(
         trace=schedule.trace,
         steps=schedule.steps,
         acknowledged=world.checker.acknowledged,
+        refusals=_sum(client.refusals for client in world.clients),
         seen=world.checker.seen,
         lost=world.checker.lost,
         excused=world.checker.excused,
@@ -101,7 +116,7 @@ def run_seed(
 
 def simulate(
     *entities: type[Actor[Any]],
-    commands: Callable[..., Message],
+    commands: Callable[..., Message | tuple[str, Message]],
     keys: int = 2,
     records: Callable[[Message], bool] = lambda message: False,
     invariant: Callable[[str, Any], None] | None = None,
@@ -111,23 +126,32 @@ def simulate(
     clients: int = 4,
     pace_s: float = 3.0,
     faults: Faults | None = None,
+    acknowledged_min: int = 1,
 ) -> Summary:
     """Run `entities` under `seeds` and faults. Raises: SimulationFailed with the first seed that shows a violation.
 
-    `commands(draw)`, or `commands(draw, user)`, makes a client's next command for one of the `keys` entities of the
-    first kind that takes it; all chance must come from `draw`, a random.Random. `records(message)` says that every
+    `commands(draw)`, `commands(draw, user)` or `commands(draw, user, world)` makes a client's next command: a message,
+    for one of the `keys` entities of the first kind that takes it, or with the entity it is for, `("till:ann", Pay())`.
+    All chance must come from `draw`, a random.Random; `world.now` is the Unix time. Raises: BadCommand for one that no
+    kind takes. All seeds together must have `acknowledged_min` commands acknowledged, else nothing was tried, and the
+    last seed fails; 0 asks for none. `records(message)` says that every
     success of this command records an event, so that the acknowledgement of one without is a violation too.
     `invariant(entity, state)` raises AssertionError when a state is wrong; it sees the state after every event.
     `unfinished(states)` says what is left to do once faults have stopped, or was done wrong, given the states of all
     durable entities by name; it is asked until it has nothing to say. `seeds` is how many, from 0 on, or which;
     `minutes` are virtual.
     """
-    takes_user = len(inspect.signature(commands).parameters) > 1
-    names = {command: kind.kind for kind in reversed(entities) for command in kind.commands}
+    arguments = len(inspect.signature(commands).parameters)
+    mistakes: list[BadCommand] = []
 
     def work(draw: Random, user: str) -> Work:
-        message = commands(draw, user) if takes_user else commands(draw)
-        return Work(f"{names[type(message)]}:{draw.randint(1, keys)}", message)
+        world = Moment(now=STARTED + trio.current_time())
+        given = commands(*(draw, user, world)[:arguments])
+        try:
+            return _work(entities, given, draw, keys)
+        except BadCommand as error:
+            mistakes.append(error)
+            raise
 
     scenario = Scenario(
         kinds=entities,
@@ -141,11 +165,51 @@ def simulate(
     )
     summary = Summary()
     for seed in range(seeds) if isinstance(seeds, int) else seeds:
-        run = run_seed(scenario, seed, minutes=minutes, faults=faults)
+        try:
+            run = run_seed(scenario, seed, minutes=minutes, faults=faults)
+        except BaseExceptionGroup:  # of the tasks of that world
+            if mistakes:
+                raise mistakes[0] from None
+            raise
         if run.violations:
             raise SimulationFailed(run)
         summary.runs.append(run)
+    if summary.runs and summary.acknowledged < acknowledged_min:
+        refusals = _sum(run.refusals for run in summary.runs)
+        shown = ", ".join(f"{count} × {said}" for said, count in sorted(refusals.items())) or "none"
+        last = summary.runs[-1]
+        rule = f"{acknowledged_min} or more commands are acknowledged"
+        last.violations.append(f"{rule}: {summary.acknowledged} were; refused: {shown}")
+        raise SimulationFailed(last)
     return summary
+
+
+def _work(
+    entities: tuple[type[Actor[Any]], ...], given: Message | tuple[str, Message], draw: Random, keys: int
+) -> Work:
+    """Raises: BadCommand."""
+    entity, message = given if isinstance(given, tuple) else ("", given)
+    takers = [kind.kind for kind in entities if type(message) in kind.commands]
+    if not takers:
+        taken = ", ".join(command.__qualname__ for kind in entities for command in kind.commands)
+        raise BadCommand(f"no kind has {message!r:.120} among its `commands`; they take {taken}")
+    if not entity:
+        return Work(f"{takers[0]}:{draw.randint(1, keys)}", message)
+    try:
+        kind, _ = split_entity(entity)
+    except BadEntity as error:
+        raise BadCommand(str(error)) from None
+    if kind not in takers:
+        raise BadCommand(f"{entity} does not take {type(message).__qualname__}, which is a command of {takers[0]}")
+    return Work(entity, message)
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
 ERRORS = frozenset({"error", "critical", "exception"})

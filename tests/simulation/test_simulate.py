@@ -3,14 +3,15 @@
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import Struct
 
-from greenroom import Actor, Ask, Event
-from greenroom.testing import NO_FAULTS, SimulationFailed, simulate
+from greenroom import Actor, Ask, Event, Refused
+from greenroom.testing import NO_FAULTS, BadCommand, Moment, SimulationFailed, simulate
 from tests.docs.test_tutorial import write_blocks
 
 
@@ -107,6 +108,50 @@ def test_commands_may_depend_on_the_user() -> None:
 
     simulate(Plant, commands=command, seeds=1, minutes=1, clients=3)
     assert users == {"user1", "user2", "user3"}
+
+
+class Locked(Plant):
+    def handle(self, message: Grow) -> int:
+        raise Refused("plant.locked", status=409)
+
+
+def test_a_world_in_which_nothing_was_acknowledged_fails() -> None:
+    with pytest.raises(SimulationFailed, match=r"1 or more commands are acknowledged: 0 were; refused: \d+ × .*locked"):
+        simulate(Locked, commands=grow, seeds=2, minutes=1, faults=NO_FAULTS)
+    assert simulate(Locked, commands=grow, seeds=1, minutes=1, faults=NO_FAULTS, acknowledged_min=0).acknowledged == 0
+
+
+class Prune(Ask[int], tag="plant.prune"):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (Prune(), r"no kind has Prune\(.*\) among its `commands`; they take Grow"),
+        (None, "no kind has None among its `commands`"),
+        (("tree:1", Grow(by=1)), "tree:1 does not take Grow, which is a command of plant"),
+        (("plant:", Grow(by=1)), "not kind:key"),
+    ],
+)
+def test_what_is_no_command_is_named(given: Any, says: str) -> None:
+    with pytest.raises(BadCommand, match=says):
+        simulate(Plant, commands=lambda draw: given, seeds=1, minutes=1)
+
+
+def test_commands_may_say_whom_they_are_for_and_see_the_time() -> None:
+    times: list[float] = []
+
+    def command(draw: Any, user: str, world: Moment) -> tuple[str, Grow]:
+        times.append(world.now)
+        return f"plant:{user}", grow(draw)
+
+    def own(entity: str, state: PlantState) -> None:
+        assert entity.startswith("plant:user")
+
+    simulate(Plant, commands=command, invariant=own, seeds=1, minutes=2, clients=2)
+    assert times == sorted(times) and 60 < times[-1] - times[0] < 150
+    assert datetime.fromtimestamp(times[0], UTC).year == 2025
 
 
 def test_the_example_in_the_docs_passes(tmp_path: Path) -> None:
