@@ -132,7 +132,7 @@ def test_the_anonymous_see_what_everybody_does_and_services_see_more(room: Kit[R
     room.watch(user="")
     for message in (Join(), SendMessage(text="hi"), Typing(), Set(title="Ours")):
         with pytest.raises(Refused, match="unauthenticated") as caught:
-            room.ask(message, user="")
+            room.tell(message, user="")
         assert caught.value.status == 401
     room.ask(Set(open=False), user="ann")
     assert [kick.user for kick in room.kicked] == [""]

@@ -41,6 +41,15 @@ class OddActor(Actor[Seat]):
     commands = (Odd,)
     events = (Happened,)
 
+    def handle(self, message: Odd) -> Any:
+        raise NotImplementedError
+
+    def apply(self, event: Happened) -> None:
+        raise NotImplementedError
+
+    def view(self) -> Any:
+        return {}
+
 
 @pytest.mark.parametrize(
     ("name", "words"),
