@@ -74,7 +74,8 @@ class Services:
         anonymous_watch: bool = False,
     ) -> None:
         """`anonymous`: clients without a token may come, name themselves and act; `anonymous_watch`: they may come and
-        look, as nobody. `clock` gives Unix seconds, `chance` 0 <= x < 1; this and `new_client_id` are arguments where a seed decides everything.
+        look, as nobody. `clock` gives Unix seconds, `chance` 0 <= x < 1; this and `new_client_id` are arguments where a
+        seed decides everything.
         """
         self.kinds = kinds
         self.submit = submit

@@ -41,9 +41,13 @@ def command_ids_of(flights: Sequence[Flight]) -> list[str]:
 
 
 def sort_flights(
-    flights: Sequence[Flight], stored: Mapping[int, StoredEvent], replies: Mapping[str, Remembered]
+    flights: Sequence[Flight],
+    stored: Mapping[int, StoredEvent],
+    replies: Mapping[str, Remembered],
+    *,
+    suspected: bool = False,
 ) -> Sorted:
-    """By what the journal holds at their offsets, and of their command ids.
+    """By what the journal holds at their offsets, and of their command ids. `suspected`: one of their messages is why.
 
     An event is ours if the row carries the fence under which we submitted it: somebody else may have recorded the same
     thing at the same offset in between.
@@ -62,7 +66,7 @@ def sort_flights(
             if type(item) is Envelope and item.command_id is not None and item.command_id in replies:
                 if item.slot is not None:
                     answers.append(repeated(item, item.slot, replies[item.command_id]))
-            elif type(item) is not Envelope or type(item.source) is not Firing or item.strikes:
+            elif suspected or type(item) is not Envelope or type(item.source) is not Firing or item.strikes:
                 again.append(item)  # a timer that is still due fires anew: once, and not once for each life
     return Sorted(list(flights[:landed]), answers, again)
 

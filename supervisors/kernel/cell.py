@@ -33,7 +33,7 @@ from greenroom.actors.model.errors import (
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
-from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.records import Append, Head, Outcome
 from greenroom.supervisors.kernel.host import Host
 from greenroom.supervisors.kernel.release import release
@@ -54,6 +54,7 @@ class Ending(Enum):
     ASLEEP = "asleep"
     STOPPED = "stopped"
     FAILED = "failed"
+    DAMAGED = "damaged"  # what is stored of it contradicts itself, or is refused: somebody must look
     REBUILD = "rebuild"  # only this life ends
 
 
@@ -61,8 +62,8 @@ class Cell:
     """See above. `closed` is called once, when the cell has ended."""
 
     __slots__ = (
-        "_closed", "_failure", "_flights", "_host", "_ledger", "_life", "_looks_up_ids", "_settled", "entity", "kind",
-        "last_active", "mailbox",
+        "_closed", "_failure", "_flights", "_host", "_ledger", "_life", "_looks_up_ids", "_settled", "_suspects",
+        "entity", "kind", "last_active", "mailbox",
     )  # fmt: skip
 
     def __init__(self, host: Host, kind: Kind, entity: str, closed: "Callable[[Cell, Ending], None]") -> None:
@@ -76,6 +77,7 @@ class Cell:
         self._life: Life | None = None
         self._flights: list[Flight] = []
         self._failure: Exception | Outcome | None = None  # of an append of the present life
+        self._suspects = 0  # so many messages at the front of the mailbox are handled and committed one by one
         self._looks_up_ids = False  # a repeat was found that only the journal remembered: there may be more
         self._settled: trio.Event | None = None
         self._ledger: RestartLedger | None = None
@@ -118,6 +120,10 @@ class Cell:
                 except NotOwner as error:
                     log.info("entity_moved", entity=self.entity, reason=str(error))
                     return
+                except JournalDamaged as error:
+                    log.error("entity_damaged", entity=self.entity, error=str(error))
+                    ending = Ending.DAMAGED
+                    return
                 except Exception as error:  # the supervisor's one place: a handler, `apply` or a snapshot failed
                     if not self._may_restart(error):
                         ending = Ending.FAILED
@@ -151,7 +157,7 @@ class Cell:
         self._forget_queued()
         for answer in answers_of(flights):
             answer.slot.reject(OutcomeUnknown("the entity stopped before its commit was known"))
-        why = "the entity failed" if ending is Ending.FAILED else "the entity stopped here"
+        why = f"the entity {'stopped here' if ending is Ending.STOPPED else ending.value}"
         for item in left:
             if type(item) is Envelope and item.slot is not None:
                 item.slot.reject(Unavailable(why))
@@ -191,6 +197,7 @@ class Cell:
         life.looks_up_ids = self._looks_up_ids
         self._adopt(life)
         self._flights = []
+        was_refused = self._failure is Outcome.DAMAGED
         self._failure = None
         if waking.outbox:
             host.relay.adopt(waking.outbox)
@@ -199,8 +206,24 @@ class Cell:
         assert life.head is not None
         host.audiences.began(self.entity, life.epoch, life.head.offset)
         self._release(waking.sorted.answers)
-        self.mailbox.put_back(waking.sorted.again)
+        self.mailbox.put_back(self._suspected(waking.sorted.again) if was_refused else waking.sorted.again)
         self._fire_due()
+
+    def _suspected(self, items: list[Item]) -> list[Item]:
+        """The store has refused what one of these messages wrote, which could not be known: each gets a strike, and is
+        handled in a burst of its own, so that it is the one to blame which ends among the dead letters."""
+        life = self._life
+        assert life is not None
+        error = HandlerFailed("the store refuses what this message, or one beside it, wrote")
+        again: list[Item] = []
+        for item in items:
+            envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
+            if life.strike(envelope, error, self._host.supervision.strikes_max):
+                again.append(envelope)
+            else:
+                self._give_up(envelope, error)
+        self._suspects = len(again)
+        return again
 
     def _adopt(self, life: Life) -> None:
         if self._life is None:
@@ -239,8 +262,12 @@ class Cell:
             if len(self._flights) >= FLIGHTS_MAX or committer.congested:
                 await self._catch_up()
                 continue
-            burst = mailbox.take(burst_max)
+            if self._suspects and self._flights:
+                await self._catch_up_all()  # each alone in its append
+                continue
+            burst = mailbox.take(1 if self._suspects else burst_max)
             if burst:
+                self._suspects = max(0, self._suspects - 1)
                 now = self.last_active = trio.current_time()
                 try:
                     handled = life.handle(burst, 0, now, in_flight=bool(self._flights))
@@ -339,6 +366,9 @@ class Cell:
             self.mailbox.put_back([envelope, *rest])
             return
         self.mailbox.put_back(rest)
+        self._give_up(envelope, error)
+
+    def _give_up(self, envelope: Envelope, error: Exception) -> None:
         if envelope.slot is not None:
             envelope.slot.reject(HandlerFailed(repr(error)))
         self._host.letters.keep(self.entity, envelope, error)

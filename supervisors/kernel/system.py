@@ -16,6 +16,7 @@ from greenroom.supervisors.kernel.router import Draining
 
 log = structlog.get_logger("greenroom.system")
 
+DAMAGED_S = 30.0  # how long an entity stays down whose journal is damaged; then it may have been mended
 QUARANTINED_MAX = 10_000  # failed entities that are kept down at once; beyond, the one that failed first may wake
 
 
@@ -62,9 +63,10 @@ class System:
         if self._cells.get(cell.entity) is cell:
             del self._cells[cell.entity]
             self._host.instruments.awake -= 1
-        if ending is Ending.FAILED:
+        if ending in (Ending.FAILED, Ending.DAMAGED):
             self._quarantine.pop(cell.entity, None)
-            self._quarantine[cell.entity] = trio.current_time() + self._host.supervision.backoff_max_s
+            down_s = DAMAGED_S if ending is Ending.DAMAGED else self._host.supervision.backoff_max_s
+            self._quarantine[cell.entity] = trio.current_time() + down_s
             if len(self._quarantine) > QUARANTINED_MAX:
                 del self._quarantine[next(iter(self._quarantine))]
         if self._draining and not self._cells:

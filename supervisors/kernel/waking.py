@@ -64,7 +64,7 @@ async def wake(
             replies = await host.journal.replies(head.id, command_ids_of(flights))
             for command_id, reply in replies.items():
                 life.remember(command_id, reply)
-    return Waking(life, sort_flights(flights, stored, replies), claimed.outbox)
+    return Waking(life, sort_flights(flights, stored, replies, suspected=failure is Outcome.DAMAGED), claimed.outbox)
 
 
 async def _life_of(host: Host, kind: Kind, entity: str, claimed: Claimed) -> Life:

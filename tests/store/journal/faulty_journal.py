@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.errors import JournalDamaged, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
@@ -37,6 +37,8 @@ class FaultyJournal:
         self.rows = self._journal.rows
         self.faults: dict[str, deque[Fault]] = {name: deque() for name in CALLS}
         self.down = False  # every call is refused
+        self.refused: Callable[[StoredEvent], bool] = lambda event: False  # as a server that takes no such data
+        self.damaged: set[str] = set()  # entities whose rows contradict themselves
         self.delay_s = 0.0
         self.held: trio.Event | None = None  # appends wait for it
         self.appends: list[list[tuple[str, int, int]]] = []  # each statement's (entity, after, events), as they began
@@ -84,9 +86,13 @@ class FaultyJournal:
     async def claim(
         self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claim]:
-        return await self._with_faults(
+        claims = await self._with_faults(
             "claim", lambda: self._journal.claim(entities, term=term, window=window, above=above)
         )
+        return [
+            JournalDamaged(entity, "the test says so") if entity in self.damaged else claim
+            for entity, claim in zip(entities, claims, strict=True)
+        ]
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         self.appends.append(
@@ -96,7 +102,10 @@ class FaultyJournal:
         )
         if self.held is not None:
             await self.held.wait()
-        return await self._with_faults("append", lambda: self._journal.append(batch, lane=lane))
+        taken = [one for one in batch if not any(self.refused(event) for event in one.events)]
+        landed = await self._with_faults("append", lambda: self._journal.append(taken, lane=lane))
+        outcomes = dict(zip((one.head_id for one in taken), landed, strict=True))
+        return [outcomes.get(one.head_id, Outcome.DAMAGED) for one in batch]
 
     async def lineage(self) -> str:
         return await self._with_faults("lineage", self._journal.lineage)
