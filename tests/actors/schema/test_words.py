@@ -36,7 +36,11 @@ class Happened(Event, frozen=True, kw_only=True, tag="odd.happened"):
     pass
 
 
-class OddActor(Actor[Seat]):
+class OddState(Struct):
+    pass
+
+
+class OddActor(Actor[OddState]):
     kind = "odd"
     commands = (Odd,)
     events = (Happened,)
