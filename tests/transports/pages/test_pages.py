@@ -51,7 +51,11 @@ class Waved(Struct, frozen=True, kw_only=True, tag_field="type", tag="counter.wa
     user: str
 
 
-class Counter(Actor[Total]):
+class CounterState(Struct):
+    pass
+
+
+class Counter(Actor[CounterState]):
     """Counts <script>alert(1)</script>."""
 
     kind = "counter"
@@ -59,7 +63,7 @@ class Counter(Actor[Total]):
     events = (Added,)
     ephemerals = (Waved,)
 
-    def handle(self, message: Message) -> None: ...
+    def handle(self, message: Message) -> Any: ...
     def apply(self, event: Event) -> None: ...
 
     def view(self) -> Any:
