@@ -29,7 +29,6 @@ from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerF
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
 from greenroom.actors.model.mailbox import Item
-from greenroom.actors.model.message import Message
 from greenroom.actors.model.outgoing import Outgoing, encode_body
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
@@ -143,7 +142,7 @@ class Life:
         effects = actor.effects
         turn = self._turn
         world = self._world
-        until = world.monotonic() + BURST_S
+        until = world.monotonic() + BURST_S if len(burst) > LOOK_EVERY else math.inf
         turn.serial += 1
         turn.owner = self
         try:
@@ -212,11 +211,14 @@ class Life:
         self._view = None
         turn.item = message
         try:
-            if envelope.trace is not None:
-                with self._world.trace(f"{self.kind.name}.handle", envelope.trace):
-                    reply = self._call(actor, envelope, message)
+            if type(message) is AudienceChanged:
+                actor.audience_changed(envelope.principal, message.joined)
+                reply = None
+            elif envelope.trace is None:
+                reply = actor.handle(message)
             else:
-                reply = self._call(actor, envelope, message)
+                with self._world.trace(f"{self.kind.name}.handle", envelope.trace):
+                    reply = actor.handle(message)
             turn.item = None
         except ActorError as error:
             turn.item = None
@@ -230,12 +232,6 @@ class Life:
         else:  # nothing before it is still on its way to the disk
             _resolve(envelope, DONE if reply is None else reply)
         return None
-
-    def _call(self, actor: Actor[Any], envelope: Envelope, message: Message) -> object:
-        if type(message) is AudienceChanged:
-            actor.audience_changed(envelope.principal, message.joined)
-            return None
-        return actor.handle(message)
 
     def _inspect(self, envelope: Envelope, in_flight: bool) -> None:
         """Reads are no business of the entity's: one that fails is its reader's trouble, never a crash or a letter."""

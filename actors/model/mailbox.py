@@ -34,13 +34,13 @@ reschedule = trio.lowlevel.reschedule
 class Mailbox:
     """Lists, not deques: an idle one takes 56 bytes instead of 760, and a burst is a swap."""
 
-    __slots__ = ("_bytes_max", "_capacity", "_control", "_queue", "_waiter", "bytes", "sealed")
+    __slots__ = ("_bytes_max", "_capacity", "_queue", "_waiter", "bytes", "control", "sealed")
 
     def __init__(self, capacity: int, bytes_max: int) -> None:
         self._capacity = capacity  # messages that may wait; -1 once sealed, so that put() has one test
         self._bytes_max = bytes_max
         self._queue: list[Item] = []
-        self._control: list[object] | None = None
+        self.control: list[object] | None = None  # signals that wait, for `take_control`
         self._waiter: trio.lowlevel.Task | None = None
         self.bytes = 0  # of the waiting envelopes, as they came over the wire; bare tells are counted, not weighed
         self.sealed = False
@@ -70,10 +70,10 @@ class Mailbox:
 
     def put_control(self, signal: object) -> None:
         """Queue a control message, ahead of every ordinary one. One that waits already says it all, so few ever do."""
-        if self._control is None:
-            self._control = [signal]
-        elif signal not in self._control:
-            self._control.append(signal)
+        if self.control is None:
+            self.control = [signal]
+        elif signal not in self.control:
+            self.control.append(signal)
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -87,10 +87,10 @@ class Mailbox:
     @property
     def told(self) -> bool:
         """Does a control message wait? One that tells nothing new need not be queued behind it."""
-        return self._control is not None
+        return self.control is not None
 
     def take_control(self) -> list[object]:
-        signals, self._control = self._control, None
+        signals, self.control = self.control, None
         return signals or []
 
     def take(self, burst_max: int) -> list[Item]:
@@ -132,7 +132,7 @@ class Mailbox:
         The task then awaits `trio.lowlevel.wait_task_rescheduled(mailbox.abandon)` itself: one coroutine less for every
         idle actor is 400 bytes.
         """
-        assert not self._queue and not self._control
+        assert not self._queue and not self.control
         self._waiter = waiter
 
     def abandon(self, _: object) -> trio.lowlevel.Abort:

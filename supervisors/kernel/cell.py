@@ -253,7 +253,7 @@ class Cell:
         assert life is not None
         task = trio.lowlevel.current_task()
         while True:
-            if mailbox.told:
+            if mailbox.control is not None:
                 ending = await self._obey(mailbox.take_control())
                 if ending is not None:
                     return ending
@@ -275,12 +275,14 @@ class Cell:
                     self._struck(burst[: life.position], burst[life.position], burst[life.position + 1 :], error)
                     raise
                 if handled == len(burst):
-                    self._take_off(burst)
+                    flight = life.take(burst)
+                    if flight is not None:
+                        self._fly(flight)
                 else:
                     await self._serve_rest(life, burst, handled)
                 if len(mailbox):
                     await trio.lowlevel.checkpoint()
-            elif not mailbox.told:  # which may have come while the last one was obeyed
+            elif mailbox.control is None:  # which may have come while the last one was obeyed
                 mailbox.park(task)
                 await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
 
@@ -337,12 +339,14 @@ class Cell:
 
     def _take_off(self, items: list[Item], *, clean: bool = True) -> None:
         """Submit what these messages have decided; what waits for it, or for what was earlier, becomes a flight."""
-        life = self._life
-        assert life is not None
-        flight = life.take(items, clean=clean)
-        if flight is None:
-            return
-        head = life.head
+        assert self._life is not None
+        flight = self._life.take(items, clean=clean)
+        if flight is not None:
+            self._fly(flight)
+
+    def _fly(self, flight: Flight) -> None:
+        """Submit its events, and let it depart when they are durable: at once, if nothing is."""
+        head = self.head
         if head is None:
             self._release(flight.departures)
             return

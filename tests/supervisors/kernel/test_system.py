@@ -175,7 +175,7 @@ async def test_what_the_sweep_asks_does_not_pile_up_before_an_actor_that_cannot_
         run.journal.down = True
         run.send(A, Read())
         await trio.sleep(600)
-        control = run.cell(A).mailbox._control
+        control = run.cell(A).mailbox.control
         assert control is not None and len(control) == 1
         run.journal.down = False
         await trio.sleep(20)
