@@ -81,14 +81,15 @@ def test_a_stopped_postgres_is_waited_for(server: Server, room: str) -> None:
     postgres = server.postgres_pid()
     assert postgres is not None
     processes = [postgres, *_children(postgres)]
-    server.command("room:no-store-needed", "typing")
+    with connected(server, "zoe") as peer:  # she and the room are awake
+        assert "rpc" in peer.rpc("room:no-store-needed/typing")
     with under_load(server, room):
         for pid in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
         stopped_at = time.monotonic()
         try:
-            with connected(server, "") as peer:  # what needs no store goes on
+            with connected(server, "zoe") as peer:  # what needs no store goes on
                 assert "subscribe" in peer.ask(subscribe={"channel": "room:no-store-needed"})
                 assert "rpc" in peer.rpc("room:no-store-needed/typing")
             assert server.request("GET", "/health").status == 200
