@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.room.messages import Gift, Invite, Join, Leave, Mute, React, Read, SendMessage, Typing
-from greenroom.actors.identity.session import Session
+from greenroom.actors.identity import Session
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.message import Ask, Event, Message
 from greenroom.testing import Scenario, Work

@@ -59,7 +59,7 @@ from greenroom.actors.chat.room.messages import (
 )
 from greenroom.actors.chat.room.state import Member, RoomState
 from greenroom.actors.chat.room.view import in_force, room_view
-from greenroom.actors.identity.session.messages import Push
+from greenroom.actors.identity import Push
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from greenroom.actors.chat.room import Room
-from greenroom.actors.identity.session import Session
+from greenroom.actors.identity import Session
 from greenroom.actors.model.kinds import Kinds, find_actors
 from greenroom.config.settings import Settings
 

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from greenroom import Actor, Ask, Done, Event, Saga, Step, Tell
 from greenroom.actors.chat.room import Room
-from greenroom.actors.identity.session import Session
+from greenroom.actors.identity import Session
 from greenroom.actors.model.kind_rules import broken_rules
 from greenroom.actors.model.kinds import BadEntityClass, Kind
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from greenroom import Actor, Ask, Done, Event, Tell
 from greenroom.actors.chat.room import Room
-from greenroom.actors.identity.session import Session
+from greenroom.actors.identity import Session
 from greenroom.actors.model.errors import InvalidCommand, UnknownCommand, UnknownKind
 from greenroom.actors.model.kinds import BadEntityClass, Kind, Kinds, find_actors
 

@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 
 from greenroom import SYSTEM, Message, Principal, Refused
-from greenroom.actors.identity.session import Session
-from greenroom.actors.identity.session.actor import SIGNED_OUT
-from greenroom.actors.identity.session.messages import Push, Read, SignOut
-from greenroom.actors.identity.session.state import CHANNELS_MAX
+from greenroom.actors.identity import Push, Read, Session, SignOut
+from greenroom.actors.identity.session import CHANNELS_MAX, SIGNED_OUT
 from greenroom.testing import Kit
 
 

@@ -1,32 +1,92 @@
 """A user's session, one across all devices: `session:ann`. The server subscribes every connection to its user's.
 
-Durable are what was read, pushes and signing out. Who is connected is not: it is read off the audience whenever it is
-needed, so that it is right again after a restart. Then `last_seen_ms` is unknown.
+Durable are what was read, pushes and signing out: the JSON of these events is what the journal keeps and what the
+user's devices receive; those that were away recover what they missed. Who is connected is not durable: presence is read
+off the audience whenever it is needed, never remembered, so that it is right again when the session has slept or was
+rebuilt. Then `since_ms` begins at that moment, and `last_seen_ms` is absent until a connection has come or gone.
+Commands, publications and refusals are in docs/reference/sessions.md.
 """
 
-from typing import Any, ClassVar, assert_never
+from typing import Annotated, Any, ClassVar, assert_never
 
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
-from greenroom.actors.identity.session.events import (
-    Connection,
-    PresenceShown,
-    PushReceived,
-    ReadUpTo,
-    SessionEvent,
-    SignedOut,
-)
-from greenroom.actors.identity.session.messages import DATA_BYTES_MAX, Push, Pushed, Read, SessionMessage, SignOut
-from greenroom.actors.identity.session.state import SessionState
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits
-from greenroom.actors.model.message import Done, Event, Message
+from greenroom.actors.model.message import Ask, Done, Event, Message
 from greenroom.actors.model.principal import Principal
 
-SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
+DATA_BYTES_MAX = 16_384  # of a push, as JSON
+CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
 CONNECTIONS_SHOWN = 100
+SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
 SERVICE_ROLES = frozenset({"service", "admin"})
+
+# What it can be told. The tags are wire names: never renamed, fields only ever added, with defaults.
+
+
+class Read(Ask[Done], tag="session.read"):
+    """What has been read of a channel on any device, up to and including `offset`. Only moves forward."""
+
+    channel: Annotated[str, Meta(min_length=3, max_length=300)]
+    offset: Annotated[int, Meta(ge=0)]
+
+
+class SignOut(Ask[Done], tag="session.sign_out"):
+    """Close every connection of the user, and refuse tokens issued before now."""
+
+
+class Pushed(Struct, frozen=True):
+    """Where the push stands in the session's channel."""
+
+    offset: int
+
+
+class Push(Ask[Pushed], tag="session.push"):
+    """Show `data` on every device of the user: now, or when it next connects and recovers."""
+
+    data: Any  # any JSON of at most 16 KiB
+
+
+SessionMessage = Read | SignOut | Push
+
+# What happened in it.
+
+
+class ReadUpTo(Event, tag="session.read"):
+    channel: str
+    offset: int
+
+
+class SignedOut(Event, tag="session.signed_out"):
+    at_ms: int  # Unix: tokens issued earlier are void
+
+
+class PushReceived(Event, tag="session.pushed"):
+    data: Any
+
+
+SessionEvent = ReadUpTo | SignedOut | PushReceived
+
+
+class Connection(Struct, frozen=True):
+    client: str
+    since_ms: int
+
+
+class PresenceShown(Struct, frozen=True, tag_field="type", tag="session.presence"):
+    """Ephemeral: which connections the user has now."""
+
+    online: bool
+    connections: list[Connection]
+
+
+class SessionState(Struct):
+    """What it remembers for good; who is connected is not among it."""
+
+    read: dict[str, int] = field(default_factory=dict)  # channel -> offset, longest ago first
+    signed_out_at_ms: int = 0  # Unix; 0 when never
 
 
 class Session(Actor[SessionState]):
@@ -62,12 +122,25 @@ class Session(Actor[SessionState]):
                 assert_never(message)
 
     def apply(self, event: SessionEvent) -> None:
-        self.state.change(event)
+        match event:
+            case ReadUpTo():
+                read = self.state.read
+                read.pop(event.channel, None)  # to the end of the order
+                read[event.channel] = event.offset
+                if len(read) > CHANNELS_MAX:
+                    del read[next(iter(read))]
+            case SignedOut():
+                self.state.signed_out_at_ms = event.at_ms
+            case PushReceived():
+                pass  # the journal is where devices find it
+            case _:
+                assert_never(event)
 
     def may_watch(self) -> None:
         """The user themself, unless signed out since their token was issued; services; Greenroom itself.
 
-        A token that doesn't say when it was issued can't be shown to be newer than the sign-out: it counts as older.
+        A token that doesn't say when it was issued (`iat`) can't be shown to be newer than the sign-out: it counts as
+        older.
         """
         who = self.principal
         if who.system:
