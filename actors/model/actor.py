@@ -14,7 +14,7 @@ once the events are durable. An `async def handle` is for entities whose work is
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 
 from msgspec import Struct
 
@@ -76,9 +76,11 @@ class Actor(Generic[State]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for base in getattr(cls, "__orig_bases__", ()):
+        if "state_type" in vars(cls):
+            return
+        for base in vars(cls).get("__orig_bases__", ()):  # its own, not a parent's, whose subclasses may say otherwise
             arguments = get_args(base)
-            if arguments and isinstance(arguments[0], type):
+            if issubclass(get_origin(base) or object, Actor) and isinstance(arguments[0], type):
                 cls.state_type = arguments[0]
 
     def __init__(self, entity: str, runtime: Runtime) -> None:

@@ -73,7 +73,7 @@ class Saga(Actor[SagaState], Generic[Input]):
             raise ValueError(f"{cls.__qualname__}: `commands` is the start command alone, as in Saga[Start]")
         if cls.starts not in ("entities", "users"):
             raise ValueError(f'{cls.__qualname__}: `starts` is "entities" or "users", not {cls.starts!r}')
-        for base in getattr(cls, "__orig_bases__", ()):
+        for base in vars(cls).get("__orig_bases__", ()):
             if issubclass(get_origin(base) or object, Saga) and isinstance(get_args(base)[0], type):
                 cls.start = get_args(base)[0]
         if hasattr(cls, "start"):

@@ -1,6 +1,6 @@
 """The actor base: what `record` promises, and what a subclass says of its state."""
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 from msgspec import Struct, field
@@ -19,6 +19,17 @@ class Stepped(Event, tag="walk.stepped"):
 
 class WalkState(Struct):
     steps: list[tuple[int, int]] = field(default_factory=list)  # offset, when
+
+
+class LongWalkState(WalkState):
+    night: bool = False
+
+
+Label = TypeVar("Label")
+
+
+class Labelled(Generic[Label]):
+    pass
 
 
 class Walk(Actor[WalkState]):
@@ -72,6 +83,25 @@ def test_the_events_of_one_message_share_one_moment() -> None:
 def test_the_state_is_of_the_type_in_brackets() -> None:
     assert Walk.state_type is WalkState
     assert Kit(Walk).state == WalkState()
+
+
+class Hike(Walk):
+    """With another state, said outright."""
+
+    state_type = LongWalkState
+
+
+class Stroll(Hike):
+    pass
+
+
+class Run(Walk, Labelled[int]):
+    """A parent in brackets that is no actor says nothing of the state."""
+
+
+def test_a_subclass_keeps_the_state_of_its_parent_or_says_its_own() -> None:
+    assert (Hike.state_type, Stroll.state_type, Run.state_type) == (LongWalkState, LongWalkState, WalkState)
+    assert type(Kit(Stroll).state) is LongWalkState
 
 
 def test_require_user() -> None:
