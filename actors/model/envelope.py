@@ -22,14 +22,28 @@ encode = msgspec.json.encode
 reschedule = trio.lowlevel.reschedule
 
 
-def own_command_id(principal: Principal, idempotency_key: str) -> str:
-    """A client's idempotency key as the entity keeps it: two users who choose the same key don't meet."""
-    return f"{principal.user} {idempotency_key}"
+def own_command_id(principal: Principal, idempotency_key: str) -> str | None:
+    """A client's idempotency key as the entity keeps it: two senders who choose the same key don't meet.
+
+    A user's key counts on all of their devices, one of the anonymous on their connection. None for the anonymous who
+    have no connection (HTTP): nothing tells one from the next, who would be given the answer to the other's command, so
+    their keys are not remembered.
+    """
+    if principal.user:
+        return _command_id("user", principal.user, idempotency_key)
+    if principal.system:
+        return _command_id("system", "", idempotency_key)
+    return _command_id("client", principal.client, idempotency_key) if principal.client else None
 
 
 def asker_command_id(asker: str, idempotency_key: str) -> str:
-    """Likewise of an entity that asks; no user's name begins so."""
-    return f"\0{asker} {idempotency_key}"
+    """Likewise of an entity that asks."""
+    return _command_id("entity", asker, idempotency_key)
+
+
+def _command_id(what: str, name: str, idempotency_key: str) -> str:
+    """With the name's length, since names and keys hold any character: `ann` + `x y` is not `ann x` + `y`."""
+    return f"{what} {len(name)} {name} {idempotency_key}"
 
 
 def digest_of(message: Message) -> int:
@@ -121,13 +135,14 @@ class Envelope(Struct, gc=False):
     ) -> "Envelope":
         """A client's command, sent `now` and worth handling until `deadline`, both on the trio clock. `idempotency_key`
         is the client's own; `size` in bytes."""
+        command_id = own_command_id(principal, idempotency_key) if idempotency_key is not None else None
         return cls(
             message=message,
             principal=principal,
             slot=slot,
             deadline=deadline,
-            command_id=own_command_id(principal, idempotency_key) if idempotency_key is not None else None,
-            digest=digest_of(message) if idempotency_key is not None else None,
+            command_id=command_id,
+            digest=digest_of(message) if command_id is not None else None,
             trace=trace,
             size=size,
             queued_at=now,

@@ -188,7 +188,7 @@ class Hub:
         self._flush_topic(topic)  # what was said before comes before
         for encoding, group in list(topic.groups.items()):
             piece = encoding.ephemeral(entity, data)
-            ring_key = f"{entity} {key}"
+            ring_key = f"{entity}\n{key}"  # the name of an entity holds no control character, so none reads as another
             for subscriber in list(group):
                 subscriber.deliver_ephemeral(piece, ring_key)
 
@@ -319,4 +319,4 @@ class Hub:
             if piece is None:
                 piece = pieces[other.encoding] = other.encoding.presence(topic.entity, kind, who.info)
             if piece:
-                other.deliver_ephemeral(piece, f"{topic.entity} {kind} {who.client}")
+                other.deliver_ephemeral(piece, f"{topic.entity}\r{kind} {who.client}")

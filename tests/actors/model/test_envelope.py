@@ -1,4 +1,4 @@
-"""The slot of a task that waits for its answer; the digest that tells commands apart."""
+"""The slot of a task that waits for its answer; the digest that tells commands apart; the ids of those with a key."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom import Done, Tell
-from greenroom.actors.model.envelope import TaskSlot, digest_of
+from greenroom import ANONYMOUS, SYSTEM, Done, Principal, Tell
+from greenroom.actors.model.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
 from greenroom.actors.model.errors import Overloaded
 
 
@@ -109,3 +109,39 @@ def test_to_a_release_that_adds_fields_it_is_the_same_command_still() -> None:
     assert digest_of(old) == digest_of(new)
     assert digest_of(NewBook(places=[NewPlace("a", 1)], breakfast=True)) != digest_of(old)
     assert digest_of(NewBook(places=[NewPlace("a", 1, "sea")])) != digest_of(old)
+
+
+# The id of a command that came with an idempotency key.
+
+
+def test_senders_who_choose_the_same_key_do_not_meet() -> None:
+    """Whatever their names hold: joined by a space alone, the first two would be one, and so the next two."""
+    ids = [
+        own_command_id(Principal(user="ann"), "x y"),
+        own_command_id(Principal(user="ann x"), "y"),
+        asker_command_id("saga:a", "b c"),
+        asker_command_id("saga:a b", "c"),
+        own_command_id(Principal(user="\0saga:a"), "b c"),
+        own_command_id(Principal(user="saga:a"), "b c"),
+        own_command_id(Principal(user="", client="saga:a"), "b c"),
+        own_command_id(SYSTEM, "b c"),
+        own_command_id(Principal(user="3 ann"), "y"),
+    ]
+    assert None not in ids
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_users_key_counts_on_all_of_their_devices() -> None:
+    phone, laptop = Principal(user="ann", client="phone"), Principal(user="ann", client="laptop")
+    assert own_command_id(phone, "k") == own_command_id(laptop, "k")
+
+
+def test_a_key_of_the_anonymous_counts_on_their_connection_and_nowhere_without_one() -> None:
+    one, other = Principal(user="", client="one"), Principal(user="", client="other")
+    assert own_command_id(one, "k") == own_command_id(one, "k")
+    assert own_command_id(one, "k") != own_command_id(other, "k")
+    assert own_command_id(ANONYMOUS, "k") is None
+    envelope = Envelope.command(
+        Unbook(places=[], idempotency_key="k"), ANONYMOUS, TaskSlot(), now=0.0, deadline=1.0, idempotency_key="k"
+    )
+    assert (envelope.command_id, envelope.digest) == (None, None)

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from trio.testing import MockClock
 
 from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.envelope import asker_command_id, own_command_id
 from greenroom.actors.model.errors import HandlerFailed, Refused, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Event, Tell
@@ -200,4 +201,7 @@ async def test_an_entity_that_does_not_answer_holds_up_the_others_for_a_while_on
 def test_a_clients_idempotency_key_is_no_retry() -> None:
     letter = DeadLetter(entity="", message_type="", payload=b"", principal="", error="", traceback="", id=5, at_ms=17)
     assert retried(retry_id(letter)) == 5
-    assert [retried(key) for key in (None, "", "ann dead-letters 5", "ann \0dead-letters 5", "\0room:a 5")] == [0] * 5
+    keys = ["dead-letters 5", "\0dead-letters 5 17"]
+    ids = [own_command_id(Principal(user="\0dead-letters 5"), key) for key in keys]
+    ids += [asker_command_id("room:a", key) for key in keys]
+    assert [retried(command_id) for command_id in (None, "", *ids)] == [0] * 6

@@ -153,6 +153,9 @@ async def test_a_repeat_with_its_key_gets_the_first_answer() -> None:
         for user, key, offset in (("ann", "k", 1), ("ann", "k", 1), ("ann", "l", 2), ("bob", "k", 3)):
             answer = await peer.request("POST", SAY, b'{"text":"x"}', Idempotency_Key=key, X_Greenroom_User=user)
             assert answer.json == {"offset": offset}
+        for offset in (4, 5):  # of the anonymous, whom nothing tells apart, none gets another's answer
+            answer = await peer.request("POST", SAY, b'{"text":"x"}', Idempotency_Key="k")
+            assert answer.json == {"offset": offset}
         again = await peer.request("POST", SAY, b'{"text":"x","idempotency_key":"k"}', X_Greenroom_User="ann")
         assert again.json == {"offset": 1}
         for bad in ("", "k" * 256):

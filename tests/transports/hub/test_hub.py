@@ -137,7 +137,20 @@ def test_an_ephemeral_publication_comes_behind_what_was_said_before_it_in_a_lane
     setup.publish(1)
     setup.hub.publish_ephemeral(A, b'{\n"a":1}', "typing")
     assert ann.got == [b"note:a e [1]", b'~{"a":1}']
-    assert ann.ring_keys == ["note:a typing"]
+    assert len(ann.ring_keys) == 1
+
+
+def test_ephemeral_keys_of_different_entities_never_meet() -> None:
+    """`note:a b` + `c` is not `note:a` + `b c`: in a slow lane one would take the other's place."""
+    setup = Setup()
+    ann = Watcher(wants_joins=True)
+    setup.watch(ann, entity="note:a b")
+    setup.watch(ann, entity="note:a")
+    for entity, key in (("note:a b", "c"), ("note:a", "b c"), ("note:a", "join c-bob")):
+        setup.hub.publish_ephemeral(entity, b"1", key)
+    setup.watch(Watcher("bob"), entity="note:a")
+    assert ann.got[-1] == b"joinbob"
+    assert len(ann.ring_keys) == len(set(ann.ring_keys)) == 6
 
 
 def test_a_subscriber_may_leave_while_it_is_being_served() -> None:
