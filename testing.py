@@ -1,6 +1,6 @@
 """Testing an entity of one's own: `Kit` runs one without a server, `simulate` whole nodes with faults under a seed."""
 
-from greenroom.actors.testing.kit import Kit
+from greenroom.actors.testing.kit import Kit, Notice
 from greenroom.supervisors.simulation import (
     ALL_GUARDS,
     NO_FAULTS,
@@ -25,6 +25,7 @@ __all__ = [
     "Guards",
     "Kit",
     "Moment",
+    "Notice",
     "Run",
     "Scenario",
     "SimulationFailed",

@@ -42,7 +42,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "supervisors": ("supervision", "delivery", "kernel", "duties", "node", "simulation", "cli", "__main__"),
 }
 # Domains of actors/ speak to one another by messages; this is who may know whom.
-DOMAINS = {"chat": {"identity"}, "identity": set[str]()}
+DOMAINS = {"chat": set[str](), "identity": set[str]()}
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.notice import SESSION_KIND
 from greenroom.config.limits import ClientConfig, HttpConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
@@ -18,8 +19,6 @@ from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.reading import Reading, StoredEvents
 from greenroom.transports.hub.watching import Watching
 from greenroom.transports.reads import Reads
-
-SESSION_KIND = "session"  # of the entity that all connections of a user are attached to, where it is installed
 
 
 def new_client_id() -> str:

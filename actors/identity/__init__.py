@@ -1,5 +1,6 @@
 """The identity domain: users' sessions, one each across devices. Other domains speak to it by these messages."""
 
-from greenroom.actors.identity.session import Push, Pushed, Read, Session, SignOut
+from greenroom.actors.identity.session import Read, Session, SignOut
+from greenroom.actors.model.notice import Push, Pushed
 
 __all__ = ["Push", "Pushed", "Read", "Session", "SignOut"]

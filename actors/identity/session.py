@@ -15,15 +15,16 @@ from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits
 from greenroom.actors.model.message import Ask, Done, Event, Message
+from greenroom.actors.model.notice import NOTICE_BYTES_MAX, SESSION_KIND, Push, Pushed
 from greenroom.actors.model.principal import Principal
 
-DATA_BYTES_MAX = 16_384  # of a push, as JSON
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
 CONNECTIONS_SHOWN = 100
 SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
 SERVICE_ROLES = frozenset({"service", "admin"})
 
-# What it can be told. The tags are wire names: never renamed, fields only ever added, with defaults.
+# What it can be told, with `Push` of actors/model/notice.py. The tags are wire names: never renamed, fields only ever
+# added, with defaults.
 
 
 class Read(Ask[Done], tag="session.read"):
@@ -35,18 +36,6 @@ class Read(Ask[Done], tag="session.read"):
 
 class SignOut(Ask[Done], tag="session.sign_out"):
     """Close every connection of the user, and refuse tokens issued before now."""
-
-
-class Pushed(Struct, frozen=True):
-    """Where the push stands in the session's channel."""
-
-    offset: int
-
-
-class Push(Ask[Pushed], tag="session.push"):
-    """Show `data` on every device of the user: now, or when it next connects and recovers."""
-
-    data: Any  # any JSON of at most 16 KiB
 
 
 SessionMessage = Read | SignOut | Push
@@ -92,7 +81,7 @@ class SessionState(Struct):
 class Session(Actor[SessionState]):
     """One user across devices; the key is the user id."""
 
-    kind = "session"
+    kind = SESSION_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (Read, SignOut, Push)
     events: ClassVar[tuple[type[Event], ...]] = (ReadUpTo, SignedOut, PushReceived)
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (PresenceShown,)
@@ -102,7 +91,7 @@ class Session(Actor[SessionState]):
         super().__init__(entity, runtime)
         self._last_seen_ms = 0
 
-    def handle(self, message: SessionMessage) -> Any:
+    def handle(self, message: SessionMessage) -> Done | Pushed:
         self.may_watch()
         match message:
             case Read():
@@ -114,8 +103,10 @@ class Session(Actor[SessionState]):
                 self.kick(SIGNED_OUT, "signed out", user=self.key, everywhere=True)
                 return Done()
             case Push():
-                if not fits(message.data, DATA_BYTES_MAX):
-                    raise Refused("session.too_long", f"data takes {DATA_BYTES_MAX} bytes of JSON, 32 deep", status=413)
+                if not fits(message.data, NOTICE_BYTES_MAX):
+                    raise Refused(
+                        "session.too_long", f"data takes {NOTICE_BYTES_MAX} bytes of JSON, 32 deep", status=413
+                    )
                 self.record(PushReceived(data=message.data))
                 return Pushed(self.offset)
             case _:

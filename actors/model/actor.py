@@ -21,6 +21,7 @@ from msgspec import Struct
 from greenroom.actors.model.effects import After, CancelTimer, Effects, Ephemeral, Kick, SetTimer, Told
 from greenroom.actors.model.errors import CallCycle, Refused
 from greenroom.actors.model.message import Ask, Event, Message, Reply
+from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, Missed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
@@ -143,6 +144,16 @@ class Actor(Generic[State]):
         if about and not durable and self.durable:  # its sender would wait for a report that never comes
             raise TypeError(f"{entity} has no journal: tell it without `about`, for nobody could report")
         self.effects.others.append(Told(entity, message, about, durable))
+
+    def notify(self, user: str, data: Any) -> None:
+        """Show `data`, any JSON of at most 16 KiB, on every device of `user`: now, or when it next connects.
+
+        It tells `session:{user}` the message `Push`, which the kind `session` takes, as durably as any tell. More than
+        16 KiB the session refuses, and the message becomes a dead letter.
+        Raises: BadEntity for a user id that can be no key, the empty one of the anonymous too; TypeError when no kind
+        `session` is installed.
+        """
+        self.tell(f"{SESSION_KIND}:{user}", Push(data=data))
 
     def publish(self, data: Struct, *, key: str = "") -> None:
         """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""

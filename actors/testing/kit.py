@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 import trio
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from greenroom.actors.life.async_handler import await_handler
@@ -42,6 +42,7 @@ from greenroom.actors.model.lifecycle import (
     Undelivered,
 )
 from greenroom.actors.model.message import Ask, Done, Event, Message, Reply, reply_type
+from greenroom.actors.model.notice import Push
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.dead_letters import DeadLetter
@@ -53,6 +54,13 @@ decode = msgspec.json.decode
 
 State = TypeVar("State")
 A_co = TypeVar("A_co", bound=Actor[Any], covariant=True)
+
+
+class Notice(Struct, frozen=True):
+    """What an entity shows on a user's devices."""
+
+    user: str
+    data: Any  # as its JSON decodes
 
 
 class Kit(Generic[A_co]):
@@ -76,7 +84,7 @@ class Kit(Generic[A_co]):
         self.events: list[Event] = []
         self.publications: list[Any] = []  # the JSON of the events, as subscribers receive it
         self.ephemerals: list[Any] = []  # likewise of publications without an offset
-        self.told: list[Told] = []  # messages to other entities
+        self.told: list[Told] = []  # messages to other entities, those to sessions too
         self.asked: list[Told] = []  # questions to other entities
         self.kicked: list[Kick] = []
         self.letters: list[DeadLetter] = []  # timers' messages that were refused for good
@@ -102,6 +110,15 @@ class Kit(Generic[A_co]):
     @property
     def offset(self) -> int:
         return self._life.actor.offset
+
+    @property
+    def notified(self) -> list[Notice]:
+        """What it showed on users' devices, by `notify` or otherwise: of what it told, the pushes to their sessions."""
+        return [
+            Notice(split_entity(told.entity)[1], decode(encode(told.message.data)))
+            for told in self.told
+            if isinstance(told.message, Push)
+        ]
 
     # Speaking to it.
 

@@ -59,7 +59,6 @@ from greenroom.actors.chat.room.messages import (
 )
 from greenroom.actors.chat.room.state import Member, RoomState
 from greenroom.actors.chat.room.view import in_force, room_view
-from greenroom.actors.identity import Push
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits
@@ -132,7 +131,7 @@ class Room(Actor[RoomState]):
             for user in self.pair or ():
                 self.state.members[user] = Member()
 
-    def handle(self, message: RoomMessage) -> Any:
+    def handle(self, message: RoomMessage) -> Sent | ReadSoFar | GiftTotal | Done:
         if self._direct:
             self._check_direct()
         match message:
@@ -330,9 +329,7 @@ class Room(Actor[RoomState]):
         if len(state.invited) >= INVITED_MAX:
             raise Refused("room.too_many_invited", f"{INVITED_MAX} have yet to come", status=409)
         self.record(Invited(user=user, by=self.principal.user))
-        self.tell(
-            f"session:{user}", Push(data={"type": "room.invitation", "room": self.entity, "by": self.principal.user})
-        )
+        self.notify(user, {"type": "room.invitation", "room": self.entity, "by": self.principal.user})
 
     # Order.
 

@@ -33,7 +33,7 @@ from greenroom.actors.chat.room.messages import (
     Unreact,
 )
 from greenroom.actors.chat.room.state import AUTHORS, GIVERS_MAX, WINDOW
-from greenroom.testing import Kit
+from greenroom.testing import Kit, Notice
 
 
 @pytest.fixture
@@ -673,4 +673,4 @@ def test_the_invited_hear_of_it_in_their_session() -> None:
     kit = Kit(Room, key="lobby")
     kit.ask(SendMessage(text="hi"), user="ann")
     kit.ask(Invite(user="dan"), user="ann")
-    assert [told.entity for told in kit.told] == ["session:dan"]
+    assert kit.notified == [Notice("dan", {"type": "room.invitation", "room": "room:lobby", "by": "ann"})]
