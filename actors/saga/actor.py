@@ -49,7 +49,7 @@ DONE = Done()
 
 Input = TypeVar("Input", bound=Ask[Done])
 Decided = TypeVar("Decided")
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("greenroom.saga")
 
 
 class Saga(Actor[SagaState], Generic[Input]):

@@ -14,14 +14,15 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "No connection could be accepted, mostly for want of descriptors; tried again soon. Raise the "
             "process's limit of open files, or lower GREENROOM_GATE_CONNECTIONS_MAX."
         ),
+        "append_damaged": (
+            "The store refuses what the entity with this row in `heads` recorded; the others of that commit are "
+            "written. The entity handles those messages again one by one, and the one to blame becomes a dead letter."
+        ),
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
         ),
         "audience_change_dropped": (
             "An entity was not told who watches it, since it was too busy. It hears of the next."
-        ),
-        "background_failed": (
-            "Something done on the side, for an answer already given, raised. A bug: the traceback says where."
         ),
         "bad_command": "A client sent what the protocol does not know, and was disconnected. Look at the client.",
         "child_failed": "A part of the node raised; its supervisor decides what follows. The traceback says why.",
@@ -52,6 +53,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "drained": "Clients have been told goodbye, and the process ends.",
         "draining": "A signal asked the node to stop: it takes nothing new. A second signal ends it at once.",
+        "entity_damaged": (
+            "What is stored of an entity contradicts itself or is refused, so it stays down alone until somebody has "
+            "looked at its rows. `error` says what is wrong with them."
+        ),
         "entity_failed": (
             "An entity crashed more often than GREENROOM_SUPERVISION_RESTARTS_MAX within its window, and stays "
             "down for a while. The traceback says where it crashes."
@@ -63,9 +68,6 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "entity_restarted": (
             "An entity's handler raised, and it was rebuilt from its journal. The traceback says where."
         ),
-        "events_failed": (
-            "One event stream raised and was closed; its client comes again. A bug: the traceback says where."
-        ),
         "folder_opened_for_passing": (
             "A folder above the data folder was made passable, for our own Postgres runs as another user."
         ),
@@ -73,9 +75,6 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "handler_stuck": (
             "A handler held the event loop past GREENROOM_SUPERVISION_HANDLER_STUCK_S and was interrupted where "
             "that is possible. Mend it: nobody else was served meanwhile."
-        ),
-        "history_failed": (
-            "A question for an entity's history raised; the client was told `internal`. The traceback says where."
         ),
         "history_trimmed": "Old events were removed, as the limits of their kinds say.",
         "http_failed": "An HTTP request raised and its connection was closed. A bug: the traceback says where.",
@@ -103,7 +102,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "own_servers_restarted": "Our own servers were started again; entities and clients go on from where they were.",
         "page_connection_failed": "A connection to the pages raised and was closed. A bug: the traceback says where.",
         "page_failed": "A page raised and answered 500. A bug: the traceback says where.",
-        "read_failed": "A client's question raised, and the client was disconnected. A bug: the traceback says where.",
+        "read_failed": (
+            "A question raised, for a view, history or whether somebody may watch: its reader was told `internal`, and "
+            "the entity goes on. The traceback says where."
+        ),
         "redis_lost": "Redis can't be reached; it holds hints only, and the node serves on. Tried again by itself.",
         "redis_reached": "Redis answers, for the first time or again.",
         "reply_not_encodable": (
@@ -139,7 +141,6 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "topic_gap": (
             "This node had not heard of all that an entity published, so those who watch it were told to start over."
         ),
-        "watch_failed": "A subscription raised, and its client was disconnected. A bug: the traceback says where.",
         "watchers_not_told": (
             "Those who watch an entity could not be told that it begins anew; its next publication tells them."
         ),

@@ -2,7 +2,8 @@
 
 Ours come through structlog, those of hypercorn, alembic and asyncio through stdlib logging; both end in the same steps:
 what is bound to the task, the trace, the time, the redaction, one renderer. Every line carries `event`, `level`, `at`
-and `source`, and inside a traced call `trace_id` and `span_id`.
+and `source`, and inside a traced call `trace_id` and `span_id`. The source is the name given to `get_logger` of either,
+`root` where none was given.
 
 A log that can't be written (the terminal is gone, the disk is full) is dropped: logging never fails its caller.
 """
@@ -15,13 +16,13 @@ from typing import Any, Final, TextIO, cast
 import structlog
 from opentelemetry import trace
 from structlog.contextvars import bound_contextvars
-from structlog.typing import EventDict, FilteringBoundLogger, Processor
+from structlog.typing import EventDict, Processor
 
 from greenroom.config.limits import LogConfig
 from greenroom.config.telemetry.redaction import redact
 from greenroom.config.telemetry.repeats import Repeats
 
-__all__ = ["Repeats", "bind", "configure_logs", "get_log"]
+__all__ = ["Repeats", "bind", "configure_logs"]
 
 # Others' logs that speak of every request or statement: only what is wrong is of use.
 _QUIET: Final = ("alembic", "asyncio", "hypercorn.access", "sqlalchemy", "urllib3")
@@ -29,11 +30,6 @@ _QUIET: Final = ("alembic", "asyncio", "hypercorn.access", "sqlalchemy", "urllib
 # `with bind(node=3, entity="room:lobby"):` puts the values on every line logged inside, by this task and by those it
 # starts there. A context manager on purpose: what is bound ends with the block.
 bind = bound_contextvars
-
-
-def get_log(name: str) -> FilteringBoundLogger:
-    """A logger whose lines say `source=name`. Cheap to make, and good before `configure_logs` as well as after."""
-    return structlog.get_logger(source=name)  # type: ignore[no-any-return]
 
 
 def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
@@ -51,15 +47,15 @@ def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
     ]
     ending: list[Processor] = [redact, _console(sink.isatty()) if pretty else _to_json]
     structlog.configure(
-        processors=[*steps, *ending],
+        processors=[_add_source, *steps, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sink),
+        logger_factory=lambda *names: _NamedLogger(sink, *names),
         cache_logger_on_first_use=False,  # so that loggers made at import obey a later configuration
     )
     handler = logging.StreamHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_add_source, *steps],
+            foreign_pre_chain=[_add_record_source, *steps],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
@@ -71,7 +67,20 @@ def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
     logging.captureWarnings(True)
 
 
-def _add_source(_logger: object, _method: str, event: EventDict) -> EventDict:
+class _NamedLogger(structlog.WriteLogger):
+    """Writes to one stream, and keeps the name given to `structlog.get_logger`, which structlog itself drops."""
+
+    def __init__(self, stream: TextIO, source: str = "root") -> None:
+        super().__init__(stream)
+        self.source = source
+
+
+def _add_source(logger: _NamedLogger, _method: str, event: EventDict) -> EventDict:
+    event.setdefault("source", logger.source)
+    return event
+
+
+def _add_record_source(_logger: object, _method: str, event: EventDict) -> EventDict:
     event["source"] = event["_record"].name
     return event
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from greenroom.store.errors import StoreUnavailable
 
-log = structlog.get_logger()
+log = structlog.get_logger("greenroom.retention")
 
 KEEP_ALL = 1 << 62  # events
 

@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 import structlog
 
-log = structlog.get_logger()
+log = structlog.get_logger("greenroom.own_servers")
 
 START_S = 60.0  # crash recovery included
 INITDB_S = 120.0

@@ -23,7 +23,7 @@ import trio
 from outcome import Error
 from trio.lowlevel import Abort
 
-log = structlog.get_logger()
+log = structlog.get_logger("greenroom.bridge")
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")

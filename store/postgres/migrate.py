@@ -20,7 +20,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, translate
 from greenroom.store.postgres.wire import Wire, open_wire
 
-log = structlog.get_logger()
+log = structlog.get_logger("greenroom.migrate")
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import structlog
 import trio
 from trio import TaskStatus
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+log: structlog.stdlib.BoundLogger = structlog.get_logger("greenroom.signals")
 
 FORCED_EXIT_STATUS = 1
 SAME_S = 0.5  # make, runuser or a control group may pass on the signal that reached us already: one wish, not two

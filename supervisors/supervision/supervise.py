@@ -29,7 +29,7 @@ from trio import TaskStatus
 from greenroom.supervisors.supervision.backoff import Backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, Restart, RestartLedger, Strategy, SupervisorSpec
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+log: structlog.stdlib.BoundLogger = structlog.get_logger("greenroom.supervisor")
 
 
 class SupervisorGaveUp(Exception):

@@ -27,7 +27,7 @@ from trio import TaskStatus
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+log: structlog.stdlib.BoundLogger = structlog.get_logger("greenroom.watchdog")
 
 FRAMES_MAX = 40  # of a logged stack, innermost first to be kept
 JOIN_S = 0.5  # what stopping may wait for the thread, which needs microseconds unless it is writing a log line

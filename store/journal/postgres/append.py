@@ -10,7 +10,7 @@ from greenroom.store.journal.postgres.statement import statement
 from greenroom.store.journal.records import Append, Outcome
 from greenroom.store.postgres.connection import Connection
 
-log = structlog.get_logger()
+log = structlog.get_logger("greenroom.journal")
 
 RACES_MAX = 3  # that an append may lose against retention
 

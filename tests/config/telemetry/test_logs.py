@@ -1,8 +1,10 @@
+import ast
 import io
 import json
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ import trio
 
 from greenroom.config.limits import LogConfig, TraceConfig
 from greenroom.config.telemetry.exporters import Telemetry
-from greenroom.config.telemetry.logs import bind, configure_logs, get_log
+from greenroom.config.telemetry.logs import bind, configure_logs
 
-early = get_log("early")  # made at import, before any configuration, as modules do
+PACKAGES = ("config", "store", "actors", "transports", "supervisors")
+early = structlog.get_logger("early")  # made at import, before any configuration, as modules do
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +59,27 @@ def test_one_json_line_an_event_with_source_level_and_time() -> None:
         "child": "hub\nx",
         "restarts": 2,
     }
+
+
+def test_a_nameless_logger_is_the_root_and_a_source_of_ones_own_stays() -> None:
+    stream = configured()
+    structlog.get_logger().info("nameless")
+    structlog.get_logger("early", source="late").info("both")
+    assert [line["source"] for line in lines(stream)] == ["root", "late"]
+
+
+def test_every_logger_of_ours_has_a_name() -> None:
+    """A line says which part of the node wrote it."""
+    root = Path(__file__).parents[3]
+    names = {
+        f"{path.relative_to(root)}:{call.lineno}": [ast.unparse(argument) for argument in call.args]
+        for package in PACKAGES
+        for path in (root / package).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "structlog.get_logger"
+    }
+    assert len(names) > 30
+    assert {place: given for place, given in names.items() if not given or not given[0].startswith("'greenroom.")} == {}
 
 
 def test_auto_is_pretty_on_a_terminal_and_json_elsewhere() -> None:
