@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("config", "store", "actors", "transports", "supervisors")
-ANY_PER_1000_LINES_MAX = 14.6
+ANY_PER_1000_LINES_MAX = 10.0
 
 
 def anys(source: str) -> int:

@@ -1,7 +1,6 @@
 """An async handler: awaited under its deadline, while other messages of its entity wait and other entities do not."""
 
 from collections.abc import Awaitable
-from typing import Any
 
 import trio
 
@@ -10,7 +9,7 @@ from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, refusal_in
 
 
-async def await_handler(life: Life, waiting: Awaitable[Any], envelope: Envelope) -> None:
+async def await_handler(life: Life, waiting: Awaitable[object], envelope: Envelope) -> None:
     """Take what `waiting` answers, or refuses, or that it took too long, as the outcome of the envelope.
 
     Raises: what else the handler raises.

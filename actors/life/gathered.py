@@ -1,6 +1,6 @@
 """Gathered: what one handling has recorded and named, encoded, so that nothing of it fails once some of it is kept."""
 
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -56,7 +56,7 @@ class Gathered:
 
 
 def encode_events(
-    actor: Actor[Any], envelope: Envelope | None, reply: object, fence: int
+    actor: Actor[object], envelope: Envelope | None, reply: object, fence: int
 ) -> tuple[list[StoredEvent], bytes | None]:
     """What the handler recorded, as it will be stored; and the reply as JSON, where a command id wants it kept with
     the events. Raises: whatever encoding them raises.

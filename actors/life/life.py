@@ -8,7 +8,6 @@ consequences to commit with them, and what departs once both are durable. What t
 import math
 from collections.abc import Iterable, Sequence
 from types import CoroutineType
-from typing import Any
 
 import msgspec
 import structlog
@@ -78,9 +77,10 @@ class Life:
         self.entity = entity
         self.head = head  # as claimed; None without a journal
         self.epoch = head.epoch if head is not None else world.new_epoch()
-        self.actor: Actor[Any] = kind.actor(entity, world)
+        self.actor: Actor[object] = kind.actor(entity, world)
         self.position = 0  # in the burst: of the message being handled
-        self.waits_for: CoroutineType[Any, Any, Any] | Unknown | None = None  # before `position` can be handled
+        # What must be waited for before the message at `position` can be handled.
+        self.waits_for: CoroutineType[object, object, object] | Unknown | None = None
         self.afters = 0  # pending `after` messages; sleeping would lose them
         self.ended = False
         self.snapshot_offset = 0
@@ -178,7 +178,7 @@ class Life:
 
     def _handle_envelope(
         self, envelope: Envelope, now: float, in_flight: bool
-    ) -> "CoroutineType[Any, Any, Any] | Unknown | None":
+    ) -> "CoroutineType[object, object, object] | Unknown | None":
         """None when it was handled; otherwise what it waits for, and then nothing has happened."""
         if envelope.deadline < now:
             if envelope.slot is not None:

@@ -27,7 +27,7 @@ from greenroom.actors.model.schedule import BadSchedule, Fired, Missed, schedule
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.journal.consequences.timers import TimerRow
 
-State = TypeVar("State")
+State_co = TypeVar("State_co", covariant=True)  # so that any actor is an Actor[object]
 TIMER_NAME_MAX = 512  # characters
 NO_TIMERS: Mapping[str, TimerRow] = MappingProxyType({})  # one for all that have none: there are many
 
@@ -62,7 +62,7 @@ class Runtime(Protocol):
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply: ...
 
 
-class Actor(Generic[State]):
+class Actor(Generic[State_co]):
     kind: ClassVar[str]  # [a-z][a-z0-9_]*, the part of the name before the colon
     commands: ClassVar[tuple[type[Message], ...]] = ()  # what clients may send
     internal: ClassVar[tuple[type[Message], ...]] = ()  # what only other entities may
@@ -75,7 +75,7 @@ class Actor(Generic[State]):
     limits: ClassVar[KindLimits] = KindLimits()
     state_type: ClassVar[type[Any]]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if "state_type" in vars(cls):
             return
@@ -86,7 +86,7 @@ class Actor(Generic[State]):
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         self.entity = entity
-        self.state: State = self.state_type()
+        self.state: State_co = self.state_type()
         self.offset = 0  # of the newest event; inside `apply`, of the event being applied
         self.at_ms = 0  # when that event was recorded, Unix ms
         self.principal: Principal = SYSTEM  # on whose behalf the present message came

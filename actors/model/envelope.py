@@ -56,7 +56,7 @@ def digest_of(message: Message) -> int:
     return int.from_bytes(blake2b(encode(_spoken(message)), digest_size=8).digest(), "big", signed=True)
 
 
-def _spoken(value: Any) -> Any:
+def _spoken(value: object) -> object:
     """`value` as plain data, without what has its default."""
     if isinstance(value, Struct):
         config = value.__struct_config__
@@ -97,7 +97,7 @@ class Firing(Struct, frozen=True, gc=False):
 class ReplySlot(Protocol):
     """Where the answer of one message goes. Called at most once, from a sync stretch; must not raise."""
 
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
         """`encoded` is the reply as JSON where that exists already (a repeated command has nothing else)."""
 
     def reject(self, error: ActorError) -> None: ...
@@ -157,10 +157,10 @@ class TaskSlot:
 
     def __init__(self) -> None:
         self._task: trio.lowlevel.Task | None = None
-        self._reply: Any = None
+        self._reply: object = None
         self._error: ActorError | None = None
 
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
         task = self._task
         if task is not None:
             self._reply = reply

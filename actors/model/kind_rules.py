@@ -18,10 +18,10 @@ from greenroom.actors.model.message import Done, reply_type
 LISTS = ("commands", "internal", "events", "ephemerals")
 
 
-def list_problems(actor: type[Actor[Any]]) -> Iterator[str]:
+def list_problems(actor: type[Actor[object]]) -> Iterator[str]:
     """`commands` and its like are tuples of classes."""
     for name in LISTS:
-        listed: Any = getattr(actor, name)
+        listed: object = getattr(actor, name)
         if isinstance(listed, type):
             shown = listed.__qualname__
             yield f"`{name} = ({shown})` is the class itself: add the comma, `({shown},)`"
@@ -33,7 +33,7 @@ def list_problems(actor: type[Actor[Any]]) -> Iterator[str]:
                     yield f"`{name}` holds classes, not {item!r:.80}"
 
 
-def method_problems(actor: type[Actor[Any]]) -> Iterator[str]:
+def method_problems(actor: type[Actor[object]]) -> Iterator[str]:
     """What is told has a `handle`, what happens an `apply`, and what clients speak to a `view`."""
     if (actor.commands or actor.internal) and actor.handle is Actor.handle:
         yield "it takes messages and has no `handle`: write `def handle(self, message)`"
@@ -43,7 +43,7 @@ def method_problems(actor: type[Actor[Any]]) -> Iterator[str]:
         yield "clients speak to it and it has no `view`: write `def view(self)`, `return {}` if there is nothing to see"
 
 
-def state_problems(actor: type[Actor[Any]]) -> Iterator[str]:
+def state_problems(actor: type[Actor[object]]) -> Iterator[str]:
     """A state begins empty, and comes back from its snapshot as it was. Without a journal it is never encoded."""
     state_type = actor.state_type
     shown = getattr(state_type, "__qualname__", repr(state_type))
@@ -65,7 +65,7 @@ def state_problems(actor: type[Actor[Any]]) -> Iterator[str]:
         yield f"its state {shown} changes when it is saved as JSON: {empty!r:.120} comes back as {again!r:.120}"
 
 
-def body_problems(what: str, body: Any) -> Iterator[str]:
+def body_problems(what: str, body: object) -> Iterator[str]:
     """Whatever is stored or sent is of types that have a JSON form. `what` names it in the text."""
     try:
         msgspec.json.Decoder(body)
@@ -76,7 +76,7 @@ def body_problems(what: str, body: Any) -> Iterator[str]:
         yield f"{what}: {found}"
 
 
-def message_problems(actor: type[Actor[Any]]) -> Iterator[str]:
+def message_problems(actor: type[Actor[object]]) -> Iterator[str]:
     """Messages, their replies and events can be sent and stored."""
     for message in (*actor.commands, *actor.internal):
         yield from body_problems(message.__qualname__, message)
@@ -87,7 +87,7 @@ def message_problems(actor: type[Actor[Any]]) -> Iterator[str]:
         yield from body_problems(event.__qualname__, event)
 
 
-def handle_problems(actor: type[Actor[Any]]) -> Iterator[str]:
+def handle_problems(actor: type[Actor[object]]) -> Iterator[str]:
     """`handle` takes every message and returns the replies they promise, as far as its annotations say."""
     try:
         hints = typing.get_type_hints(actor.handle)
@@ -107,7 +107,7 @@ def handle_problems(actor: type[Actor[Any]]) -> Iterator[str]:
             )
 
 
-def broken_rules(actor: type[Actor[Any]]) -> Iterator[str]:
+def broken_rules(actor: type[Actor[object]]) -> Iterator[str]:
     """All of them, for a class whose lists are tuples of messages and events."""
     yield from method_problems(actor)
     yield from state_problems(actor)
@@ -115,13 +115,13 @@ def broken_rules(actor: type[Actor[Any]]) -> Iterator[str]:
     yield from handle_problems(actor)
 
 
-def _alternatives(hint: Any) -> Iterable[Any]:
+def _alternatives(hint: object) -> Iterable[object]:
     if typing.get_origin(hint) in (Union, types.UnionType):
         return typing.get_args(hint)
     return (hint,)
 
 
-def _covers(hint: Any, wanted: Any) -> bool:
+def _covers(hint: object, wanted: object) -> bool:
     """Is all that `wanted` may be among what the annotation says? Where that can't be told, yes."""
     known = [type(None) if one is None else one for one in _alternatives(hint)]
     if any(one is Any or isinstance(one, typing.TypeVar) for one in known):
@@ -136,7 +136,7 @@ def _covers(hint: Any, wanted: Any) -> bool:
     return True
 
 
-def _shown(hint: Any) -> str:
+def _shown(hint: object) -> str:
     return " | ".join(
         "None" if one in (None, type(None)) else getattr(one, "__name__", str(one)) for one in _alternatives(hint)
     )
@@ -145,7 +145,7 @@ def _shown(hint: Any) -> str:
 def _without_json(info: inspect.Type) -> Iterator[str]:
     """What anywhere inside a type can neither be written as JSON nor read."""
     seen: set[int] = set()  # types may hold themselves
-    waiting: list[Any] = [info]
+    waiting: list[object] = [info]
     while waiting:
         one = waiting.pop()
         match one:

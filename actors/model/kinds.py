@@ -31,7 +31,7 @@ class Command:
     def __init__(self, name: str, message: type[Message]) -> None:
         self.name = name
         self.message = message
-        self.reply: Any = reply_type(message)
+        self.reply: object = reply_type(message)
         self._decode = msgspec.json.Decoder(message).decode
 
     def decode(self, body: bytes | msgspec.Raw) -> Message:
@@ -49,7 +49,7 @@ class Command:
 class Kind:
     """An entity class with its commands by name and the codecs of its events and its state."""
 
-    def __init__(self, actor: type[Actor[Any]]) -> None:
+    def __init__(self, actor: type[Actor[object]]) -> None:
         self.actor = actor
         self.name: str = getattr(actor, "kind", "")
         where = f"{actor.__module__}.{actor.__qualname__}"
@@ -109,7 +109,7 @@ class Kind:
             raise UnknownCommand(f"{self.name} has no command {name[:80]!r}")
         return found
 
-    def encode_state(self, state: Any) -> bytes:
+    def encode_state(self, state: object) -> bytes:
         return msgspec.json.encode(state)
 
     def decode_state(self, body: bytes) -> Any:
@@ -120,12 +120,12 @@ class Kind:
 class Kinds:
     """The kinds installed in this process, by name."""
 
-    def __init__(self, actors: Iterable[type[Actor[Any]]] = ()) -> None:
+    def __init__(self, actors: Iterable[type[Actor[object]]] = ()) -> None:
         self._kinds: dict[str, Kind] = {}
         for actor in actors:
             self.install(actor)
 
-    def install(self, actor: type[Actor[Any]]) -> None:
+    def install(self, actor: type[Actor[object]]) -> None:
         """Raises: BadEntityClass, also when another class has the kind's name already."""
         kind = Kind(actor)
         if kind.name in self._kinds:
@@ -158,7 +158,7 @@ class Kinds:
         return iter(self._kinds.values())
 
 
-def find_actors(import_path: str) -> list[type[Actor[Any]]]:
+def find_actors(import_path: str) -> list[type[Actor[object]]]:
     """The entity classes that `package.module` defines or re-exports from inside, or the one at `package.module:Class`.
 
     Raises: BadEntityClass naming the path when it can't be imported or holds no entity.
@@ -184,8 +184,8 @@ def find_actors(import_path: str) -> list[type[Actor[Any]]]:
     return actors
 
 
-def _union(types: tuple[type[Any], ...]) -> Any:
-    union: Any = types[0] if types else Message
+def _union(types: tuple[type[Struct], ...]) -> object:
+    union: object = types[0] if types else Message
     for item in types[1:]:
         union = union | item
     return union

@@ -13,7 +13,8 @@ import msgspec
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.message import Event
 
-Upcaster = Callable[[dict[str, Any]], dict[str, Any] | list[dict[str, Any]]]
+Stored = dict[str, Any]  # the JSON object of an event; what it holds only its upcaster knows
+Upcaster = Callable[[Stored], Stored | list[Stored]]
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 STEPS_MAX = 64  # upcasts of one stored event, with those of what came of it
@@ -30,7 +31,7 @@ class EventDecoder:
         """Raises: TypeError when the event types do not make one tagged union."""
         self._kind = kind
         self._upcasters = upcasters
-        union: Any = Event
+        union: object = Event
         for event in reversed(events):
             union = event if union is Event else event | union
         self.decode_present: Callable[[bytes], Event] = msgspec.json.Decoder(union).decode  # whatever upcasters say
@@ -51,18 +52,18 @@ class EventDecoder:
     def upcasts(self, tag: object) -> bool:
         return isinstance(tag, str) and tag in self._upcasters
 
-    def upcast(self, stored: dict[str, Any]) -> list[dict[str, Any]]:
+    def upcast(self, stored: Stored) -> list[Stored]:
         """The present JSON objects of a stored one; [stored] where nothing is to be done. Raises: UnreadableEvent.
 
         Upcasters may change what they are given, so what `stored` holds may change too.
         """
-        present: list[dict[str, Any]] = []
+        present: list[Stored] = []
         waiting = [stored]
         steps = 0
         while waiting:
             one = waiting.pop()
-            tag: Any = one.get("type")
-            if not self.upcasts(tag):
+            tag = one.get("type")
+            if not isinstance(tag, str) or not self.upcasts(tag):
                 present.append(one)
                 continue
             steps += 1
@@ -92,7 +93,7 @@ class EventDecoder:
             raise self._unreadable(tag, str(why)) from why
         return [self._present(tag, one) for one in self.upcast(stored)]
 
-    def _present(self, stored_tag: object, one: dict[str, Any]) -> Event:
+    def _present(self, stored_tag: object, one: Stored) -> Event:
         try:
             return self.decode_present(msgspec.json.encode(one))
         except (*_UNDECODABLE, TypeError, msgspec.EncodeError, UnicodeEncodeError) as error:

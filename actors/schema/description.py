@@ -119,7 +119,7 @@ def from_text(text: str | bytes) -> Schema:
     return schema
 
 
-def _describe(actor: type[Actor[Any]]) -> KindSchema:
+def _describe(actor: type[Actor[object]]) -> KindSchema:
     types = _Types()
     return KindSchema(
         durable=actor.durable,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.errors import Refused
@@ -28,7 +28,7 @@ class Refusal(NamedTuple):
     details: tuple[str, ...]
 
 
-def refusals_of(actor: type[Actor[Any]]) -> list[Refusal]:
+def refusals_of(actor: type[Actor[object]]) -> list[Refusal]:
     """By status and name; [] where the source is not at hand."""
     found: dict[tuple[str, int], dict[str, None]] = {}  # of each rule the details, in order and without repeats
     for module in _modules_of(actor):
@@ -38,7 +38,7 @@ def refusals_of(actor: type[Actor[Any]]) -> list[Refusal]:
     return [Refusal(name, status, tuple(details)) for (name, status), details in rules]
 
 
-def _modules_of(actor: type[Actor[Any]]) -> list[ModuleType]:
+def _modules_of(actor: type[Actor[object]]) -> list[ModuleType]:
     """The actor's and those of its bases, with the modules beside them that they import."""
     waiting = [sys.modules[cls.__module__] for cls in actor.__mro__ if issubclass(cls, Actor) and cls is not Actor]
     found: list[ModuleType] = []

@@ -11,7 +11,8 @@ from greenroom.actors.schema.description import StructSchema, Type
 SAMPLES_MAX = 100  # of one event
 DEPTH_MAX = 4  # of structs in structs; below that optional fields are absent
 TEXTS = ("x", "1", "a1", "A", "x@x.x", "")
-PLAIN: dict[str, list[Any]] = {
+Value = object  # of JSON
+PLAIN: dict[str, list[Value]] = {
     "any": ["x", {"x": 1}],
     "null": [None],
     "bool": [True, False],

@@ -53,7 +53,7 @@ encode = msgspec.json.encode
 decode = msgspec.json.decode
 
 State = TypeVar("State")
-A_co = TypeVar("A_co", bound=Actor[Any], covariant=True)
+A_co = TypeVar("A_co", bound=Actor[object], covariant=True)
 
 
 class Notice(Struct, frozen=True):
@@ -75,7 +75,7 @@ class Kit(Generic[A_co]):
         key: str = "test",
         *,
         now: float = EPOCH_S,
-        others: Iterable[type[Actor[Any]]] | None = None,
+        others: Iterable[type[Actor[object]]] | None = None,
     ) -> None:
         self.kind = Kind(actor)
         self.entity = f"{self.kind.name}:{key}"
@@ -295,7 +295,7 @@ class Kit(Generic[A_co]):
         except msgspec.ValidationError as error:
             raise InvalidCommand(str(error)) from None
 
-    def _handle(self, envelope: Envelope) -> "CoroutineType[Any, Any, Any] | None":
+    def _handle(self, envelope: Envelope) -> "CoroutineType[object, object, object] | None":
         """Handle it; a coroutine when the handler is async."""
         life = self._life
         try:
@@ -310,7 +310,7 @@ class Kit(Generic[A_co]):
         self._let_out(envelope)
         return None
 
-    async def _await(self, waiting: "CoroutineType[Any, Any, Any]", envelope: Envelope) -> None:
+    async def _await(self, waiting: "CoroutineType[object, object, object]", envelope: Envelope) -> None:
         try:
             await await_handler(self._life, waiting, envelope)
         except Exception as error:

@@ -54,8 +54,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "drained": "Clients have been told goodbye, and the process ends.",
         "draining": "A signal asked the node to stop: it takes nothing new. A second signal ends it at once.",
         "entity_damaged": (
-            "What is stored of an entity contradicts itself or is refused, so it stays down alone until somebody has "
-            "looked at its rows. `error` says what is wrong with them."
+            "What is stored of an entity contradicts itself or is refused, so it alone stays down, and is tried "
+            "again after 30 s. `error` says what is wrong; somebody has to look at its rows."
         ),
         "entity_failed": (
             "An entity crashed more often than GREENROOM_SUPERVISION_RESTARTS_MAX within its window, and stays "

@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from enum import Enum
 from types import CoroutineType
-from typing import Any
 
 import structlog
 import trio
@@ -97,7 +96,7 @@ class Cell:
         return self._life.head if self._life is not None else None
 
     @property
-    def actor(self) -> Actor[Any] | None:
+    def actor(self) -> Actor[object] | None:
         return self._life.actor if self._life is not None else None
 
     # The life of an entity's task.
@@ -313,7 +312,7 @@ class Cell:
         self._take_off(burst[departed:position])
         self.mailbox.put_back(burst[position:])
 
-    async def _await_handler(self, life: Life, waiting: "CoroutineType[Any, Any, Any]", item: Item) -> None:
+    async def _await_handler(self, life: Life, waiting: "CoroutineType[object, object, object]", item: Item) -> None:
         if type(item) is Envelope:
             envelope = item
         else:

@@ -61,7 +61,7 @@ class Fact:
 class Stream:
     """One entity's journal, as the checker saw it grow. Only a failover takes something out."""
 
-    def __init__(self, entity: str, actor: Actor[Any] | None) -> None:
+    def __init__(self, entity: str, actor: Actor[object] | None) -> None:
         self.entity = entity
         self.epoch = ""
         self.events: list[StoredEvent] = []

@@ -115,7 +115,7 @@ def run_seed(
 
 
 def simulate(
-    *entities: type[Actor[Any]],
+    *entities: type[Actor[object]],
     commands: Callable[..., Message | tuple[str, Message]],
     keys: int = 2,
     records: Callable[[Message], bool] = lambda message: False,
@@ -185,7 +185,7 @@ def simulate(
 
 
 def _work(
-    entities: tuple[type[Actor[Any]], ...], given: Message | tuple[str, Message], draw: Random, keys: int
+    entities: tuple[type[Actor[object]], ...], given: Message | tuple[str, Message], draw: Random, keys: int
 ) -> Work:
     """Raises: BadCommand."""
     entity, message = given if isinstance(given, tuple) else ("", given)

@@ -32,7 +32,7 @@ DRAIN_S = 5.0
 class Scenario(Struct, kw_only=True):
     """Who lives in a world and what they do."""
 
-    kinds: tuple[type[Actor[Any]], ...]
+    kinds: tuple[type[Actor[object]], ...]
     channels: tuple[str, ...]  # entities that clients subscribe to, each to some
     work: Callable[[Random, str], Work]  # the next command of a user
     records: Callable[[Message], bool] = lambda message: True  # does each success of this command record an event?

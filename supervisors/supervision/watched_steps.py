@@ -6,17 +6,16 @@ fires, and only the watchdog can end it.
 
 import types
 from collections.abc import Coroutine, Generator
-from typing import Any
 
 from greenroom.actors.life.turn import Turn
 
 
 @types.coroutine
 def watched_steps(
-    handler: Coroutine[Any, Any, Any], turn: Turn, owner: object, item: object
-) -> Generator[Any, Any, Any]:
+    handler: Coroutine[object, object, object], turn: Turn, owner: object, item: object
+) -> Generator[object, object, object]:
     """Await `handler`. Raises what it raises, and HandlerStuck from inside one of its steps."""
-    value: Any = None
+    value: object = None
     thrown: BaseException | None = None
     while True:
         turn.serial += 1

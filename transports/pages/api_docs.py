@@ -7,7 +7,7 @@ Source: https://spec.openapis.org/oas/v3.1.1, https://www.asyncapi.com/docs/refe
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TypedDict, cast
 
 import msgspec
 from msgspec import Struct
@@ -16,36 +16,57 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import tag_of
 from greenroom.actors.schema.repeats import REUSED, repeats_of
 
+Json = dict[str, object]
+JsonSchema = TypedDict(  # what is read here of the schemas that msgspec makes
+    "JsonSchema",
+    {
+        "$ref": str,
+        "anyOf": list["JsonSchema"],
+        "enum": list[object],
+        "type": str,
+        "items": "JsonSchema",
+        "minLength": int,
+        "maxLength": int,
+        "minimum": float,
+        "maximum": float,
+        "properties": dict[str, "JsonSchema"],
+        "required": list[str],
+    },
+    total=False,
+)
 _REFS = "#/components/schemas/{name}"
-_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "description": "The entity's key: 1–255 bytes of UTF-8"}
+_KEY: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "description": "The entity's key: 1–255 bytes of UTF-8",
+}
 
 
-def openapi(kinds: Iterable[Kind], *, version: str) -> dict[str, Any]:
+def openapi(kinds: Iterable[Kind], *, version: str) -> Json:
     """The HTTP commands, views and histories of `kinds` as an OpenAPI 3.1 document."""
     kinds = tuple(kinds)
     schemas, components = _schemas(kinds)
-    paths: dict[str, Any] = {}
+    paths: Json = {}
     for kind in kinds:
         key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
         for command in kind.commands.values():
-            paths[f"/api/{kind.name}/{{key}}/{command.name}"] = {
-                "parameters": [key],
-                "post": {
-                    "operationId": f"{kind.name}.{command.name}",
-                    "tags": [kind.name],
-                    **_described(command.message),
-                    "parameters": [
-                        _header("Idempotency-Key", repeats_of(kind), minLength=1, maxLength=255),
-                        _header("X-Request-Timeout", "Seconds the answer may take", kind="number"),
-                    ],
-                    "requestBody": {"content": _json(schemas[command.message])},
-                    "responses": {
-                        "200": {"description": "Handled, and durable", "content": _json(schemas[command.reply])},
-                        "409": {"$ref": "#/components/responses/Conflict"},
-                        "default": {"$ref": "#/components/responses/Refused"},
-                    },
+            post: Json = {
+                "operationId": f"{kind.name}.{command.name}",
+                "tags": [kind.name],
+                **_described(command.message),
+                "parameters": [
+                    _header("Idempotency-Key", repeats_of(kind), minLength=1, maxLength=255),
+                    _header("X-Request-Timeout", "Seconds the answer may take", kind="number"),
+                ],
+                "requestBody": {"content": _json(schemas[command.message])},
+                "responses": {
+                    "200": {"description": "Handled, and durable", "content": _json(schemas[command.reply])},
+                    "409": {"$ref": "#/components/responses/Conflict"},
+                    "default": {"$ref": "#/components/responses/Refused"},
                 },
             }
+            paths[f"/api/{kind.name}/{{key}}/{command.name}"] = {"parameters": [key], "post": post}
         paths[f"/api/{kind.name}/{{key}}"] = {"parameters": [key], "get": _view(kind)}
         if kind.actor.durable:
             paths[f"/api/{kind.name}/{{key}}/history"] = {"parameters": [key], "get": _history(kind)}
@@ -70,16 +91,16 @@ def openapi(kinds: Iterable[Kind], *, version: str) -> dict[str, Any]:
     }
 
 
-def asyncapi(kinds: Iterable[Kind], *, version: str) -> dict[str, Any]:
+def asyncapi(kinds: Iterable[Kind], *, version: str) -> Json:
     """The channels of `kinds`, what they publish and what they take, as an AsyncAPI 3.0 document.
 
     Actions are the server's: it sends publications and receives commands (over the client protocol, an rpc).
     """
     kinds = tuple(kinds)
     schemas, components = _schemas(kinds)
-    channels: dict[str, Any] = {}
-    operations: dict[str, Any] = {}
-    messages: dict[str, Any] = {}
+    channels: Json = {}
+    operations: Json = {}
+    messages: Json = {}
     for kind in kinds:
         channel = f"#/channels/{kind.name}"
         published = [*kind.actor.events, *kind.actor.ephemerals]
@@ -166,7 +187,7 @@ def chapters(kinds: Iterable[Kind]) -> list[Chapter]:
     kinds = tuple(kinds)
     schemas, components = _schemas(kinds)
 
-    def entry(name: str, item: Any, reply: Any = None) -> Entry:
+    def entry(name: str, item: object, reply: object = None) -> Entry:
         return Entry(
             name=name,
             doc=_doc(item),
@@ -188,13 +209,13 @@ def chapters(kinds: Iterable[Kind]) -> list[Chapter]:
     ]
 
 
-def _schemas(kinds: tuple[Kind, ...]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
+def _schemas(kinds: tuple[Kind, ...]) -> tuple[dict[object, JsonSchema], dict[str, JsonSchema]]:
     """The schema of every type that `kinds` use, by type, and the components that these refer to.
 
     Two kinds may each have a `Send`: msgspec then names the components by module, which is why all are made at once.
     """
     commands = [command for kind in kinds for command in kind.commands.values()]
-    types: list[Any] = []
+    types: list[object] = []
     for item in (
         *(command.message for command in commands),
         *(command.reply for command in commands),
@@ -203,22 +224,22 @@ def _schemas(kinds: tuple[Kind, ...]) -> tuple[dict[Any, dict[str, Any]], dict[s
         if item not in types:
             types.append(item)
     made, components = msgspec.json.schema_components(types, ref_template=_REFS)
-    schemas = dict(zip(types, made, strict=True))
+    schemas: dict[object, JsonSchema] = dict(zip(types, cast(tuple[JsonSchema, ...], made), strict=True))
     for command in commands:
         _drop_tag(schemas[command.message], components)
     return schemas, components
 
 
-def _drop_tag(ref: Mapping[str, Any], components: dict[str, Any]) -> None:
+def _drop_tag(ref: JsonSchema, components: dict[str, JsonSchema]) -> None:
     """A command's name travels in the path or the rpc's method, so its body needs no `type`."""
     name = str(ref["$ref"]).rpartition("/")[2]
-    schema = dict(components[name])
+    schema = components[name].copy()
     schema["properties"] = {field: value for field, value in schema["properties"].items() if field != "type"}
     schema["required"] = [field for field in schema.get("required", ()) if field != "type"]
     components[name] = schema
 
 
-def _fields(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[Field]:
+def _fields(schema: JsonSchema, components: Mapping[str, JsonSchema]) -> Iterator[Field]:
     schema = _resolved(schema, components)
     required = schema.get("required", ())
     for name, value in schema.get("properties", {}).items():
@@ -226,7 +247,7 @@ def _fields(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Iterato
             yield Field(name=name, type=_type(value, components), required=name in required)
 
 
-def _type(schema: Mapping[str, Any], components: Mapping[str, Any]) -> str:
+def _type(schema: JsonSchema, components: Mapping[str, JsonSchema]) -> str:
     """A schema in a few words: `string, 1–4000 characters`."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
@@ -249,38 +270,38 @@ def _type(schema: Mapping[str, Any], components: Mapping[str, Any]) -> str:
     return str(kind)
 
 
-def _resolved(schema: Mapping[str, Any], components: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolved(schema: JsonSchema, components: Mapping[str, JsonSchema]) -> JsonSchema:
     while "$ref" in schema:
         schema = components[str(schema["$ref"]).rpartition("/")[2]]
     return schema
 
 
-def _doc(item: Any) -> str:
+def _doc(item: object) -> str:
     """A class's own docstring; msgspec and `object` would lend it theirs."""
     own = getattr(item, "__dict__", {}).get("__doc__")
     return inspect.cleandoc(own) if own else ""
 
 
-def _described(item: Any, more: str = "") -> dict[str, str]:
+def _described(item: object, more: str = "") -> Json:
     doc = _doc(item)
     first, _, _ = doc.partition("\n")
     found = {"summary": first, "description": "\n\n".join(part for part in (doc, more) if part)}
     return {name: text for name, text in found.items() if text}
 
 
-def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _json(schema: Mapping[str, object]) -> Json:
     return {"application/json": {"schema": schema}}
 
 
-def _header(name: str, text: str, *, kind: str = "string", **bounds: int) -> dict[str, Any]:
+def _header(name: str, text: str, *, kind: str = "string", **bounds: int) -> Json:
     return {"name": name, "in": "header", "description": text, "schema": {"type": kind, **bounds}}
 
 
-def _query(name: str, text: str, **schema: Any) -> dict[str, Any]:
+def _query(name: str, text: str, **schema: object) -> Json:
     return {"name": name, "in": "query", "description": text, "schema": schema}
 
 
-def _view(kind: Kind) -> dict[str, Any]:
+def _view(kind: Kind) -> Json:
     return {
         "operationId": f"{kind.name}.view",
         "tags": [kind.name],
@@ -292,7 +313,7 @@ def _view(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _history(kind: Kind) -> dict[str, Any]:
+def _history(kind: Kind) -> Json:
     return {
         "operationId": f"{kind.name}.history",
         "tags": [kind.name],
@@ -326,7 +347,7 @@ _REFUSAL = {
     },
 }
 
-_FIXED_PATHS: dict[str, Any] = {
+_FIXED_PATHS: Json = {
     "/events": {
         "get": {
             "operationId": "events",

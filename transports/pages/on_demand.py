@@ -5,25 +5,23 @@ asks for pages then is `/ready`, most of the time, and waits that little.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import trio
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 from greenroom.transports.pages.context import PagesContext
-
-Asgi = Callable[[Any, Any, Any], Any]
 
 
 class PagesOnDemand:
     """An ASGI callable."""
 
-    def __init__(self, context: PagesContext, create: Callable[[PagesContext], Asgi] | None = None) -> None:
+    def __init__(self, context: PagesContext, create: Callable[[PagesContext], ASGIFramework] | None = None) -> None:
         self._context = context
-        self._create: Callable[[PagesContext], Asgi] = create or _create
+        self._create: Callable[[PagesContext], ASGIFramework] = create or _create
         self._limiter = trio.CapacityLimiter(1)  # so that it is made once
-        self._app: Asgi | None = None
+        self._app: ASGIFramework | None = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":  # Hypercorn's way to say that it starts and stops: the app has no use for it
             await receive()
             await send({"type": "lifespan.startup.complete"})
@@ -38,7 +36,7 @@ class PagesOnDemand:
         self._app = self._app or self._create(self._context)
 
 
-def _create(context: PagesContext) -> Asgi:
+def _create(context: PagesContext) -> ASGIFramework:
     from greenroom.transports.pages.app import create_pages
 
     return create_pages(context)

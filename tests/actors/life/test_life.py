@@ -109,6 +109,11 @@ def life_of(world: World | None = None) -> Life:
     return Life(Kind(Sum), "sum:1", world or World(), Turn(), Head(1, "sum:1", 7, "e", 0))
 
 
+def total(life: Life) -> int:
+    assert isinstance(life.actor.state, SumState)
+    return life.actor.state.total
+
+
 def ask(message: Message, **fields: Any) -> Envelope:
     return Envelope(message=message, slot=Slot(), **fields)
 
@@ -142,7 +147,7 @@ def test_a_long_burst_gives_the_loop_back_when_its_time_is_up() -> None:
     burst: list[Any] = [Add(amount=1) for _ in range(100)]
     assert life.handle(burst, 0, 0.0, in_flight=False) == 32
     assert life.handle(burst, 32, 0.0, in_flight=False) == 64
-    assert life.actor.state.total == 64
+    assert total(life) == 64
 
 
 def test_a_refusal_before_anything_was_recorded_changes_nothing() -> None:
@@ -191,7 +196,7 @@ def test_a_delivery_waits_for_its_senders_mark_and_takes_effect_once() -> None:
     assert life.handle([again], 0, 0.0, in_flight=False) == 1
     flight = life.take([first, again])
     assert flight is not None and flight.consequences is not None
-    assert life.actor.state.total == 1
+    assert total(life) == 1
     assert flight.consequences.marks == {9: 5}
 
 
@@ -207,7 +212,7 @@ def test_a_read_that_fails_is_its_readers_trouble(trouble: Exception) -> None:
     rejection = flight.departures[0]
     assert isinstance(rejection, Rejection)
     assert type(rejection.error) is (Refused if isinstance(trouble, Refused) else HandlerFailed)
-    assert life.actor.state.total == 1, "and nobody else's"
+    assert total(life) == 1, "and nobody else's"
 
 
 def test_a_view_that_records_is_an_error_of_the_entity() -> None:
@@ -236,4 +241,4 @@ def test_a_bare_tell_that_is_refused_is_heard_by_nobody() -> None:
 
     life = Life(Kind(Refusing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
     assert life.handle([Only(), Add(amount=1)], 0, 0.0, in_flight=False) == 2
-    assert life.actor.state.total == 1
+    assert total(life) == 1

@@ -52,7 +52,8 @@ async def settled() -> None:
 def texts_of(run: Kernel, entity: str) -> list[str]:
     actor = run.cell(entity).actor
     assert actor is not None
-    return list(actor.state.texts)
+    state: Any = actor.state
+    return list(state.texts)
 
 
 def epoch_of(run: Kernel, entity: str) -> str:

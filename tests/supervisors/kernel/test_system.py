@@ -569,7 +569,8 @@ class Script:
             assert run.audience.shown.get(entity, []) == list(range(before[entity] + 1, len(events) + 1))
             actor = run.cell(entity).actor if entity in run.awake() else None
             if actor is not None:
-                assert actor.state.texts == [text for text in texts[entity] if text], "memory is what the journal says"
+                state: Any = actor.state
+                assert state.texts == [text for text in texts[entity] if text], "memory is what the journal says"
             told = {text for pairs in self.told.values() for text, _ in pairs}
             own = [
                 text

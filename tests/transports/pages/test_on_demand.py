@@ -27,7 +27,7 @@ async def test_the_app_is_made_by_the_first_request_once_and_answers_all() -> No
         made.append(context)
         return app
 
-    pages = PagesOnDemand(CONTEXT, create)
+    pages: Any = PagesOnDemand(CONTEXT, create)
     assert made == []
     async with trio.open_nursery() as nursery:
         for path in "abc":
@@ -51,5 +51,6 @@ async def test_start_and_stop_make_no_app() -> None:
         await trio.lowlevel.checkpoint()
         said.append(event["type"])
 
-    await PagesOnDemand(CONTEXT, create)({"type": "lifespan"}, receive, send)
+    pages: Any = PagesOnDemand(CONTEXT, create)
+    await pages({"type": "lifespan"}, receive, send)
     assert said == ["lifespan.startup.complete"]
