@@ -117,7 +117,7 @@ class Relay:
         self._new_backoff = new_backoff
         self.kept_max = kept_max
         self._sweep_s = sweep_s
-        self._lineage: str | None = None  # of the database, once a claim has told it
+        self._lineage: str | None = None  # of the database, once a claim or the first sweep has told it
         self._begin()
 
     def _begin(self) -> None:
@@ -373,6 +373,11 @@ class Relay:
         if self.waiting >= room // 2:
             self._park_stuck()
             room //= 2  # what may be stuck again takes no more than half
+        if self._lineage is None:
+            # Known before anything is read: a claim that comes from another history then makes us forget these rows.
+            lineage = await self._journal.lineage()
+            if self._lineage is None:
+                self.begin_lineage(lineage)
         if self._read_to == START:
             self._left_out_before = dict(self._left_out)
         while self.waiting < room:

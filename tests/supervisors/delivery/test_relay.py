@@ -42,6 +42,10 @@ class Outbox:
         self.deleted: list[tuple[int, int]] = []
         self.reading: Callable[[], None] = lambda: None  # called between a read and its answer
 
+    async def lineage(self) -> str:
+        await trio.lowlevel.checkpoint()
+        return next(LINEAGES)
+
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
         await trio.lowlevel.checkpoint()
         if self.errors["outbox"]:
@@ -62,7 +66,7 @@ class Outbox:
 class World:
     """Senders whose events are durable at once, and the mailboxes of receivers."""
 
-    def __init__(self, *, kept_max: int = 1000, seed: int = 0) -> None:
+    def __init__(self, *, kept_max: int = 1000, seed: int = 0, claimed: bool = True) -> None:
         self.journal = Outbox()
         self.inbox: list[Envelope] = []  # not decided yet
         self.arrived: list[tuple[str, str, float]] = []  # receiver, text, when
@@ -76,7 +80,8 @@ class World:
             kept_max=kept_max,
             sweep_s=SWEEP_S,
         )
-        self.relay.begin_lineage(next(LINEAGES))
+        if claimed:
+            self.relay.begin_lineage(next(LINEAGES))
 
     def submit(self, entity: str, envelope: Envelope) -> None:
         if self.refusals.get(entity):
@@ -520,3 +525,26 @@ async def test_a_stuck_lane_is_warned_of(autojump_clock: MockClock) -> None:
             nursery.cancel_scope.cancel()
     warnings = [one for one in logs if one["event"] == "outbox_stuck"]
     assert [(one["sender"], one["receiver"], one["attempts"], one["waiting"]) for one in warnings] == [(A, B, 10, 1)]
+
+
+async def test_what_was_read_before_the_first_claim_is_forgotten_when_that_tells_of_another_history(
+    autojump_clock: MockClock,
+) -> None:
+    """The history that is gone had delivered and deleted the row before it; the outbox that there is now has both."""
+    made = World(claimed=False)
+    row, _ = made.commit(A, (B, "1"))
+    made.commit(A, (B, "2"))
+    del made.journal.rows[row.head_id, row.offset]
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(made.relay.run)
+            await settled()
+            assert made.texts() == ["2"]
+            made.journal.rows[row.head_id, row.offset] = row
+            made.relay.begin_lineage(next(LINEAGES))
+            [stale] = made.inbox
+            assert made.relay.is_forgotten(stale.slot)
+            made.inbox.clear()
+            await made.decide_all()
+            assert made.texts() == ["2", "1", "2"]
+            nursery.cancel_scope.cancel()
