@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from hypercorn.typing import ASGIFramework
 from msgspec import Struct
 
+from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import GateConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.auth.sign_outs import SignedIn
@@ -31,10 +32,10 @@ from greenroom.transports.sockets.poller import Poller
 class FanOut:
     """The hub with what it needs, made before the kernel that publishes into it."""
 
-    def __init__(self, config: HubConfig, instruments: Instruments) -> None:
+    def __init__(self, kinds: Kinds, config: HubConfig, instruments: Instruments) -> None:
         self.turn_end = TurnEnd()
         self.signed_in = SignedIn()
-        self.hub = Hub(config, instruments, wake=self.turn_end.wake, kicked_everywhere=self.signed_in.forget)
+        self.hub = Hub(kinds, config, instruments, wake=self.turn_end.wake, kicked_everywhere=self.signed_in.forget)
 
 
 class Part(Struct, frozen=True):

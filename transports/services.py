@@ -92,7 +92,7 @@ class Services:
         self.chance = chance
         self.deadlines = Deadlines()
         self.reads = Reads()
-        self.reading = Reading(submit, journal, self.deadlines, self.reads, client)
+        self.reading = Reading(kinds, submit, journal, self.deadlines, self.reads, client)
         self.watching = Watching(hub, self.reading, self.reads, Audience(kinds, submit), client)
         self.session_kind = SESSION_KIND if SESSION_KIND in kinds else None
         self.sessions = SessionChecks(signed_in, self.reading.inspect, self.session_kind)

@@ -71,6 +71,7 @@ class Actor(Generic[State_co]):
     ephemerals: ClassVar[tuple[type[Struct], ...]] = ()  # publications without an offset, for the generated docs
     publish_with: ClassVar[type[Message] | None] = None  # the command that a client's `publish` into the channel is
     base_tags: ClassVar[str] = ""  # `saga`: a base class brings events and internal messages tagged `saga.something`
+    publishes_info: ClassVar[bool] = True  # do publications say which user caused the event?
     durable: ClassVar[bool] = True  # False: no journal, state ends with the actor
     limits: ClassVar[KindLimits] = KindLimits()
     state_type: ClassVar[type[Any]]
@@ -108,6 +109,16 @@ class Actor(Generic[State_co]):
     def view(self) -> Any:
         """What a subscriber sees first: the same for everyone, JSON-able, bounded."""
         return {}
+
+    @classmethod
+    def publication(cls, event: Any) -> Struct | None:
+        """What watchers see of `event`, live and in the history alike: by default all of it.
+
+        Another struct instead shows less, None hides the event, whose offset stays its own. It is called for every
+        event that is shown, whoever asks and however old, in its present shape: decide from the event alone. An event
+        for which this raises is hidden.
+        """
+        return event  # type: ignore[no-any-return]
 
     def may_watch(self) -> None:
         """May `self.principal` subscribe to the channel and read view, history and presence? Raise Refused if not."""

@@ -4,6 +4,7 @@ Decided from the class alone: what is asked for is read off its attributes, the 
 state. The texts say what to do; `Kind` puts the class's name before them.
 """
 
+import inspect as stdlib_inspect
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,12 @@ def method_problems(actor: type[Actor[object]]) -> Iterator[str]:
         yield "it records events and has no `apply`: write `def apply(self, event)`, or its state never changes"
     if actor.commands and actor.view is Actor.view:
         yield "clients speak to it and it has no `view`: write `def view(self)`, `return {}` if there is nothing to see"
+
+
+def publication_problems(actor: type[Actor[object]]) -> Iterator[str]:
+    """`publication` is asked of the class: where history is read no entity need be awake."""
+    if not isinstance(stdlib_inspect.getattr_static(actor, "publication"), (classmethod, staticmethod)):
+        yield "`publication` decides from the event alone: put `@classmethod` before `def publication(cls, event)`"
 
 
 def state_problems(actor: type[Actor[object]]) -> Iterator[str]:
@@ -110,6 +117,7 @@ def handle_problems(actor: type[Actor[object]]) -> Iterator[str]:
 def broken_rules(actor: type[Actor[object]]) -> Iterator[str]:
     """All of them, for a class whose lists are tuples of messages and events."""
     yield from method_problems(actor)
+    yield from publication_problems(actor)
     yield from state_problems(actor)
     yield from message_problems(actor)
     yield from handle_problems(actor)

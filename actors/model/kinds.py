@@ -14,6 +14,7 @@ from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, Unkn
 from greenroom.actors.model.kind_rules import broken_rules, list_problems
 from greenroom.actors.model.lifecycle import REPORTS
 from greenroom.actors.model.message import Event, Message, reply_type, tag_of
+from greenroom.actors.model.showing import Showing
 from greenroom.actors.model.upcasters import EventDecoder
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -92,6 +93,7 @@ class Kind:
             self._decode_state = msgspec.json.Decoder(actor.state_type).decode
         except TypeError as error:
             raise BadEntityClass(f"{where}: {error}") from error
+        self.showing = Showing(actor, self.stored_events)
 
     def _own_tag(self, where: str, cls: type[Struct], base: type[Struct], base_tags: str = "") -> str:
         if not issubclass(cls, base):
@@ -138,6 +140,10 @@ class Kinds:
         if kind is None:
             raise UnknownKind(f"no entity kind {name[:80]!r}")
         return kind
+
+    def of(self, entity: str) -> Kind:
+        """Of the entity `kind:key`. Raises: UnknownKind."""
+        return self[entity.partition(":")[0]]
 
     def is_durable(self, entity: str, message: Message) -> bool:
         """Has that entity a journal? Raises: BadEntity, TypeError when its kind is not installed, or takes no such

@@ -376,7 +376,9 @@ class Kit(Generic[A_co]):
         data = decode(event.payload)
         assert data["type"] in tags, f"{data['type']} is not among `events`"
         self.events += self.kind.decode_events(event.payload)
-        self.publications.append(data)
+        shown = self.kind.showing.shown(event)
+        if shown is not None:
+            self.publications.append(decode(shown.payload))
 
     def _outcome(self, envelope: Envelope) -> Any:
         """The reply, through its JSON. Raises: what it was refused with, AssertionError for a reply of another type."""

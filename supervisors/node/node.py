@@ -79,7 +79,7 @@ class Node:
             connect_s=settings.store.connect_timeout_s,
             statement_s=settings.store.statement_timeout_s,
         )
-        fan_out = FanOut(settings.hub, instruments)
+        fan_out = FanOut(kinds, settings.hub, instruments)
         turn = Turn()
         self._watchdog = watchdog_of(turn, settings.supervision)
         journal = PostgresJournal(self._pool, incarnation=incarnation)

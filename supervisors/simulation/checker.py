@@ -259,6 +259,26 @@ class Checker:
             self.violated("what is shown is durable", entity, offset)
         return [*stream.ever.get(offset, ())]
 
+    def may_skip_to(self, entity: str, after: int, offset: int) -> bool:
+        """May a subscriber that has seen `after` hear nothing of the events up to `offset`, since they are hidden?"""
+        if offset <= after:
+            return offset == after
+        stream = self.stream(entity)
+        return all(
+            any(self._shown(entity, fact) is None for fact in stream.ever.get(skipped, ()))
+            for skipped in range(after + 1, offset + 1)
+        )
+
+    def _shown(self, entity: str, fact: Fact) -> bytes | None:
+        shown = self._kinds.of(entity).showing.shown(fact.event)
+        return shown.payload if shown is not None else None
+
+    def _last_shown(self, entity: str, fact: Fact | None, seen: list[Fact | None]) -> Fact | None:
+        """`fact` or, while it is hidden and none of those `seen`, what came before it."""
+        while fact is not None and fact not in seen and self._shown(entity, fact) is None:
+            fact = fact.before
+        return fact
+
     def shown(
         self, entity: str, epoch: str, before: list[Fact | None], offset: int, payload: bytes
     ) -> list[Fact | None]:
@@ -268,8 +288,8 @@ class Checker:
             return []
         stream = self.stream(entity)
         ever = stream.ever.get(offset, [])
-        recorded = [fact for fact in ever if fact.event.payload == payload]
-        found = [fact for fact in recorded if fact.before in before]
+        recorded = [fact for fact in ever if self._shown(entity, fact) == payload]
+        found = [fact for fact in recorded if self._last_shown(entity, fact.before, before) in before]
         if not ever:
             self.violated("what is shown is durable", entity, offset)
         elif not recorded:

@@ -333,10 +333,14 @@ class SimulatedClient:
         position.live = True
         if result.was_recovering and not result.recovered:
             self.started_over += 1
-        if result.recovered and (result.epoch != position.epoch or result.offset != position.offset):
+        if result.recovered and (
+            result.epoch != position.epoch
+            or not self._checker.may_skip_to(channel, position.offset, result.offset)
+            or (result.publications and result.offset != position.offset)
+        ):
             self._checker.violated("a recovery begins where it was asked to", self.user, channel, result)
         facts = self._checker.subscribed(channel, result.epoch, result.offset)
-        if not result.recovered:
+        if not result.recovered or result.offset != position.offset:
             position.facts = facts
         position.epoch, position.offset = result.epoch, result.offset
         self._timeline.note(
@@ -362,7 +366,8 @@ class SimulatedClient:
             self._see(push.channel, position, push.pub)
 
     def _see(self, channel: str, position: Position, publication: Publication) -> None:
-        if publication.offset != position.offset + 1:
+        after = position.offset
+        if publication.offset <= after or not self._checker.may_skip_to(channel, after, publication.offset - 1):
             self._checker.violated(
                 "each publication once, in order", self.user, channel, f"{publication.offset} after {position.offset}"
             )

@@ -81,7 +81,7 @@ class SimulatedNode:
 
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
         self.instruments = Instruments()
-        self.fan_out = FanOut(HUB, self.instruments)
+        self.fan_out = FanOut(kinds, HUB, self.instruments)
         self.kernel = Kernel(
             kinds=kinds,
             journal=self.journal,

@@ -33,6 +33,7 @@ from greenroom.transports.edge import Edge, FanOut
 from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.gate import listen
+from tests.transports.hub.auction import Auction, Ledger
 from tests.transports.world import SECRET, STARTED
 
 MASK = b"\x12\x34\x56\x78"
@@ -317,9 +318,9 @@ class SmallNode:
         http: HttpConfig | None = None,
     ) -> None:
         self.instruments = Instruments()
-        self.kinds = Kinds((Talk, Stalled))
+        self.kinds = Kinds((Talk, Stalled, Auction, Ledger))
         self.journal = MemoryJournal()
-        fan_out = FanOut(hub or HubConfig(), self.instruments)
+        fan_out = FanOut(self.kinds, hub or HubConfig(), self.instruments)
         self.hub = fan_out.hub
         self.letters = MemoryDeadLetters()
         self.kernel = Kernel(

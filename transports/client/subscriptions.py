@@ -327,14 +327,15 @@ class _Attempt(PendingRead):
 
 
 def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: bytes, missed: Missed | None) -> bytes:
-    """The SubscribeResult. After a recovery, `offset` is the one asked from: the client advances by publications."""
+    """The SubscribeResult. After a recovery with publications `offset` is the one asked from: the client advances by
+    them. One without may have passed hidden events."""
     parts = [b'{"recoverable":true,"positioned":true,"epoch":%b' % encode(epoch)]
     if request.recover:
         parts.append(b',"was_recovering":true')
     if missed is not None and missed.publications is not None:
         parts.append(b',"recovered":true')
-        offset = request.offset
         if missed.publications:
+            offset = request.offset
             parts.append(b',"publications":[%b]' % b",".join(one.json for one in missed.publications))
     if offset:
         parts.append(b',"offset":%d' % offset)

@@ -86,10 +86,11 @@ class _ChannelWatch:
             self._stream.deliver(batch)
             return
         events = batch.split(b"\n\n")[:-1]  # JSON on one line holds no newline
-        self.position.offset = last_offset - len(events)
         for event in events:
-            self.position.offset += 1
-            self._stream.deliver(b"id: %b\n%b\n\n" % (self._stream.cursor(), event))
+            offset, _, data = event.partition(b"\n")
+            self.position.offset = int(offset)
+            self._stream.deliver(b"id: %b\n%b\n\n" % (self._stream.cursor(), data))
+        self.position.offset = last_offset
 
     def deliver_ephemeral(self, piece: bytes, key: str) -> None:
         self._stream.connection.send_ephemeral(piece, key)

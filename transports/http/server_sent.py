@@ -47,9 +47,10 @@ class SseEncoding:
 
 
 class SharedSseEncoding(SseEncoding):
-    """Several channels on one stream: the stream puts the id, which is its own, before each event."""
+    """Several channels on one stream: each event stands behind a line with its offset alone, in place of which the
+    stream puts the id, which is its own."""
 
     @staticmethod
     def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
         prefix = b'{"channel":%b,' % encode(channel)
-        return b"".join([b"data: %b%b\n\n" % (prefix, one.json[1:]) for one in batch])
+        return b"".join([b"%d\ndata: %b%b\n\n" % (one.offset, prefix, one.json[1:]) for one in batch])

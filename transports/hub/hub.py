@@ -17,11 +17,13 @@ import structlog
 import trio
 
 from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
-from greenroom.transports.hub.publication import Publication, one_line
+from greenroom.transports.hub.publication import Publication, Show, one_line, show_of
 
 log = structlog.get_logger("greenroom.hub")
 
@@ -77,19 +79,24 @@ class Topic:
         "empty_since",
         "entity",
         "epoch",
+        "first",
         "groups",
         "held",
         "listeners",
         "offset",
         "pending",
+        "show",
         "tail",
         "warming",
     )
 
-    def __init__(self, entity: str, epoch: str, offset: int, config: HubConfig) -> None:
+    def __init__(self, entity: str, epoch: str, offset: int, config: HubConfig, show: Show | None) -> None:
+        """`show`: None where events are shown as they are recorded."""
         self.entity = entity
         self.epoch = epoch
-        self.offset = offset  # of the newest publication that was released
+        self.offset = offset  # of the newest event that was released
+        self.first = 1  # the offset of the first that is not hidden, as far as is known
+        self.show = show
         self.groups: dict[type[Encoding], dict[Subscriber, None]] = {}
         self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves, for they are few
         self.pending: list[Publication] = []
@@ -126,7 +133,7 @@ class Topic:
             self.tail.appendleft(publication)
 
     def since(self, offset: int) -> list[Publication] | None:
-        """The publications after `offset`, when the tail holds them all; None when it does not."""
+        """The publications after `offset`, hidden ones too, when the tail holds them all; None when it does not."""
         missing = self.offset - offset
         if missing <= 0:
             return [] if missing == 0 else None
@@ -137,6 +144,7 @@ class Topic:
     def restart(self, epoch: str, offset: int) -> None:
         self.epoch = epoch
         self.offset = offset
+        self.first = 1
         self.pending = []
         self.tail.clear()
         self._tail_bytes = 0
@@ -148,6 +156,7 @@ class Hub:
 
     def __init__(
         self,
+        kinds: Kinds,
         config: HubConfig,
         instruments: Instruments,
         *,
@@ -155,6 +164,7 @@ class Hub:
         kicked_everywhere: Callable[[str], None],
     ) -> None:
         """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out."""
+        self._kinds = kinds
         self._config = config
         self._instruments = instruments
         self._wake = wake
@@ -171,8 +181,18 @@ class Hub:
             return
         if topic.epoch != epoch or event.offset != topic.offset + 1:
             self._resynchronise(topic, epoch, event.offset - 1)
-        publication = Publication(event, epoch)
         topic.offset = event.offset
+        shown: StoredEvent | None = event
+        if topic.show is not None:
+            shown = topic.show(event)
+        elif event.payload == NOTED:
+            shown = None
+        if shown is None:
+            topic.remember(Publication.hidden(event.offset))
+            if topic.first == event.offset:
+                topic.first += 1
+            return
+        publication = Publication(shown, epoch, first=topic.first)
         topic.remember(publication)
         topic.pending.append(publication)
         if not topic.dirty:
@@ -224,7 +244,9 @@ class Hub:
         """The entity's topic, made if nobody watches yet. `epoch` and `offset` are the entity's as of this moment."""
         topic = self._topics.get(entity)
         if topic is None:
-            topic = self._topics[entity] = Topic(entity, epoch, offset, self._config)
+            showing = self._kinds.of(entity).showing
+            show = show_of(showing, entity) if showing.alters_recorded else None
+            topic = self._topics[entity] = Topic(entity, epoch, offset, self._config, show)
             topic.empty_since = 0.0
         elif topic.epoch != epoch or topic.offset != offset:
             self._resynchronise(topic, epoch, offset)

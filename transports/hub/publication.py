@@ -1,11 +1,19 @@
-"""What watchers get to see of an entity's events: the one place where a stored event becomes a publication."""
+"""What watchers get to see of an entity's events: the one place where a stored event becomes a publication.
 
-from collections.abc import Iterable
+What a kind hides keeps its offset: it stays as a publication of which nothing is sent, so that gaps in what is known
+are found by counting, and recovery is exact from every offset.
+"""
+
+from collections.abc import Callable, Iterable
 
 import msgspec
+import structlog
 
+from greenroom.actors.model.lifecycle import NOTED
+from greenroom.actors.model.showing import Showing
 from greenroom.store.journal.records import StoredEvent
 
+log = structlog.get_logger("greenroom.hub")
 encode = msgspec.json.encode
 
 
@@ -22,26 +30,64 @@ def one_line(json: bytes) -> bytes:
 class Publication:
     """A durable publication: encoded once, shared by everyone who receives it.
 
-    `json` is the client protocol's Publication, on one line. The first of a stream carries the epoch, since a client
-    that came before it knows none.
+    `json` is the client protocol's Publication, on one line; b"" of a hidden event. The first of a stream carries the
+    epoch, since a client that came before it knows none.
     """
 
     __slots__ = ("json", "offset")
 
-    def __init__(self, event: StoredEvent, epoch: str) -> None:
+    def __init__(self, event: StoredEvent, epoch: str, *, first: int = 1) -> None:
+        """`first`: the offset of the first of the stream that is not hidden, as far as is known."""
         self.offset = event.offset
         info = b',"info":' + event.info if event.info is not None else b""
-        first = b',"epoch":' + encode(epoch) if event.offset == 1 else b""
+        first_epoch = b',"epoch":' + encode(epoch) if event.offset == first else b""
         data = one_line(event.payload)
-        self.json = b'{"data":%b%b,"offset":%d%b,"time":%d}' % (data, info, event.offset, first, event.at_ms)
+        self.json = b'{"data":%b%b,"offset":%d%b,"time":%d}' % (data, info, event.offset, first_epoch, event.at_ms)
+
+    @classmethod
+    def hidden(cls, offset: int) -> "Publication":
+        publication = cls.__new__(cls)
+        publication.offset = offset
+        publication.json = b""
+        return publication
 
 
-def publications(events: Iterable[StoredEvent], epoch: str) -> list[Publication]:
-    """The stored `events` of one journal as watchers see them, in their order: for history and recovery alike.
+Show = Callable[[StoredEvent], StoredEvent | None]
 
-    Live pushes become a Publication in `Hub.publish`, as their entity releases them.
+
+def show_of(showing: Showing, entity: str) -> Show:
+    """How events of `entity` are shown. What can't be is hidden, for it may be what its kind would not have shown."""
+
+    def show(event: StoredEvent) -> StoredEvent | None:
+        try:
+            return showing.shown(event)
+        except Exception:  # the edge: code of the entity's, which must not keep others' events from their watchers
+            log.exception("event_not_shown", entity=entity, offset=event.offset)
+            return None
+
+    return show
+
+
+def publications(events: Iterable[StoredEvent], epoch: str, showing: Showing, entity: str) -> list[Publication]:
+    """The stored `events` of one journal as watchers see them, in their order, one for each, hidden ones too.
+
+    For history and recovery alike; live pushes become a Publication in `Hub.publish`, as their entity releases them.
     """
-    return [Publication(event, epoch) for event in events]
+    if not showing.alters_stored:
+        return [
+            Publication(event, epoch) if event.payload != NOTED else Publication.hidden(event.offset)
+            for event in events
+        ]
+    show = show_of(showing, entity)
+    return [
+        Publication(shown, epoch) if shown is not None else Publication.hidden(event.offset)
+        for event, shown in ((event, show(event)) for event in events)
+    ]
+
+
+def visible(found: Iterable[Publication]) -> list[Publication]:
+    """Those of `found` that are not hidden."""
+    return [publication for publication in found if publication.json]
 
 
 def first_that_fit(found: list[Publication], *, bytes_max: int) -> list[Publication]:

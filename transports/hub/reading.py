@@ -14,18 +14,20 @@ from msgspec import Struct
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Unavailable
+from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.store.journal.records import Head, StoredEvent
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.errors import EpochChanged
-from greenroom.transports.hub.publication import Publication, first_that_fit, publications
+from greenroom.transports.hub.publication import Publication, first_that_fit, publications, visible
 from greenroom.transports.reads import Reads
 
 log = structlog.get_logger("greenroom.reads")
 
 INSPECT = Inspect()
+READ_MAX = 1000  # events at a time, in search of what is not hidden
 
 Refused = Callable[[ActorError], None]
 Broken = Callable[[Exception], None]  # by a mistake of ours: must not raise
@@ -49,7 +51,7 @@ class HistoryRange(Struct):
 
 
 class Page(Struct):
-    """Publications of the journal `epoch`, whose newest event is `offset`."""
+    """Publications of the journal `epoch`, whose newest event is `offset`; from `Reading.page` hidden ones too."""
 
     epoch: str
     offset: int
@@ -61,12 +63,14 @@ class Reading:
 
     def __init__(
         self,
+        kinds: Kinds,
         submit: Callable[[str, Envelope], None],
         journal: StoredEvents,
         deadlines: Deadlines,
         reads: Reads,
         config: ClientConfig,
     ) -> None:
+        self._kinds = kinds
         self._submit = submit
         self._journal = journal
         self._deadlines = deadlines
@@ -136,24 +140,39 @@ class Reading:
             after, before = wanted.offset, top + 1
             if wanted.reverse:
                 after, before = 0, min(before, wanted.offset or before)
-            page = await self.page(entity, after=after, before=before, limit=wanted.limit, reverse=wanted.reverse)
-            if page is not None and (page.epoch != epoch or page.offset < top):
-                # The entity that was asked has yet to hear that its journal is another.
-                raise Unavailable("the journal began anew")
-            found = page.publications if page is not None else []
-            shown(Page(epoch, top, first_that_fit(found, bytes_max=self.bytes_max)))
+            found: list[Publication] = []
+            limit = wanted.limit
+            while True:  # until there are enough that are not hidden, at most through all that retention has left
+                page = await self.page(entity, after=after, before=before, limit=limit, reverse=wanted.reverse)
+                if page is not None and (page.epoch != epoch or page.offset < top):
+                    # The entity that was asked has yet to hear that its journal is another.
+                    raise Unavailable("the journal began anew")
+                more = page.publications if page is not None else []
+                found += visible(more)
+                if len(more) < limit or len(found) >= wanted.limit:
+                    break
+                if wanted.reverse:
+                    before = more[-1].offset
+                else:
+                    after = more[-1].offset
+                limit = READ_MAX
+            shown(Page(epoch, top, first_that_fit(found[: wanted.limit], bytes_max=self.bytes_max)))
 
         self.inspect(entity, principal, seen, refused, broken, deadline=deadline, trace=trace)
 
     async def page(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
     ) -> Page | None:
-        """At most `limit` publications with `after` < offset < `before`; None when the entity has no journal.
+        """At most `limit` publications with `after` < offset < `before`, one for each event, hidden ones too; None when
+        the entity has no journal.
 
         Raises: StoreUnavailable.
         """
         head, events = await self._journal.read(entity, after=after, before=before, limit=limit, reverse=reverse)
-        return Page(head.epoch, head.offset, publications(events, head.epoch)) if head is not None else None
+        if head is None:
+            return None
+        showing = self._kinds.of(entity).showing
+        return Page(head.epoch, head.offset, publications(events, head.epoch, showing, entity))
 
 
 class _Inspection:

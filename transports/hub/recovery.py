@@ -9,14 +9,15 @@ import trio
 from msgspec import Struct
 
 from greenroom.transports.hub.hub import Topic
-from greenroom.transports.hub.publication import Publication
+from greenroom.transports.hub.publication import Publication, visible
 from greenroom.transports.hub.reading import Reading
 
 ROUNDS_MAX = 5  # of reading after an entity that is quicker than its tail is long
 
 
 class Missed(Struct):
-    """`publications` are all that came after the position, up to the topic's offset as of now; None: not known."""
+    """`publications` are all that came after the position, up to the topic's offset as of now, without those that
+    are hidden; None: not known."""
 
     publications: list[Publication] | None
 
@@ -28,7 +29,7 @@ def from_tail(topic: Topic, *, epoch: str, offset: int, most: int) -> Missed | N
     if offset > topic.offset or topic.offset - offset > most:
         return Missed(None)
     found = topic.since(offset)
-    return Missed(found) if found is not None else None
+    return Missed(visible(found)) if found is not None else None
 
 
 async def warm_tail(reading: Reading, topic: Topic) -> None:
@@ -70,7 +71,7 @@ async def from_journal(reading: Reading, topic: Topic, *, epoch: str, offset: in
         if answer is not None:
             if answer.publications is None or size + sum(len(one.json) for one in answer.publications) > bytes_max:
                 return Missed(None)
-            return Missed(found + answer.publications)
+            return Missed(visible(found) + answer.publications)
         page = await reading.page(topic.entity, after=at, limit=min(1000, most - len(found)))
         if page is None or page.epoch != topic.epoch:
             return Missed(None)  # the journal began anew

@@ -3,12 +3,16 @@ from typing import Any
 import pytest
 
 from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.hub import Hub
-from greenroom.transports.hub.publication import Publication
+from greenroom.transports.hub.publication import Publication, visible
+from tests.transports.hub.auction import Auction
+from tests.transports.world import Note
 
 A = "note:a"
 
@@ -73,7 +77,11 @@ class Setup:
         self.wakes = 0
         self.signed_out: list[str] = []
         self.hub = Hub(
-            config or HubConfig(), self.instruments, wake=self._wake, kicked_everywhere=self.signed_out.append
+            Kinds((Note, Auction)),
+            config or HubConfig(),
+            self.instruments,
+            wake=self._wake,
+            kicked_everywhere=self.signed_out.append,
         )
 
     def _wake(self) -> None:
@@ -284,3 +292,38 @@ def test_a_topic_is_forgotten_when_nobody_has_watched_it_for_a_while() -> None:
     setup.hub.sweep(400.0)
     setup.hub.sweep(500.0)
     assert setup.hub.watching(A) == [ann.principal]
+
+
+BID = b'{"type":"auction.was_bid","amount":7,"bidder":"bob"}'
+RESERVED = b'{"type":"auction.reserved","price":90}'
+
+
+def test_hidden_events_are_pushed_to_nobody_and_leave_no_gap() -> None:
+    setup = Setup()
+    ann = Watcher()
+    topic = setup.watch(ann, "auction:a", offset=4)
+    for offset, payload in enumerate((BID, RESERVED, BID, NOTED), start=5):
+        setup.hub.publish("auction:a", "e", StoredEvent(offset, 7, payload, b'{"user":"bob"}'))
+    setup.hub.flush()
+    assert (ann.got, ann.last_offset, ann.restarts) == ([b"auction:a e [5, 7]"], 7, 0)
+    assert (topic.offset, [one.offset for one in topic.since(4)]) == (8, [5, 6, 7, 8])
+    assert [one.offset for one in visible(topic.since(5))] == [7]
+    assert b"bob" not in b"".join(one.json for one in topic.tail)
+    assert b"90" not in b"".join(one.json for one in topic.tail)
+
+
+def test_a_batch_of_hidden_events_alone_costs_no_flush() -> None:
+    setup = Setup()
+    ann = Watcher()
+    setup.watch(ann)
+    setup.hub.publish(A, "e", event(1, NOTED))
+    setup.hub.flush()
+    assert (ann.got, setup.wakes) == ([], 0)
+
+
+def test_the_first_that_is_shown_carries_the_epoch() -> None:
+    setup = Setup()
+    topic = setup.watch(Watcher(), "auction:a")
+    for offset, payload in enumerate((RESERVED, NOTED, BID, BID), start=1):
+        setup.hub.publish("auction:a", "e", event(offset, payload))
+    assert [b"epoch" in one.json for one in topic.since(0)] == [False, False, True, False]

@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
@@ -11,14 +12,14 @@ from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.hub import Hub, Topic
 from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.recovery import from_journal, from_tail, warm_tail
-from tests.transports.world import World
+from tests.transports.world import Note, World
 
 A = "note:a"
 
 
 def topic_at(made: World, **config: Any) -> Topic:
     """The topic of the entity as it is, without a tail."""
-    hub = Hub(HubConfig(**config), Instruments(), wake=lambda: None, kicked_everywhere=lambda _: None)
+    hub = Hub(Kinds((Note,)), HubConfig(**config), Instruments(), wake=lambda: None, kicked_everywhere=lambda _: None)
     found = made.entity(A)
     return hub.topic(A, found.epoch, found.offset)
 
