@@ -11,13 +11,16 @@ import pytest
 from greenroom.actors.model.kinds import Kind, find_actors
 
 ROOT = Path(__file__).parents[2]
-NAMED_BLOCK = re.compile(r"^```python file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NAMED_BLOCK = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+AUCTION = ["wallet.py", "deal.py", "auction.py", "settlement.py"]
+AUCTION_PAGE = ["page/index.html", "page/auction.css", "page/auction.js"]
 
 
 def write_blocks(page: str, folder: Path) -> list[str]:
     """The names of the files that the page's blocks were written to."""
     blocks = NAMED_BLOCK.findall((ROOT / "docs" / "guides" / page).read_text(encoding="utf-8"))
     for name, code in blocks:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(code, encoding="utf-8")
     return [name for name, _ in blocks]
 
@@ -29,6 +32,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("testing-entities.md", ["test_lobby.py"]),
         ("schema-evolution.md", ["thermometer.py", "test_thermometer.py"]),
         ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py"]),
+        ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),
     ],
 )
 def test_the_tests_on_a_page_pass(page: str, names: list[str], tmp_path: Path) -> None:
@@ -58,7 +62,12 @@ def test_the_entity_is_found_as_greenroom_entities_finds_it(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(
-    ("page", "names"), [("writing-an-entity.md", ["poll.py"]), ("sagas.md", ["shop.py", "checkout.py"])]
+    ("page", "names"),
+    [
+        ("writing-an-entity.md", ["poll.py"]),
+        ("sagas.md", ["shop.py", "checkout.py"]),
+        ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py"]),
+    ],
 )
 def test_the_entity_passes_the_type_checker(page: str, names: list[str], tmp_path: Path) -> None:
     """What we hold our own code to, our example keeps: a reader copies it."""
