@@ -22,7 +22,7 @@ async def await_handler(life: Life, waiting: Awaitable[object], envelope: Envelo
         except ActorError as error:
             life.refuse(envelope, error)
             return
-        except ExceptionGroup as group:  # of a nursery of the handler's own
+        except ExceptionGroup as group:  # raised by a nursery of the handler's own
             refusal = refusal_in(group)
             if refusal is None:
                 raise

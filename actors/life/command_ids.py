@@ -21,7 +21,7 @@ class CommandIds:
 
     def __init__(self) -> None:
         self._replies: dict[str, Remembered] = {}
-        self._absent: frozenset[str] = frozenset()  # not in the journal, as of the last look
+        self._absent: frozenset[str] = frozenset()  # ids that the journal did not have at the last look
 
     def get(self, command_id: str) -> Remembered | None:
         return self._replies.get(command_id)

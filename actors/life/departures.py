@@ -20,7 +20,7 @@ class Answer(Struct, frozen=True, gc=False):
 
     slot: ReplySlot
     reply: object
-    encoded: bytes | None  # as JSON, where that exists already
+    encoded: bytes | None  # the reply's JSON, where that exists already
 
 
 class Rejection(Struct, frozen=True, gc=False):

@@ -21,8 +21,8 @@ class DurableTimers:
 
     def __init__(self, rows: Iterable[TimerRow] = ()) -> None:
         self._rows = {row.name: row for row in rows}
-        self._firing: set[str] = set()  # whose message is in the mailbox
-        self._following: int | None = None  # when the one that is being handled comes again (Unix ms)
+        self._firing: set[str] = set()  # timers whose message is in the mailbox
+        self._following: int | None = None  # the next occurrence of the timer being handled (Unix ms)
 
     @property
     def rows(self) -> Mapping[str, TimerRow]:

@@ -18,7 +18,7 @@ class Flight(Struct, gc=False):
     through: int
     fence: int  # under which the events were submitted; 0 without a journal
     events: list[StoredEvent]
-    consequences: Consequences | None  # to be committed with them
+    consequences: Consequences | None  # what is committed with the events
     departures: list[Departure]
     items: list[Item]  # the messages it came from, to be handled again should the events prove lost
 
@@ -27,7 +27,7 @@ class Sorted(Struct):
     """What becomes of the flights of a former life."""
 
     landed: list[Flight]  # they depart
-    answers: list[Departure]  # to repeated commands, which only the journal remembered
+    answers: list[Departure]  # answers to repeated commands, which only the journal remembered
     again: list[Item]  # messages to be handled again
 
 

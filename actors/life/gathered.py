@@ -29,7 +29,7 @@ class Gathered:
     def __init__(self, kind: Kind, effects: list[Effect], present: DurableTimers | None) -> None:
         """Raises: TypeError for a timer's message that the kind does not take, and whatever encoding it raises."""
         self.told: list[Told] = []  # through the outbox
-        self.timers: dict[str, TimerRow | None] = {}  # by name; None ends one
+        self.timers: dict[str, TimerRow | None] = {}  # name -> its row; None ends that timer
         self.leaving: list[Departure] = []
         self.kicks: list[Departure] = []  # leave behind the reply: one may close the connection that asked
         for effect in effects:

@@ -75,22 +75,22 @@ class Life:
     def __init__(self, kind: Kind, entity: str, world: World, turn: Turn, head: Head | None = None) -> None:
         self.kind = kind
         self.entity = entity
-        self.head = head  # as claimed; None without a journal
+        self.head = head  # the row that was claimed; None without a journal
         self.epoch = head.epoch if head is not None else world.new_epoch()
         self.actor: Actor[object] = kind.actor(entity, world)
-        self.position = 0  # in the burst: of the message being handled
+        self.position = 0  # which message of the burst is being handled
         # What must be waited for before the message at `position` can be handled.
         self.waits_for: CoroutineType[object, object, object] | Unknown | None = None
         self.afters = 0  # pending `after` messages; sleeping would lose them
         self.ended = False
         self.snapshot_offset = 0
         self.looks_up_ids = False  # command ids that memory does not have are looked up before they are handled
-        self.marks: Marks | None = None  # when others' outboxes speak to it
+        self.marks: Marks | None = None  # None until another's outbox speaks to it
         self.timers: DurableTimers | None = None
         self.ids: CommandIds | None = None
         self._world = world
         self._turn = turn
-        self._events: list[StoredEvent] = []  # of the burst under way, as all that follows
+        self._events: list[StoredEvent] = []  # this and what follows belong to the burst under way
         self._departures: list[Departure] = []
         self._consequences: Consequences | None = None
         self._posted: tuple[list[Outgoing], list[Told]] | None = None
@@ -414,7 +414,7 @@ class Life:
         """None when the state can't be encoded: then waking replays the journal, which has it all."""
         try:
             return self.kind.encode_state(self.actor.state)
-        except Exception as error:  # of the entity's own types
+        except Exception as error:  # the entity's own types may raise anything
             log.exception("snapshot_failed", entity=self.entity, error=repr(error))
             return None
 

@@ -88,12 +88,12 @@ class Actor(Generic[State_co]):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         self.entity = entity
         self.state: State_co = self.state_type()
-        self.offset = 0  # of the newest event; inside `apply`, of the event being applied
-        self.at_ms = 0  # when that event was recorded, Unix ms
-        self.principal: Principal = SYSTEM  # on whose behalf the present message came
+        self.offset = 0  # the newest event's number; inside `apply`, that of the event being applied
+        self.at_ms = 0  # the moment that event was recorded, Unix ms
+        self.principal: Principal = SYSTEM  # the one on whose behalf the present message came
         self.chain: tuple[str, ...] = ()
-        self.fired: Fired | None = None  # of a durable timer's message, which timer
-        self.timers: Mapping[str, TimerRow] = NO_TIMERS  # the durable ones, by name, as of the message before
+        self.fired: Fired | None = None  # the durable timer whose message this is
+        self.timers: Mapping[str, TimerRow] = NO_TIMERS  # durable timers by name, as the message before left them
         self.runtime = runtime
         self.effects = Effects()
 

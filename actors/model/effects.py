@@ -31,7 +31,7 @@ class Kick(Struct, frozen=True, gc=False):
     code: int  # 2000..2499 ends the subscription, 3000..4999 the whole connection
     reason: str
     user: str | None = None  # only this user's
-    everywhere: bool = False  # and whatever else that user watches
+    everywhere: bool = False  # also ends whatever else that user watches
 
 
 class After(Struct, frozen=True, gc=False):

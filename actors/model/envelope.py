@@ -74,7 +74,7 @@ def _spoken(value: object) -> object:
     return value
 
 
-_fields = cache(msgspec.structs.fields)  # of each message class
+_fields = cache(msgspec.structs.fields)  # message class -> its fields
 
 
 class Origin(Struct, frozen=True, gc=False):
@@ -111,8 +111,8 @@ class Envelope(Struct, gc=False):
     slot: ReplySlot | None = None
     deadline: float = math.inf  # trio clock
     command_id: str | None = None
-    digest: int | None = None  # of the command's body, where there is a command id
-    source: Origin | Firing | None = None  # not a client's, nor an ask: its effects are to happen once
+    digest: int | None = None  # what `digest_of` makes of it, where there is a command id
+    source: Origin | Firing | None = None  # set where the effects are to happen once: neither a client's nor an ask
     failure: DeadLetter | None = None  # it has killed the actor too often: what is left to do is to say so
     chain: tuple[str, ...] = ()  # entities whose asks wait for this one, outermost first
     trace: str | None = None  # W3C traceparent

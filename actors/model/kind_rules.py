@@ -56,7 +56,7 @@ def state_problems(actor: type[Actor[object]]) -> Iterator[str]:
     shown = getattr(state_type, "__qualname__", repr(state_type))
     try:
         empty = state_type()
-    except Exception as error:  # of the entity's own type, whatever it may raise
+    except Exception as error:  # the entity's own type may raise anything
         yield f"an entity begins with `{shown}()`, which fails: give every field of the state a default ({error})"
         return
     if not actor.durable:
@@ -65,7 +65,7 @@ def state_problems(actor: type[Actor[object]]) -> Iterator[str]:
     try:
         body = msgspec.json.encode(empty)
         again = msgspec.json.decode(body, type=state_type)
-    except Exception as error:  # likewise
+    except Exception as error:  # the entity's own type may raise anything
         yield f"its state {shown} can't be saved as JSON and read again: {error}"
         return
     if again != empty:

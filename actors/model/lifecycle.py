@@ -34,7 +34,7 @@ class Undelivered(Tell, tag="actor.undelivered"):
 
     entity: str
     about: str
-    name: str  # of the refusal, such as `room.banned`; `internal` when the handler failed
+    name: str  # the refusal's name, such as `room.banned`; `internal` when the handler failed
     detail: str = ""
 
 

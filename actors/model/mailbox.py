@@ -42,7 +42,7 @@ class Mailbox:
         self._queue: list[Item] = []
         self.control: list[object] | None = None  # signals that wait, for `take_control`
         self._waiter: trio.lowlevel.Task | None = None
-        self.bytes = 0  # of the waiting envelopes, as they came over the wire; bare tells are counted, not weighed
+        self.bytes = 0  # what waiting envelopes had on the wire; bare tells are counted, not weighed
         self.sealed = False
 
     def __len__(self) -> int:

@@ -62,8 +62,8 @@ class Saga(Actor[SagaState], Generic[Input]):
     starts: ClassVar[Literal["entities", "users"]] = "entities"  # who may begin it
     start: ClassVar[type[Ask[Done]]]  # the `Input`, read off the class
     steps: ClassVar[tuple[Step[Any], ...]]
-    deadline_s: ClassVar[float | None] = None  # of all steps together; then it goes back
-    internal: ClassVar[tuple[type[Message], ...]] = (StepDue, SagaDue)  # and the start, where entities begin it
+    deadline_s: ClassVar[float | None] = None  # how long all steps together may take; then it goes back
+    internal: ClassVar[tuple[type[Message], ...]] = (StepDue, SagaDue)  # a saga that entities begin adds its `start`
     events = EVENTS
     base_tags = "saga"
 

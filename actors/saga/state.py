@@ -41,9 +41,9 @@ class SagaState(Struct):
     status: Status = "new"
     by: str = ""
     input: Raw = NOTHING
-    steps: list[StepState] = field(default_factory=list)  # in the order of the steps
-    replies: dict[str, Raw] = field(default_factory=dict)  # of the steps that were done
-    log: list[LogLine] = field(default_factory=list)  # at most 6 lines a step and 3 of the whole
+    steps: list[StepState] = field(default_factory=list)  # one a step, in their order
+    replies: dict[str, Raw] = field(default_factory=dict)  # step -> what it was answered
+    log: list[LogLine] = field(default_factory=list)  # bounded: at most 6 lines a step and 3 of the whole
 
     @property
     def newest(self) -> StepState | None:

@@ -23,8 +23,8 @@ from greenroom.actors.model.outgoing import Outgoing
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.actors.saga import Saga
 
-FORMAT = 1  # of the lock file
-Type = Any  # as above
+FORMAT = 1  # the lock file's format
+Type = Any  # a written type, as the module's docstring says
 RUNTIME = "actor"  # the kind under which the runtime's own messages, events and stored bodies are described
 STORED = {"outbox": list[Outgoing], "timer": DurableTimer}  # what the runtime keeps in columns of its own
 BASES = (Saga,)  # classes that bring events of their own to every kind that derives from them: as if they were kinds
@@ -50,7 +50,7 @@ class FieldSchema(Struct, frozen=True, omit_defaults=True):
     """A field; required where it has no default and is not optional."""
 
     type: Type
-    default: Any = UNSET  # as JSON
+    default: Any = UNSET  # the default's plain data
     optional: bool = False  # may be absent, and what it is then is not plain data
 
     @property
@@ -63,8 +63,8 @@ class StructSchema(Struct, frozen=True, omit_defaults=True):
 
     fields: dict[str, FieldSchema] = field(default_factory=dict)
     tag_field: str = "type"
-    tag: str | int | None = None  # of a command, message, event or publication: see where it is kept
-    reply: Type | UnsetType = UNSET  # of what wants an answer
+    tag: str | int | None = None  # None for commands, events and publications: theirs is the key they are kept under
+    reply: Type | UnsetType = UNSET  # an ask's reply
     array_like: bool = False
     refuses_unknown: bool = False  # fields that it doesn't have
     omits_defaults: bool = False  # when written: absent means the default
@@ -86,7 +86,7 @@ class KindSchema(Struct, frozen=True, omit_defaults=True):
     events: dict[str, StructSchema] = {}
     ephemerals: dict[str, StructSchema] = {}
     stored: dict[str, Type] = {}  # other things in the database: `snapshot`, and the runtime's
-    structs: dict[str, StructSchema] = {}  # by the name that types use
+    structs: dict[str, StructSchema] = {}  # name in types -> struct
     past: dict[str, list[PastEvent]] = {}  # only in a lock
 
 
@@ -152,7 +152,7 @@ class _Types:
     """Types into their written form; the structs that they name pile up."""
 
     def __init__(self) -> None:
-        self._names: dict[Any, str] = {}  # by class
+        self._names: dict[Any, str] = {}  # class -> its name
         self._structs: dict[str, StructSchema] = {}
 
     def structs(self) -> dict[str, StructSchema]:

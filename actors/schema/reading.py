@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct
 
 from greenroom.actors.schema.description import FieldSchema, StructSchema, Type
 
-STRINGS = frozenset(("bytes", "datetime", "date", "time", "duration", "uuid", "decimal"))  # of JSON, with a form
+STRINGS = frozenset(("bytes", "datetime", "date", "time", "duration", "uuid", "decimal"))  # JSON texts with a form
 
 
 class Reason(Enum):

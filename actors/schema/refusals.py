@@ -30,7 +30,7 @@ class Refusal(NamedTuple):
 
 def refusals_of(actor: type[Actor[object]]) -> list[Refusal]:
     """By status and name; [] where the source is not at hand."""
-    found: dict[tuple[str, int], dict[str, None]] = {}  # of each rule the details, in order and without repeats
+    found: dict[tuple[str, int], dict[str, None]] = {}  # rule -> its details, in order and without repeats
     for module in _modules_of(actor):
         for name, status, detail in _refused_in(module):
             found.setdefault((name, status), {}).update({detail: None} if detail else {})

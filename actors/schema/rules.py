@@ -242,7 +242,7 @@ class _KindComparison:
 
     def _stored(self, name: str, stored: Type) -> Iterator[Broken]:
         if name not in self._new.stored:
-            if name != "snapshot":  # of an entity that is no longer durable, which is a rule of its own
+            if name != "snapshot":  # a missing snapshot: the entity is no longer durable, which is a rule of its own
                 yield Broken(self._name, name, "", "stored-removed", "is not read any more")
             return
         refused = self._present_reads.refusals(self._new.stored[name], stored)

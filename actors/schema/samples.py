@@ -8,11 +8,10 @@ from typing import Any
 
 from greenroom.actors.schema.description import StructSchema, Type
 
-SAMPLES_MAX = 100  # of one event
-DEPTH_MAX = 4  # of structs in structs; below that optional fields are absent
+SAMPLES_MAX = 100  # samples of one event
+DEPTH_MAX = 4  # how deep structs in structs are filled; below that optional fields are absent
 TEXTS = ("x", "1", "a1", "A", "x@x.x", "")
-Value = object  # of JSON
-PLAIN: dict[str, list[Value]] = {
+PLAIN: dict[str, list[object]] = {
     "any": ["x", {"x": 1}],
     "null": [None],
     "bool": [True, False],
@@ -51,7 +50,7 @@ class _Samples:
             for value in found[1:]:
                 yield most | {name: value}
 
-    def of(self, node: Type, depth: int) -> list[Any]:
+    def of(self, node: Type, depth: int) -> list[object]:
         """At least one value."""
         if isinstance(node, list):
             simple_first = sorted(node, key=lambda one: one == "null", reverse=depth >= DEPTH_MAX)

@@ -12,8 +12,8 @@ from greenroom.actors.model.outgoing import decode_body
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.actors.model.upcasters import UnreadableEvent
 
-EXAMPLES_MAX = 3  # of each type
-TYPES_MAX = 10_000  # by kind and tag; what comes beyond counts as one
+EXAMPLES_MAX = 3  # rows shown of each type
+TYPES_MAX = 10_000  # types told apart by kind and tag; what comes beyond counts as one
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UnreadableEvent, UnknownKind)
 
 
@@ -30,7 +30,7 @@ class StoredType(Struct):
     kind: str
     tag: str
     read: int = 0
-    upcast: int = 0  # of those read
+    upcast: int = 0  # how many of those read an upcaster made
     unreadable: int = 0
     examples: list[Unreadable] = field(default_factory=list)
     harmless: bool = True  # what can't be read is made anew from what can

@@ -83,7 +83,7 @@ class Kit(Generic[A_co]):
         self.now = now  # Unix s
         self.events: list[Event] = []
         self.publications: list[Any] = []  # the JSON of the events, as subscribers receive it
-        self.ephemerals: list[Any] = []  # likewise of publications without an offset
+        self.ephemerals: list[Any] = []  # the JSON of publications without an offset
         self.told: list[Told] = []  # messages to other entities, those to sessions too
         self.asked: list[Told] = []  # questions to other entities
         self.kicked: list[Kick] = []
@@ -91,9 +91,9 @@ class Kit(Generic[A_co]):
         self.audience: list[Principal] = []
         self._answers: dict[str, Callable[[Any], Any]] = {}
         self._journal: list[StoredEvent] = []
-        self._timers: dict[str, TimerRow] = {}  # durable ones, as stored
+        self._timers: dict[str, TimerRow] = {}  # durable timers, as stored
         self._afters: list[tuple[float, int, Life, Message]] = []
-        self._refusal: ActorError | None = None  # of a timer's message, which nobody else would hear of
+        self._refusal: ActorError | None = None  # what a timer's message was refused with: nobody else would hear of it
         self._numbers = count(1)
         self._world = _World(self, None if others is None else Kinds((actor, *others)))
         self._life = self._wake(None)

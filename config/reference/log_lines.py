@@ -32,7 +32,7 @@ class Line:
     """One event, with all that any of its places says."""
 
     levels: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)  # from the root
+    files: list[str] = field(default_factory=list)  # paths, relative to the root
     fields: list[str] = field(default_factory=list)
     traceback: bool = False
 

@@ -39,10 +39,10 @@ from greenroom.config.telemetry.tracing import Tracing, traceparent
 
 __all__ = ["SCRAPE_CONTENT_TYPE", "ExporterMissing", "Telemetry", "traceparent"]
 
-SCRAPE_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4  # of `scrape()`
+SCRAPE_CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4  # the Content-Type of what `scrape()` gives
 
 _OTLP: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
-_SUFFIXES: Final = {"s": "_seconds", "By": "_bytes"}  # as the OpenTelemetry exporter names units
+_SUFFIXES: Final = {"s": "_seconds", "By": "_bytes"}  # unit -> what the OpenTelemetry exporter appends for it
 
 
 class ExporterMissing(Exception):

@@ -20,7 +20,7 @@ Reading = Number | Iterable[Labelled]  # one value, or one for each set of label
 
 PREFIX: Final = "greenroom_"
 _UNITS: Final = {"s": "s", "bytes": "By"}  # last part of a field's name -> UCUM, as OpenTelemetry wants it
-_SHOWN_UNITS: Final = {"s": "_seconds", "By": "_bytes", "": ""}  # as Prometheus wants it
+_SHOWN_UNITS: Final = {"s": "_seconds", "By": "_bytes", "": ""}  # Prometheus wants units spelled out
 _OTHER: Final = "other"
 _DURATION_FIRST_S: Final = 0.0001  # 0.1 ms; doubling 18 times reaches 13 s
 _DURATION_BUCKETS: Final = 18
@@ -32,8 +32,8 @@ class Metric:
     """What a field measures: the annotation that makes a metric of it."""
 
     kind: Literal["counter", "gauge", "histogram"]
-    what: str  # for the reader of a scrape
-    look: str = ""  # when an operator should, for the page
+    what: str  # what it counts: the HELP line of a scrape
+    look: str = ""  # what makes it worth a look: a cell of the metrics page
     labels: tuple[str, ...] = ()
 
 
@@ -102,7 +102,7 @@ class Instruments:
         ),
     ] = 0
     commands: Annotated[
-        dict[tuple[str, str, str], int],  # by (kind, command, outcome); raise it with count_command
+        dict[tuple[str, str, str], int],  # counts by (kind, command, outcome); raise one with count_command
         Metric(
             "counter",
             "commands answered; outcome is ok or the error's name",
@@ -208,7 +208,7 @@ class Row:
     """A metric as it is called outside."""
 
     field: str
-    name: str  # as OpenTelemetry takes it, without unit
+    name: str  # OpenTelemetry's name, without the unit
     unit: str  # UCUM: s, By or ""
     metric: Metric
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
 _TEXT_MAX: Final = 16_384  # characters of one value; a traceback fits
-_ITEMS_MAX: Final = 100  # of one list or mapping
+_ITEMS_MAX: Final = 100  # a longer list or mapping is cut
 _DEPTH_MAX: Final = 5
 
 _TELLING_NAME: Final = re.compile(

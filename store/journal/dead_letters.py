@@ -80,9 +80,9 @@ class Census(Struct, frozen=True, kw_only=True):
     """How many there are, and what has come since somebody looked last."""
 
     stored: int
-    last_id: int  # of the newest, 0 when there is none
+    last_id: int  # the newest letter's number, 0 when there is none
     since: int = 0  # newer than the id asked for
-    minute: int = 0  # of the last minute, by the store's clock
+    minute: int = 0  # how many came in the last minute, by the store's clock
     common: tuple[str, str, int] | None = None  # kind, message type and number of the most frequent of `since`
 
 

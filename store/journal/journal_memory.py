@@ -23,7 +23,7 @@ from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent
 from greenroom.store.journal.retention import Trimmable
 
-CLAIMS_MISSING_MAX = 1 << 16  # of an entity, where a standby has taken over
+CLAIMS_MISSING_MAX = 1 << 16  # claims that an entity may have lost where a standby took over
 
 _offset = attrgetter("offset")
 
@@ -34,12 +34,12 @@ class MemoryHead(Struct):
     head: Head  # its epoch as of the last claim
     incarnation: int
     base_epoch: str
-    lineage: str  # as of the last claim
+    lineage: str  # the database's lineage at the last claim
     snapshot: bytes | None = None
     snapshot_offset: int = 0
     events: list[StoredEvent] = field(default_factory=list)
-    replies: dict[str, Remembered] = field(default_factory=dict)  # of the command ids in `events`
-    kept_ids: dict[str, tuple[Remembered, int]] = field(default_factory=dict)  # with at_ms
+    replies: dict[str, Remembered] = field(default_factory=dict)  # the answers to the command ids in `events`
+    kept_ids: dict[str, tuple[Remembered, int]] = field(default_factory=dict)  # past trimming; with at_ms
     consequences: Tables = field(default_factory=Tables)
 
     @property
@@ -63,7 +63,7 @@ class MemoryRows:
         self.by_id: dict[int, MemoryHead] = {}
         self.consequences = Tables()
         self.timeline = 1  # one more with each standby that takes over
-        self.label = ""  # as in the table `generation`
+        self.label = ""  # what the table `generation` holds in Postgres
 
     @property
     def letters(self) -> LetterRows:

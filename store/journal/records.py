@@ -13,7 +13,7 @@ from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.consequences.timers import TimerRow
 
-ROW_BYTES = 128  # in memory, of an event or another row, beside its columns
+ROW_BYTES = 128  # what an event or another row takes in memory beside its columns
 
 
 class StoredEvent(Struct, gc=False):
@@ -25,7 +25,7 @@ class StoredEvent(Struct, gc=False):
     info: bytes | None = None  # JSON ClientInfo of the client that caused it; None when no client did
     command_id: str | None = None  # set on the last event of a command that came with an idempotency key
     reply: bytes | None = None  # JSON reply of that command
-    digest: int | None = None  # of that command's body: the same id with another body is a mistake
+    digest: int | None = None  # the digest of that command's body: the same id with another body is a mistake
     # Of the activation that wrote it: what tells an event from an equal one that another wrote at this offset. The
     # journal puts it.
     fence: int = 0
@@ -43,7 +43,7 @@ class Remembered(Struct, frozen=True, gc=False):
     """What became of a command, for whoever repeats it."""
 
     reply: bytes  # JSON
-    digest: int | None = None  # of the command's body; None where none was kept
+    digest: int | None = None  # the digest of the command's body; None where none was kept
 
 
 class Head(Struct):
@@ -53,7 +53,7 @@ class Head(Struct):
     entity: str  # `kind:key`, 1..255 bytes of UTF-8
     fence: int
     epoch: str  # ends with the lineage
-    offset: int  # of the last event; 0 when there is none
+    offset: int  # the last event's number; 0 when there is none
     trimmed: int = 0  # events up to this offset are gone by retention
     era: int = 0  # one more with each lineage
 
@@ -72,7 +72,7 @@ class Claimed(Struct):
     snapshot: bytes | None
     snapshot_offset: int  # 0 without a snapshot
     events: list[StoredEvent]  # ascending and gapless up to head.offset; may begin before the snapshot
-    outbox: list[OutboxRow] = field(default_factory=list)  # not known to be delivered yet, ascending
+    outbox: list[OutboxRow] = field(default_factory=list)  # messages not known to be delivered yet, ascending
     timers: list[TimerRow] = field(default_factory=list)
 
     def damage(self) -> str | None:

@@ -72,7 +72,7 @@ class Retention:
         keep: Mapping[str, Keep],
         *,
         now: Callable[[], float],  # Unix time, s
-        sweep_s: float = 600.0,  # from the end of one sweep to the beginning of the next
+        sweep_s: float = 600.0,  # seconds from the end of one sweep to the beginning of the next
         trims_per_s: float = 100.0,
         page: int = 500,  # heads looked at by one query
     ) -> None:

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from greenroom.store.postgres.connection import Connection
 
-PAGES = 64  # of 8 KiB, read at once
-ROWS = 1_000  # of the smaller tables, likewise
+PAGES = 64  # pages of 8 KiB that are read at once
+ROWS = 1_000  # rows of the smaller tables that are read at once
 
 JOURNAL_PAGES = """
 SELECT pg_relation_size('journal') / current_setting('block_size')::int AS pages
@@ -37,7 +37,7 @@ FROM outbox o JOIN heads h ON h.id = o.id WHERE (o.id, o."offset") > ($1, $2) OR
 
 class Walked(Struct, frozen=True):
     events: int
-    share: float  # of the journal's pages that were read, 0..1
+    share: float  # which part of the journal's pages was read, 0..1
 
 
 class StoredWalk:

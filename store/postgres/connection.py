@@ -48,9 +48,9 @@ class Connection:
         self._silence = silence or Silence()
         self._turn = trio.Lock()
         self._wire: Wire | None = None
-        self._heard_at = -inf  # an answer came on the wire, on trio's clock
+        self._heard_at = -inf  # the time of the newest answer on the wire, on trio's clock
         self._failures = 0
-        self._retry_at = 0.0  # likewise
+        self._retry_at = 0.0  # the time from which a new wire is tried, on trio's clock
         self.connects = 0
 
     async def fetch(self, sql: str, *args: object, write: bool = False) -> Sequence[Any]:

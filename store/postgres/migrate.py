@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 HEAD = "0004"  # the newest revision; a test holds it against the folder. Four digits, so that they sort.
 LOCK = 0x67726E72  # "grnr"; any number that nobody else locks in this database
-SILENCE_S = 10.0  # of the server, until it counts as gone
-CHECK_S = 15.0  # to connect and ask for the revision
-MIGRATE_S = 3_600.0  # likewise for bringing it up to date, behind another node that does
+SILENCE_S = 10.0  # a server that is silent for so long counts as gone
+CHECK_S = 15.0  # what connecting and asking for the revision may take
+MIGRATE_S = 3_600.0  # what bringing the schema up to date may take, behind another node that does
 
 
 async def check(bridge: Bridge, database_url: str) -> bool:
@@ -80,7 +80,7 @@ async def _version(wire: Wire) -> str | None:
 
 
 async def _upgrade(wire: Wire) -> bool:
-    await wire.execute("SELECT pg_advisory_lock($1)", LOCK)  # until the session ends
+    await wire.execute("SELECT pg_advisory_lock($1)", LOCK)  # held until the session ends
     version = await _version(wire)
     if version is not None and version >= HEAD:
         return False

@@ -17,7 +17,7 @@ class Silence:
     """Shared by the wires of one pool. Times are trio's clock."""
 
     def __init__(self) -> None:
-        self._asked_at = -inf  # when the latest of the statements was sent that no answer came to
+        self._asked_at = -inf  # the time when the latest unanswered statement was sent
         self._under_way: dict[trio.CancelScope, float] = {}  # each with when its wire was heard last
 
     def doubts(self, heard_at: float) -> bool:

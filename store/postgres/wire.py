@@ -23,7 +23,8 @@ SESSION = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-SERVER_SHARE = 0.9  # of a statement's deadline, after which the server ends it: whose wire works hears of it in time
+# Which part of its deadline a statement has at the server: whose wire works then hears of it in time.
+SERVER_SHARE = 0.9
 PROBES = 3  # keepalives without an answer, until the socket counts as dead
 
 

@@ -36,9 +36,9 @@ KEPT_MAX = 50_000  # messages in memory; beyond, they wait in the outbox until a
 DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep
 SWEEP_S = 5.0
-SWEEP_GAP_S = 0.2  # at least, between two
+SWEEP_GAP_S = 0.2  # the least time between two sweeps
 STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
-START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # of positions in the outbox
+START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # before the first position in the outbox; the last offset there can be
 WARN_AFTER = 10  # attempts of one message
 
 
@@ -83,13 +83,13 @@ class _Pair:
         self.sender_id = sender_id
         self.sender = sender
         self.receiver = receiver
-        self.waiting: deque[_Delivery] = deque()  # by rising sequence numbers
-        self.under_way = 0  # in the receiver's mailbox, or its hands
+        self.waiting: deque[_Delivery] = deque()  # deliveries by rising sequence numbers
+        self.under_way = 0  # how many the receiver has in its mailbox or handles
         self.sent = 0  # the newest of those: its sequence number
-        self.returned: list[_Delivery] = []  # to be sent again, once nothing is under way
+        self.returned: list[_Delivery] = []  # deliveries to be sent again, once nothing is under way
         self.paused = False  # after a failure, until the retry
         self.backoff: Backoff | None = None
-        self.attempts = 0  # in a row without success
+        self.attempts = 0  # tries in a row without success
 
     def add(self, delivery: _Delivery) -> None:
         waiting = self.waiting
@@ -122,14 +122,14 @@ class Relay:
 
     def _begin(self) -> None:
         self.waiting = 0  # messages in memory
-        self._rows: dict[tuple[int, int], _Row] = {}  # until they are deleted
+        self._rows: dict[tuple[int, int], _Row] = {}  # rows of the outbox, kept until they are deleted
         self._pairs: dict[tuple[int, str], _Pair] = {}
         self._left_out: dict[int, int] = {}  # sender's head id -> how often something of it was not kept
-        self._left_out_before: dict[int, int] = {}  # when reading began
+        self._left_out_before: dict[int, int] = {}  # what had been left out when the reading began
         self._read_to = START
         self._retries: list[tuple[float, int, _Pair]] = []
         self._numbers = count()
-        self._decided: list[_Row] = []  # to be deleted
+        self._decided: list[_Row] = []  # rows that can be deleted
         self._deleted: list[_Row] = []
         self._deleted_before: list[_Row] = []  # before the last sweep
         self._wake_deleting = trio.Event()

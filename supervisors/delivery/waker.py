@@ -20,7 +20,7 @@ log = structlog.get_logger("greenroom.waker")
 SCAN_S = 1.0
 AHEAD_MS = 1_500  # a look finds what is due so soon: the time until the next one, and some for being late
 PAGE = 500
-WOKEN_MAX = 5_000  # by one look; the next goes on behind them
+WOKEN_MAX = 5_000  # entities woken by one look; the next goes on behind them
 START = (-(1 << 62), 0)
 
 
@@ -29,7 +29,7 @@ class Waker:
         self._journal = journal
         self._now = now
         self._wake_entity = wake
-        self._soon: list[tuple[int, str]] = []  # when due (Unix ms), entity
+        self._soon: list[tuple[int, str]] = []  # heap of (due, Unix ms; entity)
         self._known: set[tuple[int, str]] = set()
         self._wake = trio.Event()
         self._position = START  # where the last look ended: those before it may be ones that nobody can wake

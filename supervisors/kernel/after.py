@@ -18,7 +18,7 @@ class Afters:
 
     def __init__(self, *, keep_letter: Callable[[str, Envelope, Exception], None]) -> None:
         self._keep_letter = keep_letter
-        self._heap: list[tuple[float, int, Life, Mailbox, Message]] = []  # when (trio time), number, whose, what
+        self._heap: list[tuple[float, int, Life, Mailbox, Message]] = []  # heap of (trio time, number, whose, what)
         self._numbers = count(1)
         self._wake = trio.Event()
 

@@ -75,7 +75,7 @@ class Cell:
         self.last_active = trio.current_time()
         self._life: Life | None = None
         self._flights: list[Flight] = []
-        self._failure: Exception | Outcome | None = None  # of an append of the present life
+        self._failure: Exception | Outcome | None = None  # what an append of the present life failed with
         self._suspects = 0  # so many messages at the front of the mailbox are handled and committed one by one
         self._looks_up_ids = False  # a repeat was found that only the journal remembered: there may be more
         self._settled: trio.Event | None = None
@@ -432,7 +432,7 @@ class Cell:
         flights = self._flights
         head = self.head
         if head is None or head.fence != fence:
-            return  # of a former life, whose flights have been sorted since
+            return  # a former life's, whose flights have been sorted since
         head.offset = max(head.offset, through)
         landed = 0
         for flight in flights:
@@ -450,7 +450,7 @@ class Cell:
         """See Writer."""
         head = self.head
         if head is None or head.fence != fence:
-            return  # of a former life, whose flights have been sorted since
+            return  # a former life's, whose flights have been sorted since
         if self._failure is None:
             self._failure = error
         if isinstance(error, Exception):

@@ -9,7 +9,7 @@ from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import PassivationConfig
 from greenroom.supervisors.kernel.cell import Cell
 
-FULL_SHARE = 0.9  # of `awake_max`; beyond, the longest idle are asked to sleep
+FULL_SHARE = 0.9  # the part of `awake_max` beyond which the longest idle are asked to sleep
 
 
 class Passivation:

@@ -32,7 +32,7 @@ class System:
         self._draining = False
         self._emptied = trio.Event()
         self._quarantine: dict[str, float] = {}  # failed entity -> trio time until which it stays down
-        self._lineage: str | None = None  # of the database, as last heard
+        self._lineage: str | None = None  # the database's lineage, as last heard
 
     def activate(self, entity: str) -> Cell:
         """Wake an entity that sleeps. Raises: BadEntity, UnknownKind, NotOwner, Unavailable, Overloaded."""

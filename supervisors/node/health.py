@@ -10,7 +10,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.pool import Pool
 from greenroom.transports.bus.beat import Beat
 
-STORE_S = 2.0  # for the store to answer a probe
+STORE_S = 2.0  # what the store may take to answer a probe
 
 
 class Reached(Protocol):

@@ -42,7 +42,7 @@ from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.node")
 
-GOODBYE_S = 2.0  # for clients to take their close frames when the node stops
+GOODBYE_S = 2.0  # what clients have to take their close frames when the node stops
 
 
 class Node:

@@ -66,11 +66,11 @@ class Stream:
         self.epoch = ""
         self.events: list[StoredEvent] = []
         self.facts: list[Fact] = []  # the same, each with its history
-        self.ever: dict[int, list[Fact]] = {}  # by offset: those too that a failover has lost
+        self.ever: dict[int, list[Fact]] = {}  # offset -> facts, those too that a failover has lost
         self.epochs: set[str] = set()  # all that it has had
         self.shown: dict[tuple[str, int], set[Fact]] = {}  # epoch, offset -> what subscribers can have been shown
-        self.lost_marks: dict[str, float] = {}  # until when they may still be acknowledged
-        self.lost_ids: dict[str, list[tuple[float, StoredEvent]]] = {}  # likewise
+        self.lost_marks: dict[str, float] = {}  # mark -> the time until which it may still be acknowledged
+        self.lost_ids: dict[str, list[tuple[float, StoredEvent]]] = {}  # command id -> (that time, event)
         self.command_ids: dict[str, StoredEvent] = {}
         self.marks: dict[str, int] = {}  # what must happen once, and at which offset it did
         self.fold = actor  # state as of the newest event
@@ -99,7 +99,7 @@ class Checker:
         self.violations: list[str] = []
         self.streams: dict[str, Stream] = {}
         self.acknowledged = 0
-        self.failovers = 0  # that may have lost events
+        self.failovers = 0  # failovers that may have lost events
         self.lost = 0  # events
         self.excused = 0  # acknowledgements of what was lost
         self.seen = 0  # publications by subscribers
@@ -108,7 +108,7 @@ class Checker:
         self._mark = mark
         self._invariant = invariant
         self.audit = audit
-        self._audit_then = audit  # as it was when the standby fell behind
+        self._audit_then = audit  # the audit of the moment when the standby fell behind
         self._stop = stop  # the world: what comes after the first violation tells nothing
         self.watch_cells: Callable[[str], None] = lambda entity: None
 

@@ -90,7 +90,7 @@ class Pending(Struct):
     key: str | None  # without one it is sent once, and what became of it may never be known
     mark: str | None
     sent: int = 0  # times
-    id: int = 0  # of the newest sending; 0 when it is to be sent (again)
+    id: int = 0  # the command's number when it was last sent; 0 when it is to be sent (again)
     not_before: float = 0.0
 
 
@@ -101,7 +101,7 @@ class Position(Struct):
     offset: int = 0
     live: bool = False  # subscribed on the present connection
     wanted: bool = True
-    id: int = 0  # of the subscribe under way
+    id: int = 0  # the number of the subscribe under way; 0 when none is
     not_before: float = 0.0
     facts: list[Fact | None] = []  # what the last that was shown can have been
 

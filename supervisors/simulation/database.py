@@ -33,8 +33,8 @@ class Guards(Struct, frozen=True, kw_only=True):
     """What protects the journal. Switched off one at a time, to see that the world would show it."""
 
     fence: bool = True  # an append's fence must be the head's
-    incarnation: bool = True  # and its node the one that raised it
-    offset: bool = True  # and it must follow the head's last event
+    incarnation: bool = True  # the head's incarnation must be the node's that appends
+    offset: bool = True  # the append must follow the head's last event
     above: bool = True  # an awake entity's next fence is above those it has had, even if the database has lost those
     barrier: bool = True  # raising a fence waits for the append under way
     separate_load: bool = True  # what an activation loads is read after that wait
@@ -51,7 +51,7 @@ class Guards(Struct, frozen=True, kw_only=True):
 
 
 ALL_GUARDS = Guards()
-TOGETHER = ("outbox", "marks", "timers", "letters")  # with the events
+TOGETHER = ("outbox", "marks", "timers", "letters")  # tables that are written in the statement of the events
 FORGOTTEN = 0.1  # share of what is committed apart that never is: its node died in between
 
 
@@ -141,7 +141,7 @@ class Database:
         self._witness = witness
         self._timeline = timeline
         self._nursery: trio.Nursery | None = None
-        self._session = trio.CancelScope()  # of all statements until the next restart
+        self._session = trio.CancelScope()  # holds all statements until the next restart
         self._locks: dict[int, trio.Event] = {}  # head id -> set when it is free again
         self._before_claim: dict[int, tuple[int, int, int]] = {}  # head id -> offset, fence, incarnation
         self._owners: dict[int, tuple[int, int]] = {}  # head id -> fence, incarnation; until a failover
@@ -164,7 +164,7 @@ class Database:
                     task_status.started()
                     task_status = trio.TASK_STATUS_IGNORED
                     await trio.sleep_forever()
-            self._locks = {}  # of transactions that are rolled back
+            self._locks = {}  # the transactions that held them are rolled back
 
     async def restart(self, down_s: float) -> None:
         """Die, and come back. What had not committed has not happened; who waited for it can't know."""
@@ -393,7 +393,7 @@ class SimulatedJournal:
         self._database = database
         self._port = port
         self._tables = Tables(database, incarnation)
-        self._wires: dict[str, Wire] = {}  # as in the pool: claims and each lane have their own, readers share
+        self._wires: dict[str, Wire] = {}  # as in the pool, one for claims, one for each lane, one for all readers
 
     async def _call(
         self, what: str, work: Callable[[], Awaitable[T]], *, write: bool = False, wire: str = "readers"

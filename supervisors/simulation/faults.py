@@ -14,8 +14,8 @@ class Faults(Struct, frozen=True, kw_only=True):
     zombie_every_s: float = 90.0  # a node is stalled, replaced, and wakes beside its successor
     stop_every_s: float = 120.0  # a node is drained and replaced
     stall_every_s: float = 45.0  # a node's tasks are held out for a while
-    down_s: float = 4.0  # until a node is replaced, at most
-    stall_s: float = 20.0  # at most
+    down_s: float = 4.0  # the longest time until a node is replaced
+    stall_s: float = 20.0  # the longest stall
     zombie_s: float = 15.0  # a zombie lives on, at most
     skew_s: float = 300.0  # each node's clock is wrong by up to so much, and drifts
 

@@ -72,7 +72,7 @@ class SimulatedNode:
         self._checker = checker
         self._timeline = timeline
         self._database = database
-        self._steps_left = math.inf  # to the outside, until the node dies
+        self._steps_left = math.inf  # statements and sockets that it may still reach before it dies
         self._scope = trio.CancelScope()
         self._context: Context | None = None
         self._nursery: trio.Nursery | None = None
@@ -253,7 +253,7 @@ class SimulatedNode:
                 continue
             if cell.head is not None and self._database.owns(cell.head, self.incarnation):
                 self._checker.awake(cell)
-            if len(cell.mailbox) > MAILBOX.capacity + FLIGHTS_MAX * MAILBOX.burst:  # of lost flights, all is put back
+            if len(cell.mailbox) > MAILBOX.capacity + FLIGHTS_MAX * MAILBOX.burst:  # lost flights put all back
                 self._checker.violated("mailboxes are bounded", cell.entity, len(cell.mailbox))
 
     def under_way(self) -> list[str]:

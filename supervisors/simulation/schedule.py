@@ -19,7 +19,7 @@ from trio.testing import MockClock
 
 T = TypeVar("T")
 
-STEPS_MAX = 100_000  # at one moment; more, and tasks wake one another for ever
+STEPS_MAX = 100_000  # steps in one moment; with more, tasks wake one another for ever
 
 NODE: ContextVar[str] = ContextVar("node", default="")  # the simulated process that a task belongs to
 
@@ -59,7 +59,7 @@ class Schedule(trio.abc.Instrument):
         self.trace = 0  # a running hash of (virtual time, task) at every step
         self.stuck: Callable[[], None] = lambda: None  # told once when time has ceased to go on
         self._moment = 0.0
-        self._moment_began = 0  # at which step
+        self._moment_began = 0  # the step at which the present moment began
         self._queue: RunQueue | None = None
         self._clock: Callable[[], float] = trio.current_time
 
@@ -91,7 +91,7 @@ class Schedule(trio.abc.Instrument):
         collecting = gc.isenabled()
         _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
         _run._r.seed(self.seed)
-        random.seed(self.seed)  # for entities that take their chance from there
+        random.seed(self.seed)  # entities may take their chance from there
         gc.disable()  # collections would come at other moments, and with them what finalizers do
         clock = MockClock(autojump_threshold=0)
         self._clock = clock.current_time

@@ -28,7 +28,7 @@ from greenroom.supervisors.simulation.schedule import Schedule
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.world import Scenario, World
 
-LINES_SHOWN = 60  # of the timeline, where a failure is reported
+LINES_SHOWN = 60  # lines of the timeline shown with a failure
 
 
 class Run(Struct, kw_only=True):
@@ -37,7 +37,7 @@ class Run(Struct, kw_only=True):
     seed: int
     violations: list[str]
     trace: int  # equal for equal runs
-    steps: int  # of tasks
+    steps: int  # steps that tasks took
     acknowledged: int  # commands
     refusals: dict[str, int]  # how many commands were refused for good, by what was said
     seen: int  # publications, by all subscribers
@@ -167,7 +167,7 @@ def simulate(
     for seed in range(seeds) if isinstance(seeds, int) else seeds:
         try:
             run = run_seed(scenario, seed, minutes=minutes, faults=faults)
-        except BaseExceptionGroup:  # of the tasks of that world
+        except BaseExceptionGroup:  # what tasks of that world raised
             if mistakes:
                 raise mistakes[0] from None
             raise

@@ -12,8 +12,8 @@ from greenroom.transports.client.codes import SLOW
 from greenroom.transports.client.session import ClientSession
 from greenroom.transports.services import Services
 
-SOCKET_BYTES = 16_384  # on their way, or taken by the kernels: not queued
-HEADER_WIDE = 126  # of a frame: from here on its size follows
+SOCKET_BYTES = 16_384  # bytes that are on their way or in the kernels' buffers before a sender has to queue
+HEADER_WIDE = 126  # a frame's length byte says from here on that its size follows
 
 
 class Broken(Exception):
@@ -29,7 +29,7 @@ class Pipe:
         self._frames: deque[tuple[float, bytes]] = deque()
         self._arrives_at = 0.0
         self._woken = trio.Event()
-        self.bytes = 0  # on their way or unread
+        self.bytes = 0  # bytes on their way or unread
         self.broken = False
         self.closed: tuple[int, str] | None = None  # said by the sender, behind its last frame
 

@@ -29,7 +29,7 @@ from greenroom.actors.model.errors import HandlerStuck
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("greenroom.watchdog")
 
-FRAMES_MAX = 40  # of a logged stack, innermost first to be kept
+FRAMES_MAX = 40  # frames of a logged stack; the innermost are kept
 JOIN_S = 0.5  # what stopping may wait for the thread, which needs microseconds unless it is writing a log line
 
 
@@ -52,9 +52,9 @@ class Suspect:
 
 class Verdict(enum.Enum):
     CALM = enum.auto()
-    SLOW = enum.auto()  # at one look of each turn, as the next one is
+    SLOW = enum.auto()  # said once a turn
     STUCK = enum.auto()
-    STILL_STUCK = enum.auto()  # at every look after that
+    STILL_STUCK = enum.auto()  # said at every look after STUCK
 
 
 class TurnClock:

@@ -32,8 +32,8 @@ class TokenConfig(Struct, frozen=True, kw_only=True):
     secret: bytes | None = None  # HS256
     public_key: str | None = None  # PEM: Ed25519 or RSA
     jwks: bytes | None = None  # JSON text of a key set (RFC 7517): Ed25519 and RSA keys, told apart by `kid`
-    issuer: str | None = None  # when set, `iss` must equal it
-    audience: str | None = None  # when set, `aud` must equal or contain it
+    issuer: str | None = None  # `iss` must equal it, when it is set
+    audience: str | None = None  # `aud` must equal or contain it, when it is set
 
 
 class TokenError(Exception):

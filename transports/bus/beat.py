@@ -45,7 +45,7 @@ class Bus:
         self._url = redis_url
         self._beat = beat
         self._redis: Any = None
-        self._failures: tuple[type[Exception], ...] = FAILURES  # and Redis's own, once it is there
+        self._failures: tuple[type[Exception], ...] = FAILURES  # Redis's own errors join once its library is imported
         self.healthy = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -20,7 +20,7 @@ from greenroom.transports.codecs.websocket import (
 from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
 
-CLOSE_WAIT_S = 5.0  # for the peer's close frame, then the socket is dropped
+CLOSE_WAIT_S = 5.0  # how long the peer's close frame is awaited; then the socket is dropped
 
 
 class WebSocketClient:

@@ -35,8 +35,8 @@ encode = msgspec.json.encode
 
 class Admitted(Struct):
     principal: Principal
-    claims: ConnectionToken | None  # of the token, where one was needed or brought
-    channels: list[str]  # to subscribe to on the server's side, in this order
+    claims: ConnectionToken | None  # what the token says, where one was needed or brought
+    channels: list[str]  # channels to subscribe to on the server's side, in this order
 
 
 def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:

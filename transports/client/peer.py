@@ -29,7 +29,7 @@ class ClientPeer:
         self.token_user: str | None = None  # whom the token of the connect was for
         self.in_flight = 0  # commands and reads that will be answered
         self.closed = False
-        self.due_at = 0.0  # on the trio clock, when time has something to say next; 0: find out
+        self.due_at = 0.0  # the trio time at which something is due next; 0: to be found out
 
     def reply_error(self, command_id: int, error: ErrorCode) -> None:
         if not self.closed:

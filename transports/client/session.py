@@ -47,8 +47,8 @@ log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
 
 HELD_MAX = 256  # commands that may wait for the connect to be answered
-HELD_BYTES_MAX = 256 * 1024  # of them
-REFUSED_S = 5.0  # for a client whose connect was refused to leave
+HELD_BYTES_MAX = 256 * 1024  # how large they may be together
+REFUSED_S = 5.0  # how long a client whose connect was refused may stay
 
 
 class ClientSession(ClientPeer):

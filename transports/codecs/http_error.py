@@ -8,4 +8,4 @@ class HttpError(Exception):
         super().__init__(f"{status} {reason}")
         self.status = status
         self.reason = reason  # our own words, never the peer's bytes: safe to send back
-        self.headers = headers  # that belong to this status
+        self.headers = headers  # headers that this status wants, such as Allow

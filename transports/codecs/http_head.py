@@ -103,7 +103,7 @@ class Request:
         headers: dict[bytes, bytes],
     ) -> None:
         self.method = method
-        self.target = target  # as sent
+        self.target = target  # the request target as it was sent
         self.path = path  # without the query, still percent-encoded, which has been checked; `*` for OPTIONS *
         self.query = query  # undecoded: see query_pairs
         self.version = version  # "1.0" or "1.1"
@@ -116,7 +116,7 @@ class Request:
         self.expects_continue = False
         self.kept = True  # False: to be handed over, with `raw`
         self._head = head
-        self.sent_body: bytes | bytearray = b""  # as on the wire
+        self.sent_body: bytes | bytearray = b""  # the body's bytes as they are on the wire
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -293,7 +293,7 @@ class RequestDecoder:
         self._buffer: bytearray | None = None  # an unfinished head or body
         self._scan_from = 0  # where in the buffer the end of the head may begin
         self._request: Request | None = None  # its head is whole, its body is not
-        self._length = 0  # of its body, bytes
+        self._length = 0  # bytes in its body
         self._chunked: ChunkedBody | None = None
         self._continue_told = False
         self._broken = False

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from greenroom.transports.codecs.http_head import Request
 
-VARY = ((b"Vary", b"Origin"),)  # for caches: another origin may get another answer
+VARY = ((b"Vary", b"Origin"),)  # tells caches that another origin may get another answer
 
 
 @lru_cache(1024)

@@ -33,7 +33,7 @@ from greenroom.transports.sockets.connection import Connection
 log = structlog.get_logger("greenroom.events")
 encode = msgspec.json.encode
 
-CHANNELS_MAX = 32  # of one stream
+CHANNELS_MAX = 32  # channels that one stream may watch
 KEEP_ALIVE_S = 15.0
 
 

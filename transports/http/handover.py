@@ -21,7 +21,7 @@ from greenroom.transports.sockets.gate import refuse
 log = structlog.get_logger("greenroom.pages")
 
 CONNECTIONS_MAX = 256
-REQUEST_S = 30.0  # for one whole request of a page
+REQUEST_S = 30.0  # what one request of a page may take, its body included
 
 
 class ReplayStream:

@@ -24,7 +24,7 @@ from greenroom.transports.sockets.live import LiveProtocol
 log = structlog.get_logger("greenroom.http")
 
 PIPELINE_MAX = 64  # requests waiting behind one that is being answered
-CLOSE_WAIT_S = 5.0  # for the peer to close after our last response
+CLOSE_WAIT_S = 5.0  # how long the peer may take to close after our last response
 SUBPROTOCOLS = (b"centrifuge-json",)
 ERROR_NAMES = {
     400: "bad_request",
@@ -104,7 +104,7 @@ class LiveHttp:
         self._busy = False  # a request is being answered
         self._pumping = False  # `_pump` is at work further up the stack
         self._waiting: list[Request] = []
-        self._last_at = trio.current_time()  # of the last whole request or response, or the beginning of a request
+        self._last_at = trio.current_time()  # when a request began or ended, or a response ended
 
     def received(self, data: bytes) -> None:
         decoder = self._decoder

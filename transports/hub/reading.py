@@ -30,7 +30,7 @@ INSPECT = Inspect()
 READ_MAX = 1000  # events at a time, in search of what is not hidden
 
 Refused = Callable[[ActorError], None]
-Broken = Callable[[Exception], None]  # by a mistake of ours: must not raise
+Broken = Callable[[Exception], None]  # told of a mistake of ours; must not raise
 
 
 class StoredEvents(Protocol):
@@ -44,7 +44,7 @@ class StoredEvents(Protocol):
 class HistoryRange(Struct):
     """Which part of the history: `limit` publications after `offset`, or with `reverse` before it, newest first."""
 
-    epoch: str = ""  # that `offset` is of; "" takes it as it is
+    epoch: str = ""  # the epoch that `offset` belongs to; "" asks for no check
     offset: int = 0  # 0: from the beginning, or with `reverse` from the end
     limit: int = 100
     reverse: bool = False

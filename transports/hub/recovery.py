@@ -12,7 +12,7 @@ from greenroom.transports.hub.hub import Topic
 from greenroom.transports.hub.publication import Publication, visible
 from greenroom.transports.hub.reading import Reading
 
-ROUNDS_MAX = 5  # of reading after an entity that is quicker than its tail is long
+ROUNDS_MAX = 5  # rounds of reading after an entity that outruns its tail
 
 
 class Missed(Struct):

@@ -27,7 +27,7 @@ _HEADERS = {
         "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",  # for browsers older than frame-ancestors
+    "X-Frame-Options": "DENY",  # browsers older than frame-ancestors obey this one
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

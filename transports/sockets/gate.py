@@ -22,7 +22,7 @@ from greenroom.transports.sockets.poller import Poller
 
 log = structlog.get_logger("greenroom.gate")
 
-ACCEPTS_MAX = 256  # in one turn
+ACCEPTS_MAX = 256  # connections accepted in one turn of the loop
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 
 

@@ -66,7 +66,7 @@ from greenroom.actors.model.message import Done, Event, Message
 
 ITEMS_MAX = 256  # different gift items
 EMOJI_MAX = 20  # different ones on a message
-REACTIONS_MAX = 256  # on a message
+REACTIONS_MAX = 256  # different reactions that a message may have
 INVITED_MAX = 1_000
 PUNISHED_MAX = 10_000  # muted, and likewise banned
 RANKS = {"member": 1, "moderator": 2, "owner": 3}
@@ -125,7 +125,7 @@ class Room(Actor[RoomState]):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._direct = self.key.startswith("@")
-        self.pair: tuple[str, str] | None = None  # of a direct conversation whose key is well formed
+        self.pair: tuple[str, str] | None = None  # the two of a direct conversation whose key is well formed
         if self._direct:
             self.pair = direct_users(self.key)
             for user in self.pair or ():

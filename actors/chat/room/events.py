@@ -56,7 +56,7 @@ class Gifted(Event, tag="room.gift"):
     user: str
     item: str
     count: int
-    total: int  # of this item, this gift included
+    total: int  # how many of this item were given, this gift included
 
 
 class Muted(Event, omit_defaults=True, tag="room.muted"):

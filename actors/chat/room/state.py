@@ -33,7 +33,7 @@ GIVERS_MAX = 10_000  # users counted one by one
 class Member(Struct, omit_defaults=True, gc=False):
     role: str = "member"
     read: int = 0  # watermark: everything up to this offset has been read
-    sent_ms: int = 0  # when they last sent a message, Unix
+    sent_ms: int = 0  # the time of their last message, Unix ms
 
 
 class Posted(Struct, omit_defaults=True):
@@ -60,15 +60,15 @@ class RoomState(Struct):
     members: dict[str, Member] = field(default_factory=dict)  # longest-standing first
     invited: dict[str, int] = field(default_factory=dict)  # -> when, Unix ms
     muted: dict[str, int] = field(default_factory=dict)  # -> until, Unix ms; 0 for good
-    banned: dict[str, int] = field(default_factory=dict)  # likewise
+    banned: dict[str, int] = field(default_factory=dict)  # -> until, Unix ms; 0 for good
     window: dict[int, Posted] = field(default_factory=dict)  # offset -> the newest messages, oldest first
     authors: dict[int, str] = field(default_factory=dict)  # offset -> author, of many more, without the deleted
-    forgotten: int = 0  # of messages up to this offset not even the author is known here
+    forgotten: int = 0  # up to this offset not even a message's author is known here
     reactions: dict[int, dict[str, list[str]]] = field(default_factory=dict)  # offset -> emoji -> users
     sent: int = 0  # messages ever
     gifts: dict[str, int] = field(default_factory=dict)  # item -> how many, exactly
     givers: dict[str, int] = field(default_factory=dict)  # user -> how many of any item, exactly
-    gifts_of_others: int = 0  # from those who came after `givers` was full
+    gifts_of_others: int = 0  # what those gave who came after `givers` was full
 
     def change(self, event: RoomEvent, offset: int, at_ms: int) -> None:
         """Become what the room is after `event`, recorded at `at_ms` (Unix) under `offset`."""

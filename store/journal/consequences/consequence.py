@@ -16,10 +16,10 @@ T = TypeVar("T")
 class Part(Struct, Generic[C], frozen=True):
     """One write among those of the append: it takes rows of the heads that the append owns, and of no others."""
 
-    name: str  # of the common table expression
-    columns: Mapping[str, str]  # of its rows `m`, with their types; `id` is the head's
-    sql: str  # with {rows}, where they come from, and {owned}, true for those that may be written
-    rows: Callable[[int, C], Iterable[tuple[object, ...]]]  # of one head's consequence, in the order of `columns`
+    name: str  # the common table expression's name
+    columns: Mapping[str, str]  # its rows' columns and their SQL types; in `sql` a row is `m`, and `id` is the head's
+    sql: str  # holds {rows}, where the rows come from, and {owned}, true for those that may be written
+    rows: Callable[[int, C], Iterable[tuple[object, ...]]]  # head id, consequence -> rows, in the order of `columns`
 
 
 class Tables:

@@ -13,7 +13,7 @@ class OutboxRow(Struct, gc=False):
     offset: int  # rises with each burst of the entity: the position of its last event (Head.position)
     body: bytes  # see actors/model/outgoing.py
     head_id: int = 0  # the sender's, where that isn't clear from the context
-    entity: str = ""  # likewise
+    entity: str = ""  # the sender's name, where that isn't clear from the context
 
 
 class SentRows(dict[int, bytes]):

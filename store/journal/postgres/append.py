@@ -12,7 +12,7 @@ from greenroom.store.postgres.connection import Connection
 
 log = structlog.get_logger("greenroom.journal")
 
-RACES_MAX = 3  # that an append may lose against retention
+RACES_MAX = 3  # races against retention that an append may lose
 
 STILL_MINE = """
 SELECT h.id

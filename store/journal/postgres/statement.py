@@ -40,7 +40,7 @@ WITH kept AS MATERIALIZED (
 )
 """
 APPEND = APPEND_EVENTS + "SELECT id FROM owned"
-PARAMETERS = 14  # of APPEND
+PARAMETERS = 14  # how many parameters APPEND has
 
 # By the name of its part; with the field of Consequences that it writes. In the order in which they are declared.
 PARTS: dict[str, tuple[str, Part[Any]]] = {
