@@ -38,11 +38,11 @@ class Total(Struct, frozen=True):
     total: int
 
 
-class Buy(Ask[Total], frozen=True, kw_only=True, tag="shop.buy"):
+class Buy(Ask[Total], tag="shop.buy"):
     pass
 
 
-class Bought(Event, frozen=True, kw_only=True, tag="shop.bought"):
+class Bought(Event, tag="shop.bought"):
     by: str
 
 

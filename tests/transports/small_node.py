@@ -39,7 +39,7 @@ from tests.transports.world import SECRET, STARTED
 MASK = b"\x12\x34\x56\x78"
 
 
-class Said(Event, frozen=True, kw_only=True, tag="talk.said"):
+class Said(Event, tag="talk.said"):
     text: str
 
 
@@ -47,11 +47,11 @@ class Answer(Struct, frozen=True):
     offset: int
 
 
-class Say(Ask[Answer], frozen=True, kw_only=True, tag="talk.say"):
+class Say(Ask[Answer], tag="talk.say"):
     text: str
 
 
-class Hint(Ask[Done], frozen=True, kw_only=True, tag="talk.hint"):
+class Hint(Ask[Done], tag="talk.hint"):
     """Ephemeral."""
 
     key: str
@@ -61,19 +61,19 @@ class Typed(Struct, tag="talk.typed", tag_field="type"):
     key: str
 
 
-class Refuse(Ask[Done], frozen=True, kw_only=True, tag="talk.refuse"):
+class Refuse(Ask[Done], tag="talk.refuse"):
     status: int
 
 
-class Break(Ask[Done], frozen=True, kw_only=True, tag="talk.break"):
+class Break(Ask[Done], tag="talk.break"):
     pass
 
 
-class Odd(Ask[Any], frozen=True, kw_only=True, tag="talk.odd"):
+class Odd(Ask[Any], tag="talk.odd"):
     """Answers with what is no JSON."""
 
 
-class Wait(Ask[Done], frozen=True, kw_only=True, tag="stalled.wait"):
+class Wait(Ask[Done], tag="stalled.wait"):
     """Has no answer until the test gives it."""
 
 

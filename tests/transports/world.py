@@ -45,15 +45,15 @@ class Said(Struct, frozen=True):
     offset: int
 
 
-class Say(Ask[Said], frozen=True, kw_only=True, tag="note.say"):
+class Say(Ask[Said], tag="note.say"):
     text: str
 
 
-class Fail(Ask[Done], frozen=True, kw_only=True, tag="note.fail"):
+class Fail(Ask[Done], tag="note.fail"):
     pass
 
 
-class WasSaid(Event, frozen=True, kw_only=True, tag="note.said"):
+class WasSaid(Event, tag="note.said"):
     text: str
 
 

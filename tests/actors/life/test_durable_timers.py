@@ -7,7 +7,7 @@ from greenroom.actors.model.schedule import Schedule, encode_timer
 from greenroom.store.journal.consequences.timers import TimerRow
 
 
-class Ring(Tell, frozen=True, kw_only=True, tag="bell.ring"):
+class Ring(Tell, tag="bell.ring"):
     pass
 
 

@@ -19,11 +19,11 @@ from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.records import Head, StoredEvent
 
 
-class Added(Event, frozen=True, kw_only=True, tag="sum.added"):
+class Added(Event, tag="sum.added"):
     amount: int
 
 
-class Add(Ask[int], frozen=True, kw_only=True, tag="sum.add"):
+class Add(Ask[int], tag="sum.add"):
     amount: int
     refuse: str = ""  # "before" or "after" recording
     tell: str = ""
@@ -228,7 +228,7 @@ def test_a_view_that_records_is_an_error_of_the_entity() -> None:
 
 
 def test_a_bare_tell_that_is_refused_is_heard_by_nobody() -> None:
-    class Only(Tell, frozen=True, kw_only=True, tag="sum.only"):
+    class Only(Tell, tag="sum.only"):
         pass
 
     class Refusing(Sum):

@@ -18,7 +18,7 @@ from refused_rules import check
 
 MOST = 1_000
 
-class Happened(Event, frozen=True, kw_only=True, tag="strict.happened"):
+class Happened(Event, tag="strict.happened"):
     pass
 
 class State(Struct):

@@ -10,7 +10,7 @@ from greenroom.actors.model.message import Event
 from greenroom.actors.schema.repeats import repeats_of, span
 
 
-class Went(Event, frozen=True, tag="brief.went"):
+class Went(Event, tag="brief.went"):
     pass
 
 

@@ -16,7 +16,7 @@ class Seat(Struct):
     side: str = ""
 
 
-class Odd(Ask[Done], frozen=True, kw_only=True, tag="odd.command"):
+class Odd(Ask[Done], tag="odd.command"):
     plain: str
     short: Annotated[str, Meta(max_length=5)]
     exact: Annotated[str, Meta(min_length=4, max_length=4)]
@@ -32,7 +32,7 @@ class Odd(Ask[Done], frozen=True, kw_only=True, tag="odd.command"):
     either: int | str
 
 
-class Happened(Event, frozen=True, kw_only=True, tag="odd.happened"):
+class Happened(Event, tag="odd.happened"):
     pass
 
 

@@ -22,16 +22,16 @@ from tests.supervisors.kernel.small_kernel import Kernel, kernel
 WORLD: dict[str, str] = {}  # what is wrong with it: "broken", "refusing", "stuck" or nothing
 
 
-class Paid(Event, frozen=True, kw_only=True, tag="till.paid"):
+class Paid(Event, tag="till.paid"):
     by: str
     system: bool
 
 
-class Pay(Ask[int], frozen=True, kw_only=True, tag="till.pay"):
+class Pay(Ask[int], tag="till.pay"):
     pass
 
 
-class Credit(Tell, frozen=True, kw_only=True, tag="till.credit"):
+class Credit(Tell, tag="till.credit"):
     """From other entities only."""
 
 

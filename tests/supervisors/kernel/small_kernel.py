@@ -33,28 +33,28 @@ from tests.store.journal.faulty_journal import FaultyJournal
 ANN = Principal(user="ann")
 
 
-class Noted(Event, frozen=True, kw_only=True, tag="log.noted"):
+class Noted(Event, tag="log.noted"):
     text: str
 
 
-class SlowNoted(Noted, frozen=True, kw_only=True, tag="slow.noted"):
+class SlowNoted(Noted, tag="slow.noted"):
     pass
 
 
-class Note(Ask[int], frozen=True, kw_only=True, tag="log.note"):
+class Note(Ask[int], tag="log.note"):
     """Record `text` `times` over; the reply is the offset."""
 
     text: str
     times: int = 1
 
 
-class Heard(Tell, frozen=True, kw_only=True, tag="log.heard"):
+class Heard(Tell, tag="log.heard"):
     """As Note, without an answer."""
 
     text: str
 
 
-class SlowHeard(Heard, frozen=True, kw_only=True, tag="slow.heard"):
+class SlowHeard(Heard, tag="slow.heard"):
     pass
 
 
@@ -63,23 +63,23 @@ def heard(entity: str, text: str) -> Heard:
     return SlowHeard(text=text) if entity.startswith("slow:") else Heard(text=text)
 
 
-class Read(Ask[list[str]], frozen=True, kw_only=True, tag="log.read"):
+class Read(Ask[list[str]], tag="log.read"):
     """All texts; records nothing."""
 
 
-class NoteOnce(Ask[bool], frozen=True, kw_only=True, tag="log.note_once"):
+class NoteOnce(Ask[bool], tag="log.note_once"):
     """Record `text` unless it was; the reply is whether."""
 
     text: str
 
 
-class Fail(Ask[None], frozen=True, kw_only=True, tag="log.fail"):
+class Fail(Ask[None], tag="log.fail"):
     """Record `text`, if there is one, and raise."""
 
     text: str = ""
 
 
-class Do(Ask[Any], frozen=True, kw_only=True, tag="log.do"):
+class Do(Ask[Any], tag="log.do"):
     """Call `act(actor)` and answer what it returns. Only a test can send it."""
 
     act: Callable[[Any], Any]

@@ -25,18 +25,18 @@ A, B, C = "log:a", "log:b", "log:c"
 DAY_S = 86_400.0
 
 
-class Work(Ask[str], frozen=True, kw_only=True, tag="log.work"):
+class Work(Ask[str], tag="log.work"):
     """What a receiver makes of it: see Desk."""
 
     text: str
     mood: str = "willing"
 
 
-class Ring(Tell, frozen=True, kw_only=True, tag="log.ring"):
+class Ring(Tell, tag="log.ring"):
     mood: str = "willing"
 
 
-class Send(Ask[int], frozen=True, kw_only=True, tag="log.send"):
+class Send(Ask[int], tag="log.send"):
     """Tell `to` each of `texts`; with an event of one's own unless `quietly`."""
 
     to: str
@@ -46,13 +46,13 @@ class Send(Ask[int], frozen=True, kw_only=True, tag="log.send"):
     quietly: bool = False
 
 
-class SetTimers(Ask[int], frozen=True, kw_only=True, tag="log.set_timers"):
+class SetTimers(Ask[int], tag="log.set_timers"):
     timers: list[dict[str, Any]]
     cancel: list[str] = []  # noqa: RUF012 - a field of a Struct, copied for each
     mood: str = "willing"
 
 
-class Unencodable(Ask[None], frozen=True, kw_only=True, tag="log.unencodable"):
+class Unencodable(Ask[None], tag="log.unencodable"):
     to: str
 
 

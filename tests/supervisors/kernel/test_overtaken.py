@@ -12,23 +12,23 @@ from greenroom.store.journal.journal_memory import MemoryRows
 from tests.supervisors.kernel.small_kernel import Kernel, Note
 
 
-class Opened(Event, frozen=True, kw_only=True, tag="gate.opened"):
+class Opened(Event, tag="gate.opened"):
     pass
 
 
-class Passed(Event, frozen=True, kw_only=True, tag="gate.passed"):
+class Passed(Event, tag="gate.passed"):
     pass
 
 
-class Open(Ask[Done], frozen=True, kw_only=True, tag="gate.open"):
+class Open(Ask[Done], tag="gate.open"):
     pass
 
 
-class Pass(Tell, frozen=True, kw_only=True, tag="gate.pass"):
+class Pass(Tell, tag="gate.pass"):
     """Ignored while the gate is closed."""
 
 
-class Look(Ask[int], frozen=True, kw_only=True, tag="gate.look"):
+class Look(Ask[int], tag="gate.look"):
     """How many have passed."""
 
 
@@ -62,11 +62,11 @@ class Gate(Actor[GateState]):
         return {}
 
 
-class Sent(Event, frozen=True, kw_only=True, tag="visitor.sent"):
+class Sent(Event, tag="visitor.sent"):
     pass
 
 
-class Go(Ask[Done], frozen=True, kw_only=True, tag="visitor.go"):
+class Go(Ask[Done], tag="visitor.go"):
     pass
 
 

@@ -25,7 +25,7 @@ class Total(Struct, frozen=True):
     total: int
 
 
-class Add(Ask[Total], frozen=True, kw_only=True, tag="counter.add"):
+class Add(Ask[Total], tag="counter.add"):
     """Add to the counter.
 
     <b>Not</b> markup.
@@ -35,11 +35,11 @@ class Add(Ask[Total], frozen=True, kw_only=True, tag="counter.add"):
     note: str | None = None
 
 
-class Wave(Tell, frozen=True, kw_only=True, tag="counter.wave"):
+class Wave(Tell, tag="counter.wave"):
     pass
 
 
-class Added(Event, frozen=True, kw_only=True, tag="counter.added"):
+class Added(Event, tag="counter.added"):
     """It was added."""
 
     amount: int
