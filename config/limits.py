@@ -122,6 +122,9 @@ class HubConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ephemeral_ring: Annotated[
         int, Meta(ge=1, description="ephemeral publications waiting for one client; the newest win")
     ] = 64
+    views_per_s: Annotated[
+        float, Meta(gt=0, le=10, description="views a second, at most, of an entity whose view is watched")
+    ] = 5.0
 
 
 class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

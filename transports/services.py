@@ -17,6 +17,7 @@ from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.hub.audience import Audience
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.reading import Reading, StoredEvents
+from greenroom.transports.hub.view_watching import ViewWatching
 from greenroom.transports.hub.watching import Watching
 from greenroom.transports.reads import Reads
 
@@ -93,6 +94,7 @@ class Services:
         self.deadlines = Deadlines()
         self.reads = Reads()
         self.reading = Reading(kinds, submit, journal, self.deadlines, self.reads, client)
-        self.watching = Watching(hub, self.reading, self.reads, Audience(kinds, submit), client)
+        views = ViewWatching(self.reading, self.deadlines, instruments, per_s=hub.views_per_s)
+        self.watching = Watching(hub, self.reading, self.reads, Audience(kinds, submit), views, client)
         self.session_kind = SESSION_KIND if SESSION_KIND in kinds else None
         self.sessions = SessionChecks(signed_in, self.reading.inspect, self.session_kind)

@@ -316,9 +316,10 @@ class SmallNode:
         client: ClientConfig | None = None,
         hub: HubConfig | None = None,
         http: HttpConfig | None = None,
+        kinds: tuple[type[Actor[Any]], ...] = (Talk, Stalled, Auction, Ledger),
     ) -> None:
         self.instruments = Instruments()
-        self.kinds = Kinds((Talk, Stalled, Auction, Ledger))
+        self.kinds = Kinds(kinds)
         self.journal = MemoryJournal()
         fan_out = FanOut(self.kinds, hub or HubConfig(), self.instruments)
         self.hub = fan_out.hub

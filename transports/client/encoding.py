@@ -37,3 +37,19 @@ class JsonEncoding:
     def presence(channel: str, kind: str, info: bytes) -> bytes:
         prefix = push_prefix(channel).removesuffix(b'"pub":')
         return text_frame(b'%b"%b":{"info":%b}}}' % (prefix, kind.encode(), info))
+
+
+class JsonViews(JsonEncoding):
+    """Views as publications, for who watches these alone."""
+
+    @staticmethod
+    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
+        return b""
+
+    @staticmethod
+    def ephemeral(channel: str, data: bytes) -> bytes:
+        return b""
+
+    @staticmethod
+    def view(channel: str, epoch: str, offset: int, view: bytes) -> bytes:
+        return text_frame(b"%b%b}}" % (push_prefix(channel), Publication.of_view(view, epoch, offset).json))

@@ -5,10 +5,10 @@ get new fields before servers do.
 Source: https://centrifugal.dev/docs/transports/client_protocol
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 Uint = Annotated[int, Meta(ge=0, le=2**53)]
 
@@ -30,6 +30,15 @@ class SubscribeRequest(Struct):
     tf: Raw = NO_DATA
     flag: int = 0
     type: int = 0
+
+
+class SubscribeData(Struct):
+    """What the data of a subscribe may say; the rest of it is the application's own."""
+
+    shown_as: Literal["events", "view"] = field(default="events", name="as")
+
+
+decode_subscribe_data = msgspec.json.Decoder(SubscribeData).decode
 
 
 class ConnectRequest(Struct):

@@ -30,12 +30,12 @@ from greenroom.transports.client.codes import (
     ErrorCode,
     said,
 )
-from greenroom.transports.client.encoding import JsonEncoding
+from greenroom.transports.client.encoding import JsonEncoding, JsonViews
 from greenroom.transports.client.errors import ClientError, Disconnect, refusal
-from greenroom.transports.client.messages import SubRefreshRequest, SubscribeRequest
+from greenroom.transports.client.messages import SubRefreshRequest, SubscribeRequest, decode_subscribe_data
 from greenroom.transports.client.peer import ClientPeer, PendingRead
 from greenroom.transports.hub.hub import Encoding, Topic
-from greenroom.transports.hub.publication import one_line
+from greenroom.transports.hub.publication import Publication, one_line
 from greenroom.transports.hub.recovery import Missed
 from greenroom.transports.hub.watching import Position
 
@@ -89,6 +89,20 @@ class ClientSubscription:
 
     def detach(self) -> None:
         self._peer.services.watching.leave(self._topic, self)
+
+
+class ClientViewSubscription(ClientSubscription):
+    """One client's subscription to the view of one topic's entity."""
+
+    __slots__ = ()
+
+    encoding: type[Encoding] = JsonViews
+
+    def deliver_view(self, piece: bytes, epoch: str, offset: int) -> None:
+        self._peer.carrier.send_pushes(piece)
+
+    def epoch_changed(self) -> None:
+        pass  # the view that comes for it carries the new epoch
 
 
 class Subscriptions:
@@ -240,8 +254,13 @@ class Subscriptions:
         if peer.overloaded:
             failed(TOO_MANY_REQUESTS)
             return
+        try:
+            as_view = _wants_view(request.data)
+        except msgspec.MsgspecError:
+            failed(BAD_REQUEST)
+            return
         position = Position(request.epoch, request.offset) if request.recover else None
-        attempt = _Attempt(self, request, answer, attached, failed, server_side=server_side)
+        attempt = _Attempt(self, request, answer, attached, failed, as_view=as_view, server_side=server_side)
         peer.services.watching.watch(request.channel, attempt, position, granted=granted)
 
     # Ends.
@@ -284,7 +303,7 @@ class Subscriptions:
 class _Attempt(PendingRead):
     """A subscribe under way: the watcher of hub/watching.py."""
 
-    __slots__ = ("_answer", "_request", "_server_side", "_subscriptions", "attached")
+    __slots__ = ("_answer", "_request", "_server_side", "_subscriptions", "as_view", "attached")
 
     def __init__(
         self,
@@ -294,6 +313,7 @@ class _Attempt(PendingRead):
         attached: Callable[[], None],
         failed: Callable[[ErrorCode], None],
         *,
+        as_view: bool,
         server_side: bool,
     ) -> None:
         super().__init__(subscriptions.peer, request.channel, "subscribe", failed)
@@ -301,6 +321,7 @@ class _Attempt(PendingRead):
         self._request = request
         self._answer = answer
         self._server_side = server_side
+        self.as_view = as_view
         self.attached = attached
 
     @property
@@ -315,15 +336,24 @@ class _Attempt(PendingRead):
         request = self._request
         if not self.over():
             return None
+        if self.as_view and missed is not None and missed.publications is None:
+            missed = Missed([Publication.of_view(view, topic.epoch, topic.offset)])
         if missed is not None and missed.publications is None and request.flag & REJECT_UNRECOVERED:
             self._failed(UNRECOVERABLE)
             return None
-        subscription = ClientSubscription(
+        subscription = (ClientViewSubscription if self.as_view else ClientSubscription)(
             self._subscriptions, topic, wants_joins=request.join_leave, server_side=self._server_side
         )
         self._subscriptions.by_channel[topic.entity] = subscription
         self._answer(_subscribe_result(request, topic.epoch, topic.offset, view, missed))
         return subscription if not self.peer.closed else None  # answering may be the one reply too many
+
+
+def _wants_view(data: Raw) -> bool:
+    """Raises: msgspec.MsgspecError when `as` says something else."""
+    if not bytes(data).lstrip().startswith(b"{"):  # anything else is the application's own
+        return False
+    return decode_subscribe_data(data).shown_as == "view"
 
 
 def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: bytes, missed: Missed | None) -> bytes:
@@ -335,7 +365,7 @@ def _subscribe_result(request: SubscribeRequest, epoch: str, offset: int, view: 
     if missed is not None and missed.publications is not None:
         parts.append(b',"recovered":true')
         if missed.publications:
-            offset = request.offset
+            offset = min(offset, request.offset)  # of views a position may be of another epoch
             parts.append(b',"publications":[%b]' % b",".join(one.json for one in missed.publications))
     if offset:
         parts.append(b',"offset":%d' % offset)

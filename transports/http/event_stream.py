@@ -3,7 +3,8 @@
 The first event of a channel is `view`: what the entity shows, as of the event's id; start over from it. Then come
 its publications as ordinary messages, `{"channel", "data", "offset", "time"}`. The id is `epoch:offset` with one
 channel, and with several one such position each, in the order of the request; `Last-Event-ID` (or `?since=`) resumes
-from it. When the position can't be resumed, `view` comes again. Ephemeral publications carry no id.
+from it. When the position can't be resumed, `view` comes again. Ephemeral publications carry no id. With `as=view`
+nothing but `view` comes, again whenever the view has changed.
 """
 
 import uuid
@@ -22,9 +23,16 @@ from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.codecs.http_response import response, stream_head
 from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.http.live import Headers
-from greenroom.transports.http.server_sent import SharedSseEncoding, SseEncoding, decode_positions, encode_positions
+from greenroom.transports.http.server_sent import (
+    SharedSseEncoding,
+    SharedSseViews,
+    SseEncoding,
+    SseViews,
+    decode_positions,
+    encode_positions,
+    view_data,
+)
 from greenroom.transports.hub.hub import Encoding, Topic
-from greenroom.transports.hub.publication import one_line
 from greenroom.transports.hub.recovery import Missed
 from greenroom.transports.hub.watching import Position
 from greenroom.transports.services import Services
@@ -43,6 +51,7 @@ class _ChannelWatch:
     __slots__ = ("_stream", "channel", "encoding", "position", "topic", "wanted")
 
     wants_joins = False
+    as_view = False
 
     def __init__(self, stream: "EventStream", channel: str, wanted: Position | None, encoding: type[Encoding]) -> None:
         self._stream = stream
@@ -102,6 +111,23 @@ class _ChannelWatch:
         self._stream.end()  # the browser comes back with its position and gets the view
 
 
+class _ViewWatch(_ChannelWatch):
+    """One channel as its view."""
+
+    __slots__ = ()
+
+    as_view = True
+
+    def deliver_view(self, piece: bytes, epoch: str, offset: int) -> None:
+        self.position = Position(epoch, offset)
+        if self.encoding is SharedSseViews:
+            piece = b"event: view\nid: %b\n%b" % (self._stream.cursor(), piece)
+        self._stream.deliver(piece)
+
+    def epoch_changed(self) -> None:
+        pass  # the view that comes for it says all there is to say
+
+
 class EventStream:
     """One open response that streams one channel or several, from its request to its end."""
 
@@ -152,10 +178,14 @@ class EventStream:
             services.kinds[split_entity(channel)[0]]
         since = request.headers.get(b"last-event-id", b"").decode("latin-1") or dict(pairs).get("since", "")
         wanted = decode_positions(since, len(channels))
+        shown_as = dict(pairs).get("as", "events")
+        if shown_as not in ("events", "view"):
+            raise HttpError(400, "as: `view` or `events`")
+        watch: type[_ChannelWatch] = _ChannelWatch
         encoding: type[Encoding] = SharedSseEncoding if len(channels) > 1 else SseEncoding
-        self._watches = [
-            _ChannelWatch(self, channel, at, encoding) for channel, at in zip(channels, wanted, strict=True)
-        ]
+        if shown_as == "view":
+            watch, encoding = _ViewWatch, SharedSseViews if len(channels) > 1 else SseViews
+        self._watches = [watch(self, channel, at, encoding) for channel, at in zip(channels, wanted, strict=True)]
         self.closed = False
         self._headed = False  # the response has begun, so errors can no longer be a status
         self._keep_alive_at = trio.current_time() + KEEP_ALIVE_S
@@ -183,8 +213,7 @@ class EventStream:
         watch.position = Position(topic.epoch, topic.offset)
         if missed is None or missed.publications is None:
             self.connection.send(
-                b'event: view\nid: %b\ndata: {"channel":%b,"offset":%d,"data":%b}\n\n'
-                % (self.cursor(), encode(watch.channel), topic.offset, one_line(view))
+                b"event: view\nid: %b\n%b" % (self.cursor(), view_data(watch.channel, topic.offset, view))
             )
         elif missed.publications:
             batch = watch.encoding.publications(watch.channel, topic.epoch, missed.publications)

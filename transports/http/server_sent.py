@@ -2,7 +2,7 @@
 
 import msgspec
 
-from greenroom.transports.hub.publication import Publication
+from greenroom.transports.hub.publication import Publication, one_line
 from greenroom.transports.hub.watching import Position
 
 encode = msgspec.json.encode
@@ -54,3 +54,32 @@ class SharedSseEncoding(SseEncoding):
     def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
         prefix = b'{"channel":%b,' % encode(channel)
         return b"".join([b"%d\ndata: %b%b\n\n" % (one.offset, prefix, one.json[1:]) for one in batch])
+
+
+def view_data(channel: str, offset: int, view: bytes) -> bytes:
+    """The data line of a `view` event, and its end."""
+    return b'data: {"channel":%b,"offset":%d,"data":%b}\n\n' % (encode(channel), offset, one_line(view))
+
+
+class SseViews(SseEncoding):
+    """One channel's view alone on a stream."""
+
+    @staticmethod
+    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
+        return b""
+
+    @staticmethod
+    def ephemeral(channel: str, data: bytes) -> bytes:
+        return b""
+
+    @staticmethod
+    def view(channel: str, epoch: str, offset: int, view: bytes) -> bytes:
+        return b"event: view\nid: %b:%d\n%b" % (epoch.encode(), offset, view_data(channel, offset, view))
+
+
+class SharedSseViews(SseViews):
+    """The views of several channels on one stream, which puts what comes before the data."""
+
+    @staticmethod
+    def view(channel: str, epoch: str, offset: int, view: bytes) -> bytes:
+        return view_data(channel, offset, view)

@@ -56,7 +56,8 @@ class Subscriber(Protocol):
 
 
 class Encoding(Protocol):
-    """One way of putting a topic's publications into bytes, shared by all subscribers that use it."""
+    """One way of putting a topic's publications into bytes, shared by all subscribers that use it; b"" for what they
+    are not to get."""
 
     @staticmethod
     def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes: ...
@@ -67,6 +68,13 @@ class Encoding(Protocol):
     @staticmethod
     def presence(channel: str, kind: str, info: bytes) -> bytes:
         """A join or leave (`kind`) of the client with this JSON ClientInfo; b"" where it is not shown."""
+
+
+class Views(Protocol):
+    """Whoever watches the view of one topic's entity, rather than its events."""
+
+    def changed(self) -> None:
+        """An event was released, shown or hidden, or the journal began anew. Must not raise."""
 
 
 class Topic:
@@ -87,6 +95,7 @@ class Topic:
         "pending",
         "show",
         "tail",
+        "views",
         "warming",
     )
 
@@ -104,6 +113,7 @@ class Topic:
         self.dirty = False
         self.empty_since: float | None = None
         self.held = 0  # resumes under way, which keep it from being forgotten
+        self.views: Views | None = None
         self.warming: trio.Event | None = None  # set once the tail has been filled from the journal
         self._config = config
         self._tail_bytes = 0
@@ -166,6 +176,7 @@ class Hub:
         """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out."""
         self._kinds = kinds
         self._config = config
+        self.views_per_s = config.views_per_s
         self._instruments = instruments
         self._wake = wake
         self._kicked_everywhere = kicked_everywhere
@@ -182,6 +193,8 @@ class Hub:
         if topic.epoch != epoch or event.offset != topic.offset + 1:
             self._resynchronise(topic, epoch, event.offset - 1)
         topic.offset = event.offset
+        if topic.views is not None:
+            topic.views.changed()
         shown: StoredEvent | None = event
         if topic.show is not None:
             shown = topic.show(event)
@@ -208,6 +221,8 @@ class Hub:
         self._flush_topic(topic)  # what was said before comes before
         for encoding, group in list(topic.groups.items()):
             piece = encoding.ephemeral(entity, data)
+            if not piece:
+                continue
             ring_key = f"{entity}\n{key}"  # the name of an entity holds no control character, so none reads as another
             for subscriber in list(group):
                 subscriber.deliver_ephemeral(piece, ring_key)
@@ -315,6 +330,8 @@ class Hub:
         last = batch[-1].offset
         for encoding, group in list(topic.groups.items()):
             piece = encoding.publications(topic.entity, topic.epoch, batch)
+            if not piece:
+                continue
             for subscriber in list(group):
                 subscriber.deliver(piece, last)
             deliveries += len(group)
@@ -330,6 +347,8 @@ class Hub:
         topic.restart(epoch, offset)
         for subscriber in topic.subscribers():
             subscriber.epoch_changed()
+        if topic.views is not None:
+            topic.views.changed()
 
     def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
         who = subscriber.principal

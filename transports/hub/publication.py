@@ -45,6 +45,13 @@ class Publication:
         self.json = b'{"data":%b%b,"offset":%d%b,"time":%d}' % (data, info, event.offset, first_epoch, event.at_ms)
 
     @classmethod
+    def of_view(cls, view: bytes, epoch: str, offset: int) -> "Publication":
+        """The view as of `offset`, for who watches that instead."""
+        publication = cls.hidden(offset)
+        publication.json = b'{"data":%b,"offset":%d,"epoch":%b}' % (one_line(view), offset, encode(epoch))
+        return publication
+
+    @classmethod
     def hidden(cls, offset: int) -> "Publication":
         publication = cls.__new__(cls)
         publication.offset = offset

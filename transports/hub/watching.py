@@ -5,7 +5,7 @@ attached, in one sync stretch: what is published later is pushed, what came befo
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from greenroom.transports.hub.audience import Audience
 from greenroom.transports.hub.hub import Hub, Subscriber, Topic
 from greenroom.transports.hub.reading import Reading
 from greenroom.transports.hub.recovery import Missed, from_journal, from_tail
+from greenroom.transports.hub.view_watching import ViewSubscriber, ViewWatching
 from greenroom.transports.reads import Reads
 
 
@@ -35,6 +36,10 @@ class Watcher(Protocol):
     def principal(self) -> Principal: ...
 
     @property
+    def as_view(self) -> bool:
+        """It wants the view whenever that has changed, rather than what is published, and is to be a ViewSubscriber."""
+
+    @property
     def gone(self) -> bool:
         """Nobody waits for the answer any more."""
 
@@ -43,7 +48,8 @@ class Watcher(Protocol):
 
     def admitted(self, topic: Topic, view: bytes, missed: Missed | None) -> Subscriber | None:
         """Tell it that it watches from `topic.offset` on: with what it `missed`, or with the view when that is not
-        known (None: it named no position). Returns what is to be attached; None when it has ended over this."""
+        known (None: it named no position). As a view nothing but the view can be missed. Returns what is to be
+        attached; None when it has ended over this."""
 
     def attached(self) -> None: ...
 
@@ -56,11 +62,20 @@ class Watcher(Protocol):
 class Watching:
     """Attaches watchers to topics and takes them off again, and tells the entities so."""
 
-    def __init__(self, hub: Hub, reading: Reading, reads: Reads, audience: Audience, config: ClientConfig) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        reading: Reading,
+        reads: Reads,
+        audience: Audience,
+        views: ViewWatching,
+        config: ClientConfig,
+    ) -> None:
         self._hub = hub
         self._reading = reading
         self._reads = reads
         self._audience = audience
+        self._views = views
         self._config = config
 
     def watch(self, entity: str, watcher: Watcher, position: Position | None, *, granted: bool = False) -> None:
@@ -83,6 +98,10 @@ class Watching:
             topic = self._hub.topic(entity, seen.epoch, seen.offset)
             if position is None:
                 self._admit(topic, seen, None, watcher)
+                return
+            if watcher.as_view:
+                same = position.offset == topic.offset and position.epoch in ("", topic.epoch)
+                self._admit(topic, seen, Missed([] if same else None), watcher)
                 return
             most = self._config.recovery_max
             missed = from_tail(topic, epoch=position.epoch, offset=position.offset, most=most)
@@ -122,10 +141,13 @@ class Watching:
         subscriber = watcher.admitted(topic, seen.view, missed)
         if subscriber is not None:
             self._hub.attach(topic, subscriber)
+            if watcher.as_view:
+                self._views.add(topic, cast(ViewSubscriber, subscriber), seen.view)
             self._audience.changed(topic.entity, subscriber.principal, joined=True)
             watcher.attached()
 
     def leave(self, topic: Topic, subscriber: Subscriber) -> None:
         """Nothing more reaches `subscriber`. Does nothing when it is not attached."""
         if self._hub.detach(topic, subscriber):
+            self._views.remove(topic, subscriber)
             self._audience.changed(topic.entity, subscriber.principal, joined=False)
