@@ -65,6 +65,11 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "store": StoreConfig,
 }
 
+# What addresses of our own begin with: a file of that name in STATIC would never be served.
+OWN_PATHS: Final = frozenset(
+    ("admin", "api", "connection", "docs", "emulation", "events", "health", "metrics", "ready", "static")
+)
+
 # The first may not be above the second: each alone is within its bounds, together they would make no sense.
 _ORDERED: Final = (
     ("supervision_backoff_first_s", "supervision_backoff_max_s"),
@@ -158,6 +163,12 @@ def _existing_file(path: Path) -> Path:
     return path
 
 
+def _existing_folder(path: Path) -> Path:
+    if not (path.is_dir() and os.access(path, os.R_OK | os.X_OK)):
+        raise ValueError
+    return path
+
+
 class Settings(_Limits):
     """All settings of one node, valid together. Make it with `load_settings`."""
 
@@ -219,6 +230,11 @@ class Settings(_Limits):
         _setting(
             (), "entities of your own to serve", allowed="package.module:Class or package.module, separated by commas"
         )
+    )
+    static: Annotated[Path, AfterValidator(_existing_folder)] | None = _setting(
+        None,
+        "folder of pages of your own, served from / on; its index.html takes the place of the chat page",
+        allowed="a folder that can be read, without names that are addresses of ours, and not around DATA_DIR",
     )
     shards: int = _setting(
         4096, "shards that entities hash onto; never change it for a database in use", ge=1, le=65_536
@@ -368,6 +384,11 @@ def _broken_rules(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield name, "must be set with GREENROOM_ENV=production; our own servers are for trying things out"
         if "*" in settings.allowed_origins:
             yield "allowed_origins", "must name each origin with GREENROOM_ENV=production; * would let any page in"
+    if settings.static is not None:
+        if shadowed := sorted(OWN_PATHS & {path.name for path in settings.static.iterdir()}):
+            yield "static", f"holds {shadowed[0]}, and /{shadowed[0]} is an address of Greenroom's own: rename it"
+        if settings.data_dir.resolve().is_relative_to(settings.static.resolve()):
+            yield "static", "must not be around GREENROOM_DATA_DIR, where the secret and the database are"
     for lower, upper in _ORDERED:
         if getattr(settings, lower) > (most := getattr(settings, upper)):
             yield lower, f"must be at most {_variable(upper)}, which is {most:g}"

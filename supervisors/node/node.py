@@ -126,6 +126,7 @@ class Node:
             health=self._health.health,
             ready=self._health.ready,
             scrape=telemetry.scrape,
+            static=settings.static,
         )
         self._edge = Edge(
             fan_out,

@@ -213,3 +213,24 @@ def test_the_interfaces_settings_are_there_under_their_names() -> None:
     names = "ENV HOST PORT NODES DATABASE_URL REDIS_URL DATA_DIR AUTH_SECRET AUTH_PUBLIC_KEY AUTH_JWKS_FILE "
     names += "AUTH_ALGORITHM ALLOWED_ORIGINS ENTITIES SHARDS LEASE_S DRAIN_S LOG_LEVEL LOG_FORMAT TRACE_SAMPLE"
     assert {name.lower() for name in names.split()} <= set(Settings.model_fields)
+
+
+def test_a_folder_of_static_files_must_be_there() -> None:
+    assert load_settings(static=None).static is None
+    Path("page").mkdir()
+    Path("page/index.html").touch()
+    assert load_settings(static="page").static == Path("page")
+    Path("file").touch()
+    for wrong in ("nowhere", "file"):
+        (problem,) = problems(static=wrong)
+        assert problem.startswith("GREENROOM_STATIC: must be a folder") and repr(wrong) in problem
+
+
+def test_static_files_that_could_not_be_reached_or_must_not_be_are_refused() -> None:
+    Path("page/api").mkdir(parents=True)
+    (problem,) = problems(static="page")
+    assert problem.startswith("GREENROOM_STATIC: holds api, and /api is an address of Greenroom's own")
+    Path("page/api").rmdir()
+    (problem,) = problems(static="page", data_dir="page/data")
+    assert problem.startswith("GREENROOM_STATIC: must not be around GREENROOM_DATA_DIR")
+    assert load_settings(static="page", data_dir="page-data").data_dir == Path("page-data")

@@ -1,20 +1,23 @@
-"""The Quart app: the chat page and its files, health, metrics, and the documents of the API.
+"""The Quart app: the chat page and its files, health, metrics, the documents of the API, and the operator's own pages.
 
 It only reads: no route takes a body, sets a cookie or changes anything. Everything that lives longer than a request
 is given by the node through PagesContext.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from quart import Response, render_template, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from greenroom.transports.pages.api_docs import asyncapi, chapters, openapi
 from greenroom.transports.pages.assets import Asset, asset, load_assets
 from greenroom.transports.pages.context import PagesContext
+from greenroom.transports.pages.own_files import IsFolder, OwnFiles
 
 REQUEST_BYTES_MAX = 65_536
 
@@ -23,8 +26,9 @@ _HTML = "text/html; charset=utf-8"
 _HEADERS = {
     # No inline script or style, nothing from elsewhere; 'self' covers the WebSocket too (CSP level 3).
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "media-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # browsers older than frame-ancestors obey this one
@@ -72,9 +76,11 @@ def create_pages(context: PagesContext) -> QuartTrio:
         app.logger.exception("page_failed", exc_info=error)
         return _refusal(500, "internal", "internal error")
 
+    own = OwnFiles(context.static) if context.static is not None else None
+
     @app.get("/")
     async def chat_page() -> Response:
-        return _cached(chat)
+        return await _own_or(chat, own, "")
 
     @app.get("/static/<name>")
     async def static_file(name: str) -> Response:
@@ -83,7 +89,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
     @app.get("/favicon.ico")
     async def favicon() -> Response:  # asked for by browsers on every page that isn't ours to mark up
-        return _cached(assets["favicon.svg"])
+        return await _own_or(assets["favicon.svg"], own, "favicon.ico")
 
     @app.get("/health")
     async def health() -> Response:
@@ -111,7 +117,43 @@ def create_pages(context: PagesContext) -> QuartTrio:
     async def docs_asyncapi() -> Response:
         return _json(asyncapi(context.kinds, version=context.version))
 
+    if own is not None:
+
+        @app.get("/<path:address>")
+        async def own_file(address: str) -> Response:
+            try:
+                return await _own(own, address)
+            except IsFolder:
+                query = request.query_string.decode()
+                location = quote(f"/{address}/") + (f"?{query}" if query else "")
+                return Response(b"", 308, {"Location": location})
+
     return app
+
+
+async def _own(files: OwnFiles, address: str) -> Response:
+    """Raises: NotFound, IsFolder, RequestEntityTooLarge."""
+    found = await files.open(address)
+    known = found.etag in request.if_none_match
+    if known or request.method == "HEAD":
+        found.file.close()
+        response = Response(b"", status=304 if known else 200, content_type=found.content_type)
+    else:
+        response = Response(files.pieces(found), content_type=found.content_type)
+    if not known:
+        response.content_length = found.size
+    response.set_etag(found.etag)
+    response.headers["Last-Modified"] = found.modified
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+async def _own_or(ours: Asset, files: OwnFiles | None, address: str) -> Response:
+    """What the operator has at `address`, else what we have for it."""
+    if files is not None:
+        with suppress(NotFound):
+            return await _own(files, address)
+    return _cached(ours)
 
 
 def _cached(found: Asset) -> Response:

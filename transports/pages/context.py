@@ -1,6 +1,7 @@
 """What the pages need from the node, apart from the app that shows it: the node is there long before the app is."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -16,3 +17,4 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     health: Callable[[], Mapping[str, object]]  # the process is alive; must not wait
     ready: Callable[[], Awaitable[tuple[bool, Mapping[str, object]]]]  # able to serve, and what says so
     scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
+    static: Path | None = None  # the folder of the operator's own pages, which take `/` and what no other path takes
