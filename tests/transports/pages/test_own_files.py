@@ -14,7 +14,6 @@ from greenroom.transports.pages import own_files as module
 from greenroom.transports.pages.app import create_pages
 
 SECRET = "not for everybody"
-FILES_OPEN = Path("/proc/self/fd")
 
 
 def context(folder: Path | None) -> PagesContext:
@@ -159,15 +158,19 @@ async def test_what_is_too_large_is_refused(
     assert (await pages.get("/more.txt")).status_code == 413
 
 
+def files_open() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_no_file_stays_open(pages: quart_typing.TestClientProtocol) -> None:
     etag = (await pages.get("/app.mjs")).headers["ETag"]
-    before = len(list(FILES_OPEN.iterdir()))
+    before = files_open()
     for _ in range(20):
         await pages.get("/app.mjs")
         await pages.get("/app.mjs", headers={"If-None-Match": etag})
         await pages.head("/app.mjs")
         await pages.get("/.env")
-    assert len(list(FILES_OPEN.iterdir())) <= before
+    assert files_open() <= before
 
 
 def test_every_address_of_ours_is_known_to_the_settings() -> None:
