@@ -158,6 +158,34 @@ const scenarios = {
     await until(async () => (await members(ann).count()) === 2, "the members");
   },
 
+  async two_bid_at_an_auction({ url, auction, users }) {
+    const at = async (user) => {
+      const page = await open(url, "room:none", user);
+      await page.goto(`${url}/?${new URLSearchParams({ auction, user })}`);
+      await page.getByText("reserve price not met").waitFor();
+      return page;
+    };
+    const bid = async (page, cents) => {
+      await page.getByLabel("Your bid").fill(String(cents));
+      await page.getByRole("button", { name: "Bid" }).click();
+    };
+    const leads = (page, text) => page.locator("#best li").first().getByText(text, { exact: true }).waitFor();
+    const [one, two] = users;
+    const [first, second] = [await at(one), await at(two)];
+    await bid(first, 1_200);
+    for (const page of [first, second]) await leads(page, `${one}: 1200`);
+    await first.getByText("1200 held for bids").waitFor();
+    await ask("restart the server");
+    await bid(second, 1_500);
+    for (const page of [first, second]) await leads(page, `${two}: 1500`);
+    await first.getByText("reserve price met").waitFor();
+    await first.getByText("0 held for bids", { exact: false }).waitFor();
+    complaints = []; // of the connections that the server broke when it was killed
+    await bid(first, 1_300);
+    await first.getByRole("alert").getByText("1500 cents are bid").waitFor();
+    complaints = complaints.filter((one) => !one.includes("409")); // a browser logs every refused request
+  },
+
   async docs_are_readable({ url }) {
     const page = await open(url, "room:any", "ann");
     await page.goto(`${url}/docs`);
