@@ -142,6 +142,8 @@ class DrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is logged, and in which form."""
+
     level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], Meta(description="least level that is logged")
     ] = "info"
@@ -151,6 +153,8 @@ class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many calls are traced, and where their spans go."""
+
     sample: Annotated[float, Meta(ge=0, le=1, description="share of new traces that is recorded")] = 0.0
     exporter: Annotated[
         Literal["none", "console", "otlp"],

@@ -8,6 +8,8 @@ TICK_S = 0.1  # how late a deadline may be noticed
 
 
 class Expiring(Protocol):
+    """What must be answered by a moment, or is told that it was not."""
+
     done: bool  # answered: nothing is to expire
 
     def expire(self) -> None: ...

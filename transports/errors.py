@@ -72,6 +72,8 @@ def error_headers(error: ActorError) -> tuple[tuple[bytes, bytes], ...]:
 
 
 class ErrorBody(msgspec.Struct):
+    """The `error` of an HTTP answer, as JSON."""
+
     code: int
     name: str
     message: str

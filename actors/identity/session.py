@@ -44,15 +44,21 @@ SessionMessage = Read | SignOut | Push
 
 
 class ReadUpTo(Event, tag="session.read"):
+    """The user has read a channel up to an offset."""
+
     channel: str
     offset: int
 
 
 class SignedOut(Event, tag="session.signed_out"):
+    """The user signed out everywhere."""
+
     at_ms: int  # Unix: tokens issued earlier are void
 
 
 class PushReceived(Event, tag="session.pushed"):
+    """Something came for the user that devices are to show."""
+
     data: Any
 
 
@@ -60,6 +66,8 @@ SessionEvent = ReadUpTo | SignedOut | PushReceived
 
 
 class Connection(Struct, frozen=True):
+    """One of the user's live connections, as their devices see it."""
+
     client: str
     since_ms: int
 
@@ -92,6 +100,7 @@ class Session(Actor[SessionState]):
         self._last_seen_ms = 0
 
     def handle(self, message: SessionMessage) -> Done | Pushed:
+        """Raises: Refused for whoever may not watch, and for a push that is too long."""
         self.may_watch()
         match message:
             case Read():
@@ -131,7 +140,7 @@ class Session(Actor[SessionState]):
         """The user themself, unless signed out since their token was issued; services; Greenroom itself.
 
         A token that doesn't say when it was issued (`iat`) can't be shown to be newer than the sign-out: it counts as
-        older.
+        older. Raises: Refused.
         """
         who = self.principal
         if who.system:

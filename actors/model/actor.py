@@ -63,6 +63,17 @@ class Runtime(Protocol):
 
 
 class Actor(Generic[State_co]):
+    """An entity while it is awake; the class attributes say what its kind takes, records and may use.
+
+    Owned by the life that built it (`actors/life/life.py`), which calls it for one message at a time and replaces it
+    after a crash: so whatever it must not forget is in `state`. What it may use is bounded by `limits`.
+
+    A hook that raises what is no refusal has crashed. For `handle`, `audience_changed` and whatever these call, `apply`
+    too, nothing of that message has happened: the actor is built anew from its journal, the message is tried again
+    after a backoff, and at the third time it becomes a dead letter and its sender hears `internal`. Reads, which are
+    `view` and `may_watch`, crash nobody: the reader alone hears it.
+    """
+
     kind: ClassVar[str]  # [a-z][a-z0-9_]*, the part of the name before the colon
     commands: ClassVar[tuple[type[Message], ...]] = ()  # what clients may send
     internal: ClassVar[tuple[type[Message], ...]] = ()  # what only other entities may
@@ -100,14 +111,30 @@ class Actor(Generic[State_co]):
     # What an entity decides.
 
     def handle(self, message: Any) -> Any:
-        """Answer one message: return the reply, or raise Refused before anything is recorded."""
+        """Answer one message: return the reply (None for a tell), or raise Refused before anything is recorded.
+
+        Runs once for each message, after the events before it were applied; again where its flight was lost, from the
+        state without it. May use all of `self`: record, tell, publish, timers, `now`, `audience`, `principal`; no I/O,
+        unless it is an `async def`, which alone may `ask`, and keeps the entity's other messages waiting.
+        Raises: Refused to say no, with nothing recorded; after `record` it is a crash, as any other exception is.
+        """
         raise NotImplementedError
 
     def apply(self, event: Any) -> None:
-        """Change the state by one event: from `record` now, and from the journal when the actor is rebuilt."""
+        """Change the state by one event: from `record` now, and from the journal when the actor is rebuilt.
+
+        May use the event, `state`, `offset` and `at_ms` alone, or replay comes to another state: no `now`, no chance,
+        no `principal`, nothing recorded or named. Raising inside `record`, it is the handler that has crashed; raising
+        on the way up it keeps the entity down, tried again with backoff, until code comes that can apply the event.
+        """
 
     def view(self) -> Any:
-        """What a subscriber sees first: the same for everyone, JSON-able, bounded."""
+        """What a subscriber sees first: the same for everyone, JSON-able, bounded.
+
+        Runs when somebody subscribes or reads, and its JSON is kept until the next message: so it must not depend on
+        `principal`. Must not record, which is a crash; what it publishes or tells is dropped. When it raises, that
+        reader is told `internal` (500), or the refusal, and nothing else happens.
+        """
         return {}
 
     @classmethod
@@ -121,13 +148,25 @@ class Actor(Generic[State_co]):
         return event  # type: ignore[no-any-return]
 
     def may_watch(self) -> None:
-        """May `self.principal` subscribe to the channel and read view, history and presence? Raise Refused if not."""
+        """May `self.principal` subscribe to the channel and read view, history and presence? Raise Refused if not.
+
+        Runs before each subscribe and read, from the present state. Must not record, as `view` must not. When it raises
+        something else, that reader is told `internal` (500), and nothing else happens.
+        """
 
     def audience_changed(self, who: Principal, joined: bool) -> None:
-        """Somebody began or ceased to watch the channel. Not durable; called on the node that holds the connection."""
+        """Somebody began or ceased to watch the channel; `self.audience` says already who does now.
+
+        Told like a message, and may do what `handle` may, but not durable: it is dropped where the mailbox is full, and
+        after a crash of the node nobody ceases. Refusing does nothing; what else it raises is a crash, as in `handle`.
+        """
 
     def may_sleep(self) -> bool:
-        """False keeps an idle actor awake, for state that only memory holds."""
+        """False keeps an idle actor awake, for state that only memory holds.
+
+        Runs when the actor has been idle for `limits.idle_s`, or too many are awake; must change nothing. Raising
+        builds the actor anew, as a crash that no message is to blame for.
+        """
         return True
 
     # What it can have done. Nothing happens before the events recorded so far are durable.

@@ -32,7 +32,10 @@ reschedule = trio.lowlevel.reschedule
 
 
 class Mailbox:
-    """Lists, not deques: an idle one takes 56 bytes instead of 760, and a burst is a swap."""
+    """The queue before one actor: `capacity` messages and `bytes_max` bytes. Its cell owns it and alone takes from it.
+
+    Lists, not deques: an idle one takes 56 bytes instead of 760, and a burst is a swap.
+    """
 
     __slots__ = ("_bytes_max", "_capacity", "_queue", "_waiter", "bytes", "control", "sealed")
 
@@ -62,7 +65,10 @@ class Mailbox:
             reschedule(waiter, _WOKEN)  # type: ignore[arg-type]
 
     def put_envelope(self, envelope: Envelope) -> None:
-        """As `put`, and weighs the envelope against the bound in bytes (one over-large message alone still fits)."""
+        """As `put`, and weighs the envelope against the bound in bytes (one over-large message alone still fits).
+
+        Raises: Overloaded, with nothing queued.
+        """
         if self.bytes and self.bytes + envelope.size > self._bytes_max:
             raise Overloaded(f"{self.bytes} bytes wait")
         self.put(envelope)

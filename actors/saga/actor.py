@@ -97,10 +97,18 @@ class Saga(Actor[SagaState], Generic[Input]):
         return cast(Input, found)
 
     def may_start(self, command: Input) -> None:
-        """May `self.principal` begin this saga? Raise Refused if not."""
+        """May `self.principal` begin this saga? Raise Refused if not.
+
+        Runs before the saga begins, and for each repetition of its start. Nothing has been recorded then, so a refusal
+        leaves no trace; any other exception is a crash of that message (see Actor).
+        """
 
     def ended(self, outcome: Outcome) -> None:
-        """It is over; tell whom it concerns. Called once, and must not fail."""
+        """It is over; tell whom it concerns. Runs once, with the last event recorded and not durable yet.
+
+        May use `input`, `state`, `tell` and `notify`. Must not raise: what the last answer brought is then lost with
+        it, tried again, and given up at the third time, so that the saga never ends. A refusal is no better.
+        """
 
     # What it is told.
 

@@ -10,17 +10,23 @@ Outcome = Literal["done", "undone", "stuck"]
 
 
 class Started(Event, tag="saga.started"):
+    """The saga was begun."""
+
     by: str  # the user, or ""
     input: Raw  # the command's fields
 
 
 class StepBegun(Event, tag="saga.step_begun"):
+    """A step's message is on its way to its entity."""
+
     step: str
     entity: str
     deadline_s: float | None
 
 
 class StepDone(Event, tag="saga.step_done"):
+    """A step was answered."""
+
     step: str
     reply: Raw
 
@@ -48,20 +54,28 @@ class StepAnsweredLate(Event, omit_defaults=True, tag="saga.step_answered_late")
 
 
 class UndoBegun(Event, tag="saga.undo_begun"):
+    """The message that takes a step back is on its way."""
+
     step: str
 
 
 class UndoDone(Event, tag="saga.undo_done"):
+    """A step was taken back."""
+
     step: str
 
 
 class UndoRefused(Event, omit_defaults=True, tag="saga.undo_refused"):
+    """A step can't be taken back: its entity refuses. The saga ends `stuck`."""
+
     step: str
     name: str
     detail: str = ""
 
 
 class Ended(Event, tag="saga.ended"):
+    """The saga is over: done, undone, or stuck."""
+
     outcome: Outcome
 
 

@@ -11,14 +11,20 @@ from greenroom.actors.saga.step import Step
 
 
 class Begin(Struct, frozen=True):
+    """Tell the next step."""
+
     step: Step[Any]
 
 
 class TakeBack(Struct, frozen=True):
+    """Undo a step that was told."""
+
     step: StepState
 
 
 class End(Struct, frozen=True):
+    """Nothing is left to do."""
+
     outcome: Outcome
 
 

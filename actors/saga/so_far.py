@@ -11,6 +11,8 @@ Wanted = TypeVar("Wanted")
 
 
 class SoFar(Generic[Input]):
+    """Given to a step's `do` and `undo`: all that they may decide from."""
+
     def __init__(self, entity: str, input: Input, state: SagaState) -> None:
         self.entity = entity  # the saga itself
         self.input = input  # the command that began it

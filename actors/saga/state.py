@@ -33,11 +33,15 @@ class StepState(Struct):
 
 
 class LogLine(Struct):
+    """What the view shows of one event."""
+
     at_ms: int  # Unix
     text: str
 
 
 class SagaState(Struct):
+    """How far the saga has come. Bounded by the number of its steps."""
+
     status: Status = "new"
     by: str = ""
     input: Raw = NOTHING

@@ -91,6 +91,8 @@ class KindSchema(Struct, frozen=True, omit_defaults=True):
 
 
 class Schema(Struct, frozen=True, kw_only=True):
+    """All kinds by name: what the lock file holds."""
+
     format: int = FORMAT
     kinds: dict[str, KindSchema]
 

@@ -36,6 +36,8 @@ class Reason(Enum):
 
 
 class Refusal(Struct, frozen=True):
+    """Where and why a reader can't read what a writer may write."""
+
     path: str  # `data.items[]`; "" for the whole
     reason: Reason
     detail: str

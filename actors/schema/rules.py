@@ -101,6 +101,8 @@ class Broken(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
+    """What a change of the schema breaks, and the lock that follows from it."""
+
     broken: list[Broken]
     following: Schema  # the lock to come: the present schema, and past shapes of events that upcasters read
 

@@ -18,6 +18,8 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unreadabl
 
 
 class Unreadable(Struct, frozen=True):
+    """One stored thing that the present code can't read."""
+
     entity: str
     offset: int  # 0 where it has none
     reason: str

@@ -16,6 +16,8 @@ RETRY = "\0dead-letters "  # how the command id of a retry begins; no user's doe
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A message that was given up, with why: what is kept of it until somebody decides."""
+
     entity: str
     message_type: str  # the message's tag
     payload: bytes  # the message as JSON

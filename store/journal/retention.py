@@ -39,6 +39,8 @@ class Trimmable(Struct, frozen=True):
 
 
 class TrimmableJournal(Protocol):
+    """What the sweep needs of a journal."""
+
     async def trimmable(self, *, after_id: int, limit: int) -> Sequence[Trimmable]:
         """The next heads, by rising id, at which there may be something to trim; [] at the end.
 

@@ -36,6 +36,8 @@ FROM outbox o JOIN heads h ON h.id = o.id WHERE (o.id, o."offset") > ($1, $2) OR
 
 
 class Walked(Struct, frozen=True):
+    """How much of the journal a walk has read."""
+
     events: int
     share: float  # which part of the journal's pages was read, 0..1
 

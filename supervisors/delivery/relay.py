@@ -99,6 +99,11 @@ class _Pair:
 
 
 class Relay:
+    """Owns what is in memory of every entity's outbox, `kept_max` messages at most: the rest waits in the database.
+
+    One for a node, a supervised child. Decides nothing but when: what a receiver makes of a message is the receiver's.
+    """
+
     def __init__(
         self,
         *,

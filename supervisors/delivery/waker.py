@@ -25,6 +25,11 @@ START = (-(1 << 62), 0)
 
 
 class Waker:
+    """Wakes entities for their durable timers; has in memory only what is due soon.
+
+    One for a node, a supervised child.
+    """
+
     def __init__(self, *, journal: Journal, now: Callable[[], float], wake: Callable[[str], None]) -> None:
         self._journal = journal
         self._now = now

@@ -27,6 +27,8 @@ AT_ONCE = 100  # letters read at once
 
 
 class DeadLetterRetries:
+    """Sends again the dead letters that somebody wished to be tried again. A supervised child."""
+
     def __init__(self, *, kinds: Kinds, kernel: Kernel, letters: DeadLetters) -> None:
         self._kinds = kinds
         self._kernel = kernel

@@ -37,6 +37,8 @@ class Growth:
 
 
 class DeadLetterWatch:
+    """Looks how many dead letters there are, and logs when they grow. A supervised child."""
+
     def __init__(self, letters: DeadLetters, instruments: Instruments) -> None:
         self._letters = letters
         self._instruments = instruments

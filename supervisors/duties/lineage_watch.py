@@ -17,6 +17,8 @@ ASK_S = 2.0
 
 
 class LineageWatch:
+    """Asks the database which history it is, and tells when it has become another. A supervised child."""
+
     def __init__(self, ask: Callable[[], Awaitable[str]], changed: Callable[[str], None]) -> None:
         """`changed` hears the first answer too: entities may have been awake before it."""
         self._ask = ask

@@ -58,7 +58,11 @@ class Ending(Enum):
 
 
 class Cell:
-    """See above. `closed` is called once, when the cell has ended."""
+    """One awake entity: its mailbox, its present life, the flights that wait for their commit, its crashes so far.
+
+    Owned by the system, whose nursery runs it. Bounded by its kind's limits and by FLIGHTS_MAX. `closed` is called
+    once, when the cell has ended.
+    """
 
     __slots__ = (
         "_closed", "_failure", "_flights", "_host", "_ledger", "_life", "_looks_up_ids", "_settled", "_suspects",

@@ -35,7 +35,7 @@ class System:
         self._lineage: str | None = None  # the database's lineage, as last heard
 
     def activate(self, entity: str) -> Cell:
-        """Wake an entity that sleeps. Raises: BadEntity, UnknownKind, NotOwner, Unavailable, Overloaded."""
+        """Wake an entity that sleeps. Raises: BadEntity, UnknownKind, Draining, NotOwner, Unavailable, Overloaded."""
         kind = self._kinds[split_entity(entity)[0]]
         if self._draining or self._nursery is None:
             raise Draining("this node is stopping")

@@ -86,6 +86,8 @@ class Stream:
 
 
 class Checker:
+    """Sees all that a simulated world acknowledges, shows and stores, and says which promise was broken."""
+
     def __init__(
         self,
         kinds: Kinds,

@@ -29,18 +29,24 @@ NOTHING = Raw(b"null")
 
 
 class Error(Struct):
+    """An error reply."""
+
     code: int
     message: str
     temporary: bool = False
 
 
 class Publication(Struct):
+    """One publication of a channel."""
+
     data: Raw
     offset: int = 0
     epoch: str = ""
 
 
 class SubscribeResult(Struct):
+    """The answer to a subscribe."""
+
     epoch: str
     offset: int = 0
     was_recovering: bool = False
@@ -50,25 +56,35 @@ class SubscribeResult(Struct):
 
 
 class ConnectResult(Struct):
+    """The answer to a connect."""
+
     client: str
 
 
 class RpcResult(Struct):
+    """The answer to an rpc."""
+
     data: Raw
 
 
 class Unsubscribe(Struct):
+    """The server has ended a subscription."""
+
     code: int
     reason: str
 
 
 class Push(Struct):
+    """What comes unasked, of one channel."""
+
     channel: str = ""
     pub: Publication | None = None
     unsubscribe: Unsubscribe | None = None
 
 
 class Answer(Struct):
+    """One line from the server: a reply by its `id`, or a push."""
+
     id: int = 0
     error: Error | None = None
     connect: ConnectResult | None = None
@@ -115,6 +131,8 @@ class Work(Struct):
 
 
 class SimulatedClient:
+    """A client as SDKs are: subscribes, resumes from its position, sends a command again until it is answered."""
+
     def __init__(
         self,
         user: str,

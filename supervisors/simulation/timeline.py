@@ -11,6 +11,8 @@ KEPT_MAX = 20_000  # entries; older ones go
 
 
 class Timeline:
+    """What happened in a simulated world, with times: its newest entries, and a count of everything."""
+
     def __init__(self) -> None:
         self.entries: deque[tuple[float, str, str, tuple[Any, ...]]] = deque(maxlen=KEPT_MAX)
         self.counts: dict[str, int] = {}  # how often each thing happened

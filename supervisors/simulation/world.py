@@ -46,6 +46,8 @@ class Scenario(Struct, kw_only=True):
 
 
 class World:
+    """One simulated world: a database, its nodes, clients and faults, all under one seed."""
+
     def __init__(
         self,
         scenario: Scenario,

@@ -51,6 +51,8 @@ class Suspect:
 
 
 class Verdict(enum.Enum):
+    """What one look at a turn finds."""
+
     CALM = enum.auto()
     SLOW = enum.auto()  # said once a turn
     STUCK = enum.auto()

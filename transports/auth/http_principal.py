@@ -33,7 +33,8 @@ def http_identity(
 ) -> Identity:
     """Whom `Authorization: Bearer` names; with `anonymous` (local) else `X-Greenroom-User`, else nobody, user "".
 
-    With `watches`, the request only looks and the anonymous may, so nobody is let in too. Raises: Unauthenticated.
+    With `watches`, the request only looks and the anonymous may, so nobody is let in too.
+    Raises: Unauthenticated, and TokenHasExpired where that is what is wrong.
     """
     authorization = headers.get(b"authorization")
     if authorization is not None:

@@ -56,6 +56,8 @@ class Answer:
 
 
 class RpcAnswer(Answer):
+    """Answers an rpc with the entity's reply."""
+
     __slots__ = ()
 
     def resolve(self, reply: object, encoded: bytes | None) -> None:
@@ -72,6 +74,8 @@ class RpcAnswer(Answer):
 
 
 class PublishAnswer(Answer):
+    """Answers a publish: with nothing but that it was done."""
+
     __slots__ = ()
 
     def resolve(self, reply: object, encoded: bytes | None) -> None:

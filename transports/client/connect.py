@@ -34,6 +34,8 @@ encode = msgspec.json.encode
 
 
 class Admitted(Struct):
+    """Whom a connect has let in, and what that client is subscribed to at once."""
+
     principal: Principal
     claims: ConnectionToken | None  # what the token says, where one was needed or brought
     channels: list[str]  # channels to subscribe to on the server's side, in this order

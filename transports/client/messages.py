@@ -17,6 +17,8 @@ NO_DATA = Raw(b"")  # a union with None would be decoded rather than kept raw
 
 
 class SubscribeRequest(Struct):
+    """Watch a channel; with `recover`, from `epoch` and `offset` on."""
+
     channel: str = ""
     token: str = ""
     recover: bool = False
@@ -42,6 +44,8 @@ decode_subscribe_data = msgspec.json.Decoder(SubscribeData).decode
 
 
 class ConnectRequest(Struct):
+    """The first command: who it is, and what it watched before it was cut off."""
+
     token: str = ""
     data: Raw = NO_DATA
     subs: dict[str, SubscribeRequest] = {}
@@ -56,16 +60,22 @@ class ChannelRequest(Struct):
 
 
 class PublishRequest(Struct):
+    """The command that the channel's kind names in `publish_with`, with `data` as its fields."""
+
     channel: str = ""
     data: Raw = Raw(b"null")
 
 
 class StreamPosition(Struct):
+    """The last publication seen."""
+
     offset: Uint = 0
     epoch: str = ""
 
 
 class HistoryRequest(Struct):
+    """Publications after `since`, or before it with `reverse`; `limit` 0 asks for the position alone."""
+
     channel: str = ""
     limit: int = 0
     since: StreamPosition | None = None
@@ -73,23 +83,31 @@ class HistoryRequest(Struct):
 
 
 class PingRequest(Struct):
-    pass
+    """Asks for an answer and nothing else."""
 
 
 class SendRequest(Struct):
+    """A message without an answer."""
+
     data: Raw = NO_DATA
 
 
 class RpcRequest(Struct):
+    """A command: `method` is `kind:key/command`, `data` its fields."""
+
     data: Raw = Raw(b"{}")
     method: str = ""
 
 
 class RefreshRequest(Struct):
+    """A newer token for the connection."""
+
     token: str = ""
 
 
 class SubRefreshRequest(Struct):
+    """A newer token for a subscription."""
+
     channel: str = ""
     token: str = ""
 

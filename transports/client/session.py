@@ -86,7 +86,7 @@ class ClientSession(ClientPeer):
     # In.
 
     def received(self, frame: bytes) -> None:
-        """One WebSocket message: one command or several, a line each."""
+        """One WebSocket message: one command or several, a line each. What is none ends the connection."""
         if self.closed:
             return
         try:

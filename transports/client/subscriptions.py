@@ -118,6 +118,7 @@ class Subscriptions:
     # The client's commands. They raise ClientError and Disconnect.
 
     def subscribe(self, command_id: int, channel: str, request: SubscribeRequest) -> None:
+        """Watch the channel, and answer when its entity has said that one may. Raises: ClientError, Disconnect."""
         if request.delta not in ("", "fossil"):
             raise Disconnect(BAD_COMMAND)
         if request.type:
@@ -198,7 +199,7 @@ class Subscriptions:
             self.peer.disconnect(end.code)
 
     def refresh(self, command_id: int, request: SubRefreshRequest) -> None:
-        """A newer token for a subscription that one has opened."""
+        """A newer token for a subscription that one has opened. Raises: ClientError, Disconnect."""
         if self.peer.services.tokens is None:
             raise Disconnect(BAD_COMMAND)
         if not request.token:

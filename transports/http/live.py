@@ -45,6 +45,8 @@ Finish = Callable[[int, bytes, Headers], None]  # status, JSON body, more header
 
 
 class StartedProtocol(LiveProtocol, Protocol):
+    """One that has something to say as soon as the connection speaks it."""
+
     def start(self) -> None:
         """Called once the connection speaks it."""
 

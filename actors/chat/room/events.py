@@ -8,6 +8,8 @@ from greenroom.actors.model.message import Event
 
 
 class MessageSent(Event, omit_defaults=True, tag="room.message", gc=False):
+    """Somebody said something. The event's offset is from now on the message's name."""
+
     author: str
     text: str
     reply_to: int | None = None
@@ -16,43 +18,59 @@ class MessageSent(Event, omit_defaults=True, tag="room.message", gc=False):
 
 
 class MessageEdited(Event, tag="room.edited"):
+    """A message has another text."""
+
     message: int  # the offset of the message
     text: str
     by: str
 
 
 class MessageDeleted(Event, tag="room.deleted"):
+    """A message was taken back: its text is shown no more."""
+
     message: int
     by: str
 
 
 class Reacted(Event, tag="room.reacted"):
+    """Somebody put an emoji on a message."""
+
     message: int
     emoji: str
     user: str
 
 
 class Unreacted(Event, tag="room.unreacted"):
+    """Somebody took an emoji off a message again."""
+
     message: int
     emoji: str
     user: str
 
 
 class Joined(Event, tag="room.joined"):
+    """Somebody became a member."""
+
     user: str
     role: str
 
 
 class Left(Event, tag="room.left"):
+    """A member is one no more, by their own wish or put out."""
+
     user: str
 
 
 class ReadUpTo(Event, tag="room.read"):
+    """A member has read everything up to a message."""
+
     user: str
     message: int
 
 
 class Gifted(Event, tag="room.gift"):
+    """Somebody gave the room something."""
+
     user: str
     item: str
     count: int
@@ -60,23 +78,31 @@ class Gifted(Event, tag="room.gift"):
 
 
 class Muted(Event, omit_defaults=True, tag="room.muted"):
+    """Somebody may read and not speak."""
+
     user: str
     by: str
     until_ms: int = 0  # Unix; 0 for good
 
 
 class Unmuted(Event, omit_defaults=True, tag="room.unmuted"):
+    """A mute has ended."""
+
     user: str
     by: str = ""  # "" when its time was over
 
 
 class Banned(Event, omit_defaults=True, tag="room.banned"):
+    """Somebody was put out and stays out."""
+
     user: str
     by: str
     until_ms: int = 0  # Unix; 0 for good
 
 
 class Unbanned(Event, omit_defaults=True, tag="room.unbanned"):
+    """A ban has ended."""
+
     user: str
     by: str = ""  # "" when its time was over
 
@@ -93,11 +119,15 @@ class Changed(Event, omit_defaults=True, tag="room.changed"):
 
 
 class Invited(Event, tag="room.invited"):
+    """Somebody may join though the room is closed."""
+
     user: str
     by: str
 
 
 class RoleGiven(Event, omit_defaults=True, tag="room.role"):
+    """A member has another role."""
+
     user: str
     role: str
     by: str = ""  # "" when the owner had gone

@@ -70,11 +70,15 @@ class Delete(Ask[Done], tag="room.delete"):
 
 
 class React(Ask[Done], tag="room.react"):
+    """Put an emoji on a message; once more changes nothing."""
+
     offset: Offset
     emoji: Emoji
 
 
 class Unreact(Ask[Done], tag="room.unreact"):
+    """Take one's emoji off a message."""
+
     offset: Offset
     emoji: Emoji
 
@@ -110,6 +114,8 @@ class Mute(Ask[Done], tag="room.mute"):
 
 
 class Unmute(Ask[Done], tag="room.unmute"):
+    """End a mute before its time."""
+
     user: UserId
 
 
@@ -121,6 +127,8 @@ class Ban(Ask[Done], tag="room.ban"):
 
 
 class Unban(Ask[Done], tag="room.unban"):
+    """End a ban before its time. The user may join again, and is no member yet."""
+
     user: UserId
 
 

@@ -31,6 +31,8 @@ GIVERS_MAX = 10_000  # users counted one by one
 
 
 class Member(Struct, omit_defaults=True, gc=False):
+    """What the room knows of one member."""
+
     role: str = "member"
     read: int = 0  # watermark: everything up to this offset has been read
     sent_ms: int = 0  # the time of their last message, Unix ms
@@ -50,6 +52,8 @@ class Posted(Struct, omit_defaults=True):
 
 
 class RoomState(Struct):
+    """All that a room remembers, each part bounded. Only `change` changes it, by events."""
+
     title: str = ""
     open: bool = True
     slow_mode_s: int = 0

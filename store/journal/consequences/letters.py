@@ -38,6 +38,8 @@ class LetterRows:
 
 
 class Letters(list[DeadLetter]):
+    """The dead letters of one append, written in its statement."""
+
     parts: ClassVar[tuple[Part["Letters"], ...]] = (
         Part(
             name="lettered",

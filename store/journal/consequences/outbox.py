@@ -21,6 +21,8 @@ class SentRows(dict[int, bytes]):
 
 
 class Outbox(list[OutboxRow]):
+    """What one append sends to other entities: a row for each burst."""
+
     parts: ClassVar[tuple[Part["Outbox"], ...]] = (
         Part(
             name="sent",
