@@ -17,6 +17,7 @@ import typer.main
 
 from greenroom.actors.chat.room import Room
 from greenroom.actors.identity import Session
+from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds, find_actors
 from greenroom.actors.model.message import tag_of
 from greenroom.config.settings import Settings
@@ -183,22 +184,15 @@ def test_each_target_and_subcommand_exists(page: Path) -> None:
     assert set(re.findall(r"(?:^|[`(]|bin/)greenroom ([a-z][a-z-]+)", text, re.MULTILINE)) <= subcommands
 
 
-@pytest.mark.parametrize(
-    ("page", "actor", "files"),
-    [
-        ("rooms.md", Room, "actors/chat/room/*.py"),
-        ("sessions.md", Session, "actors/identity/session.py"),
-    ],
-)
-def test_the_pages_of_our_entities_are_complete(page: str, actor: Any, files: str) -> None:
-    """Every command, publication and refusal of the code is on the page; and no other that looks like one."""
-    text = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
-    source = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob(files))
+@pytest.mark.parametrize(("page", "actor"), [("rooms.md", Room), ("sessions.md", Session)])
+def test_the_pages_of_our_entities_are_complete(page: str, actor: type[Actor[object]]) -> None:
+    """Who may send each command is on the page. Fields, publications and refusals are on the printed one, and whatever
+    is named here is there too."""
+    reference = ROOT / "docs" / "reference"
+    text = (reference / page).read_text(encoding="utf-8")
     for message in actor.commands:
         name = tag_of(message).partition(".")[2]
-        assert re.search(rf"^\|.*`{name}[ `]", text, re.MULTILINE), name
-    rules = set(re.findall(rf'Refused\(\s*"({actor.kind}\.\w+)"', source))
-    publications = {tag_of(event) for event in (*actor.events, *actor.ephemerals)}
-    assert rules and publications
-    named = set(re.findall(rf"`({actor.kind}\.[a-z_]+)`", text))
-    assert named == rules | publications
+        assert re.search(rf"^\|[^|]*`{name}`[^|]*\|[^|]*\w", text, re.MULTILINE), name
+    named = re.compile(rf"`({actor.kind}\.[a-z_]+)`")
+    assert named.search(text) is not None
+    assert set(named.findall(text)) <= set(named.findall((reference / "entities.md").read_text(encoding="utf-8")))
