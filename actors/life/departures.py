@@ -6,10 +6,10 @@ A publication is the stored event itself; effects that need no more than to wait
 
 from msgspec import Struct
 
+from greenroom.actors.life.outgoing import Outgoing
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
 from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.errors import ActorError
-from greenroom.actors.model.outgoing import Outgoing
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import StoredEvent

@@ -6,13 +6,13 @@ import msgspec
 
 from greenroom.actors.life.departures import Departure
 from greenroom.actors.life.durable_timers import DurableTimers
+from greenroom.actors.life.outgoing import Outgoing, sequence
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.effects import After, CancelTimer, Effect, Ephemeral, Kick, SetTimer, Told
 from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Answered
 from greenroom.actors.model.message import Done
-from greenroom.actors.model.outgoing import Outgoing, sequence
 from greenroom.actors.model.schedule import encode_timer
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.records import StoredEvent

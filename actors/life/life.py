@@ -19,6 +19,7 @@ from greenroom.actors.life.durable_timers import DurableTimers, decode_timer
 from greenroom.actors.life.flights import Flight
 from greenroom.actors.life.gathered import DONE, Gathered, answer_to, encode_events, encode_outgoing
 from greenroom.actors.life.marks import Marks
+from greenroom.actors.life.outgoing import Outgoing, encode_body
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.life.world import World
 from greenroom.actors.model.actor import NO_TIMERS, Actor
@@ -28,7 +29,6 @@ from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerF
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
 from greenroom.actors.model.mailbox import Item
-from greenroom.actors.model.outgoing import Outgoing, encode_body
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
 from greenroom.store.journal.consequences.consequences import Consequences

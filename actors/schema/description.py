@@ -15,11 +15,11 @@ import msgspec
 import msgspec.inspect as inspect
 from msgspec import UNSET, Struct, UnsetType, field
 
+from greenroom.actors.life.outgoing import Outgoing
 from greenroom.actors.model import lifecycle
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import Message, reply_type, tag_of
-from greenroom.actors.model.outgoing import Outgoing
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.actors.saga import Saga
 

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from greenroom.actors.life.outgoing import decode_body
 from greenroom.actors.model.errors import UnknownKind
 from greenroom.actors.model.kinds import Kind, Kinds
-from greenroom.actors.model.outgoing import decode_body
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.actors.model.upcasters import UnreadableEvent
 

@@ -68,6 +68,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "entity_restarted": (
             "An entity's handler raised, and it was rebuilt from its journal. The traceback says where."
         ),
+        "event_not_shown": (
+            "The kind's `publication` raised for this event, so nobody is shown it, live or in the history; it is "
+            "still durable. Mend the hook: the history shows the event from then on."
+        ),
         "folder_opened_for_passing": (
             "A folder above the data folder was made passable, for our own Postgres runs as another user."
         ),
@@ -140,6 +144,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "token_invalid": "A client came with a token that does not hold; `error` says why. Look at who signs it.",
         "topic_gap": (
             "This node had not heard of all that an entity published, so those who watch it were told to start over."
+        ),
+        "view_not_shown": (
+            "An entity's view could not be made for those who watch it as a view; they are told to come again, and "
+            "then why. The error says why."
         ),
         "watchers_not_told": (
             "Those who watch an entity could not be told that it begins anew; its next publication tells them."

@@ -3,7 +3,7 @@
 An outbox row becomes durable with the events that caused it, and the cell that recorded them posts it here. What a
 crash kept from being posted comes back with the sender's next claim, or is found by the sweep. Within a pair of sender
 and receiver a message is under way only behind all that came before. A receiver drops what it has seen, so delivering
-twice is harmless; overtaking is not (see actors/model/outgoing.py).
+twice is harmless; overtaking is not (see actors/life/outgoing.py).
 
 Memory is bounded, and what can't be delivered for long must not fill it for all others: then the senders of such
 messages are parked, which is to say that the relay forgets their messages and reads them again when their turn comes.
@@ -19,11 +19,11 @@ import msgspec
 import structlog
 import trio
 
+from greenroom.actors.life.outgoing import Outgoing, decode_body
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kind, Kinds
-from greenroom.actors.model.outgoing import Outgoing, decode_body
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.journal import Journal

@@ -11,7 +11,7 @@ class OutboxRow(Struct, gc=False):
     """Messages to other entities that left with one burst of events."""
 
     offset: int  # rises with each burst of the entity: the position of its last event (Head.position)
-    body: bytes  # see actors/model/outgoing.py
+    body: bytes  # see actors/life/outgoing.py
     head_id: int = 0  # the sender's, where that isn't clear from the context
     entity: str = ""  # the sender's name, where that isn't clear from the context
 

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from greenroom import Actor, Event, Tell
+from greenroom.actors.life.outgoing import Outgoing, encode_body
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.outgoing import Outgoing, encode_body
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.actors.schema.stored_check import EXAMPLES_MAX, StoredCheck
 

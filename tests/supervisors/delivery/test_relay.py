@@ -16,11 +16,11 @@ from msgspec import Raw
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from greenroom.actors.life.outgoing import Outgoing, encode_body, sequence
 from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.errors import ActorError, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Done
-from greenroom.actors.model.outgoing import Outgoing, encode_body, sequence
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.supervisors.delivery.relay import UNDER_WAY_MAX, Relay

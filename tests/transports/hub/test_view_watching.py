@@ -41,7 +41,7 @@ async def bid(node: SmallNode, *amounts: int) -> None:
 
 async def stream(node: SmallNode, query: str = f"channel={A}&as=view", **headers: str) -> Peer:
     peer = await node.connect()
-    await peer.send(head("GET", f"/events?{query}", **headers))
+    await peer.send(head("GET", f"/events?{query}", None, **headers))
     assert b" 200 " in await peer.until(b"\r\n\r\n")
     return peer
 

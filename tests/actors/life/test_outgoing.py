@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from greenroom.actors.model.outgoing import NUMBERS_MAX, Outgoing, decode_body, encode_body, sequence
+from greenroom.actors.life.outgoing import NUMBERS_MAX, Outgoing, decode_body, encode_body, sequence
 
 OFFSETS = st.integers(1, (1 << 47) - 1)  # an era of 15 bits, 32 of offset: Head.position
 NUMBERS = st.integers(0, NUMBERS_MAX - 1)
