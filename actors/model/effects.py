@@ -19,7 +19,7 @@ class Told(Struct, frozen=True, gc=False):
 
 
 class Ephemeral(Struct, frozen=True, gc=False):
-    """A publication without an offset: whoever watches now may see it. The newest per `key` wins in a slow lane."""
+    """A publication without an offset: whoever watches now may see it. For a slow client the newest per `key` wins."""
 
     data: Struct
     key: str

@@ -42,14 +42,14 @@ def http_identity(
         if scheme.lower() != b"bearer" or tokens is None:
             raise Unauthenticated("the Authorization header must be `Bearer TOKEN`")
         try:
-            claims = tokens.verify_connection(token.strip().decode("latin-1"))
+            verified = tokens.verify_connection(token.strip().decode("latin-1"))
         except TokenExpired:
             raise TokenHasExpired("the token has expired") from None
         except TokenInvalid as error:
             raise Unauthenticated(str(error)) from None
-        if not claims.user and not (anonymous or watches):
+        if not verified.user and not (anonymous or watches):
             raise Unauthenticated("a token of somebody is needed: this one has no `sub`")
-        return Identity(_principal(claims.user, claims.roles, claims.issued_at), claims.expires_at)
+        return Identity(_principal(verified.user, verified.roles, verified.issued_at), verified.expires_at)
     named = headers.get(b"x-greenroom-user", b"")
     if not anonymous and (named or not watches):
         raise Unauthenticated("a token is needed: `Authorization: Bearer TOKEN`")

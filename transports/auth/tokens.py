@@ -1,6 +1,6 @@
 """Tokens: who a client says it is, signed by someone we trust. JWTs with the claims that Centrifuge's SDKs document.
 
-Sans-I/O: keys and the clock are arguments, a token goes in, claims come out. Exactly one kind of key is set, and the
+Sans-I/O: keys and the clock are arguments; in goes a token, out comes what it says. One kind of key is set, and the
 key decides the algorithm (a secret: HS256; an Ed25519 key: EdDSA; an RSA key: RS256), never the token's header, so a
 public key can't be passed off as a secret. A token is as good as a password: no error text here quotes one.
 Source: https://centrifugal.dev/docs/server/authentication; RFC 8725 (JWT best current practices).
@@ -157,7 +157,7 @@ class _WireSubscription(_Claims):
 
 
 class TokenVerifier:
-    """Tokens in, claims out. `now` gives Unix seconds; they are compared whole, without leeway, as Centrifugo does."""
+    """Tokens in, what they say out. `now` gives Unix seconds, compared whole, without leeway, as Centrifugo does."""
 
     def __init__(self, config: TokenConfig, now: Callable[[], float]) -> None:
         """Raises: ValueError, saying which key is missing, doubled or unusable; the text holds no key."""

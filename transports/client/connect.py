@@ -37,16 +37,16 @@ class Admitted(Struct):
     """Whom a connect has let in, and what that client is subscribed to at once."""
 
     principal: Principal
-    claims: ConnectionToken | None  # what the token says, where one was needed or brought
+    token: ConnectionToken | None  # what the token says, where one was needed or brought
     channels: list[str]  # channels to subscribe to on the server's side, in this order
 
 
 def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:
     """Raises: ClientError for the reply that refuses the connect, Disconnect when none is worth it."""
-    claims: ConnectionToken | None = None
+    verified: ConnectionToken | None = None
     if request.token:
-        claims = _claims(services, client, request.token, expired=TOKEN_EXPIRED)
-        user = claims.user
+        verified = _verified(services, client, request.token, expired=TOKEN_EXPIRED)
+        user = verified.user
         if not user and not (services.anonymous or services.anonymous_watch):
             raise Disconnect(NOT_PERMITTED)
     elif services.anonymous:
@@ -56,36 +56,36 @@ def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:
     else:
         raise ClientError(said(UNAUTHORIZED, "a token is needed"))
     shown: dict[str, object] = {"user": user, "client": client}
-    if claims is not None and claims.info is not None:
-        shown["conn_info"] = Raw(claims.info)
+    if verified is not None and verified.info is not None:
+        shown["conn_info"] = Raw(verified.info)
     now = services.clock()
     principal = Principal(
         user=user,
-        roles=claims.roles if claims is not None else frozenset(),
+        roles=verified.roles if verified is not None else frozenset(),
         client=client,
         info=encode(shown),
-        issued_at=claims.issued_at if claims is not None else now,  # without a token: as new as the connection
+        issued_at=verified.issued_at if verified is not None else now,  # without a token: as new as the connection
         connected_at=now,
     )
-    channels = list(claims.subs) if claims is not None else []
+    channels = list(verified.subs) if verified is not None else []
     if services.session_kind is not None and user:
         own = f"{services.session_kind}:{user}"
         if own not in channels:
             channels.insert(0, own)
     if len(channels) > services.client.subscriptions_max:
         raise Disconnect(CHANNEL_LIMIT)
-    return Admitted(principal, claims, channels)
+    return Admitted(principal, verified, channels)
 
 
 def readmit(services: Services, client: str, user: str, token: str) -> ConnectionToken:
     """Of a newer token for a connection that one has opened for `user`. Raises: Disconnect."""
-    claims = _claims(services, client, token, expired=CONNECTION_EXPIRED)
-    if claims.user != user:
+    verified = _verified(services, client, token, expired=CONNECTION_EXPIRED)
+    if verified.user != user:
         raise Disconnect(INVALID_TOKEN)
-    return claims
+    return verified
 
 
-def _claims(services: Services, client: str, token: str, *, expired: ErrorCode | DisconnectCode) -> ConnectionToken:
+def _verified(services: Services, client: str, token: str, *, expired: ErrorCode | DisconnectCode) -> ConnectionToken:
     if services.tokens is None:
         raise Disconnect(INVALID_TOKEN)
     try:

@@ -199,10 +199,10 @@ class ClientSession(ClientPeer):
             return
         self._connecting = True
         self.principal = admitted.principal
-        if admitted.claims is not None:
-            self.token_user = admitted.claims.user
-            self._token_channels = admitted.claims.subs or None
-            self._expires_at = admitted.claims.expires_at
+        if admitted.token is not None:
+            self.token_user = admitted.token.user
+            self._token_channels = admitted.token.subs or None
+            self._expires_at = admitted.token.expires_at
         if len(admitted.channels) > 1:
             self.carrier = EarlyCarrier(self)
         subscribe_server_side(
@@ -258,15 +258,15 @@ class ClientSession(ClientPeer):
         """A newer token for the connection."""
         if not token or self.token_user is None or self.services.tokens is None:
             raise Disconnect(BAD_COMMAND)
-        claims = readmit(self.services, self.client, self.token_user, token)
-        if claims.subs.keys() != (self._token_channels or {}).keys():
+        verified = readmit(self.services, self.client, self.token_user, token)
+        if verified.subs.keys() != (self._token_channels or {}).keys():
             raise Disconnect(INSUFFICIENT_STATE)
-        self._expires_at = claims.expires_at
-        self.principal = msgspec.structs.replace(self.principal, roles=claims.roles, issued_at=claims.issued_at)
+        self._expires_at = verified.expires_at
+        self.principal = msgspec.structs.replace(self.principal, roles=verified.roles, issued_at=verified.issued_at)
         self.due_at = 0.0
         result: dict[str, object] = {"client": self.client, "version": self.services.version}
-        if claims.expires_at is not None:
-            result |= {"expires": True, "ttl": self.ttl_s(claims.expires_at)}
+        if verified.expires_at is not None:
+            result |= {"expires": True, "ttl": self.ttl_s(verified.expires_at)}
         self.carrier.send_json(b'{"id":%d,"refresh":%b}' % (command_id, encode(result)))
 
     # Commands to entities.

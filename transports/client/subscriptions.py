@@ -138,11 +138,11 @@ class Subscriptions:
         expires_at: int | None = None
         granted = False
         if request.token:
-            claims = self._claims(request.token, expired=TOKEN_EXPIRED, invalid=PERMISSION_DENIED)
-            if claims.channel != channel:
+            verified = self._verified(request.token, expired=TOKEN_EXPIRED, invalid=PERMISSION_DENIED)
+            if verified.channel != channel:
                 raise Disconnect(INVALID_TOKEN)
             granted = True
-            expires_at = claims.expires_at
+            expires_at = verified.expires_at
         if self._subscribing is None:
             self._subscribing = {}
         self._subscribing[channel] = []
@@ -206,37 +206,37 @@ class Subscriptions:
             raise ClientError(BAD_REQUEST)
         if request.channel and request.channel not in self.by_channel:
             raise ClientError(PERMISSION_DENIED)
-        claims = self._claims(request.token, expired=EXPIRED, invalid=INVALID_TOKEN)
-        channel = request.channel or claims.channel  # older Python SDKs forget the channel
+        verified = self._verified(request.token, expired=EXPIRED, invalid=INVALID_TOKEN)
+        channel = request.channel or verified.channel  # older Python SDKs forget the channel
         subscription = self.by_channel.get(channel)
         if subscription is None:
             raise ClientError(PERMISSION_DENIED)
         if subscription.expires_at is None:
             raise Disconnect(BAD_COMMAND)
-        if claims.channel != channel:
+        if verified.channel != channel:
             raise Disconnect(INVALID_TOKEN)
-        subscription.expires_at = claims.expires_at
+        subscription.expires_at = verified.expires_at
         self.peer.due_at = 0.0
         result: dict[str, object] = {}
-        if claims.expires_at is not None:
-            result = {"expires": True, "ttl": self.peer.ttl_s(claims.expires_at)}
+        if verified.expires_at is not None:
+            result = {"expires": True, "ttl": self.peer.ttl_s(verified.expires_at)}
         self.peer.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
 
-    def _claims(self, token: str, *, expired: ErrorCode, invalid: ErrorCode | DisconnectCode) -> SubscriptionToken:
+    def _verified(self, token: str, *, expired: ErrorCode, invalid: ErrorCode | DisconnectCode) -> SubscriptionToken:
         """Of a token for this very client. Raises: ClientError, Disconnect."""
         peer = self.peer
         if peer.services.tokens is None:
             raise refusal(invalid)
         try:
-            claims = peer.services.tokens.verify_subscription(token)
+            verified = peer.services.tokens.verify_subscription(token)
         except TokenExpired:
             raise refusal(expired) from None
         except TokenInvalid as error:
             log.info("token_invalid", client=peer.client, error=str(error))
             raise refusal(said(invalid, error)) from None
-        if claims.user != (peer.token_user or "") or claims.client not in ("", peer.client):
+        if verified.user != (peer.token_user or "") or verified.client not in ("", peer.client):
             raise Disconnect(INVALID_TOKEN)
-        return claims
+        return verified
 
     # Watching, whoever wants it.
 

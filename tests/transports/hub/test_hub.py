@@ -149,7 +149,7 @@ def test_an_ephemeral_publication_comes_behind_what_was_said_before_it_in_a_lane
 
 
 def test_ephemeral_keys_of_different_entities_never_meet() -> None:
-    """`note:a b` + `c` is not `note:a` + `b c`: in a slow lane one would take the other's place."""
+    """`note:a b` + `c` is not `note:a` + `b c`: for a slow client one would take the other's place."""
     setup = Setup()
     ann = Watcher(wants_joins=True)
     setup.watch(ann, entity="note:a b")
