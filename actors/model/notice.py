@@ -11,7 +11,7 @@ from msgspec import Struct
 from greenroom.actors.model.message import Ask
 
 SESSION_KIND = "session"
-NOTICE_BYTES_MAX = 16_384  # of `data`, as JSON
+NOTICE_BYTES_MAX = 16_384  # how large `data` may be, as JSON
 
 
 class Pushed(Struct, frozen=True):

@@ -122,7 +122,7 @@ class Relay:
         self._new_backoff = new_backoff
         self.kept_max = kept_max
         self._sweep_s = sweep_s
-        self._lineage: str | None = None  # of the database, once a claim or the first sweep has told it
+        self._lineage: str | None = None  # the database's lineage, once a claim or the first sweep has told it
         self._begin()
 
     def _begin(self) -> None:

@@ -103,8 +103,8 @@ class Topic:
         """`show`: None where events are shown as they are recorded."""
         self.entity = entity
         self.epoch = epoch
-        self.offset = offset  # of the newest event that was released
-        self.first = 1  # the offset of the first that is not hidden, as far as is known
+        self.offset = offset  # the newest released event's number
+        self.first = 1  # the first event's number that is not hidden, as far as is known
         self.show = show
         self.groups: dict[type[Encoding], dict[Subscriber, None]] = {}
         self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves, for they are few
