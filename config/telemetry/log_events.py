@@ -69,8 +69,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "An entity's handler raised, and it was rebuilt from its journal. The traceback says where."
         ),
         "event_not_shown": (
-            "The kind's `publication` raised for this event, so nobody is shown it, live or in the history; it is "
-            "still durable. Mend the hook: the history shows the event from then on."
+            "The kind's `publication` raised for this event, or it can't be read, so nobody is shown it, live or in "
+            "the history; it is still durable. Mend the hook: the history shows the event from then on."
         ),
         "folder_opened_for_passing": (
             "A folder above the data folder was made passable, for our own Postgres runs as another user."

@@ -21,7 +21,7 @@ class StoredEvent(Struct, gc=False):
 
     offset: int
     at_ms: int  # Unix ms, when the entity recorded it
-    payload: bytes  # JSON object with its "type"; also what subscribers get as `data`
+    payload: bytes  # JSON object with its "type"; what subscribers get as `data`, unless its kind shows it otherwise
     info: bytes | None = None  # JSON ClientInfo of the client that caused it; None when no client did
     command_id: str | None = None  # set on the last event of a command that came with an idempotency key
     reply: bytes | None = None  # JSON reply of that command
