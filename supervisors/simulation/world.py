@@ -332,7 +332,7 @@ class World:
                     left.append(f"{client.user} is not subscribed to {channel}")
                 elif not position.wanted or not self.checker.is_durable(channel):
                     continue
-                elif position.offset != self.checker.offset(channel):
+                elif not self.checker.may_skip_to(channel, position.offset, self.checker.offset(channel)):
                     left.append(f"{client.user} is at {position.offset} of {channel}")
                 elif self.checker.epoch(channel) not in ("", position.epoch):
                     left.append(f"{client.user} is at an epoch of {channel} that has ended")
