@@ -164,7 +164,7 @@ class Relay:
         What of it lies in mailboxes is dropped there (`is_forgotten`).
         """
         before, self._lineage = self._lineage, lineage
-        if before is None:
+        if before is None or before == lineage:
             return
         for head_id in {head_id for head_id, _ in self._rows}:
             self._leave_out(head_id)  # what is posted yet must not overtake what the outbox still has

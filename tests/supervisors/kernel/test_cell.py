@@ -982,7 +982,7 @@ async def test_a_message_that_comes_while_the_snapshot_is_written_keeps_the_acto
         run.journal.delay_s = 1.0
         run.cell(A).mailbox.put_control(Passivate())
         await trio.sleep(0.5)
-        assert run.journal.calls[-1] == "save_snapshot"
+        assert "save_snapshot" in run.journal.calls
         read = run.send(A, Read())
         await trio.sleep(5)
         assert len(read.answer) == 100

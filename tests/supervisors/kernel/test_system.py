@@ -104,7 +104,7 @@ async def test_entities_without_a_journal_answer_at_once_and_forget_when_they_st
         assert await run.ask("brief:a", Read()) == ["x"]
         await trio.sleep(10)
         assert await run.ask("brief:a", Read()) == []
-        assert set(run.journal.calls) <= {"outbox", "due"}  # looked at for others' sake
+        assert set(run.journal.calls) <= {"outbox", "due", "lineage"}  # looked at for others' sake
 
 
 # Sleep.

@@ -79,7 +79,7 @@ def test_commands_in_replies_out() -> None:
         peer.made.hub.flush()
         peer.made.hub.publish_ephemeral(A, b"{}", "k")
         assert len(peer.connection.sent) == 3
-        assert [key for _, key in peer.connection.ephemeral] == ["note:a k"]
+        assert [key for _, key in peer.connection.ephemeral] == ["note:a\nk"]
 
     trio.run(run)
 
