@@ -164,6 +164,7 @@ class Life:
                         self._refuse_bare(error)
                         waiting = None
                     if type(waiting) is CoroutineType:
+                        self._check_unrecorded(waiting)
                         self.waits_for = waiting
                         return position
                     if effects.events or effects.others:
@@ -217,14 +218,18 @@ class Life:
             elif envelope.trace is None:
                 reply = actor.handle(message)
             else:
+                turn.item = None
                 with self._world.trace(f"{self.kind.name}.handle", envelope.trace):
+                    turn.item = message
                     reply = actor.handle(message)
+                    turn.item = None
             turn.item = None
         except ActorError as error:
             turn.item = None
             self.refuse(envelope, error)
             return None
         if type(reply) is CoroutineType:
+            self._check_unrecorded(reply)
             return reply
         effects = actor.effects
         if effects.events or effects.others or self._departures or self._events or in_flight or source is not None:
@@ -268,6 +273,12 @@ class Life:
                 self._departures.append(Answer(slot, answer, None))
         else:
             _resolve(envelope, answer)
+
+    def _check_unrecorded(self, waiting: "CoroutineType[object, object, object]") -> None:
+        """Raises: RuntimeError when what returned this coroutine had recorded: that would commit ahead of its burst."""
+        if self.actor.effects.events:
+            waiting.close()
+            raise RuntimeError(f"{self.entity}: record inside the coroutine that `handle` returns, not before it")
 
     def finish(self, envelope: Envelope, reply: object) -> None:
         """An async handler has returned. Raises: whatever encoding what it recorded and named raises."""

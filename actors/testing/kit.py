@@ -29,7 +29,7 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import Envelope, ReplySlot, digest_of, own_command_id
+from greenroom.actors.model.envelope import Envelope, Firing, ReplySlot, digest_of, own_command_id
 from greenroom.actors.model.errors import ActorError, HandlerFailed, InvalidCommand, UnknownCommand
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.lifecycle import (
@@ -48,6 +48,7 @@ from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import Claimed, Head, StoredEvent
 
+RETRY_S = 1.0  # until a durable timer that was refused for now fires again, about
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
 encode = msgspec.json.encode
 decode = msgspec.json.decode
@@ -224,13 +225,25 @@ class Kit(Generic[A_co]):
                     life.afters -= 1
                     self.now = max(self.now, at)
                     self._run(message, SYSTEM)
-            elif first is not None and first.due_ms / 1000 <= until:
+            elif first is not None and max(self.now, first.due_ms / 1000) <= until:
                 self.now = max(self.now, first.due_ms / 1000)
-                for envelope in self._life.due_timers(0.0):
-                    self._finish(envelope)
+                self._fire(first)
             else:
                 break
         self.now = until
+
+    def _fire(self, row: TimerRow) -> None:
+        due = self._life.due_timers(0.0)
+        assert due, f"{row.name} is due and has no message that its kind knows"
+        for later in due[1:]:
+            assert isinstance(later.source, Firing)
+            self._life.put_off(later.source)
+        self._finish(due[0])
+        source = due[0].source
+        assert isinstance(source, Firing)
+        left = self._timers.get(source.name)
+        if left is not None and left.due_ms == source.due_ms:
+            self.now += RETRY_S  # refused for now
 
     def miss(self, seconds: float) -> None:
         """Let time pass while nobody runs: what of durable timers comes late, comes with the next `advance`."""

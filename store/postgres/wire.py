@@ -62,7 +62,11 @@ async def open_wire(dsn: str, *, silence_s: float, settings: Mapping[str, str] |
         max_cacheable_statement_size=0,  # bytes, 0 for any
         server_settings=dict(settings or {}),
     )
-    keep_alive(wire._transport.get_extra_info("socket"), silence_s)  # asyncpg has no public way; test_wire.py pins it
+    try:
+        keep_alive(wire._transport.get_extra_info("socket"), silence_s)  # no public way; test_wire.py pins it
+    except BaseException:
+        wire.terminate()
+        raise
     opened: Wire = wire
     return opened
 

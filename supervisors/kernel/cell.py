@@ -199,8 +199,9 @@ class Cell:
         self._looks_up_ids = self._looks_up_ids or self._failure is Outcome.REPEATED
         life.looks_up_ids = self._looks_up_ids
         self._adopt(life)
-        self._flights = []
         was_refused = self._failure is Outcome.DAMAGED
+        lost = sum(len(one.items) for one in self._flights) - sum(len(one.items) for one in waking.sorted.landed)
+        self._flights = []
         self._failure = None
         if waking.outbox:
             host.relay.adopt(waking.outbox)
@@ -209,15 +210,20 @@ class Cell:
         assert life.head is not None
         host.audiences.began(self.entity, life.epoch, life.head.offset)
         self._release(waking.sorted.answers)
-        self.mailbox.put_back(self._suspected(waking.sorted.again) if was_refused else waking.sorted.again)
+        again = waking.sorted.again
+        if was_refused and lost == 1:
+            again = self._blamed(again)
+        if was_refused or self._suspects:
+            self._suspects += len(again)
+        self.mailbox.put_back(again)
         self._fire_due()
 
-    def _suspected(self, items: list[Item]) -> list[Item]:
-        """The store has refused what one of these messages wrote, which could not be known: each gets a strike, and is
-        handled in a burst of its own, so that it is the one to blame which ends among the dead letters."""
+    def _blamed(self, items: list[Item]) -> list[Item]:
+        """The store refuses what this one message wrote: a strike. Of several it can't be known which is to blame, so
+        they are handled and committed one by one until it is."""
         life = self._life
         assert life is not None
-        error = HandlerFailed("the store refuses what this message, or one beside it, wrote")
+        error = HandlerFailed("the store refuses what this message wrote")
         again: list[Item] = []
         for item in items:
             envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
@@ -225,7 +231,6 @@ class Cell:
                 again.append(envelope)
             else:
                 self._give_up(envelope, error)
-        self._suspects = len(again)
         return again
 
     def _adopt(self, life: Life) -> None:
@@ -370,6 +375,8 @@ class Cell:
         self._take_off(handled, clean=False)
         envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
         if life.strike(envelope, error, self._host.supervision.strikes_max):
+            if self._suspects:
+                self._suspects += 1  # it was counted off when it was taken
             self.mailbox.put_back([envelope, *rest])
             return
         self.mailbox.put_back(rest)

@@ -138,6 +138,8 @@ class Kernel:
         return (
             ChildSpec(name="committer", start=self.committer.run, shutdown_s=2.0),
             ChildSpec(name="claims", start=self.claims.run, shutdown_s=2.0),
+            # Before the system: a relay that begins anew has forgotten what was under way, so senders must too.
+            ChildSpec(name="relay", start=self.relay.run, shutdown_s=1.0),
             ChildSpec(name="system", start=self.system.run, shutdown_s=5.0),
         )
 
@@ -149,7 +151,6 @@ class Kernel:
             ChildSpec(name="snapshots", start=self.snapshots.run, shutdown_s=1.0),
             ChildSpec(name="afters", start=self.afters.run, shutdown_s=1.0),
             ChildSpec(name="passivation", start=self.passivation.run, shutdown_s=1.0),
-            ChildSpec(name="relay", start=self.relay.run, shutdown_s=1.0),
             ChildSpec(name="waker", start=self.waker.run, shutdown_s=1.0),
         )
 

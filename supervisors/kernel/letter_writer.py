@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from greenroom.actors.model.envelope import Envelope
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.repeats import Repeats
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, retried
 from greenroom.supervisors.supervision.backoff import NewBackoff
 
@@ -75,9 +75,12 @@ class LetterWriter:
             try:
                 await self._letters.add(letter)
                 return
+            except DataRefused as error:  # this letter, not the store: it must not hold up the others
+                log.error("dead_letter_dropped", entity=letter.entity, error=str(error))
+                return
             except StoreUnavailable as error:
                 self._store_log.warning("store_unavailable", error=str(error) or repr(error))
-            except Exception as error:  # this letter, not the store: it must not hold up the others
+            except Exception as error:  # such as a text that can not be stored
                 log.exception("dead_letter_dropped", entity=letter.entity, error=repr(error))
                 return
             await trio.sleep(backoff.next())

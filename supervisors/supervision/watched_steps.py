@@ -17,21 +17,24 @@ def watched_steps(
     """Await `handler`. Raises what it raises, and HandlerStuck from inside one of its steps."""
     value: object = None
     thrown: BaseException | None = None
-    while True:
-        turn.serial += 1
-        turn.owner = owner
-        turn.item = item
-        try:
-            trap = handler.send(value) if thrown is None else handler.throw(thrown)
-            turn.item = turn.owner = None
-        except StopIteration as end:
-            turn.item = turn.owner = None
-            return end.value
-        except BaseException:
-            turn.item = turn.owner = None
-            raise
-        value = thrown = None
-        try:
-            value = yield trap
-        except BaseException as error:  # whatever the loop throws is the handler's to see, as it would be without us
-            thrown = error
+    try:
+        while True:
+            turn.serial += 1
+            turn.owner = owner
+            turn.item = item
+            try:
+                trap = handler.send(value) if thrown is None else handler.throw(thrown)
+                turn.item = turn.owner = None
+            except StopIteration as end:
+                turn.item = turn.owner = None
+                return end.value
+            except BaseException:
+                turn.item = turn.owner = None
+                raise
+            value = thrown = None
+            try:
+                value = yield trap
+            except BaseException as error:  # what the loop throws is the handler's to see, as without us
+                thrown = error
+    finally:
+        turn.item = turn.owner = None  # whatever an interrupt came between

@@ -66,3 +66,14 @@ async def test_a_timer_whose_event_the_store_refuses_ends_among_the_dead_letters
         assert run.instruments.dead_letters == 1
         assert await run.ask(A, Note(text="x")) == run.journal.offset(A)
         assert run.texts(A)[-1] == "x"
+
+
+async def test_several_messages_to_blame_take_no_innocent_one_with_them(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.journal.refused = is_bad
+        texts = ("a", "bad1", "bad2", "bad3", "bad4", "good")
+        slots = [run.send(A, Note(text=text)) for text in texts]
+        await trio.sleep(120)
+        assert (slots[0].answer, slots[-1].answer, run.texts(A)) == (1, 2, ["a", "good"])
+        assert [type(slot.answer) for slot in slots[1:-1]] == [HandlerFailed] * 4
+        assert run.instruments.dead_letters == 4

@@ -359,6 +359,13 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
         run.send(A, Read())
 
 
+def test_the_relay_falls_with_the_system_and_begins_before_it() -> None:
+    """One that begins anew has forgotten what was under way: senders that stay awake would overtake it."""
+    names = [part.name for part in Kernel().kernel.lanes]
+    assert names.index("relay") < names.index("system")
+    assert "relay" not in [part.name for part in Kernel().kernel.duties]
+
+
 async def test_a_duty_that_crashes_is_nobody_elses_business(autojump_clock: MockClock) -> None:
     run = Kernel(passivation=PassivationConfig(sweep_s=1.0, memory_bytes_max=1), memory_bytes=_breaks_once())
     lanes = SupervisorSpec(
