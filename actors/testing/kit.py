@@ -235,15 +235,18 @@ class Kit(Generic[A_co]):
     def _fire(self, row: TimerRow) -> None:
         due = self._life.due_timers(0.0)
         assert due, f"{row.name} is due and has no message that its kind knows"
-        for later in due[1:]:
-            assert isinstance(later.source, Firing)
-            self._life.put_off(later.source)
-        self._finish(due[0])
-        source = due[0].source
-        assert isinstance(source, Firing)
-        left = self._timers.get(source.name)
-        if left is not None and left.due_ms == source.due_ms:
-            self.now += RETRY_S  # refused for now
+        before = dict(self._timers)
+        life = self._life
+        while due:
+            try:
+                self._finish(due.pop(0))
+            except Exception:
+                for later in due if life is self._life else ():
+                    assert isinstance(later.source, Firing)
+                    life.put_off(later.source)
+                raise
+        if self._timers == before:
+            self.now += RETRY_S  # all were refused for now
 
     def miss(self, seconds: float) -> None:
         """Let time pass while nobody runs: what of durable timers comes late, comes with the next `advance`."""

@@ -539,3 +539,11 @@ def test_with_others_given_a_kind_that_is_not_among_them_is_refused_where_it_is_
     with pytest.raises(TypeError, match="no kind 'other' is installed"):
         kit.tell(Send(entity="other:1"))
     assert (kit.told, kit.notified, kit.offset) == ([], [], 0)
+
+
+def test_two_timers_of_one_moment_both_fire_though_the_first_is_refused(alarm: Kit[Alarm]) -> None:
+    alarm.tell(SetAlarm(how={"after": 10}, refuse="alarm.broken"))
+    with pytest.raises(Refused):
+        alarm.advance(10)
+    alarm.advance(10)  # and time goes on
+    assert alarm.letters and not alarm.actor.timers
