@@ -492,6 +492,10 @@ class Script:
         self.disturbed = False  # a failure or restart may lose tells and refuse asks
         self.rest: list[tuple[Any, ...]] = []
 
+    def offset(self, entity: str) -> int:
+        row = self.rows.by_entity.get(entity)
+        return row.head.offset if row else 0
+
     def text(self) -> str:
         self.number += 1
         return f"{self.number:04}"
@@ -500,6 +504,7 @@ class Script:
         self.rest = list(actions)
         while True:
             self.incarnation += 1
+            before = {entity: self.offset(entity) for entity in ENTITIES}  # a relay that starts appends at once
             async with kernel(
                 kinds=(ShortLog, ShortSlow),
                 rows=self.rows,
@@ -507,7 +512,6 @@ class Script:
                 seed=len(actions),
                 supervision=SupervisionConfig(strikes_max=2, restarts_max=50),
             ) as run:
-                before = {entity: run.journal.offset(entity) for entity in ENTITIES}
                 while self.rest:
                     action = self.rest.pop(0)
                     if action[0] == "restart":
