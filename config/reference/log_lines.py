@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 _PACKAGES: Final = ("config", "store", "actors", "transports", "supervisors")
-_PASSES_ON: Final = ("config/telemetry/repeats.py",)  # logs what others name
+_PASSES_ON: Final = ("config/telemetry/throttled_log.py",)  # logs what others name
 _NO_FIELDS: Final = ("exc_info", "key")  # arguments of the call that are not on the line
 _LEVELS: Final = {
     "debug": "debug",

@@ -20,9 +20,9 @@ from structlog.typing import EventDict, Processor
 
 from greenroom.config.limits import LogConfig
 from greenroom.config.telemetry.redaction import redact
-from greenroom.config.telemetry.repeats import Repeats
+from greenroom.config.telemetry.throttled_log import ThrottledLog
 
-__all__ = ["Repeats", "bind", "configure_logs"]
+__all__ = ["ThrottledLog", "bind", "configure_logs"]
 
 # Others' logs that speak of every request or statement: only what is wrong is of use.
 _QUIET: Final = ("alembic", "asyncio", "hypercorn.access", "sqlalchemy", "urllib3")

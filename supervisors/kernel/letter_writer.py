@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.repeats import Repeats
+from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, retried
 from greenroom.supervisors.supervision.backoff import NewBackoff
@@ -20,7 +20,7 @@ class LetterWriter:
     """`keep` never waits; `run` writes, one after the other."""
 
     def __init__(
-        self, letters: DeadLetters, *, instruments: Instruments, new_backoff: NewBackoff, store_log: Repeats
+        self, letters: DeadLetters, *, instruments: Instruments, new_backoff: NewBackoff, store_log: ThrottledLog
     ) -> None:
         self._letters = letters
         self._instruments = instruments

@@ -6,7 +6,7 @@ import structlog
 import trio
 
 from greenroom.actors.model.actor import KindLimits
-from greenroom.config.telemetry.repeats import Repeats
+from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.store.errors import NotOwner, StoreUnavailable
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head
@@ -20,11 +20,11 @@ LOG_S = 60.0  # between two lines about those that were skipped
 class SnapshotWriter:
     """`write_later` never waits; `run` writes, one after the other. The journal has it all: skipping costs replay."""
 
-    def __init__(self, journal: Journal, *, now: Callable[[], float], store_log: Repeats) -> None:
+    def __init__(self, journal: Journal, *, now: Callable[[], float], store_log: ThrottledLog) -> None:
         self._journal = journal
         self._now = now  # Unix seconds
         self._store_log = store_log
-        self._log = Repeats(log, interval_s=LOG_S, clock=trio.current_time)
+        self._log = ThrottledLog(log, interval_s=LOG_S, clock=trio.current_time)
         self._send, self._receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](WAITING_MAX)
 
     def write_later(self, head: Head, offset: int, body: bytes, limits: KindLimits) -> None:

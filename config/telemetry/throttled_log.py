@@ -1,4 +1,4 @@
-"""Repeats: a warning that comes a thousand times a second is logged once, then counted."""
+"""A throttled log: a warning that comes a thousand times a second is logged once, then counted."""
 
 import time
 from collections import OrderedDict
@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 
-class RepeatLimit:
+class Throttle:
     """Decides which of many equal things is worth a line: the first, then one every `interval_s`, with the number
     passed over in between.
 
@@ -36,8 +36,8 @@ class _Log(Protocol):
     def warning(self, event: str, **values: Any) -> Any: ...
 
 
-class Repeats:
-    """`log.warning` for what may come in floods; see RepeatLimit. `key` tells apart what shares an event name."""
+class ThrottledLog:
+    """`log.warning` for what may come in floods; see Throttle. `key` tells apart what shares an event name."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Repeats:
         clock: Callable[[], float] = time.monotonic,  # seconds
     ) -> None:
         self._log = log
-        self._limit = RepeatLimit(interval_s=interval_s, keys_max=keys_max)
+        self._limit = Throttle(interval_s=interval_s, keys_max=keys_max)
         self._clock = clock
 
     def warning(self, event: str, *, key: Hashable = None, **values: Any) -> None:

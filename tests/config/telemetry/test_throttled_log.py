@@ -1,16 +1,16 @@
 from typing import Any
 
-from greenroom.config.telemetry.repeats import RepeatLimit, Repeats
+from greenroom.config.telemetry.throttled_log import Throttle, ThrottledLog
 
 
 def test_the_first_goes_through_then_one_an_interval_with_the_number_passed_over() -> None:
-    limit = RepeatLimit(interval_s=10.0)
+    limit = Throttle(interval_s=10.0)
     assert [limit.due("a", at_s) for at_s in (0.0, 1.0, 9.9, 10.0, 10.1, 25.0)] == [0, None, None, 2, None, 1]
     assert limit.due("b", 25.0) == 0
 
 
 def test_memory_is_bounded_and_the_one_let_through_longest_ago_is_forgotten_first() -> None:
-    limit = RepeatLimit(interval_s=10.0, keys_max=2)
+    limit = Throttle(interval_s=10.0, keys_max=2)
     assert [limit.due(key, 0.0) for key in range(1000)] == [0] * 1000
     assert len(limit._seen) == 2
     assert limit.due(998, 1.0) is None and limit.due(0, 1.0) == 0
@@ -26,7 +26,7 @@ class Log:
 
 def test_warnings_of_a_flood_are_counted_by_event_and_key() -> None:
     log, now_s = Log(), 100.0
-    repeats = Repeats(log, interval_s=10.0, clock=lambda: now_s)
+    repeats = ThrottledLog(log, interval_s=10.0, clock=lambda: now_s)
     for peer in ("a", "b", "a", "a"):
         repeats.warning("slow_client", key=peer, peer=peer)
     now_s = 110.0
