@@ -10,10 +10,8 @@ messages are parked, which is to say that the relay forgets their messages and r
 """
 
 import heapq
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
 
 import msgspec
 import structlog
@@ -27,6 +25,7 @@ from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.journal import Journal
+from greenroom.supervisors.delivery.pair import Delivery, Pair, Row
 from greenroom.supervisors.supervision.backoff import Backoff
 
 log = structlog.get_logger("greenroom.relay")
@@ -40,62 +39,6 @@ SWEEP_GAP_S = 0.2  # the least time between two sweeps
 STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
 START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # before the first position in the outbox; the last offset there can be
 WARN_AFTER = 10  # attempts of one message
-
-
-class _Row:
-    """An outbox row, of which some messages are not decided yet."""
-
-    __slots__ = ("head_id", "left", "offset")
-
-    def __init__(self, head_id: int, offset: int, left: int) -> None:
-        self.head_id = head_id
-        self.offset = offset
-        self.left = left
-
-
-class _Delivery:
-    """One message on its way: the reply slot of each of its envelopes, one at a time."""
-
-    __slots__ = ("message", "pair", "row")
-
-    def __init__(self, pair: "_Pair", row: _Row, message: Outgoing) -> None:
-        self.pair = pair
-        self.row = row
-        self.message = message
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        self.pair.relay.decided(self)
-
-    def reject(self, error: ActorError) -> None:
-        self.pair.relay.rejected(self, error)
-
-
-class _Pair:
-    """What is on its way from one entity to another."""
-
-    __slots__ = (
-        "attempts", "backoff", "paused", "receiver", "relay", "returned", "sender", "sender_id", "sent", "under_way",
-        "waiting",
-    )  # fmt: skip
-
-    def __init__(self, relay: "Relay", sender_id: int, sender: str, receiver: str) -> None:
-        self.relay = relay
-        self.sender_id = sender_id
-        self.sender = sender
-        self.receiver = receiver
-        self.waiting: deque[_Delivery] = deque()  # deliveries by rising sequence numbers
-        self.under_way = 0  # how many the receiver has in its mailbox or handles
-        self.sent = 0  # the newest of those: its sequence number
-        self.returned: list[_Delivery] = []  # deliveries to be sent again, once nothing is under way
-        self.paused = False  # after a failure, until the retry
-        self.backoff: Backoff | None = None
-        self.attempts = 0  # tries in a row without success
-
-    def add(self, delivery: _Delivery) -> None:
-        waiting = self.waiting
-        waiting.append(delivery)
-        if len(waiting) > 1 and waiting[-2].message.seq > delivery.message.seq:  # rows are read in order, but for races
-            self.waiting = deque(sorted(waiting, key=_seq))
 
 
 class Relay:
@@ -127,16 +70,16 @@ class Relay:
 
     def _begin(self) -> None:
         self.waiting = 0  # messages in memory
-        self._rows: dict[tuple[int, int], _Row] = {}  # rows of the outbox, kept until they are deleted
-        self._pairs: dict[tuple[int, str], _Pair] = {}
+        self._rows: dict[tuple[int, int], Row] = {}  # rows of the outbox, kept until they are deleted
+        self._pairs: dict[tuple[int, str], Pair] = {}
         self._left_out: dict[int, int] = {}  # sender's head id -> how often something of it was not kept
         self._left_out_before: dict[int, int] = {}  # what had been left out when the reading began
         self._read_to = START
-        self._retries: list[tuple[float, int, _Pair]] = []
+        self._retries: list[tuple[float, int, Pair]] = []
         self._numbers = count()
-        self._decided: list[_Row] = []  # rows that can be deleted
-        self._deleted: list[_Row] = []
-        self._deleted_before: list[_Row] = []  # before the last sweep
+        self._decided: list[Row] = []  # rows that can be deleted
+        self._deleted: list[Row] = []
+        self._deleted_before: list[Row] = []  # before the last sweep
         self._wake_deleting = trio.Event()
         self._wake_retrying = trio.Event()
         self._wake_sweep = trio.Event()
@@ -180,7 +123,7 @@ class Relay:
 
     def is_forgotten(self, slot: object) -> bool:
         """Does a message with this reply slot come from before the last `begin_lineage`?"""
-        return type(slot) is _Delivery and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
+        return type(slot) is Delivery and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
 
     def _park_stuck(self) -> None:
         """Make room: forget what senders of stuck messages have on its way. In mailboxes too: none may overtake."""
@@ -212,13 +155,13 @@ class Relay:
         head_id = stored.head_id
         if (head_id, stored.offset) in self._rows:
             return
-        row = self._rows[head_id, stored.offset] = _Row(head_id, stored.offset, len(messages))
-        touched: dict[_Pair, None] = {}
+        row = self._rows[head_id, stored.offset] = Row(head_id, stored.offset, len(messages))
+        touched: dict[Pair, None] = {}
         for message in messages:
             pair = self._pairs.get((head_id, message.entity))
             if pair is None:
-                pair = self._pairs[head_id, message.entity] = _Pair(self, head_id, stored.entity, message.entity)
-            pair.add(_Delivery(pair, row, message))
+                pair = self._pairs[head_id, message.entity] = Pair(self, head_id, stored.entity, message.entity)
+            pair.add(Delivery(pair, row, message))
             touched[pair] = None
         self.waiting += len(messages)
         for pair in touched:
@@ -226,7 +169,7 @@ class Relay:
 
     # Delivery.
 
-    def _send(self, pair: _Pair) -> None:
+    def _send(self, pair: Pair) -> None:
         """Put into the receiver's mailbox what may be under way."""
         now = trio.current_time()
         kind: Kind | None = None
@@ -253,7 +196,7 @@ class Relay:
             pair.under_way += 1
             pair.sent = message.seq
 
-    def decided(self, delivery: _Delivery) -> None:
+    def decided(self, delivery: Delivery) -> None:
         """The receiver has handled a message, or refused it for good."""
         if self.is_forgotten(delivery):
             return
@@ -277,7 +220,7 @@ class Relay:
         if self._left_out and self.waiting < self.kept_max // 2:
             self._wake_sweep.set()
 
-    def rejected(self, delivery: _Delivery, error: ActorError) -> None:
+    def rejected(self, delivery: Delivery, error: ActorError) -> None:
         """Not now."""
         if self.is_forgotten(delivery):
             return
@@ -286,24 +229,23 @@ class Relay:
         pair.returned.append(delivery)
         self._pause(pair, error)
 
-    def _pause(self, pair: _Pair, error: Exception) -> None:
+    def _pause(self, pair: Pair, error: Exception) -> None:
         if not pair.paused:
             pair.paused = True
             pair.attempts += 1
             self.retries += 1
             if pair.attempts % WARN_AFTER == 0:
-                waiting = len(pair.waiting) + len(pair.returned) + pair.under_way
                 log.warning(
                     "outbox_stuck",
                     sender=pair.sender,
                     receiver=pair.receiver,
-                    waiting=waiting,
+                    waiting=len(pair.waiting) + len(pair.returned) + pair.under_way,
                     attempts=pair.attempts,
                     error=repr(error),
                 )
         self._retry_later(pair)
 
-    def _retry_later(self, pair: _Pair) -> None:
+    def _retry_later(self, pair: Pair) -> None:
         """Once nothing of the pair is under way: what is sent again must not be overtaken by what was behind it."""
         if pair.under_way:
             return
@@ -334,9 +276,7 @@ class Relay:
                 pair = heapq.heappop(self._retries)[2]
                 if self._pairs.get((pair.sender_id, pair.receiver)) is not pair:
                     continue  # parked
-                pair.waiting = deque(sorted([*pair.returned, *pair.waiting], key=_seq))
-                pair.returned = []
-                pair.paused = False
+                pair.take_back()
                 self._send(pair)
 
     async def _delete(self) -> None:
@@ -399,7 +339,3 @@ class Relay:
             for row in rows:
                 self._adopt(row)
             self._read_to = (rows[-1].head_id, rows[-1].offset)
-
-
-def _seq(delivery: _Delivery) -> int:
-    return delivery.message.seq
