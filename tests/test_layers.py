@@ -21,7 +21,7 @@ FILES_MAX = 16  # of a folder: beyond, a newcomer does not find the room
 FLOORS: dict[str, tuple[str, ...]] = {
     "config": ("limits", "settings", "telemetry", "reference"),
     "store": ("errors", "postgres", "migrations", "journal", "own"),
-    "actors": ("model", "life", "saga", "schema", "testing", "identity", "chat"),
+    "actors": ("model", "life", "saga", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",
         "deadlines",

@@ -116,8 +116,7 @@ class Session(Actor[SessionState]):
                     raise Refused(
                         "session.too_long", f"data takes {NOTICE_BYTES_MAX} bytes of JSON, 32 deep", status=413
                     )
-                self.record(PushReceived(data=message.data))
-                return Pushed(self.offset)
+                return Pushed(self.record(PushReceived(data=message.data)))
             case _:
                 assert_never(message)
 

@@ -52,9 +52,9 @@ class SnapshotDue(Struct, frozen=True, gc=False):
 
 
 class GivenUp(Struct, frozen=True, gc=False):
-    """A message is among the dead letters, committed with what else came of it."""
+    """A message was refused for good, or has killed the actor too often; committed with what else came of it."""
 
-    letter: DeadLetter
+    letter: DeadLetter | None  # among the dead letters; None when its sender hears of the refusal, and decides
     error: ActorError | None = None  # what it was refused with; None when it has killed the actor too often
 
 

@@ -10,8 +10,9 @@ from greenroom.actors.life.outgoing import Outgoing, sequence
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.effects import After, CancelTimer, Effect, Ephemeral, Kick, SetTimer, Told
 from greenroom.actors.model.envelope import Envelope, Origin
+from greenroom.actors.model.errors import ActorError, HandlerFailed
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import Answered
+from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done
 from greenroom.actors.model.schedule import encode_timer
 from greenroom.store.journal.consequences.timers import TimerRow
@@ -88,3 +89,9 @@ def answer_to(origin: Origin, entity: str, reply: object) -> Told:
     """The report to a sender that wants to hear what became of its message. Raises: whatever encoding it raises."""
     encoded = msgspec.Raw(encode(DONE if reply is None else reply))
     return Told(origin.entity, Answered(entity=entity, about=origin.about, reply=encoded))
+
+
+def undelivered_to(origin: Origin, entity: str, error: ActorError | None) -> Told:
+    """The report to a sender that its message was given up: refused with `error`, or for crashing the actor."""
+    name, detail = (HandlerFailed.name, "") if error is None else (error.name, getattr(error, "detail", ""))
+    return Told(origin.entity, Undelivered(entity=entity, about=origin.about, name=name, detail=detail))

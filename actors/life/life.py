@@ -1,44 +1,38 @@
 """A life: one actor from waking until it sleeps, stops or is built anew, and what its handlers decide. Never waits.
 
-Messages go in as bursts; what they record and name piles up until `take` makes a flight of it: events to append,
-consequences to commit with them, and what departs once both are durable. What the outside must do is the shell's
-(`supervisors/kernel/cell.py`, `actors/testing/kit.py`): to append, to read marks, to await a handler that is async.
+Messages go in as bursts; what they record and name piles up in `decided` until it is taken as a flight: events to
+append, consequences to commit with them, and what departs once both are durable. What takes effect once is known to
+`once`. What the outside must do is the shell's (`supervisors/kernel/cell.py`, `actors/testing/kit.py`): to append, to
+read marks, to await a handler that is async.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import CoroutineType
 
-import msgspec
 import structlog
-from msgspec import Struct
 
-from greenroom.actors.life.command_ids import CommandIds, repeated
-from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, Rejection, SnapshotDue, TimersSet
-from greenroom.actors.life.durable_timers import DurableTimers, decode_timer
-from greenroom.actors.life.flights import Flight
-from greenroom.actors.life.gathered import DONE, Gathered, answer_to, encode_events, encode_outgoing
-from greenroom.actors.life.marks import Marks
-from greenroom.actors.life.outgoing import Outgoing, encode_body
+from greenroom.actors.life.command_ids import repeated
+from greenroom.actors.life.decided import Decided
+from greenroom.actors.life.departures import Answer, GivenUp, Rejection
+from greenroom.actors.life.durable_timers import DurableTimers
+from greenroom.actors.life.gathered import undelivered_to
+from greenroom.actors.life.once import DONE, Once, Unknown
+from greenroom.actors.life.reading import inspected
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.life.world import World
-from greenroom.actors.model.actor import NO_TIMERS, Actor
-from greenroom.actors.model.effects import Told
+from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
-from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, HandlerStuck, Unavailable
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected, Noted, Undelivered
+from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.mailbox import Item
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
-from greenroom.store.journal.consequences.consequences import Consequences
-from greenroom.store.journal.consequences.outbox import OutboxRow
-from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.dead_letters import DeadLetter
-from greenroom.store.journal.records import Claimed, Head, Remembered, StoredEvent
+from greenroom.store.journal.records import Claimed, Head, Remembered
 
 log = structlog.get_logger("greenroom.cell")
-encode = msgspec.json.encode
 
 BURST_S = 0.002  # what one burst may take before others get the loop
 LOOK_EVERY = 15  # a mask: the clock is read after every 16th message
@@ -48,28 +42,17 @@ class RefusedTooLate(RuntimeError):
     """A handler recorded, and then said no."""
 
 
-class Unknown(Struct, frozen=True):
-    """What the journal must be asked before a message can be handled."""
-
-    senders: list[int]  # head ids, whose marks
-    command_ids: list[str]  # whose replies
-
-    def __bool__(self) -> bool:
-        return bool(self.senders or self.command_ids)
-
-
 class Life:
     """One life of one entity.
 
-    The shell calls `handle` with a burst, `take` when the burst, or the part before a wait, is to leave, and after
-    `handle` has stopped at a message: `learn` when `waits_for` says Unknown, `finish` or `refuse` with the outcome of a
-    handler that is async.
+    The shell calls `handle` with a burst, `decided.take` when the burst, or the part before a wait, is to leave, and
+    after `handle` has stopped at a message: `once.learn` when `waits_for` says Unknown, `finish` or `refuse` with the
+    outcome of a handler that is async.
     """
 
     __slots__ = (
-        "_consequences", "_departures", "_events", "_posted", "_taken", "_turn", "_view", "_world", "actor",
-        "afters", "ended", "entity", "epoch", "head", "ids", "kind", "looks_up_ids", "marks", "position",
-        "snapshot_offset", "timers", "waits_for",
+        "_turn", "_view", "_world", "actor", "afters", "decided", "ended", "entity", "epoch", "head", "kind", "once",
+        "position", "waits_for",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, entity: str, world: World, turn: Turn, head: Head | None = None) -> None:
@@ -78,26 +61,16 @@ class Life:
         self.head = head  # the row that was claimed; None without a journal
         self.epoch = head.epoch if head is not None else world.new_epoch()
         self.actor: Actor[object] = kind.actor(entity, world)
+        self.once = Once()
+        self.decided = Decided(kind, self.actor, head, self.once)
         self.position = 0  # which message of the burst is being handled
         # What must be waited for before the message at `position` can be handled.
         self.waits_for: CoroutineType[object, object, object] | Unknown | None = None
         self.afters = 0  # pending `after` messages; sleeping would lose them
         self.ended = False
-        self.snapshot_offset = 0
-        self.looks_up_ids = False  # command ids that memory does not have are looked up before they are handled
-        self.marks: Marks | None = None  # None until another's outbox speaks to it
-        self.timers: DurableTimers | None = None
-        self.ids: CommandIds | None = None
         self._world = world
         self._turn = turn
-        self._events: list[StoredEvent] = []  # this and what follows belong to the burst under way
-        self._departures: list[Departure] = []
-        self._consequences: Consequences | None = None
-        self._posted: tuple[list[Outgoing], list[Told]] | None = None
-        self._taken = 0  # the actor's offset as of the last flight
         self._view: bytes | None = None  # JSON of view(), until the next message
-
-    # Waking.
 
     def wake(self, claimed: Claimed) -> None:
         """From snapshot and events to the present state.
@@ -107,7 +80,7 @@ class Life:
         actor = self.actor
         if claimed.snapshot is not None:
             actor.state = self.kind.decode_state(claimed.snapshot)
-        actor.offset = self.snapshot_offset = claimed.snapshot_offset
+        actor.offset = claimed.snapshot_offset
         for event in claimed.events:
             if event.offset > actor.offset:
                 assert event.offset == actor.offset + 1, f"{self.entity}: gap before offset {event.offset}"
@@ -116,17 +89,10 @@ class Life:
                 for present in self.kind.decode_events(event.payload):
                     actor.apply(present)
             if event.command_id is not None and event.reply is not None:
-                self.remember(event.command_id, Remembered(event.reply, event.digest))
-        self._taken = actor.offset
+                self.once.remember(event.command_id, Remembered(event.reply, event.digest))
         if claimed.timers:
-            self.timers = DurableTimers(claimed.timers)
-            self._show_timers()
-
-    def remember(self, command_id: str, what: Remembered) -> None:
-        """What to answer when that command is repeated."""
-        if self.ids is None:
-            self.ids = CommandIds()
-        self.ids.remember(command_id, what)
+            self.once.timers = DurableTimers(claimed.timers)
+        self.decided.begin(claimed.snapshot_offset)
 
     # Handling.
 
@@ -168,7 +134,7 @@ class Life:
                         self.waits_for = waiting
                         return position
                     if effects.events or effects.others:
-                        self._collect(None, None)
+                        self.decided.collect(None, None)
                 position += 1
                 if not position & LOOK_EVERY and world.monotonic() > until:
                     return position
@@ -186,29 +152,39 @@ class Life:
                 envelope.slot.reject(DeadlineExceeded("expired in the mailbox; not handled"))
                 envelope.slot = None  # should its flight be lost, it comes here again
             return None
+        once = self.once
         command_id = envelope.command_id
         if command_id is not None:
-            known = self.ids.get(command_id) if self.ids is not None else None
+            ids = once.ids
+            known = ids.get(command_id) if ids is not None else None
             if known is not None:
                 if envelope.slot is not None:
-                    self._departures.append(repeated(envelope, envelope.slot, known))
+                    self.decided.departures.append(repeated(envelope, envelope.slot, known))
                 return None
-            if self.looks_up_ids and (self.ids is None or self.ids.is_unknown(command_id)):
+            if once.looks_up_ids and (ids is None or ids.is_unknown(command_id)):
                 return Unknown([], [command_id])
         actor = self.actor
         source = envelope.source
         if source is not None and actor.durable:
-            if type(source) is Origin and (self.marks is None or source.sender not in self.marks):
+            if type(source) is Origin and (once.marks is None or source.sender not in once.marks):
                 return Unknown([source.sender], [])
             if not self._admits(envelope, source):
                 return None
         actor.principal = envelope.principal
         actor.chain = envelope.chain
         message = envelope.message
-        if type(message) is Inspect:
-            self._inspect(envelope, in_flight)
-            return None
         turn = self._turn
+        if type(message) is Inspect:
+            answer = inspected(actor, message, self._view, self.epoch, turn)
+            if isinstance(answer, Inspected):
+                self._view = answer.view
+                if not self.decided.departures and not in_flight:
+                    _resolve(envelope, answer)
+                elif envelope.slot is not None:
+                    self.decided.departures.append(Answer(envelope.slot, answer, None))
+            elif envelope.slot is not None:
+                self.decided.departures.append(Rejection(envelope.slot, answer))
+            return None
         self._view = None
         turn.item = message
         try:
@@ -232,47 +208,11 @@ class Life:
             self._check_unrecorded(reply)
             return reply
         effects = actor.effects
-        if effects.events or effects.others or self._departures or self._events or in_flight or source is not None:
-            self._collect(envelope, reply)
+        if effects.events or effects.others or in_flight or source is not None or self.decided.departures:
+            self.decided.collect(envelope, reply)
         else:  # nothing before it is still on its way to the disk
             _resolve(envelope, DONE if reply is None else reply)
         return None
-
-    def _inspect(self, envelope: Envelope, in_flight: bool) -> None:
-        """Reads are no business of the entity's: one that fails is its reader's trouble, never a crash or a letter."""
-        actor = self.actor
-        turn = self._turn
-        answer: Inspected | ActorError
-        turn.item = envelope.message
-        try:
-            actor.may_watch()
-            if self._view is None:
-                self._view = encode(actor.view())
-            answer = Inspected(self._view, self.epoch, actor.offset)
-            turn.item = None
-        except ActorError as error:
-            turn.item = None
-            answer = error
-        except Exception as error:
-            turn.item = None
-            log.exception("read_failed", entity=self.entity, error=repr(error))
-            answer = HandlerFailed(f"reading failed: {error!r}")
-            answer.__cause__ = error
-        if actor.effects.events:
-            self._drop_named()
-            raise RuntimeError(f"{self.entity}: `view` and `may_watch` must not record")
-        actor.effects.others = []
-        if isinstance(answer, HandlerStuck):
-            answer = HandlerFailed(f"reading failed: {answer!r}")
-        slot = envelope.slot
-        if isinstance(answer, ActorError):
-            if slot is not None:
-                self._departures.append(Rejection(slot, answer))
-        elif self._departures or self._events or in_flight:
-            if slot is not None:
-                self._departures.append(Answer(slot, answer, None))
-        else:
-            _resolve(envelope, answer)
 
     def _check_unrecorded(self, waiting: "CoroutineType[object, object, object]") -> None:
         """Raises: RuntimeError when what returned this coroutine had recorded: that would commit ahead of its burst."""
@@ -282,7 +222,7 @@ class Life:
 
     def finish(self, envelope: Envelope, reply: object) -> None:
         """An async handler has returned. Raises: whatever encoding what it recorded and named raises."""
-        self._collect(envelope, reply)
+        self.decided.collect(envelope, reply)
 
     def refuse(self, envelope: Envelope, error: ActorError) -> None:
         """The handler said no. Raises: RefusedTooLate, HandlerStuck again."""
@@ -298,13 +238,12 @@ class Life:
         if source is not None and actor.durable:
             actor.fired = None
             if not error.temporary:
-                letter = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
-                self._give_up(envelope, source, GivenUp(letter, error))
+                self._give_up(envelope, source, GivenUp(self._letter(envelope, error), error))
                 return
             if isinstance(source, Firing):
-                self._timers_needed().put_off(source)
+                self.once.put_off(source)
         if envelope.slot is not None:
-            self._departures.append(Rejection(envelope.slot, error))
+            self.decided.departures.append(Rejection(envelope.slot, error))
 
     def _refuse_bare(self, error: ActorError) -> None:
         """Of a message without an envelope: nobody waits to hear it. Raises: as `refuse`."""
@@ -323,252 +262,51 @@ class Life:
         if envelope.strikes < strikes_max and not isinstance(error, HandlerStuck):
             return True
         if envelope.source is not None and self.actor.durable:
-            envelope.failure = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
+            envelope.failure = self._letter(envelope, error)
             return True
         return False
 
-    def drop_unfinished(self) -> None:
-        """A handler raised: what it recorded and named never was. The state stays ahead, so this life is to end."""
-        self._drop_named()
-        self.actor.offset = self._events[-1].offset if self._events else self._taken
+    def _letter(self, envelope: Envelope, error: Exception) -> DeadLetter:
+        return DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
 
-    def _drop_named(self) -> None:
-        self.actor.effects.events, self.actor.effects.others = [], []
-
-    # What handlers recorded and named, on its way out.
-
-    def _collect(self, envelope: Envelope | None, reply: object, *, given_up: GivenUp | None = None) -> None:
-        """Move what the handler recorded and named into the burst. Raises: whatever encoding it raises; then, as after
-        any other exception of a handler, nothing of it may stay."""
-        actor = self.actor
-        effects = actor.effects
-        source = envelope.source if envelope is not None and actor.durable else None
-        gathered = Gathered(self.kind, effects.others, self.timers) if effects.others else None
-        outgoing: list[Outgoing] = []
-        told: list[Told] = []
-        if gathered is not None or source is not None:
-            told = gathered.told if gathered is not None else told
-            if type(source) is Origin or told or given_up is not None or (gathered is not None and gathered.timers):
-                # Handled without consequence is also something that only an append can know: a cell that was overtaken
-                # decides from an old state, and the sender would take its word and forget the message.
-                self._note_unless_recorded()
-            sent = told
-            if type(source) is Origin and source.about and given_up is None:
-                sent = [*told, answer_to(source, self.entity, reply)]
-            if sent:
-                assert self.head is not None
-                trace = envelope.trace if envelope is not None else None
-                outgoing = encode_outgoing(self.head.position(actor.offset), sent, trace)
-        stored: list[StoredEvent] = []
-        encoded: bytes | None = None
-        if effects.events:
-            fence = self.head.fence if self.head is not None else 0
-            stored, encoded = encode_events(actor, envelope, reply, fence)
-        # From here on nothing raises: had something not been encodable, none of it may stay.
-        if stored:
-            if encoded is not None and envelope is not None and envelope.command_id is not None:
-                self.remember(envelope.command_id, Remembered(encoded, envelope.digest))
-            effects.events = []
-            self._events += stored
-            self._departures += stored
-        if source is not None:
-            self._mark(source)
-        if outgoing:
-            if self._posted is None:
-                self._posted = ([], [])
-            self._posted[0].extend(outgoing)
-            self._posted[1].extend(told)
-        if given_up is not None:
-            self._consequences_needed().letters.append(given_up.letter)
-            self._departures.append(given_up)
-        if gathered is not None:
-            effects.others = []
-            if gathered.timers:
-                self._change_timers(gathered.timers)
-            self._departures += gathered.leaving
-        if envelope is not None and envelope.slot is not None:
-            self._departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
-        if gathered is not None and gathered.kicks:
-            self._departures += gathered.kicks
-
-    def take(self, items: list[Item], *, clean: bool = True) -> Flight | None:
-        """The flight of what `items` have decided; None when that is nothing. `through` is the actor's offset.
-
-        Not `clean`: the state is ahead of the events, so it makes no snapshot.
-        """
-        events, departures, consequences = self._events, self._departures, self._consequences
-        if not events and not departures and consequences is None and self._posted is None:
-            return None
-        self._events, self._departures, self._consequences = [], [], None
-        actor = self.actor
-        through = self._taken = actor.offset
-        head = self.head
-        if self._posted is not None:
-            assert head is not None
-            (outgoing, told), self._posted = self._posted, None
-            row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self.entity)
-            consequences = consequences or Consequences()
-            consequences.outbox.append(row)
-            departures.append(Posted(row, outgoing, told))
-        if consequences is not None and consequences.timers:
-            set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
-            if set_ms:
-                departures.append(TimersSet(set_ms))
-        if events and clean and head is not None and through - self.snapshot_offset >= self.kind.limits.snapshot_every:
-            self.snapshot_offset = through
-            body = self.encode_state()
-            if body is not None:
-                departures.append(SnapshotDue(through, body))
-        return Flight(through, head.fence if head is not None else 0, events, consequences, departures, items)
-
-    def encode_state(self) -> bytes | None:
-        """None when the state can't be encoded: then waking replays the journal, which has it all."""
-        try:
-            return self.kind.encode_state(self.actor.state)
-        except Exception as error:  # the entity's own types may raise anything
-            log.exception("snapshot_failed", entity=self.entity, error=repr(error))
-            return None
-
-    # What takes effect once: messages from another entity's outbox, and those of durable timers.
-
-    def unknown(self, items: Iterable[Item]) -> Unknown:
-        """What the journal must be asked for these to be handled."""
-        senders: set[int] = set()
-        command_ids: set[str] = set()
-        for item in items:
-            if type(item) is Envelope:
-                if type(item.source) is Origin and (self.marks is None or item.source.sender not in self.marks):
-                    senders.add(item.source.sender)
-                command_id = item.command_id
-                if (
-                    command_id is not None
-                    and self.looks_up_ids
-                    and (self.ids is None or self.ids.is_unknown(command_id))
-                ):
-                    command_ids.add(command_id)
-        return Unknown(sorted(senders), sorted(command_ids))
-
-    def learn(
-        self, asked: Unknown, marks: dict[int, int], replies: dict[str, Remembered], *, under_way_max: int
-    ) -> None:
-        """What the journal said. `under_way_max`: messages that may be handled and not durable yet."""
-        if asked.senders:
-            if self.marks is None:
-                self.marks = Marks(under_way_max=under_way_max)
-            self.marks.learn(marks)
-        if asked.command_ids:
-            if self.ids is None:
-                self.ids = CommandIds()
-            self.ids.learn(asked.command_ids, replies)
+    # What takes effect once.
 
     def due_timers(self, queued_at: float) -> list[Envelope]:
-        """Messages of durable timers that are due and not in the mailbox; call `put_off` for those that don't fit."""
-        if self.timers is None or not self.timers.rows:
-            return []
-        due: list[Envelope] = []
-        for row in self.timers.take_due(int(self._world.now() * 1000)):
-            try:
-                message = self.kind.decode_message(decode_timer(row.body).message)
-            except msgspec.MsgspecError as error:  # it stays, for a release that knows the message
-                log.error("timer_unreadable", entity=self.entity, timer=row.name, error=str(error))
-                continue
-            due.append(Envelope(message=message, source=Firing(row.name, row.due_ms), queued_at=queued_at))
-        return due
-
-    def put_off(self, firing: Firing) -> None:
-        """Not now: the next look for timers finds it again."""
-        self._timers_needed().put_off(firing)
+        """As Once.due_timers, now."""
+        now_ms = int(self._world.now() * 1000)
+        return self.once.due_timers(self.kind, self.entity, now_ms=now_ms, queued_at=queued_at)
 
     def _admits(self, envelope: Envelope, source: Origin | Firing) -> bool:
         """Is the message to be handled? If not, it has been done with here."""
+        fired: Fired | None = None
         if isinstance(source, Origin):
-            return self._admits_delivery(envelope, source)
-        return self._admits_firing(envelope, source)
-
-    def _admits_delivery(self, envelope: Envelope, origin: Origin) -> bool:
-        slot = envelope.slot
-        if self._world.is_forgotten(slot):
-            return False  # what caused it may have been lost; if not, it comes again
-        marks = self.marks
-        assert marks is not None
-        if marks.has_handled(origin):
-            if slot is not None:
-                self._departures.append(Answer(slot, DONE, None))
-            return False
-        if marks.is_overtaken(origin):
-            if slot is not None:
-                self._departures.append(Rejection(slot, Unavailable("an earlier message of the sender was put off")))
-            return False
+            if self._world.is_forgotten(envelope.slot):
+                return False  # what caused it may have been lost; if not, it comes again
+            if not self.once.admits(envelope, source, self.decided.departures):
+                return False
+        else:
+            timers = self.once.timers_needed()
+            timers.put_off(source)
+            if not timers.is_due(source):
+                return False  # moved, cancelled, or fired already
+            occurrence = timers.fire(source, int(self._world.now() * 1000))
+            if occurrence is not None:
+                fired = Fired(source.name, occurrence / 1000)
+            elif envelope.failure is None:
+                self.decided.mark(source)  # missed, and skipped
+                return False
         if envelope.failure is not None:
-            self._give_up(envelope, origin, GivenUp(envelope.failure))
+            self._give_up(envelope, source, GivenUp(envelope.failure))
             return False
-        return True
-
-    def _admits_firing(self, envelope: Envelope, firing: Firing) -> bool:
-        timers = self._timers_needed()
-        timers.put_off(firing)
-        if not timers.is_due(firing):
-            return False  # moved, cancelled, or fired already
-        occurrence = timers.fire(firing, int(self._world.now() * 1000))
-        if envelope.failure is not None:
-            self._give_up(envelope, firing, GivenUp(envelope.failure))
-            return False
-        if occurrence is None:
-            self._mark(firing)
-            return False
-        self.actor.fired = Fired(firing.name, occurrence / 1000)
+        if fired is not None:
+            self.actor.fired = fired
         return True
 
     def _give_up(self, envelope: Envelope, source: Origin | Firing, given_up: GivenUp) -> None:
-        """Refuse for good: the dead letter, the mark and the report to the sender are committed together."""
+        """Refuse for good: the mark, the dead letter and the report to the sender are committed together."""
         if type(source) is Origin and source.about:
-            error = given_up.error
-            name, detail = (HandlerFailed.name, "") if error is None else (error.name, getattr(error, "detail", ""))
-            report = Undelivered(entity=self.entity, about=source.about, name=name, detail=detail)
-            self.actor.effects.others.append(Told(source.entity, report))
-        self._collect(envelope, None, given_up=given_up)
-
-    def _note_unless_recorded(self) -> None:
-        """Something becomes durable, even when the entity has recorded nothing itself."""
-        actor = self.actor
-        if actor.effects.events:
-            return
-        actor.offset += 1
-        actor.at_ms = int(self._world.now() * 1000)
-        actor.effects.events.append(Noted())
-
-    def _mark(self, source: Origin | Firing) -> None:
-        """It has been handled."""
-        if isinstance(source, Origin):
-            assert self.marks is not None
-            self.marks.mark(source)
-            self._consequences_needed().marks[source.sender] = source.seq
-            return
-        self.actor.fired = None
-        timers = self._timers_needed()
-        if timers.is_due(source):
-            self._change_timers({source.name: timers.following(source)})
-
-    def _change_timers(self, changes: dict[str, TimerRow | None]) -> None:
-        timers = self._timers_needed()
-        for name, row in changes.items():
-            if timers.put(name, row):
-                self._consequences_needed().timers[name] = row
-        self._show_timers()
-
-    def _show_timers(self) -> None:
-        assert self.timers is not None
-        self.actor.timers = self.timers.rows or NO_TIMERS
-
-    def _timers_needed(self) -> DurableTimers:
-        if self.timers is None:
-            self.timers = DurableTimers()
-        return self.timers
-
-    def _consequences_needed(self) -> Consequences:
-        if self._consequences is None:
-            self._consequences = Consequences()
-        return self._consequences
+            self.actor.effects.others.append(undelivered_to(source, self.entity, given_up.error))
+        self.decided.collect(envelope, None, given_up)
 
 
 def _resolve(envelope: Envelope, reply: object) -> None:

@@ -171,13 +171,14 @@ class Actor(Generic[State_co]):
 
     # What it can have done. Nothing happens before the events recorded so far are durable.
 
-    def record(self, event: Event) -> None:
-        """Make `event` a fact: applied at once, durable before anybody hears of it."""
+    def record(self, event: Event) -> int:
+        """Make `event` a fact: applied at once, durable before anybody hears of it. Returns its offset."""
         self.offset += 1
         if not self.effects.events:  # the events of one message share one moment, as they will when they are replayed
             self.at_ms = int(self.runtime.now() * 1000)
         self.effects.events.append(event)
         self.apply(event)
+        return self.offset
 
     def tell(self, entity: str, message: Message, *, about: str = "") -> None:
         """Send another entity a message.

@@ -67,3 +67,7 @@ class Effects:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.others: list[Effect] = []
+
+    def drop(self) -> None:
+        """Nothing was recorded or named."""
+        self.events, self.others = [], []

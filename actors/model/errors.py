@@ -21,6 +21,13 @@ class Unavailable(ActorError):
     name, status, temporary = "unavailable", 503, True
 
 
+class NotHere(ActorError):
+    """Another node owns the entity, or is about to; the message was not handled. Send again: the owner is looked for
+    anew."""
+
+    name, status, temporary = "not_owner", 503, True
+
+
 class OutcomeUnknown(ActorError):
     """The entity stopped after taking the message. Send again with the same idempotency key, never a new one."""
 

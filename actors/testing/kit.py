@@ -12,7 +12,6 @@ not in `commands` or `internal` is refused; time stands still until `advance`.
 
 import heapq
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
@@ -29,21 +28,16 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import Envelope, Firing, ReplySlot, digest_of, own_command_id
-from greenroom.actors.model.errors import ActorError, HandlerFailed, InvalidCommand, UnknownCommand
+from greenroom.actors.model.envelope import Envelope, Firing, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kind, Kinds
-from greenroom.actors.model.lifecycle import (
-    NOTED,
-    REPORTS,
-    Answered,
-    AudienceChanged,
-    Inspect,
-    Inspected,
-    Undelivered,
-)
-from greenroom.actors.model.message import Ask, Done, Event, Message, Reply, reply_type
+from greenroom.actors.model.lifecycle import NOTED, Answered, AudienceChanged, Inspect, Inspected, Undelivered
+from greenroom.actors.model.message import Ask, Done, Event, Message, Reply
 from greenroom.actors.model.notice import Push
 from greenroom.actors.model.principal import SYSTEM, Principal
+from greenroom.actors.testing.sessions import with_sessions
+from greenroom.actors.testing.wire import Slot, arrived, reply_to
+from greenroom.actors.testing.world import KitWorld
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import Claimed, Head, StoredEvent
@@ -67,7 +61,8 @@ class Notice(Struct, frozen=True):
 class Kit(Generic[A_co]):
     """One entity under test. What it did piles up in the attributes, oldest first.
 
-    `others` are the kinds that it speaks to: with them given, what it tells is checked as the server checks it.
+    `others` are the kinds that it speaks to: with them given, what it tells is checked as the server checks it. The
+    built-in kind `session`, which `notify` tells, is always among them.
     """
 
     def __init__(
@@ -81,22 +76,19 @@ class Kit(Generic[A_co]):
         self.kind = Kind(actor)
         self.entity = f"{self.kind.name}:{key}"
         split_entity(self.entity)
-        self.now = now  # Unix s
         self.events: list[Event] = []
         self.publications: list[Any] = []  # the JSON of the events, as subscribers receive it
         self.ephemerals: list[Any] = []  # the JSON of publications without an offset
         self.told: list[Told] = []  # messages to other entities, those to sessions too
-        self.asked: list[Told] = []  # questions to other entities
         self.kicked: list[Kick] = []
         self.letters: list[DeadLetter] = []  # timers' messages that were refused for good
-        self.audience: list[Principal] = []
-        self._answers: dict[str, Callable[[Any], Any]] = {}
         self._journal: list[StoredEvent] = []
         self._timers: dict[str, TimerRow] = {}  # durable timers, as stored
         self._afters: list[tuple[float, int, Life, Message]] = []
         self._refusal: ActorError | None = None  # what a timer's message was refused with: nobody else would hear of it
         self._numbers = count(1)
-        self._world = _World(self, None if others is None else Kinds((actor, *others)))
+        kinds = None if others is None else Kinds(with_sessions((actor, *others)))
+        self._world = KitWorld(self.kind, kinds, now)
         self._life = self._wake(None)
 
     @property
@@ -111,6 +103,21 @@ class Kit(Generic[A_co]):
     @property
     def offset(self) -> int:
         return self._life.actor.offset
+
+    @property
+    def now(self) -> float:
+        """Unix s, of a clock that `advance` and `miss` alone move."""
+        return self._world.now_s
+
+    @property
+    def audience(self) -> list[Principal]:
+        """Who watches it."""
+        return self._world.watching
+
+    @property
+    def asked(self) -> list[Told]:
+        """Questions to other entities, oldest first."""
+        return self._world.asked
 
     @property
     def notified(self) -> list[Notice]:
@@ -159,11 +166,11 @@ class Kit(Generic[A_co]):
         waiting = self._handle(envelope)
         if waiting is not None:
             await self._await(waiting, envelope)
-        return self._outcome(envelope)
+        return _reply_of(envelope)
 
     def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
-        self._answers[entity] = answer
+        self._world.answers[entity] = answer
 
     def answered(self, told: Told, reply: Any = None) -> None:
         """What it told another entity, with `about`, has been done there."""
@@ -192,11 +199,11 @@ class Kit(Generic[A_co]):
         if principal is None:
             client = client or f"client-{next(self._numbers)}"
             principal = replace(_principal(user, roles), client=client)
-        envelope = Envelope(message=Inspect(), principal=principal, slot=_Slot())
+        envelope = Envelope(message=Inspect(), principal=principal, slot=Slot())
         self._handle(envelope)
-        inspected = self._answer_of(envelope)
+        inspected = _answer_of(envelope)
         assert isinstance(inspected, Inspected)
-        self.audience.append(principal)
+        self._world.watching.append(principal)
         self._handle(Envelope(message=AudienceChanged(joined=True), principal=principal))
         return decode(inspected.view)
 
@@ -204,7 +211,7 @@ class Kit(Generic[A_co]):
         """That connection ceases to watch."""
         for principal in self.audience[:]:
             if principal.client == client:
-                self.audience.remove(principal)
+                self._world.watching.remove(principal)
                 self._handle(Envelope(message=AudienceChanged(joined=False), principal=principal))
 
     # Time, and the end of it.
@@ -223,14 +230,14 @@ class Kit(Generic[A_co]):
                 at, _, life, message = heapq.heappop(self._afters)
                 if life is self._life:
                     life.afters -= 1
-                    self.now = max(self.now, at)
+                    self._world.now_s = max(self.now, at)
                     self._run(message, SYSTEM)
             elif first is not None and max(self.now, first.due_ms / 1000) <= until:
-                self.now = max(self.now, first.due_ms / 1000)
+                self._world.now_s = max(self.now, first.due_ms / 1000)
                 self._fire(first)
             else:
                 break
-        self.now = until
+        self._world.now_s = until
 
     def _fire(self, row: TimerRow) -> None:
         due = self._life.due_timers(0.0)
@@ -243,14 +250,14 @@ class Kit(Generic[A_co]):
             except Exception:
                 for later in due if life is self._life else ():
                     assert isinstance(later.source, Firing)
-                    life.put_off(later.source)
+                    life.once.put_off(later.source)
                 raise
         if self._timers == before:
-            self.now += RETRY_S  # all were refused for now
+            self._world.now_s += RETRY_S  # all were refused for now
 
     def miss(self, seconds: float) -> None:
         """Let time pass while nobody runs: what of durable timers comes late, comes with the next `advance`."""
-        self.now += seconds
+        self._world.now_s += seconds
         self.restart()
 
     def restart(self, *, from_snapshot: bool = False) -> None:
@@ -280,7 +287,7 @@ class Kit(Generic[A_co]):
     def _run(self, message: Message, principal: Principal) -> Any:
         envelope = self._envelope(message, principal)
         self._finish(envelope)
-        return self._outcome(envelope)
+        return _reply_of(envelope)
 
     def _finish(self, envelope: Envelope) -> None:
         waiting = self._handle(envelope)
@@ -291,25 +298,12 @@ class Kit(Generic[A_co]):
 
     def _envelope(self, message: Message, principal: Principal) -> Envelope:
         """As `message` arrives when it is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
-        message = self._check(message, principal)
-        envelope = Envelope(message=message, principal=principal, slot=_Slot())
+        message = arrived(message, principal, self.kind)
+        envelope = Envelope(message=message, principal=principal, slot=Slot())
         if message.idempotency_key is not None:
             envelope.command_id = own_command_id(principal, message.idempotency_key)
             envelope.digest = digest_of(message)
         return envelope
-
-    def _check(self, message: Message, principal: Principal) -> Message:
-        if type(message) in REPORTS:
-            return message
-        allowed = [command.message for command in self.kind.commands.values()]
-        if principal.system:
-            allowed.extend(self.kind.actor.internal)
-        if type(message) not in allowed:
-            raise UnknownCommand(f"{self.kind.name} takes no {type(message).__qualname__} from {principal.user!r}")
-        try:
-            return decode(encode(message), type=type(message))
-        except msgspec.ValidationError as error:
-            raise InvalidCommand(str(error)) from None
 
     def _handle(self, envelope: Envelope) -> "CoroutineType[object, object, object] | None":
         """Handle it; a coroutine when the handler is async."""
@@ -342,7 +336,7 @@ class Kit(Generic[A_co]):
 
     def _let_out(self, envelope: Envelope) -> None:
         """What the handler recorded and named: all of it is durable at once."""
-        flight = self._life.take([envelope])
+        flight = self._life.decided.take([envelope])
         if flight is None:
             return
         if self.kind.actor.durable:
@@ -380,7 +374,7 @@ class Kit(Generic[A_co]):
             case Kick():
                 self.kicked.append(departure)
             case GivenUp():
-                self.letters.append(departure.letter)
+                self.letters += [] if departure.letter is None else [departure.letter]
                 self._refusal = departure.error
             case TimersSet() | SnapshotDue():
                 pass  # the kit looks at all timers, and keeps all events
@@ -396,80 +390,16 @@ class Kit(Generic[A_co]):
         if shown is not None:
             self.publications.append(decode(shown.payload))
 
-    def _outcome(self, envelope: Envelope) -> Any:
-        """The reply, through its JSON. Raises: what it was refused with, AssertionError for a reply of another type."""
-        reply = self._answer_of(envelope)
-        wanted = reply_type(type(envelope.message)) or Done
-        try:
-            return decode(encode(reply), type=wanted)
-        except msgspec.ValidationError as error:
-            name = type(envelope.message).__qualname__
-            raise AssertionError(f"{name} promises another reply than {reply!r}") from error
 
-    def _answer_of(self, envelope: Envelope) -> Any:
-        slot = envelope.slot
-        assert isinstance(slot, _Slot)
-        if isinstance(slot.error, HandlerFailed) and slot.error.__cause__ is not None:
-            raise slot.error.__cause__  # what the test wants to see
-        if slot.error is not None:
-            raise slot.error
-        return slot.reply
-
-    async def _ask(self, entity: str, message: Ask[Any]) -> Any:
-        await trio.lowlevel.checkpoint()
-        self.asked.append(Told(entity, message))
-        assert entity in self._answers, f"{self.entity} asks {entity}: say kit.when_asked({entity!r}, ...)"
-        return self._answers[entity](message)
+def _answer_of(envelope: Envelope) -> Any:
+    """Raises: what it was refused with."""
+    assert isinstance(envelope.slot, Slot)
+    return envelope.slot.answer()
 
 
-class _Slot:
-    """Keeps the answer."""
-
-    def __init__(self) -> None:
-        self.reply: Any = None
-        self.error: ActorError | None = None
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        self.reply = reply
-
-    def reject(self, error: ActorError) -> None:
-        self.error = error
-
-
-class _World:
-    """What the life sees of the kit."""
-
-    def __init__(self, kit: Kit[Any], kinds: Kinds | None) -> None:
-        self._kit = kit
-        self._kinds = kinds  # None: any may be installed, and take anything
-
-    def now(self) -> float:
-        return self._kit.now
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def new_epoch(self) -> str:
-        return "kit"
-
-    def audience(self, entity: str) -> list[Principal]:
-        return self._kit.audience
-
-    def is_durable(self, entity: str, message: Message) -> bool:
-        """Raises: BadEntity, TypeError: see Runtime."""
-        if self._kinds is not None:
-            return self._kinds.is_durable(entity, message)
-        return split_entity(entity)[0] != self._kit.kind.name or self._kit.kind.actor.durable
-
-    def is_forgotten(self, slot: ReplySlot | None) -> bool:
-        return False
-
-    def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
-        return nullcontext()
-
-    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
-        reply: Reply = await self._kit._ask(entity, message)
-        return reply
+def _reply_of(envelope: Envelope) -> Any:
+    """The reply, through its JSON. Raises: what it was refused with, AssertionError for a reply of another type."""
+    return reply_to(envelope.message, _answer_of(envelope))
 
 
 def _principal(user: str | None, roles: tuple[str, ...]) -> Principal:

@@ -2,7 +2,7 @@
 
 The task takes what has piled up as one burst, has it handled, submits all events of the burst as one append, and goes
 on with the next burst while that commits. What the burst wants to leave the entity is a *flight*: it departs, in order,
-when the events before it are durable. Everything that is decided on the way is decided in `actors/life/`.
+when the events before it are durable (`in_flight.py`). What is decided on the way is decided in `actors/life/`.
 
 When a handler raises, or an append fails, memory may be ahead of the journal. Then the life ends, and the next one
 begins from a fresh claim (`waking.py`), whose events tell which flights had landed. A message that keeps killing its
@@ -18,24 +18,19 @@ import structlog
 import trio
 
 from greenroom.actors.life.async_handler import await_handler
-from greenroom.actors.life.departures import Departure
-from greenroom.actors.life.flights import Flight, answers_of
-from greenroom.actors.life.life import Life, Unknown
+from greenroom.actors.life.flights import answers_of
+from greenroom.actors.life.life import Life
+from greenroom.actors.life.once import Unknown
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
-from greenroom.actors.model.errors import (
-    HandlerFailed,
-    OutcomeUnknown,
-    Overloaded,
-    Unavailable,
-)
+from greenroom.actors.model.errors import ActorError, HandlerFailed, NotHere, OutcomeUnknown, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
-from greenroom.store.journal.records import Append, Head, Outcome
+from greenroom.store.journal.records import Head, Outcome, Remembered
 from greenroom.supervisors.kernel.host import Host
-from greenroom.supervisors.kernel.release import release
+from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.waking import Waking, wake
 from greenroom.supervisors.supervision.strategy import RestartIntensity, RestartLedger
 from greenroom.supervisors.supervision.watched_steps import watched_steps
@@ -44,7 +39,6 @@ log = structlog.get_logger("greenroom.cell")
 
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
-FLIGHTS_MAX = 64  # bursts whose commit is awaited; beyond, the actor pauses and its mailbox fills
 
 
 class Ending(Enum):
@@ -52,21 +46,22 @@ class Ending(Enum):
 
     ASLEEP = "asleep"
     STOPPED = "stopped"
+    MOVED = "moved"  # another node owns the entity
     FAILED = "failed"
     DAMAGED = "damaged"  # what is stored of it contradicts itself, or is refused: somebody must look
     REBUILD = "rebuild"  # only this life ends
 
 
 class Cell:
-    """One awake entity: its mailbox, its present life, the flights that wait for their commit, its crashes so far.
+    """One awake entity: its mailbox, its present life, what that has in flight, its crashes so far.
 
     Owned by the system, whose nursery runs it. Bounded by its kind's limits and by FLIGHTS_MAX. `closed` is called
     once, when the cell has ended.
     """
 
     __slots__ = (
-        "_closed", "_failure", "_flights", "_host", "_ledger", "_life", "_looks_up_ids", "_settled", "_suspects",
-        "entity", "kind", "last_active", "mailbox",
+        "_closed", "_host", "_in_flight", "_ledger", "_life", "_looks_up_ids", "_suspects", "entity", "kind",
+        "last_active", "mailbox",
     )  # fmt: skip
 
     def __init__(self, host: Host, kind: Kind, entity: str, closed: "Callable[[Cell, Ending], None]") -> None:
@@ -78,21 +73,19 @@ class Cell:
         self.mailbox = Mailbox(min(limits.mailbox_messages, bound.capacity), min(limits.mailbox_bytes, bound.bytes_max))
         self.last_active = trio.current_time()
         self._life: Life | None = None
-        self._flights: list[Flight] = []
-        self._failure: Exception | Outcome | None = None  # what an append of the present life failed with
+        self._in_flight = InFlight(host, self.mailbox)
         self._suspects = 0  # so many messages at the front of the mailbox are handled and committed one by one
         self._looks_up_ids = False  # a repeat was found that only the journal remembered: there may be more
-        self._settled: trio.Event | None = None
         self._ledger: RestartLedger | None = None
 
     @property
     def waits_for_commit(self) -> bool:
-        return bool(self._flights)
+        return bool(self._in_flight.flights)
 
     @property
     def is_at_rest(self) -> bool:
         """Is nothing being handled, committed or rebuilt? Then the state is what the journal says."""
-        return self.mailbox.waits and not self._flights and self._failure is None
+        return self.mailbox.waits and not self._in_flight.flights and self._in_flight.failure is None
 
     @property
     def head(self) -> Head | None:
@@ -107,7 +100,6 @@ class Cell:
 
     async def run(self) -> None:
         """Wake, serve, sleep. Owner: the system's nursery. Never raises but by cancellation."""
-        backoff = self._host.new_backoff()
         rebuilt_at = -math.inf
         ending = Ending.STOPPED
         try:
@@ -118,10 +110,11 @@ class Cell:
                     if found is not Ending.REBUILD:
                         ending = found
                         return
-                    if self._failure is Outcome.REPEATED:
+                    if self._in_flight.failure is Outcome.REPEATED:
                         continue  # nothing is broken
                 except NotOwner as error:
                     log.info("entity_moved", entity=self.entity, reason=str(error))
+                    ending = Ending.MOVED
                     return
                 except JournalDamaged as error:
                     log.error("entity_damaged", entity=self.entity, error=str(error))
@@ -130,7 +123,7 @@ class Cell:
                 except Exception as error:  # the supervisor's one place: a handler, `apply` or a snapshot failed
                     if not self._may_restart(error):
                         ending = Ending.FAILED
-                        await self._catch_up_all()  # what is on its way to the disk need not have an unknown outcome
+                        await self._in_flight.catch_up_all()  # what is on its way to the disk need not be unknown
                         return
                 if trio.current_time() - rebuilt_at > CALM_S:
                     backoff = self._host.new_backoff()
@@ -154,23 +147,17 @@ class Cell:
         """Forget the actor; whoever still waits for an answer gets one. Sync, so that no message slips in between."""
         left = self.mailbox.seal()
         assert not left or ending is not Ending.ASLEEP
-        flights, self._flights = self._flights, []
+        in_flight = self._in_flight
+        flights, in_flight.flights = in_flight.flights, []
         if self._life is not None:
             self._life.ended = True
-        self._forget_queued()
+        in_flight.forget_queued()
         for answer in answers_of(flights):
             answer.slot.reject(OutcomeUnknown("the entity stopped before its commit was known"))
-        why = f"the entity {'stopped here' if ending is Ending.STOPPED else ending.value}"
         for item in left:
             if type(item) is Envelope and item.slot is not None:
-                item.slot.reject(Unavailable(why))
+                item.slot.reject(_why_not(ending))
         self._closed(self, ending)
-
-    def _forget_queued(self) -> None:
-        """What the committer has of this life and has not sent."""
-        head = self.head
-        if head is not None:
-            self._host.committer.forget(head.id, head.fence)
 
     # Waking.
 
@@ -180,36 +167,29 @@ class Cell:
         if not self.kind.actor.durable:
             self._adopt(Life(self.kind, self.entity, host.world, host.turn))
             return
-        await self._catch_up_all()  # appends of the former life are under way: their outcome comes first
-        self._forget_queued()  # what the new fence would refuse anyway
-        backoff = host.new_backoff()
-        while True:
-            try:
-                waking = await wake(host, self.kind, self.entity, self._life, self._flights, self._failure)
-                break
-            except StoreUnavailable as error:
-                host.note_store_unavailable(error)
-            await trio.sleep(backoff.next())
-        self._begin(waking)
+        in_flight = self._in_flight
+        await in_flight.catch_up_all()  # appends of the former life are under way: their outcome comes first
+        in_flight.forget_queued()  # what the new fence would refuse anyway
+        former, flights, failure = self._life, in_flight.flights, in_flight.failure
+        self._begin(await host.insist(lambda: wake(host, self.kind, self.entity, former, flights, failure)))
 
     def _begin(self, waking: Waking) -> None:
         """Sync from here on, so that nobody sees half of it: the former life's flights leave, or are handled again."""
         host = self._host
         life = waking.life
-        self._looks_up_ids = self._looks_up_ids or self._failure is Outcome.REPEATED
-        life.looks_up_ids = self._looks_up_ids
+        in_flight = self._in_flight
+        self._looks_up_ids = self._looks_up_ids or in_flight.failure is Outcome.REPEATED
+        life.once.looks_up_ids = self._looks_up_ids
+        was_refused = in_flight.failure is Outcome.DAMAGED
+        lost = sum(len(one.items) for one in in_flight.flights) - sum(len(one.items) for one in waking.sorted.landed)
         self._adopt(life)
-        was_refused = self._failure is Outcome.DAMAGED
-        lost = sum(len(one.items) for one in self._flights) - sum(len(one.items) for one in waking.sorted.landed)
-        self._flights = []
-        self._failure = None
         if waking.outbox:
             host.relay.adopt(waking.outbox)
         for flight in waking.sorted.landed:
-            self._release(flight.departures)
+            in_flight.release(flight.departures)
         assert life.head is not None
         host.audiences.began(self.entity, life.epoch, life.head.offset)
-        self._release(waking.sorted.answers)
+        in_flight.release(waking.sorted.answers)
         again = waking.sorted.again
         if was_refused and lost == 1:
             again = self._blamed(again)
@@ -226,7 +206,7 @@ class Cell:
         error = HandlerFailed("the store refuses what this message wrote")
         again: list[Item] = []
         for item in items:
-            envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
+            envelope = _enveloped(item)
             if life.strike(envelope, error, self._host.supervision.strikes_max):
                 again.append(envelope)
             else:
@@ -239,6 +219,7 @@ class Cell:
         else:
             self._life.ended = True
         self._life = life
+        self._in_flight.begin(life)
 
     def _fire_due(self) -> None:
         """Put the messages of durable timers that are due into the mailbox."""
@@ -249,7 +230,7 @@ class Cell:
                 self.mailbox.put(envelope)
             except Overloaded:
                 assert isinstance(envelope.source, Firing)
-                life.put_off(envelope.source)
+                life.once.put_off(envelope.source)
 
     # Serving.
 
@@ -257,6 +238,7 @@ class Cell:
         mailbox = self.mailbox
         committer = self._host.committer
         burst_max = self._host.mailbox.burst
+        in_flight = self._in_flight
         life = self._life
         assert life is not None
         task = trio.lowlevel.current_task()
@@ -265,27 +247,27 @@ class Cell:
                 ending = await self._obey(mailbox.take_control())
                 if ending is not None:
                     return ending
-            if self._failure is not None:
+            if in_flight.failure is not None:
                 return Ending.REBUILD
-            if len(self._flights) >= FLIGHTS_MAX or committer.congested:
-                await self._catch_up()
+            if len(in_flight.flights) >= FLIGHTS_MAX or committer.congested:
+                await in_flight.catch_up()
                 continue
-            if self._suspects and self._flights:
-                await self._catch_up_all()  # each alone in its append
+            if self._suspects and in_flight.flights:
+                await in_flight.catch_up_all()  # each alone in its append
                 continue
             burst = mailbox.take(1 if self._suspects else burst_max)
             if burst:
                 self._suspects = max(0, self._suspects - 1)
                 now = self.last_active = trio.current_time()
                 try:
-                    handled = life.handle(burst, 0, now, in_flight=bool(self._flights))
+                    handled = life.handle(burst, 0, now, in_flight=bool(in_flight.flights))
                 except Exception as error:
                     self._struck(burst[: life.position], burst[life.position], burst[life.position + 1 :], error)
                     raise
                 if handled == len(burst):
-                    flight = life.take(burst)
+                    flight = life.decided.take(burst)
                     if flight is not None:
-                        self._fly(flight)
+                        in_flight.launch(flight)
                 else:
                     await self._serve_rest(life, burst, handled)
                 if len(mailbox):
@@ -307,7 +289,7 @@ class Cell:
                 else:
                     await self._await_handler(life, waits_for, burst[position])
                     position += 1
-                position = life.handle(burst, position, trio.current_time(), in_flight=bool(self._flights))
+                position = life.handle(burst, position, trio.current_time(), in_flight=bool(self._in_flight.flights))
         except Exception as error:
             position = life.position
             self._struck(burst[departed:position], burst[position], burst[position + 1 :], error)
@@ -322,58 +304,37 @@ class Cell:
         self.mailbox.put_back(burst[position:])
 
     async def _await_handler(self, life: Life, waiting: "CoroutineType[object, object, object]", item: Item) -> None:
-        if type(item) is Envelope:
-            envelope = item
-        else:
-            life.actor.chain = ()
-            envelope = Envelope(message=item)  # type: ignore[arg-type]
+        envelope = _enveloped(item)
+        life.actor.chain = envelope.chain
         await await_handler(life, watched_steps(waiting, self._host.turn, life, envelope.message), envelope)
 
     async def _learn(self, life: Life, items: list[Item]) -> None:
         """Ask the journal what must be known before these messages are handled."""
         assert life.head is not None
-        unknown = life.unknown(items)
-        journal = self._host.journal
-        backoff = self._host.new_backoff()
-        while True:
-            try:
-                marks = await journal.received(life.head.id, unknown.senders) if unknown.senders else {}
-                replies = await journal.replies(life.head.id, unknown.command_ids) if unknown.command_ids else {}
-                break
-            except StoreUnavailable as error:
-                self._host.note_store_unavailable(error)
-            await trio.sleep(backoff.next())
-        life.learn(unknown, marks, replies, under_way_max=FLIGHTS_MAX * self._host.mailbox.burst)
+        unknown, head_id, journal = life.once.unknown(items), life.head.id, self._host.journal
+
+        async def ask() -> tuple[dict[int, int], dict[str, Remembered]]:
+            marks = await journal.received(head_id, unknown.senders) if unknown.senders else {}
+            replies = await journal.replies(head_id, unknown.command_ids) if unknown.command_ids else {}
+            return marks, replies
+
+        marks, replies = await self._host.insist(ask)
+        life.once.learn(unknown, marks, replies, under_way_max=FLIGHTS_MAX * self._host.mailbox.burst)
 
     def _take_off(self, items: list[Item], *, clean: bool = True) -> None:
         """Submit what these messages have decided; what waits for it, or for what was earlier, becomes a flight."""
         assert self._life is not None
-        flight = self._life.take(items, clean=clean)
+        flight = self._life.decided.take(items, clean=clean)
         if flight is not None:
-            self._fly(flight)
-
-    def _fly(self, flight: Flight) -> None:
-        """Submit its events, and let it depart when they are durable: at once, if nothing is."""
-        head = self.head
-        if head is None:
-            self._release(flight.departures)
-            return
-        if flight.events or flight.consequences is not None:
-            # Without events it is a timer that goes on: should this be lost, it does so again, and nobody waits for it.
-            after = flight.through - len(flight.events)
-            self._host.committer.submit(Append(head.id, head.fence, after, flight.events, flight.consequences), self)
-        if flight.events or self._flights:
-            self._flights.append(flight)
-        else:
-            self._release(flight.departures)
+            self._in_flight.launch(flight)
 
     def _struck(self, handled: list[Item], item: Item, rest: list[Item], error: Exception) -> None:
         """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""
         life = self._life
         assert life is not None
-        life.drop_unfinished()
+        life.decided.drop_unfinished()
         self._take_off(handled, clean=False)
-        envelope = item if type(item) is Envelope else Envelope(message=item)  # type: ignore[arg-type]
+        envelope = _enveloped(item)
         if life.strike(envelope, error, self._host.supervision.strikes_max):
             if self._suspects:
                 self._suspects += 1  # it was counted off when it was taken
@@ -392,7 +353,7 @@ class Cell:
         for signal in signals:
             match signal:
                 case Rebuild():
-                    pass  # `_failure` says it
+                    pass  # what is in flight has failed, and says so
                 case TimersDue():
                     self._fire_due()
                 case Reclaim():
@@ -401,8 +362,8 @@ class Cell:
                     if await self._fall_asleep():
                         return Ending.ASLEEP
                 case Stop():
-                    await self._catch_up_all()
-                    if self._failure is None:
+                    await self._in_flight.catch_up_all()
+                    if self._in_flight.failure is None:
                         await self._save_snapshot()
                         return Ending.STOPPED
                     self.mailbox.put_control(signal)  # again, after the rebuild
@@ -411,11 +372,12 @@ class Cell:
     async def _fall_asleep(self) -> bool:
         life = self._life
         assert life is not None
-        if len(self.mailbox) or self._flights or life.afters or not life.actor.may_sleep():
+        in_flight = self._in_flight
+        if len(self.mailbox) or in_flight.flights or life.afters or not life.actor.may_sleep():
             self.last_active = trio.current_time()  # to the end of the line, so that others are asked before it
             return False
         await self._save_snapshot()
-        if len(self.mailbox) or self._flights or life.afters or self._failure is not None:
+        if len(self.mailbox) or in_flight.flights or life.afters or in_flight.failure is not None:
             return False
         self.mailbox.seal()
         self._host.instruments.passivations += 1
@@ -424,76 +386,26 @@ class Cell:
     async def _save_snapshot(self) -> None:
         life = self._life
         assert life is not None
-        offset, head = life.actor.offset, life.head
-        if head is None or self._flights or offset - life.snapshot_offset < SNAPSHOT_WORTH:
+        offset, head, decided = life.actor.offset, life.head, life.decided
+        if head is None or self._in_flight.flights or offset - decided.snapshot_offset < SNAPSHOT_WORTH:
             return
-        body = life.encode_state()
+        body = decided.encode_state()
         if body is None:
             return
         try:
             if await self._host.journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body):
-                life.snapshot_offset = offset
+                decided.snapshot_offset = offset
         except StoreUnavailable as error:
             self._host.note_store_unavailable(error)  # the journal has it all; waking will replay more
 
-    # Commits.
 
-    def committed(self, fence: int, through: int) -> None:
-        """See Writer."""
-        flights = self._flights
-        head = self.head
-        if head is None or head.fence != fence:
-            return  # a former life's, whose flights have been sorted since
-        head.offset = max(head.offset, through)
-        landed = 0
-        for flight in flights:
-            if flight.through > through:
-                break
-            landed += 1
-        ready = flights[:landed]
-        del flights[:landed]
-        for flight in ready:
-            self._release(flight.departures)
-        if self._settled is not None and len(flights) < FLIGHTS_MAX // 2:
-            self._settled.set()
+def _why_not(ending: Ending) -> ActorError:
+    """What those hear whose messages were not handled."""
+    if ending is Ending.MOVED:
+        return NotHere("the entity has moved")
+    return Unavailable(f"the entity {'stopped here' if ending is Ending.STOPPED else ending.value}")
 
-    def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
-        """See Writer."""
-        head = self.head
-        if head is None or head.fence != fence:
-            return  # a former life's, whose flights have been sorted since
-        if self._failure is None:
-            self._failure = error
-        if isinstance(error, Exception):
-            self._host.note_store_unavailable(error)
-        else:
-            if error is Outcome.FENCED:
-                self._host.instruments.fenced_appends += 1
-            # A repeat that only the journal remembers is nothing special: the first answer is found and given.
-            say = log.info if error is Outcome.REPEATED else log.warning
-            say("append_refused", entity=self.entity, outcome=error.value)
-        self.mailbox.put_control(Rebuild())
-        if self._settled is not None:
-            self._settled.set()
 
-    async def _catch_up(self) -> None:
-        """Wait until commits have caught up with this actor: how a slow disk slows the senders."""
-        if self._host.committer.congested:
-            await self._host.committer.uncongested()
-        if len(self._flights) >= FLIGHTS_MAX and self._failure is None:
-            await self._settle()
-
-    async def _catch_up_all(self) -> None:
-        """Wait until every outcome is known, or one is that fails the rest."""
-        while self._flights and self._failure is None:
-            await self._settle()
-
-    async def _settle(self) -> None:
-        self._settled = trio.Event()
-        await self._settled.wait()
-        self._settled = None
-
-    def _release(self, departures: list[Departure]) -> None:
-        """Let out what the durable events allow."""
-        assert self._life is not None
-        release(self._host, self._life, self.mailbox, departures)
+def _enveloped(item: Item) -> Envelope:
+    """A bare message as if it had come in an envelope: nobody waits for its answer."""
+    return item if isinstance(item, Envelope) else Envelope(message=item)

@@ -1,9 +1,12 @@
 """The host: what cells need of their node, made once and shared by all of them."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
+
+import trio
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.envelope import ReplySlot
@@ -12,8 +15,9 @@ from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import MailboxConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.repeats import Repeats
+from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.config.telemetry.tracing import Tracing
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.journal import Journal
@@ -26,6 +30,8 @@ from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.kernel.router import Router
 from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
 from greenroom.supervisors.supervision.backoff import NewBackoff
+
+Result = TypeVar("Result")
 
 
 class NodeWorld:
@@ -90,9 +96,20 @@ class Host:
     supervision: SupervisionConfig
     mailbox: MailboxConfig
     new_backoff: NewBackoff
-    store_log: Repeats
+    store_log: ThrottledLog
     heard_lineage: Callable[[str], None]
 
     def note_store_unavailable(self, error: Exception) -> None:
         """One line a second, however many entities feel it."""
         self.store_log.warning("store_unavailable", error=str(error) or repr(error))
+
+    async def insist(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        """What `attempt` gives once the store is there; it must change nothing where it fails. Raises: what else it
+        raises."""
+        backoff = self.new_backoff()
+        while True:
+            try:
+                return await attempt()
+            except StoreUnavailable as error:
+                self.note_store_unavailable(error)
+            await trio.sleep(backoff.next())

@@ -13,7 +13,7 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import CommitConfig, MailboxConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.repeats import Repeats
+from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
@@ -67,7 +67,7 @@ class Kernel:
         supervision = supervision or SupervisionConfig()
         passivation = passivation or PassivationConfig()
         rng = rng or random.Random()
-        store_log = Repeats(log, interval_s=1.0, clock=trio.current_time)
+        store_log = ThrottledLog(log, interval_s=1.0, clock=trio.current_time)
 
         def new_backoff() -> Backoff:
             return Backoff(random=rng, first_s=supervision.backoff_first_s, max_s=supervision.backoff_max_s)

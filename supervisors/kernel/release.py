@@ -53,6 +53,7 @@ def _release_one(host: Host, life: Life, mailbox: Mailbox, departure: Departure)
         case Kick():
             host.audiences.kick(life.entity, departure)
         case GivenUp():
-            host.letters.note(departure.letter)
+            if departure.letter is not None:
+                host.letters.note(departure.letter)
         case _:
             assert_never(departure)

@@ -57,12 +57,12 @@ class Router:
         return ActorRef(self, entity)
 
     def mailbox(self, entity: str) -> Mailbox:
-        """The entity's mailbox, woken if it sleeps. Raises: BadEntity, UnknownKind, Unavailable, Overloaded."""
+        """The entity's mailbox, woken if it sleeps. Raises: as `submit`."""
         found = self._awake.get(entity)
         return (found if found is not None else self._activate(entity)).mailbox
 
     def submit(self, entity: str, envelope: Envelope) -> None:
-        """Queue an envelope. Raises: BadEntity, UnknownKind, Unavailable, Overloaded; then nothing was queued."""
+        """Queue an envelope. Raises, with nothing queued: BadEntity, UnknownKind, NotHere, Unavailable, Overloaded."""
         found = self._awake.get(entity)
         if found is None:
             found = self._activate(entity)
@@ -79,7 +79,7 @@ class Router:
             self._keep_letter(entity, Envelope(message=message), error)
 
     def wake(self, entity: str) -> None:
-        """A durable timer of it is due. Raises: Unavailable, Overloaded, UnknownKind."""
+        """A durable timer of it is due. Raises: NotHere, Unavailable, Overloaded, UnknownKind."""
         self.mailbox(entity).put_control(TimersDue())
 
     async def ask(
@@ -95,7 +95,7 @@ class Router:
         entities whose handlers wait for this, outermost first.
 
         Raises: CallCycle when one of those would wait for itself; what the entity refused with, Overloaded,
-        Unavailable, HandlerFailed, OutcomeUnknown.
+        NotHere, Unavailable, HandlerFailed, OutcomeUnknown.
         """
         if entity in chain:
             raise CallCycle(" -> ".join((*chain, entity)))
@@ -157,7 +157,7 @@ class ActorRef:
         self._put: Callable[[Message | Envelope], None] | None = None
 
     def tell(self, message: Message) -> None:
-        """Raises: Overloaded, Unavailable, UnknownKind; then nothing was queued."""
+        """Raises: Overloaded, NotHere, Unavailable, UnknownKind; then nothing was queued."""
         put = self._put
         if put is not None:
             try:

@@ -63,7 +63,7 @@ async def wake(
         if failure is Outcome.REPEATED:
             replies = await host.journal.replies(head.id, command_ids_of(flights))
             for command_id, reply in replies.items():
-                life.remember(command_id, reply)
+                life.once.remember(command_id, reply)
     return Waking(life, sort_flights(flights, stored, replies, suspected=failure is Outcome.DAMAGED), claimed.outbox)
 
 

@@ -23,7 +23,7 @@ from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
-from greenroom.supervisors.kernel.cell import FLIGHTS_MAX
+from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import Database, SimulatedJournal

@@ -20,6 +20,7 @@ from msgspec import Struct, field
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.message import Message
+from greenroom.actors.testing.sessions import with_sessions
 from greenroom.supervisors.simulation.client import Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Guards
 from greenroom.supervisors.simulation.faults import Faults
@@ -79,6 +80,11 @@ class Summary(Struct):
     def acknowledged(self) -> int:
         return sum(run.acknowledged for run in self.runs)
 
+    @property
+    def refusals(self) -> dict[str, int]:
+        """How many commands were refused for good, by the error's name."""
+        return _sum({said.partition(":")[0]: count} for run in self.runs for said, count in run.refusals.items())
+
 
 def run_seed(
     scenario: Scenario,
@@ -130,6 +136,9 @@ def simulate(
 ) -> Summary:
     """Run `entities` under `seeds` and faults. Raises: SimulationFailed with the first seed that shows a violation.
 
+    The built-in kind `session`, which `notify` tells, is there too. The summary says how many commands were
+    acknowledged and, by the error's name, refused.
+
     `commands(draw)`, `commands(draw, user)` or `commands(draw, user, world)` makes a client's next command: a message,
     for one of the `keys` entities of the first kind that takes it, or with the entity it is for, `("till:ann", Pay())`.
     All chance must come from `draw`, a random.Random; `world.now` is the Unix time. Raises: BadCommand for one that no
@@ -154,7 +163,7 @@ def simulate(
             raise
 
     scenario = Scenario(
-        kinds=entities,
+        kinds=with_sessions(entities),
         channels=tuple(f"{kind.kind}:{number}" for kind in entities for number in range(1, keys + 1)),
         work=work,
         records=records,

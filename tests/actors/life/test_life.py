@@ -122,13 +122,13 @@ def test_a_burst_becomes_one_flight_with_its_fence() -> None:
     life = life_of()
     burst: list[Any] = [ask(Add(amount=1)), ask(Add(amount=2)), ask(Add(amount=0))]
     assert life.handle(burst, 0, 0.0, in_flight=False) == 3
-    flight = life.take(burst)
+    flight = life.decided.take(burst)
     assert flight is not None
     assert (flight.through, flight.fence, flight.items) == (2, 7, burst)
     assert [(event.offset, event.fence) for event in flight.events] == [(1, 7), (2, 7)]
     kinds = [type(one) for one in flight.departures]
     assert kinds == [StoredEvent, Answer, StoredEvent, Answer, Answer], "each reply behind its events"
-    assert life.take([]) is None
+    assert life.decided.take([]) is None
 
 
 def test_what_records_nothing_and_waits_for_nothing_is_answered_at_once() -> None:
@@ -137,7 +137,7 @@ def test_what_records_nothing_and_waits_for_nothing_is_answered_at_once() -> Non
     slot = envelope.slot
     assert isinstance(slot, Slot)
     life.handle([envelope], 0, 0.0, in_flight=False)
-    assert slot.answers == [0] and life.take([envelope]) is None
+    assert slot.answers == [0] and life.decided.take([envelope]) is None
 
 
 def test_a_long_burst_gives_the_loop_back_when_its_time_is_up() -> None:
@@ -154,7 +154,7 @@ def test_a_refusal_before_anything_was_recorded_changes_nothing() -> None:
     life = life_of()
     envelope = ask(Add(amount=1, refuse="before"))
     life.handle([envelope], 0, 0.0, in_flight=False)
-    flight = life.take([envelope])
+    flight = life.decided.take([envelope])
     assert flight is not None and not flight.events
     (departure,) = flight.departures
     assert isinstance(departure, Rejection) and isinstance(departure.error, Refused)
@@ -166,17 +166,40 @@ def test_after_a_handler_has_failed_what_came_before_it_is_kept_and_nothing_of_i
     with pytest.raises(RefusedTooLate):
         life.handle(burst, 0, 0.0, in_flight=False)
     assert life.position == 1
-    life.drop_unfinished()
-    flight = life.take(burst[:1], clean=False)
+    life.decided.drop_unfinished()
+    flight = life.decided.take(burst[:1], clean=False)
     assert flight is not None and [event.offset for event in flight.events] == [1]
     assert life.actor.offset == 1
+
+
+class Hasty(Sum):
+    """Records before it returns the coroutine that would wait."""
+
+    def handle(self, message: Message) -> Any:
+        reply = super().handle(message)
+        return self._wait() if isinstance(message, Add) and message.amount == 9 else reply
+
+    async def _wait(self) -> int:
+        raise AssertionError("nobody awaits it")
+
+
+@pytest.mark.parametrize("last", [ask(Add(amount=9)), Add(amount=9)], ids=["ask", "tell"])
+def test_what_is_recorded_before_a_coroutine_is_returned_is_an_error_and_not_committed(last: Any) -> None:
+    life = Life(Kind(Hasty), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
+    first = ask(Add(amount=1))
+    with pytest.raises(RuntimeError, match="record inside the coroutine"):
+        life.handle([first, last], 0, 0.0, in_flight=False)
+    assert (life.position, life.waits_for) == (1, None)
+    life.decided.drop_unfinished()
+    flight = life.decided.take([first], clean=False)
+    assert flight is not None and [event.offset for event in flight.events] == [1]
 
 
 def test_a_message_told_without_an_event_is_noted_so_that_it_is_committed() -> None:
     life = life_of()
     envelope = ask(Add(amount=0, tell="sum:2"))
     life.handle([envelope], 0, 0.0, in_flight=False)
-    flight = life.take([envelope])
+    flight = life.decided.take([envelope])
     assert flight is not None and flight.consequences is not None
     assert [event.payload for event in flight.events] == [NOTED]
     assert [type(one) for one in flight.departures] == [StoredEvent, Answer, Posted]
@@ -187,14 +210,14 @@ def test_a_delivery_waits_for_its_senders_mark_and_takes_effect_once() -> None:
     life = life_of()
     first = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"))
     assert life.handle([first], 0, 0.0, in_flight=False) == 0
-    unknown = life.unknown([first])
+    unknown = life.once.unknown([first])
     assert unknown.senders == [9]
     life.waits_for = None
-    life.learn(unknown, {9: 4}, {}, under_way_max=10)
+    life.once.learn(unknown, {9: 4}, {}, under_way_max=10)
     assert life.handle([first], 0, 0.0, in_flight=False) == 1
     again = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"))
     assert life.handle([again], 0, 0.0, in_flight=False) == 1
-    flight = life.take([first, again])
+    flight = life.decided.take([first, again])
     assert flight is not None and flight.consequences is not None
     assert total(life) == 1
     assert flight.consequences.marks == {9: 5}
@@ -207,7 +230,7 @@ def test_a_read_that_fails_is_its_readers_trouble(trouble: Exception) -> None:
     life.actor.trouble = trouble
     envelope = ask(Inspect())
     assert life.handle([envelope, Add(amount=1)], 0, 0.0, in_flight=False) == 2
-    flight = life.take([envelope])
+    flight = life.decided.take([envelope])
     assert flight is not None
     rejection = flight.departures[0]
     assert isinstance(rejection, Rejection)

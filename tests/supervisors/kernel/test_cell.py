@@ -16,6 +16,7 @@ from greenroom.actors.model.errors import (
     DeadlineExceeded,
     HandlerFailed,
     HandlerStuck,
+    NotHere,
     OutcomeUnknown,
     Overloaded,
     Refused,
@@ -28,6 +29,7 @@ from greenroom.config.limits import CommitConfig, MailboxConfig, SupervisionConf
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import Remembered, StoredEvent
 from greenroom.supervisors.kernel import cell as cell_module
+from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from tests.store.journal.faulty_journal import Fault
@@ -153,13 +155,13 @@ async def test_many_entities_share_a_statement() -> None:
 async def test_an_actor_pauses_when_too_many_bursts_wait_for_their_commit() -> None:
     async with kernel() as run:
         run.journal.hold()
-        for number in range(cell_module.FLIGHTS_MAX + 3):
+        for number in range(FLIGHTS_MAX + 3):
             run.send(A, Note(text=str(number)))
             await settled()
         assert len(run.cell(A).mailbox) == 3
         run.journal.release()
         await settled()
-        assert run.journal.offset(A) == cell_module.FLIGHTS_MAX + 3
+        assert run.journal.offset(A) == FLIGHTS_MAX + 3
 
 
 async def test_actors_pause_when_the_committer_is_congested(autojump_clock: MockClock) -> None:
@@ -250,7 +252,7 @@ async def test_while_rebuilding_a_store_that_fails_again_loses_nobody(autojump_c
         await settled()
         life = run.cell(A)._life
         assert life is not None
-        life.ids = None
+        life.once.ids = None
         run.journal.faults["append"] += [Fault.NONE, Fault.NONE]
         run.journal.faults["claim"] += [Fault.UNAVAILABLE, Fault.UNAVAILABLE]
         run.journal.faults["read"] += [Fault.UNAVAILABLE]
@@ -285,6 +287,9 @@ async def test_an_entity_under_a_newer_term_stops_here(autojump_clock: MockClock
             mine = run.send(A, Note(text="mine"))
             await trio.sleep(1)
             assert isinstance(mine.answer, OutcomeUnknown)
+            late = run.send(A, Note(text="mine"))
+            await trio.sleep(1)
+            assert isinstance(late.answer, NotHere), "not handled, and whoever sends again finds the owner"
             assert (run.awake(), run.texts(A)) == (set(), ["x", "theirs"])
 
 
@@ -410,7 +415,7 @@ async def test_a_reply_stored_in_a_shape_of_long_ago_is_given_as_it_is() -> None
         await settled()
         life = run.cell(A)._life
         assert life is not None
-        life.remember("once", Remembered(b'{"offset":1}'))
+        life.once.remember("once", Remembered(b'{"offset":1}'))
         again = run.send(A, Note(text="x"), command_id="once")
         await settled()
         assert (again.answer, again.encoded) == ({"offset": 1}, b'{"offset":1}')
@@ -802,6 +807,26 @@ async def test_an_async_handler_that_raises_is_treated_as_any_other(
         await trio.sleep(60)
         assert isinstance(slot.answer, Refused if isinstance(error, Refused) else HandlerFailed)
         assert after.answer == 1
+
+
+async def test_what_is_recorded_before_an_async_handler_waits_is_given_up_and_the_rest_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    class Hasty(Log):
+        def handle(self, message: Any) -> Any:
+            if not isinstance(message, Note) or message.text != "hasty":
+                return super().handle(message)
+            self.note(message.text)
+            return self.late()
+
+        async def late(self) -> None:
+            raise AssertionError("nobody awaits it")
+
+    async with kernel(kinds=(Hasty,)) as run:
+        before, hasty, after = (run.send(A, Note(text=text)) for text in ("before", "hasty", "after"))
+        await trio.sleep(60)
+        assert (before.answer, type(hasty.answer), after.answer) == (1, HandlerFailed, 2)
+        assert run.texts(A) == ["before", "after"]
 
 
 async def test_cancelled_inside_an_async_handler_its_asker_learns_that_nobody_knows() -> None:

@@ -19,8 +19,8 @@ async def forgotten(run: Kernel, *command_ids: str) -> None:
             await trio.sleep(0.01)
     await trio.sleep(1)
     life = run.cell(A)._life
-    assert life is not None and life.ids is not None
-    assert all(life.ids.get(command_id) is None for command_id in command_ids)
+    assert life is not None and life.once.ids is not None
+    assert all(life.once.ids.get(command_id) is None for command_id in command_ids)
 
 
 async def test_a_client_that_repeats_old_ids_again_and_again_slows_nobody_down(autojump_clock: MockClock) -> None:

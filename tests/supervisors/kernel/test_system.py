@@ -16,6 +16,7 @@ from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import (
     ActorError,
     DeadlineExceeded,
+    NotHere,
     OutcomeUnknown,
     Overloaded,
     Unavailable,
@@ -26,6 +27,7 @@ from greenroom.config.limits import CommitConfig, PassivationConfig, Supervision
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.kernel import cell, snapshot_writer
+from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.supervision.strategy import RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from tests.store.journal.faulty_journal import Fault
@@ -59,6 +61,29 @@ async def test_what_is_no_entity_is_refused_before_anything_is_queued(entity: st
         with pytest.raises(error):
             run.send(entity, Read())
         assert run.awake() == set()
+
+
+async def test_an_entity_of_another_node_is_refused_for_now_by_its_name_and_what_it_is_told_waits(
+    autojump_clock: MockClock,
+) -> None:
+    class Half(Ownership):
+        def owns(self, entity: str) -> bool:
+            return entity != B
+
+    async with kernel(ownership=Half()) as run:
+        with pytest.raises(NotHere) as refused:
+            await run.ask(B, Note(text="x"))
+        assert (refused.value.name, refused.value.status, refused.value.temporary) == ("not_owner", 503, True)
+
+        def tell(actor: Log) -> int:
+            actor.set_timer("later", Heard(text="rang"), after=3)
+            actor.tell(B, Heard(text="x"))
+            return actor.offset
+
+        await run.ask(A, Do(act=tell))
+        await trio.sleep(60)
+        assert run.texts(A)[-1] == "rang", "waker and relay go on"
+        assert (run.kernel.relay.waiting, run.texts(B)) == (1, [])
 
 
 async def test_messages_of_one_sender_arrive_in_order_also_while_the_entity_wakes(autojump_clock: MockClock) -> None:

@@ -4,6 +4,7 @@ import pytest
 import trio
 
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.errors import HandlerStuck
 from greenroom.supervisors.supervision.watched_steps import watched_steps
 
 
@@ -42,6 +43,32 @@ async def test_what_the_handler_raises_comes_through() -> None:
     with pytest.raises(ValueError, match="told to"):
         await watched_steps(handler(), turn, object(), object())
     assert turn.owner is None
+
+
+async def test_an_interrupt_between_a_step_and_the_line_that_ends_its_turn_leaves_no_turn_behind() -> None:
+    """The watchdog strikes when the handler has given back the loop, and the turn is not over yet."""
+
+    class Struck(Turn):
+        struck = True
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "item" and value is None and not self.struck:
+                self.struck = True
+                raise HandlerStuck("a moment too late")
+            super().__setattr__(name, value)
+
+    async def waits() -> None:
+        await trio.sleep_forever()
+
+    async def returns() -> None:
+        pass
+
+    for handler in (waits, returns):
+        turn = Struck()
+        turn.struck = False
+        with pytest.raises(HandlerStuck):
+            await watched_steps(handler(), turn, object(), object())
+        assert turn.owner is None and turn.item is None
 
 
 async def test_a_deadline_ends_it_and_it_may_clean_up(autojump_clock: trio.testing.MockClock) -> None:

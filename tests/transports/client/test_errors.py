@@ -11,6 +11,7 @@ from greenroom.actors.model.errors import (
     HandlerStuck,
     InvalidCommand,
     MalformedCommand,
+    NotHere,
     OutcomeUnknown,
     Overloaded,
     Refused,
@@ -39,6 +40,7 @@ SECRET = "host=10.0.0.1 password=hunter2"
         (HandlerFailed(SECRET), 100, True, 500),
         (HandlerStuck(SECRET), 100, True, 500),
         (CallCycle(SECRET), 100, True, 500),
+        (NotHere(SECRET), 503, True, 503),
         (OutcomeUnknown(SECRET), 503, True, 503),
         (DeadlineExceeded(SECRET), 504, True, 504),
         (Refused("room.muted", "you are muted"), 403, False, 403),
@@ -60,6 +62,11 @@ def test_each_error_by_its_code_and_status_and_no_text_that_is_for_our_logs(
     headers = dict(error_headers(error))
     assert (b"Retry-After" in headers) is (status in (429, 503))
     assert (b"WWW-Authenticate" in headers) is (status == 401)
+
+
+def test_who_asks_where_the_entity_is_not_hears_it_by_its_name() -> None:
+    assert error_code(NotHere(SECRET)).message.partition(":")[0] == "not_owner"
+    assert msgspec.json.decode(http_error_body(NotHere(SECRET)))["error"]["name"] == "not_owner"
 
 
 def test_a_refusal_to_be_watched_is_permission_denied() -> None:

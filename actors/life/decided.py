@@ -1,0 +1,188 @@
+"""What the burst under way has decided: recorded and named by its handlings, encoded, and held until it is a flight."""
+
+import structlog
+
+from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, SnapshotDue, TimersSet
+from greenroom.actors.life.flights import Flight
+from greenroom.actors.life.gathered import Gathered, answer_to, encode_events, encode_outgoing
+from greenroom.actors.life.once import DONE, Once
+from greenroom.actors.life.outgoing import Outgoing, encode_body
+from greenroom.actors.model.actor import NO_TIMERS, Actor
+from greenroom.actors.model.effects import Told
+from greenroom.actors.model.envelope import Envelope, Firing, Origin
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.lifecycle import Noted
+from greenroom.actors.model.mailbox import Item
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow
+from greenroom.store.journal.records import Head, Remembered, StoredEvent
+
+log = structlog.get_logger("greenroom.cell")
+
+
+class Decided:
+    """Of one life: `collect` after each handling, `take` when the burst, or the part before a wait, is to leave.
+
+    What takes effect once is noted in `once` as it is collected.
+    """
+
+    __slots__ = (
+        "_actor", "_consequences", "_events", "_fence", "_head", "_kind", "_once", "_posted", "_taken", "departures",
+        "snapshot_offset",
+    )  # fmt: skip
+
+    def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once) -> None:
+        self.departures: list[Departure] = []  # among them all events: while there are none, nothing waits
+        self.snapshot_offset = 0  # of the newest snapshot
+        self._kind = kind
+        self._actor = actor
+        self._head = head
+        self._fence = head.fence if head is not None else 0  # 0 is nobody's fence: without a journal
+        self._once = once
+        self._events: list[StoredEvent] = []
+        self._consequences: Consequences | None = None
+        self._posted: tuple[list[Outgoing], list[Told]] | None = None
+        self._taken = 0  # the actor's offset as of the last flight
+
+    def begin(self, snapshot_offset: int) -> None:
+        """The actor has been built from what is stored."""
+        self.snapshot_offset = snapshot_offset
+        self._taken = self._actor.offset
+        self.show_timers()
+
+    def collect(self, envelope: Envelope | None, reply: object, given_up: GivenUp | None = None) -> None:
+        """Move what the handler recorded and named into the burst. Raises: whatever encoding it raises; then, as after
+        any other exception of a handler, nothing of it may stay."""
+        actor = self._actor
+        effects = actor.effects
+        source = envelope.source if envelope is not None and actor.durable else None
+        gathered = Gathered(self._kind, effects.others, self._once.timers) if effects.others else None
+        outgoing: list[Outgoing] = []
+        told: list[Told] = []
+        if gathered is not None or source is not None:
+            told = gathered.told if gathered is not None else told
+            if type(source) is Origin or told or given_up is not None or (gathered is not None and gathered.timers):
+                # Handled without consequence is also something that only an append can know: a cell that was overtaken
+                # decides from an old state, and the sender would take its word and forget the message.
+                self._note_unless_recorded()
+            sent = told
+            if type(source) is Origin and source.about and given_up is None:
+                sent = [*told, answer_to(source, actor.entity, reply)]
+            if sent:
+                assert self._head is not None
+                trace = envelope.trace if envelope is not None else None
+                outgoing = encode_outgoing(self._head.position(actor.offset), sent, trace)
+        stored: list[StoredEvent] = []
+        encoded: bytes | None = None
+        if effects.events:
+            stored, encoded = encode_events(actor, envelope, reply, self._fence)
+        # From here on nothing raises: had something not been encodable, none of it may stay.
+        departures = self.departures
+        if stored:
+            if encoded is not None and envelope is not None and envelope.command_id is not None:
+                self._once.remember(envelope.command_id, Remembered(encoded, envelope.digest))
+            effects.events = []
+            self._events += stored
+            departures += stored
+        if source is not None:
+            self.mark(source)
+        if outgoing:
+            if self._posted is None:
+                self._posted = ([], [])
+            self._posted[0].extend(outgoing)
+            self._posted[1].extend(told)
+        if given_up is not None:
+            if given_up.letter is not None:
+                self._consequences_needed().letters.append(given_up.letter)
+            departures.append(given_up)
+        if gathered is not None:
+            effects.others = []
+            if gathered.timers:
+                self._change_timers(gathered.timers)
+            departures += gathered.leaving
+        if envelope is not None and envelope.slot is not None:
+            departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
+        if gathered is not None and gathered.kicks:
+            departures += gathered.kicks
+
+    def mark(self, source: Origin | Firing) -> None:
+        """It has been handled."""
+        once = self._once
+        if isinstance(source, Origin):
+            assert once.marks is not None
+            once.marks.mark(source)
+            self._consequences_needed().marks[source.sender] = source.seq
+            return
+        self._actor.fired = None
+        timers = once.timers_needed()
+        if timers.is_due(source):
+            self._change_timers({source.name: timers.following(source)})
+
+    def take(self, items: list[Item], *, clean: bool = True) -> Flight | None:
+        """The flight of what `items` have decided; None when that is nothing. `through` is the actor's offset.
+
+        Not `clean`: the state is ahead of the events, so it makes no snapshot.
+        """
+        events, departures, consequences = self._events, self.departures, self._consequences
+        if not departures and consequences is None and self._posted is None:
+            return None
+        self._events, self.departures, self._consequences = [], [], None
+        through = self._taken = self._actor.offset
+        if self._posted is not None:
+            head = self._head
+            assert head is not None
+            (outgoing, told), self._posted = self._posted, None
+            row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self._actor.entity)
+            consequences = consequences or Consequences()
+            consequences.outbox.append(row)
+            departures.append(Posted(row, outgoing, told))
+        if consequences is not None and consequences.timers:
+            set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
+            if set_ms:
+                departures.append(TimersSet(set_ms))
+        if events and clean and self._fence and through - self.snapshot_offset >= self._kind.limits.snapshot_every:
+            self.snapshot_offset = through
+            body = self.encode_state()
+            if body is not None:
+                departures.append(SnapshotDue(through, body))
+        return Flight(through, self._fence, events, consequences, departures, items)
+
+    def drop_unfinished(self) -> None:
+        """A handler raised: what it recorded and named never was. The state stays ahead, so this life is to end."""
+        self._actor.effects.drop()
+        self._actor.offset = self._events[-1].offset if self._events else self._taken
+
+    def encode_state(self) -> bytes | None:
+        """None when the state can't be encoded: then waking replays the journal, which has it all."""
+        try:
+            return self._kind.encode_state(self._actor.state)
+        except Exception as error:  # the entity's own types may raise anything
+            log.exception("snapshot_failed", entity=self._actor.entity, error=repr(error))
+            return None
+
+    def show_timers(self) -> None:
+        """What the actor sees of its durable timers."""
+        timers = self._once.timers
+        self._actor.timers = NO_TIMERS if timers is None else timers.rows or NO_TIMERS
+
+    def _note_unless_recorded(self) -> None:
+        """Something becomes durable, even when the entity has recorded nothing itself."""
+        actor = self._actor
+        if actor.effects.events:
+            return
+        actor.offset += 1
+        actor.at_ms = int(actor.runtime.now() * 1000)
+        actor.effects.events.append(Noted())
+
+    def _change_timers(self, changes: dict[str, TimerRow | None]) -> None:
+        timers = self._once.timers_needed()
+        for name, row in changes.items():
+            if timers.put(name, row):
+                self._consequences_needed().timers[name] = row
+        self._actor.timers = timers.rows or NO_TIMERS
+
+    def _consequences_needed(self) -> Consequences:
+        if self._consequences is None:
+            self._consequences = Consequences()
+        return self._consequences

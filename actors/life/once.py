@@ -1,0 +1,121 @@
+"""What takes effect once: messages from another entity's outbox, those of durable timers, commands with an id.
+
+What one life knows of them is what the journal has, or will have with the burst under way: marks, timers, replies. What
+it does not know must be asked for before the message is handled; what was handled before is turned away.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from greenroom.actors.life.command_ids import CommandIds
+from greenroom.actors.life.departures import Answer, Departure, Rejection
+from greenroom.actors.life.durable_timers import DurableTimers, decode_timer
+from greenroom.actors.life.marks import Marks
+from greenroom.actors.model.envelope import Envelope, Firing, Origin
+from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.mailbox import Item
+from greenroom.actors.model.message import Done
+from greenroom.store.journal.records import Remembered
+
+log = structlog.get_logger("greenroom.cell")
+DONE = Done()
+
+
+class Unknown(Struct, frozen=True):
+    """What the journal must be asked before a message can be handled."""
+
+    senders: list[int]  # head ids, whose marks
+    command_ids: list[str]  # whose replies
+
+    def __bool__(self) -> bool:
+        return bool(self.senders or self.command_ids)
+
+
+class Once:
+    """Of one life. Each part is None until something needs it: most entities need none, and there are many."""
+
+    __slots__ = ("ids", "looks_up_ids", "marks", "timers")
+
+    def __init__(self) -> None:
+        self.ids: CommandIds | None = None
+        self.looks_up_ids = False  # command ids that memory does not have are looked up before they are handled
+        self.marks: Marks | None = None
+        self.timers: DurableTimers | None = None
+
+    def remember(self, command_id: str, what: Remembered) -> None:
+        """What to answer when that command is repeated."""
+        if self.ids is None:
+            self.ids = CommandIds()
+        self.ids.remember(command_id, what)
+
+    def unknown(self, items: Iterable[Item]) -> Unknown:
+        """What the journal must be asked for these to be handled."""
+        senders: set[int] = set()
+        command_ids: set[str] = set()
+        for item in items:
+            if type(item) is Envelope:
+                if type(item.source) is Origin and (self.marks is None or item.source.sender not in self.marks):
+                    senders.add(item.source.sender)
+                command_id = item.command_id
+                if (
+                    command_id is not None
+                    and self.looks_up_ids
+                    and (self.ids is None or self.ids.is_unknown(command_id))
+                ):
+                    command_ids.add(command_id)
+        return Unknown(sorted(senders), sorted(command_ids))
+
+    def learn(
+        self, asked: Unknown, marks: dict[int, int], replies: dict[str, Remembered], *, under_way_max: int
+    ) -> None:
+        """What the journal said. `under_way_max`: messages that may be handled and not durable yet."""
+        if asked.senders:
+            if self.marks is None:
+                self.marks = Marks(under_way_max=under_way_max)
+            self.marks.learn(marks)
+        if asked.command_ids:
+            if self.ids is None:
+                self.ids = CommandIds()
+            self.ids.learn(asked.command_ids, replies)
+
+    def admits(self, envelope: Envelope, origin: Origin, departures: list[Departure]) -> bool:
+        """Is the delivery to be handled, from a sender whose mark is known? If not, `departures` gets its answer."""
+        marks = self.marks
+        assert marks is not None
+        if marks.has_handled(origin):
+            if envelope.slot is not None:
+                departures.append(Answer(envelope.slot, DONE, None))
+            return False
+        if marks.is_overtaken(origin):
+            if envelope.slot is not None:
+                error = Unavailable("an earlier message of the sender was put off")
+                departures.append(Rejection(envelope.slot, error))
+            return False
+        return True
+
+    def timers_needed(self) -> DurableTimers:
+        if self.timers is None:
+            self.timers = DurableTimers()
+        return self.timers
+
+    def due_timers(self, kind: Kind, entity: str, *, now_ms: int, queued_at: float) -> list[Envelope]:
+        """Messages of durable timers that are due and not in the mailbox; call `put_off` for those that don't fit."""
+        if self.timers is None or not self.timers.rows:
+            return []
+        due: list[Envelope] = []
+        for row in self.timers.take_due(now_ms):
+            try:
+                message = kind.decode_message(decode_timer(row.body).message)
+            except msgspec.MsgspecError as error:  # it stays, for a release that knows the message
+                log.error("timer_unreadable", entity=entity, timer=row.name, error=str(error))
+                continue
+            due.append(Envelope(message=message, source=Firing(row.name, row.due_ms), queued_at=queued_at))
+        return due
+
+    def put_off(self, firing: Firing) -> None:
+        """Not now: the next look for timers finds it again."""
+        self.timers_needed().put_off(firing)

@@ -1,0 +1,45 @@
+"""Reading: what whoever watches is shown, and whether they may."""
+
+import msgspec
+import structlog
+
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.errors import ActorError, HandlerFailed, HandlerStuck
+from greenroom.actors.model.lifecycle import Inspect, Inspected
+
+log = structlog.get_logger("greenroom.cell")
+encode = msgspec.json.encode
+
+
+def inspected(
+    actor: Actor[object], message: Inspect, view: bytes | None, epoch: str, turn: Turn
+) -> Inspected | ActorError:
+    """What the actor's principal sees, or why not. `view` is its JSON, where it was computed since the last message.
+
+    Reads are no business of the entity's: one that fails is its reader's trouble, never a crash or a letter.
+    Raises: RuntimeError when it recorded.
+    """
+    answer: Inspected | ActorError
+    turn.item = message
+    try:
+        actor.may_watch()
+        answer = Inspected(encode(actor.view()) if view is None else view, epoch, actor.offset)
+        turn.item = None
+    except HandlerStuck as error:
+        turn.item = None
+        answer = HandlerFailed(f"reading failed: {error!r}")
+    except ActorError as error:
+        turn.item = None
+        answer = error
+    except Exception as error:
+        turn.item = None
+        log.exception("read_failed", entity=actor.entity, error=repr(error))
+        answer = HandlerFailed(f"reading failed: {error!r}")
+        answer.__cause__ = error
+    effects = actor.effects
+    if effects.events:
+        effects.drop()
+        raise RuntimeError(f"{actor.entity}: `view` and `may_watch` must not record")
+    effects.others = []
+    return answer

@@ -1,0 +1,59 @@
+"""The world of an entity under test: a clock that stands still, whoever the test says watches, and others that the test
+plays."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import trio
+
+from greenroom.actors.model.effects import Told
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import ReplySlot
+from greenroom.actors.model.kinds import Kind, Kinds
+from greenroom.actors.model.message import Ask, Message, Reply
+from greenroom.actors.model.principal import Principal
+
+
+class KitWorld:
+    """What the life sees, and what its test may change. `kinds` of None: any may be installed, and take anything."""
+
+    def __init__(self, kind: Kind, kinds: Kinds | None, now_s: float) -> None:
+        self.now_s = now_s  # Unix s
+        self.watching: list[Principal] = []
+        self.asked: list[Told] = []  # questions to other entities, oldest first
+        self.answers: dict[str, Callable[[Any], Any]] = {}  # entity -> what it replies
+        self._kind = kind
+        self._kinds = kinds
+
+    def now(self) -> float:
+        return self.now_s
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def new_epoch(self) -> str:
+        return "kit"
+
+    def audience(self, entity: str) -> list[Principal]:
+        return self.watching
+
+    def is_durable(self, entity: str, message: Message) -> bool:
+        """Raises: BadEntity, TypeError: see Runtime."""
+        if self._kinds is not None:
+            return self._kinds.is_durable(entity, message)
+        return split_entity(entity)[0] != self._kind.name or self._kind.actor.durable
+
+    def is_forgotten(self, slot: ReplySlot | None) -> bool:
+        return False
+
+    def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
+        """Raises: AssertionError when the test has not said what that entity answers."""
+        await trio.lowlevel.checkpoint()
+        self.asked.append(Told(entity, message))
+        assert entity in self.answers, f"{chain[-1]} asks {entity}: say kit.when_asked({entity!r}, ...)"
+        reply: Reply = self.answers[entity](message)
+        return reply

@@ -1,0 +1,126 @@
+"""In flight: what an entity has submitted and what waits for it, until the journal's outcome is known."""
+
+import structlog
+import trio
+
+from greenroom.actors.life.departures import Departure
+from greenroom.actors.life.flights import Flight
+from greenroom.actors.life.life import Life
+from greenroom.actors.model.lifecycle import Rebuild
+from greenroom.actors.model.mailbox import Mailbox
+from greenroom.store.journal.records import Append, Outcome
+from greenroom.supervisors.kernel.host import Host
+from greenroom.supervisors.kernel.release import release
+
+log = structlog.get_logger("greenroom.cell")
+
+FLIGHTS_MAX = 64  # bursts whose commit is awaited; beyond, the actor pauses and its mailbox fills
+
+
+class InFlight:
+    """The flights of one cell's present life, and what an append of it failed with. A `Writer` to the committer.
+
+    `flights` are oldest first; each departs when all events up to its own are durable. After a failure they stay as
+    they are until `begin`, since only the next life learns which of them had landed.
+    """
+
+    __slots__ = ("_host", "_life", "_mailbox", "_settled", "failure", "flights")
+
+    def __init__(self, host: Host, mailbox: Mailbox) -> None:
+        self.flights: list[Flight] = []
+        self.failure: Exception | Outcome | None = None
+        self._host = host
+        self._mailbox = mailbox
+        self._life: Life | None = None
+        self._settled: trio.Event | None = None
+
+    def begin(self, life: Life) -> None:
+        """Flights are that life's from now on; what became of the former one's is the caller's business."""
+        self._life = life
+        self.flights = []
+        self.failure = None
+
+    def launch(self, flight: Flight) -> None:
+        """Submit its events, and let it depart when they are durable: at once, if nothing is."""
+        life = self._life
+        assert life is not None
+        head = life.head
+        if head is None:
+            self.release(flight.departures)
+            return
+        if flight.events or flight.consequences is not None:
+            # Without events it is a timer that goes on: should this be lost, it does so again, and nobody waits for it.
+            after = flight.through - len(flight.events)
+            self._host.committer.submit(Append(head.id, head.fence, after, flight.events, flight.consequences), self)
+        if flight.events or self.flights:
+            self.flights.append(flight)
+        else:
+            self.release(flight.departures)
+
+    def release(self, departures: list[Departure]) -> None:
+        """Let out what the durable events allow."""
+        assert self._life is not None
+        release(self._host, self._life, self._mailbox, departures)
+
+    def forget_queued(self) -> None:
+        """What the committer has of this life and has not sent."""
+        if self._life is not None and self._life.head is not None:
+            self._host.committer.forget(self._life.head.id, self._life.head.fence)
+
+    # Outcomes.
+
+    def committed(self, fence: int, through: int) -> None:
+        """See Writer."""
+        flights = self.flights
+        life = self._life
+        head = life.head if life is not None else None
+        if head is None or head.fence != fence:
+            return  # a former life's, whose flights have been sorted since
+        head.offset = max(head.offset, through)
+        landed = 0
+        for flight in flights:
+            if flight.through > through:
+                break
+            landed += 1
+        ready = flights[:landed]
+        del flights[:landed]
+        for flight in ready:
+            self.release(flight.departures)
+        if self._settled is not None and len(flights) < FLIGHTS_MAX // 2:
+            self._settled.set()
+
+    def commit_failed(self, fence: int, error: Exception | Outcome) -> None:
+        """See Writer."""
+        life = self._life
+        if life is None or life.head is None or life.head.fence != fence:
+            return  # a former life's, whose flights have been sorted since
+        if self.failure is None:
+            self.failure = error
+        if isinstance(error, Exception):
+            self._host.note_store_unavailable(error)
+        else:
+            if error is Outcome.FENCED:
+                self._host.instruments.fenced_appends += 1
+            # A repeat that only the journal remembers is nothing special: the first answer is found and given.
+            say = log.info if error is Outcome.REPEATED else log.warning
+            say("append_refused", entity=life.entity, outcome=error.value)
+        self._mailbox.put_control(Rebuild())
+        if self._settled is not None:
+            self._settled.set()
+
+    async def catch_up(self) -> None:
+        """Wait until commits have caught up with this actor: how a slow disk slows the senders."""
+        if self._host.committer.congested:
+            await self._host.committer.uncongested()
+        if len(self.flights) >= FLIGHTS_MAX and self.failure is None:
+            await self._settle()
+
+    async def catch_up_all(self) -> None:
+        """Wait until every outcome is known, or one is that fails the rest."""
+        while self.flights and self.failure is None:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        self._settled = trio.Event()
+        await self._settled.wait()
+        self._settled = None
