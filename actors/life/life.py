@@ -238,7 +238,9 @@ class Life:
         if source is not None and actor.durable:
             actor.fired = None
             if not error.temporary:
-                self._give_up(envelope, source, GivenUp(self._letter(envelope, error), error))
+                # A sender that asked to be told hears of it and decides what follows: then nobody else has to.
+                heard = isinstance(source, Origin) and bool(source.about)
+                self._give_up(envelope, source, GivenUp(None if heard else self._letter(envelope, error), error))
                 return
             if isinstance(source, Firing):
                 self.once.put_off(source)

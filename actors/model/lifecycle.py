@@ -30,7 +30,11 @@ class Answered(Tell, tag="actor.answered"):
 
 
 class Undelivered(Tell, tag="actor.undelivered"):
-    """An entity has refused for good what it was told with `about`, or can't handle it. It is a dead letter there."""
+    """An entity has refused for good what it was told with `about`, or can't handle it.
+
+    What follows from a refusal is for the sender to decide, so there is no dead letter; of a handler that failed there
+    is one, for people.
+    """
 
     entity: str
     about: str

@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.errors import ActorError, HandlerFailed, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Message
 from greenroom.actors.saga.events import (
@@ -171,6 +171,8 @@ class Saga(Actor[SagaState], Generic[Input]):
             self._go_on()
         elif phase == UNDO and step.status == "undoing":
             self.record(UndoRefused(step=step.name, name=message.name, detail=detail))
+            if message.name != HandlerFailed.name:  # a failure is a dead letter already
+                self._leave_to_people(step)
             self._go_on()
         elif phase == DO:
             self._late(step, message.name)
@@ -226,7 +228,7 @@ class Saga(Actor[SagaState], Generic[Input]):
         self.tell(entity, message, about=f"{DO}:{step.name}")
         return True
 
-    def _take_back(self, done: StepState) -> None:
+    def _undo_of(self, done: StepState) -> Message | Refused:
         def decide() -> Message:
             step = self._declared(done.name)
             if step is None or step.undo is None:
@@ -235,13 +237,23 @@ class Saga(Actor[SagaState], Generic[Input]):
             _check(message)
             return message
 
-        told = self._decide(done.name, decide)
+        return self._decide(done.name, decide)
+
+    def _take_back(self, done: StepState) -> None:
+        told = self._undo_of(done)
         if isinstance(told, Refused):
             self.record(UndoRefused(step=done.name, name=told.name, detail=told.detail[:DETAIL_MAX]))
             return
         # To the entity that was told the step, not to one computed anew: only so does this come after that.
         self.record(UndoBegun(step=done.name))
         self.tell(done.entity, told, about=f"{UNDO}:{done.name}")
+
+    def _leave_to_people(self, stuck: StepState) -> None:
+        """Tell the undo that was refused once more, and ask for no report: so what is refused again is a dead letter,
+        which somebody can retry when its reason is gone."""
+        told = self._undo_of(stuck)
+        if not isinstance(told, Refused):
+            self.tell(stuck.entity, told)
 
     def _end(self, outcome: Outcome) -> None:
         self.record(Ended(outcome=outcome))

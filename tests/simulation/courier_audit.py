@@ -24,7 +24,7 @@ class Letter(Struct):
     report: bool  # its sender wants one
     silent: bool  # leaves no event
     number: int  # among all of its sender to its receiver
-    settled: str = ""  # `got` or `dead`
+    settled: str = ""  # `got`, `dead`, or `refused`, which its sender hears and is no dead letter then
 
 
 class Setting(Struct):
@@ -94,6 +94,8 @@ class CourierAudit:
         for letter in what.letters:
             name = _name_of(decode(letter.payload))
             if name is not None:  # not of a clock
+                unheard = "Refused" not in letter.error or not self._sent_by[name].report
+                assert unheard, f"{name} is a dead letter, though its sender hears of the refusal"
                 self._dead[name] += 1
                 self._settle(entity, name, "dead", touched)
         sent = [one for row in what.outbox for one in decode(row.body)]
@@ -101,6 +103,8 @@ class CourierAudit:
         for name, well in reports.items():
             if self._sent_by[name].silent and well:
                 self._settle(entity, name, "got", touched)
+            elif not well and not self._sent_by[name].settled:
+                self._settle(entity, name, "refused", touched)
         self._check_reports(touched, reports)
         self._check_order(touched)
         self._check_told(append, sent)
@@ -115,7 +119,7 @@ class CourierAudit:
                 self._settle(entity, f"report {token}", "got", touched)
                 about = self._sent_by[token]
                 assert about.receiver == by, f"{by} reports {token}, which went to {about.receiver}"
-                assert about.settled == ("got" if well else "dead"), f"{token} is {about.settled}, reported {event}"
+                assert (about.settled == "got") is well, f"{token} is {about.settled}, reported {event}"
             case {"type": "office.wound", "clock": clock}:
                 self._wound(entity, clock, stored.at_ms)
             case {"type": "office.halted", "name": name}:

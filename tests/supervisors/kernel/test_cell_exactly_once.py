@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.actors.model.actor import TIMER_NAME_MAX, KindLimits
@@ -18,8 +19,10 @@ from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.supervisors.kernel import cell as cell_module
+from greenroom.supervisors.supervision.strategy import RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervision.supervise import supervise
 from tests.store.journal.faulty_journal import Fault
-from tests.supervisors.kernel.small_kernel import ANN, Kernel, Log, Note, Noted, Read
+from tests.supervisors.kernel.small_kernel import ANN, Kernel, Log, Note, Noted, Read, Slot
 
 A, B, C = "log:a", "log:b", "log:c"
 DAY_S = 86_400.0
@@ -173,31 +176,36 @@ async def test_an_answer_comes_also_of_what_recorded_nothing(autojump_clock: Moc
 
 @pytest.mark.parametrize(("mood", "name"), [("refuses", "log.never not this"), ("poison", "internal ")])
 @pytest.mark.parametrize("about", ["", "yes"])
-async def test_what_is_refused_for_good_is_a_dead_letter_and_reported_and_the_next_is_handled(
+async def test_what_is_given_up_is_reported_or_a_dead_letter_and_the_next_is_handled(
     mood: str, name: str, about: str, autojump_clock: MockClock
 ) -> None:
+    """A refusal that the sender hears of is the sender's to decide; a handler that failed is somebody's to mend."""
     async with desks() as run:
         run.send(A, Send(to=B, texts=["1"], mood=mood, about=about))
         run.send(A, Send(to=B, texts=["2"]))
         await trio.sleep(60)
         assert texts(run, B) == ["2"]
         assert texts(run, A) == ([f"about 1: {name}"] if about else [])
-        (letter,) = run.journal.rows.letters.rows  # those that were committed with events
-        assert (letter.entity, letter.message_type) == (B, "log.work")
-        assert msgspec.json.decode(letter.payload)["text"] == "1"
+        letters = run.journal.rows.letters.rows  # those that were committed with events
+        if mood == "refuses" and about:
+            assert not letters and run.instruments.dead_letters == 0
+        else:
+            assert [(letter.entity, letter.message_type) for letter in letters] == [(B, "log.work")]
+            assert msgspec.json.decode(letters[0].payload)["text"] == "1"
     assert outboxes(run.journal.rows) == 0
 
 
-async def test_a_dead_letter_is_committed_once_though_its_append_is_lost(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("about", ["", "yes"])
+async def test_a_refusal_is_committed_once_though_its_append_is_lost(about: str, autojump_clock: MockClock) -> None:
     for fault in (Fault.LOST, Fault.LANDED_LOST, Fault.UNAVAILABLE):
         async with desks() as run:
             run.send(B, Note(text="awake"))
             await trio.sleep(1)
             run.journal.faults["append"] += [Fault.NONE, fault]  # of the send, of the refusal
-            run.send(A, Send(to=B, texts=["1"], mood="refuses", about="yes"))
+            run.send(A, Send(to=B, texts=["1"], mood="refuses", about=about))
             await trio.sleep(60)
-            assert texts(run, A) == ["about 1: log.never not this"]
-            assert len(run.journal.rows.letters.rows) == 1
+            assert texts(run, A) == (["about 1: log.never not this"] if about else [])
+            assert len(run.journal.rows.letters.rows) == (0 if about else 1)
 
 
 async def test_an_entity_may_tell_itself(autojump_clock: MockClock) -> None:
@@ -221,7 +229,7 @@ async def test_a_report_to_who_handles_none_ends_there(autojump_clock: MockClock
         run.send(A, Send(to=B, texts=["2"], mood="refuses", about="yes"))
         await trio.sleep(60)
         assert texts(run, A) == [] and texts(run, B) == ["1"]
-        assert len(run.journal.rows.letters.rows) == 3
+        assert len(run.journal.rows.letters.rows) == 2, "both reports; of the refusal itself somebody was told"
         appends = len(run.journal.appends)
         await trio.sleep(600)
         assert len(run.journal.appends) == appends
@@ -397,6 +405,42 @@ async def test_a_system_that_is_run_again_delivers_what_it_had_under_way(autojum
     sent = [number for number, slot in enumerate(run.slots) if isinstance(slot.answer, int)]
     assert sent and texts(run, B) == sorted(texts(run, B)) and set(map(str, sent)) <= set(texts(run, B))
     assert Counter(texts(run, A)).most_common(1)[0][1] == 1 and len(texts(run, A)) == len(texts(run, B))
+    assert outboxes(run.journal.rows) == 0 and run.kernel.relay.waiting == 0
+
+
+async def test_what_is_told_after_the_relay_has_crashed_comes_behind_what_it_had_under_way(
+    autojump_clock: MockClock,
+) -> None:
+    """It has forgotten what was on its way. A sender that lived on would post past that, and the receiver would drop
+    what was overtaken."""
+    run = Kernel(kinds=(SlowDesk,))
+    spec = SupervisorSpec(
+        name="node",
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=RestartIntensity(restarts_max=1, window_s=60.0),
+        children=run.kernel.lanes + run.kernel.duties,
+    )
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:  # owner: this test
+            await nursery.start(supervise, spec)
+            run.send(A, Send(to=B, texts=[f"{number:02}" for number in range(6)], about="yes"))  # B needs 2 s for each
+            await trio.sleep(1)
+            run.journal.faults["outbox"].append(Fault.CRASHES)  # at the next sweep
+            run.journal.delay_s = 0.6  # so that something is posted while the new relay reads what there was before
+            told: dict[str, Slot] = {}
+            for number in range(6, 40):
+                with suppress(Unavailable):  # nobody is woken while the kernel starts anew
+                    told[f"{number:02}"] = run.send(A, Send(to=B, texts=[f"{number:02}"], about="yes"))
+                await trio.sleep(0.25)
+            await trio.sleep(300)
+            nursery.cancel_scope.cancel()
+    assert next(line["child"] for line in logs if line["event"] == "child_restarted") == "relay"
+    acknowledged = {text for text, slot in told.items() if isinstance(slot.answer, int)}
+    heard = texts(run, B)
+    assert len(acknowledged) > 20 and acknowledged <= set(heard)
+    assert heard == sorted(set(heard)), "each once, in order"
+    assert heard[:6] == [f"{number:02}" for number in range(6)]
+    assert sorted(texts(run, A)) == [f"about {text}: did {text}" for text in heard]
     assert outboxes(run.journal.rows) == 0 and run.kernel.relay.waiting == 0
 
 
