@@ -109,15 +109,15 @@ class Decided:
     def mark(self, source: Origin | Firing) -> None:
         """It has been handled."""
         once = self._once
-        if isinstance(source, Origin):
+        if type(source) is Origin:
             assert once.marks is not None
             once.marks.mark(source)
             self._consequences_needed().marks[source.sender] = source.seq
-            return
-        self._actor.fired = None
-        timers = once.timers_needed()
-        if timers.is_due(source):
-            self._change_timers({source.name: timers.following(source)})
+        elif type(source) is Firing:
+            self._actor.fired = None
+            timers = once.timers_needed()
+            if timers.is_due(source):
+                self._change_timers({source.name: timers.following(source)})
 
     def take(self, items: list[Item], *, clean: bool = True) -> Flight | None:
         """The flight of what `items` have decided; None when that is nothing. `through` is the actor's offset.

@@ -280,28 +280,25 @@ class Life:
 
     def _admits(self, envelope: Envelope, source: Origin | Firing) -> bool:
         """Is the message to be handled? If not, it has been done with here."""
-        fired: Fired | None = None
-        if isinstance(source, Origin):
+        if type(source) is Origin:
             if self._world.is_forgotten(envelope.slot):
                 return False  # what caused it may have been lost; if not, it comes again
             if not self.once.admits(envelope, source, self.decided.departures):
                 return False
-        else:
+        elif type(source) is Firing:
             timers = self.once.timers_needed()
             timers.put_off(source)
             if not timers.is_due(source):
                 return False  # moved, cancelled, or fired already
             occurrence = timers.fire(source, int(self._world.now() * 1000))
-            if occurrence is not None:
-                fired = Fired(source.name, occurrence / 1000)
-            elif envelope.failure is None:
+            if occurrence is None and envelope.failure is None:
                 self.decided.mark(source)  # missed, and skipped
                 return False
+            if occurrence is not None:
+                self.actor.fired = Fired(source.name, occurrence / 1000)
         if envelope.failure is not None:
             self._give_up(envelope, source, GivenUp(envelope.failure))
             return False
-        if fired is not None:
-            self.actor.fired = fired
         return True
 
     def _give_up(self, envelope: Envelope, source: Origin | Firing, given_up: GivenUp) -> None:

@@ -15,7 +15,6 @@ from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import MailboxConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.claims import Claims
@@ -96,12 +95,8 @@ class Host:
     supervision: SupervisionConfig
     mailbox: MailboxConfig
     new_backoff: NewBackoff
-    store_log: ThrottledLog
+    note_store_unavailable: Callable[[Exception], None]  # logged at most once a second, however many entities feel it
     heard_lineage: Callable[[str], None]
-
-    def note_store_unavailable(self, error: Exception) -> None:
-        """One line a second, however many entities feel it."""
-        self.store_log.warning("store_unavailable", error=str(error) or repr(error))
 
     async def insist(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """What `attempt` gives once the store is there; it must change nothing where it fails. Raises: what else it

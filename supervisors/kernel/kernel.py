@@ -72,6 +72,9 @@ class Kernel:
         def new_backoff() -> Backoff:
             return Backoff(random=rng, first_s=supervision.backoff_first_s, max_s=supervision.backoff_max_s)
 
+        def note_store_unavailable(error: Exception) -> None:
+            store_log.warning("store_unavailable", error=str(error) or repr(error))
+
         def count_commit(events: int, seconds: float) -> None:
             instruments.commit_batch_events.record(events)
             instruments.commit_s.record(seconds)
@@ -88,8 +91,14 @@ class Kernel:
         self.instruments = instruments
         self.committer = Committer(journal, commit or CommitConfig(), count_commit, count_failure)
         self.claims = Claims(journal, waiting_max=claims_waiting_max)
-        self.letters = LetterWriter(dead_letters, instruments=instruments, new_backoff=new_backoff, store_log=store_log)
-        self.snapshots = SnapshotWriter(journal, now=clock, store_log=store_log)
+        self.note_store_unavailable = note_store_unavailable
+        self.letters = LetterWriter(
+            dead_letters,
+            instruments=instruments,
+            new_backoff=new_backoff,
+            note_store_unavailable=note_store_unavailable,
+        )
+        self.snapshots = SnapshotWriter(journal, now=clock, note_store_unavailable=note_store_unavailable)
         self.afters = Afters(keep_letter=self.letters.keep)
         cells: dict[str, Cell] = {}
         self.router = Router(kinds=kinds, awake=cells, activate=activate, keep_letter=self.letters.keep)
@@ -125,12 +134,11 @@ class Kernel:
             supervision=supervision,
             mailbox=mailbox or MailboxConfig(),
             new_backoff=new_backoff,
-            store_log=store_log,
+            note_store_unavailable=note_store_unavailable,
             heard_lineage=heard_lineage,
         )
         self.system = System(kinds=kinds, host=host, cells=cells, passivation=passivation)
         self.passivation = Passivation(cells, passivation, memory_bytes=memory_bytes)
-        self.note_store_unavailable = host.note_store_unavailable
 
     @property
     def lanes(self) -> tuple[ChildSpec, ...]:

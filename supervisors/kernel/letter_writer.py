@@ -1,12 +1,13 @@
 """The letter writer: messages that were given up, on their way to the dead letters. Bounded; the log has them all."""
 
+from collections.abc import Callable
+
 import structlog
 import trio
 from msgspec.structs import replace
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, retried
 from greenroom.supervisors.supervision.backoff import NewBackoff
@@ -20,12 +21,17 @@ class LetterWriter:
     """`keep` never waits; `run` writes, one after the other."""
 
     def __init__(
-        self, letters: DeadLetters, *, instruments: Instruments, new_backoff: NewBackoff, store_log: ThrottledLog
+        self,
+        letters: DeadLetters,
+        *,
+        instruments: Instruments,
+        new_backoff: NewBackoff,
+        note_store_unavailable: Callable[[Exception], None],
     ) -> None:
         self._letters = letters
         self._instruments = instruments
         self._new_backoff = new_backoff
-        self._store_log = store_log
+        self._note_store_unavailable = note_store_unavailable
         self._send, self._receive = trio.open_memory_channel[DeadLetter](WAITING_MAX)
         self._unwritten = 0
         self._written = trio.Event()
@@ -79,7 +85,7 @@ class LetterWriter:
                 log.error("dead_letter_dropped", entity=letter.entity, error=str(error))
                 return
             except StoreUnavailable as error:
-                self._store_log.warning("store_unavailable", error=str(error) or repr(error))
+                self._note_store_unavailable(error)
             except Exception as error:  # such as a text that can not be stored
                 log.exception("dead_letter_dropped", entity=letter.entity, error=repr(error))
                 return

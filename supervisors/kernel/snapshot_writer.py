@@ -20,10 +20,12 @@ LOG_S = 60.0  # between two lines about those that were skipped
 class SnapshotWriter:
     """`write_later` never waits; `run` writes, one after the other. The journal has it all: skipping costs replay."""
 
-    def __init__(self, journal: Journal, *, now: Callable[[], float], store_log: ThrottledLog) -> None:
+    def __init__(
+        self, journal: Journal, *, now: Callable[[], float], note_store_unavailable: Callable[[Exception], None]
+    ) -> None:
         self._journal = journal
         self._now = now  # Unix seconds
-        self._store_log = store_log
+        self._note_store_unavailable = note_store_unavailable
         self._log = ThrottledLog(log, interval_s=LOG_S, clock=trio.current_time)
         self._send, self._receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](WAITING_MAX)
 
@@ -49,4 +51,4 @@ class SnapshotWriter:
                         ids_after_ms=now_ms - int(limits.command_ids_s * 1000),
                     )
             except (StoreUnavailable, NotOwner) as error:
-                self._store_log.warning("store_unavailable", error=str(error) or repr(error))
+                self._note_store_unavailable(error)

@@ -121,6 +121,25 @@ def test_a_world_in_which_nothing_was_acknowledged_fails() -> None:
     assert simulate(Locked, commands=grow, seeds=1, minutes=1, faults=NO_FAULTS, acknowledged_min=0).acknowledged == 0
 
 
+class Choosy(Plant):
+    """Refuses two things by name, one of them in many words, and shows the rest to a user."""
+
+    def handle(self, message: Grow) -> int:
+        if message.by == 1:
+            raise Refused("plant.too_little", f"{self.state.height} is its height", status=409)
+        if message.by == 2:
+            raise Refused("plant.unlucky", status=409)
+        self.notify("ann", {"by": message.by})
+        return super().handle(message)
+
+
+def test_the_summary_counts_refusals_by_name_and_users_are_notified_without_naming_their_session() -> None:
+    done = simulate(Choosy, commands=grow, seeds=2, minutes=2, faults=NO_FAULTS)
+    assert set(done.refusals) == {"plant.too_little", "plant.unlucky"}
+    assert sum(done.refusals.values()) == sum(sum(run.refusals.values()) for run in done.runs)
+    assert done.acknowledged > 20
+
+
 class Prune(Ask[int], tag="plant.prune"):
     pass
 

@@ -125,13 +125,25 @@ def test_an_undo_that_is_refused_leaves_the_saga_stuck_and_the_others_undone() -
     kit = travelling()
     do_all(kit, STEPS[:2])
     kit.undelivered(newest(kit), "desk.full")
-    assert newest(kit).about == "undo:hotel"
+    refused = newest(kit)
+    assert refused.about == "undo:hotel"
     with capture_logs() as logs:
-        kit.undelivered(newest(kit), "desk.closed", "for good")
+        kit.undelivered(refused, "desk.closed", "for good")
+        again = next(told for told in kit.told if not told.about)
+        assert (again.entity, again.message) == (refused.entity, refused.message), "so that a dead letter comes of it"
         assert undo_all(kit) == ["flight"]
     assert kit.view()["status"] == "stuck"
     assert statuses(kit) == ["undone", "stuck", "refused"]
     assert [(line["event"], line["entity"], line["steps"]) for line in logs] == [("saga_stuck", "trip:1", ["hotel"])]
+
+
+def test_an_undo_whose_receiver_failed_is_a_dead_letter_there_and_not_told_again() -> None:
+    kit = travelling()
+    do_all(kit, STEPS[:2])
+    kit.undelivered(newest(kit), "desk.full")
+    with capture_logs():
+        kit.undelivered(newest(kit), "internal")
+    assert all(told.about for told in kit.told)
 
 
 def test_the_log_reads_as_what_happened_and_when() -> None:

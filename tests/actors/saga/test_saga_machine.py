@@ -95,7 +95,8 @@ class SagaMachine(RuleBasedStateMachine):
                     self.done.remove(name)
             case Revert():
                 self.clung.add(name)
-        self.reports[told.entity].append((told, fate))
+        if told.about:
+            self.reports[told.entity].append((told, fate))
 
     @rule(worker=st.sampled_from("ab"))
     def report(self, worker: str) -> None:
@@ -174,7 +175,7 @@ class SagaMachine(RuleBasedStateMachine):
 
     def judge(self) -> None:
         status = self.kit.view()["status"]
-        abouts = [told.about.split(":") for told in self.kit.told]
+        abouts = [told.about.split(":") for told in self.kit.told if told.about]
         done = [name for phase, name in abouts if phase == "do"]
         undone = [name for phase, name in abouts if phase == "undo"]
         assert done == list(NAMES[: len(done)])
