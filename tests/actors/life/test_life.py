@@ -1,121 +1,18 @@
 """One life without a kernel: what it decides of a burst, in order, and what it does not let happen."""
 
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
 from greenroom.actors.life.departures import Answer, Posted, Rejection
 from greenroom.actors.life.life import Life, RefusedTooLate
 from greenroom.actors.life.turn import Turn
-from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.envelope import Envelope, Origin
-from greenroom.actors.model.errors import ActorError, HandlerFailed, HandlerStuck, Refused
+from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import NOTED, Inspect
-from greenroom.actors.model.message import Ask, Event, Message, Tell
-from greenroom.actors.model.principal import Principal
+from greenroom.actors.model.lifecycle import NOTED
+from greenroom.actors.model.message import Message, Tell
 from greenroom.store.journal.records import Head, StoredEvent
-
-
-class Added(Event, tag="sum.added"):
-    amount: int
-
-
-class Add(Ask[int], tag="sum.add"):
-    amount: int
-    refuse: str = ""  # "before" or "after" recording
-    tell: str = ""
-
-
-class SumState(Struct):
-    total: int = 0
-
-
-class Sum(Actor[SumState]):
-    kind = "sum"
-    commands = (Add,)
-    events = (Added,)
-    trouble: Exception | None = None  # of readers
-
-    def handle(self, message: Message) -> Any:
-        assert isinstance(message, Add)
-        if message.refuse == "before":
-            raise Refused("sum.no")
-        if message.tell:
-            self.tell(message.tell, Add(amount=1))
-        if message.amount:
-            self.record(Added(amount=message.amount))
-        if message.refuse == "after":
-            raise Refused("sum.no")
-        return self.state.total
-
-    def apply(self, event: Event) -> None:
-        assert isinstance(event, Added)
-        self.state.total += event.amount
-
-    def view(self) -> Any:
-        if self.trouble is not None:
-            raise self.trouble
-        return {"total": self.state.total}
-
-
-class World:
-    """A clock that a test moves; every entity has a journal."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.step_s = 0.0  # by which each look moves it
-
-    def now(self) -> float:
-        return 1000.0
-
-    def monotonic(self) -> float:
-        self.seconds += self.step_s
-        return self.seconds
-
-    def new_epoch(self) -> str:
-        return "e"
-
-    def audience(self, entity: str) -> list[Principal]:
-        return []
-
-    def is_durable(self, entity: str, message: Message) -> bool:
-        return True
-
-    def is_forgotten(self, slot: object) -> bool:
-        return False
-
-    def trace(self, name: str, parent: str) -> Any:
-        return nullcontext()
-
-    async def ask(self, entity: str, message: Any, **_: Any) -> Any:
-        raise AssertionError("nobody asks here")
-
-
-class Slot:
-    def __init__(self) -> None:
-        self.answers: list[Any] = []
-
-    def resolve(self, reply: Any, encoded: bytes | None) -> None:
-        self.answers.append(reply)
-
-    def reject(self, error: ActorError) -> None:
-        self.answers.append(error)
-
-
-def life_of(world: World | None = None) -> Life:
-    return Life(Kind(Sum), "sum:1", world or World(), Turn(), Head(1, "sum:1", 7, "e", 0))
-
-
-def total(life: Life) -> int:
-    assert isinstance(life.actor.state, SumState)
-    return life.actor.state.total
-
-
-def ask(message: Message, **fields: Any) -> Envelope:
-    return Envelope(message=message, slot=Slot(), **fields)
+from tests.actors.life.small_life import Add, Slot, Sum, World, ask, life_of, total
 
 
 def test_a_burst_becomes_one_flight_with_its_fence() -> None:
@@ -204,50 +101,6 @@ def test_a_message_told_without_an_event_is_noted_so_that_it_is_committed() -> N
     assert [event.payload for event in flight.events] == [NOTED]
     assert [type(one) for one in flight.departures] == [StoredEvent, Answer, Posted]
     assert len(flight.consequences.outbox) == 1
-
-
-def test_a_delivery_waits_for_its_senders_mark_and_takes_effect_once() -> None:
-    life = life_of()
-    first = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"))
-    assert life.handle([first], 0, 0.0, in_flight=False) == 0
-    unknown = life.once.unknown([first])
-    assert unknown.senders == [9]
-    life.waits_for = None
-    life.once.learn(unknown, {9: 4}, {}, under_way_max=10)
-    assert life.handle([first], 0, 0.0, in_flight=False) == 1
-    again = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"))
-    assert life.handle([again], 0, 0.0, in_flight=False) == 1
-    flight = life.decided.take([first, again])
-    assert flight is not None and flight.consequences is not None
-    assert total(life) == 1
-    assert flight.consequences.marks == {9: 5}
-
-
-@pytest.mark.parametrize("trouble", [ZeroDivisionError("boom"), HandlerStuck("stuck"), Refused("sum.hidden")])
-def test_a_read_that_fails_is_its_readers_trouble(trouble: Exception) -> None:
-    life = life_of()
-    assert isinstance(life.actor, Sum)
-    life.actor.trouble = trouble
-    envelope = ask(Inspect())
-    assert life.handle([envelope, Add(amount=1)], 0, 0.0, in_flight=False) == 2
-    flight = life.decided.take([envelope])
-    assert flight is not None
-    rejection = flight.departures[0]
-    assert isinstance(rejection, Rejection)
-    assert type(rejection.error) is (Refused if isinstance(trouble, Refused) else HandlerFailed)
-    assert total(life) == 1, "and nobody else's"
-
-
-def test_a_view_that_records_is_an_error_of_the_entity() -> None:
-    class Writing(Sum):
-        def view(self) -> Any:
-            self.record(Added(amount=1))
-            return {}
-
-    life = Life(Kind(Writing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
-    with pytest.raises(RuntimeError, match="must not record"):
-        life.handle([ask(Inspect())], 0, 0.0, in_flight=False)
-    assert life.actor.effects.events == []
 
 
 def test_a_bare_tell_that_is_refused_is_heard_by_nobody() -> None:

@@ -1,0 +1,54 @@
+"""What takes effect once waits until the journal has said what is known of it."""
+
+from typing import Any
+
+from greenroom.actors.life.departures import Answer, Rejection
+from greenroom.actors.life.durable_timers import DurableTimers
+from greenroom.actors.life.once import Once, Unknown
+from greenroom.actors.model.envelope import Envelope, Firing, Origin
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.schedule import Schedule, encode_timer
+from greenroom.store.journal.consequences.timers import TimerRow
+from tests.actors.life.small_life import Add, Slot, Sum, ask, life_of, total
+
+
+def test_a_delivery_waits_for_its_senders_mark_and_takes_effect_once() -> None:
+    life = life_of()
+    first = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"))
+    assert life.handle([first], 0, 0.0, in_flight=False) == 0
+    unknown = life.once.unknown([first])
+    assert unknown.senders == [9]
+    life.waits_for = None
+    life.once.learn(unknown, {9: 4}, {}, under_way_max=10)
+    assert life.handle([first], 0, 0.0, in_flight=False) == 1
+    again = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"))
+    assert life.handle([again], 0, 0.0, in_flight=False) == 1
+    flight = life.decided.take([first, again])
+    assert flight is not None and flight.consequences is not None
+    assert total(life) == 1
+    assert flight.consequences.marks == {9: 5}
+
+
+def test_a_timer_that_was_put_off_is_due_again_and_one_in_the_mailbox_is_not() -> None:
+    once, kind = Once(), Kind(Sum)
+    row = TimerRow("a", 500, encode_timer(Add(amount=1), Schedule()))
+    once.timers = DurableTimers([row])
+
+    def due() -> list[Envelope]:
+        return once.due_timers(kind, "sum:1", now_ms=1000, queued_at=3.0)
+
+    (envelope,) = due()
+    assert (envelope.message, envelope.source, envelope.queued_at) == (Add(amount=1), Firing("a", 500), 3.0)
+    assert due() == []
+    once.put_off(Firing("a", 500))
+    assert len(due()) == 1
+
+
+def test_a_delivery_that_overtook_another_is_put_off_and_one_handled_before_is_answered() -> None:
+    once = Once()
+    once.learn(Unknown([9], []), {9: 4}, {}, under_way_max=10)
+    departures: list[Any] = []
+    assert not once.admits(ask(Add(amount=1)), Origin(9, 4, "sum:9"), departures)
+    assert not once.admits(ask(Add(amount=1)), Origin(9, 7, "sum:9", after=6), departures)
+    assert [type(one) for one in departures] == [Answer, Rejection]
+    assert once.admits(ask(Add(amount=1)), Origin(9, 5, "sum:9"), departures) and len(departures) == 2
