@@ -700,6 +700,7 @@ const EXPLAINED = {
   "permission denied": "You are not allowed to do that here.",
   overloaded: "The room is very busy. Try again in a moment.",
   unavailable: "The room is not available right now.",
+  not_owner: "The room is moving to another server. Try again in a moment.",
   outcome_unknown: "The server lost track of it.",
   timeout: "The server did not answer in time.",
 };
