@@ -17,24 +17,21 @@ REMEMBERED_MAX = 1024  # older ones are found in the journal
 class CommandIds:
     """What one life remembers."""
 
-    __slots__ = ("_absent", "_replies")
+    __slots__ = ("_absent", "replies")
 
     def __init__(self) -> None:
-        self._replies: dict[str, Remembered] = {}
+        self.replies: dict[str, Remembered] = {}  # by command id; only `remember` adds to it
         self._absent: frozenset[str] = frozenset()  # ids that the journal did not have at the last look
-
-    def get(self, command_id: str) -> Remembered | None:
-        return self._replies.get(command_id)
 
     def is_unknown(self, command_id: str) -> bool:
         """May the journal have it, for all that is known here?"""
-        return command_id not in self._replies and command_id not in self._absent
+        return command_id not in self.replies and command_id not in self._absent
 
     def remember(self, command_id: str, what: Remembered) -> None:
-        if len(self._replies) >= REMEMBERED_MAX:
+        if len(self.replies) >= REMEMBERED_MAX:
             # Half of them at once: to find the first key of a dict takes as long as many have been removed before it.
-            self._replies = dict(islice(self._replies.items(), REMEMBERED_MAX // 2, None))
-        self._replies[command_id] = what
+            self.replies = dict(islice(self.replies.items(), REMEMBERED_MAX // 2, None))
+        self.replies[command_id] = what
 
     def learn(self, looked_up: Iterable[str], found: Mapping[str, Remembered]) -> None:
         """What the journal has of these."""

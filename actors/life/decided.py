@@ -1,10 +1,11 @@
 """What the burst under way has decided: recorded and named by its handlings, encoded, and held until it is a flight."""
 
+import msgspec
 import structlog
 
 from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, SnapshotDue, TimersSet
 from greenroom.actors.life.flights import Flight
-from greenroom.actors.life.gathered import Gathered, answer_to, encode_events, encode_outgoing
+from greenroom.actors.life.gathered import Gathered, answer_to, encode_outgoing
 from greenroom.actors.life.once import DONE, Once
 from greenroom.actors.life.outgoing import Outgoing, encode_body
 from greenroom.actors.model.actor import NO_TIMERS, Actor
@@ -19,6 +20,7 @@ from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.records import Head, Remembered, StoredEvent
 
 log = structlog.get_logger("greenroom.cell")
+encode = msgspec.json.encode
 
 
 class Decided:
@@ -57,6 +59,11 @@ class Decided:
         actor = self._actor
         effects = actor.effects
         source = envelope.source if envelope is not None and actor.durable else None
+        if source is None and not effects.others:  # as most are
+            encoded = self._store_events(envelope, reply) if effects.events else None
+            if envelope is not None and envelope.slot is not None:
+                self.departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
+            return
         gathered = Gathered(self._kind, effects.others, self._once.timers) if effects.others else None
         outgoing: list[Outgoing] = []
         told: list[Told] = []
@@ -73,18 +80,9 @@ class Decided:
                 assert self._head is not None
                 trace = envelope.trace if envelope is not None else None
                 outgoing = encode_outgoing(self._head.position(actor.offset), sent, trace)
-        stored: list[StoredEvent] = []
-        encoded: bytes | None = None
-        if effects.events:
-            stored, encoded = encode_events(actor, envelope, reply, self._fence)
+        encoded = self._store_events(envelope, reply) if effects.events else None
         # From here on nothing raises: had something not been encodable, none of it may stay.
         departures = self.departures
-        if stored:
-            if encoded is not None and envelope is not None and envelope.command_id is not None:
-                self._once.remember(envelope.command_id, Remembered(encoded, envelope.digest))
-            effects.events = []
-            self._events += stored
-            departures += stored
         if source is not None:
             self.mark(source)
         if outgoing:
@@ -105,6 +103,32 @@ class Decided:
             departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
         if gathered is not None and gathered.kicks:
             departures += gathered.kicks
+
+    def _store_events(self, envelope: Envelope | None, reply: object) -> bytes | None:
+        """Move what the handler recorded into the burst, as it will be stored; returns the reply as JSON, where a
+        command id wants it kept with the events. Raises: whatever encoding them raises, and then none of them is moved.
+        """
+        actor = self._actor
+        effects = actor.effects
+        recorded = effects.events
+        offset = actor.offset - len(recorded)
+        at_ms = actor.at_ms
+        fence = self._fence
+        info = envelope.principal.info if envelope is not None else None
+        stored: list[StoredEvent] = []
+        for event in recorded:
+            offset += 1
+            stored.append(StoredEvent(offset, at_ms, encode(event), info, None, None, None, fence))
+        encoded: bytes | None = None
+        if envelope is not None and (command_id := envelope.command_id) is not None:
+            encoded = encode(DONE if reply is None else reply)
+            last = stored[-1]
+            last.command_id, last.reply, last.digest = command_id, encoded, envelope.digest
+            self._once.remember(command_id, Remembered(encoded, envelope.digest))
+        effects.events = []
+        self._events += stored
+        self.departures += stored
+        return encoded
 
     def mark(self, source: Origin | Firing) -> None:
         """It has been handled."""

@@ -7,16 +7,14 @@ import msgspec
 from greenroom.actors.life.departures import Departure
 from greenroom.actors.life.durable_timers import DurableTimers
 from greenroom.actors.life.outgoing import Outgoing, sequence
-from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.effects import After, CancelTimer, Effect, Ephemeral, Kick, SetTimer, Told
-from greenroom.actors.model.envelope import Envelope, Origin
+from greenroom.actors.model.envelope import Origin
 from greenroom.actors.model.errors import ActorError, HandlerFailed
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done
 from greenroom.actors.model.schedule import encode_timer
 from greenroom.store.journal.consequences.timers import TimerRow
-from greenroom.store.journal.records import StoredEvent
 
 encode = msgspec.json.encode
 DONE = Done()
@@ -54,27 +52,6 @@ class Gathered:
                         self.timers[effect.name] = None
                 case _:
                     assert_never(effect)
-
-
-def encode_events(
-    actor: Actor[object], envelope: Envelope | None, reply: object, fence: int
-) -> tuple[list[StoredEvent], bytes | None]:
-    """What the handler recorded, as it will be stored; and the reply as JSON, where a command id wants it kept with
-    the events. Raises: whatever encoding them raises.
-    """
-    recorded = actor.effects.events
-    offset = actor.offset - len(recorded)
-    info = envelope.principal.info if envelope is not None else None
-    stored: list[StoredEvent] = []
-    for event in recorded:
-        offset += 1
-        stored.append(StoredEvent(offset, actor.at_ms, encode(event), info, None, None, None, fence))
-    if envelope is None or envelope.command_id is None:
-        return stored, None
-    encoded = encode(DONE if reply is None else reply)
-    last = stored[-1]
-    last.command_id, last.reply, last.digest = envelope.command_id, encoded, envelope.digest
-    return stored, encoded
 
 
 def encode_outgoing(position: int, told: list[Told], trace: str | None) -> list[Outgoing]:

@@ -156,8 +156,7 @@ class Life:
         command_id = envelope.command_id
         if command_id is not None:
             ids = once.ids
-            known = ids.get(command_id) if ids is not None else None
-            if known is not None:
+            if ids is not None and (known := ids.replies.get(command_id)) is not None:
                 if envelope.slot is not None:
                     self.decided.departures.append(repeated(envelope, envelope.slot, known))
                 return None

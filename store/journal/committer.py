@@ -56,18 +56,17 @@ class _Sent:
 
     __slots__ = ("append", "count", "size", "writer")
 
-    def __init__(self, submitted: list[_Submitted], writer: Writer) -> None:
-        self.append = _joined([one.append for one in submitted])
-        self.count = sum(one.count for one in submitted)
-        self.size = sum(one.size for one in submitted)
+    def __init__(self, submitted: list[_Submitted], writer: Writer, count: int, size: int) -> None:
+        """`count` and `size` are theirs together."""
+        self.append = submitted[0].append if len(submitted) == 1 else _joined([one.append for one in submitted])
+        self.count = count
+        self.size = size
         self.writer = writer
 
 
 def _joined(appends: list[Append]) -> Append:
     """One append of all, in order. Theirs stay as they are: the writers know them by what is in them."""
     first = appends[0]
-    if len(appends) == 1:
-        return first
     consequences: Consequences | None = None
     for one in appends:
         if one.consequences is not None:
@@ -218,15 +217,15 @@ class Committer:
             share = [submitted.popleft()]
             count, size = first.count, first.size
             while submitted:
-                count += submitted[0].count
-                size += submitted[0].size
-                if count > events_left or size > bytes_left:
+                following = submitted[0]
+                if count + following.count > events_left or size + following.size > bytes_left:
                     break
+                count += following.count
+                size += following.size
                 share.append(submitted.popleft())
-            sent = _Sent(share, queue.writer)
-            batch.append(sent)
-            events_left -= sent.count
-            bytes_left -= sent.size
+            batch.append(_Sent(share, queue.writer, count, size))
+            events_left -= count
+            bytes_left -= size
             del lane[head_id]
             if submitted:
                 lane[head_id] = queue

@@ -19,16 +19,25 @@ log = structlog.get_logger("greenroom.cell")
 
 def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Departure]) -> None:
     """Each in turn. One that fails is logged and holds up neither the others nor the committer that called."""
+    publish = host.audiences.publish
+    entity, epoch = life.entity, life.epoch
     for departure in departures:
+        cls = type(departure)
         try:
-            _release_one(host, life, mailbox, departure)
+            # The two frequent kinds by their type: a class pattern costs more than all else that happens to them here.
+            if cls is StoredEvent:
+                publish(entity, epoch, departure)  # type: ignore[arg-type]
+            elif cls is Answer:
+                departure.slot.resolve(departure.reply, departure.encoded)  # type: ignore[union-attr]
+            else:
+                _release_rare(host, life, mailbox, departure)
         except Exception as error:  # the edge: most likely something of the entity's own that can't be encoded
-            log.exception("departure_failed", entity=life.entity, error=repr(error))
+            log.exception("departure_failed", entity=entity, error=repr(error))
             if isinstance(departure, Answer):
                 departure.slot.reject(HandlerFailed(repr(error)))
 
 
-def _release_one(host: Host, life: Life, mailbox: Mailbox, departure: Departure) -> None:
+def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure) -> None:
     match departure:
         case StoredEvent():
             host.audiences.publish(life.entity, life.epoch, departure)
