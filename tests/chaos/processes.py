@@ -19,7 +19,8 @@ import asyncpg
 import psutil
 
 from bench.server import ROOT, ready
-from greenroom.store.own.servers import OwnServers, _die_with_parent
+from greenroom.store.own.processes import die_with_parent
+from greenroom.store.own.servers import OwnServers
 from tests.chaos.faults import Fault
 
 START_S = 120.0  # the first start makes a database; a later one may have to wait for a stalled predecessor's
@@ -98,7 +99,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C is for the script, which ends it in order
-                preexec_fn=_die_with_parent(signal.SIGKILL),  # should the script itself be killed
+                preexec_fn=die_with_parent(signal.SIGKILL),  # should the script itself be killed
             )
         self._expected, self._serves_since = False, None
         self._stop_by = float("inf")

@@ -9,7 +9,8 @@ import trio
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs
 from greenroom.store.own.data_folder import DataFolder, DataFolderBusy
-from greenroom.store.own.servers import OwnServerFailed, OwnServers
+from greenroom.store.own.errors import OwnServerFailed
+from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import check
 from greenroom.supervisors.cli.terminal.plainly import Trouble

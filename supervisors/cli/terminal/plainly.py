@@ -14,7 +14,7 @@ from greenroom.config.settings import SettingsError
 from greenroom.config.telemetry.exporters import ExporterMissing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.own.data_folder import DataFolderError
-from greenroom.store.own.servers import OwnServerFailed
+from greenroom.store.own.errors import OwnServerFailed
 from greenroom.transports.auth.tokens import TokenInvalid
 from greenroom.transports.sockets.gate import PortTaken
 

@@ -15,7 +15,9 @@ from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.records import Outcome
-from greenroom.store.own.servers import OwnServers, _as_account, _end
+from greenroom.store.own.account import as_account
+from greenroom.store.own.processes import end
+from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
@@ -43,12 +45,12 @@ def promote(servers: OwnServers) -> None:
     """End the recovery of a standby that has no primary: what is in its folder goes on as another timeline."""
     cluster = servers._cluster
     assert servers._postgres is not None
-    _end(servers._postgres, ((signal.SIGINT, 15.0),))
+    end(servers._postgres, ((signal.SIGINT, 15.0),))
     (cluster / "standby.signal").touch()
     servers._spawn_postgres()
     servers._wait_until_ready("postgres", servers._postgres_ready)
     tool = [str(servers._bin / "pg_ctl"), "promote", "-D", str(cluster), "-w", "-t", "30"]
-    subprocess.run(tool, check=True, capture_output=True, cwd="/", **_as_account(servers._account))
+    subprocess.run(tool, check=True, capture_output=True, cwd="/", **as_account(servers._account))
 
 
 async def test_in_postgres_a_promotion_fences_every_activation_and_begins_new_epochs(primary: OwnServers) -> None:

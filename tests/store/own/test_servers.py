@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from greenroom.store.own.servers import OwnServers, _as_account, _exists
+from greenroom.store.own.account import as_account
+from greenroom.store.own.processes import exists
+from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 
 PARENT = """
@@ -106,7 +108,7 @@ def test_a_killed_parent_takes_its_servers_along_and_the_next_start_finds_the_fo
     servers.start()
     try:
         assert len(pids) == 2
-        assert not any(_exists(pid) for pid in pids)  # zombies don't count: their new parent may be slow to look
+        assert not any(exists(pid) for pid in pids)  # zombies don't count: their new parent may be slow to look
     finally:
         began = time.monotonic()
         servers.stop()
@@ -130,7 +132,7 @@ def test_lock_files_of_a_zombie_are_no_hindrance(tmp_path: Path) -> None:
     servers = OwnServers(tmp_path / "data", initdb_sync=False)
     servers.start()
     servers.stop()
-    with subprocess.Popen(["true"], **_as_account(servers._account)) as zombie:
+    with subprocess.Popen(["true"], **as_account(servers._account)) as zombie:
         os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended, and not reaped
         for path in (servers._cluster / "postmaster.pid", servers._run_dir / ".s.PGSQL.5432.lock"):
             path.write_text(f"{zombie.pid}\n{servers._cluster}\n")
