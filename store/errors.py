@@ -13,6 +13,10 @@ class DataRefused(StoreUnavailable):
     """The server, or what encodes for it, refuses this statement's data, and would again: it is its caller's alone."""
 
 
+class TookTooLong(StoreUnavailable):
+    """The statement was ended because its time was up, and wrote nothing. Less at once may do."""
+
+
 class OutcomeLost(StoreError):
     """The connection died or went silent with a statement in flight: it may have landed or not. Never guess: claim the
     head again."""

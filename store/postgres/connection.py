@@ -13,9 +13,9 @@ from typing import Any
 
 import trio
 
-from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.errors import OutcomeLost, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.failures import FAILURES, spoils_wire, translate
+from greenroom.store.postgres.failures import FAILURES, translate, was_heard
 from greenroom.store.postgres.silence import Silence
 from greenroom.store.postgres.wire import Wire, open_wire, session
 
@@ -27,8 +27,7 @@ SILENT_SHARE = 0.9  # of a statement's deadline: cancelled so late, it was not a
 class Connection:
     """Opened by its first statement, and anew after a loss. One statement at a time, in turn.
 
-    A wire lives only as long as every answer on it was read to its end: a statement that ends otherwise, by its
-    deadline or by the caller's cancellation, ends its wire too, so that a late answer is never taken for the next's.
+    A statement that ends without its whole answer, by its deadline or by the caller's cancellation, ends its wire too.
     """
 
     def __init__(
@@ -60,9 +59,9 @@ class Connection:
         Ends within about the time for a connection and that for a statement. Cancelled midway, the statement may have
         landed or not.
 
-        Raises: StoreUnavailable when nothing was written for certain, DataRefused among them when the same again would
-        fare no better; with `write`, OutcomeLost when the connection went away or went silent while the statement was
-        under way.
+        Raises: StoreUnavailable when nothing was written for certain, among them DataRefused when the same again would
+        fare no better and TookTooLong when less might; with `write`, OutcomeLost when the connection went away or went
+        silent while the statement was under way.
         """
         await self._take_turn()
         try:
@@ -74,30 +73,33 @@ class Connection:
     async def _ask(self, wire: Wire, sql: str, args: Sequence[object], write: bool) -> Sequence[Any]:
         await trio.lowlevel.checkpoint_if_cancelled()  # before anything is sent: the wire is as it was
         asked_at = trio.current_time()
-        is_read = False
+        is_heard = False
         scope = self._silence.scope(asked_at + self._statement_s, self._heard_at)
         try:
             with scope:
                 rows = await self._bridge.run(wire.fetch, sql, *args)
-                is_read = True
-                self._heard_at = trio.current_time()
+                is_heard = True
                 return rows
         except FAILURES as error:
-            is_read = not spoils_wire(error)
-            if is_read:
-                self._heard_at = trio.current_time()
+            is_heard = was_heard(error)
             translated = translate(error, write=write)
             if translated is None:
                 raise
             raise translated from error
         finally:
             self._silence.ended(scope)
-            if not is_read:
-                wire.terminate()
-                if trio.current_time() - asked_at >= SILENT_SHARE * self._statement_s:
-                    self._silence.found(asked_at)  # also when a caller's own deadline, which is as long, came first
-        lost = OutcomeLost if write else StoreUnavailable
-        raise lost(f"no answer from Postgres within {trio.current_time() - asked_at:.1f} s")
+            if is_heard:
+                self._heard_at = trio.current_time()
+            elif self._is_silent(asked_at):
+                self._silence.found(asked_at)  # also when a caller's own deadline, which is as long, came first
+        message = f"no answer from Postgres within {trio.current_time() - asked_at:.1f} s"
+        if write:
+            raise OutcomeLost(message)
+        raise TookTooLong(message) if self._is_silent(asked_at) else StoreUnavailable(message)
+
+    def _is_silent(self, asked_at: float) -> bool:
+        """Has a statement that nobody answered had its time? Else its wire was only in doubt, or its caller gone."""
+        return trio.current_time() - asked_at >= SILENT_SHARE * self._statement_s
 
     async def aclose(self) -> None:
         """End the session; the next statement would open another. Not bounded by itself: give it a deadline."""
@@ -105,10 +107,7 @@ class Connection:
         try:
             wire, self._wire = self._wire, None
             if wire is not None and not wire.is_closed():
-                try:
-                    await self._bridge.run(wire.close)
-                except FAILURES:
-                    wire.terminate()
+                await self._bridge.run(wire.close)
         finally:
             self._turn.release()
 
@@ -120,18 +119,15 @@ class Connection:
 
     async def _connected(self) -> Wire:
         """The wire, opened if need be. Raises: StoreUnavailable."""
-        wire, self._wire = self._wire, None
-        if wire is not None and not wire.is_closed():
-            if not self._silence.doubts(self._heard_at):
-                self._wire = wire
-                return wire
-            wire.terminate()
+        wire = self._wire
+        if wire is not None and not wire.is_closed() and not self._silence.doubts(self._heard_at):
+            return wire
         # Waiting out the backoff here, once, paces callers that try again at once, without a retry loop of our own.
         await trio.sleep_until(self._retry_at)
         failure: Exception | str = f"not within {self._connect_s} s"
         try:
             with trio.move_on_after(self._connect_s):
-                wire = self._wire = await self._bridge.run(self._open)
+                wire = self._wire = await self._bridge.run(self._open, wire)
                 self._heard_at = trio.current_time()
                 self._failures = 0
                 self._retry_at = 0.0
@@ -146,5 +142,7 @@ class Connection:
             raise StoreUnavailable(f"cannot connect to Postgres: {failure}")
         raise StoreUnavailable(f"cannot connect to Postgres: {type(failure).__name__}: {failure}") from failure
 
-    async def _open(self) -> Wire:
+    async def _open(self, former: Wire | None) -> Wire:
+        if former is not None:
+            await former.abort()
         return await open_wire(self._dsn, silence_s=self._statement_s / 2, settings=self._settings)

@@ -7,9 +7,12 @@ statement ends that by itself (`statement_timeout`), just before we would, and s
 
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import asyncpg
+
+from greenroom.store.postgres.failures import FAILURES, spoils_wire
 
 SESSION = {
     "idle_in_transaction_session_timeout": "1000",  # ms
@@ -28,7 +31,7 @@ SERVER_SHARE = 0.9
 PROBES = 3  # keepalives without an answer, until the socket counts as dead
 
 
-class Wire(Protocol):
+class _Session(Protocol):
     """What we use of asyncpg.Connection, which has no types."""
 
     async def fetch(self, query: str, *args: object) -> list[Any]: ...
@@ -44,6 +47,52 @@ class Wire(Protocol):
     def is_closed(self) -> bool: ...
 
 
+class Wire:
+    """One session, as long as every answer on it was read to its end.
+
+    Whatever touches the socket is a coroutine, and so only runs inside a turn of the bridge: what asyncpg puts into its
+    loop from outside of one would lie there until somebody else's turn.
+    """
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+
+    async def fetch(self, query: str, *args: object) -> list[Any]:
+        """The rows. Ends the session when it ends without the whole answer, cancelled too, so that a late answer is
+        never taken for the next's. Raises: what asyncpg raises."""
+        is_whole = False
+        try:
+            rows = await self._session.fetch(query, *args)
+            is_whole = True
+            return rows
+        except FAILURES as error:
+            is_whole = not spoils_wire(error)
+            raise
+        finally:
+            if not is_whole:
+                self._session.terminate()
+
+    async def fetchval(self, query: str) -> Any:
+        return await self._session.fetchval(query)
+
+    async def execute(self, query: str, *args: object) -> str:
+        return await self._session.execute(query, *args)
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 asyncpg's, on asyncio's side
+        """End the session in order; at once when the server does not take part, or when cancelled."""
+        with suppress(*FAILURES):  # asyncpg has aborted it then
+            await self._session.close(timeout=timeout)
+
+    async def abort(self) -> None:
+        """End the session without a word to the server, which may be gone. Again is once."""
+        self._session.terminate()
+
+    def is_closed(self) -> bool:
+        return self._session.is_closed()
+
+
 def session(application_name: str, statement_s: float) -> dict[str, str]:
     """The settings of a session whose statements have `statement_s` seconds each."""
     server_ms = max(1, int(statement_s * SERVER_SHARE * 1000))
@@ -55,7 +104,7 @@ async def open_wire(dsn: str, *, silence_s: float, settings: Mapping[str, str] |
 
     `silence_s`: after so long without a sign of the peer the socket is dead, seconds. Raises: what asyncpg raises.
     """
-    wire = await asyncpg.connect(
+    opened = await asyncpg.connect(
         dsn,
         statement_cache_size=128,
         max_cached_statement_lifetime=0,  # seconds, 0 for ever: a busy statement need not be prepared again
@@ -63,12 +112,11 @@ async def open_wire(dsn: str, *, silence_s: float, settings: Mapping[str, str] |
         server_settings=dict(settings or {}),
     )
     try:
-        keep_alive(wire._transport.get_extra_info("socket"), silence_s)  # no public way; test_wire.py pins it
+        keep_alive(opened._transport.get_extra_info("socket"), silence_s)  # no public way; test_wire.py pins it
     except BaseException:
-        wire.terminate()
+        opened.terminate()
         raise
-    opened: Wire = wire
-    return opened
+    return Wire(opened)
 
 
 def keep_alive(sock: socket.socket, silence_s: float) -> None:

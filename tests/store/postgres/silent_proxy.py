@@ -15,6 +15,7 @@ class SilentProxy:
         self._user = urlsplit(database_url).username
         self._database = urlsplit(database_url).path
         self._wires: list[trio.Event] = []  # set: silent
+        self._ended: list[trio.Event] = []
         self.answers_only = False
         self.port = 0
 
@@ -32,6 +33,10 @@ class SilentProxy:
         for number in numbers or range(len(self._wires)):
             self._wires[number].set()
 
+    async def ended(self, number: int) -> None:
+        """Return when either end has closed this connection."""
+        await self._ended[number].wait()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         self.port = listeners[0].socket.getsockname()[1]
@@ -39,12 +44,14 @@ class SilentProxy:
         await trio.serve_listeners(self._serve, listeners)
 
     async def _serve(self, client: trio.SocketStream) -> None:
-        silent = trio.Event()
+        silent, ended = trio.Event(), trio.Event()
         self._wires.append(silent)
+        self._ended.append(ended)
         server = await trio.open_unix_socket(self._upstream)
         async with client, server, trio.open_nursery() as nursery:  # owner: this connection; either end ends it
             nursery.start_soon(self._pass, client, server, silent, False, nursery.cancel_scope)
             await self._pass(server, client, silent, True, nursery.cancel_scope)
+        ended.set()
 
     async def _pass(
         self,

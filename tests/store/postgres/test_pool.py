@@ -9,7 +9,6 @@ from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
-from greenroom.store.postgres.failures import translate
 from greenroom.store.postgres.pool import Pool
 
 INCARNATION = 0x1234_5678_9ABC
@@ -128,28 +127,3 @@ async def test_what_the_server_refuses_is_told_to_who_asked_and_the_wire_stays(o
             with pytest.raises(asyncpg.InterfaceError):
                 await connection.fetch("SELECT $1::bigint")  # a bug of ours
             assert pool.connects == 1, "none of it spoils the wire"
-
-
-def test_what_each_error_says_about_a_write() -> None:
-    for rolled_back in (
-        asyncpg.DeadlockDetectedError("x"),
-        asyncpg.SerializationError("x"),
-        asyncpg.LockNotAvailableError("x"),
-        asyncpg.QueryCanceledError("x"),
-        asyncpg.DiskFullError("x"),
-    ):
-        assert isinstance(translate(rolled_back, write=True), StoreUnavailable)
-    for unknown in (
-        asyncpg.ConnectionDoesNotExistError("x"),
-        asyncpg.AdminShutdownError("x"),
-        asyncpg.StatementCompletionUnknownError("x"),
-        asyncpg.InterfaceError("connection is closed"),
-        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
-        ConnectionResetError(),
-    ):
-        assert isinstance(translate(unknown, write=True), OutcomeLost)
-        assert isinstance(translate(unknown, write=False), StoreUnavailable)
-    for own in (asyncpg.UniqueViolationError("x"), asyncpg.DataError("x")):
-        assert isinstance(translate(own, write=True), DataRefused)
-    assert type(translate(asyncpg.UndefinedTableError("x"), write=True)) is StoreUnavailable
-    assert translate(asyncpg.InterfaceError("the server expects 1 argument"), write=True) is None

@@ -1,5 +1,8 @@
 import socket
 
+import pytest
+import trio
+
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.wire import keep_alive, open_wire, session
 from tests.store.postgres.silent_proxy import silent_proxy
@@ -12,7 +15,7 @@ async def test_its_socket_asks_whether_the_peer_is_there(database_url: str) -> N
         async def options() -> list[int]:
             wire = await open_wire(proxy.url, silence_s=4.0, settings=session("test", 10.0))
             assert await wire.fetchval("SHOW statement_timeout") == "9s"
-            sock = wire._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+            sock = wire._session._transport.get_extra_info("socket")  # type: ignore[attr-defined]
             found = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
             for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
                 found.append(sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)))
@@ -26,3 +29,17 @@ def test_a_socket_on_this_machine_needs_none_of_it() -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         keep_alive(sock, 4.0)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+async def test_a_socket_that_can_not_be_told_so_is_closed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has the wire then, so nobody else would close it."""
+
+    def fails(sock: socket.socket, silence_s: float) -> None:
+        raise OSError("no such option")
+
+    monkeypatch.setattr("greenroom.store.postgres.wire.keep_alive", fails)
+    async with silent_proxy(database_url) as proxy, Bridge() as bridge:
+        with pytest.raises(OSError, match="no such option"):
+            await bridge.run(lambda: open_wire(proxy.url, silence_s=4.0))
+        with trio.fail_after(5):
+            await proxy.ended(0)
