@@ -65,6 +65,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "A newer owner has the entity, and this node let it go. Once, after a failover, is as it should be; "
             "ever again means a second node on the same database."
         ),
+        "entity_not_trimmed": (
+            "Old events of this entity could not be removed; others are, and it is tried again at each round. `error` "
+            "says why. Logged once, until it succeeds."
+        ),
         "entity_restarted": (
             "An entity's handler raised, and it was rebuilt from its journal. The traceback says where."
         ),

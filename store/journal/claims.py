@@ -8,9 +8,10 @@ from greenroom.store.journal.records import Claimed
 
 
 class Claims:
-    """Where tasks that wake entities meet."""
+    """Where tasks that wake entities meet.
 
-    """`claim` may be called by any number of tasks; `workers` statements of up to `batch_max` heads run at once."""
+    `claim` may be called by any number of tasks; `workers` statements of up to `batch_max` heads run at once.
+    """
 
     def __init__(
         self, journal: Journal, *, workers: int = 2, batch_max: int = 256, window: int = 64, waiting_max: int = 100_000
@@ -94,8 +95,8 @@ class _Request:
         self.term = term
         self.done = trio.Event()
         self.wanted = True
-        self.result: Claim | StoreUnavailable | None = None
+        self.result: Claim | None = None
 
-    def finish(self, result: Claim | StoreUnavailable) -> None:
+    def finish(self, result: Claim) -> None:
         self.result = result
         self.done.set()

@@ -8,6 +8,7 @@ from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Censu
 from greenroom.store.postgres.pool import Pool
 
 KEPT_MAX = 100_000  # letters; beyond, the oldest go
+TRIMMED_MAX = 1_000  # letters that one statement deletes
 COLUMNS = (
     "id, entity, (extract(epoch FROM at) * 1000)::bigint AS at_ms, message_type, payload, principal, error, traceback, "
     "trace, strikes, wished"
@@ -17,7 +18,9 @@ WITH added AS (
     INSERT INTO dead_letters (at, entity, message_type, payload, principal, error, traceback, trace, strikes)
     VALUES (now(), $1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
 )
-DELETE FROM dead_letters WHERE id <= (SELECT id FROM added) - $9::bigint
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters WHERE id <= (SELECT id FROM added) - $9::bigint ORDER BY id LIMIT $10
+)
 """
 
 REPLACE = """
@@ -27,7 +30,12 @@ WHERE id = $9 AND entity = $1 AND message_type = $2 AND principal = $4
 """
 REFUSED = "UPDATE dead_letters SET wished = false, error = coalesce(nullif($2, ''), error) WHERE id = $1"
 # Letters that come with an append are inserted there, which keeps no bound.
-TRIM = "DELETE FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - $1::bigint"
+TRIM = """
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - $1::bigint ORDER BY id LIMIT $2
+)
+RETURNING id
+"""
 CENSUS = """
 SELECT count(*) AS stored, coalesce(max(id), 0) AS last_id, count(*) FILTER (WHERE id > $1) AS since,
     count(*) FILTER (WHERE at > now() - interval '1 minute') AS minute
@@ -53,7 +61,7 @@ class PostgresDeadLetters:
         if letter.id:
             await self._fetch(REPLACE, *letter_columns(letter), letter.id)
         else:
-            await self._fetch(ADD, *letter_columns(letter), KEPT_MAX)
+            await self._fetch(ADD, *letter_columns(letter), KEPT_MAX, TRIMMED_MAX)
 
     async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
         rows = await self._fetch(
@@ -83,7 +91,8 @@ class PostgresDeadLetters:
         await self._fetch(REFUSED, number, storable(error[:TEXT_CHARACTERS_MAX]))
 
     async def census(self, *, after: int) -> Census:
-        await self._fetch(TRIM, KEPT_MAX)
+        while len(await self._fetch(TRIM, KEPT_MAX, TRIMMED_MAX)) == TRIMMED_MAX:
+            pass
         (row,) = await self._fetch(CENSUS, after)
         common = await self._fetch(COMMON, after) if row["since"] else []
         return Census(**dict(row), common=tuple(common[0]) if common else None)

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from greenroom.store.errors import JournalDamaged, NotOwner
+from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent
 
 NOTHING_ABOVE: Mapping[str, int] = MappingProxyType({})
 
 
-Claim = Claimed | NotOwner | JournalDamaged  # what became of one entity's claim
+Claim = Claimed | NotOwner | JournalDamaged | StoreUnavailable  # what became of one entity's claim
 
 
 class Journal(Protocol):
@@ -34,8 +34,9 @@ class Journal(Protocol):
         server that has lost its claims would grant it again, and with it whatever was sent under it and is late.
         Loading is a statement of its own after the raise (a load in the same statement may miss the append that the
         raise waited for). Each result holds the snapshot and the events after it, and for recent command ids also up to
-        `window` events before the snapshot. An entity whose rows contradict one another, or whose name the server
-        refuses, is JournalDamaged; that touches no other of the batch. Raises: StoreUnavailable.
+        `window` events before the snapshot. An entity whose rows contradict one another, or whose name or rows the
+        server refuses, is JournalDamaged, and one that can't be loaded in time is StoreUnavailable; that touches no
+        other of the batch. Raises: StoreUnavailable.
         """
 
     async def lineage(self) -> str:
@@ -65,7 +66,8 @@ class Journal(Protocol):
         """The highest sequence number handled of each sender, 0 where there is none. Raises: StoreUnavailable."""
 
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
-        """Undelivered rows of all entities by rising (head id, offset), with id and name. Raises: StoreUnavailable."""
+        """Undelivered rows of all entities by rising (head id, offset), with id and name: at most `limit`, fewer where
+        they are large, [] at the end. Raises: StoreUnavailable."""
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         """Remove outbox rows, by (head id, offset); none when the database has another lineage by now, which may have

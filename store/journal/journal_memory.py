@@ -275,11 +275,11 @@ class MemoryJournal:
     async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:
         """See TrimmableJournal."""
         await trio.lowlevel.checkpoint()
-        found = [
+        looked = [
             Trimmable(
                 head_id, row.head.entity, row.head.offset, row.head.trimmed, row.snapshot_offset, bool(row.kept_ids)
             )
             for head_id, row in self.rows.by_id.items()
-            if head_id > after_id and (row.head.trimmed < row.snapshot_offset or row.kept_ids)
-        ]
-        return found[:limit]
+            if head_id > after_id
+        ][:limit]
+        return [one for one in looked if one.trimmed < one.snapshot_offset or one.keeps_ids or one is looked[-1]]

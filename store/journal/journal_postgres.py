@@ -11,14 +11,8 @@ from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.names import decode_name, encode_name
 from greenroom.store.journal.postgres.append import Appending
 from greenroom.store.journal.postgres.claim import Claiming
-from greenroom.store.journal.postgres.keeping import (
-    EXPIRE_IDS,
-    SAVE_SNAPSHOT,
-    TRIM,
-    TRIM_EVENTS_MAX,
-    TRIMMABLE,
-    TRIMMED,
-)
+from greenroom.store.journal.postgres.keeping import SAVE_SNAPSHOT, TRIMMABLE, trim
+from greenroom.store.journal.postgres.pages import Pages
 from greenroom.store.journal.postgres.reads import (
     DELIVERED,
     DUE,
@@ -102,8 +96,8 @@ class PostgresJournal:
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
         """See Journal."""
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(OUTBOX, *after, limit)
-        return [OutboxRow(*row) for row in rows]
+            rows = await Pages(connection, rows_max=limit).fetch(OUTBOX, *after)
+        return [OutboxRow(*row[:4]) for row in rows]
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         """See Journal."""
@@ -123,13 +117,9 @@ class PostgresJournal:
         return bool(rows)
 
     async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
-        """See Journal. Statements of at most TRIM_EVENTS_MAX events, so that appends never wait long for the head."""
+        """See Journal."""
         async with self._pool.connection() as connection:
-            while await connection.fetch(TRIM, head_id, keep_count, keep_after_ms, ids_after_ms, TRIM_EVENTS_MAX):
-                pass
-            await connection.fetch(EXPIRE_IDS, head_id, ids_after_ms)
-            rows = await connection.fetch(TRIMMED, head_id)
-        return rows[0][0] if rows else 0
+            return await trim(connection, head_id, keep_count, keep_after_ms, ids_after_ms)
 
     async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:
         """See TrimmableJournal."""

@@ -1,8 +1,9 @@
 """Retention: events that are too old or too many go, also of entities that nobody wakes any more.
 
 An awake entity is trimmed when it has written a snapshot; this sweep finds the others. It walks the heads in the order
-of their ids, a page at a time, and trims at a bounded rate, so that it is never what makes the store slow. Several
-nodes may sweep the same heads: trimming twice is trimming once.
+of their ids, a page at a time, and trims at a bounded rate, so that it is never what makes the store slow. An entity
+that can't be trimmed is passed over until the next lap; a store that is away ends a sweep, and the next goes on behind
+the entity where that was noticed. Several nodes may sweep the same heads: trimming twice is trimming once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from greenroom.store.errors import StoreUnavailable
 log = structlog.get_logger("greenroom.retention")
 
 KEEP_ALL = 1 << 62  # events
+FAILURES_MAX = 3  # entities in a row that can't be trimmed: then it is the store
+UNTRIMMED_MAX = 1_000  # entities remembered as such, and so logged once and not at each lap
 
 
 class Keep(Struct, frozen=True, kw_only=True):
@@ -42,7 +45,8 @@ class TrimmableJournal(Protocol):
     """What the sweep needs of a journal."""
 
     async def trimmable(self, *, after_id: int, limit: int) -> Sequence[Trimmable]:
-        """The next heads, by rising id, at which there may be something to trim; [] at the end.
+        """Looks at the next `limit` heads, by rising id: those at which there may be something to trim, and the last
+        one looked at; [] at the end.
 
         Raises: StoreUnavailable.
         """
@@ -84,6 +88,8 @@ class Retention:
         self._sweep_s = sweep_s
         self._trim_s = 1 / trims_per_s
         self._page = page
+        self._after_id = 0  # where the sweep is: kept over a store that is away
+        self._untrimmed: set[int] = set()  # heads whose last trim failed
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sweep until cancelled, which is safe at any time. A store that is away ends the sweep, not the sweeping."""
@@ -98,21 +104,43 @@ class Retention:
                 log.warning("retention_postponed", error=str(error))
 
     async def sweep(self) -> int:
-        """Look at every head once; how many were trimmed. Raises: StoreUnavailable."""
-        trimmed = after_id = 0
-        while heads := await self._journal.trimmable(after_id=after_id, limit=self._page):
+        """Look at every head once, or at those that the sweep before has left; how many were trimmed.
+
+        Raises: StoreUnavailable when the store is away. The next sweep goes on from there.
+        """
+        trimmed = failures = 0
+        while heads := await self._journal.trimmable(after_id=self._after_id, limit=self._page):
             for head in heads:
+                self._after_id = head.head_id  # before the trim: whatever becomes of it, others have their turn
                 keep = self._keep.get(head.entity.partition(":")[0])
                 if keep is None or not due(keep, head):
                     continue
-                now_s = self._now()
-                await self._journal.trim(
-                    head.head_id,
-                    keep_count=KEEP_ALL if keep.events is None else keep.events,
-                    keep_after_ms=0 if keep.seconds is None else int((now_s - keep.seconds) * 1_000),
-                    ids_after_ms=int((now_s - keep.command_ids_s) * 1_000),
-                )
-                trimmed += 1
+                try:
+                    await self._trim(head, keep)
+                except StoreUnavailable as error:
+                    self._note(head, error)
+                    failures += 1
+                    if failures == FAILURES_MAX:
+                        raise
+                else:
+                    failures = 0
+                    trimmed += 1
+                    self._untrimmed.discard(head.head_id)
                 await trio.sleep(self._trim_s)
-            after_id = heads[-1].head_id
+        self._after_id = 0
         return trimmed
+
+    async def _trim(self, head: Trimmable, keep: Keep) -> None:
+        now_s = self._now()
+        await self._journal.trim(
+            head.head_id,
+            keep_count=KEEP_ALL if keep.events is None else keep.events,
+            keep_after_ms=0 if keep.seconds is None else int((now_s - keep.seconds) * 1_000),
+            ids_after_ms=int((now_s - keep.command_ids_s) * 1_000),
+        )
+
+    def _note(self, head: Trimmable, error: StoreUnavailable) -> None:
+        if head.head_id not in self._untrimmed:
+            log.warning("entity_not_trimmed", entity=head.entity, error=str(error))
+            if len(self._untrimmed) < UNTRIMMED_MAX:
+                self._untrimmed.add(head.head_id)

@@ -47,8 +47,9 @@ class Appending:
                 raise OutcomeLost(f"after a part of the batch had landed: {error}") from error
             raise
 
-    async def _settle(self, todo: list[Append]) -> None:
-        """Bounded: a round either leaves somebody out, or halves, or has lost a race against retention."""
+    async def _settle(self, todo: list[Append], *, is_last: bool = False) -> None:
+        """Bounded: a round either leaves somebody out, or halves, or has lost a race against retention. `is_last`: an
+        append that was refused alone before."""
         races = 0
         while todo:
             sql, arguments = statement(todo, self._incarnation)
@@ -57,7 +58,7 @@ class Appending:
             except DataRefused as error:  # all rolled back: leave out who is at fault, and again
                 rest = await self._without_culprits(todo)
                 if len(rest) == len(todo):
-                    await self._divide(todo, error)
+                    await self._divide(todo, error, is_last=is_last)
                     return
                 todo = rest
                 continue
@@ -69,9 +70,14 @@ class Appending:
                 return
             todo = await self._sort_out(missing)
 
-    async def _divide(self, refused: list[Append], error: DataRefused) -> None:
-        """Nobody knows whose data it was: by halves, until that one is alone."""
+    async def _divide(self, refused: list[Append], error: DataRefused, *, is_last: bool) -> None:
+        """Nobody knows whose data it was: by halves, until that one is alone, and then once more. What it ran into may
+        have gone since, as a command id that has expired or an outbox row that was delivered, and for a damaged append
+        somebody's message is given up."""
         if len(refused) == 1:
+            if not is_last:
+                await self._settle(refused, is_last=True)
+                return
             self.outcomes[refused[0].head_id] = Outcome.DAMAGED
             log.error("append_damaged", head=refused[0].head_id, error=str(error))
             return

@@ -7,11 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from greenroom.store.errors import DataRefused, JournalDamaged, NotOwner
-from greenroom.store.journal.consequences.outbox import OutboxRow
-from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.journal import Claim
-from greenroom.store.journal.names import decode_name
-from greenroom.store.journal.postgres.reads import event
+from greenroom.store.journal.postgres.load import Loading
 from greenroom.store.journal.records import Claimed, Head
 from greenroom.store.postgres.connection import Connection
 
@@ -37,23 +34,6 @@ WHERE heads.fence >> 32 <= $3
 RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, snapshot_offset, xmax <> 0 AS known
 """
 
-# A statement of its own, after the raise: its snapshot then holds the append that the raise has waited for (trap 4).
-LOAD = """
-SELECT id, 0 AS what, "offset", 0::bigint AS at_ms, body AS payload,
-    NULL::bytea AS info, NULL::bytea AS command_id, NULL::bytea AS reply, NULL::bigint AS digest,
-    0::bigint AS fence
-FROM snapshots WHERE id = ANY ($1::bigint[]) AND "offset" > 0
-UNION ALL
-SELECT w.id, 1, e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest, e.fence
-FROM unnest($1::bigint[], $2::bigint[]) AS w (id, after)
-CROSS JOIN LATERAL (SELECT * FROM journal j WHERE j.id = w.id AND j."offset" > w.after ORDER BY j."offset") e
-UNION ALL
-SELECT id, 2, "offset", 0, body, NULL, NULL, NULL, NULL, 0 FROM outbox WHERE id = ANY ($1::bigint[])
-UNION ALL
-SELECT id, 3, due_ms, 0, body, name, NULL, NULL, NULL, 0 FROM timers WHERE id = ANY ($1::bigint[])
-ORDER BY 1, 2, 3
-"""
-SNAPSHOT_ROW, EVENT_ROW, OUTBOX_ROW, TIMER_ROW = range(4)
 FENCES = "SELECT id, fence FROM heads WHERE id = ANY ($1::bigint[])"
 
 
@@ -97,25 +77,24 @@ class Claiming:
             ]
 
     async def _load(self, items: Sequence[Claimed], window: int, found: dict[str, Claim]) -> None:
-        """Fill in snapshots and events. Those in `found` that contradict themselves are damaged, unless somebody else
-        has claimed them in the meantime."""
+        """Fill in what each is built from: statements of their own, after the raise, whose snapshots then hold the
+        append that the raise has waited for (trap 4).
+
+        Those in `found` that contradict themselves are damaged, unless somebody else has claimed them in the meantime.
+        """
         if not items:
             return
+        loading = Loading(self._connection, window=window)
+        await loading.run(items)
+        damaged: dict[int, str] = {}
         by_id = {item.head.id: item for item in items}
-        after = [max(0, item.head.trimmed, item.snapshot_offset - window) for item in items]
-        for row in await self._connection.fetch(LOAD, list(by_id), after):
-            head_id, what, *columns = row
-            item = by_id[head_id]
-            if what == EVENT_ROW:
-                item.events.append(event(columns))
-            elif what == SNAPSHOT_ROW:
-                item.snapshot_offset, item.snapshot = columns[0], columns[2]
-            elif what == OUTBOX_ROW:
-                item.outbox.append(OutboxRow(columns[0], columns[2], head_id, item.head.entity))
-            else:
-                assert what == TIMER_ROW
-                item.timers.append(TimerRow(decode_name(columns[3]), columns[0], columns[2]))
-        damaged = {item.head.id: damage for item in items if (damage := item.damage()) is not None}
+        for head_id, item in by_id.items():
+            if head_id in loading.too_long:
+                found[item.head.entity] = loading.too_long[head_id]
+            elif head_id in loading.refused:
+                damaged[head_id] = f"the server refuses to read it ({loading.refused[head_id]})"
+            elif (damage := item.damage()) is not None:
+                damaged[head_id] = damage
         if not damaged:
             return
         for head_id, fence in await self._connection.fetch(FENCES, list(damaged)):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from greenroom.store.journal.names import decode_name
+from greenroom.store.journal.postgres.pages import page
 from greenroom.store.journal.records import StoredEvent
 
 READ = """
@@ -30,12 +31,12 @@ SELECT command_id, reply, digest FROM kept_ids WHERE id = $1 AND command_id = AN
 LINEAGE = "SELECT lineage()"
 RECEIVED = "SELECT sender, seq FROM received WHERE id = $1 AND sender = ANY ($2::bigint[])"
 
-OUTBOX = """
-SELECT o."offset", o.body, o.id, h.entity
-FROM outbox o JOIN heads h ON h.id = o.id
-WHERE (o.id, o."offset") > ($1::bigint, $2::bigint)
-ORDER BY o.id, o."offset" LIMIT $3
-"""
+OUTBOX = page(
+    'o."offset", o.body, o.id, h.entity',
+    'outbox o JOIN heads h ON h.id = o.id WHERE (o.id, o."offset") > ($3::bigint, $4::bigint)',
+    order='o.id, o."offset"',
+    size="octet_length(o.body)",
+)
 DELIVERED = """
 DELETE FROM outbox o USING unnest($1::bigint[], $2::bigint[]) AS d (id, "offset")
 WHERE o.id = d.id AND o."offset" = d."offset" AND (SELECT lineage()) = $3::text
