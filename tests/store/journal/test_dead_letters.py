@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from greenroom.store.journal.dead_letters import TEXT_CHARACTERS_MAX, Census, DeadLetter, DeadLetters, Which
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
+from greenroom.store.journal.dead_letters_postgres import TRIM, PostgresDeadLetters
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 
@@ -131,3 +131,25 @@ def test_a_letter_of_a_failure_has_the_tag_the_message_and_a_bounded_traceback()
     assert letter.payload == b'{"type":"test.ping","text":"hi"}'
     assert len(letter.error) == len(letter.traceback) == TEXT_CHARACTERS_MAX
     assert letter.strikes == 2
+
+
+async def test_those_beyond_the_bound_go_some_at_a_time(
+    postgres: PostgresDeadLetters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that came with an append are counted by nobody, and may be many."""
+    monkeypatch.setattr("greenroom.store.journal.dead_letters_postgres.TRIMMED_MAX", 2)
+    monkeypatch.setattr("greenroom.store.journal.dead_letters_postgres.KEPT_MAX", 100)
+    for strikes in range(11):
+        await postgres.add(replace(LETTER, strikes=strikes))
+    monkeypatch.setattr("greenroom.store.journal.dead_letters_postgres.KEPT_MAX", 5)
+    asked: list[str] = []
+    fetch = postgres._fetch
+
+    async def counting(sql: str, *args: object) -> object:
+        asked.append(sql)
+        return await fetch(sql, *args)
+
+    monkeypatch.setattr(postgres, "_fetch", counting)
+    assert (await postgres.census(after=0)).stored == 5
+    assert asked.count(TRIM) == 4
+    assert [letter.strikes for letter in await postgres.list(limit=10)] == [10, 9, 8, 7, 6]

@@ -4,10 +4,12 @@ where both can be damaged.
 
 # ruff: noqa: F811 - fixtures are imported, and then arguments
 
+import random
+
 import pytest
 import trio
 
-from greenroom.store.errors import JournalDamaged, OutcomeLost, StoreUnavailable
+from greenroom.store.errors import DataRefused, JournalDamaged, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
 from greenroom.store.journal.journal import Journal
@@ -123,6 +125,40 @@ async def test_data_that_the_server_refuses_fails_its_own_append(postgres: Postg
             item.events[0].at_ms = 1 << 64
         batch.append(item)
     assert await node.append(batch) == [LANDED, DAMAGED, LANDED, LANDED, LANDED, DAMAGED, LANDED]
+
+
+@pytest.mark.parametrize(("refusals", "outcome"), [(1, LANDED), (2, DAMAGED)])
+async def test_an_append_that_is_refused_alone_is_tried_once_more(
+    refusals: int, outcome: Outcome, postgres: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it ran into may have gone since, and who looks for the culprit then finds none. For a damaged one a message
+    is given up."""
+    node = postgres.node(1)
+    claimed = await claim(node)
+    connection = node._pool.dedicated("lane-0")
+    node._lanes[0] = connection
+    fetch = connection.fetch
+    refused = 0
+
+    async def refuse(sql: str, *args: object, write: bool = False) -> object:
+        nonlocal refused
+        if write and refused < refusals:
+            refused += 1
+            raise DataRefused("the test says so")
+        return await fetch(sql, *args, write=write)
+
+    monkeypatch.setattr(connection, "fetch", refuse)
+    assert await node.append([append_to(claimed, event(1))]) == [outcome]
+    assert refused == refusals
+
+
+async def test_a_command_id_that_fits_no_index_fails_its_own_append(postgres: PostgresCluster) -> None:
+    """Program limit exceeded, as Postgres calls it: no data error, and yet this one's alone."""
+    node = postgres.node(1)
+    one, long, two = [await claim(node, f"room:{number}") for number in range(3)]
+    key = "".join(chr(random.randrange(33, 127)) for _ in range(9_000))  # compressed it would fit
+    batch = [append_to(one, event(1)), append_to(long, event(1, command_id=key)), append_to(two, event(1))]
+    assert await node.append(batch) == [LANDED, DAMAGED, LANDED]
 
 
 async def test_a_later_round_that_fails_after_one_that_landed_is_a_lost_outcome(

@@ -1,17 +1,21 @@
 """The retention sweep: which heads are due, what is left of their history, and the pace."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import StoreUnavailable, TookTooLong
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.postgres.keeping import TRIM
 from greenroom.store.journal.records import Append, Claimed, StoredEvent
 from greenroom.store.journal.retention import Keep, Retention, Trimmable, due
 from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
 
 NOW_S = 1_000_000.0
@@ -120,3 +124,100 @@ async def test_it_sweeps_again_and_again_and_outlives_a_store_that_is_away(autoj
     # The second trims 20 heads at 2 a second before it asks for another page, so the third begins at 310.
     assert [at - began for at in sweeps_at] == pytest.approx([100, 200, 210, 310, 320])
     assert await left(journal, "room:7") == 10
+
+
+class Refusing(MemoryJournal):
+    """Some heads can't be trimmed."""
+
+    def __init__(self, *refused: str, error: StoreUnavailable | None = None) -> None:
+        super().__init__()
+        self.refused = set(refused)
+        self.error = error or TookTooLong("the test says so")
+        self.tried: list[str] = []
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+        entity = self.rows.by_id[head_id].head.entity
+        self.tried.append(entity)
+        if entity in self.refused:
+            raise self.error
+        return await super().trim(
+            head_id, keep_count=keep_count, keep_after_ms=keep_after_ms, ids_after_ms=ids_after_ms
+        )
+
+
+async def test_behind_an_entity_that_always_fails_the_others_are_trimmed(autojump_clock: MockClock) -> None:
+    journal = Refusing("room:1", "room:3")
+    for n in range(5):
+        await fill(journal, f"room:{n}", 30)
+    retention = Retention(journal, {"room": Keep(events=10)}, now=lambda: NOW_S)
+    with capture_logs() as logs:
+        assert await retention.sweep() == 3
+        await retention.sweep()
+    assert [await left(journal, f"room:{n}") for n in range(5)] == [10, 30, 10, 30, 10]
+    told = [line["entity"] for line in logs if line["event"] == "entity_not_trimmed"]
+    assert told == ["room:1", "room:3"], "once each, not at every lap"
+    journal.refused.clear()
+    await retention.sweep()
+    assert [await left(journal, f"room:{n}") for n in range(5)] == [10] * 5
+
+
+async def test_a_sweep_that_a_store_that_is_away_has_ended_goes_on_where_it_was(autojump_clock: MockClock) -> None:
+    """Not at the first head: behind entities that fail it would never come."""
+    names = [f"room:{n}" for n in range(9)]
+    journal = Refusing(*names[1:4], error=StoreUnavailable("away"))
+    for name in names:
+        await fill(journal, name, 30)
+    retention = Retention(journal, {"room": Keep(events=10)}, now=lambda: NOW_S, page=4)
+    with pytest.raises(StoreUnavailable):
+        await retention.sweep()
+    assert journal.tried == names[:4], "three in a row are no accident"
+    assert await retention.sweep() == 5
+    assert journal.tried == names
+    journal.refused.clear()
+    await retention.sweep()
+    assert [await left(journal, name) for name in names] == [10] * 9, "the next lap has those that were passed over"
+
+
+async def test_a_page_is_of_heads_looked_at_not_of_heads_found(journal: MemoryJournal | PostgresJournal) -> None:
+    """Else a statement would walk over all heads where there is little to trim."""
+    for n in range(10):
+        await fill(journal, f"room:{n}", 3, snapshot=n in (0, 9))
+    pages: list[list[str]] = []
+    after_id = 0
+    while heads := await journal.trimmable(after_id=after_id, limit=4):
+        pages.append([head.entity for head in heads])
+        after_id = heads[-1].head_id
+    assert pages == [["room:0", "room:3"], ["room:7"], ["room:9"]]
+
+
+async def test_command_ids_expire_some_at_a_time(postgres: PostgresJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.store.journal.postgres.keeping.IDS_MAX", 4)
+    head_id = await fill(postgres, "feed:a", 11, age_s=50)
+    keep = {"feed": Keep(seconds=40, command_ids_s=100)}
+    now_s = NOW_S
+    retention = Retention(postgres, keep, now=lambda: now_s, trims_per_s=10_000)
+    await retention.sweep()
+    assert len(await postgres.replies(head_id, [f"id-{n}" for n in range(1, 12)])) == 11
+    now_s += 60
+    await retention.sweep()
+    assert await postgres.replies(head_id, [f"id-{n}" for n in range(1, 12)]) == {}
+
+
+async def test_events_that_take_too_long_to_delete_are_deleted_fewer_at_once(
+    postgres: PostgresJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(postgres, "room:a", 30)
+    asked: list[int] = []
+    fetch = Connection.fetch
+
+    async def slow(connection: Connection, sql: str, *args: Any, write: bool = False) -> Sequence[Any]:
+        if sql is TRIM:
+            asked.append(args[4])
+            if args[4] > 10:
+                raise TookTooLong("the test says so")
+        return await fetch(connection, sql, *args, write=write)
+
+    monkeypatch.setattr(Connection, "fetch", slow)
+    await Retention(postgres, {"room": Keep(events=10)}, now=lambda: NOW_S, trims_per_s=10_000).sweep()
+    assert asked == [5_000, 625, 78, 9, 9, 9, 9]
+    assert await left(postgres, "room:a") == 10

@@ -8,6 +8,7 @@ from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
 from greenroom.store.journal.consequences.timers import TimerRow, Timers
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.postgres.pages import BYTES_MAX
 from greenroom.store.journal.records import Append, Claimed, StoredEvent
 from greenroom.store.journal.walk import StoredWalk, stretches
 from greenroom.store.postgres.bridge import Bridge
@@ -30,9 +31,14 @@ def test_stretches_lie_within_the_table_and_the_bound(pages: int, pages_max: int
         assert (read[0], read[-1]) == (0, pages - 1) or pages_max < 2
 
 
-async def test_everything_stored_is_met_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bytes_max", [BYTES_MAX, 1_200, 1])
+async def test_everything_stored_is_met_once(
+    bytes_max: int, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many bytes one statement may read: at one byte it is a row at a time."""
     monkeypatch.setattr("greenroom.store.journal.walk.ROWS", 2)
     monkeypatch.setattr("greenroom.store.journal.walk.PAGES", 3)
+    monkeypatch.setattr("greenroom.store.journal.postgres.pages.BYTES_MAX", bytes_max)
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
         journal = PostgresJournal(pool, incarnation=1)
         names = [f"room:{number}" for number in range(ENTITIES)]
