@@ -591,7 +591,7 @@ async def test_a_clock_that_went_back_leaves_no_gap(cluster: Cluster) -> None:
 
 
 async def test_much_is_trimmed_in_bounded_steps(postgres: PostgresCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("greenroom.store.journal.journal_postgres.TRIM_EVENTS_MAX", 7)
+    monkeypatch.setattr("greenroom.store.journal.postgres.keeping.TRIM_EVENTS_MAX", 7)
     node = postgres.node(1)
     claimed = await claim(node)
     await node.append([append_to(claimed, *(event(n, at_ms=n) for n in range(1, 101)))])

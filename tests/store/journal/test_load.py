@@ -144,7 +144,9 @@ async def test_one_whose_rows_the_server_can_not_read_is_damaged_alone(
     assert [type(one) for one in results].count(Claimed) == len(NAMES) - 1
 
 
-async def test_retention_between_two_pages_makes_no_damage(postgres: PostgresCluster, slow: Slow) -> None:
+async def test_retention_between_two_pages_makes_no_damage(
+    postgres: PostgresCluster, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Events before the snapshot go from the front, and are read from the back."""
     at_once = await fill(postgres)
     node = postgres.node(1)
@@ -161,7 +163,7 @@ async def test_retention_between_two_pages_makes_no_damage(postgres: PostgresClu
         return await fetch(connection, sql, *args, write=write)
 
     slow.too_much = lambda sql, args: sql is LOAD or ("size_before" in sql and args[0] > 1)
-    Connection.fetch = trimming  # type: ignore[method-assign] # `slow` puts back what was there
+    monkeypatch.setattr(Connection, "fetch", trimming)
     [claimed] = await node.claim([NAMES[0]], term=1, window=5)
     assert isinstance(claimed, Claimed) and downs > 2
     assert [one.offset for one in claimed.events] == list(range(EVENTS // 2 - 1, EVENTS + 1))
