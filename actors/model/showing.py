@@ -20,6 +20,11 @@ encode = msgspec.json.encode
 SEVERAL = b'{"type":"actor.several","events":[%b]}'  # of one offset, in their order
 
 
+def chooses(actor: type[Actor[Any]]) -> bool:
+    """Has the kind a `publication` of its own?"""
+    return getattr(actor.publication, "__func__", None) is not Actor.publication.__func__  # type: ignore[attr-defined]
+
+
 class Showing:
     """One kind's."""
 
@@ -29,10 +34,9 @@ class Showing:
         self._decode = events.decode
         self._publication = actor.publication
         self._with_info = actor.publishes_info
-        chooses = getattr(actor.publication, "__func__", None) is not Actor.publication.__func__  # type: ignore[attr-defined]
         # Where these are False an event is shown as it is, and nobody needs to ask: of one that was just recorded, and
         # of one that may be from an older version of the code. The runtime's own event is hidden all the same.
-        self.alters_recorded = chooses or not actor.publishes_info
+        self.alters_recorded = chooses(actor) or not actor.publishes_info
         self.alters_stored = self.alters_recorded or bool(actor.upcasters)
 
     def shown(self, event: StoredEvent) -> StoredEvent | None:

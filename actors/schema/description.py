@@ -99,8 +99,8 @@ class Schema(Struct, frozen=True, kw_only=True):
 
 def describe(kinds: Iterable[Kind]) -> Schema:
     """The schema of these kinds, of the base classes that come with Greenroom, and of the runtime."""
-    described = {base.base_tags: _describe(base) for base in BASES}
-    described |= {kind.name: _describe(kind.actor) for kind in kinds}
+    described = {base.base_tags: describe_kind(base) for base in BASES}
+    described |= {kind.name: describe_kind(kind.actor) for kind in kinds}
     described[RUNTIME] = _describe_runtime()
     return Schema(kinds=dict(sorted(described.items())))
 
@@ -121,7 +121,8 @@ def from_text(text: str | bytes) -> Schema:
     return schema
 
 
-def _describe(actor: type[Actor[object]]) -> KindSchema:
+def describe_kind(actor: type[Actor[object]]) -> KindSchema:
+    """The schema of one entity class."""
     types = _Types()
     return KindSchema(
         durable=actor.durable,
@@ -132,6 +133,12 @@ def _describe(actor: type[Actor[object]]) -> KindSchema:
         stored={"snapshot": types.of(inspect.type_info(actor.state_type))} if actor.durable else {},
         structs=types.structs(),
     )
+
+
+def describe_struct(cls: type[Struct]) -> tuple[StructSchema, dict[str, StructSchema]]:
+    """One struct, and by name those that its types hold."""
+    types = _Types()
+    return types.struct(cls), types.structs()
 
 
 def _describe_runtime() -> KindSchema:
@@ -163,15 +170,16 @@ class _Types:
     def by_tag(self, classes: Iterable[type[Struct]]) -> dict[str, StructSchema]:
         described = {}
         for cls in classes:
-            info = inspect.type_info(cls)
-            assert isinstance(info, inspect.StructType)
-            struct = msgspec.structs.replace(self._struct(info), tag=None)
+            struct = msgspec.structs.replace(self.struct(cls), tag=None)
             if issubclass(cls, Message):
                 reply = reply_type(cls)
                 if reply is not None:
                     struct = msgspec.structs.replace(struct, reply=self.of(inspect.type_info(reply)))
             described[tag_of(cls)] = struct
         return dict(sorted(described.items()))
+
+    def struct(self, cls: type[Struct]) -> StructSchema:
+        return self._struct(inspect.type_info(cls))
 
     def of(self, info: inspect.Type) -> Type:
         match info:

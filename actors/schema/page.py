@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import tag_of
-from greenroom.actors.schema.description import KindSchema, StructSchema, describe
+from greenroom.actors.schema.description import KindSchema, StructSchema, describe, describe_struct
 from greenroom.actors.schema.refusals import refusals_of
 from greenroom.actors.schema.repeats import repeats_of
+from greenroom.actors.schema.shown import name_of, published, shown_events
 from greenroom.actors.schema.words import field_in_words, number, type_in_words
 
 HEADING = """\
@@ -15,7 +16,7 @@ HEADING = """\
 
 Printed from the code by `greenroom entities --markdown`. `?` marks what may be left out. A command is sent with
 `POST /api/{kind}/{key}/{command}`, or over the client protocol as an `rpc` of `{kind}:{key}/{command}`; all of them
-take an `idempotency_key`. `→` is what the answer holds.
+take an `idempotency_key`. `→` is what the answer holds. Events stand here as their watchers see them.
 """
 
 
@@ -33,7 +34,7 @@ def _section(kind: Kind, schema: KindSchema) -> str:
         rows = [
             (
                 f"`{tag.partition('.')[2]}`{_answer(schema.commands[tag], schema)}",
-                _fields(schema.commands[tag], schema),
+                _fields(schema.commands[tag], schema.structs),
                 doc_of(message),
             )
             for tag, message in commands.items()
@@ -41,12 +42,13 @@ def _section(kind: Kind, schema: KindSchema) -> str:
         parts.append(_table(("Command", "Fields", ""), rows))
     if kind.publish_command is not None:
         parts.append(f"A `publish` into the channel is a `{kind.publish_command.name}`.")
-    for what, classes, structs in (
-        ("Event", kind.actor.events, schema.events),
-        ("Ephemeral", kind.actor.ephemerals, schema.ephemerals),
-    ):
-        rows = [(f"`{tag_of(cls)}`", _fields(structs[tag_of(cls)], schema), doc_of(cls)) for cls in classes]
-        parts.append(_table((what, "Fields", ""), rows) if rows else "")
+    rows = list(_event_rows(kind))
+    parts.append(_table(("Event", "Fields", ""), rows) if rows else "")
+    rows = [
+        (f"`{tag_of(cls)}`", _fields(schema.ephemerals[tag_of(cls)], schema.structs), doc_of(cls))
+        for cls in kind.actor.ephemerals
+    ]
+    parts.append(_table(("Ephemeral", "Fields", ""), rows) if rows else "")
     refusals = [(f"`{one.name}`", str(one.status), "; ".join(one.details)) for one in refusals_of(kind.actor)]
     parts.append(_table(("Refusal", "Status", "Said with it"), refusals) if refusals else "")
     limits = [(f"`{name}`", number(getattr(kind.limits, name))) for name in kind.limits.__struct_fields__]
@@ -54,9 +56,21 @@ def _section(kind: Kind, schema: KindSchema) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _fields(struct: StructSchema, schema: KindSchema) -> str:
+def _event_rows(kind: Kind) -> Iterator[tuple[str, str, str]]:
+    """What is published, then the names of what is not."""
+    for cls, sources in published(kind):
+        others = ", ".join(f"`{tag_of(shown.event)}`" for shown in sources if tag_of(shown.event) != name_of(cls))
+        notes = {shown.in_words for shown in sources if shown.hidden}
+        text = " ".join(part for part in (doc_of(cls), f"Shown of {others}." if others else "", *notes) if part)
+        yield f"`{name_of(cls)}`", _fields(*describe_struct(cls)), text
+    for shown in shown_events(kind):
+        if not shown.as_:
+            yield f"`{tag_of(shown.event)}`", "", shown.in_words
+
+
+def _fields(struct: StructSchema, structs: dict[str, StructSchema]) -> str:
     fields = {name: field for name, field in struct.fields.items() if name != "idempotency_key"}
-    return "<br>".join(field_in_words(name, field, schema.structs) for name, field in fields.items())
+    return "<br>".join(field_in_words(name, field, structs) for name, field in fields.items())
 
 
 def _answer(struct: StructSchema, schema: KindSchema) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table
 from greenroom.actors.model.message import tag_of
 from greenroom.actors.schema.page import entities_page
 from greenroom.actors.schema.repeats import repeats_of
+from greenroom.actors.schema.shown import name_of, published, shown_events
 from greenroom.actors.schema.words import number
 from greenroom.config.settings import load_settings
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
@@ -31,8 +32,11 @@ def show_entities(
             )
             for name, command in kind.commands.items():
                 table.add_row("command", name, _fields(command.message))
-            for event in kind.actor.events:
-                table.add_row("event", tag_of(event), _fields(event))
+            for publication, _ in published(kind):
+                table.add_row("event", name_of(publication), _fields(publication))
+            for shown in shown_events(kind):
+                if not shown.as_:
+                    table.add_row("event", tag_of(shown.event), "hidden" if shown.hidden else "")
             table.add_row("repeat", "idempotency_key", repeats_of(kind))
             limits = kind.limits
             for name in limits.__struct_fields__:

@@ -19,6 +19,7 @@ from greenroom.config.limits import SupervisionConfig
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.config.telemetry.instruments import Observed
+from greenroom.config.telemetry.logs import dropped_lines
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.own.servers import OwnServers
@@ -37,7 +38,7 @@ from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.bus.beat import Bus
 from greenroom.transports.edge import Edge, FanOut
-from greenroom.transports.pages import PagesContext, PagesOnDemand
+from greenroom.transports.pages import Bounds, PagesContext, PagesOnDemand
 from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.node")
@@ -123,6 +124,7 @@ class Node:
             env=settings.env,
             version=version,
             kinds=kinds,
+            bounds=Bounds(deadline_max_s=settings.http.deadline_max_s, history_max=settings.client.history_max),
             health=self._health.health,
             ready=self._health.ready,
             scrape=telemetry.scrape,
@@ -201,6 +203,7 @@ def observed(kernel: Kernel, edge: Edge) -> Observed:
         outbox_delivered=lambda: kernel.relay.delivered,
         outbox_retries=lambda: kernel.relay.retries,
         timers_overdue=lambda: kernel.waker.overdue,
+        log_lines_dropped=dropped_lines,
     )
 
 

@@ -14,9 +14,11 @@ from quart import Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
-from greenroom.transports.pages.api_docs import asyncapi, chapters, openapi
 from greenroom.transports.pages.assets import Asset, asset, load_assets
+from greenroom.transports.pages.asyncapi import asyncapi
+from greenroom.transports.pages.chapters import chapters
 from greenroom.transports.pages.context import PagesContext
+from greenroom.transports.pages.openapi import openapi
 from greenroom.transports.pages.own_files import IsFolder, OwnFiles
 
 REQUEST_BYTES_MAX = 65_536
@@ -111,11 +113,11 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
     @app.get("/docs/openapi.json")
     async def docs_openapi() -> Response:
-        return _json(openapi(context.kinds, version=context.version))
+        return _json(openapi(context.kinds, context.bounds, version=context.version, prefix=context.prefix))
 
     @app.get("/docs/asyncapi.json")
     async def docs_asyncapi() -> Response:
-        return _json(asyncapi(context.kinds, version=context.version))
+        return _json(asyncapi(context.kinds, version=context.version, host=request.host, prefix=context.prefix))
 
     if own is not None:
 
@@ -125,7 +127,8 @@ def create_pages(context: PagesContext) -> QuartTrio:
                 return await _own(own, address)
             except IsFolder:
                 query = request.query_string.decode()
-                location = quote(f"/{address}/") + (f"?{query}" if query else "")
+                folder = quote(address.rpartition("/")[2])  # relative, whatever stands before it at the proxy
+                location = f"./{folder}/" + (f"?{query}" if query else "")
                 return Response(b"", 308, {"Location": location})
 
     return app

@@ -8,13 +8,22 @@ from msgspec import Struct
 from greenroom.actors.model.kinds import Kinds
 
 
+class Bounds(Struct, frozen=True, kw_only=True):
+    """What the settings of the server allow in a request."""
+
+    deadline_max_s: float
+    history_max: int
+
+
 class PagesContext(Struct, frozen=True, kw_only=True):
     """What the pages need from the node."""
 
     env: str  # local, staging or production; in local the chat page lets people name themselves
     version: str
     kinds: Kinds
+    bounds: Bounds
     health: Callable[[], Mapping[str, object]]  # the process is alive; must not wait
     ready: Callable[[], Awaitable[tuple[bool, Mapping[str, object]]]]  # able to serve, and what says so
     scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
+    prefix: str = ""  # of every address, as clients see it: `/chat`
     static: Path | None = None  # the folder of the operator's own pages, which take `/` and what no other path takes

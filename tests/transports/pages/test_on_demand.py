@@ -5,14 +5,15 @@ from typing import Any
 import trio
 
 from greenroom.actors.model.kinds import Kinds
-from greenroom.transports.pages import PagesContext, PagesOnDemand
+from greenroom.transports.pages import Bounds, PagesContext, PagesOnDemand
 
 
 async def ready() -> tuple[bool, dict[str, Any]]:
     return True, {}
 
 
-CONTEXT = PagesContext(env="local", version="0", kinds=Kinds([]), health=dict, ready=ready, scrape=bytes)
+BOUNDS = Bounds(deadline_max_s=60.0, history_max=300)
+CONTEXT = PagesContext(env="local", version="0", kinds=Kinds([]), bounds=BOUNDS, health=dict, ready=ready, scrape=bytes)
 
 
 async def test_the_app_is_made_by_the_first_request_once_and_answers_all() -> None:

@@ -9,7 +9,7 @@ from quart import typing as quart_typing
 
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.settings import OWN_PATHS
-from greenroom.transports.pages import PagesContext
+from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages import own_files as module
 from greenroom.transports.pages.app import create_pages
 
@@ -24,6 +24,7 @@ def context(folder: Path | None) -> PagesContext:
         env="production",
         version="1",
         kinds=Kinds([]),
+        bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=lambda: {"status": "ok"},
         ready=ready,
         scrape=lambda: b"",
@@ -104,7 +105,7 @@ async def test_a_head_has_the_length_and_no_body(folder: Path) -> None:
 
 async def test_a_folder_is_left_by_a_slash_and_its_query_is_kept(pages: quart_typing.TestClientProtocol) -> None:
     response = await pages.get("/deep?a=b")
-    assert (response.status_code, response.headers["Location"]) == (308, "/deep/?a=b")
+    assert (response.status_code, response.headers["Location"]) == (308, "./deep/?a=b")
     assert await (await pages.get("/deep/")).get_data(as_text=True) == "deep"
     assert (await pages.get("/app.mjs/")).status_code == 404
     assert (await pages.get("/deep/none/")).status_code == 404

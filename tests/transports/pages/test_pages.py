@@ -15,8 +15,9 @@ import greenroom.transports.pages
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Event, Message, Tell
-from greenroom.transports.pages import PagesContext
+from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.app import create_pages
+from tests.transports.hub.auction import Auction
 
 STATIC = Path(greenroom.transports.pages.__file__).parent / "static"
 
@@ -78,6 +79,7 @@ def client(*, able: bool = True, env: str = "local", kinds: Kinds | None = None)
         env=env,
         version="1.2.3",
         kinds=Kinds([Counter]) if kinds is None else kinds,
+        bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=lambda: {"status": "ok"},
         ready=ready,
         scrape=lambda: b"# TYPE x counter\nx 1\n",
@@ -95,8 +97,8 @@ async def test_the_chat_page_asks_for_nothing_from_elsewhere_and_every_file_it_n
     named = re.findall(r'(?:src|href)="([^"#]+)"', html)
     assert named
     for address in named:
-        assert address.startswith("/"), address
-        assert (await pages.get(address)).status_code == 200, address
+        assert not address.startswith("/"), f"{address}: a proxy may serve the page below another path than /"
+        assert (await pages.get(f"/{address}")).status_code == 200, address
     assert "<script>" not in html
     assert not re.search(r"\son\w+=|\sstyle=", html)  # the content security policy would block them
 
@@ -229,6 +231,59 @@ async def test_openapi_says_what_the_decoder_takes() -> None:
     assert set(schema["properties"]) == {"amount", "note", "idempotency_key"}  # the path says which command it is
     reply = resolve(document, post["responses"]["200"]["content"]["application/json"]["schema"])
     assert reply["properties"] == {"total": {"type": "integer"}}
+
+
+async def test_openapi_promises_no_more_than_is_taken() -> None:
+    document = await (await client().get("/docs/openapi.json")).get_json()
+    paths = document["paths"]
+    add, wave = (paths[f"/api/counter/{{key}}/{name}"]["post"] for name in ("add", "wave"))
+    assert (add["requestBody"]["required"], wave["requestBody"]["required"]) == (True, False)
+    empty = wave["responses"]["200"]["content"]["application/json"]["schema"]
+    assert empty == {"type": "object", "maxProperties": 0}
+    timeout = named(add["parameters"], "X-Request-Timeout")["schema"]
+    assert timeout == {"type": "number", "exclusiveMinimum": 0, "maximum": 60.0}
+    (key,) = paths["/api/counter/{key}/add"]["parameters"]
+    assert not re.search(key["schema"]["pattern"], "a\nb") and re.search(key["schema"]["pattern"], "ann+bö😀")
+    history = paths["/api/counter/{key}/history"]["get"]["parameters"]
+    assert named(history, "limit")["schema"]["maximum"] == 300
+    since = named(history, "since")["schema"]
+    assert since["type"] == "string"
+    for taken in ("0", "17", "cfc1518d:17", "cfc1518d.1.1:17"):
+        assert re.search(since["pattern"], taken)
+    for refused in ("", "-1", "x", ":1", "1" * 17):
+        assert not re.search(since["pattern"], refused)
+    events = paths["/events"]["get"]["parameters"]
+    channel = named(events, "channel")
+    assert channel["required"]
+    assert (channel["schema"]["minItems"], channel["schema"]["maxItems"]) == (1, 32)
+    assert named(events, "as")["schema"]["enum"] == ["events", "view"]
+    assert named(events, "since") and named(events, "Last-Event-ID")
+
+
+def named(parameters: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(one for one in parameters if one["name"] == name)
+
+
+async def test_asyncapi_names_the_host_that_was_asked_for() -> None:
+    response = await client().get("/docs/asyncapi.json", headers=Headers({"Host": "chat.example.org:8443"}))
+    server = (await response.get_json())["servers"]["here"]
+    assert server == {"host": "chat.example.org:8443", "pathname": "/connection/websocket", "protocol": "ws"}
+
+
+async def test_the_documents_show_what_is_published_and_nothing_of_what_is_hidden() -> None:
+    pages = client(kinds=Kinds([Auction]))
+    document = await (await pages.get("/docs/asyncapi.json")).get_json()
+    messages = document["components"]["messages"]
+    assert resolve(document, messages["auction.was_bid"]["payload"])["properties"].keys() == {"type", "amount"}
+    assert "auction.reserved" not in messages
+    assert (
+        "Hidden, so that their offsets are missing: `auction.reserved`."
+        in document["channels"]["auction"]["description"]
+    )
+    for path in ("/docs", "/docs/openapi.json", "/docs/asyncapi.json"):
+        assert "bidder" not in await (await pages.get(path)).get_data(as_text=True), path
+    html = await (await pages.get("/docs")).get_data(as_text=True)
+    assert "Hidden, so that their offsets are missing: <code>auction.reserved</code>." in html
 
 
 async def test_asyncapi_tells_publications_from_commands_of_the_same_name() -> None:

@@ -73,7 +73,7 @@ function start(user, withToken) {
   paintAvatar($("me").querySelector(".avatar"), user || "?");
   client?.removeEventListener("state", onState);
   client?.disconnect();
-  const url = new URL("/connection/websocket", location.href);
+  const url = new URL("connection/websocket", document.baseURI);
   url.protocol = url.protocol.replace("http", "ws");
   client = new Client(url.href, token ? { token } : { data: { user } });
   client.addEventListener("state", onState);

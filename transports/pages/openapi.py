@@ -1,0 +1,230 @@
+"""Commands and reads over HTTP as an OpenAPI 3.1 document, generated from the message types.
+
+Where a schema promises something, the server keeps it: what fits is never refused for its form.
+Source: https://spec.openapis.org/oas/v3.1.1
+"""
+
+from collections.abc import Iterable, Mapping
+
+from greenroom.actors.model.entity import KEY_BYTES_MAX
+from greenroom.actors.model.kinds import Kind
+from greenroom.actors.schema.repeats import REUSED, repeats_of
+from greenroom.transports.http.api import COMMAND_ID_MAX
+from greenroom.transports.http.event_stream import CHANNELS_MAX
+from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
+from greenroom.transports.pages.context import Bounds
+from greenroom.transports.pages.message_schemas import (
+    Json,
+    JsonSchema,
+    described,
+    doc_of,
+    message_schemas,
+    resolved,
+)
+
+_NO_CONTROLS = r"[^\u0000-\u001f\u007f-\u009f]+"
+_POSITION = r"([0-9a-f]{8}[^:,]*:)?[0-9]{1,16}"
+_KEY: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": KEY_BYTES_MAX,
+    "pattern": f"^{_NO_CONTROLS}$",
+    "description": f"{KEY_IN_WORDS}, percent-encoded where it must be",
+}
+_CHANNEL: Json = {
+    "type": "string",
+    "pattern": f"^[a-z][a-z0-9_]*:{_NO_CONTROLS}$",
+    "description": "`kind:key`, of a kind that is installed",
+}
+
+
+def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str = "") -> Json:
+    """The commands, views and histories of `kinds`, event streams and probes; all of it below `prefix`."""
+    kinds = tuple(kinds)
+    schemas, components = message_schemas(kinds)
+    paths: Json = {}
+    for kind in kinds:
+        key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
+        for command in kind.commands.values():
+            body = schemas[command.message]
+            post: Json = {
+                "operationId": f"{kind.name}.{command.name}",
+                "tags": [kind.name],
+                **described(command.message),
+                "parameters": _command_headers(kind, bounds),
+                "requestBody": {"required": bool(resolved(body, components).get("required")), "content": _json(body)},
+                "responses": {
+                    "200": {"description": "Handled, and durable", "content": _json(schemas[command.reply])},
+                    "409": {"$ref": "#/components/responses/Conflict"},
+                    "default": {"$ref": "#/components/responses/Refused"},
+                },
+            }
+            paths[f"/api/{kind.name}/{{key}}/{command.name}"] = {"parameters": [key], "post": post}
+        paths[f"/api/{kind.name}/{{key}}"] = {"parameters": [key], "get": _view(kind, bounds)}
+        if kind.actor.durable:
+            paths[f"/api/{kind.name}/{{key}}/history"] = {"parameters": [key], "get": _history(kind, bounds)}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Greenroom", "version": version, "description": "Commands and reads over HTTP."},
+        "servers": [{"url": prefix or "/"}],
+        "tags": [{"name": kind.name, "description": doc_of(kind.actor)} for kind in kinds],
+        "security": [{"token": []}, {}],
+        "paths": paths | {"/events": {"get": _EVENTS}} | _PROBES,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "responses": {
+                "Refused": {"description": "Not done, and why", "content": _json(_REFUSAL)},
+                "Conflict": {
+                    "description": "Not done. The entity's rules say no; or, by the name "
+                    f"{REUSED}, the Idempotency-Key was used before with other fields",
+                    "content": _json(_REFUSAL),
+                },
+            },
+            "schemas": components,
+        },
+    }
+
+
+def _command_headers(kind: Kind, bounds: Bounds) -> list[Json]:
+    key: Json = {  # what HTTP can carry: white space around a value is no part of it
+        "type": "string",
+        "minLength": 1,
+        "maxLength": COMMAND_ID_MAX,
+        "pattern": r"^[\u0021-\u007e]([\u0020-\u007e]*[\u0021-\u007e])?$",
+    }
+    return [_header("Idempotency-Key", repeats_of(kind), key), _timeout(bounds)]
+
+
+def _timeout(bounds: Bounds) -> Json:
+    seconds: Json = {"type": "number", "exclusiveMinimum": 0, "maximum": bounds.deadline_max_s}
+    return _header("X-Request-Timeout", "Seconds the answer may take", seconds)
+
+
+def _view(kind: Kind, bounds: Bounds) -> Json:
+    return {
+        "operationId": f"{kind.name}.view",
+        "tags": [kind.name],
+        "summary": f"The public view of a {kind.name}, with its epoch and offset",
+        "parameters": [_timeout(bounds)],
+        "responses": {
+            "200": {"description": "The view", "content": _json(_object(view={}, epoch=_TEXT, offset=_OFFSET))},
+            "default": {"$ref": "#/components/responses/Refused"},
+        },
+    }
+
+
+def _history(kind: Kind, bounds: Bounds) -> Json:
+    publication = _object(data={}, offset=_OFFSET, time={"type": "integer", "description": "Unix ms"})
+    page = _object(publications={"type": "array", "items": publication}, epoch=_TEXT, offset=_OFFSET)
+    since = "What was seen last, itself excluded: an offset, or `epoch:offset`, refused (409) in another epoch"
+    return {
+        "operationId": f"{kind.name}.history",
+        "tags": [kind.name],
+        "summary": f"What a {kind.name} has published",
+        "parameters": [
+            _query("since", since, type="string", pattern=f"^{_POSITION}$"),
+            _query("limit", "At most so many; 100 unless given", type="integer", minimum=1, maximum=bounds.history_max),
+            _query("reverse", "Newest first", type="boolean"),
+            _timeout(bounds),
+        ],
+        "responses": {
+            "200": {"description": "Publications with their offsets", "content": _json(page)},
+            "default": {"$ref": "#/components/responses/Refused"},
+        },
+    }
+
+
+def _json(schema: Mapping[str, object] | JsonSchema) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _object(**properties: object) -> Json:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _header(name: str, text: str, schema: Json) -> Json:
+    return {"name": name, "in": "header", "description": text, "schema": schema}
+
+
+def _query(name: str, text: str, *, required: bool = False, **schema: object) -> Json:
+    return {"name": name, "in": "query", "description": text, "required": required, "schema": schema}
+
+
+_TEXT: Json = {"type": "string"}
+_OFFSET: Json = {"type": "integer", "minimum": 0}
+_REFUSAL = _object(
+    error={
+        "type": "object",
+        "required": ["code", "name", "message", "temporary"],
+        "properties": {
+            "code": {"type": "integer"},
+            "name": {"type": "string", "examples": ["room.muted"]},
+            "message": {"type": "string"},
+            "temporary": {"type": "boolean", "description": "Can sending the same again succeed?"},
+            "fields": {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": "Of a command whose fields are wrong: what is wrong with each",
+            },
+        },
+    }
+)
+_SINCE = "Resume after this event: the id that it came with"
+_EVENTS: Json = {
+    "operationId": "events",
+    "summary": "Publications of one or more channels as server-sent events",
+    "parameters": [
+        _query(
+            "channel",
+            "May be given more than once",
+            required=True,
+            type="array",
+            items=_CHANNEL,
+            minItems=1,
+            maxItems=CHANNELS_MAX,
+            uniqueItems=True,
+        ),
+        _query("as", "`view`: the view whenever it has changed, instead of events", enum=["events", "view"]),
+        _query("since", _SINCE, type="string"),
+        _header("Last-Event-ID", _SINCE, {"type": "string"}),
+    ],
+    "responses": {
+        "200": {
+            "description": "A stream that never ends",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        "default": {"$ref": "#/components/responses/Refused"},
+    },
+}
+_PROBE = _json({"type": "object"})
+_PROBES: Json = {
+    "/health": {
+        "get": {
+            "operationId": "health",
+            "summary": "Is the process alive?",
+            "responses": {"200": {"description": "The process is alive", "content": _PROBE}},
+        }
+    },
+    "/ready": {
+        "get": {
+            "operationId": "ready",
+            "summary": "Can it serve?",
+            "responses": {
+                "200": {"description": "Able to serve", "content": _PROBE},
+                "503": {"description": "Not able to serve, and why", "content": _PROBE},
+            },
+        }
+    },
+    "/metrics": {
+        "get": {
+            "operationId": "metrics",
+            "summary": "What is counted",
+            "responses": {
+                "200": {
+                    "description": "Prometheus text, version 0.0.4",
+                    "content": {"text/plain": {"schema": {"type": "string"}}},
+                }
+            },
+        }
+    },
+}
