@@ -67,7 +67,7 @@ class Edge:
         self.live = LiveConnections(self.admission)
         self.poller = Poller()
         self.flusher = Flusher(self.poller, fan_out.turn_end, fan_out.hub.flush, rest_share=rest_share)
-        self.handover = Handover(pages, leave=self.admission.leave)
+        self.handover = Handover(pages, leave=self.admission.leave, instruments=services.instruments)
         self.api = HttpApi(services)
         date = HttpDate(services.clock).value
         routes = Routes(services, self.api, self.live, self.handover, frame_bytes_max=gate.frame_bytes_max, date=date)

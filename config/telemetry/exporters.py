@@ -5,7 +5,6 @@ are our own, shown through a Prometheus collector on the same registry. So the h
 `Telemetry` has its own registry and providers and touches no global: several nodes can live in one process.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
@@ -35,6 +34,7 @@ from greenroom.config.telemetry.instruments import (
     reading_of,
     rows_of,
 )
+from greenroom.config.telemetry.logs import log_stream
 from greenroom.config.telemetry.tracing import Tracing, traceparent
 
 __all__ = ["SCRAPE_CONTENT_TYPE", "ExporterMissing", "Telemetry", "traceparent"]
@@ -188,8 +188,8 @@ class _Histograms(Collector):
 
 
 def _add_exporter(tracers: TracerProvider, exporter: str) -> None:
-    if exporter == "console":  # stderr, since stdout belongs to the command line
-        tracers.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
+    if exporter == "console":  # where the logs go, since stdout belongs to the command line
+        tracers.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=log_stream())))
     elif exporter == "otlp":
         try:
             module: Any = import_module(_OTLP)

@@ -84,7 +84,9 @@ def batch_sizes() -> Histogram:
 class Instruments:
     """The numbers that a node raises in passing. Whoever raises a gauge lowers it again; counters only rise."""
 
-    connections: Annotated[int, Metric("gauge", "live connections of clients", look="it falls at once")] = 0
+    connections: Annotated[
+        int, Metric("gauge", "live connections of clients, event streams among them", look="it falls at once")
+    ] = 0
     subscriptions: Annotated[
         int, Metric("gauge", "subscriptions of all connections, event streams among them", look="it falls at once")
     ] = 0
@@ -92,6 +94,10 @@ class Instruments:
     refused_connects: Annotated[
         int,
         Metric("counter", "connections refused by admission limits", look="it rises: a storm, or limits too low"),
+    ] = 0
+    refused_pages: Annotated[
+        int,
+        Metric("counter", "requests for pages answered 503: too many at once", look="it rises: probes may fail"),
     ] = 0
     slow_disconnects: Annotated[
         int,
@@ -199,6 +205,14 @@ class Observed:
             "gauge",
             "durable timers more than a second late, as of the last look",
             look="it stays above zero: the node is behind, or their entities fail",
+        ),
+    ]
+    log_lines_dropped: Annotated[
+        Callable[[], int],
+        Metric(
+            "counter",
+            "lines of the log that nobody took in time, or that could not be written",
+            look="it rises: who reads the log is too slow or gone",
         ),
     ]
 

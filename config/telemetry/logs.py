@@ -5,12 +5,15 @@ what is bound to the task, the trace, the time, the redaction, one renderer. Eve
 and `source`, and inside a traced call `trace_id` and `span_id`. The source is the name given to `get_logger` of either,
 `root` where none was given.
 
-A log that can't be written (the terminal is gone, the disk is full) is dropped: logging never fails its caller.
+A log that can't be written (the terminal is gone, the disk is full) is dropped: logging never fails its caller. Who
+serves has a thread write them (`logs_aside`), so that it does not hold its caller up either.
 """
 
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TextIO, cast
 
 import structlog
@@ -19,10 +22,11 @@ from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, Processor
 
 from greenroom.config.limits import LogConfig
+from greenroom.config.telemetry.log_outlet import Outlet
 from greenroom.config.telemetry.redaction import redact
 from greenroom.config.telemetry.throttled_log import ThrottledLog
 
-__all__ = ["ThrottledLog", "bind", "configure_logs"]
+__all__ = ["ThrottledLog", "bind", "configure_logs", "dropped_lines", "log_stream", "logs_aside"]
 
 # Others' logs that speak of every request or statement: only what is wrong is of use.
 _QUIET: Final = ("alembic", "asyncio", "hypercorn.access", "sqlalchemy", "urllib3")
@@ -32,9 +36,14 @@ _QUIET: Final = ("alembic", "asyncio", "hypercorn.access", "sqlalchemy", "urllib
 bind = bound_contextvars
 
 
+_current: "_Sink | None" = None  # of the last `configure_logs`
+
+
 def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
     """Send all logs of this process to `stream` (stderr unless given). The last call wins."""
-    sink = cast(TextIO, _Sink(stream or sys.stderr))
+    global _current
+    _current = _Sink(stream or sys.stderr)
+    sink = cast(TextIO, _current)
     pretty = config.format == "pretty" or (config.format == "auto" and sink.isatty())
     level = logging.getLevelNamesMapping()[config.level.upper()]
     steps: list[Processor] = [
@@ -65,6 +74,38 @@ def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(True)
+
+
+@contextmanager
+def logs_aside() -> Iterator[None]:
+    """Inside, a thread writes what is logged, so that no reader can hold up who logs. For who serves; once a process.
+
+    Nothing changes where the logs go into no descriptor.
+    """
+    sink = _current
+    descriptor = sink.descriptor() if sink is not None else None
+    if sink is None or descriptor is None:
+        yield
+        return
+    sink.outlet = outlet = Outlet(descriptor)
+    try:
+        with outlet.writing():
+            yield
+    finally:
+        if outlet.emptied:  # else what comes now is dropped too, for it would wait behind a reader who does not read
+            sink.outlet, sink.dropped = None, sink.dropped + outlet.dropped
+
+
+def dropped_lines() -> int:
+    """How many lines of this process's logs were not written, since nobody took them."""
+    if _current is None:
+        return 0
+    return _current.dropped + (_current.outlet.dropped if _current.outlet is not None else 0)
+
+
+def log_stream() -> TextIO:
+    """Where the logs go, for others that write there."""
+    return cast(TextIO, _current) if _current is not None else sys.stderr
 
 
 class _NamedLogger(structlog.WriteLogger):
@@ -105,20 +146,34 @@ def _to_json(_logger: object, _method: str, event: EventDict) -> str:
 
 
 class _Sink:
-    """A text stream whose failures stay here. Escapes what its encoding lacks, drops what it won't take."""
+    """A text stream whose failures stay here. Escapes what its encoding lacks, drops and counts what it won't take."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.outlet: Outlet | None = None  # takes the lines instead of the stream: see `logs_aside`
+        self.dropped = 0  # lines
+
+    def descriptor(self) -> int | None:
+        try:
+            return self._stream.fileno()
+        except (OSError, ValueError, AttributeError):
+            return None
 
     def write(self, text: str) -> int:
+        if self.outlet is not None:
+            self.outlet.put(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
+            return len(text)
         try:
             return self._stream.write(text)
         except UnicodeEncodeError:
             return self.write(text.encode("ascii", "backslashreplace").decode("ascii"))
         except (OSError, ValueError):  # ValueError: the stream was closed
+            self.dropped += 1
             return 0
 
     def flush(self) -> None:
+        if self.outlet is not None:
+            return
         try:
             self._stream.flush()
         except (OSError, ValueError):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from greenroom.config.settings import load_settings
-from greenroom.config.telemetry.logs import configure_logs
+from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.restarting import serve_and_reload
@@ -40,10 +40,11 @@ def serve(
         if reload:
             if settings.env != "local":
                 raise Trouble(f"--reload goes with GREENROOM_ENV=local, not {settings.env}", status=BAD_USAGE)
-            serve_and_reload(settings, options)
+            with logs_aside():
+                serve_and_reload(settings, options)
             return
         kinds = installed_kinds(settings)
-        with Ground(settings) as ground:
+        with logs_aside(), Ground(settings) as ground:
             importlib.import_module("greenroom.supervisors.node.node")  # takes a while, as our own servers do meanwhile
             database_url, redis_url = ground.answering()
             run_node(

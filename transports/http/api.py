@@ -1,6 +1,10 @@
 """Commands, views and history over HTTP.
 
 `POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`.
+
+A `/` in a key is `%2F`. Proxies that decode it send `/api/room/a/b/send`, which is understood as an rpc's method is:
+what stands behind the last slash is the command. What is ambiguous without its `%2F`, `GET /api/room/a/history`, is
+the shorter key's.
 """
 
 from collections.abc import Callable
@@ -28,6 +32,10 @@ from greenroom.transports.services import Services
 log = structlog.get_logger("greenroom.http")
 
 COMMAND_ID_MAX = 255  # characters
+# What is asked for without a command; no kind's command is told by these, for those are posted.
+HISTORY = "history"
+VIEW = "view"
+OTHER = "other"  # in the metrics: a kind or a command that is not installed
 
 
 class _Answer:
@@ -109,18 +117,31 @@ class HttpApi:
                 raise Overloaded("too many commands are in work")
             self._route(request, finish)
         except ActorError as error:
+            self._count_refused(request, error.name)
             finish_with_error(finish, error)
         except HttpError as error:
             name = "method_not_allowed" if error.status == 405 else "bad_request"
+            self._count_refused(request, name)
             shown = BadRequest(error.reason, name=name, status=error.status)
             finish(error.status, http_error_body(shown), error.headers)
 
+    def _count_refused(self, request: Request, outcome: str) -> None:
+        """One that was refused before it was understood. Names that nobody installed are counted together."""
+        kind, command = OTHER, OTHER
+        segments = request.segments
+        if len(segments) > 2 and segments[1] in self.services.kinds:
+            installed = self.services.kinds[segments[1]]
+            kind = installed.name
+            _, name = _split(installed, segments[2:], request.method == "POST")
+            if name in installed.commands or name in (HISTORY, VIEW):
+                command = name
+        self.services.instruments.count_command(kind, command, outcome)
+
     def _route(self, request: Request, finish: Finish) -> None:
         segments = request.segments
-        if len(segments) not in (3, 4) or segments[0] != "api":
+        if len(segments) < 3 or segments[0] != "api":
             path = request.path.decode("latin-1")[:200]
             raise BadRequest(f"no such address: {path}", name="not_found", status=404)
-        _, kind, key = segments[:3]
         method = "GET" if request.method == "HEAD" else request.method
         principal = http_principal(
             request.headers,
@@ -128,22 +149,22 @@ class HttpApi:
             anonymous=self.services.anonymous,
             watches=self.services.anonymous_watch and method == "GET",
         )
+        kind = segments[1]
+        split_entity(f"{kind}:{segments[2]}")
+        installed = self.services.kinds[kind]
+        key, name = _split(installed, segments[2:], method == "POST")
         entity = f"{kind}:{key}"
         split_entity(entity)
-        installed = self.services.kinds[kind]
-        if len(segments) == 3:
-            if method != "GET":
-                raise method_not_allowed("GET, HEAD, OPTIONS")
-            self._view(request, entity, principal, finish)
-        elif method == "POST":
-            self._command(request, entity, installed, segments[3], principal, finish)
-        elif segments[3] == "history":
-            if method != "GET":
-                raise method_not_allowed("GET, HEAD, OPTIONS")
+        if method == "POST" and len(segments) > 3:
+            self._command(request, entity, installed, name, principal, finish)
+        elif name not in (HISTORY, VIEW):
+            raise method_not_allowed("POST, OPTIONS")
+        elif method != "GET":
+            raise method_not_allowed("GET, HEAD, OPTIONS")
+        elif name == HISTORY:
             self._history(request, entity, principal, finish)
         else:
-            installed.command(segments[3])
-            raise method_not_allowed("POST, OPTIONS")
+            self._view(request, entity, principal, finish)
 
     def _command(
         self, request: Request, entity: str, kind: Kind, name: str, principal: Principal, finish: Finish
@@ -178,7 +199,7 @@ class HttpApi:
         self._once_signed_in(request, principal, answer, submit)
 
     def _view(self, request: Request, entity: str, principal: Principal, finish: Finish) -> None:
-        answer = _Answer(self, request, (entity.partition(":")[0], "view"), finish)
+        answer = _Answer(self, request, (entity.partition(":")[0], VIEW), finish)
 
         def seen(found: Inspected) -> None:
             body = b'{"view":%b,"epoch":%b,"offset":%d}'
@@ -193,7 +214,7 @@ class HttpApi:
 
     def _history(self, request: Request, entity: str, principal: Principal, finish: Finish) -> None:
         wanted = history_range(request.query, self.services.client.history_max)
-        answer = _Answer(self, request, (entity.partition(":")[0], "history"), finish)
+        answer = _Answer(self, request, (entity.partition(":")[0], HISTORY), finish)
 
         def shown(page: Page) -> None:
             body = b'{"publications":[%b],"epoch":%b,"offset":%d}'
@@ -236,6 +257,15 @@ class HttpApi:
         if not 0 < timeout_s <= config.deadline_max_s:
             raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {config.deadline_max_s:g}")
         return timeout_s
+
+
+def _split(kind: Kind, parts: tuple[str, ...], posts: bool) -> tuple[str, str]:
+    """Key and command, or HISTORY or VIEW, of what stands behind `/api/{kind}/`."""
+    if len(parts) > 1:
+        *key, name = parts
+        if posts or name == HISTORY or name in kind.commands:
+            return "/".join(key), name
+    return "/".join(parts), VIEW
 
 
 def history_range(query: bytes, limit_max: int) -> HistoryRange:

@@ -208,6 +208,7 @@ class EventStream:
         """A channel may be watched: say from where. False when this was the one piece too many."""
         if not self._headed:
             self._headed = True
+            self._services.instruments.connections += 1
             self.connection.send(stream_head(b"text/event-stream; charset=utf-8", self._cors, date=self._date()))
         watch.topic = topic
         watch.position = Position(topic.epoch, topic.offset)
@@ -251,6 +252,8 @@ class EventStream:
 
     def _leave(self) -> None:
         self.closed = True
+        if self._headed:
+            self._services.instruments.connections -= 1
         for watch in self._watches:
             if watch.topic is not None:
                 self._services.watching.leave(watch.topic, watch)

@@ -16,6 +16,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
 
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.sockets.gate import refuse
 
 log = structlog.get_logger("greenroom.pages")
@@ -47,7 +48,9 @@ class ReplayStream:
 class Handover:
     """The pages' side of the gate."""
 
-    def __init__(self, app: ASGIFramework, *, leave: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIFramework, *, leave: Callable[[], None], instruments: Instruments | None = None
+    ) -> None:
         self._config = Config()
         self._config.keep_alive_max_requests = 1
         self._config.include_server_header = False
@@ -55,6 +58,7 @@ class Handover:
         self._config.accesslog = None
         self._app = ASGIWrapper(app)
         self._leave = leave  # a connection has ended
+        self._instruments = instruments or Instruments()
         self._nursery: trio.Nursery | None = None
         self._context = WorkerContext(None)
         self._open = 0
@@ -74,6 +78,7 @@ class Handover:
     def take(self, sock: socket.socket, read_already: bytes) -> None:
         """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down."""
         if self._nursery is None or self._open >= CONNECTIONS_MAX:
+            self._instruments.refused_pages += 1
             refuse(sock)
             self._leave()
             return

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from greenroom.config.settings import load_settings
-from greenroom.config.telemetry.logs import configure_logs
+from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
 from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given
@@ -46,15 +46,16 @@ def main() -> None:
             return
         ending = threading.Thread(target=_end_with_parent, args=(lines, settings.drain_s + GOODBYE_S), daemon=True)
         ending.start()
-        run_node(
-            settings,
-            kinds,
-            listener=socket.socket(fileno=given.listener),
-            database_url=given.database_url,
-            redis_url=given.redis_url,
-            data_folder=DataFolder(Path(given.data_dir)),
-            own_servers=None,
-        )
+        with logs_aside():
+            run_node(
+                settings,
+                kinds,
+                listener=socket.socket(fileno=given.listener),
+                database_url=given.database_url,
+                redis_url=given.redis_url,
+                data_folder=DataFolder(Path(given.data_dir)),
+                own_servers=None,
+            )
 
 
 def _end_with_parent(lines: BinaryIO, patience_s: float) -> None:

@@ -66,13 +66,14 @@ async def test_a_command_its_view_and_its_history() -> None:
         ("POST", "/api/talk/a/odd", b"{}", 500, "internal", "internal"),
         ("GET", "/api/talk/private", None, 403, "talk.private", "not for you"),
         ("GET", "/api/talk/private/history", None, 403, "talk.private", "not for you"),
-        ("GET", "/api/talk/a/nope", None, 404, "unknown_command", "nope"),
         ("GET", SAY, None, 405, "method_not_allowed", "POST"),
         ("POST", "/api/talk/a", b"{}", 405, "method_not_allowed", "GET"),
         ("DELETE", "/api/talk/a", None, 405, "method_not_allowed", "GET"),
         ("PUT", "/api/talk/a/history", None, 405, "method_not_allowed", "GET"),
         ("GET", "/api/talk", None, 404, "not_found", "/api/talk"),
-        ("GET", "/api/talk/a/b/c", None, 404, "not_found", ""),
+        ("POST", "/api/talk/a/b/nope", b"{}", 404, "unknown_command", "nope"),
+        ("GET", "/api/talk/a/b/say", None, 405, "method_not_allowed", "POST"),
+        ("PUT", "/api/talk/a/b", None, 405, "method_not_allowed", "GET"),
         ("GET", "/api/talk/a/history?limit=0", None, 400, "bad_request", "limit"),
         ("GET", "/api/talk/a/history?limit=301", None, 400, "bad_request", "limit"),
         ("GET", "/api/talk/a/history?limit=" + "9" * 5000, None, 400, "bad_request", "limit"),
@@ -98,6 +99,40 @@ async def test_what_is_wrong_is_told_by_status_name_and_words(
         assert ("allow" in answer.headers) is (status == 405)
         assert "ZeroDivision" not in str(error) and "boom" not in str(error)
         assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
+
+
+async def test_a_slash_in_a_key_is_understood_decoded_too() -> None:
+    """As an rpc's method: what stands behind the last slash is the command."""
+    async with small_node() as node:
+        peer = await node.connect()
+        for number, path in enumerate(("/api/talk/a%2Fb/say", "/api/talk/a/b/say", "/api/talk/a%2fb/say"), 1):
+            answer = await peer.request("POST", path, b'{"text":"x"}')
+            assert (answer.status, answer.json) == (200, {"offset": number}), path
+        for path in ("/api/talk/a/b", "/api/talk/a%2Fb"):
+            assert (await peer.request("GET", path)).json["view"] == {"texts": ["x", "x", "x"]}, path
+        for path in ("/api/talk/a/b/history", "/api/talk/a%2Fb/history"):
+            assert len((await peer.request("GET", path)).json["publications"]) == 3, path
+        shorter = await peer.request("GET", "/api/talk/a/history")
+        assert shorter.json["publications"] == []
+        longer = await peer.request("GET", "/api/talk/a%2Fhistory")
+        assert longer.json["view"] == {"texts": []}
+
+
+async def test_every_refusal_is_counted_under_names_that_are_installed() -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        asked = [
+            ("POST", SAY, b"{", ("talk", "say", "malformed")),
+            ("POST", SAY, b'{"text":5}', ("talk", "say", "invalid")),
+            ("POST", "/api/talk/a/nope", b"{}", ("talk", "other", "unknown_command")),
+            ("POST", "/api/nope/a/say", b"{}", ("other", "other", "unknown_kind")),
+            ("GET", "/api/talk/a/history?limit=0", None, ("talk", "history", "bad_request")),
+            ("DELETE", "/api/talk/a", None, ("talk", "view", "method_not_allowed")),
+            ("GET", "/api/talk", None, ("other", "other", "not_found")),
+        ]
+        for method, path, body, counted in asked:
+            await peer.request(method, path, body)
+            assert node.services.instruments.commands[counted] == 1, counted
 
 
 async def test_a_body_over_the_bound_is_413_and_ends_the_connection() -> None:
