@@ -17,6 +17,7 @@ from greenroom.actors.model.message import Event, Message, reply_type, tag_of
 from greenroom.actors.model.showing import Showing
 from greenroom.actors.model.upcasters import EventDecoder
 
+WHOLE_MAX = 2**53  # beyond, a float may stand for another integer than was meant
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -40,7 +41,10 @@ class Command:
         try:
             return self._decode(body)
         except msgspec.ValidationError as error:
-            raise InvalidCommand(str(error)) from None
+            try:  # JSON knows one sort of number: 3.0 is an integer too
+                return self._decode(msgspec.json.encode(_whole(msgspec.json.decode(body))))
+            except (msgspec.ValidationError, RecursionError):
+                raise InvalidCommand(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedCommand(f"malformed JSON: {error}") from None
         except RecursionError:
@@ -188,6 +192,19 @@ def find_actors(import_path: str) -> list[type[Actor[object]]]:
     if not actors:
         raise BadEntityClass(f"GREENROOM_ENTITIES: {import_path!r} holds no entity class (a subclass of Actor)")
     return actors
+
+
+def _whole(value: Any) -> Any:
+    """Plain JSON with each number that is whole and exact as an int."""
+    match value:
+        case float() if value.is_integer() and abs(value) <= WHOLE_MAX:
+            return int(value)
+        case dict():
+            return {name: _whole(one) for name, one in value.items()}
+        case list():
+            return [_whole(one) for one in value]
+        case _:
+            return value
 
 
 def _union(types: tuple[type[Struct], ...]) -> object:

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from greenroom import Actor, Ask, Done, Event, Tell
+from greenroom import Actor, Ask, Done, Event, Message, Tell
 from greenroom.actors.chat.room import Room
 from greenroom.actors.identity import Session
 from greenroom.actors.model.errors import InvalidCommand, UnknownCommand, UnknownKind
-from greenroom.actors.model.kinds import BadEntityClass, Kind, Kinds, find_actors
+from greenroom.actors.model.kinds import BadEntityClass, Command, Kind, Kinds, find_actors
 
 
 class Total(Struct):
@@ -213,3 +213,22 @@ def test_the_entities_we_bring_follow_the_rules(actor: type[Actor[Any]]) -> None
         assert command.message.__struct_config__.frozen, command.name
     for event in actor.events:
         assert event.__struct_config__.frozen, event
+
+
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    """JSON knows one sort of number: 3.0 is an integer by JSON Schema too."""
+
+    class Count(Message, tag="whole.count"):
+        times: int
+        data: Any = None
+        nested: list[dict[str, int]] = []
+
+    command = Command("count", Count)
+    assert command.decode(b'{"times":3.0,"data":[1.5,2.0],"nested":[{"a":1e2}]}') == Count(
+        times=3, data=[1.5, 2], nested=[{"a": 100}]
+    )
+    for wrong in (b'{"times":3.5}', b'{"times":"3"}', b'{"times":1e300}', b'{"times":9007199254740994.0}'):
+        with pytest.raises(InvalidCommand, match=r"Expected `int`"):
+            command.decode(wrong)
+    with pytest.raises(InvalidCommand):
+        command.decode(b'{"times":' + b"[" * 500 + b"]" * 500 + b"}")

@@ -1,0 +1,96 @@
+"""What the served OpenAPI document promises, tried by schemathesis: what fits is taken, what does not is refused.
+
+Bounded and without chance: so many examples of each operation, the same ones each time. What is found and stays stands
+in `excepted`, with the reason.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.core.failures import FailureGroup
+
+from greenroom.supervisors.cli.chosen.kinds import built_in_kinds
+from greenroom.transports.pages import Bounds
+from greenroom.transports.pages.openapi import openapi
+from tests.e2e.server import Server
+
+EXAMPLES = 8  # of each operation that fit, and as many that don't
+DOCUMENT: Any = openapi(built_in_kinds(), Bounds(deadline_max_s=60.0, history_max=300), version="0")
+NEVER_ENDS = "/events"  # nothing that waits for an answer's end can ask for it: test_events.py does
+OPERATIONS = [
+    f"{method} {path}"
+    for path, item in DOCUMENT["paths"].items()
+    for method in item
+    if method != "parameters" and path != NEVER_ENDS
+]
+TAKING_NOTHING = ("get /health", "get /ready", "get /metrics")  # so nothing that they are given can be wrong
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="module")
+def document(server: Server) -> Any:
+    answer = server.request("GET", "/docs/openapi.json")
+    assert answer.body["paths"] == DOCUMENT["paths"]
+    return schemathesis.openapi.from_dict(answer.body)
+
+
+@pytest.mark.parametrize("asked", OPERATIONS)
+def test_what_fits_is_taken(server: Server, document: Any, asked: str) -> None:
+    assert complaints(server, document, asked, GenerationMode.POSITIVE) == []
+
+
+@pytest.mark.parametrize("asked", [one for one in OPERATIONS if one not in TAKING_NOTHING])
+def test_what_does_not_fit_is_refused(server: Server, document: Any, asked: str) -> None:
+    assert complaints(server, document, asked, GenerationMode.NEGATIVE) == []
+
+
+def complaints(server: Server, document: Any, asked: str, mode: GenerationMode) -> list[str]:
+    method, path = asked.split(" ")
+    found: list[str] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],  # what is found is told as it was found: making it smaller would take minutes
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=document[path][method].as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        response = case.call(base_url=server.url, headers={"X-Greenroom-User": "ann"}, timeout=15)
+        try:
+            case.validate_response(response)
+        except FailureGroup as group:
+            if not excepted(case, response):
+                said = [str(one) for one in group.exceptions]
+                found.append("\n".join([case.as_curl_command(), response.text, *said]))
+
+    ask()
+    return found
+
+
+def excepted(case: Any, response: Any) -> bool:
+    """Schemathesis is right by the letter, and so are we."""
+    if response.status_code == 504:  # the deadline that it asked for itself has passed: 7e-48 seconds, say
+        return "X-Request-Timeout" in case.headers
+    if response.status_code == 400:  # a key is bounded in bytes, and JSON Schema counts characters
+        return response.json()["error"]["message"].endswith("the key is longer than 255 bytes")
+    if (
+        response.status_code == 422
+    ):  # likewise a user's id, which holds no control characters and is not reserved either
+        return set(response.json()["error"].get("fields", ())) == {"user"} and bool(case.body.get("user"))
+    return False
