@@ -91,6 +91,6 @@ def excepted(case: Any, response: Any) -> bool:
         return response.json()["error"]["message"].endswith("the key is longer than 255 bytes")
     if (
         response.status_code == 422
-    ):  # likewise a user's id, which holds no control characters and is not reserved either
+    ):  # nor does it know what no user can be called
         return set(response.json()["error"].get("fields", ())) == {"user"} and bool(case.body.get("user"))
     return False

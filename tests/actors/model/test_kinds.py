@@ -221,7 +221,7 @@ def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
     class Count(Message, tag="whole.count"):
         times: int
         data: Any = None
-        nested: list[dict[str, int]] = []
+        nested: list[dict[str, int]] | None = None
 
     command = Command("count", Count)
     assert command.decode(b'{"times":3.0,"data":[1.5,2.0],"nested":[{"a":1e2}]}') == Count(
