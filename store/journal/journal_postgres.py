@@ -13,6 +13,7 @@ from greenroom.store.journal.postgres.append import Appending
 from greenroom.store.journal.postgres.claim import Claiming
 from greenroom.store.journal.postgres.keeping import SAVE_SNAPSHOT, TRIMMABLE, trim
 from greenroom.store.journal.postgres.pages import Pages
+from greenroom.store.journal.postgres.probe import probe
 from greenroom.store.journal.postgres.reads import (
     DELIVERED,
     DUE,
@@ -55,12 +56,22 @@ class PostgresJournal:
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""
+        appending = Appending(self._lane(lane), self._incarnation)
+        await appending.run(batch)
+        return [appending.outcomes.get(item.head_id, Outcome.FENCED) for item in batch]
+
+    def _lane(self, lane: int) -> Connection:
         connection = self._lanes.get(lane)
         if connection is None:
             connection = self._lanes[lane] = self._pool.dedicated(f"lane-{lane}")
-        appending = Appending(connection, self._incarnation)
-        await appending.run(batch)
-        return [appending.outcomes.get(item.head_id, Outcome.FENCED) for item in batch]
+        return connection
+
+    async def probe(self, *, lanes: int) -> None:
+        """Do nothing, in every way in which something is done: a read, as claims read, and a write on each lane.
+
+        Raises: StoreUnavailable, OutcomeLost, in a group.
+        """
+        await probe(self._pool.readers, self._claims, [self._lane(lane) for lane in range(lanes)])
 
     async def read(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False

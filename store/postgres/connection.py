@@ -145,4 +145,6 @@ class Connection:
     async def _open(self, former: Wire | None) -> Wire:
         if former is not None:
             await former.abort()
-        return await open_wire(self._dsn, silence_s=self._statement_s / 2, settings=self._settings)
+        return await open_wire(
+            self._dsn, silence_s=self._statement_s / 2, settings=self._settings, connect_s=self._connect_s
+        )

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 HEAD = "0004"  # the newest revision; a test holds it against the folder. Four digits, so that they sort.
 LOCK = 0x67726E72  # "grnr"; any number that nobody else locks in this database
+ENCODING = "UTF8"
 SILENCE_S = 10.0  # a server that is silent for so long counts as gone
 CHECK_S = 15.0  # what connecting and asking for the revision may take
 MIGRATE_S = 3_600.0  # what bringing the schema up to date may take, behind another node that does
@@ -56,8 +57,9 @@ async def migrate(bridge: Bridge, database_url: str) -> bool:
 async def _answered(bridge: Bridge, database_url: str, ask: Callable[[Wire], Awaitable[T]], within_s: float) -> T:
     async def on_connection() -> T:
         async with asyncio.timeout(SILENCE_S):
-            wire = await open_wire(database_url, silence_s=SILENCE_S)
+            wire = await open_wire(database_url, silence_s=SILENCE_S, connect_s=SILENCE_S)
         try:
+            await _refuse_encoding(wire)
             return await ask(wire)
         finally:
             await wire.close(timeout=2)
@@ -70,6 +72,13 @@ async def _answered(bridge: Bridge, database_url: str, ask: Callable[[Wire], Awa
     except FAILURES as error:
         raise translate(error, write=False) or error from error
     raise StoreUnavailable(f"no answer from Postgres within {within_s:g} s")
+
+
+async def _refuse_encoding(wire: Wire) -> None:
+    """Raises: StoreUnavailable. Names and texts hold any character, and one that the database lacks would fail them."""
+    encoding: str = await wire.fetchval("SHOW server_encoding")
+    if encoding != ENCODING:
+        raise StoreUnavailable(f"the database's encoding is {encoding}, and must be {ENCODING}: create it with that")
 
 
 async def _version(wire: Wire) -> str | None:

@@ -76,7 +76,8 @@ class Pool:
         self._waiting_max = waiting_max
         self._silence = Silence()
         self._all: list[Connection] = []
-        self.connection = self.group("read", size).connection  # reads and rare writes go this way
+        self.readers = self.group("read", size)
+        self.connection = self.readers.connection  # reads and rare writes go this way
 
     def group(self, name: str, size: int) -> Group:
         """So many more connections, for one purpose: `name` tells them apart in pg_stat_activity."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import asyncpg
 
 from greenroom.store.postgres.failures import FAILURES, spoils_wire
+from greenroom.store.postgres.hosts import first_of, hosts_of
 
 SESSION = {
     "idle_in_transaction_session_timeout": "1000",  # ms
@@ -26,6 +27,8 @@ SESSION = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+# What is said while connecting. All else is set afterwards: poolers in between (PgBouncer) refuse what they don't know.
+STARTUP = ("application_name",)
 # Which part of its deadline a statement has at the server: whose wire works then hears of it in time.
 SERVER_SHARE = 0.9
 PROBES = 3  # keepalives without an answer, until the socket counts as dead
@@ -99,20 +102,34 @@ def session(application_name: str, statement_s: float) -> dict[str, str]:
     return {**SESSION, "statement_timeout": str(server_ms), "application_name": application_name}
 
 
-async def open_wire(dsn: str, *, silence_s: float, settings: Mapping[str, str] | None = None) -> Wire:
+async def open_wire(
+    dsn: str, *, silence_s: float, settings: Mapping[str, str] | None = None, connect_s: float = 5.0
+) -> Wire:
     """Connect. For asyncio's side of the bridge; not bounded by itself: give it a deadline.
 
+    `connect_s`: what hosts have to answer, one after another, where `dsn` names several, seconds.
     `silence_s`: after so long without a sign of the peer the socket is dead, seconds. Raises: what asyncpg raises.
     """
-    opened = await asyncpg.connect(
-        dsn,
-        statement_cache_size=128,
-        max_cached_statement_lifetime=0,  # seconds, 0 for ever: a busy statement need not be prepared again
-        max_cacheable_statement_size=0,  # bytes, 0 for any
-        server_settings=dict(settings or {}),
-    )
+    given = dict(settings or {})
+    startup = {name: given.pop(name) for name in STARTUP if name in given}
+
+    async def connect(host: str | None = None, port: int | None = None) -> Any:
+        return await asyncpg.connect(
+            dsn,
+            host=host,  # None: as the address says
+            port=port,
+            statement_cache_size=128,
+            max_cached_statement_lifetime=0,  # seconds, 0 for ever: a busy statement need not be prepared again
+            max_cacheable_statement_size=0,  # bytes, 0 for any
+            server_settings=startup,
+        )
+
+    hosts = hosts_of(dsn)
+    opened = await (first_of(hosts, connect, within_s=connect_s) if hosts else connect())
     try:
         keep_alive(opened._transport.get_extra_info("socket"), silence_s)  # no public way; test_wire.py pins it
+        if given:
+            await opened.execute("; ".join(f"SET {name} = '{value}'" for name, value in given.items()))
     except BaseException:
         opened.terminate()
         raise

@@ -1,16 +1,20 @@
 """How the node is: what it says to probes, to pages and, with every beat, to other nodes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Protocol
 
+import structlog
 import trio
 
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.errors import StoreUnavailable
-from greenroom.store.postgres.pool import Pool
+from greenroom.store.errors import StoreError
 from greenroom.transports.bus.beat import Beat
 
+log = structlog.get_logger("greenroom.node")
+
 STORE_S = 2.0  # what the store may take to answer a probe
+FRESH_S = 1.0  # so long an answer is given again: whoever asks more often is no load on the store
 
 
 class Reached(Protocol):
@@ -46,13 +50,25 @@ class Pulse:
 class Health:
     """Answers `/health` and `/ready`. `serving` is the node's: true from its start to its drain."""
 
-    def __init__(self, pulse: Pulse, instruments: Instruments, pool: Pool, bus: Reached, *, shards: int) -> None:
+    def __init__(
+        self,
+        pulse: Pulse,
+        instruments: Instruments,
+        probe: Callable[[], Awaitable[None]],
+        bus: Reached,
+        *,
+        shards: int,
+    ) -> None:
+        """`probe` does what serving needs of the store, to no effect. Raises: StoreError, also in a group."""
         self.serving = False
         self._pulse = pulse
         self._instruments = instruments
-        self._pool = pool
+        self._probe = probe
         self._bus = bus
         self._shards = shards
+        self._probing = trio.Lock()
+        self._probed_at = -inf  # on trio's clock
+        self._store = ""
 
     def health(self) -> dict[str, object]:
         """Alive; never waits."""
@@ -70,13 +86,23 @@ class Health:
         }
 
     async def ready(self) -> tuple[bool, dict[str, object]]:
-        """Able to serve: started, not draining, and the store answers."""
-        store = "ok"
-        try:
-            with trio.fail_after(STORE_S):
-                async with self._pool.connection() as connection:
-                    await connection.fetch("SELECT 1")
-        except (StoreUnavailable, trio.TooSlowError):
-            store = "not reached"
+        """Able to serve: started, not draining, and the store can be read and written, over the connections that do."""
+        async with self._probing:
+            if trio.current_time() - self._probed_at >= FRESH_S:
+                self._store = await self._probed()
+                self._probed_at = trio.current_time()
         redis = "ok" if self._bus.healthy else "not reached"  # hints only: serving goes on without
-        return self.serving and store == "ok", {"store": store, "redis": redis, "draining": not self.serving}
+        able = self.serving and self._store == "ok"
+        return able, {"store": self._store, "redis": redis, "draining": not self.serving}
+
+    async def _probed(self) -> str:
+        why: object = f"no answer within {STORE_S:g} s"
+        with trio.move_on_after(STORE_S):
+            try:
+                await self._probe()
+                return "ok"
+            except* StoreError as errors:
+                why = [str(one) for one in errors.exceptions]
+        if self._store != "not reached":
+            log.warning("store_not_ready", errors=why)
+        return "not reached"

@@ -8,6 +8,7 @@ Begin reading here, then follow one message: `transports/edge.py`, `transports/s
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -119,7 +120,13 @@ class Node:
         )
         pulse = Pulse(incarnation=incarnation, url=url, version=version, clock=clock, instruments=instruments)
         self._bus = Bus(self._bridge, redis_url, pulse.beat)
-        self._health = Health(pulse, instruments, self._pool, self._bus, shards=settings.shards)
+        self._health = Health(
+            pulse,
+            instruments,
+            partial(journal.probe, lanes=settings.commit.lanes),
+            self._bus,
+            shards=settings.shards,
+        )
         pages = PagesContext(
             env=settings.env,
             version=version,

@@ -7,12 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from greenroom.store.own.servers import OwnServers
+from tests.conftest import administer, url_of
 from tests.e2e.server import ROOT, Server, wait_until
 from tests.faults.command_line import CommandLine, Ran
 
@@ -228,3 +230,41 @@ def _answers(server: Server) -> bool:
         return server.request("GET", "/ready").status == 200
     except OSError:
         return False
+
+
+@pytest.fixture
+def other_database(own_servers: OwnServers) -> Iterator[Callable[[str], dict[str, str]]]:
+    """Settings of a server whose database is made with these options, under the name `other`."""
+
+    def made(options: str) -> dict[str, str]:
+        administer(own_servers, f"CREATE DATABASE other {options}")
+        return {"GREENROOM_DATABASE_URL": url_of(own_servers, "other"), "GREENROOM_REDIS_URL": own_servers.redis_url}
+
+    yield made
+    administer(own_servers, "DROP DATABASE other WITH (FORCE)")
+
+
+def test_a_database_of_another_encoding(
+    command_line: CommandLine, settings: dict[str, str], other_database: Callable[[str], dict[str, str]]
+) -> None:
+    given = other_database("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    for arguments in (["serve"], ["migrate"], ["dead-letters", "list"]):
+        ran = command_line.run(arguments, settings | given)
+        assert_told_plainly(ran, 1, "GREENROOM_DATABASE_URL", "LATIN1", "UTF8")
+
+
+def test_a_role_that_may_only_connect(
+    command_line: CommandLine,
+    settings: dict[str, str],
+    own_servers: OwnServers,
+    other_database: Callable[[str], dict[str, str]],
+) -> None:
+    given = other_database("TEMPLATE template0")
+    given["GREENROOM_DATABASE_URL"] += "&role=guest"  # as the session's role from its start
+    administer(own_servers, "CREATE ROLE guest")
+    try:
+        for arguments in (["serve"], ["migrate"]):
+            ran = command_line.run(arguments, settings | given)
+            assert_told_plainly(ran, 1, "GREENROOM_DATABASE_URL", "permission denied for schema public")
+    finally:
+        administer(own_servers, "DROP ROLE guest")
