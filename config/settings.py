@@ -150,6 +150,25 @@ def _url_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _database_address(url: SecretStr) -> SecretStr:
+    """Of one host or several, `postgresql://user:password@db1:5432,db2:5432/database`."""
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in ("postgres", "postgresql") or not (parts.netloc or parts.path):
+        raise ValueError
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        _ = urlsplit(f"//{host}").port  # raises ValueError unless it is a port
+    return url
+
+
+def _path_prefix(path: str) -> str:
+    path = path.rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError
+    if path.split("/")[1:2] and path.split("/")[1] in OWN_PATHS:
+        raise ValueError
+    return path
+
+
 def _public_key(text: str) -> str:
     text = text.replace("\\n", "\n").strip()  # one-line form, as environments that hold no line ends have it
     if not text.startswith("-----BEGIN PUBLIC KEY-----") or "PRIVATE" in text:
@@ -191,13 +210,18 @@ class Settings(_Limits):
     host: str = _setting("127.0.0.1", "address to listen on", allowed="an address or host name", min_length=1)
     port: int = _setting(8000, "port to listen on; 0 takes a free one", ge=0, le=65_535)
     nodes: int = _setting(1, "node processes sharing the port", ge=1, le=256)
-    database_url: Annotated[SecretStr, _url_of("postgres", "postgresql")] | None = _setting(
+    database_url: Annotated[SecretStr, AfterValidator(_database_address)] | None = _setting(
         None,
         "Postgres; unset: a server of our own in DATA_DIR",
-        allowed="postgresql://user:password@host:port/database",
+        allowed="postgresql://user:password@host:port/database; several host:port separated by commas",
     )
     redis_url: Annotated[SecretStr, _url_of("redis", "rediss", "unix")] | None = _setting(
         None, "Redis or Valkey; unset: a server of our own in DATA_DIR", allowed="redis://… or rediss://… or unix://…"
+    )
+    path_prefix: Annotated[str, AfterValidator(_path_prefix)] = _setting(
+        "",
+        "path below which a proxy serves us; taken off every request that begins with it",
+        allowed="a path such as /chat, not below an address of ours",
     )
     data_dir: Path = _setting(
         Path(".greenroom"), "folder of our own servers and of the secret made for ENV=local", allowed="a folder"

@@ -59,9 +59,11 @@ class Edge:
         gate: GateConfig,
         hub: HubConfig,
         origins: tuple[str, ...],
+        prefix: str = "",
         rest_share: float = REST_SHARE,
     ) -> None:
-        """`origins`: allowed `Origin`s of browsers, "*" allows all. `rest_share`: see `Flusher`."""
+        """`origins`: allowed `Origin`s of browsers, "*" allows all. `prefix`: see http/prefix.py. `rest_share`: see
+        `Flusher`."""
         self.services = services
         self.admission = Admission(gate)
         self.live = LiveConnections(self.admission)
@@ -70,7 +72,15 @@ class Edge:
         self.handover = Handover(pages, leave=self.admission.leave, instruments=services.instruments)
         self.api = HttpApi(services)
         date = HttpDate(services.clock).value
-        routes = Routes(services, self.api, self.live, self.handover, frame_bytes_max=gate.frame_bytes_max, date=date)
+        routes = Routes(
+            services,
+            self.api,
+            self.live,
+            self.handover,
+            frame_bytes_max=gate.frame_bytes_max,
+            date=date,
+            prefix=prefix,
+        )
         policy = HttpPolicy(routes, gate, origins, date)
 
         def open_protocol(connection: Connection) -> LiveHttp:

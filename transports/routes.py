@@ -12,6 +12,7 @@ from greenroom.transports.http.api import HttpApi
 from greenroom.transports.http.event_stream import EventStream
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.http.live import Finish, Headers
+from greenroom.transports.http.prefix import without_prefix
 from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
@@ -29,17 +30,19 @@ class Routes:
         *,
         frame_bytes_max: int,
         date: Callable[[], bytes],
+        prefix: str = "",
     ) -> None:
-        """`frame_bytes_max`: of a client's WebSocket message. `date` gives the Date header."""
+        """`frame_bytes_max`: of a client's WebSocket message. `date` gives the Date header. `prefix`: see prefix.py."""
         self._services = services
         self._api = api
         self._live = live
         self._handover = handover
         self._frame_bytes_max = frame_bytes_max
         self._date = date
+        self._prefix = prefix.encode()
 
     def keep(self, request: Request) -> bool:
-        path = request.path
+        path = request.path = without_prefix(request.path, self._prefix)
         return path.startswith((b"/api/", b"/connection/")) or path == b"/events"
 
     def open_websocket(self, connection: Connection) -> WebSocketClient:

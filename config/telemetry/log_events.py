@@ -133,6 +133,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "snapshot_unreadable": (
             "A snapshot can't be decoded by this version, so the entity was replayed from its events."
         ),
+        "store_not_ready": (
+            "/ready is 503: of Postgres serving needs a read, a connection for claims and a write on each lane, and "
+            "`errors` says what failed. Logged when it begins."
+        ),
         "store_unavailable": "Postgres refuses or does not answer: commands are told `unavailable` until it does.",
         "supervisor_gave_up": (
             "A part failed more often than its supervisor allows, or did not stop: the failure goes up, at the "

@@ -136,6 +136,7 @@ class Node:
             ready=self._health.ready,
             scrape=telemetry.scrape,
             static=settings.static,
+            prefix=settings.path_prefix,
         )
         self._edge = Edge(
             fan_out,
@@ -145,6 +146,7 @@ class Node:
             gate=settings.gate,
             hub=settings.hub,
             origins=tuple(settings.allowed_origins),
+            prefix=settings.path_prefix,
         )
         telemetry.observe(observed(kernel, self._edge))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
+from greenroom.transports.http.prefix import without_prefix
 from greenroom.transports.pages.context import PagesContext
 
 
@@ -20,6 +21,7 @@ class PagesOnDemand:
         self._create: Callable[[PagesContext], ASGIFramework] = create or _create
         self._limiter = trio.CapacityLimiter(1)  # so that it is made once
         self._app: ASGIFramework | None = None
+        self._prefix = context.prefix.encode()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":  # Hypercorn's way to say that it starts and stops: the app has no use for it
@@ -27,10 +29,28 @@ class PagesOnDemand:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             return
+        scope = await self._below(scope, send)
+        if scope is None:
+            return
         if self._app is None:
             await trio.to_thread.run_sync(self._make, limiter=self._limiter)
         assert self._app is not None
         await self._app(scope, receive, send)
+
+    async def _below(self, scope: Scope, send: ASGISendCallable) -> Scope | None:
+        """`scope` with the path that the app knows; None when it was answered: the prefix alone lacks its slash, and
+        what its page names would be looked for beside it."""
+        if not self._prefix or scope["type"] != "http":
+            return scope
+        if scope["raw_path"] == self._prefix:
+            location = self._prefix.rpartition(b"/")[2] + b"/"
+            headers = [(b"location", location), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 308, "headers": headers, "trailers": False})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return None
+        raw = without_prefix(scope["raw_path"], self._prefix)
+        taken = len(scope["raw_path"]) - len(raw)  # of plain ASCII, so as many characters as bytes
+        return {**scope, "raw_path": raw, "path": scope["path"][taken:]}
 
     def _make(self) -> None:
         self._app = self._app or self._create(self._context)
