@@ -60,6 +60,7 @@ async def test_more_page_requests_than_may_be_open_are_503(monkeypatch: pytest.M
             await peer.send(head("POST", "/page", b"0123456789")[:-5])
         await wait_all_tasks_blocked(0.01)
         assert (await (await node.connect()).request("GET", "/page")).status == 503
+        assert node.instruments.refused_pages == 1
         assert (await (await node.connect()).request("GET", "/connection/init")).status == 200, "live paths go on"
         for peer in open_:
             await peer.send(b"56789")
