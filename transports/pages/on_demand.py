@@ -29,13 +29,13 @@ class PagesOnDemand:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             return
-        scope = await self._below(scope, send)
-        if scope is None:
+        below = await self._below(scope, send)
+        if below is None:
             return
         if self._app is None:
             await trio.to_thread.run_sync(self._make, limiter=self._limiter)
         assert self._app is not None
-        await self._app(scope, receive, send)
+        await self._app(below, receive, send)
 
     async def _below(self, scope: Scope, send: ASGISendCallable) -> Scope | None:
         """`scope` with the path that the app knows; None when it was answered: the prefix alone lacks its slash, and
