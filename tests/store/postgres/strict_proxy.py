@@ -10,6 +10,7 @@ from tests.store.postgres.silent_proxy import SilentProxy
 
 KNOWN = {"user", "database", "client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
 KNOWN |= {"application_name", "default_transaction_read_only"}  # about as PgBouncer 1.18 has it
+CANCEL = b"\x04\xd2\x16\x2e"  # not a session's start: a request to end another's statement
 
 
 class StrictProxy(SilentProxy):
@@ -24,6 +25,9 @@ class StrictProxy(SilentProxy):
 
     async def _serve(self, client: trio.SocketStream) -> None:
         head = await client.receive_some(65_536)
+        if head[4:8] == CANCEL:
+            await self._serve_from(client, head)
+            return
         if self._read_only:
             body = head[4:-1] + b"default_transaction_read_only\0on\0\0"
             head = struct.pack("!i", len(body) + 4) + body

@@ -129,7 +129,7 @@ async def test_a_preflight_is_answered_and_runs_nothing() -> None:
         assert node.instruments.commands == {}
         said = await peer.request("POST", "/api/talk/a/say", b'{"text":"x"}', **asked)
         assert (said.status, said.headers["access-control-allow-origin"]) == (200, "https://good.example")
-        missing = await peer.request("GET", "/api/talk/a/nope", None, **asked)
+        missing = await peer.request("POST", "/api/talk/a/nope", b"{}", **asked)
         assert (missing.status, missing.headers["access-control-allow-origin"]) == (404, "https://good.example")
 
 
