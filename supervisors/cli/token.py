@@ -24,6 +24,8 @@ def print_token(
     Signed with GREENROOM_AUTH_SECRET; with GREENROOM_ENV=local and none set, with the one kept in the data folder.
     """
     with told_plainly():
+        if not subject:
+            raise Trouble("SUBJECT is empty: a token names its user, as in `greenroom token ann`", status=BAD_USAGE)
         settings = load_settings()
         if settings.auth_secret is not None:
             config = TokenConfig(secret=settings.auth_secret.get_secret_value().encode())
