@@ -154,8 +154,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "This node had not heard of all that an entity published, so those who watch it were told to start over."
         ),
         "view_not_shown": (
-            "An entity's view could not be made for those who watch it as a view; they are told to come again, and "
-            "then why. The error says why."
+            "An entity's view could not be made for those who watch it as a view; they keep the one they have, until "
+            "one can be. The error says why; while it goes on it is logged once a minute."
         ),
         "watchers_not_told": (
             "Those who watch an entity could not be told that it begins anew; its next publication tells them."

@@ -3,6 +3,8 @@
 However many watch an entity so, it is asked once for all of them, one question at a time and at most so many a second,
 and what it answers is encoded once per encoding. An event in between only notes that there is something to ask. What
 was never asked for is never built: an entity that nobody watches so does nothing.
+
+A view that fails ends nothing: who watches keeps the one it has, and the next that succeeds reaches it.
 """
 
 from typing import Protocol
@@ -20,7 +22,8 @@ from greenroom.transports.hub.reading import Reading
 
 log = structlog.get_logger("greenroom.hub")
 
-RETRY_S = 1.0  # after an answer that is temporarily not to be had
+RETRY_S = 1.0  # after an answer that was not to be had, before it is asked for again
+TOLD_S = 60.0  # a view that goes on failing is logged so often
 
 
 class ViewEncoding(Encoding, Protocol):
@@ -74,6 +77,7 @@ class _EntityViews:
     """One entity's view and its watchers."""
 
     __slots__ = (
+        "_asking",
         "_changed",
         "_deadlines",
         "_due",
@@ -81,6 +85,7 @@ class _EntityViews:
         "_interval_s",
         "_next_at",
         "_reading",
+        "_told_at",
         "_topic",
         "done",
         "known",
@@ -96,7 +101,9 @@ class _EntityViews:
         self._interval_s = interval_s
         self._next_at = 0.0  # on the trio clock: not to be asked before
         self._changed = False  # since it was asked last
+        self._told_at = float("-inf")  # on the trio clock: when its failing was logged last
         self._due = False  # to be asked at a time that is set, or asked and yet to answer
+        self._asking = False  # the latter
         self.known: dict[ViewSubscriber, bytes] = {}  # the view that each was given last; mostly one and the same
         self.done = False  # nobody is left: see Deadlines
 
@@ -110,6 +117,7 @@ class _EntityViews:
     def expire(self) -> None:
         """Its time has come. See Deadlines."""
         self._changed = False
+        self._asking = True
         self._next_at = trio.current_time() + self._interval_s
         # Who watches has been asked about when it came, as with events; the view is the same for all of them.
         self._reading.inspect(self._topic.entity, SYSTEM, self._seen, self._refused, self._broken)
@@ -130,23 +138,25 @@ class _EntityViews:
 
     def _refused(self, error: ActorError) -> None:
         if error.temporary:
-            self._next_at = max(self._next_at, trio.current_time() + RETRY_S)
-            self._changed = True
-            self._answered()
+            self._changed = True  # else it would only say the same again, until something has happened
         else:
-            self._end(error)
+            self._tell(error)
+        self._next_at = max(self._next_at, trio.current_time() + RETRY_S)
+        self._answered()
 
     def _broken(self, error: Exception) -> None:
-        self._end(error)
+        self._tell(error)
+        self._answered()
 
     def _answered(self) -> None:
-        self._due = False
+        if not self._asking:
+            return
+        self._asking = self._due = False
         if self._changed and not self.done:
             self.changed()
 
-    def _end(self, error: Exception) -> None:
-        """They come again and hear for themselves why there is no view."""
-        log.warning("view_not_shown", entity=self._topic.entity, error=repr(error))
-        self._due = False
-        for subscriber in list(self.known):
-            subscriber.kicked(2500, "insufficient state")
+    def _tell(self, error: Exception) -> None:
+        now = trio.current_time()
+        if now - self._told_at >= TOLD_S:
+            self._told_at = now
+            log.warning("view_not_shown", entity=self._topic.entity, error=repr(error))

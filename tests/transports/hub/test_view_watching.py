@@ -3,6 +3,8 @@
 import itertools
 from typing import Any
 
+import pytest
+import structlog
 import trio
 import trio.lowlevel
 from trio.testing import MockClock
@@ -12,6 +14,7 @@ from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.model.lifecycle import NOTED, Inspect
 from greenroom.config.limits import HubConfig
 from greenroom.store.journal.records import StoredEvent
+from greenroom.transports.http.server_sent import SseViews
 from tests.transports.hub.auction import Auction, Bid, Reserve
 from tests.transports.small_node import Peer, SmallNode, head, small_node
 
@@ -209,20 +212,61 @@ async def test_what_can_not_be_asked_now_is_asked_again(autojump_clock: MockCloc
         assert (await peer.event())["data"]["offset"] == 1
 
 
-async def test_a_view_that_raises_ends_its_watchers_and_nobody_else(autojump_clock: MockClock) -> None:
-    class Brittle(Auction):
-        def view(self) -> Any:
-            return {"left": 1 // (2 - self.state.bids)}
+class Brittle(Auction):
+    """Has no view once there are two bids, or three."""
 
+    def view(self) -> Any:
+        if self.state.bids in (2, 3):
+            raise ZeroDivisionError("boom")
+        return super().view()
+
+
+async def test_a_view_that_raises_ends_nothing_and_the_next_that_does_not_comes(autojump_clock: MockClock) -> None:
     async with SmallNode(kinds=(Brittle,)).running() as node:
         peer, client, events = await stream(node), await node.websocket("bob"), await node.websocket("eve", A)
         await peer.event()
         await subscribe(client, 2)
-        await bid(node, 1, 2)
-        assert await peer.rest() == b""
-        assert (await client.message())["push"]["unsubscribe"]["code"] == 2500
-        await bid(node, 3)
-        assert [(await events.message())["push"]["pub"]["offset"] for _ in range(3)] == [1, 2, 3]
+        with structlog.testing.capture_logs() as logs:
+            await bid(node, 1, 2)
+            assert await quiet(peer, 5.0)
+            await bid(node, 3)
+            assert await quiet(peer, 5.0)
+        told = [one for one in logs if one["event"] == "view_not_shown"]
+        assert [(one["entity"], "boom" in one["error"]) for one in told] == [(A, True)], "once, not for each"
+        await bid(node, 4)
+        assert (await peer.event())["data"]["data"] == {"bids": 4, "best": 4}
+        assert (await client.message())["push"]["pub"]["data"] == {"bids": 4, "best": 4}
+        assert [(await events.message())["push"]["pub"]["offset"] for _ in range(4)] == [1, 2, 3, 4]
+
+
+async def test_a_view_that_goes_on_failing_is_logged_once_a_minute(autojump_clock: MockClock) -> None:
+    async with SmallNode(kinds=(Brittle,)).running() as node:
+        peer = await stream(node)
+        await peer.event()
+        await bid(node, 1)
+        await peer.event()
+        with structlog.testing.capture_logs() as logs:
+            await bid(node, 2)
+            topic = node.hub._topics[A]
+            for _ in range(130):
+                assert topic.views is not None
+                topic.views.changed()
+                await trio.sleep(1.0)
+        assert len([one for one in logs if one["event"] == "view_not_shown"]) == 3
+
+
+async def test_a_mistake_of_ours_in_showing_a_view_ends_nothing(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_node() as node:
+        peer = await stream(node)
+        await peer.event()
+        with monkeypatch.context() as patch:
+            patch.setattr(SseViews, "view", lambda *_: 1 / 0)
+            await bid(node, 1)
+            await trio.sleep(2.0)
+        await bid(node, 2)
+        assert (await peer.event())["data"]["offset"] == 2
 
 
 async def test_nobody_left_nothing_is_asked(autojump_clock: MockClock) -> None:
