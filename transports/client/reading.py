@@ -8,7 +8,7 @@ from greenroom.transports.client.codes import BAD_REQUEST, TOO_MANY_REQUESTS
 from greenroom.transports.client.errors import ClientError
 from greenroom.transports.client.messages import HistoryRequest
 from greenroom.transports.client.peer import ClientPeer, PendingRead
-from greenroom.transports.hub.reading import HistoryRange, Page
+from greenroom.transports.hub.reading import HistoryRange, Page, page_json
 
 encode = msgspec.json.encode
 
@@ -58,12 +58,11 @@ def history(peer: ClientPeer, command_id: int, channel: str, request: HistoryReq
 
     def shown(page: Page) -> None:
         if read.over():
-            peer.carrier.send_json(
-                b'{"id":%d,"history":{"publications":[%b],"epoch":%b,"offset":%d}}'
-                % (command_id, b",".join([one.json for one in page.publications]), encode(page.epoch), page.offset)
-            )
+            peer.carrier.send_json(b'{"id":%d,"history":%b}' % (command_id, page_json(page)))
 
-    peer.services.reading.history(channel, peer.principal, wanted, shown, read.refused, read.broken)
+    peer.services.reading.history(
+        channel, peer.principal, wanted, shown, read.refused, read.broken, gone=lambda: peer.closed
+    )
 
 
 def _begin(peer: ClientPeer, command_id: int, channel: str, what: str) -> PendingRead:

@@ -26,7 +26,7 @@ from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.http.live import Finish
-from greenroom.transports.hub.reading import HistoryRange, Page
+from greenroom.transports.hub.reading import HistoryRange, Page, page_json
 from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.http")
@@ -57,6 +57,7 @@ class _Answer:
         self._api = api
         self._finish = finish
         api.in_flight += 1
+        services.deadlines.add(self.deadline, self)
 
     def _end(self, outcome: str) -> None:
         self.done = True
@@ -177,7 +178,6 @@ class HttpApi:
         if key is not None and not 0 < len(key) <= COMMAND_ID_MAX:
             raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
         answer = _Answer(self, request, (kind.name, name), finish)
-        self.services.deadlines.add(answer.deadline, answer)
         envelope = Envelope.command(
             message,
             principal,
@@ -217,9 +217,7 @@ class HttpApi:
         answer = _Answer(self, request, (entity.partition(":")[0], HISTORY), finish)
 
         def shown(page: Page) -> None:
-            body = b'{"publications":[%b],"epoch":%b,"offset":%d}'
-            publications = b",".join([one.json for one in page.publications])
-            answer.give(body % (publications, msgspec.json.encode(page.epoch), page.offset))
+            answer.give(page_json(page))
 
         def read() -> None:
             self.services.reading.history(
@@ -229,6 +227,7 @@ class HttpApi:
                 shown,
                 answer.reject,
                 answer.broken,
+                gone=lambda: answer.done,
                 deadline=answer.deadline,
                 trace=answer.trace,
             )

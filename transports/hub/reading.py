@@ -8,6 +8,7 @@ bytes.
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
 import structlog
 import trio
 from msgspec import Struct
@@ -25,9 +26,11 @@ from greenroom.transports.hub.publication import Publication, first_that_fit, pu
 from greenroom.transports.reads import Reads
 
 log = structlog.get_logger("greenroom.reads")
+encode = msgspec.json.encode
 
 INSPECT = Inspect()
 READ_MAX = 1000  # events at a time, in search of what is not hidden
+SEARCHED_MAX = 10_000  # events that one answer may cost
 
 Refused = Callable[[ActorError], None]
 Broken = Callable[[Exception], None]  # told of a mistake of ours; must not raise
@@ -56,6 +59,14 @@ class Page(Struct):
     epoch: str
     offset: int
     publications: list[Publication]
+    next: int | None = None  # where to go on, when it ends before what was wanted does: the offset seen last
+
+
+def page_json(page: Page) -> bytes:
+    """A page of the history as clients get it, over HTTP and the client protocol alike."""
+    going_on = b"" if page.next is None else b',"next":%d' % page.next
+    publications = b",".join([one.json for one in page.publications])
+    return b'{"publications":[%b],"epoch":%b,"offset":%d%b}' % (publications, encode(page.epoch), page.offset, going_on)
 
 
 class Reading:
@@ -119,13 +130,17 @@ class Reading:
         refused: Refused,
         broken: Broken,
         *,
+        gone: Callable[[], bool],
         deadline: float | None = None,
         trace: str | None = None,
     ) -> None:
         """The publications in `wanted`, as many as fit into one answer; the page is of where the entity stands.
 
+        It may cost many reads to find some that are not hidden: at most SEARCHED_MAX events, and none once `deadline`
+        has passed or `gone` says that nobody waits any more.
         `refused` also hears EpochChanged, when the journal has begun anew since `wanted`.
         """
+        until = deadline if deadline is not None else trio.current_time() + self._config.command_deadline_s
 
         def seen(inspected: Inspected) -> None:
             epoch, top = inspected.epoch, inspected.offset
@@ -142,6 +157,8 @@ class Reading:
                 after, before = 0, min(before, wanted.offset or before)
             found: list[Publication] = []
             limit = wanted.limit
+            searched = 0
+            going_on: int | None = None
             while True:  # until there are enough that are not hidden, at most through all that retention has left
                 page = await self.page(entity, after=after, before=before, limit=limit, reverse=wanted.reverse)
                 if page is not None and (page.epoch != epoch or page.offset < top):
@@ -155,10 +172,20 @@ class Reading:
                     before = more[-1].offset
                 else:
                     after = more[-1].offset
-                limit = READ_MAX
-            shown(Page(epoch, top, first_that_fit(found[: wanted.limit], bytes_max=self.bytes_max)))
+                searched += len(more)
+                if searched >= SEARCHED_MAX:
+                    going_on = more[-1].offset
+                    break
+                if gone() or trio.current_time() >= until:
+                    raise DeadlineExceeded()
+                limit = min(READ_MAX, SEARCHED_MAX - searched)
+            found = found[: wanted.limit]
+            fitting = first_that_fit(found, bytes_max=self.bytes_max)
+            if len(fitting) < len(found):
+                going_on = fitting[-1].offset
+            shown(Page(epoch, top, fitting, going_on))
 
-        self.inspect(entity, principal, seen, refused, broken, deadline=deadline, trace=trace)
+        self.inspect(entity, principal, seen, refused, broken, deadline=until, trace=trace)
 
     async def page(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False

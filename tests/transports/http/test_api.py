@@ -150,6 +150,26 @@ async def test_a_body_over_the_bound_is_413_and_ends_the_connection() -> None:
             assert await peer.ended()
 
 
+async def test_a_history_that_never_comes_is_504_at_its_deadline(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async with small_node() as node:
+        await node.say("a", "x")
+
+        async def read(*_: Any, **__: Any) -> Any:
+            await trio.sleep_forever()
+
+        monkeypatch.setattr(node.journal, "read", read)
+        peer = await node.connect()
+        begun = trio.current_time()
+        with trio.fail_after(60):
+            answer = await peer.request("GET", "/api/talk/a/history", X_Request_Timeout="3")
+        assert (answer.status, answer.error["name"]) == (504, "deadline_exceeded")
+        assert 3.0 <= trio.current_time() - begun <= 3.5
+        assert node.edge.api.in_flight == 0
+        assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
+
+
 async def test_where_the_anonymous_may_watch_they_read_and_send_nothing() -> None:
     async with small_node(anonymous=False, anonymous_watch=True) as node:
         peer = await node.connect()
