@@ -6,10 +6,8 @@ from greenroom.actors.model.errors import ActorError
 from greenroom.transports.carriers.websocket import WebSocketClient
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request
-from greenroom.transports.codecs.http_response import response
-from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.http.api import HttpApi
-from greenroom.transports.http.event_stream import EventStream
+from greenroom.transports.http.event_stream import EventStream, refusal
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.http.live import Finish, Headers
 from greenroom.transports.http.prefix import without_prefix
@@ -53,7 +51,7 @@ class Routes:
         try:
             return EventStream(connection, request, self._services, self._date, cors)
         except ActorError as error:
-            return _Refused(connection, error, self._date, cors)
+            return _Refused(connection, refusal(error, cors, self._services.chance(), date=self._date()))
 
     def command(self, request: Request, finish: Finish) -> None:
         """Raises: HttpError."""
@@ -76,17 +74,12 @@ class Routes:
 class _Refused:
     """An event stream that was refused before it began."""
 
-    def __init__(self, connection: Connection, error: ActorError, date: Callable[[], bytes], cors: Headers) -> None:
+    def __init__(self, connection: Connection, answer: bytes) -> None:
         self._connection = connection
-        self._error = error
-        self._date = date
-        self._cors = cors
+        self._answer = answer
 
     def start(self) -> None:
-        body, headers = http_error_body(self._error), (*error_headers(self._error), *self._cors)
-        self._connection.close_with(
-            response(self._error.status, body, headers=headers, date=self._date(), keep_alive=False)
-        )
+        self._connection.close_with(self._answer)
 
     def received(self, data: bytes) -> None:
         pass

@@ -32,6 +32,7 @@ from greenroom.transports.client.codes import (
     SEND_NOT_AVAILABLE,
     STALE,
     TOO_MANY_REQUESTS,
+    DisconnectCode,
     ErrorCode,
     said,
 )
@@ -199,6 +200,7 @@ class ClientSession(ClientPeer):
             return
         self._connecting = True
         self.principal = admitted.principal
+        self.services.hub.connections.came(self.principal.user, self)
         if admitted.token is not None:
             self.token_user = admitted.token.user
             self._token_channels = admitted.token.subs or None
@@ -355,10 +357,15 @@ class ClientSession(ClientPeer):
 
     # The end.
 
+    def kicked(self, code: int, reason: str) -> None:
+        """Every connection of the user ends. See hub/connected.py."""
+        self.disconnect(DisconnectCode(code, reason))
+
     def ended(self) -> None:
         if self.closed:
             return
         self.closed = True
+        self.services.hub.connections.left(self.principal.user, self)
         if self.connected:
             self.services.instruments.connections -= 1
         self.subscriptions.leave_all()

@@ -5,6 +5,10 @@ its publications as ordinary messages, `{"channel", "data", "offset", "time"}`. 
 channel, and with several one such position each, in the order of the request; `Last-Event-ID` (or `?since=`) resumes
 from it. When the position can't be resumed, `view` comes again. Ephemeral publications carry no id. With `as=view`
 nothing but `view` comes, again whenever the view has changed.
+
+There is one answer for all channels of a stream, so nothing is sent before the last of them has been admitted. A
+browser's EventSource gives up for good at any status but 200: what is temporary is answered with 200, too, and the end,
+after which it comes again from its position.
 """
 
 import uuid
@@ -15,7 +19,7 @@ import structlog
 import trio
 
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.errors import ActorError, Overloaded, Refused, Unavailable
 from greenroom.actors.model.principal import Principal
 from greenroom.transports.auth.http_principal import http_identity
 from greenroom.transports.codecs.http_error import HttpError
@@ -43,6 +47,18 @@ encode = msgspec.json.encode
 
 CHANNELS_MAX = 32  # channels that one stream may watch
 KEEP_ALIVE_S = 15.0
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+RETRY_S = 1.0  # after what is temporary a browser comes again once this has passed, or up to RETRY_S_MAX
+RETRY_S_MAX = 3.0
+
+
+def refusal(error: ActorError, cors: Headers, chance: float, *, date: bytes) -> bytes:
+    """The whole answer to a stream that can't begin. `chance`, 0 <= x < 1, keeps those refused together apart."""
+    if error.temporary:
+        retry_ms = int(1000 * (RETRY_S + chance * (RETRY_S_MAX - RETRY_S)))
+        return stream_head(EVENT_STREAM, cors, date=date) + b": %b\nretry: %d\n\n" % (error.name.encode(), retry_ms)
+    headers = (*error_headers(error), *cors)
+    return response(error.status, http_error_body(error), headers=headers, date=date, keep_alive=False)
 
 
 class _ChannelWatch:
@@ -102,7 +118,8 @@ class _ChannelWatch:
         self.position.offset = last_offset
 
     def deliver_ephemeral(self, piece: bytes, key: str) -> None:
-        self._stream.connection.send_ephemeral(piece, key)
+        if self._stream.headed:  # else nobody is there to see it yet
+            self._stream.connection.send_ephemeral(piece, key)
 
     def kicked(self, code: int, reason: str) -> None:
         self._stream.end()
@@ -132,11 +149,13 @@ class EventStream:
     """One open response that streams one channel or several, from its request to its end."""
 
     __slots__ = (
+        "_awaited",
         "_cors",
         "_date",
+        "_early",
+        "_early_bytes",
         "_expires_at",
         "_has_token",
-        "_headed",
         "_keep_alive_at",
         "_services",
         "_watches",
@@ -187,11 +206,14 @@ class EventStream:
             watch, encoding = _ViewWatch, SharedSseViews if len(channels) > 1 else SseViews
         self._watches = [watch(self, channel, at, encoding) for channel, at in zip(channels, wanted, strict=True)]
         self.closed = False
-        self._headed = False  # the response has begun, so errors can no longer be a status
+        self._awaited = len(channels)  # that have yet to be admitted
+        self._early: list[bytes] | None = []  # what waits for them; None: the response has begun
+        self._early_bytes = 0
         self._keep_alive_at = trio.current_time() + KEEP_ALIVE_S
 
     def start(self) -> None:
         """Ask the entities; call once the connection speaks this protocol."""
+        self._services.hub.connections.came(self.principal.user, self)
         if self._has_token:
             deadline = trio.current_time() + self._services.client.command_deadline_s
             self._services.sessions.check(self.principal, deadline, self._watch_all, self.refuse)
@@ -206,20 +228,26 @@ class EventStream:
 
     def begin(self, watch: _ChannelWatch, topic: Topic, view: bytes, missed: Missed | None) -> bool:
         """A channel may be watched: say from where. False when this was the one piece too many."""
-        if not self._headed:
-            self._headed = True
-            self._services.instruments.connections += 1
-            self.connection.send(stream_head(b"text/event-stream; charset=utf-8", self._cors, date=self._date()))
         watch.topic = topic
         watch.position = Position(topic.epoch, topic.offset)
         if missed is None or missed.publications is None:
-            self.connection.send(
-                b"event: view\nid: %b\n%b" % (self.cursor(), view_data(watch.channel, topic.offset, view))
-            )
+            self.deliver(b"event: view\nid: %b\n%b" % (self.cursor(), view_data(watch.channel, topic.offset, view)))
         elif missed.publications:
             batch = watch.encoding.publications(watch.channel, topic.epoch, missed.publications)
             watch.deliver(batch, topic.offset)
+        self._awaited -= 1
+        if not self._awaited and not self.closed:
+            self._services.instruments.connections += 1
+            self.connection.send(stream_head(EVENT_STREAM, self._cors, date=self._date()))
+            early, self._early = self._early, None
+            for piece in early or ():
+                self.connection.send(piece)
         return not self.closed
+
+    @property
+    def headed(self) -> bool:
+        """Has the response begun? Then errors can no longer be its status."""
+        return self._early is None
 
     def cursor(self) -> bytes:
         """Until a channel is attached, its place in the cursor is where the client wanted to resume."""
@@ -227,33 +255,37 @@ class EventStream:
 
     def deliver(self, batch: bytes) -> None:
         self._keep_alive_at = trio.current_time() + KEEP_ALIVE_S
-        self.connection.send(batch)
+        if self._early is None:
+            self.connection.send(batch)
+            return
+        self._early.append(batch)
+        self._early_bytes += len(batch)
+        if self._early_bytes > self._services.client.queue_bytes_max:
+            self.refuse(Overloaded("a channel says too much before another has answered"))
 
     def refuse(self, error: ActorError) -> None:
         """A channel can't be watched: the whole stream is refused, or ends when it has begun."""
-        if self.closed:
-            return
-        if self._headed:
-            self.end()
-            return
-        self._leave()
-        # 204 tells an EventSource to stop trying; anything else that is not 200 does so too.
-        body, headers = http_error_body(error), (*error_headers(error), *self._cors)
-        self.connection.close_with(response(error.status, body, headers=headers, date=self._date(), keep_alive=False))
+        if not self.closed:
+            self._leave()
+            last = b"" if self.headed else refusal(error, self._cors, self._services.chance(), date=self._date())
+            self.connection.close_with(last)
 
     def end(self) -> None:
         """Close in good order: the client comes back by itself, from its position."""
-        if not self.closed:
-            self._leave()
-            self.connection.close_with(b"")
+        self.refuse(Unavailable("the stream has ended"))
 
     def shut_down(self) -> None:
         self.end()
 
+    def kicked(self, code: int, reason: str) -> None:
+        """Every connection of the user ends. See hub/connected.py."""
+        self.refuse(Refused("kicked", reason))
+
     def _leave(self) -> None:
         self.closed = True
-        if self._headed:
+        if self.headed:
             self._services.instruments.connections -= 1
+        self._services.hub.connections.left(self.principal.user, self)
         for watch in self._watches:
             if watch.topic is not None:
                 self._services.watching.leave(watch.topic, watch)
@@ -281,6 +313,6 @@ class EventStream:
             self.too_slow("blocked")
         elif self._expires_at is not None and self._services.clock() >= self._expires_at:
             self.end()
-        elif now >= self._keep_alive_at and self._headed:
+        elif now >= self._keep_alive_at and self.headed:
             self._keep_alive_at = now + KEEP_ALIVE_S
             self.connection.send(b":\n\n")

@@ -23,6 +23,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
+from greenroom.transports.hub.connected import Connections
 from greenroom.transports.hub.publication import Publication, Show, one_line, show_of
 
 log = structlog.get_logger("greenroom.hub")
@@ -90,6 +91,7 @@ class Topic:
         "first",
         "groups",
         "held",
+        "kicks",
         "listeners",
         "offset",
         "pending",
@@ -113,6 +115,7 @@ class Topic:
         self.dirty = False
         self.empty_since: float | None = None
         self.held = 0  # resumes under way, which keep it from being forgotten
+        self.kicks = 0  # how often somebody was kicked, for whoever was asked about before
         self.views: Views | None = None
         self.warming: trio.Event | None = None  # set once the tail has been filled from the journal
         self._config = config
@@ -182,6 +185,7 @@ class Hub:
         self._kicked_everywhere = kicked_everywhere
         self._topics: dict[str, Topic] = {}
         self._dirty: list[Topic] = []
+        self.connections = Connections()
 
     # From the entities (the System's Audiences).
 
@@ -233,10 +237,13 @@ class Hub:
             self._flush_topic(own)  # so that it sees why
         topics = list(self._topics.values()) if kick.everywhere else [own] if own is not None else []
         for topic in topics:
+            topic.kicks += 1
             for subscriber in topic.subscribers():
                 if kick.user is None or subscriber.principal.user == kick.user:
                     subscriber.kicked(kick.code, kick.reason)
         if kick.everywhere and kick.user is not None:
+            if kick.code >= 3000:  # those too that watch nothing at this moment
+                self.connections.end(kick.user, kick.code, kick.reason)
             self._kicked_everywhere(kick.user)
 
     def watching(self, entity: str) -> list[Principal]:

@@ -2,6 +2,10 @@
 
 The entity is asked, what was missed since a position is found, and then the watcher is told where it stands and
 attached, in one sync stretch: what is published later is pushed, what came before it has been told.
+
+Between the entity's answer and that stretch a resume may have to read the journal. What the entity said may then hold
+no longer, and who is not attached yet is reached by no kick: when anything has happened there meanwhile, it is asked
+again. A kick before the answer needs no such care, for both leave the entity in its order.
 """
 
 from collections.abc import Callable
@@ -16,6 +20,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.transports.hub.audience import Audience
 from greenroom.transports.hub.hub import Hub, Subscriber, Topic
+from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.reading import Reading
 from greenroom.transports.hub.recovery import Missed, from_journal, from_tail
 from greenroom.transports.hub.view_watching import ViewSubscriber, ViewWatching
@@ -123,12 +128,15 @@ class Watching:
                     topic.held -= 1
                 if watcher.gone:
                     watcher.abandoned()
-                elif found.publications is not None:
+                elif found.publications is None:
+                    ask(start_over)  # the view must be of the moment that the offset is of
+                elif (topic.epoch, topic.offset, topic.kicks) == asked_at:
                     self._admit(topic, seen, found, watcher)
                 else:
-                    ask(start_over)  # the view must be of the moment that the offset is of
+                    ask(self._catching_up(entity, topic.epoch, topic.offset, found.publications, watcher))
 
             topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
+            asked_at = (topic.epoch, topic.offset, topic.kicks)
             if not self._reads.start(recover, watcher.refused, watcher.broken):
                 topic.held -= 1
 
@@ -136,6 +144,20 @@ class Watching:
             self._admit(self._hub.topic(entity, seen.epoch, seen.offset), seen, Missed(None), watcher)
 
         ask(begin)
+
+    def _catching_up(
+        self, entity: str, epoch: str, offset: int, found: list[Publication], watcher: Watcher
+    ) -> Callable[[Inspected], None]:
+        """Admit with what was `found` up to `offset`, and what has come since; once that is more than the tail holds,
+        nothing is known. Never reads again, so that a busy entity is asked twice and not for ever."""
+
+        def attach(seen: Inspected) -> None:
+            topic = self._hub.topic(entity, seen.epoch, seen.offset)
+            since = from_tail(topic, epoch=epoch, offset=offset, most=self._config.recovery_max - len(found))
+            later = since.publications if since is not None else None
+            self._admit(topic, seen, Missed(found + later if later is not None else None), watcher)
+
+        return attach
 
     def _admit(self, topic: Topic, seen: Inspected, missed: Missed | None, watcher: Watcher) -> None:
         subscriber = watcher.admitted(topic, seen.view, missed)

@@ -313,6 +313,8 @@ class Room(Actor[RoomState]):
         self._refuse_direct()
         self._member(user)
         self.record(Left(user=user))
+        if not self.state.open and user not in self._staff():
+            self.kick(UNSUBSCRIBED, "left a closed room", user=user)
         self._find_heir()
 
     def _find_heir(self) -> None:
@@ -370,8 +372,7 @@ class Room(Actor[RoomState]):
             self.record(Changed(by=self.principal.user, **changes))
         if changes.get("open") is False:
             admitted = state.members.keys() | state.invited
-            staff = {who.user for who in self.audience if who.system or "admin" in who.roles}
-            for user in {who.user for who in self.audience} - admitted - staff:
+            for user in {who.user for who in self.audience} - admitted - self._staff():
                 self.kick(UNSUBSCRIBED, "the room was closed", user=user)
 
     def _set_role(self, ask: SetRole) -> None:
@@ -427,6 +428,10 @@ class Room(Actor[RoomState]):
             self.require_user()
         if self.principal.user not in self.pair and not self.principal.system:
             raise Refused("room.not_member", "this conversation is between two others")
+
+    def _staff(self) -> set[str]:
+        """Those among the watchers whom a closed room does not keep out."""
+        return {who.user for who in self.audience if who.system or "admin" in who.roles}
 
     def _refuse_direct(self) -> None:
         if self.pair is not None:

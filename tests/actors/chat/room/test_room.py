@@ -669,6 +669,21 @@ def test_who_is_banned_or_shut_out_stops_watching() -> None:
     assert "ann" not in [one.user for one in kit.kicked]
 
 
+def test_who_leaves_stops_watching_where_the_room_is_closed_and_they_are_no_admin() -> None:
+    kit = Kit(Room, key="lobby")
+    for user in ("ann", "bob", "cleo", "dan"):
+        kit.ask(Join(), user=user)
+        kit.watch(user=user, roles=("admin",) if user == "dan" else ())
+    kit.ask(Leave(), user="bob")
+    assert kit.kicked == [], "an open room is for everybody"
+    kit.ask(Set(open=False), user="ann")
+    kit.kicked.clear()
+    kit.ask(Leave(), user="cleo")
+    assert [(one.code, one.user) for one in kit.kicked] == [(2100, "cleo")]
+    kit.ask(Leave(), user="dan")
+    assert [one.user for one in kit.kicked] == ["cleo"]
+
+
 def test_the_invited_hear_of_it_in_their_session() -> None:
     kit = Kit(Room, key="lobby")
     kit.ask(SendMessage(text="hi"), user="ann")
