@@ -15,6 +15,8 @@ from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
 
+PROBES = frozenset((b"/health", b"/ready", b"/metrics"))  # what watches over the node: has places of its own
+
 
 class Routes:
     """What becomes of a connection, by the path of its request."""
@@ -41,7 +43,7 @@ class Routes:
 
     def keep(self, request: Request) -> bool:
         path = request.path = without_prefix(request.path, self._prefix)
-        return path.startswith((b"/api/", b"/connection/")) or path == b"/events"
+        return path.startswith((b"/api/", b"/connection/")) or path in (b"/events", b"*")
 
     def open_websocket(self, connection: Connection) -> WebSocketClient:
         return WebSocketClient(connection, self._services, message_bytes_max=self._frame_bytes_max)
@@ -64,8 +66,9 @@ class Routes:
         else:
             raise HttpError(404, "no such address")
 
-    def hand_over(self, connection: Connection, read_already: bytes) -> None:
-        self._handover.take(self._live.give_away(connection), read_already)
+    def hand_over(self, connection: Connection, request: Request, read_already: bytes) -> None:
+        probe = request.path in PROBES and not request.has_body
+        self._handover.take(self._live.give_away(connection), read_already, probe=probe)
 
     def switch(self, connection: Connection, protocol: LiveProtocol) -> None:
         self._live.switch(connection, protocol)
@@ -83,6 +86,9 @@ class _Refused:
 
     def received(self, data: bytes) -> None:
         pass
+
+    def half_closed(self) -> None:
+        pass  # the answer is on its way already
 
     def disconnected(self) -> None:
         pass

@@ -64,6 +64,9 @@ class WebSocketClient:
                 self._close(3506, "inappropriate protocol")
                 return
 
+    def half_closed(self) -> None:
+        self._connection.abort()  # a WebSocket ends by a close frame; without one the peer is gone
+
     def disconnected(self) -> None:
         self.session.ended()
 

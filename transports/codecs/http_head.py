@@ -11,7 +11,7 @@ between repairing and refusing, this one refuses: what two parties could read di
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
@@ -46,6 +46,11 @@ _ONCE: Final = frozenset(
 _BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Without userinfo, whose use in http URIs RFC 9110 section 4.2.4 deprecates.
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)", re.IGNORECASE)
+# RFC 9110 section 7.2: uri-host [":" port], of RFC 3986 section 3.2.2: a name, an address, or one in brackets. Empty
+# where the target has no authority.
+_HOST: Final = re.compile(
+    rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*(?::[0-9]*)?|\[[0-9A-Fa-fVv:.]+\](?::[0-9]*)?"
+)
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
 
@@ -126,6 +131,17 @@ class Request:
         return tuple(map(unquote, parts)) if "%" in text else tuple(parts)
 
     @property
+    def has_body(self) -> bool:
+        """Is one announced? Section 6.3."""
+        return b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0"
+
+    def without(self, names: Container[bytes]) -> bytes:
+        """`raw` without the header fields of these names, which are in lower-case."""
+        first, *lines = self._head.split(b"\r\n")
+        kept = [line for line in lines if line.partition(b":")[0].lower() not in names]
+        return b"\r\n".join((first, *kept)) + self.sent_body
+
+    @property
     def raw(self) -> bytes:
         """The exact bytes of the request: head and body, or head and all that was read after it when not `kept`."""
         return self._head + self.sent_body
@@ -186,7 +202,14 @@ def parse_head(head: bytes) -> Request:
     method = _METHODS.get(parser.get_method())
     if method is None:
         raise HttpError(501, "method not implemented")
+    # Section 3: single spaces. httptools takes more of them, where others would not.
+    if head.count(b" ", 0, head.index(b"\r\n")) != 2:
+        raise HttpError(400, "malformed request")
     headers = fields.headers
+    # Section 3.2: a Host whose value is invalid MUST be answered 400; of an absolute target likewise.
+    host = headers.get(b"host")
+    if host is not None and _HOST.fullmatch(host) is None:
+        raise HttpError(400, "bad Host header")
     path, query = _split_target(method, fields.target, headers)
     request = Request(head, method, fields.target, path, query, version, headers)
     # Section 3.2: a request of 1.1 without Host MUST be answered 400; the second Host was refused above.
@@ -233,7 +256,7 @@ def _split_target(method: str, target: bytes, headers: dict[bytes, bytes]) -> tu
         if target == b"*" and method == "OPTIONS":
             return target, b""
         found = _ABSOLUTE.match(target)
-        if found is None:
+        if found is None or _HOST.fullmatch(found[1]) is None:
             raise HttpError(400, "bad request target")
         if b"host" in headers:
             headers[b"host"] = found[1]
@@ -310,6 +333,11 @@ class RequestDecoder:
         """Between two requests: nothing has arrived of the next one."""
         return self._request is None and self._buffer is None
 
+    @property
+    def undecoded_bytes(self) -> int:
+        """Of heads, and of requests for which there was no place."""
+        return len(self._buffer) if self._buffer is not None and self._request is None else 0
+
     def take_continue(self) -> bool:
         """True once for a request that waits for `100 Continue` before it sends its body. RFC 9110 section 10.1.1 lets
         it go unsaid when some of the body has arrived."""
@@ -319,8 +347,9 @@ class RequestDecoder:
         self._continue_told = True
         return self._buffer is None and (self._chunked is None or not self._chunked.sent)
 
-    def feed(self, data: bytes | memoryview) -> list[Request]:
-        """The requests that `data` completes, in order; [] when more bytes are needed, or once `finished`.
+    def feed(self, data: bytes | memoryview, *, most: int = 1_000_000) -> list[Request]:
+        """The requests that `data` completes, in order; [] when more bytes are needed, or once `finished`. Those beyond
+        `most` stay here as bytes until `feed` is called again, perhaps with none.
 
         Raises: BrokenRequest, as parse_head does and 413 or 431 for what is over a bound.
         """
@@ -333,12 +362,14 @@ class RequestDecoder:
             return requests
         if self._buffer is not None:
             self._buffer += data
+            if most <= 0:
+                return requests
             if self._still_unfinished(self._buffer):
                 return requests
             data = bytes(self._buffer)
             self._buffer = None
         try:
-            self._take_requests(data, requests)
+            self._take_requests(data, requests, most)
         except HttpError as error:
             self.finished = self._broken = True
             self._request = self._chunked = None
@@ -356,10 +387,15 @@ class RequestDecoder:
         self._scan_from = max(0, len(buffer) - 3)
         return True
 
-    def _take_requests(self, data: bytes, requests: list[Request]) -> None:
+    def _take_requests(self, data: bytes, requests: list[Request], most: int) -> None:
         at = 0
         while True:
             if self._request is None:
+                if len(requests) >= most:
+                    if at < len(data):
+                        self._buffer = bytearray(data[at:])
+                        self._scan_from = 0
+                    return
                 while data.startswith(b"\r\n", at):  # section 2.2: some clients send one too many
                     at += 2
                 end = self._find_head_end(data, at)

@@ -7,6 +7,7 @@ are those of RFC 9110.
 import re
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -48,7 +49,7 @@ def response(
     if status not in _NO_BODY:  # RFC 9110 section 8.6: a 204 MUST NOT have a Content-Length
         parts.append(b"\r\nContent-Type: %b\r\nContent-Length: %d" % (content_type, len(body)))
     if headers:
-        parts.append(_lines(headers))
+        parts.append(_lines(tuple(headers)))
     # RFC 9112 section 9.6: a server that will close SHOULD say so.
     parts.append(b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
     if not head_only and status not in _NO_BODY:
@@ -72,13 +73,14 @@ def stream_head(
             b"\r\nContent-Type: ",
             content_type,
             b"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close",  # so that proxies pass it on
-            _lines(headers),
+            _lines(tuple(headers)),
             b"\r\n\r\n",
         )
     )
 
 
-def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+@lru_cache(256)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     lines = []
     for name, value in headers:
         if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:

@@ -22,10 +22,8 @@ def origin_allowed(origin: bytes, host: bytes, allowed: tuple[str, ...]) -> bool
         return False
 
 
-def cors_headers(origin: bytes | None, request: Request) -> tuple[tuple[bytes, bytes], ...]:
-    """For an origin that is allowed."""
-    if origin is None:
-        return ()
+def cors_headers(origin: bytes, request: Request) -> tuple[tuple[bytes, bytes], ...]:
+    """For an origin that is allowed; what comes without one gets VARY alone."""
     headers = [
         (b"Access-Control-Allow-Origin", origin),
         (b"Access-Control-Allow-Credentials", b"true"),

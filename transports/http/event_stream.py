@@ -295,6 +295,9 @@ class EventStream:
     def received(self, data: bytes) -> None:
         pass  # nothing more is expected on this connection
 
+    def half_closed(self) -> None:
+        self.connection.abort()  # gone, as far as can be known: a stream has no end that it could wait for
+
     def disconnected(self) -> None:
         if not self.closed:
             self._leave()

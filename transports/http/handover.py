@@ -1,8 +1,10 @@
 """Handing a connection to the pages: socket, and the bytes that the gate has read already, go to Hypercorn.
 
-One request a connection: the answer says `Connection: close`, so the client's next request meets the gate again.
+One request a connection: the answer says `Connection: close`, so the client's next request meets the gate again. What
+watches over the node has places of its own, which no page can take.
 """
 
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -22,19 +24,33 @@ from greenroom.transports.sockets.gate import refuse
 log = structlog.get_logger("greenroom.pages")
 
 CONNECTIONS_MAX = 256
+PROBES_MAX = 64  # likewise, of what watches over the node
 REQUEST_S = 30.0  # what one request of a page may take, its body included
 
 
 class ReplayStream:
-    """A socket stream that first gives back what was read from it before. Wraps, since trio's may not be subclassed."""
+    """A socket stream that first gives back what was read from it before. Wraps, since trio's may not be subclassed.
 
-    def __init__(self, sock: "trio.socket.SocketType", read_already: bytes) -> None:
-        self._stream = trio.SocketStream(sock)
+    Hypercorn closes in the task of the page, which is cancelled as soon as its answer is complete; so ending is
+    shielded here. Neither step waits for the peer.
+    """
+
+    def __init__(self, sock: socket.socket, read_already: bytes) -> None:
+        self._sock = sock
+        self.socket = trio.socket.from_stdlib_socket(sock)
+        self._stream = trio.SocketStream(self.socket)
         self._read_already = read_already
-        self.socket = sock
         self.send_all = self._stream.send_all
-        self.send_eof = self._stream.send_eof
-        self.aclose = self._stream.aclose
+
+    async def send_eof(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        with contextlib.suppress(OSError):  # what the peer has sent beyond its request would have closing reset it all
+            self._sock.recv(65_536)
+        with trio.CancelScope(shield=True):
+            await self._stream.aclose()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self._read_already:
@@ -61,7 +77,7 @@ class Handover:
         self._instruments = instruments or Instruments()
         self._nursery: trio.Nursery | None = None
         self._context = WorkerContext(None)
-        self._open = 0
+        self._open = {False: 0, True: 0}  # connections, and probes
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         lifespan = Lifespan(self._app, self._config, {})
@@ -75,19 +91,20 @@ class Handover:
             finally:
                 self._nursery = None
 
-    def take(self, sock: socket.socket, read_already: bytes) -> None:
-        """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down."""
-        if self._nursery is None or self._open >= CONNECTIONS_MAX:
+    def take(self, sock: socket.socket, read_already: bytes, *, probe: bool = False) -> None:
+        """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down. `probe`: it
+        is of those that watch over the node, whom nobody else's requests keep out."""
+        if self._nursery is None or self._open[probe] >= (PROBES_MAX if probe else CONNECTIONS_MAX):
             self._instruments.refused_pages += 1
             refuse(sock)
             self._leave()
             return
-        self._open += 1
-        self._nursery.start_soon(self._serve, sock, read_already)
+        self._open[probe] += 1
+        self._nursery.start_soon(self._serve, sock, read_already, probe)
 
-    async def _serve(self, sock: socket.socket, read_already: bytes) -> None:
+    async def _serve(self, sock: socket.socket, read_already: bytes, probe: bool) -> None:
         try:
-            stream = ReplayStream(trio.socket.from_stdlib_socket(sock), read_already)
+            stream = ReplayStream(sock, read_already)
             with trio.move_on_after(REQUEST_S):
                 server = TCPServer(self._app, self._config, self._context, {}, stream)  # type: ignore[arg-type]
                 await server.run()
@@ -95,5 +112,5 @@ class Handover:
             log.exception("page_connection_failed")
         finally:
             sock.close()
-            self._open -= 1
+            self._open[probe] -= 1
             self._leave()

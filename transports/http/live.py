@@ -23,7 +23,8 @@ from greenroom.transports.sockets.live import LiveProtocol
 
 log = structlog.get_logger("greenroom.http")
 
-PIPELINE_MAX = 64  # requests waiting behind one that is being answered
+PIPELINE_MAX = 64  # requests waiting behind one that is being answered; beyond them nothing more is read
+HOP_BY_HOP = frozenset((b"upgrade", b"http2-settings"))  # what pages are not offered: they speak HTTP/1.1
 CLOSE_WAIT_S = 5.0  # how long the peer may take to close after our last response
 SUBPROTOCOLS = (b"centrifuge-json",)
 ERROR_NAMES = {
@@ -41,6 +42,7 @@ ERROR_NAMES = {
 }
 
 Headers = tuple[tuple[bytes, bytes], ...]
+ALLOW = ((b"Allow", b"GET, HEAD, POST, OPTIONS"),)  # of `OPTIONS *`: RFC 9110 section 9.3.7
 Finish = Callable[[int, bytes, Headers], None]  # status, JSON body, more headers
 
 
@@ -66,8 +68,8 @@ class LiveRoutes(Protocol):
     def command(self, request: Request, finish: Finish) -> None:
         """Answer an API request, now or later, by calling `finish` once. Raises: HttpError."""
 
-    def hand_over(self, connection: Connection, read_already: bytes) -> None:
-        """Give the socket to the pages, with what was read from it."""
+    def hand_over(self, connection: Connection, request: Request, read_already: bytes) -> None:
+        """Give the socket to the pages, with what was read from it: `request`, and what came behind it."""
 
     def switch(self, connection: Connection, protocol: LiveProtocol) -> None: ...
 
@@ -89,6 +91,7 @@ class LiveHttp:
         "_busy",
         "_connection",
         "_decoder",
+        "_half_closed",
         "_last_at",
         "_policy",
         "_pumping",
@@ -104,20 +107,45 @@ class LiveHttp:
         )
         self._broken: HttpError | None = None  # what the peer sent can't be followed any further
         self._busy = False  # a request is being answered
+        self._half_closed = False  # the peer sends nothing more
         self._pumping = False  # `_pump` is at work further up the stack
         self._waiting: list[Request] = []
         self._last_at = trio.current_time()  # when a request began or ended, or a response ended
 
     def received(self, data: bytes) -> None:
+        self._decode(data)
+        if not self._busy:
+            self._pump()
+        if self._full and self._open:
+            self._connection.pause()
+
+    def half_closed(self) -> None:
+        """What was asked is answered, then we close too. What came of an unfinished request is no request."""
+        self._half_closed = True
+        if not self._busy:
+            self._pump()
+            if self._connection.flushed:
+                self._connection.abort()
+
+    @property
+    def _full(self) -> bool:
+        """Does as much wait as may, so that nothing more is read for now?"""
+        waiting, config, decoder = self._waiting, self._policy.config, self._decoder
+        if decoder.finished:  # the last request waits for its turn, and what follows it may be its body
+            return len(decoder.rest) > config.head_bytes_max
+        if decoder.undecoded_bytes > config.head_bytes_max:
+            return True
+        return bool(waiting) and (
+            len(waiting) >= PIPELINE_MAX or sum(len(one.body) for one in waiting) > config.body_bytes_max
+        )
+
+    def _decode(self, data: bytes) -> None:
         decoder = self._decoder
-        if decoder.finished and len(decoder.rest) > self._policy.config.head_bytes_max:
-            self._connection.abort()  # the last request waits for its turn, and what follows it is none
-            return
         now = trio.current_time()
         if decoder.idle:
             self._last_at = now
         try:
-            requests = decoder.feed(data)
+            requests = decoder.feed(data, most=PIPELINE_MAX + 1 - len(self._waiting))
         except BrokenRequest as error:
             requests = error.before
             self._broken = error
@@ -127,13 +155,6 @@ class LiveHttp:
                 self._waiting = requests
             else:
                 self._waiting += requests
-        if not self._busy:
-            self._pump()
-        if self._waiting and (
-            len(self._waiting) > PIPELINE_MAX
-            or sum(len(one.body) for one in self._waiting) > self._policy.config.body_bytes_max
-        ):
-            self._connection.abort()
 
     @property
     def _open(self) -> bool:
@@ -142,15 +163,24 @@ class LiveHttp:
 
     def _pump(self) -> None:
         """Answer what waits, in order; then what could not be read, or one who asks before it sends its body."""
-        waiting = self._waiting
         self._pumping = True
-        while waiting and not self._busy and self._open:
-            self._answer(waiting.pop(0))
+        while not self._busy and self._open:
+            if not self._waiting and not self._decoder.idle and self._broken is None:
+                self._decode(b"")  # what was read and found no place
+            if not self._waiting:
+                break
+            self._answer(self._waiting.pop(0))
         self._pumping = False
-        if self._busy or not self._open:
+        if not self._open:
+            return
+        if not self._half_closed and not self._full:
+            self._connection.resume()
+        if self._busy:
             return
         if self._broken is not None:
             self._refuse(self._broken, ())
+        elif self._half_closed:
+            self._connection.close_when_sent()
         elif self._decoder.awaiting is not None and self._decoder.take_continue():
             self._connection.send(CONTINUE)
 
@@ -159,12 +189,12 @@ class LiveHttp:
         if not request.kept:
             self._hand_over(request)
             return
-        cors: Headers = ()
+        cors: Headers = VARY
         try:
             origin = request.headers.get(b"origin")
             if origin is not None:
                 if not origin_allowed(origin, request.headers.get(b"host", b""), policy.origins):
-                    raise HttpError(403, "origin not allowed (GREENROOM_ALLOWED_ORIGINS)", VARY)
+                    raise HttpError(403, "origin not allowed (GREENROOM_ALLOWED_ORIGINS)")
                 cors = cors_headers(origin, request)
             if request.path == b"/connection/websocket":
                 self._upgrade(request)
@@ -173,11 +203,12 @@ class LiveHttp:
                 request.keep_alive = False  # the decoder has taken it for the last
             if request.path == b"/events" and request.method == "GET":
                 protocol = policy.routes.open_events(self._connection, request, cors)
-                policy.routes.switch(self._connection, protocol)
-                protocol.start()
+                self._switch(protocol)
+                if self._connection.open:
+                    protocol.start()
                 return
             if request.method == "OPTIONS":
-                self._send(request, 204, b"", cors)
+                self._send(request, 204, b"", (*ALLOW, *cors) if request.path == b"*" else cors)
                 return
             self._busy = True
 
@@ -199,7 +230,8 @@ class LiveHttp:
         if not connection.flushed:
             connection.abort()  # a peer that asks without reading
         elif self._open:
-            self._policy.routes.hand_over(connection, request.raw + self._decoder.rest)
+            raw = request.without(HOP_BY_HOP) if b"upgrade" in request.headers else request.raw
+            self._policy.routes.hand_over(connection, request, raw + self._decoder.rest)
 
     def _upgrade(self, request: Request) -> None:
         try:
@@ -221,9 +253,16 @@ class LiveHttp:
             return
         self._connection.send(head)
         protocol = self._policy.routes.open_websocket(self._connection)
-        self._policy.routes.switch(self._connection, protocol)
+        self._switch(protocol)
         if self._decoder.rest:
             protocol.received(self._decoder.rest)
+
+    def _switch(self, protocol: LiveProtocol) -> None:
+        self._policy.routes.switch(self._connection, protocol)
+        if self._half_closed:
+            protocol.half_closed()
+        else:
+            self._connection.resume()
 
     def _finish(self, request: Request, status: int, body: bytes, headers: Headers) -> None:
         self._busy = False

@@ -29,6 +29,10 @@ class ConnectionProtocol(Protocol):
 
     def received(self, data: bytes) -> None: ...
 
+    def half_closed(self) -> None:
+        """The peer sends nothing more; called once. It may still read what it has asked for, or be gone altogether,
+        which only sending shows."""
+
     def disconnected(self) -> None:
         """The socket is gone; called once."""
 
@@ -51,6 +55,7 @@ class Connection:
         "_pieces",
         "_pieces_bytes",
         "_queue_bytes_max",
+        "_reading",
         "_ring_max",
         "_socket",
         "peer",
@@ -83,6 +88,7 @@ class Connection:
         self._blocked_at: float | None = None  # trio clock, since the socket takes no more
         self._ephemeral: dict[str, bytes] | None = None
         self._close_after = False
+        self._reading = True
 
     def start(self, protocol: ConnectionProtocol) -> None:
         self.protocol = protocol
@@ -124,10 +130,26 @@ class Connection:
         except OSError:
             self.abort()
             return
-        if size == 0:
-            self.abort()
-        elif not self._close_after:
-            protocol.received(bytes(_receive_view[:size]))
+        if size:
+            if not self._close_after:
+                protocol.received(bytes(_receive_view[:size]))
+        elif not self._reading or (self._close_after and self.flushed):
+            self.abort()  # both sides have ended
+        else:
+            self.pause()
+            if not self._close_after:
+                protocol.half_closed()
+
+    def pause(self) -> None:
+        """Read nothing more for now; what the peer sends waits in the kernel, and then at the peer."""
+        if self._reading and self._socket is not None:
+            self._reading = False
+            self._flusher.poller.watch(self._fd, read=False, write=self._blocked_at is not None)
+
+    def resume(self) -> None:
+        if not self._reading and self._socket is not None:
+            self._reading = True
+            self._flusher.poller.watch(self._fd, write=self._blocked_at is not None)
 
     # Out.
 
@@ -204,7 +226,7 @@ class Connection:
         if self._blocked_at is not None:
             self._blocked_at = None
             self._flusher.blocked.pop(self, None)
-            self._flusher.poller.watch(self._fd)
+            self._flusher.poller.watch(self._fd, read=self._reading)
         if self._close_after:
             self._half_close()
 
@@ -231,7 +253,7 @@ class Connection:
             self._blocked_at = trio.current_time()
             self._flusher.blocked[self] = None
             self._flusher.queued_bytes += self._pieces_bytes
-            self._flusher.poller.watch(self._fd, write=True)
+            self._flusher.poller.watch(self._fd, read=self._reading, write=True)
             if self._pieces_bytes > self._queue_bytes_max and self.protocol is not None and not self._close_after:
                 self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
 
@@ -249,6 +271,12 @@ class Connection:
         self._ephemeral = None
         if piece:
             self.send(piece)
+        self.close_when_sent()
+
+    def close_when_sent(self) -> None:
+        """As `close_with`, but drop nothing: whoever calls it bounds how long the peer may take to read."""
+        if self._socket is None or self._close_after:
+            return
         self._close_after = True
         if not self._dirty and self._blocked_at is None:
             self._dirty = True

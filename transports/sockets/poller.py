@@ -54,10 +54,14 @@ class _Selector:
         self._selector.register(fd, self._mask(events))
 
     def modify(self, fd: int, events: int) -> None:
-        self._selector.modify(fd, self._mask(events))
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+        if events:  # to be told of nothing is more than a selector can be asked
+            self.register(fd, events)
 
     def unregister(self, fd: int) -> None:
-        self._selector.unregister(fd)
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
 
     def ready(self, most: int) -> list[tuple[int, int]]:
         return [

@@ -1,9 +1,12 @@
 import pytest
 import structlog
 import trio
+from quart_trio import QuartTrio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.transports.http import handover
+from greenroom.transports.http.handover import Handover
+from greenroom.transports.sockets.gate import listen
 from tests.transports.small_node import head, small_node
 
 
@@ -65,6 +68,65 @@ async def test_more_page_requests_than_may_be_open_are_503(monkeypatch: pytest.M
         for peer in open_:
             await peer.send(b"56789")
             assert (await peer.response()).status == 200
+
+
+async def test_what_watches_over_the_node_has_places_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(handover, "PROBES_MAX", 3)
+    async with small_node() as node:
+        open_ = [await node.connect() for _ in range(2)]
+        for peer, path in zip(open_, ("/page", "/health"), strict=True):
+            await peer.send(head("POST", path, b"0123456789")[:-5])  # with a body it is a page like any other
+        await wait_all_tasks_blocked(0.01)
+        assert (await (await node.connect()).request("GET", "/page")).status == 503
+        for _ in range(3):
+            for path in ("/health", "/ready", "/metrics"):
+                probe = await node.connect()
+                assert (await probe.request("GET", path)).status == 200
+                assert await probe.ended()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2_Settings": "AAMAAABkAAQAAP__"},
+        {"uPGRADE": "H2C", "Connection": "Upgrade"},
+        {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13", "Sec_WebSocket_Key": "eA=="},
+    ],
+)
+async def test_pages_are_answered_by_http_1_1_whatever_else_is_offered(asked: dict[str, str]) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        answer = await peer.request("GET", "/page", None, **asked)
+        assert (answer.status, answer.body) == (200, b"GET /page ")
+        assert await peer.ended()
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
+async def test_the_end_comes_at_once_behind_the_answer_of_a_page(version: bytes) -> None:
+    """With the pages as they are made: Quart cancels a page's task once its answer is complete."""
+    app = QuartTrio(__name__)
+
+    @app.get("/page")
+    async def answer() -> str:
+        return "here"
+
+    async with trio.open_nursery() as nursery:
+        left = trio.Event()
+        pages = Handover(app, leave=left.set)
+        await nursery.start(pages.run)
+        with listen("127.0.0.1", 0, backlog=1) as listener:
+            peer = await trio.open_tcp_stream("127.0.0.1", listener.getsockname()[1])
+            sock, _ = listener.accept()
+        sock.setblocking(False)
+        pages.take(sock, b"GET /page %b\r\nHost: a\r\n\r\n" % version)
+        answered = b""
+        with trio.fail_after(5):
+            while data := await peer.receive_some():
+                answered += data
+            await left.wait()
+        assert answered.endswith(b"\r\n\r\nhere")
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_crash_outside_of_the_page_keeps_to_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:

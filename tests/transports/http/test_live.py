@@ -5,6 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.config.limits import GateConfig
+from greenroom.transports.http.live import LiveHttp
 from tests.transports.small_node import Peer, handshake, head, small_node
 
 SAY = head("POST", "/api/talk/a/say", b'{"text":"x"}')
@@ -25,30 +26,145 @@ async def test_requests_of_one_connection_are_answered_in_order_however_they_are
         assert [(await peer.response()).status for _ in range(5)] == [200, 200, 200, 404, 200]
 
 
-async def test_more_requests_than_may_wait_end_the_connection() -> None:
+async def test_more_requests_than_may_wait_are_answered_all_the_same(autojump_clock: MockClock) -> None:
+    """What finds no place is not read, or not decoded, until one is free."""
     async with small_node() as node:
         peer = await node.connect()
-        await peer.send(head("POST", "/api/stalled/a/wait", b"{}"))
+        await peer.send(head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="1"))
         await trio.testing.wait_all_tasks_blocked()
-        await peer.send(INIT * 80)
-        assert await peer.ended()
-        many = await node.connect()
-        await many.send(INIT * 60)
-        assert [(await many.response()).status for _ in range(60)] == [200] * 60
+        many = 5_000
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.send, INIT * many)
+            await trio.testing.wait_all_tasks_blocked()
+            (connection,) = node.connections
+            assert isinstance(connection.protocol, LiveHttp)
+            assert len(connection.protocol._waiting) <= 65
+            assert connection.protocol._decoder.undecoded_bytes <= 16_384 + 65_536
+            with trio.fail_after(60):
+                assert (await peer.response()).status == 504
+                assert [(await peer.response()).status for _ in range(many)] == [200] * many
+        assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
 
 
-async def test_more_bytes_than_may_wait_end_the_connection() -> None:
+async def test_more_bytes_than_may_wait_are_answered_all_the_same(autojump_clock: MockClock) -> None:
     async with small_node(gate=GateConfig(body_bytes_max=10_000)) as node:
         peer = await node.connect()
-        await peer.send(head("POST", "/api/stalled/a/wait", b"{}"))
+        await peer.send(head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="1"))
         await trio.testing.wait_all_tasks_blocked()
-        try:
-            for _ in range(5):
-                await peer.send(head("POST", "/api/talk/a/say", b" " * 9_000))
-                await trio.testing.wait_all_tasks_blocked()
-        except trio.BrokenResourceError:
-            return
-        assert await peer.ended()
+        body = b'{"text":"x"}'.ljust(9_000)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.send, head("POST", "/api/talk/a/say", body) * 40)
+            with trio.fail_after(60):
+                assert (await peer.response()).status == 504
+                found = [(await peer.response()).json["offset"] for _ in range(40)]
+        assert found == list(range(1, 41)), "each once, in order"
+
+
+async def test_a_page_with_a_body_that_waits_its_turn_is_not_dropped(autojump_clock: MockClock) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        slow = head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.send, slow + head("POST", "/page", b"x" * 300_000))
+            with trio.fail_after(60):
+                assert (await peer.response()).status == 504
+                assert (await peer.response()).body == b"POST /page " + b"x" * 300_000
+
+
+# A client that has said all that it wants to say (RFC 9112 section 9.6) still hears the answers.
+
+
+@pytest.mark.parametrize("requests", [[SAY], [SAY, SAY, INIT], [SAY, SAY[:-3]], [SAY] * 200])
+async def test_a_half_closed_client_gets_its_answers_then_the_end(requests: list[bytes]) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        await peer.send(b"".join(requests))
+        await peer.stream.send_eof()
+        whole = [one for one in requests if one in (SAY, INIT)]
+        with trio.fail_after(10):
+            found = [(await peer.response()) for _ in whole]
+            assert await peer.ended()
+        assert [one.status for one in found] == [200] * len(whole)
+        assert found[0].json == {"offset": 1}
+
+
+async def test_a_half_closed_client_gets_an_answer_that_takes_long_and_those_that_it_reads_slowly() -> None:
+    async with small_node() as node:
+        await node.say("a", *["x" * 20_000] * 20)
+        peer = await node.connect(buffer=2048)
+        await peer.send(
+            head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="0.3")
+            + head("GET", "/api/talk/a/history") * 2
+            + INIT
+        )
+        await peer.stream.send_eof()
+        with trio.fail_after(60):
+            assert (await peer.response()).status == 504
+            for _ in range(2):
+                assert len((await peer.response()).json["publications"]) == 20
+            assert (await peer.response()).status == 200
+            assert await peer.ended()
+
+
+@pytest.mark.parametrize("last", [b"", head("GET", "/events?channel=talk:a"), handshake(), SAY[:20]])
+async def test_a_half_closed_client_that_waits_for_no_answer_is_let_go(last: bytes) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        await peer.send(last or INIT)
+        if not last:
+            await peer.response()
+        else:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        await peer.stream.send_eof()
+        with trio.fail_after(5):
+            await peer.rest()
+            await node.edge.live.emptied()
+        assert node.hub.watching("talk:a") == []
+
+
+@pytest.mark.parametrize("path", ["/api/talk/a", "/page", "/events?channel=talk:a"])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (b"Host: a b", 400),
+        (b"Host: a@b/c", 400),
+        (b"Host: a:b", 400),
+        (b"Host: [::1", 400),
+        (b"Host: a%zz", 400),
+        (b"Host: a,b", 0),
+        (b"Host: [::1]:8000", 0),
+        (b"Host: xn--bcher-kva.example:80", 0),
+    ],
+)
+async def test_a_host_that_is_none_is_400(path: str, asked: bytes, told: int) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        await peer.send(head("GET", path).replace(b"Host: test", asked))
+        assert (await peer.until(b"\r\n")).startswith(b"HTTP/1.1 400 ") is (told == 400)
+
+
+@pytest.mark.parametrize("path", [b"/api/talk/a", b"/page"])
+async def test_single_spaces_stand_in_a_request_line(path: bytes) -> None:
+    async with small_node() as node:
+        for line in (b"GET  %b HTTP/1.1", b"GET %b  HTTP/1.1", b"GET %b HTTP/1.1 "):
+            peer = await node.connect()
+            await peer.send(line % path + b"\r\nHost: a\r\n\r\n")
+            assert (await peer.response()).status == 400
+
+
+async def test_what_the_server_as_a_whole_takes() -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        answer = await peer.request("OPTIONS", "*")
+        assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, POST, OPTIONS")
+
+
+async def test_caches_are_told_that_another_origin_may_get_another_answer_whoever_asks() -> None:
+    async with small_node(origins=("https://good.example",)) as node:
+        for origin in ({}, {"Origin": "https://good.example"}, {"Origin": "https://evil.example"}):
+            for path in ("/api/talk/a", "/api/nope/a", "/api/talk/a/history"):
+                peer = await node.connect()
+                assert (await peer.request("GET", path, None, **origin)).headers["vary"] == "Origin"
 
 
 async def test_what_follows_the_last_request_is_not_answered() -> None:

@@ -54,6 +54,8 @@ class Speaker:
         self.slow: list[str] = []
         self.ended = 0
         self.raises = False
+        self.half_closes = 0
+        self.answers_the_half_closed = False
         self.connection.start(self)
 
     def _before_flush(self) -> None:
@@ -63,6 +65,11 @@ class Speaker:
         if self.raises:
             raise ZeroDivisionError("a mistake of ours")
         self.heard.append(data)
+
+    def half_closed(self) -> None:
+        self.half_closes += 1
+        if not self.answers_the_half_closed:
+            self.connection.abort()
 
     def disconnected(self) -> None:
         self.ended += 1
@@ -147,6 +154,40 @@ async def test_what_comes_is_heard_and_the_end_too(speaker: Speaker) -> None:
     speaker.connection.close_with(b"x")
     speaker.flusher.flush()
     assert speaker.ended == 1
+
+
+async def test_who_sends_nothing_more_may_still_be_answered(speaker: Speaker) -> None:
+    speaker.answers_the_half_closed = True
+    speaker.peer.shutdown(socket.SHUT_WR)
+    speaker.connection.on_ready(READABLE)
+    (watched,) = speaker.poller.watched.values()
+    assert (speaker.half_closes, watched) == (1, (False, False)), "told once; the end of input would be ready for ever"
+    pieces = [str(at).encode() * 100 for at in range(100)]
+    for piece in pieces:
+        speaker.connection.send(piece)
+    speaker.connection.close_when_sent()
+    speaker.flusher.flush()
+    assert list(speaker.poller.watched.values()) == [(False, True)], "only to go on writing"
+    read = b""
+    while not speaker.connection.flushed:
+        read += speaker.read()
+        speaker.connection.on_ready(WRITABLE)
+    assert read + speaker.read() == b"".join(pieces)
+    speaker.connection.on_ready(READABLE)  # both sides have ended, as epoll tells
+    assert (speaker.half_closes, speaker.ended, speaker.poller.watched) == (1, 1, {})
+
+
+async def test_nothing_is_read_while_it_rests(speaker: Speaker) -> None:
+    speaker.connection.pause()
+    speaker.connection.pause()
+    assert list(speaker.poller.watched.values()) == [(False, False)]
+    speaker.connection.resume()
+    speaker.connection.resume()
+    assert list(speaker.poller.watched.values()) == [(True, False)]
+    speaker.connection.abort()
+    speaker.connection.pause()
+    speaker.connection.resume()
+    assert speaker.poller.watched == {}
 
 
 async def test_a_mistake_of_ours_ends_the_connection_and_nothing_else(speaker: Speaker) -> None:
