@@ -78,6 +78,7 @@ class Edge:
             self.live,
             self.handover,
             frame_bytes_max=gate.frame_bytes_max,
+            origins=origins,
             date=date,
             prefix=prefix,
         )
@@ -93,6 +94,7 @@ class Edge:
             self.admission,
             self.live,
             open_protocol,
+            routes.busy,
             client=services.client,
             hub=hub,
             instruments=services.instruments,

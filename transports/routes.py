@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.errors import ActorError, Overloaded
 from greenroom.transports.carriers.websocket import WebSocketClient
 from greenroom.transports.codecs.http_error import HttpError
-from greenroom.transports.codecs.http_head import Request
+from greenroom.transports.codecs.http_head import Request, parse_head
 from greenroom.transports.http.api import HttpApi
+from greenroom.transports.http.cors import VARY, cors_headers, origin_allowed
 from greenroom.transports.http.event_stream import EventStream, refusal
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.http.live import Finish, Headers
@@ -14,6 +15,7 @@ from greenroom.transports.http.prefix import without_prefix
 from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
+from greenroom.transports.sockets.turned_away import BUSY
 
 PROBES = frozenset((b"/health", b"/ready", b"/metrics"))  # what watches over the node: has places of its own
 
@@ -29,17 +31,37 @@ class Routes:
         handover: Handover,
         *,
         frame_bytes_max: int,
+        origins: tuple[str, ...],
         date: Callable[[], bytes],
         prefix: str = "",
     ) -> None:
-        """`frame_bytes_max`: of a client's WebSocket message. `date` gives the Date header. `prefix`: see prefix.py."""
+        """`frame_bytes_max`: of a client's WebSocket message. `origins`: as in `HttpPolicy`. `date` gives the Date
+        header. `prefix`: see prefix.py."""
         self._services = services
         self._api = api
         self._live = live
         self._handover = handover
         self._frame_bytes_max = frame_bytes_max
+        self._origins = origins
         self._date = date
         self._prefix = prefix.encode()
+
+    def busy(self, asked: bytes) -> bytes:
+        """The answer to a connection that is not let in, which has sent `asked` so far: 503, or what has the browser of
+        an event stream come again."""
+        if not asked.startswith(b"GET %b/events?" % self._prefix):
+            return BUSY
+        try:
+            request = parse_head(asked[: asked.find(b"\r\n\r\n") + 4])
+        except HttpError:  # or it has not come whole
+            return BUSY
+        origin = request.headers.get(b"origin")
+        cors: Headers = VARY
+        if origin is not None:
+            if not origin_allowed(origin, request.headers.get(b"host", b""), self._origins):
+                return BUSY
+            cors = cors_headers(origin, request)
+        return refusal(Overloaded("too many connections"), cors, self._services.chance(), date=self._date())
 
     def keep(self, request: Request) -> bool:
         path = request.path = without_prefix(request.path, self._prefix)

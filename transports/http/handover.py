@@ -19,7 +19,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
 
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.transports.sockets.gate import refuse
+from greenroom.transports.sockets.turned_away import refuse
 
 log = structlog.get_logger("greenroom.pages")
 

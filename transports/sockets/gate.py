@@ -19,11 +19,11 @@ from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.flusher import Flusher
 from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
 from greenroom.transports.sockets.poller import Poller
+from greenroom.transports.sockets.turned_away import TurnedAway
 
 log = structlog.get_logger("greenroom.gate")
 
 ACCEPTS_MAX = 256  # connections accepted in one turn of the loop
-BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 
 
 class PortTaken(Exception):
@@ -49,15 +49,6 @@ def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> s
     return sock
 
 
-def refuse(sock: socket.socket) -> None:
-    """Answer 503 and close. What has been sent to us is read first, else closing would take the answer back."""
-    with contextlib.suppress(OSError):
-        sock.send(BUSY)
-        sock.shutdown(socket.SHUT_WR)
-        sock.recv(65_536)
-    sock.close()
-
-
 class Gate:
     """Lets connections in, gives each its first protocol, and ticks all that are live about once a second."""
 
@@ -69,18 +60,21 @@ class Gate:
         admission: Admission,
         live: LiveConnections,
         open_protocol: Callable[[Connection], LiveProtocol],
+        busy: Callable[[bytes], bytes],
         *,
         client: ClientConfig,
         hub: HubConfig,
         instruments: Instruments,
     ) -> None:
-        """`open_protocol` gives what a connection speaks at first: HTTP."""
+        """`open_protocol` gives what a connection speaks at first: HTTP. `busy` is the answer to whoever is not let in,
+        by the beginning of its request."""
         self._listener: socket.socket | None = listener
         self._poller = poller
         self._flusher = flusher
         self._admission = admission
         self._live = live
         self._open_protocol = open_protocol
+        self._turned_away = TurnedAway(poller, busy)
         self._client = client
         self._hub = hub
         self._instruments = instruments
@@ -105,7 +99,7 @@ class Gate:
             sock.setblocking(False)
             if not self._admission.admit(now):
                 self._instruments.refused_connects += 1
-                refuse(sock)
+                self._turned_away.take(sock)
                 continue
             self._instruments.connects += 1
             with contextlib.suppress(OSError):  # some systems refuse it on a socket whose peer is gone again
@@ -135,6 +129,7 @@ class Gate:
                     self._resume_at = None
                     self._poller.add(self._listener.fileno(), self)
                 now = trio.current_time()
+                self._turned_away.sweep(now)
                 for number, (connection, protocol) in enumerate(self._live.items()):
                     try:
                         protocol.tick(now, self._client.queue_age_s)
@@ -146,6 +141,7 @@ class Gate:
         finally:
             if self._listener is not None:
                 self._poller.remove(self._listener.fileno())
+            self._turned_away.close()
             for connection, _ in self._live.items():
                 connection.abort()
 
