@@ -1,5 +1,9 @@
 """The chat page in Chromium. The scenarios are in tests/js/chat.mjs; each fails on any error in the console."""
 
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from tests.e2e.javascript import JavaScript
@@ -41,3 +45,36 @@ def test_a_restart_is_shown_and_nothing_is_missed(chromium: JavaScript, mortal_s
     chromium.run("a_restart_is_shown_and_nothing_is_missed", given, asked)
     sent = [one["data"]["text"] for one in mortal_server.history(room) if one["data"]["type"] == "room.message"]
     assert sorted(sent) == ["after", "before", "meanwhile", "while away"]
+
+
+@pytest.fixture
+def hurried_server() -> Iterator[Server]:
+    """It has an entity that can be kept busy, and gives up soon on one that is."""
+    server = Server(GREENROOM_ENTITIES="tests.faults.entities", GREENROOM_CLIENT_COMMAND_DEADLINE_S="0.5")
+    server.start()
+    yield server
+    server.remove()
+
+
+def test_an_event_source_comes_again(chromium: JavaScript, hurried_server: Server) -> None:
+    server, channel = hurried_server, "slow:events"
+    busy: list[threading.Thread] = []
+
+    def work(name: str, seconds: float) -> Any:
+        return server.command(channel, "work", {"name": name, "seconds": seconds})
+
+    def keep_busy() -> None:
+        busy.extend(threading.Thread(target=work, args=(f"b{number}", 0.8)) for number in range(3))
+        for one in busy:
+            one.start()
+
+    def say() -> Any:
+        for one in busy:
+            one.join()
+        return work("said", 0.0)["number"]
+
+    chromium.run(
+        "an_event_source_comes_again",
+        {"url": server.url, "channel": channel},
+        {"keep it busy": keep_busy, "say something": say, "restart the server": server.restart},
+    )

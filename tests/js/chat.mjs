@@ -186,6 +186,32 @@ const scenarios = {
     complaints = complaints.filter((one) => !one.includes("409")); // a browser logs every refused request
   },
 
+  /** Opened while its entity is too busy to answer, and again while the server is away. */
+  async an_event_source_comes_again({ url, channel }) {
+    const page = await open(url, "room:any", "ann");
+    await ask("keep it busy");
+    await page.evaluate((name) => {
+      window.seen = { errors: 0, views: 0, offsets: [] };
+      window.source = new EventSource(`/events?channel=${encodeURIComponent(name)}`);
+      window.source.onerror = () => window.seen.errors++;
+      window.source.addEventListener("view", () => window.seen.views++);
+      window.source.onmessage = ({ data }) => window.seen.offsets.push(JSON.parse(data).offset);
+    }, channel);
+    const seen = () => page.evaluate(() => ({ ...window.seen, state: window.source.readyState }));
+    await until(async () => (await seen()).errors > 0, "an answer that is temporary");
+    assert.notEqual((await seen()).state, 2, "it has given up");
+    await until(async () => (await seen()).views > 0, "the view, once there is one");
+    const last = await ask("say something");
+    await until(async () => (await seen()).offsets.includes(last), "what was said");
+    await ask("restart the server");
+    const next = await ask("say something");
+    await until(async () => (await seen()).offsets.includes(next), "what was said after the restart");
+    const { state, views, offsets } = await seen();
+    assert.deepEqual([state, views], [1, 1], "it went on from its position");
+    assert.deepEqual(offsets, [...new Set(offsets)].sort((a, b) => a - b), "each once, in order");
+    complaints = []; // a browser logs the connections that a restart breaks
+  },
+
   async docs_are_readable({ url }) {
     const page = await open(url, "room:any", "ann");
     await page.goto(`${url}/docs`);
