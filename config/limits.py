@@ -1,10 +1,10 @@
 """Limits: one frozen section for each part of a node; a constructor takes its own section, never the whole tree.
 
-Each limit is stated once, here: type, bounds, default and meaning. `settings.py` makes a setting of every one
+Each limit is stated once, here: type, bounds, default and meaning. `settings/` makes a setting of every one
 (`GateConfig.backlog` is GREENROOM_GATE_BACKLOG) and the table in `docs/reference/settings.md` is printed from them.
 
 msgspec enforces the bounds when it decodes or converts, not in the constructor: values from outside always come
-through `settings.py`, and a test may build a section with a value that no operator could set.
+through `settings/`, and a test may build a section with a value that no operator could set.
 """
 
 from typing import Annotated, Literal

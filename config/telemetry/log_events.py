@@ -24,6 +24,13 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "audience_change_dropped": (
             "An entity was not told who watches it, since it was too busy. It hears of the next."
         ),
+        "key_set_replaced": (
+            "The file of public keys holds others now: tokens of those that left it are refused from now on."
+        ),
+        "key_set_unusable": (
+            "The file of public keys has changed and can't be used, or can't be read; tokens of the keys before it go "
+            "on counting. `error` says why. Write it anew: it is read again within ten seconds."
+        ),
         "bad_command": "A client sent what the protocol does not know, and was disconnected. Look at the client.",
         "child_failed": "A part of the node raised; its supervisor decides what follows. The traceback says why.",
         "child_finished": "A part of the node ended by itself, as it may.",

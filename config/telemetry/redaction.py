@@ -32,7 +32,11 @@ _IN_TEXT: Final = (
     ),
 )
 # Terminals obey these, and a peer must not drive an operator's terminal. Tabs and line ends stay, for tracebacks.
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+# Those of bidirectional text and of lines let a text show in another order than it has, or as a line of its own.
+_BIDI: Final = (0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))} | {
+    code: f"\\u{code:04x}" for code in _BIDI
+}
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

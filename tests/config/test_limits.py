@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
-from greenroom.config.settings import _SECTIONS
+from greenroom.config.settings import SECTIONS
 
 
-@pytest.mark.parametrize("section", _SECTIONS.values())
+@pytest.mark.parametrize("section", SECTIONS.values())
 def test_defaults_are_within_their_own_bounds_and_every_limit_says_what_it_is(section: type[msgspec.Struct]) -> None:
     values = msgspec.structs.asdict(section())
     assert msgspec.convert(values, section) == section()
@@ -12,7 +12,7 @@ def test_defaults_are_within_their_own_bounds_and_every_limit_says_what_it_is(se
         assert field.type.__metadata__[0].description, field.name
 
 
-@pytest.mark.parametrize("section", _SECTIONS.values())
+@pytest.mark.parametrize("section", SECTIONS.values())
 def test_unknown_fields_and_values_out_of_bounds_are_refused(section: type[msgspec.Struct]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"no_such_limit": 1}, section)

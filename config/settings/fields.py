@@ -1,0 +1,141 @@
+"""The node's own settings, each with its default, what is allowed, and what it means."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from greenroom.config.limits import DrainConfig
+from greenroom.config.settings.forms import (
+    below,
+    database_address,
+    existing_file,
+    existing_folder,
+    import_path,
+    origin,
+    public_key,
+    split,
+    url_of,
+)
+from greenroom.config.settings.sections import SectionSettings
+
+
+def _setting(default: Any, meaning: str, *, allowed: str | None = None, **bounds: Any) -> Any:
+    """A field with what the table says of it. `allowed` is worked out from type and bounds unless given."""
+    return Field(default, description=meaning, json_schema_extra={"allowed": allowed} if allowed else None, **bounds)
+
+
+class NodeSettings(SectionSettings):
+    """The settings of one node, each valid by itself. `Settings` are those that are valid together."""
+
+    env: Literal["local", "staging", "production"] = _setting(
+        "local",
+        "how strict the start is: staging needs a secret or key; production a secret or key, a database, Redis and "
+        "named origins as well",
+    )
+    host: str = _setting("127.0.0.1", "address to listen on", allowed="an address or host name", min_length=1)
+    port: int = _setting(8000, "port to listen on; 0 takes a free one", ge=0, le=65_535)
+    nodes: int = _setting(1, "node processes sharing the port", ge=1, le=256)
+    local_on_network: bool = _setting(
+        False,
+        "with ENV=local whoever reaches the port may be anybody: true says that this is meant on a HOST that is not "
+        "loopback, where others reach it",
+    )
+    database_url: Annotated[SecretStr, AfterValidator(database_address)] | None = _setting(
+        None,
+        "Postgres; unset: a server of our own in DATA_DIR",
+        allowed="postgresql://user:password@host:port/database; several host:port separated by commas",
+    )
+    redis_url: Annotated[SecretStr, url_of("redis", "rediss", "unix")] | None = _setting(
+        None, "Redis or Valkey; unset: a server of our own in DATA_DIR", allowed="redis://… or rediss://… or unix://…"
+    )
+    path_prefix: Annotated[str, AfterValidator(below)] = _setting(
+        "",
+        "path below which a proxy serves us; taken off every request that begins with it",
+        allowed="a path such as /chat, not below an address of ours",
+    )
+    data_dir: Path = _setting(
+        Path(".greenroom"), "folder of our own servers and of the secret made for ENV=local", allowed="a folder"
+    )
+    auth_secret: SecretStr | None = _setting(
+        None,
+        "shared secret of HS256 tokens; unset with ENV=local: one is made and kept in DATA_DIR",
+        allowed="any text, of at least 32 bytes unless ENV=local; random ones are advised",
+    )
+    auth_public_key: Annotated[str, AfterValidator(public_key)] | None = _setting(
+        None, "public key of EdDSA or RS256 tokens", allowed="PEM text that begins -----BEGIN PUBLIC KEY-----"
+    )
+    auth_jwks_file: Annotated[Path, AfterValidator(existing_file)] | None = _setting(
+        None,
+        "public keys of EdDSA or RS256 tokens, by key id; read again when it has changed, and at SIGHUP",
+        allowed="an existing JWKS file",
+    )
+    auth_algorithm: Literal["HS256", "EdDSA", "RS256"] | None = _setting(
+        None,
+        "the one algorithm accepted in tokens; unset: HS256 with a secret, else that of the key",
+        allowed="HS256 | EdDSA | RS256",
+    )
+    token_issuer: str | None = _setting(
+        None,
+        "what `iss` of a token must be; needed with AUTH_JWKS_FILE unless ENV=local, since others may share the keys",
+        allowed="the issuer's name, as its tokens have it",
+        min_length=1,
+    )
+    token_audience: str | None = _setting(
+        None,
+        "what `aud` of a token must be or contain; needed with AUTH_JWKS_FILE unless ENV=local: tokens for other "
+        "applications of the issuer are not for us",
+        allowed="our name at the issuer, as its tokens have it",
+        min_length=1,
+    )
+    token_roles_claim: str = _setting(
+        "roles",
+        "the claim that holds the list of a user's roles; `realm_access.roles` is inside an object",
+        allowed="a claim's name, or names with dots between",
+        min_length=1,
+    )
+    anonymous: Literal["refuse", "watch"] = _setting(
+        "refuse",
+        "who brings no token is refused, or may watch what entities show to the anonymous, and send nothing; with "
+        "ENV=local they may act as well, and name themselves",
+    )
+    details: Literal["auto", "anybody", "staff"] = _setting(
+        "auto",
+        "who may read /docs and the figures in /health: anybody, or tokens with the role service or admin; auto: "
+        "anybody with ENV=local, else staff",
+    )
+    allowed_origins: Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(split)] = (
+        _setting(
+            (),
+            "pages that may connect besides our own; * for any page (not in production)",
+            allowed="https://host[:port], https://*.example.org for its subdomains, an app's as capacitor://localhost, "
+            "several separated by commas, or *",
+        )
+    )
+    entities: Annotated[tuple[Annotated[str, AfterValidator(import_path)], ...], NoDecode, BeforeValidator(split)] = (
+        _setting(
+            (), "entities of your own to serve", allowed="package.module:Class or package.module, separated by commas"
+        )
+    )
+    static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(
+        None,
+        "folder of pages of your own, served from / on; its index.html takes the place of the chat page",
+        allowed="a folder that can be read, without names that are addresses of ours, and not around DATA_DIR",
+    )
+    shards: int = _setting(
+        4096, "shards that entities hash onto; never change it for a database in use", ge=1, le=65_536
+    )
+    lease_s: float = _setting(
+        5.0, "a node that can't renew its lease for this long has lost its shards, seconds", ge=1, le=60
+    )
+    drain_s: float = _setting(DrainConfig().deadline_s, "longest a stopping node may drain, seconds", gt=0)
+
+    @property
+    def details_for_staff(self) -> bool:
+        """Are /docs and the figures in /health for tokens with a role alone?"""
+        return self.details == "staff" or (self.details == "auto" and self.env != "local")
+
+    @property
+    def drain(self) -> DrainConfig:
+        return DrainConfig(deadline_s=self.drain_s)

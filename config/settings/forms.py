@@ -1,0 +1,107 @@
+"""How single values are written: each takes what an operator wrote and gives what the node uses, or ValueError.
+
+Nothing here says what is wrong: the refusal is made of the setting's name and of what is allowed (`texts.py`).
+"""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr
+
+# What addresses of our own begin with: a file of that name in STATIC would never be served.
+OWN_PATHS = frozenset(
+    ("admin", "api", "connection", "docs", "emulation", "events", "health", "metrics", "ready", "static")
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_HOST = r"\[[0-9a-f:.]+\]|[a-z0-9._-]+"
+_WILDCARD = r"\*(?:\.[a-z0-9_-]+){2,}"  # of a domain somebody owns: `*.org` is everybody's
+# A scheme of an app (`capacitor`, `ionic`, `tauri`) has a host and no subdomains.
+_ORIGIN = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_HOST}|{_WILDCARD})(?::(?P<port>\d{{1,5}}))?"
+    rf"|(?!https?:|file:|data:|blob:|javascript:)[a-z][a-z0-9+.-]*://(?:{_HOST})(?::\d{{1,5}})?"
+)
+
+
+def split(value: object) -> object:
+    """`a, b` as a tuple of what is not empty; what is no text as it is."""
+    return tuple(part for item in value.split(",") if (part := item.strip())) if isinstance(value, str) else value
+
+
+def origin(text: str) -> str:
+    """`scheme://host[:port]` as browsers send it: lower case, no slash at the end, no port that goes without saying.
+
+    `https://*.example.org` is every subdomain; `*` is any page. Raises: ValueError.
+    """
+    if text == "*":
+        return text
+    text = text.lower().rstrip("/")
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        raise ValueError
+    if match["port"] is not None and match["port"] == _DEFAULT_PORTS[match["scheme"]]:
+        return text.rpartition(":")[0]
+    return text
+
+
+def import_path(path: str) -> str:
+    """Raises: ValueError."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?", path):
+        raise ValueError
+    return path
+
+
+def url_of(*schemes: str) -> AfterValidator:
+    """A check for secret URLs of these schemes."""
+
+    def check(url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in schemes or not (parts.netloc or parts.path):
+            raise ValueError
+        _ = parts.port  # raises ValueError unless it is a port
+        return url
+
+    return AfterValidator(check)
+
+
+def database_address(url: SecretStr) -> SecretStr:
+    """Of one host or several, `postgresql://user:password@db1:5432,db2:5432/database`. Raises: ValueError."""
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in ("postgres", "postgresql") or not (parts.netloc or parts.path):
+        raise ValueError
+    for host in parts.netloc.rpartition("@")[2].split(","):
+        _ = urlsplit(f"//{host}").port  # raises ValueError unless it is a port
+    return url
+
+
+def below(path: str) -> str:
+    """A path without its slash at the end; "" is none. Raises: ValueError."""
+    path = path.rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError
+    if path.split("/")[1:2] and path.split("/")[1] in OWN_PATHS:
+        raise ValueError
+    return path
+
+
+def public_key(text: str) -> str:
+    """Raises: ValueError."""
+    text = text.replace("\\n", "\n").strip()  # one-line form, as environments that hold no line ends have it
+    if not text.startswith("-----BEGIN PUBLIC KEY-----") or "PRIVATE" in text:
+        raise ValueError
+    return text
+
+
+def existing_file(path: Path) -> Path:
+    """Raises: ValueError."""
+    if not path.is_file():
+        raise ValueError
+    return path
+
+
+def existing_folder(path: Path) -> Path:
+    """Raises: ValueError."""
+    if not (path.is_dir() and os.access(path, os.R_OK | os.X_OK)):
+        raise ValueError
+    return path

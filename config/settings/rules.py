@@ -1,0 +1,107 @@
+"""What must hold between settings that are each valid by themselves."""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Final
+
+from pydantic import SecretStr
+
+from greenroom.config.settings.fields import NodeSettings
+from greenroom.config.settings.forms import OWN_PATHS
+from greenroom.config.settings.texts import variable
+
+SECRET_BYTES_MIN: Final = 32  # of HS256, RFC 7518 section 3.2: as many as its hash has
+
+# The first may not be above the second: each alone is within its bounds, together they would make no sense.
+_ORDERED: Final = (
+    ("supervision_backoff_first_s", "supervision_backoff_max_s"),
+    ("http_deadline_s", "http_deadline_max_s"),
+    ("client_pong_timeout_s", "client_ping_s"),
+)
+
+Problem = tuple[str, str]  # the field, and what is wrong with it
+
+
+def broken_rules(settings: NodeSettings) -> Iterator[Problem]:
+    """(field, problem) for every rule between settings that does not hold."""
+    yield from _keys(settings)
+    yield from _reach(settings)
+    if settings.env == "production":
+        for name in ("database_url", "redis_url"):
+            if getattr(settings, name) is None:
+                yield name, "must be set with GREENROOM_ENV=production; our own servers are for trying things out"
+    if settings.static is not None:
+        if shadowed := sorted(OWN_PATHS & {path.name for path in settings.static.iterdir()}):
+            yield "static", f"holds {shadowed[0]}, and /{shadowed[0]} is an address of Greenroom's own: rename it"
+        if settings.data_dir.resolve().is_relative_to(settings.static.resolve()):
+            yield "static", "must not be around GREENROOM_DATA_DIR, where the secret and the database are"
+    for lower, upper in _ORDERED:
+        if getattr(settings, lower) > (most := getattr(settings, upper)):
+            yield lower, f"must be at most {variable(upper)}, which is {most:g}"
+
+
+def is_loopback(host: str) -> bool:
+    """Is it an address or a name that only this machine reaches?"""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _keys(settings: NodeSettings) -> Iterator[Problem]:
+    """What tokens are checked with."""
+    has_key = settings.auth_public_key is not None or settings.auth_jwks_file is not None
+    strict = settings.env != "local"
+    if settings.auth_algorithm in ("EdDSA", "RS256"):
+        if not has_key:
+            yield (
+                "auth_public_key",
+                f"it or GREENROOM_AUTH_JWKS_FILE must be set with GREENROOM_AUTH_ALGORITHM={settings.auth_algorithm}",
+            )
+    elif has_key and settings.auth_algorithm == "HS256":
+        yield (
+            "auth_algorithm",
+            "HS256 takes a secret: leave it unset, or EdDSA or RS256, with GREENROOM_AUTH_PUBLIC_KEY or "
+            "GREENROOM_AUTH_JWKS_FILE",
+        )
+    elif strict and not has_key:
+        if not _text(settings.auth_secret).strip():
+            yield (
+                "auth_secret",
+                f"must be set with GREENROOM_ENV={settings.env} (or choose GREENROOM_AUTH_ALGORITHM EdDSA or RS256 and "
+                "set GREENROOM_AUTH_PUBLIC_KEY or GREENROOM_AUTH_JWKS_FILE)",
+            )
+        elif len(_text(settings.auth_secret).encode()) < SECRET_BYTES_MIN:
+            yield (
+                "auth_secret",
+                f"must have at least {SECRET_BYTES_MIN} bytes with GREENROOM_ENV={settings.env}, or it can be guessed "
+                "from any token; `openssl rand -hex 32` makes one",
+            )
+    if settings.auth_public_key and settings.auth_jwks_file:
+        yield "auth_jwks_file", "must be unset when GREENROOM_AUTH_PUBLIC_KEY is set: one place for keys"
+    if strict and settings.auth_jwks_file:
+        for name, what in (("token_issuer", "issuer"), ("token_audience", "audience")):
+            if getattr(settings, name) is None:
+                yield (
+                    name,
+                    f"must be set with GREENROOM_AUTH_JWKS_FILE and GREENROOM_ENV={settings.env}: without it a token "
+                    f"of any {what} that these keys sign would count here, with its roles",
+                )
+
+
+def _reach(settings: NodeSettings) -> Iterator[Problem]:
+    """Who may reach the node, and as whom."""
+    if settings.env == "local" and not settings.local_on_network and not is_loopback(settings.host):
+        yield (
+            "host",
+            f"{settings.host} is not loopback, and with GREENROOM_ENV=local whoever reaches it may say that they are "
+            "anybody; if that is meant, set GREENROOM_LOCAL_ON_NETWORK=true",
+        )
+    if settings.env == "production" and "*" in settings.allowed_origins:
+        yield "allowed_origins", "must name each origin with GREENROOM_ENV=production; * would let any page in"
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
