@@ -10,7 +10,7 @@ from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
-from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal
+from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal, UserId
 from greenroom.actors.saga import Saga, SoFar, Step
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "Step",
     "Tell",
     "Undelivered",
+    "UserId",
 ]

@@ -18,6 +18,7 @@ from greenroom.transports.codecs.http_response import HttpDate
 from greenroom.transports.http.api import HttpApi
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.http.live import HttpPolicy, LiveHttp
+from greenroom.transports.http.origins import KnownHosts
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.routes import Routes
 from greenroom.transports.services import Services
@@ -59,11 +60,13 @@ class Edge:
         gate: GateConfig,
         hub: HubConfig,
         origins: tuple[str, ...],
+        host: str | None = None,
         prefix: str = "",
         rest_share: float = REST_SHARE,
     ) -> None:
-        """`origins`: allowed `Origin`s of browsers, "*" allows all. `prefix`: see http/prefix.py. `rest_share`: see
-        `Flusher`."""
+        """`origins`: allowed `Origin`s of browsers, "*" allows all. `host`: what the node listens on, where it is to be
+        reached by no other name than this and those of the origins; None: by any. `prefix`: see http/prefix.py.
+        `rest_share`: see `Flusher`."""
         self.services = services
         self.admission = Admission(gate)
         self.live = LiveConnections(self.admission)
@@ -82,7 +85,7 @@ class Edge:
             date=date,
             prefix=prefix,
         )
-        policy = HttpPolicy(routes, gate, origins, date)
+        policy = HttpPolicy(routes, gate, origins, date, KnownHosts(host, origins) if host is not None else None)
 
         def open_protocol(connection: Connection) -> LiveHttp:
             return LiveHttp(connection, policy)

@@ -7,7 +7,8 @@ from greenroom.transports.carriers.websocket import WebSocketClient
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, parse_head
 from greenroom.transports.http.api import HttpApi
-from greenroom.transports.http.cors import VARY, cors_headers, origin_allowed
+from greenroom.transports.http.cors import VARY, cors_headers
+from greenroom.transports.http.origins import origin_allowed
 from greenroom.transports.http.event_stream import EventStream, refusal
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.http.live import Finish, Headers
@@ -58,7 +59,8 @@ class Routes:
         origin = request.headers.get(b"origin")
         cors: Headers = VARY
         if origin is not None:
-            if not origin_allowed(origin, request.headers.get(b"host", b""), self._origins):
+            host, proto = request.headers.get(b"host", b""), request.headers.get(b"x-forwarded-proto")
+            if not origin_allowed(origin, host, self._origins, proto):
                 return BUSY
             cors = cors_headers(origin, request)
         return refusal(Overloaded("too many connections"), cors, self._services.chance(), date=self._date())

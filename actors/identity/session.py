@@ -16,12 +16,11 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits
 from greenroom.actors.model.message import Ask, Done, Event, Message
 from greenroom.actors.model.notice import NOTICE_BYTES_MAX, SESSION_KIND, Push, Pushed
-from greenroom.actors.model.principal import Principal
+from greenroom.actors.model.principal import STAFF_ROLES, Principal
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
 CONNECTIONS_SHOWN = 100
 SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
-SERVICE_ROLES = frozenset({"service", "admin"})
 
 # What it can be told, with `Push` of actors/model/notice.py. The tags are wire names: never renamed, fields only ever
 # added, with defaults.
@@ -145,7 +144,7 @@ class Session(Actor[SessionState]):
         if who.system:
             return
         if self.require_user() != self.key:
-            if SERVICE_ROLES.isdisjoint(who.roles):
+            if STAFF_ROLES.isdisjoint(who.roles):
                 raise Refused("session.not_yours", "this session is another user's")
             return
         if who.issued_at * 1000 < self.state.signed_out_at_ms:

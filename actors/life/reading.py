@@ -23,7 +23,10 @@ def inspected(
     answer: Inspected | ActorError
     turn.item = message
     try:
-        actor.may_watch()
+        if actor.principal.granted:
+            actor.may_watch_granted()
+        else:
+            actor.may_watch()
         answer = Inspected(encode(actor.view()) if view is None else view, epoch, actor.offset)
         turn.item = None
     except HandlerStuck as error:

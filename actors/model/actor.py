@@ -154,6 +154,12 @@ class Actor(Generic[State_co]):
         something else, that reader is told `internal` (500), and nothing else happens.
         """
 
+    def may_watch_granted(self) -> None:
+        """In place of `may_watch` for who brings a subscription token for this channel: whom to refuse even so.
+
+        Nobody by default: whoever signs tokens has said that they may watch. A room keeps out whom it has banned.
+        """
+
     def audience_changed(self, who: Principal, joined: bool) -> None:
         """Somebody began or ceased to watch the channel; `self.audience` says already who does now.
 

@@ -14,6 +14,7 @@ from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, Unkn
 from greenroom.actors.model.kind_rules import broken_rules, list_problems
 from greenroom.actors.model.lifecycle import REPORTS
 from greenroom.actors.model.message import Event, Message, reply_type, tag_of
+from greenroom.actors.model.principal import user_field_problem, user_fields
 from greenroom.actors.model.showing import Showing
 from greenroom.actors.model.upcasters import EventDecoder
 
@@ -28,18 +29,19 @@ class BadEntityClass(Exception):
 class Command:
     """One public command of a kind."""
 
-    __slots__ = ("_decode", "message", "name", "reply")
+    __slots__ = ("_decode", "_names_users", "message", "name", "reply")
 
     def __init__(self, name: str, message: type[Message]) -> None:
         self.name = name
         self.message = message
         self.reply: object = reply_type(message)
         self._decode = msgspec.json.Decoder(message).decode
+        self._names_users = bool(user_fields(message))
 
     def decode(self, body: bytes | msgspec.Raw) -> Message:
         """The typed command of a JSON object of its fields. Raises: InvalidCommand, MalformedCommand."""
         try:
-            return self._decode(body)
+            message = self._decode(body)
         except msgspec.ValidationError as error:
             try:  # JSON knows one sort of number: 3.0 is an integer too
                 return self._decode(msgspec.json.encode(_whole(msgspec.json.decode(body))))
@@ -49,6 +51,10 @@ class Command:
             raise MalformedCommand(f"malformed JSON: {error}") from None
         except RecursionError:
             raise MalformedCommand("nested too deeply") from None
+        if self._names_users and (wrong := user_field_problem(message)) is not None:
+            field, problem = wrong
+            raise InvalidCommand(f"{problem} - at `$.{field}`")  # as msgspec says what is wrong with a field
+        return message
 
 
 class Kind:

@@ -1,6 +1,7 @@
 """`greenroom status`: what a running server says of itself."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -9,23 +10,36 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from greenroom.config.settings import load_settings
+from greenroom.config.settings import Settings, load_settings
 from greenroom.supervisors.cli.chosen.address import server_url
+from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.terminal.console import console
 from greenroom.supervisors.cli.terminal.plainly import Trouble, told_plainly
+from greenroom.transports.auth.signer import TokenSigner
 
 ANSWER_S = 5.0
+TOKEN_S = 30.0
 SHOWN = ("status", "version", "shards", "awake", "connections", "subscriptions", "redis")
 
 
 def show_status(
     url: Annotated[str | None, typer.Option(help="Where the server listens; as the settings say.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="With the role service or admin, where GREENROOM_DETAILS asks for one.")
+    ] = None,
 ) -> None:
-    """Nodes, shards, awake actors, connections, as a table."""
+    """Nodes, shards, awake actors, connections, as a table.
+
+    Without --url and --token it shows a token of its own, signed with GREENROOM_AUTH_SECRET where that is set.
+    """
     with told_plainly():
         try:
-            url = url or server_url(load_settings())
-            with urllib.request.urlopen(url.rstrip("/") + "/health", timeout=ANSWER_S) as answer:
+            settings = load_settings()
+            asked = urllib.request.Request((url or server_url(settings)).rstrip("/") + "/health")
+            if token := token or (_own_token(settings) if url is None else None):
+                asked.add_header("Authorization", f"Bearer {token}")
+            url = asked.full_url
+            with urllib.request.urlopen(asked, timeout=ANSWER_S) as answer:
                 health: dict[str, Any] = json.load(answer)
         except (urllib.error.URLError, TimeoutError, ValueError) as error:
             raise Trouble(f"{url}: {error}") from error
@@ -35,3 +49,11 @@ def show_status(
         for name in SHOWN:
             table.add_row(name, str(health.get(name, "?")))
         console.print(table)
+
+
+def _own_token(settings: Settings) -> str | None:
+    """For the server with these very settings; None where they can't sign."""
+    config = token_config(settings, None)
+    if config is None or config.secret is None:
+        return None
+    return TokenSigner(config, time.time).connection_token("greenroom-status", roles=["service"], ttl_s=TOKEN_S)

@@ -9,9 +9,9 @@ import typer
 
 from greenroom.config.settings import load_settings
 from greenroom.store.own.data_folder import DataFolder
+from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.transports.auth.signer import TokenSigner
-from greenroom.transports.auth.tokens import TokenConfig
 
 
 def print_token(
@@ -27,12 +27,9 @@ def print_token(
         if not subject:
             raise Trouble("SUBJECT is empty: a token names its user, as in `greenroom token ann`", status=BAD_USAGE)
         settings = load_settings()
-        if settings.auth_secret is not None:
-            config = TokenConfig(secret=settings.auth_secret.get_secret_value().encode())
-        elif settings.auth_public_key is not None or settings.auth_jwks_file is not None:
-            raise Trouble("tokens are signed elsewhere: only GREENROOM_AUTH_SECRET can sign here", status=BAD_USAGE)
-        elif settings.env == "local":
-            config = TokenConfig(secret=DataFolder(Path(settings.data_dir)).secret("auth").encode())
-        else:
+        config = token_config(settings, DataFolder(Path(settings.data_dir)))
+        if config is None:
             raise Trouble("GREENROOM_AUTH_SECRET is not set", status=BAD_USAGE)
+        if config.secret is None:
+            raise Trouble("tokens are signed elsewhere: only GREENROOM_AUTH_SECRET can sign here", status=BAD_USAGE)
         sys.stdout.write(TokenSigner(config, time.time).connection_token(subject, roles=role or (), ttl_s=ttl) + "\n")

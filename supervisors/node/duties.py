@@ -11,6 +11,7 @@ from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.retention import Keep, Retention
 from greenroom.supervisors.duties.dead_letter_retries import DeadLetterRetries
 from greenroom.supervisors.duties.dead_letter_watch import DeadLetterWatch
+from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -33,6 +34,8 @@ class Duties:
         letters: PostgresDeadLetters,
         kinds: Kinds,
         clock: Callable[[], float],
+        *,
+        key_set: KeySetWatch | None = None,
     ) -> None:
         keep = {
             kind.name: Keep(
@@ -47,6 +50,7 @@ class Duties:
         retries = DeadLetterRetries(kinds=kinds, kernel=kernel, letters=letters)
         letter_watch = DeadLetterWatch(letters, kernel.instruments)
         retention = Retention(journal, keep, now=clock)
+        keys = (ChildSpec(name="key_set", start=key_set.run, shutdown_s=1.0),) if key_set is not None else ()
         self._spec = SupervisorSpec(
             name="duties",
             strategy=Strategy.ONE_FOR_ONE,  # none knows of the others
@@ -57,6 +61,7 @@ class Duties:
                 ChildSpec(name="dead_letter_retries", start=retries.run, shutdown_s=2.0),
                 ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
                 ChildSpec(name="retention", start=retention.run, shutdown_s=2.0),
+                *keys,
             ),
         )
 

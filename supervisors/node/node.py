@@ -28,6 +28,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.duties import collector as garbage
+from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -36,6 +37,7 @@ from greenroom.supervisors.node.health import Health, Pulse
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.supervisors.supervision.watchdog import Watchdog
+from greenroom.transports.auth.details import anybody, staff_only
 from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.bus.beat import Bus
 from greenroom.transports.edge import Edge, FanOut
@@ -101,7 +103,10 @@ class Node:
             tracing=telemetry.tracing,
             memory_bytes=resident_bytes,
         )
-        self._duties = Duties(kernel, journal, letters, kinds, clock)
+        self._key_set: KeySetWatch | None = None
+        if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
+            self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
+        self._duties = Duties(kernel, journal, letters, kinds, clock, key_set=self._key_set)
         services = Services(
             kinds=kinds,
             submit=kernel.router.submit,
@@ -135,6 +140,7 @@ class Node:
             health=self._health.health,
             ready=self._health.ready,
             scrape=telemetry.scrape,
+            details=staff_only(tokens) if settings.details_for_staff else anybody,
             static=settings.static,
             prefix=settings.path_prefix,
         )
@@ -145,10 +151,16 @@ class Node:
             PagesOnDemand(pages),
             gate=settings.gate,
             hub=settings.hub,
-            origins=tuple(settings.allowed_origins),
+            origins=settings.allowed_origins,
+            host=settings.host if settings.env == "local" else None,
             prefix=settings.path_prefix,
         )
         telemetry.observe(observed(kernel, self._edge))
+
+    def look_at_keys(self) -> None:
+        """The file of public keys may hold others: look now."""
+        if self._key_set is not None:
+            self._key_set.look_now()
 
     async def run(self, drain: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until `drain` is set, then drain and return. Ready once clients are let in.

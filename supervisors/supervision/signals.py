@@ -1,4 +1,5 @@
-"""SIGTERM and SIGINT: the first asks for an orderly drain, a second says that nobody wants to wait for it."""
+"""SIGTERM and SIGINT: the first asks for an orderly drain, a second says that nobody wants to wait for it. SIGHUP: look
+again at what is in files."""
 
 import os
 import signal
@@ -53,3 +54,14 @@ async def drain_on_signal(
             # From here on not through the loop: it may be what hangs. The receiver puts the old handlers back.
             for each in signals:
                 signal.signal(each, force)
+
+
+async def on_hangup(heard: Callable[[], None], *, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Until cancelled: call `heard` at each SIGHUP, which so does not end the process. In the main thread.
+
+    Ready once the signal is caught. Several at the same instant may count as one.
+    """
+    with trio.open_signal_receiver(signal.SIGHUP) as received:
+        task_status.started()
+        async for _ in received:
+            heard()

@@ -330,7 +330,7 @@ class World:
         assert slot is not None
         match envelope.message:
             case Inspect():
-                if found.refuses is not None and not envelope.principal.system:
+                if found.refuses is not None and not (envelope.principal.system or envelope.principal.granted):
                     slot.reject(found.refuses)
                 else:
                     view = b'{"top":%d}' % found.offset

@@ -1,17 +1,13 @@
 """Who sends an HTTP request."""
 
-import re
 from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
 
-from greenroom.actors.model.principal import Principal
+from greenroom.actors.model.principal import Principal, user_id_problem
 from greenroom.transports.auth.tokens import TokenExpired, TokenInvalid, TokenVerifier
 from greenroom.transports.errors import TokenHasExpired, Unauthenticated
-
-USER_MAX = 128  # characters
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Identity(Struct, frozen=True):
@@ -57,8 +53,8 @@ def http_identity(
         user = named.decode()
     except UnicodeDecodeError:
         raise Unauthenticated("X-Greenroom-User is not UTF-8") from None
-    if len(user) > USER_MAX or _CONTROLS.search(user) is not None:
-        raise Unauthenticated(f"X-Greenroom-User is longer than {USER_MAX} characters, or holds control characters")
+    if user and (problem := user_id_problem(user)):
+        raise Unauthenticated(f"X-Greenroom-User {problem}")
     return Identity(_principal(user, frozenset(), 0.0))
 
 

@@ -1,5 +1,7 @@
 """The public keys that tokens are checked with, from a PEM or a key set (RFC 7517)."""
 
+from typing import Literal
+
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -10,6 +12,7 @@ from jwt.exceptions import PyJWTError
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 RSA_BITS_MIN = 2_048
+Algorithm = Literal["HS256", "EdDSA", "RS256"]
 
 PublicKey = Ed25519PublicKey | RSAPublicKey
 
@@ -35,8 +38,13 @@ def key_from_pem(pem: str) -> PublicKey:
         raise ValueError(f"the public key is not a usable PEM: {error}") from None
 
 
-def keys_from_jwks(text: bytes) -> dict[str | None, PublicKey]:
-    """The signing keys of a set, by `kid`. Keys of other kinds are skipped.
+def algorithm_of(key: PublicKey) -> Algorithm:
+    """The one algorithm that a key is for."""
+    return "EdDSA" if isinstance(key, Ed25519PublicKey) else "RS256"
+
+
+def keys_from_jwks(text: bytes, algorithm: Algorithm | None = None) -> dict[str | None, PublicKey]:
+    """The signing keys of a set, by `kid`; with `algorithm` those for it alone. Keys of other kinds are skipped.
 
     Raises: ValueError when the set is unusable, or holds a secret or a private key; the text holds no key.
     """
@@ -55,13 +63,15 @@ def keys_from_jwks(text: bytes) -> dict[str | None, PublicKey]:
                 key = _usable(RSAAlgorithm.from_jwk(bytes(raw).decode()))
             else:
                 continue
+            if algorithm is not None and algorithm_of(key) != algorithm:
+                continue
             if jwk.kid in keys:
                 raise ValueError("two of its keys have the same kid")
             keys[jwk.kid] = key
     except (PyJWTError, msgspec.MsgspecError, UnicodeError, ValueError, UnsupportedAlgorithm, RecursionError) as error:
         raise ValueError(f"the key set is not usable: {error}") from None
     if not keys:
-        raise ValueError("the key set has no Ed25519 or RS256 signing key")
+        raise ValueError(f"the key set has no {algorithm or 'EdDSA or RS256'} signing key")
     return keys
 
 

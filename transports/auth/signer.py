@@ -26,7 +26,7 @@ class TokenSigner:
         Raises: ValueError when the verifier would refuse it: a user or roles out of bounds, a `ttl_s` of less than 1.
         """
         now = int(self._now())
-        claims: dict[str, object] = {"sub": user, "iat": now, "roles": sorted(set(roles))}
+        claims: dict[str, object] = {"sub": user, "iat": now, self._config.roles_claim: sorted(set(roles))}
         if ttl_s is not None:
             claims["exp"] = now + int(ttl_s)
         if self._config.issuer is not None:

@@ -2,7 +2,8 @@
 
 Sans-I/O: keys and the clock are arguments; in goes a token, out comes what it says. One kind of key is set, and the
 key decides the algorithm (a secret: HS256; an Ed25519 key: EdDSA; an RSA key: RS256), never the token's header, so a
-public key can't be passed off as a secret. A token is as good as a password: no error text here quotes one.
+public key can't be passed off as a secret. Where an algorithm is set as well, keys for another are not there. A token
+is as good as a password: no error text here quotes one.
 Source: https://centrifugal.dev/docs/server/authentication; RFC 8725 (JWT best current practices).
 """
 
@@ -12,15 +13,16 @@ from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 from jwt.warnings import InsecureKeyLengthWarning
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from greenroom.transports.auth.keys import PublicKey, key_from_pem, keys_from_jwks
+from greenroom.actors.model.principal import user_id_problem
+from greenroom.transports.auth.keys import Algorithm, PublicKey, algorithm_of, key_from_pem, keys_from_jwks
 
 TOKEN_BYTES_MAX = 8_192
+WHOLE_SECOND_S = 0.999  # what an `iat` without fractions may be short of when the token was made, in ms as clocks count
 
 # Said once, at start, by the settings (which refuse a short secret in production), not once per token.
 warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
@@ -34,6 +36,8 @@ class TokenConfig(Struct, frozen=True, kw_only=True):
     jwks: bytes | None = None  # JSON text of a key set (RFC 7517): Ed25519 and RSA keys, told apart by `kid`
     issuer: str | None = None  # `iss` must equal it, when it is set
     audience: str | None = None  # `aud` must equal or contain it, when it is set
+    algorithm: Algorithm | None = None  # the only one that counts; None: whichever the key is for
+    roles_claim: str = "roles"  # a claim's name; where none is called so, names inside objects with dots between
 
 
 class TokenError(Exception):
@@ -77,7 +81,7 @@ class ConnectionToken(Struct, frozen=True, kw_only=True):
 
     user: str  # "" is anonymous
     expires_at: int | None  # Unix s, when the connection ends; always after now; None is never
-    issued_at: float  # Unix s; 0.0 when the token doesn't say
+    issued_at: float  # Unix s, the last moment at which it may have been made; 0.0 when the token doesn't say
     roles: frozenset[str]
     info: bytes | None  # JSON, becomes `conn_info`
     subs: dict[str, ChannelOptions]  # server-side subscriptions, in the token's order
@@ -105,10 +109,10 @@ class SubscriptionToken(Struct, frozen=True, kw_only=True):
 # What the wire may hold. Times are bounded so that no arithmetic on them overflows: 1e11 s is the year 5138.
 _UnixSeconds = Annotated[int, Meta(ge=0, le=100_000_000_000)] | Annotated[float, Meta(ge=0, le=1e11)]
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f]*\Z"  # `$` would let a newline stand at the end
-_User = Annotated[str, Meta(max_length=255, pattern=_NO_CONTROLS)]
 _Channel = Annotated[str, Meta(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
 _Role = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
 _CHANNELS_MAX = 128
+_Roles = Annotated[list[_Role], Meta(max_length=64)]
 
 
 class _Header(Struct):
@@ -117,7 +121,7 @@ class _Header(Struct):
 
 
 class _Claims(Struct):
-    sub: _User = ""
+    sub: str = ""
     exp: _UnixSeconds | None = None
     expire_at: _UnixSeconds | None = None
     nbf: _UnixSeconds | None = None
@@ -144,7 +148,7 @@ class _WireConnection(_Claims):
     channels: Annotated[list[_Channel], Meta(max_length=_CHANNELS_MAX)] | None = None
     subs: Annotated[dict[_Channel, _WireOptions], Meta(max_length=_CHANNELS_MAX)] | None = None
     meta: Raw | UnsetType = UNSET
-    roles: Annotated[list[_Role], Meta(max_length=64)] | None = None
+    roles: Raw | UnsetType = UNSET
     channel: Raw | UnsetType = UNSET
 
 
@@ -164,18 +168,28 @@ class TokenVerifier:
         given = [name for name in ("secret", "public_key", "jwks") if getattr(config, name)]
         if len(given) != 1:
             raise ValueError(f"exactly one of secret, public_key and jwks must be set, not {given or 'none'}")
+        if config.secret and config.algorithm not in (None, "HS256"):
+            raise ValueError(f"a secret is for HS256, not for {config.algorithm}")
         self._config = config
         self._now = now
         self._secret = config.secret
         self._keys: dict[str | None, PublicKey] = {}
         if config.public_key:
-            self._keys = {None: key_from_pem(config.public_key)}
+            key = key_from_pem(config.public_key)
+            if config.algorithm not in (None, algorithm_of(key)):
+                raise ValueError(f"the public key is for {algorithm_of(key)}, not for {config.algorithm}")
+            self._keys = {None: key}
         elif config.jwks:
-            self._keys = keys_from_jwks(config.jwks)
+            self._keys = keys_from_jwks(config.jwks, config.algorithm)
         self._jws = PyJWS(algorithms=["HS256"] if self._secret else ["EdDSA", "RS256"])
         self._connection = msgspec.json.Decoder(_WireConnection)
         self._subscription = msgspec.json.Decoder(_WireSubscription)
         self._header = msgspec.json.Decoder(_Header)
+
+    @property
+    def jwks(self) -> bytes | None:
+        """The key set that it was made with; None when it was not made with one."""
+        return self._config.jwks
 
     def replace_jwks(self, jwks: bytes) -> None:
         """Take a newer key set: tokens of keys that left it are refused from now on.
@@ -184,11 +198,11 @@ class TokenVerifier:
         """
         if not self._config.jwks:
             raise ValueError("this verifier has no key set to replace")
-        self._keys = keys_from_jwks(jwks)
+        self._keys = keys_from_jwks(jwks, self._config.algorithm)
 
     def verify_connection(self, token: str) -> ConnectionToken:
         """Raises: TokenExpired, TokenInvalid."""
-        claims = self._claims(token, self._connection)
+        payload, claims = self._claims(token, self._connection)
         if claims.channel is not UNSET:
             raise TokenInvalid("a subscription token where a connection token belongs")
         expires_at = self._check(claims)
@@ -196,14 +210,15 @@ class TokenVerifier:
             subs = {channel: _options(options) for channel, options in claims.subs.items()}
         else:
             subs = dict.fromkeys(claims.channels or (), ChannelOptions())
+        roles_claim = self._config.roles_claim
         meta = _compact(claims.meta)
         if meta is not None and not meta.startswith(b"{"):
             raise TokenInvalid("meta is not an object")
         return ConnectionToken(
             user=claims.sub,
             expires_at=expires_at,
-            issued_at=float(claims.iat or 0),
-            roles=frozenset(claims.roles or ()),
+            issued_at=_issued_at(claims.iat),
+            roles=_roles(claims.roles if roles_claim == "roles" else _claim(payload, roles_claim), roles_claim),
             info=_payload(claims.info, claims.b64info, "info"),
             subs=subs,
             meta=meta,
@@ -211,7 +226,7 @@ class TokenVerifier:
 
     def verify_subscription(self, token: str) -> SubscriptionToken:
         """Raises: TokenExpired, TokenInvalid."""
-        claims = self._claims(token, self._subscription)
+        _, claims = self._claims(token, self._subscription)
         if claims.channel is UNSET:
             raise TokenInvalid("no channel claim: not a subscription token")
         expires_at = self._check(claims)
@@ -220,21 +235,21 @@ class TokenVerifier:
             channel=claims.channel,
             client=claims.client,
             expires_at=expires_at,
-            issued_at=float(claims.iat or 0),
+            issued_at=_issued_at(claims.iat),
             info=_payload(claims.info, claims.b64info, "info"),
             data=_payload(claims.data, claims.b64data, "data"),
             override=claims.override or Override(),
         )
 
-    def _claims(self, token: str, decoder: "msgspec.json.Decoder[_Wire]") -> _Wire:
-        """The claims of a token whose signature is genuine; times, issuer and audience are still unchecked."""
+    def _claims(self, token: str, decoder: "msgspec.json.Decoder[_Wire]") -> tuple[bytes, _Wire]:
+        """The JSON and the claims of a token whose signature is genuine; times, issuer and audience are unchecked."""
         if len(token) > TOKEN_BYTES_MAX:  # before anything is parsed; a genuine token is ASCII, so characters are bytes
             raise TokenInvalid("too long")
         try:
             key, algorithm = self._key_for(token)
             payload = self._jws.decode(token, key, algorithms=[algorithm])
             payload.decode("utf-8")  # parts are embedded in JSON frames as they are
-            return decoder.decode(payload)
+            return payload, decoder.decode(payload)
         except msgspec.ValidationError as error:
             raise TokenInvalid(f"claims: {error}") from None  # names the claim and its type, never its value
         # RecursionError: a header or claim of thousands of brackets. From None: a cause might quote the token.
@@ -255,11 +270,13 @@ class TokenVerifier:
             key = self._keys[header.kid]
         else:
             raise TokenInvalid("signed by a key that is not in the key set")
-        return key, "EdDSA" if isinstance(key, Ed25519PublicKey) else "RS256"
+        return key, algorithm_of(key)
 
     def _check(self, claims: _Claims) -> int | None:
         """When what this token opens must end, in Unix s; None is never."""
         config = self._config
+        if claims.sub and (problem := user_id_problem(claims.sub)):
+            raise TokenInvalid(f"sub {problem}")
         if config.issuer is not None and claims.iss != config.issuer:
             raise TokenInvalid("wrong issuer")
         if config.audience is not None:
@@ -278,6 +295,35 @@ class TokenVerifier:
         if claims.expire_at <= now:
             raise TokenExpired("its connection has expired")
         return max(int(claims.expire_at), now + 1)
+
+
+def _issued_at(iat: float | None) -> float:
+    """A whole second may be any moment of it, so a sign-out earlier in that second is not later than the token."""
+    if iat is None:
+        return 0.0
+    return iat + WHOLE_SECOND_S if isinstance(iat, int) else iat
+
+
+def _roles(value: Raw | UnsetType, claim: str) -> frozenset[str]:
+    """A list of names; none for an absent claim."""
+    try:
+        roles = msgspec.json.decode(value, type=_Roles | None) if value is not UNSET else None
+    except msgspec.ValidationError as error:
+        raise TokenInvalid(f"claims: {claim}: {error}") from None
+    return frozenset(roles or ())
+
+
+def _claim(payload: bytes, name: str) -> Raw | UnsetType:
+    """The claim of that name; where there is none, what is found along the names between its dots."""
+    inside = msgspec.json.decode(payload, type=dict[str, Raw])
+    if name not in inside:
+        *way, name = name.split(".")
+        try:
+            for part in way:
+                inside = msgspec.json.decode(inside[part], type=dict[str, Raw])
+        except (KeyError, msgspec.ValidationError):
+            return UNSET
+    return inside.get(name, UNSET)
 
 
 def _options(wire: _WireOptions) -> ChannelOptions:

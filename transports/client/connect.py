@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from msgspec import Raw, Struct
 
-from greenroom.actors.model.principal import Principal
+from greenroom.actors.model.principal import Principal, user_id_problem
 from greenroom.transports.auth.tokens import ConnectionToken, TokenExpired, TokenInvalid
 from greenroom.transports.client.codes import (
     BAD_COMMAND,
@@ -102,9 +102,12 @@ def _own_name(data: Raw) -> str:
     if not bytes(data).lstrip().startswith(b"{"):  # anything else is the application's own
         return ""
     try:
-        return decode_connect_data(data).user
+        user = decode_connect_data(data).user
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Disconnect(said(BAD_COMMAND, f"connect data: {error}")) from None
+    if user and (problem := user_id_problem(user)):
+        raise Disconnect(said(BAD_COMMAND, f"connect data: user {problem}"))
+    return user
 
 
 def subscribe_server_side(

@@ -20,6 +20,11 @@ _STATUS_LINES: Final = {
     if status >= 200
 }
 _NO_BODY: Final = frozenset((204, 304))  # RFC 9112 section 6.3: they end with their head, whatever it says
+# What an answer says is of now and for the asker alone, so no cache keeps it (RFC 9111 section 5.2.2.5); and no browser
+# takes it for anything but what it is, whatever somebody has written into it.
+_BODY_HEADERS: Final = (
+    b"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Type: %b\r\nContent-Length: %d"
+)
 # RFC 9110 sections 5.6.2 (token) and 5.5 (field value): no CR, LF or NUL, which would begin a line of their own.
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -47,7 +52,7 @@ def response(
     """
     parts = [_STATUS_LINES[status], date]
     if status not in _NO_BODY:  # RFC 9110 section 8.6: a 204 MUST NOT have a Content-Length
-        parts.append(b"\r\nContent-Type: %b\r\nContent-Length: %d" % (content_type, len(body)))
+        parts.append(_BODY_HEADERS % (content_type, len(body)))
     if headers:
         parts.append(_lines(tuple(headers)))
     # RFC 9112 section 9.6: a server that will close SHOULD say so.
@@ -72,7 +77,8 @@ def stream_head(
             date,
             b"\r\nContent-Type: ",
             content_type,
-            b"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close",  # so that proxies pass it on
+            b"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff",
+            b"\r\nX-Accel-Buffering: no\r\nConnection: close",  # so that proxies pass it on
             _lines(tuple(headers)),
             b"\r\n\r\n",
         )

@@ -17,7 +17,8 @@ from greenroom.transports.codecs.http_head import BrokenRequest, Request, Reques
 from greenroom.transports.codecs.http_response import CONTINUE, response
 from greenroom.transports.codecs.websocket import BadHandshake, choose_subprotocol, handshake_response
 from greenroom.transports.errors import ErrorBody
-from greenroom.transports.http.cors import VARY, cors_headers, origin_allowed
+from greenroom.transports.http.cors import VARY, cors_headers
+from greenroom.transports.http.origins import KnownHosts, origin_allowed
 from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.live import LiveProtocol
 
@@ -81,6 +82,7 @@ class HttpPolicy(Struct):
     config: GateConfig
     origins: tuple[str, ...]  # allowed `Origin`s; "*" allows all
     date: Callable[[], bytes]  # the Date header
+    hosts: KnownHosts | None = None  # the only names that requests may have asked for; None: any
 
 
 class LiveHttp:
@@ -186,14 +188,20 @@ class LiveHttp:
 
     def _answer(self, request: Request) -> None:
         policy = self._policy
-        if not request.kept:
-            self._hand_over(request)
-            return
         cors: Headers = VARY
         try:
+            host = request.headers.get(b"host", b"")
+            if policy.hosts is not None and not policy.hosts.knows(host):
+                raise HttpError(
+                    403, "with GREENROOM_ENV=local, not by this name (GREENROOM_HOST, GREENROOM_ALLOWED_ORIGINS)"
+                )
+            if not request.kept:
+                self._hand_over(request)
+                return
             origin = request.headers.get(b"origin")
             if origin is not None:
-                if not origin_allowed(origin, request.headers.get(b"host", b""), policy.origins):
+                proto = request.headers.get(b"x-forwarded-proto")
+                if not origin_allowed(origin, host, policy.origins, proto):
                     raise HttpError(403, "origin not allowed (GREENROOM_ALLOWED_ORIGINS)")
                 cors = cors_headers(origin, request)
             if request.path == b"/connection/websocket":

@@ -84,12 +84,13 @@ class Watching:
         self._config = config
 
     def watch(self, entity: str, watcher: Watcher, position: Position | None, *, granted: bool = False) -> None:
-        """Attach `watcher` from `position` on, or from now on; `granted`: without asking whether it may."""
+        """Attach `watcher` from `position` on, or from now on; `granted`: by a subscription token, which
+        an entity overrules only for those it has put out."""
 
         def ask(attach: Callable[[Inspected], None]) -> None:
             principal = watcher.principal
             if granted:
-                principal = msgspec.structs.replace(principal, system=True)
+                principal = msgspec.structs.replace(principal, granted=True)
 
             def seen(inspected: Inspected) -> None:
                 if watcher.gone:

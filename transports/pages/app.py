@@ -14,6 +14,7 @@ from quart import Response, render_template, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
+from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.pages.assets import Asset, asset, load_assets
 from greenroom.transports.pages.asyncapi import asyncapi
 from greenroom.transports.pages.chapters import chapters
@@ -78,6 +79,16 @@ def create_pages(context: PagesContext) -> QuartTrio:
         app.logger.exception("page_failed", exc_info=error)
         return _refusal(500, "internal", "internal error")
 
+    def unless_allowed() -> Response | None:
+        """The refusal for whoever may not read the documents."""
+        error = context.details(request.headers.get("Authorization"))
+        if error is None:
+            return None
+        response = Response(http_error_body(error), status=error.status, content_type="application/json")
+        for name, value in error_headers(error):
+            response.headers[name.decode()] = value.decode()
+        return response
+
     own = OwnFiles(context.static) if context.static is not None else None
 
     @app.get("/")
@@ -95,7 +106,10 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
     @app.get("/health")
     async def health() -> Response:
-        return _json(context.health())
+        found = context.health()
+        if context.details(request.headers.get("Authorization")) is not None:
+            found = {"status": found["status"]}  # a probe needs no more
+        return _json(found)
 
     @app.get("/ready")
     async def ready() -> Response:
@@ -108,15 +122,21 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
     @app.get("/docs")
     async def docs() -> Response:
+        if (refusal := unless_allowed()) is not None:
+            return refusal
         body = await render_template("docs.html", chapters=chapters(context.kinds), version=context.version)
         return Response(body, content_type=_HTML)
 
     @app.get("/docs/openapi.json")
     async def docs_openapi() -> Response:
+        if (refusal := unless_allowed()) is not None:
+            return refusal
         return _json(openapi(context.kinds, context.bounds, version=context.version, prefix=context.prefix))
 
     @app.get("/docs/asyncapi.json")
     async def docs_asyncapi() -> Response:
+        if (refusal := unless_allowed()) is not None:
+            return refusal
         return _json(asyncapi(context.kinds, version=context.version, host=request.host, prefix=context.prefix))
 
     if own is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from greenroom.actors.model.kinds import Kinds
+from greenroom.transports.auth.details import Guard, anybody
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -26,4 +27,5 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     ready: Callable[[], Awaitable[tuple[bool, Mapping[str, object]]]]  # able to serve, and what says so
     scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
     prefix: str = ""  # of every address, as clients see it: `/chat`
+    details: Guard = anybody  # may whoever brings this Authorization header read documents and figures?
     static: Path | None = None  # the folder of the operator's own pages, which take `/` and what no other path takes

@@ -51,6 +51,7 @@ class Connection:
         "_fd",
         "_flusher",
         "_gone",
+        "_largest",
         "_partial",
         "_pieces",
         "_pieces_bytes",
@@ -83,6 +84,7 @@ class Connection:
         self._ring_max = ring_max
         self._pieces: list[bytes] = []  # each a whole frame or event, but for the first when `_partial`
         self._pieces_bytes = 0
+        self._largest = 0  # bytes of the longest piece, while the socket takes no more
         self._partial = False
         self._dirty = False
         self._blocked_at: float | None = None  # trio clock, since the socket takes no more
@@ -161,7 +163,9 @@ class Connection:
         self._pieces_bytes += len(piece)
         if self._blocked_at is not None:
             self._flusher.queued_bytes += len(piece)
-            if self._pieces_bytes > self._queue_bytes_max and self.protocol is not None:
+            if len(piece) > self._largest:
+                self._largest = len(piece)
+            if self._pieces_bytes - self._largest > self._queue_bytes_max and self.protocol is not None:
                 self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
         elif not self._dirty:
             self._dirty = True
@@ -243,6 +247,8 @@ class Connection:
         self._partial = sent > 0 or (self._partial and done == 0)
         if sent:
             self._pieces[0] = self._pieces[0][sent:]
+        if self._blocked_at is not None:
+            self._largest = max(map(len, self._pieces))
 
     def _forget_queued(self, sent: int) -> None:
         if self._blocked_at is not None:
@@ -254,7 +260,9 @@ class Connection:
             self._flusher.blocked[self] = None
             self._flusher.queued_bytes += self._pieces_bytes
             self._flusher.poller.watch(self._fd, read=self._reading, write=True)
-            if self._pieces_bytes > self._queue_bytes_max and self.protocol is not None and not self._close_after:
+            self._largest = max(map(len, self._pieces))
+            waiting = self._pieces_bytes - self._largest
+            if waiting > self._queue_bytes_max and self.protocol is not None and not self._close_after:
                 self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
 
     # The end.

@@ -205,6 +205,12 @@ class Room(Actor[RoomState]):
         self._refuse_banned(user)
         self._refuse_outsider(user)
 
+    def may_watch_granted(self) -> None:
+        """A subscription token opens closed rooms and the conversations of others; a ban stands above it."""
+        if self._direct and self.pair is None:
+            raise _bad_direct()
+        self._refuse_banned(self.principal.user)
+
     # Messages.
 
     def _send(self, ask: SendMessage) -> Sent:
@@ -228,8 +234,9 @@ class Room(Actor[RoomState]):
     def _wait_in_slow_mode(self, user: str) -> None:
         member = self.state.members.get(user)
         sent_ms = self.state.last_sent_ms(user) if member is None else member.sent_ms
-        wait_ms = sent_ms + self.state.slow_mode_s * 1000 - self._now_ms
-        if wait_ms > 0 and self._rank() <= RANKS["member"]:
+        waited_ms = self._now_ms - sent_ms  # below 0 the clock was set back meanwhile, and nothing is known of the wait
+        wait_ms = self.state.slow_mode_s * 1000 - waited_ms
+        if waited_ms >= 0 and wait_ms > 0 and self._rank() <= RANKS["member"]:
             raise Refused("room.slow_mode", f"wait {wait_ms / 1000:.1f} s before the next message", status=429)
 
     def _edit(self, ask: Edit) -> None:
@@ -423,7 +430,7 @@ class Room(Actor[RoomState]):
 
     def _check_direct(self) -> None:
         if self.pair is None:
-            raise Refused("room.bad_direct", "a direct conversation is @ann+bob, two users, sorted", status=404)
+            raise _bad_direct()
         if self.anonymous:
             self.require_user()
         if self.principal.user not in self.pair and not self.principal.system:
@@ -475,3 +482,7 @@ class Room(Actor[RoomState]):
     def _check_room_for_another(self, punished: dict[str, int], user: str) -> None:
         if user not in punished and len(punished) >= PUNISHED_MAX:
             raise Refused("room.too_many_punished", f"a room keeps {PUNISHED_MAX}", status=409)
+
+
+def _bad_direct() -> Refused:
+    return Refused("room.bad_direct", "a direct conversation is @ann+bob, two users, sorted", status=404)

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from greenroom.actors.model.message import Ask, Done, Tell
+from greenroom.actors.model.principal import UserId
 
 TEXT_CHARS_MAX = 4_000
 DATA_BYTES_MAX = 4_096  # how large a message's `data` may be, as JSON
 MEMBERS_MAX = 10_000  # unless `set` says otherwise
 
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
-UserId = Annotated[str, Meta(min_length=1, max_length=255)]
 Offset = Annotated[int, Meta(ge=1)]  # a message's name: the offset of the event that brought it
 Emoji = Annotated[str, Meta(min_length=1, max_length=32)]
 Item = Annotated[str, Meta(min_length=1, max_length=64)]

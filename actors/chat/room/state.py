@@ -206,7 +206,7 @@ class RoomState(Struct):
 
     def last_sent_ms(self, user: str) -> int:
         """When somebody who is not a member last sent a message that is still in the window; 0 if never."""
-        return max((posted.at_ms for posted in self.window.values() if posted.author == user), default=0)
+        return next((posted.at_ms for posted in reversed(self.window.values()) if posted.author == user), 0)
 
     def heir(self) -> str | None:
         """Who owns the room when its owner has gone: the longest-standing moderator, else member."""

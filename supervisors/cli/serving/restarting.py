@@ -7,6 +7,7 @@ who connects in between waits in the port's backlog.
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given
 from greenroom.supervisors.cli.serving.watched import Look, Watched, changed, folders_to_watch
 from greenroom.supervisors.cli.terminal.console import say
 from greenroom.supervisors.duties.own_servers import mind_own_servers
-from greenroom.supervisors.supervision.signals import drain_on_signal
+from greenroom.supervisors.supervision.signals import drain_on_signal, on_hangup
 
 GREENROOM = Path(__file__).parents[3]
 LOOK_S = 0.3
@@ -73,6 +74,7 @@ class Reloading:
         drain = trio.Event()
         async with trio.open_nursery() as nursery:  # owner: the process
             await nursery.start(drain_on_signal, drain)
+            await nursery.start(on_hangup, self._pass_on_hangup)
             try:
                 async with trio.open_nursery() as working:  # a crash of one ends us, and with us child and servers
                     if ground.own is not None:
@@ -84,6 +86,10 @@ class Reloading:
                 if self._serving is not None:
                     await self._serving.end(self._end_s)
             nursery.cancel_scope.cancel()
+
+    def _pass_on_hangup(self) -> None:
+        if self._serving is not None:
+            self._serving.hang_up()
 
     async def _follow_changes(self) -> None:
         """Until cancelled. A child that is only loading is killed then; the one that serves is left to `run`."""
@@ -172,6 +178,11 @@ class Child:
     def status(self) -> int | None:
         """The exit status; None while it runs."""
         return self._process.poll()
+
+    def hang_up(self) -> None:
+        """Have it read its keys again."""
+        with contextlib.suppress(ProcessLookupError):  # it has ended just now
+            self._process.send_signal(signal.SIGHUP)
 
     async def end(self, patience_s: float) -> None:
         """Have it drain, and kill it when that takes longer. To the end, also when cancelled; again is no harm."""

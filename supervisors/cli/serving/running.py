@@ -2,7 +2,6 @@
 
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,10 +11,10 @@ from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.store.own.servers import OwnServers
 from greenroom.supervisors.cli.chosen.address import server_url
+from greenroom.supervisors.cli.chosen.tokens import token_verifier
 from greenroom.supervisors.cli.terminal.console import say
 from greenroom.supervisors.cli.terminal.version import VERSION
-from greenroom.supervisors.supervision.signals import drain_on_signal
-from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
+from greenroom.supervisors.supervision.signals import drain_on_signal, on_hangup
 
 if TYPE_CHECKING:
     from greenroom.supervisors.node.node import Node
@@ -34,13 +33,12 @@ def run_node(
     """Return once it has drained. Raises: StoreUnavailable, when the database can't be reached at the start."""
     from greenroom.supervisors.node.node import Node  # here, for the other commands need none of it
 
-    tokens = token_config(settings, data_folder)
     node = Node(
         settings,
         kinds=kinds,
         database_url=database_url,
         redis_url=redis_url,
-        tokens=TokenVerifier(tokens, time.time) if tokens is not None else None,
+        tokens=token_verifier(settings, data_folder),
         listener=listener,
         url=server_url(settings, port=listener.getsockname()[1]),
         version=VERSION,
@@ -54,20 +52,8 @@ async def _run(node: "Node") -> None:
     drain = trio.Event()
     async with trio.open_nursery() as nursery:  # owner: the process
         await nursery.start(drain_on_signal, drain)
+        await nursery.start(on_hangup, node.look_at_keys)
         async with trio.open_nursery() as running:
             await running.start(node.run, drain)
             say(f"Greenroom is ready: {node.url}")
         nursery.cancel_scope.cancel()
-
-
-def token_config(settings: Settings, data_folder: DataFolder | None) -> TokenConfig | None:
-    """What tokens are checked against; None when nothing is configured and there is no folder to keep a secret in."""
-    if settings.auth_public_key is not None:
-        return TokenConfig(public_key=settings.auth_public_key)
-    if settings.auth_jwks_file is not None:
-        return TokenConfig(jwks=Path(settings.auth_jwks_file).read_bytes())
-    if settings.auth_secret is not None:
-        return TokenConfig(secret=settings.auth_secret.get_secret_value().encode())
-    if settings.env == "local" and data_folder is not None:
-        return TokenConfig(secret=data_folder.secret("auth").encode())
-    return None

@@ -72,7 +72,7 @@ def test_every_claim_of_a_connection_token_is_read() -> None:
             something_new=[1],
         )
     )
-    assert (claims.user, claims.expires_at, claims.issued_at) == ("42", 1_800_000_100, 1_799_999_999.0)
+    assert (claims.user, claims.expires_at, claims.issued_at) == ("42", 1_800_000_100, 1_799_999_999.999)
     assert claims.roles == {"moderator", "staff"}
     assert claims.info == b'{"name":"Ann\\nB"}'
     assert claims.channels == ("news", "room:9")
@@ -137,6 +137,9 @@ def test_out_of_time_is_expired_not_invalid(claims: dict[str, Any]) -> None:
         {"sub": None},
         {"sub": "a" * 256},
         {"sub": "a\nb"},
+        {"sub": "a\x85b"},
+        {"sub": "anonymous"},
+        {"sub": "system"},
         {"exp": "1900000000"},
         {"exp": True},
         {"exp": -1},
@@ -275,7 +278,7 @@ def test_key_sets_rotate_by_kid() -> None:
     assert check.verify_connection(new).user == "42"
     with pytest.raises(TokenInvalid):
         check.verify_connection(old)
-    with pytest.raises(ValueError, match="no Ed25519"):
+    with pytest.raises(ValueError, match="no EdDSA or RS256"):
         check.replace_jwks(jwks())
     assert check.verify_connection(new).user == "42"  # the set before stays
 
@@ -352,7 +355,7 @@ def test_signed_tokens_verify() -> None:
     token = TokenSigner(config, lambda: NOW).connection_token("ann", roles=["b", "a", "a"], ttl_s=900)
     claims = TokenVerifier(config, lambda: NOW).verify_connection(token)
     assert (claims.user, claims.roles, claims.expires_at) == ("ann", frozenset({"a", "b"}), 1_800_000_900)
-    assert claims.issued_at == 1_800_000_000.0
+    assert claims.issued_at == 1_800_000_000.999  # it was made in that second, and nothing tells when
     with pytest.raises(TokenExpired):
         TokenVerifier(config, lambda: NOW + 900).verify_connection(token)
 
@@ -364,3 +367,68 @@ def test_what_would_not_verify_is_not_signed() -> None:
             signer.connection_token(user, roles=roles, ttl_s=ttl_s)
     with pytest.raises(ValueError, match="secret"):
         TokenSigner(TokenConfig(public_key=pem(ED)), lambda: NOW)
+
+
+@pytest.mark.parametrize("sub", ["я" * 200, "😀" * 64, "a" * 256, "a\x85b", "a\x7fb", "anonymous"])
+def test_a_user_id_that_can_be_no_key_is_refused_where_the_token_is_checked_and_named(sub: str) -> None:
+    """As bytes, since it becomes a session's key: 200 letters may be 400 of them."""
+    with pytest.raises(TokenInvalid, match=r"^sub "):
+        verifier().verify_connection(signed(sub=sub))
+    with pytest.raises(TokenInvalid, match=r"^sub "):
+        verifier().verify_subscription(signed(sub=sub, channel="room:a"))
+    with pytest.raises(ValueError, match=r"sub "):
+        TokenSigner(TokenConfig(secret=SECRET), lambda: NOW).connection_token(sub)
+    assert verifier().verify_connection(signed(sub="я" * 127)).user == "я" * 127
+
+
+def test_a_whole_second_is_any_moment_of_it_and_fractions_are_exact() -> None:
+    check = verifier()
+    assert check.verify_connection(signed(sub="sam", iat=1_700_000_000)).issued_at == 1_700_000_000.999
+    assert check.verify_connection(signed(sub="sam", iat=1_700_000_000.2)).issued_at == 1_700_000_000.2
+    assert check.verify_connection(signed(sub="sam")).issued_at == 0.0
+
+
+def test_the_algorithm_that_is_set_is_the_only_one() -> None:
+    keys = jwks(jwk(RSA, kid="r"), jwk(ED, kid="e"))
+    eddsa, rs256 = signed(ED, "EdDSA", "e", sub="ann"), signed(RSA, "RS256", "r", sub="ann")
+    both = verifier(jwks=keys)
+    assert both.verify_connection(eddsa).user == both.verify_connection(rs256).user == "ann"
+    only = verifier(jwks=keys, algorithm="RS256")
+    assert only.verify_connection(rs256).user == "ann"
+    with pytest.raises(TokenInvalid):
+        only.verify_connection(eddsa)
+    only.replace_jwks(jwks(jwk(RSA, kid="r"), jwk(ED_NEXT, kid="n")))
+    with pytest.raises(TokenInvalid):
+        only.verify_connection(signed(ED_NEXT, "EdDSA", "n", sub="ann"))
+    for config in (
+        {"jwks": jwks(jwk(ED)), "algorithm": "RS256"},
+        {"public_key": pem(ED), "algorithm": "RS256"},
+        {"secret": SECRET, "algorithm": "EdDSA"},
+    ):
+        with pytest.raises(ValueError, match=r"RS256|EdDSA"):
+            verifier(**config)
+
+
+@pytest.mark.parametrize(
+    ("claim", "claims", "roles"),
+    [
+        ("roles", {"roles": ["admin"], "groups": ["x"]}, {"admin"}),
+        ("groups", {"roles": ["admin"], "groups": ["x", "y"]}, {"x", "y"}),
+        ("realm_access.roles", {"roles": ["admin"], "realm_access": {"roles": ["x"]}}, {"x"}),
+        ("https://example.org/roles", {"https://example.org/roles": ["x"]}, {"x"}),
+        ("realm_access.roles", {"roles": ["admin"]}, set()),
+        ("realm_access.roles", {"realm_access": ["admin"]}, set()),
+        ("groups", {"groups": None}, set()),
+    ],
+)
+def test_roles_are_in_the_claim_that_is_set_and_nowhere_else(
+    claim: str, claims: dict[str, Any], roles: set[str]
+) -> None:
+    check = verifier(secret=SECRET, roles_claim=claim)
+    assert check.verify_connection(signed(sub="ann", **claims)).roles == roles
+
+
+@pytest.mark.parametrize("value", ["admin", [1], [""], {"admin": True}])
+def test_roles_that_are_no_list_of_names_are_refused_by_the_claims_name(value: object) -> None:
+    with pytest.raises(TokenInvalid, match="groups"):
+        verifier(secret=SECRET, roles_claim="groups").verify_connection(signed(sub="ann", groups=value))

@@ -216,7 +216,7 @@ async def test_a_peer_that_does_not_read_blocks_and_goes_on_where_it_stopped(spe
 
 async def test_more_waiting_than_the_bound_is_too_slow_and_less_is_not(speaker: Speaker) -> None:
     block(speaker)
-    while speaker.flusher.queued_bytes <= QUEUE_MAX:
+    while speaker.flusher.queued_bytes - 1000 <= QUEUE_MAX:  # behind the piece that is under way
         assert speaker.slow == []
         speaker.connection.send(b"#" * 1000)
     assert speaker.slow
@@ -228,6 +228,22 @@ async def test_one_batch_beyond_the_bound_is_fine_for_a_peer_that_reads() -> Non
     speaker.flusher.flush()
     assert speaker.slow == []
     assert speaker.drain() == b"#" * 100_000
+    speaker.connection.abort()
+
+
+@pytest.mark.parametrize("blocked_before", [False, True])
+async def test_one_answer_of_ours_is_not_the_peers_slowness_and_what_waits_beside_it_is(blocked_before: bool) -> None:
+    """However the answer's length compares with the bound: else a peer would be cut off whenever it asked."""
+    speaker = Speaker(buffer=4096, queue_max=3000)
+    if blocked_before:
+        block(speaker)
+    speaker.connection.send(b"#" * 1_000_000)
+    speaker.flusher.flush()
+    speaker.connection.send(b"#" * 500)
+    assert speaker.slow == [] and speaker.connection.blocked_at is not None
+    speaker.connection.send(b"#" * 5000)
+    speaker.connection.send(b"#" * 5000)
+    assert speaker.slow
     speaker.connection.abort()
 
 

@@ -1,6 +1,7 @@
 // The chat page: who I am, which room I am in, and what the keys and buttons do. The protocol is greenroom.js, the
 // room's state room.js, the list of messages timeline.js, what is being sent outbox.js.
 
+import { directKey, partnerIn } from "./direct.js";
 import { avatar, element, icon, paintAvatar } from "./element.js";
 import { Client, ProtocolError } from "./greenroom.js";
 import { Outbox } from "./outbox.js";
@@ -142,8 +143,7 @@ function keyOf(text) {
 
 /** The other one of a direct conversation, which has the key `@ann+bob`; null for any other room. */
 function partnerOf(key) {
-  const [, ...pair] = key.match(/^@([^+]+)\+([^+]+)$/) ?? [];
-  return pair.length === 2 && pair.includes(me) ? pair.find((user) => user !== me) ?? me : null;
+  return partnerIn(key, me);
 }
 
 function nameOf(key, title = "") {
@@ -522,7 +522,7 @@ function drawMembers() {
 
 function talkTo(user) {
   closeDrawers();
-  enter(`@${[me, user].sort().join("+")}`);
+  enter(directKey(me, user));
   $("text").focus();
 }
 

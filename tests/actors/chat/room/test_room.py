@@ -33,7 +33,9 @@ from greenroom.actors.chat.room.messages import (
     Unreact,
 )
 from greenroom.actors.chat.room.state import AUTHORS, GIVERS_MAX, WINDOW
+from greenroom.actors.chat.room.view import MESSAGES_BYTES_MAX
 from greenroom.testing import Kit, Notice
+from greenroom.transports.errors import wrong_fields
 
 
 @pytest.fixture
@@ -682,6 +684,69 @@ def test_who_leaves_stops_watching_where_the_room_is_closed_and_they_are_no_admi
     assert [(one.code, one.user) for one in kit.kicked] == [(2100, "cleo")]
     kit.ask(Leave(), user="dan")
     assert [one.user for one in kit.kicked] == ["cleo"]
+@pytest.mark.parametrize("name", ["mute", "unmute", "ban", "unban", "invite", "role"])
+@pytest.mark.parametrize("user", ["a\nb", "a\x85b", "😀" * 100, "anonymous", ""])
+def test_a_field_that_becomes_a_key_takes_what_can_be_one(room: Kit[Room], name: str, user: str) -> None:
+    """Where the command is decoded, so that nothing is recorded and nothing is sent to a session that can't be."""
+    with pytest.raises(InvalidCommand) as caught:
+        room.kind.command(name).decode(msgspec.json.encode({"user": user, "role": "member"}))
+    fields = wrong_fields(caught.value)
+    assert isinstance(fields, dict) and list(fields) == ["user"]
+    room.kind.command(name).decode(msgspec.json.encode({"user": "я" * 127, "role": "member"}))
+
+
+def test_a_ban_stands_above_a_subscription_token(room: Kit[Room]) -> None:
+    room.ask(Set(open=False), user="ann")
+    zoe, cat = (Principal(user=user, granted=True) for user in ("zoe", "cat"))
+    assert room.watch(principal=zoe)["title"] == "" and room.watch(principal=cat)["title"] == ""
+    room.ask(Ban(user="zoe"), user="ann")
+    with pytest.raises(Refused) as caught:
+        room.watch(principal=zoe)
+    assert caught.value.name == "room.banned"
+    assert room.watch(principal=cat)["title"] == ""
+
+
+def test_a_clock_that_was_set_back_holds_nobody_longer_than_slow_mode_does(room: Kit[Room]) -> None:
+    room.ask(Set(slow_mode_s=2), user="ann")
+    say(room, user="bob")
+    room.now -= 3600
+    say(room, user="bob")
+    refused(room, SendMessage(text="at once"), "bob", "room.slow_mode", 429)
+    room.advance(2)
+    say(room, user="bob")
+
+
+def test_the_view_is_bounded_in_bytes_as_it_is_encoded(room: Kit[Room]) -> None:
+    """Controls take six bytes each in JSON, and a user id 255: what anybody may write must not make a view too long."""
+    for _ in range(WINDOW):
+        last = say(room, "\x01" * 4000, user="bob")
+    assert MESSAGES_BYTES_MAX // 2 < len(msgspec.json.encode(room.view())) < 1 << 20
+    assert room.view()["messages"][-1]["offset"] == last
+    users = [f"{at:03}" + '"' * 252 for at in range(256)]
+    for user in users:
+        room.ask(Join(), user=user)
+    for at in range(3):
+        for user in users:
+            room.ask(React(offset=last - at, emoji="👍"), user=user)
+    view = room.view()
+    assert len(msgspec.json.encode(view)) < 1 << 20
+    assert view["messages"][-1]["offset"] == last and len(view["messages"][-1]["reactions"]["👍"]) == 256
+
+
+def test_direct_keys_are_sorted_by_code_points() -> None:
+    """As UTF-8 and Python have it; JavaScript's strings sort as UTF-16, where U+1F600 comes before U+FB33."""
+    assert direct_key("😀", "\ufb33x") == direct_key("\ufb33x", "😀") == "@\ufb33x+😀"
+    for key, well_formed in (
+        ("@\ufb33x+😀", True),
+        ("@😀+\ufb33x", False),
+        ("@100%25+ann", True),
+        ("@100%+ann", False),
+    ):
+        assert (Kit(Room, key=key).actor.pair is not None) is well_formed
+
+
+def test_nobody_converses_with_who_can_be_no_user() -> None:
+    assert Kit(Room, key="@ann+anonymous").actor.pair is None
 
 
 def test_the_invited_hear_of_it_in_their_session() -> None:
