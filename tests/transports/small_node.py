@@ -312,6 +312,7 @@ class SmallNode:
         anonymous: bool = True,
         anonymous_watch: bool = False,
         origins: tuple[str, ...] = (),
+        host: str | None = None,
         gate: GateConfig | None = None,
         client: ClientConfig | None = None,
         hub: HubConfig | None = None,
@@ -360,6 +361,7 @@ class SmallNode:
             gate=gate or GateConfig(),
             hub=hub or HubConfig(),
             origins=origins,
+            host=host,
             rest_share=0.0,
         )
         self.audience: list[tuple[str, str, bool]] = []

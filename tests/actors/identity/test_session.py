@@ -9,6 +9,8 @@ from greenroom import SYSTEM, Message, Principal, Refused
 from greenroom.actors.identity import Push, Read, Session, SignOut
 from greenroom.actors.identity.session import CHANNELS_MAX, SIGNED_OUT
 from greenroom.testing import Kit
+from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
+from tests.transports.world import SECRET, token
 
 
 @pytest.fixture
@@ -83,6 +85,29 @@ def test_signing_out_closes_what_is_open_and_refuses_older_tokens(session: Kit[S
     session.advance(5)
     assert session.watch(principal=device("phone", issued_at=session.now))["signed_out_at_ms"]
     session.watch(principal=SYSTEM)
+
+
+@pytest.mark.parametrize(
+    ("iat", "counts"),
+    [(1_700_000_000, True), (1_699_999_999, False), (1_700_000_000.2, False), (1_700_000_000.4, True)],
+)
+def test_a_token_of_the_second_of_the_sign_out_counts_unless_it_says_that_it_is_older(iat: float, counts: bool) -> None:
+    """The user signs out at .300, and signs in again in that second: their new token says `iat` without fractions."""
+    session = Kit(Session, key="ann", now=1_700_000_000.3)
+    session.ask(SignOut(), user="ann")
+    check = TokenVerifier(TokenConfig(secret=SECRET), lambda: 1_700_000_000.4)
+    principal = device("", issued_at=check.verify_connection(token(sub="ann", iat=iat)).issued_at)
+    if counts:
+        session.ask(Read(channel="room:lobby", offset=1), principal=principal)
+    else:
+        refused(session, Read(channel="room:lobby", offset=1), "session.signed_out", 401, principal=principal)
+
+
+def test_a_service_signs_an_admin_out_and_an_admin_a_service(session: Kit[Session]) -> None:
+    """Both roles stand for whoever runs this: they may act for every user, and so for one another."""
+    session.tell(SignOut(), user="mailer", roles=("service",))
+    session.tell(SignOut(), user="root", roles=("admin",))
+    assert len(session.publications) == 2
 
 
 def test_sign_out_needs_a_terminal_code() -> None:

@@ -81,3 +81,11 @@ def test_no_text_takes_quadratic_time(piece: str) -> None:
 @given(st.text())
 def test_any_text_survives(text: str) -> None:
     assert all(char.isprintable() or char in "\n\t" or ord(char) > 159 for char in redact_text(text))
+
+
+def test_controls_of_bidirectional_text_and_of_lines_are_escaped() -> None:
+    """They let a terminal show a text in another order than it has."""
+    assert redact_text("ann\u202etxt.exe") == "ann\\u202etxt.exe"
+    for code in (0x61C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)):
+        assert redact_text(chr(code)) == f"\\u{code:04x}"
+    assert redact_text("שלום 😀") == "שלום 😀"

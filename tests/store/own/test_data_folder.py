@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from greenroom.store.own.data_folder import DataFolder, DataFolderBusy, DataFolderUnwritable
+from greenroom.store.own.data_folder import DataFolder, DataFolderBusy, DataFolderUnsafe, DataFolderUnwritable
 
 HOLD = """
 import sys, signal, pathlib
@@ -74,3 +74,36 @@ def test_a_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
         assert folder.secret("other") != secret
     with DataFolder(tmp_path) as folder:
         assert folder.secret("auth") == secret
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+def test_a_folder_that_others_may_write_is_refused_and_left_as_it_is(tmp_path: Path, mode: int) -> None:
+    """A secret that somebody else has planted there would be believed."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "auth.secret").write_text("planted\n")
+    folder.chmod(mode)
+    for use in (lambda: DataFolder(folder).open(), lambda: DataFolder(folder).secret("auth")):
+        with pytest.raises(DataFolderUnsafe, match=rf"shared may be .*mode {mode:o}.*GREENROOM_DATA_DIR"):
+            use()
+    assert stat.S_IMODE(folder.stat().st_mode) == mode
+
+
+def test_a_folder_or_secret_of_another_account_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(DataFolderUnsafe, match=rf"belongs to the account with id {os.getuid()}"):
+        DataFolder(tmp_path).open()
+
+
+def test_a_secret_that_others_may_read_or_that_is_a_link_is_not_used(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    secret = tmp_path / "auth.secret"
+    secret.write_text("a" * 64)
+    secret.chmod(0o644)
+    with pytest.raises(DataFolderUnsafe, match=r"auth\.secret may be read .*chmod 600"):
+        folder.secret("auth")
+    secret.unlink()
+    (tmp_path / "elsewhere").write_text("a" * 64)
+    secret.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataFolderUnwritable):
+        folder.secret("auth")

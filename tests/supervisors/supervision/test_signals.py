@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from greenroom.supervisors.supervision.signals import drain_on_signal
+from greenroom.supervisors.supervision.signals import drain_on_signal, on_hangup
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,7 +51,7 @@ async def test_two_signals_before_the_loop_looks_are_no_way_to_miss_the_second()
 STUCK_AFTER_THE_FIRST = """
 import os, signal, trio
 from functools import partial
-from greenroom.supervisors.supervision.signals import drain_on_signal
+from greenroom.supervisors.supervision.signals import drain_on_signal, on_hangup
 
 async def main():
     drain = trio.Event()
@@ -107,3 +107,15 @@ def _watch(drain: trio.Event, force_exit: Callable[[int], object], *, same_s: fl
         await drain_on_signal(drain, force_exit=force_exit, same_s=same_s, task_status=task_status)
 
     return run
+
+
+async def test_a_hangup_is_heard_and_ends_nothing() -> None:
+    heard: list[int] = []
+    async with trio.open_nursery() as nursery:  # owner: this test, which cancels it
+        await nursery.start(on_hangup, lambda: heard.append(1))
+        for count in (1, 2):
+            os.kill(os.getpid(), signal.SIGHUP)
+            with trio.fail_after(5):
+                while len(heard) < count:
+                    await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()

@@ -38,6 +38,8 @@ def test_a_whole_response() -> None:
         b"content-type": b"application/json",
         b"content-length": b"2",
         b"retry-after": b"1",
+        b"cache-control": b"no-store",
+        b"x-content-type-options": b"nosniff",
     }
     assert (b"connection", b"close") in read(response(200, date=DATE, keep_alive=False))[0].headers
 

@@ -435,3 +435,29 @@ async def test_unknown_live_addresses_and_methods() -> None:
             assert json.loads(refused.body)["error"]["code"] == status
             assert await peer.ended()
         assert refused.headers["content-type"] == "application/json"
+
+
+async def test_a_node_that_believes_names_answers_to_its_own_alone() -> None:
+    """A page can point its own name at us (DNS rebinding), and its browser sends no `Origin` to a page of that name."""
+    async with small_node(host="127.0.0.1", origins=("https://chat.example.org",)) as node:
+        for path in ("/api/talk/a", "/events?channel=talk:a", "/connection/websocket", "/page"):
+            peer = await node.connect()
+            request = head("GET", path, Origin="http://evil.example")
+            await peer.send(request.replace(b"Host: test", b"Host: evil.example"))
+            answer = await peer.response()
+            assert (answer.status, answer.json["error"]["name"]) == (403, "forbidden"), path
+            assert "GREENROOM_ALLOWED_ORIGINS" in answer.json["error"]["message"]
+        assert node.instruments.commands == {}
+        peer = await node.connect()
+        for host in ("localhost:8000", "127.0.0.1", "[::1]:1", "chat.example.org"):
+            await peer.send(head("GET", "/api/talk/a").replace(b"Host: test", b"Host: " + host.encode()))
+            assert (await peer.response()).status == 200, host
+
+
+async def test_no_answer_is_kept_by_caches_or_taken_for_something_else() -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        for request in (SAY, INIT, head("GET", "/api/talk/a"), head("GET", "/api/nope/a")):
+            await peer.send(request)
+            headers = (await peer.response()).headers
+            assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")

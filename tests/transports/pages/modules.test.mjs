@@ -8,6 +8,7 @@ const load = (name) => import(pathToFileURL(`${process.env.STATIC}/${name}`).hre
 const { Client, backoffMs, isFinal } = await load("greenroom.js");
 const { Room } = await load("room.js");
 const { Outbox } = await load("outbox.js");
+const { directKey, partnerIn } = await load("direct.js");
 
 /** A socket that the test plays the server of. */
 class FakeSocket {
@@ -241,4 +242,19 @@ test("what was written before a reload is sent after it, under the same key", as
   assert.deepEqual([after.items, stored], [[], ""]);
   stored = "not ours";
   assert.deepEqual(new Outbox(async () => {}, () => {}, kept).items, []);
+});
+
+test("the key of a direct conversation is the server's", () => {
+  assert.equal(directKey("bob", "ann"), "@ann+bob");
+  assert.equal(directKey("ann", "anna"), "@ann+anna");
+  assert.equal(directKey("anna", "ann"), "@ann+anna");
+  assert.equal(directKey("\u{1f600}", "\ufb33x"), "@\ufb33x+\u{1f600}"); // by code points, not by UTF-16
+  assert.equal(directKey("100%", "a+b"), "@100%25+a%2Bb");
+  assert.equal(directKey("%2B", "z"), "@%252B+z");
+});
+
+test("the partner in a direct conversation is found again, whatever the name holds", () => {
+  for (const user of ["bob", "100%", "a+b", "%2B", "\u{1f600}"]) assert.equal(partnerIn(directKey(user, "me"), "me"), user);
+  assert.equal(partnerIn("@ann+bob", "cat"), null);
+  assert.equal(partnerIn("lobby", "me"), null);
 });

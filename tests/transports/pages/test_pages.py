@@ -15,9 +15,12 @@ import greenroom.transports.pages
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Event, Message, Tell
+from greenroom.transports.auth.details import staff_only
+from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.app import create_pages
 from tests.transports.hub.auction import Auction
+from tests.transports.world import SECRET, token
 
 STATIC = Path(greenroom.transports.pages.__file__).parent / "static"
 
@@ -337,3 +340,39 @@ def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
             found = found[part.replace("~1", "/").replace("~0", "~")]
         schema = found
     return schema
+
+
+async def test_documents_and_figures_are_for_staff_where_the_node_says_so() -> None:
+    """A probe learns that the node is alive, and nothing else."""
+    verifier = TokenVerifier(TokenConfig(secret=SECRET), lambda: 1_800_000_000)
+
+    async def ready() -> tuple[bool, Mapping[str, Any]]:
+        return True, {}
+
+    pages = create_pages(
+        PagesContext(
+            env="production",
+            version="1.2.3",
+            kinds=Kinds([Counter]),
+            health=lambda: {"status": "ok", "awake": 7},
+            ready=ready,
+            scrape=lambda: b"",
+            details=staff_only(verifier),
+        )
+    ).test_client()
+    documents = ("/docs", "/docs/openapi.json", "/docs/asyncapi.json")
+    for headers, status in (
+        ({}, 401),
+        ({"Authorization": "Bearer x"}, 401),
+        ({"Authorization": f"Bearer {token(sub='ann')}"}, 403),
+    ):
+        assert await (await pages.get("/health", headers=headers)).get_json() == {"status": "ok"}
+        for path in documents:
+            refused = await pages.get(path, headers=headers)
+            assert refused.status_code == status and (await refused.get_json())["error"]["code"] == status
+            assert ("WWW-Authenticate" in refused.headers) is (status == 401)
+    for role in ("service", "admin"):
+        headers = {"Authorization": f"Bearer {token(sub='ann', roles=[role])}"}
+        assert (await (await pages.get("/health", headers=headers)).get_json())["awake"] == 7
+        for path in documents:
+            assert (await pages.get(path, headers=headers)).status_code == 200
