@@ -19,17 +19,21 @@ BOTH = jwks(jwk(ED, kid="old"), jwk(ED_NEXT, kid="new"))
 NEW = signed(ED_NEXT, "EdDSA", "new", sub="ann")
 
 
+def put(path: Path, keys: bytes) -> None:
+    path.with_suffix(".new").write_bytes(keys)
+    path.with_suffix(".new").replace(path)
+
+
 async def run_until(path: Path, *steps: bytes, by_hand: bool = False) -> tuple[TokenVerifier, list[Any]]:
     """Each of `steps` renamed over the file in its turn, and a minute (or an order to look) after each."""
-    path.write_bytes(OLD)
+    put(path, OLD)
     verifier = TokenVerifier(TokenConfig(jwks=OLD), lambda: 1_800_000_000.0)
     watch = KeySetWatch(path, OLD, verifier.replace_jwks)
     with structlog.testing.capture_logs() as logs:
         async with trio.open_nursery() as nursery:
             await nursery.start(watch.run)
             for step in steps:
-                path.with_suffix(".new").write_bytes(step)
-                path.with_suffix(".new").replace(path)
+                put(path, step)
                 if by_hand:
                     watch.look_now()
                 await trio.sleep(0.9 * LOOK_S if by_hand else 60)
