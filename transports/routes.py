@@ -8,10 +8,10 @@ from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, parse_head
 from greenroom.transports.http.api import HttpApi
 from greenroom.transports.http.cors import VARY, cors_headers
-from greenroom.transports.http.origins import origin_allowed
 from greenroom.transports.http.event_stream import EventStream, refusal
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.http.live import Finish, Headers
+from greenroom.transports.http.origins import origin_allowed
 from greenroom.transports.http.prefix import without_prefix
 from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection

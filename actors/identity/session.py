@@ -20,6 +20,8 @@ from greenroom.actors.model.principal import STAFF_ROLES, Principal
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
 CONNECTIONS_SHOWN = 100
+STRANGERS_PER_DAY = 250  # pushes of other users that are kept: over the days of the history, less than it holds
+DAY_MS = 86_400_000
 SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
 
 # What it can be told, with `Push` of actors/model/notice.py. The tags are wire names: never renamed, fields only ever
@@ -55,10 +57,11 @@ class SignedOut(Event, tag="session.signed_out"):
     at_ms: int  # Unix: tokens issued earlier are void
 
 
-class PushReceived(Event, tag="session.pushed"):
+class PushReceived(Event, omit_defaults=True, tag="session.pushed"):
     """Something came for the user that devices are to show."""
 
     data: Any
+    by: str = ""  # the user on whose behalf it came; "" when it was nobody's
 
 
 SessionEvent = ReadUpTo | SignedOut | PushReceived
@@ -78,11 +81,20 @@ class PresenceShown(Struct, frozen=True, tag_field="type", tag="session.presence
     connections: list[Connection]
 
 
+class PushShown(Struct, frozen=True, tag_field="type", tag="session.push_shown"):
+    """Ephemeral: something of another user's, when these have sent so much today that no more of it is kept."""
+
+    data: Any
+    by: str
+
+
 class SessionState(Struct):
     """What it remembers for good; who is connected is not among it."""
 
     read: dict[str, int] = field(default_factory=dict)  # channel -> offset, longest ago first
     signed_out_at_ms: int = 0  # Unix; 0 when never
+    strangers_day: int = 0  # days since 1970, of the newest push of another user
+    strangers: int = 0  # how many were kept on that day
 
 
 class Session(Actor[SessionState]):
@@ -91,7 +103,7 @@ class Session(Actor[SessionState]):
     kind = SESSION_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (Read, SignOut, Push)
     events: ClassVar[tuple[type[Event], ...]] = (ReadUpTo, SignedOut, PushReceived)
-    ephemerals: ClassVar[tuple[type[Struct], ...]] = (PresenceShown,)
+    ephemerals: ClassVar[tuple[type[Struct], ...]] = (PresenceShown, PushShown)
     limits = KindLimits(history_events=10_000, history_s=30 * 86_400.0)
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
@@ -115,7 +127,10 @@ class Session(Actor[SessionState]):
                     raise Refused(
                         "session.too_long", f"data takes {NOTICE_BYTES_MAX} bytes of JSON, 32 deep", status=413
                     )
-                return Pushed(self.record(PushReceived(data=message.data)))
+                if message.by not in ("", self.key) and not self._room_for_strangers():
+                    self.publish(PushShown(data=message.data, by=message.by))
+                    return Pushed(self.offset)
+                return Pushed(self.record(PushReceived(data=message.data, by=message.by)))
             case _:
                 assert_never(message)
 
@@ -129,8 +144,11 @@ class Session(Actor[SessionState]):
                     del read[next(iter(read))]
             case SignedOut():
                 self.state.signed_out_at_ms = event.at_ms
-            case PushReceived():
-                pass  # the journal is where devices find it
+            case PushReceived():  # the journal is where devices find it
+                if event.by not in ("", self.key):
+                    day = self.at_ms // DAY_MS
+                    self.state.strangers = self.state.strangers + 1 if day == self.state.strangers_day else 1
+                    self.state.strangers_day = day
             case _:
                 assert_never(event)
 
@@ -172,6 +190,11 @@ class Session(Actor[SessionState]):
         if self.state.signed_out_at_ms:
             view["signed_out_at_ms"] = self.state.signed_out_at_ms
         return view
+
+    def _room_for_strangers(self) -> bool:
+        """Others can't push what the user has done out of the history."""
+        state = self.state
+        return state.strangers < STRANGERS_PER_DAY or int(self.now * 1000) // DAY_MS != state.strangers_day
 
     def _connections(self) -> list[Connection]:
         """The user's connections on this node, oldest first; the first hundred."""

@@ -22,7 +22,7 @@ from greenroom.actors.model.effects import After, CancelTimer, Effects, Ephemera
 from greenroom.actors.model.errors import CallCycle, Refused
 from greenroom.actors.model.message import Ask, Event, Message, Reply
 from greenroom.actors.model.notice import SESSION_KIND, Push
-from greenroom.actors.model.principal import SYSTEM, Principal
+from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, Missed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.journal.consequences.timers import TimerRow
@@ -54,6 +54,9 @@ class Runtime(Protocol):
 
     def audience(self, entity: str) -> list[Principal]:
         """Who watches the entity's channel on this node."""
+
+    def spend(self, rule: str, user: str, per_h: int) -> float:
+        """Take one of what `user` may do `per_h` times an hour on this node by `rule`; else the seconds until then."""
 
     def is_durable(self, entity: str, message: Message) -> bool:
         """Has that entity a journal? Raises: BadEntity, TypeError when no kind of that name is installed, or it takes
@@ -210,7 +213,7 @@ class Actor(Generic[State_co]):
         Raises: BadEntity for a user id that can be no key, the empty one of the anonymous too; TypeError when no kind
         `session` is installed.
         """
-        self.tell(f"{SESSION_KIND}:{user}", Push(data=data))
+        self.tell(f"{SESSION_KIND}:{user}", Push(data=data, by=self.principal.user))
 
     def publish(self, data: Struct, *, key: str = "") -> None:
         """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""
@@ -289,6 +292,19 @@ class Actor(Generic[State_co]):
     def anonymous(self) -> bool:
         """Has nobody said on whose behalf this is? Then the principal's user is ""."""
         return not self.principal.user and not self.principal.system
+
+    def limit_user(self, rule: str, per_h: int) -> None:
+        """Let the user on whose behalf this is do it `per_h` times an hour at most, over all entities of this node.
+
+        Call it before anything is recorded. Greenroom itself and the roles `service` and `admin` are free.
+        Raises: Refused `rule` (429, temporary), saying how long to wait.
+        """
+        who = self.principal
+        if who.system or not STAFF_ROLES.isdisjoint(who.roles):
+            return
+        wait_s = self.runtime.spend(rule, who.user, per_h)
+        if wait_s > 0:
+            raise Refused(rule, f"a user may do this {per_h} times an hour: wait {wait_s:.0f} s", status=429)
 
     def require_user(self) -> str:
         """The principal's user id. Raises: Refused `unauthenticated` (401) for the anonymous."""

@@ -24,3 +24,4 @@ class Push(Ask[Pushed], tag="session.push"):
     """Show `data` on every device of the user: now, or when it next connects and recovers."""
 
     data: Any  # any JSON of at most 16 KiB
+    by: str = ""  # the user on whose behalf it comes; "" when it is nobody's

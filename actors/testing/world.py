@@ -7,6 +7,7 @@ from typing import Any
 
 import trio
 
+from greenroom.actors.life.budgets import Budgets
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import ReplySlot
@@ -25,6 +26,7 @@ class KitWorld:
         self.answers: dict[str, Callable[[Any], Any]] = {}  # entity -> what it replies
         self._kind = kind
         self._kinds = kinds
+        self.spend = Budgets(self.now).spend
 
     def now(self) -> float:
         return self.now_s

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import trio
 
+from greenroom.actors.life.budgets import Budgets
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.kinds import Kinds
@@ -51,6 +52,7 @@ class NodeWorld:
         self.now = now
         self.monotonic = monotonic
         self.audience = audiences.watching
+        self.spend = Budgets(monotonic).spend
         self._kinds = kinds
         self._router = router
         self._relay = relay

@@ -354,6 +354,9 @@ class _NoRuntime:
     def audience(self, entity: str) -> list[Principal]:
         raise Violated("apply must not look at the audience")
 
+    def spend(self, rule: str, user: str, per_h: int) -> float:
+        raise Violated("apply must not limit users")
+
     def is_durable(self, entity: str, message: Message) -> bool:
         raise Violated("apply must not tell")
 

@@ -69,6 +69,8 @@ EMOJI_MAX = 20  # different ones on a message
 REACTIONS_MAX = 256  # different reactions that a message may have
 INVITED_MAX = 1_000
 PUNISHED_MAX = 10_000  # muted, and likewise banned
+ROOMS_PER_H = 200  # made by one user: rooms, and direct conversations begun
+INVITATIONS_PER_H = 200  # sent by one user, over all their rooms
 RANKS = {"member": 1, "moderator": 2, "owner": 3}
 ADMIN_RANK = 4
 UNSUBSCRIBED = 2100  # an unsubscribe code after which SDKs don't subscribe again
@@ -222,6 +224,8 @@ class Room(Actor[RoomState]):
             raise Refused("room.no_such_message", "there is no such message to reply to", status=404)
         if state.slow_mode_s:
             self._wait_in_slow_mode(user)
+        if not self.offset:
+            self.limit_user("room.too_many_rooms", ROOMS_PER_H)
         if user not in state.members:
             self._enter(user)
         if user in state.muted:
@@ -291,6 +295,8 @@ class Room(Actor[RoomState]):
         gifts = self.state.gifts
         if ask.item not in gifts and len(gifts) >= ITEMS_MAX:
             raise Refused("room.too_many_items", f"a room counts {ITEMS_MAX} different items", status=409)
+        if not self.offset:
+            self.limit_user("room.too_many_rooms", ROOMS_PER_H)
         if user not in self.state.members:
             self._enter(user)
         total = gifts.get(ask.item, 0) + ask.count
@@ -302,6 +308,8 @@ class Room(Actor[RoomState]):
     def _join(self) -> None:
         user = self.require_user()
         self._refuse_banned(user)
+        if not self.offset:
+            self.limit_user("room.too_many_rooms", ROOMS_PER_H)
         if user not in self.state.members:
             self._enter(user)
 
@@ -337,6 +345,7 @@ class Room(Actor[RoomState]):
             return
         if len(state.invited) >= INVITED_MAX:
             raise Refused("room.too_many_invited", f"{INVITED_MAX} have yet to come", status=409)
+        self.limit_user("room.too_many_invitations", INVITATIONS_PER_H)
         self.record(Invited(user=user, by=self.principal.user))
         self.notify(user, {"type": "room.invitation", "room": self.entity, "by": self.principal.user})
 

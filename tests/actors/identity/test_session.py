@@ -7,7 +7,7 @@ import pytest
 
 from greenroom import SYSTEM, Message, Principal, Refused
 from greenroom.actors.identity import Push, Read, Session, SignOut
-from greenroom.actors.identity.session import CHANNELS_MAX, SIGNED_OUT
+from greenroom.actors.identity.session import CHANNELS_MAX, SIGNED_OUT, STRANGERS_PER_DAY
 from greenroom.testing import Kit
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from tests.transports.world import SECRET, token
@@ -166,3 +166,23 @@ def test_signing_out_spares_no_role(session: Kit[Session]) -> None:
     old = Principal(user="ann", roles=frozenset({"admin"}), issued_at=session.now - 10)
     with pytest.raises(Refused):
         session.watch(principal=old)
+
+
+def test_pushes_of_strangers_cannot_push_out_what_is_ones_own(session: Kit[Session]) -> None:
+    """More than is kept of them in a day is shown to the devices that are there; services and oneself go on."""
+    session.ask(Read(channel="room:lobby", offset=1), user="ann")
+    for number in range(STRANGERS_PER_DAY + 5):
+        session.tell(Push(data=number, by=f"stranger{number}"))
+    assert session.offset == 1 + STRANGERS_PER_DAY
+    shown = {"type": "session.push_shown", "data": STRANGERS_PER_DAY, "by": f"stranger{STRANGERS_PER_DAY}"}
+    assert session.ephemerals[0] == shown and len(session.ephemerals) == 5
+    session.tell(Push(data="of nobody"))
+    session.tell(Push(data="own", by="ann"))
+    session.restart()
+    session.tell(Push(data="late", by="bob"))
+    assert session.offset == 3 + STRANGERS_PER_DAY
+    session.advance(86_400)
+    session.tell(Push(data="tomorrow", by="bob"))
+    assert session.publications[-1] == {"type": "session.pushed", "data": "tomorrow", "by": "bob"}
+    limits = session.kind.limits
+    assert STRANGERS_PER_DAY * limits.history_s / 86_400 < limits.history_events

@@ -78,6 +78,9 @@ class World:
     def audience(self, entity: str) -> list[Principal]:
         return []
 
+    def spend(self, rule: str, user: str, per_h: int) -> float:
+        return 0.0
+
     def is_durable(self, entity: str, message: Message) -> bool:
         return True
 

@@ -62,6 +62,9 @@ class TickingRuntime:
     def audience(self, entity: str) -> list[Principal]:
         return []
 
+    def spend(self, rule: str, user: str, per_h: int) -> float:
+        return 0.0
+
     def is_durable(self, entity: str, message: Message) -> bool:
         return True
 

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from greenroom import SYSTEM, InvalidCommand, Message, Principal, Refused
 from greenroom.actors.chat.room import Room, direct_key
+from greenroom.actors.chat.room.actor import INVITATIONS_PER_H, ROOMS_PER_H
 from greenroom.actors.chat.room.messages import (
     Ban,
     Comment,
@@ -684,6 +685,8 @@ def test_who_leaves_stops_watching_where_the_room_is_closed_and_they_are_no_admi
     assert [(one.code, one.user) for one in kit.kicked] == [(2100, "cleo")]
     kit.ask(Leave(), user="dan")
     assert [one.user for one in kit.kicked] == ["cleo"]
+
+
 @pytest.mark.parametrize("name", ["mute", "unmute", "ban", "unban", "invite", "role"])
 @pytest.mark.parametrize("user", ["a\nb", "a\x85b", "😀" * 100, "anonymous", ""])
 def test_a_field_that_becomes_a_key_takes_what_can_be_one(room: Kit[Room], name: str, user: str) -> None:
@@ -754,3 +757,21 @@ def test_the_invited_hear_of_it_in_their_session() -> None:
     kit.ask(SendMessage(text="hi"), user="ann")
     kit.ask(Invite(user="dan"), user="ann")
     assert kit.notified == [Notice("dan", {"type": "room.invitation", "room": "room:lobby", "by": "ann"})]
+
+
+def test_a_user_makes_so_many_rooms_and_sends_so_many_invitations_an_hour(room: Kit[Room]) -> None:
+    """Over all rooms of a node: the kits share its budgets."""
+    for number in range(INVITATIONS_PER_H):
+        room.ask(Invite(user=f"user{number}"), user="ann")
+    refused(room, Invite(user="zoe"), "ann", "room.too_many_invitations", 429)
+    room.ask(Invite(user="zoe"), user="root", roles=("admin",))
+    room.advance(3600 / INVITATIONS_PER_H)
+    room.ask(Invite(user="yan"), user="ann")
+    other = Kit(Room, key="other")
+    other._world.spend = room._world.spend
+    for _ in range(ROOMS_PER_H):
+        room._world.spend("room.too_many_rooms", "ann", ROOMS_PER_H)
+    for command in (Join(), SendMessage(text="hi"), Gift(item="rose")):
+        refused(other, command, "ann", "room.too_many_rooms", 429)
+    other.ask(Join(), user="bob")
+    say(other)  # to make no room is free
