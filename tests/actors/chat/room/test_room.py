@@ -712,7 +712,7 @@ def test_a_ban_stands_above_a_subscription_token(room: Kit[Room]) -> None:
 def test_a_clock_that_was_set_back_holds_nobody_longer_than_slow_mode_does(room: Kit[Room]) -> None:
     room.ask(Set(slow_mode_s=2), user="ann")
     say(room, user="bob")
-    room.now -= 3600
+    room._world.now_s -= 3600
     say(room, user="bob")
     refused(room, SendMessage(text="at once"), "bob", "room.slow_mode", 429)
     room.advance(2)
