@@ -131,7 +131,7 @@ def test_with_a_secret_a_local_server_still_refuses_forged_tokens(fresh_server: 
 
 def test_a_users_name_is_bounded(server: Server) -> None:
     with Peer(server) as peer:
-        peer.send(b"GET /api/room/x HTTP/1.1\r\nHost: x\r\nX-Greenroom-User: %b\r\n\r\n" % (b"u" * 129))
+        peer.send(b"GET /api/room/x HTTP/1.1\r\nHost: x\r\nX-Greenroom-User: %b\r\n\r\n" % (b"u" * 256))
         assert peer.answer()[0] == 401
     with Peer(server) as peer:
         peer.send(b"GET /api/room/x HTTP/1.1\r\nHost: x\r\nX-Greenroom-User: \xff\xfe\r\n\r\n")

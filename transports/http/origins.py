@@ -73,6 +73,8 @@ class KnownHosts:
         if name in self._names or name.endswith(tuple(self._suffixes)):
             return True
         address = _address(name)
+        if address is None and "." not in name:
+            return True  # nobody owns such a name: it is of one's own network, as `greenroom` in a compose file
         # A name can be given any address, an address is nobody else's; on loopback no other than loopback is ours.
         return address is not None and (address.is_loopback or self._on_network)
 

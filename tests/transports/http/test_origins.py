@@ -65,6 +65,7 @@ def test_a_proxy_that_says_the_scheme_is_believed(proto: bytes, answer: bool) ->
         (b"127.9.9.9", True),
         (b"[::1]:8000", True),
         (b"LOCALHOST", True),
+        (b"greenroom:8000", True),
         (b"", True),
         (b"chat.example.org", True),
         (b"a.apps.example.org:8000", True),
