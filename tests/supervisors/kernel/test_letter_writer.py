@@ -4,7 +4,6 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-import structlog
 import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
@@ -12,15 +11,12 @@ from trio.testing import MockClock
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.repeats import Repeats
 from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.supervisors.kernel.small_kernel import Heard
-
-STORE_LOG = structlog.get_logger("test.store")
 
 
 class Failing(MemoryDeadLetters):
@@ -64,7 +60,7 @@ async def write(letters: Failing, *entities: str) -> None:
         letters,
         instruments=Instruments(),
         new_backoff=lambda: Backoff(random=Random(1)),
-        store_log=Repeats(STORE_LOG, interval_s=60, clock=trio.current_time),
+        note_store_unavailable=lambda error: None,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(writer.run)

@@ -354,6 +354,7 @@ async def test_documents_and_figures_are_for_staff_where_the_node_says_so() -> N
             env="production",
             version="1.2.3",
             kinds=Kinds([Counter]),
+            bounds=Bounds(deadline_max_s=60.0, history_max=300),
             health=lambda: {"status": "ok", "awake": 7},
             ready=ready,
             scrape=lambda: b"",
