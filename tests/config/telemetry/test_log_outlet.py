@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -70,7 +71,16 @@ def test_the_logs_of_who_serves_go_that_way(pipe: tuple[int, int]) -> None:
             assert b'"event": "kept"' in os.read(reads, 65_536)
             for number in range(20_000):
                 structlog.get_logger("node").warning("unread", number=number)
+            reader = threading.Thread(target=_read_all, args=(reads,))  # so that the thread that writes can end
+            reader.start()
         assert dropped_lines() > 0
+    os.close(writes)
+    reader.join()
+
+
+def _read_all(reads: int) -> None:
+    while os.read(reads, 65_536):
+        pass
 
 
 def test_what_is_left_is_written_at_the_end_and_then_lines_go_straight_again(pipe: tuple[int, int]) -> None:
