@@ -1,4 +1,4 @@
-"""What an entity refuses with, read off its source: each `Refused("kind.rule", detail, status=…)` that stands there.
+"""What an entity refuses with, read off its source: each `Refused("kind.rule", detail, status=…)` and each limit that stands there.
 
 A rule whose name is worked out as the program runs is not found. Of a detail, the constants of the module are filled in
 and everything else is left open.
@@ -17,6 +17,7 @@ from greenroom.actors.model.errors import Refused
 
 OPEN = "…"
 STATUS = Refused("").status  # where none is given
+LIMITED = 429  # what `limit_user` refuses with
 UNAUTHENTICATED = ("unauthenticated", 401, "this command needs a user")  # what `require_user` refuses with
 
 
@@ -76,6 +77,12 @@ def _refused_in(module: ModuleType) -> Iterator[tuple[str, int, str]]:
                 yield name, code, _text(detail, module) if detail is not None else ""
             case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr="require_user")):
                 yield UNAUTHENTICATED
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="self"), attr="limit_user"),
+                args=[ast.Constant(value=str(name)), per_h],
+            ):
+                times = _text(ast.FormattedValue(per_h, -1), module)
+                yield name, LIMITED, f"a user may do this {times} times an hour: wait {OPEN} s"
 
 
 def _text(node: ast.expr, module: ModuleType) -> str:
