@@ -6,19 +6,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from bench import actors, chat, connections, effects, fanout, http, journal, machine, peers, restart, storm
+from bench import actors, chat, connections, effects, fanout, http, journal, machine, peers, restart, storm, tables
+from bench.comparison import Compared, compare
 from bench.generators import GeneratorFailed, raise_file_limit
-from bench.percentiles import medians
-from bench.question import Answer, Question, Results, Say, options
+from bench.question import Answer, Question, Say, options
 from bench.server import ServerFailed
+from bench.sides import OURS, Side, ours
+from bench.sweep import sweep
 
 QUESTIONS = {
     question.name: question
@@ -35,6 +37,8 @@ QUESTIONS = {
     )
 }
 ALL_RUNS = 3
+REPORT = Path("bench/report")
+_VS = f"run these peers too, in turn with us, and print the ratios; known: {', '.join(sorted(peers.PEERS))}"
 out, err = Console(), Console(stderr=True)
 
 
@@ -62,11 +66,23 @@ def parser() -> argparse.ArgumentParser:
                 sub.add_argument(option, type=type(default), default=default, metavar=name[0].upper(), help=help_)
         sub.add_argument("--runs", type=_positive, default=1, metavar="N", help="run so often and give the medians")
         sub.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file; - for the terminal")
-        sub.add_argument("--vs", metavar="PEER", help="run this peer too, and print the ratio")
+        sub.add_argument("--vs", nargs="+", default=[], metavar="PEER", help=_VS)
+        sub.add_argument("--report", type=Path, metavar="DIR", help="write a report of this run here, too")
+        if question.load is not None:
+            points = " ".join(f"{point:g}" for point in question.load.points)
+            sub.add_argument(
+                "--sweep",
+                nargs="*",
+                type=_load,
+                metavar="LOAD",
+                help=f"measure at several {question.load.unit} ({points}, or those given), print a table and draw "
+                "latency and CPU over load into the report's folder (bench/report)",
+            )
     every = names.add_parser("all", help="ask every question and write a report", description="Ask every question.")
-    every.add_argument("--report", type=Path, default=Path("bench/report"), metavar="DIR", help="where the report goes")
+    every.add_argument("--report", type=Path, default=REPORT, metavar="DIR", help="where the report goes")
     every.add_argument("--runs", type=_positive, default=ALL_RUNS, metavar="N", help="runs of each (default: 3)")
     every.add_argument("--seconds", type=float, metavar="S", help="length of each run, for those that have one")
+    every.add_argument("--vs", nargs="+", default=[], metavar="PEER", help=f"where a peer can answer, {_VS}")
     every.add_argument("--only", nargs="+", choices=sorted(QUESTIONS), metavar="NAME", help="only these")
     return top
 
@@ -92,67 +108,135 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def result(question: Question, params: Any, runs: Sequence[Answer]) -> dict[str, Any]:
-    """The one JSON object of a benchmark: medians when it ran more than once."""
-    shown = {name: value for name, value in asdict(params).items() if value != ""}
-    return {
+def result(question: Question, params: Any, sides: Sequence[Compared]) -> dict[str, Any]:
+    """The one JSON object of a benchmark: medians when it ran more than once; ours is the first of `sides`."""
+    found = {
         "bench": question.name,
-        "params": shown | {"runs": len(runs)},
-        "results": medians([run.results for run in runs]),
+        "params": _shown(params) | {"runs": len(sides[0].runs)},
+        "results": sides[0].results,
         "machine": machine.describe(),
     }
+    return found | {"peers": [peer.as_peer() for peer in sides[1:]]} if len(sides) > 1 else found
 
 
 def _one(question: Question, asked: dict[str, Any]) -> int:
     params = question.params(**{name: asked[name] for name, _, _ in options(question.params)})
-    peer = peers.find(asked["vs"], question.name) if asked["vs"] else None
-    runs = _runs(question, params, asked["runs"])
-    found = result(question, params, runs)
-    theirs: Results | None = None
-    if peer is not None:
-        with _bar(f"{asked['vs']}: {question.name}") as say:
-            theirs = peer(params, say).results
-    out.print(_table(question, found["results"], asked["vs"] or "", theirs))
-    _warn(runs)
-    text = json.dumps(found)
-    if asked["json"] is None or str(asked["json"]) == "-":
-        print(text)
-    else:
-        asked["json"].parent.mkdir(parents=True, exist_ok=True)
-        asked["json"].write_text(text + "\n")
+    sides = _sides(question, asked["vs"])
+    if asked.get("sweep") is not None:
+        return _sweep(question, params, sides, asked)
+    compared = compare(sides, asked["runs"], partial(_ask, question.name, params))
+    found = result(question, params, compared)
+    _print(question, found, compared)
+    if asked["report"]:
+        out.print(f"Report: {_report().write(asked['report'], [_chapter(question, found, compared)])}")
+    _write(found, asked["json"])
+    return 0
+
+
+def _sweep(question: Question, params: Any, sides: Sequence[Side], asked: dict[str, Any]) -> int:
+    assert question.load is not None
+    unit = question.load.unit
+
+    def ask(side: Side, params: Any, offered: float) -> Answer:
+        return _ask(f"{question.name} at {offered:g} {unit}", params, side)
+
+    swept = sweep(question, params, sides, asked["sweep"], asked["runs"], ask)
+    fixed = {name: value for name, value in _shown(params).items() if name != question.load.param}
+    found = {
+        "bench": question.name,
+        "params": fixed | {"runs": asked["runs"]},
+        "sides": {side.name: {"durability": side.durability, "about": side.about} for side in sides},
+        "sweep": swept.as_json(),
+        "machine": machine.describe(),
+    }
+    out.print(tables.of_sweep(swept))
+    _say_who(sides)
+    _warn(swept.warnings())
+    out.print(f"Report: {_report().write_sweep(asked['report'] or REPORT, swept, found)}")
+    _write(found, asked["json"])
     return 0
 
 
 def _all(asked: dict[str, Any]) -> int:
-    from bench import report  # matplotlib takes a second to import, and only a report needs it
-
+    report = _report()
+    names = asked["only"] or list(QUESTIONS)
+    for peer in asked["vs"]:
+        if not any(peers.can_answer(peer, name) for name in names):
+            peers.find(peer, names[0])  # says what is wrong
+    sides = {
+        name: _sides(QUESTIONS[name], [peer for peer in asked["vs"] if peers.can_answer(peer, name)]) for name in names
+    }
     chapters, failed = [], 0
-    for name in asked["only"] or QUESTIONS:
+    for name in names:
         question = QUESTIONS[name]
         given = {"seconds": asked["seconds"]} if asked["seconds"] and hasattr(question.params, "seconds") else {}
         params = question.params(**given)
         try:
-            runs = _runs(question, params, asked["runs"])
+            compared = compare(sides[name], asked["runs"], partial(_ask, question.name, params))
         except (ServerFailed, GeneratorFailed) as error:
             err.print(f"[red]{name} failed:[/red] {escape(str(error))}", highlight=False)
             chapters.append(report.Chapter(question, None, (), str(error)))
             failed += 1
             continue
-        found = result(question, params, runs)
-        out.print(_table(question, found["results"], "", None))
-        _warn(runs)
-        chapters.append(report.Chapter(question, found, tuple(runs), ""))
+        found = result(question, params, compared)
+        _print(question, found, compared)
+        chapters.append(_chapter(question, found, compared))
     written = report.write(asked["report"], chapters)
     out.print(f"Report: {written}")
     return 1 if failed else 0
 
 
-def _runs(question: Question, params: Any, times: int) -> list[Answer]:
-    runs = []
-    for number in range(times):
-        with _bar(f"{question.name} {number + 1}/{times}" if times > 1 else question.name) as say:
-            runs.append(question.answer(params, say))
-    return runs
+def _sides(question: Question, names: Sequence[str]) -> list[Side]:
+    """We first. Raises: PeerMissing."""
+    return [ours(question), *(peers.find(name, question.name) for name in dict.fromkeys(names))]
+
+
+def _ask(title: str, params: Any, side: Side) -> Answer:
+    """Raises: ServerFailed, GeneratorFailed."""
+    if side.name == OURS:
+        with _bar(title) as say:
+            return side.answer(params, say)
+    try:
+        with _bar(f"{side.name}: {title}") as say:
+            return side.answer(params, say)
+    except (ServerFailed, GeneratorFailed) as error:
+        raise type(error)(f"{side.name}: {error}") from error
+
+
+def _print(question: Question, found: dict[str, Any], compared: Sequence[Compared]) -> None:
+    out.print(tables.of_question(question, found["results"], compared[1:]))
+    if len(compared) > 1:
+        _say_who([each.side for each in compared])
+    for each in compared:
+        _warn(each.warnings if each.side.name == OURS else [f"{each.side.name}: {text}" for text in each.warnings])
+
+
+def _say_who(sides: Sequence[Side]) -> None:
+    for line in tables.who(sides):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _chapter(question: Question, found: dict[str, Any], compared: Sequence[Compared]) -> Any:
+    return _report().Chapter(question, found, compared[0].runs, "", tuple(compared) if len(compared) > 1 else ())
+
+
+def _report() -> Any:
+    from bench import report  # matplotlib takes a second to import, and only a report needs it
+
+    return report
+
+
+def _write(found: dict[str, Any], file: Path | None) -> None:
+    text = json.dumps(found)
+    if file is None or str(file) == "-":
+        print(text)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text + "\n")
+
+
+def _shown(params: Any) -> dict[str, Any]:
+    return {name: value for name, value in asdict(params).items() if value != ""}
 
 
 @contextmanager
@@ -164,37 +248,8 @@ def _bar(title: str) -> Iterator[Say]:
         yield lambda text, share: progress.update(task, description=text, completed=share)
 
 
-def _table(question: Question, results: Results, peer: str, theirs: Results | None) -> Table:
-    table = Table(title=question.name, caption=question.asks, title_style="bold", caption_justify="left")
-    table.add_column("field")
-    table.add_column("value", justify="right")
-    table.add_column("goal", justify="right")
-    if theirs is not None:
-        table.add_column(peer, justify="right")
-        table.add_column("ratio", justify="right")
-    table.add_column("what it says")
-    for name, value in results.items():
-        figure = question.figures.get(name)
-        goal, meaning, style = "", "", "dim"
-        if figure is not None:
-            reached = figure.reached(value)
-            goal, meaning = figure.goal(), figure.meaning
-            style = {None: "", True: "green", False: "red"}[reached]
-        row = [name, shown(value), goal]
-        if theirs is not None:
-            other = theirs.get(name)
-            row += ["", ""] if other is None else [shown(other), f"{value / other:.2f}" if other else ""]
-        table.add_row(*row, meaning, style=style)
-    return table
-
-
-def shown(value: float | int) -> str:
-    """A number as people read it: thousands apart, three digits behind the point at most."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}".rstrip("0").rstrip(".")
-
-
-def _warn(runs: Sequence[Answer]) -> None:
-    for warning in dict.fromkeys(warning for run in runs for warning in run.warnings):
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
         err.print(f"[yellow]Note:[/yellow] {escape(warning)}", highlight=False)
 
 
@@ -202,6 +257,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _load(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("must be more than 0")
     return number
 
 

@@ -15,8 +15,9 @@ from bench.frames import ServerClosed
 from bench.generators import Link, fleet
 from bench.pace import Pace
 from bench.percentiles import curve, ms
-from bench.question import Answer, Figure, Question, Say, param
-from bench.server import Cost, serving
+from bench.question import Answer, Figure, Load, Question, Say, param
+from bench.sending import Send
+from bench.server import Cost, Serve, serving
 from bench.tally import Tally
 
 DRAIN_S = 15.0
@@ -38,6 +39,7 @@ class Chat:
 @dataclass(frozen=True)
 class _Plan:
     address: tuple[str, int]
+    send: Send
     params: Chat
     first: int  # rooms first, first + processes, ...
 
@@ -55,12 +57,13 @@ class _Member:
 
 
 class _Room:
-    __slots__ = ("channel", "members", "top")
+    __slots__ = ("acked", "channel", "members", "top")
 
     def __init__(self, channel: str, members: int) -> None:
         self.channel = channel
         self.members = members
         self.top = 0  # the highest offset that anybody was told of
+        self.acked = 0  # the offset that is reached with what was acknowledged without naming one
 
 
 class _Chatters(Clients):
@@ -75,7 +78,8 @@ class _Chatters(Clients):
     def on_live(self, client: Client) -> None:
         position = client.replies[2]["subscribe"].get("offset", 0)
         client.state.tally = Tally(position)
-        client.state.room.top = max(client.state.room.top, position)
+        room = client.state.room
+        room.top = room.acked = max(room.top, position)
         for line in client.early:
             self.on_payload(client, line, time.perf_counter_ns())
 
@@ -114,8 +118,12 @@ class _Chatters(Clients):
             return
         self.acked += 1
         self.last_ack_ns = now_ns
-        if reply.offset > member.room.top:
-            member.room.top = reply.offset
+        room = member.room
+        offset = reply.offset
+        if not offset:  # a peer's reply names none; there nothing but messages takes an offset, so they can be counted
+            offset = room.acked = room.acked + 1
+        if offset > room.top:
+            room.top = offset
 
     def on_down(self, client: Client, why: ServerClosed) -> None:
         self.downs.append(str(why))
@@ -138,7 +146,7 @@ def _generate(link: Link, plan: _Plan) -> None:
     # Everybody says hello once, untimed: rooms wake up, members are joined, code is warm.
     link.wait("warm")
     for client in clients:
-        _send(chatters, client, params, 0)
+        _send(chatters, client, plan, 0)
         chatters.turn(0)
     _drain(chatters, clients)
     warm = chatters.acked
@@ -156,7 +164,7 @@ def _generate(link: Link, plan: _Plan) -> None:
         if due:
             late_ns = max(late_ns, now_ns - pace.at_ns(due.start))
         for number in due:
-            _send(chatters, clients[number % len(clients)], params, pace.at_ns(number))
+            _send(chatters, clients[number % len(clients)], plan, pace.at_ns(number))
         chatters.turn(0)
         if rest_s:
             time.sleep(rest_s)
@@ -187,14 +195,14 @@ def _generate(link: Link, plan: _Plan) -> None:
     )
 
 
-def _send(chatters: Clients, client: Client, params: Chat, due_ns: int) -> None:
+def _send(chatters: Clients, client: Client, plan: _Plan, due_ns: int) -> None:
     """A message that says who sent it, as which of theirs, and when it was due."""
     member: _Member = client.state
     number = member.sent
     member.sent = number + 1
-    said = f"~{member.number}.{number}.{due_ns}~".ljust(params.text_bytes, ".")
-    key = f',"idempotency_key":"{client.index}-{number}"' if params.ids else ""
-    command = f'{{"id":{number + 3},"rpc":{{"method":"{member.room.channel}/send","data":{{"text":"{said}"{key}}}}}}}'
+    said = f"~{member.number}.{number}.{due_ns}~".ljust(plan.params.text_bytes, ".")
+    key = f',"idempotency_key":"{client.index}-{number}"' if plan.params.ids else ""
+    command = plan.send(number + 3, member.room.channel, f'{{"text":"{said}"{key}}}')
     chatters.send(client, frames.text(command.encode()))
 
 
@@ -212,11 +220,11 @@ def _drain(chatters: Clients, clients: list[Client]) -> bool:
     return False
 
 
-def answer(params: Chat, say: Say) -> Answer:
-    """Start the server and two generators, half of the rooms each, and add up what they found."""
+def answer(params: Chat, say: Say, serve: Serve | None = None) -> Answer:
+    """Start the server and two generators, half of the rooms each, and add up what they found; `serve`: a peer's."""
     say("starting the server", 0.0)
-    with serving(params.url) as server:
-        plans = [_Plan(server.address, params, first) for first in range(params.processes)]
+    with serve() if serve else serving(params.url) as server:
+        plans = [_Plan(server.address, server.send, params, first) for first in range(params.processes)]
         with fleet(_generate, plans) as generators:
             say("connecting", 0.1)
             generators.wait("connected", within_s=90.0)
@@ -300,4 +308,12 @@ QUESTION = Question(
         "reordered": Figure("offsets, or a sender's numbers, that came after a later one", at_most=0),
     },
     answer=answer,
+    load=Load(
+        param="rate",
+        unit="sends/s",
+        points=(100.0, 1_000.0, 2_000.0, 4_000.0, 10_000.0),
+        done="sends_per_s",
+        p50="deliver_p50_ms",
+        p99="deliver_p99_ms",
+    ),
 )

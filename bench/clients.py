@@ -28,7 +28,10 @@ _DROP = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # SO_LINGER on, 0 s: closing resets
 
 
 class Client:
-    """One connection. `hello` is sent when the socket is a WebSocket; `wanted` replies later it is live."""
+    """One connection. `hello` is sent when the socket is a WebSocket; `wanted` replies later it is live.
+
+    Without a hello it is live at once: of some servers, the address says what one hears.
+    """
 
     __slots__ = (
         "attempts",
@@ -72,11 +75,11 @@ class Refused(Exception):
 class Clients:
     """The connections of one process. Subclasses say what happens when one is live, speaks, or goes down."""
 
-    def __init__(self, address: tuple[str, int], *, window: int) -> None:
+    def __init__(self, address: tuple[str, int], *, window: int, path: str = frames.PATH) -> None:
         """`window`: how many may be on their way from SYN to the last reply of their hello at once."""
         self._address = address
         self._window = window
-        self._upgrade = frames.upgrade(f"{address[0]}:{address[1]}")
+        self._upgrade = frames.upgrade(f"{address[0]}:{address[1]}", path)
         self._epoll = select.epoll()
         self._by_fd: dict[int, Client] = {}
         self._waiting: deque[Client] = deque()
@@ -240,6 +243,8 @@ class Clients:
             if frames.ACCEPT not in head:
                 raise Refused(f"Sec-WebSocket-Accept is wrong: {head!r}")
             client.rest = rest
+            if not client.wanted:
+                return self._arrived(client)
             client.stage = JOINING
             self.send(client, client.hello)
         payloads, client.rest, closed = frames.split(client.rest)
@@ -251,15 +256,7 @@ class Clients:
                 client.early = lines[position + 1 :] + [
                     line for later in payloads[number + 1 :] for line in later.split(b"\n")
                 ]
-                client.stage = LIVE
-                client.attempts = 0
-                self._opening -= 1
-                self.live += 1
-                self.last_live_ns = time.perf_counter_ns()
-                for early in client.early:
-                    if early == frames.PING:
-                        self.send(client, _PONG)
-                self.on_live(client)
+                self._arrived(client)
                 if closed is not None:
                     self._ended(client, closed)
                 return None
@@ -270,6 +267,17 @@ class Clients:
                 raise Refused(f"closed while connecting: {closed}")
             self._again(client)
         return None
+
+    def _arrived(self, client: Client) -> None:
+        client.stage = LIVE
+        client.attempts = 0
+        self._opening -= 1
+        self.live += 1
+        self.last_live_ns = time.perf_counter_ns()
+        for early in client.early:
+            if early == frames.PING:
+                self.send(client, _PONG)
+        self.on_live(client)
 
     def _joined(self, client: Client, line: bytes) -> bool:
         """Take one line of a connection that waits for its replies; True when it was the last of them."""

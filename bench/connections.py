@@ -11,7 +11,7 @@ from bench.clients import Client, Clients, connect_command, subscribe_command
 from bench.frames import ServerClosed
 from bench.generators import Link, fleet
 from bench.question import Answer, Figure, Question, Say, param
-from bench.server import serving
+from bench.server import Serve, serving
 
 WARM = 100
 
@@ -75,9 +75,10 @@ def _hello(user: str, number: int, params: Connections) -> list[dict[str, object
     return [connect_command(user), subscribe_command(f"room:idle-{number // 100}")]
 
 
-def answer(params: Connections, say: Say) -> Answer:
+def answer(params: Connections, say: Say, serve: Serve | None = None) -> Answer:
+    """Open them all, hold them, and read the server's memory before and after; `serve`: a peer's."""
     say("starting the server", 0.0)
-    with serving(params.url) as server:
+    with serve() if serve else serving(params.url) as server:
         plans = [_Plan(server.address, params, first) for first in range(params.processes)]
         with fleet(_generate, plans) as generators:
             generators.wait("warm", within_s=60.0)

@@ -8,31 +8,24 @@ message is timed. Which messages are marked is fixed before the run, so the samp
 import time
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol
 
 from bench import frames, publications
 from bench.clients import LIVE, Client, Clients, connect_command, subscribe_command
+from bench.counts import KEEP, RUN_TEXT, Counts, Space, said
 from bench.frames import ServerClosed
 from bench.generators import Link, fleet
 from bench.pace import Pace
 from bench.percentiles import curve, ms
 from bench.question import Answer, Figure, Question, Say, param
-from bench.server import Cost, serving
+from bench.sending import Send
+from bench.server import Cost, Serve, serving
 
 DRAIN_S = 15.0
 WARM = 200  # messages before the measurement
 ROOM = "room:fanout"
-# Every message has a run of RUN_BYTEs in its text. No frame header has four of them in a row.
-RUN_BYTE, RUN = ord("@"), 7
-GROUP = int.from_bytes(bytes([RUN_BYTE] * 4), "little")
-RUN_TEXT = bytes([RUN_BYTE] * RUN)
-MARK = b"^"
-MARK_BYTES = 17  # with sixteen hex digits behind it: when the message was due, ns
-KEEP = 24  # at least MARK_BYTES and RUN; a multiple of 4
-_BUFFER_BYTES = 1 << 18
 _PING_FRAME = b"\x81\x02{}"
 _PONG = frames.text(frames.PING)
 
@@ -50,75 +43,51 @@ class Fanout:
     url: str = param("", "measure this server instead of starting one")
 
 
+class Publishers(Protocol):
+    """Connections that publish to ROOM."""
+
+    answered: int
+    acked: int
+    errors: Counter[str]
+
+    def connect(self, count: int) -> None: ...
+
+    def publish(self, number: int, text: str) -> None:
+        """Send message `number` over the next connection in turn."""
+
+    def turn(self, timeout_s: float) -> int:
+        """Take answers, waiting for some at most `timeout_s`."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How clients of one kind of server listen to ROOM and publish to it. Functions: generators get them by name."""
+
+    path: str
+    hello: Callable[[int], list[dict[str, Any]]]  # number of the subscriber -> what it says first
+    publishers: Callable[[tuple[str, int], Send], Publishers]
+
+
 @dataclass(frozen=True)
 class _Plan:
     address: tuple[str, int]
+    send: Send
+    ways: Ways
     params: Fanout
     first: int  # subscribers first, first + processes, ...; -1: the publishers
 
 
-class Space:
-    """Where all connections of a process read into. One for all: it stays in the processor's cache."""
-
-    __slots__ = ("buffer", "groups", "open")
-
-    def __init__(self, size: int = _BUFFER_BYTES) -> None:
-        """`size`: bytes that one read may bring; a multiple of 4."""
-        self.buffer = bytearray(KEEP + size)
-        self.open = memoryview(self.buffer)[KEEP:]
-        self.groups = np.frombuffer(self.buffer, dtype="<u4")
-
-
-class Counts:
-    """What one subscriber has received: messages counted, marks collected, however the network cut them.
-
-    Buffers are read into from KEEP bytes on; before that stands the end of what was read last.
-    """
-
-    __slots__ = ("count", "run", "tail")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.tail = bytes(KEEP)
-        self.run = 0  # bytes at the end of the tail that may be the beginning of a run
-
-    def take(self, space: Space, size: int) -> list[int]:
-        """Count the messages whose run ends in the `size` bytes read; gives the moments of the marks that do.
-
-        A run of RUN bytes holds exactly one aligned group of four, wherever it begins; so messages are counted by
-        comparing groups. A run that touches the end is left for the next read, whole.
-        """
-        buffer = space.buffer
-        buffer[:KEEP] = self.tail
-        end = whole = KEEP + size
-        while buffer[whole - 1] == RUN_BYTE and whole > KEEP - self.run:
-            whole -= 1
-        groups = space.groups[(KEEP - self.run + 3) // 4 : whole // 4]
-        self.count += int(np.count_nonzero(groups == GROUP))
-        self.run = end - whole
-        self.tail = bytes(buffer[size:end])
-        marks = []
-        at = buffer.find(MARK, KEEP - MARK_BYTES + 1, end - MARK_BYTES + 1)
-        while at >= 0:
-            try:
-                marks.append(int(buffer[at + 1 : at + MARK_BYTES], 16))
-                at += MARK_BYTES
-            except ValueError:  # the length in a frame's header may hold the same byte; no digits follow it
-                at += 1
-            at = buffer.find(MARK, at, end - MARK_BYTES + 1)
-        return marks
-
-
 class _Subscribers(Clients):
-    def __init__(self, address: tuple[str, int]) -> None:
-        super().__init__(address, window=256)
+    def __init__(self, address: tuple[str, int], path: str) -> None:
+        super().__init__(address, window=256, path=path)
         self.downs: list[str] = []
         self.ping_s = 25.0
         self._space = Space()
 
     def on_live(self, client: Client) -> None:
         client.state = Counts()
-        self.ping_s = client.replies[1]["connect"].get("ping", 25.0)
+        if client.replies:
+            self.ping_s = client.replies[1]["connect"].get("ping", 25.0)
         for line in client.early:
             client.state.count += RUN_TEXT in line
 
@@ -159,12 +128,10 @@ def _receive(link: Link, plan: _Plan) -> None:
     if plan.first < 0:
         return _publish(link, plan)
     params = plan.params
-    hello = subscribe_command(ROOM)
     clients = [
-        Client(number, [connect_command(f"s{number}"), hello])
-        for number in range(plan.first, params.subscribers, params.processes)
+        Client(number, plan.ways.hello(number)) for number in range(plan.first, params.subscribers, params.processes)
     ]
-    listeners = _Subscribers(plan.address)
+    listeners = _Subscribers(plan.address, plan.ways.path)
     listeners.open_all(clients, within_s=60.0)
     opened = time.monotonic()
     # A first ping comes after half an interval at the earliest; until then nobody need look for one.
@@ -225,10 +192,20 @@ def _receive(link: Link, plan: _Plan) -> None:
 
 
 class _Publishers(Clients):
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], send: Send) -> None:
         super().__init__(address, window=64)
         self.answered = self.acked = 0
         self.errors: Counter[str] = Counter()
+        self._send = send
+        self._clients: list[Client] = []
+
+    def connect(self, count: int) -> None:
+        self._clients = [Client(number, [connect_command(f"p{number}")]) for number in range(count)]
+        self.open_all(self._clients, within_s=30.0)
+
+    def publish(self, number: int, text: str) -> None:
+        command = self._send(number + 3, ROOM, f'{{"text":"{text}"}}')
+        self.send(self._clients[number % len(self._clients)], frames.text(command.encode()))
 
     def on_payload(self, client: Client, payload: bytes, now_ns: int) -> None:
         for line in payload.split(b"\n"):
@@ -242,31 +219,35 @@ class _Publishers(Clients):
                 self.acked += 1
 
 
+def _listener(number: int) -> list[dict[str, Any]]:
+    return [connect_command(f"s{number}"), subscribe_command(ROOM)]
+
+
+CENTRIFUGE = Ways(frames.PATH, _listener, _Publishers)
+
+
 def _publish(link: Link, plan: _Plan) -> None:
     params = plan.params
-    publishers = _Publishers(plan.address)
-    clients = [Client(number, [connect_command(f"p{number}")]) for number in range(params.publishers)]
-    publishers.open_all(clients, within_s=30.0)
+    publishers = plan.ways.publishers(plan.address, plan.send)
+    publishers.connect(params.publishers)
     link.say("connected")
 
     link.wait("warm")
-    _paced(publishers, clients, params, Pace(time.perf_counter_ns(), params.rate, WARM), timed=False)
+    _paced(publishers, params, Pace(time.perf_counter_ns(), params.rate, WARM), timed=False)
     link.say("published", publishers.acked)
 
     start_ns = link.wait("go")
     link.measure()
     publishers.acked = 0
     publishers.errors.clear()
-    late_ns = _paced(
-        publishers, clients, params, Pace(start_ns, params.rate, int(params.rate * params.seconds)), timed=True
-    )
+    late_ns = _paced(publishers, params, Pace(start_ns, params.rate, int(params.rate * params.seconds)), timed=True)
     link.say(
         "published",
         {"acked": publishers.acked, "errors": dict(publishers.errors), "late_ms": late_ns / 1e6, **link.cost()},
     )
 
 
-def _paced(publishers: _Publishers, clients: list[Client], params: Fanout, pace: Pace, *, timed: bool) -> int:
+def _paced(publishers: Publishers, params: Fanout, pace: Pace, *, timed: bool) -> int:
     """Publish by the clock, then wait for the answers; gives how late a message left at worst, in ns."""
     publishers.answered = late_ns = 0
     while not pace.done:
@@ -274,10 +255,8 @@ def _paced(publishers: _Publishers, clients: list[Client], params: Fanout, pace:
         for number in pace.due(now_ns):
             due_ns = pace.at_ns(number)
             late_ns = max(late_ns, now_ns - due_ns)
-            marked = f"^{due_ns:016x}" if timed and number % params.sample == 0 else ""
-            said = f"{RUN_TEXT.decode()}{marked}.{number}.".ljust(params.text_bytes, "-")
-            command = f'{{"id":{number + 3},"rpc":{{"method":"{ROOM}/send","data":{{"text":"{said}"}}}}}}'
-            publishers.send(clients[number % len(clients)], frames.text(command.encode()))
+            mark_ns = due_ns if timed and number % params.sample == 0 else 0
+            publishers.publish(number, said(number, mark_ns, params.text_bytes))
         publishers.turn(0.001)
     deadline = time.monotonic() + DRAIN_S
     while publishers.answered < pace.total and time.monotonic() < deadline:
@@ -285,14 +264,21 @@ def _paced(publishers: _Publishers, clients: list[Client], params: Fanout, pace:
     return late_ns
 
 
-def answer(params: Fanout, say: Say) -> Answer:
-    """Receivers first, then the publishers: both are told when to begin, receivers also how much there was."""
+def answer(params: Fanout, say: Say, serve: Serve | None = None, ways: Ways = CENTRIFUGE) -> Answer:
+    """Receivers first, then the publishers: both are told when to begin, receivers also how much there was.
+
+    `serve` and `ways`: a peer's.
+    """
     say("starting the server", 0.0)
-    with serving(params.url) as server:
-        receiving = [_Plan(server.address, params, first) for first in range(params.processes)]
+    with serve() if serve else serving(params.url) as server:
+
+        def plan(first: int) -> _Plan:
+            return _Plan(server.address, server.send, ways, params, first)
+
+        receiving = [plan(first) for first in range(params.processes)]
         with (
             fleet(_receive, receiving) as receivers,
-            fleet(_receive, [_Plan(server.address, params, -1)]) as publisher,
+            fleet(_receive, [plan(-1)]) as publisher,
         ):
             say("connecting", 0.1)
             receivers.wait("connected", within_s=90.0)

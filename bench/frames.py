@@ -8,13 +8,14 @@ from base64 import b64encode
 from hashlib import sha1
 from struct import Struct, unpack_from
 
+PATH = "/connection/websocket"
 KEY = b64encode(b"greenroom-bench!")  # sixteen bytes; the server can't tell a fixed key from a random one
 ACCEPT = b64encode(sha1(KEY + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
 PING = b"{}"
 _SHORT, _MEDIUM, _LONG = Struct(">BB4s"), Struct(">BBH4s"), Struct(">BBQ4s")
 
 
-def upgrade(host: str, path: str = "/connection/websocket") -> bytes:
+def upgrade(host: str, path: str = PATH) -> bytes:
     """The request that opens a WebSocket."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

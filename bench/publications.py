@@ -10,6 +10,7 @@ from typing import NamedTuple
 PUSH = b'{"push"'
 REPLY = b'{"id":'
 _USUAL_REPLY = re.compile(rb'\{"id":(\d+),"rpc":\{"data":\{"offset":(\d+)[,}]')
+_USUAL_PUBLISHED = re.compile(rb'\{"id":(\d+),"publish":\{\}\}')  # a peer's
 
 
 class Publication(NamedTuple):
@@ -41,6 +42,9 @@ def reply(line: bytes) -> Reply:
     usual = _USUAL_REPLY.match(line)
     if usual is not None:
         return Reply(int(usual[1]), int(usual[2]), "")
+    published = _USUAL_PUBLISHED.fullmatch(line)
+    if published is not None:
+        return Reply(int(published[1]), 0, "")
     whole = json.loads(line)
     if not isinstance(whole, dict) or "id" not in whole:
         raise ValueError(f"not a reply: {line[:200]!r}")

@@ -43,6 +43,18 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What a sweep turns, and which results it follows."""
+
+    param: str  # the name of a parameter
+    unit: str  # in which people count it
+    points: tuple[float, ...]  # its values, unless others are asked for
+    done: str  # result field: how much of it was done each second
+    p50: str  # result fields: latencies, ms
+    p99: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A benchmark as the command line sees it."""
 
@@ -51,6 +63,7 @@ class Question:
     params: type[Any]  # a frozen dataclass; it has a field `seconds` when the length of the run can be chosen
     figures: dict[str, Figure]
     answer: Callable[[Any, Say], Answer]
+    load: Load | None = None  # None: it has no load that could be swept
 
 
 def param(default: Any, help: str) -> Any:

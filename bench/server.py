@@ -12,11 +12,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from bench.sending import Send, rpc
 
 START_S = 60.0  # the first start on a machine unpacks Postgres
 STOP_S = 20.0
@@ -65,14 +67,19 @@ class Cost:
 
 @dataclass(slots=True)
 class Server:
-    """Where it listens, and which process it is; pid 0: started by somebody else, so its cost is unknown."""
+    """Where it listens, and which process it is; pid 0: started by somebody else, so its cost is unknown.
+
+    `folder`: where its store works, None without one. `workers`: further processes whose CPU is the server's own.
+    """
 
     address: tuple[str, int]
     pid: int
     folder: Path | None
+    send: Send = rpc
+    workers: tuple[int, ...] = ()
 
     def cost(self) -> Cost:
-        own = _cpu_s(self.pid) if self.pid else 0.0
+        own = sum(_cpu_s(pid) for pid in (self.pid, *self.workers)) if self.pid else 0.0
         return Cost(own, sum(_cpu_s(pid) for pid in self.store_pids()), machine_s(), time.monotonic())
 
     def resident_bytes(self) -> int:
@@ -93,6 +100,9 @@ class Server:
                     if (entry / "cwd").readlink().is_relative_to(self.folder):
                         inside.append(int(entry.name))
         return inside
+
+
+Serve = Callable[[], AbstractContextManager[Server]]  # starts the server of one run, and ends it
 
 
 class Watch:
@@ -173,6 +183,12 @@ def _start(folder: Path, settings: dict[str, str]) -> Server:
     port = free_port()
     process = launch(folder, port, settings)
     server = Server(("127.0.0.1", port), process.pid, folder)
+    until_ready(server, process, folder)
+    return server
+
+
+def until_ready(server: Server, process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Wait until `server` is ready; one that is not within START_S is ended. Raises: ServerFailed."""
     deadline = time.monotonic() + START_S
     while not ready(server.address):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -181,7 +197,6 @@ def _start(folder: Path, settings: dict[str, str]) -> Server:
             stop(server)
             raise ServerFailed(f"the server {fate} within {START_S:.0f} s; its log ends:\n{said}")
         time.sleep(0.05)
-    return server
 
 
 def ready(address: tuple[str, int]) -> bool:
@@ -195,9 +210,9 @@ def ready(address: tuple[str, int]) -> bool:
 
 
 def stop(server: Server) -> None:
-    """SIGTERM and a deadline, then SIGKILL; the same for servers of the store that it left behind."""
+    """SIGTERM and a deadline, then SIGKILL; the same for workers and servers of the store that it left behind."""
     _end(server.pid, STOP_S, child=True)
-    for pid in server.store_pids():
+    for pid in (*server.workers, *server.store_pids()):
         _end(pid, 5.0, child=False)
 
 

@@ -5,7 +5,6 @@ they missed must come with the subscribe reply, what follows must join on withou
 client.
 """
 
-import json
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from bench.frames import ServerClosed
 from bench.generators import Link, fleet
 from bench.pace import Pace
 from bench.question import Answer, Figure, Question, Say, param
-from bench.server import serving
+from bench.sending import Send
+from bench.server import Serve, serving
 from bench.tally import Tally
 
 DRAIN_S = 15.0
@@ -40,6 +40,7 @@ class Storm:
 @dataclass(frozen=True)
 class _Plan:
     address: tuple[str, int]
+    send: Send
     params: Storm
     first: int  # clients first, first + processes, ...; -1: the publisher
 
@@ -184,8 +185,10 @@ class _Publisher(Clients):
             room = self.rooms.pop(reply.id)
             if reply.error:
                 self.errors[reply.error] += 1
-            else:
-                self.tops[room] = max(self.tops.get(room, 0), reply.offset)
+                continue
+            top = self.tops.get(room, 0)
+            # A peer's reply names no offset; its rooms are new and take nothing but these messages: they are counted.
+            self.tops[room] = max(top, reply.offset) if reply.offset else top + 1
 
 
 def _publish(link: Link, plan: _Plan) -> None:
@@ -202,11 +205,8 @@ def _publish(link: Link, plan: _Plan) -> None:
         for number in pace.due(time.perf_counter_ns()):
             room = number % params.rooms
             publisher.rooms[number + 3] = room
-            command = {
-                "id": number + 3,
-                "rpc": {"method": f"room:storm-{room}/send", "data": {"text": f"message {number}"}},
-            }
-            publisher.send(clients[number % len(clients)], frames.text(json.dumps(command).encode()))
+            command = plan.send(number + 3, f"room:storm-{room}", f'{{"text":"message {number}"}}')
+            publisher.send(clients[number % len(clients)], frames.text(command.encode()))
             sent += 1
         publisher.turn(0.002)
         ended, _ = link.heard("stop")
@@ -216,13 +216,14 @@ def _publish(link: Link, plan: _Plan) -> None:
     link.say("published", {"tops": publisher.tops, "sent": sent, "errors": dict(publisher.errors)})
 
 
-def answer(params: Storm, say: Say) -> Answer:
+def answer(params: Storm, say: Say, serve: Serve | None = None) -> Answer:
+    """Have clients live and a publisher at work, drop the clients, and see them all back; `serve`: a peer's."""
     say("starting the server", 0.0)
-    with serving(params.url) as server:
-        plans = [_Plan(server.address, params, first) for first in range(params.processes)]
+    with serve() if serve else serving(params.url) as server:
+        plans = [_Plan(server.address, server.send, params, first) for first in range(params.processes)]
         with (
             fleet(_generate, plans) as generators,
-            fleet(_generate, [_Plan(server.address, params, -1)]) as publisher,
+            fleet(_generate, [_Plan(server.address, server.send, params, -1)]) as publisher,
         ):
             say("connecting", 0.1)
             generators.wait("connected", within_s=120.0)

@@ -16,6 +16,7 @@ def test_the_usual_shape_is_read_without_decoding(monkeypatch: pytest.MonkeyPatc
     line = push({"data": {"text": "~3.14.159~..."}, "offset": 1, "epoch": "ab", "time": 1795249244206})
     assert publication(line) == Publication(1, b"3.14.159")
     assert reply(b'{"id":7,"rpc":{"data":{"offset":9,"at_ms":1795249244206}}}') == Reply(7, 9, "")
+    assert reply(b'{"id":8,"publish":{}}') == Reply(8, 0, "")  # a peer's
 
 
 @pytest.mark.parametrize(

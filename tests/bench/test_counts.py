@@ -1,7 +1,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.fanout import RUN_TEXT, Counts, Space
+from bench.counts import RUN_TEXT, Counts, Space
 
 
 def frame(moment: int | None) -> bytes:
