@@ -12,7 +12,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from bench import actors, chat, connections, effects, fanout, http, journal, machine, peers, restart, storm, tables
 from bench.comparison import Compared, compare
@@ -38,6 +40,7 @@ QUESTIONS = {
 }
 ALL_RUNS = 3
 REPORT = Path("bench/report")
+_WIDE = 300  # characters that a table with peers may have
 _VS = f"run these peers too, in turn with us, and print the ratios; known: {', '.join(sorted(peers.PEERS))}"
 out, err = Console(), Console(stderr=True)
 
@@ -149,7 +152,7 @@ def _sweep(question: Question, params: Any, sides: Sequence[Side], asked: dict[s
         "sweep": swept.as_json(),
         "machine": machine.describe(),
     }
-    out.print(tables.of_sweep(swept))
+    _print_table(tables.of_sweep(swept), whole=True)
     _say_who(sides)
     _warn(swept.warnings())
     out.print(f"Report: {_report().write_sweep(asked['report'] or REPORT, swept, found)}")
@@ -204,11 +207,18 @@ def _ask(title: str, params: Any, side: Side) -> Answer:
 
 
 def _print(question: Question, found: dict[str, Any], compared: Sequence[Compared]) -> None:
-    out.print(tables.of_question(question, found["results"], compared[1:]))
+    _print_table(tables.of_question(question, found["results"], compared[1:]), whole=len(compared) > 1)
     if len(compared) > 1:
         _say_who([each.side for each in compared])
     for each in compared:
         _warn(each.warnings if each.side.name == OURS else [f"{each.side.name}: {text}" for text in each.warnings])
+
+
+def _print_table(table: Table, *, whole: bool) -> None:
+    """`whole`: wider than the terminal rather than without some of its figures."""
+    if whole:
+        table.width = Measurement.get(out, out.options.update(width=_WIDE), table).maximum
+    out.print(table, crop=not whole)
 
 
 def _say_who(sides: Sequence[Side]) -> None:

@@ -1,7 +1,7 @@
 """A sweep: in which order it asks, what its table says, and what is drawn. Answers are made up; nothing is timed."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -126,6 +126,21 @@ def test_one_run_with_a_peer_has_both_results_and_the_ratio(
     assert "| field | median | each run | other | ratio | what it says |" in report
     assert "| `p50_ms` | 0.5 | 0.5, 0.5 | 1.5 | 0.33 |  |" in report
     assert "- greenroom: durable" in report and "- other: not durable: it forgets" in report
+
+
+def test_no_figure_is_cut_off_however_many_peers_there_are(
+    monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, float]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    side = peers.PEERS["other"].side("quick")
+
+    def called(name: str) -> peers.Peer:
+        return peers.Peer({"quick": None}, lambda bench: replace(side, name=name))
+
+    several = {name: called(name) for name in (f"a-peer-with-a-long-name-{number}" for number in range(5))}
+    monkeypatch.setattr(peers, "PEERS", several)
+    assert cli.main(["quick", "--rate", "1234567.25", "--vs", *several]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "done_per_s" in line)
+    assert row.count("1,234,567.25") == 6
 
 
 def test_all_asks_a_peer_what_it_can_answer(tmp_path: Path, asked: list[tuple[str, float]]) -> None:
