@@ -9,6 +9,7 @@ matplotlib.use("Agg")  # no display
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from bench.sides import OURS
 from bench.sweep import Sweep
@@ -75,6 +76,7 @@ def over_load(path: Path, swept: Sweep) -> None:
         ticks = [point.offered for point in swept.points]
         axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
         axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel(f"{load.unit} offered")
         axes.set_ylabel(unit)
