@@ -1,4 +1,4 @@
-"""What an entity refuses with, read off its source: each `Refused("kind.rule", detail, status=…)` there, each limit for users.
+"""What an entity refuses with, read off its source: each `Refused("kind.rule", detail, status=…)`, each `limit_user`.
 
 A rule whose name is worked out as the program runs is not found. Of a detail, the constants of the module are filled in
 and everything else is left open.
