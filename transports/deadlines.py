@@ -2,7 +2,10 @@
 
 from typing import Protocol
 
+import structlog
 import trio
+
+log = structlog.get_logger("greenroom.deadlines")
 
 TICK_S = 0.1  # how late a deadline may be noticed
 
@@ -15,27 +18,38 @@ class Expiring(Protocol):
     def expire(self) -> None: ...
 
 
+Tick = dict[Expiring, None]  # what expires together, in the order in which it was added
+
+
 class Deadlines:
-    """Adding is a dict look-up and an append; what was answered in time is dropped unseen when its tick comes."""
+    """Adding and leaving are two dict look-ups. What is answered leaves, so that what its request was made of is free
+    then and not when its deadline, which the client chooses, has passed."""
 
     def __init__(self) -> None:
-        self._ticks: dict[int, list[Expiring]] = {}
+        self._ticks: dict[int, Tick] = {}
 
-    def add(self, deadline: float, waiting: Expiring) -> None:
-        """`deadline` on the trio clock; `expire` is called within TICK_S after it unless `done` by then."""
-        tick = int(deadline / TICK_S) + 1
-        waiters = self._ticks.get(tick)
-        if waiters is None:
-            self._ticks[tick] = [waiting]
-        else:
-            waiters.append(waiting)
+    def __len__(self) -> int:
+        return sum(map(len, self._ticks.values()))
+
+    def add(self, deadline: float, waiting: Expiring) -> Tick:
+        """`deadline` on the trio clock; `expire` is called within TICK_S after it unless `done` by then. Whoever is
+        answered before leaves the tick: `tick.pop(waiting, None)`."""
+        number = int(deadline / TICK_S) + 1
+        tick = self._ticks.get(number)
+        if tick is None:
+            tick = self._ticks[number] = {}
+        tick[waiting] = None
+        return tick
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         while True:
             await trio.sleep(TICK_S)
             now = int(trio.current_time() / TICK_S)
-            for tick in [tick for tick in self._ticks if tick <= now]:
-                for waiting in self._ticks.pop(tick):
+            for number in [number for number in self._ticks if number <= now]:
+                for waiting in list(self._ticks.pop(number)):
                     if not waiting.done:
-                        waiting.expire()
+                        try:
+                            waiting.expire()
+                        except Exception:  # the edge: a mistake with one is not told to the others by silence
+                            log.exception("deadline_failed", waiting=type(waiting).__name__)

@@ -50,6 +50,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "dead_letters_growing": (
             "New dead letters since the last such line, with the commonest kind. Look at that one first."
         ),
+        "deadline_failed": "A mistake of ours: what was due could not be told so; what was due with it was.",
         "departure_failed": (
             "What an entity decided could not be let out, most likely because it can't be encoded. The traceback "
             "says what."

@@ -1,3 +1,4 @@
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -34,4 +35,34 @@ async def test_what_is_not_done_expires_soon_after_its_deadline_and_what_is_done
             assert begun + after <= waiting.expired_at <= begun + after + 2 * TICK_S + 1e-9
         assert done.expired_at is None
         assert deadlines._ticks == {}
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_answered_leaves_at_once() -> None:
+    deadlines = Deadlines()
+    waiting = Waiting()
+    tick = deadlines.add(60.0, waiting)
+    deadlines.add(60.0, Waiting())
+    assert len(deadlines) == 2
+    tick.pop(waiting, None)
+    tick.pop(waiting, None)
+    assert len(deadlines) == 1
+
+
+async def test_one_that_raises_does_not_keep_the_others_from_hearing(autojump_clock: MockClock) -> None:
+    class Broken(Waiting):
+        def expire(self) -> None:
+            raise ZeroDivisionError("boom")
+
+    deadlines = Deadlines()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(deadlines.run)
+        at = trio.current_time() + 1
+        first, last, later = Broken(), Waiting(), Waiting()
+        for one in (first, last):
+            deadlines.add(at, one)
+        deadlines.add(at + 5, later)
+        await trio.sleep(10)
+        assert last.expired_at == pytest.approx(at, abs=2 * TICK_S)
+        assert later.expired_at == pytest.approx(at + 5, abs=2 * TICK_S)
         nursery.cancel_scope.cancel()

@@ -22,7 +22,7 @@ encode = msgspec.json.encode
 class Answer:
     """Where the answer to one command goes, once; nowhere when its session has ended."""
 
-    __slots__ = ("command_id", "done", "label", "peer", "span")
+    __slots__ = ("_tick", "command_id", "done", "label", "peer", "span")
 
     def __init__(self, peer: ClientPeer, command_id: int, label: tuple[str, str]) -> None:
         self.peer = peer
@@ -31,13 +31,14 @@ class Answer:
         self.done = False
         self.span: Span | None = None
         peer.in_flight += 1
-        peer.services.deadlines.add(trio.current_time() + peer.services.client.command_deadline_s, self)
+        self._tick = peer.services.deadlines.add(trio.current_time() + peer.services.client.command_deadline_s, self)
 
     def finish(self) -> bool:
         """False when it was answered already, or nobody is there to hear it."""
         if self.done:
             return False
         self.done = True
+        self._tick.pop(self, None)
         self.peer.in_flight -= 1
         if self.span is not None:
             self.span.end()

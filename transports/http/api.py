@@ -41,7 +41,7 @@ OTHER = "other"  # in the metrics: a kind or a command that is not installed
 class _Answer:
     """The one answer of one request, from when the request is understood; also the reply slot of its command."""
 
-    __slots__ = ("_api", "_finish", "deadline", "done", "label", "span", "trace")
+    __slots__ = ("_api", "_finish", "_tick", "deadline", "done", "label", "span", "trace")
 
     def __init__(self, api: "HttpApi", request: Request, label: tuple[str, str], finish: Finish) -> None:
         """Raises: BadRequest when the request's own deadline is none."""
@@ -57,10 +57,11 @@ class _Answer:
         self._api = api
         self._finish = finish
         api.in_flight += 1
-        services.deadlines.add(self.deadline, self)
+        self._tick = services.deadlines.add(self.deadline, self)
 
     def _end(self, outcome: str) -> None:
         self.done = True
+        self._tick.pop(self, None)
         self._api.in_flight -= 1
         self._api.services.instruments.count_command(*self.label, outcome)
         if self.span is not None:

@@ -20,7 +20,7 @@ from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.store.journal.records import Head, StoredEvent
-from greenroom.transports.deadlines import Deadlines
+from greenroom.transports.deadlines import Deadlines, Tick
 from greenroom.transports.errors import EpochChanged
 from greenroom.transports.hub.publication import Publication, first_that_fit, publications, visible
 from greenroom.transports.reads import Reads
@@ -113,7 +113,7 @@ class Reading:
         if deadline is None:
             deadline = now + self._config.command_deadline_s
         inspection = _Inspection(entity, seen, refused, broken)
-        self._deadlines.add(deadline, inspection)
+        inspection.tick = self._deadlines.add(deadline, inspection)
         try:
             self._submit(
                 entity, Envelope.command(INSPECT, principal, inspection, now=now, deadline=deadline, trace=trace)
@@ -205,7 +205,7 @@ class Reading:
 class _Inspection:
     """The reply slot of one `inspect`."""
 
-    __slots__ = ("_broken", "_entity", "_refused", "_seen", "done")
+    __slots__ = ("_broken", "_entity", "_refused", "_seen", "done", "tick")
 
     def __init__(self, entity: str, seen: Callable[[Inspected], None], refused: Refused, broken: Broken) -> None:
         self._entity = entity
@@ -213,10 +213,15 @@ class _Inspection:
         self._refused = refused
         self._broken = broken
         self.done = False
+        self.tick: Tick = {}  # in which it expires
+
+    def _end(self) -> None:
+        self.done = True
+        self.tick.pop(self, None)
 
     def resolve(self, reply: object, encoded: bytes | None) -> None:
         if not self.done:
-            self.done = True
+            self._end()
             try:
                 assert isinstance(reply, Inspected)
                 self._seen(reply)
@@ -226,7 +231,7 @@ class _Inspection:
 
     def reject(self, error: ActorError) -> None:
         if not self.done:
-            self.done = True
+            self._end()
             try:
                 self._refused(error)
             except Exception as mistake:  # the edge, as above

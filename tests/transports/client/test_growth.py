@@ -66,3 +66,14 @@ async def test_a_connection_that_was_ended_is_forgotten(bad: dict[str, Any]) -> 
         del client
     gc.collect()
     assert not [one for one in carriers if one() is not None]
+
+
+async def test_what_is_answered_is_forgotten_before_its_deadline() -> None:
+    async with world() as made:
+        client = made.client()
+        client.connect("ann")
+        client.ask({"subscribe": {"channel": "note:a"}, "id": 1})
+        client.ask({"rpc": {"method": "note:a/say", "data": {"text": "x"}}, "id": 2})
+        client.ask({"publish": {"channel": "note:a", "data": {"text": "x"}}, "id": 3})
+        client.ask({"presence": {"channel": "note:a"}, "id": 4})
+        assert len(made.services.deadlines) == 0

@@ -317,3 +317,17 @@ async def test_an_entity_lives_on_when_the_one_who_asked_has_gone_or_cannot_be_a
         await peer.request("POST", "/api/talk/a/odd", b"{}")
         assert node.instruments.restarts == 0
         assert await node.say() == 2
+
+
+async def test_what_is_answered_is_forgotten_before_its_deadline() -> None:
+    """The client chooses the deadline, so it must not choose how long we keep what it has sent."""
+    async with small_node() as node:
+        peer = await node.connect()
+        for method, path, body in (
+            ("POST", SAY, b'{"text":"x"}'),
+            ("POST", "/api/talk/a/refuse", b'{"status":409}'),
+            ("GET", "/api/talk/a", None),
+            ("GET", "/api/talk/a/history", None),
+        ):
+            await peer.request(method, path, body, X_Request_Timeout="60")
+            assert len(node.services.deadlines) == 0, path
