@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-Uint = Annotated[int, Meta(ge=0, le=2**53)]
+from greenroom.transports.codecs.numbers import EXACT_MAX
+
+Uint = Annotated[int, Meta(ge=0, le=EXACT_MAX)]
 
 PING = b"{}"
 NO_DATA = Raw(b"")  # a union with None would be decoded rather than kept raw

@@ -19,6 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from greenroom.transports.codecs.chunked_body import ChunkedBody
 from greenroom.transports.codecs.http_error import HttpError
+from greenroom.transports.codecs.numbers import EXACT_MAX, whole_number
 
 _HEADERS_MAX: Final = 100  # fields; RFC 9110 section 5.4 leaves the limit to us, RFC 6585 section 5 has the 431
 _METHODS: Final = {
@@ -242,7 +243,7 @@ def parse_head(head: bytes) -> Request:
             and has_token(connection, b"upgrade")
             and has_token(headers.get(b"upgrade", b""), b"websocket")
         ):
-            if coding is not None or int(headers.get(b"content-length", b"0")):
+            if coding is not None or headers.get(b"content-length", b"0") != b"0":
                 raise HttpError(400, "a request to upgrade cannot have a body")
             request.upgrade = True
     return request
@@ -463,6 +464,10 @@ class RequestDecoder:
         if b"transfer-encoding" in request.headers:
             self._chunked = ChunkedBody(body_bytes_max=self._body_bytes_max)
         elif b"content-length" in request.headers:
-            self._length = int(request.headers[b"content-length"])
-            if self._length > self._body_bytes_max:
+            # Section 8.6 of RFC 9110: 1*DIGIT. Written otherwise than a number is, others may read another.
+            length = whole_number(request.headers[b"content-length"].decode("latin-1"), most=EXACT_MAX)
+            if length is None:
+                raise HttpError(400, "bad Content-Length")
+            self._length = length
+            if length > self._body_bytes_max:
                 raise HttpError(413, f"body over {self._body_bytes_max} bytes")

@@ -24,6 +24,7 @@ from greenroom.config.telemetry.tracing import traceparent_of
 from greenroom.transports.auth.http_principal import http_principal
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
+from greenroom.transports.codecs.numbers import EXACT_MAX, seconds, whole_number
 from greenroom.transports.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.http.live import Finish
 from greenroom.transports.hub.reading import HistoryRange, Page, page_json
@@ -250,11 +251,8 @@ class HttpApi:
         config = self.services.http
         if asked is None:
             return config.deadline_s
-        try:
-            timeout_s = float(asked)
-        except ValueError:
-            timeout_s = -1.0
-        if not 0 < timeout_s <= config.deadline_max_s:
+        timeout_s = seconds(asked.decode("latin-1"), most=config.deadline_max_s)
+        if timeout_s is None:
             raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {config.deadline_max_s:g}")
         return timeout_s
 
@@ -271,12 +269,14 @@ def _split(kind: Kind, parts: tuple[str, ...], posts: bool) -> tuple[str, str]:
 def history_range(query: bytes, limit_max: int) -> HistoryRange:
     """`since` is an offset or `epoch:offset`. Raises: BadRequest, HttpError."""
     found = dict(query_pairs(query))
-    epoch, _, offset = found.get("since", "0").rpartition(":")
-    limit, reverse = found.get("limit", "100"), found.get("reverse", "").lower()
-    if not offset.isascii() or not offset.isdigit() or len(offset) > 16:
+    epoch, _, since = found.get("since", "0").rpartition(":")
+    offset = whole_number(since, most=EXACT_MAX)
+    limit = whole_number(found["limit"], most=limit_max) if "limit" in found else min(100, limit_max)
+    reverse = found.get("reverse", "").lower()
+    if offset is None:
         raise BadRequest("since must be an offset or epoch:offset")
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= limit_max:
+    if not limit:
         raise BadRequest(f"limit must be 1 to {limit_max}")
     if reverse not in ("", "0", "1", "true", "false"):
         raise BadRequest("reverse must be true or false")
-    return HistoryRange(epoch, int(offset), int(limit), reverse in ("1", "true"))
+    return HistoryRange(epoch, offset, limit, reverse in ("1", "true"))

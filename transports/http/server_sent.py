@@ -2,6 +2,7 @@
 
 import msgspec
 
+from greenroom.transports.codecs.numbers import EXACT_MAX, whole_number
 from greenroom.transports.hub.publication import Publication, one_line
 from greenroom.transports.hub.watching import Position
 
@@ -22,9 +23,9 @@ def decode_positions(text: str, channels: int) -> list[Position | None]:
         return [None] * channels
     found: list[Position | None] = []
     for part in parts:
-        epoch, _, offset = part.rpartition(":")
-        known = epoch and offset.isascii() and offset.isdigit() and len(offset) <= 16
-        found.append(Position(epoch, int(offset)) if known else None)
+        epoch, _, since = part.rpartition(":")
+        offset = whole_number(since, most=EXACT_MAX)
+        found.append(Position(epoch, offset) if epoch and offset is not None else None)
     return found
 
 

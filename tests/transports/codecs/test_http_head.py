@@ -196,6 +196,8 @@ def test_pipelined_requests_before_a_broken_one_are_not_lost() -> None:
         (head(b"POST /api HTTP/1.1", b"Content-Length: 3, 3"), 400),
         (head(b"POST /api HTTP/1.1", b"Content-Length: -1"), 400),
         (head(b"POST /api HTTP/1.1", b"Content-Length: 99999999999999999999999"), 400),
+        (head(b"POST /api HTTP/1.1", b"Content-Length: " + b"0" * 500), 400),
+        (head(b"POST /api HTTP/1.1", b"Content-Length: 007"), 400),
         (head(b"POST /api HTTP/1.1", b"Content-Length: 501"), 413),
         (head(b"POST /api HTTP/1.1", b"Transfer-Encoding: gzip"), 501),
         (head(b"POST /api HTTP/1.1", b"Transfer-Encoding: gzip, chunked"), 501),
