@@ -101,7 +101,7 @@ class WebSocketClient:
     def _close(self, code: int, reason: str) -> None:
         if self._closing_since is None:
             self._closing_since = trio.current_time()
-            self._connection.close_with(close_frame(code, reason))
+            self._connection.close_with(close_frame(code, reason), drop_queued=True)
 
     def tick(self, now: float, queue_age_s: float) -> None:
         """Once a second: pings, expiries, and an end to peers that don't read or don't say goodbye."""

@@ -268,7 +268,7 @@ class EventStream:
         if not self.closed:
             self._leave()
             last = b"" if self.headed else refusal(error, self._cors, self._services.chance(), date=self._date())
-            self.connection.close_with(last)
+            self.connection.close_with(last, drop_queued=self.headed)
 
     def end(self) -> None:
         """Close in good order: the client comes back by itself, from its position."""

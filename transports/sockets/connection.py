@@ -267,11 +267,15 @@ class Connection:
 
     # The end.
 
-    def close_with(self, piece: bytes) -> None:
-        """Send a last frame, behind what is whole already; drop the rest of the queue when the peer is slow."""
+    def close_with(self, piece: bytes, *, drop_queued: bool = False) -> None:
+        """Send a last piece behind all that is queued, and close.
+
+        `drop_queued`: ahead of what a slow peer has not begun to get. Only for messages that say themselves what they
+        are, as a WebSocket's and events do: of answers in order, the next would be taken for the one that was dropped.
+        """
         if self._socket is None or self._close_after:
             return
-        if self._blocked_at is not None:
+        if drop_queued and self._blocked_at is not None:
             kept = self._pieces[:1] if self._partial else []  # a frame that has begun must be finished
             self._flusher.queued_bytes += sum(map(len, kept)) - self._pieces_bytes
             self._pieces = kept
@@ -282,7 +286,7 @@ class Connection:
         self.close_when_sent()
 
     def close_when_sent(self) -> None:
-        """As `close_with`, but drop nothing: whoever calls it bounds how long the peer may take to read."""
+        """As `close_with`, with nothing more to say. Whoever calls it bounds how long the peer may take to read."""
         if self._socket is None or self._close_after:
             return
         self._close_after = True

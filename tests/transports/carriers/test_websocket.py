@@ -35,8 +35,8 @@ class FakeConnection:
     def send_ephemeral(self, piece: bytes, key: str) -> None:
         self.ephemeral.append((piece, key))
 
-    def close_with(self, piece: bytes) -> None:
-        assert self.goodbye is None
+    def close_with(self, piece: bytes, *, drop_queued: bool) -> None:
+        assert self.goodbye is None and drop_queued
         self.goodbye = piece
 
     def abort(self) -> None:

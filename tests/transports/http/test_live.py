@@ -333,6 +333,21 @@ async def test_a_peer_that_does_not_read_its_answers_is_let_go(autojump_clock: M
         assert node.connections == []
 
 
+async def test_a_last_request_does_not_cost_a_slow_peer_the_answers_before_it() -> None:
+    """Which answer is to which request is said by their order alone."""
+    async with small_node() as node:
+        await node.say("a", *["x" * 3000] * 100)
+        peer = await node.connect(buffer=2048)
+        await peer.send(head("GET", "/api/talk/a/history?limit=100") * 3 + SAY + INIT)
+        await peer.send(head("GET", "/api/talk/b", None, Connection="close"))
+        await trio.testing.wait_all_tasks_blocked()
+        found = [(await peer.response()).json for _ in range(6)]
+        assert [len(one["publications"]) for one in found[:3]] == [100] * 3
+        assert found[3] == {"offset": 101}
+        assert found[5]["offset"] == 0
+        assert await peer.ended()
+
+
 async def test_who_asks_before_it_sends_is_told_to_go_on_when_its_turn_has_come() -> None:
     async with small_node() as node:
         peer = await node.connect()
