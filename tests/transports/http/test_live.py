@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.config.limits import GateConfig
+from greenroom.config.limits import ClientConfig, GateConfig
 from greenroom.transports.http.live import LiveHttp
 from tests.transports.small_node import Peer, handshake, head, small_node
 
@@ -335,16 +335,16 @@ async def test_a_peer_that_does_not_read_its_answers_is_let_go(autojump_clock: M
 
 async def test_a_last_request_does_not_cost_a_slow_peer_the_answers_before_it() -> None:
     """Which answer is to which request is said by their order alone."""
-    async with small_node() as node:
+    async with small_node(client=ClientConfig(queue_bytes_max=50_000_000)) as node:
         await node.say("a", *["x" * 3000] * 100)
         peer = await node.connect(buffer=2048)
-        await peer.send(head("GET", "/api/talk/a/history?limit=100") * 3 + SAY + INIT)
+        await peer.send(head("GET", "/api/talk/a/history?limit=100") * 40 + SAY + INIT)
         await peer.send(head("GET", "/api/talk/b", None, Connection="close"))
         await trio.testing.wait_all_tasks_blocked()
-        found = [(await peer.response()).json for _ in range(6)]
-        assert [len(one["publications"]) for one in found[:3]] == [100] * 3
-        assert found[3] == {"offset": 101}
-        assert found[5]["offset"] == 0
+        found = [(await peer.response()).json for _ in range(43)]
+        assert [len(one["publications"]) for one in found[:40]] == [100] * 40
+        assert found[40] == {"offset": 101}
+        assert found[42]["offset"] == 0
         assert await peer.ended()
 
 
