@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from greenroom.actors.model.principal import Principal, user_id_problem
 from greenroom.transports.auth.tokens import ConnectionToken, TokenExpired, TokenInvalid
+from greenroom.transports.client.carrier import Carrier
 from greenroom.transports.client.codes import (
     BAD_COMMAND,
     CHANNEL_LIMIT,
@@ -137,8 +138,8 @@ def subscribe_server_side(
 
         def answer_one(result: bytes) -> None:
             results[channel] = Raw(result)
-            if is_last:
-                answer(results)
+            if is_last:  # without those that have ended while others were still being asked
+                answer({one: results[one] for one in results if one in subscriptions.by_channel})
 
         def attached_one() -> None:
             if is_last:
@@ -153,25 +154,38 @@ def subscribe_server_side(
 
 class EarlyCarrier:
     """Stands in for the carrier while the server's own channels are attached one after the other: what they push has
-    to wait for the answer to the connect."""
+    to wait for the answer to the connect, and is bounded as it is where a client is slow."""
 
     def __init__(self, peer: ClientPeer) -> None:
         self._peer = peer
-        self.carrier = peer.carrier
-        self.frames: list[bytes] = []
+        self.carrier: Carrier = peer.carrier
+        self._frames: list[bytes] = []
         self._bytes = 0
+        self._ephemeral: dict[str, bytes] = {}
 
     def send_json(self, reply: bytes) -> None:
         self.carrier.send_json(reply)
 
     def send_pushes(self, frame: bytes) -> None:
-        self.frames.append(frame)
+        self._frames.append(frame)
         self._bytes += len(frame)
         if self._bytes > self._peer.services.client.queue_bytes_max:
             self._peer.disconnect(SLOW)
 
     def send_ephemeral(self, frame: bytes, key: str) -> None:
-        pass  # nobody is there to see it yet
+        ring = self._ephemeral
+        ring.pop(key, None)
+        ring[key] = frame
+        if len(ring) > self._peer.services.hub.ephemeral_ring:
+            del ring[next(iter(ring))]
+
+    def release(self) -> Carrier:
+        """The connect is answered: pass on what has waited for that. Returns whom to speak to from now on."""
+        for frame in self._frames:
+            self.carrier.send_pushes(frame)
+        for key, frame in self._ephemeral.items():
+            self.carrier.send_ephemeral(frame, key)
+        return self.carrier
 
     def disconnect(self, code: int, reason: str) -> None:
         self.carrier.disconnect(code, reason)

@@ -19,7 +19,17 @@ TTL_MAX_S = 365 * 86_400  # what SDKs can wait for
 class ClientPeer:
     """The session is one (rather than has one: an idle connection pays for every object it has)."""
 
-    __slots__ = ("carrier", "client", "closed", "due_at", "in_flight", "principal", "services", "token_user")
+    __slots__ = (
+        "carrier",
+        "client",
+        "closed",
+        "connected",
+        "due_at",
+        "in_flight",
+        "principal",
+        "services",
+        "token_user",
+    )
 
     def __init__(self, services: Services, carrier: Carrier) -> None:
         self.services = services
@@ -28,6 +38,7 @@ class ClientPeer:
         self.principal = Principal(user="", client=self.client)
         self.token_user: str | None = None  # whom the token of the connect was for
         self.in_flight = 0  # commands and reads that will be answered
+        self.connected = False  # the connect has been answered, with what the server subscribes it to
         self.closed = False
         self.due_at = 0.0  # the trio time at which something is due next; 0: to be found out
 

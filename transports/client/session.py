@@ -67,14 +67,12 @@ class ClientSession(ClientPeer):
         "_refused",
         "_stale_at",
         "_token_channels",
-        "connected",
         "subscriptions",
     )
 
     def __init__(self, services: Services, carrier: Carrier) -> None:
         super().__init__(services, carrier)
         self.subscriptions = Subscriptions(self)
-        self.connected = False
         self._connecting = False
         self._refused = False  # the connect was answered with an error
         self._held: list[bytes] | None = None  # commands that wait for the connect, as they came
@@ -246,9 +244,7 @@ class ClientSession(ClientPeer):
         """What had to wait for the answer to the connect: pushes, then commands."""
         early = self.carrier
         if isinstance(early, EarlyCarrier):
-            self.carrier = early.carrier
-            for frame in early.frames:
-                self.carrier.send_pushes(frame)
+            self.carrier = early.release()
         held, self._held = self._held, None
         try:
             for line in held or ():

@@ -275,6 +275,8 @@ class Subscriptions:
             return
         del self.by_channel[subscription.channel]
         subscription.detach()
+        if not self.peer.connected:
+            return  # nobody has said yet that it had begun
         self.peer.carrier.send_json(
             b'{"push":{"channel":%b,"unsubscribe":{"code":%d,"reason":%b}}}'
             % (encode(subscription.channel), code, encode(reason))

@@ -180,6 +180,7 @@ class Hub:
         self._kinds = kinds
         self._config = config
         self.views_per_s = config.views_per_s
+        self.ephemeral_ring = config.ephemeral_ring
         self._instruments = instruments
         self._wake = wake
         self._kicked_everywhere = kicked_everywhere

@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.actors.model.errors import Refused
-from greenroom.config.limits import ClientConfig
+from greenroom.config.limits import ClientConfig, HubConfig
 from tests.transports.world import STARTED, World, code_of, offsets, token, world
 
 A = "note:a"
@@ -106,18 +106,55 @@ async def test_server_side_channels_are_recovered_with_the_connect_and_pushed_on
         await wait_all_tasks_blocked()
         made.publish("note:b")
         made.hub.flush()
-        made.hub.publish_ephemeral("note:b", b'{"type":"x"}', "")
+        for number in (b"1", b"2"):
+            made.hub.publish_ephemeral("note:b", b'{"type":"x","n":%b}' % number, "")
+        made.hub.publish_ephemeral("session:ann", b'{"type":"session.presence"}', "")
         assert client.carrier.take() == [], "nothing comes before the answer to the connect"
         made.answer_all()
-        connected, push = client.carrier.take()
+        connected, push, *ephemeral = client.carrier.take()
         results = connected["connect"]["subs"]
         assert list(results) == ["session:ann", "note:b", A]
         assert [one["offset"] for one in results["note:b"]["publications"]] == [2, 3]
         assert offsets([push], "note:b") == [4]
+        assert [(one["push"]["channel"], one["push"]["pub"]["data"]) for one in ephemeral] == [
+            ("note:b", {"type": "x", "n": 2}),
+            ("session:ann", {"type": "session.presence"}),
+        ], "the newest of each"
         made.publish("note:b")
         made.publish(A)
         made.hub.flush()
         assert len(client.carrier.take()) == 2
+
+
+async def test_a_server_side_channel_that_ends_before_the_connect_is_answered_is_not_in_the_answer() -> None:
+    made = World(with_sessions=True)
+    client = made.client()
+    client.send({"connect": {"token": token(sub="ann", channels=[A, "note:b"])}, "id": 1})
+    made.answer_one()  # session:ann
+    made.answer_one()  # note:a
+    made.kick(A, 2000, "out", user="ann")
+    assert client.carrier.take() == []
+    made.answer_all()
+    (connected,) = client.carrier.take()
+    assert list(connected["connect"]["subs"]) == ["session:ann", "note:b"]
+    made.publish(A)
+    made.hub.flush()
+    assert client.carrier.take() == []
+    made.kick("note:b", 2000, "out", user="ann")
+    (pushed,) = client.carrier.take()
+    assert pushed["push"] == {"channel": "note:b", "unsubscribe": {"code": 2000, "reason": "out"}}
+
+
+async def test_ephemeral_pushes_before_the_connect_is_answered_are_bounded() -> None:
+    made = World(with_sessions=True, hub=HubConfig(ephemeral_ring=2))
+    client = made.client()
+    client.send({"connect": {"token": token(sub="ann", channels=[A])}, "id": 1})
+    made.answer_one()
+    for number in range(5):
+        made.hub.publish_ephemeral("session:ann", b"%d" % number, str(number))
+    made.answer_all()
+    _, *pushes = client.carrier.take()
+    assert [one["push"]["pub"]["data"] for one in pushes] == [3, 4]
 
 
 async def test_a_server_side_channel_that_may_not_be_watched_refuses_the_connect_and_leaves_nothing_behind() -> None:
