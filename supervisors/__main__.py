@@ -1,5 +1,10 @@
 """`python -m supervisors`, in a checkout, is `greenroom`."""
 
+import sys
+
+if not sys.flags.safe_path:
+    sys.path.append(sys.path.pop(0))
+
 from greenroom.supervisors.cli.app import main
 
 main()

@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from greenroom.config.redis_url import redis_url_problem
 from greenroom.config.settings.fields import NodeSettings
 from greenroom.config.settings.forms import OWN_PATHS
 from greenroom.config.settings.texts import variable
@@ -30,6 +31,8 @@ def broken_rules(settings: NodeSettings) -> Iterator[Problem]:
         for name in ("database_url", "redis_url"):
             if getattr(settings, name) is None:
                 yield name, "must be set with GREENROOM_ENV=production; our own servers are for trying things out"
+    if settings.redis_url is not None and (problem := redis_url_problem(settings.redis_url.get_secret_value())):
+        yield "redis_url", problem
     if settings.static is not None:
         if shadowed := sorted(OWN_PATHS & {path.name for path in settings.static.iterdir()}):
             yield "static", f"holds {shadowed[0]}, and /{shadowed[0]} is an address of Greenroom's own: rename it"

@@ -79,6 +79,10 @@ def test_it_holds_all_of_our_packages_and_nothing_else(wheel: Path) -> None:
         assert any(name.startswith(f"greenroom/{part}") for name in held), part
 
 
+# Of the libraries that we import, now or later, and of Python's own.
+FOREIGN = ("redis", "h2", "priority", "click", "jinja2", "flask", "quart", "alembic", "code", "cmd", "pprint", "queue")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     for name, code in {"config": CONFIG, "store": STORE, "actors": ACTORS}.items():
@@ -98,6 +102,8 @@ def test_what_is_imported_is_the_wheel(environment: Environment, project: Path) 
 @pytest.fixture(params=["greenroom", "python -m greenroom"])
 def server(request: pytest.FixtureRequest, environment: Environment, project: Path) -> Iterator[Server]:
     """Started as a person starts it, in the folder of their modules."""
+    for name in FOREIGN:
+        (project / f"{name}.py").write_text("raise ImportError('not this one')\n")
     program, *options = request.param.split()
     server = Server(
         cwd=project, program=(str(environment.bin / program), *options), GREENROOM_ENTITIES="actors", PYTHONPATH=""
@@ -119,3 +125,4 @@ def test_it_serves_an_entity_beside_modules_of_the_same_names(server: Server) ->
     assert server.request("GET", "/").status == 200  # a template, of the pages
     assert server.request("GET", "/docs").status == 200
     assert "shop.bought" in server.greenroom("entities")
+    wait_until(lambda: server.request("GET", "/ready").body["redis"] == "ok", "the beat")

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 import trio
 
-from greenroom.store.postgres.bridge import Bridge, BridgeCancelled
+from greenroom.store.postgres.bridge import Bridge
 
 log = structlog.get_logger("greenroom.bus")
 
@@ -23,7 +23,7 @@ FIRST_BEAT_S = 0.2  # after the start: importing in a thread would slow down tho
 BEAT_LIFETIME_MS = 3000
 TIMEOUT_S = 2.0
 KEY = "greenroom:node:"
-FAILURES = (OSError, trio.TooSlowError, BridgeCancelled)
+SAY_AGAIN_S = 60.0  # while Redis stays away
 
 
 class Beat(msgspec.Struct):
@@ -45,38 +45,43 @@ class Bus:
         self._url = redis_url
         self._beat = beat
         self._redis: Any = None
-        self._failures: tuple[type[Exception], ...] = FAILURES  # Redis's own errors join once its library is imported
+        self._loaded = False  # its library
+        self._lost_said_at = -SAY_AGAIN_S  # trio clock
         self.healthy = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Beat until cancelled; ready at once, since nothing waits for Redis."""
         task_status.started()
         await trio.sleep(FIRST_BEAT_S)
-        await self._load()
         try:
             while True:
                 try:
+                    await self._load()
                     with trio.fail_after(TIMEOUT_S + 1):
                         await self._bridge.run(self._say)
                     if not self.healthy:
                         self.healthy = True
                         log.info("redis_reached")
-                except self._failures as error:
-                    if self.healthy:
-                        log.warning("redis_lost", error=str(error) or repr(error))
-                    self.healthy = False
+                except Exception as error:  # the edge: these are hints, and no mistake with them may cost the node
+                    self._lost(error)
                 await trio.sleep(BEAT_S * random.uniform(0.8, 1.2))
         finally:
             with trio.move_on_after(1.0, shield=True):
                 await self._close()
 
+    def _lost(self, error: Exception) -> None:
+        now = trio.current_time()
+        if self.healthy or now - self._lost_said_at >= SAY_AGAIN_S:
+            self._lost_said_at = now
+            log.warning("redis_lost", error=repr(error))
+        self.healthy = False
+
     async def _load(self) -> None:
+        if self._loaded:
+            return
         limiter = trio.CapacityLimiter(1)
         await trio.to_thread.run_sync(import_module, "redis.asyncio", abandon_on_cancel=True, limiter=limiter)
-        from redis.exceptions import RedisError
-
-        if RedisError not in self._failures:
-            self._failures += (RedisError,)
+        self._loaded = True
 
     # On the bridge's loop.
 
@@ -93,5 +98,5 @@ class Bus:
 
     async def _close(self) -> None:
         if self._redis is not None:
-            with contextlib.suppress(*self._failures):
+            with contextlib.suppress(Exception):  # it is gone, or forgets us by itself
                 await self._bridge.run(self._redis.aclose)

@@ -17,7 +17,7 @@ def installed_kinds(settings: Settings) -> Kinds:
     kinds = built_in_kinds()
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)
+        sys.path.append(here)  # last: what we import later, a `redis` or a `code`, must not be a file that lies there
     for path in settings.entities:
         for actor in find_actors(path):
             kinds.install(actor)

@@ -147,7 +147,8 @@ class Child:
         with theirs:
             ours.sendall(msgspec.json.encode(given) + b"\n")  # some hundred bytes: they fit the socket's buffer
             process = await trio.lowlevel.open_process(
-                [sys.executable, *_safe_path(), "-m", CHILD, str(theirs.fileno())],
+                # -P: a `queue.py` of theirs must not be taken for Python's own. See chosen/kinds.py.
+                [sys.executable, "-P", "-m", CHILD, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), given.listener),
                 start_new_session=True,  # a Ctrl-C is for us, and we ask it to drain
@@ -200,14 +201,6 @@ class Child:
         with trio.move_on_after(KILL_S, shield=True):
             await self._process.wait()
         self._told.close()
-
-
-def _safe_path() -> list[str]:
-    """`-P` where we were started without the folder one stands in on the path, as the console script is.
-
-    Else a `queue.py` of theirs would be taken for Python's own before anything has started.
-    """
-    return [] if {"", str(Path.cwd())} & set(sys.path) else ["-P"]
 
 
 def _named(paths: list[str]) -> str:

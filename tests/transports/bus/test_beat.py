@@ -70,3 +70,34 @@ async def test_no_redis_at_all_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPa
             await trio.sleep(0.1)
             assert not bus.healthy
             nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("url", ["redis://cache?socket_timeout=abc", "redis://cache?nonsense=1", "nonsense"])
+async def test_a_mistake_with_redis_costs_the_beat_and_nothing_else(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bus_module, "BEAT_S", 0.01)
+    async with Bridge() as bridge:
+        bus = Bus(bridge, url, lambda: beat_of("a"))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(bus.run)
+            await trio.sleep(1.0)
+            assert not bus.healthy
+            nursery.cancel_scope.cancel()
+    assert capsys.readouterr().out.count("redis_lost") == 1, "once a minute"
+
+
+async def test_a_module_in_the_place_of_the_library_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "BEAT_S", 0.01)
+
+    def import_module(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}; 'redis' is not a package")
+
+    monkeypatch.setattr(bus_module, "import_module", import_module)
+    async with Bridge() as bridge:
+        bus = Bus(bridge, "redis://127.0.0.1:1/0", lambda: beat_of("a"))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(bus.run)
+            await trio.sleep(0.5)
+            assert not bus.healthy
+            nursery.cancel_scope.cancel()
