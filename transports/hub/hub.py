@@ -197,20 +197,20 @@ class Hub:
             return
         if topic.epoch != epoch or event.offset != topic.offset + 1:
             self._resynchronise(topic, epoch, event.offset - 1)
-        topic.offset = event.offset
-        if topic.views is not None:
-            topic.views.changed()
         shown: StoredEvent | None = event
         if topic.show is not None:
             shown = topic.show(event)
         elif event.payload == NOTED:
             shown = None
-        if shown is None:
+        publication = Publication(shown, epoch, first=topic.first) if shown is not None else None
+        topic.offset = event.offset  # not before: what could not be shown leaves a gap, which the next one tells of
+        if topic.views is not None:
+            topic.views.changed()
+        if publication is None:
             topic.remember(Publication.hidden(event.offset))
             if topic.first == event.offset:
                 topic.first += 1
             return
-        publication = Publication(shown, epoch, first=topic.first)
         topic.remember(publication)
         topic.pending.append(publication)
         if not topic.dirty:
@@ -336,13 +336,17 @@ class Hub:
         started = perf_counter()
         deliveries = 0
         last = batch[-1].offset
-        for encoding, group in list(topic.groups.items()):
-            piece = encoding.publications(topic.entity, topic.epoch, batch)
-            if not piece:
-                continue
-            for subscriber in list(group):
-                subscriber.deliver(piece, last)
-            deliveries += len(group)
+        try:
+            for encoding, group in list(topic.groups.items()):
+                piece = encoding.publications(topic.entity, topic.epoch, batch)
+                if not piece:
+                    continue
+                for subscriber in list(group):
+                    subscriber.deliver(piece, last)
+                deliveries += len(group)
+        except Exception:  # the edge: a mistake with one topic is no other's
+            log.exception("fanout_failed", entity=topic.entity)
+            self._start_over(topic)
         instruments = self._instruments
         instruments.deliveries += deliveries * len(batch)
         instruments.fanout_batch.record(len(batch))
@@ -353,10 +357,17 @@ class Hub:
         log.warning("topic_gap", entity=topic.entity, had=topic.offset, has=offset)
         self._flush_topic(topic)
         topic.restart(epoch, offset)
-        for subscriber in topic.subscribers():
-            subscriber.epoch_changed()
+        self._start_over(topic)
         if topic.views is not None:
             topic.views.changed()
+
+    def _start_over(self, topic: Topic) -> None:
+        """Some may have missed something: all are to come again with their positions."""
+        for subscriber in topic.subscribers():
+            try:
+                subscriber.epoch_changed()
+            except Exception:  # the edge, as in `_flush_topic`
+                log.exception("fanout_failed", entity=topic.entity)
 
     def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
         who = subscriber.principal

@@ -327,3 +327,43 @@ def test_the_first_that_is_shown_carries_the_epoch() -> None:
     for offset, payload in enumerate((RESERVED, NOTED, BID, BID), start=1):
         setup.hub.publish("auction:a", "e", event(offset, payload))
     assert [b"epoch" in one.json for one in topic.since(0)] == [False, False, True, False]
+
+
+def test_a_mistake_with_one_topic_is_no_other_topics_and_its_watchers_are_told() -> None:
+    class Broken(Plain):
+        @staticmethod
+        def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
+            raise ZeroDivisionError("boom")
+
+    setup = Setup()
+    broken, beside, other = Watcher(encoding=Broken), Watcher("bob"), Watcher("cid")
+    setup.watch(broken)
+    setup.watch(beside)
+    setup.watch(other, "note:b")
+    for offset in (1, 2):
+        setup.hub.publish(A, "e", event(offset))
+        setup.hub.publish("note:b", "e", event(offset))
+        setup.hub.flush()
+    assert other.got == [b"note:b e [1]", b"note:b e [2]"]
+    assert broken.restarts == beside.restarts == 2
+    topic = setup.hub.topic(A, "e", 2)
+    assert (topic.pending, topic.dirty) == ([], False)
+    setup.hub.kick(A, Kick(2000, "out", user="bob"))
+    assert beside.kicks == [(2000, "out")]
+
+
+def test_an_event_that_cannot_be_shown_is_a_gap_which_the_next_one_tells_of() -> None:
+    setup = Setup()
+    watcher = Watcher()
+    topic = setup.watch(watcher)
+
+    def show(stored: StoredEvent) -> StoredEvent:
+        if stored.offset == 1:
+            raise ZeroDivisionError("boom")
+        return stored
+
+    topic.show = show
+    with pytest.raises(ZeroDivisionError):
+        setup.hub.publish(A, "e", event(1))
+    setup.hub.publish(A, "e", event(2))
+    assert watcher.restarts == 1
