@@ -84,7 +84,9 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The kind's `publication` raised for this event, or it can't be read, so nobody is shown it, live or in "
             "the history; it is still durable. Mend the hook: the history shows the event from then on."
         ),
-        "fanout_failed": "A mistake of ours in handing out what an entity published; its watchers were told to come again.",
+        "fanout_failed": (
+            "A mistake of ours in handing out what an entity published; its watchers were told to come again."
+        ),
         "folder_opened_for_passing": (
             "A folder above the data folder was made passable, for our own Postgres runs as another user."
         ),

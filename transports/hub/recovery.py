@@ -12,7 +12,9 @@ from greenroom.transports.hub.hub import Topic
 from greenroom.transports.hub.publication import Publication, visible
 from greenroom.transports.hub.reading import Reading
 
-ROUNDS_MAX = 5  # rounds of reading after an entity that outruns its tail
+ROUNDS_MAX = 5  # rounds of reading after an entity that outruns its tail, or through events that it hides
+READ_MIN = 100  # events in a round
+READ_MAX = 1000
 
 
 class Missed(Struct):
@@ -23,13 +25,19 @@ class Missed(Struct):
 
 
 def from_tail(topic: Topic, *, epoch: str, offset: int, most: int) -> Missed | None:
-    """The answer without waiting; None when the journal has to be asked."""
+    """The answer without waiting, of at most `most` publications; None when the journal has to be asked.
+
+    What is hidden was not missed, so it does not count.
+    """
     if epoch and epoch != topic.epoch:
         return Missed(None)
-    if offset > topic.offset or topic.offset - offset > most:
+    if offset > topic.offset or topic.offset - offset > ROUNDS_MAX * READ_MAX:
         return Missed(None)
     found = topic.since(offset)
-    return Missed(visible(found)) if found is not None else None
+    if found is None:
+        return None
+    shown = visible(found)
+    return Missed(shown if len(shown) <= most else None)
 
 
 async def warm_tail(reading: Reading, topic: Topic) -> None:
@@ -71,8 +79,9 @@ async def from_journal(reading: Reading, topic: Topic, *, epoch: str, offset: in
         if answer is not None:
             if answer.publications is None or size + sum(len(one.json) for one in answer.publications) > bytes_max:
                 return Missed(None)
-            return Missed(visible(found) + answer.publications)
-        page = await reading.page(topic.entity, after=at, limit=min(1000, most - len(found)))
+            return Missed(found + answer.publications)
+        limit = min(READ_MAX, max(READ_MIN, most - len(found) + 1))
+        page = await reading.page(topic.entity, after=at, limit=limit)
         if page is None or page.epoch != topic.epoch:
             return Missed(None)  # the journal began anew
         more = page.publications
@@ -82,9 +91,10 @@ async def from_journal(reading: Reading, topic: Topic, *, epoch: str, offset: in
             return Missed(None)  # the journal has a hole, which it must not have: never skip it silently
         # The journal may be ahead of what has been released to the hub, never behind.
         more = [one for one in more if one.offset <= topic.offset]
-        found += more
-        size += sum(len(one.json) for one in more)
-        if size > bytes_max:
-            return Missed(None)
         at += len(more)
+        shown = visible(more)
+        found += shown
+        size += sum(len(one.json) for one in shown)
+        if size > bytes_max or len(found) > most:
+            return Missed(None)
     return Missed(None)

@@ -1,14 +1,17 @@
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import NOTED
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import StoredEvent
+from greenroom.transports.hub import recovery
 from greenroom.transports.hub.hub import Hub, Topic
 from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.recovery import from_journal, from_tail, warm_tail
@@ -169,3 +172,35 @@ async def test_an_entity_that_nobody_knows_has_no_history() -> None:
     made.entities.clear()
     found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=3, most=10, bytes_max=10**6)
     assert offsets(found) is None
+
+
+HIDDEN = StoredEvent(0, 0, NOTED)
+
+
+def hide(made: World, count: int) -> None:
+    """Events that are kept for their command's id alone."""
+    found = made.entity(A)
+    for _ in range(count):
+        found.offset += 1
+        found.events.append(msgspec.structs.replace(HIDDEN, offset=found.offset))
+
+
+@pytest.mark.parametrize("tail_events", [0, 512])
+async def test_what_is_hidden_was_not_missed(tail_events: int) -> None:
+    made = stock(3)
+    hide(made, 40)
+    made.publish(A)
+    for offset, expected in ((3, [44]), (2, [3, 44]), (1, None), (43, [44]), (44, [])):
+        topic = topic_at(made, tail_events=tail_events)
+        found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=offset, most=2, bytes_max=10**6)
+        assert offsets(found) == expected, offset
+
+
+async def test_a_search_through_what_is_hidden_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "READ_MIN", 10)
+    made = stock(1)
+    hide(made, 100)
+    topic = topic_at(made, tail_events=0)
+    found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=1, most=5, bytes_max=10**6)
+    assert offsets(found) is None
+    assert made.journal.reads == 1 + recovery.ROUNDS_MAX

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(pathToFileURL(`${process.env.STATIC}/${name}`).href);
-const { Client, backoffMs, isFinal } = await load("greenroom.js");
+const { Client, Subscription, backoffMs, isFinal } = await load("greenroom.js");
 const { Room } = await load("room.js");
 const { Outbox } = await load("outbox.js");
 const { directKey, partnerIn } = await load("direct.js");
@@ -257,4 +257,18 @@ test("the partner in a direct conversation is found again, whatever the name hol
   for (const user of ["bob", "100%", "a+b", "%2B", "\u{1f600}"]) assert.equal(partnerIn(directKey(user, "me"), "me"), user);
   assert.equal(partnerIn("@ann+bob", "cat"), null);
   assert.equal(partnerIn("lobby", "me"), null);
+});
+
+test("a subscription's position goes on past what is hidden, and a new epoch counts from its beginning", () => {
+  const seen = [];
+  const subscription = new Subscription("room:a", { publication: (pub) => seen.push(pub.offset) });
+  subscription.begin({ recoverable: true, epoch: "e", offset: 3, data: {} });
+  subscription.begin({ recoverable: true, recovered: true, epoch: "e", offset: 9, publications: [{ offset: 4, data: 1 }] });
+  assert.equal(subscription.request().offset, 9);
+  subscription.take({ offset: 9, data: 1 });
+  subscription.take({ offset: 2, epoch: "f", data: 1 });
+  subscription.take({ offset: 2, epoch: "f", data: 1 });
+  subscription.take({ offset: 3, data: 1 });
+  assert.deepEqual(seen, [4, 2, 3]);
+  assert.deepEqual([subscription.request().epoch, subscription.request().offset], ["f", 3]);
 });

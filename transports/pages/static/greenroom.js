@@ -411,6 +411,7 @@ export class Subscription {
     this.#recover = result.recoverable === true;
     this.emit("subscribed", { data: result.data, recovered, wasRecovering: result.was_recovering === true });
     for (const pub of result.publications ?? []) this.take(pub);
+    this.offset = Math.max(this.offset, result.offset ?? 0); // beyond the last of them where events are hidden
     this.emit("caughtUp");
   }
 
@@ -418,9 +419,10 @@ export class Subscription {
   take(pub) {
     if (this.state !== "subscribed") return;
     if (pub.offset) {
-      if (pub.offset <= this.offset) return;
+      if (pub.epoch && pub.epoch !== this.epoch) {
+        this.epoch = pub.epoch; // the journal began anew, as watchers of a view are told by the view
+      } else if (pub.offset <= this.offset) return;
       this.offset = pub.offset;
-      if (pub.epoch) this.epoch = pub.epoch;
     }
     this.emit("publication", pub);
   }
