@@ -8,12 +8,13 @@ Every step is told, recorded and timed in one append, so after a crash it is eit
 take part know nothing of sagas: they are told ordinary messages, and answer or refuse.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Literal, TypeVar, assert_never, cast, get_args, get_origin
 
 import msgspec
 import structlog
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.entity import split_entity
@@ -26,9 +27,11 @@ from greenroom.actors.saga.events import (
     Outcome,
     SagaEvent,
     Started,
+    StartedShown,
     StepAnsweredLate,
     StepBegun,
     StepDone,
+    StepDoneShown,
     StepOverdue,
     StepRefused,
     UndoBegun,
@@ -83,6 +86,8 @@ class Saga(Actor[SagaState], Generic[Input]):
             cls.commands = (cls.start,) if public else ()
             cls.internal = (StepDue, SagaDue) if public else (StepDue, SagaDue, cls.start)
         cls.state_type = SagaState  # Actor has taken Saga's argument for it
+        if "may_watch" in vars(cls):
+            cls.may_watch = _once_begun(cls.may_watch)  # type: ignore[assignment, method-assign]
         if "steps" in vars(cls):
             check_steps(cls.steps)
 
@@ -102,6 +107,25 @@ class Saga(Actor[SagaState], Generic[Input]):
         Runs before the saga begins, and for each repetition of its start. Nothing has been recorded then, so a refusal
         leaves no trace; any other exception is a crash of that message (see Actor).
         """
+
+    def may_watch(self) -> None:
+        """May `self.principal` watch it? As with any entity, but asked only once the saga has begun: before that
+        nobody may, since whose it will be is not known, and who is let in then would see every step."""
+        self._must_have_begun()
+
+    def _must_have_begun(self) -> None:
+        if self.state.status == "new" and not self.principal.system:
+            raise Refused("saga.not_begun", f"{self.entity} has not begun", status=404)
+
+    @classmethod
+    def publication(cls, event: Any) -> Struct | None:
+        """As with any entity; unless the saga says otherwise, its input and the answers to its steps are not shown."""
+        match event:
+            case Started(by=by):
+                return StartedShown(by)
+            case StepDone(step=step):
+                return StepDoneShown(step)
+        return event  # type: ignore[no-any-return]
 
     def ended(self, outcome: Outcome) -> None:
         """It is over; tell whom it concerns. Runs once, with the last event recorded and not durable yet.
@@ -287,6 +311,16 @@ class Saga(Actor[SagaState], Generic[Input]):
     def _about(self, about: str) -> tuple[str, StepState | None]:
         phase, _, name = about.partition(":")
         return phase, self.state.find(name)
+
+
+def _once_begun(may_watch: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(may_watch)
+    def asked(self: Saga[Any]) -> None:
+        self._must_have_begun()
+        if self.state.status != "new":
+            may_watch(self)
+
+    return asked
 
 
 def _check(message: Message) -> None:

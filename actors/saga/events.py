@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from greenroom.actors.model.message import Event
 
@@ -14,6 +14,12 @@ class Started(Event, tag="saga.started"):
 
     by: str  # the user, or ""
     input: Raw  # the command's fields
+
+
+class StartedShown(Struct, frozen=True, tag_field="type", tag="saga.started"):
+    """As watchers see it: what the steps need is often not theirs to know."""
+
+    by: str
 
 
 class StepBegun(Event, tag="saga.step_begun"):
@@ -29,6 +35,12 @@ class StepDone(Event, tag="saga.step_done"):
 
     step: str
     reply: Raw
+
+
+class StepDoneShown(Struct, frozen=True, tag_field="type", tag="saga.step_done"):
+    """As watchers see it: answers are meant for the saga."""
+
+    step: str
 
 
 class StepRefused(Event, omit_defaults=True, tag="saga.step_refused"):

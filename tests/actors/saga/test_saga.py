@@ -225,12 +225,27 @@ def test_who_may_start_and_who_may_watch_is_for_the_writer_to_say() -> None:
                 raise Refused("trip.not_yours")
 
     kit = Kit(Private, key="1")
+    for user in ("ann", ""):  # nobody knows yet whose it will be, and it is nobody's as little as anybody's
+        with pytest.raises(Refused, match=r"saga\.not_begun"):
+            kit.watch(user=user)
     with pytest.raises(Refused, match=r"trip\.not_you"):
         kit.ask(Travel(city="Rome"), user="bob")
     kit.ask(Travel(city="Rome"), user="ann")
     kit.watch(user="ann")
     with pytest.raises(Refused, match=r"trip\.not_yours"):
         kit.watch(user="bob")
+
+
+def test_nobody_watches_what_has_not_begun_and_watchers_see_no_input_and_no_answer() -> None:
+    kit = Kit(Trip, key="1")
+    with pytest.raises(Refused, match=r"saga\.not_begun"):
+        kit.watch(user="bob")
+    kit.ask(Travel(city="Rome"), user="ann")
+    kit.watch(user="bob")
+    do_all(kit, STEPS[:1])
+    assert kit.publications[0] == {"type": "saga.started", "by": "ann"}
+    assert {"type": "saga.step_done", "step": "flight"} in kit.publications
+    assert not any("Rome" in str(one) and one["type"] != "saga.step_begun" for one in kit.publications)
 
 
 def test_whom_it_concerns_is_told_at_the_end() -> None:
