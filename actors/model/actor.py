@@ -222,8 +222,13 @@ class Actor(Generic[State_co]):
     def kick(self, code: int, reason: str, *, user: str | None = None, everywhere: bool = False) -> None:
         """End what watches this entity: 2000 to 2499 the subscription, 3000 to 4999 the whole connection.
 
-        Of everybody, or of one `user`; `everywhere` also where that user watches other entities on this node.
+        Of everybody, or of one `user`; `everywhere` also where that user watches other entities on this node. Raises:
+        ValueError for another code, and for `everywhere` without a user, which would be everybody on this node.
         """
+        if not (2000 <= code <= 2499 or 3000 <= code <= 4999):
+            raise ValueError(f"{self.entity}: kicks with {code}, which is neither 2000 to 2499 nor 3000 to 4999")
+        if everywhere and not user:
+            raise ValueError(f"{self.entity}: kicks everywhere without saying whom")
         self.effects.others.append(Kick(code, reason, user, everywhere))
 
     def after(self, seconds: float, message: Message) -> None:

@@ -6,6 +6,7 @@ import pytest
 from msgspec import Struct, field
 
 from greenroom import ANONYMOUS, Actor, Event, Message, Principal, Refused, Tell
+from greenroom.actors.model.effects import Kick
 from greenroom.testing import Kit
 
 
@@ -115,3 +116,27 @@ def test_require_user() -> None:
     with pytest.raises(Refused) as caught:
         walk.require_user()
     assert (caught.value.name, caught.value.status) == ("unauthenticated", 401)
+
+
+@pytest.mark.parametrize("code", [2000, 2499, 3000, 4999])
+def test_a_kick_ends_a_subscription_or_a_connection(code: int) -> None:
+    walk = Walk("walk:1", TickingRuntime())
+    walk.kick(code, "out", user="ann", everywhere=True)
+    assert walk.effects.others == [Kick(code, "out", "ann", True)]
+
+
+@pytest.mark.parametrize("code", [0, 1999, 2500, 2999, 5000])
+def test_a_kick_with_another_code_is_refused_where_it_is_written(code: int) -> None:
+    walk = Walk("walk:1", TickingRuntime())
+    with pytest.raises(ValueError, match=rf"walk:1: kicks with {code}"):
+        walk.kick(code, "out")
+    assert walk.effects.others == []
+
+
+@pytest.mark.parametrize("user", [None, ""])
+def test_a_kick_everywhere_says_whom(user: str | None) -> None:
+    """It would be everybody who watches anything on the node."""
+    walk = Walk("walk:1", TickingRuntime())
+    with pytest.raises(ValueError, match="without saying whom"):
+        walk.kick(3000, "out", user=user, everywhere=True)
+    assert walk.effects.others == []
