@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from greenroom.actors.model.lifecycle import Inspected
-from greenroom.transports.client.codes import BAD_REQUEST, TOO_MANY_REQUESTS
+from greenroom.transports.client.codes import BAD_REQUEST, LIMIT_EXCEEDED, TOO_MANY_REQUESTS, said
 from greenroom.transports.client.errors import ClientError
 from greenroom.transports.client.messages import HistoryRequest
 from greenroom.transports.client.peer import ClientPeer, PendingRead
@@ -12,14 +12,22 @@ from greenroom.transports.hub.reading import HistoryRange, Page, page_json
 
 encode = msgspec.json.encode
 
+PRESENCE_MAX = 1000  # clients that one answer names
+PRESENCE_TOO_LARGE = said(LIMIT_EXCEEDED, "too many to be named; presence_stats counts them")
+
 
 def presence(peer: ClientPeer, command_id: int, channel: str) -> None:
-    """Raises: ClientError."""
+    """Who watches, as long as one answer can name them all. Raises: ClientError."""
     read = _begin(peer, command_id, channel, "presence")
 
     def seen(_: Inspected) -> None:
-        if read.over():
-            watching = peer.services.hub.watching(channel)
+        watching = peer.services.hub.watching(channel)
+        if len(watching) > PRESENCE_MAX or (
+            sum(len(principal.info or b"") for principal in watching) > peer.services.reading.bytes_max
+        ):
+            if read.over("limit_exceeded"):
+                peer.reply_error(command_id, PRESENCE_TOO_LARGE)
+        elif read.over():
             shown = {principal.client: Raw(principal.info) for principal in watching if principal.info is not None}
             peer.carrier.send_json(b'{"id":%d,"presence":%b}' % (command_id, encode({"presence": shown})))
 

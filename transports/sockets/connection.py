@@ -167,6 +167,8 @@ class Connection:
                 self._largest = len(piece)
             if self._pieces_bytes - self._largest > self._queue_bytes_max and self.protocol is not None:
                 self.protocol.too_slow(f"{self._pieces_bytes} bytes wait")
+        elif self._pieces_bytes > self._queue_bytes_max:
+            self.flush()  # not at the end of the turn: one turn must not queue what the bound forbids
         elif not self._dirty:
             self._dirty = True
             self._flusher.add(self)

@@ -7,7 +7,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from greenroom.actors.model.errors import Refused
 from greenroom.config.limits import ClientConfig
-from tests.transports.world import World, code_of, world
+from greenroom.transports.client import reading
+from tests.transports.world import World, code_of, token, world
 
 A = "note:a"
 
@@ -103,3 +104,26 @@ async def test_reads_count_against_what_a_client_may_have_in_work() -> None:
         await wait_all_tasks_blocked()
         assert len(client.carrier.take()) == 3
         assert client.session.in_flight == 0
+
+
+async def test_a_presence_too_large_to_be_named_is_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PRESENCE_MAX", 2)
+    world = World()
+    clients = [world.client() for _ in range(3)]
+    for client in clients:
+        client.connect("ann")
+        client.ask({"subscribe": {"channel": A}, "id": 2})
+    (refused,) = clients[0].ask({"presence": {"channel": A}, "id": 3})
+    assert code_of(refused) == 106 and "presence_stats" in refused["error"]["message"]
+    (stats,) = clients[0].ask({"presence_stats": {"channel": A}, "id": 4})
+    assert stats["presence_stats"]["num_clients"] == 3
+    assert clients[0].session.in_flight == 0
+
+
+async def test_a_presence_is_bounded_in_bytes_too() -> None:
+    world = World(client=ClientConfig(queue_bytes_max=2000))
+    client = world.client()
+    client.connect(token=token(sub="ann", info={"name": "x" * 1500}))
+    client.ask({"subscribe": {"channel": A}, "id": 2})
+    (refused,) = client.ask({"presence": {"channel": A}, "id": 3})
+    assert code_of(refused) == 106

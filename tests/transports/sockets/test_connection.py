@@ -222,6 +222,18 @@ async def test_more_waiting_than_the_bound_is_too_slow_and_less_is_not(speaker: 
     assert speaker.slow
 
 
+async def test_what_one_turn_sends_is_bounded_too(speaker: Speaker) -> None:
+    """Many answers to one frame: nobody knows yet that the peer does not read."""
+    most = 0
+    for _ in range(5000):
+        speaker.connection.send(b"#" * 1000)
+        most = max(most, speaker.connection._pieces_bytes)
+        if speaker.slow:
+            break
+    assert speaker.slow
+    assert most <= QUEUE_MAX + 1000
+
+
 async def test_one_batch_beyond_the_bound_is_fine_for_a_peer_that_reads() -> None:
     speaker = Speaker(buffer=1 << 20, queue_max=1000)
     speaker.connection.send(b"#" * 100_000)
