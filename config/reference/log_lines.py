@@ -24,7 +24,7 @@ _LEVELS: Final = {
 
 
 class NotLiteral(Exception):
-    """A line is logged whose event is not written there as text."""
+    """A line is logged whose event is not written there as text, or through another name for the method."""
 
 
 @dataclass
@@ -45,22 +45,44 @@ def lines_of(root: Path) -> dict[str, Line]:
             name = path.relative_to(root).as_posix()
             if name in _PASSES_ON:
                 continue
-            for call, level in _calls(ast.parse(path.read_text(encoding="utf-8"))):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for call, level in _calls(tree):
                 match call.args:
                     case [ast.Constant(value=str(event))]:
                         _add(found.setdefault(event, Line()), call, level, name)
                     case _:
                         raise NotLiteral(f"{name}:{call.lineno}: the event is not a literal")
+            for alias in _aliases(tree):
+                raise NotLiteral(f"{name}:{alias.lineno}: a method of a log by another name")
     return found
 
 
 def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str]]:
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(name) | ast.Attribute(attr=name), attr=level)) if (
-                level in _LEVELS and name.endswith(("log", "logger"))
-            ):
+            case ast.Call(func=ast.Attribute(attr=level) as method) if _logs(method):
                 yield node, level
+
+
+def _logs(node: ast.Attribute) -> bool:
+    """Is it `log.info` and the like?"""
+    match node:
+        case ast.Attribute(value=ast.Name(name) | ast.Attribute(attr=name), attr=level):
+            return level in _LEVELS and name.endswith(("log", "logger"))
+    return False
+
+
+def _aliases(tree: ast.Module) -> Iterator[ast.expr]:
+    """`say = log.info` and `getattr(log, level)`, by which lines would escape."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute() if _logs(node) and id(node) not in called:
+                yield node
+            case ast.Call(func=ast.Name("getattr"), args=[ast.Name(name) | ast.Attribute(attr=name), *_]) if (
+                name.endswith(("log", "logger"))
+            ):
+                yield node
 
 
 def _add(line: Line, call: ast.Call, level: str, file: str) -> None:

@@ -18,6 +18,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The store refuses what the entity with this row in `heads` recorded; the others of that commit are "
             "written. The entity handles those messages again one by one, and the one to blame becomes a dead letter."
         ),
+        "append_refused": (
+            "What an entity had decided was not taken: another activation owns it, or the journal knows the command "
+            "already. It is built anew, and what was open is decided again."
+        ),
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
         ),

@@ -101,9 +101,10 @@ class InFlight:
         else:
             if error is Outcome.FENCED:
                 self._host.instruments.fenced_appends += 1
-            # A repeat that only the journal remembers is nothing special: the first answer is found and given.
-            say = log.info if error is Outcome.REPEATED else log.warning
-            say("append_refused", entity=life.entity, outcome=error.value)
+            if error is Outcome.REPEATED:  # one that only the journal remembers: the first answer is found and given
+                log.info("append_refused", entity=life.entity, outcome=error.value)
+            else:
+                log.warning("append_refused", entity=life.entity, outcome=error.value)
         self._mailbox.put_control(Rebuild())
         if self._settled is not None:
             self._settled.set()

@@ -29,3 +29,12 @@ def test_an_event_that_is_computed_is_refused(tmp_path: Path) -> None:
     module(tmp_path, 'log.info("began" + name)\n')
     with pytest.raises(NotLiteral, match=r"store/one\.py:1"):
         lines_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "code", ["say = log.info if calm else log.warning\n", "report(self._log.error)\n", "getattr(log, level)('began')\n"]
+)
+def test_a_method_by_another_name_is_refused(code: str, tmp_path: Path) -> None:
+    module(tmp_path, code)
+    with pytest.raises(NotLiteral, match=r"store/one\.py:1"):
+        lines_of(tmp_path)
