@@ -1,5 +1,6 @@
 """A wheel of this checkout, and an environment that has nothing but it and what it depends on."""
 
+import compileall
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,15 @@ INSTALL_S = 120
 
 
 def build_wheel(folder: Path) -> Path:
-    """The wheel, built in a copy: what an earlier build has left in the checkout must not get into it."""
+    """The wheel, built in a copy: what an earlier build has left in the checkout must not get into it. The copy has been
+    run: what Python leaves behind must not get into it either."""
     source = folder / "source"
     source.mkdir(parents=True)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path in (*ROOT.glob("*.py"), *(ROOT / name for name in ("pyproject.toml", "LICENSE", "py.typed"))):
         shutil.copy(path, source)
+    assert compileall.compile_dir(source, quiet=1)
     run = subprocess.run(
         [sys.executable, "-c", BUILD, str(folder)], cwd=source, capture_output=True, text=True, timeout=BUILD_S
     )
