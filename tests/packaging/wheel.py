@@ -15,8 +15,8 @@ INSTALL_S = 120
 
 
 def build_wheel(folder: Path) -> Path:
-    """The wheel, built in a copy: what an earlier build has left in the checkout must not get into it. The copy has been
-    run: what Python leaves behind must not get into it either."""
+    """The wheel, built in a copy: what an earlier build has left in the checkout must not get into it. It has been run,
+    and what Python leaves behind must not get into it either."""
     source = folder / "source"
     source.mkdir(parents=True)
     for package in PACKAGES:

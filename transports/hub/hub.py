@@ -29,6 +29,8 @@ from greenroom.transports.hub.publication import Publication, Show, one_line, sh
 log = structlog.get_logger("greenroom.hub")
 
 SWEEP_S = 5.0
+LINGERING_MAX = 4096  # topics that nobody watches
+LINGERING_BYTES_MAX = 64 << 20  # of their tails, looked at by each sweep
 
 
 class Subscriber(Protocol):
@@ -83,7 +85,6 @@ class Topic:
 
     __slots__ = (
         "_config",
-        "_tail_bytes",
         "dirty",
         "empty_since",
         "entity",
@@ -97,6 +98,7 @@ class Topic:
         "pending",
         "show",
         "tail",
+        "tail_bytes",
         "views",
         "warming",
     )
@@ -119,17 +121,17 @@ class Topic:
         self.views: Views | None = None
         self.warming: trio.Event | None = None  # set once the tail has been filled from the journal
         self._config = config
-        self._tail_bytes = 0
+        self.tail_bytes = 0
 
     def subscribers(self) -> list[Subscriber]:
         return [subscriber for group in self.groups.values() for subscriber in group]
 
     def remember(self, publication: Publication) -> None:
         self.tail.append(publication)
-        self._tail_bytes += len(publication.json)
+        self.tail_bytes += len(publication.json)
         config = self._config
-        while len(self.tail) > config.tail_events or self._tail_bytes > config.tail_bytes:
-            self._tail_bytes -= len(self.tail.popleft().json)
+        while len(self.tail) > config.tail_events or self.tail_bytes > config.tail_bytes:
+            self.tail_bytes -= len(self.tail.popleft().json)
 
     @property
     def tail_room(self) -> int:
@@ -139,9 +141,9 @@ class Topic:
     def prepend(self, older: list[Publication]) -> None:
         """`older`: newest first, the first of them just before the tail's first. Takes what fits."""
         for publication in older:
-            self._tail_bytes += len(publication.json)
-            if len(self.tail) >= self._config.tail_events or self._tail_bytes > self._config.tail_bytes:
-                self._tail_bytes -= len(publication.json)
+            self.tail_bytes += len(publication.json)
+            if len(self.tail) >= self._config.tail_events or self.tail_bytes > self._config.tail_bytes:
+                self.tail_bytes -= len(publication.json)
                 break
             self.tail.appendleft(publication)
 
@@ -160,7 +162,7 @@ class Topic:
         self.first = 1
         self.pending = []
         self.tail.clear()
-        self._tail_bytes = 0
+        self.tail_bytes = 0
         self.warming = None
 
 
@@ -187,6 +189,7 @@ class Hub:
         self._topics: dict[str, Topic] = {}
         self._dirty: list[Topic] = []
         self.connections = Connections()
+        self._lingering: dict[Topic, None] = {}  # those that nobody watches, longest first
 
     # From the entities (the System's Audiences).
 
@@ -271,6 +274,7 @@ class Hub:
             show = show_of(showing, entity) if showing.alters_recorded else None
             topic = self._topics[entity] = Topic(entity, epoch, offset, self._config, show)
             topic.empty_since = 0.0
+            self._linger(topic)
         elif topic.epoch != epoch or topic.offset != offset:
             self._resynchronise(topic, epoch, offset)
         return topic
@@ -279,6 +283,7 @@ class Hub:
         """From here on `subscriber` gets every publication after `topic.offset`."""
         self._flush_topic(topic)
         topic.empty_since = None
+        self._lingering.pop(topic, None)
         topic.groups.setdefault(subscriber.encoding, {})[subscriber] = None
         if subscriber.wants_joins:
             if topic.listeners is None:
@@ -299,19 +304,35 @@ class Hub:
             del topic.groups[subscriber.encoding]
             if not topic.groups:
                 topic.empty_since = -1.0  # the sweep puts the time
+                self._linger(topic)
         self._instruments.subscriptions -= 1
         self._show_presence(topic, "leave", subscriber)
         return True
 
     def sweep(self, now: float) -> None:
-        """Forget topics that nobody has watched for a while. `now` in seconds of any clock that goes on."""
-        for topic in list(self._topics.values()):
-            if topic.empty_since is None:
-                continue
+        """Forget topics that nobody has watched for a while, and before that those whose tails are too much together.
+        `now` in seconds of any clock that goes on."""
+        size = sum(topic.tail_bytes for topic in self._lingering)
+        for topic in list(self._lingering):
+            assert topic.empty_since is not None
             if topic.empty_since <= 0:
                 topic.empty_since = now
-            elif now - topic.empty_since >= self._config.linger_s and not topic.groups and not topic.held:
-                del self._topics[topic.entity]
+            if (now - topic.empty_since >= self._config.linger_s or size > LINGERING_BYTES_MAX) and not topic.held:
+                size -= topic.tail_bytes
+                self._forget(topic)
+
+    def _linger(self, topic: Topic) -> None:
+        """Nobody watches it: keep it for who comes back, within a bound."""
+        self._lingering[topic] = None
+        if len(self._lingering) > LINGERING_MAX:
+            for oldest in self._lingering:
+                if not oldest.held and oldest is not topic:
+                    self._forget(oldest)
+                    break
+
+    def _forget(self, topic: Topic) -> None:
+        del self._lingering[topic]
+        del self._topics[topic.entity]
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sweep until cancelled."""

@@ -9,6 +9,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
+from greenroom.transports.hub import hub as hub_module
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.publication import Publication, visible
 from tests.transports.hub.auction import Auction
@@ -292,6 +293,33 @@ def test_a_topic_is_forgotten_when_nobody_has_watched_it_for_a_while() -> None:
     setup.hub.sweep(400.0)
     setup.hub.sweep(500.0)
     assert setup.hub.watching(A) == [ann.principal]
+
+
+def test_topics_that_nobody_watches_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "LINGERING_MAX", 3)
+    setup = Setup(HubConfig(linger_s=60))
+    kept = setup.watch(Watcher(), "note:kept")
+    for number in range(10):
+        watcher = Watcher()
+        topic = setup.watch(watcher, f"note:{number}")
+        topic.held += number == 0  # a resume is under way
+        setup.hub.detach(topic, watcher)
+    assert list(setup.hub._topics) == ["note:kept", "note:0", "note:8", "note:9"]
+    back = Watcher()
+    assert setup.watch(back, "note:8") is not kept
+    assert list(setup.hub._lingering) == [setup.hub._topics["note:0"], setup.hub._topics["note:9"]]
+
+
+def test_topics_that_nobody_watches_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "LINGERING_BYTES_MAX", 2500)
+    setup = Setup(HubConfig(linger_s=60))
+    for number in range(4):
+        watcher = Watcher()
+        topic = setup.watch(watcher, f"note:{number}")
+        setup.hub.detach(topic, watcher)
+        setup.hub.publish(f"note:{number}", "e", event(1, b'"%b"' % (b"x" * 1000)))
+    setup.hub.sweep(1.0)
+    assert list(setup.hub._topics) == ["note:2", "note:3"]
 
 
 BID = b'{"type":"auction.was_bid","amount":7,"bidder":"bob"}'
