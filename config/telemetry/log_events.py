@@ -140,6 +140,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "saga_stuck": "A saga can't undo the steps named, since their receivers refused it. Somebody has to decide.",
         "schema_migrated": "The database's tables were brought to this version.",
+        "settings_passed_over": (
+            "These have changed since `serve --reload` was started, and take effect when it is started anew: the port, "
+            "the data folder and the servers stay while code is loaded."
+        ),
         "snapshot_failed": (
             "An entity's state can't be encoded as a snapshot. Its journal has it all, but waking takes longer. "
             "Mend the state's types."

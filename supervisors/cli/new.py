@@ -28,6 +28,7 @@ FILES = {  # what is written <- what of
 }
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 NAME_MAX = 30
+BUILDING = ("setup", "build", "dist")  # files and folders that have a meaning for what builds and installs projects
 OURS = ("saga", "actor", "greenroom")  # tags of our own that no kind may take; and the package
 
 
@@ -62,6 +63,8 @@ def _module_of(name: str) -> str:
         raise Trouble(f"NAME: {name!r} is a name of Python's own; choose another", status=BAD_USAGE)
     if module in built_in_kinds() or module in OURS:
         raise Trouble(f"NAME: {name!r} is a name of Greenroom's own; choose another", status=BAD_USAGE)
+    if module in BUILDING:
+        raise Trouble(f"NAME: {name!r} means something to what installs projects; choose another", status=BAD_USAGE)
     if module.startswith("test_") or module == "conftest":
         raise Trouble(f"NAME: {name!r} would be taken for tests; choose another", status=BAD_USAGE)
     if not Path(name).exists() and importlib.util.find_spec(module) is not None:

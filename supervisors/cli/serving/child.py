@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+import structlog
 
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
-from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given
+from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given, held_by_the_parent
 from greenroom.supervisors.cli.serving.running import run_node
 from greenroom.supervisors.cli.terminal.plainly import told_plainly
+
+log = structlog.get_logger("greenroom.reload")
 
 GOODBYE_S = 5.0  # beyond the drain's own deadline
 
@@ -41,6 +44,8 @@ def main() -> None:
         # code is kept under the second of its source's time.
         sys.dont_write_bytecode = True
         kinds = installed_kinds(settings)
+        if passed_over := [name for name, value in held_by_the_parent(settings).items() if value != given.held[name]]:
+            log.warning("settings_passed_over", settings=[f"GREENROOM_{name.upper()}" for name in passed_over])
         parent.sendall(LOADED)
         if lines.readline() != GO:
             return

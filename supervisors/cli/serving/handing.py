@@ -6,6 +6,8 @@ When the parent is gone, however it went, the child reads the end of the stream,
 
 from msgspec import Struct
 
+from greenroom.config.settings import Settings
+
 LOADED = b"loaded\n"
 GO = b"go\n"
 
@@ -18,3 +20,15 @@ class Given(Struct, frozen=True, kw_only=True):
     database_url: str
     redis_url: str
     data_dir: str  # the parent has locked it
+    held: dict[str, str]  # by the names of the settings: what the parent holds, whatever they say since
+
+
+def held_by_the_parent(settings: Settings) -> dict[str, str]:
+    """What takes effect only when `serve --reload` itself is started anew: port, data folder, servers."""
+    urls = {"database_url": settings.database_url, "redis_url": settings.redis_url}
+    return {
+        "host": settings.host,
+        "port": str(settings.port),
+        "data_dir": str(settings.data_dir),
+        **{name: url.get_secret_value() if url is not None else "" for name, url in urls.items()},
+    }

@@ -20,7 +20,7 @@ import trio
 
 from greenroom.config.settings import Settings
 from greenroom.supervisors.cli.serving.ground import Ground
-from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given
+from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given, held_by_the_parent
 from greenroom.supervisors.cli.serving.watched import Look, Watched, changed, folders_to_watch
 from greenroom.supervisors.cli.terminal.console import say
 from greenroom.supervisors.duties.own_servers import mind_own_servers
@@ -52,6 +52,7 @@ def serve_and_reload(settings: Settings, options: dict[str, Any]) -> None:
             database_url=database_url,
             redis_url=redis_url,
             data_dir=str(ground.data_folder.path),
+            held=held_by_the_parent(settings),
         )
         trio.run(Reloading(watched, given, drain_s=settings.drain_s).run, ground, strict_exception_groups=True)
 

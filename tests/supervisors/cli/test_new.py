@@ -65,6 +65,16 @@ def test_it_depends_on_this_version_and_commits_nothing_of_this_machine(
     assert f"PYTHON := {sys.executable}\n" in (folder / "local.mk").read_text()
 
 
+def test_without_what_this_machine_says_nothing_is_installed_by_name(command_line: CommandLine, tmp_path: Path) -> None:
+    assert command_line.run(["new", "shop"], folder=tmp_path).status == 0
+    folder = tmp_path / "shop"
+    (folder / "local.mk").write_text("PYTHON := /usr/bin/false\n")  # an environment without Greenroom
+    run = subprocess.run(["make", "test"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2 and "README.md" in run.stderr
+    assert not (folder / ".venv").exists()
+    assert "GREENROOM := " in (folder / "README.md").read_text()
+
+
 def test_the_entity_is_found_by_the_setting_that_the_makefile_has(command_line: CommandLine, tmp_path: Path) -> None:
     assert command_line.run(["new", "my-shop"], folder=tmp_path).status == 0
     assert "export GREENROOM_ENTITIES := my_shop\n" in (tmp_path / "my-shop" / "Makefile").read_text()
@@ -97,6 +107,8 @@ def test_nothing_is_overwritten(command_line: CommandLine, tmp_path: Path) -> No
         ("queue", "Python's own"),
         ("room", "Greenroom's own"),
         ("saga", "Greenroom's own"),
+        ("setup", "installs projects"),
+        ("build", "installs projects"),
         ("test-shop", "taken for tests"),
         ("msgspec", "installed already"),
     ],

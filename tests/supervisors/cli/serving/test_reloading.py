@@ -152,6 +152,17 @@ def test_a_server_that_died_starts_anew_at_the_next_change(server: Server, proje
     assert buys(server) == 5
 
 
+def test_what_stays_until_it_is_started_anew_is_named(server: Server, project: Path) -> None:
+    server.start()
+    since = server.log_bytes()
+    (project / ".env").write_text("GREENROOM_DATABASE_URL=postgresql://ann:hunter2@127.0.0.1:1/none\n")
+    server.until_ready(since)
+    log = server.log(since)
+    assert "settings_passed_over" in log and "GREENROOM_DATABASE_URL" in log and "hunter2" not in log
+    assert "GREENROOM_REDIS_URL" not in log
+    assert buys(server) == 1
+
+
 @pytest.mark.parametrize("env", ["staging", "production"])
 def test_only_in_local(command_line: CommandLine, tmp_path: Path, env: str) -> None:
     settings: dict[str, Any] = {
