@@ -11,10 +11,13 @@ from greenroom.store.errors import StoreUnavailable
 log = structlog.get_logger("greenroom.reads")
 
 
+READS_MAX = 4096  # as many as may wait for a connection to Postgres: beyond, the answer would be the same, only later
+
+
 class Reads:
     """Owner of the reads under way. What becomes of one is always told to whoever waits for it."""
 
-    def __init__(self, *, waiting_max: int = 8192) -> None:
+    def __init__(self, *, waiting_max: int = READS_MAX) -> None:
         self._waiting_max = waiting_max
         self._waiting = 0
         self._nursery: trio.Nursery | None = None

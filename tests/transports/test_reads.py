@@ -1,3 +1,4 @@
+import inspect
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -5,7 +6,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from greenroom.actors.model.errors import ActorError, Overloaded, Refused, Unavailable
 from greenroom.store.errors import StoreUnavailable
-from greenroom.transports.reads import Reads
+from greenroom.store.postgres.pool import Pool
+from greenroom.transports.reads import READS_MAX, Reads
 
 
 class Told:
@@ -60,3 +62,8 @@ async def test_what_became_of_a_read_is_told_and_nobody_else_suffers() -> None:
         assert set(told.refused) == {Unavailable, Refused}
         assert [type(one) for one in told.broken] == [ZeroDivisionError]
         nursery.cancel_scope.cancel()
+
+
+def test_no_more_are_let_in_than_may_wait_for_the_database() -> None:
+    """Beyond, they would be refused all the same, after they had waited."""
+    assert inspect.signature(Pool).parameters["waiting_max"].default == READS_MAX

@@ -34,6 +34,7 @@ from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.client.session import ClientSession
 from greenroom.transports.edge import FanOut
 from greenroom.transports.hub.hub import Hub
+from greenroom.transports.reads import READS_MAX
 from greenroom.transports.services import Services
 
 SECRET = b"a secret of thirty-two bytes, or more"
@@ -286,7 +287,7 @@ class World:
 
     @overloaded.setter
     def overloaded(self, now: bool) -> None:
-        self.services.reads._waiting_max = 0 if now else 8192
+        self.services.reads._waiting_max = 0 if now else READS_MAX
 
     def clock(self) -> float:
         return STARTED + trio.current_time()

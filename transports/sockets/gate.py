@@ -119,6 +119,7 @@ class Gate:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Accept until cancelled. Ends by closing the connections; the listener stays, so that it can run again."""
+        self._resume_at = None  # a life before may have ended in its rest
         if self._listener is not None:
             self._poller.add(self._listener.fileno(), self)
         try:

@@ -95,6 +95,19 @@ async def test_the_gate_can_run_again_and_goes_on_accepting() -> None:
             assert (node.edge.admission.open, len(node.edge.poller)) == (0, 0)
 
 
+async def test_the_gate_can_run_again_after_it_ended_while_accepting_rested() -> None:
+    node = SmallNode()
+    with node.listener:
+        node.edge.gate._resume_at = 0.0
+        async with trio.open_nursery() as nursery:
+            for part in (node.edge.flusher.run, node.edge.poller.run, node.edge.gate.run):
+                await nursery.start(part)
+            await trio.sleep(0.3)
+            peer = await node.connect()
+            assert (await peer.request("GET", "/connection/init")).status == 200
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_sweep_that_fails_ends_that_connection_alone(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
