@@ -87,11 +87,6 @@ class ConnectionToken(Struct, frozen=True, kw_only=True):
     subs: dict[str, ChannelOptions]  # server-side subscriptions, in the token's order
     meta: bytes | None  # a JSON object, kept with the connection, never sent to clients
 
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The channels to subscribe on the server's side."""
-        return tuple(self.subs)
-
 
 class SubscriptionToken(Struct, frozen=True, kw_only=True):
     """What a subscription token says, checked. The caller compares `user`, `channel` and `client` with its own."""

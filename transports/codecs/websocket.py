@@ -30,9 +30,7 @@ PONG: Final = 0xA
 
 # Section 7.4.1.
 NORMAL: Final = 1000
-GOING_AWAY: Final = 1001
 PROTOCOL_ERROR: Final = 1002
-UNSUPPORTED_DATA: Final = 1003
 NO_STATUS: Final = 1005  # never on the wire: stands for a close frame without a code
 INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
@@ -360,16 +358,6 @@ def text_frame(payload: bytes) -> bytes:
     """One text message; `payload` must be UTF-8, which is not checked."""
     length = len(payload)
     return (_TEXT_HEADERS[length] if length < 1024 else frame_header(TEXT, length)) + payload
-
-
-def binary_frame(payload: bytes) -> bytes:
-    """One binary message."""
-    return frame_header(BINARY, len(payload)) + payload
-
-
-def ping_frame(payload: bytes = b"") -> bytes:
-    """Raises: ValueError when `payload` is over 125 bytes."""
-    return _control_frame(PING, payload)
 
 
 def pong_frame(payload: bytes = b"") -> bytes:

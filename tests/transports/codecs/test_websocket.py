@@ -20,13 +20,11 @@ from greenroom.transports.codecs.websocket import (
     Pong,
     WebSocketError,
     accept_key,
-    binary_frame,
     choose_subprotocol,
     close_frame,
     frame_header,
     handshake_response,
     masked_text_frame,
-    ping_frame,
     pong_frame,
     text_frame,
 )
@@ -284,20 +282,14 @@ def test_an_idle_decoder_holds_no_buffers() -> None:
 
 
 @unhurried
-@given(texts, payloads, st.binary(max_size=125), st.text(max_size=200))
-def test_a_wsproto_client_understands_our_frames(text: str, payload: bytes, ping: bytes, reason: str) -> None:
+@given(texts, st.binary(max_size=125), st.text(max_size=200))
+def test_a_wsproto_client_understands_our_frames(text: str, ping: bytes, reason: str) -> None:
     client = FrameProtocol(client=True, extensions=[])
-    client.receive_bytes(
-        text_frame(text.encode())
-        + binary_frame(payload)
-        + ping_frame(ping)
-        + pong_frame(ping)
-        + close_frame(3501, reason)
-    )
+    client.receive_bytes(text_frame(text.encode()) + pong_frame(ping) + close_frame(3501, reason))
     got = list(client.received_frames())
-    assert [frame.opcode for frame in got] == [Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG, Opcode.CLOSE]
-    assert [frame.payload for frame in got[:4]] == [text, payload, ping, ping]
-    ending: Any = got[4].payload
+    assert [frame.opcode for frame in got] == [Opcode.TEXT, Opcode.PONG, Opcode.CLOSE]
+    assert [frame.payload for frame in got[:2]] == [text, ping]
+    ending: Any = got[2].payload
     code, their_reason = ending
     assert code == 3501
     assert len((their_reason or "").encode()) <= 123
@@ -328,7 +320,7 @@ def test_frames_that_must_not_be_sent_are_our_own_mistake() -> None:
         with pytest.raises(ValueError, match="must not be sent"):
             close_frame(code)
     with pytest.raises(ValueError, match="at most 125"):
-        ping_frame(b"x" * 126)
+        pong_frame(b"x" * 126)
 
 
 # --- handshake ---
