@@ -119,7 +119,6 @@ class Gate:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Accept until cancelled. Ends by closing the connections; the listener stays, so that it can run again."""
-        self._resume_at = None  # a life before may have ended in its rest
         if self._listener is not None:
             self._poller.add(self._listener.fileno(), self)
         try:
@@ -140,6 +139,7 @@ class Gate:
                     if number % 2000 == 1999:
                         await trio.lowlevel.checkpoint()
         finally:
+            self._resume_at = None  # who runs us again listens from the start
             if self._listener is not None:
                 self._poller.remove(self._listener.fileno())
             self._turned_away.close()
