@@ -23,7 +23,7 @@ from greenroom.actors.model.errors import CallCycle, Refused
 from greenroom.actors.model.message import Ask, Event, Message, Reply
 from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
-from greenroom.actors.model.schedule import BadSchedule, Fired, Missed, schedule_of
+from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.journal.consequences.timers import TimerRow
 
@@ -245,7 +245,7 @@ class Actor(Generic[State_co]):
         every: float | None = None,
         cron: str | None = None,
         timezone: str = "UTC",
-        missed: Missed = "last",
+        missed: WhenMissed = "last",
     ) -> None:
         """Send oneself `message` at the Unix time `at` or `after` so many seconds, even if everything stops meanwhile.
 

@@ -17,7 +17,7 @@ from greenroom.actors.model.message import Message
 GRACE_MS = 5_000  # an occurrence that is later than this was missed
 EVERY_MIN_MS = 100
 FIRST_MS, LAST_MS = -2_208_988_800_000, 253_370_764_800_000  # the years 1900 to 9998: calendars end soon after
-Missed = Literal["last", "all", "skip"]
+WhenMissed = Literal["last", "all", "skip"]
 
 
 class BadSchedule(ValueError):
@@ -30,7 +30,7 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     every_ms: int = 0
     cron: str = ""
     timezone: str = "UTC"
-    missed: Missed = "last"
+    missed: WhenMissed = "last"
 
     def check(self) -> None:
         """Raises: BadSchedule."""

@@ -38,7 +38,7 @@ log = structlog.get_logger("greenroom.store")
 
 
 class Kernel:
-    """`router` is the way in, `system` knows who is awake. `lanes` and `duties` are its parts, to be run in this order
+    """`router` is the way in, `system` knows who is awake. `core` and `duties` are its parts, to be run in this order
     under a supervisor; `run` does so without one."""
 
     def __init__(
@@ -141,7 +141,7 @@ class Kernel:
         self.passivation = Passivation(cells, passivation, memory_bytes=memory_bytes)
 
     @property
-    def lanes(self) -> tuple[ChildSpec, ...]:
+    def core(self) -> tuple[ChildSpec, ...]:
         """What entities can't do without: when one of these crashes, every cell that trusted it begins anew."""
         return (
             ChildSpec(name="committer", start=self.committer.run, shutdown_s=2.0),
@@ -165,7 +165,7 @@ class Kernel:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """All parts until cancelled, without a supervisor: a crash of one is the caller's."""
         async with trio.open_nursery() as nursery:  # owner: this call
-            for part in self.lanes + self.duties:
+            for part in self.core + self.duties:
                 await nursery.start(part.start, name=part.name)
             task_status.started()
 

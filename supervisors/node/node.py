@@ -192,7 +192,7 @@ class Node:
                 ChildSpec(name="watchdog", start=self._watchdog.run, shutdown_s=1.0),
                 ChildSpec(name="loop_lag", start=lag, shutdown_s=1.0),
                 ChildSpec(name="bus", start=self._bus.run, shutdown_s=2.0),
-                *self._kernel.lanes,
+                *self._kernel.core,
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
                 *(ChildSpec(name=part.name, start=part.run, shutdown_s=part.shutdown_s) for part in self._edge.parts),
             ),

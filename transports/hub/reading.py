@@ -32,8 +32,8 @@ INSPECT = Inspect()
 READ_MAX = 1000  # events at a time, in search of what is not hidden
 SEARCHED_MAX = 10_000  # events that one answer may cost
 
-Refused = Callable[[ActorError], None]
-Broken = Callable[[Exception], None]  # told of a mistake of ours; must not raise
+WhenRefused = Callable[[ActorError], None]
+WhenBroken = Callable[[Exception], None]  # told of a mistake of ours; must not raise
 
 
 class StoredEvents(Protocol):
@@ -98,8 +98,8 @@ class Reading:
         entity: str,
         principal: Principal,
         seen: Callable[[Inspected], None],
-        refused: Refused,
-        broken: Broken,
+        refused: WhenRefused,
+        broken: WhenBroken,
         *,
         deadline: float | None = None,
         trace: str | None = None,
@@ -127,8 +127,8 @@ class Reading:
         principal: Principal,
         wanted: HistoryRange,
         shown: Callable[[Page], None],
-        refused: Refused,
-        broken: Broken,
+        refused: WhenRefused,
+        broken: WhenBroken,
         *,
         gone: Callable[[], bool],
         deadline: float | None = None,
@@ -207,7 +207,9 @@ class _Inspection:
 
     __slots__ = ("_broken", "_entity", "_refused", "_seen", "done", "tick")
 
-    def __init__(self, entity: str, seen: Callable[[Inspected], None], refused: Refused, broken: Broken) -> None:
+    def __init__(
+        self, entity: str, seen: Callable[[Inspected], None], refused: WhenRefused, broken: WhenBroken
+    ) -> None:
         self._entity = entity
         self._seen = seen
         self._refused = refused

@@ -418,7 +418,7 @@ async def test_what_is_told_after_the_relay_has_crashed_comes_behind_what_it_had
         name="node",
         strategy=Strategy.REST_FOR_ONE,
         intensity=RestartIntensity(restarts_max=1, window_s=60.0),
-        children=run.kernel.lanes + run.kernel.duties,
+        children=run.kernel.core + run.kernel.duties,
     )
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery:  # owner: this test

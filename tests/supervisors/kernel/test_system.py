@@ -356,7 +356,7 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
         name="node",
         strategy=Strategy.REST_FOR_ONE,
         intensity=RestartIntensity(restarts_max=1, window_s=60.0),
-        children=run.kernel.lanes + run.kernel.duties,
+        children=run.kernel.core + run.kernel.duties,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(supervise, spec)
@@ -386,18 +386,18 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
 
 def test_the_relay_falls_with_the_system_and_begins_before_it() -> None:
     """One that begins anew has forgotten what was under way: senders that stay awake would overtake it."""
-    names = [part.name for part in Kernel().kernel.lanes]
+    names = [part.name for part in Kernel().kernel.core]
     assert names.index("relay") < names.index("system")
     assert "relay" not in [part.name for part in Kernel().kernel.duties]
 
 
 async def test_a_duty_that_crashes_is_nobody_elses_business(autojump_clock: MockClock) -> None:
     run = Kernel(passivation=PassivationConfig(sweep_s=1.0, memory_bytes_max=1), memory_bytes=_breaks_once())
-    lanes = SupervisorSpec(
-        name="lanes",
+    core = SupervisorSpec(
+        name="core",
         strategy=Strategy.REST_FOR_ONE,
         intensity=RestartIntensity(restarts_max=0, window_s=60.0),
-        children=run.kernel.lanes,
+        children=run.kernel.core,
     )
     duties = SupervisorSpec(
         name="duties",
@@ -406,7 +406,7 @@ async def test_a_duty_that_crashes_is_nobody_elses_business(autojump_clock: Mock
         children=run.kernel.duties,
     )
     async with trio.open_nursery() as nursery:
-        await nursery.start(supervise, lanes)
+        await nursery.start(supervise, core)
         await nursery.start(supervise, duties)
         await run.ask(B, Note(text="before"))
         await run.ask(B, after(3, "kept"))
