@@ -231,7 +231,7 @@ async def test_what_one_turn_sends_is_bounded_too(speaker: Speaker) -> None:
         if speaker.slow:
             break
     assert speaker.slow
-    assert most <= QUEUE_MAX + 1000
+    assert most <= QUEUE_MAX + 2000, "and the piece that is too much, and the largest, which does not count"
 
 
 async def test_one_batch_beyond_the_bound_is_fine_for_a_peer_that_reads() -> None:
