@@ -133,10 +133,14 @@ class Bridge:
             return Abort.FAILED  # not yet: the task has to end first, and that wakes us
 
         task = self._loop.create_task(async_fn(*args), context=contextvars.copy_context())
-        self._callers[task] = trio.lowlevel.current_task()
-        task.add_done_callback(self._wake_caller)
-        self._kick()
-        await trio.lowlevel.wait_task_rescheduled(abort)
+        # At once, rather than by waking the task that waits for kicks: a pass through the scheduler less.
+        self._turn()
+        if task.done():
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            self._callers[task] = trio.lowlevel.current_task()
+            task.add_done_callback(self._wake_caller)
+            await trio.lowlevel.wait_task_rescheduled(abort)
         if not task.cancelled():
             return task.result()
         if raise_cancel is not None:

@@ -14,7 +14,7 @@ from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import PostgresJournal
-from greenroom.store.journal.postgres.statement import APPEND, columns
+from greenroom.store.journal.postgres.statement import columns, text
 from greenroom.store.journal.records import Append, Claimed, Outcome, Remembered, StoredEvent
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
@@ -99,7 +99,7 @@ class OpenAppend:
     async def begin(self, item: Append, incarnation: int) -> None:
         self._connection = await self._bridge.run(self._connect)
         await self._bridge.run(self._connection.execute, "BEGIN")
-        rows = await self._bridge.run(self._connection.fetch, APPEND, *columns([item], incarnation))
+        rows = await self._bridge.run(self._connection.fetch, text((), ids=True), *columns([item], incarnation))
         assert len(rows) == 1
 
     async def _connect(self) -> asyncpg.Connection:
