@@ -1,4 +1,4 @@
-"""Each text of the append is guarded alike: by fence, incarnation, offset and lineage of the head, once it is locked."""
+"""Each text of the append is guarded alike, by fence, incarnation, offset and lineage of the head once it is locked."""
 
 from collections.abc import Callable
 
