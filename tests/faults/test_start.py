@@ -45,7 +45,8 @@ def test_a_taken_port(command_line: CommandLine, settings: dict[str, str], tmp_p
 
 @pytest.mark.parametrize("host", ["203.0.113.7", "no.such.host.invalid"])
 def test_an_address_that_is_not_ours(command_line: CommandLine, settings: dict[str, str], host: str) -> None:
-    assert_told_plainly(command_line.run(["serve", "--host", host], settings), 1, "GREENROOM_HOST", host)
+    meant = settings | {"GREENROOM_LOCAL_ON_NETWORK": "true"}
+    assert_told_plainly(command_line.run(["serve", "--host", host], meant), 1, "GREENROOM_HOST", host)
 
 
 def test_a_second_server_on_the_same_data_folder(command_line: CommandLine, server: Server) -> None:
@@ -108,7 +109,7 @@ def test_a_data_folder_that_became_read_only(command_line: CommandLine, fresh_se
 def test_a_full_disk(command_line: CommandLine, settings: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    if os.geteuid() != 0 or not _mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)):
+    if os.geteuid() != 0 or not _mount("-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)):
         pytest.skip("may not mount here")
     try:
         assert_told_plainly(command_line.run(["serve"], settings), 1, "GREENROOM_DATA_DIR", "No space left")
