@@ -4,16 +4,17 @@ A bare `Tell` between actors travels without one: it has no answer, no deadline 
 """
 
 import math
+from dataclasses import fields, is_dataclass
 from functools import cache
 from hashlib import blake2b
 from typing import Any, Protocol
 
 import msgspec
 import trio
-from msgspec import NODEFAULT, Struct
+from msgspec import NODEFAULT, Raw, Struct
 from msgspec.structs import replace
 
-from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.errors import ActorError, MalformedCommand
 from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.store.journal.dead_letters import DeadLetter
@@ -50,10 +51,16 @@ def digest_of(message: Message) -> int:
     """Of a command's type and fields, its idempotency key left out: is a repeat the same command? 64 bits, signed.
 
     Fields that have their defaults count as not there: to a release that adds some, a repeat is the same command still.
+    Sets and objects are without order, here as in JSON: each process goes through a set in an order of its own.
+    Raises: MalformedCommand when it is nested too deeply to be looked at.
     """
     if message.idempotency_key is not None:
         message = replace(message, idempotency_key=None)
-    return int.from_bytes(blake2b(encode(_spoken(message)), digest_size=8).digest(), "big", signed=True)
+    try:
+        spoken = encode(_spoken(message))
+    except RecursionError:
+        raise MalformedCommand("nested too deeply for a command with an idempotency key") from None
+    return int.from_bytes(blake2b(spoken, digest_size=8).digest(), "big", signed=True)
 
 
 def _spoken(value: object) -> object:
@@ -70,7 +77,11 @@ def _spoken(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_spoken(one) for one in value]
     if isinstance(value, dict):
-        return {key: _spoken(one) for key, one in value.items()}
+        return {key: _spoken(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, (set, frozenset)):  # whose members need not have an order among themselves
+        return [Raw(one) for one in sorted(encode(_spoken(one)) for one in value)]
+    if is_dataclass(value):
+        return {field.name: _spoken(getattr(value, field.name)) for field in fields(value)}
     return value
 
 
@@ -134,7 +145,7 @@ class Envelope(Struct, gc=False):
         size: int = 0,
     ) -> "Envelope":
         """A client's command, sent `now` and worth handling until `deadline`, both on the trio clock. `idempotency_key`
-        is the client's own; `size` in bytes."""
+        is the client's own; `size` in bytes. Raises: MalformedCommand, see `digest_of`."""
         command_id = own_command_id(principal, idempotency_key) if idempotency_key is not None else None
         return cls(
             message=message,

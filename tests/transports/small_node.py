@@ -49,6 +49,7 @@ class Answer(Struct, frozen=True):
 
 class Say(Ask[Answer], tag="talk.say"):
     text: str
+    data: Any = None
 
 
 class Hint(Ask[Done], tag="talk.hint"):

@@ -48,6 +48,7 @@ class Said(Struct, frozen=True):
 
 class Say(Ask[Said], tag="note.say"):
     text: str
+    data: Any = None
 
 
 class Fail(Ask[Done], tag="note.fail"):

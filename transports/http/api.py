@@ -180,16 +180,20 @@ class HttpApi:
         if key is not None and not 0 < len(key) <= COMMAND_ID_MAX:
             raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
         answer = _Answer(self, request, (kind.name, name), finish)
-        envelope = Envelope.command(
-            message,
-            principal,
-            answer,
-            now=trio.current_time(),
-            deadline=answer.deadline,
-            idempotency_key=key,
-            trace=answer.trace,
-            size=len(request.body),
-        )
+        try:
+            envelope = Envelope.command(
+                message,
+                principal,
+                answer,
+                now=trio.current_time(),
+                deadline=answer.deadline,
+                idempotency_key=key,
+                trace=answer.trace,
+                size=len(request.body),
+            )
+        except ActorError as error:
+            answer.reject(error)
+            return
 
         def submit() -> None:
             if not answer.done:

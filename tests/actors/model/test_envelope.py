@@ -1,7 +1,13 @@
 """The slot of a task that waits for its answer; the digest that tells commands apart; the ids of those with a key."""
 
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from msgspec import Struct
@@ -9,7 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom import ANONYMOUS, SYSTEM, Done, Principal, Tell
 from greenroom.actors.model.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
-from greenroom.actors.model.errors import Overloaded
+from greenroom.actors.model.errors import MalformedCommand, Overloaded
 
 
 async def test_the_answer_wakes_the_asker(autojump_clock: MockClock) -> None:
@@ -109,6 +115,65 @@ def test_to_a_release_that_adds_fields_it_is_the_same_command_still() -> None:
     assert digest_of(old) == digest_of(new)
     assert digest_of(NewBook(places=[NewPlace("a", 1)], breakfast=True)) != digest_of(old)
     assert digest_of(NewBook(places=[NewPlace("a", 1, "sea")])) != digest_of(old)
+
+
+@dataclass(frozen=True)
+class Guest:
+    likes: frozenset[str]
+
+
+class Gather(Tell, tag="hotel.gather"):
+    tags: frozenset[str] = frozenset()
+    places: frozenset[Place] = frozenset()
+    mixed: set[int | str] = set()  # noqa: RUF012 - a field of a Struct, copied for each
+    guest: Guest | None = None
+    rooms: dict[int, set[str]] = {}  # noqa: RUF012 - likewise
+
+
+def test_a_set_has_no_order_and_each_process_goes_through_it_in_its_own() -> None:
+    """What is asked after a restart is asked of another hash seed."""
+    body = (
+        b'{"tags":["alpha","beta","gamma"],"places":[{"name":"a"},{"name":"b"},{"name":"c"}],"mixed":[1,"1",2,"x"],'
+        b'"guest":{"likes":["tea","coffee","rum"]},"rooms":{"7":["x","y","z"],"4":[]}}'
+    )
+    program = (
+        "import msgspec, test_envelope as t; from greenroom.actors.model.envelope import digest_of; "
+        f"print(digest_of(msgspec.json.decode({body!r}, type=t.Gather)))"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert digests == {b"%d\n" % digest_of(msgspec.json.decode(body, type=Gather))}
+
+
+def test_an_object_has_no_order_either() -> None:
+    one = msgspec.json.decode(b'{"rooms":{"7":["x"],"4":[]}}', type=Gather)
+    other = msgspec.json.decode(b'{"rooms":{"4":[],"7":["x"]}}', type=Gather)
+    assert digest_of(one) == digest_of(other)
+    assert digest_of(one) != digest_of(msgspec.json.decode(b'{"rooms":{"4":["x"],"7":[]}}', type=Gather))
+
+
+class Anything(Tell, tag="hotel.anything"):
+    data: Any = None
+
+
+@pytest.mark.parametrize("levels", [500, 700, 900])
+def test_what_is_nested_too_deeply_for_a_digest_is_malformed(levels: int) -> None:
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        inner = opening * levels + b"1" + closing * levels
+        try:
+            message = msgspec.json.decode(b'{"data":%b}' % inner, type=Anything)
+        except RecursionError:
+            continue  # the decoder says it already
+        with pytest.raises(MalformedCommand):
+            digest_of(message)
 
 
 # The id of a command that came with an idempotency key.

@@ -224,6 +224,19 @@ async def test_one_command_fails_and_the_connection_goes_on(frame: Any, code: in
     assert client.ask({"rpc": {"method": f"{A}/say", "data": {"text": "x"}}, "id": 8})[0]["id"] == 8
 
 
+@pytest.mark.parametrize("levels", [500, 700, 900])
+async def test_a_command_with_a_key_that_is_nested_too_deeply_is_answered(levels: int) -> None:
+    made = World()
+    client = made.client()
+    client.connect()
+    deep = "[" * levels + "]" * levels
+    fields = f'{{"text":"x","idempotency_key":"k","data":{deep}}}'
+    (reply,) = client.ask(f'{{"id":7,"rpc":{{"method":"{A}/say","data":{fields}}}}}')
+    assert (reply["id"], code_of(reply)) == (7, 107)
+    assert client.ended is None
+    assert client.session.in_flight == 0
+
+
 async def test_send_is_not_available() -> None:
     client = World().client()
     client.connect()

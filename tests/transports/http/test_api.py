@@ -223,6 +223,17 @@ async def test_a_repeat_with_its_key_gets_the_first_answer() -> None:
             assert "Idempotency-Key" in answer.error["message"]
 
 
+@pytest.mark.parametrize("levels", [500, 700, 900])
+async def test_a_command_with_a_key_that_is_nested_too_deeply_is_400(levels: int) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        body = b'{"text":"x","data":%b}' % (b"[" * levels + b"]" * levels)
+        answer = await peer.request("POST", SAY, body, Idempotency_Key="k", X_Greenroom_User="ann")
+        assert (answer.status, answer.error["name"]) == (400, "malformed")
+        assert node.edge.api.in_flight == 0
+        assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
+
+
 async def test_a_deadline_is_kept_and_a_bad_one_is_named(autojump_clock: MockClock) -> None:
     async with small_node() as node:
         peer = await node.connect()
