@@ -14,6 +14,7 @@ from greenroom.actors.model.errors import (
     UnknownCommand,
     UnknownKind,
 )
+from greenroom.config.telemetry.shown import said
 
 # The two ways in which msgspec names a field: behind the reason, as a path, or, when it is missing, inside it.
 _AT_PATH = re.compile(r"(?P<reason>.*) - at `\$\.(?P<field>.+)`", re.DOTALL)
@@ -58,7 +59,7 @@ SHOWN = (Refused, InvalidCommand, BadEntity, BadRequest, UnknownKind, UnknownCom
 def message_of(error: ActorError) -> str:
     """What may be shown to a client. Text of our own errors stays in our logs, unless it names the client's field."""
     if isinstance(error, SHOWN):
-        return str(error)
+        return said(error)
     return error.name
 
 
@@ -85,7 +86,7 @@ def wrong_fields(error: ActorError) -> dict[str, str] | UnsetType:
     """The field that an InvalidCommand is about, by its path in the body, with the reason."""
     if not isinstance(error, InvalidCommand) or isinstance(error, MalformedCommand):
         return UNSET
-    text = str(error)
+    text = said(error)
     missing = _MISSING.fullmatch(text)
     if missing is not None:
         parent = missing["parent"]

@@ -14,6 +14,7 @@ from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Noted
 from greenroom.actors.model.mailbox import Item
+from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.consequences.timers import TimerRow
@@ -182,7 +183,7 @@ class Decided:
         try:
             return self._kind.encode_state(self._actor.state)
         except Exception as error:  # the entity's own types may raise anything
-            log.exception("snapshot_failed", entity=self._actor.entity, error=repr(error))
+            log.exception("snapshot_failed", entity=self._actor.entity, error=shown(error))
             return None
 
     def show_timers(self) -> None:

@@ -29,6 +29,7 @@ from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.mailbox import Item
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
+from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import Claimed, Head, Remembered
 
@@ -231,7 +232,7 @@ class Life:
         if actor.effects.events:
             # Events were applied and must not become facts: only a life anew takes them back.
             actor.effects.events = []
-            raise RefusedTooLate(f"{error!r} after recording: refuse first, then record") from error
+            raise RefusedTooLate(f"{shown(error)} after recording: refuse first, then record") from error
         actor.effects.others = []
         source = envelope.source
         if source is not None and actor.durable:
@@ -252,7 +253,7 @@ class Life:
         if effects.events or isinstance(error, HandlerStuck):
             raise error
         effects.others = []
-        log.info("tell_refused", entity=self.entity, error=repr(error))
+        log.info("tell_refused", entity=self.entity, error=shown(error))
 
     def strike(self, envelope: Envelope, error: Exception, strikes_max: int) -> bool:
         """Handling this message has killed the actor: is it to be tried again?

@@ -7,6 +7,7 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.errors import ActorError, HandlerFailed, HandlerStuck
 from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.config.telemetry.shown import shown
 
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode
@@ -31,14 +32,14 @@ def inspected(
         turn.item = None
     except HandlerStuck as error:
         turn.item = None
-        answer = HandlerFailed(f"reading failed: {error!r}")
+        answer = HandlerFailed(f"reading failed: {shown(error)}")
     except ActorError as error:
         turn.item = None
         answer = error
     except Exception as error:
         turn.item = None
-        log.exception("read_failed", entity=actor.entity, error=repr(error))
-        answer = HandlerFailed(f"reading failed: {error!r}")
+        log.exception("read_failed", entity=actor.entity, error=shown(error))
+        answer = HandlerFailed(f"reading failed: {shown(error)}")
         answer.__cause__ = error
     effects = actor.effects
     if effects.events:

@@ -12,6 +12,7 @@ import msgspec
 
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.message import Event
+from greenroom.config.telemetry.shown import shown
 
 Stored = dict[str, Any]  # the JSON object of an event; what it holds only its upcaster knows
 Upcaster = Callable[[Stored], Stored | list[Stored]]
@@ -72,7 +73,7 @@ class EventDecoder:
             try:
                 made = self._upcasters[tag](one.copy())
             except Exception as error:
-                raise self._unreadable(tag, f"its upcaster raised {error!r}") from error
+                raise self._unreadable(tag, f"its upcaster raised {shown(error)}") from error
             if isinstance(made, dict):
                 made = [made]
             if not isinstance(made, list) or not all(isinstance(item, dict) for item in made):

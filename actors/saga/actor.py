@@ -44,6 +44,7 @@ from greenroom.actors.saga.so_far import SoFar
 from greenroom.actors.saga.state import SagaState, StepState
 from greenroom.actors.saga.step import Step, check_steps
 from greenroom.actors.saga.view import saga_view
+from greenroom.config.telemetry.shown import said
 
 STEP_TIMER, SAGA_TIMER = "saga.step", "saga.whole"
 DO, UNDO = "do", "undo"  # before the step's name, what a report is about
@@ -297,7 +298,7 @@ class Saga(Actor[SagaState], Generic[Input]):
         except Refused as error:
             return error
         except ActorError as error:
-            return Refused(error.name, str(error))
+            return Refused(error.name, said(error))
         except Exception:
             log.exception("saga_step_failed", entity=self.entity, step=step)
             return Refused("internal", "the step's own code failed")

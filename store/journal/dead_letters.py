@@ -10,6 +10,8 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from greenroom.config.telemetry.shown import shown
+
 PAYLOAD_BYTES_MAX = 1 << 20
 TEXT_CHARACTERS_MAX = 16_384
 RETRY = "\0dead-letters "  # how the command id of a retry begins; no user's does, and no entity's
@@ -41,7 +43,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
             message_type=tag if isinstance(tag, str) else type(message).__name__,
             payload=msgspec.json.encode(message)[:PAYLOAD_BYTES_MAX],
             principal=principal,
-            error=repr(error)[:TEXT_CHARACTERS_MAX],
+            error=shown(error)[:TEXT_CHARACTERS_MAX],
             traceback=text[-TEXT_CHARACTERS_MAX:],
             trace=trace,
             strikes=strikes,

@@ -22,6 +22,7 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kind, Kinds
+from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.journal import Journal
@@ -241,7 +242,7 @@ class Relay:
                     receiver=pair.receiver,
                     waiting=len(pair.waiting) + len(pair.returned) + pair.under_way,
                     attempts=pair.attempts,
-                    error=repr(error),
+                    error=shown(error),
                 )
         self._retry_later(pair)
 

@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from greenroom.actors.model.errors import ActorError
+from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Journal
 
@@ -97,7 +98,7 @@ class Waker:
                 try:
                     self._wake_entity(entity)
                 except ActorError as error:
-                    log.debug("timer_postponed", entity=entity, error=repr(error))  # the next look finds it again
+                    log.debug("timer_postponed", entity=entity, error=shown(error))  # the next look finds it again
                 woken += 1
                 if woken % 100 == 0:
                     await trio.lowlevel.checkpoint()

@@ -27,6 +27,7 @@ from greenroom.actors.model.errors import ActorError, HandlerFailed, NotHere, Ou
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
+from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.records import Head, Outcome, Remembered
 from greenroom.supervisors.kernel.host import Host
@@ -138,9 +139,9 @@ class Cell:
             config = self._host.supervision
             self._ledger = RestartLedger(RestartIntensity(restarts_max=config.restarts_max, window_s=config.window_s))
         if not self._ledger.allow(trio.current_time()):
-            log.exception("entity_failed", entity=self.entity, error=repr(error))
+            log.exception("entity_failed", entity=self.entity, error=shown(error))
             return False
-        log.warning("entity_restarted", entity=self.entity, error=repr(error), exc_info=error)
+        log.warning("entity_restarted", entity=self.entity, error=shown(error), exc_info=error)
         return True
 
     def _close(self, ending: Ending) -> None:
@@ -332,20 +333,24 @@ class Cell:
         """A handler raised: what came before it goes out, the message gets a strike, the rest goes back."""
         life = self._life
         assert life is not None
-        life.decided.drop_unfinished()
-        self._take_off(handled, clean=False)
         envelope = _enveloped(item)
-        if life.strike(envelope, error, self._host.supervision.strikes_max):
-            if self._suspects:
+        back = [*handled, envelope, *rest]
+        try:
+            life.decided.drop_unfinished()
+            self._take_off(handled, clean=False)
+            back = [envelope, *rest]
+            if not life.strike(envelope, error, self._host.supervision.strikes_max):
+                back = rest
+        finally:  # whatever fails here on top of it loses no message
+            if self._suspects and back is not rest:
                 self._suspects += 1  # it was counted off when it was taken
-            self.mailbox.put_back([envelope, *rest])
-            return
-        self.mailbox.put_back(rest)
-        self._give_up(envelope, error)
+            self.mailbox.put_back(back)
+        if back is rest:
+            self._give_up(envelope, error)
 
     def _give_up(self, envelope: Envelope, error: Exception) -> None:
         if envelope.slot is not None:
-            envelope.slot.reject(HandlerFailed(repr(error)))
+            envelope.slot.reject(HandlerFailed(shown(error)))
         self._host.letters.keep(self.entity, envelope, error)
 
     async def _obey(self, signals: list[object]) -> Ending | None:

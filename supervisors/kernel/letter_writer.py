@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import DataRefused, StoreUnavailable
 from greenroom.store.journal.dead_letters import DeadLetter, DeadLetters, retried
 from greenroom.supervisors.supervision.backoff import NewBackoff
@@ -44,7 +45,7 @@ class LetterWriter:
             )
         except Exception as unfit:  # an internal message need not be JSON-able
             self._instruments.dead_letters += 1
-            log.error("dead_letter_dropped", entity=entity, message=repr(type(envelope.message)), error=repr(unfit))
+            log.error("dead_letter_dropped", entity=entity, message=repr(type(envelope.message)), error=shown(unfit))
             return
         letter = replace(letter, id=retried(envelope.command_id))  # a retry does not multiply them
         self.note(letter)
@@ -87,6 +88,6 @@ class LetterWriter:
             except StoreUnavailable as error:
                 self._note_store_unavailable(error)
             except Exception as error:  # such as a text that can not be stored
-                log.exception("dead_letter_dropped", entity=letter.entity, error=repr(error))
+                log.exception("dead_letter_dropped", entity=letter.entity, error=shown(error))
                 return
             await trio.sleep(backoff.next())

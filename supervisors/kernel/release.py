@@ -11,6 +11,7 @@ from greenroom.actors.life.life import Life
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
 from greenroom.actors.model.errors import HandlerFailed
 from greenroom.actors.model.mailbox import Mailbox
+from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.kernel.host import Host
 
@@ -32,9 +33,9 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
             else:
                 _release_rare(host, life, mailbox, departure)
         except Exception as error:  # the edge: most likely something of the entity's own that can't be encoded
-            log.exception("departure_failed", entity=entity, error=repr(error))
+            log.exception("departure_failed", entity=entity, error=shown(error))
             if isinstance(departure, Answer):
-                departure.slot.reject(HandlerFailed(repr(error)))
+                departure.slot.reject(HandlerFailed(shown(error)))
 
 
 def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure) -> None:

@@ -20,6 +20,7 @@ from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerF
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
+from greenroom.config.telemetry.shown import shown
 from greenroom.config.telemetry.tracing import traceparent_of
 from greenroom.transports.auth.http_principal import http_principal
 from greenroom.transports.codecs.http_error import HttpError
@@ -92,7 +93,7 @@ class _Answer:
 
     def broken(self, error: Exception) -> None:
         """By a mistake of ours, or of an entity."""
-        self.reject(HandlerFailed(repr(error)))
+        self.reject(HandlerFailed(shown(error)))
 
     def expire(self) -> None:
         self.reject(DeadlineExceeded())

@@ -16,6 +16,7 @@ from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.shown import shown
 from greenroom.transports.deadlines import Deadlines
 from greenroom.transports.hub.hub import Encoding, Subscriber, Topic
 from greenroom.transports.hub.reading import Reading
@@ -159,4 +160,4 @@ class _EntityViews:
         now = trio.current_time()
         if now - self._told_at >= TOLD_S:
             self._told_at = now
-            log.warning("view_not_shown", entity=self._topic.entity, error=repr(error))
+            log.warning("view_not_shown", entity=self._topic.entity, error=shown(error))
