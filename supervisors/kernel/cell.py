@@ -290,6 +290,8 @@ class Cell:
                 else:
                     await self._await_handler(life, waits_for, burst[position])
                     position += 1
+                    if self._has_to_look_up:
+                        break  # that took its time: what has happened meanwhile comes before the next one
                 position = life.handle(burst, position, trio.current_time(), in_flight=bool(self._in_flight.flights))
         except Exception as error:
             position = life.position
@@ -303,6 +305,17 @@ class Cell:
             raise
         self._take_off(burst[departed:position])
         self.mailbox.put_back(burst[position:])
+
+    @property
+    def _has_to_look_up(self) -> bool:
+        """Is there what `_serve` looks at between two bursts? A failed append, a signal, too much on its way."""
+        in_flight = self._in_flight
+        return (
+            in_flight.failure is not None
+            or self.mailbox.told
+            or len(in_flight.flights) >= FLIGHTS_MAX
+            or self._host.committer.congested
+        )
 
     async def _await_handler(self, life: Life, waiting: "CoroutineType[object, object, object]", item: Item) -> None:
         envelope = _enveloped(item)
@@ -354,52 +367,65 @@ class Cell:
         self._host.letters.keep(self.entity, envelope, error)
 
     async def _obey(self, signals: list[object]) -> Ending | None:
+        """In their order; when one fails, those behind it are for the next life, and a stop is however far it came."""
         ending: Ending | None = None
-        for signal in signals:
-            match signal:
-                case Rebuild():
-                    pass  # what is in flight has failed, and says so
-                case TimersDue():
-                    self._fire_due()
-                case Reclaim():
-                    ending = Ending.REBUILD  # after the others, one of which may end us
-                case Passivate():
-                    if await self._fall_asleep():
-                        return Ending.ASLEEP
-                case Stop():
-                    await self._in_flight.catch_up_all()
-                    if self._in_flight.failure is None:
-                        await self._save_snapshot()
-                        return Ending.STOPPED
-                    self.mailbox.put_control(signal)  # again, after the rebuild
+        try:
+            while signals:
+                match signals[0]:
+                    case Rebuild():
+                        pass  # what is in flight has failed, and says so
+                    case TimersDue():
+                        self._fire_due()
+                    case Reclaim():
+                        ending = Ending.REBUILD  # after the others, one of which may end us
+                    case Passivate():
+                        # Not while anything else is asked: asleep it would be forgotten.
+                        if ending is None and len(signals) == 1 and self._fall_asleep():
+                            return Ending.ASLEEP
+                    case Stop():
+                        await self._in_flight.catch_up_all()
+                        if self._in_flight.failure is None:
+                            await self._save_snapshot()
+                            return Ending.STOPPED
+                        self.mailbox.put_control(signals[0])  # again, after the rebuild
+                del signals[0]
+        except Exception:
+            for signal in signals if isinstance(signals[0], Stop) else signals[1:]:
+                self.mailbox.put_control(signal)
+            raise
         return ending
 
-    async def _fall_asleep(self) -> bool:
+    def _fall_asleep(self) -> bool:
+        """Seal the mailbox, unless there is something to do or to lose. Raises: whatever `may_sleep` raises."""
         life = self._life
         assert life is not None
-        in_flight = self._in_flight
-        if len(self.mailbox) or in_flight.flights or life.afters or not life.actor.may_sleep():
+        if len(self.mailbox) or self._in_flight.flights or life.afters or not life.actor.may_sleep():
             self.last_active = trio.current_time()  # to the end of the line, so that others are asked before it
             return False
-        await self._save_snapshot()
-        if len(self.mailbox) or in_flight.flights or life.afters or in_flight.failure is not None:
-            return False
+        snapshot = self._snapshot()
+        if snapshot is not None:  # written behind our back: whoever wakes us meanwhile need not wait for it
+            self._host.snapshots.write_later(*snapshot, self.kind.limits)
         self.mailbox.seal()
         self._host.instruments.passivations += 1
         return True
 
-    async def _save_snapshot(self) -> None:
+    def _snapshot(self) -> tuple[Head, int, bytes] | None:
+        """What would be saved of the state: head, offset and body. None when there is nothing worth it."""
         life = self._life
         assert life is not None
         offset, head, decided = life.actor.offset, life.head, life.decided
         if head is None or self._in_flight.flights or offset - decided.snapshot_offset < SNAPSHOT_WORTH:
-            return
+            return None
         body = decided.encode_state()
-        if body is None:
+        return None if body is None else (head, offset, body)
+
+    async def _save_snapshot(self) -> None:
+        snapshot = self._snapshot()
+        if snapshot is None:
             return
+        head, offset, body = snapshot
         try:
-            if await self._host.journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body):
-                decided.snapshot_offset = offset
+            await self._host.journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
         except StoreUnavailable as error:
             self._host.note_store_unavailable(error)  # the journal has it all; waking will replay more
 

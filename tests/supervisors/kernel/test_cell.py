@@ -998,22 +998,6 @@ async def test_a_journal_that_does_not_add_up_is_refused(autojump_clock: MockClo
             await other.ask(A, Read())
 
 
-async def test_a_message_that_comes_while_the_snapshot_is_written_keeps_the_actor_awake(
-    autojump_clock: MockClock,
-) -> None:
-    async with kernel() as run:
-        run.send(A, Note(text="x", times=100))
-        await settled()
-        run.journal.delay_s = 1.0
-        run.cell(A).mailbox.put_control(Passivate())
-        await trio.sleep(0.5)
-        assert "save_snapshot" in run.journal.calls
-        read = run.send(A, Read())
-        await trio.sleep(5)
-        assert len(read.answer) == 100
-        assert (run.awake(), run.instruments.passivations) == ({A}, 0)
-
-
 @pytest.mark.parametrize("awake", ["mailbox", "flights", "timer", "may_sleep"])
 async def test_an_actor_with_something_to_lose_does_not_sleep(awake: str) -> None:
     async with kernel() as run:
