@@ -70,7 +70,13 @@ class Decided:
         told: list[Told] = []
         if gathered is not None or source is not None:
             told = gathered.told if gathered is not None else told
-            if type(source) is Origin or told or given_up is not None or (gathered is not None and gathered.timers):
+            if (
+                type(source) is Origin
+                or told
+                or given_up is not None
+                or (gathered is not None and (gathered.timers or type(source) is Firing))
+            ):
+                # What a timer does waits until that it has fired is durable, or it would be done again.
                 # Handled without consequence is also something that only an append can know: a cell that was overtaken
                 # decides from an old state, and the sender would take its word and forget the message.
                 self._note_unless_recorded()

@@ -34,6 +34,11 @@ class DurableTimers:
         self._firing.update(row.name for row in due)
         return sorted(due, key=_due_ms)
 
+    def expect(self, firing: Firing) -> None:
+        """Its message is in the mailbox since a former life: one is enough."""
+        if self.is_due(firing):
+            self._firing.add(firing.name)
+
     def put_off(self, firing: Firing) -> None:
         """Its message is not in the mailbox any more, and it has not fired: the next look finds it again."""
         self._firing.discard(firing.name)
@@ -44,7 +49,11 @@ class DurableTimers:
         return row is not None and row.due_ms == firing.due_ms
 
     def fire(self, firing: Firing, now_ms: int) -> int | None:
-        """Which occurrence (Unix ms) of a timer that is due is handled now; None: it was missed, and is skipped."""
+        """Which occurrence (Unix ms) of a timer that is due is handled now; None: it was missed, and is skipped.
+
+        Raises: whatever computing its schedule raises; then it has no next occurrence.
+        """
+        self._following = None
         schedule = decode_timer(self._rows[firing.name].body).schedule
         occurrence, self._following = schedule.fire(firing.due_ms, now_ms)
         return occurrence

@@ -290,7 +290,12 @@ class Life:
             timers.put_off(source)
             if not timers.is_due(source):
                 return False  # moved, cancelled, or fired already
-            occurrence = timers.fire(source, int(self._world.now() * 1000))
+            try:
+                occurrence = timers.fire(source, int(self._world.now() * 1000))
+            except Exception as error:  # such as a time zone that this system has no more: it can't come again either
+                letter = envelope.failure or self._letter(envelope, error)
+                self._give_up(envelope, source, GivenUp(letter))
+                return False
             if occurrence is None and envelope.failure is None:
                 self.decided.mark(source)  # missed, and skipped
                 return False

@@ -5,7 +5,7 @@ travels out to the socket. First in, first out; control messages (stop, passivat
 what has piled up as one burst. Nothing here survives a crash; what must is in the journal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import trio
 
@@ -50,6 +50,10 @@ class Mailbox:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def __iter__(self) -> Iterator[Item]:
+        """What waits, oldest first."""
+        return iter(self._queue)
 
     def put(self, item: Item) -> None:
         """Queue a bare message or an envelope. Raises: Overloaded, Sealed; then nothing was queued."""

@@ -197,6 +197,10 @@ class Cell:
         if was_refused or self._suspects:
             self._suspects += len(again)
         self.mailbox.put_back(again)
+        if life.once.timers is not None:
+            for item in self.mailbox:
+                if type(item) is Envelope and type(item.source) is Firing:
+                    life.once.timers.expect(item.source)
         self._fire_due()
 
     def _blamed(self, items: list[Item]) -> list[Item]:
