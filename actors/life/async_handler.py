@@ -16,19 +16,19 @@ async def await_handler(life: Life, waiting: Awaitable[object], envelope: Envelo
     """
     started = trio.current_time()
     deadline = min(envelope.deadline, started + life.kind.limits.async_handler_s)
-    with trio.CancelScope(deadline=deadline) as scope:
-        try:
+    refusal: ActorError | None = None
+    try:
+        with trio.CancelScope(deadline=deadline) as scope:
             reply = await waiting
-        except ActorError as error:
-            life.refuse(envelope, error)
-            return
-        except ExceptionGroup as group:  # raised by a nursery of the handler's own
-            refusal = refusal_in(group)
-            if refusal is None:
-                raise
-            life.refuse(envelope, refusal)
-            return
-    if scope.cancelled_caught:
+    except ActorError as error:
+        refusal = error
+    except ExceptionGroup as group:  # raised by a nursery of the handler's own, perhaps as the deadline cancelled it
+        refusal = refusal_in(group)
+        if refusal is None:
+            raise
+    if refusal is not None:
+        life.refuse(envelope, refusal)
+    elif scope.cancelled_caught:
         life.refuse(envelope, DeadlineExceeded(f"the handler took longer than {deadline - started:.3g} s"))
     else:
         life.finish(envelope, reply)

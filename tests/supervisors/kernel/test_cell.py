@@ -771,6 +771,22 @@ async def test_an_async_handler_is_cut_off_at_its_deadline_and_the_next_message_
         assert (after.answer, run.instruments.restarts) == (1, 0)
 
 
+async def test_a_refusal_raised_as_the_deadline_cancels_is_the_answer(autojump_clock: MockClock) -> None:
+    async def refuse_when_cancelled(actor: Any) -> None:
+        async with trio.open_nursery() as nursery:  # owner: the handler
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise Refused("slow.too_slow")
+
+    async with kernel() as run:
+        slot = run.send("slow:a", Do(act=refuse_when_cancelled))
+        await trio.sleep(30)
+        assert slot.answer.name == "slow.too_slow"
+        assert run.instruments.restarts == 0
+
+
 async def test_while_an_async_handler_waits_what_came_before_it_is_committed_and_others_go_on(
     autojump_clock: MockClock,
 ) -> None:
