@@ -29,6 +29,7 @@ from greenroom.actors.model.lifecycle import Passivate, Rebuild, Reclaim, Stop, 
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
+from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.records import Head, Outcome, Remembered
 from greenroom.supervisors.kernel.host import Host
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
@@ -381,7 +382,9 @@ class Cell:
                     case TimersDue():
                         self._fire_due()
                     case Reclaim():
-                        ending = Ending.REBUILD  # after the others, one of which may end us
+                        head = self.head  # perhaps claimed anew since that was asked
+                        if head is not None and lineage_of(head.epoch) != self._host.lineage():
+                            ending = Ending.REBUILD  # after the others, one of which may end us
                     case Passivate():
                         # Not while anything else is asked: asleep it would be forgotten.
                         if ending is None and len(signals) == 1 and self._fall_asleep():

@@ -78,7 +78,7 @@ class NodeWorld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One node's. `closed(cell, reason)` tells the system that a cell has ended: asleep, stopped, failed, damaged."""
+    """One node's: its parts, its limits, and what it has heard of its database."""
 
     world: NodeWorld
     router: Router
@@ -99,6 +99,7 @@ class Host:
     new_backoff: NewBackoff
     note_store_unavailable: Callable[[Exception], None]  # logged at most once a second, however many entities feel it
     heard_lineage: Callable[[str], None]
+    lineage: Callable[[], str | None]  # the database's, as last heard
 
     async def insist(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """What `attempt` gives once the store is there; it must change nothing where it fails. Raises: what else it

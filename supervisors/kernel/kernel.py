@@ -136,6 +136,7 @@ class Kernel:
             new_backoff=new_backoff,
             note_store_unavailable=note_store_unavailable,
             heard_lineage=heard_lineage,
+            lineage=lambda: self.system.lineage,
         )
         self.system = System(kinds=kinds, host=host, cells=cells, passivation=passivation)
         self.passivation = Passivation(cells, passivation, memory_bytes=memory_bytes)

@@ -31,7 +31,7 @@ class System:
         self._draining = False
         self._emptied = trio.Event()
         self._quarantine: dict[str, float] = {}  # failed entity -> trio time until which it stays down
-        self._lineage: str | None = None  # the database's lineage, as last heard
+        self.lineage: str | None = None  # the database's lineage, as last heard
         self._on_closed = self._closed  # one for all cells: each bound method made takes 64 bytes
 
     def activate(self, entity: str) -> Cell:
@@ -78,9 +78,9 @@ class System:
         Such entities are built anew. Those asleep that somebody watches are woken, to tell their watchers. Messages on
         their way are taken from the outbox again: it no longer has those whose cause was lost.
         """
-        if lineage == self._lineage:
+        if lineage == self.lineage:
             return
-        self._lineage = lineage
+        self.lineage = lineage
         self._host.relay.begin_lineage(lineage)
         for cell in list(self._cells.values()):
             if cell.head is not None and lineage_of(cell.head.epoch) != lineage:

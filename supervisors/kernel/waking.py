@@ -9,6 +9,7 @@ import structlog
 from greenroom.actors.life.flights import Flight, Sorted, command_ids_of, sort_flights
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.kinds import Kind
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.journal import Journal
@@ -39,15 +40,20 @@ async def wake(
 ) -> Waking:
     """Claim the entity, build its state, and sort `flights` of the `former` life, which ended by `failure`.
 
-    Changes nothing but the fence, so it may be tried again. Raises: StoreUnavailable, NotOwner, whatever the entity's
-    own `apply` raises.
+    Raises the fence, and tells whoever asks for them of a new lineage and of lost events; it may be tried again.
+    Raises: StoreUnavailable, also where the database has become another meanwhile, since then what was claimed may be
+    ahead of it; NotOwner, whatever the entity's own `apply` raises.
     """
+    lineage_before = host.lineage()
     known = former.head if former is not None else None
     claimed = await host.claims.claim(
         entity, term=host.ownership.term(entity), above=0 if known is None else known.fence
     )
     head = claimed.head
-    host.heard_lineage(lineage_of(head.epoch))
+    lineage = lineage_of(head.epoch)
+    if host.lineage() != lineage_before and host.lineage() != lineage:
+        raise StoreUnavailable(f"{entity} was claimed in a history that has ended")  # by a primary that is slow to die
+    host.heard_lineage(lineage)
     life = await _life_of(host, kind, entity, claimed)
     offset = life.actor.offset
     assert offset == head.offset, f"{entity}: journal ends at {offset}, head at {head.offset}"
@@ -64,6 +70,8 @@ async def wake(
             replies = await host.journal.replies(head.id, command_ids_of(flights))
             for command_id, reply in replies.items():
                 life.once.remember(command_id, reply)
+    if host.lineage() != lineage:
+        raise StoreUnavailable(f"{entity} was built from a history that has ended")
     return Waking(life, sort_flights(flights, stored, replies, suspected=failure is Outcome.DAMAGED), claimed.outbox)
 
 

@@ -65,6 +65,8 @@ async def test_whoever_is_asked_to_sleep_and_more_does_the_other_first(
     async with kernel() as run:
         await run.ask(A, Note(text="x"))
         cell, fence = run.cell(A), run.journal.rows.by_entity[A].head.fence
+        run.journal.rows.timeline = 2
+        run.system.lineage = run.journal.rows.lineage
         for signal in (Passivate(), *others):
             cell.mailbox.put_control(signal)
         await trio.sleep(1)
