@@ -49,6 +49,11 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
             strikes=strikes,
         )
 
+    @property
+    def weight(self) -> int:
+        """Bytes, about."""
+        return len(self.payload) + len(self.error) + len(self.traceback) + len(self.entity)
+
 
 def retry_id(letter: DeadLetter) -> str:
     """The command id of a retry. One that crashed the entity again has another time, and its next retry another id."""
@@ -93,8 +98,12 @@ class Census(Struct, frozen=True, kw_only=True):
 class DeadLetters(Protocol):
     """Those of all entities."""
 
-    async def add(self, letter: DeadLetter) -> None:
-        """Keep one; a letter with an `id` replaces the one it is, strikes added up. Raises: StoreUnavailable."""
+    async def add(self, letter: DeadLetter, *, key: int | None = None) -> None:
+        """Keep one; a letter with an `id` replaces the one it is, strikes added up.
+
+        The same once more under the same `key`, 63 bits, changes nothing: so it may be added again by whoever does not
+        know whether it was. Raises: StoreUnavailable, which says nothing of that.
+        """
 
     async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
         """The newest first; `before` is the id to go on from. Raises: StoreUnavailable."""

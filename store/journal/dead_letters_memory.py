@@ -16,9 +16,9 @@ class MemoryDeadLetters:
     def __init__(self, letters: LetterRows | None = None, *, kept_max: int = KEPT_MAX) -> None:
         self._letters = letters or LetterRows(kept_max)
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def add(self, letter: DeadLetter, *, key: int | None = None) -> None:
         await trio.lowlevel.checkpoint()
-        self._letters.put(letter)
+        self._letters.put(letter, key)
 
     async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
         await trio.lowlevel.checkpoint()

@@ -15,8 +15,10 @@ COLUMNS = (
 )
 ADD = """
 WITH added AS (
-    INSERT INTO dead_letters (at, entity, message_type, payload, principal, error, traceback, trace, strikes)
-    VALUES (now(), $1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
+    INSERT INTO dead_letters (at, entity, message_type, payload, principal, error, traceback, trace, strikes, key)
+    VALUES (now(), $1, $2, $3, $4, $5, $6, $7, $8, $11)
+    ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
+    RETURNING id
 )
 DELETE FROM dead_letters WHERE id IN (
     SELECT id FROM dead_letters WHERE id <= (SELECT id FROM added) - $9::bigint ORDER BY id LIMIT $10
@@ -25,8 +27,9 @@ DELETE FROM dead_letters WHERE id IN (
 
 REPLACE = """
 UPDATE dead_letters SET at = now(), payload = $3, error = $5, traceback = $6, trace = $7, strikes = strikes + $8,
-    wished = false
+    wished = false, key = coalesce($10, key)
 WHERE id = $9 AND entity = $1 AND message_type = $2 AND principal = $4
+    AND ($10::bigint IS NULL OR key IS DISTINCT FROM $10)
 """
 REFUSED = "UPDATE dead_letters SET wished = false, error = coalesce(nullif($2, ''), error) WHERE id = $1"
 # Letters that come with an append are inserted there, which keeps no bound.
@@ -57,11 +60,11 @@ class PostgresDeadLetters:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def add(self, letter: DeadLetter, *, key: int | None = None) -> None:
         if letter.id:
-            await self._fetch(REPLACE, *letter_columns(letter), letter.id)
+            await self._fetch(REPLACE, *letter_columns(letter), letter.id, key)
         else:
-            await self._fetch(ADD, *letter_columns(letter), KEPT_MAX, TRIMMED_MAX)
+            await self._fetch(ADD, *letter_columns(letter), KEPT_MAX, TRIMMED_MAX, key)
 
     async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
         rows = await self._fetch(

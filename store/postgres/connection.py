@@ -59,9 +59,10 @@ class Connection:
         Ends within about the time for a connection and that for a statement. Cancelled midway, the statement may have
         landed or not.
 
-        Raises: StoreUnavailable when nothing was written for certain, among them DataRefused when the same again would
-        fare no better and TookTooLong when less might; with `write`, OutcomeLost when the connection went away or went
-        silent while the statement was under way.
+        Raises: StoreUnavailable, among them DataRefused when the same again would fare no better and TookTooLong when
+        less might. With `write` it says that nothing was written, and OutcomeLost is raised when the connection went
+        away or went silent while the statement was under way. Without, it says nothing of that: for what reads, and
+        for what comes to the same when it is run once more.
         """
         await self._take_turn()
         try:

@@ -1,5 +1,7 @@
 """The letter writer: messages that were given up, on their way to the dead letters. Bounded; the log has them all."""
 
+import secrets
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -15,7 +17,8 @@ from greenroom.supervisors.supervision.backoff import NewBackoff
 
 log = structlog.get_logger("greenroom.dead_letters")
 
-WAITING_MAX = 1024
+WAITING_MAX = 1024  # letters
+WAITING_BYTES_MAX = 16 << 20  # of those, what they weigh; one alone may weigh more
 
 
 class LetterWriter:
@@ -33,8 +36,9 @@ class LetterWriter:
         self._instruments = instruments
         self._new_backoff = new_backoff
         self._note_store_unavailable = note_store_unavailable
-        self._send, self._receive = trio.open_memory_channel[DeadLetter](WAITING_MAX)
-        self._unwritten = 0
+        self._waiting: deque[tuple[DeadLetter, int]] = deque()  # letters with their keys; the first is being written
+        self._bytes = 0
+        self._come = trio.Event()
         self._written = trio.Event()
 
     def keep(self, entity: str, envelope: Envelope, error: Exception) -> None:
@@ -49,11 +53,13 @@ class LetterWriter:
             return
         letter = replace(letter, id=retried(envelope.command_id))  # a retry does not multiply them
         self.note(letter)
-        try:
-            self._send.send_nowait(letter)
-            self._unwritten += 1
-        except trio.WouldBlock:
+        size = letter.weight
+        if len(self._waiting) >= WAITING_MAX or (self._waiting and self._bytes + size > WAITING_BYTES_MAX):
             log.error("dead_letter_dropped", entity=entity, message_type=letter.message_type, error="too many wait")
+            return
+        self._waiting.append((letter, secrets.randbits(63)))
+        self._bytes += size
+        self._come.set()
 
     def note(self, letter: DeadLetter) -> None:
         """Count and log one, as also of those that were committed with what else came of them."""
@@ -62,25 +68,29 @@ class LetterWriter:
 
     async def flushed(self) -> None:
         """Return when none waits to be written."""
-        while self._unwritten:
+        while self._waiting:
             await self._written.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled: which loses those that wait, so wait for `flushed` before."""
+        """Until cancelled, which is safe at any time: what waits then is written by the next run, or lost with the
+        process, so wait for `flushed` before that ends."""
         task_status.started()
-        async for letter in self._receive:
-            try:
-                await self._write(letter)
-            finally:
-                self._unwritten -= 1
+        while True:
+            while self._waiting:
+                letter, key = self._waiting[0]
+                await self._write(letter, key)
+                self._waiting.popleft()
+                self._bytes -= letter.weight
                 self._written.set()
                 self._written = trio.Event()
+            self._come = trio.Event()
+            await self._come.wait()
 
-    async def _write(self, letter: DeadLetter) -> None:
+    async def _write(self, letter: DeadLetter, key: int) -> None:
         backoff = self._new_backoff()
         while True:
             try:
-                await self._letters.add(letter)
+                await self._letters.add(letter, key=key)
                 return
             except DataRefused as error:  # this letter, not the store: it must not hold up the others
                 log.error("dead_letter_dropped", entity=letter.entity, error=str(error))

@@ -26,9 +26,15 @@ class LetterRows:
 
     def __init__(self, kept_max: int = KEPT_MAX) -> None:
         self.rows: deque[DeadLetter] = deque(maxlen=kept_max)
+        self._keys: deque[int] = deque(maxlen=kept_max)
         self._last_id = 0
 
-    def put(self, letter: DeadLetter) -> None:
+    def put(self, letter: DeadLetter, key: int | None = None) -> None:
+        """See DeadLetters.add."""
+        if key is not None:
+            if key in self._keys:
+                return
+            self._keys.append(key)
         for at, row in enumerate(self.rows):
             if letter.id and row.id == letter.id:
                 self.rows[at] = replace(letter, strikes=row.strikes + letter.strikes, wished=False)
@@ -55,9 +61,7 @@ class Letters(list[DeadLetter]):
         self.extend(later)
 
     def cost(self) -> tuple[int, int]:
-        return len(self), sum(
-            len(letter.payload) + len(letter.error) + len(letter.traceback) + len(letter.entity) for letter in self
-        )
+        return len(self), sum(letter.weight for letter in self)
 
     def land(self, head: Tables, database: Tables) -> None:
         for letter in self:

@@ -65,6 +65,19 @@ async def test_the_newest_come_first_a_page_at_a_time_and_the_oldest_go(letters:
     assert [letter.strikes for letter in (*first, *second)] == [7, 6, 5, 4, 3]
 
 
+async def test_one_that_is_added_again_under_its_key_is_there_once(letters: DeadLetters) -> None:
+    """Whoever lost the answer of the first time adds it again."""
+    for key in (7, 7, 2**63 - 1, None, None):
+        await letters.add(LETTER, key=key)
+    assert len(await letters.list(limit=10)) == 4
+    number = (await letters.list(limit=1))[0].id
+    for key in (8, 8, 9):
+        await letters.add(replace(LETTER, id=number, strikes=1), key=key)
+    again = await letters.get(number)
+    assert again is not None
+    assert again.strikes == LETTER.strikes + 2
+
+
 async def test_letters_are_chosen_by_id_entity_kind_and_type(letters: DeadLetters) -> None:
     for entity, message_type in (("room:a", "x.y"), ("room:b", "x.y"), ("rooms:a", "x.z"), ("bank:a", "x.y")):
         await letters.add(replace(LETTER, entity=entity, message_type=message_type))

@@ -27,12 +27,12 @@ class Failing(MemoryDeadLetters):
         self._fails = fails
         self.tried: list[str] = []
 
-    async def add(self, letter: DeadLetter) -> None:
+    async def add(self, letter: DeadLetter, *, key: int | None = None) -> None:
         self.tried.append(letter.entity)
         error = self._fails(letter)
         if error is not None:
             raise error
-        await super().add(letter)
+        await super().add(letter, key=key)
 
 
 @pytest.mark.parametrize("error", [DataRefused("no such character"), ValueError("a bug")])
@@ -55,17 +55,76 @@ async def test_a_store_that_is_away_is_waited_for(autojump_clock: MockClock) -> 
     assert letters.tried == ["log:a"] * 4 + ["log:b"]
 
 
-async def write(letters: Failing, *entities: str) -> None:
-    writer = LetterWriter(
+class Forgetful(MemoryDeadLetters):
+    """Keeps every letter, and loses the first answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lost = False
+
+    async def add(self, letter: DeadLetter, *, key: int | None = None) -> None:
+        await super().add(letter, key=key)
+        if not self._lost:
+            self._lost = True
+            raise StoreUnavailable("the wire went silent")
+
+
+async def test_a_letter_whose_answer_was_lost_is_kept_once(autojump_clock: MockClock) -> None:
+    """Twice, it would be handled twice by whoever has all of them handled again."""
+    letters = Forgetful()
+    await write(letters, "log:a", "log:b")
+    assert [letter.entity for letter in await letters.list(limit=10)] == ["log:b", "log:a"]
+
+
+async def test_what_waits_when_a_run_ends_is_written_by_the_next(autojump_clock: MockClock) -> None:
+    away = [StoreUnavailable("away")] * 3
+    letters = Failing(lambda letter: away.pop() if away else None)
+    writer = writer_of(letters)
+    for entity in ("log:a", "log:b", "log:c"):
+        give_up(writer, entity)
+    with trio.move_on_after(0.01):
+        await writer.run()
+    assert await letters.list(limit=10) == []
+    async with trio.open_nursery() as nursery:  # owner: the test
+        await nursery.start(writer.run)
+        with trio.fail_after(60):
+            await writer.flushed()
+        nursery.cancel_scope.cancel()
+    assert [letter.entity for letter in await letters.list(limit=10)] == ["log:c", "log:b", "log:a"]
+
+
+@pytest.mark.parametrize(("size", "kept"), [(10, 5), (1_000, 2), (100_000, 1)])
+async def test_those_that_wait_are_bounded_in_number_and_in_bytes(
+    size: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.supervisors.kernel.letter_writer.WAITING_MAX", 5)
+    monkeypatch.setattr("greenroom.supervisors.kernel.letter_writer.WAITING_BYTES_MAX", 3_000)
+    writer = writer_of(MemoryDeadLetters())
+    with capture_logs() as logs:
+        for number in range(8):
+            give_up(writer, f"log:{number}", "x" * size)
+    assert sum(line["event"] == "dead_letter_dropped" for line in logs) == 8 - kept
+
+
+def writer_of(letters: MemoryDeadLetters) -> LetterWriter:
+    return LetterWriter(
         letters,
         instruments=Instruments(),
         new_backoff=lambda: Backoff(random=Random(1)),
         note_store_unavailable=lambda error: None,
     )
-    async with trio.open_nursery() as nursery:
+
+
+def give_up(writer: LetterWriter, entity: str, text: str = "x") -> None:
+    writer.keep(entity, Envelope(Heard(text=text), Principal(user="ann")), ValueError("given up"))
+
+
+async def write(letters: MemoryDeadLetters, *entities: str) -> None:
+    writer = writer_of(letters)
+    async with trio.open_nursery() as nursery:  # owner: this call
         await nursery.start(writer.run)
         for entity in entities:
-            writer.keep(entity, Envelope(Heard(text="x"), Principal(user="ann")), ValueError("given up"))
+            give_up(writer, entity)
         with trio.fail_after(60):
             await writer.flushed()
         nursery.cancel_scope.cancel()

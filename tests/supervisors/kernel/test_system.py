@@ -263,7 +263,7 @@ async def test_a_letter_waits_for_a_store_that_is_down(autojump_clock: MockClock
     async with kernel() as run:
         add, tries = run.letters.add, 0
 
-        async def flaky(letter: Any) -> None:
+        async def flaky(letter: Any, *, key: int | None = None) -> None:
             nonlocal tries
             tries += 1
             if tries < 5:
@@ -280,7 +280,7 @@ async def test_a_letter_that_cannot_be_written_does_not_take_the_system_down() -
     async with kernel() as run:
         add = run.letters.add
 
-        async def broken(letter: Any) -> None:
+        async def broken(letter: Any, *, key: int | None = None) -> None:
             raise ValueError("no such text")
 
         run.letters.add = broken  # type: ignore[method-assign]
@@ -313,7 +313,7 @@ async def test_draining_finishes_turns_flushes_commits_and_wakes_nobody(autojump
         queued = run.send("slow:a", Read())
         add = run.letters.add
 
-        async def slowly(letter: Any) -> None:
+        async def slowly(letter: Any, *, key: int | None = None) -> None:
             await trio.sleep(20)
             await add(letter)
 
