@@ -34,9 +34,9 @@ class Journal(Protocol):
         server that has lost its claims would grant it again, and with it whatever was sent under it and is late.
         Loading is a statement of its own after the raise (a load in the same statement may miss the append that the
         raise waited for). Each result holds the snapshot and the events after it, and for recent command ids also up to
-        `window` events before the snapshot. An entity whose rows contradict one another, or whose name or rows the
-        server refuses, is JournalDamaged, and one that can't be loaded in time is StoreUnavailable; that touches no
-        other of the batch. Raises: StoreUnavailable.
+        `window` events before the snapshot; of its outbox the oldest CLAIMED_MAX rows. An entity whose rows contradict
+        one another, or whose name or rows the server refuses, is JournalDamaged, and one that can't be loaded in time
+        is StoreUnavailable; that touches no other of the batch. Raises: StoreUnavailable.
         """
 
     async def lineage(self) -> str:

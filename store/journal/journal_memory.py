@@ -16,7 +16,7 @@ from greenroom.store.errors import JournalDamaged, NotOwner
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.letters import LetterRows
 from greenroom.store.journal.consequences.marks import MarkRows
-from greenroom.store.journal.consequences.outbox import OutboxRow, SentRows
+from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow, SentRows
 from greenroom.store.journal.consequences.timers import TimerRows
 from greenroom.store.journal.epoch import random_epoch
 from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
@@ -127,7 +127,8 @@ class MemoryJournal:
         """What the activation that has raised `head` is built from."""
         first = bisect_right(row.events, row.snapshot_offset - window, key=_offset)
         snapshot = row.snapshot if row.snapshot_offset else None  # one of nothing tells nothing
-        outbox = [OutboxRow(offset, body, head.id, head.entity) for offset, body in sorted(row.outbox.items())]
+        sent = sorted(row.outbox.items())[:CLAIMED_MAX]
+        outbox = [OutboxRow(offset, body, head.id, head.entity) for offset, body in sent]
         timers = sorted(row.timers.values(), key=lambda timer: timer.due_ms)
         return Claimed(replace(head), snapshot, row.snapshot_offset, row.events[first:], outbox, timers)
 

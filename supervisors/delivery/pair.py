@@ -11,12 +11,13 @@ from greenroom.supervisors.supervision.backoff import Backoff
 class Row:
     """An outbox row, of which some messages are not decided yet."""
 
-    __slots__ = ("head_id", "left", "offset")
+    __slots__ = ("bytes_left", "head_id", "left", "offset")
 
-    def __init__(self, head_id: int, offset: int, left: int) -> None:
+    def __init__(self, head_id: int, offset: int, left: int, bytes_left: int) -> None:
         self.head_id = head_id
         self.offset = offset
         self.left = left
+        self.bytes_left = bytes_left
 
 
 class Deliverer(Protocol):
@@ -59,7 +60,7 @@ class Pair:
         self.receiver = receiver
         self.waiting: deque[Delivery] = deque()  # deliveries by rising sequence numbers
         self.under_way = 0  # how many the receiver has in its mailbox or handles
-        self.sent = 0  # the newest of those: its sequence number
+        self.sent = 0  # the highest sequence number of those
         self.returned: list[Delivery] = []  # deliveries to be sent again, once nothing is under way
         self.paused = False  # after a failure, until the retry
         self.backoff: Backoff | None = None

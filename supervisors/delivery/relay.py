@@ -23,8 +23,8 @@ from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.config.telemetry.shown import shown
-from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
 from greenroom.store.journal.journal import Journal
 from greenroom.supervisors.delivery.pair import Delivery, Pair, Row
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -33,6 +33,7 @@ log = structlog.get_logger("greenroom.relay")
 
 UNDER_WAY_MAX = 64  # messages of one pair in their receiver's mailbox
 KEPT_MAX = 50_000  # messages in memory; beyond, they wait in the outbox until a sweep finds them
+KEPT_BYTES_MAX = 64 << 20  # of those messages; likewise
 DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep
 SWEEP_S = 5.0
@@ -43,7 +44,8 @@ WARN_AFTER = 10  # attempts of one message
 
 
 class Relay:
-    """Owns what is in memory of every entity's outbox, `kept_max` messages at most: the rest waits in the database.
+    """Owns what is in memory of every entity's outbox, at most `kept_max` messages of `kept_bytes_max` bytes: the rest
+    waits in the database.
 
     One for a node, a supervised child. Decides nothing but when: what a receiver makes of a message is the receiver's.
     """
@@ -56,6 +58,7 @@ class Relay:
         submit: Callable[[str, Envelope], None],
         new_backoff: Callable[[], Backoff],
         kept_max: int = KEPT_MAX,
+        kept_bytes_max: int = KEPT_BYTES_MAX,
         sweep_s: float = SWEEP_S,
     ) -> None:
         self.delivered = 0  # messages
@@ -65,12 +68,14 @@ class Relay:
         self._submit = submit
         self._new_backoff = new_backoff
         self.kept_max = kept_max
+        self.kept_bytes_max = kept_bytes_max
         self._sweep_s = sweep_s
         self._lineage: str | None = None  # the database's lineage, once a claim or the first sweep has told it
         self._begin()
 
     def _begin(self) -> None:
         self.waiting = 0  # messages in memory
+        self.waiting_bytes = 0  # what they weigh
         self._rows: dict[tuple[int, int], Row] = {}  # rows of the outbox, kept until they are deleted
         self._pairs: dict[tuple[int, str], Pair] = {}
         self._left_out: dict[int, int] = {}  # sender's head id -> how often something of it was not kept
@@ -89,18 +94,21 @@ class Relay:
 
     def post(self, row: OutboxRow, messages: Sequence[Outgoing]) -> None:
         """A row has become durable. The sender's rows must come in order."""
-        if row.head_id in self._left_out or self.waiting >= self.kept_max:
+        if row.head_id in self._left_out or not self._has_room():
             self._leave_out(row.head_id)
         else:
             self._keep(row, messages)
 
     def adopt(self, rows: Sequence[OutboxRow]) -> None:
-        """Rows of a head that was just claimed, all there are. What they hold goes before anything posted later."""
+        """Rows of a head that was just claimed, its oldest. What it has goes before anything posted later."""
         for row in rows:
-            if row.head_id in self._left_out or self.waiting >= self.kept_max:
+            if row.head_id in self._left_out or not self._has_room():
                 self._leave_out(row.head_id)
             else:
                 self._adopt(row)
+        if len(rows) >= CLAIMED_MAX:  # there may be more, which the sweep finds
+            self._leave_out(rows[-1].head_id)
+            self._wake_sweep.set()
 
     def begin_lineage(self, lineage: str) -> None:
         """The database has another history: what is in memory may have been lost with the one before. The outbox says.
@@ -112,7 +120,7 @@ class Relay:
             return
         for head_id in {head_id for head_id, _ in self._rows}:
             self._leave_out(head_id)  # what is posted yet must not overtake what the outbox still has
-        self.waiting = 0
+        self.waiting = self.waiting_bytes = 0
         self._rows = {}
         self._pairs = {}
         self._read_to = START
@@ -132,12 +140,18 @@ class Relay:
         for head_id in stuck:
             self._leave_out(head_id)
         for key in [key for key, row in self._rows.items() if row.left and key[0] in stuck]:
-            self.waiting -= self._rows.pop(key).left
+            row = self._rows.pop(key)
+            self.waiting -= row.left
+            self.waiting_bytes -= row.bytes_left
         self._pairs = {key: pair for key, pair in self._pairs.items() if key[0] not in stuck}
         if self._read_to[0] in stuck:
             self._read_to = (self._read_to[0], OFFSET_MAX)  # its next row comes behind those just forgotten
         if stuck:
             log.warning("outbox_parked", senders=len(stuck), waiting=self.waiting)
+
+    def _has_room(self, share: int = 1) -> bool:
+        """For more, within one `share`th of the bounds. What comes last may exceed them by one row."""
+        return self.waiting < self.kept_max // share and self.waiting_bytes < self.kept_bytes_max // share
 
     def _leave_out(self, head_id: int) -> None:
         self._left_out[head_id] = self._left_out.get(head_id, 0) + 1
@@ -156,7 +170,8 @@ class Relay:
         head_id = stored.head_id
         if (head_id, stored.offset) in self._rows:
             return
-        row = self._rows[head_id, stored.offset] = Row(head_id, stored.offset, len(messages))
+        size = sum(len(message.message) for message in messages)
+        row = self._rows[head_id, stored.offset] = Row(head_id, stored.offset, len(messages), size)
         touched: dict[Pair, None] = {}
         for message in messages:
             pair = self._pairs.get((head_id, message.entity))
@@ -165,6 +180,7 @@ class Relay:
             pair.add(Delivery(pair, row, message))
             touched[pair] = None
         self.waiting += len(messages)
+        self.waiting_bytes += size
         for pair in touched:
             self._send(pair)
 
@@ -194,8 +210,9 @@ class Relay:
                 self._pause(pair, error)
                 return
             pair.waiting.popleft()
+            # Those are not always sent in order: a claim that took long may bring back one that was handled long ago.
+            pair.sent = max(pair.sent, message.seq) if pair.under_way else message.seq
             pair.under_way += 1
-            pair.sent = message.seq
 
     def decided(self, delivery: Delivery) -> None:
         """The receiver has handled a message, or refused it for good."""
@@ -206,9 +223,12 @@ class Relay:
         pair.attempts = 0
         pair.backoff = None
         self.delivered += 1
-        self.waiting -= 1
         row = delivery.row
+        size = len(delivery.message.message)
+        self.waiting -= 1
+        self.waiting_bytes -= size
         row.left -= 1
+        row.bytes_left -= size
         if row.left == 0:
             self._decided.append(row)
             self._wake_deleting.set()
@@ -218,7 +238,7 @@ class Relay:
             self._send(pair)
         elif not pair.under_way:
             self._pairs.pop((pair.sender_id, pair.receiver), None)
-        if self._left_out and self.waiting < self.kept_max // 2:
+        if self._left_out and self._has_room(2):
             self._wake_sweep.set()
 
     def rejected(self, delivery: Delivery, error: ActorError) -> None:
@@ -289,7 +309,7 @@ class Relay:
             rows = decided[:DELETED_MAX]
             try:
                 await self._journal.delivered([(row.head_id, row.offset) for row in rows], lineage=self._lineage or "")
-            except (StoreUnavailable, OutcomeLost) as error:
+            except StoreUnavailable as error:
                 log.debug("outbox_not_deleted", rows=len(rows), error=str(error))
                 await trio.sleep(1.0)
                 continue
@@ -315,10 +335,10 @@ class Relay:
         for gone in self._deleted_before:
             self._rows.pop((gone.head_id, gone.offset), None)
         self._deleted_before, self._deleted = self._deleted, []
-        room = self.kept_max
-        if self.waiting >= room // 2:
+        share = 1
+        if not self._has_room(2):
             self._park_stuck()
-            room //= 2  # what may be stuck again takes no more than half
+            share = 2  # what may be stuck again takes no more than half
         if self._lineage is None:
             # Known before anything is read: a claim that comes from another history then makes us forget these rows.
             lineage = await self._journal.lineage()
@@ -326,7 +346,7 @@ class Relay:
                 self.begin_lineage(lineage)
         if self._read_to == START:
             self._left_out_before = dict(self._left_out)
-        while self.waiting < room:
+        while self._has_room(share):
             known = self._rows
             rows = await self._journal.outbox(after=self._read_to, limit=PAGE)
             if known is not self._rows:

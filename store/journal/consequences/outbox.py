@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from greenroom.store.journal.consequences.consequence import Part, Tables
 
+CLAIMED_MAX = 64  # rows of one head that a claim brings along: the oldest. Those behind them are there to be read
+
 
 class OutboxRow(Struct, gc=False):
     """Messages to other entities that left with one burst of events."""

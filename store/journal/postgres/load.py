@@ -8,7 +8,7 @@ head that is alone then is read in pages, so that it wakes however long its jour
 from collections.abc import Iterator, Sequence
 
 from greenroom.store.errors import DataRefused, TookTooLong
-from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.names import decode_name
 from greenroom.store.journal.postgres.pages import Pages, page
@@ -18,7 +18,7 @@ from greenroom.store.postgres.connection import Connection
 
 EVENTS_MAX = 65_536  # that one statement loads; a head with more of its own is read in pages at once
 
-LOAD = """
+LOAD = f"""
 SELECT id, 0 AS what, "offset", 0::bigint AS at_ms, body AS payload,
     NULL::bytea AS info, NULL::bytea AS command_id, NULL::bytea AS reply, NULL::bigint AS digest,
     0::bigint AS fence
@@ -28,7 +28,9 @@ SELECT w.id, 1, e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e
 FROM unnest($1::bigint[], $2::bigint[]) AS w (id, after)
 CROSS JOIN LATERAL (SELECT * FROM journal j WHERE j.id = w.id AND j."offset" > w.after ORDER BY j."offset") e
 UNION ALL
-SELECT id, 2, "offset", 0, body, NULL, NULL, NULL, NULL, 0 FROM outbox WHERE id = ANY ($1::bigint[])
+SELECT w.id, 2, o."offset", 0, o.body, NULL, NULL, NULL, NULL, 0
+FROM unnest($1::bigint[]) AS w (id)
+CROSS JOIN LATERAL (SELECT * FROM outbox b WHERE b.id = w.id ORDER BY b."offset" LIMIT {CLAIMED_MAX}) o
 UNION ALL
 SELECT id, 3, due_ms, 0, body, name, NULL, NULL, NULL, 0 FROM timers WHERE id = ANY ($1::bigint[])
 ORDER BY 1, 2, 3
@@ -126,9 +128,10 @@ class Loading:
             item.events += [event(row[:8]) for row in rows]
             at = item.events[-1].offset
         at = 0
-        while rows := await pages.fetch(OUTBOX_UP, head_id, at):
+        while len(item.outbox) < CLAIMED_MAX and (rows := await pages.fetch(OUTBOX_UP, head_id, at)):
             item.outbox += [OutboxRow(row["offset"], row["body"], head_id, item.head.entity) for row in rows]
             at = item.outbox[-1].offset
+        del item.outbox[CLAIMED_MAX:]
         name = b""
         while rows := await pages.fetch(TIMERS_UP, head_id, name):
             item.timers += [TimerRow(decode_name(row["name"]), row["due_ms"], row["body"]) for row in rows]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.letters import Letters
 from greenroom.store.journal.consequences.marks import Marks
-from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
+from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, Outbox, OutboxRow
 from greenroom.store.journal.consequences.timers import TimerRow, Timers
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.journal import Journal
@@ -207,6 +207,17 @@ async def test_the_outbox_is_read_in_pages_by_sender_and_position(cluster: Clust
     await node.delivered([], lineage=lineage)
     rows = await node.outbox(after=(first, 0), limit=100)
     assert [(row.head_id, row.offset) for row in rows] == [(first, 2), *((one[0], one[1]) for one in expected[2:5])]
+
+
+async def test_a_claim_brings_along_the_oldest_of_an_outbox_and_leaves_the_others_there(cluster: Cluster) -> None:
+    """Of a sender whose receiver takes nothing there may be any number."""
+    node = cluster.node(1)
+    claimed = await claim(node)
+    rows = [OutboxRow(offset, b"x") for offset in range(1, CLAIMED_MAX + 11)]
+    await node.append([with_consequences(claimed, event(1), outbox=Outbox(rows))])
+    assert [row.offset for row in (await claim(node)).outbox] == list(range(1, CLAIMED_MAX + 1))
+    read = await node.outbox(after=(claimed.head.id, CLAIMED_MAX), limit=100)
+    assert len(read) == 10
 
 
 async def test_positions_of_all_eras_fit(cluster: Cluster) -> None:

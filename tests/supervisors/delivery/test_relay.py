@@ -21,8 +21,8 @@ from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.errors import ActorError, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Done
-from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal.consequences.outbox import OutboxRow
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
 from greenroom.supervisors.delivery.relay import UNDER_WAY_MAX, Relay
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.supervisors.kernel.small_kernel import Heard, Log
@@ -66,7 +66,9 @@ class Outbox:
 class World:
     """Senders whose events are durable at once, and the mailboxes of receivers."""
 
-    def __init__(self, *, kept_max: int = 1000, seed: int = 0, claimed: bool = True) -> None:
+    def __init__(
+        self, *, kept_max: int = 1000, kept_bytes_max: int = 1 << 20, seed: int = 0, claimed: bool = True
+    ) -> None:
         self.journal = Outbox()
         self.inbox: list[Envelope] = []  # not decided yet
         self.arrived: list[tuple[str, str, float]] = []  # receiver, text, when
@@ -78,6 +80,7 @@ class World:
             submit=self.submit,
             new_backoff=lambda: Backoff(random=random.Random(seed), first_s=1.0, max_s=8.0),
             kept_max=kept_max,
+            kept_bytes_max=kept_bytes_max,
             sweep_s=SWEEP_S,
         )
         if claimed:
@@ -285,6 +288,28 @@ async def test_what_a_claim_brings_is_delivered_before_anything_newer_and_once(a
         assert run.texts() == ["1", "2", "3"]
 
 
+async def test_a_message_of_long_ago_that_a_claim_brings_back_lets_nothing_overtake(autojump_clock: MockClock) -> None:
+    """What is posted then is sent behind all that is under way, or its receiver would drop what comes again later."""
+    async with world() as run:
+        (old, _), (_, four) = run.commit(A, (B, "1")), run.commit(A, (B, "4"))
+        run.relay.post(run.journal.rows[IDS[A], 2], four)
+        run.relay.adopt([old])
+        run.post(A, (B, "5"))
+        behind = {envelope.message.text: envelope.source.after for envelope in run.inbox}  # type: ignore
+        assert behind["5"] == four[0].seq
+
+
+async def test_a_claim_that_brings_a_part_of_the_outbox_leaves_the_rest_to_the_sweep(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        texts = [f"{number:03}" for number in range(3 * CLAIMED_MAX)]
+        rows = [run.commit(A, (B, text))[0] for text in texts]
+        run.relay.adopt(rows[:CLAIMED_MAX])
+        run.post(A, (B, "posted after that"))
+        await run.decide_all(60)
+        assert run.texts() == [*texts, "posted after that"]
+        assert not run.journal.rows and not run.relay._left_out
+
+
 async def test_what_nobody_posted_is_found_by_the_sweep(autojump_clock: MockClock) -> None:
     async with world() as run:
         run.commit(A, (B, "1"))
@@ -319,6 +344,19 @@ async def test_what_does_not_fit_waits_in_the_outbox_in_order(autojump_clock: Mo
         assert [text for text in run.texts() if text != "other"] == texts
         assert run.texts().count("other") == 1
         assert not run.journal.rows and not run.relay._left_out
+
+
+async def test_what_would_weigh_too_much_waits_in_the_outbox_in_order(autojump_clock: MockClock) -> None:
+    async with world(kept_bytes_max=10_000) as run:
+        texts = [f"{number:03}" + "x" * 1_000 for number in range(50)]
+        for text in texts:
+            run.post(A, (B, text))
+        assert run.relay.waiting == 10
+        assert 10_000 <= run.relay.waiting_bytes < 12_000
+        await run.decide_all(120)
+        assert run.texts() == texts
+        assert not run.journal.rows and not run.relay._left_out
+        assert run.relay.waiting_bytes == 0
 
 
 async def test_a_row_posted_while_a_sweep_reads_does_not_overtake_those_left_out(autojump_clock: MockClock) -> None:
@@ -383,7 +421,7 @@ async def test_after_a_failover_nothing_posted_overtakes_what_was_forgotten(auto
 async def test_a_store_that_is_away_makes_it_late(autojump_clock: MockClock) -> None:
     async with world() as run:
         run.journal.errors["outbox"] += [StoreUnavailable("away")] * 2
-        run.journal.errors["delivered"] += [StoreUnavailable("away"), OutcomeLost("who knows")]
+        run.journal.errors["delivered"] += [StoreUnavailable("away"), StoreUnavailable("who knows")]
         run.commit(A, (B, "1"))
         run.post(C, (B, "2"))
         run.decide()
