@@ -166,9 +166,7 @@ class Saga(Actor[SagaState], Generic[Input]):
             if command != self.input or self.principal.user != self.state.by:
                 raise Refused("saga.started", f"{self.entity} was started with something else", status=409)
             return
-        fields = msgspec.to_builtins(command)
-        del fields["type"], fields["idempotency_key"]
-        self.record(Started(by=self.principal.user, input=Raw(msgspec.json.encode(fields))))
+        self.record(Started(by=self.principal.user, input=_input_of(command)))
         self._go_on()
         if self.deadline_s is not None and self.state.status == "running":
             self.set_timer(SAGA_TIMER, SagaDue(), after=self.deadline_s)
@@ -238,47 +236,44 @@ class Saga(Actor[SagaState], Generic[Input]):
             self.cancel_timer(SAGA_TIMER)
 
     def _begin(self, step: Step[Any]) -> bool:
-        def decide() -> tuple[str, Message]:
+        def tell() -> str:
             entity, message = step.do(self._so_far())
             split_entity(entity)
             _check(message)
-            return entity, message
+            self.tell(entity, message, about=f"{DO}:{step.name}")
+            return entity
 
-        told = self._decide(step.name, decide)
+        told = self._decide(step.name, tell)
         if isinstance(told, Refused):
             self.record(StepRefused(step=step.name, name=told.name, detail=told.detail[:DETAIL_MAX]))
             return False
-        entity, message = told
-        self.record(StepBegun(step=step.name, entity=entity, deadline_s=step.deadline_s))
-        self.tell(entity, message, about=f"{DO}:{step.name}")
+        self.record(StepBegun(step=step.name, entity=told, deadline_s=step.deadline_s))
         return True
 
-    def _undo_of(self, done: StepState) -> Message | Refused:
-        def decide() -> Message:
+    def _tell_undo(self, done: StepState, about: str) -> Refused | None:
+        """To the entity that was told the step, not to one computed anew: only so does this come after that."""
+
+        def tell() -> None:
             step = self._declared(done.name)
             if step is None or step.undo is None:
                 raise Refused("saga.no_such_step", "the code has no such step any more")
             message = step.undo(self._so_far())
             _check(message)
-            return message
+            self.tell(done.entity, message, about=about)
 
-        return self._decide(done.name, decide)
+        return self._decide(done.name, tell)
 
     def _take_back(self, done: StepState) -> None:
-        told = self._undo_of(done)
-        if isinstance(told, Refused):
-            self.record(UndoRefused(step=done.name, name=told.name, detail=told.detail[:DETAIL_MAX]))
+        refused = self._tell_undo(done, f"{UNDO}:{done.name}")
+        if refused is not None:
+            self.record(UndoRefused(step=done.name, name=refused.name, detail=refused.detail[:DETAIL_MAX]))
             return
-        # To the entity that was told the step, not to one computed anew: only so does this come after that.
         self.record(UndoBegun(step=done.name))
-        self.tell(done.entity, told, about=f"{UNDO}:{done.name}")
 
     def _leave_to_people(self, stuck: StepState) -> None:
         """Tell the undo that was refused once more, and ask for no report: so what is refused again is a dead letter,
         which somebody can retry when its reason is gone."""
-        told = self._undo_of(stuck)
-        if not isinstance(told, Refused):
-            self.tell(stuck.entity, told)
+        self._tell_undo(stuck, "")
 
     def _end(self, outcome: Outcome) -> None:
         self.record(Ended(outcome=outcome))
@@ -288,7 +283,7 @@ class Saga(Actor[SagaState], Generic[Input]):
         self.ended(outcome)
 
     def _decide(self, step: str, decide: Callable[[], Decided]) -> Decided | Refused:
-        """What the writer's function decided.
+        """What the writer's function decided, and that it was told.
 
         What it raises becomes a refusal: a saga whose handler failed here would be told the same again, fail again, and
         never end.
@@ -322,6 +317,16 @@ def _once_begun(may_watch: Callable[[Any], None]) -> Callable[[Any], None]:
             may_watch(self)
 
     return asked
+
+
+def _input_of(command: Message) -> Raw:
+    """Its fields as JSON, as its class writes them, without what only its way here needed."""
+    fields = msgspec.to_builtins(command)
+    fields.pop(command.__struct_config__.tag_field, None)
+    for field in msgspec.structs.fields(command):
+        if field.name == "idempotency_key":
+            fields.pop(field.encode_name, None)
+    return Raw(msgspec.json.encode(fields))
 
 
 def _check(message: Message) -> None:
