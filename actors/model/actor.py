@@ -14,9 +14,9 @@ once the events are durable. An `async def handle` is for entities whose work is
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from greenroom.actors.model.effects import After, CancelTimer, Effects, Ephemeral, Kick, SetTimer, Told
 from greenroom.actors.model.errors import CallCycle, Refused
@@ -32,18 +32,24 @@ TIMER_NAME_MAX = 512  # characters
 NO_TIMERS: Mapping[str, TimerRow] = MappingProxyType({})  # one for all that have none: there are many
 
 
-class KindLimits(Struct, frozen=True, kw_only=True):
-    """What one entity of a kind may use, and how long its history is kept."""
+AtLeastOne = Annotated[int, Meta(ge=1, le=1 << 53)]
+NotNegative = Annotated[int, Meta(ge=0, le=1 << 53)]
+Seconds = Annotated[float, Meta(ge=0)]  # `math.inf` is for ever
 
-    mailbox_messages: int = 1024
-    mailbox_bytes: int = 4 << 20
-    idle_s: float = 60.0  # asleep after so long without a message
-    history_events: int = 100_000  # newest events kept; older ones live on in the snapshot only
-    history_s: float = 90 * 86_400.0
-    command_ids_s: float = 86_400.0  # a repeated idempotency key is answered for at least so long
-    snapshot_every: int = 500  # events replayed at most on waking, about
-    timers_max: int = 1_000  # durable ones of one entity, loaded when it wakes
-    async_handler_s: float = 30.0  # what an `async def handle` may take where the sender set no deadline
+
+class KindLimits(Struct, frozen=True, kw_only=True):
+    """What one entity of a kind may use, and how long its history is kept. Checked when the kind is installed."""
+
+    mailbox_messages: AtLeastOne = 1024
+    mailbox_bytes: AtLeastOne = 4 << 20
+    idle_s: Seconds = 60.0  # asleep after so long without a message
+    history_events: NotNegative = 100_000  # newest events kept; older ones live on in the snapshot only
+    history_s: Seconds = 90 * 86_400.0
+    command_ids_s: Seconds = 86_400.0  # a repeated idempotency key is answered for at least so long
+    snapshot_every: AtLeastOne = 500  # events replayed at most on waking, about
+    timers_max: NotNegative = 1_000  # durable ones of one entity, loaded when it wakes
+    afters_max: NotNegative = 1_000  # messages to oneself by `after` that are on their way, of one life
+    async_handler_s: Seconds = 30.0  # what an `async def handle` may take where the sender set no deadline
 
 
 class Runtime(Protocol):
@@ -108,6 +114,7 @@ class Actor(Generic[State_co]):
         self.chain: tuple[str, ...] = ()
         self.fired: Fired | None = None  # the durable timer whose message this is
         self.timers: Mapping[str, TimerRow] = NO_TIMERS  # durable timers by name, as the message before left them
+        self.afters = 0  # messages to oneself by `after` that are on their way
         self.runtime = runtime
         self.effects = Effects()
 
@@ -232,8 +239,14 @@ class Actor(Generic[State_co]):
         self.effects.others.append(Kick(code, reason, user, everywhere))
 
     def after(self, seconds: float, message: Message) -> None:
-        """Send `message` to oneself later, unless the actor restarts before. Keeps it awake until then."""
-        self.effects.others.append(After(seconds, message))
+        """Send `message` to oneself later, unless the actor restarts before. Keeps it awake until then.
+
+        Raises: Refused `afters.too_many` when `limits.afters_max` are on their way.
+        """
+        others, limit = self.effects.others, self.limits.afters_max
+        if self.afters + len(others) >= limit and self.afters + sum(type(one) is After for one in others) >= limit:
+            raise Refused("afters.too_many", f"{self.entity} waits for {limit} messages to itself", status=429)
+        others.append(After(seconds, message))
 
     def set_timer(
         self,

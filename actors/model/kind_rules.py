@@ -13,7 +13,7 @@ from typing import Any, Union
 import msgspec
 import msgspec.inspect as inspect
 
-from greenroom.actors.model.actor import Actor
+from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.message import Done, reply_type
 
 LISTS = ("commands", "internal", "events", "ephemerals")
@@ -32,6 +32,31 @@ def list_problems(actor: type[Actor[object]]) -> Iterator[str]:
             for item in listed:
                 if not isinstance(item, type):
                     yield f"`{name}` holds classes, not {item!r:.80}"
+
+
+def limits_problems(actor: type[Actor[object]]) -> Iterator[str]:
+    """`limits` holds numbers of the right kind, within their bounds: a wrong one would show where it is first used."""
+    limits: object = actor.limits
+    if not isinstance(limits, KindLimits):
+        yield f"`limits` must be KindLimits(...), not {limits!r:.80}"
+        return
+    for field in msgspec.structs.fields(KindLimits):
+        value = getattr(limits, field.name)
+        problem = _limit_problem(value, field)
+        if problem:
+            yield f"`limits.{field.name}` is {value!r:.80}: {problem}"
+
+
+def _limit_problem(value: object, field: msgspec.structs.FieldInfo) -> str:
+    if value != value:
+        return "NaN is no number"
+    if isinstance(field.default, int) and not isinstance(value, int):
+        return "expected a whole number"
+    try:
+        msgspec.convert(value, field.type)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
 
 
 def method_problems(actor: type[Actor[object]]) -> Iterator[str]:
@@ -116,6 +141,7 @@ def handle_problems(actor: type[Actor[object]]) -> Iterator[str]:
 
 def broken_rules(actor: type[Actor[object]]) -> Iterator[str]:
     """All of them, for a class whose lists are tuples of messages and events."""
+    yield from limits_problems(actor)
     yield from method_problems(actor)
     yield from publication_problems(actor)
     yield from state_problems(actor)

@@ -1,5 +1,7 @@
 """What becomes of a repeated command, per kind, in words: for the command line and the API's documents."""
 
+import math
+
 from greenroom.actors.model.kinds import Kind
 
 REUSED = "command_id.reused"  # 409
@@ -10,8 +12,10 @@ def repeats_of(kind: Kind) -> str:
     """A sentence or two."""
     if not kind.actor.durable:
         return "Kept in memory only: an idempotency key is not remembered, and a repeat is handled again."
+    kept_s = kind.limits.command_ids_s
+    how_long = "for ever" if kept_s == math.inf else f"for at least {span(kept_s)}"
     return (
-        f"An idempotency key is remembered for at least {span(kind.limits.command_ids_s)}: a repeat gets the first "
+        f"An idempotency key is remembered {how_long}: a repeat gets the first "
         f"answer. With other fields it is refused with 409 {REUSED}."
     )
 

@@ -1,5 +1,6 @@
 """Types and fields of the schema in words, as a table for people has them."""
 
+import math
 from typing import Any
 
 from msgspec import UNSET
@@ -57,7 +58,9 @@ def _bounds(given: dict[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """As people write it: 316,224,000, 0.5."""
+    """As people write it: 316,224,000, 0.5; what is endless is `for ever`."""
+    if value == math.inf:
+        return "for ever"
     return f"{int(value):,}" if value == int(value) else f"{value:,}"
 
 

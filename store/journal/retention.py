@@ -69,6 +69,11 @@ def due(keep: Keep, head: Trimmable, *, slack: float = 0.1) -> bool:
     return keep.events is not None and head.offset - head.trimmed > keep.events * (1 + slack)
 
 
+def ago_ms(now_s: float, seconds: float) -> int:
+    """The moment so many seconds ago, Unix ms; the beginning of Unix time for longer ago, as `math.inf` is."""
+    return int(max(0.0, now_s - seconds) * 1_000)
+
+
 class Retention:
     """Sweeps all heads of kinds that have a limit, over and over."""
 
@@ -135,8 +140,8 @@ class Retention:
         await self._journal.trim(
             head.head_id,
             keep_count=KEEP_ALL if keep.events is None else keep.events,
-            keep_after_ms=0 if keep.seconds is None else int((now_s - keep.seconds) * 1_000),
-            ids_after_ms=int((now_s - keep.command_ids_s) * 1_000),
+            keep_after_ms=0 if keep.seconds is None else ago_ms(now_s, keep.seconds),
+            ids_after_ms=ago_ms(now_s, keep.command_ids_s),
         )
 
     def _note(self, head: Trimmable, error: StoreUnavailable) -> None:

@@ -7,13 +7,15 @@ import trio
 
 from greenroom.actors.model.actor import KindLimits
 from greenroom.config.telemetry.throttled_log import ThrottledLog
-from greenroom.store.errors import NotOwner, StoreUnavailable
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head
+from greenroom.store.journal.retention import ago_ms
 
 log = structlog.get_logger("greenroom.snapshots")
 
-WAITING_MAX = 1024
+WAITING_MAX = 1024  # snapshots
+WAITING_BYTES_MAX = 64 << 20  # of their bodies; one alone may be larger
 LOG_S = 60.0  # between two lines about those that were skipped
 
 
@@ -28,11 +30,16 @@ class SnapshotWriter:
         self._note_store_unavailable = note_store_unavailable
         self._log = ThrottledLog(log, interval_s=LOG_S, clock=trio.current_time)
         self._send, self._receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](WAITING_MAX)
+        self._bytes = 0  # of the bodies that wait
 
     def write_later(self, head: Head, offset: int, body: bytes, limits: KindLimits) -> None:
-        """The state as of `offset`. Skipped when too many wait."""
+        """The state as of `offset`. Skipped when too many wait, or too much."""
+        if self._bytes and self._bytes + len(body) > WAITING_BYTES_MAX:
+            self._log.warning("snapshot_skipped")
+            return
         try:
             self._send.send_nowait((head, offset, body, limits))
+            self._bytes += len(body)
         except trio.WouldBlock:
             self._log.warning("snapshot_skipped")
 
@@ -40,15 +47,16 @@ class SnapshotWriter:
         """Until cancelled, which is safe at any time."""
         task_status.started()
         async for head, offset, body, limits in self._receive:
+            self._bytes -= len(body)
             try:
                 await self._journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
                 if offset - head.trimmed > limits.history_events + limits.snapshot_every:
-                    now_ms = int(self._now() * 1000)
+                    now_s = self._now()
                     head.trimmed = await self._journal.trim(
                         head.id,
                         keep_count=limits.history_events,
-                        keep_after_ms=now_ms - int(limits.history_s * 1000),
-                        ids_after_ms=now_ms - int(limits.command_ids_s * 1000),
+                        keep_after_ms=ago_ms(now_s, limits.history_s),
+                        ids_after_ms=ago_ms(now_s, limits.command_ids_s),
                     )
-            except (StoreUnavailable, NotOwner) as error:
+            except StoreUnavailable as error:
                 self._note_store_unavailable(error)

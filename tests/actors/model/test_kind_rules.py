@@ -1,5 +1,6 @@
 """Each rule refuses its class at the start, by the class's name and with what to do."""
 
+import math
 import types
 from typing import Any
 
@@ -9,8 +10,14 @@ from msgspec import Struct, field
 from greenroom import Actor, Ask, Done, Event, Saga, Step, Tell
 from greenroom.actors.chat.room import Room
 from greenroom.actors.identity import Session
+from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.kind_rules import broken_rules
 from greenroom.actors.model.kinds import BadEntityClass, Kind
+
+
+def limits(**fields: Any) -> KindLimits:
+    """Of any types."""
+    return KindLimits(**fields)
 
 
 class Opaque:
@@ -109,6 +116,17 @@ def made(name: str, attributes: dict[str, Any]) -> type[Actor[Any]]:
         ({"ephemerals": Total}, r"`ephemerals = \(Total\)`"),
         ({"commands": "Clap"}, "must be a tuple of classes"),
         ({"commands": (Clap, Hush())}, "`commands` holds classes, not Hush"),
+        ({"limits": {"idle_s": 5}}, "`limits` must be KindLimits"),
+        ({"limits": KindLimits(history_s=math.nan)}, "`limits.history_s` is nan"),
+        ({"limits": KindLimits(idle_s=-1.0)}, "`limits.idle_s` is -1.0"),
+        ({"limits": limits(idle_s="60")}, "`limits.idle_s` is '60'"),
+        ({"limits": limits(history_events=math.inf)}, "`limits.history_events` is inf: expected a whole number"),
+        ({"limits": limits(history_events=1e5)}, "`limits.history_events` is 100000.0: expected a whole number"),
+        ({"limits": KindLimits(history_events=1 << 63)}, "`limits.history_events` is 9223372036854775808"),
+        ({"limits": KindLimits(snapshot_every=0)}, "`limits.snapshot_every` is 0"),
+        ({"limits": KindLimits(snapshot_every=True)}, "`limits.snapshot_every` is True"),
+        ({"limits": KindLimits(mailbox_messages=0)}, "`limits.mailbox_messages` is 0"),
+        ({"limits": limits(timers_max=None)}, "`limits.timers_max` is None"),
         ({"handle": Actor.handle}, "has no `handle`"),
         ({"handle": Actor.handle, "commands": (), "internal": (Hush,)}, "has no `handle`"),
         ({"apply": Actor.apply}, "has no `apply`"),
@@ -140,6 +158,8 @@ def test_a_class_that_breaks_a_rule_is_refused_by_its_name(attributes: dict[str,
     "attributes",
     [
         {},
+        {"limits": KindLimits(history_s=math.inf, command_ids_s=math.inf, idle_s=math.inf, async_handler_s=math.inf)},
+        {"limits": KindLimits(idle_s=60, history_events=0, timers_max=0)},
         {"handle": handles()},  # says nothing of its types: then the kit compares replies
         {"handle": handles(message="NoSuchName", **{"return": "Total"})},  # names that only type checkers see
         {"handle": handles(message=Any, **{"return": Any})},

@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ class Brief(Actor[State]):
         pass
 
 
+class Lasting(Brief):
+    limits = KindLimits(command_ids_s=math.inf)
+
+
 class Volatile(Actor[State]):
     kind = "volatile"
     durable = False
@@ -35,6 +40,7 @@ class Volatile(Actor[State]):
 def test_a_kind_says_how_long_it_remembers_keys_and_what_another_body_gets() -> None:
     assert "at least 1 day" in repeats_of(Kind(Room))
     assert "at least 10 minutes" in repeats_of(Kind(Brief)) and "409 command_id.reused" in repeats_of(Kind(Brief))
+    assert "remembered for ever: " in repeats_of(Kind(Lasting))
     assert "not remembered" in repeats_of(Kind(Volatile))
 
 

@@ -1,5 +1,6 @@
 """Fields in words."""
 
+import math
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -79,4 +80,5 @@ def test_a_field_in_words(name: str, words: str) -> None:
 
 
 def test_numbers_as_people_write_them() -> None:
+    assert number(math.inf) == "for ever"
     assert [number(value) for value in (1, 1_000_000, 316_224_000.0, 0.5)] == ["1", "1,000,000", "316,224,000", "0.5"]

@@ -1,5 +1,6 @@
 """The retention sweep: which heads are due, what is left of their history, and the pace."""
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -73,6 +74,14 @@ async def test_a_sweep_trims_each_kind_by_its_own_limits(journal: MemoryJournal 
     assert await left(journal, "feed:old") == 0
     assert await left(journal, "feed:young") == 10
     assert await left(journal, "kept:all") == 30
+
+
+async def test_what_is_kept_for_ever_is_kept(journal: MemoryJournal | PostgresJournal) -> None:
+    for seconds in (math.inf, 1e300):
+        await fill(journal, f"room:{seconds}", 30)
+        keep = {"room": Keep(events=10, seconds=seconds, command_ids_s=seconds)}
+        await Retention(journal, keep, now=lambda: NOW_S, trims_per_s=10_000).sweep()
+        assert await left(journal, f"room:{seconds}") == 10, "by number all the same"
 
 
 async def test_command_ids_expire_also_when_no_event_is_left(journal: MemoryJournal | PostgresJournal) -> None:

@@ -1,0 +1,69 @@
+"""The snapshot writer: within a bound in number and in bytes, and with retention behind it."""
+
+import math
+from typing import ClassVar
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from greenroom.actors.model.actor import KindLimits
+from greenroom.store.journal.journal_memory import MemoryJournal
+from greenroom.store.journal.records import Head
+from greenroom.supervisors.kernel import snapshot_writer
+from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
+from tests.supervisors.kernel.small_kernel import Brief, Log, Note, Slow, kernel
+
+LIMITS = KindLimits()
+
+
+class Lasting(Log):
+    limits: ClassVar[KindLimits] = KindLimits(
+        history_events=10, history_s=math.inf, command_ids_s=math.inf, snapshot_every=5
+    )
+
+
+async def test_what_is_kept_for_ever_ends_nothing(autojump_clock: MockClock) -> None:
+    async with kernel(kinds=(Lasting, Brief, Slow)) as run:
+        await run.ask("log:a", Note(text="x", times=60))
+        await trio.sleep(1)
+        row = run.journal.rows.by_entity["log:a"]
+        assert row.snapshot_offset == 60
+        assert row.head.trimmed == 50
+
+
+@pytest.mark.parametrize(("size", "kept"), [(10, 5), (1_000, 3), (100_000, 1)])
+def test_those_that_wait_are_bounded_in_number_and_in_bytes(
+    size: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_writer, "WAITING_MAX", 5)
+    monkeypatch.setattr(snapshot_writer, "WAITING_BYTES_MAX", 3_000)
+
+    async def main() -> int:
+        journal = MemoryJournal()
+        saved = 0
+
+        async def save(*args: object, **named: object) -> bool:
+            nonlocal saved
+            saved += 1
+            await trio.lowlevel.checkpoint()
+            return True
+
+        journal.save_snapshot = save  # type: ignore[method-assign]
+        writer = SnapshotWriter(journal, now=lambda: 0.0, note_store_unavailable=lambda error: None)
+        with capture_logs() as logs:
+            for offset in range(8):
+                writer.write_later(Head(1, "log:a", 1, "e", 8), offset, b"x" * size, LIMITS)
+            assert [line["event"] for line in logs] == ["snapshot_skipped"]
+        with trio.move_on_after(0.1):
+            await writer.run()
+        was, saved = saved, 0
+        for offset in range(8):
+            writer.write_later(Head(1, "log:a", 1, "e", 8), offset, b"x" * size, LIMITS)
+        with trio.move_on_after(0.1):
+            await writer.run()
+        assert saved == was, "what was written makes room"
+        return was
+
+    assert trio.run(main) == kept
