@@ -106,6 +106,7 @@ class Decided:
             if gathered.timers:
                 self._change_timers(gathered.timers)
             departures += gathered.leaving
+            actor.afters += gathered.afters
         if envelope is not None and envelope.slot is not None:
             departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
         if gathered is not None and gathered.kicks:

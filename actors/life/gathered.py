@@ -23,7 +23,7 @@ DONE = Done()
 class Gathered:
     """The effects of one handling, by what becomes of them."""
 
-    __slots__ = ("kicks", "leaving", "timers", "told")
+    __slots__ = ("afters", "kicks", "leaving", "timers", "told")
 
     def __init__(self, kind: Kind, effects: list[Effect], present: DurableTimers | None) -> None:
         """Raises: TypeError for a timer's message that the kind does not take, and whatever encoding it raises."""
@@ -31,6 +31,7 @@ class Gathered:
         self.timers: dict[str, TimerRow | None] = {}  # name -> its row; None ends that timer
         self.leaving: list[Departure] = []
         self.kicks: list[Departure] = []  # leave behind the reply: one may close the connection that asked
+        self.afters = 0  # how many of `leaving` are messages to oneself after a while
         for effect in effects:
             match effect:
                 case Told():
@@ -38,8 +39,11 @@ class Gathered:
                         self.told.append(effect)
                     else:
                         self.leaving.append(effect)
-                case Ephemeral() | After():
+                case Ephemeral():
                     self.leaving.append(effect)
+                case After():
+                    self.leaving.append(effect)
+                    self.afters += 1
                 case Kick():
                     self.kicks.append(effect)
                 case SetTimer():

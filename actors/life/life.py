@@ -52,7 +52,7 @@ class Life:
     """
 
     __slots__ = (
-        "_turn", "_view", "_world", "actor", "afters", "decided", "ended", "entity", "epoch", "head", "kind", "once",
+        "_turn", "_view", "_world", "actor", "decided", "ended", "entity", "epoch", "head", "kind", "once",
         "position", "waits_for",
     )  # fmt: skip
 
@@ -67,7 +67,6 @@ class Life:
         self.position = 0  # which message of the burst is being handled
         # What must be waited for before the message at `position` can be handled.
         self.waits_for: CoroutineType[object, object, object] | Unknown | None = None
-        self.afters = 0  # pending `after` messages; sleeping would lose them
         self.ended = False
         self._world = world
         self._turn = turn

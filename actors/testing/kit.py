@@ -229,7 +229,7 @@ class Kit(Generic[A_co]):
                     break
                 at, _, life, message = heapq.heappop(self._afters)
                 if life is self._life:
-                    life.afters -= 1
+                    life.actor.afters -= 1
                     self._world.now_s = max(self.now, at)
                     self._run(message, SYSTEM)
             elif first is not None and max(self.now, first.due_ms / 1000) <= until:
@@ -368,7 +368,6 @@ class Kit(Generic[A_co]):
             case Posted():
                 self.told += departure.told
             case After():
-                self._life.afters += 1
                 at = self.now + departure.seconds
                 heapq.heappush(self._afters, (at, next(self._numbers), self._life, departure.message))
             case Kick():

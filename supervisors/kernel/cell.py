@@ -152,7 +152,7 @@ class Cell:
         in_flight = self._in_flight
         flights, in_flight.flights = in_flight.flights, []
         if self._life is not None:
-            self._life.ended = True
+            self._end_life(self._life)
         in_flight.forget_queued()
         for answer in answers_of(flights):
             answer.slot.reject(OutcomeUnknown("the entity stopped before its commit was known"))
@@ -223,9 +223,13 @@ class Cell:
         if self._life is None:
             self._host.instruments.activations += 1
         else:
-            self._life.ended = True
+            self._end_life(self._life)
         self._life = life
         self._in_flight.begin(life)
+
+    def _end_life(self, life: Life) -> None:
+        life.ended = True
+        self._host.afters.drop(life)
 
     def _fire_due(self) -> None:
         """Put the messages of durable timers that are due into the mailbox."""
@@ -406,7 +410,7 @@ class Cell:
         """Seal the mailbox, unless there is something to do or to lose. Raises: whatever `may_sleep` raises."""
         life = self._life
         assert life is not None
-        if len(self.mailbox) or self._in_flight.flights or life.afters or not life.actor.may_sleep():
+        if len(self.mailbox) or self._in_flight.flights or life.actor.afters or not life.actor.may_sleep():
             self.last_active = trio.current_time()  # to the end of the line, so that others are asked before it
             return False
         snapshot = self._snapshot()

@@ -219,7 +219,7 @@ def after(seconds: float, text: str) -> Do:
 def pending(run: Kernel, entity: str) -> int:
     """Its messages to itself that have not come yet."""
     life = run.cell(entity)._life
-    return life.afters if life is not None else 0
+    return life.actor.afters if life is not None else 0
 
 
 async def test_messages_after_a_while_come_in_their_order(autojump_clock: MockClock) -> None:
