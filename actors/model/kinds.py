@@ -96,7 +96,6 @@ class Kind:
         for problem in broken_rules(actor):
             raise BadEntityClass(f"{where}: {problem}")
         try:
-            self.decode_event = msgspec.json.Decoder(_union(actor.events)).decode if actor.events else None
             self.stored_events = EventDecoder(self.name, actor.events, actor.upcasters)
             self.decode_events = self.stored_events.decode
             self.decode_message = msgspec.json.Decoder(_union((*actor.commands, *actor.internal, *REPORTS))).decode

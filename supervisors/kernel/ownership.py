@@ -1,10 +1,8 @@
-"""Ownership: may this node wake an entity, under which term, and until when? One node owns all."""
-
-import math
+"""Ownership: may this node wake an entity, and under which term? One node owns all."""
 
 
 class Ownership:
-    """Of a node that is alone. Shards with owners of their own will answer the same three questions."""
+    """Of a node that is alone. Shards with owners of their own will answer the same two questions."""
 
     def __init__(self, term: int = 1) -> None:
         self._term = term
@@ -15,8 +13,3 @@ class Ownership:
     def term(self, entity: str) -> int:
         """The upper half of the entity's fence: one more with each change of its owner."""
         return self._term
-
-    @property
-    def valid_until(self) -> float:
-        """trio time up to which these answers hold without asking anybody."""
-        return math.inf
