@@ -63,7 +63,7 @@ class Cell:
 
     __slots__ = (
         "_closed", "_host", "_in_flight", "_ledger", "_life", "_looks_up_ids", "_suspects", "entity", "kind",
-        "last_active", "mailbox",
+        "last_active", "left_unknown", "mailbox",
     )  # fmt: skip
 
     def __init__(self, host: Host, kind: Kind, entity: str, closed: "Callable[[Cell, Ending], None]") -> None:
@@ -74,6 +74,7 @@ class Cell:
         bound, limits = host.mailbox, kind.limits
         self.mailbox = Mailbox(min(limits.mailbox_messages, bound.capacity), min(limits.mailbox_bytes, bound.bytes_max))
         self.last_active = trio.current_time()
+        self.left_unknown = False  # ended with events that may have landed, which only the next life can tell watchers
         self._life: Life | None = None
         self._in_flight = InFlight(host, self.mailbox)
         self._suspects = 0  # so many messages at the front of the mailbox are handled and committed one by one
@@ -159,6 +160,7 @@ class Cell:
         for item in left:
             if type(item) is Envelope and item.slot is not None:
                 item.slot.reject(_why_not(ending))
+        self.left_unknown = any(flight.events for flight in flights)
         self._closed(self, ending)
 
     # Waking.

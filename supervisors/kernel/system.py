@@ -67,10 +67,24 @@ class System:
             self._quarantine.pop(cell.entity, None)
             down_s = DAMAGED_S if ending is Ending.DAMAGED else self._host.supervision.backoff_max_s
             self._quarantine[cell.entity] = trio.current_time() + down_s
+            if cell.left_unknown and self._nursery is not None and self._host.audiences.watching(cell.entity):
+                self._nursery.start_soon(self._wake_later, cell.entity, down_s)
             if len(self._quarantine) > QUARANTINED_MAX:
                 del self._quarantine[next(iter(self._quarantine))]
         if self._draining and not self._cells:
             self._emptied.set()
+
+    async def _wake_later(self, entity: str, seconds: float) -> None:
+        """Of an entity that has failed, so that whoever watches it hears what has landed, though nobody speaks to it."""
+        await trio.sleep(seconds)
+        if entity not in self._cells:
+            self._wake_for_watchers(entity)
+
+    def _wake_for_watchers(self, entity: str) -> None:
+        try:
+            self.activate(entity)
+        except ActorError as error:
+            log.warning("watchers_not_told", entity=entity, error=error.name)  # but with the next publication
 
     def lineage_changed(self, lineage: str) -> None:
         """The database has another history: what was claimed in a former one may be ahead of the journal.
@@ -90,10 +104,7 @@ class System:
                 continue
             if not self._kinds[split_entity(entity)[0]].actor.durable:
                 continue
-            try:
-                self.activate(entity)
-            except ActorError as error:
-                log.warning("watchers_not_told", entity=entity, error=error.name)  # but with the next publication
+            self._wake_for_watchers(entity)
 
     def awake(self) -> list[Cell]:
         return list(self._cells.values())

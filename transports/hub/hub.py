@@ -255,9 +255,10 @@ class Hub:
         return [subscriber.principal for subscriber in topic.subscribers()] if topic is not None else []
 
     def began(self, entity: str, epoch: str, offset: int) -> None:
-        """The entity has been built from its journal, which may be another than the one that watchers know."""
+        """The entity has been built from its journal, which may be another than the one that watchers know, or hold
+        more than they were shown: what has landed, and its last life had ended before it heard of that."""
         topic = self._topics.get(entity)
-        if topic is not None and topic.epoch != epoch:
+        if topic is not None and (topic.epoch != epoch or topic.offset < offset):
             self._resynchronise(topic, epoch, offset)
 
     def watched(self) -> list[tuple[str, str]]:

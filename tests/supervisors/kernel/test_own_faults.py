@@ -7,6 +7,8 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.actors.life.life import Life
+from greenroom.config.limits import SupervisionConfig
+from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Note, Read, kernel
 
 A = "log:a"
@@ -29,6 +31,23 @@ async def test_an_exception_that_cannot_be_shown_takes_nobody_else_down(autojump
         assert poisoned.answer.name == "internal"
         assert after.answer == 1
         assert await run.ask("log:other", Read()) == ["fine"]
+
+
+async def test_whoever_watches_an_entity_that_failed_over_a_commit_is_not_left_behind(
+    autojump_clock: MockClock,
+) -> None:
+    """Its events may have landed, and only its next life can say so."""
+    async with kernel(supervision=SupervisionConfig(restarts_max=1)) as run:
+        await run.ask(A, Note(text="x"))
+        run.journal.faults["append"] += [Fault.LANDED_LOST]
+        run.journal.faults["read"] += [Fault.CRASHES] * 3
+        run.send(A, Note(text="y"))
+        await trio.sleep(1)
+        assert run.awake() == set()
+        began: list[int] = []
+        run.audience.began = lambda entity, epoch, offset: began.append(offset)  # type: ignore[method-assign]
+        await trio.sleep(60)
+        assert began[-1:] == [2]
 
 
 async def test_a_strike_that_fails_loses_no_message(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:

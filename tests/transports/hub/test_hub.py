@@ -208,6 +208,16 @@ def test_the_entity_itself_shows_a_gap_when_somebody_comes() -> None:
     assert (ann.restarts, bob.restarts) == (1, 0)
 
 
+def test_an_entity_built_from_more_than_its_watchers_were_shown_tells_them_at_once() -> None:
+    """Its last life ended before it heard that this had landed."""
+    setup = Setup()
+    ann = Watcher()
+    topic = setup.watch(ann)
+    setup.publish(1, 2)
+    setup.hub.began(A, "e", 3)
+    assert (ann.restarts, topic.offset) == (1, 3)
+
+
 def test_an_entity_built_from_another_journal_tells_its_watchers_at_once() -> None:
     setup = Setup()
     ann = Watcher()
@@ -215,6 +225,8 @@ def test_an_entity_built_from_another_journal_tells_its_watchers_at_once() -> No
     setup.publish(1, 2)
     setup.hub.began(A, "e", 1)
     assert ann.restarts == 0, "the same journal: what it has not let out yet comes"
+    setup.hub.began(A, "e", 2)
+    assert ann.restarts == 0
     assert setup.hub.watched() == [(A, "e")]
     setup.hub.began(A, "e.2", 1)
     assert (ann.restarts, topic.epoch, topic.offset) == (1, "e.2", 1)
