@@ -75,7 +75,7 @@ class System:
             self._emptied.set()
 
     async def _wake_later(self, entity: str, seconds: float) -> None:
-        """Of an entity that has failed, so that whoever watches it hears what has landed, though nobody speaks to it."""
+        """Of an entity that has failed: whoever watches it hears what has landed, though nobody speaks to it."""
         await trio.sleep(seconds)
         if entity not in self._cells:
             self._wake_for_watchers(entity)
