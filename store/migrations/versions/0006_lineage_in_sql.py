@@ -5,8 +5,8 @@ Expand, then contract: the code of the release before must be able to run on thi
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 # As in 0003, where the platform hides the names of WAL files: decided once, here.
 TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
