@@ -16,13 +16,15 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench import actors, chat, connections, effects, fanout, http, journal, machine, peers, restart, storm, tables
-from bench.comparison import Compared, compare
-from bench.generators import GeneratorFailed, raise_file_limit
+from bench import machine, peers
+from bench.load.generators import GeneratorFailed, raise_file_limit
 from bench.question import Answer, Question, Say, options
+from bench.questions import actors, chat, connections, effects, fanout, http, journal, restart, storm
+from bench.reporting import tables
+from bench.reporting.comparison import Compared, compare
+from bench.reporting.sides import OURS, Side, ours
+from bench.reporting.sweep import sweep
 from bench.server import ServerFailed
-from bench.sides import OURS, Side, ours
-from bench.sweep import sweep
 
 QUESTIONS = {
     question.name: question
@@ -231,7 +233,7 @@ def _chapter(question: Question, found: dict[str, Any], compared: Sequence[Compa
 
 
 def _report() -> Any:
-    from bench import report  # matplotlib takes a second to import, and only a report needs it
+    from bench.reporting import report  # matplotlib takes a second to import, and only a report needs it
 
     return report
 

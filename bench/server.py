@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.sending import Send, rpc
+from bench.load.sending import Send, rpc
 
 START_S = 60.0  # the first start on a machine unpacks Postgres
 STOP_S = 20.0

@@ -177,7 +177,7 @@ def circles(graph: dict[tuple[str, ...], set[tuple[str, ...]]]) -> list[list[tup
     return found
 
 
-@pytest.mark.parametrize("package", ORDER)
+@pytest.mark.parametrize("package", [*ORDER, *OUTSIDE])
 def test_no_folder_is_crowded(package: str) -> None:
     for folder in {path.parent for path in modules(package)}:
         files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]

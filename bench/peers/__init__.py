@@ -11,7 +11,7 @@ from functools import partial
 
 from bench.peers import centrifugo, nchan
 from bench.peers.started import PeerMissing
-from bench.sides import Side
+from bench.reporting.sides import Side
 
 __all__ = ["PEERS", "Peer", "PeerMissing", "can_answer", "find"]
 

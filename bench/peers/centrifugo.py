@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import chat, connections, fanout, storm
+from bench.load.sending import publish
 from bench.peers.started import inherited, program, started, version
 from bench.question import Answer
-from bench.sending import publish
+from bench.questions import chat, connections, fanout, storm
+from bench.reporting.sides import Side
 from bench.server import Server, free_port
-from bench.sides import Side
 
 DURABILITY = "not durable: messages are in its memory, and gone with the process"
 ANSWERS: dict[str, Callable[..., Answer]] = {

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import fanout
+from bench.load.sending import Send
 from bench.peers.started import PeerMissing, inherited, program, started, version
 from bench.question import Answer
-from bench.sending import Send
+from bench.questions import fanout
+from bench.reporting.sides import Side
 from bench.server import Server, free_port
-from bench.sides import Side
 
 DURABILITY = "not durable: messages are in shared memory, and gone with nginx"
 MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")  # where Debian puts it

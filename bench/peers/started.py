@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
-from bench.sending import Send, rpc
+from bench.load.sending import Send, rpc
 from bench.server import Server, stop, until_ready
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import chat, storm
-from bench.clients import Client
-from bench.counts import KEEP, Counts, Space, said
+from bench.load.clients import Client
+from bench.load.counts import KEEP, Counts, Space, said
+from bench.load.sending import publish
 from bench.peers import PEERS, PeerMissing, centrifugo, find, nchan, started
-from bench.sending import publish
+from bench.questions import chat, storm
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.generators import Fleet, GeneratorFailed, fleet
+from bench.load.generators import Fleet, GeneratorFailed, fleet
 from tests.chaos.checker import check
 from tests.chaos.clients import ACKNOWLEDGED, CONNECTED, RECONNECTS, Plan, generate
 from tests.chaos.faults import VICTIMS, Fault, schedule

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from bench import frames
-from bench.clients import LIVE, Client, Clients, connect_command, subscribe_command
-from bench.frames import ServerClosed
-from bench.generators import Link
-from bench.pace import Pace
+from bench.load import frames
+from bench.load.clients import LIVE, Client, Clients, connect_command, subscribe_command
+from bench.load.frames import ServerClosed
+from bench.load.generators import Link
+from bench.load.pace import Pace
 from tests.chaos.records import Leg, Member, Repeat, Send, mark_of, text_of
 
 WINDOW = 4  # messages of one member on their way

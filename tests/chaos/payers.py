@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from bench.generators import Link
+from bench.load.generators import Link
 from tests.chaos.payments import Payment
 
 THREADS = 8

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.clients import LIVE, Client
+from bench.load.clients import LIVE, Client
 from tests.chaos.clients import Plan, _Members, _Room, _State
 from tests.chaos.records import Repeat, mark, mark_of, text_of
 

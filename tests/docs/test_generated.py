@@ -4,7 +4,7 @@ from pathlib import Path
 
 from greenroom.actors.schema.page import entities_page
 from greenroom.supervisors.cli.chosen.kinds import built_in_kinds
-from tests.faults.command_line import CommandLine
+from tests.faults.process.command_line import CommandLine
 
 ROOT = Path(__file__).parents[2]
 ENTITIES = ROOT / "docs" / "reference" / "entities.md"

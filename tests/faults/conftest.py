@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import Server
-from tests.faults.command_line import CommandLine
+from tests.faults.process.command_line import CommandLine
 
 room_numbers = itertools.count(1)
 # Pings, patience and bounds so small that a test can reach them.

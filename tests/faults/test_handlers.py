@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import Answer, Server, wait_until
-from tests.faults.command_line import CommandLine, Ran
 from tests.faults.peer import connected, metric
+from tests.faults.process.command_line import CommandLine, Ran
 
 WORD = re.compile(r"^[│┃|\s]*(\d+)\s*[│|]\s*(\S+)\s", re.MULTILINE)  # id and entity of a table's row
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.command_line import CommandLine
+from tests.faults.process.command_line import CommandLine
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 from greenroom.supervisors.cli.new import NAME_MAX, local_makefile
 from greenroom.supervisors.cli.terminal.version import VERSION
-from tests.faults.command_line import CommandLine
+from tests.faults.process.command_line import CommandLine
 
 ROOT = Path(__file__).parents[3]
 TYPED = os.environ | {"MYPYPATH": str(ROOT / ".venv" / "typed")}

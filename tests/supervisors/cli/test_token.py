@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.faults.command_line import CommandLine
+from tests.faults.process.command_line import CommandLine
 
 
 def test_a_token_for_nobody_is_refused_and_says_what_is_missing(command_line: CommandLine, tmp_path: Path) -> None:

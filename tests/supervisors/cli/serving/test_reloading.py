@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.event_stream import EventStream, Following
 from tests.e2e.server import Server, wait_until
-from tests.faults.command_line import CommandLine
+from tests.faults.process.command_line import CommandLine
 
 ENTITY = """
 from msgspec import Struct

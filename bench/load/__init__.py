@@ -1,0 +1,1 @@
+"""What benchmarks ask with: generators, their clients and what they count."""

@@ -1,0 +1,1 @@
+"""What becomes of answers: medians, comparisons with peers, sweeps, tables, drawings."""
