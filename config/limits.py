@@ -98,7 +98,7 @@ class ClientConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         int, Meta(ge=KIB, description="bytes queued for one client before it is disconnected as slow")
     ] = MIB
     queue_age_s: Annotated[
-        float, Meta(gt=0, description="age of the oldest queued bytes before a client is slow, seconds")
+        float, Meta(gt=0, description="longest a client may take nothing of what waits for it, seconds")
     ] = 10.0
     expired_close_delay_s: Annotated[
         float, Meta(ge=0, description="time to refresh a token after it expired, seconds")

@@ -78,6 +78,30 @@ async def test_a_reader_that_stalls_on_little_is_cut_by_age(autojump_clock: Mock
         assert trio.current_time() - begun < 10
 
 
+async def test_a_slow_reader_of_one_long_answer_gets_all_of_it(autojump_clock: MockClock) -> None:
+    """Over WebSocket, plain HTTP and events alike: what is slow is not cut by age while it goes on reading."""
+    async with small_node(client=ClientConfig(queue_bytes_max=10**8, queue_age_s=2, ping_s=3600)) as node:
+        await node.say("a", *["x" * 900_000] * 3)
+        for way in ("websocket", "http", "events"):
+            peer = await node.connect(buffer=2048)
+            if way == "websocket":
+                await peer.upgrade()
+                await peer.command({"connect": {"data": {"user": "ann"}}, "id": 1})
+                await peer.reply(1)
+                await peer.command({"subscribe": {"channel": "talk:a"}, "id": 2})
+            elif way == "http":
+                await peer.send(head("GET", "/api/talk/a"))
+            else:
+                await peer.send(head("GET", "/events?channel=talk:a"))
+            read = 0
+            while read < 2_700_000:
+                data = await peer.stream.receive_some(100_000)
+                assert data, f"{way}: cut off after {read} bytes"
+                read += len(data)
+                await trio.sleep(1)
+            await peer.stream.aclose()
+
+
 async def test_of_what_is_ephemeral_a_slow_reader_gets_the_newest_of_each_kind(autojump_clock: MockClock) -> None:
     async with small_node(
         client=ClientConfig(queue_bytes_max=10**8, queue_age_s=3600, ping_s=3600), hub=HubConfig(ephemeral_ring=3)

@@ -109,8 +109,8 @@ class WebSocketClient:
             if now - self._closing_since > CLOSE_WAIT_S:
                 self._connection.abort()
             return
-        blocked_at = self._connection.blocked_at
-        if blocked_at is not None and now - blocked_at > queue_age_s:
-            self.too_slow(f"blocked for {now - blocked_at:.0f} s")
+        waited_s = self._connection.waited_s(now)
+        if waited_s > queue_age_s:
+            self.too_slow(f"took nothing for {waited_s:.0f} s")
             return
-        self.session.tick(now)
+        self.session.tick(now, behind=self._connection.blocked)

@@ -322,11 +322,14 @@ class ClientSession(ClientPeer):
             raise Disconnect(BAD_COMMAND)  # unsolicited
         self._pong_due = None
 
-    def tick(self, now: float) -> None:
-        """Once a second or so; `now` on the trio clock. Cheap while nothing is due."""
+    def tick(self, now: float, *, behind: bool = False) -> None:
+        """Once a second or so; `now` on the trio clock. Cheap while nothing is due. With `behind` the peer still reads
+        what came before: a ping would wait behind it, and so would the one that is out."""
+        config = self.services.client
+        if behind and self._pong_due is not None:
+            self._pong_due = max(self._pong_due, now + config.pong_timeout_s)
         if now < self.due_at or self.closed:
             return
-        config = self.services.client
         if not self.connected:
             if now >= self._stale_at:
                 self.disconnect(STALE)
@@ -334,7 +337,7 @@ class ClientSession(ClientPeer):
         if self._pong_due is not None and now >= self._pong_due:
             self.disconnect(NO_PONG)
             return
-        if now >= self._ping_at:
+        if now >= self._ping_at and not behind and self._pong_due is None:
             self._ping_at = now + config.ping_s
             self._pong_due = now + min(config.pong_timeout_s, config.ping_s * 0.9)  # one ping at a time is out
             self.carrier.send_json(PING)

@@ -309,11 +309,10 @@ class EventStream:
         self.connection.abort()
 
     def tick(self, now: float, queue_age_s: float) -> None:
-        blocked_at = self.connection.blocked_at
         if self.closed:
             self.connection.abort()
-        elif blocked_at is not None and now - blocked_at > queue_age_s:
-            self.too_slow("blocked")
+        elif self.connection.waited_s(now) > queue_age_s:
+            self.too_slow("took nothing")
         elif self._expires_at is not None and self._services.clock() >= self._expires_at:
             self.end()
         elif now >= self._keep_alive_at and self.headed:

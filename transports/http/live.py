@@ -319,9 +319,8 @@ class LiveHttp:
     def tick(self, now: float, queue_age_s: float) -> None:
         """Ends slow heads, idle connections, and peers that don't read their response or don't close after it."""
         connection = self._connection
-        blocked_at = connection.blocked_at
-        if blocked_at is not None:
-            if now - blocked_at > queue_age_s:
+        if connection.blocked:
+            if connection.waited_s(now) > queue_age_s:
                 connection.abort()
         elif not connection.open:
             if now - self._last_at > CLOSE_WAIT_S:

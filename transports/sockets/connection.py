@@ -6,7 +6,10 @@ command keeps its order and its bound in bytes and age; what is ephemeral waits 
 and is not even queued while the socket takes everything.
 """
 
+import fcntl
 import socket
+import struct
+import termios
 from collections.abc import Callable
 from typing import Protocol
 
@@ -59,6 +62,7 @@ class Connection:
         "_reading",
         "_ring_max",
         "_socket",
+        "_unread",
         "peer",
         "protocol",
     )
@@ -88,6 +92,7 @@ class Connection:
         self._partial = False
         self._dirty = False
         self._blocked_at: float | None = None  # trio clock, since the socket takes no more
+        self._unread = -1  # bytes that the kernel still held for the peer when `waited_s` last looked; -1 if unknown
         self._ephemeral: dict[str, bytes] | None = None
         self._close_after = False
         self._reading = True
@@ -106,8 +111,25 @@ class Connection:
         return not self._pieces and not self._ephemeral
 
     @property
-    def blocked_at(self) -> float | None:
-        return self._blocked_at
+    def blocked(self) -> bool:
+        """Does something wait that the socket did not take?"""
+        return self._blocked_at is not None
+
+    def waited_s(self, now: float) -> float:
+        """How long the peer has taken nothing of what waits for it, seconds; 0 when nothing does. For a look now and
+        then, `now` on the trio clock.
+
+        However slowly somebody reads, it is no stall. The socket alone does not show it: it takes more only when a good
+        part of what the kernel holds has been read, which at a few kilobytes a second is a matter of minutes.
+        """
+        if self._blocked_at is None or self._socket is None:
+            return 0.0
+        unread = _unread(self._socket)
+        if unread != self._unread:
+            if self._unread != -1:
+                self._blocked_at = now
+            self._unread = unread
+        return now - self._blocked_at
 
     # In.
 
@@ -250,6 +272,8 @@ class Connection:
         if sent:
             self._pieces[0] = self._pieces[0][sent:]
         if self._blocked_at is not None:
+            self._blocked_at = trio.current_time()
+            self._unread = -1
             self._largest = max(map(len, self._pieces))
 
     def _forget_queued(self, sent: int) -> None:
@@ -259,6 +283,7 @@ class Connection:
     def _block(self) -> None:
         if self._blocked_at is None:
             self._blocked_at = trio.current_time()
+            self._unread = -1
             self._flusher.blocked[self] = None
             self._flusher.queued_bytes += self._pieces_bytes
             self._flusher.poller.watch(self._fd, read=self._reading, write=True)
@@ -330,3 +355,11 @@ class Connection:
         if self.protocol is not None:
             protocol, self.protocol = self.protocol, None
             protocol.disconnected()
+
+
+def _unread(sock: socket.socket) -> int:
+    """Bytes in the kernel that the peer has not taken; -1 where that can't be asked for."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+    except OSError:
+        return -1

@@ -28,6 +28,13 @@ class FakeConnection:
         self.aborted = False
         self.blocked_at: float | None = None
 
+    @property
+    def blocked(self) -> bool:
+        return self.blocked_at is not None
+
+    def waited_s(self, now: float) -> float:
+        return now - self.blocked_at if self.blocked_at is not None else 0.0
+
     def send(self, piece: bytes) -> None:
         if self.goodbye is None:
             self.sent.append(piece)
@@ -190,6 +197,22 @@ async def test_pings_and_stale_come_with_the_tick(autojump_clock: MockClock) -> 
     peer.send({"connect": {}, "id": 1})
     peer.client.tick(trio.current_time() + 25, 10)
     assert peer.connection.sent[-1] == b"\x81\x02{}"
+
+
+async def test_who_is_still_reading_what_came_before_its_ping_need_not_answer_it(autojump_clock: MockClock) -> None:
+    peer = Peer()
+    peer.send({"connect": {}, "id": 1})
+    begun = trio.current_time()
+    peer.client.tick(begun + 25, 60)  # a ping
+    peer.connection.blocked_at = begun + 26
+    for second in range(26, 60):
+        peer.client.tick(begun + second, 60)
+    assert peer.closed is None and peer.connection.sent.count(b"\x81\x02{}") == 1, "nor is a second ping sent"
+    peer.connection.blocked_at = None
+    peer.client.tick(begun + 64, 60)
+    assert peer.closed is None
+    peer.client.tick(begun + 68, 60)
+    assert peer.closed == (3012, "no pong")
 
 
 async def test_a_lost_connection_leaves_every_channel() -> None:

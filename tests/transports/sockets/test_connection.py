@@ -95,7 +95,7 @@ class Speaker:
         while True:
             data = self.read()
             found += data
-            if self.connection.blocked_at is not None:
+            if self.connection.blocked:
                 self.connection.on_ready(WRITABLE)
             elif not data:
                 return found
@@ -123,7 +123,7 @@ async def speaker() -> Any:
 def block(speaker: Speaker, piece: bytes = b"#" * 1000) -> int:
     """Send until the socket takes no more; how much that was."""
     sent = 0
-    while speaker.connection.blocked_at is None:
+    while not speaker.connection.blocked:
         speaker.connection.send(piece)
         speaker.flusher.flush()
         sent += len(piece)
@@ -202,12 +202,11 @@ async def test_a_peer_that_does_not_read_blocks_and_goes_on_where_it_stopped(spe
     for piece in pieces:
         speaker.connection.send(piece)
     speaker.flusher.flush()
-    blocked_at = speaker.connection.blocked_at
-    assert blocked_at is not None
+    assert speaker.connection.blocked
     assert list(speaker.poller.watched.values()) == [(True, True)]
     assert speaker.connection in speaker.flusher.blocked
     assert speaker.drain() == b"".join(pieces)
-    assert (speaker.connection.blocked_at, speaker.flusher.queued_bytes, dict(speaker.flusher.blocked)) == (None, 0, {})
+    assert (speaker.connection.blocked, speaker.flusher.queued_bytes, dict(speaker.flusher.blocked)) == (False, 0, {})
     assert list(speaker.poller.watched.values()) == [(True, False)]
     speaker.connection.send(b"on")
     speaker.flusher.flush()
@@ -252,11 +251,27 @@ async def test_one_answer_of_ours_is_not_the_peers_slowness_and_what_waits_besid
     speaker.connection.send(b"#" * 1_000_000)
     speaker.flusher.flush()
     speaker.connection.send(b"#" * 500)
-    assert speaker.slow == [] and speaker.connection.blocked_at is not None
+    assert speaker.slow == [] and speaker.connection.blocked
     speaker.connection.send(b"#" * 5000)
     speaker.connection.send(b"#" * 5000)
     assert speaker.slow
     speaker.connection.abort()
+
+
+async def test_who_reads_slowly_has_not_stalled_and_who_takes_nothing_has() -> None:
+    """Also while the socket takes nothing more of ours: half of what the kernel holds has to be read before it does."""
+    speaker = Speaker(buffer=1 << 20)
+    speaker.connection.send(b"#" * 50_000_000)
+    speaker.flusher.flush()
+    now = trio.current_time()
+    for _ in range(10):
+        now += 8
+        speaker.peer.recv(40_000)
+        assert speaker.connection.waited_s(now) < 9
+    assert speaker.connection.waited_s(now + 9) == speaker.connection.waited_s(now) + 9
+    assert speaker.connection.waited_s(now + 11) > 10
+    speaker.connection.abort()
+    assert speaker.connection.waited_s(now + 12) == 0
 
 
 async def test_the_newest_of_each_kind_waits_and_the_oldest_kinds_go(speaker: Speaker) -> None:
@@ -363,9 +378,9 @@ def test_durable_pieces_arrive_whole_in_order_and_the_books_balance(
                 case "read":
                     with contextlib.suppress(BlockingIOError):
                         found += speaker.peer.recv(size)
-                case "write" if speaker.connection.blocked_at is not None:
+                case "write" if speaker.connection.blocked:
                     speaker.connection.on_ready(WRITABLE)
-            blocked = speaker.connection.blocked_at is not None
+            blocked = speaker.connection.blocked
             assert speaker.flusher.queued_bytes == (speaker.connection._pieces_bytes if blocked else 0)
         if closes:
             speaker.connection.close_with(b"C" + b"%06d" % len(steps) + b"000000", drop_queued=drops)
