@@ -144,6 +144,7 @@ def serving(url: str = "", settings: dict[str, str] | None = None) -> Iterator[S
         )
         return
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # as root: for the account that Postgres runs as
         server = _start(Path(folder).resolve(), settings or {})
         try:
             yield server

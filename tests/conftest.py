@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,24 @@ from greenroom.store.postgres.migrate import migrate
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def tmp_path_factory(tmp_path_factory: pytest.TempPathFactory) -> pytest.TempPathFactory:
+    """As root, folders that the account of our own servers can reach: pytest's are for root alone."""
+    if os.geteuid() == 0:
+        mktemp = tmp_path_factory.mktemp
+
+        def within_reach(basename: str, numbered: bool = True) -> Path:
+            made = mktemp(basename, numbered)
+            for path in (made, *made.parents):
+                if path == Path(tempfile.gettempdir()):
+                    break
+                path.chmod(path.stat().st_mode | 0o011)
+            return made
+
+        tmp_path_factory.mktemp = within_reach  # type: ignore[method-assign]
+    return tmp_path_factory
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def _measure(link: Link, params: Journal) -> None:
         }
 
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
-        found = trio.run(main, Path(folder).resolve() / "data")
+        found = trio.run(main, Path(folder).resolve())
     link.say("done", found)
 
 

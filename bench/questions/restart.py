@@ -111,6 +111,7 @@ class _Home:
 @contextmanager
 def _home() -> Iterator[_Home]:
     folder = Path(tempfile.mkdtemp(prefix="greenroom-bench-")).resolve()
+    folder.chmod(0o711)  # as root: for the account that Postgres runs as
     home = _Home(folder)
     try:
         yield home

@@ -92,7 +92,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "A mistake of ours in handing out what an entity published; its watchers were told to come again."
         ),
         "folder_opened_for_passing": (
-            "A folder above the data folder was made passable, for our own Postgres runs as another user."
+            "The data folder was made passable, for our own Postgres runs as another user. No folder above it ever is."
         ),
         "handler_slow": "A handler has held the event loop for long; `stack` shows where it is. Make it shorter.",
         "handler_stuck": (

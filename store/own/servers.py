@@ -22,8 +22,9 @@ from urllib.parse import quote
 import structlog
 
 from greenroom.store.own.account import account_name, as_account, unprivileged_account
+from greenroom.store.own.data_folder import SETTING
 from greenroom.store.own.errors import OwnServerFailed
-from greenroom.store.own.folders import let_through, read_lines, replace_text, short_run_dir
+from greenroom.store.own.folders import check_reached, give, let_in, read_lines, replace_text, short_run_dir
 from greenroom.store.own.processes import die_with_parent, end, end_pid, environment, pid_in, runs, taken
 from greenroom.store.own.programs import postgres_bin, valkey_binary
 from greenroom.store.own.server_settings import POSTGRES_SETTINGS, VALKEY_SETTINGS
@@ -35,6 +36,9 @@ INITDB_S = 120.0
 STOP_POSTGRES_S = 15.0  # a fast shutdown writes a checkpoint: at most shared_buffers
 STOP_VALKEY_S = 3.0
 SOCKET_BYTES_MAX = 100  # a socket's path may have 107 on Linux, 103 on macOS
+PROGRAMS_ELSEWHERE = (
+    "install Greenroom where that account can reach it, or set GREENROOM_DATABASE_URL and GREENROOM_REDIS_URL"
+)
 LOG_BYTES_MAX = 4 << 20  # then it starts anew, with one old file kept
 
 
@@ -164,24 +168,24 @@ class OwnServers:
         self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if len(os.fsencode(self._run_dir / ".s.PGSQL.5432")) > SOCKET_BYTES_MAX:
             self._run_dir, self._run_dir_is_temporary = short_run_dir(self._data_dir, self._account), True
-        for folder in (self._run_dir, self._data_dir / "valkey"):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if self._account is not None:
-                os.chown(folder, self._account.pw_uid, self._account.pw_gid)
         if self._account is not None:
-            let_through(self._data_dir)
-            let_through(self._run_dir.parent)
-            let_through(self._bin)
-            let_through(valkey_binary().parent)
+            for program in (self._bin / "postgres", valkey_binary()):
+                check_reached(program, self._account, PROGRAMS_ELSEWHERE)
+            check_reached(self._data_dir, self._account, f"choose a folder within its reach with {SETTING}")
+            let_in(self._data_dir, self._account)
+            check_reached(self._run_dir, self._account, f"choose a folder with a shorter path with {SETTING}")
+        for folder in (self._run_dir, self._data_dir / "valkey"):
+            give(folder, self._account)
+
+    def _write(self, path: Path, lines: list[str]) -> None:
+        replace_text(path, "".join(f"{line}\n" for line in lines), self._account)
 
     def _init_cluster(self) -> None:
         """Made aside and renamed, so that one interrupted midway is never taken for a whole one."""
         log.info("own_postgres_created", folder=str(self._cluster), note="the first start takes a few seconds longer")
         unfinished = self._data_dir / "postgres.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(mode=0o700)
-        if self._account is not None:
-            os.chown(unfinished, self._account.pw_uid, self._account.pw_gid)
+        give(unfinished, self._account)
         sync = () if self._initdb_sync else ("--no-sync",)
         self._tool(
             "initdb",
@@ -189,15 +193,15 @@ class OwnServers:
             *("--auth-local=peer", "--auth-host=reject"),
         )
         # One line of access: whoever may read our memory anyway (this account) may connect, and nobody over TCP.
-        replace_text(unfinished / "pg_hba.conf", "local all all peer map=greenroom\n")
-        replace_text(unfinished / "pg_ident.conf", f"greenroom {account_name()} greenroom\n")
-        with (unfinished / "postgresql.conf").open("a") as file:
-            file.write("\ninclude_if_exists = 'greenroom.conf'  # written anew at each start\n")
+        self._write(unfinished / "pg_hba.conf", ["local all all peer map=greenroom"])
+        self._write(unfinished / "pg_ident.conf", [f"greenroom {account_name()} greenroom"])
+        own = unfinished / "postgresql.conf"
+        self._write(own, [*read_lines(own), "include_if_exists = 'greenroom.conf'  # written anew at each start"])
         self._tool("postgres", "--single", "-D", str(unfinished), "postgres", stdin=b"CREATE DATABASE greenroom;\n")
         unfinished.rename(self._cluster)
 
     def _check_version(self) -> None:
-        version = (self._cluster / "PG_VERSION").read_text().strip()
+        version = "".join(read_lines(self._cluster / "PG_VERSION")[:1]).strip()
         answer = subprocess.run([self._bin / "postgres", "--version"], capture_output=True, text=True, check=True)
         ours = answer.stdout.split()[-1].split(".")[0]
         if version != ours:
@@ -227,8 +231,8 @@ class OwnServers:
 
     def _spawn_postgres(self) -> None:
         settings = {**POSTGRES_SETTINGS, "unix_socket_directories": f"'{self._run_dir}'"}
-        replace_text(self._cluster / "greenroom.conf", "".join(f"{key} = {value}\n" for key, value in settings.items()))
-        replace_text(self._cluster / "pg_ident.conf", f"greenroom {account_name()} greenroom\n")
+        self._write(self._cluster / "greenroom.conf", [f"{key} = {value}" for key, value in settings.items()])
+        self._write(self._cluster / "pg_ident.conf", [f"greenroom {account_name()} greenroom"])
         # SIGINT is a fast shutdown: its checkpoint is shorter than replaying up to max_wal_size at the next start.
         command = [str(self._bin / "postgres"), "-D", str(self._cluster)]
         self._postgres = self._spawn("postgres", command, death_signal=signal.SIGINT)
@@ -240,7 +244,7 @@ class OwnServers:
             command += [f"--{key}", value]
         self._valkey_socket.unlink(missing_ok=True)  # so that its appearance means the new one is ready
         self._valkey = self._spawn("valkey", command, death_signal=signal.SIGTERM)
-        replace_text(self._valkey_pid_file, f"{self._valkey.pid}\n")
+        self._write(self._valkey_pid_file, [str(self._valkey.pid)])
 
     def _spawn(self, name: str, command: list[str], *, death_signal: signal.Signals) -> subprocess.Popen[bytes]:
         path = self._data_dir / f"{name}.log"

@@ -300,6 +300,7 @@ def main() -> int:
     again = f'make chaos ARGS="--seconds {chosen.seconds:g} --seed {chosen.seed}"'
     print(f"seed {chosen.seed}: {chosen.seconds:g} s of faults; the same schedule again: {again}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="greenroom-chaos-")).resolve()
+    folder.chmod(0o711)  # as root: for the account that Postgres runs as
     why = "it did not come to an end"
     try:
         outcome = run(chosen, folder)

@@ -42,6 +42,7 @@ class Server:
         **settings: str,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="greenroom-e2e-"))
+        self.folder.chmod(0o711)  # as root: for the account that Postgres runs as
         self.data = self.folder / "data"
         self.output = self.folder / "output"
         self.output.touch()
