@@ -166,14 +166,14 @@ class Room(Actor[RoomState]):
             case Mute():
                 self._mute(message)
             case Unmute():
-                self._require_rank("moderator")
+                self._require_rank_over(message.user)
                 if message.user in self.state.muted:
                     self.record(Unmuted(user=message.user, by=self.principal.user))
                     self.cancel_timer(f"mute {message.user}")
             case Ban():
                 self._ban(message)
             case Unban():
-                self._require_rank("moderator")
+                self._require_rank_over(message.user)
                 if message.user in self.state.banned:
                     self.record(Unbanned(user=message.user, by=self.principal.user))
                     self.cancel_timer(f"ban {message.user}")
@@ -221,6 +221,7 @@ class Room(Actor[RoomState]):
         if ask.data is not None and not fits(ask.data, DATA_BYTES_MAX):
             raise Refused("room.too_long", f"data takes {DATA_BYTES_MAX} bytes of JSON, 32 deep", status=413)
         if ask.reply_to is not None and ask.reply_to > state.forgotten and ask.reply_to not in state.authors:
+            self._refuse_outsider(user)
             raise Refused("room.no_such_message", "there is no such message to reply to", status=404)
         if state.slow_mode_s:
             self._wait_in_slow_mode(user)
@@ -241,6 +242,7 @@ class Room(Actor[RoomState]):
         waited_ms = self._now_ms - sent_ms  # below 0 the clock was set back meanwhile, and nothing is known of the wait
         wait_ms = self.state.slow_mode_s * 1000 - waited_ms
         if waited_ms >= 0 and wait_ms > 0 and self._rank() <= RANKS["member"]:
+            self._refuse_outsider(user)
             raise Refused("room.slow_mode", f"wait {wait_ms / 1000:.1f} s before the next message", status=429)
 
     def _edit(self, ask: Edit) -> None:
@@ -251,12 +253,13 @@ class Room(Actor[RoomState]):
         self.record(MessageEdited(message=ask.offset, text=ask.text, by=user))
 
     def _delete(self, offset: int) -> None:
-        author = self._author(offset)
         if self.pair is not None or self._rank() < RANKS["moderator"]:
             user = self.require_user()
-            self._member(user)
-            if author != user:
+            self._member(user)  # who is none does not learn either which messages there are
+            if self._author(offset) != user:
                 raise Refused("room.not_yours", "only its author or a moderator may delete a message")
+        else:
+            self._author(offset)
         self.record(MessageDeleted(message=offset, by=self.principal.user))
 
     def _react(self, offset: int, emoji: str) -> None:
@@ -292,6 +295,7 @@ class Room(Actor[RoomState]):
     def _gift(self, ask: Gift) -> GiftTotal:
         user = self.require_user()
         self._refuse_banned(user)
+        self._refuse_outsider(user)
         gifts = self.state.gifts
         if ask.item not in gifts and len(gifts) >= ITEMS_MAX:
             raise Refused("room.too_many_items", f"a room counts {ITEMS_MAX} different items", status=409)

@@ -415,6 +415,31 @@ def test_greenroom_and_admins_stand_above_owners(room: Kit[Room]) -> None:
     refused(room, SendMessage(text="hi"), None, "unauthenticated", 401)
 
 
+def test_who_is_outside_a_closed_room_learns_nothing_of_what_is_in_it(room: Kit[Room]) -> None:
+    """Not by the reason for which they are refused either, whichever else there might be."""
+    offset = say(room, user="cat")
+    for number in range(256):
+        room.ask(Gift(item=str(number)), user="ann")
+    room.ask(Leave(), user="cat")
+    room.ask(Set(open=False, slow_mode_s=60), user="ann")
+    refused(room, Gift(item="one more"), "cat", "room.closed")
+    refused(room, SendMessage(text="x"), "cat", "room.closed")
+    refused(room, SendMessage(text="x", reply_to=offset + 1), "cat", "room.closed")
+    refused(room, Delete(offset=offset), "cat", "room.not_member")
+    refused(room, Delete(offset=10_000), "cat", "room.not_member")
+
+
+def test_a_moderator_whom_the_owner_has_muted_stays_so(room: Kit[Room]) -> None:
+    for user in ("bob", "cat"):
+        room.ask(Join(), user=user)
+        room.ask(SetRole(user=user, role="moderator"), user="ann")
+    room.ask(Mute(user="bob"), user="ann")
+    refused(room, Unmute(user="bob"), "bob", "room.not_allowed")
+    refused(room, Unmute(user="bob"), "cat", "room.not_allowed")
+    room.ask(Unmute(user="bob"), user="ann")
+    say(room, user="bob")
+
+
 def test_slow_mode_holds_members_back_and_not_by_leaving(room: Kit[Room]) -> None:
     room.ask(Set(slow_mode_s=10), user="ann")
     say(room, user="bob")
