@@ -140,7 +140,7 @@ class Node:
             health=self._health.health,
             ready=self._health.ready,
             scrape=telemetry.scrape,
-            details=staff_only(tokens) if settings.details_for_staff else anybody,
+            details=staff_only(tokens, services.sessions) if settings.details_for_staff else anybody,
             static=settings.static,
             prefix=settings.path_prefix,
         )

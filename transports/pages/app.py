@@ -79,9 +79,9 @@ def create_pages(context: PagesContext) -> QuartTrio:
         app.logger.exception("page_failed", exc_info=error)
         return _refusal(500, "internal", "internal error")
 
-    def unless_allowed() -> Response | None:
+    async def unless_allowed() -> Response | None:
         """The refusal for whoever may not read the documents."""
-        error = context.details(request.headers.get("Authorization"))
+        error = await context.details(request.headers.get("Authorization"))
         if error is None:
             return None
         response = Response(http_error_body(error), status=error.status, content_type="application/json")
@@ -107,7 +107,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
     @app.get("/health")
     async def health() -> Response:
         found = context.health()
-        if context.details(request.headers.get("Authorization")) is not None:
+        if await context.details(request.headers.get("Authorization")) is not None:
             found = {"status": found["status"]}  # a probe needs no more
         return _json(found)
 
@@ -122,20 +122,20 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
     @app.get("/docs")
     async def docs() -> Response:
-        if (refusal := unless_allowed()) is not None:
+        if (refusal := await unless_allowed()) is not None:
             return refusal
         body = await render_template("docs.html", chapters=chapters(context.kinds), version=context.version)
         return Response(body, content_type=_HTML)
 
     @app.get("/docs/openapi.json")
     async def docs_openapi() -> Response:
-        if (refusal := unless_allowed()) is not None:
+        if (refusal := await unless_allowed()) is not None:
             return refusal
         return _json(openapi(context.kinds, context.bounds, version=context.version, prefix=context.prefix))
 
     @app.get("/docs/asyncapi.json")
     async def docs_asyncapi() -> Response:
-        if (refusal := unless_allowed()) is not None:
+        if (refusal := await unless_allowed()) is not None:
             return refusal
         return _json(asyncapi(context.kinds, version=context.version, host=request.host, prefix=context.prefix))
 

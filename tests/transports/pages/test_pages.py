@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from msgspec import Struct
@@ -16,6 +17,7 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.transports.auth.details import staff_only
+from greenroom.transports.auth.sign_outs import SessionChecks, SignedIn
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.app import create_pages
@@ -358,7 +360,7 @@ async def test_documents_and_figures_are_for_staff_where_the_node_says_so() -> N
             health=lambda: {"status": "ok", "awake": 7},
             ready=ready,
             scrape=lambda: b"",
-            details=staff_only(verifier),
+            details=staff_only(verifier, SessionChecks(SignedIn(), Mock(), None)),
         )
     ).test_client()
     documents = ("/docs", "/docs/openapi.json", "/docs/asyncapi.json")
