@@ -1,0 +1,194 @@
+"""Who may do what, where: what is promised, stated once. `test_permissions` walks every cell on a real node, through
+every way in, and docs/reference/permissions.md is printed from here:
+
+    python -m tests.transports.permissions > docs/reference/permissions.md
+"""
+
+from typing import Final
+
+YES: Final = "yes"
+NOT_APPLICABLE: Final = "–"  # in this kind of room there is nobody of that sort, or no message of theirs
+
+# How to try each row. What only reads is one row: whoever may not read in one way may not in any other.
+READS: Final = {
+    "read": "subscribe (from now on, and from a position), history, presence and presence_stats over WebSocket; "
+    "`GET` of view and history; `/events`, as events and as views",
+    "read, by a subscription token": "subscribe over WebSocket",
+}
+COMMANDS: Final = "`POST` over HTTP and `rpc` over WebSocket; a `send` also as `publish`"
+
+OPEN = """
+                               anonymous       stranger    member      left        muted       banned      signed_out moderator   owner       service     admin
+read                           yes             yes         yes         yes         yes         banned      signed_out yes         yes         yes         yes
+read, by a subscription token  yes             yes         yes         yes         yes         banned      signed_out yes         yes         yes         yes
+join                           unauthenticated yes         yes         yes         yes         banned      signed_out yes         yes         yes         yes
+leave                          unauthenticated not_member  yes         not_member  yes         not_member  signed_out yes         yes         not_member  not_member
+send                           unauthenticated yes         yes         yes         muted       banned      signed_out yes         yes         yes         yes
+gift                           unauthenticated yes         yes         yes         yes         banned      signed_out yes         yes         yes         yes
+typing                         unauthenticated yes         yes         yes         muted       banned      signed_out yes         yes         yes         yes
+comment                        unauthenticated yes         yes         yes         muted       banned      signed_out yes         yes         yes         yes
+mark as read                   unauthenticated not_member  yes         not_member  yes         not_member  signed_out yes         yes         not_member  not_member
+edit one's own                 –               –           yes         not_member  muted       banned      signed_out yes         yes         –           –
+edit another's                 unauthenticated not_member  not_yours   not_member  muted       banned      signed_out not_yours   not_yours   not_member  not_member
+delete one's own               –               –           yes         not_member  yes         not_member  signed_out yes         yes         –           –
+delete another's               unauthenticated not_member  not_yours   not_member  not_yours   not_member  signed_out yes         yes         not_member  yes
+delete what is none            unauthenticated not_member  no_such_message not_member no_such_message not_member signed_out no_such_message no_such_message not_member no_such_message
+react                          unauthenticated not_member  yes         not_member  muted       banned      signed_out yes         yes         not_member  not_member
+unreact                        unauthenticated not_member  yes         not_member  yes         not_member  signed_out yes         yes         not_member  not_member
+invite                         unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out yes         yes         not_allowed yes
+mute a member                  unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out yes         yes         not_allowed yes
+mute a moderator               unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out not_allowed yes         not_allowed yes
+mute the owner                 unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out not_allowed not_allowed not_allowed yes
+unmute a member                unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out yes         yes         not_allowed yes
+unmute a moderator             unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out not_allowed yes         not_allowed yes
+ban a member                   unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out yes         yes         not_allowed yes
+ban a moderator                unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out not_allowed yes         not_allowed yes
+ban the owner                  unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out not_allowed not_allowed not_allowed yes
+unban                          unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out yes         yes         not_allowed yes
+set, and pin                   unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out yes         yes         not_allowed yes
+role                           unauthenticated not_allowed not_allowed not_allowed not_allowed not_allowed signed_out not_allowed yes         not_allowed yes
+"""  # noqa: E501 - a table
+
+# Where a closed room differs from an open one: whoever is outside stays there, whatever they would say or ask.
+CLOSED = """
+                               anonymous       stranger    member      left        muted       banned      signed_out moderator   owner       service     admin
+read                           unauthenticated closed      yes         closed      yes         banned      signed_out yes         yes         closed      yes
+join                           unauthenticated closed      yes         closed      yes         banned      signed_out yes         yes         closed      yes
+send                           unauthenticated closed      yes         closed      muted       banned      signed_out yes         yes         closed      yes
+send, in reply to what is none unauthenticated closed      no_such_message closed  muted       banned      signed_out no_such_message no_such_message closed no_such_message
+gift                           unauthenticated closed      yes         closed      yes         banned      signed_out yes         yes         closed      yes
+typing                         unauthenticated closed      yes         closed      muted       banned      signed_out yes         yes         closed      yes
+comment                        unauthenticated closed      yes         closed      muted       banned      signed_out yes         yes         closed      yes
+"""  # noqa: E501 - a table
+
+# `member` is one of the two; there are no roles, and nobody can leave.
+DIRECT = """
+                               anonymous       stranger    member      signed_out service     admin
+read                           unauthenticated not_member  yes         signed_out not_member  not_member
+read, by a subscription token  yes             yes         yes         signed_out yes         yes
+join                           unauthenticated not_member  yes         signed_out not_member  not_member
+leave                          unauthenticated not_member  direct      signed_out not_member  not_member
+send                           unauthenticated not_member  yes         signed_out not_member  not_member
+gift                           unauthenticated not_member  yes         signed_out not_member  not_member
+typing                         unauthenticated not_member  yes         signed_out not_member  not_member
+comment                        unauthenticated not_member  yes         signed_out not_member  not_member
+mark as read                   unauthenticated not_member  yes         signed_out not_member  not_member
+edit one's own                 –               –           yes         signed_out –           –
+edit another's                 unauthenticated not_member  not_yours   signed_out not_member  not_member
+delete one's own               –               –           yes         signed_out –           –
+delete another's               unauthenticated not_member  not_yours   signed_out not_member  not_member
+delete what is none            unauthenticated not_member  no_such_message signed_out not_member not_member
+react                          unauthenticated not_member  yes         signed_out not_member  not_member
+unreact                        unauthenticated not_member  yes         signed_out not_member  not_member
+invite                         unauthenticated not_member  direct      signed_out not_member  not_member
+mute a member                  unauthenticated not_member  direct      signed_out not_member  not_member
+unmute a member                unauthenticated not_member  direct      signed_out not_member  not_member
+ban a member                   unauthenticated not_member  direct      signed_out not_member  not_member
+unban                          unauthenticated not_member  direct      signed_out not_member  not_member
+set, and pin                   unauthenticated not_member  direct      signed_out not_member  not_member
+role                           unauthenticated not_member  direct      signed_out not_member  not_member
+"""
+
+# Of `member`: `session:mia`.
+SESSION = """
+                               anonymous       stranger    member      signed_out service     admin
+read                           unauthenticated not_yours   yes         signed_out yes         yes
+mark as read                   unauthenticated not_yours   yes         signed_out yes         yes
+push                           unauthenticated not_yours   yes         signed_out yes         yes
+sign out                       unauthenticated not_yours   yes         signed_out yes         yes
+"""
+
+# Outside `local`, unless GREENROOM_DETAILS says otherwise. Columns as above.
+PAGES = """
+                               anonymous       stranger    member      signed_out service     admin
+/                              yes             yes         yes         yes        yes         yes
+/static/chat.js                yes             yes         yes         yes        yes         yes
+/health                        yes             yes         yes         yes        yes         yes
+/health, with figures          unauthenticated not_staff   not_staff   signed_out yes         yes
+/ready                         yes             yes         yes         yes        yes         yes
+/metrics                       yes             yes         yes         yes        yes         yes
+/docs                          unauthenticated not_staff   not_staff   signed_out yes         yes
+/docs/openapi.json             unauthenticated not_staff   not_staff   signed_out yes         yes
+/docs/asyncapi.json            unauthenticated not_staff   not_staff   signed_out yes         yes
+"""
+
+Table = dict[str, dict[str, str]]  # row -> who -> verdict: YES, NOT_APPLICABLE, or the name of the refusal
+
+
+def _table(text: str) -> Table:
+    """Columns are parted by blanks; a row's name is what stands before as many words as there are columns."""
+    head, *lines = text.strip("\n").splitlines()
+    who = head.split()
+    rows: Table = {}
+    for line in lines:
+        words = line.split()
+        rows[" ".join(words[: -len(who)])] = dict(zip(who, words[-len(who) :], strict=True))
+    return rows
+
+
+open_room = _table(OPEN)
+TABLES: Final[dict[str, Table]] = {
+    "open": open_room,
+    "closed": open_room | _table(CLOSED),
+    "direct": _table(DIRECT),
+    "session": _table(SESSION),
+    "pages": _table(PAGES),
+}
+
+INTRODUCTION = """\
+# Who may do what
+
+Printed from [permissions.py](../../tests/transports/permissions.py), and held by a test against a real node, cell by
+cell, through every way in: each gives the same answer to the same user. Change it there.
+
+A cell is `yes`, or the name of the refusal without `room.` or `session.`, or – where there is nobody of that sort.
+Over HTTP the refusal is the error's `name`; over the client protocol a command's is in its error's message, and
+subscribe, history and presence say no more than 103, *permission denied*. A connect with a token from before the
+sign-out ends with 3507.
+
+- Reading: {reads}.
+- Commands: {commands}.
+
+| Who | |
+|---|---|
+| anonymous | without a token, where `GREENROOM_ANONYMOUS=watch` lets them look; elsewhere refused altogether |
+| stranger | a user who has never been in the room |
+| member, moderator, owner | of this room, by their role in it |
+| left, muted, banned | a member who has left, a plain member who is muted, one who was banned |
+| signed out | a member whose token is from before they signed out |
+| service, admin | a stranger whose token has this role |
+
+What stands behind each rule: [rooms](rooms.md), [sessions](sessions.md), [security](../../SECURITY.md).
+"""
+
+TITLES: Final = {
+    "open": ("An open room", ""),
+    "closed": ("A closed room", "The invited, too, may read and join, and do what a stranger may in an open room."),
+    "direct": ("A direct conversation", "Without roles: *member* is one of its two users, *signed out* the other."),
+    "session": ("A session", "*member* is the user whose session it is, *signed out* the same with an older token."),
+    "pages": (
+        "Pages",
+        "Outside `local`, unless [`GREENROOM_DETAILS`](settings.md) opens documents and figures. Whatever "
+        "[`GREENROOM_STATIC`](../run/operations.md#pages-of-your-own) serves is for everybody.",
+    ),
+}
+
+
+def page() -> str:
+    """The Markdown of docs/reference/permissions.md."""
+    reads = f"{READS['read']}; a subscription token counts for {READS['read, by a subscription token']}"
+    parts = [INTRODUCTION.format(reads=reads, commands=COMMANDS)]
+    for name, table in TABLES.items():
+        title, note = TITLES[name]
+        who = list(next(iter(table.values())))
+        parts.append(f"\n## {title}\n\n" + (f"{note}\n\n" if note else ""))
+        parts.append(f"| | {' | '.join(one.replace('_', ' ') for one in who)} |\n|---{'|---' * len(who)}|\n")
+        for row, verdicts in table.items():
+            shown = f"`{row.partition(',')[0]}`{row[len(row.partition(',')[0]) :]}" if row.startswith("/") else row
+            cells = (one if one in (YES, NOT_APPLICABLE) else f"`{one}`" for one in verdicts.values())
+            parts.append(f"| {shown} | {' | '.join(cells)} |\n")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
