@@ -312,7 +312,7 @@ async def test_a_last_answer_comes_behind_all_that_are_queued(speaker: Speaker) 
     speaker.connection.send(first)
     speaker.connection.send(b"<second>")
     speaker.flusher.flush()
-    assert speaker.connection.blocked_at is not None
+    assert speaker.connection.blocked
     speaker.connection.send(b"<third>")
     speaker.connection.close_with(b"<last>")
     assert speaker.drain() == first + b"<second><third><last>"
