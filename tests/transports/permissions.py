@@ -112,6 +112,34 @@ PAGES = """
 /docs/asyncapi.json            unauthenticated not_staff   not_staff   signed_out yes         yes
 """
 
+GOES_ON: Final = "goes on"
+ENDS: Final = "ends"
+# Who is watching, and what comes to pass: does their watching go on? The same for subscriptions and event streams.
+WATCHING: Final = (
+    ("open", "member", "is banned", ENDS),
+    ("open", "moderator", "is banned", ENDS),
+    ("open", "stranger", "is banned", ENDS),
+    ("open", "member", "is muted", GOES_ON),
+    ("open", "member", "leaves", GOES_ON),
+    ("open", "member", "signs out", ENDS),
+    ("open", "stranger", "signs out", ENDS),
+    ("open", "anonymous", "the room is closed", ENDS),
+    ("open", "stranger", "the room is closed", ENDS),
+    ("open", "left", "the room is closed", ENDS),
+    ("open", "service", "the room is closed", ENDS),
+    ("open", "member", "the room is closed", GOES_ON),
+    ("open", "muted", "the room is closed", GOES_ON),
+    ("open", "moderator", "the room is closed", GOES_ON),
+    ("open", "owner", "the room is closed", GOES_ON),
+    ("open", "admin", "the room is closed", GOES_ON),
+    ("closed", "member", "leaves", ENDS),
+    ("closed", "moderator", "leaves", ENDS),
+    ("closed", "member", "is banned", ENDS),
+    ("closed", "member", "is muted", GOES_ON),
+    ("closed", "member", "signs out", ENDS),
+    ("direct", "member", "signs out", ENDS),
+)
+
 Table = dict[str, dict[str, str]]  # row -> who -> verdict: YES, NOT_APPLICABLE, or the name of the refusal
 
 
@@ -161,6 +189,16 @@ sign-out ends with 3507.
 What stands behind each rule: [rooms](rooms.md), [sessions](sessions.md), [security](../../SECURITY.md).
 """
 
+WATCHING_ON: Final = """
+## Whoever is watching already
+
+A subscription ends with code 2100, after which SDKs don't subscribe again, or at a sign-out with its connection, code
+4501; an event stream just ends, and is refused when it comes again.
+
+| Watching | What happens | Watching |
+|---|---|---|
+"""
+
 TITLES: Final = {
     "open": ("An open room", ""),
     "closed": ("A closed room", "The invited, too, may read and join, and do what a stranger may in an open room."),
@@ -172,6 +210,11 @@ TITLES: Final = {
         "[`GREENROOM_STATIC`](../run/operations.md#pages-of-your-own) serves is for everybody.",
     ),
 }
+
+
+def _watching() -> str:
+    lines = (f"| {who}, {kind} | {what} | {outcome} |\n" for kind, who, what, outcome in WATCHING)
+    return WATCHING_ON + "".join(lines)
 
 
 def page() -> str:
@@ -187,7 +230,7 @@ def page() -> str:
             shown = f"`{row.partition(',')[0]}`{row[len(row.partition(',')[0]) :]}" if row.startswith("/") else row
             cells = (one if one in (YES, NOT_APPLICABLE) else f"`{one}`" for one in verdicts.values())
             parts.append(f"| {shown} | {' | '.join(cells)} |\n")
-    return "".join(parts)
+    return "".join(parts) + _watching()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import trio
 
 from greenroom.actors.chat.room.actor import Room
 from greenroom.actors.chat.room.direct import direct_key
@@ -19,8 +20,8 @@ from greenroom.actors.model.principal import Principal
 from greenroom.transports.auth.details import staff_only
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.app import create_pages
-from tests.transports.permissions import NOT_APPLICABLE, TABLES, YES, page
-from tests.transports.small_node import SmallNode, small_node
+from tests.transports.permissions import ENDS, GOES_ON, NOT_APPLICABLE, TABLES, WATCHING, YES, page
+from tests.transports.small_node import Peer, SmallNode, head, small_node
 from tests.transports.world import STARTED, token
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
@@ -30,6 +31,7 @@ ROLES = {"service": ["service"], "admin": ["admin"]}
 # A room's cast: those of the table, a second member, who is done to, and a second moderator.
 MEMBERS = ("owner", "moderator", "moderator2", "member", "member2", "left", "muted", "banned", "signed_out")
 numbers = itertools.count(1)
+PAIRS = list(itertools.product((False, True), repeat=2))  # as an event stream? as a view?
 NO_MESSAGE = 999_999
 PERMISSION_DENIED = 103
 SIGNED_OUT = 3507
@@ -165,6 +167,22 @@ class Ways:
             sent = {"publish": {"channel": entity, "data": fields}}
         found = await self.websocket(sent)
         return "session.signed_out" if found == str(SIGNED_OUT) else found
+
+    async def watch(self, entity: str, *, stream: bool, as_view: bool) -> Peer:
+        """A peer that has been admitted."""
+        peer = await self.node.connect()
+        if stream:
+            shown = "&as=view" if as_view else ""
+            channel = entity.replace("+", "%2B")
+            await peer.send(head("GET", f"/events?channel={channel}{shown}", None, **self.headers))
+            assert (await peer.response()).status == 200
+            await peer.event()
+            return peer
+        await peer.upgrade()
+        await peer.command({"connect": {"token": self.token} if self.token else {}, "id": 1})
+        await peer.command({"subscribe": {"channel": entity} | ({"data": {"as": "view"}} if as_view else {}), "id": 2})
+        assert "subscribe" in await peer.reply(2)
+        return peer
 
     async def websocket(self, command: dict[str, Any], *before: dict[str, Any]) -> str:
         """The name of the refusal; `103` where there is no more than that, and the code of a connect's close."""
@@ -306,6 +324,43 @@ async def test_who_may_command(node: SmallNode, kind: str) -> None:
                     scene = None
                 else:
                     assert await written(scene) == before, (kind, row, who, way)
+
+
+@pytest.mark.parametrize(("kind", "who", "what", "outcome"), WATCHING)
+async def test_who_goes_on_watching(node: SmallNode, kind: str, who: str, what: str, outcome: str) -> None:
+    scene = await staged(node, kind)
+    ways = Ways(node, who)
+    watching = [await ways.watch(scene.entity, as_view=as_view, stream=stream) for stream, as_view in PAIRS]
+    match what:
+        case "is banned":
+            await scene.ask("owner", Ban(user=who))
+        case "is muted":
+            await scene.ask("owner", Mute(user=who))
+        case "leaves":
+            await scene.ask(who, Leave())
+        case "signs out":
+            await node.kernel.router.ask(f"session:{who}", SignOut())
+        case _:
+            await scene.ask("owner", Set(open=False))
+    await scene.ask("signed_out" if kind == "direct" else "owner", SendMessage(text="still heard"))
+    for peer, (stream, _) in zip(watching, PAIRS, strict=True):
+        with trio.fail_after(10):
+            assert await what_becomes_of(peer, stream=stream) == outcome
+        await peer.stream.aclose()
+
+
+async def what_becomes_of(peer: Peer, *, stream: bool) -> str:
+    if stream:
+        while b"still heard" not in peer._rest:
+            if not await peer._more():
+                return ENDS
+        return GOES_ON
+    while True:
+        opcode, payload = await peer.frame()
+        if opcode == 8 or b'"unsubscribe"' in payload:
+            return ENDS
+        if b"still heard" in payload:
+            return GOES_ON
 
 
 async def test_who_may_see_which_page(node: SmallNode) -> None:
