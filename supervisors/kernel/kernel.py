@@ -138,8 +138,8 @@ class Kernel:
             heard_lineage=heard_lineage,
             lineage=lambda: self.system.lineage,
         )
-        self.system = System(kinds=kinds, host=host, cells=cells, passivation=passivation)
         self.passivation = Passivation(cells, passivation, memory_bytes=memory_bytes)
+        self.system = System(kinds=kinds, host=host, cells=cells, passivation=passivation, woke=self.passivation.woke)
 
     @property
     def core(self) -> tuple[ChildSpec, ...]:

@@ -1,6 +1,5 @@
 """Passivation: who goes to sleep. Those that were idle for long, and the longest idle when too many are awake."""
 
-import heapq
 from collections.abc import Callable, Mapping
 
 import trio
@@ -8,12 +7,14 @@ import trio
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import PassivationConfig
 from greenroom.supervisors.kernel.cell import Cell
+from greenroom.supervisors.kernel.idle_line import IdleLine
 
 FULL_SHARE = 0.9  # the part of `awake_max` beyond which the longest idle are asked to sleep
+STEPS = 1000  # cells looked at between two chances for others
 
 
 class Passivation:
-    """Looks at all cells every `sweep_s`, and asks; a cell that has something to do refuses."""
+    """Asks every `sweep_s` whoever is first in line; a cell that has something to do refuses."""
 
     def __init__(
         self, awake: Mapping[str, Cell], config: PassivationConfig, *, memory_bytes: Callable[[], int]
@@ -21,34 +22,57 @@ class Passivation:
         self._awake = awake
         self._config = config
         self._memory_bytes = memory_bytes
+        self._lines: dict[float, IdleLine[Cell]] = {}  # by how long one may be idle, which is the kind's choice
+        self._steps = 0
+
+    def woke(self, cell: Cell) -> None:
+        """It is among the awake from now on."""
+        idle_s = min(cell.kind.limits.idle_s, self._config.idle_s)
+        line = self._lines.get(idle_s)
+        if line is None:
+            line = self._lines[idle_s] = IdleLine(self._awake)
+        line.join(cell.entity, cell.last_active)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
         task_status.started()
         while True:
             await trio.sleep(self._config.sweep_s)
-            self._shed()
+            await self._shed(trio.current_time())
             await self._sweep(trio.current_time())
 
-    def _shed(self) -> None:
+    async def _shed(self, now: float) -> None:
         config = self._config
         over = len(self._awake) - int(config.awake_max * FULL_SHARE)
         if config.memory_bytes_max and self._memory_bytes() > config.memory_bytes_max:
             over = max(over, len(self._awake) // 10)
-        if over > 0:
-            for cell in heapq.nsmallest(over, self._awake.values(), key=_last_active):
+        while over > 0 and self._lines:
+            line = min(self._lines.values(), key=_first)
+            if line.first >= now:
+                return
+            cell = line.step(now)
+            if cell is not None:
                 _ask(cell)
+                over -= 1
+            await self._stepped()
 
     async def _sweep(self, now: float) -> None:
-        for number, cell in enumerate(list(self._awake.values())):
-            if now - cell.last_active > min(cell.kind.limits.idle_s, self._config.idle_s):
-                _ask(cell)
-            if number % 1000 == 999:
-                await trio.lowlevel.checkpoint()
+        for idle_s, line in list(self._lines.items()):
+            while line.first < now - idle_s:
+                cell = line.step(now)
+                if cell is not None:
+                    _ask(cell)
+                await self._stepped()
+
+    async def _stepped(self) -> None:
+        self._steps += 1
+        if self._steps >= STEPS:
+            self._steps = 0
+            await trio.lowlevel.checkpoint()
 
 
-def _last_active(cell: Cell) -> float:
-    return cell.last_active
+def _first(line: IdleLine[Cell]) -> float:
+    return line.first
 
 
 def _ask(cell: Cell) -> None:

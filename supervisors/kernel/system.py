@@ -1,5 +1,7 @@
 """The system: which entities are awake on this node. Owner of their tasks."""
 
+from collections.abc import Callable
+
 import structlog
 import trio
 
@@ -22,11 +24,21 @@ QUARANTINED_MAX = 10_000  # failed entities that are kept down at once; beyond, 
 class System:
     """The directory of cells, by entity, which the router looks into; and the nursery that they live in."""
 
-    def __init__(self, *, kinds: Kinds, host: Host, cells: dict[str, Cell], passivation: PassivationConfig) -> None:
+    def __init__(
+        self,
+        *,
+        kinds: Kinds,
+        host: Host,
+        cells: dict[str, Cell],
+        passivation: PassivationConfig,
+        woke: Callable[[Cell], None],
+    ) -> None:
+        """`woke` hears of each cell that is added to `cells`."""
         self._kinds = kinds
         self._host = host
         self._cells = cells
         self._awake_max = passivation.awake_max
+        self._woke = woke
         self._nursery: trio.Nursery | None = None
         self._draining = False
         self._emptied = trio.Event()
@@ -47,6 +59,7 @@ class System:
             raise Overloaded(f"{len(self._cells)} entities are awake")
         cell = Cell(self._host, kind, entity, self._on_closed)
         self._cells[entity] = cell
+        self._woke(cell)
         self._host.instruments.awake += 1
         self._nursery.start_soon(cell.run, name=entity)
         return cell
