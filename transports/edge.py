@@ -6,6 +6,7 @@ through the `submit` that `Services` are given. What a simulation needs is there
 
 import socket
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 from hypercorn.typing import ASGIFramework
 from msgspec import Struct
@@ -33,10 +34,25 @@ from greenroom.transports.sockets.poller import Poller
 class FanOut:
     """The hub with what it needs, made before the kernel that publishes into it."""
 
-    def __init__(self, kinds: Kinds, config: HubConfig, instruments: Instruments) -> None:
+    def __init__(
+        self,
+        kinds: Kinds,
+        config: HubConfig,
+        instruments: Instruments,
+        *,
+        stopwatch: Callable[[], float] = perf_counter,
+    ) -> None:
+        """`stopwatch`: see `Hub`."""
         self.turn_end = TurnEnd()
         self.signed_in = SignedIn()
-        self.hub = Hub(kinds, config, instruments, wake=self.turn_end.wake, kicked_everywhere=self.signed_in.forget)
+        self.hub = Hub(
+            kinds,
+            config,
+            instruments,
+            wake=self.turn_end.wake,
+            kicked_everywhere=self.signed_in.forget,
+            stopwatch=stopwatch,
+        )
 
 
 class Part(Struct, frozen=True):

@@ -94,7 +94,7 @@ class Services:
         self.deadlines = Deadlines()
         self.reads = Reads()
         self.reading = Reading(kinds, submit, journal, self.deadlines, self.reads, client)
-        views = ViewWatching(self.reading, self.deadlines, instruments, per_s=hub.views_per_s)
+        views = ViewWatching(self.reading, self.deadlines, instruments, hub.go_on, per_s=hub.views_per_s)
         self.watching = Watching(hub, self.reading, self.reads, Audience(kinds, submit), views, client)
         self.session_kind = SESSION_KIND if SESSION_KIND in kinds else None
         self.sessions = SessionChecks(signed_in, self.reading.inspect, self.session_kind)

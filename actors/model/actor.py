@@ -12,7 +12,7 @@ Handlers do no I/O behind the runtime's back: they record events and name effect
 once the events are durable. An `async def handle` is for entities whose work is I/O; it takes one message at a time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 
@@ -226,17 +226,27 @@ class Actor(Generic[State_co]):
         """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""
         self.effects.others.append(Ephemeral(data, key))
 
-    def kick(self, code: int, reason: str, *, user: str | None = None, everywhere: bool = False) -> None:
+    def kick(
+        self,
+        code: int,
+        reason: str,
+        *,
+        user: str | None = None,
+        everywhere: bool = False,
+        but: Iterable[str] = (),
+        but_roles: Iterable[str] = (),
+    ) -> None:
         """End what watches this entity: 2000 to 2499 the subscription, 3000 to 4999 the whole connection.
 
-        Of everybody, or of one `user`; `everywhere` also where that user watches other entities on this node. Raises:
+        Of everybody, or of one `user`; `everywhere` also where that user watches other entities on this node. Never of
+        the users `but`, nor of whoever has one of `but_roles`: one kick for all others, however many watch. Raises:
         ValueError for another code, and for `everywhere` without a user, which would be everybody on this node.
         """
         if not (2000 <= code <= 2499 or 3000 <= code <= 4999):
             raise ValueError(f"{self.entity}: kicks with {code}, which is neither 2000 to 2499 nor 3000 to 4999")
         if everywhere and not user:
             raise ValueError(f"{self.entity}: kicks everywhere without saying whom")
-        self.effects.others.append(Kick(code, reason, user, everywhere))
+        self.effects.others.append(Kick(code, reason, user, everywhere, frozenset(but), frozenset(but_roles)))
 
     def after(self, seconds: float, message: Message) -> None:
         """Send `message` to oneself later, unless the actor restarts before. Keeps it awake until then.

@@ -6,6 +6,7 @@
 from msgspec import Struct
 
 from greenroom.actors.model.message import Event, Message
+from greenroom.actors.model.principal import Principal
 from greenroom.actors.model.schedule import Schedule
 
 
@@ -32,6 +33,16 @@ class Kick(Struct, frozen=True, gc=False):
     reason: str
     user: str | None = None  # only this user's
     everywhere: bool = False  # also ends whatever else that user watches
+    but: frozenset[str] = frozenset()  # not these users'
+    but_roles: frozenset[str] = frozenset()  # not of whoever has one of these roles
+
+    def means(self, who: Principal) -> bool:
+        """Is `who`, a watcher of this entity, to stop?"""
+        if self.user is not None and who.user != self.user:
+            return False
+        if not (self.but or self.but_roles):
+            return True
+        return who.user not in self.but and self.but_roles.isdisjoint(who.roles) and not who.system
 
 
 class After(Struct, frozen=True, gc=False):

@@ -81,7 +81,7 @@ class SimulatedNode:
 
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
         self.instruments = Instruments()
-        self.fan_out = FanOut(kinds, HUB, self.instruments)
+        self.fan_out = FanOut(kinds, HUB, self.instruments, stopwatch=trio.current_time)
         self.kernel = Kernel(
             kinds=kinds,
             journal=self.journal,
@@ -194,7 +194,7 @@ class SimulatedNode:
     async def _drain(self, within_s: float) -> None:
         with trio.move_on_after(within_s):
             await self.kernel.drain()
-        self.fan_out.hub.flush()
+        self.fan_out.hub.flush_all()
         for carrier in list(self.connections.values()):
             carrier.session.disconnect(SHUTDOWN)
         self._scope.cancel()
@@ -233,7 +233,7 @@ class SimulatedNode:
             turn_end.clear()
             if self._is_last_step():
                 await trio.sleep_forever()
-            self.fan_out.hub.flush()
+            self.fan_out.hub.flush_all()
 
     async def _tick(self) -> None:
         while True:

@@ -32,7 +32,6 @@ from greenroom.transports.client.codes import (
     SEND_NOT_AVAILABLE,
     STALE,
     TOO_MANY_REQUESTS,
-    DisconnectCode,
     ErrorCode,
     said,
 )
@@ -357,17 +356,28 @@ class ClientSession(ClientPeer):
     # The end.
 
     def kicked(self, code: int, reason: str) -> None:
-        """Every connection of the user ends. See hub/connected.py."""
-        self.disconnect(DisconnectCode(code, reason))
+        """Every connection of the user ends, and leaves what it watches soon. See hub/connected.py."""
+        if not self.closed:
+            self._end()
+            self.carrier.disconnect(code, reason)
+
+    def leave(self) -> None:
+        self.subscriptions.leave_all()
+
+    def unwatch(self, code: int, reason: str) -> None:
+        for subscription in list(self.subscriptions.by_channel.values()):
+            subscription.kicked(code, reason)
 
     def ended(self) -> None:
-        if self.closed:
-            return
+        if not self.closed:
+            self._end()
+            self.leave()
+
+    def _end(self) -> None:
         self.closed = True
         self.services.hub.connections.left(self.principal.user, self)
         if self.connected:
             self.services.instruments.connections -= 1
-        self.subscriptions.leave_all()
         self._held = None
 
 

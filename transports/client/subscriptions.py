@@ -34,9 +34,10 @@ from greenroom.transports.client.encoding import JsonEncoding, JsonViews
 from greenroom.transports.client.errors import ClientError, Disconnect, refusal
 from greenroom.transports.client.messages import SubRefreshRequest, SubscribeRequest, decode_subscribe_data
 from greenroom.transports.client.peer import ClientPeer, PendingRead
-from greenroom.transports.hub.hub import Encoding, Topic
+from greenroom.transports.hub.encoding import Encoding
 from greenroom.transports.hub.publication import Publication, one_line
 from greenroom.transports.hub.recovery import Missed
+from greenroom.transports.hub.topic import Topic
 from greenroom.transports.hub.watching import Position
 
 log = structlog.get_logger("greenroom.client")

@@ -36,8 +36,9 @@ from greenroom.transports.http.server_sent import (
     encode_positions,
     view_data,
 )
-from greenroom.transports.hub.hub import Encoding, Topic
+from greenroom.transports.hub.encoding import Encoding
 from greenroom.transports.hub.recovery import Missed
+from greenroom.transports.hub.topic import Topic
 from greenroom.transports.hub.watching import Position
 from greenroom.transports.services import Services
 from greenroom.transports.sockets.connection import Connection
@@ -266,9 +267,13 @@ class EventStream:
     def refuse(self, error: ActorError) -> None:
         """A channel can't be watched: the whole stream is refused, or ends when it has begun."""
         if not self.closed:
-            self._leave()
-            last = b"" if self.headed else refusal(error, self._cors, self._services.chance(), date=self._date())
-            self.connection.close_with(last, drop_queued=self.headed)
+            self._refuse(error)
+            self.leave()
+
+    def _refuse(self, error: ActorError) -> None:
+        self._end()
+        last = b"" if self.headed else refusal(error, self._cors, self._services.chance(), date=self._date())
+        self.connection.close_with(last, drop_queued=self.headed)
 
     def end(self) -> None:
         """Close in good order: the client comes back by itself, from its position."""
@@ -278,17 +283,27 @@ class EventStream:
         self.end()
 
     def kicked(self, code: int, reason: str) -> None:
-        """Every connection of the user ends. See hub/connected.py."""
-        self.refuse(Refused("kicked", reason))
+        """Every connection of the user ends, and leaves what it watches soon. See hub/connected.py."""
+        if not self.closed:
+            self._refuse(Refused("kicked", reason))
 
-    def _leave(self) -> None:
+    def unwatch(self, code: int, reason: str) -> None:
+        self.end()
+
+    def leave(self) -> None:
+        for watch in self._watches:
+            if watch.topic is not None:
+                self._services.watching.leave(watch.topic, watch)
+
+    def _end(self) -> None:
         self.closed = True
         if self.headed:
             self._services.instruments.connections -= 1
         self._services.hub.connections.left(self.principal.user, self)
-        for watch in self._watches:
-            if watch.topic is not None:
-                self._services.watching.leave(watch.topic, watch)
+
+    def _leave(self) -> None:
+        self._end()
+        self.leave()
 
     # From the connection.
 

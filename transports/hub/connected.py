@@ -10,7 +10,13 @@ class Connected(Protocol):
     """One live connection of a client."""
 
     def kicked(self, code: int, reason: str) -> None:
-        """It is to end, with this code of a WebSocket (3000 and above)."""
+        """It is to end, with this code of a WebSocket (3000 and above): nothing more comes or goes from here on."""
+
+    def leave(self) -> None:
+        """It has ended, and is to leave what it watches. Apart, for that takes longer."""
+
+    def unwatch(self, code: int, reason: str) -> None:
+        """All its subscriptions are to end, with this code (below 3000)."""
 
 
 class Connections:
@@ -30,7 +36,6 @@ class Connections:
             if not mine:
                 del self._of[user]
 
-    def end(self, user: str, code: int, reason: str) -> None:
-        """Of all that `user` has."""
-        for connection in list(self._of.get(user, ())):
-            connection.kicked(code, reason)
+    def of(self, user: str) -> list[Connected]:
+        """All that `user` has."""
+        return list(self._of.get(user, ()))

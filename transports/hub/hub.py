@@ -6,12 +6,15 @@ its newest publications, by which most resumes are answered without asking the j
 
 Publications arrive in order, and a subscriber is added at the moment that it is told its offset (both happen in one
 sync stretch), so from there on it sees every offset once.
+
+What would take long goes on in slices, one for each flush (hub/handing_out.py): what goes to all watchers of a long
+topic, one after the other in the order in which it happened, and the end of all that a user has. Meanwhile what is
+published collects, so nobody who is to be kicked gets anything from after the kick.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
-from typing import Protocol
 
 import structlog
 import trio
@@ -24,146 +27,18 @@ from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.connected import Connections
-from greenroom.transports.hub.publication import Publication, Show, one_line, show_of
+from greenroom.transports.hub.handing_out import ending, kicking, starting_over, walking
+from greenroom.transports.hub.publication import Publication, one_line, show_of
+from greenroom.transports.hub.slices import SLICE_S, Lane, advance
+from greenroom.transports.hub.topic import LONG, Subscriber, Topic
 
 log = structlog.get_logger("greenroom.hub")
 
 SWEEP_S = 5.0
 LINGERING_MAX = 4096  # topics that nobody watches
 LINGERING_BYTES_MAX = 64 << 20  # of their tails, looked at by each sweep
-
-
-class Subscriber(Protocol):
-    """One watcher of one topic."""
-
-    @property
-    def encoding(self) -> "type[Encoding]": ...
-
-    @property
-    def principal(self) -> Principal: ...
-
-    @property
-    def wants_joins(self) -> bool:
-        """Join and leave pushes."""
-
-    def deliver(self, batch: bytes, last_offset: int) -> None:
-        """Encoded durable publications, ending with `last_offset`. Must not raise."""
-
-    def deliver_ephemeral(self, piece: bytes, key: str) -> None: ...
-
-    def kicked(self, code: int, reason: str) -> None:
-        """The entity wants this subscription (codes below 3000) or the whole connection to end."""
-
-    def epoch_changed(self) -> None:
-        """The topic's journal began anew: what this subscriber knows no longer counts."""
-
-
-class Encoding(Protocol):
-    """One way of putting a topic's publications into bytes, shared by all subscribers that use it; b"" for what they
-    are not to get."""
-
-    @staticmethod
-    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes: ...
-
-    @staticmethod
-    def ephemeral(channel: str, data: bytes) -> bytes: ...
-
-    @staticmethod
-    def presence(channel: str, kind: str, info: bytes) -> bytes:
-        """A join or leave (`kind`) of the client with this JSON ClientInfo; b"" where it is not shown."""
-
-
-class Views(Protocol):
-    """Whoever watches the view of one topic's entity, rather than its events."""
-
-    def changed(self) -> None:
-        """An event was released, shown or hidden, or the journal began anew. Must not raise."""
-
-
-class Topic:
-    """One entity that is watched: its subscribers, what is to be handed to them, and the tail for resumes."""
-
-    __slots__ = (
-        "_config",
-        "dirty",
-        "empty_since",
-        "entity",
-        "epoch",
-        "first",
-        "groups",
-        "held",
-        "kicks",
-        "listeners",
-        "offset",
-        "pending",
-        "show",
-        "tail",
-        "tail_bytes",
-        "views",
-        "warming",
-    )
-
-    def __init__(self, entity: str, epoch: str, offset: int, config: HubConfig, show: Show | None) -> None:
-        """`show`: None where events are shown as they are recorded."""
-        self.entity = entity
-        self.epoch = epoch
-        self.offset = offset  # the newest released event's number
-        self.first = 1  # the first event's number that is not hidden, as far as is known
-        self.show = show
-        self.groups: dict[type[Encoding], dict[Subscriber, None]] = {}
-        self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves, for they are few
-        self.pending: list[Publication] = []
-        self.tail: deque[Publication] = deque()
-        self.dirty = False
-        self.empty_since: float | None = None
-        self.held = 0  # resumes under way, which keep it from being forgotten
-        self.kicks = 0  # how often somebody was kicked, for whoever was asked about before
-        self.views: Views | None = None
-        self.warming: trio.Event | None = None  # set once the tail has been filled from the journal
-        self._config = config
-        self.tail_bytes = 0
-
-    def subscribers(self) -> list[Subscriber]:
-        return [subscriber for group in self.groups.values() for subscriber in group]
-
-    def remember(self, publication: Publication) -> None:
-        self.tail.append(publication)
-        self.tail_bytes += len(publication.json)
-        config = self._config
-        while len(self.tail) > config.tail_events or self.tail_bytes > config.tail_bytes:
-            self.tail_bytes -= len(self.tail.popleft().json)
-
-    @property
-    def tail_room(self) -> int:
-        """How many publications the tail would take beyond those it has."""
-        return max(1, self._config.tail_events - len(self.tail))
-
-    def prepend(self, older: list[Publication]) -> None:
-        """`older`: newest first, the first of them just before the tail's first. Takes what fits."""
-        for publication in older:
-            self.tail_bytes += len(publication.json)
-            if len(self.tail) >= self._config.tail_events or self.tail_bytes > self._config.tail_bytes:
-                self.tail_bytes -= len(publication.json)
-                break
-            self.tail.appendleft(publication)
-
-    def since(self, offset: int) -> list[Publication] | None:
-        """The publications after `offset`, hidden ones too, when the tail holds them all; None when it does not."""
-        missing = self.offset - offset
-        if missing <= 0:
-            return [] if missing == 0 else None
-        if len(self.tail) < missing:
-            return None
-        return list(self.tail)[-missing:]
-
-    def restart(self, epoch: str, offset: int) -> None:
-        self.epoch = epoch
-        self.offset = offset
-        self.first = 1
-        self.pending = []
-        self.tail.clear()
-        self.tail_bytes = 0
-        self.warming = None
+LOOK = 128  # subscribers between two looks at the clock
+WORK_MAX = 64  # pieces of work of one long topic that wait; with more, nobody else has a turn until they are done
 
 
 class Hub:
@@ -177,8 +52,10 @@ class Hub:
         *,
         wake: Callable[[], None],
         kicked_everywhere: Callable[[str], None],
+        stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
-        """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out."""
+        """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out.
+        `stopwatch`: seconds, by which slices are measured."""
         self._kinds = kinds
         self._config = config
         self.views_per_s = config.views_per_s
@@ -186,6 +63,9 @@ class Hub:
         self._instruments = instruments
         self._wake = wake
         self._kicked_everywhere = kicked_everywhere
+        self._stopwatch = stopwatch
+        self._endings: Lane = deque()
+        self.kicks_everywhere = 0  # how often, for whoever was asked about before
         self._topics: dict[str, Topic] = {}
         self._dirty: list[Topic] = []
         self.connections = Connections()
@@ -217,38 +97,40 @@ class Hub:
         topic.remember(publication)
         topic.pending.append(publication)
         if not topic.dirty:
-            topic.dirty = True
-            self._dirty.append(topic)
-            self._wake()
+            self._mark(topic)
 
     def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
+        """Of what one flush finds, the newest per `key` is shown; without a key, all."""
         topic = self._topics.get(entity)
-        if topic is None:
-            return
-        data = one_line(data)
-        self._flush_topic(topic)  # what was said before comes before
-        for encoding, group in list(topic.groups.items()):
-            piece = encoding.ephemeral(entity, data)
-            if not piece:
-                continue
-            ring_key = f"{entity}\n{key}"  # the name of an entity holds no control character, so none reads as another
-            for subscriber in list(group):
-                subscriber.deliver_ephemeral(piece, ring_key)
+        if topic is not None and topic.size:
+            topic.say(one_line(data), key)
+            if not topic.dirty:
+                self._mark(topic)
 
     def kick(self, entity: str, kick: Kick) -> None:
-        own = self._topics.get(entity)
-        if own is not None:
-            self._flush_topic(own)  # so that it sees why
-        topics = list(self._topics.values()) if kick.everywhere else [own] if own is not None else []
-        for topic in topics:
+        """What was published before comes before; who is kicked gets nothing of what is published after."""
+        topic = self._topics.get(entity)
+        if topic is not None:
             topic.kicks += 1
-            for subscriber in topic.subscribers():
-                if kick.user is None or subscriber.principal.user == kick.user:
-                    subscriber.kicked(kick.code, kick.reason)
+            if kick.everywhere:
+                self._finish(topic)  # so that it sees why, before all ends
+            elif topic.waits:
+                self._hand_over(topic)
+            subscribers = topic.subscribers() if kick.user is None else topic.subscribers_of(kick.user)
+            self.go_on(topic, kicking(topic, kick, subscribers), len(subscribers))
         if kick.everywhere and kick.user is not None:
-            if kick.code >= 3000:  # those too that watch nothing at this moment
-                self.connections.end(kick.user, kick.code, kick.reason)
+            self.kicks_everywhere += 1
             self._kicked_everywhere(kick.user)
+            connections = self.connections.of(kick.user)
+            if kick.code >= 3000:
+                for connection in connections:
+                    try:
+                        connection.kicked(kick.code, kick.reason)
+                    except Exception:  # the edge, as in `kicking`
+                        log.exception("fanout_failed", entity=entity)
+            self._endings.append(ending(entity, kick, connections))
+            if advance(self._endings, self._stopwatch() + SLICE_S, self._stopwatch):
+                self._wake()
 
     def watching(self, entity: str) -> list[Principal]:
         topic = self._topics.get(entity)
@@ -282,30 +164,21 @@ class Hub:
 
     def attach(self, topic: Topic, subscriber: Subscriber) -> None:
         """From here on `subscriber` gets every publication after `topic.offset`."""
-        self._flush_topic(topic)
+        if topic.waits and not topic.is_long:
+            self._hand_out(topic)
         topic.empty_since = None
         self._lingering.pop(topic, None)
-        topic.groups.setdefault(subscriber.encoding, {})[subscriber] = None
-        if subscriber.wants_joins:
-            if topic.listeners is None:
-                topic.listeners = {}
-            topic.listeners[subscriber] = None
+        topic.add(subscriber)
         self._instruments.subscriptions += 1
         self._show_presence(topic, "join", subscriber)
 
     def detach(self, topic: Topic, subscriber: Subscriber) -> bool:
         """Nothing more reaches `subscriber`; False when it was not attached."""
-        group = topic.groups.get(subscriber.encoding)
-        if group is None or subscriber not in group:
+        if not topic.remove(subscriber):
             return False
-        del group[subscriber]
-        if topic.listeners is not None:
-            topic.listeners.pop(subscriber, None)
-        if not group:
-            del topic.groups[subscriber.encoding]
-            if not topic.groups:
-                topic.empty_since = -1.0  # the sweep puts the time
-                self._linger(topic)
+        if not topic.groups:
+            topic.empty_since = -1.0  # the sweep puts the time
+            self._linger(topic)
         self._instruments.subscriptions -= 1
         self._show_presence(topic, "leave", subscriber)
         return True
@@ -342,20 +215,57 @@ class Hub:
             await trio.sleep(SWEEP_S)
             self.sweep(trio.current_time())
 
-    def flush(self) -> None:
-        """Hand out what has been released since the last time."""
+    def flush(self) -> bool:
+        """Hand out what has been released since the last time: about SLICE_S of it. True when something is left."""
+        stopwatch = self._stopwatch
+        until = stopwatch() + SLICE_S
+        if self._endings:
+            advance(self._endings, until - SLICE_S / 2, stopwatch)
         dirty, self._dirty = self._dirty, []
-        for topic in dirty:
-            topic.dirty = False
-            if topic.pending:
-                self._flush_topic(topic)
+        look = LOOK
+        for number, topic in enumerate(dirty):
+            if topic.is_long:
+                if topic.work is None:
+                    self._hand_over(topic)
+                if topic.work is not None and self._advance(topic, until):
+                    self._dirty.append(topic)  # behind the others
+                else:
+                    topic.work = None
+                    topic.dirty = False
+                    if topic.waits:
+                        self._mark(topic)
+                look = 0
+            else:
+                topic.dirty = False
+                self._hand_out(topic)
+                look -= 1 + topic.size
+            if look <= 0:
+                look = LOOK
+                if stopwatch() >= until:
+                    self._dirty[:0] = dirty[number + 1 :]
+                    return True
+        return bool(self._dirty or self._endings)
 
-    def _flush_topic(self, topic: Topic) -> None:
+    def flush_all(self) -> None:
+        """All of it, in one stretch."""
+        while self.flush():
+            pass
+
+    def _mark(self, topic: Topic) -> None:
+        topic.dirty = True
+        self._dirty.append(topic)
+        self._wake()
+
+    def _hand_out(self, topic: Topic) -> None:
+        """What waits, to all subscribers, in one stretch; the topic is not long."""
+        if topic.ephemerals is not None:
+            self.go_on(topic, walking(topic, self._instruments, self._stopwatch), topic.size)
+            return
         batch = topic.pending
         if not batch:
             return
         topic.pending = []
-        started = perf_counter()
+        started = self._stopwatch()
         deliveries = 0
         last = batch[-1].offset
         try:
@@ -372,33 +282,72 @@ class Hub:
         instruments = self._instruments
         instruments.deliveries += deliveries * len(batch)
         instruments.fanout_batch.record(len(batch))
-        instruments.fanout_s.record(perf_counter() - started)
+        instruments.fanout_s.record(self._stopwatch() - started)
+
+    def _hand_over(self, topic: Topic) -> None:
+        """What waits is before all that comes now: to be handed out in slices where the topic is long."""
+        if not topic.is_long:
+            self._hand_out(topic)
+        elif topic.waits:
+            self._queue(topic, walking(topic, self._instruments, self._stopwatch))
+
+    def go_on(self, topic: Topic, work: Iterator[None], size: int) -> None:
+        """Do what goes to `size` watchers of `topic`, behind all that is under way for them: at once, or in slices."""
+        if topic.work is None and size <= LONG:
+            try:
+                for _ in work:
+                    pass
+            except Exception:  # the edge, as in `_hand_out`
+                log.exception("fanout_failed", entity=topic.entity)
+                self._start_over(topic)
+        else:
+            self._queue(topic, work)
+
+    def _queue(self, topic: Topic, work: Iterator[None]) -> None:
+        if topic.work is None:
+            topic.work = deque()
+        topic.work.append(work)
+        if len(topic.work) > WORK_MAX:
+            self._finish(topic)
+        elif not topic.dirty:
+            self._mark(topic)
+
+    def _finish(self, topic: Topic) -> None:
+        """All that waits and is under way, in one stretch."""
+        self._hand_over(topic)
+        while topic.work is not None:
+            while self._advance(topic, float("inf")):
+                pass
+            topic.work = None
+            self._hand_over(topic)
+
+    def _advance(self, topic: Topic, until: float) -> bool:
+        """Go on with what is under way for `topic`. True when something is left."""
+        assert topic.work is not None
+        try:
+            return advance(topic.work, until, self._stopwatch)
+        except Exception:  # the edge, as in `_hand_out`
+            log.exception("fanout_failed", entity=topic.entity)
+            topic.work.append(starting_over(topic, topic.subscribers()))
+            return True
+
+    def _start_over(self, topic: Topic) -> None:
+        """Some may have missed something: all are to come again with their positions."""
+        subscribers = topic.subscribers()
+        self.go_on(topic, starting_over(topic, subscribers), len(subscribers))
 
     def _resynchronise(self, topic: Topic, epoch: str, offset: int) -> None:
         """The entity went on without this node hearing of it, or began anew: a gap is told, never skipped."""
         log.warning("topic_gap", entity=topic.entity, had=topic.offset, has=offset)
-        self._flush_topic(topic)
+        self._hand_over(topic)
         topic.restart(epoch, offset)
         self._start_over(topic)
         if topic.views is not None:
             topic.views.changed()
 
-    def _start_over(self, topic: Topic) -> None:
-        """Some may have missed something: all are to come again with their positions."""
-        for subscriber in topic.subscribers():
-            try:
-                subscriber.epoch_changed()
-            except Exception:  # the edge, as in `_flush_topic`
-                log.exception("fanout_failed", entity=topic.entity)
-
     def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
         who = subscriber.principal
-        if not topic.listeners or who.info is None:
-            return
-        pieces: dict[type[Encoding], bytes] = {}
-        for other in list(topic.listeners):
-            piece = pieces.get(other.encoding)
-            if piece is None:
-                piece = pieces[other.encoding] = other.encoding.presence(topic.entity, kind, who.info)
-            if piece:
-                other.deliver_ephemeral(piece, f"{topic.entity}\r{kind} {who.client}")
+        if topic.listeners and who.info is not None:
+            topic.say(who.info, who.client, presence=kind)
+            if not topic.dirty:
+                self._mark(topic)

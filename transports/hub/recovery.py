@@ -8,9 +8,9 @@ watcher, so nothing is lost or seen twice.
 import trio
 from msgspec import Struct
 
-from greenroom.transports.hub.hub import Topic
 from greenroom.transports.hub.publication import Publication, visible
 from greenroom.transports.hub.reading import Reading
+from greenroom.transports.hub.topic import Topic
 
 ROUNDS_MAX = 5  # rounds of reading after an entity that outruns its tail, or through events that it hides
 READ_MIN = 100  # events in a round

@@ -7,6 +7,7 @@ was never asked for is never built: an entity that nobody watches so does nothin
 A view that fails ends nothing: who watches keeps the one it has, and the next that succeeds reaches it.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import structlog
@@ -18,13 +19,18 @@ from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.shown import shown
 from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.hub.hub import Encoding, Subscriber, Topic
+from greenroom.transports.hub.encoding import Encoding
 from greenroom.transports.hub.reading import Reading
+from greenroom.transports.hub.topic import Subscriber, Topic
 
 log = structlog.get_logger("greenroom.hub")
 
+STEP = 128  # watchers that are handed a view, between two chances to stop
 RETRY_S = 1.0  # after an answer that was not to be had, before it is asked for again
 TOLD_S = 60.0  # a view that goes on failing is logged so often
+
+
+Hand = Callable[[Topic, Iterator[None], int], None]
 
 
 class ViewEncoding(Encoding, Protocol):
@@ -47,11 +53,14 @@ class ViewSubscriber(Subscriber, Protocol):
 class ViewWatching:
     """Who watches which entity's view on this node."""
 
-    def __init__(self, reading: Reading, deadlines: Deadlines, instruments: Instruments, *, per_s: float) -> None:
-        """`per_s`: views of one entity a second, at most."""
+    def __init__(
+        self, reading: Reading, deadlines: Deadlines, instruments: Instruments, hand: Hand, *, per_s: float
+    ) -> None:
+        """`hand`: see `Hub.go_on`. `per_s`: views of one entity a second, at most."""
         self._reading = reading
         self._deadlines = deadlines
         self._instruments = instruments
+        self._hand = hand
         self._interval_s = 1 / per_s
 
     def add(self, topic: Topic, subscriber: ViewSubscriber, view: bytes) -> None:
@@ -59,7 +68,7 @@ class ViewWatching:
         views = topic.views
         if views is None:
             views = topic.views = _EntityViews(
-                topic, self._reading, self._deadlines, self._instruments, self._interval_s
+                topic, self._reading, self._deadlines, self._instruments, self._hand, self._interval_s
             )
         assert isinstance(views, _EntityViews)
         views.known[subscriber] = view
@@ -82,6 +91,7 @@ class _EntityViews:
         "_changed",
         "_deadlines",
         "_due",
+        "_hand",
         "_instruments",
         "_interval_s",
         "_next_at",
@@ -93,12 +103,19 @@ class _EntityViews:
     )
 
     def __init__(
-        self, topic: Topic, reading: Reading, deadlines: Deadlines, instruments: Instruments, interval_s: float
+        self,
+        topic: Topic,
+        reading: Reading,
+        deadlines: Deadlines,
+        instruments: Instruments,
+        hand: Hand,
+        interval_s: float,
     ) -> None:
         self._topic = topic
         self._reading = reading
         self._deadlines = deadlines
         self._instruments = instruments
+        self._hand = hand
         self._interval_s = interval_s
         self._next_at = 0.0  # on the trio clock: not to be asked before
         self._changed = False  # since it was asked last
@@ -125,17 +142,21 @@ class _EntityViews:
 
     def _seen(self, seen: Inspected) -> None:
         self._answered()
+        self._hand(self._topic, self._handing(seen, list(self.known.items())), len(self.known))
+
+    def _handing(self, seen: Inspected, known_by: list[tuple[ViewSubscriber, bytes]]) -> Iterator[None]:
         pieces: dict[type[ViewEncoding], bytes] = {}
-        for subscriber, known in list(self.known.items()):
-            if known == seen.view or subscriber not in self.known:
-                continue
-            encoding = subscriber.encoding
-            piece = pieces.get(encoding)
-            if piece is None:
-                piece = pieces[encoding] = encoding.view(self._topic.entity, seen.epoch, seen.offset, seen.view)
-            self.known[subscriber] = seen.view
-            self._instruments.deliveries += 1
-            subscriber.deliver_view(piece, seen.epoch, seen.offset)
+        for number, (subscriber, known) in enumerate(known_by, 1):
+            if known != seen.view and subscriber in self.known:
+                encoding = subscriber.encoding
+                piece = pieces.get(encoding)
+                if piece is None:
+                    piece = pieces[encoding] = encoding.view(self._topic.entity, seen.epoch, seen.offset, seen.view)
+                self.known[subscriber] = seen.view
+                self._instruments.deliveries += 1
+                subscriber.deliver_view(piece, seen.epoch, seen.offset)
+            if not number % STEP:
+                yield
 
     def _refused(self, error: ActorError) -> None:
         if error.temporary:

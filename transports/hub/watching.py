@@ -19,10 +19,11 @@ from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.transports.hub.audience import Audience
-from greenroom.transports.hub.hub import Hub, Subscriber, Topic
+from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.reading import Reading
 from greenroom.transports.hub.recovery import Missed, from_journal, from_tail
+from greenroom.transports.hub.topic import Subscriber, Topic
 from greenroom.transports.hub.view_watching import ViewSubscriber, ViewWatching
 from greenroom.transports.reads import Reads
 
@@ -131,13 +132,13 @@ class Watching:
                     watcher.abandoned()
                 elif found.publications is None:
                     ask(start_over)  # the view must be of the moment that the offset is of
-                elif (topic.epoch, topic.offset, topic.kicks) == asked_at:
+                elif (topic.epoch, topic.offset, topic.kicks, self._hub.kicks_everywhere) == asked_at:
                     self._admit(topic, seen, found, watcher)
                 else:
                     ask(self._catching_up(entity, topic.epoch, topic.offset, found.publications, watcher))
 
             topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
-            asked_at = (topic.epoch, topic.offset, topic.kicks)
+            asked_at = (topic.epoch, topic.offset, topic.kicks, self._hub.kicks_everywhere)
             if not self._reads.start(recover, watcher.refused, watcher.broken):
                 topic.held -= 1
 

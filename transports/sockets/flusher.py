@@ -19,6 +19,9 @@ REST_SHARE = 2.0
 REST_S_MIN = 0.0005
 REST_S_MAX = 0.02
 
+SLICE_S = 0.002  # how long sockets that the hub has given something keep others from their turn
+LOOK = 32  # sockets between two looks at the clock
+
 
 class Flushed(Protocol):
     """A connection, as its flusher sees it."""
@@ -69,12 +72,12 @@ class Flusher:
         self,
         poller: Poller,
         turn_end: TurnEnd,
-        before_flush: Callable[[], None],
+        before_flush: Callable[[], bool],
         *,
         rest_share: float = REST_SHARE,
     ) -> None:
-        """`before_flush`: the hub turns what it has collected into bytes. `rest_share` is 0 on a
-        virtual clock, which stands still while a test is busy."""
+        """`before_flush`: the hub turns some of what it has collected into bytes; true when some is left.
+        `rest_share` is 0 on a virtual clock, which stands still while a test is busy."""
         self.poller = poller
         self.wake = turn_end.wake
         self.queued_bytes = 0  # over all connections that are blocked
@@ -83,6 +86,7 @@ class Flusher:
         self._rest_share = rest_share
         self._before_flush = before_flush
         self._dirty: list[Flushed] = []
+        self._left: list[Flushed] = []  # those whom the hub has given something, and whose turn is yet to come
 
     def add(self, connection: Flushed) -> None:
         self._dirty.append(connection)
@@ -94,19 +98,45 @@ class Flusher:
         while True:
             await self._turn_end.wait()
             begun = perf_counter()
-            self.flush()
+            while self.flush_some():
+                await trio.lowlevel.checkpoint()
             rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
             if rest_s >= REST_S_MIN:
                 with trio.move_on_after(rest_s):
                     await wait_all_tasks_blocked()  # until a pass of the scheduler finds nothing to run or to read
 
     def flush(self) -> None:
+        """All that has piled up, in one stretch."""
+        while self.flush_some():
+            pass
+
+    def flush_some(self) -> bool:
+        """What the tasks of this turn have sent, and about SLICE_S of what the hub has. True when some is left.
+
+        A reply does not wait behind all who watch a long topic; among these a few more are served each time.
+        """
         self._turn_end.clear()
-        self._before_flush()
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            try:
-                connection.flush()
-            except Exception:  # the edge, as in `Connection.on_ready`
-                log.exception("connection_failed", peer=connection.peer)
-                connection.abort()
+        fresh, self._dirty = self._dirty, []
+        for connection in fresh:
+            self._flush_one(connection)
+        more = True
+        if not self._left:
+            more = self._before_flush()
+            self._left, self._dirty = self._dirty, []
+        left = self._left
+        if left:
+            until = perf_counter() + SLICE_S
+            for number, connection in enumerate(left, 1):
+                self._flush_one(connection)
+                if not number % LOOK and perf_counter() >= until:
+                    self._left = left[number:]
+                    return True
+            self._left = []
+        return more
+
+    def _flush_one(self, connection: Flushed) -> None:
+        try:
+            connection.flush()
+        except Exception:  # the edge, as in `Connection.on_ready`
+            log.exception("connection_failed", peer=connection.peer)
+            connection.abort()

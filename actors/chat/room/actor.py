@@ -74,6 +74,7 @@ INVITATIONS_PER_H = 200  # sent by one user, over all their rooms
 RANKS = {"member": 1, "moderator": 2, "owner": 3}
 ADMIN_RANK = 4
 UNSUBSCRIBED = 2100  # an unsubscribe code after which SDKs don't subscribe again
+NOT_KEPT_OUT = frozenset(("admin",))  # roles of those who may watch a closed room
 DONE = Done()
 
 
@@ -332,8 +333,8 @@ class Room(Actor[RoomState]):
         self._refuse_direct()
         self._member(user)
         self.record(Left(user=user))
-        if not self.state.open and user not in self._staff():
-            self.kick(UNSUBSCRIBED, "left a closed room", user=user)
+        if not self.state.open:
+            self.kick(UNSUBSCRIBED, "left a closed room", user=user, but_roles=NOT_KEPT_OUT)
         self._find_heir()
 
     def _find_heir(self) -> None:
@@ -392,8 +393,7 @@ class Room(Actor[RoomState]):
             self.record(Changed(by=self.principal.user, **changes))
         if changes.get("open") is False:
             admitted = state.members.keys() | state.invited
-            for user in {who.user for who in self.audience} - admitted - self._staff():
-                self.kick(UNSUBSCRIBED, "the room was closed", user=user)
+            self.kick(UNSUBSCRIBED, "the room was closed", but=admitted, but_roles=NOT_KEPT_OUT)
 
     def _set_role(self, ask: SetRole) -> None:
         self._require_rank("owner")
@@ -448,10 +448,6 @@ class Room(Actor[RoomState]):
             self.require_user()
         if self.principal.user not in self.pair and not self.principal.system:
             raise Refused("room.not_member", "this conversation is between two others")
-
-    def _staff(self) -> set[str]:
-        """Those among the watchers whom a closed room does not keep out."""
-        return {who.user for who in self.audience if who.system or "admin" in who.roles}
 
     def _refuse_direct(self) -> None:
         if self.pair is not None:

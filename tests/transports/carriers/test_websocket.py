@@ -85,6 +85,7 @@ def test_commands_in_replies_out() -> None:
         peer.made.publish(A)
         peer.made.hub.flush()
         peer.made.hub.publish_ephemeral(A, b"{}", "k")
+        peer.made.hub.flush()
         assert len(peer.connection.sent) == 3
         assert [key for _, key in peer.connection.ephemeral] == ["note:a\nk"]
 

@@ -109,6 +109,7 @@ async def test_server_side_channels_are_recovered_with_the_connect_and_pushed_on
         for number in (b"1", b"2"):
             made.hub.publish_ephemeral("note:b", b'{"type":"x","n":%b}' % number, "")
         made.hub.publish_ephemeral("session:ann", b'{"type":"session.presence"}', "")
+        made.hub.flush()
         assert client.carrier.take() == [], "nothing comes before the answer to the connect"
         made.answer_all()
         connected, push, *ephemeral = client.carrier.take()

@@ -185,6 +185,7 @@ async def test_joins_and_leaves_reach_those_who_asked_in_order() -> None:
     assert "join" in ann.ask({"subscribe": {"channel": A, "join_leave": True}, "id": 2})[1]["push"]
     assert len(bob.ask({"subscribe": {"channel": A}, "id": 2})) == 1
     bob.session.ended()
+    made.hub.flush()
     pushes = [one["push"] for one in ann.carrier.take()]
     assert [(next(key for key in one if key != "channel")) for one in pushes] == ["join", "leave"]
     assert {one.get("join", one.get("leave"))["info"]["user"] for one in pushes} == {"bob"}

@@ -1,29 +1,20 @@
 """The connections of each user."""
 
 from greenroom.transports.hub.connected import Connections
+from tests.transports.hub.test_hub import Connection
 
 
-class Told:
-    def __init__(self, connections: Connections) -> None:
-        self.ends: list[tuple[int, str]] = []
-        self._connections = connections
-
-    def kicked(self, code: int, reason: str) -> None:
-        self.ends.append((code, reason))
-        self._connections.left("ann", self)  # as a connection does that ends
-
-
-def test_the_end_of_a_user_reaches_each_connection_once_and_no_other_users() -> None:
+def test_the_connections_of_a_user_are_known_and_nothing_is_kept_of_those_who_have_left() -> None:
     connections = Connections()
-    ann, phone, bob = Told(connections), Told(connections), Told(connections)
+    ann, phone, bob = Connection(), Connection(), Connection()
     for user, one in (("ann", ann), ("ann", phone), ("bob", bob)):
         connections.came(user, one)
-    connections.end("ann", 4501, "signed out")
-    connections.end("ann", 4501, "signed out")
-    assert (ann.ends, phone.ends, bob.ends) == ([(4501, "signed out")], [(4501, "signed out")], [])
+    assert (connections.of("ann"), connections.of("bob"), connections.of("cleo")) == ([ann, phone], [bob], [])
+    connections.left("ann", ann)
+    assert connections.of("ann") == [phone]
+    connections.left("ann", phone)
     connections.left("bob", bob)
     connections.left("bob", bob)
     connections.left("nobody", bob)
-    connections.end("bob", 4501, "signed out")
-    assert bob.ends == []
-    assert connections._of == {}, "nothing is kept of those who have left"
+    assert connections.of("bob") == []
+    assert connections._of == {}

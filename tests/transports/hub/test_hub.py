@@ -72,6 +72,22 @@ class Watcher:
         self.restarts += 1
 
 
+class Connection:
+    """Of a user, with what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def kicked(self, code: int, reason: str) -> None:
+        self.told.append(f"{code} {reason}")
+
+    def leave(self) -> None:
+        self.told.append("left")
+
+    def unwatch(self, code: int, reason: str) -> None:
+        self.told.append(f"{code} {reason}, what it watches")
+
+
 class Setup:
     def __init__(self, config: HubConfig | None = None) -> None:
         self.instruments = Instruments()
@@ -145,6 +161,7 @@ def test_an_ephemeral_publication_comes_behind_what_was_said_before_it_in_a_lane
     setup.watch(ann)
     setup.publish(1)
     setup.hub.publish_ephemeral(A, b'{\n"a":1}', "typing")
+    setup.hub.flush()
     assert ann.got == [b"note:a e [1]", b'~{"a":1}']
     assert len(ann.ring_keys) == 1
 
@@ -158,6 +175,7 @@ def test_ephemeral_keys_of_different_entities_never_meet() -> None:
     for entity, key in (("note:a b", "c"), ("note:a", "b c"), ("note:a", "join c-bob")):
         setup.hub.publish_ephemeral(entity, b"1", key)
     setup.watch(Watcher("bob"), entity="note:a")
+    setup.hub.flush()
     assert ann.got[-1] == b"joinbob"
     assert len(ann.ring_keys) == len(set(ann.ring_keys)) == 6
 
@@ -243,7 +261,9 @@ def test_joins_and_leaves_reach_those_who_want_them_the_own_join_too() -> None:
     setup.watch(eve)
     setup.hub.detach(topic, bob)
     setup.hub.detach(topic, bob)
+    setup.hub.flush()
     setup.hub.detach(topic, ann)
+    setup.hub.flush()
     assert ann.got == [b"joinann", b"joinbob", b"joineve", b"leavebob"]
     assert (bob.got, eve.got) == ([], [])
     assert setup.instruments.subscriptions == 1
@@ -255,11 +275,16 @@ def test_a_kick_may_name_a_user_and_reach_everywhere() -> None:
     setup.watch(ann)
     setup.watch(bob)
     setup.watch(elsewhere, "note:b")
+    connection = Connection()
+    setup.hub.connections.came("ann", connection)
     setup.publish(1)
     setup.hub.kick(A, Kick(2100, "out", user="ann"))
     assert (ann.got, ann.kicks, bob.kicks, elsewhere.kicks) == ([b"note:a e [1]"], [(2100, "out")], [], [])
     setup.hub.kick("note:nobody", Kick(4501, "signed out", user="ann", everywhere=True))
-    assert (len(ann.kicks), bob.kicks, elsewhere.kicks, setup.signed_out) == (2, [], [(4501, "signed out")], ["ann"])
+    assert (connection.told, elsewhere.kicks, setup.signed_out) == (["4501 signed out", "left"], [], ["ann"])
+    setup.hub.kick("note:nobody", Kick(2100, "not here", user="ann", everywhere=True))
+    assert connection.told[2:] == ["2100 not here, what it watches"]
+    assert (len(ann.kicks), bob.kicks) == (1, [])
     setup.hub.kick(A, Kick(4000, "all"))
     assert bob.kicks == [(4000, "all")]
 

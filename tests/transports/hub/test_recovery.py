@@ -12,9 +12,10 @@ from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub import recovery
-from greenroom.transports.hub.hub import Hub, Topic
+from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.recovery import from_journal, from_tail, warm_tail
+from greenroom.transports.hub.topic import Topic
 from tests.transports.world import Note, World
 
 A = "note:a"

@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from greenroom.actors.chat.room.actor import Room
 from greenroom.actors.chat.room.messages import Ban, Invite, Join, Leave, SendMessage, Set
 from greenroom.actors.identity.session import Session, SignOut
+from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Ask
 from greenroom.actors.model.principal import Principal
@@ -209,7 +210,7 @@ async def test_a_sign_out_refuses_an_event_stream_that_has_yet_to_begin(shown_as
         await wait_all_tasks_blocked()
         peer = await stream(node, f"channel=stalled:a&as={shown_as}", X_Greenroom_User="ann")
         await wait_all_tasks_blocked()
-        node.hub.connections.end("ann", *SIGNED_OUT)
+        node.hub.kick("session:ann", Kick(*SIGNED_OUT, user="ann", everywhere=True))
         with trio.fail_after(5):
             answer = await peer.response()
         assert (answer.status, answer.error["name"]) == (403, "kicked")

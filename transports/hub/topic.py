@@ -1,0 +1,246 @@
+"""A topic: one entity that is watched, with its watchers and what they are to be handed."""
+
+from collections import deque
+from typing import Protocol
+
+import trio
+
+from greenroom.actors.model.principal import Principal
+from greenroom.config.limits import HubConfig
+from greenroom.transports.hub.encoding import Encoding
+from greenroom.transports.hub.publication import Publication, Show
+from greenroom.transports.hub.said import Ephemeral, Said
+from greenroom.transports.hub.slices import Lane
+
+LONG = 256  # subscribers; with more, what goes to all of them is handed out in slices, and they are known by user
+EPHEMERALS_MAX = 1024  # ephemeral publications of one topic that wait for a flush
+
+
+class Subscriber(Protocol):
+    """One watcher of one topic."""
+
+    @property
+    def encoding(self) -> type[Encoding]: ...
+
+    @property
+    def principal(self) -> Principal: ...
+
+    @property
+    def wants_joins(self) -> bool:
+        """Join and leave pushes."""
+
+    def deliver(self, batch: bytes, last_offset: int) -> None:
+        """Encoded durable publications, ending with `last_offset`. Must not raise."""
+
+    def deliver_ephemeral(self, piece: bytes, key: str) -> None: ...
+
+    def kicked(self, code: int, reason: str) -> None:
+        """The entity wants this subscription (codes below 3000) or the whole connection to end."""
+
+    def epoch_changed(self) -> None:
+        """The topic's journal began anew: what this subscriber knows no longer counts."""
+
+
+class Views(Protocol):
+    """Whoever watches the view of one topic's entity, rather than its events."""
+
+    def changed(self) -> None:
+        """An event was released, shown or hidden, or the journal began anew. Must not raise."""
+
+
+class Topic:
+    """One entity that is watched: its subscribers, what is to be handed to them, and the tail for resumes."""
+
+    __slots__ = (
+        "_config",
+        "by_user",
+        "dirty",
+        "empty_since",
+        "entity",
+        "ephemerals",
+        "epoch",
+        "first",
+        "groups",
+        "held",
+        "kicks",
+        "late",
+        "leaves",
+        "listeners",
+        "offset",
+        "pending",
+        "said",
+        "show",
+        "size",
+        "tail",
+        "tail_bytes",
+        "views",
+        "warming",
+        "work",
+    )
+
+    def __init__(self, entity: str, epoch: str, offset: int, config: HubConfig, show: Show | None) -> None:
+        """`show`: None where events are shown as they are recorded."""
+        self.entity = entity
+        self.epoch = epoch
+        self.offset = offset  # the newest released event's number
+        self.first = 1  # the first event's number that is not hidden, as far as is known
+        self.show = show
+        self.groups: dict[type[Encoding], dict[Subscriber, None]] = {}
+        self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves
+        self.size = 0  # how many subscribers
+        self.leaves = 0  # how many subscribers have left, ever
+        self.by_user: dict[str, Subscriber | dict[Subscriber, None]] | None = None  # once it has been long
+        self.pending: list[Publication] = []
+        self.ephemerals: dict[str | int, Ephemeral] | None = None  # the newest for each key, oldest first
+        self.said = 0  # how many ephemeral publications, ever
+        self.late: dict[Subscriber, tuple[int, int]] | None = None  # amid what waits: since which offset, `said`
+        self.work: Lane | None = None  # what is being handed out in slices, in order
+        self.tail: deque[Publication] = deque()
+        self.dirty = False
+        self.empty_since: float | None = None
+        self.held = 0  # resumes under way, which keep it from being forgotten
+        self.kicks = 0  # how often somebody was kicked, for whoever was asked about before
+        self.views: Views | None = None
+        self.warming: trio.Event | None = None  # set once the tail has been filled from the journal
+        self._config = config
+        self.tail_bytes = 0
+
+    def subscribers(self) -> list[Subscriber]:
+        return [subscriber for group in self.groups.values() for subscriber in group]
+
+    def subscribers_of(self, user: str) -> list[Subscriber]:
+        if self.by_user is None:
+            return [subscriber for subscriber in self.subscribers() if subscriber.principal.user == user]
+        found = self.by_user.get(user)
+        if found is None:
+            return []
+        return list(found) if type(found) is dict else [found]  # type: ignore[list-item]
+
+    def add(self, subscriber: Subscriber) -> None:
+        self.groups.setdefault(subscriber.encoding, {})[subscriber] = None
+        self.size += 1
+        if subscriber.wants_joins:
+            if self.listeners is None:
+                self.listeners = {}
+            self.listeners[subscriber] = None
+        if self.waits and self.is_long:
+            if self.late is None:
+                self.late = {}
+            self.late[subscriber] = (self.offset, self.said)
+        if self.by_user is not None:
+            self._index(subscriber)
+        elif self.size > LONG:
+            self.by_user = {}
+            for one in self.subscribers():
+                self._index(one)
+
+    def remove(self, subscriber: Subscriber) -> bool:
+        """False when it is none of ours."""
+        group = self.groups.get(subscriber.encoding)
+        if group is None or subscriber not in group:
+            return False
+        del group[subscriber]
+        if not group:
+            del self.groups[subscriber.encoding]
+        self.size -= 1
+        self.leaves += 1
+        if self.listeners is not None:
+            self.listeners.pop(subscriber, None)
+        if self.late is not None:
+            self.late.pop(subscriber, None)
+        if self.by_user is not None:
+            self._unindex(subscriber)
+        return True
+
+    def _index(self, subscriber: Subscriber) -> None:
+        assert self.by_user is not None
+        user = subscriber.principal.user
+        found = self.by_user.get(user)
+        if found is None:
+            self.by_user[user] = subscriber  # most have one, and there are many
+        elif type(found) is dict:
+            found[subscriber] = None
+        else:
+            self.by_user[user] = {found: None, subscriber: None}  # type: ignore[dict-item]
+
+    def _unindex(self, subscriber: Subscriber) -> None:
+        assert self.by_user is not None
+        user = subscriber.principal.user
+        found = self.by_user.get(user)
+        if type(found) is dict:
+            found.pop(subscriber, None)
+            if not found:
+                del self.by_user[user]
+        elif found is subscriber:
+            del self.by_user[user]
+        if not self.size:
+            self.by_user = None
+
+    @property
+    def is_long(self) -> bool:
+        """Is what goes to all of its subscribers to be handed out in slices?"""
+        return self.size > LONG or self.work is not None or self.late is not None
+
+    @property
+    def waits(self) -> bool:
+        """Is there something to be handed out?"""
+        return bool(self.pending or self.ephemerals)
+
+    def say(self, data: bytes, key: str, *, presence: str = "") -> None:
+        """Something ephemeral: of each key the newest waits, at the end; without a key each does."""
+        if self.ephemerals is None:
+            self.ephemerals = {}
+        self.said += 1
+        place: str | int = f"{presence} {key}" if key else self.said
+        self.ephemerals.pop(place, None)
+        self.ephemerals[place] = Ephemeral(len(self.pending), self.said, key, data, presence)
+        if len(self.ephemerals) > EPHEMERALS_MAX:
+            del self.ephemerals[next(iter(self.ephemerals))]
+
+    def take(self) -> tuple[Said, dict[Subscriber, tuple[int, int]] | None]:
+        """What waits, and who came amid it. Nothing waits then."""
+        said = Said(self.entity, self.epoch, self.pending, list(self.ephemerals.values()) if self.ephemerals else [])
+        late, self.late = self.late, None
+        self.pending, self.ephemerals = [], None
+        return said, late
+
+    def remember(self, publication: Publication) -> None:
+        self.tail.append(publication)
+        self.tail_bytes += len(publication.json)
+        config = self._config
+        while len(self.tail) > config.tail_events or self.tail_bytes > config.tail_bytes:
+            self.tail_bytes -= len(self.tail.popleft().json)
+
+    @property
+    def tail_room(self) -> int:
+        """How many publications the tail would take beyond those it has."""
+        return max(1, self._config.tail_events - len(self.tail))
+
+    def prepend(self, older: list[Publication]) -> None:
+        """`older`: newest first, the first of them just before the tail's first. Takes what fits."""
+        for publication in older:
+            self.tail_bytes += len(publication.json)
+            if len(self.tail) >= self._config.tail_events or self.tail_bytes > self._config.tail_bytes:
+                self.tail_bytes -= len(publication.json)
+                break
+            self.tail.appendleft(publication)
+
+    def since(self, offset: int) -> list[Publication] | None:
+        """The publications after `offset`, hidden ones too, when the tail holds them all; None when it does not."""
+        missing = self.offset - offset
+        if missing <= 0:
+            return [] if missing == 0 else None
+        if len(self.tail) < missing:
+            return None
+        return list(self.tail)[-missing:]
+
+    def restart(self, epoch: str, offset: int) -> None:
+        self.epoch = epoch
+        self.offset = offset
+        self.first = 1
+        self.pending = []
+        self.ephemerals = None
+        self.late = None
+        self.tail.clear()
+        self.tail_bytes = 0
+        self.warming = None
