@@ -1,9 +1,15 @@
-"""A flush that took long is followed by a rest, but only where the loop is short of time."""
+"""The end of a turn: a flush that took long is followed by a rest, but only where the loop is short of time, and one
+that would take long lets others have their turn."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.transports.sockets.flusher import REST_S_MAX, Flusher, TurnEnd
+from greenroom.transports.sockets import flusher as module
+from greenroom.transports.sockets.flusher import LOOK, REST_S_MAX, Flusher, TurnEnd
 
 
 class Peer:
@@ -21,7 +27,7 @@ class Peer:
 
 def flusher_that_rests() -> Flusher:
     """For REST_S_MAX, since no flush takes less than a billionth of that."""
-    return Flusher(None, TurnEnd(), lambda: None, rest_share=1e9)  # type: ignore[arg-type]
+    return Flusher(None, TurnEnd(), lambda: False, rest_share=1e9)  # type: ignore[arg-type]
 
 
 async def test_where_the_loop_has_time_nobody_waits(mock_clock: MockClock) -> None:
@@ -58,3 +64,60 @@ async def test_while_the_loop_is_busy_what_is_produced_leaves_together(mock_cloc
             await trio.lowlevel.checkpoint()
         assert peer.flushes == 51, "all that was added meanwhile, in one flush"
         nursery.cancel_scope.cancel()
+
+
+class Fanned:
+    """A hub that gives these sockets something, all at the first flush."""
+
+    def __init__(self, sockets: list[Peer]) -> None:
+        self.flusher = Flusher(None, TurnEnd(), self._give, rest_share=0.0)  # type: ignore[arg-type]
+        self._sockets = sockets
+
+    def _give(self) -> bool:
+        sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            self.flusher.add(one)
+        return False
+
+
+def ticking() -> Iterator[float]:
+    at = 0.0
+    while True:
+        at += 1.0
+        yield at
+
+
+async def test_many_sockets_are_flushed_in_slices_and_a_reply_does_not_wait_behind_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = ticking()
+    monkeypatch.setattr(module, "perf_counter", lambda: next(ticks))  # a slice is over each time one looks
+    many = [Peer() for _ in range(20 * LOOK)]
+    flusher = Fanned(many).flusher
+    replied = Peer()
+    seen: list[tuple[int, int]] = []
+
+    async def other() -> None:
+        for turn in range(8):
+            seen.append((sum(one.flushes for one in many), replied.flushes))
+            if turn == 3:
+                flusher.add(replied)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        flusher.wake()
+        nursery.start_soon(other)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert {one.flushes for one in many} == {1}
+    served = [one for one, _ in seen]
+    assert max(later - earlier for earlier, later in pairwise(served)) <= 2 * LOOK
+    assert seen[-1][0] < len(many), "still under way"
+    assert seen[-1][1] == 1
+
+
+def test_a_goodbye_waits_for_all_of_it() -> None:
+    many = [Peer() for _ in range(20 * LOOK)]
+    Fanned(many).flusher.flush()
+    assert {one.flushes for one in many} == {1}

@@ -700,7 +700,7 @@ def test_who_is_banned_or_shut_out_stops_watching() -> None:
     kit.ask(Set(open=False), user="ann")
     assert [(one.code, one.user) for one in kit.kicked[1:]] == [(2100, None)], "one for all, however many watch"
     assert shut_out(kit, "bob", "cleo", "ann") == ["bob", "cleo"]
-    assert not kit.kicked[1].means(Principal(user="dan", roles=("admin",)))
+    assert not kit.kicked[1].means(Principal(user="dan", roles=frozenset({"admin"})))
 
 
 def test_who_leaves_stops_watching_where_the_room_is_closed_and_they_are_no_admin() -> None:
@@ -715,7 +715,7 @@ def test_who_leaves_stops_watching_where_the_room_is_closed_and_they_are_no_admi
     kit.ask(Leave(), user="cleo")
     assert [(one.code, one.user) for one in kit.kicked] == [(2100, "cleo")]
     kit.ask(Leave(), user="dan")
-    assert not any(one.means(Principal(user="dan", roles=("admin",))) for one in kit.kicked)
+    assert not any(one.means(Principal(user="dan", roles=frozenset({"admin"}))) for one in kit.kicked)
 
 
 @pytest.mark.parametrize("name", ["mute", "unmute", "ban", "unban", "invite", "role"])

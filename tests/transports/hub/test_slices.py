@@ -1,0 +1,299 @@
+"""What goes to many watchers: how much of it happens before others have a turn, and in which order it arrives."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.principal import Principal
+from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.transports.hub.hub import LOOK, WORK_MAX, Hub
+from greenroom.transports.hub.topic import EPHEMERALS_MAX, LONG
+from tests.transports.hub.auction import Auction
+from tests.transports.hub.test_hub import A, Connection, Plain, Setup, Watcher
+from tests.transports.world import Note
+
+MANY = 10 * LONG
+
+
+class Looks:
+    """A stopwatch by which a slice is over each time that it is looked at."""
+
+    def __init__(self) -> None:
+        self.shows = 0.0
+
+    def __call__(self) -> float:
+        self.shows += 1.0
+        return self.shows
+
+
+class Looked(Watcher):
+    """Counts how often somebody asks whose it is."""
+
+    looks = 0
+    on_kick: Callable[[], None] | None = None
+
+    def kicked(self, code: int, reason: str) -> None:
+        super().kicked(code, reason)
+        if self.on_kick is not None:
+            self.on_kick()
+
+    @property
+    def principal(self) -> Principal:
+        Looked.looks += 1
+        return self._principal
+
+    @principal.setter
+    def principal(self, principal: Principal) -> None:
+        self._principal = principal
+
+
+class Sliced(Setup):
+    """Each flush does as little as it can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hub = Hub(
+            Kinds((Note, Auction)),
+            HubConfig(),
+            Instruments(),
+            wake=self._wake,
+            kicked_everywhere=self.signed_out.append,
+            stopwatch=Looks(),
+        )
+        self.topic: Any = None
+
+    def many(self, number: int = MANY, **how: Any) -> list[Looked]:
+        watchers = [Looked(f"u{at}", **how) for at in range(number)]
+        for one in watchers:
+            self.topic = self.watch(one)
+        self.hub.flush_all()
+        return watchers
+
+    def slices(self) -> Iterator[None]:
+        """Flushes, until nothing is left."""
+        while self.hub.flush():
+            yield
+        yield
+
+
+def served(watchers: list[Any], text: bytes) -> int:
+    return sum(text in one.got for one in watchers)
+
+
+def test_a_flush_to_many_goes_on_in_slices_and_others_have_their_turn_between() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    other = Watcher("other")
+    setup.watch(other, "note:b")
+    setup.publish(1)
+    steps = []
+    for number, _ in enumerate(setup.slices()):
+        steps.append(served(watchers, b"note:a e [1]"))
+        if not number:
+            setup.publish(1, entity="note:b")
+        elif number == 2:
+            assert other.got == [b"note:b e [1]"], "not behind all of the many"
+    assert max(later - earlier for earlier, later in zip([0, *steps], steps, strict=False)) <= LOOK
+    assert steps[-1] == MANY
+
+
+def test_what_is_published_meanwhile_comes_after_and_together() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    setup.publish(1)
+    assert setup.hub.flush()
+    setup.publish(2, 3)
+    setup.hub.publish_ephemeral(A, b"1", "k")
+    setup.publish(4)
+    setup.hub.publish_ephemeral(A, b"2", "k")
+    setup.hub.flush_all()
+    assert {tuple(one.got) for one in watchers} == {(b"note:a e [1]", b"note:a e [2, 3, 4]", b"~2")}
+
+
+def test_who_comes_amid_it_gets_what_comes_after_its_offset_and_who_leaves_nothing_more() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    setup.publish(1)
+    assert setup.hub.flush(), "under way"
+    setup.publish(2)
+    setup.hub.publish_ephemeral(A, b"1", "")
+    late, later = Watcher("late"), Watcher("later")
+    setup.watch(late, offset=2)
+    setup.publish(3)
+    setup.hub.publish_ephemeral(A, b"2", "")
+    setup.watch(later, offset=3)
+    setup.hub.detach(setup.topic, watchers[-1])
+    setup.hub.flush_all()
+    assert (late.got, later.got) == ([b"note:a e [3]", b"~2"], [])
+    assert watchers[0].got == [b"note:a e [1]", b"note:a e [2]", b"~1", b"note:a e [3]", b"~2"]
+    assert watchers[-1].got == []
+    setup.publish(4)
+    setup.hub.flush_all()
+    assert (late.got[-1], later.got) == (b"note:a e [4]", [b"note:a e [4]"])
+
+
+def test_a_topic_that_is_no_longer_long_still_knows_who_came_amid_what_waits() -> None:
+    setup = Sliced()
+    watchers = setup.many(LONG + 1)
+    setup.publish(1)
+    late = Watcher("late")
+    setup.watch(late, offset=1)
+    for one in watchers[:10]:
+        setup.hub.detach(setup.topic, one)
+    setup.hub.flush_all()
+    assert (late.got, watchers[10].got, watchers[0].got) == ([], [b"note:a e [1]"], [])
+
+
+def test_closing_a_room_looks_once_at_each_watcher_in_slices_and_nobody_kicked_hears_more() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    kicked: list[bytes] = []
+
+    def leave(one: Looked) -> None:
+        kicked.append(one.got[-1])
+        setup.hub.detach(setup.topic, one)
+
+    for one in watchers:
+        one.on_kick = partial(leave, one)
+    setup.publish(1)
+    Looked.looks = 0
+    setup.hub.kick(A, Kick(2100, "closed", but=frozenset({"u0", "u3"})))
+    setup.publish(2)
+    steps = []
+    for _ in setup.slices():
+        steps.append(len(kicked))
+    assert Looked.looks <= 4 * MANY, "not each for each"
+    assert len(kicked) == MANY - 2
+    assert set(kicked) == {b"note:a e [1]"}, "what was published before comes before"
+    assert max(later - earlier for earlier, later in zip([0, *steps], steps, strict=False)) <= LOOK
+    assert served(watchers, b"note:a e [2]") == 2
+    assert len(setup.hub.watching(A)) == 2
+
+
+def test_kicking_one_of_many_looks_at_that_one() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    twice = Looked("u5")
+    setup.watch(twice)
+    setup.hub.flush_all()
+    Looked.looks = 0
+    setup.hub.kick(A, Kick(2100, "banned", user="u5"))
+    setup.hub.kick(A, Kick(2100, "banned", user="nobody"))
+    assert [one.kicks for one in (watchers[5], twice)] == [[(2100, "banned")]] * 2
+    assert sum(len(one.kicks) for one in watchers) == 1
+    assert Looked.looks <= 4
+    for one in (watchers[5], twice):
+        setup.hub.detach(setup.topic, one)
+    setup.hub.kick(A, Kick(2100, "banned", user="u5"))
+    assert len(twice.kicks) == 1
+    for one in watchers:
+        setup.hub.detach(setup.topic, one)
+    assert setup.topic.by_user is None
+
+
+def test_who_comes_back_amid_a_kick_was_let_in_after_it() -> None:
+    setup = Sliced()
+    setup.many()
+    setup.publish(1)
+    setup.hub.kick(A, Kick(2100, "closed"))
+    back = Watcher("u0")
+    setup.watch(back, offset=1)
+    setup.hub.flush_all()
+    assert back.kicks == []
+
+
+def test_a_sign_out_silences_all_connections_and_looks_at_no_other_topic() -> None:
+    setup = Sliced()
+    elsewhere = [Looked("bob") for _ in range(100)]
+    for number, one in enumerate(elsewhere):
+        setup.watch(one, f"note:{number}")
+    mine = [Connection() for _ in range(1000)]
+    for connection in mine:
+        setup.hub.connections.came("ann", connection)
+    Looked.looks = 0
+    setup.hub.kick("note:nobody", Kick(4501, "signed out", user="ann", everywhere=True))
+    assert {one.told[0] for one in mine} == {"4501 signed out"}, "none hears of what comes now"
+    steps = []
+    for _ in setup.slices():
+        steps.append(sum(one.told[1:] == ["left"] for one in mine))
+    assert steps[-1] == 1000
+    assert max(later - earlier for earlier, later in zip([0, *steps], steps, strict=False)) <= LOOK
+    assert Looked.looks == 0
+
+
+def test_a_journal_that_began_anew_is_told_in_slices_behind_what_came_before() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    setup.publish(1)
+    setup.hub.began(A, "f", 0)
+    setup.publish(1, epoch="f")
+    came = Watcher("came")
+    setup.watch(came, epoch="f", offset=1)
+    restarts = []
+    for _ in setup.slices():
+        restarts.append(sum(one.restarts for one in watchers))
+    assert max(later - earlier for earlier, later in zip([0, *restarts], restarts, strict=False)) <= LOOK
+    assert restarts[-1] == MANY
+    assert watchers[0].got == [b"note:a e [1]", b"note:a f [1]"]
+    assert (came.got, came.restarts) == ([], 0)
+
+
+@pytest.mark.parametrize("number", [3, MANY])
+def test_ephemeral_publications_wait_for_the_flush_the_newest_per_key_and_those_without_all(number: int) -> None:
+    setup = Sliced()
+    watchers = setup.many(number)
+    setup.hub.publish_ephemeral(A, b"1", "k")
+    setup.hub.publish_ephemeral(A, b"2", "")
+    setup.publish(1)
+    setup.hub.publish_ephemeral(A, b"3", "k")
+    setup.hub.publish_ephemeral(A, b"4", "")
+    assert watchers[0].got == []
+    setup.hub.flush_all()
+    assert {tuple(one.got) for one in watchers} == {(b"~2", b"note:a e [1]", b"~3", b"~4")}
+
+
+def test_ephemeral_publications_of_one_flush_are_bounded() -> None:
+    setup = Setup()
+    ann = Watcher()
+    setup.watch(ann)
+    for number in range(EPHEMERALS_MAX + 5):
+        setup.hub.publish_ephemeral(A, b"%d" % number, "")
+    setup.hub.flush()
+    assert (len(ann.got), ann.got[0]) == (EPHEMERALS_MAX, b"~5")
+
+
+def test_many_joins_are_encoded_once_and_reach_listeners_alone() -> None:
+    setup = Sliced()
+    ann, bob = Watcher("ann", wants_joins=True), Watcher("bob")
+    setup.watch(ann)
+    setup.watch(bob)
+    setup.many(50)
+    setup.hub.flush_all()
+    assert (len(ann.got), bob.got) == (52, [])
+
+
+def test_kicks_that_pile_up_are_bounded() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    for number in range(1, 3 * WORK_MAX):
+        setup.publish(number)
+        setup.hub.kick(A, Kick(2100, "banned", user=f"u{number}"))
+        assert len(setup.topic.work or ()) <= WORK_MAX
+    setup.hub.flush_all()
+    assert [len(one.kicks) for one in watchers[1 : 3 * WORK_MAX]] == [1] * (3 * WORK_MAX - 1)
+    assert watchers[0].last_offset == 3 * WORK_MAX - 1
+
+
+def test_a_short_topic_costs_no_more_looks_at_the_clock_than_it_did() -> None:
+    setup = Sliced()
+    setup.watch(Watcher())
+    setup.publish(1)
+    before = setup.hub._stopwatch()
+    setup.hub.flush()
+    assert setup.hub._stopwatch() - before - 1 <= 3
+    assert Plain.calls > 0
