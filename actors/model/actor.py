@@ -223,7 +223,8 @@ class Actor(Generic[State_co]):
         self.tell(f"{SESSION_KIND}:{user}", Push(data=data, by=self.principal.user))
 
     def publish(self, data: Struct, *, key: str = "") -> None:
-        """Show `data` to whoever watches now; the newest per `key` wins where a client is slow."""
+        """Show `data` to whoever watches now. Of what is shown together, and where a client is slow, the newest of each
+        `key` is enough; without a key all is shown, but for a client that is slow."""
         self.effects.others.append(Ephemeral(data, key))
 
     def kick(

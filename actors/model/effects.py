@@ -20,7 +20,8 @@ class Told(Struct, frozen=True, gc=False):
 
 
 class Ephemeral(Struct, frozen=True, gc=False):
-    """A publication without an offset: whoever watches now may see it. For a slow client the newest per `key` wins."""
+    """A publication without an offset: whoever watches now may see it. The newest per `key` wins
+    among those of one flush, and for a slow client."""
 
     data: Struct
     key: str

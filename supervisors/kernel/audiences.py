@@ -14,7 +14,7 @@ class Audiences(Protocol):
         """A durable event, in order for each entity."""
 
     def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
-        """JSON without an offset; the newest per `key` wins where a watcher is slow."""
+        """JSON without an offset; the newest per `key` is enough."""
 
     def kick(self, entity: str, kick: Kick) -> None: ...
 

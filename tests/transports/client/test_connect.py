@@ -153,6 +153,7 @@ async def test_ephemeral_pushes_before_the_connect_is_answered_are_bounded() -> 
     made.answer_one()
     for number in range(5):
         made.hub.publish_ephemeral("session:ann", b"%d" % number, str(number))
+    made.hub.flush()
     made.answer_all()
     _, *pushes = client.carrier.take()
     assert [one["push"]["pub"]["data"] for one in pushes] == [3, 4]
