@@ -21,6 +21,14 @@ TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """As root, folders of this run's own: any other run of pytest closes the common one to all but root again."""
+    if os.geteuid() == 0 and config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="greenroom-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+
+
 @pytest.fixture(scope="session")
 def tmp_path_factory(tmp_path_factory: pytest.TempPathFactory) -> pytest.TempPathFactory:
     """As root, folders that the account of our own servers can reach: pytest's are for root alone."""
