@@ -7,7 +7,7 @@ from typing import Final
 
 EXACT_MAX: Final = 2**53  # whole numbers up to here are exact in every client
 _WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,19}")
-_SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,32})?(?:[eE][-+]?[0-9]{1,3})?")  # as JSON has numbers
 
 
 def whole_number(text: str, *, most: int) -> int | None:
@@ -19,7 +19,7 @@ def whole_number(text: str, *, most: int) -> int | None:
 
 
 def seconds(text: str, *, most: float) -> float | None:
-    """0 < x <= `most`, as `1.5`; None for anything else."""
+    """0 < x <= `most`, as `1.5` or `5e-2`; None for anything else."""
     if _SECONDS.fullmatch(text) is None:
         return None
     number = float(text)

@@ -23,7 +23,7 @@ from greenroom.transports.pages.message_schemas import (
 )
 
 _NO_CONTROLS = r"[^\u0000-\u001f\u007f-\u009f]+"
-_POSITION = r"([0-9a-f]{8}[^:,]*:)?[0-9]{1,16}"
+_POSITION = r"([0-9a-f]{8}[^:,]*:)?(0|[1-9][0-9]{0,14})"
 _KEY: Json = {
     "type": "string",
     "minLength": 1,
