@@ -244,11 +244,12 @@ class Hub:
                 if stopwatch() >= until:
                     self._dirty[:0] = dirty[number + 1 :]
                     return True
-        return bool(self._dirty or self._endings)
+        # What a topic was told while it was served is for the next flush: else there would be no end of this one.
+        return bool(self._endings) or any(topic.work is not None for topic in self._dirty)
 
     def flush_all(self) -> None:
         """All of it, in one stretch."""
-        while self.flush():
+        while self.flush() or self._dirty:
             pass
 
     def _mark(self, topic: Topic) -> None:

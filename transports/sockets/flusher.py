@@ -12,9 +12,11 @@ from greenroom.transports.sockets.poller import Poller
 
 log = structlog.get_logger("greenroom.flusher")
 
-# After a flush that took long, the next waits REST_SHARE times as long, but only while the loop has something else to
-# do: under load system calls then carry several messages each, and where there is time nobody waits. A flush for a few
-# connections takes less than REST_S_MIN / REST_SHARE and delays nobody (docs/inside/decisions/0011-flushes-rest.md).
+# After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
+# messages each. After one to fewer than CROWD connections it waits only while the loop has something else to do; the
+# next messages of a crowd are for the same connections, and worth waiting for. A flush for a few connections takes less
+# than REST_S_MIN / REST_SHARE and delays nobody (docs/inside/decisions/0011-flushes-rest.md).
+CROWD = 500
 REST_SHARE = 2.0
 REST_S_MIN = 0.0005
 REST_S_MAX = 0.02
@@ -86,6 +88,8 @@ class Flusher:
         self._rest_share = rest_share
         self._before_flush = before_flush
         self._dirty: list[Flushed] = []
+        self._served = 0  # connections in the present flush
+        self._more = False  # whether the hub had some left when it was asked
         self._left: list[Flushed] = []  # those whom the hub has given something, and whose turn is yet to come
 
     def add(self, connection: Flushed) -> None:
@@ -98,10 +102,15 @@ class Flusher:
         while True:
             await self._turn_end.wait()
             begun = perf_counter()
+            self._served = 0
             while self.flush_some():
                 await trio.lowlevel.checkpoint()
             rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
-            if rest_s >= REST_S_MIN:
+            if rest_s < REST_S_MIN:
+                continue
+            if self._served >= CROWD:
+                await trio.sleep(rest_s)
+            else:
                 with trio.move_on_after(rest_s):
                     await wait_all_tasks_blocked()  # until a pass of the scheduler finds nothing to run or to read
 
@@ -117,12 +126,13 @@ class Flusher:
         """
         self._turn_end.clear()
         fresh, self._dirty = self._dirty, []
+        self._served += len(fresh)
         for connection in fresh:
             self._flush_one(connection)
-        more = True
         if not self._left:
-            more = self._before_flush()
+            self._more = self._before_flush()
             self._left, self._dirty = self._dirty, []
+            self._served += len(self._left)
         left = self._left
         if left:
             until = perf_counter() + SLICE_S
@@ -132,7 +142,7 @@ class Flusher:
                     self._left = left[number:]
                     return True
             self._left = []
-        return more
+        return self._more
 
     def _flush_one(self, connection: Flushed) -> None:
         try:
