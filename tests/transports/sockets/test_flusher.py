@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from greenroom.transports.sockets import flusher as flusher_module
 from greenroom.transports.sockets import flusher as module
 from greenroom.transports.sockets.flusher import LOOK, REST_S_MAX, Flusher, TurnEnd
 
@@ -121,3 +122,48 @@ def test_a_goodbye_waits_for_all_of_it() -> None:
     many = [Peer() for _ in range(20 * LOOK)]
     Fanned(many).flusher.flush()
     assert {one.flushes for one in many} == {1}
+
+
+async def test_what_is_produced_while_a_crowd_is_served_waits_for_the_next_flush(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else there would be no end of the flush, no rest, and a message a call."""
+    monkeypatch.setattr(flusher_module, "SLICE_S", 0.0)
+    crowd = [Peer() for _ in range(flusher_module.CROWD)]
+    handed_out = 0
+
+    def hand_out() -> bool:
+        nonlocal handed_out
+        handed_out += 1
+        for peer in crowd:
+            flusher.add(peer)
+        return False
+
+    flusher = Flusher(None, TurnEnd(), hand_out, rest_share=1e9)  # type: ignore[arg-type]
+
+    async def publishes() -> None:
+        while True:
+            flusher.wake()
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        nursery.start_soon(publishes)
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+        assert handed_out == 1 and {peer.flushes for peer in crowd} == {1}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_crowd_is_rested_after_though_the_loop_is_idle(mock_clock: MockClock) -> None:
+    flusher, crowd = flusher_that_rests(), [Peer() for _ in range(flusher_module.CROWD)]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        for flushes in (1, 1, 2):
+            for peer in crowd:
+                flusher.add(peer)
+            if flushes == 2:
+                mock_clock.jump(REST_S_MAX)
+            await wait_all_tasks_blocked()
+            assert crowd[0].flushes == (flushes if flushes == 1 else 3)
+        nursery.cancel_scope.cancel()
