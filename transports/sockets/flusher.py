@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio._core import wait_all_tasks_blocked  # as trio.testing has it, which imports pytest where that is installed
 
 from greenroom.transports.sockets.poller import Poller
 
