@@ -6,7 +6,9 @@ from typing import Protocol
 
 import structlog
 import trio
-from trio._core import wait_all_tasks_blocked  # as trio.testing has it, which imports pytest where that is installed
+
+# As trio.testing has it, which imports pytest where that is installed.
+from trio._core import wait_all_tasks_blocked  # type: ignore[attr-defined]
 
 from greenroom.transports.sockets.poller import Poller
 
