@@ -6,12 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 import redis
 import trio
+from trio.testing import MockClock
 
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
@@ -45,6 +48,27 @@ def tmp_path_factory(tmp_path_factory: pytest.TempPathFactory) -> pytest.TempPat
 
         tmp_path_factory.mktemp = within_reach  # type: ignore[method-assign]
     return tmp_path_factory
+
+
+@pytest.fixture
+def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
+    """Virtual time that jumps when nothing is left to do; what a thread does is something to do."""
+    clock = MockClock(autojump_threshold=0)
+    run_sync, running = trio.to_thread.run_sync, 0
+
+    async def standing_still(*args: Any, **kwargs: Any) -> Any:
+        nonlocal running
+        running += 1
+        clock.autojump_threshold = inf
+        try:
+            return await run_sync(*args, **kwargs)
+        finally:
+            running -= 1
+            if not running:
+                clock.autojump_threshold = 0
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", standing_still)
+    return clock
 
 
 @pytest.fixture(scope="session")
