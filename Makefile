@@ -3,6 +3,9 @@
 
 # The first of these that is Python 3.11 or newer is used; `make serve PYTHON=/opt/python/bin/python3` names one.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+# Tests wait for servers more than they compute, hence one process more than there are cores. `make test WORKERS=0`
+# runs them in one, which a debugger needs.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Arguments of the target's own command: make serve ARGS="--port 9000", make test ARGS="-k room".
 ARGS ?=
 
@@ -22,7 +25,7 @@ serve: $(INSTALLED) ## run the server; ARGS="--port 9000"
 	@exec $(BIN)/greenroom serve $(ARGS)
 
 test: $(INSTALLED) ## run every test; ARGS="-k room"
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 bench: $(INSTALLED) ## run the benchmarks; ARGS="fanout --seconds 5", otherwise all of them
 	@exec $(BIN)/python -m bench $(if $(ARGS),$(ARGS),all)
