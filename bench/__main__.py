@@ -19,7 +19,7 @@ from rich.table import Table
 from bench import machine, peers
 from bench.load.generators import GeneratorFailed, raise_file_limit
 from bench.question import Answer, Question, Say, options
-from bench.questions import actors, chat, connections, effects, fanout, http, journal, restart, storm
+from bench.questions import actors, awake, chat, connections, effects, fanout, http, journal, restart, storm
 from bench.reporting import tables
 from bench.reporting.comparison import Compared, compare
 from bench.reporting.sides import OURS, Side, ours
@@ -30,6 +30,7 @@ QUESTIONS = {
     question.name: question
     for question in (
         actors.QUESTION,
+        awake.QUESTION,
         journal.QUESTION,
         effects.QUESTION,
         chat.QUESTION,

@@ -1,6 +1,6 @@
 """A closed loop without tasks: an answer sends the next command, as the gate does it, through a reply slot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import trio
@@ -8,18 +8,30 @@ import trio
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Message
-from greenroom.actors.model.principal import SYSTEM
+from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.supervisors.kernel.kernel import Kernel
 
 COMMAND_BYTES = 100  # what the mailbox weighs each of them with
 
 
+def _system(entity: str) -> Principal:
+    return SYSTEM
+
+
 class ClosedLoop:
-    def __init__(self, kernel: Kernel, message: Callable[[str], Message], *, ids: str) -> None:
-        """`message` makes an entity's next command; `ids` begins their command ids."""
+    def __init__(
+        self,
+        kernel: Kernel,
+        message: Callable[[str], Message],
+        *,
+        ids: str,
+        principal: Callable[[str], Principal] = _system,
+    ) -> None:
+        """`message` makes an entity's next command; `ids` begins their command ids; `principal` gives who sends it."""
         self._submit = kernel.router.submit
         self._message = message
         self._ids = ids
+        self._principal = principal
         self._sent = 0
         self.answered = 0
         self.failed = 0
@@ -33,7 +45,7 @@ class ClosedLoop:
         self.waiting += 1
         envelope = Envelope(
             message=self._message(entity),
-            principal=SYSTEM,
+            principal=self._principal(entity),
             slot=_Slot(self, entity),
             command_id=f"{self._ids}{self._sent}",
             size=COMMAND_BYTES,
@@ -51,6 +63,13 @@ class ClosedLoop:
             self.send(entity)
         elif not self.waiting:
             self._done.set()
+
+    async def once(self, entities: Iterable[str]) -> None:
+        """Send to each, and wait for all answers."""
+        self._stopping, self._done = True, trio.Event()
+        for entity in entities:
+            self.send(entity)
+        await self._done.wait()
 
     async def stop(self, *, within_s: float) -> None:
         """Send no more, and wait for what is on its way; what is left then is in `waiting`."""

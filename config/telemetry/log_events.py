@@ -35,6 +35,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The file of public keys has changed and can't be used, or can't be read; tokens of the keys before it go "
             "on counting. `error` says why. Write it anew: it is read again within ten seconds."
         ),
+        "memory_collected": (
+            "Memory is above GREENROOM_PASSIVATION_MEMORY_BYTES_MAX, so objects that only lead to each other were looked "
+            "for, which held the loop for `took_s`. At most once in ten minutes; if it goes on, raise the bound."
+        ),
         "bad_command": "A client sent what the protocol does not know, and was disconnected. Look at the client.",
         "child_failed": "A part of the node raised; its supervisor decides what follows. The traceback says why.",
         "child_finished": "A part of the node ended by itself, as it may.",

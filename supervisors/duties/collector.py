@@ -1,16 +1,86 @@
-"""The cycle collector, set for a process that holds many long-lived objects and makes many short-lived ones.
+"""The cycle collector, set for a process that holds millions of long-lived objects and makes many short-lived ones.
 
 By default a collection of the young runs every 700 allocations, which under load was a fifth of the CPU time (bench
-http, py-spy: time at lines that merely allocate). Almost nothing of ours is in cycles; what is can wait.
+http, py-spy: time at lines that merely allocate). Almost nothing of ours is in cycles; what is can wait. And a
+collection of everything stops the loop for as long as everything takes to look at: over a second with 100,000 entities
+awake. So those come only when they are short, or when memory runs out.
 """
 
 import gc
+import sys
+import time
+from collections.abc import Callable
+
+import structlog
+import trio
+
+log = structlog.get_logger("greenroom.collector")
 
 YOUNG_MAX = 50_000  # allocations (less deallocations) between two collections of the young
+MIDDLE_EVERY = 4  # collections of the young between two of the middle-aged too: 200,000 objects at most, some 20 ms
+FULL_EVERY = 20  # collections of the middle-aged that make a full one worth while
+NEVER = 1 << 30
+PAUSE_MAX_S = 0.03  # a full collection that would take longer waits
+LOOK_S = 10.0
+FORCED_EVERY_S = 600.0
 
 
-def settle() -> None:
-    """Call once everything that lives as long as the process has been made."""
-    gc.collect()
-    gc.freeze()  # never looked at again
-    gc.set_threshold(YOUNG_MAX, 20, 20)
+class Collector:
+    """Full collections: when they are short, and when memory is above its bound. A supervised child."""
+
+    def __init__(
+        self,
+        *,
+        memory_bytes: Callable[[], int],
+        memory_bytes_max: int,
+        timer: Callable[[], float] = time.perf_counter,
+        blocks: Callable[[], int] = sys.getallocatedblocks,
+    ) -> None:
+        """`memory_bytes_max` 0 is no bound."""
+        self._memory_bytes = memory_bytes
+        self._memory_bytes_max = memory_bytes_max
+        self._timer = timer
+        self._blocks = blocks
+        self._frozen = 0  # blocks of what is never looked at again
+        self._s_per_block = 0.0  # as the last full collection had it
+        self._forced_at = -FORCED_EVERY_S
+
+    def settle(self) -> None:
+        """Call once everything that lives as long as the process has been made."""
+        self._collect()
+        gc.freeze()  # never looked at again
+        self._frozen = self._blocks()
+        gc.set_threshold(YOUNG_MAX, MIDDLE_EVERY, NEVER)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(LOOK_S)
+            self.look(trio.current_time())
+
+    def look(self, now: float) -> None:
+        """Collect everything if it is worth while and short; or if it is long and memory has run out."""
+        expected_s = self._s_per_block * (self._blocks() - self._frozen)
+        if expected_s <= PAUSE_MAX_S:
+            if gc.get_count()[2] >= FULL_EVERY:
+                self._collect()
+        elif (
+            0 < self._memory_bytes_max < self._memory_bytes()
+            and now - self._forced_at >= FORCED_EVERY_S
+            and gc.get_count()[2]
+        ):
+            self._forced_at = now
+            before = self._memory_bytes()
+            found, took_s = self._collect()
+            log.warning(
+                "memory_collected", objects=found, took_s=round(took_s, 3), bytes=max(0, before - self._memory_bytes())
+            )
+
+    def _collect(self) -> tuple[int, float]:
+        """How many objects were found, and how many seconds it took."""
+        blocks, began = self._blocks() - self._frozen, self._timer()
+        found = gc.collect()
+        took_s = self._timer() - began
+        self._s_per_block = took_s / max(1, blocks)
+        return found, took_s

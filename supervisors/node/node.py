@@ -27,7 +27,7 @@ from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.duties import collector as garbage
+from greenroom.supervisors.duties.collector import Collector
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
@@ -103,6 +103,7 @@ class Node:
             tracing=telemetry.tracing,
             memory_bytes=resident_bytes,
         )
+        self._collector = Collector(memory_bytes=resident_bytes, memory_bytes_max=settings.passivation.memory_bytes_max)
         self._key_set: KeySetWatch | None = None
         if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
             self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
@@ -172,7 +173,7 @@ class Node:
                 nursery.start_soon(mind_own_servers, self._own_servers)
             await migrate(self._bridge, self._database_url)
             await nursery.start(self._supervise)
-            garbage.settle()
+            self._collector.settle()
             self._health.serving = True
             task_status.started()
             await drain.wait()
@@ -191,6 +192,7 @@ class Node:
             children=(
                 ChildSpec(name="watchdog", start=self._watchdog.run, shutdown_s=1.0),
                 ChildSpec(name="loop_lag", start=lag, shutdown_s=1.0),
+                ChildSpec(name="collector", start=self._collector.run, shutdown_s=1.0),
                 ChildSpec(name="bus", start=self._bus.run, shutdown_s=2.0),
                 *self._kernel.core,
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),

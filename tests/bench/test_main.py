@@ -13,6 +13,7 @@ from bench.server import ServerFailed
 
 INTERFACE = {  # the fields that /docs and scripts rely on
     "actors": ["tell_per_s", "ask_per_s", "spawn_per_s", "bytes_per_idle_actor"],
+    "awake": ["megabytes", "collector_max_ms"],
     "journal": ["durable_events_per_s", "lone_p50_ms", "lone_p99_ms"],
     "effects": ["plain_events_per_s", "events_per_s", "commands_per_s", "cost_percent", "undelivered"],
     "chat": ["sends_per_s", "deliver_p50_ms", "deliver_p99_ms", "lost", "duplicated", "reordered"],
