@@ -36,8 +36,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "on counting. `error` says why. Write it anew: it is read again within ten seconds."
         ),
         "memory_collected": (
-            "Memory is above GREENROOM_PASSIVATION_MEMORY_BYTES_MAX, so objects that only lead to each other were looked "
-            "for, which held the loop for `took_s`. At most once in ten minutes; if it goes on, raise the bound."
+            "Memory is above GREENROOM_PASSIVATION_MEMORY_BYTES_MAX, so objects that only lead to each other were "
+            "looked for, which held the loop for `took_s`. At most once in ten minutes; if it goes on, raise the bound."
         ),
         "bad_command": "A client sent what the protocol does not know, and was disconnected. Look at the client.",
         "child_failed": "A part of the node raised; its supervisor decides what follows. The traceback says why.",

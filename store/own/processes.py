@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,13 @@ def environment() -> dict[str, str]:
 
 
 def die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+    """A `preexec_fn`: the child gets `death_signal` when we end; None where the system can't do that.
+
+    Raises: RuntimeError outside of the main thread. The kernel signals when the *thread* ends that has started the
+    child, so a worker thread's child would die of its starter's retirement, seconds later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("servers of our own are started on the main thread, as they end with the thread")
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up here: after the fork nothing may be loaded

@@ -4,7 +4,8 @@ For a server that was given no database. The same code path as production from t
 can't tell. The servers are to live as long as this process and no longer:
 
 - the kernel signals them when the thread that started them ends (PR_SET_PDEATHSIG), even by SIGKILL; so `start` and
-  `ensure_running` belong on the main thread. What a platform without that leaves behind, the next start stops by pid.
+  `ensure_running` are for the main thread alone. What a platform without that leaves behind, the next start stops by
+  its pid.
 - they get a session of their own, so that a Ctrl-C meant for us does not reach them before we have flushed.
 
 As root, which Postgres refuses to be, both run as `postgres` or `nobody`.
