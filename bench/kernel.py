@@ -11,6 +11,7 @@ import trio
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import LogConfig, PassivationConfig
+from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.logs import configure_logs
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
@@ -29,15 +30,15 @@ DEFAULT = PassivationConfig()
 
 
 @asynccontextmanager
-async def in_memory(*kinds: type[Actor[Any]]) -> AsyncIterator[Kernel]:
+async def in_memory(*kinds: type[Actor[Any]], held: Held | None = None) -> AsyncIterator[Kernel]:
     """A kernel whose journal is memory."""
-    async with _running(MemoryJournal(), kinds, DEFAULT) as kernel:
+    async with _running(MemoryJournal(), kinds, DEFAULT, held) as kernel:
         yield kernel
 
 
 @asynccontextmanager
 async def in_postgres(
-    data_dir: Path, *kinds: type[Actor[Any]], passivation: PassivationConfig = DEFAULT
+    data_dir: Path, *kinds: type[Actor[Any]], passivation: PassivationConfig = DEFAULT, held: Held | None = None
 ) -> AsyncIterator[Kernel]:
     """A kernel on a Postgres of its own in `data_dir`, set as `greenroom serve` sets it: fsync is on."""
     configure_logs(LogConfig(level="warning"))
@@ -48,7 +49,7 @@ async def in_postgres(
             await migrate(bridge, database_url)
             async with (
                 Pool(bridge, database_url, incarnation=INCARNATION) as pool,
-                _running(PostgresJournal(pool, incarnation=INCARNATION), kinds, passivation) as kernel,
+                _running(PostgresJournal(pool, incarnation=INCARNATION), kinds, passivation, held) as kernel,
             ):
                 yield kernel
     finally:
@@ -57,7 +58,7 @@ async def in_postgres(
 
 @asynccontextmanager
 async def _running(
-    journal: Journal, kinds: tuple[type[Actor[Any]], ...], passivation: PassivationConfig
+    journal: Journal, kinds: tuple[type[Actor[Any]], ...], passivation: PassivationConfig, held: Held | None
 ) -> AsyncIterator[Kernel]:
     kernel = Kernel(
         kinds=Kinds(kinds),
@@ -66,6 +67,7 @@ async def _running(
         instruments=Instruments(),
         clock=time.time,
         passivation=passivation,
+        held=held,
     )
     async with trio.open_nursery() as nursery:  # owner: this context; leaving it cancels what has been drained
         await nursery.start(kernel.run)

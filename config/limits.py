@@ -51,6 +51,14 @@ class PassivationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sweep_s: Annotated[float, Meta(gt=0, description="time between looks for idle actors, seconds")] = 1.0
 
 
+class MemoryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept in memory only to be quick."""
+
+    held_bytes_max: Annotated[
+        int, Meta(ge=0, description="bytes of remembered replies and topics' tails together; above it the oldest go")
+    ] = 256 * MIB
+
+
 class CommitConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Group commit."""
 

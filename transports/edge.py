@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import GateConfig, HubConfig
+from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.auth.sign_outs import SignedIn
 from greenroom.transports.codecs.http_response import HttpDate
@@ -40,6 +41,7 @@ class FanOut:
         config: HubConfig,
         instruments: Instruments,
         *,
+        held: Held | None = None,
         stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
         """`stopwatch`: see `Hub`."""
@@ -51,6 +53,7 @@ class FanOut:
             instruments,
             wake=self.turn_end.wake,
             kicked_everywhere=self.signed_in.forget,
+            held=held,
             stopwatch=stopwatch,
         )
 

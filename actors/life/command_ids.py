@@ -9,17 +9,21 @@ from greenroom.actors.life.departures import Answer, Rejection
 from greenroom.actors.model.envelope import Envelope, ReplySlot
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, reply_type
+from greenroom.config.telemetry.held import Holdings
 from greenroom.store.journal.records import Remembered
 
 REMEMBERED_MAX = 1024  # older ones are found in the journal
+WEIGHT = 250  # bytes that a remembered reply takes beyond its own and its id's, about
 
 
 class CommandIds:
     """What one life remembers."""
 
-    __slots__ = ("_absent", "replies")
+    __slots__ = ("_absent", "_held", "bytes", "replies")
 
     def __init__(self) -> None:
+        self._held: Holdings | None = None
+        self.bytes = 0  # about
         self.replies: dict[str, Remembered] = {}  # by command id; only `remember` adds to it
         self._absent: frozenset[str] = frozenset()  # ids that the journal did not have at the last look
 
@@ -31,13 +35,50 @@ class CommandIds:
         if len(self.replies) >= REMEMBERED_MAX:
             # Half of them at once: to find the first key of a dict takes as long as many have been removed before it.
             self.replies = dict(islice(self.replies.items(), REMEMBERED_MAX // 2, None))
+            self._weigh(sum(_weight(command_id, what) for command_id, what in self.replies.items()))
+        elif not self.replies and self._held is not None:
+            self._held.join(self)
         self.replies[command_id] = what
+        size = _weight(command_id, what)
+        self.bytes += size
+        if self._held is not None:
+            self._held.bytes += size
+
+    def count_in(self, held: Holdings) -> None:
+        """From now on, as the life is somebody's."""
+        self._held = held
+        held.bytes += self.bytes
+        held.join(self)
+
+    def forget(self) -> int:
+        """All of them: the journal has them too."""
+        forgotten = self.bytes
+        self.replies = {}
+        self._absent = frozenset()
+        self._weigh(0)
+        return forgotten
+
+    def end(self) -> None:
+        """With its life."""
+        self.forget()
+        if self._held is not None:
+            self._held.leave(self)
+            self._held = None
+
+    def _weigh(self, size: int) -> None:
+        if self._held is not None:
+            self._held.bytes += size - self.bytes
+        self.bytes = size
 
     def learn(self, looked_up: Iterable[str], found: Mapping[str, Remembered]) -> None:
         """What the journal has of these."""
         for command_id, what in found.items():
             self.remember(command_id, what)
         self._absent = frozenset(looked_up) - found.keys()
+
+
+def _weight(command_id: str, what: Remembered) -> int:
+    return WEIGHT + len(command_id) + len(what.reply)
 
 
 def repeated(envelope: Envelope, slot: ReplySlot, known: Remembered) -> Answer | Rejection:

@@ -19,6 +19,7 @@ from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.mailbox import Item
 from greenroom.actors.model.message import Done
+from greenroom.config.telemetry.held import Holdings
 from greenroom.store.journal.records import Remembered
 
 log = structlog.get_logger("greenroom.cell")
@@ -38,9 +39,10 @@ class Unknown(Struct, frozen=True):
 class Once:
     """Of one life. Each part is None until something needs it: most entities need none, and there are many."""
 
-    __slots__ = ("ids", "looks_up_ids", "marks", "timers")
+    __slots__ = ("_held", "ids", "looks_up_ids", "marks", "timers")
 
     def __init__(self) -> None:
+        self._held: Holdings | None = None
         self.ids: CommandIds | None = None
         self.looks_up_ids = False  # command ids that memory does not have are looked up before they are handled
         self.marks: Marks | None = None
@@ -49,8 +51,25 @@ class Once:
     def remember(self, command_id: str, what: Remembered) -> None:
         """What to answer when that command is repeated."""
         if self.ids is None:
-            self.ids = CommandIds()
+            self.ids = self._new_ids()
         self.ids.remember(command_id, what)
+
+    def begin(self, held: Holdings) -> None:
+        """The life is its entity's from now on: what it remembers counts among `held`."""
+        self._held = held
+        if self.ids is not None:
+            self.ids.count_in(held)
+
+    def _new_ids(self) -> CommandIds:
+        ids = CommandIds()
+        if self._held is not None:
+            ids.count_in(self._held)
+        return ids
+
+    def end(self) -> None:
+        """With its life."""
+        if self.ids is not None:
+            self.ids.end()
 
     def unknown(self, items: Iterable[Item]) -> Unknown:
         """What the journal must be asked for these to be handled."""
@@ -79,7 +98,7 @@ class Once:
             self.marks.learn(marks)
         if asked.command_ids:
             if self.ids is None:
-                self.ids = CommandIds()
+                self.ids = self._new_ids()
             self.ids.learn(asked.command_ids, replies)
 
     def admits(self, envelope: Envelope, origin: Origin, departures: list[Departure]) -> bool:

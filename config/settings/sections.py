@@ -17,6 +17,7 @@ from greenroom.config.limits import (
     HubConfig,
     LogConfig,
     MailboxConfig,
+    MemoryConfig,
     PassivationConfig,
     StoreConfig,
     SupervisionConfig,
@@ -34,6 +35,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "mailbox": MailboxConfig,
     "supervision": SupervisionConfig,
     "passivation": PassivationConfig,
+    "memory": MemoryConfig,
     "commit": CommitConfig,
     "store": StoreConfig,
 }
@@ -97,6 +99,10 @@ class SectionSettings(_Limits):
     @property
     def supervision(self) -> SupervisionConfig:
         return self._section("supervision", SupervisionConfig)
+
+    @property
+    def memory(self) -> MemoryConfig:
+        return self._section("memory", MemoryConfig)
 
     @property
     def passivation(self) -> PassivationConfig:

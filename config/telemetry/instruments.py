@@ -196,6 +196,12 @@ class Observed:
         Callable[[], int],
         Metric("gauge", "bytes queued for clients that read slowly", look="it nears the node's memory"),
     ]
+    replies_bytes: Annotated[
+        Callable[[], int], Metric("gauge", "replies to commands with an id that awake entities remember, about")
+    ]
+    tails_bytes: Annotated[
+        Callable[[], int], Metric("gauge", "last publications of topics, kept for clients that resume, about")
+    ]
     outbox_waiting: Annotated[Callable[[], int], Metric("gauge", "messages on their way between entities")]
     outbox_delivered: Annotated[Callable[[], int], Metric("counter", "messages between entities that were handled")]
     outbox_retries: Annotated[Callable[[], int], Metric("counter", "pauses because a message could not be handled yet")]

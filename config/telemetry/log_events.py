@@ -35,6 +35,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The file of public keys has changed and can't be used, or can't be read; tokens of the keys before it go "
             "on counting. `error` says why. Write it anew: it is read again within ten seconds."
         ),
+        "memory_shed": (
+            "What is kept to be quick was more than GREENROOM_MEMORY_HELD_BYTES_MAX, or memory more than its bound: "
+            "the oldest replies to commands, then the oldest tails of topics were given up. The journal has both."
+        ),
         "memory_collected": (
             "Memory is above GREENROOM_PASSIVATION_MEMORY_BYTES_MAX, so objects that only lead to each other were "
             "looked for, which held the loop for `took_s`. At most once in ten minutes; if it goes on, raise the bound."

@@ -227,10 +227,12 @@ class Cell:
         else:
             self._end_life(self._life)
         self._life = life
+        life.once.begin(self._host.held.replies)
         self._in_flight.begin(life)
 
     def _end_life(self, life: Life) -> None:
         life.ended = True
+        life.once.end()
         self._host.afters.drop(life)
 
     def _fire_due(self) -> None:

@@ -15,6 +15,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import MailboxConfig, SupervisionConfig
+from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
@@ -87,6 +88,7 @@ class Host:
     committer: Committer
     claims: Claims
     audiences: Audiences
+    held: Held
     relay: Relay
     waker: Waker
     afters: Afters

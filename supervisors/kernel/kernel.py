@@ -12,6 +12,7 @@ import trio
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import CommitConfig, MailboxConfig, PassivationConfig, SupervisionConfig
+from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.config.telemetry.tracing import Tracing
@@ -59,6 +60,7 @@ class Kernel:
         ownership: Ownership | None = None,
         turn: Turn | None = None,
         tracing: Tracing | None = None,
+        held: Held | None = None,
         memory_bytes: Callable[[], int] = lambda: 0,
         claims_waiting_max: int = 100_000,
         relay_kept_max: int = KEPT_MAX,
@@ -124,6 +126,7 @@ class Kernel:
             committer=self.committer,
             claims=self.claims,
             audiences=audiences,
+            held=held or Held(),
             relay=self.relay,
             waker=self.waker,
             afters=self.afters,

@@ -19,6 +19,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import SupervisionConfig
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
+from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Observed
 from greenroom.config.telemetry.logs import dropped_lines
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
@@ -28,6 +29,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.duties.collector import Collector
+from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
@@ -83,7 +85,8 @@ class Node:
             connect_s=settings.store.connect_timeout_s,
             statement_s=settings.store.statement_timeout_s,
         )
-        fan_out = FanOut(kinds, settings.hub, instruments)
+        held = Held()
+        fan_out = FanOut(kinds, settings.hub, instruments, held=held)
         turn = Turn()
         self._watchdog = watchdog_of(turn, settings.supervision)
         journal = PostgresJournal(self._pool, incarnation=incarnation)
@@ -101,9 +104,16 @@ class Node:
             mailbox=settings.mailbox,
             turn=turn,
             tracing=telemetry.tracing,
+            held=held,
             memory_bytes=resident_bytes,
         )
         self._collector = Collector(memory_bytes=resident_bytes, memory_bytes_max=settings.passivation.memory_bytes_max)
+        self._held_budget = HeldBudget(
+            held,
+            bytes_max=settings.memory.held_bytes_max,
+            memory_bytes=resident_bytes,
+            memory_bytes_max=settings.passivation.memory_bytes_max,
+        )
         self._key_set: KeySetWatch | None = None
         if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
             self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
@@ -156,7 +166,7 @@ class Node:
             host=settings.host if settings.env == "local" else None,
             prefix=settings.path_prefix,
         )
-        telemetry.observe(observed(kernel, self._edge))
+        telemetry.observe(observed(kernel, self._edge, held))
 
     def look_at_keys(self) -> None:
         """The file of public keys may hold others: look now."""
@@ -192,6 +202,7 @@ class Node:
             children=(
                 ChildSpec(name="watchdog", start=self._watchdog.run, shutdown_s=1.0),
                 ChildSpec(name="loop_lag", start=lag, shutdown_s=1.0),
+                ChildSpec(name="held_budget", start=self._held_budget.run, shutdown_s=1.0),
                 ChildSpec(name="collector", start=self._collector.run, shutdown_s=1.0),
                 ChildSpec(name="bus", start=self._bus.run, shutdown_s=2.0),
                 *self._kernel.core,
@@ -216,12 +227,14 @@ class Node:
         log.info("drained")
 
 
-def observed(kernel: Kernel, edge: Edge) -> Observed:
+def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:
     """What is looked up when somebody asks for the metrics."""
     return Observed(
         mailbox_depth=kernel.system.mailbox_depth,
         mailbox_age_s=kernel.system.mailbox_age_s,
         queue_bytes=lambda: edge.flusher.queued_bytes,
+        replies_bytes=lambda: held.replies.bytes,
+        tails_bytes=lambda: held.tails.bytes,
         outbox_waiting=lambda: kernel.relay.waiting,
         outbox_delivered=lambda: kernel.relay.delivered,
         outbox_retries=lambda: kernel.relay.retries,

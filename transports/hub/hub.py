@@ -24,6 +24,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.connected import Connections
@@ -52,6 +53,7 @@ class Hub:
         *,
         wake: Callable[[], None],
         kicked_everywhere: Callable[[str], None],
+        held: Held | None = None,
         stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
         """`wake` has `flush` run at the end of this turn; `kicked_everywhere` hears of a user who is signed out.
@@ -63,6 +65,7 @@ class Hub:
         self._instruments = instruments
         self._wake = wake
         self._kicked_everywhere = kicked_everywhere
+        self._held = held or Held()
         self._stopwatch = stopwatch
         self._endings: Lane = deque()
         self.kicks_everywhere = 0  # how often, for whoever was asked about before
@@ -155,7 +158,7 @@ class Hub:
         if topic is None:
             showing = self._kinds.of(entity).showing
             show = show_of(showing, entity) if showing.alters_recorded else None
-            topic = self._topics[entity] = Topic(entity, epoch, offset, self._config, show)
+            topic = self._topics[entity] = Topic(entity, epoch, offset, self._config, show, self._held.tails)
             topic.empty_since = 0.0
             self._linger(topic)
         elif topic.epoch != epoch or topic.offset != offset:
@@ -207,6 +210,7 @@ class Hub:
     def _forget(self, topic: Topic) -> None:
         del self._lingering[topic]
         del self._topics[topic.entity]
+        topic.end()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sweep until cancelled."""

@@ -7,12 +7,14 @@ import trio
 
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.held import Holdings
 from greenroom.transports.hub.encoding import Encoding
 from greenroom.transports.hub.publication import Publication, Show
 from greenroom.transports.hub.said import Ephemeral, Said
 from greenroom.transports.hub.slices import Lane
 
 LONG = 256  # subscribers; with more, what goes to all of them is handed out in slices, and they are known by user
+WEIGHT = 120  # bytes that a publication takes beyond its JSON, about
 EPHEMERALS_MAX = 1024  # ephemeral publications of one topic that wait for a flush
 
 
@@ -53,6 +55,7 @@ class Topic:
 
     __slots__ = (
         "_config",
+        "_tails",
         "by_user",
         "dirty",
         "empty_since",
@@ -78,8 +81,10 @@ class Topic:
         "work",
     )
 
-    def __init__(self, entity: str, epoch: str, offset: int, config: HubConfig, show: Show | None) -> None:
-        """`show`: None where events are shown as they are recorded."""
+    def __init__(
+        self, entity: str, epoch: str, offset: int, config: HubConfig, show: Show | None, tails: Holdings
+    ) -> None:
+        """`show`: None where events are shown as they are recorded; `tails`: of all topics."""
         self.entity = entity
         self.epoch = epoch
         self.offset = offset  # the newest released event's number
@@ -103,6 +108,7 @@ class Topic:
         self.views: Views | None = None
         self.warming: trio.Event | None = None  # set once the tail has been filled from the journal
         self._config = config
+        self._tails = tails
         self.tail_bytes = 0
 
     def subscribers(self) -> list[Subscriber]:
@@ -205,11 +211,16 @@ class Topic:
         return said, late
 
     def remember(self, publication: Publication) -> None:
-        self.tail.append(publication)
-        self.tail_bytes += len(publication.json)
+        tail = self.tail
+        if not tail:
+            self._tails.join(self)
+        tail.append(publication)
+        size = WEIGHT + len(publication.json)
         config = self._config
-        while len(self.tail) > config.tail_events or self.tail_bytes > config.tail_bytes:
-            self.tail_bytes -= len(self.tail.popleft().json)
+        while len(tail) > config.tail_events or self.tail_bytes + size > config.tail_bytes:
+            size -= WEIGHT + len(tail.popleft().json)
+        self.tail_bytes += size
+        self._tails.bytes += size
 
     @property
     def tail_room(self) -> int:
@@ -218,12 +229,34 @@ class Topic:
 
     def prepend(self, older: list[Publication]) -> None:
         """`older`: newest first, the first of them just before the tail's first. Takes what fits."""
+        if not self.tail:
+            self._tails.join(self)
         for publication in older:
-            self.tail_bytes += len(publication.json)
-            if len(self.tail) >= self._config.tail_events or self.tail_bytes > self._config.tail_bytes:
-                self.tail_bytes -= len(publication.json)
+            size = WEIGHT + len(publication.json)
+            if len(self.tail) >= self._config.tail_events or self.tail_bytes + size > self._config.tail_bytes:
                 break
             self.tail.appendleft(publication)
+            self.tail_bytes += size
+            self._tails.bytes += size
+
+    def forget(self) -> int:
+        """The tail: who resumes asks the journal, once for all who do."""
+        if self.warming is not None:
+            if not self.warming.is_set():
+                return 0  # somebody is about to add to it
+            self.warming = None
+        return self._drop_tail()
+
+    def end(self) -> None:
+        """With the last who might want it."""
+        self._drop_tail()
+        self._tails.leave(self)
+
+    def _drop_tail(self) -> int:
+        size, self.tail_bytes = self.tail_bytes, 0
+        self._tails.bytes -= size
+        self.tail.clear()
+        return size
 
     def since(self, offset: int) -> list[Publication] | None:
         """The publications after `offset`, hidden ones too, when the tail holds them all; None when it does not."""
@@ -241,6 +274,5 @@ class Topic:
         self.pending = []
         self.ephemerals = None
         self.late = None
-        self.tail.clear()
-        self.tail_bytes = 0
+        self._drop_tail()
         self.warming = None

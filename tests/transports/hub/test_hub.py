@@ -12,6 +12,7 @@ from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub import hub as hub_module
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.publication import Publication, visible
+from greenroom.transports.hub.topic import WEIGHT
 from tests.transports.hub.auction import Auction
 from tests.transports.world import Note
 
@@ -290,7 +291,7 @@ def test_a_kick_may_name_a_user_and_reach_everywhere() -> None:
 
 
 def test_the_tail_is_bounded_in_number_and_bytes() -> None:
-    size = len(Publication(event(2), "e").json)
+    size = WEIGHT + len(Publication(event(2), "e").json)
     for config in (HubConfig(tail_events=3), HubConfig(tail_bytes=3 * size)):
         setup = Setup(config)
         topic = setup.watch(Watcher())

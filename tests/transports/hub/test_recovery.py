@@ -205,3 +205,32 @@ async def test_a_search_through_what_is_hidden_has_a_bound(monkeypatch: pytest.M
     found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=1, most=5, bytes_max=10**6)
     assert offsets(found) is None
     assert made.journal.reads == 1 + recovery.ROUNDS_MAX
+
+
+async def test_a_tail_that_was_forgotten_is_read_again_and_has_no_hole() -> None:
+    made = stock(10)
+    topic = topic_at(made)
+    await warm_tail(made.services.reading, topic)
+    assert topic.forget() > 10 * len(b"{}")
+    assert (len(topic.tail), topic.tail_bytes) == (0, 0)
+    for offset in (11, 12):
+        made.publish(A)
+        remember(topic, offset)
+    for _ in range(3):
+        found = await from_journal(made.services.reading, topic, epoch="epoch1", offset=3, most=100, bytes_max=10**6)
+        assert offsets(found) == list(range(4, 13))
+    assert made.journal.reads == 2, "once for all who come"
+
+
+async def test_a_tail_that_is_being_filled_is_kept() -> None:
+    made = stock(10)
+    topic = topic_at(made)
+    made.journal.hold()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(warm_tail, made.services.reading, topic)
+        await wait_all_tasks_blocked()
+        made.publish(A)
+        remember(topic, 11)
+        assert topic.forget() == 0
+        made.journal.release()
+    assert offsets(from_tail(topic, epoch="epoch1", offset=0, most=20)) == list(range(1, 12))
