@@ -382,20 +382,6 @@ def test_an_entity_may_start_a_saga() -> None:
     assert kit.view()["by"] == ""
 
 
-@pytest.mark.parametrize(
-    ("steps", "message"),
-    [
-        (lambda: (), "1 to 50 steps"),
-        (lambda: Trip.steps[:1] * 2, "one name"),
-        (lambda: (Step(name="Car", do=book, deadline_s=1.0),), "name must match"),
-        (lambda: (Step(name="car", do=book, deadline_s=0.0),), "must be positive"),
-    ],
-)
-def test_bad_steps_are_refused_with_the_class(steps: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        type("Bad", (Trip,), {"steps": steps()})
-
-
 def test_a_saga_has_no_other_commands() -> None:
     with pytest.raises(ValueError, match="start command alone"):
         type("Bad", (Trip,), {"commands": (Travel,)})

@@ -1,56 +1,13 @@
 """What the documents say is published is what is: less of an event, another, some, or nothing."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
 
-from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.kinds import Kind, Kinds
-from greenroom.actors.model.message import Event
-from greenroom.actors.schema.page import entities_page
+from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.shown import name_of, published, shown_events
+from tests.actors.schema.film import Film, Rated, Untagged
 from tests.transports.hub.auction import Auction, Ledger, Reserved, Was, WasBid
-
-
-class Rated(Event, tag="film.rated"):
-    stars: Annotated[int, Meta(ge=1, le=5)]
-    anonymous: bool = False
-
-
-class Seen(Event, tag="film.seen"):
-    """Somebody has seen it."""
-
-    user: str
-
-
-class Moment(Event, tag="film.moment"):
-    second: int
-
-
-class Untagged(Struct):
-    what: str
-
-
-class FilmState(Struct):
-    pass
-
-
-class Film(Actor[FilmState]):
-    kind = "film"
-    events = (Rated, Seen, Moment)
-
-    def apply(self, event: Event) -> None: ...
-
-    @classmethod
-    def publication(cls, event: Rated | Seen | Moment) -> Struct | None:
-        match event:
-            case Rated(anonymous=anonymous):
-                return None if anonymous else event
-            case Seen():
-                return Untagged(what="seen")
-            case _:
-                raise ValueError("no moment is like that")
 
 
 def test_what_is_shown_instead_and_what_is_hidden() -> None:
@@ -71,16 +28,6 @@ def test_some_hidden_and_one_that_nobody_can_tell() -> None:
 def test_without_a_publication_of_its_own_all_is_shown() -> None:
     kind = Kind(Ledger)
     assert [(shown.as_, shown.hidden) for shown in shown_events(kind)] == [((event,), False) for event in Ledger.events]
-
-
-def test_the_page_shows_the_fields_of_what_is_published() -> None:
-    page = entities_page(Kinds([Auction, Film]))
-    assert "| `auction.was_bid` | `amount` integer | What is shown of `Was`. |" in page
-    assert "| `auction.reserved` |  | Hidden: nothing is shown of it. |" in page
-    assert "bidder" not in page
-    assert "| `Untagged` | `what` text | Shown of `film.seen`. |" in page
-    (row,) = [line for line in page.splitlines() if line.startswith("| `film.rated`")]
-    assert row.endswith("| Not every one is shown. |")
 
 
 def test_what_the_samples_say_is_what_live_watchers_get() -> None:

@@ -2,11 +2,9 @@
 
 import socket
 
-import pytest
 import trio
 
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.hosts import hosts_of
 from greenroom.store.postgres.pool import Pool
 from tests.store.postgres.strict_proxy import strict_proxy
 
@@ -46,14 +44,3 @@ async def test_of_several_hosts_the_first_that_answers_and_takes_writes_is_used(
             assert trio.current_time() - began_at < 3.5  # a share of it for the silent one
             assert standby.open == primary.open == 0
             assert await asked(url, "SHOW transaction_read_only", connect_s=4.0) == "on"
-
-
-def test_hosts_of_an_address() -> None:
-    assert hosts_of("postgresql://u:p@a:1,b:2/db") == [("a", 1), ("b", 2)]
-    assert hosts_of("postgresql://u:p%2C@a,[::1]:5433/db?x=1") == [("a", 5432), ("::1", 5433)]
-    assert hosts_of("postgresql://u@/db?host=/run/a,b&port=1,2") == [("/run/a", 1), ("b", 2)]
-    for one in ("postgresql://u@a:1/db", "postgresql://u@/db?host=/run/a", "postgresql:///db", "postgresql://a/db"):
-        assert hosts_of(one) == []
-    for wrong in ("postgresql://u@a:1,b:x/db", "postgresql://u@a,:2/db", "postgresql://u@/d?host=a,b,c&port=1,2"):
-        with pytest.raises(ValueError, match=r"port|literal"):
-            hosts_of(wrong)

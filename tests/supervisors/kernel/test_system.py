@@ -18,7 +18,6 @@ from greenroom.actors.model.errors import (
     DeadlineExceeded,
     NotHere,
     OutcomeUnknown,
-    Overloaded,
     Unavailable,
     UnknownKind,
 )
@@ -133,77 +132,6 @@ async def test_entities_without_a_journal_answer_at_once_and_forget_when_they_st
 
 
 # Sleep.
-
-
-async def test_an_idle_actor_sleeps_and_a_busy_one_does_not(autojump_clock: MockClock) -> None:
-    async with kernel(passivation=PassivationConfig(idle_s=10.0, sweep_s=1.0)) as run:
-        await run.ask(A, Read())
-        for _ in range(5):
-            await run.ask(B, Read())
-            await trio.sleep(4)
-        assert run.awake() == {B}
-        await trio.sleep(12)
-        assert run.awake() == set()
-
-
-async def test_a_kind_may_sleep_earlier_than_the_node_asks_for(autojump_clock: MockClock) -> None:
-    class Brisk(Log):
-        limits = KindLimits(idle_s=5.0)
-
-    async with kernel(kinds=(Brisk,), passivation=PassivationConfig(idle_s=100.0, sweep_s=1.0)) as run:
-        await run.ask(A, Read())
-        await trio.sleep(4)
-        assert run.awake() == {A}
-        await trio.sleep(3)
-        assert run.awake() == set()
-
-
-async def test_over_budget_the_longest_idle_sleep_first_and_who_may_not_does_not_keep_the_others_awake(
-    autojump_clock: MockClock,
-) -> None:
-    async with kernel(passivation=PassivationConfig(awake_max=10, sweep_s=1.0)) as run:
-
-        def act(actor: Log) -> None:
-            actor.after(1000, Heard(text="later"))
-
-        await run.ask("log:0", Do(act=act))
-        for number in range(1, 10):
-            await trio.sleep(0.01)
-            await run.ask(f"log:{number}", Read())
-        with pytest.raises(Overloaded):
-            run.send("log:10", Read())
-            run.send("log:11", Read())
-        await trio.sleep(3.5)
-        assert run.awake() == {"log:0", *(f"log:{number}" for number in range(2, 10))}
-        run.send("log:10", Read())
-        await settled()
-
-
-async def test_over_its_memory_budget_a_node_puts_a_tenth_to_sleep_each_time(autojump_clock: MockClock) -> None:
-    bytes_used = 200
-    async with kernel(
-        passivation=PassivationConfig(memory_bytes_max=100, sweep_s=1.0), memory_bytes=lambda: bytes_used
-    ) as run:
-        for number in range(100):
-            await run.ask(f"log:{number}", Read())
-        await trio.sleep(1.5)
-        assert len(run.awake()) == 90
-        bytes_used = 50
-        await trio.sleep(5)
-        assert len(run.awake()) == 90
-
-
-async def test_what_the_sweep_asks_does_not_pile_up_before_an_actor_that_cannot_listen(
-    autojump_clock: MockClock,
-) -> None:
-    async with kernel(passivation=PassivationConfig(idle_s=1.0, sweep_s=1.0)) as run:
-        run.journal.down = True
-        run.send(A, Read())
-        await trio.sleep(600)
-        control = run.cell(A).mailbox.control
-        assert control is not None and len(control) == 1
-        run.journal.down = False
-        await trio.sleep(20)
 
 
 # Messages after a while.

@@ -214,34 +214,6 @@ def test_each_mistake_has_its_status(data: bytes, status: int | None) -> None:
     assert status_of(data) == status
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"x\r\n", 400),
-        (b"-1\r\n", 400),
-        (b"0x1\r\n", 400),
-        (b"1 \r\na\r\n", 400),
-        (b"1\na\r\n", 400),
-        (b"1\r\nab\r\n", 400),
-        (b"ffffffffffffffff\r\n", 400),
-        (b"1f5\r\n", 413),
-        (b"0\r\nbad trailer\r\n\r\n", 400),
-        (b"0\r\nX: a\x00\r\n\r\n", 400),
-        (b"1;" + b"e" * 2_000, 431),
-        (b"0\r\n" + b"A: b\r\n" * 2_000, 431),
-    ],
-)
-def test_bad_chunks(body: bytes, status: int) -> None:
-    data = head(b"POST /api HTTP/1.1", b"Transfer-Encoding: chunked") + body
-    assert status_of(data) == status
-
-
-def test_chunks_add_up_to_the_bound() -> None:
-    start = head(b"POST /api HTTP/1.1", b"Transfer-Encoding: Chunked")
-    assert len(one(start + chunked(b"x" * 500, [250, 100])).body) == 500
-    assert status_of(start + chunked(b"x" * 501, [250, 100])) == 413
-
-
 def test_a_request_that_is_not_kept_comes_at_once_with_all_that_was_read() -> None:
     page = head(b"POST /login HTTP/1.1", b"Content-Length: 100000") + b"user=ann"
     api = head(b"GET /api HTTP/1.1")

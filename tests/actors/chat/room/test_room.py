@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from greenroom import SYSTEM, InvalidCommand, Message, Principal, Refused
-from greenroom.actors.chat.room import Room, direct_key
+from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.room.actor import INVITATIONS_PER_H, ROOMS_PER_H
 from greenroom.actors.chat.room.messages import (
     Ban,
@@ -34,32 +33,9 @@ from greenroom.actors.chat.room.messages import (
     Unreact,
 )
 from greenroom.actors.chat.room.state import AUTHORS, GIVERS_MAX, WINDOW
-from greenroom.actors.chat.room.view import MESSAGES_BYTES_MAX
 from greenroom.testing import Kit, Notice
 from greenroom.transports.errors import wrong_fields
-
-
-@pytest.fixture
-def room() -> Kit[Room]:
-    """Ann owns it, Bob is a member."""
-    room = Kit(Room, key="lobby")
-    room.ask(Join(), user="ann")
-    room.ask(Join(), user="bob")
-    return room
-
-
-def refused(room: Kit[Room], message: Message, user: str | None, name: str, status: int = 403, **more: Any) -> None:
-    """`message` is refused by the rule `name`, and nothing happened."""
-    before = (len(room.publications), len(room.ephemerals), room.kind.encode_state(room.state))
-    with pytest.raises(Refused) as caught:
-        room.tell(message, user=user, **more)
-    assert (caught.value.name, caught.value.status) == (name, status)
-    assert before == (len(room.publications), len(room.ephemerals), room.kind.encode_state(room.state))
-
-
-def say(room: Kit[Room], text: str = "hi", user: str = "ann", **fields: Any) -> int:
-    return room.ask(SendMessage(text=text, **fields), user=user).offset
-
+from tests.actors.chat.room.small_room import refused, say
 
 # Membership.
 
@@ -478,65 +454,6 @@ def test_settings_say_what_changed(room: Kit[Room]) -> None:
     refused(room, Set(pinned=newer), "ann", "room.no_such_message", 404)
 
 
-# Direct conversations.
-
-
-def test_a_direct_conversation_is_open_to_its_two_alone() -> None:
-    room = Kit(Room, key="@ann+bob")
-    say(room, user="ann")
-    assert room.publications == [{"type": "room.message", "author": "ann", "text": "hi"}]
-    room.ask(Read(offset=1), user="bob")
-    view = room.watch(user="bob")
-    assert view["direct"] and not view["open"]
-    assert view["members"] == [
-        {"user": "ann", "role": "member", "read": 0},
-        {"user": "bob", "role": "member", "read": 1},
-    ]
-    refused(room, SendMessage(text="x"), "cat", "room.not_member")
-    for user, roles in (("cat", ()), ("root", ("admin",))):
-        with pytest.raises(Refused, match=r"room\.not_member"):
-            room.watch(user=user, roles=roles)
-    for command in (Leave(), Mute(user="bob"), Set(title="x"), Invite(user="cat"), SetRole(user="bob", role="owner")):
-        refused(room, command, "ann", "room.direct", 409)
-    room.restart()
-    room.restart(from_snapshot=True)
-
-
-def test_in_a_direct_conversation_one_deletes_ones_own_only() -> None:
-    room = Kit(Room, key="@ann+bob")
-    offset = say(room, user="ann")
-    refused(room, Delete(offset=offset), "bob", "room.not_yours")
-    room.ask(Delete(offset=offset), user="ann")
-
-
-@pytest.mark.parametrize(
-    "key", ["@", "@ann", "@ann+", "@+bob", "@bob+ann", "@ann+ann", "@a+b+c", "@ann+b%6Fb", "@a+%ff"]
-)
-def test_a_malformed_direct_key_is_no_room(key: str) -> None:
-    room = Kit(Room, key=key)
-    refused(room, SendMessage(text="x"), "ann", "room.bad_direct", 404)
-    with pytest.raises(Refused, match=r"room\.bad_direct"):
-        room.watch(user="ann")
-
-
-def test_users_with_a_plus_in_their_names_converse_too() -> None:
-    key = direct_key("bob@example.org", "ann+chat@example.org")
-    assert key == "@ann%2Bchat@example.org+bob@example.org"
-    say(Kit(Room, key=key), user="ann+chat@example.org")
-
-
-# The view's bounds.
-
-
-def test_the_view_is_bounded_whatever_the_room_holds() -> None:
-    room = Kit(Room)
-    for number in range(300):
-        say(room, "x" * 4_000, user=f"user{number}", data="y" * 4_000)
-    view = room.view()
-    assert (len(view["members"]), view["member_count"], len(view["messages"])) == (100, 300, WINDOW)
-    assert len(msgspec.json.encode(view)) < 500_000
-
-
 # Everything at random.
 
 users = st.sampled_from(["ann", "bob", "cat", "dan", "eve"])
@@ -748,39 +665,6 @@ def test_a_clock_that_was_set_back_holds_nobody_longer_than_slow_mode_does(room:
     refused(room, SendMessage(text="at once"), "bob", "room.slow_mode", 429)
     room.advance(2)
     say(room, user="bob")
-
-
-def test_the_view_is_bounded_in_bytes_as_it_is_encoded(room: Kit[Room]) -> None:
-    """Controls take six bytes each in JSON, and a user id 255: what anybody may write must not make a view too long."""
-    for _ in range(WINDOW):
-        last = say(room, "\x01" * 4000, user="bob")
-    assert MESSAGES_BYTES_MAX // 2 < len(msgspec.json.encode(room.view())) < 1 << 20
-    assert room.view()["messages"][-1]["offset"] == last
-    users = [f"{at:03}" + '"' * 252 for at in range(256)]
-    for user in users:
-        room.ask(Join(), user=user)
-    for at in range(3):
-        for user in users:
-            room.ask(React(offset=last - at, emoji="👍"), user=user)
-    view = room.view()
-    assert len(msgspec.json.encode(view)) < 1 << 20
-    assert view["messages"][-1]["offset"] == last and len(view["messages"][-1]["reactions"]["👍"]) == 256
-
-
-def test_direct_keys_are_sorted_by_code_points() -> None:
-    """As UTF-8 and Python have it; JavaScript's strings sort as UTF-16, where U+1F600 comes before U+FB33."""
-    assert direct_key("😀", "\ufb33x") == direct_key("\ufb33x", "😀") == "@\ufb33x+😀"
-    for key, well_formed in (
-        ("@\ufb33x+😀", True),
-        ("@😀+\ufb33x", False),
-        ("@100%25+ann", True),
-        ("@100%+ann", False),
-    ):
-        assert (Kit(Room, key=key).actor.pair is not None) is well_formed
-
-
-def test_nobody_converses_with_who_can_be_no_user() -> None:
-    assert Kit(Room, key="@ann+anonymous").actor.pair is None
 
 
 def test_the_invited_hear_of_it_in_their_session() -> None:
