@@ -83,8 +83,6 @@ class Routes:
         """Raises: HttpError."""
         if request.path.startswith(b"/api/"):
             self._api.handle(request, finish)
-        elif request.path == b"/connection/init":
-            finish(200, b"{}", ())
         elif request.path == b"/events":
             raise HttpError(405, "event streams are opened with GET", ((b"Allow", b"GET, OPTIONS"),))
         else:

@@ -24,7 +24,7 @@ async def test_a_goodbye_comes_behind_all_that_was_released_and_in_each_ones_own
         await stream.until(b"\r\n\r\n")
         await stream.event()
         await busy.send(head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="0.3"))
-        assert (await idle.request("GET", "/connection/init")).status == 200
+        assert (await idle.request("GET", "/api/nope/a")).status == 404
         await wait_all_tasks_blocked(0.01)
         await node.say("a", "last")
         node.edge.gate.stop_accepting()

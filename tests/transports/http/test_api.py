@@ -102,7 +102,7 @@ async def test_what_is_wrong_is_told_by_status_name_and_words(
         assert ("retry-after" in answer.headers) is (status == 429)
         assert ("allow" in answer.headers) is (status == 405)
         assert "ZeroDivision" not in str(error) and "boom" not in str(error)
-        assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
+        assert (await peer.request("GET", "/api/talk/a")).status == 200, "the connection goes on"
 
 
 async def test_a_slash_in_a_key_is_understood_decoded_too() -> None:
@@ -171,7 +171,7 @@ async def test_a_history_that_never_comes_is_504_at_its_deadline(
         assert (answer.status, answer.error["name"]) == (504, "deadline_exceeded")
         assert 3.0 <= trio.current_time() - begun <= 3.5
         assert node.edge.api.in_flight == 0
-        assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
+        assert (await peer.request("GET", "/api/talk/a")).status == 200, "the connection goes on"
 
 
 async def test_where_the_anonymous_may_watch_they_read_and_send_nothing() -> None:
@@ -231,7 +231,7 @@ async def test_a_command_with_a_key_that_is_nested_too_deeply_is_400(levels: int
         answer = await peer.request("POST", SAY, body, Idempotency_Key="k", X_Greenroom_User="ann")
         assert (answer.status, answer.error["name"]) == (400, "malformed")
         assert node.edge.api.in_flight == 0
-        assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
+        assert (await peer.request("GET", "/api/talk/a")).status == 200, "the connection goes on"
 
 
 async def test_a_deadline_is_kept_and_a_bad_one_is_named(autojump_clock: MockClock) -> None:
@@ -258,7 +258,7 @@ async def test_more_commands_than_may_be_in_work_are_429() -> None:
         peer = await node.connect()
         answer = await peer.request("POST", SAY, b'{"text":"x"}')
         assert (answer.status, answer.error["name"], answer.headers["retry-after"]) == (429, "overloaded", "1")
-        assert (await peer.request("GET", "/connection/init")).status == 200
+        assert (await peer.request("GET", "/api/talk/a")).status == 429, "a view too, and the connection goes on"
 
 
 def _wait(number: int) -> bytes:

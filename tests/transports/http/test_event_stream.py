@@ -268,7 +268,7 @@ async def test_an_entity_that_does_not_answer_has_the_browser_come_again(
         assert COMES_AGAIN.search(answer)
         assert b": deadline_exceeded\n" in answer
         assert b"\r\nAccess-Control-Allow-Origin: https://good.example\r\n" in answer
-        assert node.hub.watching("talk:a") == []
+        assert not node.hub.watching("talk:a")
 
 
 @pytest.mark.parametrize("error", [Overloaded("full"), Unavailable("no"), OutcomeUnknown("?"), DeadlineExceeded()])
@@ -344,7 +344,7 @@ async def test_what_waits_for_a_channel_that_does_not_answer_is_bounded() -> Non
         await wait_all_tasks_blocked(0.01)
         await node.say("a", *["x" * 3000] * 5)
         assert COMES_AGAIN.search(await peer.rest())
-        assert node.hub.watching("talk:a") == []
+        assert not node.hub.watching("talk:a")
 
 
 async def test_a_stream_that_is_not_read_is_cut_and_others_are_not_slowed(autojump_clock: MockClock) -> None:

@@ -64,7 +64,7 @@ async def test_more_page_requests_than_may_be_open_are_503(monkeypatch: pytest.M
         await wait_all_tasks_blocked(0.01)
         assert (await (await node.connect()).request("GET", "/page")).status == 503
         assert node.instruments.refused_pages == 1
-        assert (await (await node.connect()).request("GET", "/connection/init")).status == 200, "live paths go on"
+        assert (await (await node.connect()).request("GET", "/api/talk/a")).status == 200, "live paths go on"
         for peer in open_:
             await peer.send(b"56789")
             assert (await peer.response()).status == 200

@@ -9,21 +9,28 @@ from greenroom.transports.http.live import LiveHttp
 from tests.transports.small_node import Peer, handshake, head, small_node
 
 SAY = head("POST", "/api/talk/a/say", b'{"text":"x"}')
-INIT = head("GET", "/connection/init")
+VIEW = head("GET", "/api/talk/a")
 
 
 async def test_requests_of_one_connection_are_answered_in_order_however_they_are_cut() -> None:
     async with small_node() as node:
         peer = await node.connect()
-        requests = SAY + INIT + SAY + head("GET", "/api/nope/a") + SAY
+        requests = SAY + VIEW + SAY + head("GET", "/api/nope/a") + SAY
         await peer.send(requests)
         whole = [await peer.response() for _ in range(5)]
         assert [one.status for one in whole] == [200, 200, 200, 404, 200]
-        assert [one.json.get("offset") for one in whole] == [1, None, 2, None, 3]
+        assert [one.json.get("offset") for one in whole] == [1, 1, 2, None, 3]
         for at in range(0, len(requests), 7):
             await peer.send(requests[at : at + 7])
             await trio.lowlevel.checkpoint()
         assert [(await peer.response()).status for _ in range(5)] == [200, 200, 200, 404, 200]
+
+
+@pytest.mark.parametrize("path", ["/connection/init", "/connection/", "/connection/websockets"])
+async def test_what_is_no_address_of_ours_is_404(path: str) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        assert (await peer.request("GET", path)).status == 404
 
 
 async def test_more_requests_than_may_wait_are_answered_all_the_same(autojump_clock: MockClock) -> None:
@@ -34,7 +41,7 @@ async def test_more_requests_than_may_wait_are_answered_all_the_same(autojump_cl
         await trio.testing.wait_all_tasks_blocked()
         many = 5_000
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(peer.send, INIT * many)
+            nursery.start_soon(peer.send, VIEW * many)
             await trio.testing.wait_all_tasks_blocked()
             (connection,) = node.connections
             assert isinstance(connection.protocol, LiveHttp)
@@ -43,7 +50,7 @@ async def test_more_requests_than_may_wait_are_answered_all_the_same(autojump_cl
             with trio.fail_after(60):
                 assert (await peer.response()).status == 504
                 assert [(await peer.response()).status for _ in range(many)] == [200] * many
-        assert (await peer.request("GET", "/connection/init")).status == 200, "the connection goes on"
+        assert (await peer.request("GET", "/api/talk/a")).status == 200, "the connection goes on"
 
 
 async def test_more_bytes_than_may_wait_are_answered_all_the_same(autojump_clock: MockClock) -> None:
@@ -74,13 +81,13 @@ async def test_a_page_with_a_body_that_waits_its_turn_is_not_dropped(autojump_cl
 # A client that has said all that it wants to say (RFC 9112 section 9.6) still hears the answers.
 
 
-@pytest.mark.parametrize("requests", [[SAY], [SAY, SAY, INIT], [SAY, SAY[:-3]], [SAY] * 200])
+@pytest.mark.parametrize("requests", [[SAY], [SAY, SAY, VIEW], [SAY, SAY[:-3]], [SAY] * 200])
 async def test_a_half_closed_client_gets_its_answers_then_the_end(requests: list[bytes]) -> None:
     async with small_node() as node:
         peer = await node.connect()
         await peer.send(b"".join(requests))
         await peer.stream.send_eof()
-        whole = [one for one in requests if one in (SAY, INIT)]
+        whole = [one for one in requests if one in (SAY, VIEW)]
         with trio.fail_after(10):
             found = [(await peer.response()) for _ in whole]
             assert await peer.ended()
@@ -95,7 +102,7 @@ async def test_a_half_closed_client_gets_an_answer_that_takes_long_and_those_tha
         await peer.send(
             head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="0.3")
             + head("GET", "/api/talk/a/history") * 2
-            + INIT
+            + VIEW
         )
         await peer.stream.send_eof()
         with trio.fail_after(60):
@@ -110,7 +117,7 @@ async def test_a_half_closed_client_gets_an_answer_that_takes_long_and_those_tha
 async def test_a_half_closed_client_that_waits_for_no_answer_is_let_go(last: bytes) -> None:
     async with small_node() as node:
         peer = await node.connect()
-        await peer.send(last or INIT)
+        await peer.send(last or VIEW)
         if not last:
             await peer.response()
         else:
@@ -119,7 +126,7 @@ async def test_a_half_closed_client_that_waits_for_no_answer_is_let_go(last: byt
         with trio.fail_after(5):
             await peer.rest()
             await node.edge.live.emptied()
-        assert node.hub.watching("talk:a") == []
+        assert not node.hub.watching("talk:a")
 
 
 @pytest.mark.parametrize("path", ["/api/talk/a", "/page", "/events?channel=talk:a"])
@@ -170,8 +177,8 @@ async def test_caches_are_told_that_another_origin_may_get_another_answer_whoeve
 async def test_what_follows_the_last_request_is_not_answered() -> None:
     async with small_node() as node:
         for last in (
-            head("GET", "/connection/init", Connection="close"),
-            INIT.replace(b"HTTP/1.1", b"HTTP/1.0"),
+            head("GET", "/api/talk/a", Connection="close"),
+            VIEW.replace(b"HTTP/1.1", b"HTTP/1.0"),
             head("GET", "/nope", None, Origin="http://evil.example").replace(b"/nope", b"/api/talk/a"),
             b"rubbish\r\n\r\n",
         ):
@@ -179,13 +186,13 @@ async def test_what_follows_the_last_request_is_not_answered() -> None:
             await peer.send(last + SAY * 3)
             assert (await peer.response()).headers["connection"] == "close"
             assert await peer.ended()
-        assert node.instruments.commands == {}, "and not done either"
+        assert node.instruments.commands == {("talk", "view", "ok"): 2}, "and not done either"
 
 
 async def test_what_came_before_a_broken_request_is_answered_before_it_is_refused() -> None:
     async with small_node() as node:
         peer = await node.connect()
-        await peer.send(INIT + SAY + INIT + b"rubbish\r\n\r\n")
+        await peer.send(VIEW + SAY + VIEW + b"rubbish\r\n\r\n")
         assert [(await peer.response()).status for _ in range(4)] == [200, 200, 200, 400]
         assert await peer.ended()
 
@@ -234,7 +241,7 @@ async def test_a_preflight_is_answered_and_runs_nothing() -> None:
     async with small_node(origins=("https://good.example",)) as node:
         peer = await node.connect()
         asked = {"Origin": "https://good.example", "Access_Control_Request_Method": "POST"}
-        for path in ("/api/talk/a/say", "/events", "/connection/init"):
+        for path in ("/api/talk/a/say", "/events", "/connection/sse"):
             answer = await peer.request(
                 "OPTIONS", path, None, **asked, Access_Control_Request_Headers="content-type, idempotency-key"
             )
@@ -270,7 +277,7 @@ async def test_a_page_from_elsewhere_is_refused_before_anything_happens(path: st
 
 async def test_a_head_that_takes_too_long_is_told_408_counted_from_its_first_byte(autojump_clock: MockClock) -> None:
     async with small_node() as node:
-        for first in (b"", INIT):
+        for first in (b"", VIEW):
             peer = await node.connect()
             if first:
                 await peer.send(first)
@@ -280,7 +287,7 @@ async def test_a_head_that_takes_too_long_is_told_408_counted_from_its_first_byt
             async with trio.open_nursery() as nursery:
 
                 async def drip(peer: Peer) -> None:
-                    for byte in b"GET /connection/init HTTP/1.1\r\nHost: test\r\nX-Slow: " + b"x" * 100:
+                    for byte in b"GET /api/talk/a HTTP/1.1\r\nHost: test\r\nX-Slow: " + b"x" * 100:
                         try:
                             await peer.send(bytes([byte]))
                         except trio.BrokenResourceError:
@@ -306,7 +313,7 @@ async def test_an_idle_connection_is_closed_without_a_word(autojump_clock: MockC
     async with small_node() as node:
         begun = trio.current_time()
         silent, once = await node.connect(), await node.connect()
-        await once.send(INIT)
+        await once.send(VIEW)
         assert (await once.response()).status == 200
         assert await silent.ended()
         assert await once.ended()
@@ -316,7 +323,7 @@ async def test_an_idle_connection_is_closed_without_a_word(autojump_clock: MockC
 async def test_a_peer_that_keeps_its_side_open_after_our_last_answer_is_let_go(autojump_clock: MockClock) -> None:
     async with small_node() as node:
         peer = await node.connect()
-        await peer.request("GET", "/connection/init", None, Connection="close")
+        await peer.request("GET", "/api/talk/a", None, Connection="close")
         assert len(node.connections) == 1
         await trio.sleep(4)
         assert len(node.connections) == 1
@@ -338,7 +345,7 @@ async def test_a_last_request_does_not_cost_a_slow_peer_the_answers_before_it() 
     async with small_node(client=ClientConfig(queue_bytes_max=50_000_000)) as node:
         await node.say("a", *["x" * 3000] * 100)
         peer = await node.connect(buffer=2048)
-        await peer.send(head("GET", "/api/talk/a/history?limit=100") * 40 + SAY + INIT)
+        await peer.send(head("GET", "/api/talk/a/history?limit=100") * 40 + SAY + VIEW)
         await peer.send(head("GET", "/api/talk/b", None, Connection="close"))
         await trio.testing.wait_all_tasks_blocked()
         found = [(await peer.response()).json for _ in range(43)]
@@ -364,7 +371,7 @@ async def test_who_asks_before_it_sends_is_told_to_go_on_when_its_turn_has_come(
 async def test_a_request_to_upgrade_elsewhere_is_answered_and_holds_no_memory() -> None:
     async with small_node() as node:
         peer = await node.connect()
-        await peer.send(handshake("/connection/init") + b"#" * 1000)
+        await peer.send(handshake("/api/talk/a") + b"#" * 1000)
         answer = await peer.response()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert await peer.ended()
@@ -430,7 +437,7 @@ async def test_nothing_of_a_request_can_break_out_of_a_header_or_an_error() -> N
         assert answer.error["code"] == answer.status
         for evil in (b"Origin: a\rX-Evil: 1", b"Origin: a\nX-Evil: 1", b"Origin: a\x00b"):
             peer = await node.connect()
-            await peer.send(INIT.replace(b"Host: test", b"Host: test\r\n" + evil))
+            await peer.send(VIEW.replace(b"Host: test", b"Host: test\r\n" + evil))
             refused = await peer.response()
             assert refused.status == 400
             assert "x-evil" not in refused.headers
@@ -441,8 +448,8 @@ async def test_unknown_live_addresses_and_methods() -> None:
         for method, path, status in (
             ("GET", "/connection/nope", 404),
             ("POST", "/events", 405),
-            ("TRACE", "/connection/init", 501),
-            ("CONNECT", "/connection/init", 501),
+            ("TRACE", "/api/talk/a", 501),
+            ("CONNECT", "/api/talk/a", 501),
         ):
             peer = await node.connect()
             refused = await peer.request(method, path)
@@ -472,7 +479,7 @@ async def test_a_node_that_believes_names_answers_to_its_own_alone() -> None:
 async def test_no_answer_is_kept_by_caches_or_taken_for_something_else() -> None:
     async with small_node() as node:
         peer = await node.connect()
-        for request in (SAY, INIT, head("GET", "/api/talk/a"), head("GET", "/api/nope/a")):
+        for request in (SAY, VIEW, head("GET", "/api/talk/a"), head("GET", "/api/nope/a")):
             await peer.send(request)
             headers = (await peer.response()).headers
             assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")

@@ -32,16 +32,16 @@ async def test_too_many_connections_are_told_503_and_room_is_made_by_those_who_l
         assert await third.ended()
         assert node.instruments.refused_connects == 1
         await first.stream.aclose()
-        assert (await second.request("GET", "/connection/init")).status == 200
+        assert (await second.request("GET", "/api/nope/a")).status == 404
         while node.edge.admission.open > 1:
             await trio.lowlevel.checkpoint()
-        assert (await (await node.connect()).request("GET", "/connection/init")).status == 200
+        assert (await (await node.connect()).request("GET", "/api/nope/a")).status == 404
 
 
 async def test_a_refusal_is_heard_even_when_the_request_has_come_already() -> None:
     async with small_node(gate=GateConfig(connections_max=1)) as node:
         first = await node.connect()
-        assert (await first.request("GET", "/connection/init")).status == 200
+        assert (await first.request("GET", "/api/nope/a")).status == 404
         for _ in range(5):
             sock = socket.create_connection(("127.0.0.1", node.port))
             sock.sendall(head("GET", "/api/talk/a"))
@@ -54,7 +54,7 @@ async def test_more_new_connections_a_second_than_the_burst_are_told_503(autojum
         peers = [await node.connect() for _ in range(3)]
         assert (await peers[2].response()).status == 503
         await trio.sleep(0.6)
-        assert (await (await node.connect()).request("GET", "/connection/init")).status == 200
+        assert (await (await node.connect()).request("GET", "/api/nope/a")).status == 404
 
 
 async def test_running_out_of_descriptors_is_waited_out(
@@ -77,7 +77,7 @@ async def test_running_out_of_descriptors_is_waited_out(
         monkeypatch.setattr(node.edge.gate, "_listener", Failing())
         peer = await node.connect()
         with trio.fail_after(10):
-            assert (await peer.request("GET", "/connection/init")).status == 200
+            assert (await peer.request("GET", "/api/nope/a")).status == 404
         assert failures == []
 
 
@@ -89,7 +89,7 @@ async def test_the_gate_can_run_again_and_goes_on_accepting() -> None:
                 for part in (node.edge.flusher.run, node.edge.poller.run, node.edge.gate.run):
                     await nursery.start(part)
                 peer = await node.connect()
-                assert (await peer.request("GET", "/connection/init")).status == 200
+                assert (await peer.request("GET", "/api/nope/a")).status == 404
                 nursery.cancel_scope.cancel()
             assert await peer.ended()
             assert (node.edge.admission.open, len(node.edge.poller)) == (0, 0)
@@ -104,7 +104,7 @@ async def test_the_gate_can_run_again_after_it_ended_while_accepting_rested() ->
                     await nursery.start(part)
                 await trio.sleep(0.3)
                 peer = await node.connect()
-                assert (await peer.request("GET", "/connection/init")).status == 200
+                assert (await peer.request("GET", "/api/nope/a")).status == 404
                 node.edge.poller.remove(node.listener.fileno())
                 node.edge.gate._resume_at = trio.current_time() + 0.1
                 nursery.cancel_scope.cancel()
@@ -125,7 +125,7 @@ async def test_a_sweep_that_fails_ends_that_connection_alone(
 async def test_no_more_is_accepted_and_the_last_to_leave_is_waited_for() -> None:
     async with small_node() as node:
         peer = await node.connect()
-        assert (await peer.request("GET", "/connection/init")).status == 200
+        assert (await peer.request("GET", "/api/nope/a")).status == 404
         node.edge.gate.stop_accepting()
         with pytest.raises(OSError, match=r".*"):
             await node.connect()

@@ -12,7 +12,7 @@ EVENTS = "/events?channel=talk:a"
 async def full(node: SmallNode) -> Peer:
     """Somebody who has the only place."""
     peer = await node.connect()
-    assert (await peer.request("GET", "/connection/init")).status == 200
+    assert (await peer.request("GET", "/api/talk/a")).status == 200
     return peer
 
 
