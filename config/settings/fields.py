@@ -127,7 +127,11 @@ class NodeSettings(SectionSettings):
         4096, "shards that entities hash onto; never change it for a database in use", ge=1, le=65_536
     )
     lease_s: float = _setting(
-        5.0, "a node that can't renew its lease for this long has lost its shards, seconds", ge=1, le=60
+        5.0,
+        "a node that can't renew its lease for this long has lost its shards, seconds; no effect with one node, which "
+        "owns them all",
+        ge=1,
+        le=60,
     )
     drain_s: float = _setting(DrainConfig().deadline_s, "longest a stopping node may drain, seconds", gt=0)
 
