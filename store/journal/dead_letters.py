@@ -14,6 +14,7 @@ from greenroom.config.telemetry.shown import shown
 
 PAYLOAD_BYTES_MAX = 1 << 20
 TEXT_CHARACTERS_MAX = 16_384
+SAID_CHARACTERS_MAX = TEXT_CHARACTERS_MAX // 2  # of the error, where something is said behind it
 RETRY = "\0dead-letters "  # how the command id of a retry begins; no user's does, and no entity's
 
 
@@ -22,7 +23,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     entity: str
     message_type: str  # the message's tag
-    payload: bytes  # the message as JSON
+    payload: bytes  # the message as JSON; b"" where it can't be
     principal: str  # user id of whoever sent it; "" for Greenroom itself
     error: str
     traceback: str
@@ -36,14 +37,22 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     def of(
         cls, entity: str, message: Struct, principal: str, error: BaseException, trace: str | None, strikes: int
     ) -> "DeadLetter":
+        """A message that JSON has no words for leaves an empty payload, and why behind the error: the end of a message
+        must not fail in its turn."""
         tag = message.__struct_config__.tag
         text = "".join(traceback.format_exception(error))
+        said = shown(error)
+        payload = b""
+        try:
+            payload = msgspec.json.encode(message)
+        except Exception as unfit:  # the entity's own types may raise anything; an internal message is never on a wire
+            said = f"{said[:SAID_CHARACTERS_MAX]}; its fields can't be kept: {shown(unfit)}"
         return cls(
             entity=entity,
             message_type=tag if isinstance(tag, str) else type(message).__name__,
-            payload=msgspec.json.encode(message)[:PAYLOAD_BYTES_MAX],
+            payload=payload[:PAYLOAD_BYTES_MAX],
             principal=principal,
-            error=shown(error)[:TEXT_CHARACTERS_MAX],
+            error=said[:TEXT_CHARACTERS_MAX],
             traceback=text[-TEXT_CHARACTERS_MAX:],
             trace=trace,
             strikes=strikes,

@@ -43,14 +43,8 @@ class LetterWriter:
 
     def keep(self, entity: str, envelope: Envelope, error: Exception) -> None:
         """What could not be handled. When too many wait to be written, the log is all that remains of it."""
-        try:
-            letter = DeadLetter.of(
-                entity, envelope.message, envelope.principal.user, error, envelope.trace, envelope.strikes
-            )
-        except Exception as unfit:  # an internal message need not be JSON-able
-            self._instruments.dead_letters += 1
-            log.error("dead_letter_dropped", entity=entity, message=repr(type(envelope.message)), error=shown(unfit))
-            return
+        user, trace = envelope.principal.user, envelope.trace
+        letter = DeadLetter.of(entity, envelope.message, user, error, trace, envelope.strikes)
         letter = replace(letter, id=retried(envelope.command_id))  # a retry does not multiply them
         self.note(letter)
         size = letter.weight

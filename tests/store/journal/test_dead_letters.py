@@ -132,6 +132,20 @@ async def test_text_that_a_database_would_refuse_is_kept_all_the_same(letters: D
     assert listed.error.startswith("a ")
 
 
+class Opaque(Struct, tag="test.opaque"):
+    act: Callable[[], None]
+
+
+def test_a_message_that_json_has_no_words_for_is_a_letter_too() -> None:
+    def act() -> None: ...
+
+    for error in (ValueError("boom"), ValueError("x" * 2 * TEXT_CHARACTERS_MAX)):
+        letter = DeadLetter.of("room:a", Opaque(act), "ann", error, None, 2)
+        assert (letter.message_type, letter.payload) == ("test.opaque", b"")
+        assert letter.error.startswith(repr(error)[:1_000]) and "fields can't be kept: TypeError" in letter.error
+        assert len(letter.error) <= TEXT_CHARACTERS_MAX
+
+
 def test_a_letter_of_a_failure_has_the_tag_the_message_and_a_bounded_traceback() -> None:
     def fail(depth: int) -> None:
         raise ValueError("x" * 2 * TEXT_CHARACTERS_MAX) if depth == 0 else RuntimeError("deeper")
