@@ -12,7 +12,7 @@ Handlers do no I/O behind the runtime's back: they record events and name effect
 once the events are durable. An `async def handle` is for entities whose work is I/O; it takes one message at a time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_origin
 
@@ -58,7 +58,7 @@ class Runtime(Protocol):
     def now(self) -> float:
         """Unix time in seconds."""
 
-    def audience(self, entity: str) -> list[Principal]:
+    def audience(self, entity: str) -> Collection[Principal]:
         """Who watches the entity's channel on this node."""
 
     def spend(self, rule: str, user: str, per_h: int) -> float:
@@ -313,8 +313,8 @@ class Actor(Generic[State_co]):
         return self.runtime.now()
 
     @property
-    def audience(self) -> list[Principal]:
-        """Who watches this entity's channel."""
+    def audience(self) -> Collection[Principal]:
+        """Who watches this entity's channel now. `len` is cheap however many they are; going through them is not."""
         return self.runtime.audience(self.entity)
 
     @property

@@ -1,5 +1,6 @@
 """Audiences: whoever watches entities, as the kernel sees them."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from greenroom.actors.model.effects import Kick
@@ -18,7 +19,8 @@ class Audiences(Protocol):
 
     def kick(self, entity: str, kick: Kick) -> None: ...
 
-    def watching(self, entity: str) -> list[Principal]: ...
+    def watching(self, entity: str) -> Collection[Principal]:
+        """Whoever watches it now; to ask how many costs nothing."""
 
     def began(self, entity: str, epoch: str, offset: int) -> None:
         """An entity woke, or was built anew: watchers of another epoch have to start over."""
@@ -39,7 +41,7 @@ class Nobody:
     def kick(self, entity: str, kick: Kick) -> None:
         pass
 
-    def watching(self, entity: str) -> list[Principal]:
+    def watching(self, entity: str) -> Collection[Principal]:
         return []
 
     def began(self, entity: str, epoch: str, offset: int) -> None:

@@ -13,7 +13,7 @@ published collects, so nobody who is to be kicked gets anything from after the k
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from time import perf_counter
 
 import structlog
@@ -31,7 +31,7 @@ from greenroom.transports.hub.connected import Connections
 from greenroom.transports.hub.handing_out import ending, kicking, starting_over, walking
 from greenroom.transports.hub.publication import Publication, one_line, show_of
 from greenroom.transports.hub.slices import SLICE_S, Lane, advance
-from greenroom.transports.hub.topic import LONG, Subscriber, Topic
+from greenroom.transports.hub.topic import LONG, Subscriber, Topic, Watchers
 
 log = structlog.get_logger("greenroom.hub")
 
@@ -135,9 +135,9 @@ class Hub:
             if advance(self._endings, self._stopwatch() + SLICE_S, self._stopwatch):
                 self._wake()
 
-    def watching(self, entity: str) -> list[Principal]:
+    def watching(self, entity: str) -> Collection[Principal]:
         topic = self._topics.get(entity)
-        return [subscriber.principal for subscriber in topic.subscribers()] if topic is not None else []
+        return Watchers(topic) if topic is not None else ()
 
     def began(self, entity: str, epoch: str, offset: int) -> None:
         """The entity has been built from its journal, which may be another than the one that watchers know, or hold

@@ -1,6 +1,7 @@
 """A topic: one entity that is watched, with its watchers and what they are to be handed."""
 
 from collections import deque
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 import trio
@@ -48,6 +49,25 @@ class Views(Protocol):
 
     def changed(self) -> None:
         """An event was released, shown or hidden, or the journal began anew. Must not raise."""
+
+
+class Watchers(Collection[Principal]):
+    """Who watches a topic, with nothing built to say how many: there may be very many, and an entity may ask at each
+    join. Going through them sees those of that moment."""
+
+    __slots__ = ("_topic",)
+
+    def __init__(self, topic: "Topic") -> None:
+        self._topic = topic
+
+    def __len__(self) -> int:
+        return self._topic.size
+
+    def __iter__(self) -> Iterator[Principal]:
+        return iter([subscriber.principal for subscriber in self._topic.subscribers()])
+
+    def __contains__(self, who: object) -> bool:
+        return any(who == subscriber.principal for subscriber in self._topic.subscribers())
 
 
 class Topic:

@@ -140,7 +140,7 @@ def test_nobody_watching_costs_nothing_and_what_nobody_watches_is_not_remembered
     setup.publish(1)
     setup.hub.publish_ephemeral(A, b"{}", "")
     setup.hub.kick(A, Kick(4000, "go"))
-    assert (setup.wakes, setup.hub.watching(A)) == (0, [])
+    assert (setup.wakes, len(setup.hub.watching(A))) == (0, 0)
 
 
 def test_who_attaches_gets_what_comes_after_its_offset_and_those_before_get_theirs_first() -> None:
@@ -194,7 +194,7 @@ def test_a_subscriber_may_leave_while_it_is_being_served() -> None:
     watchers[0].on_deliver = all_leave
     setup.publish(1)
     setup.hub.flush()
-    assert setup.hub.watching(A) == []
+    assert not setup.hub.watching(A)
     setup.publish(2)
     setup.hub.flush()
     assert all(len(one.got) <= 1 for one in watchers)
@@ -330,7 +330,7 @@ def test_a_topic_is_forgotten_when_nobody_has_watched_it_for_a_while() -> None:
     setup.watch(ann)
     setup.hub.sweep(400.0)
     setup.hub.sweep(500.0)
-    assert setup.hub.watching(A) == [ann.principal]
+    assert list(setup.hub.watching(A)) == [ann.principal]
 
 
 def test_topics_that_nobody_watches_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
