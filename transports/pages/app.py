@@ -10,22 +10,21 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from quart import Response, render_template, request
+from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.pages.assets import Asset, asset, load_assets
-from greenroom.transports.pages.asyncapi import asyncapi
-from greenroom.transports.pages.chapters import chapters
 from greenroom.transports.pages.context import PagesContext
-from greenroom.transports.pages.openapi import openapi
+from greenroom.transports.pages.documents import Documents
 from greenroom.transports.pages.own_files import IsFolder, OwnFiles
 
 REQUEST_BYTES_MAX = 65_536
 
 _HERE = Path(__file__).parent
 _HTML = "text/html; charset=utf-8"
+_JSON = "application/json"
 _HEADERS = {
     # No inline script or style, nothing from elsewhere; 'self' covers the WebSocket too (CSP level 3).
     "Content-Security-Policy": (
@@ -50,6 +49,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
     assets = load_assets(_HERE / "static")
     page = app.jinja_env.get_template("chat.html").render(env=context.env, version=context.version)
     chat = asset(page.encode(), _HTML)
+    documents = Documents(context, app.jinja_env.get_template("docs.html"))
 
     @app.before_request
     async def refuse_large_bodies() -> None:
@@ -84,7 +84,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
         error = await context.details(request.headers.get("Authorization"))
         if error is None:
             return None
-        response = Response(http_error_body(error), status=error.status, content_type="application/json")
+        response = Response(http_error_body(error), status=error.status, content_type=_JSON)
         for name, value in error_headers(error):
             response.headers[name.decode()] = value.decode()
         return response
@@ -124,20 +124,19 @@ def create_pages(context: PagesContext) -> QuartTrio:
     async def docs() -> Response:
         if (refusal := await unless_allowed()) is not None:
             return refusal
-        body = await render_template("docs.html", chapters=chapters(context.kinds), version=context.version)
-        return Response(body, content_type=_HTML)
+        return Response(documents.page, content_type=_HTML)
 
     @app.get("/docs/openapi.json")
     async def docs_openapi() -> Response:
         if (refusal := await unless_allowed()) is not None:
             return refusal
-        return _json(openapi(context.kinds, context.bounds, version=context.version, prefix=context.prefix))
+        return Response(documents.openapi, content_type=_JSON)
 
     @app.get("/docs/asyncapi.json")
     async def docs_asyncapi() -> Response:
         if (refusal := await unless_allowed()) is not None:
             return refusal
-        return _json(asyncapi(context.kinds, version=context.version, host=request.host, prefix=context.prefix))
+        return Response(documents.asyncapi(request.host), content_type=_JSON)
 
     if own is not None:
 
@@ -191,7 +190,7 @@ def _cached(found: Asset) -> Response:
 
 
 def _json(body: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status=status, content_type="application/json")
+    return Response(msgspec.json.encode(body), status=status, content_type=_JSON)
 
 
 def _refusal(code: int, name: str, message: str) -> Response:

@@ -14,8 +14,13 @@ from greenroom.transports.pages.message_schemas import Json, described, doc_of, 
 KEY_IN_WORDS = "The entity's key: 1–255 bytes of UTF-8, without control characters"
 
 
-def asyncapi(kinds: Iterable[Kind], *, version: str, host: str, prefix: str = "") -> Json:
-    """The channels of `kinds`, what they publish and what they take; `host` with its port, as clients reach it.
+def servers(*, host: str, prefix: str = "") -> Json:
+    """The document's `servers`; `host` with its port, as clients reach it."""
+    return {"here": {"host": host, "pathname": f"{prefix}/connection/websocket", "protocol": "ws"}}
+
+
+def asyncapi(kinds: Iterable[Kind], *, version: str) -> Json:
+    """The channels of `kinds`, what they publish and what they take: the document without its `servers`.
 
     Actions are the server's: it sends publications and receives commands (over the client protocol, an rpc).
     """
@@ -81,7 +86,6 @@ def asyncapi(kinds: Iterable[Kind], *, version: str, host: str, prefix: str = ""
             "description": "Live channels, over the client protocol of the Centrifuge SDKs.",
         },
         "defaultContentType": "application/json",
-        "servers": {"here": {"host": host, "pathname": f"{prefix}/connection/websocket", "protocol": "ws"}},
         "channels": channels,
         "operations": operations,
         "components": {"messages": messages, "schemas": components},

@@ -8,72 +8,21 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from msgspec import Struct
 from quart import typing as quart_typing
 from werkzeug.datastructures import Headers
 
 import greenroom.transports.pages
-from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.transports.auth.details import staff_only
 from greenroom.transports.auth.sign_outs import SessionChecks, SignedIn
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.app import create_pages
 from tests.transports.hub.auction import Auction
+from tests.transports.pages.counter import Counter, resolve
 from tests.transports.world import SECRET, token
 
 STATIC = Path(greenroom.transports.pages.__file__).parent / "static"
-
-
-class Total(Struct, frozen=True):
-    total: int
-
-
-class Add(Ask[Total], tag="counter.add"):
-    """Add to the counter.
-
-    <b>Not</b> markup.
-    """
-
-    amount: int
-    note: str | None = None
-
-
-class Wave(Tell, tag="counter.wave"):
-    pass
-
-
-class Added(Event, tag="counter.added"):
-    """It was added."""
-
-    amount: int
-
-
-class Waved(Struct, frozen=True, kw_only=True, tag_field="type", tag="counter.wave"):
-    """Shares its wire name with the command."""
-
-    user: str
-
-
-class CounterState(Struct):
-    pass
-
-
-class Counter(Actor[CounterState]):
-    """Counts <script>alert(1)</script>."""
-
-    kind = "counter"
-    commands = (Add, Wave)
-    events = (Added,)
-    ephemerals = (Waved,)
-
-    def handle(self, message: Message) -> Any: ...
-    def apply(self, event: Event) -> None: ...
-
-    def view(self) -> Any:
-        return {}
 
 
 def client(*, able: bool = True, env: str = "local", kinds: Kinds | None = None) -> quart_typing.TestClientProtocol:
@@ -214,61 +163,6 @@ async def test_large_bodies_are_refused() -> None:
     assert (await response.get_json())["error"]["code"] == 413
 
 
-# ---- the documents
-
-
-async def test_openapi_says_what_the_decoder_takes() -> None:
-    document = await (await client().get("/docs/openapi.json")).get_json()
-    assert document["openapi"] == "3.1.0"
-    assert document["info"]["version"] == "1.2.3"
-    assert set(document["paths"]) >= {
-        "/api/counter/{key}/add",
-        "/api/counter/{key}/wave",
-        "/api/counter/{key}",
-        "/api/counter/{key}/history",
-        "/events",
-        "/health",
-    }
-    post = document["paths"]["/api/counter/{key}/add"]["post"]
-    assert post["summary"] == "Add to the counter."
-    schema = resolve(document, post["requestBody"]["content"]["application/json"]["schema"])
-    assert schema["required"] == ["amount"]
-    assert set(schema["properties"]) == {"amount", "note", "idempotency_key"}  # the path says which command it is
-    reply = resolve(document, post["responses"]["200"]["content"]["application/json"]["schema"])
-    assert reply["properties"] == {"total": {"type": "integer"}}
-
-
-async def test_openapi_promises_no_more_than_is_taken() -> None:
-    document = await (await client().get("/docs/openapi.json")).get_json()
-    paths = document["paths"]
-    add, wave = (paths[f"/api/counter/{{key}}/{name}"]["post"] for name in ("add", "wave"))
-    assert (add["requestBody"]["required"], wave["requestBody"]["required"]) == (True, False)
-    empty = wave["responses"]["200"]["content"]["application/json"]["schema"]
-    assert empty == {"type": "object", "maxProperties": 0}
-    timeout = named(add["parameters"], "X-Request-Timeout")["schema"]
-    assert timeout == {"type": "number", "exclusiveMinimum": 0, "maximum": 60.0}
-    (key,) = paths["/api/counter/{key}/add"]["parameters"]
-    assert not re.search(key["schema"]["pattern"], "a\nb") and re.search(key["schema"]["pattern"], "ann+bö😀")
-    history = paths["/api/counter/{key}/history"]["get"]["parameters"]
-    assert named(history, "limit")["schema"]["maximum"] == 300
-    since = named(history, "since")["schema"]
-    assert since["type"] == "string"
-    for taken in ("0", "17", "cfc1518d:17", "cfc1518d.1.1:17"):
-        assert re.search(since["pattern"], taken)
-    for refused in ("", "-1", "x", ":1", "1" * 17):
-        assert not re.search(since["pattern"], refused)
-    events = paths["/events"]["get"]["parameters"]
-    channel = named(events, "channel")
-    assert channel["required"]
-    assert (channel["schema"]["minItems"], channel["schema"]["maxItems"]) == (1, 32)
-    assert named(events, "as")["schema"]["enum"] == ["events", "view"]
-    assert named(events, "since") and named(events, "Last-Event-ID")
-
-
-def named(parameters: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(one for one in parameters if one["name"] == name)
-
-
 async def test_asyncapi_names_the_host_that_was_asked_for() -> None:
     response = await client().get("/docs/asyncapi.json", headers=Headers({"Host": "chat.example.org:8443"}))
     server = (await response.get_json())["servers"]["here"]
@@ -291,28 +185,6 @@ async def test_the_documents_show_what_is_published_and_nothing_of_what_is_hidde
     assert "Hidden, so that their offsets are missing: <code>auction.reserved</code>." in html
 
 
-async def test_asyncapi_tells_publications_from_commands_of_the_same_name() -> None:
-    document = await (await client().get("/docs/asyncapi.json")).get_json()
-    assert document["asyncapi"] == "3.0.0"
-    assert document["channels"]["counter"]["address"] == "counter:{key}"
-    messages = document["components"]["messages"]
-    assert set(messages) == {
-        "counter.added",
-        "counter.wave",
-        "counter.wave-command",
-        "counter.wave-reply",
-        "counter.add-command",
-        "counter.add-reply",
-    }
-    assert all(re.fullmatch(r"[\w.-]+", name) for name in messages)  # what AsyncAPI allows in a key
-    published = resolve(document, messages["counter.wave"]["payload"])
-    assert published["properties"]["type"] == {"enum": ["counter.wave"]}
-    assert set(published["required"]) == {"type", "user"}
-    assert "type" not in resolve(document, messages["counter.wave-command"]["payload"])["properties"]
-    assert document["operations"]["counter.watch"]["action"] == "send"
-    assert document["operations"]["counter.add"]["action"] == "receive"
-
-
 async def test_every_reference_in_the_documents_resolves() -> None:
     pages = client()
     for path in ("/docs/openapi.json", "/docs/asyncapi.json"):
@@ -333,15 +205,6 @@ async def test_the_docs_page_is_plain_and_escapes_what_classes_say() -> None:
     assert "&lt;script&gt;" in html
     assert "&lt;b&gt;Not&lt;/b&gt;" in html
     assert (await client(kinds=Kinds()).get("/docs")).status_code == 200
-
-
-def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in schema:
-        found: Any = document
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        schema = found
-    return schema
 
 
 async def test_documents_and_figures_are_for_staff_where_the_node_says_so() -> None:
