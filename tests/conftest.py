@@ -71,6 +71,15 @@ def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
     return clock
 
 
+@pytest.fixture
+def clean_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No GREENROOM_ variable and no `.env` but those that a test makes."""
+    for name in list(os.environ):
+        if name.upper().startswith("GREENROOM_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def own_servers() -> Iterator[OwnServers]:
     """Running servers. `own_servers.restart_postgres()` (or `crash=True`) and `.restart_valkey()` are yours to use."""

@@ -6,8 +6,6 @@ from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import TokenConfig, TokenExpired, TokenVerifier
 
 NOW = 1_800_000_000.7
-
-
 SECRET = b"a secret of more than thirty-two bytes"
 
 

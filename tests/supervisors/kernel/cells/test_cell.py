@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from msgspec import Struct
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.actors.life import command_ids
@@ -16,7 +15,6 @@ from greenroom.actors.model.errors import (
     DeadlineExceeded,
     HandlerFailed,
     HandlerStuck,
-    NotHere,
     OutcomeUnknown,
     Overloaded,
     Refused,
@@ -25,22 +23,16 @@ from greenroom.actors.model.errors import (
 from greenroom.actors.model.lifecycle import Inspect, Passivate
 from greenroom.actors.model.message import Done
 from greenroom.actors.model.principal import Principal
-from greenroom.config.limits import CommitConfig, MailboxConfig, SupervisionConfig
+from greenroom.config.limits import MailboxConfig, SupervisionConfig
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import Remembered, StoredEvent
 from greenroom.supervisors.kernel import cell as cell_module
-from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
-from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from tests.store.journal.faulty_journal import Fault
-from tests.supervisors.kernel.small_kernel import ANN, Do, Fail, Heard, Kernel, Log, Note, Noted, Read, Slot, kernel
+from tests.supervisors.kernel.small_kernel import ANN, Do, Fail, Heard, Kernel, Log, Note, Noted, Read, kernel
 
 A = "log:a"
 B = "log:b"
-
-
-class Typing(Struct):
-    who: str
 
 
 class Opaque:
@@ -62,292 +54,6 @@ def epoch_of(run: Kernel, entity: str) -> str:
     life = run.cell(entity)._life
     assert life is not None
     return life.epoch
-
-
-# Nothing leaves before its events are durable, and all of it leaves in order.
-
-
-async def test_replies_publications_and_tells_leave_only_when_their_events_are_durable_and_in_order() -> None:
-    async with kernel() as run:
-        run.send(B, Read())  # awake, so that a tell would arrive at once
-        await settled()
-        run.journal.hold()
-
-        def act(actor: Log) -> str:
-            actor.publish(Typing("ann"))
-            actor.note("x")
-            actor.tell(B, Heard(text="told"))
-            return "reply"
-
-        slot = run.send(A, Do(act=act))
-        read = run.send(A, Read())
-        await settled()
-        assert run.let_out == [[]], "only what B answered"
-        assert (slot.answers, read.answers, len(run.cell(B).mailbox)) == ([], [], 0)
-        run.journal.release()
-        await settled()
-        assert run.let_out[1:5] == ["x", b'{"who":"ann"}', "reply", ["x"]]
-        assert run.texts(B) == ["told"]
-
-
-async def test_what_a_handler_read_waits_for_the_events_that_it_saw() -> None:
-    """A reply without events of its own would show a state that a crash can still take back."""
-    async with kernel() as run:
-        run.journal.hold()
-        run.send(A, Note(text="x"))
-        await settled()
-        read = run.send(A, Read())
-        view = run.send(A, Inspect())
-        await settled()
-        assert (read.answers, view.answers) == ([], [])
-        run.journal.release()
-        await settled()
-        assert (read.answer, view.answer.offset) == (["x"], 1)
-
-
-async def test_a_refusal_that_follows_from_an_event_waits_for_it() -> None:
-    async with kernel() as run:
-        run.journal.hold()
-        run.send(A, Note(text="x"))
-        await settled()
-
-        def refuse(actor: Log) -> None:
-            raise Refused("log.full")
-
-        refused = run.send(A, Do(act=refuse))
-        await settled()
-        assert refused.answers == []
-        run.journal.release()
-        await settled()
-        assert refused.answer.name == "log.full"
-
-
-async def test_an_actor_goes_on_while_earlier_events_commit_and_a_burst_is_one_append() -> None:
-    async with kernel() as run:
-        run.send(A, Read())
-        await settled()
-        run.journal.hold()
-        for text in "ab":
-            run.send(A, Note(text=text))
-        await settled()
-        for text in "cde":
-            run.send(A, Note(text=text))
-            await settled()  # a burst each
-        assert texts_of(run, A) == list("abcde")
-        assert run.journal.appends == [[(A, 0, 2)]]
-        run.journal.release()
-        await settled()
-        assert run.journal.appends == [[(A, 0, 2)], [(A, 2, 3)]], "and bursts that waited are one append, too"
-        assert [slot.answer for slot in run.slots[1:]] == [1, 2, 3, 4, 5]
-
-
-async def test_many_entities_share_a_statement() -> None:
-    async with kernel() as run:
-        for number in range(50):
-            run.send(f"log:{number}", Read())
-        await settled()
-        for number in range(50):
-            run.send(f"log:{number}", Note(text="x"))
-        await settled()
-        assert len(run.journal.appends) <= 2
-
-
-async def test_an_actor_pauses_when_too_many_bursts_wait_for_their_commit() -> None:
-    async with kernel() as run:
-        run.journal.hold()
-        for number in range(FLIGHTS_MAX + 3):
-            run.send(A, Note(text=str(number)))
-            await settled()
-        assert len(run.cell(A).mailbox) == 3
-        run.journal.release()
-        await settled()
-        assert run.journal.offset(A) == FLIGHTS_MAX + 3
-
-
-async def test_actors_pause_when_the_committer_is_congested(autojump_clock: MockClock) -> None:
-    async with kernel(commit=CommitConfig(lanes=1, pending_bytes_max=1)) as run:
-        run.journal.hold()
-        run.send(A, Note(text="x"))
-        await settled()
-        run.send(B, Note(text="y"))
-        await settled()
-        assert len(run.cell(B).mailbox) == 1
-        run.journal.release()
-        await settled()
-        assert run.texts(B) == ["y"]
-
-
-# Unknown and failed commits.
-
-
-@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST, Fault.LANDED_LOST, Fault.HANGS])
-async def test_each_message_takes_effect_once_whatever_becomes_of_its_append(
-    fault: Fault, autojump_clock: MockClock
-) -> None:
-    async with kernel() as run:
-        run.journal.faults["append"].append(fault)
-        slots = [run.send(A, Note(text=text)) for text in "ab"]
-        run.router.ref(A).tell(Heard(text="c"))
-        await trio.sleep(60)
-        assert [slot.answer for slot in slots] == [1, 2]
-        assert run.texts(A) == list("abc")
-        assert run.audience.shown[A] == [1, 2, 3]
-
-
-@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST, Fault.LANDED_LOST])
-async def test_what_was_handled_behind_a_lost_append_is_handled_again_in_order(
-    fault: Fault, autojump_clock: MockClock
-) -> None:
-    async with kernel() as run:
-        run.send(A, Read())
-        await settled()
-        run.journal.faults["append"].append(fault)
-        run.journal.hold()
-        for text in "abcdef":
-            run.send(A, Note(text=text))
-            await settled()
-        run.journal.release()
-        await settled()
-        for text in "gh":  # while the actor is being rebuilt
-            run.send(A, Note(text=text))
-        await trio.sleep(60)
-        assert [slot.answer for slot in run.slots[1:]] == [1, 2, 3, 4, 5, 6, 7, 8]
-        assert run.texts(A) == list("abcdefgh")
-        assert texts_of(run, A) == list("abcdefgh")
-
-
-async def test_events_lost_under_a_remembered_command_id_are_not_answered_as_done(autojump_clock: MockClock) -> None:
-    async with kernel() as run:
-        run.journal.faults["append"].append(Fault.LOST)
-        slot = run.send(A, Note(text="x"), command_id="once")
-        await trio.sleep(60)
-        assert (slot.answer, run.texts(A)) == (1, ["x"])
-
-
-async def test_what_was_answered_before_the_burst_recorded_is_not_answered_or_done_again(
-    autojump_clock: MockClock,
-) -> None:
-    async with kernel() as run:
-        handled: list[int] = []
-
-        def act(actor: Log) -> bool:
-            handled.append(actor.offset)
-            return False
-
-        run.send(A, Note(text="x"))
-        await settled()
-        run.journal.faults["append"].append(Fault.LOST)
-        no = run.send(A, Do(act=act))
-        expired = run.send(A, Note(text="late"), deadline=-1.0)
-        run.send(A, Note(text="y"))
-        await trio.sleep(60)
-        assert (no.answer, handled, type(expired.answer)) == (False, [1], DeadlineExceeded)
-        assert run.texts(A) == ["x", "y"]
-
-
-async def test_while_rebuilding_a_store_that_fails_again_loses_nobody(autojump_clock: MockClock) -> None:
-    """Each call that sorts the flights of the life before fails once: nothing may be dropped on the way."""
-    async with kernel() as run:
-        run.send(A, Note(text="x"), command_id="old")
-        await settled()
-        life = run.cell(A)._life
-        assert life is not None
-        life.once.ids = None
-        run.journal.faults["append"] += [Fault.NONE, Fault.NONE]
-        run.journal.faults["claim"] += [Fault.UNAVAILABLE, Fault.UNAVAILABLE]
-        run.journal.faults["read"] += [Fault.UNAVAILABLE]
-        run.journal.faults["replies"] += [Fault.UNAVAILABLE]
-        again = run.send(A, Note(text="x"), command_id="old")
-        new = run.send(A, Note(text="y"), command_id="new")
-        await trio.sleep(60)
-        assert (again.answer, new.answer, run.texts(A)) == (1, 2, ["x", "y"])
-        assert not run.journal.faults["claim"] and not run.journal.faults["read"] and not run.journal.faults["replies"]
-
-
-async def test_a_fenced_actor_claims_again_and_goes_on_after_what_the_other_wrote(autojump_clock: MockClock) -> None:
-    async with kernel() as run:
-        run.send(A, Note(text="x"))
-        await settled()
-        async with kernel(rows=run.journal.rows, incarnation=2) as other:
-            other.send(A, Note(text="theirs"))
-            await trio.sleep(1)
-            mine = run.send(A, Note(text="mine"))
-            await trio.sleep(1)
-            assert (mine.answer, run.texts(A)) == (3, ["x", "theirs", "mine"])
-            assert run.instruments.fenced_appends == 1
-
-
-async def test_an_entity_under_a_newer_term_stops_here(autojump_clock: MockClock) -> None:
-    async with kernel() as run:
-        run.send(A, Note(text="x"))
-        await settled()
-        async with kernel(rows=run.journal.rows, incarnation=2, ownership=Ownership(term=2)) as other:
-            other.send(A, Note(text="theirs"))
-            await trio.sleep(1)
-            mine = run.send(A, Note(text="mine"))
-            await trio.sleep(1)
-            assert isinstance(mine.answer, OutcomeUnknown)
-            late = run.send(A, Note(text="mine"))
-            await trio.sleep(1)
-            assert isinstance(late.answer, NotHere), "not handled, and whoever sends again finds the owner"
-            assert (run.awake(), run.texts(A)) == (set(), ["x", "theirs"])
-
-
-@pytest.mark.parametrize("queued", [False, True])
-async def test_the_late_outcome_of_a_former_life_does_not_disturb_the_present_one(
-    queued: bool, autojump_clock: MockClock
-) -> None:
-    """An async handler records after the append before it failed: its own is under way when the actor is rebuilt."""
-    async with kernel() as run:
-        entity = "slow:a"
-        run.send(entity, Note(text="x"))
-        await settled()
-        go = trio.Event()
-
-        async def act(actor: Log) -> int:
-            await go.wait()
-            actor.note("z")
-            return actor.offset
-
-        run.journal.faults["append"] += [Fault.LOST]
-        run.journal.hold()
-        first = run.send(entity, Note(text="y"))
-        second = run.send(entity, Do(act=act))
-        await settled()
-        run.journal.release()
-        await settled()  # the append of "y" has failed; the handler still waits
-        run.journal.hold()
-        if queued:  # behind another's append
-            run.send(B, Note(text="busy"))
-            await settled()
-        go.set()
-        await trio.sleep(5)  # the append of "z" hangs, under the former fence; the actor claims, and handles both again
-        third = run.send(entity, Note(text="w"))
-        await trio.sleep(1)
-        run.journal.release()
-        await trio.sleep(60)
-        assert [slot.answer for slot in (first, second, third)] == [2, 3, 4]
-        assert run.texts(entity) == ["x", "y", "z", "w"]
-        assert (run.journal.calls.count("claim"), run.instruments.restarts) == (3 if queued else 2, 0)
-
-
-async def test_stopped_in_an_outage_everybody_gets_an_answer_in_bounded_time(autojump_clock: MockClock) -> None:
-    run = Kernel()
-    async with run.running():
-        run.send(A, Read())
-        await settled()
-        run.journal.down = True
-        noted = run.send(A, Note(text="x"))
-        await trio.sleep(30)
-        waiting = run.send(A, Read())
-        asleep = run.send(B, Read())
-        await trio.sleep(1)
-        with trio.move_on_after(2.0):
-            await run.kernel.drain()
-        assert trio.current_time() == 33.0
-    assert isinstance(noted.answer, OutcomeUnknown)
-    assert isinstance(waiting.answer, Unavailable)
-    assert isinstance(asleep.answer, Unavailable)
 
 
 # Repeated commands.
@@ -459,6 +165,21 @@ async def test_a_poisonous_tell_becomes_a_dead_letter_as_well(autojump_clock: Mo
         await trio.sleep(60)
         assert run.texts(A) == ["after"]
         assert len(await run.letters.list(limit=10)) == 1
+
+
+async def test_a_message_that_json_has_no_words_for_becomes_a_dead_letter_too(autojump_clock: MockClock) -> None:
+    """It comes through no outbox, so it may hold anything: here a function."""
+
+    def act(actor: Log) -> None:
+        raise ZeroDivisionError
+
+    async with kernel() as run:
+        slots = [run.send(A, Do(act=act)), run.send(A, Note(text="after"))]
+        await trio.sleep(60)
+        assert (type(slots[0].answer), slots[1].answer) == (HandlerFailed, 1)
+        (letter,) = await run.letters.list(limit=10)
+        assert (letter.message_type, letter.payload, letter.strikes) == ("log.do", b"", 3)
+        assert letter.error.startswith("ZeroDivisionError()") and "can't be kept" in letter.error
 
 
 async def test_a_message_that_fails_once_is_handled_again(autojump_clock: MockClock) -> None:
@@ -575,22 +296,6 @@ async def test_what_json_has_no_word_for_fails_its_command_alone_and_leaves_noth
             assert (after.answer, run.texts(A)) == (1, ["after"])
 
 
-async def test_one_departure_that_fails_holds_up_neither_the_others_nor_the_committer() -> None:
-    async with kernel() as run:
-
-        def act(actor: Log) -> str:
-            actor.note("x")
-            actor.publish(Typing(Opaque()))  # type: ignore[arg-type]
-            actor.tell(B, Heard(text="told"))
-            return "reply"
-
-        slot = run.send(A, Do(act=act))
-        await settled()
-        after = run.send(A, Note(text="after"))
-        await settled()
-        assert (slot.answer, after.answer, run.texts(B)) == ("reply", 2, ["told"])
-
-
 async def test_what_nobody_could_be_told_is_refused_where_it_is_written() -> None:
     async with kernel() as run:
 
@@ -603,18 +308,6 @@ async def test_what_nobody_could_be_told_is_refused_where_it_is_written() -> Non
         slot = run.send(A, Do(act=act))
         await settled()
         assert (slot.answer, await run.letters.list(limit=10)) == ("reply", [])
-
-
-async def test_a_reply_slot_that_fails_to_take_the_answer_is_told_so() -> None:
-    class Picky(Slot):
-        def resolve(self, reply: Any, encoded: bytes | None) -> None:
-            raise TypeError("can't encode")
-
-    async with kernel() as run:
-        slot = run.send(A, Note(text="x"))
-        slot.__class__ = Picky
-        await settled()
-        assert (type(slot.answer), run.texts(A)) == (HandlerFailed, ["x"])
 
 
 async def test_a_state_that_cannot_be_encoded_costs_the_snapshot_only(autojump_clock: MockClock) -> None:
@@ -956,29 +649,7 @@ async def test_more_tells_than_the_mailbox_of_a_durable_entity_holds_all_arrive(
         assert await run.letters.list(limit=10) == []
 
 
-# Waking and sleeping.
-
-
-async def test_an_entity_is_rebuilt_from_its_snapshot_and_the_events_after_it(autojump_clock: MockClock) -> None:
-    applied: list[str] = []
-
-    class Replayed(Log):
-        limits = msgspec.structs.replace(Log.limits, snapshot_every=10)
-
-        def apply(self, event: Noted) -> None:
-            applied.append(event.text)
-            super().apply(event)
-
-    entity = A
-    async with kernel(kinds=(Replayed,)) as run:
-        for number in range(15):
-            run.send(entity, Note(text=str(number)))
-            await settled()
-        assert run.journal.rows.by_entity[entity].snapshot_offset == 10
-    applied.clear()
-    async with kernel(kinds=(Replayed,), rows=run.journal.rows, incarnation=2) as other:
-        assert await other.ask(entity, Read()) == [str(number) for number in range(15)]
-        assert applied == ["10", "11", "12", "13", "14"]
+# Sleeping.
 
 
 async def test_falling_asleep_writes_a_snapshot_where_that_saves_a_replay() -> None:
@@ -992,26 +663,6 @@ async def test_falling_asleep_writes_a_snapshot_where_that_saves_a_replay() -> N
         assert run.awake() == set()
         assert run.journal.rows.by_entity[A].snapshot_offset == cell_module.SNAPSHOT_WORTH
         assert run.journal.rows.by_entity[B].snapshot is None
-
-
-async def test_an_unreadable_snapshot_is_replaced_by_the_whole_journal(autojump_clock: MockClock) -> None:
-    async with kernel() as run:
-        run.send(A, Note(text="x", times=100))
-        await settled()
-    row = run.journal.rows.by_entity[A]
-    row.snapshot, row.snapshot_offset = b'{"texts":"not a list"}', 90
-    async with kernel(rows=run.journal.rows, incarnation=2) as other:
-        assert await other.ask(A, Read()) == ["x"] * 100
-
-
-async def test_a_journal_that_does_not_add_up_is_refused(autojump_clock: MockClock) -> None:
-    async with kernel() as run:
-        run.send(A, Note(text="x", times=3))
-        await settled()
-    del run.journal.rows.by_entity[A].events[1]
-    async with kernel(rows=run.journal.rows, incarnation=2) as other:
-        with pytest.raises(Unavailable):
-            await other.ask(A, Read())
 
 
 @pytest.mark.parametrize("awake", ["mailbox", "flights", "timer", "may_sleep"])

@@ -1,0 +1,68 @@
+"""What one append takes along: merged in order, counted, and landed in memory as in the database."""
+
+from greenroom.store.journal.consequences.consequence import Tables
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.letters import LetterRows, Letters, storable
+from greenroom.store.journal.consequences.marks import MarkRows, Marks
+from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow, SentRows
+from greenroom.store.journal.consequences.timers import TimerRow, TimerRows, Timers
+from greenroom.store.journal.dead_letters import DeadLetter
+
+
+def letter(text: str, *, number: int = 0, strikes: int = 1) -> DeadLetter:
+    return DeadLetter(
+        entity="room:a",
+        message_type="room.send",
+        payload=b"{}",
+        principal="ann",
+        error=text,
+        traceback="",
+        strikes=strikes,
+        id=number,
+    )
+
+
+def test_what_comes_later_in_one_append_wins_where_there_can_be_only_one() -> None:
+    first = Consequences(marks=Marks({1: 9, 2: 1}), timers=Timers({"a": TimerRow("a", 1, b"x"), "b": None}))
+    first.outbox.append(OutboxRow(1, b"one"))
+    later = Consequences(marks=Marks({1: 8, 3: 3}), timers=Timers({"a": None}), outbox=Outbox([OutboxRow(2, b"two")]))
+    first.extend(later)
+    assert first.marks == {1: 9, 2: 1, 3: 3}, "a mark never goes back"
+    assert first.timers == {"a": None, "b": None}
+    assert [row.offset for row in first.outbox] == [1, 2]
+
+
+def test_what_is_not_there_costs_nothing_and_the_rest_its_rows_and_bytes() -> None:
+    assert Consequences().cost() == (0, 0) and not list(Consequences().each())
+    some = Consequences(outbox=Outbox([OutboxRow(1, b"12345")]), timers=Timers({"ab": TimerRow("ab", 1, b"123")}))
+    assert [name for name, _ in some.each()] == ["outbox", "timers"]
+    assert some.cost() == (2, 5 + 5)
+
+
+def test_they_land_in_the_head_and_letters_in_the_database() -> None:
+    head, database = Tables(), Tables()
+    head.of(TimerRows)["old"] = TimerRow("old", 1, b"")
+    head.of(MarkRows)[1] = 9
+    Consequences(
+        outbox=Outbox([OutboxRow(1, b"one")]),
+        marks=Marks({1: 8, 2: 2}),
+        timers=Timers({"old": None, "new": TimerRow("new", 2, b"")}),
+        letters=Letters([letter("x")]),
+    ).land(head, database)
+    assert head.of(SentRows) == {1: b"one"}
+    assert head.of(MarkRows) == {1: 9, 2: 2}
+    assert list(head.of(TimerRows)) == ["new"]
+    assert [row.error for row in database.of(LetterRows).rows] == ["x"] and not head.of(LetterRows).rows
+
+
+def test_letters_in_memory_are_bounded_kept_once_by_key_and_added_to_by_id() -> None:
+    rows = LetterRows(kept_max=2)
+    for text, key in (("a", 1), ("a again", 1), ("b", 2), ("c", 3)):
+        rows.put(letter(text), key)
+    assert [(row.id, row.error) for row in rows.rows] == [(2, "b"), (3, "c")]
+    rows.put(letter("again", number=3, strikes=2))
+    assert [(row.id, row.error, row.strikes) for row in rows.rows] == [(2, "b", 1), (3, "again", 3)]
+
+
+def test_text_is_stored_without_what_postgres_has_no_room_for() -> None:
+    assert storable("a\0b\ud800c") == "a␀b?c"

@@ -1,0 +1,132 @@
+"""Tests mirror modules: what `store/journal/walk.py` decides is tried in `tests/store/journal/test_walk.py`.
+
+A module that decides something, so that a branch of it can be wrong, has a test of its name in the folder of its name,
+or in one below; or it stands in ELSEWHERE. Plain values, protocols and re-exports need none.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_layers import ORDER, modules
+
+ROOT = Path(__file__).parent.parent
+BRANCHES = (
+    ast.If,
+    ast.IfExp,
+    ast.Match,
+    ast.Try,
+    ast.BoolOp,
+    ast.Compare,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.comprehension,
+)
+# A module, or a folder that is one idea (never one whose modules come and go), and the test that tries it.
+ELSEWHERE = {
+    "config/settings/sections.py": "config/settings/test_settings.py",
+    # One suite for two implementations, each promise once.
+    "store/journal/dead_letters_memory.py": "store/journal/test_dead_letters.py",
+    "store/journal/dead_letters_postgres.py": "store/journal/test_dead_letters.py",
+    "store/journal/journal_memory.py": "store/journal/test_journal_agreement.py",
+    "store/journal/journal_postgres.py": "store/journal/test_journal_agreement.py",
+    "store/journal/consequences": "store/journal/test_journal_consequences.py",
+    "store/journal/postgres/append.py": "store/journal/test_journal.py",
+    "store/journal/postgres/claim.py": "store/journal/test_journal.py",
+    "store/journal/postgres/keeping.py": "store/journal/test_retention.py",
+    "store/journal/postgres/pages.py": "store/journal/test_walk.py",
+    "store/journal/postgres/probe.py": "supervisors/node/test_health.py",
+    "store/journal/postgres/reads.py": "store/journal/test_journal.py",
+    "store/migrations": "store/postgres/test_migrate.py",
+    "store/own/programs.py": "store/own/test_folders.py",
+    # An entity is one idea, with its messages, its state and its view.
+    "actors/chat/room/actor.py": "actors/chat/room/test_room.py",
+    "actors/chat/room/state.py": "actors/chat/room/test_room.py",
+    "actors/saga/actor.py": "actors/saga/test_saga.py",
+    "actors/saga/so_far.py": "actors/saga/test_saga.py",
+    "actors/saga/state.py": "actors/saga/test_saga.py",
+    "actors/saga/view.py": "actors/saga/test_saga.py",
+    # A life is told by what it lets out.
+    "actors/life/async_handler.py": "supervisors/kernel/cells/test_cell.py",
+    "actors/life/decided.py": "actors/life/test_life.py",
+    "actors/life/gathered.py": "actors/life/test_life.py",
+    "actors/schema/description.py": "actors/schema/test_rules.py",
+    "actors/testing/sessions.py": "actors/testing/test_kit.py",
+    "actors/testing/world.py": "actors/testing/test_kit.py",
+    "transports/auth/details.py": "transports/pages/test_pages.py",
+    "transports/client/peer.py": "transports/client/test_session.py",
+    "transports/hub/handing_out.py": "transports/hub/test_slices.py",
+    "transports/pages/app.py": "transports/pages/test_pages.py",
+    "transports/pages/assets.py": "transports/pages/test_pages.py",
+    "transports/pages/chapters.py": "transports/pages/test_pages.py",
+    "transports/pages/message_schemas.py": "transports/pages/test_openapi.py",
+    "transports/sockets/live.py": "transports/http/test_live.py",
+    # Commands are tried as they are typed, and what they stand on by starting and stopping processes.
+    "supervisors/cli/chosen/database.py": "faults/process/test_command_line.py",
+    "supervisors/cli/chosen/kinds.py": "supervisors/cli/test_new.py",
+    "supervisors/cli/dead_letters.py": "faults/process/test_command_line.py",
+    "supervisors/cli/entities.py": "faults/process/test_command_line.py",
+    "supervisors/cli/migrate.py": "faults/process/test_command_line.py",
+    "supervisors/cli/schema.py": "faults/process/test_command_line_schema.py",
+    "supervisors/cli/serve.py": "faults/process/test_start.py",
+    "supervisors/cli/serving/child.py": "supervisors/cli/serving/test_reloading.py",
+    "supervisors/cli/serving/ground.py": "faults/process/test_start.py",
+    "supervisors/cli/serving/handing.py": "supervisors/cli/serving/test_reloading.py",
+    "supervisors/cli/serving/restarting.py": "supervisors/cli/serving/test_reloading.py",
+    "supervisors/cli/status.py": "faults/process/test_command_line.py",
+    "supervisors/cli/terminal/console.py": "faults/process/test_command_line.py",
+    "supervisors/duties/own_servers.py": "store/own/test_servers.py",
+    "supervisors/kernel/host.py": "supervisors/kernel/test_system.py",
+    "supervisors/kernel/kernel.py": "supervisors/kernel/test_system.py",
+    "supervisors/node/duties.py": "transports/test_edge.py",
+    "supervisors/node/node.py": "faults/process/test_stop.py",
+    "supervisors/simulation": "simulation/test_guards.py",  # it finds what it is to find in a server with a fault
+}
+
+
+def decides(source: str) -> bool:
+    """Does any function in it branch?"""
+    return any(
+        isinstance(inside, BRANCHES)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inside in ast.walk(node)
+    )
+
+
+def mirrors(module: Path) -> list[Path]:
+    """The tests of a module's own; `module` from the root."""
+    return list((ROOT / "tests" / module.parent).rglob(f"test_{module.stem}.py"))
+
+
+def unmirrored(package: str) -> Iterator[Path]:
+    for path in modules(package):
+        module = path.relative_to(ROOT)
+        if decides(path.read_text(encoding="utf-8")) and not mirrors(module):
+            yield module
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_what_decides_has_a_test_of_its_own(package: str) -> None:
+    missing = [
+        str(module)
+        for module in unmirrored(package)
+        if not any(str(one) in ELSEWHERE for one in (module, *module.parents))
+    ]
+    assert not missing, f"no tests/…/test_<module>.py, and not in ELSEWHERE: {missing}"
+
+
+def test_the_list_of_those_tested_elsewhere_is_true() -> None:
+    """Each is there, has no test of its own by now, and is tested by a file that is there."""
+    without = {str(one) for package in ORDER for module in unmirrored(package) for one in (module, *module.parents)}
+    assert not [module for module in ELSEWHERE if module not in without]
+    assert not [test for test in ELSEWHERE.values() if not (ROOT / "tests" / test).is_file()]
+
+
+def test_a_branch_is_seen_wherever_a_function_stands() -> None:
+    assert decides("class A:\n    async def f(self):\n        return [1 for _ in x]\n")
+    assert decides("def f():\n    def g():\n        return a and b\n")
+    assert not decides("if TYPE_CHECKING:\n    import a\nx = [1 for _ in y]\ndef f() -> None:\n    g(1)\n")
