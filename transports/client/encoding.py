@@ -1,6 +1,7 @@
 """How a topic's publications look to WebSocket clients: JSON frames, made once and shared by all its subscribers."""
 
 from greenroom.transports.codecs.websocket import text_frame
+from greenroom.transports.hub.encoding import ViewsAlone
 from greenroom.transports.hub.publication import Publication, push_prefix
 
 FRAME_BYTES_MAX = 256 * 1024  # clients have a limit too: Python's refuses a message over 1 MiB
@@ -39,16 +40,8 @@ class JsonEncoding:
         return text_frame(b'%b"%b":{"info":%b}}}' % (prefix, kind.encode(), info))
 
 
-class JsonViews(JsonEncoding):
+class JsonViews(ViewsAlone, JsonEncoding):
     """Views as publications, for who watches these alone."""
-
-    @staticmethod
-    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
-        return b""
-
-    @staticmethod
-    def ephemeral(channel: str, data: bytes) -> bytes:
-        return b""
 
     @staticmethod
     def view(channel: str, epoch: str, offset: int, view: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import msgspec
 
 from greenroom.transports.codecs.numbers import EXACT_MAX, whole_number
+from greenroom.transports.hub.encoding import ViewsAlone
 from greenroom.transports.hub.publication import Publication, one_line
 from greenroom.transports.hub.watching import Position
 
@@ -62,16 +63,8 @@ def view_data(channel: str, offset: int, view: bytes) -> bytes:
     return b'data: {"channel":%b,"offset":%d,"data":%b}\n\n' % (encode(channel), offset, one_line(view))
 
 
-class SseViews(SseEncoding):
+class SseViews(ViewsAlone, SseEncoding):
     """One channel's view alone on a stream."""
-
-    @staticmethod
-    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
-        return b""
-
-    @staticmethod
-    def ephemeral(channel: str, data: bytes) -> bytes:
-        return b""
 
     @staticmethod
     def view(channel: str, epoch: str, offset: int, view: bytes) -> bytes:

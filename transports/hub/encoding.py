@@ -18,3 +18,15 @@ class Encoding(Protocol):
     @staticmethod
     def presence(channel: str, kind: str, info: bytes) -> bytes:
         """A join or leave (`kind`) of the client with this JSON ClientInfo; b"" where it is not shown."""
+
+
+class ViewsAlone:
+    """For an encoding of views: who watches these is told nothing of events."""
+
+    @staticmethod
+    def publications(channel: str, epoch: str, batch: list[Publication]) -> bytes:
+        return b""
+
+    @staticmethod
+    def ephemeral(channel: str, data: bytes) -> bytes:
+        return b""
