@@ -16,6 +16,7 @@ from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent
 
+READ_BYTES_MAX = 8 << 20  # bytes of events that one read gives; its last event may pass it
 NOTHING_ABOVE: Mapping[str, int] = MappingProxyType({})
 
 
@@ -54,7 +55,8 @@ class Journal(Protocol):
     async def read(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
     ) -> tuple[Head | None, list[StoredEvent]]:
-        """The head (None when the entity never existed) and up to `limit` events with after < offset < before.
+        """The head (None when the entity never existed) and events with after < offset < before: at most `limit`,
+        fewer where they are large (one at least, if there is any), [] at the end.
 
         Ascending, or newest first when `reverse`. Reads only; fences nothing. Raises: StoreUnavailable.
         """

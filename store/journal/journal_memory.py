@@ -19,7 +19,7 @@ from greenroom.store.journal.consequences.marks import MarkRows
 from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow, SentRows
 from greenroom.store.journal.consequences.timers import TimerRows
 from greenroom.store.journal.epoch import random_epoch
-from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
+from greenroom.store.journal.journal import NOTHING_ABOVE, READ_BYTES_MAX, Claim
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent
 from greenroom.store.journal.retention import Trimmable
 
@@ -186,7 +186,7 @@ class MemoryJournal:
         events = (
             row.events[max(first, end - limit) : end][::-1] if reverse else row.events[first : min(end, first + limit)]
         )
-        return replace(row.head), events
+        return replace(row.head), _page(events)
 
     async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         """See Journal. A command that had no reply is there with JSON's null."""
@@ -284,3 +284,13 @@ class MemoryJournal:
             if head_id > after_id
         ][:limit]
         return [one for one in looked if one.trimmed < one.snapshot_offset or one.keeps_ids or one is looked[-1]]
+
+
+def _page(events: list[StoredEvent]) -> list[StoredEvent]:
+    """Those of `events` that are read at once: none more once they make READ_BYTES_MAX."""
+    size = 0
+    for number, event in enumerate(events):
+        if size >= READ_BYTES_MAX:
+            return events[:number]
+        size += len(event.payload) + len(event.info or b"") + len(event.reply or b"")
+    return events

@@ -59,6 +59,7 @@ class Page(Struct):
     epoch: str
     offset: int
     publications: list[Publication]
+    oldest: int = 1  # the first event that retention has left
     next: int | None = None  # where to go on, when it ends before what was wanted does: the offset seen last
 
 
@@ -157,7 +158,7 @@ class Reading:
                 after, before = 0, min(before, wanted.offset or before)
             found: list[Publication] = []
             limit = wanted.limit
-            searched = 0
+            searched = size = 0
             going_on: int | None = None
             while True:  # until there are enough that are not hidden, at most through all that retention has left
                 page = await self.page(entity, after=after, before=before, limit=limit, reverse=wanted.reverse)
@@ -165,16 +166,21 @@ class Reading:
                     # The entity that was asked has yet to hear that its journal is another.
                     raise Unavailable("the journal began anew")
                 more = page.publications if page is not None else []
-                found += visible(more)
-                if len(more) < limit or len(found) >= wanted.limit:
+                shown_of_it = visible(more)
+                found += shown_of_it
+                if page is None or not more or len(found) >= wanted.limit:
+                    break
+                last = more[-1].offset
+                if last <= page.oldest if wanted.reverse else last >= top:
                     break
                 if wanted.reverse:
-                    before = more[-1].offset
+                    before = last
                 else:
-                    after = more[-1].offset
+                    after = last
                 searched += len(more)
-                if searched >= SEARCHED_MAX:
-                    going_on = more[-1].offset
+                size += sum(len(one.json) for one in shown_of_it)
+                if searched >= SEARCHED_MAX or size > self.bytes_max:
+                    going_on = last
                     break
                 if gone() or trio.current_time() >= until:
                     raise DeadlineExceeded()
@@ -183,15 +189,15 @@ class Reading:
             fitting = first_that_fit(found, bytes_max=self.bytes_max)
             if len(fitting) < len(found):
                 going_on = fitting[-1].offset
-            shown(Page(epoch, top, fitting, going_on))
+            shown(Page(epoch, top, fitting, next=going_on))
 
         self.inspect(entity, principal, seen, refused, broken, deadline=until, trace=trace)
 
     async def page(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
     ) -> Page | None:
-        """At most `limit` publications with `after` < offset < `before`, one for each event, hidden ones too; None when
-        the entity has no journal.
+        """Publications with `after` < offset < `before`, one for each event, hidden ones too: at most `limit`, fewer
+        where they are large, [] at the end. None when the entity has no journal.
 
         Raises: StoreUnavailable.
         """
@@ -199,7 +205,8 @@ class Reading:
         if head is None:
             return None
         showing = self._kinds.of(entity).showing
-        return Page(head.epoch, head.offset, publications(events, head.epoch, showing, entity))
+        found = publications(events, head.epoch, showing, entity)
+        return Page(head.epoch, head.offset, found, oldest=head.trimmed + 1)
 
 
 class _Inspection:

@@ -12,7 +12,7 @@ from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.names import decode_name
 from greenroom.store.journal.postgres.pages import Pages, page
-from greenroom.store.journal.postgres.reads import event
+from greenroom.store.journal.postgres.reads import EVENT_COLUMNS, EVENT_SIZE, event
 from greenroom.store.journal.records import Claimed, StoredEvent
 from greenroom.store.postgres.connection import Connection
 
@@ -39,8 +39,6 @@ SNAPSHOT_ROW, EVENT_ROW, OUTBOX_ROW, TIMER_ROW = range(4)
 
 # The same of one head, $3.
 SNAPSHOT = 'SELECT "offset", body FROM snapshots WHERE id = $1 AND "offset" > 0'
-EVENT_COLUMNS = '"offset", at_ms, payload, info, command_id, reply, digest, fence'
-EVENT_SIZE = "octet_length(payload) + coalesce(octet_length(info), 0) + coalesce(octet_length(reply), 0)"
 EVENTS_UP = page(EVENT_COLUMNS, 'journal WHERE id = $3 AND "offset" > $4', order='"offset"', size=EVENT_SIZE)
 EVENTS_DOWN = page(
     EVENT_COLUMNS,

@@ -3,24 +3,38 @@
 from collections.abc import Sequence
 from typing import Any
 
+from greenroom.store.journal.journal import READ_BYTES_MAX
 from greenroom.store.journal.names import decode_name
 from greenroom.store.journal.postgres.pages import page
 from greenroom.store.journal.records import StoredEvent
 
-READ = """
+EVENT_COLUMNS = '"offset", at_ms, payload, info, command_id, reply, digest, fence'
+EVENT_SIZE = "octet_length(payload) + coalesce(octet_length(info), 0) + coalesce(octet_length(reply), 0)"
+
+
+def _read(direction: str) -> str:
+    """As `page`, beside the head, which is there without any event too."""
+    return f"""
 SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era,
     e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest, e.fence
 FROM heads h
 LEFT JOIN LATERAL (
-    SELECT * FROM journal j
-    WHERE j.id = h.id AND j."offset" > $2 AND j."offset" < $3
-    ORDER BY j."offset" {direction} LIMIT $4
+    SELECT * FROM (
+        SELECT {EVENT_COLUMNS}, coalesce(sum({EVENT_SIZE}) OVER before, 0) AS size_before
+        FROM journal j
+        WHERE j.id = h.id AND j."offset" > $2 AND j."offset" < $3
+        WINDOW before AS (ORDER BY j."offset" {direction} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ORDER BY j."offset" {direction} LIMIT $4
+    ) page
+    WHERE size_before < {READ_BYTES_MAX}
 ) e ON true
 WHERE h.entity = $1
 ORDER BY e."offset" {direction}
 """
-READ_UP = READ.format(direction="ASC")
-READ_DOWN = READ.format(direction="DESC")
+
+
+READ_UP = _read("ASC")
+READ_DOWN = _read("DESC")
 
 REPLIES = """
 SELECT command_id, reply, digest FROM journal WHERE id = $1 AND command_id = ANY ($2::bytea[])

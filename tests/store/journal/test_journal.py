@@ -11,7 +11,7 @@ import trio
 from msgspec.structs import replace
 
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
-from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.journal import READ_BYTES_MAX, Journal
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.postgres.statement import columns, text
@@ -514,6 +514,23 @@ async def test_reading_between_two_offsets_up_and_down_within_a_limit(cluster: C
     assert await read(before=5, limit=3, reverse=True) == [4, 3, 2]
     assert await read(after=3, before=5, limit=3, reverse=True) == [4]
     assert await read(limit=0) == []
+
+
+async def test_a_read_gives_no_more_bytes_at_once_than_it_may_and_one_event_at_least(cluster: Cluster) -> None:
+    """Whoever reads a page of the history, or builds an entity, holds it in memory."""
+    node = cluster.node(1)
+    claimed = await claim(node)
+    large = [StoredEvent(offset, 9, b"x" * size) for offset, size in ((1, READ_BYTES_MAX), (2, 10), (3, 10))]
+    await node.append([append_to(claimed, *large)])
+
+    async def read(**bounds: object) -> list[int]:
+        head, events = await node.read("room:a", limit=10, **bounds)  # type: ignore[arg-type]
+        assert head is not None and head.offset == 3
+        return [each.offset for each in events]
+
+    assert await read() == [1]
+    assert await read(after=1) == [2, 3]
+    assert await read(reverse=True) == [3, 2, 1], "the last may pass the bound"
 
 
 # Snapshots and retention

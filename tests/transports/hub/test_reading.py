@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -141,6 +142,49 @@ async def test_nothing_more_is_read_behind_the_deadline(autojump_clock: MockCloc
         assert [one.name for one in heard.errors] == ["deadline_exceeded"]
 
 
+@pytest.mark.parametrize("most", [1, 2])
+async def test_a_journal_that_gives_less_at_once_than_was_asked_for_is_read_on(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does where events are large."""
+    async with world() as made:
+        store(made, {1, 3, 4, 5}, 6)
+        read = made.journal.read
+
+        async def some(entity: str, *, limit: int, **how: Any) -> Any:
+            return await read(entity, limit=min(limit, most), **how)
+
+        monkeypatch.setattr(made.journal, "read", some)
+        for limit, reverse, offsets in (
+            (10, False, [1, 3, 4, 5]),
+            (3, False, [1, 3, 4]),
+            (10, True, [5, 4, 3, 1]),
+            (2, True, [5, 4]),
+        ):
+            page = (await history(made, limit=limit, reverse=reverse)).page
+            assert (of(page), page.next) == (offsets, None)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_nothing_more_is_read_than_fits_into_the_answer(reverse: bool) -> None:
+    async with world(client=ClientConfig(queue_bytes_max=1_000_000)) as made:
+        store(made, set(), 4)
+        made.entity(A).events = [
+            StoredEvent(one, one, b'{"type":"note.said","text":"%b"}' % (b"x" * made.services.reading.bytes_max))
+            for one in range(1, 5)
+        ]
+        read, limits = made.journal.read, list[int]()
+
+        async def one(entity: str, *, limit: int, **how: Any) -> Any:
+            limits.append(limit)
+            return await read(entity, limit=1, **how)
+
+        made.journal.read = one  # type: ignore[method-assign]
+        page = (await history(made, limit=4, reverse=reverse)).page
+        first = 4 if reverse else 1
+        assert (of(page), page.next, len(limits)) == ([first], first, 1)
+
+
 async def test_who_may_not_watch_may_not_read_and_is_told_once() -> None:
     async with world() as made:
         made.entity(A).refuses = Refused("note.private")
@@ -175,7 +219,7 @@ async def test_an_entity_that_does_not_answer_is_given_up_at_the_deadline(autoju
 
 def test_only_a_page_cut_short_says_where_to_go_on() -> None:
     assert msgspec.json.decode(page_json(Page("e", 7, []))) == {"publications": [], "epoch": "e", "offset": 7}
-    assert msgspec.json.decode(page_json(Page("e", 7, [], 3)))["next"] == 3
+    assert msgspec.json.decode(page_json(Page("e", 7, [], next=3)))["next"] == 3
 
 
 async def test_both_transports_say_so(monkeypatch: Any) -> None:
