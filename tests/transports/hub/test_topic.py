@@ -6,10 +6,11 @@ import pytest
 
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
+from greenroom.config.telemetry.held import Holdings
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub import topic as topic_module
 from greenroom.transports.hub.publication import Publication
-from greenroom.transports.hub.topic import Topic, Watchers
+from greenroom.transports.hub.topic import WEIGHT, Topic, Watchers
 
 
 class Plain:
@@ -29,7 +30,7 @@ def watcher(user: str, *, wants_joins: bool = False) -> Any:
 
 
 def topic(offset: int = 0, **config: int) -> Topic:
-    return Topic("a:b", "e", offset, HubConfig(**config), None)
+    return Topic("a:b", "e", offset, HubConfig(**config), None, Holdings())
 
 
 def said(*offsets: int, size: int = 2) -> list[Publication]:
@@ -85,7 +86,7 @@ def test_the_tail_holds_the_newest_within_its_bounds_and_says_what_it_lacks() ->
     assert [one.offset for one in found.since(2) or ()] == [3, 4, 5]
     assert found.since(5) == [] and found.since(1) is None, "event 2 has gone"
     assert found.since(6) is None, "nobody has seen that"
-    size = len(said(1, size=100)[0].json)
+    size = WEIGHT + len(said(1, size=100)[0].json)
     small = topic(offset=2, tail_events=10, tail_bytes=size + 10)
     for one in said(1, 2, size=100):
         small.remember(one)
@@ -98,7 +99,7 @@ def test_older_ones_go_before_the_tail_as_far_as_they_fit() -> None:
     assert found.tail_room == 2
     found.prepend(said(4, 3, 2))
     assert [one.offset for one in found.tail] == [3, 4, 5]
-    assert found.tail_bytes == sum(len(one.json) for one in found.tail)
+    assert found.tail_bytes == sum(WEIGHT + len(one.json) for one in found.tail)
 
 
 def test_of_what_is_ephemeral_the_newest_per_key_waits_at_the_end() -> None:
