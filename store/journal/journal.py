@@ -14,7 +14,7 @@ from typing import Protocol
 
 from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
-from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent
+from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
 
 READ_BYTES_MAX = 8 << 20  # bytes of events that one read gives; its last event may pass it
 NOTHING_ABOVE: Mapping[str, int] = MappingProxyType({})
@@ -81,9 +81,19 @@ class Journal(Protocol):
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """Keep `body` as the state as of `offset`; False when a newer fence owns the head. Raises: StoreUnavailable."""
 
-    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+    async def stored(self, entity: str) -> Claimed | None:
+        """Head and snapshot, of one moment, without any event; None when the entity never existed. Reads only; fences
+        nothing. Raises: StoreUnavailable."""
+
+    async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        """Keep `body` as the state as of `offset`, made from the journal alone: `fence` is the head's as it was read
+        with the events. False when somebody has claimed it since, or a snapshot of as much is there. Raises:
+        StoreUnavailable."""
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
         """Apply retention to one entity: delete events that are beyond the newest `keep_count` or older than
-        `keep_after_ms`, and never one that the newest snapshot does not cover. Returns the head's new `trimmed`.
+        `keep_after_ms`, and never one that the newest snapshot does not cover. A bounded step: where the result has
+        more, call again, but not at once, since appends to the entity wait meanwhile.
 
         A deleted event with a command id newer than `ids_after_ms` keeps its id and reply. Raises: StoreUnavailable.
         """

@@ -4,6 +4,7 @@ Nodes that share a `MemoryRows` share a database. Every call waits once, before 
 cancelled there, nothing has happened. What comes after is one sync stretch, the counterpart of one statement.
 """
 
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
@@ -20,8 +21,8 @@ from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow, 
 from greenroom.store.journal.consequences.timers import TimerRows
 from greenroom.store.journal.epoch import random_epoch
 from greenroom.store.journal.journal import NOTHING_ABOVE, READ_BYTES_MAX, Claim
-from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent
-from greenroom.store.journal.retention import Trimmable
+from greenroom.store.journal.keep import Counts, Found, Looked, Rule, to_go
+from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
 
 CLAIMS_MISSING_MAX = 1 << 16  # claims that an entity may have lost where a standby took over
 
@@ -37,6 +38,7 @@ class MemoryHead(Struct):
     lineage: str  # the database's lineage at the last claim
     snapshot: bytes | None = None
     snapshot_offset: int = 0
+    claimed_ms: int = 0
     events: list[StoredEvent] = field(default_factory=list)
     replies: dict[str, Remembered] = field(default_factory=dict)  # the answers to the command ids in `events`
     kept_ids: dict[str, tuple[Remembered, int]] = field(default_factory=dict)  # past trimming; with at_ms
@@ -64,6 +66,8 @@ class MemoryRows:
         self.consequences = Tables()
         self.timeline = 1  # one more with each standby that takes over
         self.label = ""  # what the table `generation` holds in Postgres
+        self.last_id = 0  # of all heads that were ever made
+        self.activation_floor = 0  # the highest number of an activation among the heads that were removed
 
     @property
     def letters(self) -> LetterRows:
@@ -78,9 +82,15 @@ class MemoryJournal:
     """The journal of one node incarnation, on rows that others may share."""
 
     def __init__(
-        self, rows: MemoryRows | None = None, *, incarnation: int = 1, new_epoch: Callable[[], str] = random_epoch
+        self,
+        rows: MemoryRows | None = None,
+        *,
+        incarnation: int = 1,
+        new_epoch: Callable[[], str] = random_epoch,
+        now: Callable[[], float] = time.time,  # Unix seconds
     ) -> None:
         self.rows = MemoryRows() if rows is None else rows
+        self._now = now
         self._incarnation = incarnation
         self._new_epoch = new_epoch
 
@@ -104,10 +114,11 @@ class MemoryJournal:
         """Claim one head; None when it is under a newer term."""
         rows = self.rows
         row = rows.by_entity.get(entity)
-        first = max(term << 32 | (rows.timeline - 1) << 16 | 1, above + 1)
+        first = max(term << 32 | max((rows.timeline - 1) << 16 | 1, rows.activation_floor + 1), above + 1)
         if row is None:
             epoch = self._new_epoch()
-            head = Head(len(rows.by_id) + 1, entity, first, epoch + rows.lineage, 0, era=rows.timeline - 1)
+            rows.last_id += 1
+            head = Head(rows.last_id, entity, first, epoch + rows.lineage, 0, era=rows.timeline - 1)
             row = rows.by_entity[entity] = rows.by_id[head.id] = MemoryHead(
                 head, self._incarnation, epoch, rows.lineage
             )
@@ -121,6 +132,7 @@ class MemoryJournal:
             row.incarnation = self._incarnation
             row.lineage = rows.lineage
             row.head.epoch = row.base_epoch + rows.lineage
+        row.claimed_ms = int(self._now() * 1_000)
         return row
 
     def load(self, row: MemoryHead, head: Head, window: int) -> Claimed:
@@ -255,15 +267,31 @@ class MemoryJournal:
         row.snapshot, row.snapshot_offset = body, offset
         return True
 
-    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+    async def stored(self, entity: str) -> Claimed | None:
+        """See Journal."""
+        await trio.lowlevel.checkpoint()
+        row = self.rows.by_entity.get(entity)
+        if row is None:
+            return None
+        return Claimed(replace(row.head), row.snapshot if row.snapshot_offset else None, row.snapshot_offset, [])
+
+    async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """See Journal."""
         await trio.lowlevel.checkpoint()
         row = self.rows.by_id.get(head_id)
+        if row is None or row.head.fence != fence or not row.snapshot_offset < offset <= row.head.offset:
+            return False
+        row.snapshot, row.snapshot_offset = body, offset
+        return True
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
+        """See Journal. All of it in one step."""
+        await trio.lowlevel.checkpoint()
+        row = self.rows.by_id.get(head_id)
         if row is None:
-            return 0
+            return Trimmed(0, has_more=False)
         young = next((event.offset for event in row.events if event.at_ms >= keep_after_ms), row.head.offset + 1)
         cut = min(row.snapshot_offset, max(row.head.offset - keep_count, young - 1))
-        row.kept_ids = {key: kept for key, kept in row.kept_ids.items() if kept[1] >= ids_after_ms}
         while row.events and row.events[0].offset <= cut:  # a list's front is slow to cut, and tests are small
             event = row.events.pop(0)
             row.head.trimmed = event.offset
@@ -271,19 +299,61 @@ class MemoryJournal:
                 del row.replies[event.command_id]
                 if event.at_ms >= ids_after_ms:
                     row.kept_ids[event.command_id] = (Remembered(event.reply or b"null", event.digest), event.at_ms)
-        return row.head.trimmed
+        return Trimmed(row.head.trimmed, has_more=False)
 
-    async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:
-        """See TrimmableJournal."""
+    async def expire_ids(self, head_id: int, *, before_ms: int) -> bool:
+        """See SweptJournal. All of them at once."""
         await trio.lowlevel.checkpoint()
-        looked = [
-            Trimmable(
-                head_id, row.head.entity, row.head.offset, row.head.trimmed, row.snapshot_offset, bool(row.kept_ids)
-            )
-            for head_id, row in self.rows.by_id.items()
-            if head_id > after_id
-        ][:limit]
-        return [one for one in looked if one.trimmed < one.snapshot_offset or one.keeps_ids or one is looked[-1]]
+        row = self.rows.by_id.get(head_id)
+        if row is not None:
+            row.kept_ids = {key: kept for key, kept in row.kept_ids.items() if kept[1] >= before_ms}
+        return False
+
+    async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
+        """See SweptJournal."""
+        await trio.lowlevel.checkpoint()
+        by_kind = {rule.kind: rule for rule in rules}
+        looked = [row for head_id, row in self.rows.by_id.items() if head_id > after_id][:limit]
+        found = [self._found(row, by_kind, unused_before_ms) for row in looked]
+        due = [one for one in found if one.uncovered or one.covered or one.expired_ids or one.unused]
+        return Looked(due, looked[-1].head.id if looked else None)
+
+    def _found(self, row: MemoryHead, rules: Mapping[str, Rule], unused_before_ms: int) -> Found:
+        head = row.head
+        unused = not head.offset and row.claimed_ms < unused_before_ms
+        rule = rules.get(head.entity.partition(":")[0])
+        if rule is None:
+            return Found(head.id, head.entity, unused=unused)
+        first_ms = row.events[0].at_ms if row.events else None
+        uncovered_ms = next((event.at_ms for event in row.events if event.offset > row.snapshot_offset), None)
+        counts = Counts(head.offset, head.trimmed, row.snapshot_offset)
+        uncovered, covered = to_go(counts, rule, first_ms, uncovered_ms)
+        expired_ids = any(at_ms < rule.ids_after_ms for _, at_ms in row.kept_ids.values())
+        return Found(head.id, head.entity, uncovered, covered, expired_ids, unused)
+
+    async def remove_unused(self, head_ids: Sequence[int], *, claimed_before_ms: int) -> int:
+        """See SweptJournal."""
+        await trio.lowlevel.checkpoint()
+        rows = self.rows
+        removed = 0
+        for head_id in head_ids:
+            row = rows.by_id.get(head_id)
+            if row is None or row.head.offset or row.claimed_ms >= claimed_before_ms:
+                continue
+            if row.timers or row.outbox or row.marks or row.snapshot is not None:
+                continue
+            del rows.by_id[head_id], rows.by_entity[row.head.entity]
+            rows.activation_floor = max(rows.activation_floor, row.head.fence & 0xFFFFFFFF)
+            removed += 1
+        return removed
+
+    async def expire_marks(
+        self, *, after: tuple[int, int], limit: int, older_than_s: float
+    ) -> tuple[int, tuple[int, int] | None]:
+        """See SweptJournal. Marks in memory have no age: they stay, as long as the memory does."""
+        await trio.lowlevel.checkpoint()
+        return 0, None
+
 
 
 def _page(events: list[StoredEvent]) -> list[StoredEvent]:

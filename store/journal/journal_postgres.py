@@ -3,15 +3,27 @@
 The statements are in `postgres/`.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.epoch import random_epoch
 from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
+from greenroom.store.journal.keep import Looked, Rule
 from greenroom.store.journal.names import decode_name, encode_name
 from greenroom.store.journal.postgres.append import Appending
 from greenroom.store.journal.postgres.claim import Claiming
-from greenroom.store.journal.postgres.keeping import SAVE_SNAPSHOT, TRIMMABLE, trim
+from greenroom.store.journal.postgres.keeping import (
+    EXPIRE_IDS,
+    EXPIRE_MARKS,
+    IDS_MAX,
+    REMOVE_UNUSED,
+    SAVE_FOLDED,
+    SAVE_SNAPSHOT,
+    STORED,
+    look,
+    trim,
+)
 from greenroom.store.journal.postgres.pages import Pages
 from greenroom.store.journal.postgres.probe import probe
 from greenroom.store.journal.postgres.reads import (
@@ -26,8 +38,7 @@ from greenroom.store.journal.postgres.reads import (
     REPLIES,
     event,
 )
-from greenroom.store.journal.records import Append, Due, Head, Outcome, Remembered, StoredEvent
-from greenroom.store.journal.retention import Trimmable
+from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
 
@@ -37,8 +48,16 @@ CLAIMS_AT_ONCE = 2  # connections for claims, which don't queue behind readers
 class PostgresJournal:
     """The journal of one node incarnation: reads over the pool, claims and lanes on connections of their own."""
 
-    def __init__(self, pool: Pool, *, incarnation: int, new_epoch: Callable[[], str] = random_epoch) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        incarnation: int,
+        new_epoch: Callable[[], str] = random_epoch,
+        now: Callable[[], float] = time.time,  # Unix seconds
+    ) -> None:
         self._pool = pool
+        self._now = now
         self._incarnation = incarnation
         self._new_epoch = new_epoch
         self._lanes: dict[int, Connection] = {}
@@ -50,7 +69,13 @@ class PostgresJournal:
         """See Journal."""
         names = list(dict.fromkeys(entities))
         async with self._claims.connection() as connection:
-            claiming = Claiming(connection, incarnation=self._incarnation, term=term, new_epoch=self._new_epoch)
+            claiming = Claiming(
+                connection,
+                incarnation=self._incarnation,
+                term=term,
+                new_epoch=self._new_epoch,
+                now_ms=self._now_ms(),
+            )
             found = await claiming.run(names, window=window, above=above)
         return [found[entity] for entity in entities]
 
@@ -127,13 +152,51 @@ class PostgresJournal:
             rows = await connection.fetch(SAVE_SNAPSHOT, head_id, fence, self._incarnation, offset, body)
         return bool(rows)
 
-    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+    async def stored(self, entity: str) -> Claimed | None:
         """See Journal."""
         async with self._pool.connection() as connection:
-            return await trim(connection, head_id, keep_count, keep_after_ms, ids_after_ms)
+            rows = await connection.fetch(STORED, entity)
+        if not rows:
+            return None
+        *head, offset, body = rows[0]
+        return Claimed(Head(*head), body, offset or 0, [])
 
-    async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:
-        """See TrimmableJournal."""
+    async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        """See Journal."""
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(TRIMMABLE, after_id, limit)
-        return [Trimmable(*row) for row in rows]
+            return bool(await connection.fetch(SAVE_FOLDED, head_id, fence, offset, body))
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
+        """See Journal."""
+        async with self._pool.connection() as connection:
+            return await trim(connection, head_id, keep_count, keep_after_ms, ids_after_ms, self._now_ms())
+
+    async def expire_ids(self, head_id: int, *, before_ms: int) -> bool:
+        """See SweptJournal."""
+        async with self._pool.connection() as connection:
+            return len(await connection.fetch(EXPIRE_IDS, head_id, before_ms, IDS_MAX)) == IDS_MAX
+
+    async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
+        """See SweptJournal."""
+        async with self._pool.connection() as connection:
+            return await look(connection, rules, after_id=after_id, limit=limit, unused_before_ms=unused_before_ms)
+
+    async def remove_unused(self, head_ids: Sequence[int], *, claimed_before_ms: int) -> int:
+        """See SweptJournal."""
+        async with self._pool.connection() as connection:
+            ((removed,),) = await connection.fetch(REMOVE_UNUSED, list(head_ids), claimed_before_ms)
+        return int(removed)
+
+    async def expire_marks(
+        self, *, after: tuple[int, int], limit: int, older_than_s: float
+    ) -> tuple[int, tuple[int, int] | None]:
+        """See SweptJournal."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(EXPIRE_MARKS, *after, limit, older_than_s)
+        if not rows:
+            return 0, None
+        head_id, sender, removed = rows[0]
+        return removed, (head_id, sender)
+
+    def _now_ms(self) -> int:
+        return int(self._now() * 1_000)

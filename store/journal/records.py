@@ -39,6 +39,13 @@ class Due(NamedTuple):
     entity: str
 
 
+class Trimmed(NamedTuple):
+    """What a step of retention has left of one entity."""
+
+    through: int  # events up to this offset are gone
+    has_more: bool  # there may be more to take
+
+
 class Remembered(Struct, frozen=True, gc=False):
     """What became of a command, for whoever repeats it."""
 

@@ -102,13 +102,14 @@ class Kernel:
         )
         self.snapshots = SnapshotWriter(journal, now=clock, note_store_unavailable=note_store_unavailable)
         self.afters = Afters(keep_letter=self.letters.keep)
-        cells: dict[str, Cell] = {}
+        self._cells = cells = dict[str, Cell]()
+        self._audiences = audiences
         self.router = Router(kinds=kinds, awake=cells, activate=activate, keep_letter=self.letters.keep)
         self.relay = Relay(
             kinds=kinds, journal=journal, submit=self.router.submit, new_backoff=new_backoff, kept_max=relay_kept_max
         )
         self.waker = Waker(journal=journal, now=clock, wake=self.router.wake)
-        world = NodeWorld(
+        self.world = world = NodeWorld(
             kinds=kinds,
             router=self.router,
             relay=self.relay,
@@ -143,6 +144,10 @@ class Kernel:
         )
         self.passivation = Passivation(cells, passivation, memory_bytes=memory_bytes)
         self.system = System(kinds=kinds, host=host, cells=cells, passivation=passivation, woke=self.passivation.woke)
+
+    def is_present(self, entity: str) -> bool:
+        """Is it awake here, or watched here?"""
+        return entity in self._cells or bool(self._audiences.watching(entity))
 
     @property
     def core(self) -> tuple[ChildSpec, ...]:

@@ -10,7 +10,7 @@ from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head
-from greenroom.store.journal.retention import ago_ms
+from greenroom.store.journal.keep import ago_ms
 
 log = structlog.get_logger("greenroom.snapshots")
 
@@ -52,11 +52,12 @@ class SnapshotWriter:
                 await self._journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
                 if offset - head.trimmed > limits.history_events + limits.snapshot_every:
                     now_s = self._now()
-                    head.trimmed = await self._journal.trim(
+                    trimmed = await self._journal.trim(  # one step: others wait behind it, and the sweep does the rest
                         head.id,
                         keep_count=limits.history_events,
                         keep_after_ms=ago_ms(now_s, limits.history_s),
                         ids_after_ms=ago_ms(now_s, limits.command_ids_s),
                     )
+                    head.trimmed = trimmed.through
             except StoreUnavailable as error:
                 self._note_store_unavailable(error)

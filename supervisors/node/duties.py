@@ -8,9 +8,11 @@ import trio
 from greenroom.actors.model.kinds import Kinds
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
-from greenroom.store.journal.retention import Keep, Retention
+from greenroom.store.journal.keep import Keep
+from greenroom.store.journal.retention import Retention
 from greenroom.supervisors.duties.dead_letter_retries import DeadLetterRetries
 from greenroom.supervisors.duties.dead_letter_watch import DeadLetterWatch
+from greenroom.supervisors.duties.folding import Folding
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -49,7 +51,8 @@ class Duties:
         lineage_watch = LineageWatch(journal.lineage, kernel.system.lineage_changed)
         retries = DeadLetterRetries(kinds=kinds, kernel=kernel, letters=letters)
         letter_watch = DeadLetterWatch(letters, kernel.instruments)
-        retention = Retention(journal, keep, now=clock)
+        folding = Folding(kinds=kinds, journal=journal, world=kernel.world)
+        retention = Retention(journal, keep, fold=folding.fold, now=clock, is_present=kernel.is_present)
         keys = (ChildSpec(name="key_set", start=key_set.run, shutdown_s=1.0),) if key_set is not None else ()
         self._spec = SupervisorSpec(
             name="duties",

@@ -89,7 +89,7 @@ class Node:
         fan_out = FanOut(kinds, settings.hub, instruments, held=held)
         turn = Turn()
         self._watchdog = watchdog_of(turn, settings.supervision)
-        journal = PostgresJournal(self._pool, incarnation=incarnation)
+        journal = PostgresJournal(self._pool, incarnation=incarnation, now=clock)
         letters = PostgresDeadLetters(self._pool)
         self._kernel = kernel = Kernel(
             kinds=kinds,

@@ -21,7 +21,7 @@ from greenroom.store.journal.consequences.letters import LetterRows
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal.records import Append, Due, Head, Outcome, Remembered, StoredEvent
+from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
@@ -205,7 +205,7 @@ class Database:
         rows, standby, self._standby = self.rows, self._standby, None
         had = {entity: row.head.offset for entity, row in sorted(rows.by_entity.items())}
         rows.letters.rows = standby["consequences"].of(LetterRows).rows
-        rows.by_entity, rows.by_id = standby["by_entity"], standby["by_id"]
+        rows.by_entity, rows.by_id, rows.last_id = standby["by_entity"], standby["by_id"], standby["last_id"]
         if self.guards.timeline:
             rows.timeline += 1
         self._before_claim = {}
@@ -456,7 +456,15 @@ class SimulatedJournal:
             "snapshot", lambda: self._tables.save_snapshot(head_id, fence=fence, offset=offset, body=body)
         )
 
-    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+    async def stored(self, entity: str) -> Claimed | None:
+        return await self._call("stored", lambda: self._tables.stored(entity))
+
+    async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        return await self._call(
+            "folded", lambda: self._tables.save_folded(head_id, fence=fence, offset=offset, body=body)
+        )
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
         return await self._call(
             "trim",
             lambda: self._tables.trim(

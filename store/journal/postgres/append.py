@@ -12,7 +12,7 @@ from greenroom.store.postgres.connection import Connection
 
 log = structlog.get_logger("greenroom.journal")
 
-RACES_MAX = 3  # races against retention that an append may lose
+RACES_MAX = 100  # races against retention that an append may lose; each says that a trim has landed meanwhile
 
 STILL_MINE = """
 SELECT h.id
@@ -48,8 +48,10 @@ class Appending:
             raise
 
     async def _settle(self, todo: list[Append], *, is_last: bool = False) -> None:
-        """Bounded: a round either leaves somebody out, or halves, or has lost a race against retention. `is_last`: an
-        append that was refused alone before."""
+        """Bounded: a round either leaves somebody out, or halves, or has lost a race against retention, which rests after
+        each of its steps. `is_last`: an append that was refused alone before.
+
+        Raises: StoreUnavailable, also where such races don't end: what is left was not written, and is not fenced."""
         races = 0
         while todo:
             sql, arguments = statement(todo, self._incarnation)
@@ -65,10 +67,10 @@ class Appending:
             landed = {row[0] for row in rows}
             self.outcomes.update(dict.fromkeys(landed, Outcome.LANDED))
             missing = [item for item in todo if item.head_id not in landed]
+            todo = await self._sort_out(missing) if missing else []
             races += 1
-            if not missing or races == RACES_MAX:
-                return
-            todo = await self._sort_out(missing)
+            if todo and races == RACES_MAX:
+                raise StoreUnavailable(f"retention came between {races} times")
 
     async def _divide(self, refused: list[Append], error: DataRefused, *, is_last: bool) -> None:
         """Nobody knows whose data it was: by halves, until that one is alone, and then once more. What it ran into may

@@ -14,13 +14,21 @@ from greenroom.store.postgres.connection import Connection
 
 # The conflict branch waits for the row's lock and then works on its newest version, whatever the snapshot says.
 # A standby that takes over may lack the newest claims and heads. So that it grants no fence that its predecessor has
-# granted, it leaves room for as many claims as may be missing, and new heads begin with another number.
+# granted, it leaves room for as many claims as may be missing, and new heads begin with another number. So that an entity
+# whose unused head was removed gets no fence again, a new head begins above all removed ones, and above the one that
+# this statement's snapshot still has.
 RAISE = """
-INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era)
-SELECT w.entity, greatest(($3::bigint << 32) | (now.era << 16) | 1, w.above + 1), $4::bigint, w.epoch, now.lineage,
-    now.era
+INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era, since_ms, claimed_ms)
+SELECT w.entity,
+    greatest(
+        ($3::bigint << 32) | greatest((now.era << 16) | 1, now.activation + 1), w.above + 1, known.fence + 1
+    ),
+    $4::bigint, w.epoch, now.lineage, now.era, $6::bigint, $6::bigint
 FROM unnest($1::text[], $2::text[], $5::bigint[]) AS w (entity, epoch, above)
-CROSS JOIN (SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era OFFSET 0) now
+CROSS JOIN (
+    SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era, (SELECT activation FROM fence_floor) AS activation
+    OFFSET 0
+) now
 LEFT JOIN heads known ON known.entity = w.entity
 ORDER BY known.id NULLS LAST, w.entity
 ON CONFLICT (entity) DO UPDATE SET
@@ -29,6 +37,7 @@ ON CONFLICT (entity) DO UPDATE SET
     ),
     incarnation = $4,
     lineage = excluded.lineage,
+    claimed_ms = $6,
     era = CASE WHEN heads.lineage = excluded.lineage THEN heads.era ELSE greatest(heads.era + 1, excluded.era) END
 WHERE heads.fence >> 32 <= $3
 RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, snapshot_offset, xmax <> 0 AS known
@@ -40,8 +49,11 @@ FENCES = "SELECT id, fence FROM heads WHERE id = ANY ($1::bigint[])"
 class Claiming:
     """One claim of several entities, each at most once."""
 
-    def __init__(self, connection: Connection, *, incarnation: int, term: int, new_epoch: Callable[[], str]) -> None:
+    def __init__(
+        self, connection: Connection, *, incarnation: int, term: int, new_epoch: Callable[[], str], now_ms: int
+    ) -> None:
         self._connection = connection
+        self._now_ms = now_ms
         self._incarnation = incarnation
         self._term = term
         self._new_epoch = new_epoch
@@ -64,7 +76,9 @@ class Claiming:
         floors = [above.get(entity, 0) for entity in entities]
         try:
             return list(
-                await self._connection.fetch(RAISE, list(entities), epochs, self._term, self._incarnation, floors)
+                await self._connection.fetch(
+                    RAISE, list(entities), epochs, self._term, self._incarnation, floors, self._now_ms
+                )
             )
         except DataRefused as error:
             if len(entities) == 1:

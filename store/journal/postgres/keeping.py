@@ -1,10 +1,14 @@
 """Snapshots and retention: the statements for what is kept of an entity, each of them bounded."""
 
+from collections.abc import Sequence
+
 from greenroom.store.errors import TookTooLong
+from greenroom.store.journal.keep import Found, Looked, Rule
+from greenroom.store.journal.records import Trimmed
 from greenroom.store.postgres.connection import Connection
 
-TRIM_EVENTS_MAX = 5_000  # deleted by one statement: a tenth of a second or so
-IDS_MAX = 5_000  # command ids looked at by one statement
+TRIM_EVENTS_MAX = 500  # deleted by one statement, which keeps the head locked: some milliseconds
+IDS_MAX = 5_000  # command ids deleted by one statement
 SHRINK = 8  # which part of the events is tried next when deleting them took too long
 
 SAVE_SNAPSHOT = """
@@ -19,12 +23,37 @@ ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, "offset" = excluded."offs
 RETURNING id
 """
 
+# The same of what was made from the journal itself. Whose activation the fence is matters to nobody: that it is still
+# the one that was read with the events says that nobody has claimed the entity since, and so that these are its events.
+SAVE_FOLDED = """
+WITH folded AS (
+    UPDATE heads SET snapshot_offset = $3
+    WHERE id = $1 AND fence = $2 AND "offset" >= $3 AND snapshot_offset < $3
+    RETURNING id
+)
+INSERT INTO snapshots (id, fence, "offset", body, at)
+SELECT id, $2, $3, $4, now() FROM folded
+ON CONFLICT (id) DO UPDATE SET fence = excluded.fence, "offset" = excluded."offset", body = excluded.body, at = now()
+RETURNING id
+"""
+
+# Head and snapshot of one moment.
+STORED = """
+SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era, s."offset", s.body
+FROM heads h LEFT JOIN snapshots s ON s.id = h.id AND s."offset" > 0
+WHERE h.entity = $1
+"""
+
 # By age: everything before the first event that is young enough, so what stays has no gap even if the clock went back.
+# `since_ms` becomes when the first event that stays was recorded. Where there is none, one that is appended meanwhile
+# was recorded about now.
 TRIM = """
 WITH cut AS (
-    UPDATE heads h SET trimmed = c.cut
+    UPDATE heads h SET trimmed = c.cut, since_ms = coalesce(
+        (SELECT j.at_ms FROM journal j WHERE j.id = c.id AND j."offset" = c.cut + 1), $6::bigint
+    )
     FROM (
-        SELECT s.id, least(
+        SELECT s.id, s.trimmed, least(
             s.snapshot_offset,
             s.trimmed + $5::bigint,
             greatest(
@@ -41,7 +70,7 @@ WITH cut AS (
         FROM heads s WHERE s.id = $1
     ) c
     WHERE h.id = c.id AND h.trimmed < c.cut
-    RETURNING h.id, h.trimmed
+    RETURNING h.id, h.trimmed, h.trimmed >= c.trimmed + $5::bigint AS has_more
 ), gone AS (
     DELETE FROM journal j USING cut WHERE j.id = cut.id AND j."offset" <= cut.trimmed
     RETURNING j.id, j.command_id, j.reply, j.at_ms, j.digest
@@ -50,45 +79,122 @@ WITH cut AS (
     SELECT id, command_id, reply, at_ms, digest FROM gone WHERE command_id IS NOT NULL AND at_ms >= $4::bigint
     ON CONFLICT DO NOTHING
 )
-SELECT trimmed FROM cut
+SELECT trimmed, has_more FROM cut
+UNION ALL
+SELECT trimmed, false FROM heads WHERE id = $1 AND NOT EXISTS (SELECT FROM cut)
 """
-# By rising id from $3 on; the last one looked at.
 EXPIRE_IDS = """
+DELETE FROM kept_ids k
+USING (SELECT command_id FROM kept_ids WHERE id = $1 AND at_ms < $2 ORDER BY at_ms LIMIT $3) old
+WHERE k.id = $1 AND k.command_id = old.command_id
+RETURNING 1
+"""
+
+# `due` is the twin of `to_go` in keep.py. What a page finds to be younger than its head says is noted there: `since_ms`
+# may be too early, never too late, and has no index, so that noting it rewrites none.
+LOOK = """
 WITH looked AS MATERIALIZED (
-    SELECT command_id, at_ms FROM kept_ids WHERE id = $1 AND command_id >= $3 ORDER BY command_id LIMIT $4
+    SELECT id, entity, "offset", trimmed, snapshot_offset, since_ms, claimed_ms
+    FROM heads WHERE id > $1 ORDER BY id LIMIT $2
+), candidates AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT l.id, l.entity, l."offset", l.trimmed, l.snapshot_offset, k.after_ms,
+            l."offset" - k.events AS through,
+            l."offset" - l.trimmed > k.events_due AS is_much,
+            l.trimmed < l."offset" AND l.since_ms < k.after_ms AS may_be_old,
+            EXISTS (SELECT FROM kept_ids d WHERE d.id = l.id AND d.at_ms < k.ids_after_ms) AS expired_ids,
+            l."offset" = 0 AND l.claimed_ms < $8::bigint AS unused
+        FROM looked l
+        LEFT JOIN unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+            AS k (kind, events, events_due, after_ms, ids_after_ms) ON k.kind = split_part(l.entity, ':', 1)
+    ) c
+    WHERE is_much OR may_be_old OR expired_ids OR unused
+), timed AS MATERIALIZED (
+    SELECT c.*,
+        (SELECT j.at_ms FROM journal j WHERE c.may_be_old AND j.id = c.id AND j."offset" > c.trimmed
+         ORDER BY j."offset" LIMIT 1) AS first_ms,
+        (SELECT j.at_ms FROM journal j
+         WHERE c.may_be_old AND j.id = c.id AND j."offset" > greatest(c.trimmed, c.snapshot_offset)
+         ORDER BY j."offset" LIMIT 1) AS uncovered_ms
+    FROM candidates c
+), due AS (
+    SELECT id, entity,
+        (is_much AND snapshot_offset < through) OR (first_ms < after_ms AND uncovered_ms < after_ms) AS uncovered,
+        trimmed < snapshot_offset AND (first_ms < after_ms OR (is_much AND trimmed < through)) AS covered,
+        expired_ids, unused
+    FROM timed
+), noted AS (
+    UPDATE heads h SET since_ms = t.first_ms FROM timed t
+    WHERE h.id = t.id AND h.trimmed = t.trimmed AND h.since_ms < t.first_ms AND t.first_ms >= t.after_ms
+)
+SELECT id, entity, coalesce(uncovered, false), coalesce(covered, false), coalesce(expired_ids, false), unused
+FROM due WHERE uncovered OR covered OR expired_ids OR unused
+UNION ALL
+SELECT max(id), NULL, false, false, false, false FROM looked
+"""
+
+# Only heads with nothing at all. `seen` is the head as this statement's snapshot has it, `h` as it is once locked: it
+# goes only when nobody has written to it meanwhile. An append that comes late finds no head: it is fenced. The highest
+# number of an activation among those removed stays, and heads that are made later begin above it.
+REMOVE_UNUSED = """
+WITH gone AS (
+    DELETE FROM heads h USING unnest($1::bigint[]) AS w (id) JOIN heads seen ON seen.id = w.id
+    WHERE h.id = w.id AND h.xmin = seen.xmin AND h."offset" = 0 AND h.claimed_ms < $2::bigint
+        AND NOT EXISTS (SELECT FROM timers t WHERE t.id = w.id)
+        AND NOT EXISTS (SELECT FROM outbox o WHERE o.id = w.id)
+        AND NOT EXISTS (SELECT FROM received r WHERE r.id = w.id)
+        AND NOT EXISTS (SELECT FROM snapshots s WHERE s.id = w.id)
+    RETURNING h.fence & 4294967295 AS activation
+), floor AS (
+    UPDATE fence_floor f SET activation = greatest(f.activation, g.highest)
+    FROM (SELECT max(activation) AS highest FROM gone) g WHERE g.highest > f.activation
+)
+SELECT count(*) FROM gone
+"""
+
+# A mark turns away what comes again, and nothing can once the sender's outbox is empty; the time is for messages that
+# were read from there before, and are still on their way in somebody's memory.
+EXPIRE_MARKS = """
+WITH looked AS MATERIALIZED (
+    SELECT id, sender, seq, at FROM received
+    WHERE (id, sender) > ($1::bigint, $2::bigint) ORDER BY id, sender LIMIT $3
 ), gone AS (
-    DELETE FROM kept_ids k USING looked WHERE k.id = $1 AND k.command_id = looked.command_id AND looked.at_ms < $2
+    DELETE FROM received r USING looked l
+    WHERE r.id = l.id AND r.sender = l.sender AND r.seq = l.seq
+        AND l.at < now() - make_interval(secs => $4::float8)
+        AND NOT EXISTS (SELECT FROM outbox o WHERE o.id = l.sender)
+    RETURNING r.id
 )
-SELECT command_id FROM looked ORDER BY command_id DESC LIMIT 1
-"""
-TRIMMED = "SELECT trimmed FROM heads WHERE id = $1"
-
-# Of so many heads, however few of them have something to trim; the last one looked at is always among them.
-TRIMMABLE = """
-WITH looked AS MATERIALIZED (
-    SELECT id, entity, "offset", trimmed, snapshot_offset FROM heads WHERE id > $1 ORDER BY id LIMIT $2
-)
-SELECT l.*, k.has
-FROM looked l
-CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM kept_ids k WHERE k.id = l.id) AS has) k
-WHERE l.trimmed < l.snapshot_offset OR k.has OR l.id = (SELECT max(id) FROM looked)
-ORDER BY l.id
+SELECT id, sender, (SELECT count(*) FROM gone) AS removed FROM looked ORDER BY id DESC, sender DESC LIMIT 1
 """
 
 
-async def trim(connection: Connection, head_id: int, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
-    """See Journal. Statements of at most TRIM_EVENTS_MAX events, so that appends never wait long for the head."""
+async def trim(
+    connection: Connection, head_id: int, keep_count: int, keep_after_ms: int, ids_after_ms: int, now_ms: int
+) -> Trimmed:
+    """See Journal. One statement, of at most TRIM_EVENTS_MAX events, so that appends never wait long for the head."""
     events = TRIM_EVENTS_MAX
     while True:
         try:
-            if not await connection.fetch(TRIM, head_id, keep_count, keep_after_ms, ids_after_ms, events):
-                break
+            rows = await connection.fetch(TRIM, head_id, keep_count, keep_after_ms, ids_after_ms, events, now_ms)
+            return Trimmed(*rows[0]) if rows else Trimmed(0, has_more=False)
         except TookTooLong:  # large ones
             if events == 1:
                 raise
             events = max(1, events // SHRINK)
-    at = b""
-    while looked := await connection.fetch(EXPIRE_IDS, head_id, ids_after_ms, at, IDS_MAX):
-        at = looked[0]["command_id"] + b"\0"  # the next id that there could be
-    rows = await connection.fetch(TRIMMED, head_id)
-    return rows[0][0] if rows else 0
+
+
+async def look(
+    connection: Connection, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int
+) -> Looked:
+    """See SweptJournal."""
+    columns = [
+        [rule.kind for rule in rules],
+        [rule.events for rule in rules],
+        [rule.events_due for rule in rules],
+        [rule.after_ms for rule in rules],
+        [rule.ids_after_ms for rule in rules],
+    ]
+    rows = [tuple(row) for row in await connection.fetch(LOOK, after_id, limit, *columns, unused_before_ms)]
+    last_id: int | None = rows.pop()[0]
+    return Looked([Found(*row) for row in rows], last_id)

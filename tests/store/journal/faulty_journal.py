@@ -11,13 +11,13 @@ from greenroom.store.errors import JournalDamaged, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal.records import Append, Due, Head, Outcome, Remembered, StoredEvent
+from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
 
 T = TypeVar("T")
 
 
 CALLS = ["claim", "append", "read", "replies", "received", "outbox", "delivered", "due"]
-CALLS += ["save_snapshot", "trim", "lineage"]
+CALLS += ["save_snapshot", "stored", "save_folded", "trim", "lineage"]
 
 
 class Fault(Enum):
@@ -133,7 +133,15 @@ class FaultyJournal:
             "save_snapshot", lambda: self._journal.save_snapshot(head_id, fence=fence, offset=offset, body=body)
         )
 
-    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+    async def stored(self, entity: str) -> Claimed | None:
+        return await self._with_faults("stored", lambda: self._journal.stored(entity))
+
+    async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
+        return await self._with_faults(
+            "save_folded", lambda: self._journal.save_folded(head_id, fence=fence, offset=offset, body=body)
+        )
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
         return await self._with_faults(
             "trim",
             lambda: self._journal.trim(

@@ -25,14 +25,14 @@ ALL = 10**6  # a window or limit that leaves nothing out
 
 
 class Cluster(Protocol):
-    def node(self, incarnation: int) -> Journal: ...
+    def node(self, incarnation: int) -> MemoryJournal | PostgresJournal: ...
 
 
 class MemoryCluster:
     def __init__(self) -> None:
         self._rows = MemoryRows()
 
-    def node(self, incarnation: int) -> Journal:
+    def node(self, incarnation: int) -> MemoryJournal:
         return MemoryJournal(self._rows, incarnation=incarnation)
 
 
@@ -82,6 +82,18 @@ async def claim(journal: Journal, entity: str = "room:a", *, term: int = 1, wind
     (claimed,) = await journal.claim([entity], term=term, window=window)
     assert isinstance(claimed, Claimed)
     return claimed
+
+
+async def trim(
+    journal: Journal, head_id: int, *, keep_count: int = ALL, keep_after_ms: int = 0, ids_after_ms: int = 0
+) -> int:
+    """In as many steps as it takes."""
+    while True:
+        trimmed = await journal.trim(
+            head_id, keep_count=keep_count, keep_after_ms=keep_after_ms, ids_after_ms=ids_after_ms
+        )
+        if not trimmed.has_more:
+            return trimmed.through
 
 
 async def offsets(journal: Journal, entity: str = "room:a") -> list[int]:
@@ -404,7 +416,7 @@ async def test_an_id_outlives_its_trimmed_event_until_it_is_old(cluster: Cluster
     events = [event(n, at_ms=n * 1_000, command_id=f"id-{n}", reply=b'"%d"' % n) for n in range(1, 5)]
     await node.append([append_to(claimed, *events)])
     assert await node.save_snapshot(head, fence=fence, offset=4, body=b"{}")
-    assert await node.trim(head, keep_count=1, keep_after_ms=0, ids_after_ms=2_000) == 3
+    assert await trim(node, head, keep_count=1, keep_after_ms=0, ids_after_ms=2_000) == 3
     assert await node.replies(head, [f"id-{n}" for n in range(1, 5)]) == {
         "id-2": Remembered(b'"2"'),
         "id-3": Remembered(b'"3"'),
@@ -419,7 +431,9 @@ async def test_an_id_outlives_its_trimmed_event_until_it_is_old(cluster: Cluster
     )
     assert outcomes == [Outcome.REPEATED, Outcome.LANDED]
     assert await node.append([append_to(claimed, event(5, command_id="id-1"), after=4)]) == [Outcome.LANDED]
-    await node.trim(head, keep_count=1, keep_after_ms=0, ids_after_ms=9_000)
+    assert not await node.expire_ids(head, before_ms=3_000)
+    assert set(await node.replies(head, ["id-2", "id-3"])) == {"id-3"}
+    assert not await node.expire_ids(head, before_ms=9_000)
     assert await node.replies(head, ["id-2", "id-3"]) == {}
 
 
@@ -579,22 +593,19 @@ async def test_retention_by_count_and_by_age_never_passes_the_snapshot(cluster: 
     head, fence = claimed.head.id, claimed.head.fence
     await node.append([append_to(claimed, *(event(n, at_ms=n * 100) for n in range(1, 11)))])
 
-    async def trim(keep_count: int, keep_after_ms: int) -> int:
-        return await node.trim(head, keep_count=keep_count, keep_after_ms=keep_after_ms, ids_after_ms=0)
-
-    assert await trim(0, 10_000) == 0  # no snapshot yet
+    assert await trim(node, head, keep_count=0, keep_after_ms=10_000) == 0  # no snapshot yet
     await node.save_snapshot(head, fence=fence, offset=9, body=b"{}")
-    assert await trim(ALL, 0) == 0
-    assert await trim(8, 0) == 2
+    assert await trim(node, head) == 0
+    assert await trim(node, head, keep_count=8) == 2
     assert await offsets(node) == [*range(3, 11)]
-    assert await trim(ALL, 550) == 5
-    assert await trim(ALL, 100) == 5  # never back
-    assert await trim(0, 10_000) == 9
+    assert await trim(node, head, keep_after_ms=550) == 5
+    assert await trim(node, head, keep_after_ms=100) == 5  # never back
+    assert await trim(node, head, keep_count=0, keep_after_ms=10_000) == 9
     again = await claim(node)
     assert (again.head.trimmed, again.head.offset) == (9, 10)
     assert [each.offset for each in again.events] == [10]
     assert await node.append([append_to(again, event(11))]) == [Outcome.LANDED]
-    assert await node.trim(99_999, keep_count=0, keep_after_ms=0, ids_after_ms=0) == 0
+    assert await trim(node, 99_999, keep_count=0, keep_after_ms=0, ids_after_ms=0) == 0
 
 
 async def test_a_clock_that_went_back_leaves_no_gap(cluster: Cluster) -> None:
@@ -603,7 +614,7 @@ async def test_a_clock_that_went_back_leaves_no_gap(cluster: Cluster) -> None:
     times = (100, 900, 200, 950)
     await node.append([append_to(claimed, *(event(n, at_ms=at) for n, at in enumerate(times, 1)))])
     await node.save_snapshot(claimed.head.id, fence=claimed.head.fence, offset=4, body=b"{}")
-    assert await node.trim(claimed.head.id, keep_count=ALL, keep_after_ms=500, ids_after_ms=0) == 1
+    assert await trim(node, claimed.head.id, keep_count=ALL, keep_after_ms=500, ids_after_ms=0) == 1
     assert await offsets(node) == [2, 3, 4]
 
 
@@ -613,8 +624,8 @@ async def test_much_is_trimmed_in_bounded_steps(postgres: PostgresCluster, monke
     claimed = await claim(node)
     await node.append([append_to(claimed, *(event(n, at_ms=n) for n in range(1, 101)))])
     await node.save_snapshot(claimed.head.id, fence=claimed.head.fence, offset=100, body=b"{}")
-    assert await node.trim(claimed.head.id, keep_count=ALL, keep_after_ms=81, ids_after_ms=0) == 80
-    assert await node.trim(claimed.head.id, keep_count=5, keep_after_ms=0, ids_after_ms=0) == 95
+    assert await trim(node, claimed.head.id, keep_count=ALL, keep_after_ms=81, ids_after_ms=0) == 80
+    assert await trim(node, claimed.head.id, keep_count=5, keep_after_ms=0, ids_after_ms=0) == 95
     assert await offsets(node) == [*range(96, 101)]
 
 

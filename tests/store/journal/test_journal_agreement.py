@@ -12,14 +12,15 @@ from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.marks import Marks
 from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
 from greenroom.store.journal.consequences.timers import TimerRow, Timers
-from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.keep import Rule
 from greenroom.store.journal.records import Append, Claimed, Head, StoredEvent
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 
 ENTITIES = ("a", "b", "c")
+NOW_MS = 0  # when all claims are made: before every event
 example_numbers = itertools.count()
 
 
@@ -59,6 +60,27 @@ class Trim(Struct, frozen=True):
     ids_after_ms: int
 
 
+class ExpireIds(Struct, frozen=True):
+    entity: str
+    before_ms: int
+
+
+class Fold(Struct, frozen=True):
+    """A snapshot made from what is stored, under the fence of one of the claims."""
+
+    entity: str
+    activation: int
+    offset: int
+
+
+class Sweep(Struct, frozen=True):
+    """A look at what is due for all entities, and the removal of what is unused."""
+
+    events: int
+    after_ms: int
+    claimed_before_ms: int
+
+
 class Read(Struct, frozen=True):
     entity: str
     after: int
@@ -79,7 +101,7 @@ class Look(Struct, frozen=True):
     limit: int
 
 
-Step = Claim | AppendBatch | Snapshot | Trim | Read | Delivered | Look
+Step = Claim | AppendBatch | Snapshot | Trim | ExpireIds | Fold | Sweep | Read | Delivered | Look
 
 entities = st.sampled_from(ENTITIES)
 nodes = st.integers(0, 1)
@@ -103,6 +125,9 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(Claim, nodes, st.lists(entities, min_size=1, max_size=3).map(tuple), st.integers(1, 3), small),
     st.builds(Snapshot, nodes, entities, st.sampled_from([0, 0, 1]), small),
     st.builds(Trim, entities, small, times_ms, times_ms),
+    st.builds(ExpireIds, entities, times_ms),
+    st.builds(Fold, entities, st.sampled_from([0, 0, 1]), small),
+    st.builds(Sweep, small, times_ms, st.sampled_from([NOW_MS, NOW_MS + 1])),
     st.builds(Read, entities, small, st.none() | small, small, st.booleans()),
     st.builds(Delivered, st.lists(st.tuples(entities, small), max_size=3).map(tuple)),
     st.builds(Look, entities, small, st.integers(1, 5)),
@@ -112,7 +137,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 class Subject:
     """One implementation, driven by steps that name entities and activations instead of ids and fences."""
 
-    def __init__(self, nodes: Sequence[Journal], prefix: str) -> None:
+    def __init__(self, nodes: Sequence[MemoryJournal] | Sequence[PostgresJournal], prefix: str) -> None:
         self._nodes = nodes
         self._prefix = prefix
         self._claims: dict[str, list[Head]] = {entity: [] for entity in ENTITIES}
@@ -142,6 +167,16 @@ class Subject:
                     keep_after_ms=step.keep_after_ms,
                     ids_after_ms=step.ids_after_ms,
                 )
+            case ExpireIds():
+                head = self._head(step.entity, 0)
+                return head and await self._nodes[0].expire_ids(head.id, before_ms=step.before_ms)
+            case Fold():
+                head = self._head(step.entity, step.activation)
+                return head and await self._nodes[0].save_folded(
+                    head.id, fence=head.fence, offset=step.offset, body=b"folded at %d" % step.offset
+                )
+            case Sweep():
+                return await self._sweep(step)
             case Read():
                 found, events = await self._nodes[0].read(
                     self._prefix + step.entity,
@@ -160,6 +195,21 @@ class Subject:
             case Look():
                 head = self._head(step.entity, 0)
                 return head and await self._look(head, step.after, step.limit)
+
+    async def _sweep(self, step: Sweep) -> object:
+        node, kind = self._nodes[0], self._prefix.removesuffix(":")
+        first = min((head.id for claims in self._claims.values() for head in claims), default=1)
+        rule = Rule(kind, step.events, step.events, step.after_ms, step.after_ms)
+        looked = await node.look([rule], after_id=first - 1, limit=1_000, unused_before_ms=step.claimed_before_ms)
+        due = [
+            (one.entity.removeprefix(self._prefix), one.uncovered, one.covered, one.expired_ids, one.unused)
+            for one in looked.found
+            if one.entity.startswith(self._prefix)
+        ]
+        ids = [head.id for claims in self._claims.values() for head in claims]
+        removed = await node.remove_unused(ids, claimed_before_ms=step.claimed_before_ms)
+        stored = [await node.stored(self._prefix + entity) for entity in ENTITIES]
+        return sorted(due), removed, [one and self._seen(one) for one in stored]
 
     async def _look(self, head: Head, after: int, limit: int) -> object:
         node = self._nodes[0]
@@ -239,12 +289,18 @@ class Subject:
 async def test_memory_and_postgres_answer_the_same(database_url: str, script: list[Step]) -> None:
     prefix = f"e{next(example_numbers)}:"
     rows = MemoryRows()
+
+    def now() -> float:
+        return NOW_MS / 1_000
+
     # Every script begins with a claim of all: without one nothing can happen.
     script = [Claim(0, ENTITIES, 1, 0), *script]
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
-        postgres = [PostgresJournal(pool, incarnation=n, new_epoch=lambda: "epoch") for n in (1, 2)]
-        memory = [MemoryJournal(rows, incarnation=n, new_epoch=lambda: "epoch") for n in (1, 2)]
+        postgres = [PostgresJournal(pool, incarnation=n, new_epoch=lambda: "epoch", now=now) for n in (1, 2)]
+        memory = [MemoryJournal(rows, incarnation=n, new_epoch=lambda: "epoch", now=now) for n in (1, 2)]
         subjects = (Subject(memory, prefix), Subject(postgres, prefix))
+        async with pool.connection() as connection:
+            await connection.fetch("UPDATE fence_floor SET activation = 0")  # which another script has raised
         for step in script:
             answers = [await subject.take(step) for subject in subjects]
             assert answers[0] == answers[1], step

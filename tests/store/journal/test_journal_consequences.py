@@ -27,6 +27,7 @@ from tests.store.journal.test_journal import (  # noqa: F401 - fixtures
     event,
     memory,
     postgres,
+    trim,
 )
 
 EVER_MS = 1 << 60
@@ -121,7 +122,7 @@ async def test_with_an_append_that_is_a_repeat_nothing_lands(trimmed: bool, clus
     assert await node.append([append_to(claimed, event(1, command_id="a"))]) == [Outcome.LANDED]
     if trimmed:
         await node.save_snapshot(claimed.head.id, fence=claimed.head.fence, offset=1, body=b"{}")
-        assert await node.trim(claimed.head.id, keep_count=0, keep_after_ms=0, ids_after_ms=0) == 1
+        assert await trim(node, claimed.head.id, keep_count=0, keep_after_ms=0, ids_after_ms=0) == 1
     batch = [
         with_consequences(claimed, event(2, command_id="a"), after=1, **everything()),
         with_consequences(other, event(1), outbox=Outbox([OutboxRow(1, b"of the other")])),
@@ -266,7 +267,7 @@ async def test_digests_are_kept_with_replies_through_retention(cluster: Cluster)
     assert [one.digest for one in read] == digests
     fence = (await claim(node)).head.fence
     assert await node.save_snapshot(head_id, fence=fence, offset=4, body=b"{}")
-    assert await node.trim(head_id, keep_count=1, keep_after_ms=0, ids_after_ms=0) == 3
+    assert await trim(node, head_id, keep_count=1, keep_after_ms=0, ids_after_ms=0) == 3
     assert await node.replies(head_id, list(expected)) == expected
 
 
@@ -277,6 +278,6 @@ async def test_retention_touches_no_consequence(cluster: Cluster) -> None:
     before = await seen_by(cluster, node)
     again = await claim(node, term=10)
     await node.save_snapshot(again.head.id, fence=again.head.fence, offset=1, body=b"{}")
-    assert await node.trim(again.head.id, keep_count=0, keep_after_ms=0, ids_after_ms=EVER_MS) == 1
+    assert await trim(node, again.head.id, keep_count=0, keep_after_ms=0, ids_after_ms=EVER_MS) == 1
     again = await claim(node, term=11)
     assert ([(row.offset, row.body) for row in again.outbox], len(again.timers)) == (before[0], 1)
