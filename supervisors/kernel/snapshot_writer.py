@@ -9,8 +9,8 @@ from greenroom.actors.model.actor import KindLimits
 from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal import Journal
-from greenroom.store.journal.records import Head
 from greenroom.store.journal.keep import ago_ms
+from greenroom.store.journal.records import Head
 
 log = structlog.get_logger("greenroom.snapshots")
 

@@ -48,8 +48,8 @@ class Appending:
             raise
 
     async def _settle(self, todo: list[Append], *, is_last: bool = False) -> None:
-        """Bounded: a round either leaves somebody out, or halves, or has lost a race against retention, which rests after
-        each of its steps. `is_last`: an append that was refused alone before.
+        """Bounded: a round either leaves somebody out, or halves, or has lost a race against retention, which rests
+        after each of its steps. `is_last`: an append that was refused alone before.
 
         Raises: StoreUnavailable, also where such races don't end: what is left was not written, and is not fenced."""
         races = 0

@@ -14,9 +14,9 @@ from greenroom.store.postgres.connection import Connection
 
 # The conflict branch waits for the row's lock and then works on its newest version, whatever the snapshot says.
 # A standby that takes over may lack the newest claims and heads. So that it grants no fence that its predecessor has
-# granted, it leaves room for as many claims as may be missing, and new heads begin with another number. So that an entity
-# whose unused head was removed gets no fence again, a new head begins above all removed ones, and above the one that
-# this statement's snapshot still has.
+# granted, it leaves room for as many claims as may be missing, and new heads begin with another number. So that an
+# entity whose unused head was removed gets no fence again, a new head begins above all that were removed, and above the
+# one that this statement's snapshot still has.
 RAISE = """
 INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era, since_ms, claimed_ms)
 SELECT w.entity,

@@ -33,8 +33,8 @@ class FaultyJournal:
     """Faults are used up in order, one a call: `journal.faults["append"] += [Fault.LOST]`."""
 
     def __init__(self, rows: MemoryRows | None = None, *, incarnation: int = 1) -> None:
-        self._journal = MemoryJournal(rows, incarnation=incarnation)
-        self.rows = self._journal.rows
+        self.memory = MemoryJournal(rows, incarnation=incarnation, now=trio.current_time)  # without faults
+        self.rows = self.memory.rows
         self.faults: dict[str, deque[Fault]] = {name: deque() for name in CALLS}
         self.down = False  # every call is refused
         self.refused: Callable[[StoredEvent], bool] = lambda event: False  # as a server that takes no such data
@@ -47,6 +47,11 @@ class FaultyJournal:
     def events(self, entity: str) -> list[StoredEvent]:
         row = self.rows.by_entity.get(entity)
         return row.events if row is not None else []
+
+    def durable(self, entity: str, offset: int) -> list[StoredEvent]:
+        """The event with that offset, unless it is not there, or not any more."""
+        row = self.rows.by_entity.get(entity)
+        return row.events[offset - row.head.trimmed - 1 :][:1] if row is not None and offset > row.head.trimmed else []
 
     def offset(self, entity: str) -> int:
         row = self.rows.by_entity.get(entity)
@@ -87,7 +92,7 @@ class FaultyJournal:
         self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claim]:
         claims = await self._with_faults(
-            "claim", lambda: self._journal.claim(entities, term=term, window=window, above=above)
+            "claim", lambda: self.memory.claim(entities, term=term, window=window, above=above)
         )
         return [
             JournalDamaged(entity, "the test says so") if entity in self.damaged else claim
@@ -103,48 +108,48 @@ class FaultyJournal:
         if self.held is not None:
             await self.held.wait()
         taken = [one for one in batch if not any(self.refused(event) for event in one.events)]
-        landed = await self._with_faults("append", lambda: self._journal.append(taken, lane=lane))
+        landed = await self._with_faults("append", lambda: self.memory.append(taken, lane=lane))
         outcomes = dict(zip((one.head_id for one in taken), landed, strict=True))
         return [outcomes.get(one.head_id, Outcome.DAMAGED) for one in batch]
 
     async def lineage(self) -> str:
-        return await self._with_faults("lineage", self._journal.lineage)
+        return await self._with_faults("lineage", self.memory.lineage)
 
     async def read(self, entity: str, **how: Any) -> tuple[Head | None, list[StoredEvent]]:
-        return await self._with_faults("read", lambda: self._journal.read(entity, **how))
+        return await self._with_faults("read", lambda: self.memory.read(entity, **how))
 
     async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
-        return await self._with_faults("replies", lambda: self._journal.replies(head_id, command_ids))
+        return await self._with_faults("replies", lambda: self.memory.replies(head_id, command_ids))
 
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
-        return await self._with_faults("received", lambda: self._journal.received(head_id, senders))
+        return await self._with_faults("received", lambda: self.memory.received(head_id, senders))
 
     async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
-        return await self._with_faults("outbox", lambda: self._journal.outbox(after=after, limit=limit))
+        return await self._with_faults("outbox", lambda: self.memory.outbox(after=after, limit=limit))
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
-        await self._with_faults("delivered", lambda: self._journal.delivered(rows, lineage=lineage))
+        await self._with_faults("delivered", lambda: self.memory.delivered(rows, lineage=lineage))
 
     async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
-        return await self._with_faults("due", lambda: self._journal.due(before_ms=before_ms, after=after, limit=limit))
+        return await self._with_faults("due", lambda: self.memory.due(before_ms=before_ms, after=after, limit=limit))
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         return await self._with_faults(
-            "save_snapshot", lambda: self._journal.save_snapshot(head_id, fence=fence, offset=offset, body=body)
+            "save_snapshot", lambda: self.memory.save_snapshot(head_id, fence=fence, offset=offset, body=body)
         )
 
     async def stored(self, entity: str) -> Claimed | None:
-        return await self._with_faults("stored", lambda: self._journal.stored(entity))
+        return await self._with_faults("stored", lambda: self.memory.stored(entity))
 
     async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         return await self._with_faults(
-            "save_folded", lambda: self._journal.save_folded(head_id, fence=fence, offset=offset, body=body)
+            "save_folded", lambda: self.memory.save_folded(head_id, fence=fence, offset=offset, body=body)
         )
 
     async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
         return await self._with_faults(
             "trim",
-            lambda: self._journal.trim(
+            lambda: self.memory.trim(
                 head_id, keep_count=keep_count, keep_after_ms=keep_after_ms, ids_after_ms=ids_after_ms
             ),
         )

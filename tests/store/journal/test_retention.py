@@ -1,20 +1,24 @@
 """The retention sweep: which heads are due, what is left of their history, and the pace."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+import asyncpg
 import pytest
 import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable, TookTooLong
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.marks import Marks
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.keep import Counts, Keep, Looked, Rule, rule, to_go
 from greenroom.store.journal.postgres.keeping import TRIM
-from greenroom.store.journal.records import Append, Claimed, StoredEvent
-from greenroom.store.journal.retention import Keep, Retention, Trimmable, due
+from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent, Trimmed
+from greenroom.store.journal.retention import CannotFold, Retention
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
@@ -22,15 +26,30 @@ from greenroom.store.postgres.pool import Pool
 NOW_S = 1_000_000.0
 
 
+class Clock:
+    """Unix seconds, as a test sets them: entities are claimed before their events."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 @pytest.fixture
-async def postgres(database_url: str) -> AsyncIterator[PostgresJournal]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def postgres(database_url: str, clock: Clock) -> AsyncIterator[PostgresJournal]:
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1) as pool:
-        yield PostgresJournal(pool, incarnation=1)
+        yield PostgresJournal(pool, incarnation=1, now=clock)
 
 
 @pytest.fixture
-async def memory() -> MemoryJournal:
-    return MemoryJournal()
+async def memory(clock: Clock) -> MemoryJournal:
+    return MemoryJournal(now=clock)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -48,10 +67,26 @@ async def fill(
     head = claimed.head
     at_ms = int((NOW_S - age_s) * 1_000)
     stored = [StoredEvent(n, at_ms, b"{}", None, f"id-{n}", b"null") for n in range(1, events + 1)]
-    await journal.append([Append(head.id, head.fence, 0, stored)])
+    if events:
+        await journal.append([Append(head.id, head.fence, 0, stored)])
     if snapshot:
         assert await journal.save_snapshot(head.id, fence=head.fence, offset=events, body=b"{}")
     return head.id
+
+
+def swept(
+    journal: MemoryJournal | PostgresJournal, keep: Mapping[str, Keep], *, now_s: float = NOW_S, **how: Any
+) -> Retention:
+    """A retention without rests, which makes snapshots without looking at events."""
+
+    async def fold(entity: str) -> None:
+        stored = await journal.stored(entity)
+        assert stored is not None
+        head = stored.head
+        await journal.save_folded(head.id, fence=head.fence, offset=head.offset, body=b"folded")
+
+    how = {"fold": fold, "now": lambda: now_s, "trims_per_s": 1e9, "monotonic": lambda: 0.0} | how
+    return Retention(journal, keep, **how)
 
 
 async def left(journal: MemoryJournal | PostgresJournal, entity: str) -> int:
@@ -66,11 +101,11 @@ async def test_a_sweep_trims_each_kind_by_its_own_limits(journal: MemoryJournal 
     await fill(journal, "feed:young", 10, age_s=60)
     await fill(journal, "kept:all", 30, age_s=7_200)
     keep = {"room": Keep(events=10), "feed": Keep(seconds=3_600)}
-    retention = Retention(journal, keep, now=lambda: NOW_S, trims_per_s=10_000, page=2)
+    retention = swept(journal, keep, page=2)
     await retention.sweep()
     assert await left(journal, "room:long") == 10
     assert await left(journal, "room:short") == 5
-    assert await left(journal, "room:fresh") == 30
+    assert await left(journal, "room:fresh") == 10, "it was given a snapshot"
     assert await left(journal, "feed:old") == 0
     assert await left(journal, "feed:young") == 10
     assert await left(journal, "kept:all") == 30
@@ -80,7 +115,7 @@ async def test_what_is_kept_for_ever_is_kept(journal: MemoryJournal | PostgresJo
     for seconds in (math.inf, 1e300):
         await fill(journal, f"room:{seconds}", 30)
         keep = {"room": Keep(events=10, seconds=seconds, command_ids_s=seconds)}
-        await Retention(journal, keep, now=lambda: NOW_S, trims_per_s=10_000).sweep()
+        await swept(journal, keep).sweep()
         assert await left(journal, f"room:{seconds}") == 10, "by number all the same"
 
 
@@ -88,50 +123,82 @@ async def test_command_ids_expire_also_when_no_event_is_left(journal: MemoryJour
     head_id = await fill(journal, "feed:a", 3, age_s=50)
     now_s = NOW_S
     keep = {"feed": Keep(seconds=40, command_ids_s=100)}
-    retention = Retention(journal, keep, now=lambda: now_s, trims_per_s=10_000)
-    assert await retention.sweep() == 1
+    retention = swept(journal, keep, now=lambda: now_s)
+    assert (await retention.sweep()).trimmed == 1
     assert await left(journal, "feed:a") == 0
     assert set(await journal.replies(head_id, ["id-1", "id-3"])) == {"id-1", "id-3"}
     now_s += 60
-    assert await retention.sweep() == 1
+    assert (await retention.sweep()).trimmed == 1
     assert await journal.replies(head_id, ["id-1", "id-3"]) == {}
-    assert await retention.sweep() == 0
+    assert (await retention.sweep()).trimmed == 0
 
 
 @pytest.mark.parametrize(
-    ("keep", "head", "expected"),
+    ("keep", "counts", "first_s", "uncovered_s", "expected"),
     [
-        (Keep(), Trimmable(1, "a:b", 100, 0, 100, False), False),
-        (Keep(events=10), Trimmable(1, "a:b", 11, 0, 11, False), False),  # within the slack
-        (Keep(events=10), Trimmable(1, "a:b", 12, 0, 12, False), True),
-        (Keep(events=10), Trimmable(1, "a:b", 100, 50, 50, False), False),  # the snapshot is behind
-        (Keep(seconds=1), Trimmable(1, "a:b", 5, 0, 5, False), True),
-        (Keep(), Trimmable(1, "a:b", 5, 5, 5, True), True),
+        (Keep(), Counts(100, 0, 100), 0, None, (False, False)),
+        (Keep(events=10), Counts(11, 0, 11), 0, None, (False, False)),  # within the slack
+        (Keep(events=10), Counts(12, 0, 12), 0, None, (False, True)),
+        (Keep(events=10), Counts(12, 0, 0), 0, 0, (True, False)),
+        (Keep(events=10), Counts(12, 0, 2), 0, 0, (False, True)),  # what is above the snapshot stays
+        (Keep(events=10), Counts(100, 50, 50), 0, 0, (True, False)),
+        (Keep(events=10), Counts(100, 40, 50), 0, 0, (True, True)),
+        (Keep(seconds=1), Counts(5, 0, 5), 0, None, (False, True)),
+        (Keep(seconds=1), Counts(5, 0, 3), 0, 0, (True, True)),
+        (Keep(seconds=1), Counts(5, 0, 3), 0, NOW_S, (False, True)),
+        (Keep(seconds=1), Counts(5, 0, 0), 0, 0, (True, False)),
+        (Keep(seconds=1), Counts(5, 0, 5), NOW_S, None, (False, False)),
+        (Keep(seconds=1), Counts(5, 5, 5), None, None, (False, False)),
+        (Keep(seconds=math.inf), Counts(5, 0, 0), 0, 0, (False, False)),
     ],
 )
-def test_what_is_due(keep: Keep, head: Trimmable, expected: bool) -> None:
-    assert due(keep, head) is expected
+async def test_what_is_to_go(
+    keep: Keep,
+    counts: Counts,
+    first_s: float | None,
+    uncovered_s: float | None,
+    expected: tuple[bool, bool],
+    postgres: PostgresJournal,
+) -> None:
+    """As decided in Python, and by the statement."""
+    first_ms, uncovered_ms = (None if at_s is None else int(at_s * 1_000) for at_s in (first_s, uncovered_s))
+    assert to_go(counts, rule("a", keep, NOW_S), first_ms, uncovered_ms) == expected
+    head_id = await fill(postgres, "a:b", 0, snapshot=False)
+    async with postgres._pool.connection() as connection:
+        await connection.fetch(
+            'UPDATE heads SET "offset" = $2, trimmed = $3, snapshot_offset = $4 WHERE id = $1',
+            head_id, counts.offset, counts.trimmed, counts.snapshot_offset,
+        )  # fmt: skip
+        for offset in range(counts.trimmed + 1, counts.offset + 1):
+            at_ms = first_ms if offset <= counts.snapshot_offset or uncovered_ms is None else uncovered_ms
+            await connection.fetch(
+                'INSERT INTO journal (id, "offset", fence, at_ms, payload) VALUES ($1, $2, 1, $3, $4)',
+                head_id, offset, at_ms, b"{}",
+            )  # fmt: skip
+    looked = await postgres.look([rule("a", keep, NOW_S)], after_id=0, limit=9, unused_before_ms=0)
+    assert looked.last_id == head_id
+    assert [(one.uncovered, one.covered) for one in looked.found] == [expected] * any(expected)
 
 
 async def test_it_sweeps_again_and_again_and_outlives_a_store_that_is_away(autojump_clock: MockClock) -> None:
     sweeps_at: list[float] = []
 
     class Away(MemoryJournal):
-        async def trimmable(self, *, after_id: int, limit: int) -> list[Trimmable]:
+        async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
             sweeps_at.append(trio.current_time())
             if len(sweeps_at) == 1:
                 raise StoreUnavailable("gone")
-            return await super().trimmable(after_id=after_id, limit=limit)
+            return await super().look(rules, after_id=after_id, limit=limit, unused_before_ms=unused_before_ms)
 
-    journal = Away()
+    journal = Away(now=lambda: 0.0)
     for n in range(20):
         await fill(journal, f"room:{n}", 30)
-    retention = Retention(journal, {"room": Keep(events=10)}, now=lambda: NOW_S, sweep_s=100, trims_per_s=2)
+    retention = swept(journal, {"room": Keep(events=10)}, sweep_s=100, trims_per_s=2)
     began = trio.current_time()
     with trio.move_on_after(350):
         await retention.run()
     # The second trims 20 heads at 2 a second before it asks for another page, so the third begins at 310.
-    assert [at - began for at in sweeps_at] == pytest.approx([100, 200, 210, 310, 320])
+    assert [at - began for at in sweeps_at] == pytest.approx([100, 200, 210, 310, 310])
     assert await left(journal, "room:7") == 10
 
 
@@ -139,12 +206,12 @@ class Refusing(MemoryJournal):
     """Some heads can't be trimmed."""
 
     def __init__(self, *refused: str, error: StoreUnavailable | None = None) -> None:
-        super().__init__()
+        super().__init__(now=lambda: 0.0)
         self.refused = set(refused)
         self.error = error or TookTooLong("the test says so")
         self.tried: list[str] = []
 
-    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> int:
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
         entity = self.rows.by_id[head_id].head.entity
         self.tried.append(entity)
         if entity in self.refused:
@@ -158,9 +225,9 @@ async def test_behind_an_entity_that_always_fails_the_others_are_trimmed(autojum
     journal = Refusing("room:1", "room:3")
     for n in range(5):
         await fill(journal, f"room:{n}", 30)
-    retention = Retention(journal, {"room": Keep(events=10)}, now=lambda: NOW_S)
+    retention = swept(journal, {"room": Keep(events=10)})
     with capture_logs() as logs:
-        assert await retention.sweep() == 3
+        assert (await retention.sweep()).trimmed == 3
         await retention.sweep()
     assert [await left(journal, f"room:{n}") for n in range(5)] == [10, 30, 10, 30, 10]
     told = [line["entity"] for line in logs if line["event"] == "entity_not_trimmed"]
@@ -176,11 +243,11 @@ async def test_a_sweep_that_a_store_that_is_away_has_ended_goes_on_where_it_was(
     journal = Refusing(*names[1:4], error=StoreUnavailable("away"))
     for name in names:
         await fill(journal, name, 30)
-    retention = Retention(journal, {"room": Keep(events=10)}, now=lambda: NOW_S, page=4)
+    retention = swept(journal, {"room": Keep(events=10)}, page=4)
     with pytest.raises(StoreUnavailable):
         await retention.sweep()
     assert journal.tried == names[:4], "three in a row are no accident"
-    assert await retention.sweep() == 5
+    assert (await retention.sweep()).trimmed == 5
     assert journal.tried == names
     journal.refused.clear()
     await retention.sweep()
@@ -190,21 +257,23 @@ async def test_a_sweep_that_a_store_that_is_away_has_ended_goes_on_where_it_was(
 async def test_a_page_is_of_heads_looked_at_not_of_heads_found(journal: MemoryJournal | PostgresJournal) -> None:
     """Else a statement would walk over all heads where there is little to trim."""
     for n in range(10):
-        await fill(journal, f"room:{n}", 3, snapshot=n in (0, 9))
+        await fill(journal, f"room:{n}", 30 if n in (0, 9) else 3)
     pages: list[list[str]] = []
-    after_id = 0
-    while heads := await journal.trimmable(after_id=after_id, limit=4):
-        pages.append([head.entity for head in heads])
-        after_id = heads[-1].head_id
-    assert pages == [["room:0", "room:3"], ["room:7"], ["room:9"]]
+    after_id: int | None = 0
+    rules = [rule("room", Keep(events=10), NOW_S)]
+    while after_id is not None:
+        looked = await journal.look(rules, after_id=after_id, limit=4, unused_before_ms=0)
+        pages.append([found.entity for found in looked.found])
+        after_id = looked.last_id
+    assert pages == [["room:0"], [], ["room:9"], []]
 
 
 async def test_command_ids_expire_some_at_a_time(postgres: PostgresJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("greenroom.store.journal.postgres.keeping.IDS_MAX", 4)
+    monkeypatch.setattr("greenroom.store.journal.journal_postgres.IDS_MAX", 4)
     head_id = await fill(postgres, "feed:a", 11, age_s=50)
     keep = {"feed": Keep(seconds=40, command_ids_s=100)}
     now_s = NOW_S
-    retention = Retention(postgres, keep, now=lambda: now_s, trims_per_s=10_000)
+    retention = swept(postgres, keep, now=lambda: now_s)
     await retention.sweep()
     assert len(await postgres.replies(head_id, [f"id-{n}" for n in range(1, 12)])) == 11
     now_s += 60
@@ -227,6 +296,204 @@ async def test_events_that_take_too_long_to_delete_are_deleted_fewer_at_once(
         return await fetch(connection, sql, *args, write=write)
 
     monkeypatch.setattr(Connection, "fetch", slow)
-    await Retention(postgres, {"room": Keep(events=10)}, now=lambda: NOW_S, trims_per_s=10_000).sweep()
-    assert asked == [5_000, 625, 78, 9, 9, 9, 9]
+    await swept(postgres, {"room": Keep(events=10)}).sweep()
+    assert asked == [500, 62, 7, 500, 62, 7, 500, 62, 7]
     assert await left(postgres, "room:a") == 10
+
+
+# Entities that sleep without a snapshot
+
+
+async def test_few_events_go_too_once_they_are_old(journal: MemoryJournal | PostgresJournal) -> None:
+    """Their entity has never been worth a snapshot. The sweep has one made, and its fence stays as it is."""
+    await fill(journal, "room:old", 5, age_s=7_200, snapshot=False)
+    await fill(journal, "room:young", 5, age_s=60, snapshot=False)
+    before = await journal.stored("room:old")
+    result = await swept(journal, {"room": Keep(seconds=3_600)}).sweep()
+    assert (result.trimmed, result.folded) == (1, 1)
+    assert [await left(journal, name) for name in ("room:old", "room:young")] == [0, 5]
+    stored = await journal.stored("room:old")
+    assert before is not None and stored is not None
+    assert (stored.snapshot, stored.snapshot_offset) == (b"folded", 5)
+    assert stored.head.fence == before.head.fence
+    (claimed,) = await journal.claim(["room:old"], term=1, window=10)
+    assert isinstance(claimed, Claimed)
+    assert (claimed.snapshot, claimed.head.offset, claimed.events) == (b"folded", 5, [])
+
+
+async def test_whoever_claims_meanwhile_keeps_its_snapshot(journal: MemoryJournal | PostgresJournal) -> None:
+    head_id = await fill(journal, "room:a", 5, age_s=7_200, snapshot=False)
+    stored = await journal.stored("room:a")
+    assert stored is not None
+    fence = stored.head.fence
+    assert not await journal.save_folded(head_id, fence=fence, offset=6, body=b"of the future")
+    assert await journal.save_folded(head_id, fence=fence, offset=3, body=b"at 3")
+    assert not await journal.save_folded(head_id, fence=fence, offset=3, body=b"there already")
+    await journal.claim(["room:a"], term=1, window=0)
+    assert not await journal.save_folded(head_id, fence=fence, offset=5, body=b"overtaken")
+    after = await journal.stored("room:a")
+    assert after is not None and (after.snapshot, after.snapshot_offset) == (b"at 3", 3)
+
+
+async def test_an_entity_that_cannot_be_folded_keeps_its_events_and_holds_nobody_up(
+    journal: MemoryJournal | PostgresJournal,
+) -> None:
+    names = [f"room:{n}" for n in range(5)]
+    for name in names:
+        await fill(journal, name, 5, age_s=7_200, snapshot=False)
+
+    async def fold(entity: str) -> None:
+        raise CannotFold("the test says so")
+
+    retention = swept(journal, {"room": Keep(seconds=3_600)}, fold=fold)
+    with capture_logs() as logs:
+        assert (await retention.sweep()).trimmed == 0
+        await retention.sweep()
+    assert [line["entity"] for line in logs if line["event"] == "entity_not_trimmed"] == names, "once each"
+    assert [await left(journal, name) for name in names] == [5] * 5
+
+
+async def test_what_is_young_is_not_looked_at_again(postgres: PostgresJournal) -> None:
+    """A head says since when it has events, and what a look finds is noted there: so the next reads heads alone."""
+    await fill(postgres, "room:a", 5, age_s=60)
+
+    async def since_ms() -> int:
+        async with postgres._pool.connection() as connection:
+            rows = await connection.fetch("SELECT since_ms FROM heads")
+        return int(rows[0][0])
+
+    assert await since_ms() == 0
+    at_ms = int((NOW_S - 60) * 1_000)
+    await swept(postgres, {"room": Keep(seconds=3_600)}).sweep()
+    assert await since_ms() == at_ms
+    stored = await postgres.stored("room:a")
+    assert stored is not None
+    head = stored.head
+    late = StoredEvent(6, at_ms + 50_000, b"{}")
+    await postgres.append([Append(head.id, head.fence, 5, [late])])
+    await swept(postgres, {"room": Keep(seconds=20)}).sweep()
+    assert await left(postgres, "room:a") == 1
+    assert await since_ms() == late.at_ms
+
+
+# The pace
+
+
+class Stepping(MemoryJournal):
+    """Trims that take several steps of a second each."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(now=lambda: 0.0)
+        self.steps = steps
+        self.stepped_at: list[float] = []
+
+    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
+        self.stepped_at.append(trio.current_time())
+        await trio.sleep(1)
+        return Trimmed(0, has_more=len(self.stepped_at) % self.steps > 0)
+
+    async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
+        await trio.sleep(0.01)
+        return await super().look(rules, after_id=after_id, limit=limit, unused_before_ms=unused_before_ms)
+
+
+async def test_between_two_steps_appends_have_their_turn(autojump_clock: MockClock) -> None:
+    journal = Stepping(3)
+    await fill(journal, "room:a", 30)
+    retention = swept(journal, {"room": Keep(events=10)}, monotonic=trio.current_time)
+    await retention.sweep()
+    first, second, third = journal.stepped_at
+    assert (second - first, third - second) == (pytest.approx(5), pytest.approx(5)), "a fifth of the time"
+
+
+@pytest.mark.parametrize("heads", [10, 1_000])
+async def test_looking_takes_its_share_of_the_time_however_many_sleep(heads: int, autojump_clock: MockClock) -> None:
+    journal = Stepping(1)
+    for n in range(heads):
+        await fill(journal, f"room:{n}", 1)
+    began = trio.current_time()
+    await swept(journal, {"room": Keep(events=10)}, monotonic=trio.current_time, page=10).sweep()
+    pages = heads // 10
+    assert trio.current_time() - began == pytest.approx(pages * 0.01 / 0.005, rel=0.02)
+
+
+# Heads and marks that nobody uses
+
+
+async def test_a_head_that_was_only_looked_at_goes_after_a_day(
+    journal: MemoryJournal | PostgresJournal, clock: Clock
+) -> None:
+    names = ("room:written", "room:unused", "room:watched", "other:unused", "room:late")
+    for name in names:
+        clock.now_s = 5_000.0 if name == "room:late" else 0.0
+        await fill(journal, name, name == "room:written", snapshot=False)
+    retention = swept(journal, {"room": Keep()}, is_present=lambda entity: entity == "room:watched", now_s=89_000.0)
+    assert (await retention.sweep()).unused == 2
+    assert [name for name in names if await journal.stored(name) is not None] == [
+        "room:written", "room:watched", "room:late",
+    ]  # fmt: skip
+    clock.now_s = 90_000.0
+    await journal.claim(["room:late"], term=1, window=0)
+    retention = swept(journal, {"room": Keep()}, now_s=170_000.0)
+    assert (await retention.sweep()).unused == 1
+    assert await journal.stored("room:late") is not None, "somebody has looked at it again"
+
+
+async def test_behind_a_removed_head_fences_go_on_rising(
+    journal: MemoryJournal | PostgresJournal, clock: Clock
+) -> None:
+    for _ in range(5):
+        (old,) = await journal.claim(["room:a"], term=1, window=0)
+    assert isinstance(old, Claimed)
+    assert (await swept(journal, {}).sweep()).unused == 1
+    late = Append(old.head.id, old.head.fence, 0, [StoredEvent(1, 0, b"{}")])
+    assert await journal.append([late]) == [Outcome.FENCED]
+    assert not await journal.save_snapshot(old.head.id, fence=old.head.fence, offset=0, body=b"{}")
+    for name in ("room:a", "room:b"):
+        (new,) = await journal.claim([name], term=1, window=0)
+        assert isinstance(new, Claimed)
+        assert new.head.id != old.head.id and new.head.fence > old.head.fence
+        assert await journal.append([late]) == [Outcome.FENCED]
+        first = Append(new.head.id, new.head.fence, 0, [StoredEvent(1, 0, b"{}")])
+        assert await journal.append([first]) == [Outcome.LANDED]
+
+
+async def test_a_head_that_somebody_writes_to_meanwhile_stays(postgres: PostgresJournal, database_url: str) -> None:
+    """Its removal waits for the append under way, and then sees that the head is another."""
+    head_id = await fill(postgres, "room:a", 0, snapshot=False)
+    removed: list[int] = []
+
+    async def remove() -> None:
+        removed.append(await postgres.remove_unused([head_id], claimed_before_ms=1))
+
+    bridge = postgres._pool._bridge
+    writer: asyncpg.Connection = await bridge.run(asyncpg.connect, database_url)
+    await bridge.run(writer.execute, "BEGIN")
+    await bridge.run(writer.execute, "INSERT INTO timers VALUES ($1, 't', 1, '')", head_id)
+    await bridge.run(writer.execute, 'UPDATE heads SET "offset" = 0 WHERE id = $1', head_id)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(remove)
+        await trio.sleep(0.1)  # real: it is a server that must not answer
+        assert removed == []
+        await bridge.run(writer.execute, "COMMIT")
+    await bridge.run(writer.close)
+    assert removed == [0]
+
+
+async def test_marks_end_with_their_senders(postgres: PostgresJournal) -> None:
+    """After a day, unless the sender has something in its outbox: until then a message may come again."""
+    receiver = await fill(postgres, "room:receiver", 1)
+    senders = [await fill(postgres, f"room:{n}", 1) for n in range(4)]
+    stored = await postgres.stored("room:receiver")
+    assert stored is not None
+    marks = Consequences(marks=Marks(dict.fromkeys(senders, 1 << 16)))
+    await postgres.append([Append(receiver, stored.head.fence, 1, [StoredEvent(2, 0, b"{}")], marks)])
+    async with postgres._pool.connection() as connection:
+        await connection.fetch("UPDATE received SET at = at - interval '25 hours' WHERE sender <> $1", senders[0])
+        await connection.fetch("INSERT INTO outbox VALUES ($1, 1, '')", senders[1])
+    assert (await swept(postgres, {}, page=1).sweep()).marks == 2
+    known = await postgres.received(receiver, senders)
+    assert [bool(known[sender]) for sender in senders] == [True, True, False, False]
+    async with postgres._pool.connection() as connection:
+        await connection.fetch("DELETE FROM outbox")
+    assert (await swept(postgres, {}).sweep()).marks == 1

@@ -200,16 +200,14 @@ class Audience:
         self.ephemeral: list[tuple[str, bytes, str]] = []
         self.kicked: list[tuple[str, Kick]] = []
         self.epochs: dict[str, str] = {}  # that watchers know
+        self.watchers: dict[str, list[Principal]] | None = None  # None: ANN watches everything
 
     def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
         kernel = self._kernel
         offsets = self.shown.setdefault(entity, [])
         if offsets and event.offset <= offsets[-1]:
             kernel.wrongs.append(f"{entity}: {event.offset} shown after {offsets[-1]}")
-        if (
-            not entity.startswith("brief")
-            and event not in kernel.journal.events(entity)[event.offset - 1 : event.offset]
-        ):
+        if not entity.startswith("brief") and event not in kernel.journal.durable(entity, event.offset):
             kernel.wrongs.append(f"{entity}: {event.offset} shown before it was durable")
         offsets.append(event.offset)
         kernel.let_out.append(msgspec.json.decode(event.payload).get("text", ""))
@@ -222,7 +220,7 @@ class Audience:
         self.kicked.append((entity, kick))
 
     def watching(self, entity: str) -> list[Principal]:
-        return [ANN]
+        return [ANN] if self.watchers is None else self.watchers.get(entity, [])
 
     def began(self, entity: str, epoch: str, offset: int) -> None:
         known = self.epochs.setdefault(entity, epoch)
@@ -259,8 +257,9 @@ class Kernel:
         self.audience = Audience(self)
         self.letters = MemoryDeadLetters()
         self.instruments = Instruments()
+        self.kinds = Kinds(kinds)
         self.kernel = kernel_module.Kernel(
-            kinds=Kinds(kinds),
+            kinds=self.kinds,
             journal=self.journal,
             dead_letters=self.letters,
             audiences=self.audience,

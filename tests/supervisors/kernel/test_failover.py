@@ -41,14 +41,14 @@ def send_on(text: str) -> Do:
 
 async def hold_reads(run: Kernel, seconds: float) -> trio.Event:
     """The next read hears of the journal as it was, so much later."""
-    real, reading = run.journal._journal.read, trio.Event()
+    real, reading = run.journal.memory.read, trio.Event()
 
     async def slow(*args: Any, **named: Any) -> Any:
         reading.set()
         await trio.sleep(seconds)
         return await real(*args, **named)
 
-    run.journal._journal.read = slow  # type: ignore[method-assign]
+    run.journal.memory.read = slow  # type: ignore[method-assign]
     return reading
 
 
@@ -81,7 +81,7 @@ async def test_a_first_life_too_is_claimed_in_the_present_history(autojump_clock
     async with kernel(kinds=(Log, Brief, Receiver), passivation=PassivationConfig(idle_s=5, sweep_s=1)) as run:
         run.system.lineage_changed("")
         await run.ask("log:other", Note(text="x"))
-        real = run.journal._journal.claim
+        real = run.journal.memory.claim
         claiming = trio.Event()
 
         async def slow(entities: Any, **named: Any) -> Any:
@@ -91,7 +91,7 @@ async def test_a_first_life_too_is_claimed_in_the_present_history(autojump_clock
                 await trio.sleep(5)  # the old primary's answer is long under way
             return claimed
 
-        run.journal._journal.claim = slow  # type: ignore[method-assign]
+        run.journal.memory.claim = slow  # type: ignore[method-assign]
         slot = run.send(SENDER, Note(text="new"))
         await claiming.wait()
         run.journal.rows.timeline = 2
