@@ -86,8 +86,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "ever again means a second node on the same database."
         ),
         "entity_not_trimmed": (
-            "Old events of this entity could not be removed; others are, and it is tried again at each round. `error` "
-            "says why. Logged once, until it succeeds."
+            "Old events of this entity could not be removed, or no snapshot be made that covers them; others are, and "
+            "it is tried again at each round. `error` says why. Logged once, until it succeeds."
         ),
         "entity_restarted": (
             "An entity's handler raised, and it was rebuilt from its journal. The traceback says where."
@@ -107,7 +107,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "A handler held the event loop past GREENROOM_SUPERVISION_HANDLER_STUCK_S and was interrupted where "
             "that is possible. Mend it: nobody else was served meanwhile."
         ),
-        "history_trimmed": "Old events were removed, as the limits of their kinds say.",
+        "history_trimmed": (
+            "Old events were removed, as the limits of their kinds say. `snapshots`: entities that were given one for "
+            "it."
+        ),
         "http_failed": "An HTTP request raised and its connection was closed. A bug: the traceback says where.",
         "journal_lost_tail": (
             "The journal has fewer events than this node saw committed: the database has lost some. Watchers "
@@ -179,6 +182,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "token_invalid": "A client came with a token that does not hold; `error` says why. Look at who signs it.",
         "topic_gap": (
             "This node had not heard of all that an entity published, so those who watch it were told to start over."
+        ),
+        "unused_rows_removed": (
+            "Heads of entities that recorded nothing, and marks of senders that have nothing more to deliver, were "
+            "removed."
         ),
         "view_not_shown": (
             "An entity's view could not be made for those who watch it as a view; they keep the one they have, until "
