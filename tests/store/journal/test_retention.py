@@ -16,7 +16,7 @@ from greenroom.store.journal.consequences.marks import Marks
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.keep import Counts, Keep, Looked, Rule, rule, to_go
-from greenroom.store.journal.postgres.keeping import TRIM
+from greenroom.store.journal.postgres.keeping import REMOVE_UNUSED, TRIM
 from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent, Trimmed
 from greenroom.store.journal.retention import CannotFold, Retention
 from greenroom.store.postgres.bridge import Bridge
@@ -497,3 +497,30 @@ async def test_marks_end_with_their_senders(postgres: PostgresJournal) -> None:
     async with postgres._pool.connection() as connection:
         await connection.fetch("DELETE FROM outbox")
     assert (await swept(postgres, {}).sweep()).marks == 1
+
+
+async def test_a_claim_that_waits_for_a_removal_gets_a_higher_fence_too(
+    postgres: PostgresJournal, database_url: str
+) -> None:
+    """What its snapshot has is the head that goes, and not yet the floor."""
+    for _ in range(5):
+        (old,) = await postgres.claim(["room:a"], term=1, window=0)
+    assert isinstance(old, Claimed)
+    claimed: list[object] = []
+
+    async def claim() -> None:
+        claimed.extend(await postgres.claim(["room:a"], term=1, window=0))
+
+    bridge = postgres._pool._bridge
+    sweeper: asyncpg.Connection = await bridge.run(asyncpg.connect, database_url)
+    await bridge.run(sweeper.execute, "BEGIN")
+    assert await bridge.run(sweeper.fetchval, REMOVE_UNUSED, [old.head.id], 1) == 1
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(claim)
+        await trio.sleep(0.1)  # real: it is a server that must not answer
+        assert claimed == []
+        await bridge.run(sweeper.execute, "COMMIT")
+    await bridge.run(sweeper.close)
+    (new,) = claimed
+    assert isinstance(new, Claimed)
+    assert new.head.id != old.head.id and new.head.fence > old.head.fence
