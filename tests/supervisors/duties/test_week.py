@@ -164,5 +164,5 @@ async def test_after_a_week_nothing_has_grown_but_what_retention_keeps(database_
     assert after["received"] <= a_day
     assert after["outbox"] == after["timers"] == 0
     for table in ("journal", "kept_ids", "received"):
-        assert after[table] == before[table], table
+        assert abs(after[table] - before[table]) <= per_h, f"{table}, but for what is delivered an hour later"
     assert objects_after - objects_before < 3 * (3 * per_h * 24 * 3), "three of each entity"
