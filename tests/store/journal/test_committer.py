@@ -268,6 +268,7 @@ async def test_of_two_entities_with_one_head_the_one_that_was_claimed_before_the
         older = await bench.entity("c:older")
         rows = bench.journal.rows
         del rows.by_id[older.head.id], rows.by_entity["c:older"]
+        rows.last_id -= 1
         rows.timeline += 1
         busy, newer = await bench.entity("c:busy"), await bench.entity("c:newer")
         assert newer.head.id == older.head.id
