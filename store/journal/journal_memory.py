@@ -355,7 +355,6 @@ class MemoryJournal:
         return 0, None
 
 
-
 def _page(events: list[StoredEvent]) -> list[StoredEvent]:
     """Those of `events` that are read at once: none more once they make READ_BYTES_MAX."""
     size = 0
