@@ -16,6 +16,8 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from msgspec import Struct
+from msgspec.structs import replace
 
 from greenroom.transports.codecs.chunked_body import ChunkedBody
 from greenroom.transports.codecs.http_error import HttpError
@@ -53,6 +55,7 @@ _HOST: Final = re.compile(
     rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*(?::[0-9]*)?|\[[0-9A-Fa-fVv:.]+\](?::[0-9]*)?"
 )
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+REPEATED_BYTES_MAX: Final = 1024  # of a head that is remembered, as long as its connection lasts
 
 
 def has_token(value: bytes, token: bytes) -> bool:
@@ -78,58 +81,35 @@ def query_pairs(query: bytes, *, pairs_max: int = 64) -> list[tuple[str, str]]:
         raise HttpError(400, f"more than {pairs_max} query parameters") from None
 
 
-class Request:
+def segments_of(path: bytes) -> list[str]:
+    """The decoded segments of a path whose percent-encoding has been checked."""
+    text = path.decode()
+    parts = text[1:].split("/") if text.startswith("/") else [text]
+    return [unquote(part) for part in parts] if "%" in text else parts
+
+
+class Request(Struct, gc=False):
     """One request. Header names are lower-case; repeated headers are joined: with `, ` (RFC 9110 section 5.3), cookies,
     whose values may hold commas, with `; `."""
 
-    __slots__ = (
-        "_head",
-        "body",
-        "expects_continue",
-        "headers",
-        "keep_alive",
-        "kept",
-        "method",
-        "path",
-        "query",
-        "sent_body",
-        "target",
-        "upgrade",
-        "version",
-    )
-
-    def __init__(
-        self,
-        head: bytes,
-        method: str,
-        target: bytes,
-        path: bytes,
-        query: bytes,
-        version: str,
-        headers: dict[bytes, bytes],
-    ) -> None:
-        self.method = method
-        self.target = target  # the request target as it was sent
-        self.path = path  # without the query, still percent-encoded, which has been checked; `*` for OPTIONS *
-        self.query = query  # undecoded: see query_pairs
-        self.version = version  # "1.0" or "1.1"
-        self.headers = headers
-        self.body = b""
-        # Section 9.3: 1.1 persists unless told to close. A client of 1.0 would have to be told "keep-alive" in the
-        # response; closing is always right.
-        self.keep_alive = version == "1.1"
-        self.upgrade = False  # asks to become a WebSocket; the decoder's `rest` has what follows
-        self.expects_continue = False
-        self.kept = True  # False: to be handed over, with `raw`
-        self._head = head
-        self.sent_body: bytes | bytearray = b""  # the body's bytes as they are on the wire
+    head: bytes  # as it was sent, from the first line through the blank one
+    method: str
+    target: bytes  # the request target as it was sent
+    path: bytes  # without the query, still percent-encoded, which has been checked; `*` for OPTIONS *
+    query: bytes  # undecoded: see query_pairs
+    version: str  # "1.0" or "1.1"
+    headers: dict[bytes, bytes]  # not to be changed: requests with the same head share them
+    keep_alive: bool
+    body: bytes = b""
+    upgrade: bool = False  # asks to become a WebSocket; the decoder's `rest` has what follows
+    expects_continue: bool = False
+    kept: bool = True  # False: to be handed over, with `raw`
+    sent_body: bytes | bytearray = b""  # the body's bytes as they are on the wire
 
     @property
     def segments(self) -> tuple[str, ...]:
         """The decoded segments of the path: `/api/room/a%2Fb` gives ("api", "room", "a/b")."""
-        text = self.path.decode()
-        parts = text[1:].split("/") if text.startswith("/") else [text]
-        return tuple(map(unquote, parts)) if "%" in text else tuple(parts)
+        return tuple(segments_of(self.path))
 
     @property
     def has_body(self) -> bool:
@@ -138,14 +118,14 @@ class Request:
 
     def without(self, names: Container[bytes]) -> bytes:
         """`raw` without the header fields of these names, which are in lower-case."""
-        first, *lines = self._head.split(b"\r\n")
+        first, *lines = self.head.split(b"\r\n")
         kept = [line for line in lines if line.partition(b":")[0].lower() not in names]
         return b"\r\n".join((first, *kept)) + self.sent_body
 
     @property
     def raw(self) -> bytes:
         """The exact bytes of the request: head and body, or head and all that was read after it when not `kept`."""
-        return self._head + self.sent_body
+        return self.head + self.sent_body
 
 
 class _HeadFields:
@@ -212,7 +192,9 @@ def parse_head(head: bytes) -> Request:
     if host is not None and _HOST.fullmatch(host) is None:
         raise HttpError(400, "bad Host header")
     path, query = _split_target(method, fields.target, headers)
-    request = Request(head, method, fields.target, path, query, version, headers)
+    # Section 9.3: 1.1 persists unless told to close. A client of 1.0 would have to be told "keep-alive" in the answer:
+    # closing is always right.
+    request = Request(head, method, fields.target, path, query, version, headers, version == "1.1")
     # Section 3.2: a request of 1.1 without Host MUST be answered 400; the second Host was refused above.
     if version == "1.1" and b"host" not in headers:
         raise HttpError(400, "no Host header")
@@ -301,6 +283,8 @@ class RequestDecoder:
         "_continue_told",
         "_head_bytes_max",
         "_keep",
+        "_last",
+        "_last_length",
         "_length",
         "_request",
         "_scan_from",
@@ -318,6 +302,8 @@ class RequestDecoder:
         self._scan_from = 0  # where in the buffer the end of the head may begin
         self._request: Request | None = None  # its head is whole, its body is not
         self._length = 0  # bytes in its body
+        self._last: Request | None = None  # the head before this one, if the next may be the same; without a body
+        self._last_length = 0  # bytes in the body that it announced
         self._chunked: ChunkedBody | None = None
         self._continue_told = False
         self._broken = False
@@ -335,9 +321,11 @@ class RequestDecoder:
         return self._request is None and self._buffer is None
 
     @property
-    def undecoded_bytes(self) -> int:
-        """Of heads, and of requests for which there was no place."""
-        return len(self._buffer) if self._buffer is not None and self._request is None else 0
+    def held_bytes(self) -> int:
+        """Of heads, and of requests for which there was no place; of what follows the last one, once `finished`."""
+        if self._buffer is not None and self._request is None:
+            return len(self._buffer)
+        return len(self.rest) if self.finished else 0
 
     def take_continue(self) -> bool:
         """True once for a request that waits for `100 Continue` before it sends its body. RFC 9110 section 10.1.1 lets
@@ -392,31 +380,41 @@ class RequestDecoder:
         at = 0
         while True:
             if self._request is None:
+                if at == len(data):
+                    return
                 if len(requests) >= most:
-                    if at < len(data):
-                        self._buffer = bytearray(data[at:])
-                        self._scan_from = 0
+                    self._buffer = bytearray(data[at:])
+                    self._scan_from = 0
                     return
-                while data.startswith(b"\r\n", at):  # section 2.2: some clients send one too many
-                    at += 2
-                end = self._find_head_end(data, at)
-                if end < 0:
-                    if at < len(data):
-                        self._buffer = bytearray(data[at:])
-                        self._scan_from = max(0, len(data) - at - 3)
-                    return
-                head = parse_head(data[at:end])
-                at = end
-                head.kept = self._keep(head)
-                if head.upgrade or not head.kept:
-                    self.finished = True
-                    if head.kept:
-                        self.rest = data[at:]
-                    else:
-                        head.sent_body = data[at:]
-                    requests.append(head)
-                    return
-                self._expect_body(head)
+                last = self._last
+                if last is not None and data.startswith(last.head, at):
+                    # The same bytes mean the same: nothing in a head depends on what came before it.
+                    at += len(last.head)
+                    self._request = replace(last)
+                    self._length = self._last_length
+                    self._continue_told = False
+                else:
+                    while data.startswith(b"\r\n", at):  # section 2.2: some clients send one too many
+                        at += 2
+                    end = self._find_head_end(data, at)
+                    if end < 0:
+                        if at < len(data):
+                            self._buffer = bytearray(data[at:])
+                            self._scan_from = max(0, len(data) - at - 3)
+                        return
+                    head = parse_head(data[at:end])
+                    at = end
+                    head.kept = self._keep(head)
+                    if head.upgrade or not head.kept:
+                        self.finished = True
+                        if head.kept:
+                            self.rest = data[at:]
+                        else:
+                            head.sent_body = data[at:]
+                        requests.append(head)
+                        return
+                    self._expect_body(head)
+                    self._remember(head)
             assert self._request is not None
             request = self._request
             if self._chunked is not None:
@@ -437,6 +435,11 @@ class RequestDecoder:
                 at = end
             self._request = None
             requests.append(request)
+
+    def _remember(self, head: Request) -> None:
+        """Clients ask the same again and again, so a head that comes once more is not parsed once more."""
+        if self._chunked is None and len(head.head) <= REPEATED_BYTES_MAX:
+            self._last, self._last_length = replace(head), self._length
 
     def _find_head_end(self, data: bytes, at: int) -> int:
         """Where the head that begins at `at` ends, -1 when it hasn't yet."""

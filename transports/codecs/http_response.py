@@ -50,16 +50,9 @@ def response(
 
     Raises: ValueError for a header that would break out of its line.
     """
-    parts = [_STATUS_LINES[status], date]
-    if status not in _NO_BODY:  # RFC 9110 section 8.6: a 204 MUST NOT have a Content-Length
-        parts.append(_BODY_HEADERS % (content_type, len(body)))
-    if headers:
-        parts.append(_lines(tuple(headers)))
-    # RFC 9112 section 9.6: a server that will close SHOULD say so.
-    parts.append(b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
-    if not head_only and status not in _NO_BODY:
-        parts.append(body)
-    return b"".join(parts)
+    size = -1 if status in _NO_BODY else len(body)  # RFC 9110 section 8.6: a 204 MUST NOT have a Content-Length
+    after_date = _after_date(content_type, size, tuple(headers), keep_alive)
+    return b"".join((_STATUS_LINES[status], date, after_date, b"" if head_only or size < 0 else body))
 
 
 def stream_head(
@@ -85,7 +78,14 @@ def stream_head(
     )
 
 
-@lru_cache(256)
+@lru_cache(1024)  # answers to one command are as a rule of a few lengths
+def _after_date(content_type: bytes, size: int, headers: tuple[tuple[bytes, bytes], ...], keep_alive: bool) -> bytes:
+    """The rest of the head of a whole response. `size`: bytes of its body, -1 for none."""
+    about_body = _BODY_HEADERS % (content_type, size) if size >= 0 else b""
+    # RFC 9112 section 9.6: a server that will close SHOULD say so.
+    return about_body + _lines(headers) + (b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
+
+
 def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     lines = []
     for name, value in headers:

@@ -1,23 +1,20 @@
 """Commands, views and history over HTTP.
 
 `POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`.
-
-A `/` in a key is `%2F`. Proxies that decode it send `/api/room/a/b/send`, which is understood as an rpc's method is:
-what stands behind the last slash is the command. What is ambiguous without its `%2F`, `GET /api/room/a/history`, is
-the shorter key's.
+What such a path names is told by `addresses.py`.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import structlog
 import trio
 from opentelemetry.trace import Span
 
-from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded
-from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.kinds import Command
 from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.shown import shown
@@ -27,6 +24,7 @@ from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.codecs.numbers import EXACT_MAX, seconds, whole_number
 from greenroom.transports.errors import BadRequest, error_headers, http_error_body
+from greenroom.transports.http.addresses import HISTORY, VIEW, Address, Addresses, split_key
 from greenroom.transports.http.live import Finish
 from greenroom.transports.hub.reading import HistoryRange, Page, page_json
 from greenroom.transports.services import Services
@@ -34,9 +32,6 @@ from greenroom.transports.services import Services
 log = structlog.get_logger("greenroom.http")
 
 COMMAND_ID_MAX = 255  # characters
-# What is asked for without a command; no kind's command is told by these, for those are posted.
-HISTORY = "history"
-VIEW = "view"
 OTHER = "other"  # in the metrics: a kind or a command that is not installed
 
 
@@ -45,11 +40,11 @@ class _Answer:
 
     __slots__ = ("_api", "_finish", "_tick", "deadline", "done", "label", "span", "trace")
 
-    def __init__(self, api: "HttpApi", request: Request, label: tuple[str, str], finish: Finish) -> None:
-        """Raises: BadRequest when the request's own deadline is none."""
+    def __init__(self, api: "HttpApi", request: Request, address: Address, finish: Finish, now: float) -> None:
+        """`now` on the trio clock. Raises: BadRequest when the request's own deadline is none."""
         services = api.services
-        self.deadline = trio.current_time() + api.timeout_s(request)
-        self.label = label
+        self.deadline = now + api.timeout_s(request)
+        self.label = label = address.label
         self.done = False
         parent = request.headers.get(b"traceparent") if services.anonymous else None  # else only we decide to record
         self.span: Span | None = services.tracing.begin(
@@ -84,7 +79,8 @@ class _Answer:
             log.exception("reply_not_encodable", kind=self.label[0], command=self.label[1])
             self.broken(error)
             return
-        self.give(body)
+        self._end("ok")
+        self._finish(200, body, ())
 
     def reject(self, error: ActorError) -> None:
         if not self.done:
@@ -112,6 +108,7 @@ class HttpApi:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self._address = Addresses(services.kinds).find
         self.in_flight = 0  # requests that will be answered
 
     def handle(self, request: Request, finish: Finish) -> None:
@@ -136,16 +133,15 @@ class HttpApi:
         if len(segments) > 2 and segments[1] in self.services.kinds:
             installed = self.services.kinds[segments[1]]
             kind = installed.name
-            _, name = _split(installed, segments[2:], request.method == "POST")
+            _, name = split_key(installed, list(segments[2:]), request.method == "POST")
             if name in installed.commands or name in (HISTORY, VIEW):
                 command = name
         self.services.instruments.count_command(kind, command, outcome)
 
     def _route(self, request: Request, finish: Finish) -> None:
-        segments = request.segments
-        if len(segments) < 3 or segments[0] != "api":
-            path = request.path.decode("latin-1")[:200]
-            raise BadRequest(f"no such address: {path}", name="not_found", status=404)
+        path = request.path
+        if path.count(b"/") < 3 or not path.startswith(b"/api/"):
+            raise BadRequest(f"no such address: {path.decode('latin-1')[:200]}", name="not_found", status=404)
         method = "GET" if request.method == "HEAD" else request.method
         principal = http_principal(
             request.headers,
@@ -153,60 +149,56 @@ class HttpApi:
             anonymous=self.services.anonymous,
             watches=self.services.anonymous_watch and method == "GET",
         )
-        kind = segments[1]
-        split_entity(f"{kind}:{segments[2]}")
-        installed = self.services.kinds[kind]
-        key, name = _split(installed, segments[2:], method == "POST")
-        entity = f"{kind}:{key}"
-        split_entity(entity)
-        if method == "POST" and len(segments) > 3:
-            self._command(request, entity, installed, name, principal, finish)
-        elif name not in (HISTORY, VIEW):
+        address = self._address(path, method == "POST")
+        if address.command is not None:
+            self._command(request, address, address.command, principal, finish)
+        elif address.name not in (HISTORY, VIEW):
             raise method_not_allowed("POST, OPTIONS")
         elif method != "GET":
             raise method_not_allowed("GET, HEAD, OPTIONS")
-        elif name == HISTORY:
-            self._history(request, entity, principal, finish)
+        elif address.name == HISTORY:
+            self._history(request, address, principal, finish)
         else:
-            self._view(request, entity, principal, finish)
+            self._view(request, address, principal, finish)
 
     def _command(
-        self, request: Request, entity: str, kind: Kind, name: str, principal: Principal, finish: Finish
+        self, request: Request, address: Address, command: Command, principal: Principal, finish: Finish
     ) -> None:
-        message = kind.command(name).decode(request.body or b"{}")
+        headers, body = request.headers, request.body
+        message = command.decode(body or b"{}")
         key = message.idempotency_key
-        header = request.headers.get(b"idempotency-key")
+        header = headers.get(b"idempotency-key")
         if header is not None:
             key = header.decode("latin-1")
         if key is not None and not 0 < len(key) <= COMMAND_ID_MAX:
             raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
-        answer = _Answer(self, request, (kind.name, name), finish)
+        now = trio.current_time()
+        answer = _Answer(self, request, address, finish, now)
         try:
             envelope = Envelope.command(
                 message,
                 principal,
                 answer,
-                now=trio.current_time(),
+                now=now,
                 deadline=answer.deadline,
                 idempotency_key=key,
                 trace=answer.trace,
-                size=len(request.body),
+                size=len(body),
             )
         except ActorError as error:
             answer.reject(error)
             return
+        self._once_signed_in(request, principal, answer, partial(self._submit, address.entity, envelope, answer))
 
-        def submit() -> None:
-            if not answer.done:
-                try:
-                    self.services.submit(entity, envelope)
-                except ActorError as error:
-                    answer.reject(error)
+    def _submit(self, entity: str, envelope: Envelope, answer: _Answer) -> None:
+        if not answer.done:
+            try:
+                self.services.submit(entity, envelope)
+            except ActorError as error:
+                answer.reject(error)
 
-        self._once_signed_in(request, principal, answer, submit)
-
-    def _view(self, request: Request, entity: str, principal: Principal, finish: Finish) -> None:
-        answer = _Answer(self, request, (entity.partition(":")[0], VIEW), finish)
+    def _view(self, request: Request, address: Address, principal: Principal, finish: Finish) -> None:
+        answer = _Answer(self, request, address, finish, trio.current_time())
 
         def seen(found: Inspected) -> None:
             body = b'{"view":%b,"epoch":%b,"offset":%d}'
@@ -214,21 +206,27 @@ class HttpApi:
 
         def read() -> None:
             self.services.reading.inspect(
-                entity, principal, seen, answer.reject, answer.broken, deadline=answer.deadline, trace=answer.trace
+                address.entity,
+                principal,
+                seen,
+                answer.reject,
+                answer.broken,
+                deadline=answer.deadline,
+                trace=answer.trace,
             )
 
         self._once_signed_in(request, principal, answer, read)
 
-    def _history(self, request: Request, entity: str, principal: Principal, finish: Finish) -> None:
+    def _history(self, request: Request, address: Address, principal: Principal, finish: Finish) -> None:
         wanted = history_range(request.query, self.services.client.history_max)
-        answer = _Answer(self, request, (entity.partition(":")[0], HISTORY), finish)
+        answer = _Answer(self, request, address, finish, trio.current_time())
 
         def shown(page: Page) -> None:
             answer.give(page_json(page))
 
         def read() -> None:
             self.services.reading.history(
-                entity,
+                address.entity,
                 principal,
                 wanted,
                 shown,
@@ -260,15 +258,6 @@ class HttpApi:
         if timeout_s is None:
             raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {config.deadline_max_s:g}")
         return timeout_s
-
-
-def _split(kind: Kind, parts: tuple[str, ...], posts: bool) -> tuple[str, str]:
-    """Key and command, or HISTORY or VIEW, of what stands behind `/api/{kind}/`."""
-    if len(parts) > 1:
-        *key, name = parts
-        if posts or name == HISTORY or name in kind.commands:
-            return "/".join(key), name
-    return "/".join(parts), VIEW
 
 
 def history_range(query: bytes, limit_max: int) -> HistoryRange:

@@ -115,9 +115,12 @@ class LiveHttp:
         self._last_at = trio.current_time()  # when a request began or ended, or a response ended
 
     def received(self, data: bytes) -> None:
-        self._decode(data)
+        has_begun = self._decoder.idle
+        has_ended = self._decode(data)
         if not self._busy:
             self._pump()
+            if (has_begun or has_ended) and not self._busy:  # else `_last_at` is when the answer has been given
+                self._last_at = trio.current_time()
         if self._full and self._open:
             self._connection.pause()
 
@@ -133,30 +136,25 @@ class LiveHttp:
     def _full(self) -> bool:
         """Does as much wait as may, so that nothing more is read for now?"""
         waiting, config, decoder = self._waiting, self._policy.config, self._decoder
-        if decoder.finished:  # the last request waits for its turn, and what follows it may be its body
-            return len(decoder.rest) > config.head_bytes_max
-        if decoder.undecoded_bytes > config.head_bytes_max:
+        if decoder.held_bytes > config.head_bytes_max:
             return True
-        return bool(waiting) and (
-            len(waiting) >= PIPELINE_MAX or sum(len(one.body) for one in waiting) > config.body_bytes_max
+        return bool(waiting) and (  # once `finished`, no more can come to wait
+            not decoder.finished
+            and (len(waiting) >= PIPELINE_MAX or sum(len(one.body) for one in waiting) > config.body_bytes_max)
         )
 
-    def _decode(self, data: bytes) -> None:
-        decoder = self._decoder
-        now = trio.current_time()
-        if decoder.idle:
-            self._last_at = now
+    def _decode(self, data: bytes) -> bool:
+        """Whether a request has come to its end."""
         try:
-            requests = decoder.feed(data, most=PIPELINE_MAX + 1 - len(self._waiting))
+            requests = self._decoder.feed(data, most=PIPELINE_MAX + 1 - len(self._waiting))
         except BrokenRequest as error:
             requests = error.before
             self._broken = error
-        if requests:
-            self._last_at = now
-            if not self._waiting:
-                self._waiting = requests
-            else:
-                self._waiting += requests
+        if not self._waiting:
+            self._waiting = requests
+        else:
+            self._waiting += requests
+        return bool(requests)
 
     @property
     def _open(self) -> bool:
@@ -165,18 +163,19 @@ class LiveHttp:
 
     def _pump(self) -> None:
         """Answer what waits, in order; then what could not be read, or one who asks before it sends its body."""
+        connection = self._connection
         self._pumping = True
-        while not self._busy and self._open:
+        while not self._busy and connection.open and connection.protocol is self:
             if not self._waiting and not self._decoder.idle and self._broken is None:
                 self._decode(b"")  # what was read and found no place
             if not self._waiting:
                 break
             self._answer(self._waiting.pop(0))
         self._pumping = False
-        if not self._open:
+        if not connection.open or connection.protocol is not self:
             return
-        if not self._half_closed and not self._full:
-            self._connection.resume()
+        if connection.paused and not self._half_closed and not self._full:
+            connection.resume()
         if self._busy:
             return
         if self._broken is not None:
@@ -222,7 +221,11 @@ class LiveHttp:
 
             def finish(status: int, body: bytes, more: Headers) -> None:
                 try:
-                    self._finish(request, status, body, (*more, *cors))
+                    self._busy = False
+                    self._last_at = trio.current_time()
+                    self._send(request, status, body, (*more, *cors) if more else cors)
+                    if not self._pumping:
+                        self._pump()
                 except Exception:  # the edge: called by an entity, which must not end by a mistake of ours
                     log.exception("http_failed", peer=self._connection.peer)
                     self._connection.abort()
@@ -271,13 +274,6 @@ class LiveHttp:
             protocol.half_closed()
         else:
             self._connection.resume()
-
-    def _finish(self, request: Request, status: int, body: bytes, headers: Headers) -> None:
-        self._busy = False
-        self._last_at = trio.current_time()
-        self._send(request, status, body, headers)
-        if not self._pumping:
-            self._pump()
 
     def _send(self, request: Request, status: int, body: bytes, headers: Headers) -> None:
         whole = response(

@@ -63,6 +63,7 @@ class Connection:
         "_ring_max",
         "_socket",
         "_unread",
+        "open",
         "peer",
         "protocol",
     )
@@ -96,14 +97,16 @@ class Connection:
         self._ephemeral: dict[str, bytes] | None = None
         self._close_after = False
         self._reading = True
+        self.open = True  # more may be sent: neither closed nor about to be
 
     def start(self, protocol: ConnectionProtocol) -> None:
         self.protocol = protocol
         self._flusher.poller.add(self._fd, self)
 
     @property
-    def open(self) -> bool:
-        return self._socket is not None and not self._close_after
+    def paused(self) -> bool:
+        """Is nothing read for now, or any more?"""
+        return not self._reading
 
     @property
     def flushed(self) -> bool:
@@ -179,7 +182,7 @@ class Connection:
 
     def send(self, piece: bytes) -> None:
         """Queue one whole frame, event or response; it leaves at the end of the turn, in order."""
-        if self._socket is None or self._close_after:
+        if not self.open:
             return
         self._pieces.append(piece)
         self._pieces_bytes += len(piece)
@@ -300,7 +303,7 @@ class Connection:
         `drop_queued`: ahead of what a slow peer has not begun to get. Only for messages that say themselves what they
         are, as a WebSocket's and events do: of answers in order, the next would be taken for the one that was dropped.
         """
-        if self._socket is None or self._close_after:
+        if not self.open:
             return
         if drop_queued and self._blocked_at is not None:
             kept = self._pieces[:1] if self._partial else []  # a frame that has begun must be finished
@@ -314,9 +317,10 @@ class Connection:
 
     def close_when_sent(self) -> None:
         """As `close_with`, with nothing more to say. Whoever calls it bounds how long the peer may take to read."""
-        if self._socket is None or self._close_after:
+        if not self.open:
             return
         self._close_after = True
+        self.open = False
         if not self._dirty and self._blocked_at is None:
             self._dirty = True
             self._flusher.add(self)
@@ -335,6 +339,7 @@ class Connection:
         assert sock is not None
         self._flusher.poller.remove(self._fd)
         self._socket = None
+        self.open = False
         return sock
 
     def abort(self) -> None:
@@ -344,6 +349,7 @@ class Connection:
             return
         self._flusher.poller.remove(self._fd)
         self._socket = None
+        self.open = False
         if self._blocked_at is not None:
             self._flusher.queued_bytes -= self._pieces_bytes
             self._flusher.blocked.pop(self, None)

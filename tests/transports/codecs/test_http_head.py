@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import (
+    REPEATED_BYTES_MAX,
     BrokenRequest,
     Request,
     RequestDecoder,
@@ -279,6 +280,54 @@ def test_an_idle_decoder_holds_no_buffers() -> None:
     for chunk in cut(head(b"POST /api HTTP/1.1", b"Content-Length: 3") + b"abc", [5, 60]):
         decoder.feed(memoryview(chunk))
     assert decoder.idle
+
+
+SOME = (
+    head(b"GET /api/a HTTP/1.1"),
+    b"\r\n" + head(b"GET /api/a HTTP/1.1"),
+    head(b"POST /api/a HTTP/1.1", b"Content-Length: 3") + b"abc",
+    head(b"POST /api/a HTTP/1.1", b"Content-Length: 3") + b"xyz",
+    head(b"POST /api/a HTTP/1.1", b"Content-Length: 3", b"Expect: 100-continue") + b"xyz",
+    head(b"POST /api/a HTTP/1.1", b"Content-Length: 0"),
+    head(b"POST /api/a HTTP/1.1", b"Transfer-Encoding: chunked") + b"2\r\nab\r\n0\r\n\r\n",
+    head(b"POST /api/a HTTP/1.1", b"Transfer-Encoding: chunked") + b"1\r\nb\r\n0\r\n\r\n",
+)
+
+
+@unhurried
+@given(st.lists(st.sampled_from(range(len(SOME))), max_size=12), cuts)
+def test_a_head_that_comes_again_means_what_it_meant(order: list[int], cuts: list[int]) -> None:
+    decoder = RequestDecoder(is_api)
+    requests = [one for data in cut(b"".join(SOME[at] for at in order), cuts) for one in decoder.feed(data)]
+    alone = [one(SOME[at]) for at in order]
+    assert requests == alone
+    assert decoder.idle and not decoder.finished
+
+
+def test_heads_that_differ_by_a_byte_are_not_the_same() -> None:
+    decoder = RequestDecoder()
+    ann, bob = (head(b"GET /api HTTP/1.1", b"X-Greenroom-User: " + name) for name in (b"ann", b"bob"))
+    requests = decoder.feed(ann + ann + bob + ann)
+    assert [request.headers[b"x-greenroom-user"] for request in requests] == [b"ann", b"ann", b"bob", b"ann"]
+    assert decoder.feed(ann[:-1]) == []
+    assert decoder.feed(ann[-1:])[0].headers[b"x-greenroom-user"] == b"ann"
+
+
+def test_a_body_that_looks_like_the_head_before_it_is_a_body() -> None:
+    size = len(head(b"POST /api HTTP/1.1", b"Content-Length: 00"))
+    sent = head(b"POST /api HTTP/1.1", b"Content-Length: %d" % size)
+    assert [request.body for request in RequestDecoder().feed(sent * 4)] == [sent, sent]
+
+
+def test_what_is_remembered_of_a_request_is_its_head_and_bounded() -> None:
+    decoder = RequestDecoder()
+    (request,) = decoder.feed(head(b"POST /api HTTP/1.1", b"Content-Length: 3") + b"abc")
+    assert decoder._last is not None
+    assert (decoder._last.body, decoder._last.sent_body) == (b"", b"")
+    assert decoder._last.headers is request.headers
+    decoder = RequestDecoder()
+    decoder.feed(head(b"GET /api HTTP/1.1", b"A: " + b"a" * REPEATED_BYTES_MAX))
+    assert decoder._last is None
 
 
 @unhurried

@@ -46,7 +46,7 @@ async def test_more_requests_than_may_wait_are_answered_all_the_same(autojump_cl
             (connection,) = node.connections
             assert isinstance(connection.protocol, LiveHttp)
             assert len(connection.protocol._waiting) <= 65
-            assert connection.protocol._decoder.undecoded_bytes <= 16_384 + 65_536
+            assert connection.protocol._decoder.held_bytes <= 16_384 + 65_536
             with trio.fail_after(60):
                 assert (await peer.response()).status == 504
                 assert [(await peer.response()).status for _ in range(many)] == [200] * many
