@@ -271,7 +271,8 @@ class Cell:
                 continue
             burst = mailbox.take(1 if self._suspects else burst_max)
             if burst:
-                self._suspects = max(0, self._suspects - 1)
+                if self._suspects:
+                    self._suspects -= 1
                 now = self.last_active = trio.current_time()
                 try:
                     handled = life.handle(burst, 0, now, in_flight=bool(in_flight.flights))
@@ -286,7 +287,8 @@ class Cell:
                     await self._serve_rest(life, burst, handled)
                 if len(mailbox):
                     await trio.lowlevel.checkpoint()
-            elif mailbox.control is None:  # which may have come while the last one was obeyed
+                    continue
+            if mailbox.control is None:  # which may have come while the last one was obeyed
                 mailbox.park(task)
                 await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
 

@@ -76,7 +76,8 @@ class InFlight:
         head = life.head if life is not None else None
         if head is None or head.fence != fence:
             return  # a former life's, whose flights have been sorted since
-        head.offset = max(head.offset, through)
+        if head.offset < through:
+            head.offset = through
         landed = 0
         for flight in flights:
             if flight.through > through:

@@ -24,14 +24,10 @@ class Address(Struct, frozen=True):
     """Whose and what; `command` is set where it is posted."""
 
     entity: str
-    kind: Kind
     name: str  # of a command, or HISTORY or VIEW
-    command: Command | None = None
-
-    @property
-    def label(self) -> tuple[str, str]:
-        """By which it is counted."""
-        return self.kind.name, self.name
+    label: tuple[str, str]  # by which it is counted: the names of kind and command
+    span: str  # the same for traces
+    command: Command | None
 
 
 class Addresses:
@@ -49,7 +45,8 @@ class Addresses:
         key, name = split_key(installed, parts, posts)
         entity = f"{kind}:{key}"
         split_entity(entity)
-        return Address(entity, installed, name, installed.command(name) if posts and len(parts) > 1 else None)
+        command = installed.command(name) if posts and len(parts) > 1 else None
+        return Address(entity, name, (installed.name, name), f"{installed.name}.{name}", command)
 
 
 def split_key(kind: Kind, parts: list[str], posts: bool) -> tuple[str, str]:

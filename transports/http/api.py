@@ -44,11 +44,11 @@ class _Answer:
         """`now` on the trio clock. Raises: BadRequest when the request's own deadline is none."""
         services = api.services
         self.deadline = now + api.timeout_s(request)
-        self.label = label = address.label
+        self.label = address.label
         self.done = False
         parent = request.headers.get(b"traceparent") if services.anonymous else None  # else only we decide to record
         self.span: Span | None = services.tracing.begin(
-            ".".join(label), parent.decode("latin-1") if parent is not None else None
+            address.span, parent.decode("latin-1") if parent is not None else None
         )
         self.trace = traceparent_of(self.span) if self.span is not None else None
         self._api = api
@@ -188,7 +188,11 @@ class HttpApi:
         except ActorError as error:
             answer.reject(error)
             return
-        self._once_signed_in(request, principal, answer, partial(self._submit, address.entity, envelope, answer))
+        if b"authorization" in headers:
+            submit = partial(self._submit, address.entity, envelope, answer)
+            self.services.sessions.check(principal, answer.deadline, submit, answer.reject)
+        else:
+            self._submit(address.entity, envelope, answer)
 
     def _submit(self, entity: str, envelope: Envelope, answer: _Answer) -> None:
         if not answer.done:

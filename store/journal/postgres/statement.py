@@ -32,8 +32,9 @@ RETURNING id
 LANDED = """, landed AS (
     INSERT INTO journal (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
     SELECT e.*
-    FROM unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bytea[],
-        $13::bytea[], $14::bigint[]) AS e (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
+    FROM unnest($6::text::bigint[], $7::text::bigint[], $8::text::bigint[], $9::text::bigint[],
+        $10::bytea[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bigint[])
+        AS e (id, "offset", fence, at_ms, payload, info, command_id, reply, digest)
     WHERE (e.id IN (SELECT id FROM owned)) IS TRUE
 )
 """
@@ -43,7 +44,8 @@ WITHOUT_IDS = (
     """
 WITH owned AS (
     UPDATE heads h SET "offset" = i.after + i.events
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (id, fence, after, events)
+    FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[])
+        AS i (id, fence, after, events)
     WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
         AND h.lineage = (SELECT lineage())
     RETURNING h.id
@@ -58,11 +60,12 @@ WITH_IDS = (
     """
 WITH kept AS MATERIALIZED (
     SELECT k.id
-    FROM unnest($6::bigint[], $12::bytea[]) AS c (id, command_id)
+    FROM unnest($6::text::bigint[], $12::bytea[]) AS c (id, command_id)
     JOIN kept_ids k ON k.id = c.id AND k.command_id = c.command_id
 ), owned AS (
     UPDATE heads h SET "offset" = i.after + i.events
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (id, fence, after, events)
+    FROM unnest($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[])
+        AS i (id, fence, after, events)
     JOIN heads seen ON seen.id = i.id
     WHERE h.id = i.id AND h.fence = i.fence AND h.incarnation = $5 AND h."offset" = i.after
         AND h.lineage = (SELECT lineage()) AND h.trimmed = seen.trimmed AND (h.id IN (SELECT id FROM kept)) IS NOT TRUE
@@ -122,24 +125,29 @@ OWNED = "(m.id IN (SELECT id FROM owned)) IS TRUE"
 
 
 def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
-    """The arguments of WITH_IDS and WITHOUT_IDS."""
+    """The arguments of WITH_IDS and WITHOUT_IDS. Integers as an array's text: asyncpg asks of each element of a list
+    whether it is a list itself, which costs more than twice what writing and reading the text does."""
     events = [event for item in batch for event in item.events]
     return [
-        [item.head_id for item in batch],
-        [item.fence for item in batch],
-        [item.after for item in batch],
-        [len(item.events) for item in batch],
+        _integers([item.head_id for item in batch]),
+        _integers([item.fence for item in batch]),
+        _integers([item.after for item in batch]),
+        _integers([len(item.events) for item in batch]),
         incarnation,
-        [item.head_id for item in batch for _ in item.events],
-        [event.offset for event in events],
-        [item.fence for item in batch for _ in item.events],
-        [event.at_ms for event in events],
+        _integers([item.head_id for item in batch for _ in item.events]),
+        _integers([event.offset for event in events]),
+        _integers([item.fence for item in batch for _ in item.events]),
+        _integers([event.at_ms for event in events]),
         [event.payload for event in events],
         _sparse([event.info for event in events]),
         _sparse([None if event.command_id is None else encode_name(event.command_id) for event in events]),
         _sparse([event.reply for event in events]),
         _sparse([event.digest for event in events]),
     ]
+
+
+def _integers(column: list[int]) -> str:
+    return f"{{{str(column)[1:-1]}}}"
 
 
 def _sparse(column: list[Any]) -> list[Any]:
