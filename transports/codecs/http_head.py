@@ -12,6 +12,7 @@ between repairing and refusing, this one refuses: what two parties could read di
 
 import re
 from collections.abc import Callable, Container
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
@@ -128,6 +129,11 @@ class Request(Struct, gc=False):
         return self.head + self.sent_body
 
 
+@lru_cache(256)  # a node has few names
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
 class _HeadFields:
     """What httptools calls while it parses one head."""
 
@@ -177,19 +183,20 @@ def parse_head(head: bytes) -> Request:
     if fields.count > _HEADERS_MAX:
         raise HttpError(431, f"more than {_HEADERS_MAX} headers")
     # Section 2.3, RFC 9110 section 15.6.6: a major version that is not spoken here.
-    version = parser.get_http_version()
+    line_end = head.find(b"\r\n")  # -1 where the head is none, which has no version either
+    version = "1.1" if head.endswith(b" HTTP/1.1", 0, line_end) else parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise HttpError(505, "only HTTP/1.1 and 1.0 are spoken here")
     method = _METHODS.get(parser.get_method())
     if method is None:
         raise HttpError(501, "method not implemented")
     # Section 3: single spaces. httptools takes more of them, where others would not.
-    if head.count(b" ", 0, head.index(b"\r\n")) != 2:
+    if head.count(b" ", 0, line_end) != 2:
         raise HttpError(400, "malformed request")
     headers = fields.headers
     # Section 3.2: a Host whose value is invalid MUST be answered 400; of an absolute target likewise.
     host = headers.get(b"host")
-    if host is not None and _HOST.fullmatch(host) is None:
+    if host is not None and not _is_host(host):
         raise HttpError(400, "bad Host header")
     path, query = _split_target(method, fields.target, headers)
     # Section 9.3: 1.1 persists unless told to close. A client of 1.0 would have to be told "keep-alive" in the answer:
@@ -239,7 +246,7 @@ def _split_target(method: str, target: bytes, headers: dict[bytes, bytes]) -> tu
         if target == b"*" and method == "OPTIONS":
             return target, b""
         found = _ABSOLUTE.match(target)
-        if found is None or _HOST.fullmatch(found[1]) is None:
+        if found is None or not _is_host(found[1]):
             raise HttpError(400, "bad request target")
         if b"host" in headers:
             headers[b"host"] = found[1]

@@ -258,6 +258,12 @@ def test_a_waiting_body_is_told_to_continue_once() -> None:
     assert not decoder.take_continue()
 
 
+@pytest.mark.parametrize("data", [b"", b"GET", b"GET / HTTP/1.1", b"GET / HTTP/1.1\r\nHost: a\r\n"])
+def test_the_beginning_of_a_head_is_no_head(data: bytes) -> None:
+    with pytest.raises(HttpError):
+        parse_head(data)
+
+
 def test_keep_alive() -> None:
     assert not one(head(b"GET /api HTTP/1.1", b"Connection: TE, Close")).keep_alive
     assert not one(b"GET /api HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").keep_alive
