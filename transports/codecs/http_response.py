@@ -78,7 +78,7 @@ def stream_head(
     )
 
 
-@lru_cache(1024)  # answers to one command are as a rule of a few lengths
+@lru_cache(256)  # answers to one command are as a rule of a few lengths
 def _after_date(content_type: bytes, size: int, headers: tuple[tuple[bytes, bytes], ...], keep_alive: bool) -> bytes:
     """The rest of the head of a whole response. `size`: bytes of its body, -1 for none."""
     about_body = _BODY_HEADERS % (content_type, size) if size >= 0 else b""
