@@ -12,7 +12,6 @@ from greenroom.store.own.data_folder import DataFolder, DataFolderBusy
 from greenroom.store.own.errors import OwnServerFailed
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.migrate import check
 from greenroom.supervisors.cli.terminal.plainly import Trouble
 
 R = TypeVar("R")
@@ -24,6 +23,8 @@ def with_database(run: Callable[[Bridge, str], Awaitable[R]], *, need_schema: bo
     Our own is reached while a server runs it, and started for the moment when none does. Raises: SettingsError,
     StoreUnavailable, DataFolderError, and Trouble when our own doesn't start or the schema that `run` needs is missing.
     """
+    from greenroom.store.postgres.migrate import check  # here, for `serve` needs it once its database has been launched
+
     settings = load_settings()
     configure_logs(settings.log)
 

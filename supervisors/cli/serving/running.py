@@ -11,7 +11,6 @@ from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.store.own.servers import OwnServers
 from greenroom.supervisors.cli.chosen.address import server_url
-from greenroom.supervisors.cli.chosen.tokens import token_verifier
 from greenroom.supervisors.cli.terminal.console import say
 from greenroom.supervisors.cli.terminal.version import VERSION
 from greenroom.supervisors.supervision.signals import drain_on_signal, on_hangup
@@ -31,7 +30,9 @@ def run_node(
     own_servers: OwnServers | None,
 ) -> None:
     """Return once it has drained. Raises: StoreUnavailable, when the database can't be reached at the start."""
-    from greenroom.supervisors.node.node import Node  # here, for the other commands need none of it
+    # Here, for the other commands need none of it, and our own servers start meanwhile.
+    from greenroom.supervisors.cli.chosen.tokens import token_verifier
+    from greenroom.supervisors.node.node import Node
 
     node = Node(
         settings,

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from greenroom.actors.model import kinds
 from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.config.settings import SettingsError
-from greenroom.config.telemetry.exporters import ExporterMissing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.own.data_folder import DataFolderError
 from greenroom.store.own.errors import OwnServerFailed
-from greenroom.transports.auth.tokens import TokenInvalid
 from greenroom.transports.sockets.gate import PortTaken
 
 BAD_USAGE = 2
@@ -38,6 +36,10 @@ def told_plainly() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        # Here, for who may raise these takes long to import, and a server starts while its databases do.
+        from greenroom.config.telemetry.exporters import ExporterMissing
+        from greenroom.transports.auth.tokens import TokenInvalid
+
         match _only_leaf(error):
             case BadEntityClass() as cause:
                 _show_code_of_theirs(cause)
