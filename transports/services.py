@@ -2,7 +2,6 @@
 
 import random
 import secrets
-import uuid
 from collections.abc import Callable
 
 from greenroom.actors.model.envelope import Envelope
@@ -23,8 +22,10 @@ from greenroom.transports.reads import Reads
 
 
 def new_client_id() -> str:
-    """A UUID: shown to other users, so it must not be guessed from earlier ones."""
-    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+    """A UUID of version 4: shown to other users, so it must not be guessed from earlier ones."""
+    digits = secrets.token_hex(16)
+    variant = "89ab"[int(digits[16], 16) & 3]  # RFC 9562 section 5.4; written out, for `uuid` takes ten times as long
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 class Services:

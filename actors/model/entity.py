@@ -15,7 +15,7 @@ class BadEntity(ActorError):
     name, status = "bad_entity", 400
 
 
-@lru_cache(maxsize=8192)  # a few names are looked at again and again
+@lru_cache(maxsize=2048)  # a few names are looked at again and again
 def split_entity(entity: str) -> tuple[str, str]:
     """`room:lobby` -> (`room`, `lobby`). Raises: BadEntity."""
     match = _ENTITY.fullmatch(entity)

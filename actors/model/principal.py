@@ -17,6 +17,7 @@ from greenroom.actors.model.entity import KEY_BYTES_MAX
 
 USER_BYTES_MAX: Final = KEY_BYTES_MAX  # of UTF-8
 STAFF_ROLES: Final = frozenset(("service", "admin"))  # of tokens: they may look at, and act for, every user
+NO_ROLES: Final[frozenset[str]] = frozenset()  # one for all: each `frozenset()` is another, of 216 bytes
 # Nobody may be called what logs, pages and journals call those who are no user.
 RESERVED_USERS: Final = frozenset(("anonymous", "system"))
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -31,7 +32,7 @@ class Principal(Struct, frozen=True, gc=False):
     """Who is asking, as the transport has authenticated them."""
 
     user: str  # "" is anonymous
-    roles: frozenset[str] = frozenset()
+    roles: frozenset[str] = NO_ROLES
     client: str = ""  # id of the connection, new at every connect; "" for HTTP
     info: bytes | None = None  # JSON ClientInfo that goes with publications this principal causes
     issued_at: float = 0.0  # Unix s, the last moment at which their token may have been issued; 0 when it doesn't say

@@ -9,7 +9,8 @@ from tests.transports.world import World
 def test_client_ids_are_random_uuids_of_which_none_comes_twice() -> None:
     ids = [new_client_id() for _ in range(1000)]
     assert len(set(ids)) == 1000
-    assert {uuid.UUID(one).version for one in ids} == {4}
+    assert {(uuid.UUID(one).variant, uuid.UUID(one).version) for one in ids} == {(uuid.RFC_4122, 4)}
+    assert all(one == str(uuid.UUID(one)) for one in ids)
 
 
 async def test_every_transport_sees_the_same_hub_and_the_same_reads() -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
-from greenroom.actors.model.principal import Principal, user_id_problem
+from greenroom.actors.model.principal import NO_ROLES, Principal, user_id_problem
 from greenroom.transports.auth.tokens import TokenExpired, TokenInvalid, TokenVerifier
 from greenroom.transports.errors import TokenHasExpired, Unauthenticated
 
@@ -62,7 +62,7 @@ def _named(named: bytes) -> Identity:
         raise Unauthenticated("X-Greenroom-User is not UTF-8") from None
     if user and (problem := user_id_problem(user)):
         raise Unauthenticated(f"X-Greenroom-User {problem}")
-    return Identity(_principal(user, frozenset(), 0.0))
+    return Identity(_principal(user, NO_ROLES, 0.0))
 
 
 def _principal(user: str, roles: frozenset[str], issued_at: float) -> Principal:

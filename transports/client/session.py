@@ -197,7 +197,7 @@ class ClientSession(ClientPeer):
             return
         self._connecting = True
         self.principal = admitted.principal
-        self.services.hub.connections.came(self.principal.user, self)
+        self.services.hub.connections.add(self.principal.user, self)
         if admitted.token is not None:
             self.token_user = admitted.token.user
             self._token_channels = admitted.token.subs or None
@@ -375,7 +375,7 @@ class ClientSession(ClientPeer):
 
     def _end(self) -> None:
         self.closed = True
-        self.services.hub.connections.left(self.principal.user, self)
+        self.services.hub.connections.remove(self.principal.user, self)
         if self.connected:
             self.services.instruments.connections -= 1
         self._held = None

@@ -214,7 +214,7 @@ class EventStream:
 
     def start(self) -> None:
         """Ask the entities; call once the connection speaks this protocol."""
-        self._services.hub.connections.came(self.principal.user, self)
+        self._services.hub.connections.add(self.principal.user, self)
         if self._has_token:
             deadline = trio.current_time() + self._services.client.command_deadline_s
             self._services.sessions.check(self.principal, deadline, self._watch_all, self.refuse)
@@ -299,7 +299,7 @@ class EventStream:
         self.closed = True
         if self.headed:
             self._services.instruments.connections -= 1
-        self._services.hub.connections.left(self.principal.user, self)
+        self._services.hub.connections.remove(self.principal.user, self)
 
     def _leave(self) -> None:
         self._end()

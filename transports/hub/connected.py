@@ -5,6 +5,8 @@ What ends a user's connections, such as signing out, must find all of them.
 
 from typing import Protocol
 
+from greenroom.transports.hub.by_user import ByUser
+
 
 class Connected(Protocol):
     """One live connection of a client."""
@@ -19,23 +21,4 @@ class Connected(Protocol):
         """All its subscriptions are to end, with this code (below 3000)."""
 
 
-class Connections:
-    """Those on this node, by user."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, dict[Connected, None]] = {}
-
-    def came(self, user: str, connection: Connected) -> None:
-        self._of.setdefault(user, {})[connection] = None
-
-    def left(self, user: str, connection: Connected) -> None:
-        """Does nothing when it has not come."""
-        mine = self._of.get(user)
-        if mine is not None:
-            mine.pop(connection, None)
-            if not mine:
-                del self._of[user]
-
-    def of(self, user: str) -> list[Connected]:
-        """All that `user` has."""
-        return list(self._of.get(user, ()))
+Connections = ByUser[Connected]  # those on this node

@@ -277,7 +277,7 @@ def test_a_kick_may_name_a_user_and_reach_everywhere() -> None:
     setup.watch(bob)
     setup.watch(elsewhere, "note:b")
     connection = Connection()
-    setup.hub.connections.came("ann", connection)
+    setup.hub.connections.add("ann", connection)
     setup.publish(1)
     setup.hub.kick(A, Kick(2100, "out", user="ann"))
     assert (ann.got, ann.kicks, bob.kicks, elsewhere.kicks) == ([b"note:a e [1]"], [(2100, "out")], [], [])

@@ -214,7 +214,7 @@ def test_a_sign_out_silences_all_connections_and_looks_at_no_other_topic() -> No
         setup.watch(one, f"note:{number}")
     mine = [Connection() for _ in range(1000)]
     for connection in mine:
-        setup.hub.connections.came("ann", connection)
+        setup.hub.connections.add("ann", connection)
     Looked.looks = 0
     setup.hub.kick("note:nobody", Kick(4501, "signed out", user="ann", everywhere=True))
     assert {one.told[0] for one in mine} == {"4501 signed out"}, "none hears of what comes now"
