@@ -1,5 +1,7 @@
 """Group claims: waking entities claim their heads together, one statement for all that wait."""
 
+from collections import deque
+
 import trio
 
 from greenroom.store.errors import StoreUnavailable
@@ -20,23 +22,21 @@ class Claims:
         self._workers = workers
         self._batch_max = batch_max
         self._window = window  # events before the snapshot that come along, for their command ids
-        self._send, self._receive = trio.open_memory_channel[_Request](waiting_max)
+        self._waiting_max = waiting_max
+        self._waiting: deque[_Request] = deque()
+        self._idle = trio.lowlevel.ParkingLot()  # workers that have nothing to do
 
     async def claim(self, entity: str, *, term: int, above: int = 0) -> Claimed:
         """Raise the entity's fence, above `above`, and load it.
 
         Raises: NotOwner; JournalDamaged, for this entity alone; StoreUnavailable, also when too many wait.
         """
+        if len(self._waiting) >= self._waiting_max:
+            raise StoreUnavailable("too many entities wait to be claimed")
         request = _Request(entity, term, above)
-        try:
-            self._send.send_nowait(request)
-        except trio.WouldBlock:
-            raise StoreUnavailable("too many entities wait to be claimed") from None
-        try:
-            await request.done.wait()
-        finally:
-            request.wanted = False  # cancelled: to raise the fence now would only take it from whoever claims next
-        result = request.result
+        self._waiting.append(request)
+        self._idle.unpark()
+        result = await request.wait()
         if isinstance(result, Claimed):
             return result
         assert result is not None
@@ -49,17 +49,18 @@ class Claims:
             task_status.started()
 
     async def _serve(self) -> None:
+        waiting = self._waiting
         while True:
-            first = await self._receive.receive()
+            if not waiting:
+                await self._idle.park()
+                continue
+            first = waiting.popleft()
             if not first.wanted:
                 continue
             batch = {first.entity: first}
             held: list[_Request] = []
-            while len(batch) < self._batch_max:
-                try:
-                    request = self._receive.receive_nowait()
-                except trio.WouldBlock:
-                    break
+            while waiting and len(batch) < self._batch_max:
+                request = waiting.popleft()
                 if not request.wanted:
                     continue
                 if request.entity in batch or request.term != first.term:
@@ -79,24 +80,36 @@ class Claims:
             else:
                 for request, result in zip(batch.values(), results, strict=True):
                     request.finish(result)
-            for request in held:
-                try:
-                    self._send.send_nowait(request)
-                except trio.WouldBlock:
-                    request.finish(StoreUnavailable("too many entities wait to be claimed"))
+            waiting.extend(held)
 
 
 class _Request:
-    __slots__ = ("above", "done", "entity", "result", "term", "wanted")
+    """One claim that a task waits for."""
+
+    __slots__ = ("_task", "above", "entity", "result", "term", "wanted")
 
     def __init__(self, entity: str, term: int, above: int) -> None:
         self.above = above
         self.entity = entity
         self.term = term
-        self.done = trio.Event()
         self.wanted = True
         self.result: Claim | None = None
+        self._task: trio.lowlevel.Task | None = None
+
+    async def wait(self) -> Claim | None:
+        """The result, at once rather than by an event: every entity that wakes waits so."""
+        if self.result is None:
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abandon)
+        return self.result
 
     def finish(self, result: Claim) -> None:
         self.result = result
-        self.done.set()
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+        self.wanted = False  # to raise the fence now would only take it from whoever claims next
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED

@@ -83,7 +83,8 @@ class PostgresJournal:
         """See Journal."""
         appending = Appending(self._lane(lane), self._incarnation)
         await appending.run(batch)
-        return [appending.outcomes.get(item.head_id, Outcome.FENCED) for item in batch]
+        fenced = Outcome.FENCED  # named once: see `Committer`
+        return [appending.outcomes.get(item.head_id, fenced) for item in batch]
 
     def _lane(self, lane: int) -> Connection:
         connection = self._lanes.get(lane)

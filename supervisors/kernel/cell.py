@@ -18,7 +18,7 @@ import structlog
 import trio
 
 from greenroom.actors.life.async_handler import await_handler
-from greenroom.actors.life.flights import answers_of
+from greenroom.actors.life.flights import Flight, answers_of
 from greenroom.actors.life.life import Life
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.model.actor import Actor
@@ -40,6 +40,7 @@ from greenroom.supervisors.supervision.watched_steps import watched_steps
 log = structlog.get_logger("greenroom.cell")
 
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
+TURN = 16  # messages after which others have a turn; fewer came of one another, as presence does of a connect
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
 
 
@@ -104,7 +105,7 @@ class Cell:
     async def run(self) -> None:
         """Wake, serve, sleep. Owner: the system's nursery. Never raises but by cancellation."""
         rebuilt_at = -math.inf
-        ending = Ending.STOPPED
+        ending: Ending | None = None  # cancelled
         try:
             while True:
                 try:
@@ -133,7 +134,7 @@ class Cell:
                 rebuilt_at = trio.current_time()
                 await trio.sleep(backoff.next())
         finally:
-            self._close(ending)
+            self._close(Ending.STOPPED if ending is None else ending)
 
     def _may_restart(self, error: Exception) -> bool:
         self._host.instruments.restarts += 1
@@ -172,9 +173,11 @@ class Cell:
             self._adopt(Life(self.kind, self.entity, host.world, host.turn))
             return
         in_flight = self._in_flight
-        await in_flight.catch_up_all()  # appends of the former life are under way: their outcome comes first
-        in_flight.forget_queued()  # what the new fence would refuse anyway
-        former, flights, failure = self._life, in_flight.flights, in_flight.failure
+        former = self._life
+        if former is not None:
+            await in_flight.catch_up_all()  # its appends are under way: their outcome comes first
+            in_flight.forget_queued()  # what the new fence would refuse anyway
+        flights, failure = in_flight.flights, in_flight.failure
         self._begin(await host.insist(lambda: wake(host, self.kind, self.entity, former, flights, failure)))
 
     def _begin(self, waking: Waking) -> None:
@@ -182,29 +185,36 @@ class Cell:
         host = self._host
         life = waking.life
         in_flight = self._in_flight
-        self._looks_up_ids = self._looks_up_ids or in_flight.failure is Outcome.REPEATED
+        failure, submitted = in_flight.failure, in_flight.flights
+        if failure is not None:  # asked first: to name an Enum's member takes as long as a small handler (Python 3.11)
+            self._looks_up_ids = self._looks_up_ids or failure is Outcome.REPEATED
         life.once.looks_up_ids = self._looks_up_ids
-        was_refused = in_flight.failure is Outcome.DAMAGED
-        lost = sum(len(one.items) for one in in_flight.flights) - sum(len(one.items) for one in waking.sorted.landed)
         self._adopt(life)
         if waking.outbox:
             host.relay.adopt(waking.outbox)
-        for flight in waking.sorted.landed:
-            in_flight.release(flight.departures)
+        former = waking.sorted
+        if former is not None:
+            for flight in former.landed:
+                in_flight.release(flight.departures)
         assert life.head is not None
         host.audiences.began(self.entity, life.epoch, life.head.offset)
-        in_flight.release(waking.sorted.answers)
-        again = waking.sorted.again
+        if former is not None:
+            in_flight.release(former.answers)
+            lost = sum(len(one.items) for one in submitted) - sum(len(one.items) for one in former.landed)
+            self._put_back(former.again, lost=lost, was_refused=failure is Outcome.DAMAGED)
+        if life.once.timers is not None:
+            for item in self.mailbox:
+                if type(item) is Envelope and type(item.source) is Firing:
+                    life.once.timers.expect(item.source)
+            self._fire_due()
+
+    def _put_back(self, again: list[Item], *, lost: int, was_refused: bool) -> None:
+        """What the former life's flights came from is handled again. So many messages were `lost` with them."""
         if was_refused and lost == 1:
             again = self._blamed(again)
         if was_refused or self._suspects:
             self._suspects += len(again)
         self.mailbox.put_back(again)
-        if life.once.timers is not None:
-            for item in self.mailbox:
-                if type(item) is Envelope and type(item.source) is Firing:
-                    life.once.timers.expect(item.source)
-        self._fire_due()
 
     def _blamed(self, items: list[Item]) -> list[Item]:
         """The store refuses what this one message wrote: a strike. Of several it can't be known which is to blame, so
@@ -256,6 +266,8 @@ class Cell:
         life = self._life
         assert life is not None
         task = trio.lowlevel.current_task()
+        flight: Flight | None = None
+        since = 0  # messages handled since others had a turn
         while True:
             if mailbox.control is not None:
                 ending = await self._obey(mailbox.take_control())
@@ -285,10 +297,15 @@ class Cell:
                         in_flight.launch(flight)
                 else:
                     await self._serve_rest(life, burst, handled)
+                since += handled
                 if len(mailbox):
-                    await trio.lowlevel.checkpoint()
+                    if since >= TURN:
+                        await trio.lowlevel.checkpoint()
+                        since = 0
                     continue
             if mailbox.control is None:  # which may have come while the last one was obeyed
+                since = 0
+                flight = None  # or the frame of an idle entity keeps what that did last
                 mailbox.park(task)
                 await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
 

@@ -30,7 +30,7 @@ from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.kernel.router import Router
 from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
-from greenroom.supervisors.supervision.backoff import NewBackoff
+from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 
 Result = TypeVar("Result")
 
@@ -106,10 +106,11 @@ class Host:
     async def insist(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """What `attempt` gives once the store is there; it must change nothing where it fails. Raises: what else it
         raises."""
-        backoff = self.new_backoff()
+        backoff: Backoff | None = None
         while True:
             try:
                 return await attempt()
             except StoreUnavailable as error:
                 self.note_store_unavailable(error)
+            backoff = backoff or self.new_backoff()
             await trio.sleep(backoff.next())

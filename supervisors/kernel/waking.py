@@ -26,7 +26,7 @@ class Waking:
     """A life that can begin."""
 
     life: Life
-    sorted: Sorted
+    sorted: Sorted | None  # None where nothing was in flight
     outbox: list[OutboxRow]
 
 
@@ -59,20 +59,22 @@ async def wake(
     assert offset == head.offset, f"{entity}: journal ends at {offset}, head at {head.offset}"
     if known is not None and head.offset < known.offset:
         log.error("journal_lost_tail", entity=entity, first=head.offset + 1, last=known.offset)
-    stored: dict[int, StoredEvent] = {}
-    replies: dict[str, Remembered] = {}
+    found: Sorted | None = None
     if flights:
+        stored: dict[int, StoredEvent] = {}
+        replies: dict[str, Remembered] = {}
         ours = [event.offset for flight in flights for event in flight.events]
         if ours:
-            found = await read_between(host.journal, entity, ours[0], ours[-1])
-            stored = {event.offset: event for event in found}
+            events = await read_between(host.journal, entity, ours[0], ours[-1])
+            stored = {event.offset: event for event in events}
         if failure is Outcome.REPEATED:
             replies = await host.journal.replies(head.id, command_ids_of(flights))
             for command_id, reply in replies.items():
                 life.once.remember(command_id, reply)
+        found = sort_flights(flights, stored, replies, suspected=failure is Outcome.DAMAGED)
     if host.lineage() != lineage:
         raise StoreUnavailable(f"{entity} was built from a history that has ended")
-    return Waking(life, sort_flights(flights, stored, replies, suspected=failure is Outcome.DAMAGED), claimed.outbox)
+    return Waking(life, found, claimed.outbox)
 
 
 async def _life_of(host: Host, kind: Kind, entity: str, claimed: Claimed) -> Life:
