@@ -13,6 +13,8 @@ from greenroom.actors.model.principal import Principal
 
 log = structlog.get_logger("greenroom.hub")
 
+JOINED, LEFT = AudienceChanged(joined=True), AudienceChanged(joined=False)
+
 
 class Audience:
     """Sends `AudienceChanged` to entities whose kind overrides `audience_changed`, and to no other."""
@@ -27,6 +29,6 @@ class Audience:
         """A hint: an entity that is overloaded or gone misses it."""
         if entity.partition(":")[0] in self._listening:
             try:
-                self._submit(entity, Envelope(message=AudienceChanged(joined=joined), principal=who))
+                self._submit(entity, Envelope(message=JOINED if joined else LEFT, principal=who))
             except ActorError as error:
                 log.debug("audience_change_dropped", entity=entity, error=error.name)

@@ -30,6 +30,7 @@ from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.connected import Connections
 from greenroom.transports.hub.handing_out import ending, kicking, starting_over, walking
 from greenroom.transports.hub.publication import Publication, one_line, show_of
+from greenroom.transports.hub.said import Ephemeral
 from greenroom.transports.hub.slices import SLICE_S, Lane, advance
 from greenroom.transports.hub.topic import LONG, Subscriber, Topic, Watchers
 
@@ -264,6 +265,10 @@ class Hub:
     def _hand_out(self, topic: Topic) -> None:
         """What waits, to all subscribers, in one stretch; the topic is not long."""
         if topic.ephemerals is not None:
+            only = topic.take_only()
+            if only is not None:  # as a session's presence is, or somebody's typing
+                self._show(topic, only)
+                return
             self.go_on(topic, walking(topic, self._instruments, self._stopwatch), topic.size)
             return
         batch = topic.pending
@@ -288,6 +293,19 @@ class Hub:
         instruments.deliveries += deliveries * len(batch)
         instruments.fanout_batch.record(len(batch))
         instruments.fanout_s.record(self._stopwatch() - started)
+
+    def _show(self, topic: Topic, only: Ephemeral) -> None:
+        """One ephemeral publication, to all subscribers, in one stretch."""
+        ring_key = only.ring_key(topic.entity)
+        try:
+            for encoding, group in list(topic.groups.items()):
+                piece = only.encoded(encoding, topic.entity)
+                if piece:
+                    for subscriber in list(group):
+                        subscriber.deliver_ephemeral(piece, ring_key)
+        except Exception:  # the edge, as in `_hand_out`
+            log.exception("fanout_failed", entity=topic.entity)
+            self._start_over(topic)
 
     def _hand_over(self, topic: Topic) -> None:
         """What waits is before all that comes now: to be handed out in slices where the topic is long."""

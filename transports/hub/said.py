@@ -16,6 +16,16 @@ class Ephemeral(Struct, frozen=True):
     data: bytes  # JSON: what is shown, or the ClientInfo of who joins or leaves
     presence: str = ""  # "join" or "leave"
 
+    def encoded(self, encoding: type[Encoding], entity: str) -> bytes:
+        """b"" where it is not shown."""
+        if self.presence:
+            return encoding.presence(entity, self.presence, self.data)
+        return encoding.ephemeral(entity, self.data)
+
+    def ring_key(self, entity: str) -> str:
+        """The name of an entity holds no control character, so none reads as another."""
+        return f"{entity}\r{self.presence} {self.key}" if self.presence else f"{entity}\n{self.key}"
+
 
 class Piece(Struct, frozen=True):
     """Bytes for a subscriber."""
@@ -48,15 +58,9 @@ class Said:
                 continue
             self._add(found, encoding, begin, one.place, offset)
             begin = one.place
-            if one.presence:
-                data = encoding.presence(self._entity, one.presence, one.data)
-                ring_key = f"{self._entity}\r{one.presence} {one.key}"
-            else:
-                data = encoding.ephemeral(self._entity, one.data)
-                # The name of an entity holds no control character, so none reads as another.
-                ring_key = f"{self._entity}\n{one.key}"
+            data = one.encoded(encoding, self._entity)
             if data:
-                found.append(Piece(data, 0, ring_key))
+                found.append(Piece(data, 0, one.ring_key(self._entity)))
         self._add(found, encoding, begin, len(self.publications), offset)
         return found
 

@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Collection, Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.held import Holdings
+from greenroom.transports.hub.by_user import ByUser
 from greenroom.transports.hub.encoding import Encoding
 from greenroom.transports.hub.publication import Publication, Show
 from greenroom.transports.hub.said import Ephemeral, Said
@@ -17,6 +18,8 @@ from greenroom.transports.hub.slices import Lane
 LONG = 256  # subscribers; with more, what goes to all of them is handed out in slices, and they are known by user
 WEIGHT = 120  # bytes that a publication takes beyond its JSON, about
 EPHEMERALS_MAX = 1024  # ephemeral publications of one topic that wait for a flush
+# The tail of all that have none, since most have none, and an empty deque takes 760 bytes. It takes nothing in.
+NO_TAIL: Final[deque[Publication]] = deque(maxlen=0)
 
 
 class Subscriber(Protocol):
@@ -114,13 +117,13 @@ class Topic:
         self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves
         self.size = 0  # how many subscribers
         self.leaves = 0  # how many subscribers have left, ever
-        self.by_user: dict[str, Subscriber | dict[Subscriber, None]] | None = None  # once it has been long
+        self.by_user: ByUser[Subscriber] | None = None  # once it has been long
         self.pending: list[Publication] = []
         self.ephemerals: dict[str | int, Ephemeral] | None = None  # the newest for each key, oldest first
         self.said = 0  # how many ephemeral publications, ever
         self.late: dict[Subscriber, tuple[int, int]] | None = None  # amid what waits: since which offset, `said`
         self.work: Lane | None = None  # what is being handed out in slices, in order
-        self.tail: deque[Publication] = deque()
+        self.tail = NO_TAIL
         self.dirty = False
         self.empty_since: float | None = None
         self.held = 0  # resumes under way, which keep it from being forgotten
@@ -137,10 +140,7 @@ class Topic:
     def subscribers_of(self, user: str) -> list[Subscriber]:
         if self.by_user is None:
             return [subscriber for subscriber in self.subscribers() if subscriber.principal.user == user]
-        found = self.by_user.get(user)
-        if found is None:
-            return []
-        return list(found) if type(found) is dict else [found]  # type: ignore[list-item]
+        return self.by_user.of(user)
 
     def add(self, subscriber: Subscriber) -> None:
         self.groups.setdefault(subscriber.encoding, {})[subscriber] = None
@@ -154,11 +154,11 @@ class Topic:
                 self.late = {}
             self.late[subscriber] = (self.offset, self.said)
         if self.by_user is not None:
-            self._index(subscriber)
+            self.by_user.add(subscriber.principal.user, subscriber)
         elif self.size > LONG:
-            self.by_user = {}
+            self.by_user = ByUser()
             for one in self.subscribers():
-                self._index(one)
+                self.by_user.add(one.principal.user, one)
 
     def remove(self, subscriber: Subscriber) -> bool:
         """False when it is none of ours."""
@@ -175,32 +175,10 @@ class Topic:
         if self.late is not None:
             self.late.pop(subscriber, None)
         if self.by_user is not None:
-            self._unindex(subscriber)
+            self.by_user.remove(subscriber.principal.user, subscriber)
+            if not self.size:
+                self.by_user = None
         return True
-
-    def _index(self, subscriber: Subscriber) -> None:
-        assert self.by_user is not None
-        user = subscriber.principal.user
-        found = self.by_user.get(user)
-        if found is None:
-            self.by_user[user] = subscriber  # most have one, and there are many
-        elif type(found) is dict:
-            found[subscriber] = None
-        else:
-            self.by_user[user] = {found: None, subscriber: None}  # type: ignore[dict-item]
-
-    def _unindex(self, subscriber: Subscriber) -> None:
-        assert self.by_user is not None
-        user = subscriber.principal.user
-        found = self.by_user.get(user)
-        if type(found) is dict:
-            found.pop(subscriber, None)
-            if not found:
-                del self.by_user[user]
-        elif found is subscriber:
-            del self.by_user[user]
-        if not self.size:
-            self.by_user = None
 
     @property
     def is_long(self) -> bool:
@@ -223,6 +201,17 @@ class Topic:
         if len(self.ephemerals) > EPHEMERALS_MAX:
             del self.ephemerals[next(iter(self.ephemerals))]
 
+    def take_only(self) -> Ephemeral | None:
+        """What waits, if that is one ephemeral publication for everybody alike; nothing waits then. Else None."""
+        ephemerals = self.ephemerals
+        if ephemerals is None or len(ephemerals) > 1 or self.pending or self.late is not None:
+            return None
+        (only,) = ephemerals.values()
+        if only.presence:
+            return None
+        self.ephemerals = None
+        return only
+
     def take(self) -> tuple[Said, dict[Subscriber, tuple[int, int]] | None]:
         """What waits, and who came amid it. Nothing waits then."""
         said = Said(self.entity, self.epoch, self.pending, list(self.ephemerals.values()) if self.ephemerals else [])
@@ -231,9 +220,7 @@ class Topic:
         return said, late
 
     def remember(self, publication: Publication) -> None:
-        tail = self.tail
-        if not tail:
-            self._tails.join(self)
+        tail = self.tail or self._tail_to_fill()
         tail.append(publication)
         size = WEIGHT + len(publication.json)
         config = self._config
@@ -242,6 +229,13 @@ class Topic:
         self.tail_bytes += size
         self._tails.bytes += size
 
+    def _tail_to_fill(self) -> deque[Publication]:
+        """The empty tail, which is about to be no longer."""
+        self._tails.join(self)
+        if self.tail is NO_TAIL:
+            self.tail = deque()
+        return self.tail
+
     @property
     def tail_room(self) -> int:
         """How many publications the tail would take beyond those it has."""
@@ -249,13 +243,12 @@ class Topic:
 
     def prepend(self, older: list[Publication]) -> None:
         """`older`: newest first, the first of them just before the tail's first. Takes what fits."""
-        if not self.tail:
-            self._tails.join(self)
+        tail = self.tail or self._tail_to_fill()
         for publication in older:
             size = WEIGHT + len(publication.json)
-            if len(self.tail) >= self._config.tail_events or self.tail_bytes + size > self._config.tail_bytes:
+            if len(tail) >= self._config.tail_events or self.tail_bytes + size > self._config.tail_bytes:
                 break
-            self.tail.appendleft(publication)
+            tail.appendleft(publication)
             self.tail_bytes += size
             self._tails.bytes += size
 
@@ -275,7 +268,7 @@ class Topic:
     def _drop_tail(self) -> int:
         size, self.tail_bytes = self.tail_bytes, 0
         self._tails.bytes -= size
-        self.tail.clear()
+        self.tail = NO_TAIL
         return size
 
     def since(self, offset: int) -> list[Publication] | None:

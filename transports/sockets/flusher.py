@@ -129,12 +129,12 @@ class Flusher:
         self._turn_end.clear()
         fresh, self._dirty = self._dirty, []
         self._served += len(fresh)
-        for connection in fresh:
-            self._flush_one(connection)
         if not self._left:
-            self._more = self._before_flush()
+            self._more = self._before_flush()  # before a reply leaves: what the hub has for its connection goes along
             self._left, self._dirty = self._dirty, []
             self._served += len(self._left)
+        for connection in fresh:
+            self._flush_one(connection)
         left = self._left
         if left:
             until = perf_counter() + SLICE_S

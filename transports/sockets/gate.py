@@ -4,7 +4,6 @@ It accepts, reads HTTP heads, and keeps the live paths: WebSocket, `/events`, co
 handed, socket and bytes, to the pages (`handover.py`). All live sockets are driven by one task, over the nested poller.
 """
 
-import contextlib
 import errno
 import socket
 from collections.abc import Callable
@@ -38,6 +37,9 @@ def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> s
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Sockets that it accepts inherit these.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.bind((host, port))
         sock.listen(backlog)
     except OSError as error:
@@ -102,9 +104,6 @@ class Gate:
                 self._turned_away.take(sock)
                 continue
             self._instruments.connects += 1
-            with contextlib.suppress(OSError):  # some systems refuse it on a socket whose peer is gone again
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             connection = Connection(
                 sock,
                 self._flusher,

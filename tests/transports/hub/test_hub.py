@@ -304,6 +304,16 @@ def test_the_tail_is_bounded_in_number_and_bytes() -> None:
         assert topic.since(10) is None
 
 
+def test_who_has_no_tail_shares_one_that_takes_nothing_in() -> None:
+    setup = Setup()
+    silent, other = setup.watch(Watcher(), "note:b"), setup.watch(Watcher())
+    assert silent.tail is other.tail, "most topics are idle, and an empty deque takes 760 bytes"
+    setup.publish(1)
+    other.restart("later", 0)
+    other.prepend([])
+    assert (len(silent.tail), silent.since(0)) == (0, [])
+
+
 def test_older_publications_go_before_the_tail_as_far_as_they_fit() -> None:
     setup = Setup(HubConfig(tail_events=4))
     topic = setup.watch(Watcher(), offset=5)

@@ -118,6 +118,24 @@ async def test_many_sockets_are_flushed_in_slices_and_a_reply_does_not_wait_behi
     assert seen[-1][1] == 1
 
 
+def test_what_the_hub_has_for_a_connection_goes_along_with_its_reply() -> None:
+    """In one call and not in two: a connect is followed by the presence of its user."""
+    order: list[str] = []
+
+    class Replied(Peer):
+        def flush(self) -> None:
+            order.append("socket")
+
+    def hand_out() -> bool:
+        order.append("hub")
+        return False
+
+    flusher = Flusher(None, TurnEnd(), hand_out, rest_share=0.0)  # type: ignore[arg-type]
+    flusher.add(Replied())
+    flusher.flush()
+    assert order == ["hub", "socket"]
+
+
 def test_a_goodbye_waits_for_all_of_it() -> None:
     many = [Peer() for _ in range(20 * LOOK)]
     Fanned(many).flusher.flush()

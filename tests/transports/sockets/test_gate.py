@@ -24,6 +24,17 @@ async def test_a_peer_that_goes_away_leaves_nothing_behind() -> None:
         assert node.edge.admission.open == len(node.connections) == len(node.hub.watching("talk:a")) == 2
 
 
+async def test_what_is_sent_to_a_connection_leaves_at_once_and_a_peer_that_is_gone_is_noticed() -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        assert (await peer.upgrade()).status == 101
+        (connection,) = node.connections
+        accepted = connection._socket
+        assert accepted is not None
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
 async def test_too_many_connections_are_told_503_and_room_is_made_by_those_who_leave() -> None:
     async with small_node(gate=GateConfig(connections_max=2)) as node:
         first, second, third = [await node.connect() for _ in range(3)]
