@@ -2,13 +2,13 @@
 server subscribes it to.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 import structlog
 from msgspec import Raw, Struct
 
-from greenroom.actors.model.principal import Principal, user_id_problem
+from greenroom.actors.model.principal import NO_ROLES, Principal, user_id_problem
 from greenroom.transports.auth.tokens import ConnectionToken, TokenExpired, TokenInvalid
 from greenroom.transports.client.carrier import Carrier
 from greenroom.transports.client.codes import (
@@ -62,7 +62,7 @@ def admit(services: Services, client: str, request: ConnectRequest) -> Admitted:
     now = services.clock()
     principal = Principal(
         user=user,
-        roles=verified.roles if verified is not None else frozenset(),
+        roles=verified.roles if verified is not None else NO_ROLES,
         client=client,
         info=encode(shown),
         issued_at=verified.issued_at if verified is not None else now,  # without a token: as new as the connection
@@ -111,45 +111,66 @@ def _own_name(data: Raw) -> str:
     return user
 
 
-def subscribe_server_side(
-    subscriptions: Subscriptions,
-    channels: list[str],
-    known: dict[str, SubscribeRequest],
-    answer: Callable[[dict[str, Raw]], None],
-    attached: Callable[[], None],
-    failed: Callable[[ErrorCode], None],
-) -> None:
-    """Subscribe to `channels` one after the other: `answer` with all results, then `attached`; or `failed`.
+class Connecting(Protocol):
+    """The session whose connect is to be answered, by its command's id."""
 
-    `known` is where the client says it was. As in `Subscriptions.watch`, answering and attaching are one sync stretch.
-    """
-    results: dict[str, Raw] = {}
-    if not channels:
-        answer(results)
-        attached()
-        return
+    subscriptions: Subscriptions
 
-    def begin(at: int) -> None:
-        channel, is_last = channels[at], at == len(channels) - 1
-        position = SubscribeRequest(channel=channel)
-        if channel in known:  # the rest of the subscription is ours to say
-            was = known[channel]
-            position.recover, position.epoch, position.offset = was.recover, was.epoch, was.offset
+    def answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
+        """With the subscribe result of each channel."""
 
-        def answer_one(result: bytes) -> None:
-            results[channel] = Raw(result)
-            if is_last:  # without those that have ended while others were still being asked
-                answer({one: results[one] for one in results if one in subscriptions.by_channel})
+    def after_connected(self) -> None:
+        """Everything is attached, in the same sync stretch."""
 
-        def attached_one() -> None:
-            if is_last:
-                attached()
-            else:
-                begin(at + 1)
+    def fail_connect(self, command_id: int, error: ErrorCode) -> None: ...
 
-        subscriptions.watch(position, answer_one, attached_one, failed, server_side=True)
 
-    begin(0)
+class ServerSide:
+    """The server's own subscriptions of one client, made one after the other before its connect is answered. As in
+    `Subscriptions.watch`, answering and attaching are one sync stretch."""
+
+    __slots__ = ("_channels", "_command_id", "_known", "_results", "_session")
+
+    def __init__(
+        self, session: Connecting, command_id: int, channels: list[str], known: dict[str, SubscribeRequest]
+    ) -> None:
+        """`known` is where the client says it was."""
+        self._session = session
+        self._command_id = command_id
+        self._channels = channels
+        self._known = known
+        self._results: dict[str, Raw] = {}  # of the channels so far, in their order
+
+    def begin(self) -> None:
+        if self._channels:
+            self._watch_next()
+        else:
+            self._session.answer_connect(self._command_id, self._results)
+            self._session.after_connected()
+
+    def _watch_next(self) -> None:
+        channel = self._channels[len(self._results)]
+        request = SubscribeRequest(channel=channel)
+        was = self._known.get(channel)
+        if was is not None:  # the rest of the subscription is ours to say
+            request.recover, request.epoch, request.offset = was.recover, was.epoch, was.offset
+        self._session.subscriptions.watch(request, self, server_side=True)
+
+    def answer(self, result: bytes) -> None:
+        results = self._results
+        results[self._channels[len(results)]] = Raw(result)
+        if len(results) == len(self._channels):  # without those that have ended while others were still being asked
+            watched = self._session.subscriptions.by_channel
+            self._session.answer_connect(self._command_id, {one: results[one] for one in results if one in watched})
+
+    def attached(self) -> None:
+        if len(self._results) == len(self._channels):
+            self._session.after_connected()
+        else:
+            self._watch_next()
+
+    def failed(self, error: ErrorCode) -> None:
+        self._session.fail_connect(self._command_id, error)
 
 
 class EarlyCarrier:

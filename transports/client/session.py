@@ -35,7 +35,7 @@ from greenroom.transports.client.codes import (
     ErrorCode,
     said,
 )
-from greenroom.transports.client.connect import EarlyCarrier, admit, readmit, subscribe_server_side
+from greenroom.transports.client.connect import EarlyCarrier, ServerSide, admit, readmit
 from greenroom.transports.client.errors import ClientError, Disconnect, error_code
 from greenroom.transports.client.messages import PING, Command, ConnectRequest, decode_command
 from greenroom.transports.client.peer import ClientPeer
@@ -193,7 +193,7 @@ class ClientSession(ClientPeer):
         try:
             admitted = admit(self.services, self.client, request)
         except ClientError as error:
-            self._fail_connect(command_id, error.code)
+            self.fail_connect(command_id, error.code)
             return
         self._connecting = True
         self.principal = admitted.principal
@@ -204,16 +204,9 @@ class ClientSession(ClientPeer):
             self._expires_at = admitted.token.expires_at
         if len(admitted.channels) > 1:
             self.carrier = EarlyCarrier(self)
-        subscribe_server_side(
-            self.subscriptions,
-            admitted.channels,
-            request.subs,
-            lambda results: self._answer_connect(command_id, results),
-            self._after_connected,
-            lambda error: self._fail_connect(command_id, error),
-        )
+        ServerSide(self, command_id, admitted.channels, request.subs).begin()
 
-    def _fail_connect(self, command_id: int, error: ErrorCode) -> None:
+    def fail_connect(self, command_id: int, error: ErrorCode) -> None:
         """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
         self._refused = True
         self._held = None
@@ -223,7 +216,7 @@ class ClientSession(ClientPeer):
         if error == PERMISSION_DENIED:
             self.disconnect(NOT_PERMITTED)
 
-    def _answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
+    def answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
         config = self.services.client
         result: dict[str, object] = {"client": self.client, "version": self.services.version}
         if self._expires_at is not None:
@@ -239,7 +232,7 @@ class ClientSession(ClientPeer):
         self._ping_at = trio.current_time() + config.ping_s * (0.5 + self.services.chance() / 2)
         self.due_at = self._ping_at if self._expires_at is None else 0.0
 
-    def _after_connected(self) -> None:
+    def after_connected(self) -> None:
         """What had to wait for the answer to the connect: pushes, then commands."""
         early = self.carrier
         if isinstance(early, EarlyCarrier):

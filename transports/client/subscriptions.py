@@ -5,7 +5,7 @@ don't wait for each other.
 """
 
 import math
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -48,6 +48,17 @@ REJECT_UNRECOVERED = 2  # bit of a subscribe request's `flag`: rather an error t
 NULL = Raw(b"null")
 
 Waiting = tuple[int, SubscribeRequest | None]  # the id of a command, and its subscribe; None: an unsubscribe
+
+
+class Wish(Protocol):
+    """Who wants to watch a channel: `failed` is called, or `answer` and, in the same sync stretch, `attached`."""
+
+    def answer(self, result: bytes) -> None:
+        """`result` is the SubscribeResult, JSON."""
+
+    def attached(self) -> None: ...
+
+    def failed(self, error: ErrorCode) -> None: ...
 
 
 class ClientSubscription:
@@ -148,18 +159,7 @@ class Subscriptions:
             self._subscribing = {}
         self._subscribing[channel] = []
 
-        def answer(result: bytes) -> None:
-            if expires_at is not None:
-                self.by_channel[channel].expires_at = expires_at
-                self.peer.due_at = 0.0
-                result = b'%b,"expires":true,"ttl":%d}' % (result[:-1], self.peer.ttl_s(expires_at))
-            self.peer.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (command_id, result))
-
-        def failed(error: ErrorCode) -> None:
-            self.peer.reply_error(command_id, error)
-            self._settle(channel)
-
-        self.watch(request, answer, lambda: self._settle(channel), failed, granted=granted)
+        self.watch(request, _Subscribe(self, command_id, channel, expires_at), granted=granted)
 
     def unsubscribe(self, command_id: int, channel: str) -> None:
         if self._subscribing is not None and channel in self._subscribing:
@@ -175,7 +175,7 @@ class Subscriptions:
             raise ClientError(TOO_MANY_REQUESTS)
         waiting.append(command)
 
-    def _settle(self, channel: str) -> None:
+    def settle(self, channel: str) -> None:
         """The subscribe is answered; what came for the same channel meanwhile has its turn."""
         if self._subscribing is None:
             return
@@ -241,28 +241,19 @@ class Subscriptions:
 
     # Watching, whoever wants it.
 
-    def watch(
-        self,
-        request: SubscribeRequest,
-        answer: Callable[[bytes], None],
-        attached: Callable[[], None],
-        failed: Callable[[ErrorCode], None],
-        *,
-        granted: bool = False,
-        server_side: bool = False,
-    ) -> None:
-        """`answer` with the subscribe result and, in the same sync stretch, attach; or `failed`."""
+    def watch(self, request: SubscribeRequest, wish: Wish, *, granted: bool = False, server_side: bool = False) -> None:
+        """Fulfil the wish of whoever wants what `request` says."""
         peer = self.peer
         if peer.overloaded:
-            failed(TOO_MANY_REQUESTS)
+            wish.failed(TOO_MANY_REQUESTS)
             return
         try:
-            as_view = _wants_view(request.data)
+            as_view = len(request.data) > 0 and _wants_view(request.data)
         except msgspec.MsgspecError:
-            failed(BAD_REQUEST)
+            wish.failed(BAD_REQUEST)
             return
         position = Position(request.epoch, request.offset) if request.recover else None
-        attempt = _Attempt(self, request, answer, attached, failed, as_view=as_view, server_side=server_side)
+        attempt = _Attempt(self, request, wish, as_view=as_view, server_side=server_side)
         peer.services.watching.watch(request.channel, attempt, position, granted=granted)
 
     # Ends.
@@ -304,29 +295,53 @@ class Subscriptions:
             subscription.detach()
 
 
+class _Subscribe:
+    """A client's subscribe, which is answered by a reply of its own."""
+
+    __slots__ = ("_channel", "_command_id", "_expires_at", "_subscriptions")
+
+    def __init__(self, subscriptions: Subscriptions, command_id: int, channel: str, expires_at: int | None) -> None:
+        self._subscriptions = subscriptions
+        self._command_id = command_id
+        self._channel = channel
+        self._expires_at = expires_at
+
+    def answer(self, result: bytes) -> None:
+        peer = self._subscriptions.peer
+        if self._expires_at is not None:
+            self._subscriptions.by_channel[self._channel].expires_at = self._expires_at
+            peer.due_at = 0.0
+            result = b'%b,"expires":true,"ttl":%d}' % (result[:-1], peer.ttl_s(self._expires_at))
+        peer.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (self._command_id, result))
+
+    def attached(self) -> None:
+        self._subscriptions.settle(self._channel)
+
+    def failed(self, error: ErrorCode) -> None:
+        self._subscriptions.peer.reply_error(self._command_id, error)
+        self._subscriptions.settle(self._channel)
+
+
 class _Attempt(PendingRead):
     """A subscribe under way: the watcher of hub/watching.py."""
 
-    __slots__ = ("_answer", "_request", "_server_side", "_subscriptions", "as_view", "attached")
+    __slots__ = ("_request", "_server_side", "_subscriptions", "_wish", "as_view")
 
     def __init__(
         self,
         subscriptions: Subscriptions,
         request: SubscribeRequest,
-        answer: Callable[[bytes], None],
-        attached: Callable[[], None],
-        failed: Callable[[ErrorCode], None],
+        wish: Wish,
         *,
         as_view: bool,
         server_side: bool,
     ) -> None:
-        super().__init__(subscriptions.peer, request.channel, "subscribe", failed)
+        super().__init__(subscriptions.peer, request.channel, "subscribe", wish.failed)
         self._subscriptions = subscriptions
         self._request = request
-        self._answer = answer
+        self._wish = wish
         self._server_side = server_side
         self.as_view = as_view
-        self.attached = attached
 
     @property
     def principal(self) -> Principal:
@@ -349,8 +364,11 @@ class _Attempt(PendingRead):
             self._subscriptions, topic, wants_joins=request.join_leave, server_side=self._server_side
         )
         self._subscriptions.by_channel[topic.entity] = subscription
-        self._answer(_subscribe_result(request, topic.epoch, topic.offset, view, missed))
+        self._wish.answer(_subscribe_result(request, topic.epoch, topic.offset, view, missed))
         return subscription if not self.peer.closed else None  # answering may be the one reply too many
+
+    def attached(self) -> None:
+        self._wish.attached()
 
 
 def _wants_view(data: Raw) -> bool:

@@ -27,6 +27,8 @@ from greenroom.transports.hub.topic import Subscriber, Topic
 from greenroom.transports.hub.view_watching import ViewSubscriber, ViewWatching
 from greenroom.transports.reads import Reads
 
+_TopicState = tuple[str, int, int, int]  # epoch, offset, kicks there and everywhere: another once anything has happened
+
 
 class Position(Struct):
     """How far a watcher has seen a journal."""
@@ -77,94 +79,24 @@ class Watching:
         views: ViewWatching,
         config: ClientConfig,
     ) -> None:
-        self._hub = hub
-        self._reading = reading
-        self._reads = reads
+        self.hub = hub
+        self.reading = reading
+        self.reads = reads
+        self.recovery_max = config.recovery_max
         self._audience = audience
         self._views = views
-        self._config = config
 
     def watch(self, entity: str, watcher: Watcher, position: Position | None, *, granted: bool = False) -> None:
         """Attach `watcher` from `position` on, or from now on; `granted`: by a subscription token, which
         an entity overrules only for those it has put out."""
+        way = _WayIn(self, entity, watcher, position, granted=granted)
+        way.ask(way.begin)
 
-        def ask(attach: Callable[[Inspected], None]) -> None:
-            principal = watcher.principal
-            if granted:
-                principal = msgspec.structs.replace(principal, granted=True)
-
-            def seen(inspected: Inspected) -> None:
-                if watcher.gone:
-                    watcher.abandoned()
-                else:
-                    attach(inspected)
-
-            self._reading.inspect(entity, principal, seen, watcher.refused, watcher.broken)
-
-        def begin(seen: Inspected) -> None:
-            topic = self._hub.topic(entity, seen.epoch, seen.offset)
-            if position is None:
-                self._admit(topic, seen, None, watcher)
-                return
-            if watcher.as_view:
-                same = position.offset == topic.offset and position.epoch in ("", topic.epoch)
-                self._admit(topic, seen, Missed([] if same else None), watcher)
-                return
-            most = self._config.recovery_max
-            missed = from_tail(topic, epoch=position.epoch, offset=position.offset, most=most)
-            if missed is not None:
-                self._admit(topic, seen, missed, watcher)
-                return
-
-            async def recover() -> None:
-                try:
-                    found = await from_journal(
-                        self._reading,
-                        topic,
-                        epoch=position.epoch,
-                        offset=position.offset,
-                        most=most,
-                        bytes_max=self._reading.bytes_max,
-                    )
-                finally:
-                    topic.held -= 1
-                if watcher.gone:
-                    watcher.abandoned()
-                elif found.publications is None:
-                    ask(start_over)  # the view must be of the moment that the offset is of
-                elif (topic.epoch, topic.offset, topic.kicks, self._hub.kicks_everywhere) == asked_at:
-                    self._admit(topic, seen, found, watcher)
-                else:
-                    ask(self._catching_up(entity, topic.epoch, topic.offset, found.publications, watcher))
-
-            topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
-            asked_at = (topic.epoch, topic.offset, topic.kicks, self._hub.kicks_everywhere)
-            if not self._reads.start(recover, watcher.refused, watcher.broken):
-                topic.held -= 1
-
-        def start_over(seen: Inspected) -> None:
-            self._admit(self._hub.topic(entity, seen.epoch, seen.offset), seen, Missed(None), watcher)
-
-        ask(begin)
-
-    def _catching_up(
-        self, entity: str, epoch: str, offset: int, found: list[Publication], watcher: Watcher
-    ) -> Callable[[Inspected], None]:
-        """Admit with what was `found` up to `offset`, and what has come since; once that is more than the tail holds,
-        nothing is known. Never reads again, so that a busy entity is asked twice and not for ever."""
-
-        def attach(seen: Inspected) -> None:
-            topic = self._hub.topic(entity, seen.epoch, seen.offset)
-            since = from_tail(topic, epoch=epoch, offset=offset, most=self._config.recovery_max - len(found))
-            later = since.publications if since is not None else None
-            self._admit(topic, seen, Missed(found + later if later is not None else None), watcher)
-
-        return attach
-
-    def _admit(self, topic: Topic, seen: Inspected, missed: Missed | None, watcher: Watcher) -> None:
+    def admit(self, topic: Topic, seen: Inspected, missed: Missed | None, watcher: Watcher) -> None:
+        """The last step: tell it, and attach it."""
         subscriber = watcher.admitted(topic, seen.view, missed)
         if subscriber is not None:
-            self._hub.attach(topic, subscriber)
+            self.hub.attach(topic, subscriber)
             if watcher.as_view:
                 self._views.add(topic, cast(ViewSubscriber, subscriber), seen.view)
             self._audience.changed(topic.entity, subscriber.principal, joined=True)
@@ -172,6 +104,106 @@ class Watching:
 
     def leave(self, topic: Topic, subscriber: Subscriber) -> None:
         """Nothing more reaches `subscriber`. Does nothing when it is not attached."""
-        if self._hub.detach(topic, subscriber):
+        if self.hub.detach(topic, subscriber):
             self._views.remove(topic, subscriber)
             self._audience.changed(topic.entity, subscriber.principal, joined=False)
+
+
+class _WayIn:
+    """One watcher, until it is attached. An object and no closures: each connect has one, and what of it went round in
+    circles would be left for the collector."""
+
+    __slots__ = ("_entity", "_granted", "_position", "_watcher", "_watching")
+
+    def __init__(
+        self, watching: Watching, entity: str, watcher: Watcher, position: Position | None, *, granted: bool
+    ) -> None:
+        self._watching = watching
+        self._entity = entity
+        self._watcher = watcher
+        self._position = position
+        self._granted = granted
+
+    def ask(self, seen: Callable[[Inspected], None]) -> None:
+        """`seen` hears the entity's answer; a refusal the watcher."""
+        watcher = self._watcher
+        principal = watcher.principal
+        if self._granted:
+            principal = msgspec.structs.replace(principal, granted=True)
+        self._watching.reading.inspect(self._entity, principal, seen, watcher.refused, watcher.broken)
+
+    def begin(self, seen: Inspected) -> None:
+        """The entity lets it watch: from where?"""
+        watcher, watching, position = self._watcher, self._watching, self._position
+        if watcher.gone:
+            watcher.abandoned()
+            return
+        topic = watching.hub.topic(self._entity, seen.epoch, seen.offset)
+        if position is None:
+            watching.admit(topic, seen, None, watcher)
+            return
+        if watcher.as_view:
+            same = position.offset == topic.offset and position.epoch in ("", topic.epoch)
+            watching.admit(topic, seen, Missed([] if same else None), watcher)
+            return
+        missed = from_tail(topic, epoch=position.epoch, offset=position.offset, most=watching.recovery_max)
+        if missed is not None:
+            watching.admit(topic, seen, missed, watcher)
+            return
+        topic.held += 1  # from now on: a topic that is forgotten meanwhile would reach nobody
+        asked_at = self._state_of(topic)
+
+        async def recover() -> None:
+            await self._recover(position, topic, seen, asked_at)
+
+        if not watching.reads.start(recover, watcher.refused, watcher.broken):
+            topic.held -= 1
+
+    async def _recover(self, position: Position, topic: Topic, seen: Inspected, asked_at: _TopicState) -> None:
+        """`asked_at`: the topic's state as of the entity's answer, which is `seen`. Raises: StoreUnavailable."""
+        watching, watcher = self._watching, self._watcher
+        try:
+            found = await from_journal(
+                watching.reading,
+                topic,
+                epoch=position.epoch,
+                offset=position.offset,
+                most=watching.recovery_max,
+                bytes_max=watching.reading.bytes_max,
+            )
+        finally:
+            topic.held -= 1
+        if watcher.gone:
+            watcher.abandoned()
+        elif found.publications is None:
+            self.ask(self._start_over)  # the view must be of the moment that the offset is of
+        elif self._state_of(topic) == asked_at:
+            watching.admit(topic, seen, found, watcher)
+        else:
+            self.ask(self._catching_up(topic.epoch, topic.offset, found.publications))
+
+    def _state_of(self, topic: Topic) -> _TopicState:
+        return topic.epoch, topic.offset, topic.kicks, self._watching.hub.kicks_everywhere
+
+    def _start_over(self, seen: Inspected) -> None:
+        if self._watcher.gone:
+            self._watcher.abandoned()
+        else:
+            topic = self._watching.hub.topic(self._entity, seen.epoch, seen.offset)
+            self._watching.admit(topic, seen, Missed(None), self._watcher)
+
+    def _catching_up(self, epoch: str, offset: int, found: list[Publication]) -> Callable[[Inspected], None]:
+        """Admit with what was `found` up to `offset`, and what has come since; once that is more than the tail holds,
+        nothing is known. Never reads again, so that a busy entity is asked twice and not for ever."""
+
+        def attach(seen: Inspected) -> None:
+            watching, watcher = self._watching, self._watcher
+            if watcher.gone:
+                watcher.abandoned()
+                return
+            topic = watching.hub.topic(self._entity, seen.epoch, seen.offset)
+            since = from_tail(topic, epoch=epoch, offset=offset, most=watching.recovery_max - len(found))
+            later = since.publications if since is not None else None
+            watching.admit(topic, seen, Missed(found + later if later is not None else None), watcher)
+
+        return attach

@@ -1,5 +1,6 @@
 """Who may connect and for how long, and the channels that the server subscribes a client to."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -181,6 +182,28 @@ async def test_too_many_pushes_before_the_connect_is_answered_are_slow() -> None
     assert client.ended == (3008, "slow")
     made.answer_all()
     assert not made.hub.watching(A)
+
+
+async def test_a_connect_leaves_nothing_that_only_the_collector_finds() -> None:
+    """Its runs are rare, and every connection would hold that until then."""
+    client = World(with_sessions=True).client()
+    gc.disable()
+    try:
+        before = {id(one) for one in gc.get_objects()}  # what tests before this one have left is not meant
+        client.connect("ann")
+        await wait_all_tasks_blocked()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [
+            one
+            for one in gc.garbage
+            if id(one) not in before and str(getattr(one, "__module__", "")).startswith("greenroom.transports")
+        ]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
 
 
 async def test_more_server_side_channels_than_a_connection_may_have() -> None:
