@@ -106,8 +106,8 @@ class Edge:
         )
         policy = HttpPolicy(routes, gate, origins, date, KnownHosts(host, origins) if host is not None else None)
 
-        def open_protocol(connection: Connection) -> LiveHttp:
-            return LiveHttp(connection, policy)
+        def open_protocol(connection: Connection, now: float) -> LiveHttp:
+            return LiveHttp(connection, policy, now)
 
         self.gate = Gate(
             listener,

@@ -25,11 +25,13 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
     for departure in departures:
         cls = type(departure)
         try:
-            # The two frequent kinds by their type: a class pattern costs more than all else that happens to them here.
+            # The frequent kinds by their type: a class pattern costs more than all else that happens to them here.
             if cls is StoredEvent:
                 publish(entity, epoch, departure)  # type: ignore[arg-type]
             elif cls is Answer:
                 departure.slot.resolve(departure.reply, departure.encoded)  # type: ignore[union-attr]
+            elif cls is Ephemeral:
+                _show(host, entity, departure)  # type: ignore[arg-type]
             else:
                 _release_rare(host, life, mailbox, departure)
         except Exception as error:  # the edge: most likely something of the entity's own that can't be encoded
@@ -54,7 +56,7 @@ def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure
         case Told():
             host.router.tell(departure.entity, departure.message)
         case Ephemeral():
-            host.audiences.publish_ephemeral(life.entity, msgspec.json.encode(departure.data), departure.key)
+            _show(host, life.entity, departure)
         case After():
             host.afters.start(life, mailbox, departure.seconds, departure.message)
         case SnapshotDue():
@@ -67,3 +69,7 @@ def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure
                 host.letters.note(departure.letter)
         case _:
             assert_never(departure)
+
+
+def _show(host: Host, entity: str, ephemeral: Ephemeral) -> None:
+    host.audiences.publish_ephemeral(entity, msgspec.json.encode(ephemeral.data), ephemeral.key)

@@ -41,6 +41,7 @@ from greenroom.transports.client.messages import PING, Command, ConnectRequest, 
 from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.client.reading import history, presence, presence_stats
 from greenroom.transports.client.subscriptions import Subscriptions
+from greenroom.transports.hub.publication import LF
 from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.client")
@@ -88,7 +89,7 @@ class ClientSession(ClientPeer):
         if self.closed:
             return
         try:
-            if b"\n" in frame:
+            if LF in frame:
                 lines = [line for line in frame.split(b"\n") if line.strip()]
                 if not lines:
                     raise Disconnect(BAD_COMMAND)
@@ -218,13 +219,16 @@ class ClientSession(ClientPeer):
 
     def answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
         config = self.services.client
-        result: dict[str, object] = {"client": self.client, "version": self.services.version}
+        result: dict[str, object] = {
+            "client": self.client,
+            "version": self.services.version,
+            "ping": int(config.ping_s),
+            "pong": True,
+        }
         if self._expires_at is not None:
             result |= {"expires": True, "ttl": self.ttl_s(self._expires_at)}
         if results:
             result["subs"] = results
-        result["ping"] = int(config.ping_s)
-        result["pong"] = True
         self.connected = True
         self._connecting = False
         self.services.instruments.connections += 1

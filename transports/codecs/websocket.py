@@ -105,7 +105,10 @@ def accept_key(key: bytes) -> bytes:
 def choose_subprotocol(headers: Mapping[bytes, bytes], supported: Iterable[bytes]) -> bytes | None:
     """The first of `supported`, in our order, that the client offers. An absent or empty offer gives None, and then the
     response has no such field (section 4.2.2, step 5)."""
-    offered = {name.strip() for name in headers.get(b"sec-websocket-protocol", b"").split(b",")}
+    offer = headers.get(b"sec-websocket-protocol")
+    if not offer:
+        return None
+    offered = {name.strip() for name in offer.split(b",")}
     return next((name for name in supported if name in offered), None)
 
 

@@ -100,7 +100,7 @@ class LiveHttp:
         "_waiting",
     )
 
-    def __init__(self, connection: Connection, policy: HttpPolicy) -> None:
+    def __init__(self, connection: Connection, policy: HttpPolicy, now: float) -> None:
         self._connection = connection
         self._policy = policy
         config = policy.config
@@ -112,7 +112,7 @@ class LiveHttp:
         self._half_closed = False  # the peer sends nothing more
         self._pumping = False  # `_pump` is at work further up the stack
         self._waiting: list[Request] = []
-        self._last_at = trio.current_time()  # when a request began or ended, or a response ended
+        self._last_at = now  # when a request began or ended, or a response ended
 
     def received(self, data: bytes) -> None:
         has_begun = self._decoder.idle

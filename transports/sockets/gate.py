@@ -7,6 +7,7 @@ handed, socket and bytes, to the pages (`handover.py`). All live sockets are dri
 import errno
 import socket
 from collections.abc import Callable
+from functools import cached_property
 
 import structlog
 import trio
@@ -29,10 +30,22 @@ class PortTaken(Exception):
     """Somebody else listens there; the text names address, port and setting."""
 
 
+class _Listener(socket.socket):
+    """`accept` asks for both of these each time, and to find members of an Enum by their values takes 3 µs."""
+
+    @cached_property
+    def family(self) -> socket.AddressFamily:
+        return super().family
+
+    @cached_property
+    def type(self) -> socket.SocketKind:
+        return super().type
+
+
 def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> socket.socket:
     """A listening socket. Raises: PortTaken; OSError with the address in its text."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = _Listener(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
@@ -61,15 +74,15 @@ class Gate:
         flusher: Flusher,
         admission: Admission,
         live: LiveConnections,
-        open_protocol: Callable[[Connection], LiveProtocol],
+        open_protocol: Callable[[Connection, float], LiveProtocol],
         busy: Callable[[bytes], bytes],
         *,
         client: ClientConfig,
         hub: HubConfig,
         instruments: Instruments,
     ) -> None:
-        """`open_protocol` gives what a connection speaks at first: HTTP. `busy` is the answer to whoever is not let in,
-        by the beginning of its request."""
+        """`open_protocol` gives what a connection speaks at first, HTTP, as of a time on the trio clock. `busy` is the
+        answer to whoever is not let in, by the beginning of its request."""
         self._listener: socket.socket | None = listener
         self._poller = poller
         self._flusher = flusher
@@ -112,7 +125,7 @@ class Gate:
                 queue_bytes_max=self._client.queue_bytes_max,
                 ring_max=self._hub.ephemeral_ring,
             )
-            protocol = self._open_protocol(connection)
+            protocol = self._open_protocol(connection, now)
             self._live.switch(connection, protocol)
             connection.start(protocol)
 
