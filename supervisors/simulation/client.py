@@ -21,6 +21,7 @@ from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Connection
 
 encode = msgspec.json.encode
+LOOK_S_MAX = 20.0  # however slow its work: what was refused for now is asked for again before the calm is over
 PENDING_MAX = 4  # commands under way
 BURSTS = (1, 1, 1, 2, 4)  # commands sent at once
 IDLE_S = 30.0  # without a frame, pings included: the connection is dead
@@ -190,7 +191,7 @@ class SimulatedClient:
 
     async def _keep_working(self) -> None:
         while True:
-            await trio.sleep(self._draw.expovariate(1.0 / self._pace_s))
+            await trio.sleep(min(LOOK_S_MAX, self._draw.expovariate(1.0 / self._pace_s)))
             if self.working:
                 for _ in range(min(self._draw.choice(BURSTS), PENDING_MAX - len(self.pending))):
                     self._begin()
