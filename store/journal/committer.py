@@ -187,7 +187,7 @@ class Committer:
                 failure = error
             if failure is None:
                 self._on_batch(sum(len(sent.append.events) for sent in batch), perf_counter() - started)
-                landed = Outcome.LANDED  # named once: in Python 3.11 to name an Enum's member takes a microsecond
+                landed = Outcome.LANDED  # named once: in Python 3.11 to name an Enum's member is a search
                 for sent, outcome in zip(batch, outcomes, strict=True):
                     append = sent.append
                     if outcome is landed:

@@ -186,7 +186,7 @@ class Cell:
         life = waking.life
         in_flight = self._in_flight
         failure, submitted = in_flight.failure, in_flight.flights
-        if failure is not None:  # asked first: to name an Enum's member takes as long as a small handler (Python 3.11)
+        if failure is not None:  # as a rule there is none
             self._looks_up_ids = self._looks_up_ids or failure is Outcome.REPEATED
         life.once.looks_up_ids = self._looks_up_ids
         self._adopt(life)
@@ -297,6 +297,7 @@ class Cell:
                         in_flight.launch(flight)
                 else:
                     await self._serve_rest(life, burst, handled)
+                    since = TURN  # it has taken long
                 since += handled
                 if len(mailbox):
                     if since >= TURN:
