@@ -85,10 +85,9 @@ class GateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     connections_max: Annotated[int, Meta(ge=1, description="connections open at once for each node")] = 50_000
     connects_per_s: Annotated[float, Meta(gt=0, description="new connections a second, on average")] = 5000.0
     connects_burst: Annotated[int, Meta(ge=1, description="new connections at once before the average counts")] = 10_000
-    head_bytes_max: Annotated[int, Meta(ge=KIB, le=MIB, description="bytes of an HTTP head")] = 16 * KIB
+    head_bytes_max: Annotated[int, Meta(ge=KIB, le=MIB, description="bytes of an HTTP head")] = 48 * KIB
     head_timeout_s: Annotated[float, Meta(gt=0, description="longest a client may take for a head, seconds")] = 10.0
     body_bytes_max: Annotated[int, Meta(ge=KIB, description="bytes of an HTTP request's body")] = MIB
-    frame_bytes_max: Annotated[int, Meta(ge=KIB, description="bytes of one WebSocket message from a client")] = 65_536
     idle_http_s: Annotated[float, Meta(gt=0, description="an HTTP connection idle this long is closed, seconds")] = 75.0
     backlog: Annotated[int, Meta(ge=1, le=65_535, description="connections the kernel queues before accept")] = 4096
 
@@ -101,6 +100,9 @@ class ClientConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     stale_s: Annotated[float, Meta(gt=0, description="longest a client may take to connect, seconds")] = 10.0
     subscriptions_max: Annotated[int, Meta(ge=1, description="subscriptions of one connection")] = 128
     channel_bytes_max: Annotated[int, Meta(ge=1, le=255, description="bytes of a channel name")] = 255
+    command_bytes_max: Annotated[
+        int, Meta(ge=KIB, description="bytes of one command over WebSocket, however many come in one message")
+    ] = 64 * KIB
     commands_in_flight_max: Annotated[int, Meta(ge=1, description="commands of one connection in work at once")] = 256
     queue_bytes_max: Annotated[
         int, Meta(ge=KIB, description="bytes queued for one client before it is disconnected as slow")

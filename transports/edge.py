@@ -91,7 +91,12 @@ class Edge:
         self.live = LiveConnections(self.admission)
         self.poller = Poller()
         self.flusher = Flusher(self.poller, fan_out.turn_end, fan_out.hub.flush, rest_share=rest_share)
-        self.handover = Handover(pages, leave=self.admission.leave, instruments=services.instruments)
+        self.handover = Handover(
+            pages,
+            leave=self.admission.leave,
+            instruments=services.instruments,
+            head_bytes_max=gate.head_bytes_max,
+        )
         self.api = HttpApi(services)
         date = HttpDate(services.clock).value
         routes = Routes(
@@ -99,7 +104,6 @@ class Edge:
             self.api,
             self.live,
             self.handover,
-            frame_bytes_max=gate.frame_bytes_max,
             origins=origins,
             date=date,
             prefix=prefix,

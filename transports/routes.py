@@ -31,18 +31,15 @@ class Routes:
         live: LiveConnections,
         handover: Handover,
         *,
-        frame_bytes_max: int,
         origins: tuple[str, ...],
         date: Callable[[], bytes],
         prefix: str = "",
     ) -> None:
-        """`frame_bytes_max`: of a client's WebSocket message. `origins`: as in `HttpPolicy`. `date` gives the Date
-        header. `prefix`: see prefix.py."""
+        """`origins`: as in `HttpPolicy`. `date` gives the Date header. `prefix`: see prefix.py."""
         self._services = services
         self._api = api
         self._live = live
         self._handover = handover
-        self._frame_bytes_max = frame_bytes_max
         self._origins = origins
         self._date = date
         self._prefix = prefix.encode()
@@ -70,7 +67,7 @@ class Routes:
         return path.startswith((b"/api/", b"/connection/")) or path in (b"/events", b"*")
 
     def open_websocket(self, connection: Connection) -> WebSocketClient:
-        return WebSocketClient(connection, self._services, message_bytes_max=self._frame_bytes_max)
+        return WebSocketClient(connection, self._services)
 
     def open_events(self, connection: Connection, request: Request, cors: Headers) -> "EventStream | _Refused":
         """Raises: HttpError."""

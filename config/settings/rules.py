@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from greenroom.config.bounds import EVENT_CHANNELS_MAX, connect_bytes, event_head_bytes
 from greenroom.config.redis_url import redis_url_problem
 from greenroom.config.settings.fields import NodeSettings
 from greenroom.config.settings.forms import OWN_PATHS
@@ -38,9 +39,29 @@ def broken_rules(settings: NodeSettings) -> Iterator[Problem]:
             yield "static", f"holds {shadowed[0]}, and /{shadowed[0]} is an address of Greenroom's own: rename it"
         if settings.data_dir.resolve().is_relative_to(settings.static.resolve()):
             yield "static", "must not be around GREENROOM_DATA_DIR, where the secret and the database are"
+    yield from _whole_clients(settings)
     for lower, upper in _ORDERED:
         if getattr(settings, lower) > (most := getattr(settings, upper)):
             yield lower, f"must be at most {variable(upper)}, which is {most:g}"
+
+
+def _whole_clients(settings: NodeSettings) -> Iterator[Problem]:
+    """What a client may say at once, keeping every other bound, has to pass these."""
+    subscriptions, channel_bytes = settings.client.subscriptions_max, settings.client.channel_bytes_max
+    needed = connect_bytes(subscriptions_max=subscriptions, channel_bytes_max=channel_bytes)
+    if settings.client.command_bytes_max < needed:
+        yield (
+            "client_command_bytes_max",
+            f"must be at least {needed}: so long may a connect be with {variable('client_subscriptions_max')}, which "
+            f"is {subscriptions}",
+        )
+    needed = event_head_bytes(channel_bytes_max=channel_bytes)
+    if settings.gate.head_bytes_max < needed:
+        yield (
+            "gate_head_bytes_max",
+            f"must be at least {needed}: so long may the head of an event stream be, with {EVENT_CHANNELS_MAX} "
+            f"channels of {variable('client_channel_bytes_max')}, which is {channel_bytes}, and a token",
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -32,6 +32,7 @@ class Pipe:
         self.bytes = 0  # bytes on their way or unread
         self.broken = False
         self.closed: tuple[int, str] | None = None  # said by the sender, behind its last frame
+        self._paused = False
 
     def put(self, frame: bytes) -> None:
         if self.broken or self.closed is not None:
@@ -51,12 +52,24 @@ class Pipe:
         self._frames.clear()
         self._woken.set()
 
+    def pause(self) -> None:
+        """Whoever reads gets nothing for now."""
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self._woken.set()
+
     async def get(self) -> list[bytes]:
         """All that has arrived, at least one frame; [] once the sender has closed. Raises: Broken."""
         while True:
             if self.broken:
                 await trio.lowlevel.checkpoint()
                 raise Broken
+            if self._paused:
+                self._woken = trio.Event()
+                await self._woken.wait()
+                continue
             frames = self._frames
             if frames:
                 await trio.sleep_until(frames[0][0])
@@ -115,6 +128,12 @@ class Carrier:
 
     def disconnect(self, code: int, reason: str) -> None:
         self._connection.down.close(code, reason)
+
+    def pause(self) -> None:
+        self._connection.up.pause()
+
+    def resume(self) -> None:
+        self._connection.up.resume()
 
 
 def texts_of(frames: bytes) -> list[bytes]:

@@ -11,7 +11,12 @@ from tests.e2e.server import Server
 
 SCRIPT = Path(__file__).parents[1] / "js" / "sdk.mjs"
 SCENARIOS = re.findall(r"^  async (\w+)\(", SCRIPT.read_text(), re.MULTILINE)
-ON_THEIR_OWN = {"recovers_after_a_restart", "is_subscribed_to_its_session"}  # tests below
+# Those of the tests below.
+ON_THEIR_OWN = {
+    "recovers_after_a_restart",
+    "is_subscribed_to_its_session",
+    "comes_back_with_all_it_watched",
+}
 
 
 @pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in ON_THEIR_OWN])
@@ -31,6 +36,15 @@ def test_a_user_is_subscribed_to_the_session(sdk_js: JavaScript, server: Server)
     token = server.token("jsuser")
     given = {"url": server.websocket_url, "token": token}
     assert sdk_js.run("is_subscribed_to_its_session", given) == "session:jsuser"
+
+
+def test_a_client_with_many_subscriptions_comes_back_with_all_of_them(sdk_js: JavaScript, server: Server) -> None:
+    """It sends the connect and each subscribe, with its token, in one message."""
+    channels = [f"room:many-{number}" for number in range(100)]
+    tokens = {channel: server.token("tom", channel=channel, info="x" * 350) for channel in channels}
+    assert sum(map(len, tokens.values())) > 65_536
+    given = {"url": server.websocket_url, "token": server.token("tom"), "tokens": tokens}
+    assert sdk_js.run("comes_back_with_all_it_watched", given) == 100
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["SIGTERM", "SIGKILL"])

@@ -241,6 +241,25 @@ const scenarios = {
     return channel;
   },
 
+  async comes_back_with_all_it_watched({ url, token, tokens }) {
+    const sockets = [];
+    class Kept extends WebSocket {
+      constructor(...given) {
+        super(...given);
+        sockets.push(this);
+      }
+    }
+    const client = await connected({ url, token, websocket: Kept });
+    const seen = await Promise.all(
+      Object.entries(tokens).map(async ([channel, one]) => (await watching(client, channel, { token: one }))[1]),
+    );
+    sockets.at(-1).terminate();
+    const back = () => client.seen.connected.length === 2 && seen.every((one) => one.subscribed.length === 2);
+    await until(back, "all subscriptions to be back", { withinMs: 4_000 });
+    assert.equal(sockets.length, 2);
+    return seen.length;
+  },
+
   async recovers_after_a_restart({ url, room }) {
     const ann = await connected({ url, user: "ann" });
     const bob = await connected({ url, user: "bob" });

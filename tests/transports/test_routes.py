@@ -173,7 +173,8 @@ async def test_an_expired_token_ends_its_connection_with_3005(autojump_clock: Mo
     [
         (b"\x81\x02{}", 1002),
         (b"\x82\x82" + MASK + b"ab", 3506),
-        (b"\x81\xff" + (2**62).to_bytes(8, "big") + MASK, 1009),
+        (b"\x82\xff" + (2**62).to_bytes(8, "big") + MASK, 1009),
+        (b"\x81\xff" + (2**62).to_bytes(8, "big") + MASK + b"x" * 65_537, 1009),
         (masked_text_frame(b"x" * 65_537, MASK), 1009),
         (masked_text_frame(b"\xff", MASK), 1007),
         (masked_text_frame(b"{", MASK), 3501),

@@ -153,6 +153,7 @@ class FakeCarrier:
     def __init__(self) -> None:
         self.messages: list[Any] = []
         self.ended: tuple[int, str] | None = None
+        self.reading = True
         self._taken = 0
 
     def send_json(self, reply: bytes) -> None:
@@ -171,6 +172,12 @@ class FakeCarrier:
     def disconnect(self, code: int, reason: str) -> None:
         assert self.ended is None, "ended twice"
         self.ended = (code, reason)
+
+    def pause(self) -> None:
+        self.reading = False
+
+    def resume(self) -> None:
+        self.reading = True
 
     def take(self) -> list[Any]:
         """What has come since the last time."""

@@ -19,9 +19,9 @@ from jwt.warnings import InsecureKeyLengthWarning
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from greenroom.actors.model.principal import user_id_problem
+from greenroom.config.bounds import TOKEN_BYTES_MAX, TOKEN_CHANNELS_MAX
 from greenroom.transports.auth.keys import Algorithm, PublicKey, algorithm_of, key_from_pem, keys_from_jwks
 
-TOKEN_BYTES_MAX = 8_192
 WHOLE_SECOND_S = 0.999  # what an `iat` without fractions may be short of when the token was made, in ms as clocks count
 
 # Said once, at start, by the settings (which refuse a short secret in production), not once per token.
@@ -106,7 +106,6 @@ _UnixSeconds = Annotated[int, Meta(ge=0, le=100_000_000_000)] | Annotated[float,
 _NO_CONTROLS = r"^[^\u0000-\u001f\u007f]*\Z"  # `$` would let a newline stand at the end
 _Channel = Annotated[str, Meta(min_length=1, max_length=255, pattern=_NO_CONTROLS)]
 _Role = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
-_CHANNELS_MAX = 128
 _Roles = Annotated[list[_Role], Meta(max_length=64)]
 
 
@@ -140,8 +139,8 @@ class _WireOptions(Struct):
 
 
 class _WireConnection(_Claims):
-    channels: Annotated[list[_Channel], Meta(max_length=_CHANNELS_MAX)] | None = None
-    subs: Annotated[dict[_Channel, _WireOptions], Meta(max_length=_CHANNELS_MAX)] | None = None
+    channels: Annotated[list[_Channel], Meta(max_length=TOKEN_CHANNELS_MAX)] | None = None
+    subs: Annotated[dict[_Channel, _WireOptions], Meta(max_length=TOKEN_CHANNELS_MAX)] | None = None
     meta: Raw | UnsetType = UNSET
     roles: Raw | UnsetType = UNSET
     channel: Raw | UnsetType = UNSET

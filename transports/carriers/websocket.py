@@ -28,9 +28,9 @@ class WebSocketClient:
 
     __slots__ = ("_closing_since", "_connection", "_decoder", "session")
 
-    def __init__(self, connection: Connection, services: Services, *, message_bytes_max: int) -> None:
+    def __init__(self, connection: Connection, services: Services) -> None:
         self._connection = connection
-        self._decoder = FrameDecoder(message_bytes_max=message_bytes_max)
+        self._decoder = FrameDecoder(line_bytes_max=services.client.command_bytes_max)
         self._closing_since: float | None = None
         self.session = ClientSession(services, self)
 
@@ -97,6 +97,12 @@ class WebSocketClient:
         if not reason or reason.lstrip().startswith("{"):
             reason = "disconnected"
         self._close(code, reason)
+
+    def pause(self) -> None:
+        self._connection.pause()
+
+    def resume(self) -> None:
+        self._connection.resume()
 
     def _close(self, code: int, reason: str) -> None:
         if self._closing_since is None:

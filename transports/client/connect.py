@@ -210,3 +210,9 @@ class EarlyCarrier:
 
     def disconnect(self, code: int, reason: str) -> None:
         self.carrier.disconnect(code, reason)
+
+    def pause(self) -> None:
+        self.carrier.pause()
+
+    def resume(self) -> None:
+        self.carrier.resume()

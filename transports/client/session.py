@@ -1,7 +1,8 @@
 """One client's session: the client protocol on one connection. Hop 2 on the way of a message.
 
 Decides and keeps state; the bytes come from and go to the WebSocket that carries it. Commands of a frame are handled
-in order, and whatever arrives before the connect is answered waits for that. Who connects is decided in `connect.py`,
+in order. Whatever arrives before the connect is answered waits for that, and nothing more is read meanwhile. Who
+connects is decided in `connect.py`,
 what is watched in `subscriptions.py`; what an entity answers comes back through `answers.py`.
 """
 
@@ -47,8 +48,6 @@ from greenroom.transports.services import Services
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
 
-HELD_MAX = 256  # commands that may wait for the connect to be answered
-HELD_BYTES_MAX = 256 * 1024  # how large they may be together
 REFUSED_S = 5.0  # how long a client whose connect was refused may stay
 
 
@@ -85,7 +84,8 @@ class ClientSession(ClientPeer):
     # In.
 
     def received(self, frame: bytes) -> None:
-        """One WebSocket message: one command or several, a line each. What is none ends the connection."""
+        """One command or several, a line each: a WebSocket message, or lines of a long one. What is none ends the
+        connection."""
         if self.closed:
             return
         try:
@@ -124,12 +124,16 @@ class ClientSession(ClientPeer):
             return
         if command.connect is not None:
             raise Disconnect(BAD_COMMAND)
-        held = self._held
-        if held is None:
-            held = self._held = []
-        if len(held) >= HELD_MAX or sum(map(len, held)) + len(line) > HELD_BYTES_MAX:
-            raise Disconnect(BAD_COMMAND)
-        held.append(line)
+        if self._held is None:
+            self._held = []
+            self.carrier.pause()  # however much there is to come: what has been read already is all that waits here
+        self._held.append(line)
+
+    def _take_held(self) -> list[bytes]:
+        held, self._held = self._held, None
+        if held is not None:
+            self.carrier.resume()
+        return held or []
 
     def _handle(self, command: Command) -> None:
         if self.closed:
@@ -210,7 +214,7 @@ class ClientSession(ClientPeer):
     def fail_connect(self, command_id: int, error: ErrorCode) -> None:
         """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
         self._refused = True
-        self._held = None
+        self._take_held()
         self.subscriptions.leave_all()
         self.reply_error(command_id, error)
         self._stale_at = self.due_at = trio.current_time() + REFUSED_S
@@ -241,9 +245,8 @@ class ClientSession(ClientPeer):
         early = self.carrier
         if isinstance(early, EarlyCarrier):
             self.carrier = early.release()
-        held, self._held = self._held, None
         try:
-            for line in held or ():
+            for line in self._take_held():
                 self._handle(self._decode(line))
         except Disconnect as end:
             self.disconnect(end.code)
@@ -375,7 +378,7 @@ class ClientSession(ClientPeer):
         self.services.hub.connections.remove(self.principal.user, self)
         if self.connected:
             self.services.instruments.connections -= 1
-        self._held = None
+        self._take_held()
 
 
 def _is_first(command: Command) -> bool:

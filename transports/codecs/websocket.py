@@ -1,25 +1,21 @@
-"""WebSocket, RFC 6455, the server's side without a socket: opening handshake, frames in, frames out.
+"""WebSocket, RFC 6455, the server's side without a socket: frames in, frames out. `handshake.py` opens it.
 
 Ours rather than wsproto's because a frame is the unit of work of every live connection: 0.8 to 1 µs here for a text
 frame of 100 bytes, 8 µs there (docs/inside/decisions/0004-own-websocket-codec.md). wsproto stays as the oracle of
 tests/transports/codecs/test_websocket.py. Extensions are declined: permessage-deflate costs a window of 32 KiB and more
 for each connection, and bytes compressed for one subscriber cannot be shared with the next.
 
-An idle decoder holds no buffers. What a peer can make it hold is bounded: one frame or one fragmented message, each
-refused by its header, before its payload is buffered, when it would exceed `message_bytes_max`.
+An idle decoder holds no buffers. What a peer can make it hold is bounded by `line_bytes_max`: a binary message, refused
+by its header, before its payload is buffered, when it would exceed that, or one line of a text message. A text message
+may be as long as it likes, since SDKs put whatever they have to say at once into one, a command a line: of one that is
+longer than `line_bytes_max` whole lines are events as they come.
 
 Sections named below are those of RFC 6455, unless another RFC is named.
 """
 
-from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
-from collections.abc import Iterable, Mapping
-from hashlib import sha1
 from typing import Final
 
 from msgspec import Struct
-
-from greenroom.transports.codecs.http_head import has_token
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -35,7 +31,6 @@ NO_STATUS: Final = 1005  # never on the wire: stands for a close frame without a
 INVALID_DATA: Final = 1007
 MESSAGE_TOO_BIG: Final = 1009
 
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 _CONTROL_BYTES_MAX: Final = 125  # section 5.5
 _REASON_BYTES_MAX: Final = 123  # section 5.5.1: two bytes of the control frame are the code
 
@@ -52,16 +47,6 @@ class WebSocketError(Exception):
         self.code = code
         self.reason = reason
         self.before: list[Event] = []
-
-
-class BadHandshake(Exception):
-    """The request cannot become a WebSocket: answer with the HTTP `status` and `headers`, `reason` as the body."""
-
-    def __init__(self, status: int, reason: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        super().__init__(f"{status} {reason}")
-        self.status = status
-        self.reason = reason
-        self.headers = headers
 
 
 class Binary(Struct, frozen=True):
@@ -90,61 +75,9 @@ class Close(Struct, frozen=True):
     reason: str
 
 
-# A text message is its bare UTF-8 bytes: it is nearly every event, and the JSON decoder wants bytes.
+# A text message is its bare UTF-8 bytes: it is nearly every event, and the JSON decoder wants bytes. One that is longer
+# than a line may be is several events, each whole lines without those that are blank.
 Event = bytes | Binary | Ping | Pong | Close
-
-
-# --- opening handshake, section 4.2 ---
-
-
-def accept_key(key: bytes) -> bytes:
-    """The value of Sec-WebSocket-Accept that answers Sec-WebSocket-Key: section 4.2.2, step 5."""
-    return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
-
-
-def choose_subprotocol(headers: Mapping[bytes, bytes], supported: Iterable[bytes]) -> bytes | None:
-    """The first of `supported`, in our order, that the client offers. An absent or empty offer gives None, and then the
-    response has no such field (section 4.2.2, step 5)."""
-    offer = headers.get(b"sec-websocket-protocol")
-    if not offer:
-        return None
-    offered = {name.strip() for name in offer.split(b",")}
-    return next((name for name in supported if name in offered), None)
-
-
-def handshake_response(method: str, headers: Mapping[bytes, bytes], *, subprotocol: bytes | None = None) -> bytes:
-    """The 101 response to an upgrade request. `headers` has lower-case names; `subprotocol` is the chosen one.
-
-    Raises: BadHandshake with 405, 400 or 426.
-    """
-    # Section 4.2.1, in the order of its list. RFC 9110 wants Allow with a 405 (15.5.6), Upgrade with a 426 (15.5.22).
-    if method != "GET":
-        raise BadHandshake(405, "a WebSocket opens with GET", ((b"Allow", b"GET"),))
-    if not has_token(headers.get(b"upgrade", b""), b"websocket"):
-        raise BadHandshake(
-            426, "this address speaks WebSocket", ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
-        )
-    if not has_token(headers.get(b"connection", b""), b"upgrade"):
-        raise BadHandshake(400, "Connection: Upgrade is missing")
-    # Section 4.4: to another version we say which one is spoken here.
-    if headers.get(b"sec-websocket-version") != b"13":
-        raise BadHandshake(426, "only WebSocket version 13 is spoken here", ((b"Sec-WebSocket-Version", b"13"),))
-    key = headers.get(b"sec-websocket-key", b"")
-    try:
-        nonce = b64decode(key, validate=True)
-    except NotBase64:
-        nonce = b""
-    if len(nonce) != 16:
-        raise BadHandshake(400, "Sec-WebSocket-Key must be 16 bytes in base64")
-    # Section 9.1: extensions that the response does not name are declined.
-    lines = [
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-        accept_key(key),
-    ]
-    if subprotocol is not None:
-        lines += (b"\r\nSec-WebSocket-Protocol: ", subprotocol)
-    lines.append(b"\r\n\r\n")
-    return b"".join(lines)
 
 
 # --- frames in, section 5 ---
@@ -159,6 +92,17 @@ _REPEAT: Final = tuple(
 _XOR_TABLES: Final = tuple(bytes(byte ^ key for byte in range(256)) for key in range(256))
 
 
+class _Long:
+    """Of a text message that is longer than a line may be."""
+
+    __slots__ = ("is_last", "is_split", "mask")
+
+    def __init__(self) -> None:
+        self.mask = b""  # of the frame under way, as its next byte needs it
+        self.is_last = False  # the frame under way ends the message
+        self.is_split = False  # what is kept of the message has no end of a line
+
+
 def _unmask_long(payload: bytes, mask: bytes) -> bytes:
     plain = bytearray(payload)
     for lane in range(4):
@@ -169,15 +113,26 @@ def _unmask_long(payload: bytes, mask: bytes) -> bytes:
 class FrameDecoder:
     """Bytes of a client in, whole messages and control frames out, however the network cuts them."""
 
-    __slots__ = ("_finished", "_fragment_opcode", "_message", "_message_bytes_max", "_need", "_rest")
+    __slots__ = (
+        "_finished",
+        "_fragment_opcode",
+        "_left",
+        "_line_bytes_max",
+        "_long",
+        "_message",
+        "_need",
+        "_rest",
+    )
 
-    def __init__(self, *, message_bytes_max: int) -> None:
-        self._message_bytes_max = message_bytes_max
+    def __init__(self, *, line_bytes_max: int) -> None:
+        self._line_bytes_max = line_bytes_max
         self._rest: bytearray | None = None  # an unfinished frame
         self._need = 0  # bytes that `_rest` must have before looking at it again is worth it
         # Of a fragmented message: a bytearray, not a list of parts, so that endless empty fragments cost nothing.
         self._message: bytearray | None = None
         self._fragment_opcode = 0
+        self._long: _Long | None = None  # a text message that is longer than a line may be
+        self._left = 0  # payload bytes that are still to come of a frame of such a message
         self._finished = False
 
     def feed(self, data: bytes | memoryview) -> list[Event]:
@@ -200,7 +155,7 @@ class FrameDecoder:
             taken = self._take_frames(data, events)
         except WebSocketError as error:
             self._finished = True
-            self._message = None
+            self._message = self._long = None
             error.before = events
             raise
         if taken < len(data):
@@ -210,7 +165,7 @@ class FrameDecoder:
     def _take_frames(self, data: bytes, events: list[Event]) -> int:
         """Decode the whole frames at the head of `data`; returns how many bytes they took."""
         size = len(data)
-        at = 0
+        at = self._take_long(data, 0, events) if self._left else 0
         while size - at >= 2:
             first = data[at]
             length = data[at + 1] - 0x80  # the top bit says masked; section 5.1: a client's frame must be
@@ -240,8 +195,15 @@ class FrameDecoder:
                     if length < 0x1_0000:
                         raise WebSocketError(PROTOCOL_ERROR, "length not in its shortest form")
                     start = at + 14
-            if length > self._message_bytes_max or not plain:
+            if length > self._line_bytes_max or not plain:
                 self._check_bound(first, length)
+                if length > self._line_bytes_max:
+                    if start > size:
+                        self._need = start - at
+                        return at
+                    self._begin_long(first, length, data[start - 4 : start])
+                    at = self._take_long(data, start, events)
+                    continue
             end = start + length
             if end > size:
                 self._need = end - at
@@ -290,10 +252,63 @@ class FrameDecoder:
 
     def _check_bound(self, first: int, length: int) -> None:
         """Section 10.4: limits on frames and on messages put together of them are ours to set. A control frame is bound
-        by its own."""
+        by its own, text by its lines."""
+        if first & CLOSE or (self._fragment_opcode if self._message is not None else first & 0x0F) == TEXT:
+            return
         so_far = 0 if self._message is None else len(self._message)
-        if not first & CLOSE and so_far + length > self._message_bytes_max:
-            raise WebSocketError(MESSAGE_TOO_BIG, f"message over {self._message_bytes_max} bytes")
+        if so_far + length > self._line_bytes_max:
+            raise WebSocketError(MESSAGE_TOO_BIG, f"message over {self._line_bytes_max} bytes")
+
+    def _begin_long(self, first: int, length: int, mask: bytes) -> None:
+        """A frame of text that is longer than a line may be: its payload is taken as it comes."""
+        if self._message is None:
+            self._fragment_opcode = TEXT
+            self._message = bytearray()
+        if self._long is None:
+            self._long = _Long()
+        self._long.mask = mask
+        self._long.is_last = first >= 0x80
+        self._left = length
+
+    def _take_long(self, data: bytes, at: int, events: list[Event]) -> int:
+        """What has come of such a frame, from `at` on; returns where it ends."""
+        long = self._long
+        assert long is not None
+        payload = data[at : at + self._left]
+        self._left -= len(payload)
+        text = _unmask_long(payload, long.mask)
+        turned = len(payload) % 4
+        long.mask = long.mask[turned:] + long.mask[:turned]
+        self._take_lines(long, text, events, is_last=long.is_last and not self._left)
+        return at + len(payload)
+
+    def _take_lines(self, long: "_Long", text: bytes, events: list[Event], *, is_last: bool) -> None:
+        """More of a long text message. The lines that it completes are an event, without those that are blank."""
+        message = self._message
+        assert message is not None
+        searched = len(message) if long.is_split else 0
+        long.is_split = True
+        message += text
+        end = len(message) if is_last else message.rfind(b"\n", searched) + 1
+        lines = [line for line in bytes(message[:end]).split(b"\n") if line.strip()]
+        del message[:end]
+        if is_last:
+            self._message = self._long = None
+        for number, line in enumerate(lines):
+            try:
+                self._check_line(len(line))
+                _check_utf8(line)
+            except WebSocketError:
+                if number:
+                    events.append(b"\n".join(lines[:number]))
+                raise
+        if lines:
+            events.append(b"\n".join(lines))
+        self._check_line(len(message))
+
+    def _check_line(self, length: int) -> None:
+        if length > self._line_bytes_max:
+            raise WebSocketError(MESSAGE_TOO_BIG, f"a line over {self._line_bytes_max} bytes")
 
     def _take_unusual(self, first: int, payload: bytes, events: list[Event]) -> bool:
         """Handle any frame but a whole text message; True when it was the last one."""
@@ -308,9 +323,14 @@ class FrameDecoder:
             case opcode:
                 if self._message is None:
                     self._fragment_opcode = opcode
-                    self._message = bytearray(payload)
-                else:
-                    self._message += payload
+                    self._message = bytearray()
+                if self._fragment_opcode == TEXT and (
+                    self._long is not None or len(self._message) + len(payload) > self._line_bytes_max
+                ):
+                    self._long = self._long or _Long()
+                    self._take_lines(self._long, payload, events, is_last=first >= 0x80)
+                    return False
+                self._message += payload
                 if first & 0x80:
                     message = bytes(self._message)
                     self._message = None

@@ -21,6 +21,7 @@ import trio
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import ActorError, Overloaded, Refused, Unavailable
 from greenroom.actors.model.principal import Principal
+from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.transports.auth.http_principal import http_identity
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
@@ -46,7 +47,6 @@ from greenroom.transports.sockets.connection import Connection
 log = structlog.get_logger("greenroom.events")
 encode = msgspec.json.encode
 
-CHANNELS_MAX = 32  # channels that one stream may watch
 KEEP_ALIVE_S = 15.0
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 RETRY_S = 1.0  # after what is temporary a browser comes again once this has passed, or up to RETRY_S_MAX
@@ -179,8 +179,10 @@ class EventStream:
         self._date = date
         pairs = query_pairs(request.query)
         channels = [value for name, value in pairs if name == "channel"]
-        if not 1 <= len(channels) <= CHANNELS_MAX or len(set(channels)) != len(channels):
-            raise HttpError(400, f"channel: name 1 to {CHANNELS_MAX} different channels, as in ?channel=room:lobby")
+        if not 1 <= len(channels) <= EVENT_CHANNELS_MAX or len(set(channels)) != len(channels):
+            raise HttpError(
+                400, f"channel: name 1 to {EVENT_CHANNELS_MAX} different channels, as in ?channel=room:lobby"
+            )
         identity = http_identity(
             request.headers, services.tokens, anonymous=services.anonymous, watches=services.anonymous_watch
         )

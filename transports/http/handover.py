@@ -65,15 +65,22 @@ class Handover:
     """The pages' side of the gate."""
 
     def __init__(
-        self, app: ASGIFramework, *, leave: Callable[[], None], instruments: Instruments | None = None
+        self,
+        app: ASGIFramework,
+        *,
+        leave: Callable[[], None],
+        instruments: Instruments | None = None,
+        head_bytes_max: int = 16_384,
     ) -> None:
+        """`leave` is called when a connection has ended. `head_bytes_max`: what the gate lets a head be."""
         self._config = Config()
         self._config.keep_alive_max_requests = 1
+        self._config.h11_max_incomplete_size = head_bytes_max
         self._config.include_server_header = False
         self._config.errorlog = logging.getLogger("hypercorn.error")
         self._config.accesslog = None
         self._app = ASGIWrapper(app)
-        self._leave = leave  # a connection has ended
+        self._leave = leave
         self._instruments = instruments or Instruments()
         self._nursery: trio.Nursery | None = None
         self._context = WorkerContext(None)

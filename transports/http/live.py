@@ -12,10 +12,10 @@ import trio
 from msgspec import Struct
 
 from greenroom.config.limits import GateConfig
+from greenroom.transports.codecs.handshake import BadHandshake, choose_subprotocol, handshake_response
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import BrokenRequest, Request, RequestDecoder
 from greenroom.transports.codecs.http_response import CONTINUE, response
-from greenroom.transports.codecs.websocket import BadHandshake, choose_subprotocol, handshake_response
 from greenroom.transports.errors import ErrorBody
 from greenroom.transports.http.cors import VARY, cors_headers
 from greenroom.transports.http.origins import KnownHosts, origin_allowed

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from greenroom.actors.model.entity import KEY_BYTES_MAX
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.repeats import REUSED, repeats_of
+from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.transports.http.api import COMMAND_ID_MAX
-from greenroom.transports.http.event_stream import CHANNELS_MAX
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
 from greenroom.transports.pages.message_schemas import (
@@ -181,7 +181,7 @@ _EVENTS: Json = {
             type="array",
             items=_CHANNEL,
             minItems=1,
-            maxItems=CHANNELS_MAX,
+            maxItems=EVENT_CHANNELS_MAX,
             uniqueItems=True,
         ),
         _query("as", "`view`: the view whenever it has changed, instead of events", enum=["events", "view"]),

@@ -150,6 +150,9 @@ class Connection:
         sock, protocol = self._socket, self.protocol
         if sock is None or protocol is None:
             return
+        if not self._reading:
+            self.abort()  # readable or not, we would not be told of it: the socket is broken, or both sides have ended
+            return
         try:
             size = sock.recv_into(_receive_buffer)
         except (BlockingIOError, InterruptedError):
@@ -160,7 +163,7 @@ class Connection:
         if size:
             if not self._close_after:
                 protocol.received(bytes(_receive_view[:size]))
-        elif not self._reading or (self._close_after and self.flushed):
+        elif self._close_after and self.flushed:
             self.abort()  # both sides have ended
         else:
             self.pause()

@@ -26,7 +26,7 @@ def test_the_settings_table_has_every_setting_once_and_says_what_it_is() -> None
     assert sorted(name for name, *_ in table) == sorted(f"GREENROOM_{field.upper()}" for field in Settings.model_fields)
     for name, _default, allowed, meaning in table:
         assert allowed and meaning, name
-    assert ("GREENROOM_GATE_HEAD_BYTES_MAX", "16384", f"a whole number from {KIB} to {KIB * KIB}") in [
+    assert ("GREENROOM_GATE_HEAD_BYTES_MAX", "49152", f"a whole number from {KIB} to {KIB * KIB}") in [
         row[:3] for row in table
     ]
 

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
+from greenroom.config.bounds import TOKEN_BYTES_MAX
 from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import (
-    TOKEN_BYTES_MAX,
     ChannelOptions,
     Flag,
     Override,

@@ -26,6 +26,7 @@ class FakeConnection:
         self.ephemeral: list[tuple[bytes, str]] = []
         self.goodbye: bytes | None = None
         self.aborted = False
+        self.reading = True
         self.blocked_at: float | None = None
 
     @property
@@ -49,12 +50,18 @@ class FakeConnection:
     def abort(self) -> None:
         self.aborted = True
 
+    def pause(self) -> None:
+        self.reading = False
+
+    def resume(self) -> None:
+        self.reading = True
+
 
 class Peer:
     def __init__(self, made: World | None = None) -> None:
-        self.made = made or World()
+        self.made = made or World(client=ClientConfig(command_bytes_max=BYTES_MAX))
         self.connection = FakeConnection()
-        self.client = WebSocketClient(self.connection, self.made.services, message_bytes_max=BYTES_MAX)  # type: ignore[arg-type]
+        self.client = WebSocketClient(self.connection, self.made.services)  # type: ignore[arg-type]
 
     def send(self, *commands: Any) -> None:
         text = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in commands)
@@ -106,8 +113,9 @@ async def test_a_ping_is_answered_and_a_pong_is_not() -> None:
         (frame(0xC1, b"{}"), 1002),
         (frame(0x80, b"{}"), 1002),
         (frame(0x81, b"\xff"), 1007),
-        (b"\x81\xfe\x03\xe9" + MASK, 1009),
-        (b"\x81\xff" + (2**40).to_bytes(8, "big") + MASK, 1009),
+        (b"\x81\xfe\x03\xe9" + MASK + b"x" * 1001, 1009),
+        (b"\x81\xff" + (2**40).to_bytes(8, "big") + MASK + b"x" * 1001, 1009),
+        (b"\x82\xff" + (2**40).to_bytes(8, "big") + MASK, 1009),
         (frame(0x88, b"\x03"), 1002),
         (frame(0x88, b"\x03\xed"), 1002),
         (frame(0x82, b"{}"), 3506),

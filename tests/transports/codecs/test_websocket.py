@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode
 
 from greenroom.transports.codecs.websocket import (
-    BadHandshake,
     Binary,
     Close,
     Event,
@@ -19,11 +18,8 @@ from greenroom.transports.codecs.websocket import (
     Ping,
     Pong,
     WebSocketError,
-    accept_key,
-    choose_subprotocol,
     close_frame,
     frame_header,
-    handshake_response,
     masked_text_frame,
     pong_frame,
     text_frame,
@@ -51,7 +47,7 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
 
 def decode(chunks: list[bytes], *, bytes_max: int = BYTES_MAX) -> tuple[list[Event], int | None]:
     """All events, and the code of the error that ended them."""
-    decoder = FrameDecoder(message_bytes_max=bytes_max)
+    decoder = FrameDecoder(line_bytes_max=bytes_max)
     events: list[Event] = []
     for chunk in chunks:
         try:
@@ -236,15 +232,71 @@ def test_each_rule_has_its_close_code(data: bytes, code: int | None) -> None:
 
 
 def test_too_big_is_told_by_the_header_before_anything_is_buffered() -> None:
-    for header in (b"\x81\xfe\x00\xc9", b"\x82\xff" + struct.pack("!Q", 1 << 40)):
+    for header in (b"\x82\xfe\x00\xc9", b"\x82\xff" + struct.pack("!Q", 1 << 40)):
         assert error_code(header, bytes_max=200) == 1009
-    assert error_code(client_frame(0x81, b"x" * 200), bytes_max=200) is None
+    for first in (0x81, 0x82):
+        assert error_code(client_frame(first, b"x" * 200), bytes_max=200) is None
 
 
 def test_fragments_add_up_to_the_bound_and_control_frames_do_not_count() -> None:
-    parts = client_frame(0x01, b"x" * 150) + client_frame(0x89, b"p" * 125)
-    assert error_code(parts + client_frame(0x80, b"x" * 50), bytes_max=200) is None
-    assert error_code(parts + client_frame(0x80, b"x" * 51)[:2], bytes_max=200) == 1009
+    for first in (0x01, 0x02):
+        parts = client_frame(first, b"x" * 150) + client_frame(0x89, b"p" * 125)
+        assert error_code(parts + client_frame(0x80, b"x" * 50), bytes_max=200) is None
+        assert error_code(parts + client_frame(0x80, b"x" * 51), bytes_max=200) == 1009
+    assert error_code(parts + client_frame(0x80, b"x" * 51)[:2], bytes_max=200) == 1009, "by the header"
+
+
+# --- frames in: text that is longer than a line may be ---
+
+
+def lines_of(events: list[Event]) -> list[bytes]:
+    return [line for event in events if isinstance(event, bytes) for line in event.split(b"\n") if line.strip()]
+
+
+def test_of_a_long_message_every_line_comes_whole_and_what_is_kept_is_one() -> None:
+    lines = [b"%d" % number * 50 for number in range(400)]
+    decoder = FrameDecoder(line_bytes_max=200)
+    frame = masked_text_frame(b"\n".join(lines) + b"\n", MASK)
+    found: list[Event] = []
+    for at in range(0, len(frame), 331):
+        found += decoder.feed(frame[at : at + 331])
+        assert len(decoder._message or b"") <= 200
+        assert decoder._rest is None
+    assert lines_of(found) == lines
+    assert (decoder._message, decoder._long) == (None, None)
+    assert decoder.feed(client_frame(0x81, b"next")) == [b"next"]
+
+
+def test_what_breaks_the_rules_in_a_long_message_comes_behind_the_lines_before_it() -> None:
+    good = b"a" * 150 + b"\n" + b"b" * 150 + b"\n"
+    for bad, code in ((b"x" * 201, 1009), (b"x" * 201 + b"\nc", 1009), (b"\xff\nc", 1007), (b"\xff", 1007)):
+        for frames in (
+            [client_frame(0x81, good + bad)],
+            [client_frame(0x01, good), client_frame(0x80, bad)],
+            [client_frame(0x01, good[:180]), client_frame(0x89), client_frame(0x80, good[180:] + bad)],
+        ):
+            data = b"".join(frames)
+            for size in (1, 7, 1000):
+                events, found = decode([data[at : at + size] for at in range(0, len(data), size)], bytes_max=200)
+                assert found == code
+                assert lines_of(events) == good.split(), (bad, size)
+
+
+@unhurried
+@given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=12), max_size=12), cuts, cuts)
+def test_long_text_is_the_same_lines_however_it_is_fragmented_and_cut(
+    lines: list[str], fragments: list[int], cuts: list[int]
+) -> None:
+    payload = "\n".join(lines).encode()
+    parts = cut(payload, fragments) or [b""]
+    frames = [
+        client_frame((0x80 if index == len(parts) - 1 else 0) | (0 if index else 1), part) + client_frame(0x89, b"p")
+        for index, part in enumerate(parts)
+    ]
+    events, code = decode(cut(b"".join(frames), cuts), bytes_max=48)
+    assert code is None
+    assert lines_of(events) == [line for line in payload.split(b"\n") if line.strip()]
+    assert events.count(Ping(b"p")) == len(parts)
 
 
 def test_every_length_on_both_sides_of_the_borders() -> None:
@@ -253,7 +305,7 @@ def test_every_length_on_both_sides_of_the_borders() -> None:
         payload = bytes(index % 128 for index in range(length))
         frame = masked_text_frame(payload, MASK)
         assert frame == client_frame(0x81, payload)
-        assert FrameDecoder(message_bytes_max=length).feed(frame + frame) == [payload, payload]
+        assert FrameDecoder(line_bytes_max=length).feed(frame + frame) == [payload, payload]
 
 
 def test_events_before_an_error_are_not_lost() -> None:
@@ -262,7 +314,7 @@ def test_events_before_an_error_are_not_lost() -> None:
 
 
 def test_nothing_follows_a_close() -> None:
-    decoder = FrameDecoder(message_bytes_max=100)
+    decoder = FrameDecoder(line_bytes_max=100)
     goodbye = client_frame(0x88, b"\x03\xe8bye")
     assert decoder.feed(goodbye + client_frame(0x81, b"more")) == [Close(1000, "bye")]
     assert decoder.feed(b"anything") == []
@@ -270,7 +322,7 @@ def test_nothing_follows_a_close() -> None:
 
 
 def test_an_idle_decoder_holds_no_buffers() -> None:
-    decoder = FrameDecoder(message_bytes_max=1_000)
+    decoder = FrameDecoder(line_bytes_max=1_000)
     frame = client_frame(0x01, b"a" * 200) + client_frame(0x80, b"b" * 200)
     for chunk in (frame[:3], frame[3:250], frame[250:]):
         decoder.feed(memoryview(chunk))
@@ -321,65 +373,3 @@ def test_frames_that_must_not_be_sent_are_our_own_mistake() -> None:
             close_frame(code)
     with pytest.raises(ValueError, match="at most 125"):
         pong_frame(b"x" * 126)
-
-
-# --- handshake ---
-
-GOOD = {
-    b"host": b"a",
-    b"upgrade": b"WebSocket",
-    b"connection": b"keep-alive, Upgrade",
-    b"sec-websocket-version": b"13",
-    b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZQ==",
-}
-
-
-def test_the_example_of_the_rfc() -> None:
-    assert accept_key(GOOD[b"sec-websocket-key"]) == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-    answer = handshake_response("GET", GOOD | {b"sec-websocket-extensions": b"permessage-deflate"})
-    assert answer == (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({b"sec-websocket-key": None}, 400),
-        ({b"sec-websocket-key": b"short"}, 400),
-        ({b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZQ==!"}, 400),
-        ({b"sec-websocket-key": b"\xff" * 24}, 400),
-        ({b"sec-websocket-key": b"dGhlIHNhbXBsZSBub25jZQ=="[:-4]}, 400),
-        ({b"sec-websocket-version": b"8"}, 426),
-        ({b"sec-websocket-version": None}, 426),
-        ({b"upgrade": None}, 426),
-        ({b"upgrade": b"h2c"}, 426),
-        ({b"connection": b"keep-alive"}, 400),
-    ],
-)
-def test_bad_handshakes(changes: dict[bytes, bytes | None], status: int) -> None:
-    headers = {name: value for name, value in (GOOD | changes).items() if value is not None}
-    with pytest.raises(BadHandshake) as caught:
-        handshake_response("GET", headers)
-    assert caught.value.status == status
-    if b"sec-websocket-version" in changes:
-        assert (b"Sec-WebSocket-Version", b"13") in caught.value.headers
-
-
-def test_only_get_opens_a_websocket() -> None:
-    with pytest.raises(BadHandshake) as caught:
-        handshake_response("POST", GOOD)
-    assert caught.value.status == 405
-
-
-def test_subprotocols() -> None:
-    ours = (b"centrifuge-protobuf", b"centrifuge-json")
-    offer = b"sec-websocket-protocol"
-    assert choose_subprotocol({offer: b"x, centrifuge-json,centrifuge-protobuf"}, ours) == b"centrifuge-protobuf"
-    assert choose_subprotocol({offer: b"x"}, ours) is None
-    assert choose_subprotocol({offer: b""}, ours) is None  # centrifuge-python up to 0.5 sends it empty
-    assert choose_subprotocol({}, ours) is None
-    assert b"\r\nSec-WebSocket-Protocol: centrifuge-json\r\n" in handshake_response(
-        "GET", GOOD, subprotocol=b"centrifuge-json"
-    )

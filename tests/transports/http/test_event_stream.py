@@ -7,10 +7,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
+from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import StoredEvent
-from greenroom.transports.http.event_stream import CHANNELS_MAX
 from tests.transports.small_node import Hint, Peer, SmallNode, head, small_node
 from tests.transports.world import STARTED, token
 
@@ -138,7 +138,7 @@ async def test_every_interruption_of_a_stream_of_several_channels_loses_and_doub
         ("?channel=nocolon", 400, "bad_entity"),
         ("?channel=nope:a", 404, "unknown_kind"),
         ("?channel=talk:a&channel=talk:a", 400, "bad_request"),
-        ("?" + "&".join(f"channel=talk:{n}" for n in range(CHANNELS_MAX + 1)), 400, "bad_request"),
+        ("?" + "&".join(f"channel=talk:{n}" for n in range(EVENT_CHANNELS_MAX + 1)), 400, "bad_request"),
         ("?channel=talk:private", 403, "talk.private"),
         ("?channel=talk:a&channel=talk:private", 403, "talk.private"),
         ("?channel=talk:private&channel=talk:a", 403, "talk.private"),
