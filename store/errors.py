@@ -17,6 +17,10 @@ class TookTooLong(StoreUnavailable):
     """The statement was ended because its time was up, and wrote nothing. Less at once may do."""
 
 
+class NoSessionLeft(StoreUnavailable):
+    """The server has no more sessions for us."""
+
+
 class OutcomeLost(StoreError):
     """The connection died or went silent with a statement in flight: it may have landed or not. Never guess: claim the
     head again."""

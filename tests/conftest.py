@@ -114,6 +114,20 @@ def database_url(own_servers: OwnServers, migrated_template: str) -> Iterator[st
 
 
 @pytest.fixture
+def narrow_url(own_servers: OwnServers) -> Iterator[str]:
+    """As `own_servers.database_url`, of the role `narrow`: no superuser, for whose sessions there is no limit."""
+    rules = own_servers._cluster / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text(f"local all narrow trust\n{before}")
+    administer(own_servers, "CREATE ROLE narrow LOGIN")
+    administer(own_servers, "SELECT pg_reload_conf()")
+    yield own_servers.database_url.replace("//greenroom@", "//narrow@")
+    administer(own_servers, "DROP ROLE narrow")
+    rules.write_text(before)
+    administer(own_servers, "SELECT pg_reload_conf()")
+
+
+@pytest.fixture
 def redis_url(own_servers: OwnServers) -> str:
     """The Valkey, emptied."""
     with redis.Redis.from_url(own_servers.redis_url) as client:

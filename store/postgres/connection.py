@@ -7,13 +7,14 @@ caller's to judge.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import inf
 from typing import Any
 
 import trio
+from asyncpg import TooManyConnectionsError
 
-from greenroom.store.errors import OutcomeLost, StoreUnavailable, TookTooLong
+from greenroom.store.errors import NoSessionLeft, OutcomeLost, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, translate, was_heard
 from greenroom.store.postgres.silence import Silence
@@ -21,6 +22,7 @@ from greenroom.store.postgres.wire import Wire, open_wire, session
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
+MakeRoom = Callable[[], Awaitable[bool]]  # has another session given up; false when there is none
 SILENT_SHARE = 0.9  # of a statement's deadline: cancelled so late, it was not answered
 
 
@@ -39,13 +41,16 @@ class Connection:
         connect_s: float = 5.0,
         statement_s: float = 10.0,
         silence: Silence | None = None,
+        make_room: MakeRoom | None = None,
     ) -> None:
+        """`make_room`: asked when the server has no session left."""
         self._bridge = bridge
         self._dsn = dsn
         self._connect_s = connect_s
         self._statement_s = statement_s
         self._settings = session(application_name, statement_s)
         self._silence = silence or Silence()
+        self._make_room = make_room
         self._turn = trio.Lock()
         self._wire: Wire | None = None
         self._heard_at = -inf  # the time of the newest answer on the wire, on trio's clock
@@ -68,6 +73,19 @@ class Connection:
         try:
             wire = await self._connected()
             return await self._ask(wire, sql, args, write)
+        finally:
+            self._turn.release()
+
+    @property
+    def has_session(self) -> bool:
+        """Is there one, as far as is known without asking?"""
+        return self._wire is not None and not self._wire.is_closed()
+
+    async def open(self) -> None:
+        """Have a session, as the next statement would. Raises: StoreUnavailable, with NoSessionLeft among them."""
+        await self._take_turn()
+        try:
+            await self._connected()
         finally:
             self._turn.release()
 
@@ -128,7 +146,7 @@ class Connection:
         failure: Exception | str = f"not within {self._connect_s} s"
         try:
             with trio.move_on_after(self._connect_s):
-                wire = self._wire = await self._bridge.run(self._open, wire)
+                wire = self._wire = await self._opened(wire)
                 self._heard_at = trio.current_time()
                 self._failures = 0
                 self._retry_at = 0.0
@@ -141,7 +159,16 @@ class Connection:
         self._retry_at = trio.current_time() + delay_s * random.uniform(0.5, 1.0)
         if isinstance(failure, str):
             raise StoreUnavailable(f"cannot connect to Postgres: {failure}")
-        raise StoreUnavailable(f"cannot connect to Postgres: {type(failure).__name__}: {failure}") from failure
+        kind = NoSessionLeft if isinstance(failure, TooManyConnectionsError) else StoreUnavailable
+        raise kind(f"cannot connect to Postgres: {type(failure).__name__}: {failure}") from failure
+
+    async def _opened(self, former: Wire | None) -> Wire:
+        try:
+            return await self._bridge.run(self._open, former)
+        except TooManyConnectionsError:
+            if self._make_room is None or not await self._make_room():
+                raise
+        return await self._bridge.run(self._open, None)
 
     async def _open(self, former: Wire | None) -> Wire:
         if former is not None:

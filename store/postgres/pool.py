@@ -1,55 +1,19 @@
 """The pool: a small fixed set of connections for reads, others for claims, and one of its own for each lane of commits.
 
 Postgres works best with few busy sessions, so readers wait here, first come first served, within a bound in number and
-in time. Neither the committer's lanes nor claims ever queue behind readers.
+in time. Neither the committer's lanes nor claims ever queue behind readers. Where the server has fewer sessions than
+these are together, readers give theirs up: to a lane that has none, and to claims when none of them has one.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 import trio
 
-from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.connection import Connection
+from greenroom.store.postgres.connection import Connection, MakeRoom
+from greenroom.store.postgres.group import Group
 from greenroom.store.postgres.silence import Silence
-
-
-class Group:
-    """A fixed number of connections that callers take turns with."""
-
-    def __init__(self, connections: Sequence[Connection], *, waiting_max: int, wait_s: float) -> None:
-        self._free = trio.Semaphore(len(connections), max_value=len(connections))
-        # The last one used goes out first: its statements are prepared and its caches warm. Should it be dead, the
-        # statement that finds that out puts the others in doubt (silence.py), and none of them is met dead again.
-        self._idle = list(connections)
-        self._waiting_max = waiting_max
-        self._wait_s = wait_s
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection to oneself; waits until one is free. Raises: StoreUnavailable when that takes too long."""
-        await self._take()
-        connection = self._idle.pop()
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
-            self._free.release()
-
-    async def _take(self) -> None:
-        try:
-            self._free.acquire_nowait()
-            return
-        except trio.WouldBlock:
-            if self._free.statistics().tasks_waiting >= self._waiting_max:
-                raise StoreUnavailable(f"{self._waiting_max} wait for a connection already") from None
-        with trio.move_on_after(self._wait_s):
-            await self._free.acquire()
-            return
-        raise StoreUnavailable(f"no connection was free within {self._wait_s} s")
 
 
 class Pool:
@@ -76,16 +40,22 @@ class Pool:
         self._waiting_max = waiting_max
         self._silence = Silence()
         self._all: list[Connection] = []
-        self.readers = self.group("read", size)
+        self.readers = self._group("read", size, None)
         self.connection = self.readers.connection  # reads and rare writes go this way
 
     def group(self, name: str, size: int) -> Group:
         """So many more connections, for one purpose: `name` tells them apart in pg_stat_activity."""
-        connections = [self.dedicated(f"{name}-{number}") for number in range(size)]
-        return Group(connections, waiting_max=self._waiting_max, wait_s=self._statement_s)
+        return self._group(name, size, self.readers.give_way)
 
     def dedicated(self, name: str) -> Connection:
         """One more connection, that only the caller uses."""
+        return self._new(name, self.readers.give_way)
+
+    def _group(self, name: str, size: int, make_room: MakeRoom | None) -> Group:
+        connections = [self._new(f"{name}-{number}", None) for number in range(size)]
+        return Group(connections, waiting_max=self._waiting_max, wait_s=self._statement_s, make_room=make_room)
+
+    def _new(self, name: str, make_room: MakeRoom | None) -> Connection:
         # The incarnation in the name lets a takeover end the sessions of a node that was declared dead (trap 5).
         connection = Connection(
             self._bridge,
@@ -94,6 +64,7 @@ class Pool:
             connect_s=self._connect_s,
             statement_s=self._statement_s,
             silence=self._silence,
+            make_room=make_room,
         )
         self._all.append(connection)
         return connection

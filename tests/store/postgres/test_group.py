@@ -1,0 +1,124 @@
+"""A server that has fewer sessions for us than we would open: lanes go first, then claims, and readers make do."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from greenroom.store.errors import NoSessionLeft
+from greenroom.store.own.servers import OwnServers
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.connection import Connection
+from greenroom.store.postgres.group import NARROW_S, Group
+from greenroom.store.postgres.pool import Pool
+from tests.conftest import administer
+
+NAMES = "SELECT application_name FROM pg_stat_activity WHERE usename = 'narrow'"
+ONE = "SELECT 1"
+
+
+@pytest.fixture
+def limit(own_servers: OwnServers, narrow_url: str) -> Callable[[int], Awaitable[None]]:
+    async def set_limit(sessions: int) -> None:
+        await trio.to_thread.run_sync(administer, own_servers, f"ALTER ROLE narrow CONNECTION LIMIT {sessions}")
+
+    return set_limit
+
+
+@asynccontextmanager
+async def narrow_pool(url: str, size: int) -> AsyncIterator[Pool]:
+    with trio.fail_after(20):
+        async with Bridge() as bridge, Pool(bridge, url, incarnation=1, size=size, connect_s=3.0) as pool:
+            yield pool
+            await pool.aclose()
+
+
+async def ask(group: Group, sql: str = ONE) -> None:
+    async with group.connection() as connection:
+        await connection.fetch(sql)
+
+
+async def ask_all(group: Group, times: int, sql: str = ONE) -> None:
+    async with trio.open_nursery() as nursery:
+        for _ in range(times):
+            nursery.start_soon(ask, group, sql)
+
+
+async def sessions(connection: Connection) -> list[str]:
+    return sorted(row[0].rpartition(" ")[2].partition("-")[0] for row in await connection.fetch(NAMES))
+
+
+async def test_readers_wait_for_the_sessions_there_are(
+    narrow_url: str, limit: Callable[[int], Awaitable[None]]
+) -> None:
+    await limit(2)
+    async with narrow_pool(narrow_url, 8) as pool:
+        await ask_all(pool.readers, 30, "SELECT pg_sleep(0.01)")
+        assert pool.connects == 2
+        await limit(4)
+        await trio.sleep(NARROW_S)
+        await ask_all(pool.readers, 30, "SELECT pg_sleep(0.05)")
+        assert pool.connects == 4, "more, once there are more"
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_lane_without_a_session_gets_a_readers(
+    narrow_url: str, limit: Callable[[int], Awaitable[None]], busy: bool
+) -> None:
+    await limit(2)
+    async with narrow_pool(narrow_url, 8) as pool:
+        await ask_all(pool.readers, 15)
+        lane = pool.dedicated("lane-0")
+        async with trio.open_nursery() as nursery:
+            if busy:
+                nursery.start_soon(ask_all, pool.readers, 15, "SELECT pg_sleep(0.05)")
+                await wait_all_tasks_blocked(0.01)
+            await lane.fetch(ONE, write=True)
+        assert await sessions(lane) == ["lane", "read"]
+        await ask_all(pool.readers, 15)
+        assert await sessions(lane) == ["lane", "read"]
+
+
+async def test_claims_have_a_session_before_readers_have_two(
+    narrow_url: str, limit: Callable[[int], Awaitable[None]]
+) -> None:
+    await limit(3)
+    async with narrow_pool(narrow_url, 8) as pool:
+        lane, claims = pool.dedicated("lane-0"), pool.group("claim", 2)
+        await ask_all(pool.readers, 15)
+        await lane.fetch(ONE)
+        await ask_all(claims, 5)
+        assert await sessions(lane) == ["claim", "lane", "read"], "a second claim waits for the first"
+
+
+async def test_where_lanes_need_all_sessions_readers_are_told_at_once_and_come_back(
+    narrow_url: str, limit: Callable[[int], Awaitable[None]]
+) -> None:
+    await limit(2)
+    async with narrow_pool(narrow_url, 4) as pool:
+        await ask_all(pool.readers, 9)
+        lanes = [pool.dedicated(f"lane-{number}") for number in range(2)]
+        for lane in lanes:
+            await lane.fetch(ONE)
+        assert await sessions(lanes[0]) == ["lane", "lane"]
+        begun = trio.current_time()
+        with pytest.raises(NoSessionLeft):
+            await ask(pool.readers)
+        assert trio.current_time() - begun < 0.5
+        await limit(3)
+        await trio.sleep(NARROW_S)
+        await ask_all(pool.readers, 9)
+        assert await sessions(lanes[0]) == ["lane", "lane", "read"]
+
+
+async def test_who_stops_waiting_for_room_takes_none(narrow_url: str, limit: Callable[[int], Awaitable[None]]) -> None:
+    await limit(1)
+    async with narrow_pool(narrow_url, 2) as pool:
+        async with pool.connection() as reader:
+            await reader.fetch(ONE)
+            with trio.move_on_after(0.05):
+                await pool.dedicated("lane-0").fetch(ONE)
+        await ask(pool.readers)
+        assert pool.connects == 1
