@@ -19,8 +19,8 @@ OUTSIDE = ("tests", "bench")  # they may import anything of ours, and nothing of
 FILES_MAX = 16  # of a folder: beyond, a newcomer does not find the room
 # From the ground up; what is named here is a folder or a loose file of the package.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "config": ("limits", "redis_url", "settings", "telemetry", "reference"),
-    "store": ("errors", "postgres", "migrations", "journal", "own"),
+    "config": ("bounds", "limits", "redis_url", "settings", "telemetry", "reference"),
+    "store": ("errors", "keep_alive", "postgres", "migrations", "journal", "own"),
     "actors": ("model", "life", "saga", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",

@@ -5,13 +5,13 @@ A peer that is gone says nothing. So the socket asks for it while idle (keepaliv
 statement ends that by itself (`statement_timeout`), just before we would, and so says for certain that nothing landed.
 """
 
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
 import asyncpg
 
+from greenroom.store.keep_alive import keep_alive
 from greenroom.store.postgres.failures import FAILURES, spoils_wire
 from greenroom.store.postgres.hosts import first_of, hosts_of
 
@@ -31,7 +31,6 @@ SESSION = {
 STARTUP = ("application_name",)
 # Which part of its deadline a statement has at the server: whose wire works then hears of it in time.
 SERVER_SHARE = 0.9
-PROBES = 3  # keepalives without an answer, until the socket counts as dead
 
 
 class _Session(Protocol):
@@ -134,22 +133,3 @@ async def open_wire(
         opened.terminate()
         raise
     return Wire(opened)
-
-
-def keep_alive(sock: socket.socket, silence_s: float) -> None:
-    """Have the system find out within about `silence_s` seconds, idle or not, that the peer is gone."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return  # a peer on this machine that is gone has closed its end
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    idle_s, interval_s = max(1, round(silence_s / 2)), max(1, round(silence_s / 2 / PROBES))
-    wanted = {
-        "TCP_KEEPIDLE": idle_s,
-        "TCP_KEEPALIVE": idle_s,  # macOS's name for it
-        "TCP_KEEPINTVL": interval_s,
-        "TCP_KEEPCNT": PROBES,
-        "TCP_USER_TIMEOUT": max(1, int(silence_s * 1000)),
-    }
-    for name, value in wanted.items():
-        option = getattr(socket, name, None)  # no system has them all
-        if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)

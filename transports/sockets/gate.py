@@ -14,6 +14,7 @@ import trio
 
 from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.keep_alive import keep_alive
 from greenroom.transports.sockets.admission import Admission
 from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.flusher import Flusher
@@ -23,6 +24,7 @@ from greenroom.transports.sockets.turned_away import TurnedAway
 
 log = structlog.get_logger("greenroom.gate")
 
+SILENCE_S = 30.0  # a peer that confirms nothing for so long is gone, or for as long as one may take nothing
 ACCEPTS_MAX = 256  # connections accepted in one turn of the loop
 
 
@@ -50,9 +52,7 @@ def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> s
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Sockets that it accepts inherit these.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # sockets that it accepts inherit it
         sock.bind((host, port))
         sock.listen(backlog)
     except OSError as error:
@@ -83,6 +83,7 @@ class Gate:
     ) -> None:
         """`open_protocol` gives what a connection speaks at first, HTTP, as of a time on the trio clock. `busy` is the
         answer to whoever is not let in, by the beginning of its request."""
+        keep_alive(listener, max(SILENCE_S, client.queue_age_s))  # what it accepts inherits that
         self._listener: socket.socket | None = listener
         self._poller = poller
         self._flusher = flusher

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.wire import keep_alive, open_wire, session
+from greenroom.store.postgres.wire import open_wire, session
 from tests.store.postgres.silent_proxy import silent_proxy
 
 
@@ -23,12 +23,6 @@ async def test_its_socket_asks_whether_the_peer_is_there(database_url: str) -> N
             return found
 
         assert await bridge.run(options) == [1, 2, 1, 3, 4000]
-
-
-def test_a_socket_on_this_machine_needs_none_of_it() -> None:
-    with socket.socket(socket.AF_UNIX) as sock:
-        keep_alive(sock, 4.0)
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
 
 
 async def test_a_socket_that_can_not_be_told_so_is_closed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
