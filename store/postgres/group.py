@@ -61,9 +61,7 @@ class Group:
                 if connection.has_session or await self._opened(connection):
                     return connection
             except BaseException:
-                self._in_use -= 1
-                self._idle.append(connection)
-                self._free.release()
+                self._free_again(connection)
                 raise
             self._withhold(connection)
 
@@ -105,9 +103,18 @@ class Group:
             finally:
                 wanted.set()
         else:
-            self._in_use -= 1
-            self._idle.append(connection)
-            self._free.release()
+            self._free_again(connection)
+
+    def _free_again(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        self._free.release()
+        self._used_no_more()
+
+    def _used_no_more(self) -> None:
+        self._in_use -= 1
+        if not self._in_use:  # whoever still waits, waits for what nobody had: trying again will tell
+            for wanted in self._wanted:
+                wanted.set()
 
     # Making do with fewer.
 
@@ -124,7 +131,7 @@ class Group:
                 self._in_use += 1
                 await self._give_up(connection)
                 return True
-        if not self._in_use and not self._free.statistics().tasks_waiting:
+        if not self._in_use and not any(one.has_session for one in self._idle):
             return False
         wanted = trio.Event()
         self._wanted.append(wanted)
@@ -144,9 +151,9 @@ class Group:
 
     def _withhold(self, connection: Connection) -> None:
         """Its turn, which somebody has taken, is not given back for now."""
-        self._in_use -= 1
         self._idle.insert(0, connection)
         self._withheld += 1
+        self._used_no_more()
 
     def _widen(self) -> None:
         """Once it is time to try for more sessions."""

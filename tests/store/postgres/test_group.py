@@ -113,6 +113,31 @@ async def test_where_lanes_need_all_sessions_readers_are_told_at_once_and_come_b
         assert await sessions(lanes[0]) == ["lane", "lane", "read"]
 
 
+async def test_where_others_have_all_sessions_everybody_is_told_soon(
+    narrow_url: str, limit: Callable[[int], Awaitable[None]]
+) -> None:
+    await limit(1)
+    async with narrow_pool(narrow_url, 1) as others, others.connection() as other:
+        await other.fetch(ONE)
+        async with narrow_pool(narrow_url, 4) as pool:
+            told: list[NoSessionLeft] = []
+
+            async def refused(use: Callable[[], Awaitable[object]]) -> None:
+                with pytest.raises(NoSessionLeft) as caught:
+                    await use()
+                told.append(caught.value)
+
+            lane, claims = pool.dedicated("lane-0"), pool.group("claim", 2)
+            begun = trio.current_time()
+            async with trio.open_nursery() as nursery:
+                for _ in range(6):
+                    nursery.start_soon(refused, lambda: ask(pool.readers))
+                nursery.start_soon(refused, lambda: lane.fetch(ONE))
+                nursery.start_soon(refused, lambda: ask(claims))
+            assert len(told) == 8
+            assert trio.current_time() - begun < 2.5
+
+
 async def test_who_stops_waiting_for_room_takes_none(narrow_url: str, limit: Callable[[int], Awaitable[None]]) -> None:
     await limit(1)
     async with narrow_pool(narrow_url, 2) as pool:
