@@ -4,6 +4,7 @@
 """
 
 from collections import deque
+from collections.abc import Callable
 from random import Random
 
 import trio
@@ -128,6 +129,13 @@ class Carrier:
 
     def disconnect(self, code: int, reason: str) -> None:
         self._connection.down.close(code, reason)
+
+    @property
+    def blocked(self) -> bool:
+        return False
+
+    def when_taken(self, call: Callable[[], None]) -> None:
+        raise NotImplementedError("nothing is ever blocked here")
 
     def pause(self) -> None:
         self._connection.up.pause()

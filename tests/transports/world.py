@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -154,6 +154,8 @@ class FakeCarrier:
         self.messages: list[Any] = []
         self.ended: tuple[int, str] | None = None
         self.reading = True
+        self.blocked = False
+        self.taken: Callable[[], None] | None = None
         self._taken = 0
 
     def send_json(self, reply: bytes) -> None:
@@ -172,6 +174,9 @@ class FakeCarrier:
     def disconnect(self, code: int, reason: str) -> None:
         assert self.ended is None, "ended twice"
         self.ended = (code, reason)
+
+    def when_taken(self, call: Callable[[], None]) -> None:
+        self.taken = call
 
     def pause(self) -> None:
         self.reading = False

@@ -1,5 +1,7 @@
 """A client of the client protocol over WebSocket: frames of its connection on one side, its session on the other."""
 
+from collections.abc import Callable
+
 import trio
 
 from greenroom.transports.client.codes import SHUTDOWN, SLOW
@@ -97,6 +99,13 @@ class WebSocketClient:
         if not reason or reason.lstrip().startswith("{"):
             reason = "disconnected"
         self._close(code, reason)
+
+    @property
+    def blocked(self) -> bool:
+        return self._connection.blocked
+
+    def when_taken(self, call: Callable[[], None]) -> None:
+        self._connection.taken = call
 
     def pause(self) -> None:
         self._connection.pause()

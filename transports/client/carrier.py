@@ -1,5 +1,6 @@
 """What a session asks of the transport under it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -15,6 +16,13 @@ class Carrier(Protocol):
     def send_ephemeral(self, frame: bytes, key: str) -> None: ...
 
     def disconnect(self, code: int, reason: str) -> None: ...
+
+    @property
+    def blocked(self) -> bool:
+        """Does something wait that the peer has not taken yet?"""
+
+    def when_taken(self, call: Callable[[], None]) -> None:
+        """`call` once, as soon as nothing waits any more; at most one such call waits."""
 
     def pause(self) -> None:
         """Read nothing more for now; what has been read already still comes."""

@@ -211,6 +211,13 @@ class EarlyCarrier:
     def disconnect(self, code: int, reason: str) -> None:
         self.carrier.disconnect(code, reason)
 
+    @property
+    def blocked(self) -> bool:
+        return self.carrier.blocked
+
+    def when_taken(self, call: Callable[[], None]) -> None:
+        self.carrier.when_taken(call)
+
     def pause(self) -> None:
         self.carrier.pause()
 

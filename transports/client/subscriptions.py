@@ -120,12 +120,13 @@ class ClientViewSubscription(ClientSubscription):
 class Subscriptions:
     """What one client watches, by channel, and the subscribes that are under way."""
 
-    __slots__ = ("_subscribing", "by_channel", "peer")
+    __slots__ = ("_postponed", "_subscribing", "by_channel", "peer")
 
     def __init__(self, peer: ClientPeer) -> None:
         self.peer = peer
         self.by_channel: dict[str, ClientSubscription] = {}  # by channel
         self._subscribing: dict[str, list[Waiting]] | None = None  # channel -> commands that wait for its subscribe
+        self._postponed: list[_Attempt] | None = None  # until the client has taken what others of its subscribes gave
 
     # The client's commands. They raise ClientError and Disconnect.
 
@@ -252,9 +253,28 @@ class Subscriptions:
         except msgspec.MsgspecError:
             wish.failed(BAD_REQUEST)
             return
+        self._attempt(_Attempt(self, request, wish, as_view=as_view, granted=granted, server_side=server_side))
+
+    def _attempt(self, attempt: "_Attempt") -> None:
+        request = attempt.request
         position = Position(request.epoch, request.offset) if request.recover else None
-        attempt = _Attempt(self, request, wish, as_view=as_view, server_side=server_side)
-        peer.services.watching.watch(request.channel, attempt, position, granted=granted)
+        self.peer.services.watching.watch(request.channel, attempt, position, granted=attempt.granted)
+
+    def postpone(self, attempt: "_Attempt") -> None:
+        """Ask again once the client has taken what waits for it. All its views at once could be more than may wait, and
+        it would come back and ask for the same."""
+        if self._postponed is None:
+            self._postponed = []
+            self.peer.carrier.when_taken(self._attempt_postponed)
+        self._postponed.append(attempt)
+
+    def _attempt_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, None
+        for attempt in postponed or ():
+            if attempt.gone:
+                attempt.abandoned()
+            else:
+                self._attempt(attempt)
 
     # Ends.
 
@@ -290,6 +310,9 @@ class Subscriptions:
     def leave_all(self) -> None:
         """Without a word: the client is gone, or refused as a whole."""
         self._subscribing = None
+        postponed, self._postponed = self._postponed, None
+        for attempt in postponed or ():
+            attempt.abandoned()
         left, self.by_channel = self.by_channel, {}
         for subscription in left.values():
             subscription.detach()
@@ -325,7 +348,7 @@ class _Subscribe:
 class _Attempt(PendingRead):
     """A subscribe under way: the watcher of hub/watching.py."""
 
-    __slots__ = ("_request", "_server_side", "_subscriptions", "_wish", "as_view")
+    __slots__ = ("_server_side", "_subscriptions", "_wish", "as_view", "granted", "request")
 
     def __init__(
         self,
@@ -334,14 +357,16 @@ class _Attempt(PendingRead):
         wish: Wish,
         *,
         as_view: bool,
+        granted: bool,
         server_side: bool,
     ) -> None:
         super().__init__(subscriptions.peer, request.channel, "subscribe", wish.failed)
         self._subscriptions = subscriptions
-        self._request = request
+        self.request = request
         self._wish = wish
         self._server_side = server_side
         self.as_view = as_view
+        self.granted = granted
 
     @property
     def principal(self) -> Principal:
@@ -352,7 +377,10 @@ class _Attempt(PendingRead):
         return self.peer.closed
 
     def admitted(self, topic: Topic, view: bytes, missed: Missed | None) -> ClientSubscription | None:
-        request = self._request
+        request = self.request
+        if self.peer.carrier.blocked and not self._server_side:
+            self._subscriptions.postpone(self)
+            return None
         if not self.over():
             return None
         if self.as_view and missed is not None and missed.publications is None:

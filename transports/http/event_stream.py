@@ -150,6 +150,7 @@ class EventStream:
     """One open response that streams one channel or several, from its request to its end."""
 
     __slots__ = (
+        "_answering",
         "_awaited",
         "_cors",
         "_date",
@@ -211,7 +212,8 @@ class EventStream:
         self.closed = False
         self._awaited = len(channels)  # that have yet to be admitted
         self._early: list[bytes] | None = []  # what waits for them; None: the response has begun
-        self._early_bytes = 0
+        self._early_bytes = 0  # of what was published meanwhile; what was asked for is as long as it is
+        self._answering = False
         self._keep_alive_at = trio.current_time() + KEEP_ALIVE_S
 
     def start(self) -> None:
@@ -233,18 +235,19 @@ class EventStream:
         """A channel may be watched: say from where. False when this was the one piece too many."""
         watch.topic = topic
         watch.position = Position(topic.epoch, topic.offset)
+        self._answering = True
         if missed is None or missed.publications is None:
             self.deliver(b"event: view\nid: %b\n%b" % (self.cursor(), view_data(watch.channel, topic.offset, view)))
         elif missed.publications:
             batch = watch.encoding.publications(watch.channel, topic.epoch, missed.publications)
             watch.deliver(batch, topic.offset)
+        self._answering = False
         self._awaited -= 1
         if not self._awaited and not self.closed:
             self._services.instruments.connections += 1
-            self.connection.send(stream_head(EVENT_STREAM, self._cors, date=self._date()))
             early, self._early = self._early, None
-            for piece in early or ():
-                self.connection.send(piece)
+            # In one piece: it is one answer, and of its length alone nobody is slow.
+            self.connection.send(b"".join((stream_head(EVENT_STREAM, self._cors, date=self._date()), *(early or ()))))
         return not self.closed
 
     @property
@@ -262,6 +265,8 @@ class EventStream:
             self.connection.send(batch)
             return
         self._early.append(batch)
+        if self._answering:
+            return
         self._early_bytes += len(batch)
         if self._early_bytes > self._services.client.queue_bytes_max:
             self.refuse(Overloaded("a channel says too much before another has answered"))

@@ -66,6 +66,7 @@ class Connection:
         "open",
         "peer",
         "protocol",
+        "taken",
     )
 
     def __init__(
@@ -85,6 +86,7 @@ class Connection:
         self._gone = gone
         self.peer = peer  # address, for logs and limits
         self.protocol: ConnectionProtocol | None = None
+        self.taken: Callable[[], None] | None = None  # to be called once, when nothing waits any more
         self._queue_bytes_max = queue_bytes_max
         self._ring_max = ring_max
         self._pieces: list[bytes] = []  # each a whole frame or event, but for the first when `_partial`
@@ -263,6 +265,9 @@ class Connection:
             self._flusher.poller.watch(self._fd, read=self._reading)
         if self._close_after:
             self._half_close()
+        elif self.taken is not None:
+            taken, self.taken = self.taken, None
+            taken()
 
     def _drop_sent(self, sent: int) -> None:
         self._forget_queued(sent)
@@ -358,7 +363,7 @@ class Connection:
             self._flusher.blocked.pop(self, None)
             self._blocked_at = None
         self._pieces = []
-        self._ephemeral = None
+        self._ephemeral = self.taken = None
         sock.close()
         self._gone(self)
         if self.protocol is not None:
