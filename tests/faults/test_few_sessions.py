@@ -19,11 +19,10 @@ def server(own_servers: OwnServers, narrow_url: str) -> Iterator[Server]:
     """It may have five sessions, and would open twelve."""
     administer(own_servers, "ALTER ROLE narrow CONNECTION LIMIT 5")
     administer(own_servers, "CREATE DATABASE narrow OWNER narrow")
-    settings = {
-        "GREENROOM_DATABASE_URL": narrow_url.replace("/greenroom?", "/narrow?"),
-        "GREENROOM_REDIS_URL": own_servers.redis_url,
-    }
-    made = Server(**settings)
+    made = Server(
+        GREENROOM_DATABASE_URL=narrow_url.replace("/greenroom?", "/narrow?"),
+        GREENROOM_REDIS_URL=own_servers.redis_url,
+    )
     made.start()
     yield made
     print(made.log()[-10_000:])

@@ -3,7 +3,7 @@
 import trio
 
 from greenroom.store.postgres.connection import Connection
-from greenroom.store.postgres.pool import Group
+from greenroom.store.postgres.group import Group
 
 # Permission to write and a server that takes writes, then a commit that has to become durable: a message in the
 # write-ahead log that nobody reads. No head has the number 0.
