@@ -36,6 +36,7 @@ ELSEWHERE = {
     "store/journal/consequences": "store/journal/test_journal_consequences.py",
     "store/journal/postgres/append.py": "store/journal/test_journal.py",
     "store/journal/postgres/claim.py": "store/journal/test_journal.py",
+    "store/journal/keep.py": "store/journal/test_retention.py",
     "store/journal/postgres/keeping.py": "store/journal/test_retention.py",
     "store/journal/postgres/pages.py": "store/journal/test_walk.py",
     "store/journal/postgres/probe.py": "supervisors/node/test_health.py",

@@ -2,6 +2,7 @@
 server subscribes it to.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
