@@ -81,6 +81,13 @@ def clean_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all that call mypy, of all processes of this run: it reads Greenroom and its libraries once."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "mypy-cache"
+
+
+@pytest.fixture(scope="session")
 def own_servers() -> Iterator[OwnServers]:
     """Running servers. `own_servers.restart_postgres()` (or `crash=True`) and `.restart_valkey()` are yours to use."""
     folder = Path(tempfile.mkdtemp(prefix="greenroom-test-"))

@@ -306,7 +306,7 @@ class Cell:
                     continue
             if mailbox.control is None:  # which may have come while the last one was obeyed
                 since = 0
-                flight = None  # or the frame of an idle entity keeps what that did last
+                burst, flight = [], None  # or the frame of an idle entity keeps what that did last
                 mailbox.park(task)
                 await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
 

@@ -69,11 +69,11 @@ def test_the_entity_is_found_as_greenroom_entities_finds_it(tmp_path: Path, monk
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py"]),
     ],
 )
-def test_the_entity_passes_the_type_checker(page: str, names: list[str], tmp_path: Path) -> None:
+def test_the_entity_passes_the_type_checker(page: str, names: list[str], tmp_path: Path, mypy_cache: Path) -> None:
     """What we hold our own code to, our example keeps: a reader copies it."""
     write_blocks(page, tmp_path)
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", *names, "--cache-dir", str(tmp_path / "cache")],
+        [sys.executable, "-m", "mypy", "--strict", *names, "--cache-dir", str(mypy_cache)],
         cwd=tmp_path,
         env=os.environ | {"MYPYPATH": str(ROOT / ".venv" / "typed")},
         capture_output=True,

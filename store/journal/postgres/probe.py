@@ -25,7 +25,7 @@ async def probe(readers: Group, claims: Group, lanes: list[Connection]) -> None:
         await lane.fetch(WRITE, write=True)
 
     async with trio.open_nursery() as nursery:  # owner: this call; the first that fails has said enough
-        for group in (readers, claims):
-            nursery.start_soon(read, group)
+        nursery.start_soon(read, claims)
         for lane in lanes:
             nursery.start_soon(write, lane)
+    await read(readers)  # after them, to whom it would give its session: with all of theirs open there must be one left

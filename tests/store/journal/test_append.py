@@ -42,7 +42,7 @@ class Racing:
         fetch = Connection.fetch
 
         async def racing(connection: Connection, sql: str, *args: Any, write: bool = False) -> Sequence[Any]:
-            if not (write and self.lost < times and head_id in args[0]):
+            if not (write and self.lost < times and str(head_id) in args[0].strip("{}").split(",")):
                 return await fetch(connection, sql, *args, write=write)
             self.lost += 1
             guard = "h.trimmed = seen.trimmed"

@@ -27,7 +27,7 @@ def passes(folder: Path, *command: str) -> str:
 
 @pytest.mark.parametrize("name", ["shop", LONGEST])
 def test_a_new_project_passes_its_tests_the_style_and_the_types(
-    command_line: CommandLine, tmp_path: Path, name: str
+    command_line: CommandLine, tmp_path: Path, mypy_cache: Path, name: str
 ) -> None:
     ran = command_line.run(["new", name], folder=tmp_path)
     assert ran.status == 0 and ran.err == ""
@@ -47,7 +47,7 @@ def test_a_new_project_passes_its_tests_the_style_and_the_types(
     assert not (folder / ".venv").exists()  # this environment has all it needs
     passes(folder, sys.executable, "-m", "ruff", "check", "--no-cache", ".")
     passes(folder, sys.executable, "-m", "ruff", "format", "--no-cache", "--check", ".")
-    passes(folder, sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), ".")
+    passes(folder, sys.executable, "-m", "mypy", "--cache-dir", str(mypy_cache), ".")
 
 
 def test_it_depends_on_this_version_and_commits_nothing_of_this_machine(
