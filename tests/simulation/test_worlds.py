@@ -11,14 +11,14 @@ from greenroom.testing import NO_FAULTS, run_seed
 from tests.simulation.ledger import ledgers
 from tests.simulation.scenarios import SCENARIOS
 
-SEEDS = 4  # CI searches some more, beside the suite
+SEEDS = range(2, 6)  # in which all that can happen does; CI searches more, beside the suite
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_nothing_goes_wrong_in_a_world_where_everything_does(scenario: str) -> None:
     happened: set[str] = set()
-    for seed in range(SEEDS):
+    for seed in SEEDS:
         run = run_seed(SCENARIOS[scenario](), seed)
         assert not run.violations, (
             f"{run.violations[0]}\npython -m tests.simulation --scenario {scenario} --seed {seed}"
