@@ -9,6 +9,10 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Arguments of the target's own command: make serve ARGS="--port 9000", make test ARGS="-k room".
 ARGS ?=
 
+# Whatever the environment says: a server that finds no bytecode compiles all of Greenroom before it serves, which takes
+# twice as long as all else that a start does, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 TYPED := $(addprefix -m ,greenroom greenroom.testing greenroom.__main__) $(addprefix -p ,greenroom.config \

@@ -162,7 +162,12 @@ def free_port() -> int:
 
 def launch(folder: Path, port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the server's process in `folder` and return at once; a later one there continues with the same data."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
+    # A server keeps its bytecode wherever it is at home; without, each start compiles all of Greenroom.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GREENROOM_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     command = [sys.executable, "-m", "greenroom.supervisors", "serve", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "server.log").open("ab") as log:
         return subprocess.Popen(

@@ -26,7 +26,9 @@ database_numbers = itertools.count(1)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """As root, folders of this run's own: any other run of pytest closes the common one to all but root again."""
+    """As root, folders of this run's own: any other run of pytest closes the common one to all but root again. And
+    servers that we start keep their bytecode, as they do anywhere; else each of hundreds of starts compiles it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if os.geteuid() == 0 and config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="greenroom-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
