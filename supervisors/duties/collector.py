@@ -17,7 +17,7 @@ import trio
 log = structlog.get_logger("greenroom.collector")
 
 YOUNG_MAX = 50_000  # allocations (less deallocations) between two collections of the young
-MIDDLE_EVERY = 4  # collections of the young between two of the middle-aged too: 200,000 objects at most, some 20 ms
+MIDDLE_EVERY = 4  # collections of the young between two of the middle-aged too: 250,000 objects at most
 FULL_EVERY = 20  # collections of the middle-aged that make a full one worth while
 NEVER = 1 << 30
 PAUSE_MAX_S = 0.03  # a full collection that would take longer waits
