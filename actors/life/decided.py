@@ -36,14 +36,14 @@ class Decided:
     )  # fmt: skip
 
     def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once) -> None:
-        self.departures: list[Departure] = []  # among them all events: while there are none, nothing waits
+        self.departures: list[Departure] | tuple[()] = ()  # among them all events: while there are none, nothing waits
         self.snapshot_offset = 0  # of the newest snapshot
         self._kind = kind
         self._actor = actor
         self._head = head
         self._fence = head.fence if head is not None else 0  # 0 is nobody's fence: without a journal
         self._once = once
-        self._events: list[StoredEvent] = []
+        self._events: list[StoredEvent] | tuple[()] = ()
         self._consequences: Consequences | None = None
         self._posted: tuple[list[Outgoing], list[Told]] | None = None
         self._taken = 0  # the actor's offset as of the last flight
@@ -63,7 +63,7 @@ class Decided:
         if source is None and not effects.others:  # as most are
             encoded = self._store_events(envelope, reply) if effects.events else None
             if envelope is not None and envelope.slot is not None:
-                self.departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
+                self.depart(Answer(envelope.slot, DONE if reply is None else reply, encoded))
             return
         gathered = Gathered(self._kind, effects.others, self._once.timers) if effects.others else None
         outgoing: list[Outgoing] = []
@@ -89,7 +89,6 @@ class Decided:
                 outgoing = encode_outgoing(self._head.position(actor.offset), sent, trace)
         encoded = self._store_events(envelope, reply) if effects.events else None
         # From here on nothing raises: had something not been encodable, none of it may stay.
-        departures = self.departures
         if source is not None:
             self.mark(source)
         if outgoing:
@@ -100,17 +99,24 @@ class Decided:
         if given_up is not None:
             if given_up.letter is not None:
                 self._consequences_needed().letters.append(given_up.letter)
-            departures.append(given_up)
+            self.depart(given_up)
         if gathered is not None:
-            effects.others = []
+            effects.others = ()
             if gathered.timers:
                 self._change_timers(gathered.timers)
-            departures += gathered.leaving
+            self.departures = [*self.departures, *gathered.leaving]
             actor.afters += gathered.afters
         if envelope is not None and envelope.slot is not None:
-            departures.append(Answer(envelope.slot, DONE if reply is None else reply, encoded))
+            self.depart(Answer(envelope.slot, DONE if reply is None else reply, encoded))
         if gathered is not None and gathered.kicks:
-            departures += gathered.kicks
+            self.departures = [*self.departures, *gathered.kicks]
+
+    def depart(self, departure: Departure) -> None:
+        """What leaves the entity with the burst, behind what does so already."""
+        if self.departures:
+            self.departures.append(departure)
+        else:
+            self.departures = [departure]
 
     def _store_events(self, envelope: Envelope | None, reply: object) -> bytes | None:
         """Move what the handler recorded into the burst, as it will be stored; returns the reply as JSON, where a
@@ -133,9 +139,15 @@ class Decided:
             last = stored[-1]
             last.command_id, last.reply, last.digest = command_id, encoded, envelope.digest
             self._once.remember(command_id, Remembered(encoded, envelope.digest))
-        effects.events = []
-        self._events += stored
-        self.departures += stored
+        effects.events = ()
+        if self._events:
+            self._events += stored
+        else:
+            self._events = stored
+        if self.departures:
+            self.departures += stored
+        else:
+            self.departures = [*stored]
         return encoded
 
     def mark(self, source: Origin | Firing) -> None:
@@ -156,10 +168,10 @@ class Decided:
 
         Not `clean`: the state is ahead of the events, so it makes no snapshot.
         """
-        events, departures, consequences = self._events, self.departures, self._consequences
+        events, departures, consequences = self._events or [], self.departures or [], self._consequences
         if not departures and consequences is None and self._posted is None:
             return None
-        self._events, self.departures, self._consequences = [], [], None
+        self._events, self.departures, self._consequences = (), (), None
         through = self._taken = self._actor.offset
         if self._posted is not None:
             head = self._head
@@ -205,7 +217,7 @@ class Decided:
             return
         actor.offset += 1
         actor.at_ms = int(actor.runtime.now() * 1000)
-        actor.effects.events.append(Noted())
+        actor.effects.record(Noted())
 
     def _change_timers(self, changes: dict[str, TimerRow | None]) -> None:
         timers = self._once.timers_needed()

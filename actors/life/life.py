@@ -158,7 +158,7 @@ class Life:
             ids = once.ids
             if ids is not None and (known := ids.replies.get(command_id)) is not None:
                 if envelope.slot is not None:
-                    self.decided.departures.append(repeated(envelope, envelope.slot, known))
+                    self.decided.depart(repeated(envelope, envelope.slot, known))
                 return None
             if once.looks_up_ids and (ids is None or ids.is_unknown(command_id)):
                 return Unknown([], [command_id])
@@ -180,9 +180,9 @@ class Life:
                 if not self.decided.departures and not in_flight:
                     _resolve(envelope, answer)
                 elif envelope.slot is not None:
-                    self.decided.departures.append(Answer(envelope.slot, answer, None))
+                    self.decided.depart(Answer(envelope.slot, answer, None))
             elif envelope.slot is not None:
-                self.decided.departures.append(Rejection(envelope.slot, answer))
+                self.decided.depart(Rejection(envelope.slot, answer))
             return None
         self._view = None
         turn.item = message
@@ -230,9 +230,9 @@ class Life:
         actor = self.actor
         if actor.effects.events:
             # Events were applied and must not become facts: only a life anew takes them back.
-            actor.effects.events = []
+            actor.effects.events = ()
             raise RefusedTooLate(f"{shown(error)} after recording: refuse first, then record") from error
-        actor.effects.others = []
+        actor.effects.others = ()
         source = envelope.source
         if source is not None and actor.durable:
             actor.fired = None
@@ -244,14 +244,14 @@ class Life:
             if isinstance(source, Firing):
                 self.once.put_off(source)
         if envelope.slot is not None:
-            self.decided.departures.append(Rejection(envelope.slot, error))
+            self.decided.depart(Rejection(envelope.slot, error))
 
     def _refuse_bare(self, error: ActorError) -> None:
         """Of a message without an envelope: nobody waits to hear it. Raises: as `refuse`."""
         effects = self.actor.effects
         if effects.events or isinstance(error, HandlerStuck):
             raise error
-        effects.others = []
+        effects.others = ()
         log.info("tell_refused", entity=self.entity, error=shown(error))
 
     def strike(self, envelope: Envelope, error: Exception, strikes_max: int) -> bool:
@@ -282,7 +282,7 @@ class Life:
         if type(source) is Origin:
             if self._world.is_forgotten(envelope.slot):
                 return False  # what caused it may have been lost; if not, it comes again
-            if not self.once.admits(envelope, source, self.decided.departures):
+            if not self.once.admits(envelope, source, self.decided.depart):
                 return False
         elif type(source) is Firing:
             timers = self.once.timers_needed()
@@ -308,7 +308,7 @@ class Life:
     def _give_up(self, envelope: Envelope, source: Origin | Firing, given_up: GivenUp) -> None:
         """Refuse for good: the mark, the dead letter and the report to the sender are committed together."""
         if type(source) is Origin and source.about:
-            self.actor.effects.others.append(undelivered_to(source, self.entity, given_up.error))
+            self.actor.effects.name(undelivered_to(source, self.entity, given_up.error))
         self.decided.collect(envelope, None, given_up)
 
 

@@ -4,7 +4,7 @@ What one life knows of them is what the journal has, or will have with the burst
 it does not know must be asked for before the message is handled; what was handled before is turned away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
@@ -101,18 +101,18 @@ class Once:
                 self.ids = self._new_ids()
             self.ids.learn(asked.command_ids, replies)
 
-    def admits(self, envelope: Envelope, origin: Origin, departures: list[Departure]) -> bool:
-        """Is the delivery to be handled, from a sender whose mark is known? If not, `departures` gets its answer."""
+    def admits(self, envelope: Envelope, origin: Origin, depart: Callable[[Departure], None]) -> bool:
+        """Is the delivery to be handled, from a sender whose mark is known? If not, `depart` gets its answer."""
         marks = self.marks
         assert marks is not None
         if marks.has_handled(origin):
             if envelope.slot is not None:
-                departures.append(Answer(envelope.slot, DONE, None))
+                depart(Answer(envelope.slot, DONE, None))
             return False
         if marks.is_overtaken(origin):
             if envelope.slot is not None:
                 error = Unavailable("an earlier message of the sender was put off")
-                departures.append(Rejection(envelope.slot, error))
+                depart(Rejection(envelope.slot, error))
             return False
         return True
 

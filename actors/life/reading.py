@@ -45,5 +45,5 @@ def inspected(
     if effects.events:
         effects.drop()
         raise RuntimeError(f"{actor.entity}: `view` and `may_watch` must not record")
-    effects.others = []
+    effects.others = ()
     return answer

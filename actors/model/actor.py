@@ -190,9 +190,12 @@ class Actor(Generic[State_co]):
     def record(self, event: Event) -> int:
         """Make `event` a fact: applied at once, durable before anybody hears of it. Returns its offset."""
         self.offset += 1
-        if not self.effects.events:  # the events of one message share one moment, as they will when they are replayed
+        effects = self.effects
+        if effects.events:
+            effects.events.append(event)
+        else:  # the events of one message share one moment, as they will when they are replayed
             self.at_ms = int(self.runtime.now() * 1000)
-        self.effects.events.append(event)
+            effects.events = [event]
         self.apply(event)
         return self.offset
 
@@ -210,7 +213,7 @@ class Actor(Generic[State_co]):
         durable = self.runtime.is_durable(entity, message) and self.durable
         if about and not durable and self.durable:  # its sender would wait for a report that never comes
             raise TypeError(f"{entity} has no journal: tell it without `about`, for nobody could report")
-        self.effects.others.append(Told(entity, message, about, durable))
+        self.effects.name(Told(entity, message, about, durable))
 
     def notify(self, user: str, data: Any) -> None:
         """Show `data`, any JSON of at most 16 KiB, on every device of `user`: now, or when it next connects.
@@ -225,7 +228,7 @@ class Actor(Generic[State_co]):
     def publish(self, data: Struct, *, key: str = "") -> None:
         """Show `data` to whoever watches now. Of what is shown together, and where a client is slow, the newest of each
         `key` is enough; without a key all is shown, but for a client that is slow."""
-        self.effects.others.append(Ephemeral(data, key))
+        self.effects.name(Ephemeral(data, key))
 
     def kick(
         self,
@@ -247,7 +250,7 @@ class Actor(Generic[State_co]):
             raise ValueError(f"{self.entity}: kicks with {code}, which is neither 2000 to 2499 nor 3000 to 4999")
         if everywhere and not user:
             raise ValueError(f"{self.entity}: kicks everywhere without saying whom")
-        self.effects.others.append(Kick(code, reason, user, everywhere, frozenset(but), frozenset(but_roles)))
+        self.effects.name(Kick(code, reason, user, everywhere, frozenset(but), frozenset(but_roles)))
 
     def after(self, seconds: float, message: Message) -> None:
         """Send `message` to oneself later, unless the actor restarts before. Keeps it awake until then.
@@ -257,7 +260,7 @@ class Actor(Generic[State_co]):
         others, limit = self.effects.others, self.limits.afters_max
         if self.afters + len(others) >= limit and self.afters + sum(type(one) is After for one in others) >= limit:
             raise Refused("afters.too_many", f"{self.entity} waits for {limit} messages to itself", status=429)
-        others.append(After(seconds, message))
+        self.effects.name(After(seconds, message))
 
     def set_timer(
         self,
@@ -288,11 +291,11 @@ class Actor(Generic[State_co]):
         timers, limit = self.timers, self.limits.timers_max
         if name not in timers and len(timers) + sum(type(one) is SetTimer for one in self.effects.others) >= limit:
             raise Refused("timers.too_many", f"{self.entity} has {limit} timers", status=429)
-        self.effects.others.append(SetTimer(name, due_ms, message, schedule))
+        self.effects.name(SetTimer(name, due_ms, message, schedule))
 
     def cancel_timer(self, name: str) -> None:
         """No more of that durable timer; nothing happens when there is none."""
-        self.effects.others.append(CancelTimer(name))
+        self.effects.name(CancelTimer(name))
 
     async def ask(self, entity: str, message: Ask[Reply]) -> Reply:
         """Ask another entity, from an async handler. Raises: CallCycle when it waits, through others, for us."""

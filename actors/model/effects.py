@@ -72,14 +72,27 @@ Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer
 
 
 class Effects:
-    """The effects of the message being handled, in the order they were named."""
+    """The effects of the message being handled, in the order they were named. While there are none, there is no list:
+    each is one more object that the collector looks at, of every actor that is awake."""
 
     __slots__ = ("events", "others")
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.others: list[Effect] = []
+        self.events: list[Event] | tuple[()] = ()
+        self.others: list[Effect] | tuple[()] = ()
+
+    def record(self, event: Event) -> None:
+        if self.events:
+            self.events.append(event)
+        else:
+            self.events = [event]
+
+    def name(self, effect: Effect) -> None:
+        if self.others:
+            self.others.append(effect)
+        else:
+            self.others = [effect]
 
     def drop(self) -> None:
         """Nothing was recorded or named."""
-        self.events, self.others = [], []
+        self.events = self.others = ()

@@ -34,7 +34,7 @@ reschedule = trio.lowlevel.reschedule
 class Mailbox:
     """The queue before one actor: `capacity` messages and `bytes_max` bytes. Its cell owns it and alone takes from it.
 
-    Lists, not deques: an idle one takes 56 bytes instead of 760, and a burst is a swap.
+    A list, not a deque, and none while nothing waits: an idle deque takes 760 bytes, and a burst is a swap.
     """
 
     __slots__ = ("_bytes_max", "_capacity", "_queue", "_waiter", "bytes", "control", "sealed")
@@ -42,7 +42,7 @@ class Mailbox:
     def __init__(self, capacity: int, bytes_max: int) -> None:
         self._capacity = capacity  # messages that may wait; -1 once sealed, so that put() has one test
         self._bytes_max = bytes_max
-        self._queue: list[Item] = []
+        self._queue: list[Item] | tuple[()] = ()
         self.control: list[object] | None = None  # signals that wait, for `take_control`
         self._waiter: trio.lowlevel.Task | None = None
         self.bytes = 0  # what waiting envelopes had on the wire; bare tells are counted, not weighed
@@ -62,7 +62,10 @@ class Mailbox:
             if self.sealed:
                 raise Sealed
             raise Overloaded(f"{len(queue)} messages wait")
-        queue.append(item)
+        if queue:
+            queue.append(item)
+        else:
+            self._queue = [item]
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -106,8 +109,10 @@ class Mailbox:
     def take(self, burst_max: int) -> list[Item]:
         """Up to `burst_max` messages, oldest first; [] when none wait."""
         queue = self._queue
+        if not queue:
+            return []
         if len(queue) <= burst_max:
-            self._queue = []
+            self._queue = ()
             self.bytes = 0
             return queue
         burst = queue[:burst_max]
@@ -117,14 +122,14 @@ class Mailbox:
 
     def put_back(self, items: Sequence[Item]) -> None:
         """Messages that were taken and not handled go back to the front, whatever the bound."""
-        self._queue[:0] = items
+        self._queue = [*items, *self._queue]
         self.bytes += sum(item.size for item in items if type(item) is Envelope)
 
     def seal(self) -> list[Item]:
         """Take no more; gives back what still waits."""
         self.sealed = True
         self._capacity = -1
-        left, self._queue = self._queue, []
+        left, self._queue = self._queue or [], ()
         self.bytes = 0
         return left
 

@@ -152,7 +152,7 @@ class Cell:
         left = self.mailbox.seal()
         assert not left or ending is not Ending.ASLEEP
         in_flight = self._in_flight
-        flights, in_flight.flights = in_flight.flights, []
+        flights, in_flight.flights = in_flight.flights, ()
         if self._life is not None:
             self._end_life(self._life)
         in_flight.forget_queued()
@@ -306,7 +306,8 @@ class Cell:
                     continue
             if mailbox.control is None:  # which may have come while the last one was obeyed
                 since = 0
-                burst, flight = [], None  # or the frame of an idle entity keeps what that did last
+                del burst  # or the frame of an idle entity keeps what that did last
+                flight = None
                 mailbox.park(task)
                 await trio.lowlevel.wait_task_rescheduled(mailbox.abandon)
 

@@ -27,7 +27,7 @@ class InFlight:
     __slots__ = ("_host", "_life", "_mailbox", "_settled", "failure", "flights")
 
     def __init__(self, host: Host, mailbox: Mailbox) -> None:
-        self.flights: list[Flight] = []
+        self.flights: list[Flight] | tuple[()] = ()
         self.failure: Exception | Outcome | None = None
         self._host = host
         self._mailbox = mailbox
@@ -37,7 +37,7 @@ class InFlight:
     def begin(self, life: Life) -> None:
         """Flights are that life's from now on; what became of the former one's is the caller's business."""
         self._life = life
-        self.flights = []
+        self.flights = ()
         self.failure = None
 
     def launch(self, flight: Flight) -> None:
@@ -52,8 +52,10 @@ class InFlight:
             # Without events it is a timer that goes on: should this be lost, it does so again, and nobody waits for it.
             after = flight.through - len(flight.events)
             self._host.committer.submit(Append(head.id, head.fence, after, flight.events, flight.consequences), self)
-        if flight.events or self.flights:
+        if self.flights:
             self.flights.append(flight)
+        elif flight.events:
+            self.flights = [flight]
         else:
             self.release(flight.departures)
 
@@ -83,11 +85,14 @@ class InFlight:
             if flight.through > through:
                 break
             landed += 1
-        ready = flights[:landed]
-        del flights[:landed]
-        for flight in ready:
+        if flights and landed < len(flights):
+            self.flights = flights[landed:]
+            flights = flights[:landed]
+        else:
+            self.flights = ()
+        for flight in flights:
             self.release(flight.departures)
-        if self._settled is not None and len(flights) < FLIGHTS_MAX // 2:
+        if self._settled is not None and len(self.flights) < FLIGHTS_MAX // 2:
             self._settled.set()
 
     def commit_failed(self, fence: int, error: Exception | Outcome) -> None:

@@ -48,7 +48,7 @@ def test_a_delivery_that_overtook_another_is_put_off_and_one_handled_before_is_a
     once = Once()
     once.learn(Unknown([9], []), {9: 4}, {}, under_way_max=10)
     departures: list[Any] = []
-    assert not once.admits(ask(Add(amount=1)), Origin(9, 4, "sum:9"), departures)
-    assert not once.admits(ask(Add(amount=1)), Origin(9, 7, "sum:9", after=6), departures)
+    assert not once.admits(ask(Add(amount=1)), Origin(9, 4, "sum:9"), departures.append)
+    assert not once.admits(ask(Add(amount=1)), Origin(9, 7, "sum:9", after=6), departures.append)
     assert [type(one) for one in departures] == [Answer, Rejection]
-    assert once.admits(ask(Add(amount=1)), Origin(9, 5, "sum:9"), departures) and len(departures) == 2
+    assert once.admits(ask(Add(amount=1)), Origin(9, 5, "sum:9"), departures.append) and len(departures) == 2

@@ -38,4 +38,4 @@ def test_a_view_that_records_is_an_error_of_the_entity() -> None:
     life = Life(Kind(Writing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
     with pytest.raises(RuntimeError, match="must not record"):
         life.handle([ask(Inspect())], 0, 0.0, in_flight=False)
-    assert life.actor.effects.events == []
+    assert life.actor.effects.events == ()

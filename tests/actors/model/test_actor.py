@@ -79,7 +79,7 @@ def test_the_events_of_one_message_share_one_moment() -> None:
     walk.handle(Go(steps=3))
     assert [offset for offset, _ in walk.state.steps] == [1, 2, 3]
     assert {at_ms for _, at_ms in walk.state.steps} == {walk.at_ms}
-    walk.effects.events = []  # the cell has taken them
+    walk.effects.events = ()  # the cell has taken them
     walk.handle(Go(steps=1))
     assert walk.state.steps[-1][1] > walk.state.steps[0][1]
 
@@ -130,7 +130,7 @@ def test_a_kick_with_another_code_is_refused_where_it_is_written(code: int) -> N
     walk = Walk("walk:1", TickingRuntime())
     with pytest.raises(ValueError, match=rf"walk:1: kicks with {code}"):
         walk.kick(code, "out")
-    assert walk.effects.others == []
+    assert walk.effects.others == ()
 
 
 @pytest.mark.parametrize("user", [None, ""])
@@ -139,4 +139,4 @@ def test_a_kick_everywhere_says_whom(user: str | None) -> None:
     walk = Walk("walk:1", TickingRuntime())
     with pytest.raises(ValueError, match="without saying whom"):
         walk.kick(3000, "out", user=user, everywhere=True)
-    assert walk.effects.others == []
+    assert walk.effects.others == ()
