@@ -35,12 +35,12 @@ def inspected(
         answer = HandlerFailed(f"reading failed: {shown(error)}")
     except ActorError as error:
         turn.item = None
-        answer = error
+        answer = error.with_traceback(None)  # which holds this frame, and so the answer in it
     except Exception as error:
         turn.item = None
         log.exception("read_failed", entity=actor.entity, error=shown(error))
         answer = HandlerFailed(f"reading failed: {shown(error)}")
-        answer.__cause__ = error
+        answer.__cause__ = error.with_traceback(None)  # logged; and as above
     effects = actor.effects
     if effects.events:
         effects.drop()

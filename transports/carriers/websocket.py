@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import trio
 
+from greenroom.transports.client.carrier import GONE
 from greenroom.transports.client.codes import SHUTDOWN, SLOW
 from greenroom.transports.client.session import ClientSession
 from greenroom.transports.codecs.websocket import (
@@ -71,6 +72,7 @@ class WebSocketClient:
 
     def disconnected(self) -> None:
         self.session.ended()
+        self.session.carrier = GONE
 
     def too_slow(self, why: str) -> None:
         if not self.session.closed:

@@ -28,7 +28,7 @@ from greenroom.transports.client.codes import (
 from greenroom.transports.client.errors import ClientError, Disconnect, refusal
 from greenroom.transports.client.messages import ConnectRequest, SubscribeRequest, decode_connect_data
 from greenroom.transports.client.peer import ClientPeer
-from greenroom.transports.client.subscriptions import Subscriptions
+from greenroom.transports.client.subscriptions import ClientSubscription, Wish
 from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.client")
@@ -115,7 +115,9 @@ def _own_name(data: Raw) -> str:
 class Connecting(Protocol):
     """The session whose connect is to be answered, by its command's id."""
 
-    subscriptions: Subscriptions
+    by_channel: dict[str, ClientSubscription]
+
+    def watch(self, request: SubscribeRequest, wish: Wish, *, server_side: bool) -> None: ...
 
     def answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
         """With the subscribe result of each channel."""
@@ -155,13 +157,13 @@ class ServerSide:
         was = self._known.get(channel)
         if was is not None:  # the rest of the subscription is ours to say
             request.recover, request.epoch, request.offset = was.recover, was.epoch, was.offset
-        self._session.subscriptions.watch(request, self, server_side=True)
+        self._session.watch(request, self, server_side=True)
 
     def answer(self, result: bytes) -> None:
         results = self._results
         results[self._channels[len(results)]] = Raw(result)
         if len(results) == len(self._channels):  # without those that have ended while others were still being asked
-            watched = self._session.subscriptions.by_channel
+            watched = self._session.by_channel
             self._session.answer_connect(self._command_id, {one: results[one] for one in results if one in watched})
 
     def attached(self) -> None:

@@ -39,7 +39,6 @@ from greenroom.transports.client.codes import (
 from greenroom.transports.client.connect import EarlyCarrier, ServerSide, admit, readmit
 from greenroom.transports.client.errors import ClientError, Disconnect, error_code
 from greenroom.transports.client.messages import PING, Command, ConnectRequest, decode_command
-from greenroom.transports.client.peer import ClientPeer
 from greenroom.transports.client.reading import history, presence, presence_stats
 from greenroom.transports.client.subscriptions import Subscriptions
 from greenroom.transports.hub.publication import LF
@@ -51,7 +50,7 @@ encode = msgspec.json.encode
 REFUSED_S = 5.0  # how long a client whose connect was refused may stay
 
 
-class ClientSession(ClientPeer):
+class ClientSession(Subscriptions):
     """From the first byte to the end of one connection: waits for the connect, then handles commands until it closes.
 
     Sans-I/O: `received` takes frames, `tick` the time, and what is said goes to the carrier.
@@ -66,12 +65,10 @@ class ClientSession(ClientPeer):
         "_refused",
         "_stale_at",
         "_token_channels",
-        "subscriptions",
     )
 
     def __init__(self, services: Services, carrier: Carrier) -> None:
         super().__init__(services, carrier)
-        self.subscriptions = Subscriptions(self)
         self._connecting = False
         self._refused = False  # the connect was answered with an error
         self._held: list[bytes] | None = None  # commands that wait for the connect, as they came
@@ -157,9 +154,9 @@ class ClientSession(ClientPeer):
             raise Disconnect(BAD_COMMAND)
         elif command.subscribe is not None:
             subscribe = command.subscribe
-            self.subscriptions.subscribe(self._need_id(command), self._need_channel(subscribe.channel), subscribe)
+            self.subscribe(self._need_id(command), self._need_channel(subscribe.channel), subscribe)
         elif command.unsubscribe is not None:
-            self.subscriptions.unsubscribe(self._need_id(command), self._need_channel(command.unsubscribe.channel))
+            self.unsubscribe(self._need_id(command), self._need_channel(command.unsubscribe.channel))
         elif publish is not None:
             self._publish(self._need_id(command), publish.channel, publish.data)
         elif command.presence is not None:
@@ -176,7 +173,7 @@ class ClientSession(ClientPeer):
         elif command.refresh is not None:
             self._refresh(self._need_id(command), command.refresh.token)
         elif command.sub_refresh is not None:
-            self.subscriptions.refresh(self._need_id(command), command.sub_refresh)
+            self.refresh(self._need_id(command), command.sub_refresh)
         else:
             raise Disconnect(BAD_COMMAND)
 
@@ -215,7 +212,7 @@ class ClientSession(ClientPeer):
         """The reply ends it: whatever follows is ignored, and the stale timer closes what does not close itself."""
         self._refused = True
         self._take_held()
-        self.subscriptions.leave_all()
+        self.leave()
         self.reply_error(command_id, error)
         self._stale_at = self.due_at = trio.current_time() + REFUSED_S
         if error == PERMISSION_DENIED:
@@ -350,7 +347,7 @@ class ClientSession(ClientPeer):
                 self.disconnect(CONNECTION_EXPIRED)
                 return
             due.append(now + left)
-        due.append(now + self.subscriptions.expire(unix))
+        due.append(now + self.expire(unix))
         self.due_at = min(due)
 
     # The end.
@@ -361,11 +358,8 @@ class ClientSession(ClientPeer):
             self._end()
             self.carrier.disconnect(code, reason)
 
-    def leave(self) -> None:
-        self.subscriptions.leave_all()
-
     def unwatch(self, code: int, reason: str) -> None:
-        for subscription in list(self.subscriptions.by_channel.values()):
+        for subscription in list(self.by_channel.values()):
             subscription.kicked(code, reason)
 
     def ended(self) -> None:

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from greenroom.actors.model.principal import Principal
 from greenroom.transports.auth.tokens import SubscriptionToken, TokenExpired, TokenInvalid
+from greenroom.transports.client.carrier import Carrier
 from greenroom.transports.client.codes import (
     ALREADY_SUBSCRIBED,
     BAD_COMMAND,
@@ -39,6 +40,7 @@ from greenroom.transports.hub.publication import Publication, one_line
 from greenroom.transports.hub.recovery import Missed
 from greenroom.transports.hub.topic import Topic
 from greenroom.transports.hub.watching import Position
+from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.client")
 encode = msgspec.json.encode
@@ -64,13 +66,12 @@ class Wish(Protocol):
 class ClientSubscription:
     """One client's subscription to one topic, as the hub sees it."""
 
-    __slots__ = ("_peer", "_subscriptions", "_topic", "expires_at", "server_side", "wants_joins")
+    __slots__ = ("_peer", "_topic", "expires_at", "server_side", "wants_joins")
 
     encoding: type[Encoding] = JsonEncoding
 
-    def __init__(self, subscriptions: "Subscriptions", topic: Topic, *, wants_joins: bool, server_side: bool) -> None:
-        self._subscriptions = subscriptions
-        self._peer = subscriptions.peer
+    def __init__(self, peer: "Subscriptions", topic: Topic, *, wants_joins: bool, server_side: bool) -> None:
+        self._peer = peer
         self._topic = topic
         self.wants_joins = wants_joins
         self.server_side = server_side  # the client did not ask for it: its end is the connection's end
@@ -92,12 +93,12 @@ class ClientSubscription:
 
     def kicked(self, code: int, reason: str) -> None:
         if code < 3000:
-            self._subscriptions.drop(self, code, reason)
+            self._peer.drop(self, code, reason)
         else:
             self._peer.disconnect(DisconnectCode(code, reason))
 
     def epoch_changed(self) -> None:
-        self._subscriptions.drop(self, 2500, "insufficient state")
+        self._peer.drop(self, 2500, "insufficient state")
 
     def detach(self) -> None:
         self._peer.services.watching.leave(self._topic, self)
@@ -117,13 +118,17 @@ class ClientViewSubscription(ClientSubscription):
         pass  # the view that comes for it carries the new epoch
 
 
-class Subscriptions:
-    """What one client watches, by channel, and the subscribes that are under way."""
+class Subscriptions(ClientPeer):
+    """What one client watches, by channel, and the subscribes that are under way.
 
-    __slots__ = ("_postponed", "_subscribing", "by_channel", "peer")
+    The session is one of these too, as it is a peer: two objects that know each other would have to be found by the
+    collector once the client has gone.
+    """
 
-    def __init__(self, peer: ClientPeer) -> None:
-        self.peer = peer
+    __slots__ = ("_postponed", "_subscribing", "by_channel")
+
+    def __init__(self, services: Services, carrier: Carrier) -> None:
+        super().__init__(services, carrier)
         self.by_channel: dict[str, ClientSubscription] = {}  # by channel
         self._subscribing: dict[str, list[Waiting]] | None = None  # channel -> commands that wait for its subscribe
         self._postponed: list[_Attempt] | None = None  # until the client has taken what others of its subscribes gave
@@ -146,7 +151,7 @@ class Subscriptions:
             return
         if channel in self.by_channel:
             raise ClientError(ALREADY_SUBSCRIBED)
-        if len(self.by_channel) + len(self._subscribing or ()) >= self.peer.services.client.subscriptions_max:
+        if len(self.by_channel) + len(self._subscribing or ()) >= self.services.client.subscriptions_max:
             raise ClientError(LIMIT_EXCEEDED)
         expires_at: int | None = None
         granted = False
@@ -169,7 +174,7 @@ class Subscriptions:
         subscription = self.by_channel.pop(channel, None)
         if subscription is not None:
             subscription.detach()
-        self.peer.carrier.send_json(b'{"id":%d,"unsubscribe":{}}' % command_id)
+        self.carrier.send_json(b'{"id":%d,"unsubscribe":{}}' % command_id)
 
     def _wait_turn(self, waiting: list[Waiting], command: Waiting) -> None:
         if len(waiting) >= WAITING_MAX:
@@ -188,7 +193,7 @@ class Subscriptions:
 
     def _take_turn(self, command_id: int, channel: str, request: SubscribeRequest | None) -> None:
         """Outside of the session's `received`, so nobody else hears what the command raises."""
-        if self.peer.closed:
+        if self.closed:
             return
         try:
             if request is None:
@@ -196,13 +201,13 @@ class Subscriptions:
             else:
                 self.subscribe(command_id, channel, request)
         except ClientError as error:
-            self.peer.reply_error(command_id, error.code)
+            self.reply_error(command_id, error.code)
         except Disconnect as end:
-            self.peer.disconnect(end.code)
+            self.disconnect(end.code)
 
     def refresh(self, command_id: int, request: SubRefreshRequest) -> None:
         """A newer token for a subscription that one has opened. Raises: ClientError, Disconnect."""
-        if self.peer.services.tokens is None:
+        if self.services.tokens is None:
             raise Disconnect(BAD_COMMAND)
         if not request.token:
             raise ClientError(BAD_REQUEST)
@@ -218,25 +223,24 @@ class Subscriptions:
         if verified.channel != channel:
             raise Disconnect(INVALID_TOKEN)
         subscription.expires_at = verified.expires_at
-        self.peer.due_at = 0.0
+        self.due_at = 0.0
         result: dict[str, object] = {}
         if verified.expires_at is not None:
-            result = {"expires": True, "ttl": self.peer.ttl_s(verified.expires_at)}
-        self.peer.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
+            result = {"expires": True, "ttl": self.ttl_s(verified.expires_at)}
+        self.carrier.send_json(b'{"id":%d,"sub_refresh":%b}' % (command_id, encode(result)))
 
     def _verified(self, token: str, *, expired: ErrorCode, invalid: ErrorCode | DisconnectCode) -> SubscriptionToken:
         """Of a token for this very client. Raises: ClientError, Disconnect."""
-        peer = self.peer
-        if peer.services.tokens is None:
+        if self.services.tokens is None:
             raise refusal(invalid)
         try:
-            verified = peer.services.tokens.verify_subscription(token)
+            verified = self.services.tokens.verify_subscription(token)
         except TokenExpired:
             raise refusal(expired) from None
         except TokenInvalid as error:
-            log.info("token_invalid", client=peer.client, error=str(error))
+            log.info("token_invalid", client=self.client, error=str(error))
             raise refusal(said(invalid, error)) from None
-        if verified.user != (peer.token_user or "") or verified.client not in ("", peer.client):
+        if verified.user != (self.token_user or "") or verified.client not in ("", self.client):
             raise Disconnect(INVALID_TOKEN)
         return verified
 
@@ -244,8 +248,7 @@ class Subscriptions:
 
     def watch(self, request: SubscribeRequest, wish: Wish, *, granted: bool = False, server_side: bool = False) -> None:
         """Fulfil the wish of whoever wants what `request` says."""
-        peer = self.peer
-        if peer.overloaded:
+        if self.overloaded:
             wish.failed(TOO_MANY_REQUESTS)
             return
         try:
@@ -258,14 +261,14 @@ class Subscriptions:
     def _attempt(self, attempt: "_Attempt") -> None:
         request = attempt.request
         position = Position(request.epoch, request.offset) if request.recover else None
-        self.peer.services.watching.watch(request.channel, attempt, position, granted=attempt.granted)
+        self.services.watching.watch(request.channel, attempt, position, granted=attempt.granted)
 
     def postpone(self, attempt: "_Attempt") -> None:
         """Ask again once the client has taken what waits for it. All its views at once could be more than may wait, and
         it would come back and ask for the same."""
         if self._postponed is None:
             self._postponed = []
-            self.peer.carrier.when_taken(self._attempt_postponed)
+            self.carrier.when_taken(self._attempt_postponed)
         self._postponed.append(attempt)
 
     def _attempt_postponed(self) -> None:
@@ -283,20 +286,20 @@ class Subscriptions:
         if self.by_channel.get(subscription.channel) is not subscription:
             return
         if subscription.server_side and code >= 2500:  # it could not subscribe again
-            self.peer.disconnect(INSUFFICIENT_STATE)
+            self.disconnect(INSUFFICIENT_STATE)
             return
         del self.by_channel[subscription.channel]
         subscription.detach()
-        if not self.peer.connected:
+        if not self.connected:
             return  # nobody has said yet that it had begun
-        self.peer.carrier.send_json(
+        self.carrier.send_json(
             b'{"push":{"channel":%b,"unsubscribe":{"code":%d,"reason":%b}}}'
             % (encode(subscription.channel), code, encode(reason))
         )
 
     def expire(self, unix: float) -> float:
         """End what has expired at `unix`. Returns the seconds until there is more of it; inf when nothing expires."""
-        delay = self.peer.services.client.expired_close_delay_s
+        delay = self.services.client.expired_close_delay_s
         soonest = math.inf
         for subscription in list(self.by_channel.values()):
             if subscription.expires_at is not None:
@@ -307,7 +310,7 @@ class Subscriptions:
                     soonest = min(soonest, left)
         return soonest
 
-    def leave_all(self) -> None:
+    def leave(self) -> None:
         """Without a word: the client is gone, or refused as a whole."""
         self._subscribing = None
         postponed, self._postponed = self._postponed, None
@@ -321,38 +324,40 @@ class Subscriptions:
 class _Subscribe:
     """A client's subscribe, which is answered by a reply of its own."""
 
-    __slots__ = ("_channel", "_command_id", "_expires_at", "_subscriptions")
+    __slots__ = ("_channel", "_command_id", "_expires_at", "_peer")
 
-    def __init__(self, subscriptions: Subscriptions, command_id: int, channel: str, expires_at: int | None) -> None:
-        self._subscriptions = subscriptions
+    def __init__(self, peer: Subscriptions, command_id: int, channel: str, expires_at: int | None) -> None:
+        self._peer = peer
         self._command_id = command_id
         self._channel = channel
         self._expires_at = expires_at
 
     def answer(self, result: bytes) -> None:
-        peer = self._subscriptions.peer
+        peer = self._peer
         if self._expires_at is not None:
-            self._subscriptions.by_channel[self._channel].expires_at = self._expires_at
+            peer.by_channel[self._channel].expires_at = self._expires_at
             peer.due_at = 0.0
             result = b'%b,"expires":true,"ttl":%d}' % (result[:-1], peer.ttl_s(self._expires_at))
         peer.carrier.send_json(b'{"id":%d,"subscribe":%b}' % (self._command_id, result))
 
     def attached(self) -> None:
-        self._subscriptions.settle(self._channel)
+        self._peer.settle(self._channel)
 
     def failed(self, error: ErrorCode) -> None:
-        self._subscriptions.peer.reply_error(self._command_id, error)
-        self._subscriptions.settle(self._channel)
+        self._peer.reply_error(self._command_id, error)
+        self._peer.settle(self._channel)
 
 
 class _Attempt(PendingRead):
     """A subscribe under way: the watcher of hub/watching.py."""
 
-    __slots__ = ("_server_side", "_subscriptions", "_wish", "as_view", "granted", "request")
+    __slots__ = ("_server_side", "_wish", "as_view", "granted", "request")
+
+    peer: Subscriptions
 
     def __init__(
         self,
-        subscriptions: Subscriptions,
+        peer: Subscriptions,
         request: SubscribeRequest,
         wish: Wish,
         *,
@@ -360,8 +365,7 @@ class _Attempt(PendingRead):
         granted: bool,
         server_side: bool,
     ) -> None:
-        super().__init__(subscriptions.peer, request.channel, "subscribe", wish.failed)
-        self._subscriptions = subscriptions
+        super().__init__(peer, request.channel, "subscribe", wish.failed)
         self.request = request
         self._wish = wish
         self._server_side = server_side
@@ -379,7 +383,7 @@ class _Attempt(PendingRead):
     def admitted(self, topic: Topic, view: bytes, missed: Missed | None) -> ClientSubscription | None:
         request = self.request
         if self.peer.carrier.blocked and not self._server_side:
-            self._subscriptions.postpone(self)
+            self.peer.postpone(self)
             return None
         if not self.over():
             return None
@@ -389,9 +393,9 @@ class _Attempt(PendingRead):
             self._failed(UNRECOVERABLE)
             return None
         subscription = (ClientViewSubscription if self.as_view else ClientSubscription)(
-            self._subscriptions, topic, wants_joins=request.join_leave, server_side=self._server_side
+            self.peer, topic, wants_joins=request.join_leave, server_side=self._server_side
         )
-        self._subscriptions.by_channel[topic.entity] = subscription
+        self.peer.by_channel[topic.entity] = subscription
         self._wish.answer(_subscribe_result(request, topic.epoch, topic.offset, view, missed))
         return subscription if not self.peer.closed else None  # answering may be the one reply too many
 

@@ -322,7 +322,9 @@ class EventStream:
 
     def disconnected(self) -> None:
         if not self.closed:
-            self._leave()
+            self._end()
+        self.leave()
+        self._watches = []  # each holds this stream: none is left for the collector
 
     def too_slow(self, why: str) -> None:
         if not self.closed:

@@ -180,6 +180,7 @@ class LiveHttp:
             return
         if self._broken is not None:
             self._refuse(self._broken, ())
+            self._broken = None  # its traceback holds this object, which is not to be left for the collector
         elif self._half_closed:
             self._connection.close_when_sent()
         elif self._decoder.awaiting is not None and self._decoder.take_continue():
@@ -308,6 +309,7 @@ class LiveHttp:
 
     def disconnected(self) -> None:
         self._waiting = []
+        self._broken = None
 
     def too_slow(self, why: str) -> None:
         self._connection.abort()

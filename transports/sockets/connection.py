@@ -346,7 +346,7 @@ class Connection:
         sock = self._socket
         assert sock is not None
         self._flusher.poller.remove(self._fd)
-        self._socket = None
+        self._socket = self.protocol = None  # which holds this object: neither is left for the collector
         self.open = False
         return sock
 

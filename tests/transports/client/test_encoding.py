@@ -45,7 +45,7 @@ async def test_a_kick_below_3000_ends_the_subscription_and_above_the_connection(
     client = made.client()
     client.connect()
     client.ask({"subscribe": {"channel": "note:a"}, "id": 2})
-    subscription = client.session.subscriptions.by_channel["note:a"]
+    subscription = client.session.by_channel["note:a"]
     assert (subscription.channel, subscription.principal) == ("note:a", client.session.principal)
     subscription.kicked(2000, "out")
     assert client.ended is None

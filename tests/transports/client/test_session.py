@@ -350,7 +350,7 @@ async def test_commands_sent_with_the_connect_wait_for_it_in_order() -> None:
     assert client.carrier.take() == []
     made.answer_all()
     assert [one["id"] for one in client.carrier.take() if "id" in one] == [1, 2, 3]
-    assert client.session.subscriptions.by_channel.keys() == {"session:ann"}
+    assert client.session.by_channel.keys() == {"session:ann"}
     assert not made.hub.watching(A)
 
 

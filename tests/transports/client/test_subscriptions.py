@@ -543,8 +543,8 @@ def test_offsets_are_gapless_or_the_client_was_told_in_any_interleaving(steps: l
             assert reader.wrong == []
             if reader.client is not None and not reader.client.session.closed:
                 assert reader.client.session.in_flight == 0
-                assert reader.client.session.subscriptions._subscribing is None
-                assert reader.subscribed == (A in reader.client.session.subscriptions.by_channel)
+                assert reader.client.session._subscribing is None
+                assert reader.subscribed == (A in reader.client.session.by_channel)
                 if reader.subscribed:
                     top = made.entity(A)
                     assert reader.position == (top.offset, top.epoch), "nothing was lost at the end either"
