@@ -1,9 +1,10 @@
 """The cycle collector, set for a process that holds millions of long-lived objects and makes many short-lived ones.
 
-By default a collection of the young runs every 700 allocations, which under load was a fifth of the CPU time (bench
-http, py-spy: time at lines that merely allocate). Almost nothing of ours is in cycles; what is can wait. And a
-collection of everything stops the loop for as long as everything takes to look at: over a second with 100,000 entities
-awake. So those come only when they are short, or when memory runs out.
+A collection holds the loop for as long as it takes to look at its objects, a millisecond for each thousand. So those of
+the young, which come with the allocations, are as long as a pause may be; what outlives one is not looked at again but
+with everything, and that only when it is short, or when memory runs out: with 100,000 entities awake it takes over a
+second. None of our own objects is in a cycle when it ends (tests hold that), so what is left for the collector is what
+applications and libraries make: mostly exceptions with their frames, which end young.
 """
 
 import gc
@@ -16,9 +17,8 @@ import trio
 
 log = structlog.get_logger("greenroom.collector")
 
-YOUNG_MAX = 50_000  # allocations (less deallocations) between two collections of the young
-MIDDLE_EVERY = 4  # collections of the young between two of the middle-aged too: 250,000 objects at most
-FULL_EVERY = 20  # collections of the middle-aged that make a full one worth while
+YOUNG_MAX = 5_000  # allocations (less deallocations) between two collections of the young, which take 5 ms then
+FULL_EVERY = 200  # collections of the young that make a full one worth while
 NEVER = 1 << 30
 PAUSE_MAX_S = 0.03  # a full collection that would take longer waits
 LOOK_S = 10.0
@@ -44,13 +44,14 @@ class Collector:
         self._frozen = 0  # blocks of what is never looked at again
         self._s_per_block = 0.0  # as the last full collection had it
         self._forced_at = -FORCED_EVERY_S
+        self._partial_at_full = 0  # collections of others at the last full one
 
     def settle(self) -> None:
         """Call once everything that lives as long as the process has been made."""
         self._collect()
         gc.freeze()  # never looked at again
         self._frozen = self._blocks()
-        gc.set_threshold(YOUNG_MAX, MIDDLE_EVERY, NEVER)
+        gc.set_threshold(YOUNG_MAX, NEVER, NEVER)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
@@ -63,12 +64,12 @@ class Collector:
         """Collect everything if it is worth while and short; or if it is long and memory has run out."""
         expected_s = self._s_per_block * (self._blocks() - self._frozen)
         if expected_s <= PAUSE_MAX_S:
-            if gc.get_count()[2] >= FULL_EVERY:
+            if self._since_full() >= FULL_EVERY:
                 self._collect()
         elif (
             0 < self._memory_bytes_max < self._memory_bytes()
             and now - self._forced_at >= FORCED_EVERY_S
-            and gc.get_count()[2]
+            and self._since_full()
         ):
             self._forced_at = now
             before = self._memory_bytes()
@@ -83,4 +84,10 @@ class Collector:
         found = gc.collect()
         took_s = self._timer() - began
         self._s_per_block = took_s / max(1, blocks)
+        self._partial_at_full += self._since_full()
         return found, took_s
+
+    def _since_full(self) -> int:
+        """How many collections there were since the last full one."""
+        partial: int = sum(generation["collections"] for generation in gc.get_stats()[:-1])
+        return partial - self._partial_at_full

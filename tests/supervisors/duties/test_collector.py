@@ -12,7 +12,7 @@ from bench.counter import Add, Ledger
 from bench.kernel import in_memory
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.supervisors.duties import collector
-from greenroom.supervisors.duties.collector import FORCED_EVERY_S, FULL_EVERY, NEVER, PAUSE_MAX_S, Collector
+from greenroom.supervisors.duties.collector import FORCED_EVERY_S, FULL_EVERY, NEVER, PAUSE_MAX_S, YOUNG_MAX, Collector
 
 
 class Process:
@@ -21,13 +21,12 @@ class Process:
     def __init__(self) -> None:
         self.blocks = 1_000
         self.memory = 0
-        self.middle = 0  # collections of the middle-aged since the last full one
+        self.young = 0  # collections of the young
         self.collected: list[int] = []
         self.threshold: tuple[int, ...] = ()
         self.at = self.frozen = 0
 
     def collect(self) -> int:
-        self.middle = 0
         self.at += self.blocks - self.frozen
         self.collected.append(self.blocks)
         return 0
@@ -42,7 +41,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Process:
     fake = SimpleNamespace(
         collect=found.collect,
         freeze=found.freeze,
-        get_count=lambda: (0, 0, found.middle),
+        get_stats=lambda: [{"collections": found.young}, {"collections": 0}, {"collections": len(found.collected)}],
         set_threshold=lambda *threshold: setattr(found, "threshold", threshold),
     )
     monkeypatch.setattr(collector, "gc", fake)
@@ -57,7 +56,7 @@ def settled(process: Process, memory_bytes_max: int = 0) -> Collector:
         blocks=lambda: process.blocks,
     )
     found.settle()
-    assert process.threshold[2] == NEVER
+    assert process.threshold == (YOUNG_MAX, NEVER, NEVER)
     process.collected.clear()
     return found
 
@@ -65,18 +64,19 @@ def settled(process: Process, memory_bytes_max: int = 0) -> Collector:
 def test_everything_is_collected_now_and_then_while_that_is_short(process: Process) -> None:
     garbage = settled(process)
     process.blocks += 1_000
-    process.middle = FULL_EVERY - 1
+    process.young += FULL_EVERY - 1
     garbage.look(0.0)
     assert process.collected == []
-    process.middle = FULL_EVERY
+    process.young += 1
     garbage.look(10.0)
+    garbage.look(20.0)
     assert process.collected == [2_000]
 
 
 def test_it_is_not_when_that_would_be_long(process: Process) -> None:
     garbage = settled(process)
     process.blocks += round(PAUSE_MAX_S * 1e6) + 1
-    process.middle = 100 * FULL_EVERY
+    process.young += 100 * FULL_EVERY
     garbage.look(0.0)
     assert process.collected == []
 
@@ -87,7 +87,7 @@ def test_when_memory_has_run_out_it_is_once_in_a_while(process: Process) -> None
     seen = []
     with structlog.testing.capture_logs() as logs:
         for now, memory in ((0.0, 1 << 29), (10.0, 1 << 31), (20.0, 1 << 31), (10.0 + FORCED_EVERY_S, 1 << 31)):
-            process.memory, process.middle = memory, 1
+            process.memory, process.young = memory, process.young + 1
             garbage.look(now)
             seen.append(len(process.collected))
     assert seen == [0, 1, 1, 2]
