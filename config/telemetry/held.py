@@ -34,10 +34,13 @@ class Holdings:
         """When it has ended; what it held is taken off by itself."""
         self._holders.pop(holder, None)
 
-    def shed(self, holders_max: int) -> int:
-        """Have at most so many forget, longest first. One that keeps what it has goes to the end. How many bytes."""
+    def shed(self, holders_max: int, bytes_wanted: int) -> int:
+        """Have at most so many forget, longest first, until so much is forgotten. One that keeps what it has goes to
+        the end. Returns how many bytes were forgotten."""
         shed = 0
         for _ in range(min(holders_max, len(self._holders))):
+            if shed >= bytes_wanted:
+                break
             holder = next(iter(self._holders))
             del self._holders[holder]
             freed = holder.forget()

@@ -202,6 +202,12 @@ class Observed:
     tails_bytes: Annotated[
         Callable[[], int], Metric("gauge", "last publications of topics, kept for clients that resume, about")
     ]
+    snapshots_waiting_bytes: Annotated[Callable[[], int], Metric("gauge", "snapshots that wait to be written")]
+    letters_waiting_bytes: Annotated[
+        Callable[[], int],
+        Metric("gauge", "dead letters that wait to be written", look="it stays above zero: the database is away"),
+    ]
+    outbox_waiting_bytes: Annotated[Callable[[], int], Metric("gauge", "messages on their way between entities")]
     outbox_waiting: Annotated[Callable[[], int], Metric("gauge", "messages on their way between entities")]
     outbox_delivered: Annotated[Callable[[], int], Metric("counter", "messages between entities that were handled")]
     outbox_retries: Annotated[Callable[[], int], Metric("counter", "pauses because a message could not be handled yet")]

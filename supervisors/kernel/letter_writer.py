@@ -37,7 +37,7 @@ class LetterWriter:
         self._new_backoff = new_backoff
         self._note_store_unavailable = note_store_unavailable
         self._waiting: deque[tuple[DeadLetter, int]] = deque()  # letters with their keys; the first is being written
-        self._bytes = 0
+        self.waiting_bytes = 0
         self._come = trio.Event()
         self._written = trio.Event()
 
@@ -48,11 +48,11 @@ class LetterWriter:
         letter = replace(letter, id=retried(envelope.command_id))  # a retry does not multiply them
         self.note(letter)
         size = letter.weight
-        if len(self._waiting) >= WAITING_MAX or (self._waiting and self._bytes + size > WAITING_BYTES_MAX):
+        if len(self._waiting) >= WAITING_MAX or (self._waiting and self.waiting_bytes + size > WAITING_BYTES_MAX):
             log.error("dead_letter_dropped", entity=entity, message_type=letter.message_type, error="too many wait")
             return
         self._waiting.append((letter, secrets.randbits(63)))
-        self._bytes += size
+        self.waiting_bytes += size
         self._come.set()
 
     def note(self, letter: DeadLetter) -> None:
@@ -74,7 +74,7 @@ class LetterWriter:
                 letter, key = self._waiting[0]
                 await self._write(letter, key)
                 self._waiting.popleft()
-                self._bytes -= letter.weight
+                self.waiting_bytes -= letter.weight
                 self._written.set()
                 self._written = trio.Event()
             self._come = trio.Event()

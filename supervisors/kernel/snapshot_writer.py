@@ -30,16 +30,16 @@ class SnapshotWriter:
         self._note_store_unavailable = note_store_unavailable
         self._log = ThrottledLog(log, interval_s=LOG_S, clock=trio.current_time)
         self._send, self._receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](WAITING_MAX)
-        self._bytes = 0  # of the bodies that wait
+        self.waiting_bytes = 0  # of the bodies that wait
 
     def write_later(self, head: Head, offset: int, body: bytes, limits: KindLimits) -> None:
         """The state as of `offset`. Skipped when too many wait, or too much."""
-        if self._bytes and self._bytes + len(body) > WAITING_BYTES_MAX:
+        if self.waiting_bytes and self.waiting_bytes + len(body) > WAITING_BYTES_MAX:
             self._log.warning("snapshot_skipped")
             return
         try:
             self._send.send_nowait((head, offset, body, limits))
-            self._bytes += len(body)
+            self.waiting_bytes += len(body)
         except trio.WouldBlock:
             self._log.warning("snapshot_skipped")
 
@@ -47,7 +47,7 @@ class SnapshotWriter:
         """Until cancelled, which is safe at any time."""
         task_status.started()
         async for head, offset, body, limits in self._receive:
-            self._bytes -= len(body)
+            self.waiting_bytes -= len(body)
             try:
                 await self._journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
                 if offset - head.trimmed > limits.history_events + limits.snapshot_every:
