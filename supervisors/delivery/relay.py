@@ -34,6 +34,7 @@ log = structlog.get_logger("greenroom.relay")
 UNDER_WAY_MAX = 64  # messages of one pair in their receiver's mailbox
 KEPT_MAX = 50_000  # messages in memory; beyond, they wait in the outbox until a sweep finds them
 KEPT_BYTES_MAX = 64 << 20  # of those messages; likewise
+FORGOTTEN_MAX = 50_000  # rows that are known though they were deleted; with more, the sweep that forgets them is early
 DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep
 SWEEP_S = 5.0
@@ -316,6 +317,8 @@ class Relay:
             del decided[: len(rows)]
             if decided is self._decided:
                 self._deleted += rows
+                if len(self._deleted) + len(self._deleted_before) > FORGOTTEN_MAX:
+                    self._wake_sweep.set()
 
     async def _sweep(self) -> None:
         """Find what nobody posted: of entities that sleep since a crash, and what did not fit into memory."""

@@ -21,6 +21,7 @@ log = structlog.get_logger("greenroom.waker")
 SCAN_S = 1.0
 AHEAD_MS = 1_500  # a look finds what is due so soon: the time until the next one, and some for being late
 PAGE = 500
+SOON_MAX = 50_000  # in memory; beyond, a look finds them when others have been woken
 WOKEN_MAX = 5_000  # entities woken by one look; the next goes on behind them
 START = (-(1 << 62), 0)
 
@@ -43,8 +44,10 @@ class Waker:
         self.overdue = 0  # timers found due for more than a second when all were last looked at
 
     def soon(self, due_ms: int, entity: str) -> None:
-        """A timer has been set. Those far off are left to the rows."""
-        if due_ms <= self._now() * 1000 + AHEAD_MS and (due_ms, entity) not in self._known:
+        """A timer has been set. Those far off are left to the rows, and those that are too many."""
+        if due_ms > self._now() * 1000 + AHEAD_MS or len(self._soon) >= SOON_MAX:
+            return
+        if (due_ms, entity) not in self._known:
             self._known.add((due_ms, entity))
             heapq.heappush(self._soon, (due_ms, entity))
             if self._soon[0][0] == due_ms:

@@ -155,31 +155,6 @@ def test_each_setting_exists(page: Path) -> None:
     assert named <= known
 
 
-def bounds() -> list[tuple[str, ...]]:
-    """The rows of the table of bounds: queue, bound, what happens when it is full."""
-    text = (ROOT / "docs" / "inside" / "architecture.md").read_text(encoding="utf-8")
-    table = re.search(r"^## Bounds\n(.*?)^Deadlines", text, re.MULTILINE | re.DOTALL)
-    assert table is not None
-    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table[1].splitlines() if "|" in line]
-    return rows[2:]
-
-
-@pytest.mark.parametrize("row", bounds(), ids=lambda row: row[0])
-def test_each_bound_is_a_setting_or_a_number_in_the_file_named(row: tuple[str, ...]) -> None:
-    _queue, bound, full = row
-    assert bound and full
-    settings = re.findall(r"`([A-Z]+_[A-Z_]+)`", bound)
-    files = re.findall(r"`([\w/]+\.py)`", bound)
-    assert settings or files or "of the kind" in bound, "neither a setting nor a file"
-    for name in settings:
-        assert name.lower() in Settings.model_fields, name
-    for file in files:
-        source = (ROOT / file).read_text(encoding="utf-8").replace("_", "")
-        number = re.search(r"[\d,]*\d", bound)
-        assert number is not None
-        assert re.search(rf"\b{number[0].replace(',', '')}\b", source), f"{file} has no {number[0]}"
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_target_and_subcommand_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -95,6 +95,7 @@ async def test_an_event_stream_comes_back_to_all_its_channels(channel_bytes: int
         assert len(seen) == len(names)
 
 
+@pytest.mark.bound("subscribes whose views wait for a client that has yet to take others")
 async def test_a_client_gets_the_views_of_all_it_watches_however_many_and_long_while_it_goes_on_reading() -> None:
     """Together they are more than may wait for it at once."""
     config = ClientConfig(queue_bytes_max=100_000, ping_s=3600)

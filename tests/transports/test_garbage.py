@@ -114,4 +114,4 @@ async def _visits(node: SmallNode, visit: Visit, number: int) -> None:
     for _ in range(number):
         await visit(node)
     while node.connections:
-        await trio.sleep(0.001)
+        await trio.lowlevel.checkpoint()

@@ -1,6 +1,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -22,6 +23,7 @@ class Told:
         return self._reads.start(read, lambda error: self.refused.append(type(error)), self.broken.append)
 
 
+@pytest.mark.bound("reads of history and for resumes")
 async def test_reads_run_side_by_side_within_a_bound() -> None:
     reads = Reads(waiting_max=2)
     told = Told(reads)

@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
+NAMES_MAX = 1024  # origins and hosts of which the answer is remembered
+NAME_BYTES_MAX = 300  # of each, since whoever asks chooses them; a host's name has 253
+
 Origin = tuple[str, str, int | None]  # scheme, host, port; None: it has none and its scheme has no usual one
 
 
-@lru_cache(1024)
 def origin_allowed(origin: bytes, host: bytes, allowed: tuple[str, ...], proto: bytes | None = None) -> bool:
     """Is a page of this `Origin` let in: of the same host, or named in the setting (`*` names all)?
 
@@ -23,6 +25,13 @@ def origin_allowed(origin: bytes, host: bytes, allowed: tuple[str, ...], proto: 
     """
     if "*" in allowed:
         return True
+    if max(len(origin), len(host), len(proto or b"")) > NAME_BYTES_MAX:
+        return False
+    return _origin_allowed(origin, host, allowed, proto)
+
+
+@lru_cache(NAMES_MAX)
+def _origin_allowed(origin: bytes, host: bytes, allowed: tuple[str, ...], proto: bytes | None) -> bool:
     page = _origin(origin.decode("latin-1"))
     if page is None:
         return False
@@ -60,10 +69,13 @@ class KnownHosts:
                 self._names.add(parsed[1])
         address = _address(configured)
         self._on_network = configured.lower() not in ("localhost", "") and (address is None or not address.is_loopback)
-        self.knows = lru_cache(1024)(self._knows)
+        self._remembered = lru_cache(NAMES_MAX)(self._knows)
+
+    def knows(self, host: bytes) -> bool:
+        """Is the node meant by this `Host`? Without one no browser asks."""
+        return len(host) <= NAME_BYTES_MAX and self._remembered(host)
 
     def _knows(self, host: bytes) -> bool:
-        """Is the node meant by this `Host`? Without one no browser asks."""
         if self._any or not host:
             return True
         parsed = _origin(f"http://{host.decode('latin-1')}")

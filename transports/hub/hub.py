@@ -41,6 +41,7 @@ LINGERING_MAX = 4096  # topics that nobody watches
 LINGERING_BYTES_MAX = 64 << 20  # of their tails, looked at by each sweep
 LOOK = 128  # subscribers between two looks at the clock
 WORK_MAX = 64  # pieces of work of one long topic that wait; with more, nobody else has a turn until they are done
+PENDING_MAX = 1024  # publications of one topic that wait for a flush; likewise
 
 
 class Hub:
@@ -102,6 +103,8 @@ class Hub:
         topic.pending.append(publication)
         if not topic.dirty:
             self._mark(topic)
+        elif len(topic.pending) > PENDING_MAX:
+            self._finish(topic)
 
     def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
         """Of what one flush finds, the newest per `key` is shown; without a key, all."""
@@ -133,7 +136,8 @@ class Hub:
                     except Exception:  # the edge, as in `kicking`
                         log.exception("fanout_failed", entity=entity)
             self._endings.append(ending(entity, kick, connections))
-            if advance(self._endings, self._stopwatch() + SLICE_S, self._stopwatch):
+            until = self._stopwatch() + SLICE_S if len(self._endings) <= WORK_MAX else float("inf")
+            if advance(self._endings, until, self._stopwatch):
                 self._wake()
 
     def watching(self, entity: str) -> Collection[Principal]:

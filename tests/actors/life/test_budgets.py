@@ -31,6 +31,7 @@ def test_names_that_read_alike_together_are_kept_apart() -> None:
     assert spend("a", "b c", 1) == spend("a b", "c", 1) == 0.0
 
 
+@pytest.mark.bound("what users have left of what they may do so often an hour")
 def test_there_are_so_many_buckets_and_the_full_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budgets, "BUCKETS_MAX", 10)
     clock = Clock()

@@ -1,5 +1,7 @@
 """What a life remembers of commands, and what it answers who repeats one."""
 
+import pytest
+
 from greenroom.actors.life.command_ids import REMEMBERED_MAX, CommandIds, repeated
 from greenroom.actors.life.departures import Answer, Rejection
 from greenroom.actors.model.envelope import Envelope
@@ -8,6 +10,7 @@ from greenroom.store.journal.records import Remembered
 from tests.actors.life.small_life import Add, Slot
 
 
+@pytest.mark.bound("command ids in an entity's memory")
 def test_what_is_remembered_is_bounded_and_the_oldest_go() -> None:
     ids = CommandIds()
     for number in range(REMEMBERED_MAX + 1):

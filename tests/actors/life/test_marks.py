@@ -1,5 +1,6 @@
 """Marks: nothing overtakes what it was sent behind, and none that is under way is forgotten."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def test_what_is_stored_does_not_lower_a_mark_that_is_under_way() -> None:
     assert marks.has_handled(origin(4, sender=8)) and not marks.has_handled(origin(5, sender=8))
 
 
+@pytest.mark.bound("senders whose marks an entity has in memory")
 def test_the_marks_in_memory_are_bounded_and_the_latest_are_kept() -> None:
     """A mark that is forgotten is read again, from rows that may lack what is under way: so never one of those."""
     under_way_max = KEPT_MIN + 500

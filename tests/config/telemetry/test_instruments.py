@@ -40,6 +40,7 @@ def test_an_empty_histogram_has_no_quantile() -> None:
     assert batch_sizes().quantile(0.99) == 0.0
 
 
+@pytest.mark.bound("outcomes of commands that metrics tell apart")
 def test_commands_are_counted_by_kind_command_and_outcome_within_a_bound() -> None:
     instruments = Instruments(commands_max=2)
     instruments.count_command("room", "send", "ok")

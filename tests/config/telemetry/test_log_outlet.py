@@ -36,6 +36,7 @@ def _restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.mark.bound("lines of the log that nobody takes")
 def test_lines_that_nobody_reads_are_dropped_and_counted_and_hold_nobody_up(pipe: tuple[int, int]) -> None:
     reads, writes = pipe
     line = b"x" * 999 + b"\n"

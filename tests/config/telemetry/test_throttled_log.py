@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from greenroom.config.telemetry.throttled_log import Throttle, ThrottledLog
 
 
@@ -9,6 +11,7 @@ def test_the_first_goes_through_then_one_an_interval_with_the_number_passed_over
     assert limit.due("b", 25.0) == 0
 
 
+@pytest.mark.bound("events of the log that are told once in a while")
 def test_memory_is_bounded_and_the_one_let_through_longest_ago_is_forgotten_first() -> None:
     limit = Throttle(interval_s=10.0, keys_max=2)
     assert [limit.due(key, 0.0) for key in range(1000)] == [0] * 1000

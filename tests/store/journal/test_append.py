@@ -63,6 +63,7 @@ async def test_an_append_that_loses_many_races_is_not_fenced(
     assert (outcomes, races.lost) == ([Outcome.LANDED, Outcome.LANDED], 20)
 
 
+@pytest.mark.bound("races against retention that an append may lose")
 async def test_races_without_an_end_are_no_fence_either(
     postgres: PostgresJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ async def test_who_no_longer_waits_does_not_take_the_fence_from_who_does(
         assert (await claims.claim("c:a", term=1)).head.fence == 1 << 32 | 1
 
 
+@pytest.mark.bound("entities that wait to be claimed")
 async def test_too_many_waiting_is_said_at_once() -> None:
     claims = Claims(FaultyJournal(), waiting_max=1)
     async with trio.open_nursery() as nursery:

@@ -123,6 +123,7 @@ async def test_each_lane_appends_on_its_own_and_one_entity_always_takes_the_same
 
 
 @pytest.mark.parametrize("limits", [{"batch_events_max": 3}, {"batch_bytes_max": 2 * (20 + ROW_BYTES) + 1}])
+@pytest.mark.bound("one commit")
 async def test_a_statement_is_bounded_and_who_has_to_wait_keeps_its_place(limits: dict[str, int]) -> None:
     async with running(**limits) as bench:
         entities = [await bench.entity(f"c:{number}") for number in range(4)]
@@ -211,6 +212,7 @@ async def test_forgotten_events_are_not_appended() -> None:
         assert (a.told, b.told, bench.journal.offset("c:a")) == ([], [1], 0)
 
 
+@pytest.mark.bound("what waits for its commit, over all entities")
 async def test_congestion_begins_at_the_bound_in_bytes_and_ends_with_the_commit() -> None:
     async with running(pending_bytes_max=100 + 2 * ROW_BYTES) as bench:
         a = await bench.entity("c:a")

@@ -160,6 +160,7 @@ def test_a_letter_of_a_failure_has_the_tag_the_message_and_a_bounded_traceback()
     assert letter.strikes == 2
 
 
+@pytest.mark.bound("dead letters kept")
 async def test_those_beyond_the_bound_go_some_at_a_time(
     postgres: PostgresDeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -530,6 +530,7 @@ async def test_reading_between_two_offsets_up_and_down_within_a_limit(cluster: C
     assert await read(limit=0) == []
 
 
+@pytest.mark.bound("events in one read of the journal")
 async def test_a_read_gives_no_more_bytes_at_once_than_it_may_and_one_event_at_least(cluster: Cluster) -> None:
     """Whoever reads a page of the history, or builds an entity, holds it in memory."""
     node = cluster.node(1)

@@ -210,6 +210,7 @@ async def test_the_outbox_is_read_in_pages_by_sender_and_position(cluster: Clust
     assert [(row.head_id, row.offset) for row in rows] == [(first, 2), *((one[0], one[1]) for one in expected[2:5])]
 
 
+@pytest.mark.bound("outbox rows that a claim brings along, of one sender")
 async def test_a_claim_brings_along_the_oldest_of_an_outbox_and_leaves_the_others_there(cluster: Cluster) -> None:
     """Of a sender whose receiver takes nothing there may be any number."""
     node = cluster.node(1)

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable, TookTooLong
+from greenroom.store.journal import retention as retention_module
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.marks import Marks
 from greenroom.store.journal.journal_memory import MemoryJournal
@@ -407,6 +408,7 @@ async def test_between_two_steps_appends_have_their_turn(autojump_clock: MockClo
 
 
 @pytest.mark.parametrize("heads", [10, 1_000])
+@pytest.mark.bound("the sweep that looks for what is too old")
 async def test_looking_takes_its_share_of_the_time_however_many_sleep(heads: int, autojump_clock: MockClock) -> None:
     journal = Stepping(1)
     for n in range(heads):
@@ -524,3 +526,25 @@ async def test_a_claim_that_waits_for_a_removal_gets_a_higher_fence_too(
     (new,) = claimed
     assert isinstance(new, Claimed)
     assert new.head.id != old.head.id and new.head.fence > old.head.fence
+
+
+@pytest.mark.bound("entities remembered as not to be trimmed")
+async def test_of_more_that_cannot_be_trimmed_than_are_remembered_the_others_are_told_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retention_module, "UNTRIMMED_MAX", 3)
+    journal = MemoryJournal()
+    names = [f"room:{n}" for n in range(5)]
+    for name in names:
+        await fill(journal, name, 5, age_s=7_200, snapshot=False)
+
+    async def fold(entity: str) -> None:
+        raise CannotFold("the test says so")
+
+    retention = swept(journal, {"room": Keep(seconds=3_600)}, fold=fold)
+    with capture_logs() as logs:
+        await retention.sweep()
+        await retention.sweep()
+    told = [line["entity"] for line in logs if line["event"] == "entity_not_trimmed"]
+    assert told == [*names, *names[3:]]
+    assert len(retention._untrimmed) == 3

@@ -50,6 +50,7 @@ async def sessions(connection: Connection) -> list[str]:
     return sorted(row[0].rpartition(" ")[2].partition("-")[0] for row in await connection.fetch(NAMES))
 
 
+@pytest.mark.bound("sessions with Postgres")
 async def test_readers_wait_for_the_sessions_there_are(
     narrow_url: str, limit: Callable[[int], Awaitable[None]]
 ) -> None:

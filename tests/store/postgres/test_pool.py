@@ -36,6 +36,7 @@ async def test_its_sessions_are_named_after_the_incarnation_and_end_with_it(own_
                     await trio.sleep(0.01)
 
 
+@pytest.mark.bound("readers that wait for a connection to Postgres")
 async def test_readers_wait_for_a_free_connection_within_a_bound(own_servers: OwnServers) -> None:
     async with Bridge() as bridge:
         async with Pool(bridge, own_servers.database_url, incarnation=1, size=1, waiting_max=1) as pool:

@@ -23,6 +23,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Done
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
+from greenroom.supervisors.delivery import relay as relay_module
 from greenroom.supervisors.delivery.relay import UNDER_WAY_MAX, Relay
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.supervisors.kernel.small_kernel import Heard, Log
@@ -252,6 +253,7 @@ async def test_a_message_that_this_release_does_not_know_waits_for_one_that_does
         assert (len(run.arrived), len(run.journal.rows)) == (1, 4)
 
 
+@pytest.mark.bound("of one pair, in the receiver's mailbox")
 async def test_a_lane_has_a_window(autojump_clock: MockClock) -> None:
     async with world() as run:
         texts = [f"{number:03}" for number in range(3 * UNDER_WAY_MAX)]
@@ -333,6 +335,7 @@ async def test_a_row_read_just_before_it_was_deleted_is_not_taken_for_a_new_one(
         assert not run.relay._rows, "it is not known for ever"
 
 
+@pytest.mark.bound("messages between entities, in memory")
 async def test_what_does_not_fit_waits_in_the_outbox_in_order(autojump_clock: MockClock) -> None:
     async with world(kept_max=10) as run:
         texts = [f"{number:03}" for number in range(50)]
@@ -346,6 +349,7 @@ async def test_what_does_not_fit_waits_in_the_outbox_in_order(autojump_clock: Mo
         assert not run.journal.rows and not run.relay._left_out
 
 
+@pytest.mark.bound("bytes of those messages")
 async def test_what_would_weigh_too_much_waits_in_the_outbox_in_order(autojump_clock: MockClock) -> None:
     async with world(kept_bytes_max=10_000) as run:
         texts = [f"{number:03}" + "x" * 1_000 for number in range(50)]
@@ -586,3 +590,18 @@ async def test_what_was_read_before_the_first_claim_is_forgotten_when_that_tells
             await made.decide_all()
             assert made.texts() == ["2", "1", "2"]
             nursery.cancel_scope.cancel()
+
+
+@pytest.mark.bound("outbox rows that are known though they were deleted")
+async def test_rows_that_were_deleted_are_forgotten_early_where_they_are_many(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    monkeypatch.setattr(relay_module, "FORGOTTEN_MAX", 50)
+    async with world() as run:
+        for _ in range(30):
+            for number in range(10):
+                run.post(A, (B, f"{number}"))
+            run.decide(len(run.inbox))
+            await trio.sleep(0.1)
+            assert len(run.relay._rows) <= 50 + 10 * 5, "what comes in two sweeps, beside"
+        assert len(run.texts()) == 300

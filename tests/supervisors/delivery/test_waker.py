@@ -206,3 +206,18 @@ def test_what_is_far_off_is_left_to_the_rows() -> None:
     for number in range(100):
         made.timers.soon(5_000 + number, "log:a")
     assert made.timers._soon == []
+
+
+@pytest.mark.bound("durable timers in memory, due within a second or two")
+async def test_more_timers_than_are_kept_in_memory_are_found_in_the_rows(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    monkeypatch.setattr(waker_module, "SOON_MAX", 5)
+    async with rows() as made:
+        for number in range(20):
+            made.set(f"log:{number}", 0.5)
+            assert len(made.timers._soon) <= 5
+        await trio.sleep(10)
+        assert {entity for _, entity in made.woken} == {f"log:{number}" for number in range(20)}
+        assert sum(at <= BEGIN_S + 1.0 for at, _ in made.woken) >= 5
+        assert not made.timers._soon and not made.timers._known

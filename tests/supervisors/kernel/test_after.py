@@ -25,6 +25,7 @@ def wait(count: int, seconds: float = 10.0) -> Do:
     return Do(act=act)
 
 
+@pytest.mark.bound("messages of an entity to itself by `after`, on their way")
 async def test_more_than_the_kind_allows_are_refused_however_they_are_asked_for(autojump_clock: MockClock) -> None:
     async with kernel(kinds=(Few, Brief, Slow)) as run:
         with pytest.raises(Refused, match=r"afters\.too_many"):

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.errors import HandlerFailed, Unavailable
 from greenroom.store.journal.records import StoredEvent
+from greenroom.supervisors.kernel import system
 from greenroom.supervisors.kernel.system import DAMAGED_S
 from tests.supervisors.kernel.small_kernel import Do, Heard, Log, Note, Read, kernel
 
@@ -77,3 +78,21 @@ async def test_several_messages_to_blame_take_no_innocent_one_with_them(autojump
         assert (slots[0].answer, slots[-1].answer, run.texts(A)) == (1, 2, ["a", "good"])
         assert [type(slot.answer) for slot in slots[1:-1]] == [HandlerFailed] * 4
         assert run.instruments.dead_letters == 4
+
+
+@pytest.mark.bound("entities kept down since they failed")
+async def test_of_many_that_failed_the_first_may_wake_again(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    monkeypatch.setattr(system, "QUARANTINED_MAX", 3)
+    async with kernel() as run:
+        names = [f"log:{number}" for number in range(5)]
+        run.journal.damaged.update(names)
+        for name in names:
+            with pytest.raises(Unavailable):
+                await run.ask(name, Read())
+            assert len(run.system._quarantine) <= 3
+        run.journal.damaged.clear()
+        assert await run.ask(names[0], Read()) == []
+        with pytest.raises(Unavailable):
+            await run.ask(names[-1], Read())

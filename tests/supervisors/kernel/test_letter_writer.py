@@ -94,6 +94,7 @@ async def test_what_waits_when_a_run_ends_is_written_by_the_next(autojump_clock:
 
 
 @pytest.mark.parametrize(("size", "kept"), [(10, 5), (1_000, 2), (100_000, 1)])
+@pytest.mark.bound("dead letters waiting to be written")
 async def test_those_that_wait_are_bounded_in_number_and_in_bytes(
     size: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ async def test_a_kind_may_sleep_earlier_than_the_node_asks_for(autojump_clock: M
         assert run.awake() == set()
 
 
+@pytest.mark.bound("entities awake")
 async def test_over_budget_the_longest_idle_sleep_first_and_who_may_not_does_not_keep_the_others_awake(
     autojump_clock: MockClock,
 ) -> None:

@@ -34,6 +34,7 @@ async def test_what_is_kept_for_ever_ends_nothing(autojump_clock: MockClock) -> 
 
 
 @pytest.mark.parametrize(("size", "kept"), [(10, 5), (1_000, 3), (100_000, 1)])
+@pytest.mark.bound("snapshots waiting to be written")
 def test_those_that_wait_are_bounded_in_number_and_in_bytes(
     size: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

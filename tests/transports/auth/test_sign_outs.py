@@ -80,6 +80,7 @@ async def test_who_has_no_session_is_not_asked_for() -> None:
     assert sessions.asked == []
 
 
+@pytest.mark.bound("users whose tokens were found to count")
 async def test_what_is_remembered_is_bounded_and_the_longest_unused_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_outs, "REMEMBERED_MAX", 2)
     signed_in = SignedIn()

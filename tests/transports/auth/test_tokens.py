@@ -307,6 +307,7 @@ def test_unusable_keys_stop_the_start(config: dict[str, Any]) -> None:
 # ---- bounds and secrecy
 
 
+@pytest.mark.bound("a token")
 def test_huge_tokens_are_refused_before_they_are_parsed() -> None:
     check = verifier()
     fits = signed(sub="42", info="x" * (TOKEN_BYTES_MAX * 3 // 4 - 200))

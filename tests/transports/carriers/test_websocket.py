@@ -261,3 +261,15 @@ def test_any_text_in_a_frame_is_3501_or_1007(text: bytes) -> None:
             assert peer.closed[1]
 
     trio.run(run)
+
+
+@pytest.mark.bound("a command over WebSocket, of as many as are in one message")
+async def test_commands_of_one_message_may_each_be_as_long_as_one_may_be_and_a_longer_one_is_1009() -> None:
+    longest = json.dumps({"presence": {"channel": A}, "id": 2}).ljust(BYTES_MAX)
+    peer = Peer()
+    peer.send({"connect": {}, "id": 1}, *[longest] * 5)
+    assert (len(peer.connection.sent), peer.closed) == (1, None)
+    assert peer.client.session.in_flight == 5
+    peer.send(longest, longest + " ")
+    assert (peer.closed or (0,))[0] == 1009
+    assert peer.client.session.closed

@@ -62,6 +62,7 @@ async def test_a_command_without_an_answer_is_given_up_at_its_deadline(autojump_
         assert "subscribe" in client.ask({"subscribe": {"channel": A}, "id": 4})[0], "the channel is free again"
 
 
+@pytest.mark.bound("commands in work, for a connection")
 async def test_more_commands_than_may_be_in_work_are_111_and_free_no_channel_for_ever() -> None:
     made = World(client=ClientConfig(commands_in_flight_max=2, subscriptions_max=3))
     client = made.client()

@@ -147,6 +147,7 @@ async def test_a_server_side_channel_that_ends_before_the_connect_is_answered_is
     assert pushed["push"] == {"channel": "note:b", "unsubscribe": {"code": 2000, "reason": "out"}}
 
 
+@pytest.mark.bound("ephemeral pushes before the connect is answered")
 async def test_ephemeral_pushes_before_the_connect_is_answered_are_bounded() -> None:
     made = World(with_sessions=True, hub=HubConfig(ephemeral_ring=2))
     client = made.client()
@@ -171,6 +172,7 @@ async def test_a_server_side_channel_that_may_not_be_watched_refuses_the_connect
     assert made.instruments.subscriptions == 0
 
 
+@pytest.mark.bound("pushes before the connect is answered")
 async def test_too_many_pushes_before_the_connect_is_answered_are_slow() -> None:
     made = World(with_sessions=True, client=ClientConfig(queue_bytes_max=2000))
     client = made.client()

@@ -77,3 +77,18 @@ async def test_what_is_answered_is_forgotten_before_its_deadline() -> None:
         client.ask({"publish": {"channel": "note:a", "data": {"text": "x"}}, "id": 3})
         client.ask({"presence": {"channel": "note:a"}, "id": 4})
         assert len(made.services.deadlines) == 0
+
+
+@pytest.mark.bound("deadlines, with what waits for them")
+async def test_deadlines_are_as_many_as_may_be_in_work() -> None:
+    made = World(client=ClientConfig(commands_in_flight_max=3, subscriptions_max=2))
+    client = made.client()
+    client.connect("ann")
+    for number in range(2, 50):
+        client.send({"rpc": {"method": f"note:{number}/say", "data": {"text": "x"}}, "id": 10 * number})
+        client.send({"presence": {"channel": f"note:{number}"}, "id": 10 * number + 1})
+        client.send({"subscribe": {"channel": f"note:{number}"}, "id": 10 * number + 2})
+        assert len(made.services.deadlines) <= 5
+    assert len(made.services.deadlines) == 5
+    made.answer_all()
+    assert len(made.services.deadlines) == 0

@@ -63,6 +63,7 @@ async def test_history(request_: Any, expected: list[int]) -> None:
         assert (reply["history"]["epoch"], reply["history"]["offset"]) == ("epoch1", 5)
 
 
+@pytest.mark.bound("publications in one answer to `history`")
 async def test_history_is_bounded_in_number_and_bytes_and_leaves_out_what_came_after_the_question() -> None:
     async with world(client=ClientConfig(history_max=3, queue_bytes_max=1000)) as made:
         for _ in range(5):
@@ -106,6 +107,7 @@ async def test_reads_count_against_what_a_client_may_have_in_work() -> None:
         assert client.session.in_flight == 0
 
 
+@pytest.mark.bound("clients named in one `presence`")
 async def test_a_presence_too_large_to_be_named_is_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "PRESENCE_MAX", 2)
     world = World()
@@ -120,6 +122,7 @@ async def test_a_presence_too_large_to_be_named_is_counted_all_the_same(monkeypa
     assert clients[0].session.in_flight == 0
 
 
+@pytest.mark.bound("bytes of one `presence`")
 async def test_a_presence_is_bounded_in_bytes_too() -> None:
     world = World(client=ClientConfig(queue_bytes_max=2000))
     client = world.client()

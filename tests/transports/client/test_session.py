@@ -354,6 +354,7 @@ async def test_commands_sent_with_the_connect_wait_for_it_in_order() -> None:
     assert not made.hub.watching(A)
 
 
+@pytest.mark.bound("commands before the connect is answered")
 async def test_while_a_command_waits_for_the_connect_nothing_more_is_read() -> None:
     for end in ("answered", "gone"):
         made = World(with_sessions=True)

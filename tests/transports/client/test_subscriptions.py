@@ -134,6 +134,7 @@ async def test_subscribe_and_unsubscribe_of_a_channel_keep_their_order_however_m
     assert not made.hub.watching(A)
 
 
+@pytest.mark.bound("commands that wait for the subscribe of their channel")
 async def test_what_waits_behind_a_subscribe_is_bounded() -> None:
     client = World().client()
     client.connect()
@@ -156,6 +157,7 @@ async def test_an_unsubscribe_during_the_subscribe_leaves_no_subscriber_behind()
     assert made.audience == [(A, "", True), (A, "", False)]
 
 
+@pytest.mark.bound("subscriptions of a connection")
 async def test_more_channels_than_the_limit_are_106() -> None:
     client = World(client=ClientConfig(subscriptions_max=2)).client()
     client.connect()
@@ -280,6 +282,7 @@ async def test_a_position_that_retention_has_passed_is_not_recovered() -> None:
     "limits",
     [ClientConfig(recovery_max=3), ClientConfig(queue_bytes_max=600)],
 )
+@pytest.mark.bound("publications in one recovery")
 async def test_more_than_a_recovery_may_bring_starts_over(limits: ClientConfig) -> None:
     async with world(client=limits, hub=HubConfig(tail_events=0)) as made:
         for _ in range(5):

@@ -5,7 +5,8 @@ import pytest
 from greenroom.actors.model.entity import BadEntity
 from greenroom.actors.model.errors import UnknownCommand, UnknownKind
 from greenroom.actors.model.kinds import Kinds
-from greenroom.transports.http.addresses import HISTORY, VIEW, Addresses
+from greenroom.transports.auth.http_principal import _named
+from greenroom.transports.http.addresses import HISTORY, REMEMBERED_MAX, VIEW, Addresses
 from tests.transports.small_node import Talk
 
 KINDS = Kinds((Talk,))
@@ -42,3 +43,20 @@ def test_what_is_asked_for_again_is_remembered_and_what_names_nothing_is_not() -
         with pytest.raises(error):
             addresses.find(path, True)
     assert addresses.find.cache_info().currsize == 1
+
+
+@pytest.mark.bound("addresses and users that requests have named")
+def test_what_requests_name_is_remembered_within_a_bound() -> None:
+    addresses = Addresses(KINDS)
+    for remembered, ask in (
+        (addresses.find, lambda number: addresses.find(b"/api/talk/%d" % number, False)),
+        (_named, lambda number: _named(b"%d" % number)),
+    ):
+        for number in range(REMEMBERED_MAX + 1):
+            ask(number)
+        info = remembered.cache_info()
+        assert info.currsize == info.maxsize == REMEMBERED_MAX
+        ask(REMEMBERED_MAX)
+        assert remembered.cache_info().misses == info.misses
+        ask(0)
+        assert remembered.cache_info().misses == info.misses + 1, "the one longest not asked for"

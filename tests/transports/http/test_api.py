@@ -139,6 +139,7 @@ async def test_every_refusal_is_counted_under_names_that_are_installed() -> None
             assert node.services.instruments.commands[counted] == 1, counted
 
 
+@pytest.mark.bound("an HTTP body")
 async def test_a_body_over_the_bound_is_413_and_ends_the_connection() -> None:
     async with small_node() as node:
         for coded in ("", "chunked"):
@@ -249,6 +250,7 @@ async def test_a_deadline_is_kept_and_a_bad_one_is_named(autojump_clock: MockClo
             assert "X-Request-Timeout" in answer.error["message"]
 
 
+@pytest.mark.bound("HTTP commands in work")
 async def test_more_commands_than_may_be_in_work_are_429() -> None:
     async with small_node(http=HttpConfig(in_flight_max=2)) as node:
         busy = [await node.connect() for _ in range(2)]

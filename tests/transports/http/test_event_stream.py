@@ -334,6 +334,7 @@ async def test_nothing_is_said_before_every_channel_may_be_watched_and_then_noth
         assert (await peer.event())["data"]["channel"] == "talk:late"
 
 
+@pytest.mark.bound("what an event stream has for its client before all channels have answered")
 async def test_what_waits_for_a_channel_that_does_not_answer_is_bounded() -> None:
     async with small_node(client=ClientConfig(queue_bytes_max=10_000)) as node:
         busy = await node.connect()
@@ -361,3 +362,16 @@ async def test_a_stream_that_is_not_read_is_cut_and_others_are_not_slowed(autoju
                 await peer.event()
             assert sent < 20_000
         assert len(node.hub.watching("talk:a")) == 1
+
+
+@pytest.mark.bound("channels of an event stream")
+async def test_as_many_channels_as_may_be_are_streamed_and_one_more_is_400() -> None:
+    async with small_node() as node:
+        for number in (EVENT_CHANNELS_MAX, EVENT_CHANNELS_MAX + 1):
+            peer = await node.connect()
+            await peer.send(head("GET", "/events?" + "&".join(f"channel=talk:{at}" for at in range(number))))
+            if number == EVENT_CHANNELS_MAX:
+                channels = {(await peer.event())["data"]["channel"] for _ in range(number)}
+                assert len(channels) == number
+            else:
+                assert (await peer.response()).status == 400

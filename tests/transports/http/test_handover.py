@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import structlog
 import trio
@@ -7,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from greenroom.transports.http import handover
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.sockets.gate import listen
-from tests.transports.small_node import head, small_node
+from tests.transports.small_node import head, page, small_node
 
 
 async def test_pages_answer_and_the_next_request_meets_the_gate_again() -> None:
@@ -55,6 +57,7 @@ async def test_a_peer_that_never_finishes_its_request_is_let_go(autojump_clock: 
             await trio.lowlevel.checkpoint()
 
 
+@pytest.mark.bound("requests of pages")
 async def test_more_page_requests_than_may_be_open_are_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handover, "CONNECTIONS_MAX", 2)
     async with small_node() as node:
@@ -143,3 +146,29 @@ async def test_a_crash_outside_of_the_page_keeps_to_its_connection(monkeypatch: 
             assert await peer.ended()
         assert [one["event"] for one in logs if one["log_level"] == "error"] == ["page_connection_failed"]
         assert (await (await node.connect()).request("GET", "/page")).status == 200
+
+
+@pytest.mark.bound("requests of `/health`, `/ready` and `/metrics`")
+async def test_more_that_watch_over_the_node_than_may_be_open_are_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "PROBES_MAX", 2)
+    go = trio.Event()
+
+    async def held(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await go.wait()
+        await page(scope, receive, send)
+
+    monkeypatch.setattr("tests.transports.small_node.page", held)
+    async with small_node() as node:
+        open_ = [await node.connect() for _ in range(2)]
+        for peer in open_:
+            await peer.send(head("GET", "/ready"))
+        await wait_all_tasks_blocked(0.01)
+        assert (await (await node.connect()).request("GET", "/health")).status == 503
+        assert node.instruments.refused_pages == 1
+        go.set()
+        for peer in open_:
+            assert (await peer.response()).status == 200
+            assert await peer.ended()
+        await wait_all_tasks_blocked(0.01)
+        assert (await (await node.connect()).request("GET", "/health")).status == 200

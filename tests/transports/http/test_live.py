@@ -33,6 +33,7 @@ async def test_what_is_no_address_of_ours_is_404(path: str) -> None:
         assert (await peer.request("GET", path)).status == 404
 
 
+@pytest.mark.bound("requests pipelined behind one in work")
 async def test_more_requests_than_may_wait_are_answered_all_the_same(autojump_clock: MockClock) -> None:
     """What finds no place is not read, or not decoded, until one is free."""
     async with small_node() as node:
@@ -483,3 +484,16 @@ async def test_no_answer_is_kept_by_caches_or_taken_for_something_else() -> None
             await peer.send(request)
             headers = (await peer.response()).headers
             assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+@pytest.mark.bound("an HTTP head")
+async def test_a_head_as_long_as_may_be_is_read_and_a_longer_one_is_431() -> None:
+    async with small_node(gate=GateConfig(head_bytes_max=2_000)) as node:
+        for headers, bytes_, status in ((99, 2_000, 200), (99, 2_001, 431), (100, 2_000, 431)):
+            request = head("GET", "/api/talk/a", None, **{f"X{number}": "x" for number in range(headers - 1)})
+            request = request[:-2] + b"X: " + b"x" * (bytes_ - len(request) - 5) + b"\r\n\r\n"
+            assert len(request) == bytes_
+            peer = await node.connect()
+            await peer.send(request)
+            answer = await peer.response()
+            assert (answer.status, headers, bytes_) == (status, headers, bytes_)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from greenroom.transports.http.origins import KnownHosts, origin_allowed
+from greenroom.transports.http.origins import NAME_BYTES_MAX, NAMES_MAX, KnownHosts, _origin_allowed, origin_allowed
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,21 @@ def test_on_a_network_any_address_and_the_configured_name_are_known_other_names_
 
 def test_with_every_page_allowed_every_name_is() -> None:
     assert KnownHosts("127.0.0.1", ("*",)).knows(b"evil.example")
+
+
+@pytest.mark.bound("names that requests have asked for the node by, and origins they came from")
+def test_names_are_remembered_within_a_bound_and_long_ones_not_at_all() -> None:
+    """Whoever asks chooses them."""
+    hosts = KnownHosts("localhost", ())
+    for number in range(NAMES_MAX + 1):
+        hosts.knows(b"a%d.example" % number)
+        origin_allowed(b"http://a%d.example" % number, b"b.example", ())
+    for info in (hosts._remembered.cache_info(), _origin_allowed.cache_info()):
+        assert info.currsize == info.maxsize == NAMES_MAX
+    long = b"a" * NAME_BYTES_MAX
+    before = _origin_allowed.cache_info().misses, hosts._remembered.cache_info().misses
+    assert not hosts.knows(long + b"a")
+    assert not origin_allowed(b"http://" + long, long, ())
+    assert not origin_allowed(b"http://a", b"a", (), long + b"a")
+    assert before == (_origin_allowed.cache_info().misses, hosts._remembered.cache_info().misses)
+    assert hosts.knows(long), "nobody owns a name without a dot"

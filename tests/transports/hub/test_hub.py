@@ -290,6 +290,7 @@ def test_a_kick_may_name_a_user_and_reach_everywhere() -> None:
     assert bob.kicks == [(4000, "all")]
 
 
+@pytest.mark.bound("a topic's tail")
 def test_the_tail_is_bounded_in_number_and_bytes() -> None:
     size = WEIGHT + len(Publication(event(2), "e").json)
     for config in (HubConfig(tail_events=3), HubConfig(tail_bytes=3 * size)):
@@ -343,6 +344,7 @@ def test_a_topic_is_forgotten_when_nobody_has_watched_it_for_a_while() -> None:
     assert list(setup.hub.watching(A)) == [ann.principal]
 
 
+@pytest.mark.bound("topics that nobody watches any more, kept for who comes back")
 def test_topics_that_nobody_watches_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "LINGERING_MAX", 3)
     setup = Setup(HubConfig(linger_s=60))
@@ -358,6 +360,7 @@ def test_topics_that_nobody_watches_are_bounded_in_number(monkeypatch: pytest.Mo
     assert list(setup.hub._lingering) == [setup.hub._topics["note:0"], setup.hub._topics["note:9"]]
 
 
+@pytest.mark.bound("their tails")
 def test_topics_that_nobody_watches_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "LINGERING_BYTES_MAX", 2500)
     setup = Setup(HubConfig(linger_s=60))

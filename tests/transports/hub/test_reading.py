@@ -80,6 +80,7 @@ async def test_a_page_is_filled_up_with_what_comes_behind_the_hidden() -> None:
         assert (of(page), page.next) == ([1, 2500, 2600, 3000], None), "all there is"
 
 
+@pytest.mark.bound("events that one history answer costs")
 async def test_a_search_among_the_hidden_ends_at_its_bound_and_says_where_to_go_on() -> None:
     newest = 3 * SEARCHED_MAX
     shown = {5, SEARCHED_MAX + 7, newest - 3}

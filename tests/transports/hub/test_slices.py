@@ -11,7 +11,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.transports.hub.hub import LOOK, WORK_MAX, Hub
+from greenroom.transports.hub.hub import LOOK, PENDING_MAX, WORK_MAX, Hub
 from greenroom.transports.hub.topic import EPHEMERALS_MAX, LONG
 from tests.transports.hub.auction import Auction
 from tests.transports.hub.test_hub import A, Connection, Plain, Setup, Watcher
@@ -257,6 +257,7 @@ def test_ephemeral_publications_wait_for_the_flush_the_newest_per_key_and_those_
     assert {tuple(one.got) for one in watchers} == {(b"~2", b"note:a e [1]", b"~3", b"~4")}
 
 
+@pytest.mark.bound("ephemeral publications of one topic that wait for a flush")
 def test_ephemeral_publications_of_one_flush_are_bounded() -> None:
     setup = Setup()
     ann = Watcher()
@@ -277,6 +278,7 @@ def test_many_joins_are_encoded_once_and_reach_listeners_alone() -> None:
     assert (len(ann.got), bob.got) == (52, [])
 
 
+@pytest.mark.bound("kicks and fan-outs to one long topic that wait")
 def test_kicks_that_pile_up_are_bounded() -> None:
     setup = Sliced()
     watchers = setup.many()
@@ -297,3 +299,32 @@ def test_a_short_topic_costs_no_more_looks_at_the_clock_than_it_did() -> None:
     setup.hub.flush()
     assert setup.hub._stopwatch() - before - 1 <= 3
     assert Plain.calls > 0
+
+
+@pytest.mark.bound("publications of one topic that wait for a flush")
+@pytest.mark.parametrize("many", [True, False])
+def test_publications_that_wait_are_bounded_and_none_is_lost(many: bool) -> None:
+    setup = Sliced()
+    watchers = setup.many() if many else [Watcher()]
+    topic = setup.topic if many else setup.watch(watchers[0])
+    setup.publish(1)
+    setup.hub.flush()  # of many, the first have got it
+    newest = 3 * PENDING_MAX
+    for number in range(2, newest + 1):
+        setup.publish(number)
+        assert len(topic.pending) <= PENDING_MAX
+    setup.hub.flush_all()
+    assert {one.last_offset for one in watchers} == {newest}
+
+
+@pytest.mark.bound("sign-outs whose connections have yet to leave what they watch")
+def test_sign_outs_that_pile_up_are_bounded() -> None:
+    setup = Sliced()
+    mine = {number: [Connection() for _ in range(5)] for number in range(3 * WORK_MAX)}
+    for number, connections in mine.items():
+        for connection in connections:
+            setup.hub.connections.add(f"u{number}", connection)
+        setup.hub.kick("note:nobody", Kick(4501, "signed out", user=f"u{number}", everywhere=True))
+        assert len(setup.hub._endings) <= WORK_MAX
+    setup.hub.flush_all()
+    assert all(one.told == ["4501 signed out", "left"] for connections in mine.values() for one in connections)

@@ -60,6 +60,7 @@ async def subscribe(peer: Peer, number: int, channel: str = A, **more: Any) -> A
     return await peer.reply(number)
 
 
+@pytest.mark.bound("views of one entity that are watched")
 async def test_a_stream_gets_the_view_when_it_has_changed_coalesced(autojump_clock: MockClock) -> None:
     async with Counted(hub=HubConfig(views_per_s=2.0)).running() as node:
         assert isinstance(node, Counted)

@@ -149,6 +149,7 @@ async def test_a_link_within_the_folder_is_followed(folder: Path, pages: quart_t
     assert await (await pages.get("/latest.mjs")).get_data(as_text=True) == "export {}"
 
 
+@pytest.mark.bound("a file of one's own pages")
 async def test_what_is_too_large_is_refused(
     folder: Path, pages: quart_typing.TestClientProtocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,6 +213,7 @@ async def test_a_peer_that_does_not_read_blocks_and_goes_on_where_it_stopped(spe
     assert speaker.read() == b"on"
 
 
+@pytest.mark.bound("bytes queued for one client, but for one long answer: the views of an event stream are one")
 async def test_more_waiting_than_the_bound_is_too_slow_and_less_is_not(speaker: Speaker) -> None:
     block(speaker)
     while speaker.flusher.queued_bytes - 1000 <= QUEUE_MAX:  # behind the piece that is under way
@@ -274,6 +275,7 @@ async def test_who_reads_slowly_has_not_stalled_and_who_takes_nothing_has() -> N
     assert speaker.connection.waited_s(now + 12) == 0
 
 
+@pytest.mark.bound("ephemeral publications queued for one client")
 async def test_the_newest_of_each_kind_waits_and_the_oldest_kinds_go(speaker: Speaker) -> None:
     speaker.connection.send_ephemeral(b"first;", "a")
     speaker.flusher.flush()

@@ -1,3 +1,5 @@
+import contextlib
+import select
 import socket
 import struct
 
@@ -35,6 +37,7 @@ async def test_what_is_sent_to_a_connection_leaves_at_once_and_a_peer_that_is_go
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
+@pytest.mark.bound("open connections")
 async def test_too_many_connections_are_told_503_and_room_is_made_by_those_who_leave() -> None:
     async with small_node(gate=GateConfig(connections_max=2)) as node:
         first, second, third = [await node.connect() for _ in range(3)]
@@ -60,6 +63,7 @@ async def test_a_refusal_is_heard_even_when_the_request_has_come_already() -> No
             assert (await peer.response()).status == 503
 
 
+@pytest.mark.bound("new connections")
 async def test_more_new_connections_a_second_than_the_burst_are_told_503(autojump_clock: MockClock) -> None:
     async with small_node(gate=GateConfig(connects_per_s=2.0, connects_burst=2)) as node:
         peers = [await node.connect() for _ in range(3)]
@@ -155,3 +159,18 @@ async def test_a_taken_port_is_named() -> None:
             listen("127.0.0.1", port, backlog=1)
     with pytest.raises(OSError, match="GREENROOM_HOST"):
         listen("192.0.2.1", 0, backlog=1)
+
+
+@pytest.mark.bound("connections the kernel holds for us")
+def test_what_nobody_accepts_is_held_to_the_backlog_and_the_next_is_not_let_in() -> None:
+    """Linux lets one more in than it was told; of the next it drops the first packet, and its peer tries again."""
+    backlog, waiting = 2, []
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen("127.0.0.1", 0, backlog=backlog))
+        for _ in range(backlog + 3):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+            waiting.append(sock)
+        _, connected, _ = select.select([], waiting, [], 0.1)
+        assert connected == waiting[: backlog + 1]

@@ -1,9 +1,11 @@
 """Who is not let in, over real sockets: `small_node` with fewer places than clients."""
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import GateConfig
+from greenroom.transports.sockets import turned_away
 from tests.transports.small_node import Peer, SmallNode, head, small_node
 
 EVENTS = "/events?channel=talk:a"
@@ -59,4 +61,20 @@ async def test_who_waits_when_the_node_stops_is_told() -> None:
         await wait_all_tasks_blocked(0.01)
         node.edge.gate._turned_away.close()
         assert (await silent.response()).status == 503
+        await first.stream.aclose()
+
+
+@pytest.mark.bound("connections that are not let in, until they are told")
+async def test_more_than_may_wait_are_told_at_once(monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock) -> None:
+    monkeypatch.setattr(turned_away, "WAITING_MAX", 2)
+    async with small_node(gate=GateConfig(connections_max=1)) as node:
+        first = await full(node)
+        waiting = [await node.connect() for _ in range(2)]
+        await wait_all_tasks_blocked(0.01)
+        assert len(node.edge.gate._turned_away._waiting) == 2
+        begun = trio.current_time()
+        assert (await (await node.connect()).response()).status == 503
+        assert trio.current_time() - begun < 0.5
+        for peer in waiting:
+            assert (await peer.response()).status == 503
         await first.stream.aclose()

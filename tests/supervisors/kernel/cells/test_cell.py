@@ -592,6 +592,7 @@ async def test_a_tell_is_the_end_of_a_chain_of_asks(autojump_clock: MockClock) -
 # Bounds.
 
 
+@pytest.mark.bound("a mailbox's messages")
 async def test_a_mailbox_is_bounded_in_messages() -> None:
     async with kernel() as run:
         slots = [run.send(A, Read()) for _ in range(MailboxConfig().capacity)]
@@ -605,6 +606,7 @@ async def test_a_mailbox_is_bounded_in_messages() -> None:
         await settled()
 
 
+@pytest.mark.bound("a mailbox's bytes")
 async def test_a_mailbox_is_bounded_in_bytes() -> None:
     async with kernel() as run:
         half = Log.limits.mailbox_bytes // 2

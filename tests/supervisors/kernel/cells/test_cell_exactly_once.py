@@ -617,6 +617,7 @@ async def test_a_timer_without_a_fitting_name_is_refused(name: str, autojump_clo
         assert isinstance(slot.answer, HandlerFailed) and after.answer == 1
 
 
+@pytest.mark.bound("durable timers of an entity")
 async def test_more_timers_than_the_kind_allows_are_refused(autojump_clock: MockClock) -> None:
     async with desks() as run:
         run.send(A, SetTimers(timers=[{"name": str(number), "after": 500} for number in range(5)]))

@@ -119,6 +119,7 @@ async def test_many_entities_share_a_statement() -> None:
         assert len(run.journal.appends) <= 2
 
 
+@pytest.mark.bound("bursts of an entity that wait for their commit")
 async def test_an_actor_pauses_when_too_many_bursts_wait_for_their_commit() -> None:
     async with kernel() as run:
         run.journal.hold()
