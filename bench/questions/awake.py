@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trio
+from msgspec.structs import replace
 
 from bench.closed_loop import ClosedLoop
 from bench.kernel import in_postgres
@@ -24,6 +25,13 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import PassivationConfig
 
 TICK_S = 0.002
+NEVER_S = 1e9
+
+
+class Wakeful(Room):
+    """However long it takes until all are awake, none has fallen asleep by then."""
+
+    limits = replace(Room.limits, idle_s=NEVER_S)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +63,8 @@ class _Pauses:
 
 def _measure(link: Link, params: Awake) -> None:
     async def main(data_dir: Path) -> dict[str, float]:
-        never = PassivationConfig(idle_s=math.inf, awake_max=10 * params.rooms)
-        async with in_postgres(data_dir, Room, passivation=never) as kernel, trio.open_nursery() as nursery:
+        never = PassivationConfig(idle_s=NEVER_S, awake_max=10 * params.rooms)
+        async with in_postgres(data_dir, Wakeful, passivation=never) as kernel, trio.open_nursery() as nursery:
             joining = ClosedLoop(kernel, lambda room: Join(), ids="j", principal=_owner)
             sending = ClosedLoop(kernel, lambda room: SendMessage(text="to be remembered"), ids="s", principal=_owner)
             pauses, before, begun = _Pauses(), _resident_bytes(), time.perf_counter()
