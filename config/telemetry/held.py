@@ -2,6 +2,10 @@
 
 Each has a bound of its own, and many together are more than a node has. So whoever holds says how much, and when it is
 too much, those are asked to forget who began to hold longest ago. `supervisors/duties/held_budget.py` asks.
+
+What waits to be written or delivered (snapshots, letters, messages between entities) is no such copy: it goes by
+itself as soon as the store takes it, within bounds of its own, and giving it up would be more work for a store that is
+behind.
 """
 
 from typing import Protocol

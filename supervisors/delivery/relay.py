@@ -34,6 +34,8 @@ log = structlog.get_logger("greenroom.relay")
 UNDER_WAY_MAX = 64  # messages of one pair in their receiver's mailbox
 KEPT_MAX = 50_000  # messages in memory; beyond, they wait in the outbox until a sweep finds them
 KEPT_BYTES_MAX = 64 << 20  # of those messages; likewise
+LEFT_OUT_MAX = 50_000  # senders of whom something was not kept; with more, it is so of everybody
+EVERYBODY = -1  # among them: no head has this id
 FORGOTTEN_MAX = 50_000  # rows that are known though they were deleted; with more, the sweep that forgets them is early
 DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep
@@ -79,7 +81,7 @@ class Relay:
         self.waiting_bytes = 0  # what they weigh
         self._rows: dict[tuple[int, int], Row] = {}  # rows of the outbox, kept until they are deleted
         self._pairs: dict[tuple[int, str], Pair] = {}
-        self._left_out: dict[int, int] = {}  # sender's head id -> how often something of it was not kept
+        self._left_out: dict[int, int] = {}  # sender's head id, or EVERYBODY -> how often something was not kept
         self._left_out_before: dict[int, int] = {}  # what had been left out when the reading began
         self._read_to = START
         self._retries: list[tuple[float, int, Pair]] = []
@@ -95,7 +97,7 @@ class Relay:
 
     def post(self, row: OutboxRow, messages: Sequence[Outgoing]) -> None:
         """A row has become durable. The sender's rows must come in order."""
-        if row.head_id in self._left_out or not self._has_room():
+        if self._is_left_out(row.head_id) or not self._has_room():
             self._leave_out(row.head_id)
         else:
             self._keep(row, messages)
@@ -103,7 +105,7 @@ class Relay:
     def adopt(self, rows: Sequence[OutboxRow]) -> None:
         """Rows of a head that was just claimed, its oldest. What it has goes before anything posted later."""
         for row in rows:
-            if row.head_id in self._left_out or not self._has_room():
+            if self._is_left_out(row.head_id) or not self._has_room():
                 self._leave_out(row.head_id)
             else:
                 self._adopt(row)
@@ -154,7 +156,13 @@ class Relay:
         """For more, within one `share`th of the bounds. What comes last may exceed them by one row."""
         return self.waiting < self.kept_max // share and self.waiting_bytes < self.kept_bytes_max // share
 
+    def _is_left_out(self, head_id: int) -> bool:
+        """Must what is posted of it wait, for older rows may lie in the outbox unread?"""
+        return head_id in self._left_out or EVERYBODY in self._left_out
+
     def _leave_out(self, head_id: int) -> None:
+        if len(self._left_out) >= LEFT_OUT_MAX and head_id not in self._left_out:
+            head_id = EVERYBODY
         self._left_out[head_id] = self._left_out.get(head_id, 0) + 1
 
     def _adopt(self, row: OutboxRow) -> None:

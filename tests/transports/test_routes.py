@@ -46,6 +46,7 @@ async def test_what_one_says_all_hear_in_order_whatever_they_speak() -> None:
         assert [await next_offset(bob) for _ in range(9)] == list(range(1, 10))
 
 
+@pytest.mark.bound("bytes queued for one client, but for one long answer: the views of an event stream are one")
 async def test_a_reader_that_stalls_is_cut_with_3008_and_the_others_miss_nothing(autojump_clock: MockClock) -> None:
     async with small_node(client=ClientConfig(queue_bytes_max=100_000, ping_s=3600)) as node:
         deaf = await node.websocket("deaf", "talk:a", buffer=2048)

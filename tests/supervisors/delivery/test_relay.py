@@ -24,7 +24,7 @@ from greenroom.actors.model.message import Done
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
 from greenroom.supervisors.delivery import relay as relay_module
-from greenroom.supervisors.delivery.relay import UNDER_WAY_MAX, Relay
+from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, UNDER_WAY_MAX, Relay
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.supervisors.kernel.small_kernel import Heard, Log
 
@@ -363,8 +363,12 @@ async def test_what_would_weigh_too_much_waits_in_the_outbox_in_order(autojump_c
         assert run.relay.waiting_bytes == 0
 
 
-async def test_a_row_posted_while_a_sweep_reads_does_not_overtake_those_left_out(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("left_out_max", [LEFT_OUT_MAX, 0])
+async def test_a_row_posted_while_a_sweep_reads_does_not_overtake_those_left_out(
+    left_out_max: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
     """The sweep has read all there was when one more is left out: the sender stays left out, or 4 came before 3."""
+    monkeypatch.setattr(relay_module, "LEFT_OUT_MAX", left_out_max)
     async with world(kept_max=2) as run:
         for text in "123":
             run.post(A, (B, text))
@@ -383,9 +387,13 @@ async def test_a_row_posted_while_a_sweep_reads_does_not_overtake_those_left_out
         assert run.texts() == ["1", "2", "3", "4", "5"]
 
 
-@pytest.mark.parametrize("senders", [1, 30])
-async def test_what_can_not_be_delivered_leaves_room_for_all_else(senders: int, autojump_clock: MockClock) -> None:
+@pytest.mark.bound("senders of whom the relay left something in the outbox")
+@pytest.mark.parametrize(("senders", "left_out_max"), [(1, LEFT_OUT_MAX), (30, LEFT_OUT_MAX), (30, 5), (30, 0)])
+async def test_what_can_not_be_delivered_leaves_room_for_all_else(
+    senders: int, left_out_max: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
     """A receiver that refuses everything for long, told more than fits into memory; and then it comes back."""
+    monkeypatch.setattr(relay_module, "LEFT_OUT_MAX", left_out_max)
     async with world(kept_max=20) as run:
         run.refusals[C] = deque(Overloaded("full") for _ in range(10**6))
         sent: dict[str, list[str]] = {}
@@ -394,6 +402,7 @@ async def test_what_can_not_be_delivered_leaves_room_for_all_else(senders: int, 
             IDS.setdefault(sender, 100 + number)
             run.post(sender, (C, f"{sender} {number:03}"))
             sent.setdefault(sender, []).append(f"{sender} {number:03}")
+            assert len(run.relay._left_out) <= left_out_max + 1, "everybody is one more"
         await run.decide_all(60)
         for number in range(50):
             run.post(A, (B, f"{number:03}"))
@@ -500,11 +509,18 @@ class Receivers:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, max_size=40), st.integers(0, 2**32))
-def test_whatever_happens_each_pair_hears_everything_once_in_order(actions: list[Any], seed: int) -> None:
+@given(st.lists(ACTIONS, max_size=40), st.integers(0, 2**32), st.sampled_from([0, 1, LEFT_OUT_MAX]))
+def test_whatever_happens_each_pair_hears_everything_once_in_order(
+    actions: list[Any], seed: int, left_out_max: int
+) -> None:
     """Random rows, refusals, full mailboxes, a small memory and claims that bring what nobody posted."""
 
     async def main() -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(relay_module, "LEFT_OUT_MAX", left_out_max)
+            await played()
+
+    async def played() -> None:
         async with world(kept_max=6, seed=seed) as run:
             receivers = Receivers(run, random.Random(seed))
             sent: dict[tuple[str, str], list[str]] = {}

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.config.limits import ClientConfig, HttpConfig
+from greenroom.config.limits import ClientConfig, GateConfig, HttpConfig
 from greenroom.store.errors import StoreUnavailable
 from tests.transports.small_node import head, small_node
 from tests.transports.world import STARTED, token
@@ -140,6 +140,15 @@ async def test_every_refusal_is_counted_under_names_that_are_installed() -> None
 
 
 @pytest.mark.bound("an HTTP body")
+async def test_a_body_as_long_as_may_be_is_taken_and_a_longer_one_is_413() -> None:
+    async with small_node(gate=GateConfig(body_bytes_max=10_000)) as node:
+        body = b'{"text":"x"}'.ljust(10_000)
+        peer = await node.connect()
+        assert (await peer.request("POST", SAY, body)).status == 200
+        assert (await peer.request("POST", SAY, body + b" ")).status == 413
+        assert await peer.ended()
+
+
 async def test_a_body_over_the_bound_is_413_and_ends_the_connection() -> None:
     async with small_node() as node:
         for coded in ("", "chunked"):

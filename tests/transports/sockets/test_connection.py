@@ -213,7 +213,6 @@ async def test_a_peer_that_does_not_read_blocks_and_goes_on_where_it_stopped(spe
     assert speaker.read() == b"on"
 
 
-@pytest.mark.bound("bytes queued for one client, but for one long answer: the views of an event stream are one")
 async def test_more_waiting_than_the_bound_is_too_slow_and_less_is_not(speaker: Speaker) -> None:
     block(speaker)
     while speaker.flusher.queued_bytes - 1000 <= QUEUE_MAX:  # behind the piece that is under way
