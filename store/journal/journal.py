@@ -16,7 +16,7 @@ from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
 
-READ_BYTES_MAX = 8 << 20  # bytes of events that one read gives; its last event may pass it
+READ_BYTES_MAX = 8 << 20  # bytes of events, or of outbox rows, that one read gives; the last of them may pass it
 NOTHING_ABOVE: Mapping[str, int] = MappingProxyType({})
 
 
@@ -35,9 +35,9 @@ class Journal(Protocol):
         server that has lost its claims would grant it again, and with it whatever was sent under it and is late.
         Loading is a statement of its own after the raise (a load in the same statement may miss the append that the
         raise waited for). Each result holds the snapshot and the events after it, and for recent command ids also up to
-        `window` events before the snapshot; of its outbox the oldest CLAIMED_MAX rows. An entity whose rows contradict
-        one another, or whose name or rows the server refuses, is JournalDamaged, and one that can't be loaded in time
-        is StoreUnavailable; that touches no other of the batch. Raises: StoreUnavailable.
+        `window` events before the snapshot; of its outbox the oldest rows (`brought_along`). An entity whose rows
+        contradict one another, or whose name or rows the server refuses, is JournalDamaged, and one that can't be
+        loaded in time is StoreUnavailable; that touches no other of the batch. Raises: StoreUnavailable.
         """
 
     async def lineage(self) -> str:

@@ -8,6 +8,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from typing import TypeVar
 
 import trio
 from msgspec import Struct, field
@@ -17,12 +18,14 @@ from greenroom.store.errors import JournalDamaged, NotOwner
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.letters import LetterRows
 from greenroom.store.journal.consequences.marks import MarkRows
-from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow, SentRows
+from greenroom.store.journal.consequences.outbox import OutboxRow, SentRows, brought_along
 from greenroom.store.journal.consequences.timers import TimerRows
 from greenroom.store.journal.epoch import random_epoch
 from greenroom.store.journal.journal import NOTHING_ABOVE, READ_BYTES_MAX, Claim
 from greenroom.store.journal.keep import Counts, Found, Looked, Rule, to_go
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
+
+T = TypeVar("T")
 
 CLAIMS_MISSING_MAX = 1 << 16  # claims that an entity may have lost where a standby took over
 
@@ -139,10 +142,9 @@ class MemoryJournal:
         """What the activation that has raised `head` is built from."""
         first = bisect_right(row.events, row.snapshot_offset - window, key=_offset)
         snapshot = row.snapshot if row.snapshot_offset else None  # one of nothing tells nothing
-        sent = sorted(row.outbox.items())[:CLAIMED_MAX]
-        outbox = [OutboxRow(offset, body, head.id, head.entity) for offset, body in sent]
+        sent = [OutboxRow(offset, body, head.id, head.entity) for offset, body in sorted(row.outbox.items())]
         timers = sorted(row.timers.values(), key=lambda timer: timer.due_ms)
-        return Claimed(replace(head), snapshot, row.snapshot_offset, row.events[first:], outbox, timers)
+        return Claimed(replace(head), snapshot, row.snapshot_offset, row.events[first:], brought_along(sent), timers)
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""
@@ -198,7 +200,7 @@ class MemoryJournal:
         events = (
             row.events[max(first, end - limit) : end][::-1] if reverse else row.events[first : min(end, first + limit)]
         )
-        return replace(row.head), _page(events)
+        return replace(row.head), _page(events, _event_size)
 
     async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         """See Journal. A command that had no reply is there with JSON's null."""
@@ -235,7 +237,7 @@ class MemoryJournal:
             for offset, body in sorted(row.outbox.items())
             if (head_id, offset) > after
         ]
-        return found[:limit]
+        return _page(found[:limit], lambda sent: len(sent.body))
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         """See Journal."""
@@ -355,11 +357,15 @@ class MemoryJournal:
         return 0, None
 
 
-def _page(events: list[StoredEvent]) -> list[StoredEvent]:
-    """Those of `events` that are read at once: none more once they make READ_BYTES_MAX."""
+def _page(records: list[T], size_of: Callable[[T], int]) -> list[T]:
+    """Those of `records` that are read at once: none more once they make READ_BYTES_MAX."""
     size = 0
-    for number, event in enumerate(events):
+    for number, record in enumerate(records):
         if size >= READ_BYTES_MAX:
-            return events[:number]
-        size += len(event.payload) + len(event.info or b"") + len(event.reply or b"")
-    return events
+            return records[:number]
+        size += size_of(record)
+    return records
+
+
+def _event_size(event: StoredEvent) -> int:
+    return len(event.payload) + len(event.info or b"") + len(event.reply or b"")

@@ -24,7 +24,7 @@ from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
+from greenroom.store.journal.consequences.outbox import OutboxRow, is_cut_short
 from greenroom.store.journal.journal import Journal
 from greenroom.supervisors.delivery.pair import Delivery, Pair, Row
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -38,7 +38,7 @@ LEFT_OUT_MAX = 50_000  # senders of whom something was not kept; with more, it i
 EVERYBODY = -1  # among them: no head has this id
 FORGOTTEN_MAX = 50_000  # rows that are known though they were deleted; with more, the sweep that forgets them is early
 DELETED_MAX = 1_000  # rows deleted by one statement
-PAGE = 500  # rows read at once by a sweep
+PAGE = 500  # rows read at once by a sweep; fewer where they are large
 SWEEP_S = 5.0
 SWEEP_GAP_S = 0.2  # the least time between two sweeps
 STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
@@ -109,7 +109,7 @@ class Relay:
                 self._leave_out(row.head_id)
             else:
                 self._adopt(row)
-        if len(rows) >= CLAIMED_MAX:  # there may be more, which the sweep finds
+        if is_cut_short(rows):  # there may be more, which the sweep finds
             self._leave_out(rows[-1].head_id)
             self._wake_sweep.set()
 

@@ -1,12 +1,15 @@
 """The outbox: messages to other entities, which leave once they are durable."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 from msgspec import Struct
 
 from greenroom.store.journal.consequences.consequence import Part, Tables
 
-CLAIMED_MAX = 64  # rows of one head that a claim brings along: the oldest. Those behind them are there to be read
+# What a claim brings along of one head's rows: the oldest. Those behind them are there to be read.
+CLAIMED_MAX = 64  # rows
+CLAIMED_BYTES_MAX = 256 << 10  # bytes of their bodies; the last row may pass it
 
 
 class OutboxRow(Struct, gc=False):
@@ -16,6 +19,21 @@ class OutboxRow(Struct, gc=False):
     body: bytes  # see actors/life/outgoing.py
     head_id: int = 0  # the sender's, where that isn't clear from the context
     entity: str = ""  # the sender's name, where that isn't clear from the context
+
+
+def brought_along(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    """Those of a head's rows, oldest first, that a claim brings along."""
+    size = 0
+    for number, row in enumerate(rows[:CLAIMED_MAX]):
+        if size >= CLAIMED_BYTES_MAX:
+            return list(rows[:number])
+        size += len(row.body)
+    return list(rows[:CLAIMED_MAX])
+
+
+def is_cut_short(rows: Sequence[OutboxRow]) -> bool:
+    """May the head of these rows, which a claim brought along, have more?"""
+    return len(rows) >= CLAIMED_MAX or sum(len(row.body) for row in rows) >= CLAIMED_BYTES_MAX
 
 
 class SentRows(dict[int, bytes]):

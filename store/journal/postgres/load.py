@@ -8,7 +8,13 @@ head that is alone then is read in pages, so that it wakes however long its jour
 from collections.abc import Iterator, Sequence
 
 from greenroom.store.errors import DataRefused, TookTooLong
-from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
+from greenroom.store.journal.consequences.outbox import (
+    CLAIMED_BYTES_MAX,
+    CLAIMED_MAX,
+    OutboxRow,
+    brought_along,
+    is_cut_short,
+)
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.names import decode_name
 from greenroom.store.journal.postgres.pages import Pages, page
@@ -30,7 +36,16 @@ CROSS JOIN LATERAL (SELECT * FROM journal j WHERE j.id = w.id AND j."offset" > w
 UNION ALL
 SELECT w.id, 2, o."offset", 0, o.body, NULL, NULL, NULL, NULL, 0
 FROM unnest($1::bigint[]) AS w (id)
-CROSS JOIN LATERAL (SELECT * FROM outbox b WHERE b.id = w.id ORDER BY b."offset" LIMIT {CLAIMED_MAX}) o
+CROSS JOIN LATERAL (
+    SELECT * FROM (
+        SELECT b."offset", b.body, coalesce(sum(octet_length(b.body)) OVER before, 0) AS size_before
+        FROM outbox b
+        WHERE b.id = w.id
+        WINDOW before AS (ORDER BY b."offset" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ORDER BY b."offset" LIMIT {CLAIMED_MAX}
+    ) page
+    WHERE size_before < {CLAIMED_BYTES_MAX}
+) o
 UNION ALL
 SELECT id, 3, due_ms, 0, body, name, NULL, NULL, NULL, 0 FROM timers WHERE id = ANY ($1::bigint[])
 ORDER BY 1, 2, 3
@@ -126,10 +141,10 @@ class Loading:
             item.events += [event(row[:8]) for row in rows]
             at = item.events[-1].offset
         at = 0
-        while len(item.outbox) < CLAIMED_MAX and (rows := await pages.fetch(OUTBOX_UP, head_id, at)):
+        while not is_cut_short(item.outbox) and (rows := await pages.fetch(OUTBOX_UP, head_id, at)):
             item.outbox += [OutboxRow(row["offset"], row["body"], head_id, item.head.entity) for row in rows]
             at = item.outbox[-1].offset
-        del item.outbox[CLAIMED_MAX:]
+        item.outbox = brought_along(item.outbox)
         name = b""
         while rows := await pages.fetch(TIMERS_UP, head_id, name):
             item.timers += [TimerRow(decode_name(row["name"]), row["due_ms"], row["body"]) for row in rows]

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.letters import Letters
 from greenroom.store.journal.consequences.marks import Marks
-from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, Outbox, OutboxRow
+from greenroom.store.journal.consequences.outbox import CLAIMED_BYTES_MAX, CLAIMED_MAX, Outbox, OutboxRow, is_cut_short
 from greenroom.store.journal.consequences.timers import TimerRow, Timers
 from greenroom.store.journal.dead_letters import DeadLetter
-from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.journal import READ_BYTES_MAX, Journal
 from greenroom.store.journal.records import Append, Claimed, Outcome, Remembered, StoredEvent
 from tests.store.journal.test_journal import (  # noqa: F401 - fixtures
     Cluster,
@@ -220,6 +220,38 @@ async def test_a_claim_brings_along_the_oldest_of_an_outbox_and_leaves_the_other
     assert [row.offset for row in (await claim(node)).outbox] == list(range(1, CLAIMED_MAX + 1))
     read = await node.outbox(after=(claimed.head.id, CLAIMED_MAX), limit=100)
     assert len(read) == 10
+
+
+@pytest.mark.bound("bytes of those rows")
+async def test_what_is_read_of_outboxes_at_once_is_bounded_in_bytes_too_and_is_one_row_at_least(
+    cluster: Cluster,
+) -> None:
+    """Whoever sweeps or claims holds it in memory, whatever the rows weigh."""
+    node = cluster.node(1)
+    claimed = await claim(node)
+    head_id = claimed.head.id
+    sizes = [READ_BYTES_MAX - 1, 2, 10, CLAIMED_BYTES_MAX - 11, 1, 9]
+    rows = [OutboxRow(offset, b"x" * size) for offset, size in enumerate(sizes, 1)]
+    await node.append([with_consequences(claimed, event(1), outbox=Outbox(rows))])
+
+    async def swept(after: int) -> list[int]:
+        read = await node.outbox(after=(head_id, after), limit=10)
+        return [row.offset for row in read if row.head_id == head_id]
+
+    async def brought_along() -> list[int]:
+        found = (await claim(node)).outbox
+        assert [len(row.body) for row in found] == [sizes[row.offset - 1] for row in found]
+        assert is_cut_short(found) == (len(found) < len(stored))
+        return [row.offset for row in found]
+
+    stored = list(range(1, len(sizes) + 1))
+    assert await swept(0) == [1, 2], "the last may pass the bound"
+    assert await swept(2) == [3, 4, 5, 6]
+    assert await brought_along() == [1]
+    for gone, left in ((1, [2, 3, 4]), (2, [3, 4, 5]), (3, [4, 5, 6])):
+        await node.delivered([(head_id, gone)], lineage=await node.lineage())
+        stored.remove(gone)
+        assert await brought_along() == left
 
 
 async def test_positions_of_all_eras_fit(cluster: Cluster) -> None:

@@ -22,7 +22,7 @@ from greenroom.actors.model.errors import ActorError, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Done
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.consequences.outbox import CLAIMED_MAX, OutboxRow
+from greenroom.store.journal.consequences.outbox import CLAIMED_BYTES_MAX, CLAIMED_MAX, OutboxRow, brought_along
 from greenroom.supervisors.delivery import relay as relay_module
 from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, UNDER_WAY_MAX, Relay
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -301,11 +301,15 @@ async def test_a_message_of_long_ago_that_a_claim_brings_back_lets_nothing_overt
         assert behind["5"] == four[0].seq
 
 
-async def test_a_claim_that_brings_a_part_of_the_outbox_leaves_the_rest_to_the_sweep(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(("rows", "size"), [(3 * CLAIMED_MAX, 0), (3, CLAIMED_BYTES_MAX // 2)])
+async def test_a_claim_that_brings_a_part_of_the_outbox_leaves_the_rest_to_the_sweep(
+    rows: int, size: int, autojump_clock: MockClock
+) -> None:
     async with world() as run:
-        texts = [f"{number:03}" for number in range(3 * CLAIMED_MAX)]
-        rows = [run.commit(A, (B, text))[0] for text in texts]
-        run.relay.adopt(rows[:CLAIMED_MAX])
+        texts = [f"{number:03}".ljust(size, ".") for number in range(rows)]
+        brought = brought_along([run.commit(A, (B, text))[0] for text in texts])
+        assert len(brought) < rows
+        run.relay.adopt(brought)
         run.post(A, (B, "posted after that"))
         await run.decide_all(60)
         assert run.texts() == [*texts, "posted after that"]
