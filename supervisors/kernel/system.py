@@ -1,6 +1,7 @@
 """The system: which entities are awake on this node. Owner of their tasks."""
 
 from collections.abc import Callable
+from operator import itemgetter
 
 import structlog
 import trio
@@ -43,6 +44,10 @@ class System:
         self._draining = False
         self._emptied = trio.Event()
         self._quarantine: dict[str, float] = {}  # failed entity -> trio time until which it stays down
+        # Entities that ended with events of which nobody knows whether they landed, and that are watched: each with the
+        # trio time from which it may be woken, so that its next life tells. Here until a cell of theirs that had a life
+        # has ended, since what ends us may end that before it has begun.
+        self._untold: dict[str, float] = {}
         self.lineage: str | None = None  # the database's lineage, as last heard
         self._on_closed = self._closed  # one for all cells: each bound method made takes 64 bytes
 
@@ -76,21 +81,31 @@ class System:
         if self._cells.get(cell.entity) is cell:
             del self._cells[cell.entity]
             self._host.instruments.awake -= 1
+        down_s = 0.0
         if ending in (Ending.FAILED, Ending.DAMAGED):
             self._quarantine.pop(cell.entity, None)
             down_s = DAMAGED_S if ending is Ending.DAMAGED else self._host.supervision.backoff_max_s
             self._quarantine[cell.entity] = trio.current_time() + down_s
-            if cell.left_unknown and self._nursery is not None and self._host.audiences.watching(cell.entity):
-                self._nursery.start_soon(self._wake_later, cell.entity, down_s)
             if len(self._quarantine) > QUARANTINED_MAX:
                 del self._quarantine[next(iter(self._quarantine))]
+        if cell.left_unknown or self._untold:
+            self._note_untold(cell, ending, down_s)
         if self._draining and not self._cells:
             self._emptied.set()
 
-    async def _wake_later(self, entity: str, seconds: float) -> None:
-        """Of an entity that has failed: whoever watches it hears what has landed, though nobody speaks to it."""
-        await trio.sleep(seconds)
-        if entity not in self._cells:
+    def _note_untold(self, cell: Cell, ending: Ending, down_s: float) -> None:
+        entity = cell.entity
+        if cell.left_unknown and ending is not Ending.MOVED and self._host.audiences.watching(entity):
+            at = self._untold[entity] = trio.current_time() + down_s
+            if ending is not Ending.STOPPED and self._nursery is not None:
+                self._nursery.start_soon(self._wake_to_tell, entity, at)
+        elif cell.head is not None or ending is not Ending.STOPPED:
+            self._untold.pop(entity, None)
+
+    async def _wake_to_tell(self, entity: str, at: float) -> None:
+        """Whoever watches it hears what has landed, though nobody speaks to it."""
+        await trio.sleep_until(at)
+        if self._untold.get(entity) == at and entity not in self._cells:
             self._wake_for_watchers(entity)
 
     def _wake_for_watchers(self, entity: str) -> None:
@@ -135,7 +150,8 @@ class System:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep entities alive until cancelled; `drain` first to lose nothing that could still be finished.
 
-        Begins with nobody awake: the cells of a former run ended with it.
+        Begins with nobody awake: the cells of a former run ended with it. Those of them that left their watchers in the
+        dark are woken, one after another.
         """
         self._host.instruments.awake -= len(self._cells)
         self._cells.clear()
@@ -143,6 +159,8 @@ class System:
             self._nursery = nursery
             task_status.started()
             try:
+                for entity, at in sorted(self._untold.items(), key=itemgetter(1)):
+                    await self._wake_to_tell(entity, at)
                 await trio.sleep_forever()
             finally:
                 self._nursery = None  # wake nobody only to stop it at once

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -25,15 +25,30 @@ from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import CommitConfig, PassivationConfig, SupervisionConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.store.journal.records import Append, Outcome
 from greenroom.supervisors.kernel import cell, snapshot_writer
 from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.supervision.strategy import RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from tests.store.journal.faulty_journal import Fault
-from tests.supervisors.kernel.small_kernel import Do, Fail, Heard, Kernel, Log, Note, Read, Slot, Slow, heard, kernel
+from tests.supervisors.kernel.small_kernel import (
+    ANN,
+    Do,
+    Fail,
+    Heard,
+    Kernel,
+    Log,
+    Note,
+    Read,
+    Slot,
+    Slow,
+    heard,
+    kernel,
+)
 
 A = "log:a"
 B = "log:b"
+C = "log:c"
 
 
 async def settled() -> None:
@@ -280,14 +295,9 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
     culprit: str, autojump_clock: MockClock
 ) -> None:
     run = Kernel(commit=CommitConfig(lanes=2), passivation=PassivationConfig(sweep_s=1.0, memory_bytes_max=1))
-    spec = SupervisorSpec(
-        name="node",
-        strategy=Strategy.REST_FOR_ONE,
-        intensity=RestartIntensity(restarts_max=1, window_s=60.0),
-        children=run.kernel.core + run.kernel.duties,
-    )
+    run.audience.watchers = {}
     async with trio.open_nursery() as nursery:
-        await nursery.start(supervise, spec)
+        await nursery.start(supervise, supervised(run))
         await run.ask(B, Note(text="before"))
         await run.ask(B, after(1000, "lost with its actor"))
         slots: list[Slot] = []
@@ -310,6 +320,69 @@ async def test_whichever_part_of_the_kernel_crashes_its_supervisor_starts_all_th
         nursery.cancel_scope.cancel()
     with pytest.raises(Unavailable):
         run.send(A, Read())
+
+
+def supervised(run: Kernel, *, restarts_max: int = 1) -> SupervisorSpec:
+    return SupervisorSpec(
+        name="node",
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=RestartIntensity(restarts_max=restarts_max, window_s=60.0),
+        children=run.kernel.core + run.kernel.duties,
+    )
+
+
+@pytest.mark.parametrize("lands", [True, False])
+@pytest.mark.parametrize("crashes", [1, 2])
+async def test_whoever_watches_hears_what_had_landed_when_the_system_crashed_though_nobody_speaks(
+    crashes: int, lands: bool, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another crash ends the next life before it has begun. What nobody watches sleeps on."""
+    run = Kernel()
+    run.audience.watchers = {A: [ANN], C: [ANN]}
+    async with trio.open_nursery() as nursery:
+        await nursery.start(supervise, supervised(run, restarts_max=crashes))
+        for entity in (A, B, C):
+            await run.ask(entity, Note(text="known"))
+        began: list[tuple[str, int]] = []
+        run.audience.began = lambda entity, epoch, offset: began.append((entity, offset))  # type: ignore[method-assign]
+
+        async def unheard(batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+            if lands:
+                await run.journal.memory.append(batch)
+            await trio.sleep_forever()
+            raise AssertionError
+
+        monkeypatch.setattr(run.journal, "append", unheard)
+        slots = [run.send(A, Note(text="x")), run.send(B, Note(text="x"))]
+        await settled()
+        run.journal.faults["claim"] += [Fault.CRASHES] * crashes
+        slots.append(run.send("log:crashes", Read()))
+        await trio.sleep(60)
+        assert not run.journal.faults["claim"]
+        assert all(isinstance(slot.answer, OutcomeUnknown | Unavailable) for slot in slots)
+        assert (began, run.awake()) == ([(A, 1 + lands)], {A})
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_watchers_of_an_entity_that_is_kept_down_hear_of_it_after_a_crash_of_the_system_too(
+    autojump_clock: MockClock,
+) -> None:
+    run = Kernel(supervision=SupervisionConfig(restarts_max=0, backoff_max_s=30.0))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(supervise, supervised(run))
+        await run.ask(A, Note(text="known"))
+        run.journal.faults["append"] += [Fault.LANDED_LOST]
+        run.journal.faults["read"] += [Fault.CRASHES]
+        run.send(A, Note(text="x"))
+        await trio.sleep(1)
+        assert run.awake() == set()
+        run.journal.faults["claim"] += [Fault.CRASHES]
+        run.send(B, Read())
+        await trio.sleep(25)
+        assert run.awake() == set()
+        await trio.sleep(10)
+        assert run.awake() == {A}
+        nursery.cancel_scope.cancel()
 
 
 def test_the_relay_falls_with_the_system_and_begins_before_it() -> None:
