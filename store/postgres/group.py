@@ -5,6 +5,7 @@ one of these rather than for a session that is not to be had. And it gives sessi
 go before it.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,16 @@ from greenroom.store.postgres.connection import Connection, MakeRoom
 
 NARROW_S = 2.0  # once the server had no session left, or one was given up, no other is opened for so long
 CLOSE_S = 1.0  # what the goodbye of a session that is given up may take
+
+
+class _Waiter:
+    """A caller whose turn has not come."""
+
+    __slots__ = ("has_turn", "roused")
+
+    def __init__(self) -> None:
+        self.has_turn = False
+        self.roused = trio.Event()  # it is to look again: at its turn, or at how many sessions there are
 
 
 class Group:
@@ -29,7 +40,8 @@ class Group:
         make_room: MakeRoom | None = None,
     ) -> None:
         """`make_room` has others give a session up, when the server has none left and this group has none at all."""
-        self._free = trio.Semaphore(len(connections), max_value=len(connections))
+        self._turns = len(connections)  # to be taken at once; none while somebody waits
+        self._waiting: deque[_Waiter] = deque()
         # The last one used goes out first: its statements are prepared and its caches warm. Should it be dead, the
         # statement that finds that out puts the others in doubt (silence.py), and none of them is met dead again.
         self._idle = list(connections)
@@ -53,8 +65,10 @@ class Group:
 
     async def _take(self) -> Connection:
         """One that has a session, or has just opened it."""
+        deadline = trio.current_time() + self._wait_s
+        came_first = False
         while True:
-            await self._take_turn()
+            await self._take_turn(deadline, came_first=came_first)
             connection = self._idle.pop()
             self._in_use += 1
             try:
@@ -64,6 +78,7 @@ class Group:
                 self._free_again(connection)
                 raise
             self._withhold(connection)
+            came_first = True
 
     async def _opened(self, connection: Connection) -> bool:
         """False when there is no session for it, and another of us has one. Raises: StoreUnavailable."""
@@ -80,20 +95,47 @@ class Group:
         await connection.open()
         return True
 
-    async def _take_turn(self) -> None:
+    async def _take_turn(self, deadline: float, *, came_first: bool) -> None:
+        """`came_first`: before all who wait, and had a turn that was of no use."""
         self._widen()
+        if self._turns:
+            self._turns -= 1
+            return
+        if len(self._waiting) >= self._waiting_max and not came_first:
+            raise StoreUnavailable(f"{self._waiting_max} wait for a connection already")
+        waiter = _Waiter()
+        if came_first:
+            self._waiting.appendleft(waiter)
+        else:
+            self._waiting.append(waiter)
         try:
-            self._free.acquire_nowait()
-            return
-        except trio.WouldBlock:
-            if self._free.statistics().tasks_waiting >= self._waiting_max:
-                raise StoreUnavailable(f"{self._waiting_max} wait for a connection already") from None
-        if self._withheld == len(self._idle) and not self._in_use:
-            raise NoSessionLeft("the last session was given up")
-        with trio.move_on_after(self._wait_s):
-            await self._free.acquire()
-            return
-        raise StoreUnavailable(f"no connection was free within {self._wait_s} s")
+            await self._wait(waiter, deadline)
+        except BaseException:
+            if waiter.has_turn:
+                self._give_turn()
+            else:
+                self._waiting.remove(waiter)
+            raise
+
+    async def _wait(self, waiter: _Waiter, deadline: float) -> None:
+        while not waiter.has_turn:
+            if self._withheld == len(self._idle) and not self._in_use:
+                raise NoSessionLeft("the last session was given up")
+            if trio.current_time() >= deadline:
+                raise StoreUnavailable(f"no connection was free within {self._wait_s} s")
+            waiter.roused = trio.Event()
+            with trio.move_on_at(min(deadline, self._narrow_until) if self._withheld else deadline):
+                await waiter.roused.wait()
+            self._widen()
+
+    def _give_turn(self) -> None:
+        """First come, first served."""
+        if self._waiting:
+            first = self._waiting.popleft()
+            first.has_turn = True
+            first.roused.set()
+        else:
+            self._turns += 1
 
     async def _put_back(self, connection: Connection) -> None:
         if self._wanted:
@@ -107,7 +149,7 @@ class Group:
 
     def _free_again(self, connection: Connection) -> None:
         self._idle.append(connection)
-        self._free.release()
+        self._give_turn()
         self._used_no_more()
 
     def _used_no_more(self) -> None:
@@ -123,10 +165,9 @@ class Group:
         self._narrow_until = trio.current_time() + NARROW_S
         for connection in self._idle:  # those unused for longest come first
             if connection.has_session:
-                try:
-                    self._free.acquire_nowait()
-                except trio.WouldBlock:
+                if not self._turns:
                     break  # it is promised to somebody who waits
+                self._turns -= 1
                 self._idle.remove(connection)
                 self._in_use += 1
                 await self._give_up(connection)
@@ -150,14 +191,16 @@ class Group:
             self._withhold(connection)
 
     def _withhold(self, connection: Connection) -> None:
-        """Its turn, which somebody has taken, is not given back for now."""
+        """Its turn, which somebody has taken, is not given back for now. Who waits is to know how long that may be."""
         self._idle.insert(0, connection)
         self._withheld += 1
         self._used_no_more()
+        for waiter in self._waiting:
+            waiter.roused.set()
 
     def _widen(self) -> None:
         """Once it is time to try for more sessions."""
         if self._withheld and trio.current_time() >= self._narrow_until:
-            for _ in range(self._withheld):
-                self._free.release()
-            self._withheld = 0
+            withheld, self._withheld = self._withheld, 0
+            for _ in range(withheld):
+                self._give_turn()

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.store.errors import NoSessionLeft
 from greenroom.store.own.servers import OwnServers
@@ -148,3 +149,110 @@ async def test_who_stops_waiting_for_room_takes_none(narrow_url: str, limit: Cal
                 await pool.dedicated("lane-0").fetch(ONE)
         await ask(pool.readers)
         assert pool.connects == 1
+
+
+class Server:
+    """With so many sessions for us. Its connections are as `Group` knows them."""
+
+    def __init__(self, sessions: int) -> None:
+        self.sessions = sessions
+        self.open = 0
+
+    def group(self, size: int) -> Group:
+        connections: Any = [_Session(self) for _ in range(size)]
+        return Group(connections, waiting_max=100, wait_s=10.0)
+
+
+class _Session:
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.has_session = False
+
+    async def open(self) -> None:
+        await trio.sleep(0.01)
+        if self._server.open >= self._server.sessions:
+            raise NoSessionLeft("the test says so")
+        self._server.open += 1
+        self.has_session = True
+
+    async def aclose(self) -> None:
+        await trio.sleep(0.5)
+        self._server.open -= self.has_session
+        self.has_session = False
+
+
+async def test_who_waits_while_the_last_session_is_given_up_is_told_as_soon_as_whoever_comes_then(
+    autojump_clock: MockClock,
+) -> None:
+    group = Server(1).group(4)
+    told_at: list[float] = []
+
+    async def refused() -> None:
+        with pytest.raises(NoSessionLeft):
+            async with group.connection():
+                pass
+        told_at.append(trio.current_time() - begun)
+
+    async with trio.open_nursery() as nursery:
+        begun = trio.current_time()
+        async with group.connection():
+            for _ in range(3):
+                nursery.start_soon(refused)
+            await wait_all_tasks_blocked()
+            nursery.start_soon(group.give_way)
+            await wait_all_tasks_blocked()
+    assert told_at == pytest.approx([0.51] * 3, abs=0.1)
+    await trio.sleep(NARROW_S)
+    async with group.connection():
+        pass
+
+
+async def test_who_waits_gets_another_session_as_soon_as_one_may_be_opened_and_in_its_turn(
+    autojump_clock: MockClock,
+) -> None:
+    """Though nobody comes meanwhile, and the one session that there was is in use for long."""
+    server = Server(1)
+    group = server.group(2)
+    served: list[tuple[int, float]] = []
+
+    async def use(number: int) -> None:
+        async with group.connection():
+            served.append((number, trio.current_time() - begun))
+            await trio.sleep(1.0)
+
+    async with trio.open_nursery() as nursery:
+        begun = trio.current_time()
+        async with group.connection():
+            for number in range(4):
+                nursery.start_soon(use, number)
+                await wait_all_tasks_blocked()
+            await trio.sleep(0.5)
+            server.sessions = 2
+            await trio.sleep(NARROW_S + 1)
+            assert served == [(0, pytest.approx(NARROW_S, abs=0.1)), (1, pytest.approx(NARROW_S + 1, abs=0.1))]
+    assert [number for number, _ in served] == [0, 1, 2, 3]
+
+
+async def test_who_stops_waiting_as_its_turn_comes_passes_it_on(autojump_clock: MockClock) -> None:
+    group = Server(1).group(1)
+    async with trio.open_nursery() as nursery:
+        stopped = trio.CancelScope()
+
+        async def stops() -> None:
+            with stopped:
+                async with group.connection():
+                    raise AssertionError
+
+        async with group.connection():
+            nursery.start_soon(stops)
+            await wait_all_tasks_blocked()
+            nursery.start_soon(ask_fake, group)
+            await wait_all_tasks_blocked()
+            stopped.cancel()
+        begun = trio.current_time()
+    assert trio.current_time() - begun < 1
+
+
+async def ask_fake(group: Group) -> None:
+    async with group.connection():
+        pass
