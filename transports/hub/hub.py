@@ -9,7 +9,8 @@ sync stretch), so from there on it sees every offset once.
 
 What would take long goes on in slices, one for each flush (hub/handing_out.py): what goes to all watchers of a long
 topic, one after the other in the order in which it happened, and the end of all that a user has. Meanwhile what is
-published collects, so nobody who is to be kicked gets anything from after the kick.
+published collects, so nobody who is to be kicked gets anything from after the kick. A single user is kicked ahead of
+all that.
 """
 
 from collections import deque
@@ -28,11 +29,12 @@ from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.connected import Connections
-from greenroom.transports.hub.handing_out import ending, kicking, starting_over, walking
+from greenroom.transports.hub.handing_out import KickingAhead, ending, kicking, starting_over
 from greenroom.transports.hub.publication import Publication, one_line, show_of
 from greenroom.transports.hub.said import Ephemeral
 from greenroom.transports.hub.slices import SLICE_S, Lane, advance
 from greenroom.transports.hub.topic import LONG, Subscriber, Topic, Watchers
+from greenroom.transports.hub.walk import Walk
 
 log = structlog.get_logger("greenroom.hub")
 
@@ -119,12 +121,12 @@ class Hub:
         topic = self._topics.get(entity)
         if topic is not None:
             topic.kicks += 1
-            if kick.everywhere:
-                self._finish(topic)  # so that it sees why, before all ends
-            elif topic.waits:
+            if topic.waits and not (topic.is_long and kick.user is not None):
                 self._hand_over(topic)
-            subscribers = topic.subscribers() if kick.user is None else topic.subscribers_of(kick.user)
-            self.go_on(topic, kicking(topic, kick, subscribers), len(subscribers))
+            if kick.user is not None:
+                self._kick_ahead(topic, kick, topic.subscribers_of(kick.user))
+            else:
+                self.go_on(topic, kicking(topic, kick, topic.subscribers()), topic.size)
         if kick.everywhere and kick.user is not None:
             self.kicks_everywhere += 1
             self._kicked_everywhere(kick.user)
@@ -139,6 +141,21 @@ class Hub:
             until = self._stopwatch() + SLICE_S if len(self._endings) <= WORK_MAX else float("inf")
             if advance(self._endings, until, self._stopwatch):
                 self._wake()
+
+    def _kick_ahead(self, topic: Topic, kick: Kick, subscribers: list[Subscriber]) -> None:
+        """What is under way for all the others does not keep a user here: at once, or before it."""
+        work = KickingAhead(topic, kick, subscribers)
+        if len(subscribers) <= LONG:
+            for _ in work:
+                pass
+            return
+        if topic.work is None:
+            topic.work = deque()
+        topic.work.appendleft(work)
+        if len(topic.work) > WORK_MAX:
+            self._finish(topic)
+        elif not topic.dirty:
+            self._mark(topic)
 
     def watching(self, entity: str) -> Collection[Principal]:
         topic = self._topics.get(entity)
@@ -273,7 +290,7 @@ class Hub:
             if only is not None:  # as a session's presence is, or somebody's typing
                 self._show(topic, only)
                 return
-            self.go_on(topic, walking(topic, self._instruments, self._stopwatch), topic.size)
+            self.go_on(topic, Walk(topic, self._instruments, self._stopwatch), topic.size)
             return
         batch = topic.pending
         if not batch:
@@ -316,7 +333,7 @@ class Hub:
         if not topic.is_long:
             self._hand_out(topic)
         elif topic.waits:
-            self._queue(topic, walking(topic, self._instruments, self._stopwatch))
+            self._queue(topic, Walk(topic, self._instruments, self._stopwatch))
 
     def go_on(self, topic: Topic, work: Iterator[None], size: int) -> None:
         """Do what goes to `size` watchers of `topic`, behind all that is under way for them: at once, or in slices."""

@@ -44,6 +44,7 @@ class Said:
         self.publications = publications
         self.ephemerals = ephemerals
         self.presences = any(one.presence for one in ephemerals)
+        self._alike: dict[tuple[type[Encoding], bool], list[Piece]] = {}  # for all who were there before it
 
     @property
     def only_presences(self) -> bool:
@@ -51,6 +52,14 @@ class Said:
 
     def pieces(self, encoding: type[Encoding], *, presences: bool, offset: int = 0, number: int = 0) -> list[Piece]:
         """What came after `offset`, and after the ephemeral one of `number`."""
+        if offset or number:
+            return self._pieces(encoding, presences, offset, number)
+        found = self._alike.get((encoding, presences))
+        if found is None:
+            found = self._alike[encoding, presences] = self._pieces(encoding, presences, 0, 0)
+        return found
+
+    def _pieces(self, encoding: type[Encoding], presences: bool, offset: int, number: int) -> list[Piece]:
         found: list[Piece] = []
         begin = 0
         for one in self.ephemerals:

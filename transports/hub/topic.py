@@ -47,6 +47,9 @@ class Subscriber(Protocol):
         """The topic's journal began anew: what this subscriber knows no longer counts."""
 
 
+Late = dict[Subscriber, tuple[int, int]]  # what each has already: up to which offset, up to which ephemeral one
+
+
 class Views(Protocol):
     """Whoever watches the view of one topic's entity, rather than its events."""
 
@@ -88,6 +91,7 @@ class Topic:
         "first",
         "groups",
         "held",
+        "joins",
         "kicks",
         "late",
         "leaves",
@@ -113,15 +117,16 @@ class Topic:
         self.offset = offset  # the newest released event's number
         self.first = 1  # the first event's number that is not hidden, as far as is known
         self.show = show
-        self.groups: dict[type[Encoding], dict[Subscriber, None]] = {}
+        self.groups: dict[type[Encoding], dict[Subscriber, int]] = {}  # each by its number, which rises
         self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves
         self.size = 0  # how many subscribers
-        self.leaves = 0  # how many subscribers have left, ever
+        self.joins = 0  # how many subscribers have come, ever: the number of the newest
+        self.leaves = 0  # how many have left, ever
         self.by_user: ByUser[Subscriber] | None = None  # once it has been long
         self.pending: list[Publication] = []
         self.ephemerals: dict[str | int, Ephemeral] | None = None  # the newest for each key, oldest first
         self.said = 0  # how many ephemeral publications, ever
-        self.late: dict[Subscriber, tuple[int, int]] | None = None  # amid what waits: since which offset, `said`
+        self.late: Late | None = None  # who came amid what waits
         self.work: Lane | None = None  # what is being handed out in slices, in order
         self.tail = NO_TAIL
         self.dirty = False
@@ -143,7 +148,8 @@ class Topic:
         return self.by_user.of(user)
 
     def add(self, subscriber: Subscriber) -> None:
-        self.groups.setdefault(subscriber.encoding, {})[subscriber] = None
+        self.joins += 1
+        self.groups.setdefault(subscriber.encoding, {})[subscriber] = self.joins
         self.size += 1
         if subscriber.wants_joins:
             if self.listeners is None:
@@ -212,12 +218,19 @@ class Topic:
         self.ephemerals = None
         return only
 
-    def take(self) -> tuple[Said, dict[Subscriber, tuple[int, int]] | None]:
+    def waiting(self) -> Said:
+        """What waits, as of now; it goes on waiting."""
+        return self._said(self.pending[:])
+
+    def take(self) -> tuple[Said, Late | None]:
         """What waits, and who came amid it. Nothing waits then."""
-        said = Said(self.entity, self.epoch, self.pending, list(self.ephemerals.values()) if self.ephemerals else [])
+        said = self._said(self.pending)
         late, self.late = self.late, None
         self.pending, self.ephemerals = [], None
         return said, late
+
+    def _said(self, publications: list[Publication]) -> Said:
+        return Said(self.entity, self.epoch, publications, list(self.ephemerals.values()) if self.ephemerals else [])
 
     def remember(self, publication: Publication) -> None:
         tail = self.tail or self._tail_to_fill()

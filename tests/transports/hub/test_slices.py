@@ -196,6 +196,78 @@ def test_kicking_one_of_many_looks_at_that_one() -> None:
     assert setup.topic.by_user is None
 
 
+def test_a_user_is_kicked_at_once_ahead_of_what_is_under_way_and_hears_first_what_was_said_before() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    setup.publish(1)
+    assert setup.hub.flush()
+    served_, unserved, bystander = watchers[0], watchers[-1], watchers[-2]
+    assert (served_.got, unserved.got) == ([b"note:a e [1]"], [])
+    setup.publish(2)
+    setup.hub._hand_over(setup.topic)
+    setup.publish(3)
+    late = Looked("late")
+    setup.watch(late, offset=3)
+    setup.publish(4)
+    setup.hub.publish_ephemeral(A, b"5", "")
+    banned = (served_, unserved, late)
+    for one in banned:
+        one.on_kick = partial(setup.hub.detach, setup.topic, one)
+        setup.hub.kick(A, Kick(2100, "banned", user=one.principal.user))
+    heard = [list(one.got) for one in banned]
+    assert heard == [
+        [b"note:a e [1]", b"note:a e [2]", b"note:a e [3, 4]", b"~5"],
+        [b"note:a e [1]", b"note:a e [2]", b"note:a e [3, 4]", b"~5"],
+        [b"note:a e [4]", b"~5"],
+    ]
+    assert [one.kicks for one in banned] == [[(2100, "banned")]] * 3
+    assert bystander.got == [], "the others have not been served meanwhile"
+    setup.publish(6)
+    setup.hub.flush_all()
+    assert [one.got for one in banned] == heard
+    assert {tuple(one.got) for one in watchers[1:-1]} == {
+        (b"note:a e [1]", b"note:a e [2]", b"note:a e [3, 4]", b"~5", b"note:a e [6]")
+    }
+
+
+def test_a_kick_ahead_of_a_journal_that_began_anew_tells_nothing_of_the_new_one() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    setup.publish(1)
+    setup.hub.began(A, "f", 0)
+    setup.publish(1, epoch="f")
+    setup.hub.kick(A, Kick(2100, "banned", user="u7"))
+    assert (watchers[7].got, watchers[7].kicks, watchers[7].restarts) == ([b"note:a e [1]"], [(2100, "banned")], 0)
+
+
+def test_a_kick_of_somebody_with_very_many_connections_is_sliced_and_still_goes_first() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    mine = [Looked("ann") for _ in range(2 * LONG)]
+    for one in mine:
+        one.on_kick = partial(setup.hub.detach, setup.topic, one)
+        setup.watch(one)
+    setup.publish(1)
+    setup.hub.kick(A, Kick(2100, "banned", user="ann"))
+    setup.publish(2)
+    steps = []
+    for _ in setup.slices():
+        steps.append(sum(len(one.kicks) for one in mine))
+        assert steps[-1] == len(mine) or not served(watchers, b"note:a e [1]")
+    assert max(later - earlier for earlier, later in zip([0, *steps], steps, strict=False)) <= LOOK
+    assert {tuple(one.got) for one in mine} == {(b"note:a e [1]",)}
+    assert {tuple(one.got) for one in watchers} == {(b"note:a e [1, 2]",)}
+
+
+def test_a_sign_out_does_not_hold_up_everything_for_a_long_topic() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    setup.publish(1)
+    setup.hub.kick(A, Kick(4501, "signed out", user="u9", everywhere=True))
+    assert (watchers[9].got, watchers[9].kicks) == ([b"note:a e [1]"], [(4501, "signed out")])
+    assert served(watchers, b"note:a e [1]") == 1
+
+
 def test_who_comes_back_amid_a_kick_was_let_in_after_it() -> None:
     setup = Sliced()
     setup.many()
@@ -282,9 +354,10 @@ def test_many_joins_are_encoded_once_and_reach_listeners_alone() -> None:
 def test_kicks_that_pile_up_are_bounded() -> None:
     setup = Sliced()
     watchers = setup.many()
+    everybody = [f"u{number}" for number in range(MANY)]
     for number in range(1, 3 * WORK_MAX):
         setup.publish(number)
-        setup.hub.kick(A, Kick(2100, "banned", user=f"u{number}"))
+        setup.hub.kick(A, Kick(2100, "out", but=frozenset(everybody[:number] + everybody[number + 1 :])))
         assert len(setup.topic.work or ()) <= WORK_MAX
     setup.hub.flush_all()
     assert [len(one.kicks) for one in watchers[1 : 3 * WORK_MAX]] == [1] * (3 * WORK_MAX - 1)
