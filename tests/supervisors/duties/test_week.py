@@ -1,153 +1,11 @@
-"""A week of entities that are used for an hour and never again: what is left of them, in rows and in memory.
-
-The kernel, the journal in Postgres and retention, as in a node; only the wall clock is the test's.
-"""
-
 import gc
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar
 
-import trio
-from msgspec import Struct
-
-from greenroom.actors.model.actor import Actor, KindLimits
-from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Inspect
-from greenroom.actors.model.message import Ask, Event, Message, Tell
-from greenroom.config.limits import PassivationConfig
-from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal.journal_postgres import PostgresJournal
-from greenroom.store.journal.keep import Keep
-from greenroom.store.journal.retention import Retention
-from greenroom.store.postgres.bridge import Bridge
-from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.duties.folding import Folding
-from greenroom.supervisors.kernel.kernel import Kernel
-
-HOUR_S, DAY_S = 3_600.0, 86_400.0
-START_S = 1_700_000_000.0
-SWEEP_H = 6
-EVENTS = 3  # of each entity
-TABLES = ("heads", "journal", "snapshots", "kept_ids", "received", "outbox", "timers")
-
-
-class Jotted(Event, tag="memo.jotted"):
-    text: str
-
-
-class Jot(Ask[int], tag="memo.jot"):
-    text: str
-    to: str = ""  # who is told of it
-
-
-class Copy(Tell, tag="memo.copy"):
-    text: str
-
-
-class MemoState(Struct):
-    count: int = 0
-
-
-class Memo(Actor[MemoState]):
-    kind = "memo"
-    commands: ClassVar[tuple[type[Message], ...]] = (Jot,)
-    internal: ClassVar[tuple[type[Message], ...]] = (Copy,)
-    events: ClassVar[tuple[type[Event], ...]] = (Jotted,)
-    limits: ClassVar[KindLimits] = KindLimits(history_s=DAY_S, command_ids_s=2 * DAY_S)
-
-    def handle(self, message: Jot | Copy) -> Any:
-        self.record(Jotted(text=message.text))
-        if isinstance(message, Jot):
-            if message.to:
-                self.tell(message.to, Copy(text=message.text))
-            return self.offset
-        return None
-
-    def apply(self, event: Jotted) -> None:
-        self.state.count += 1
-
-    def view(self) -> MemoState:
-        return self.state
-
-
-class Week:
-    """So many new entities of each sort an hour: written to, told of it by another, and only looked at."""
-
-    def __init__(self, database_url: str, per_h: int) -> None:
-        self._database_url = database_url
-        self._per_h = per_h
-        self._hours = 0
-
-    def now(self) -> float:
-        return START_S + self._hours * HOUR_S
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Week"]:
-        kinds = Kinds((Memo,))
-        async with Bridge() as bridge, Pool(bridge, self._database_url, incarnation=1) as self._pool:
-            journal = PostgresJournal(self._pool, incarnation=1, now=self.now)
-            self.kernel = kernel = Kernel(
-                kinds=kinds,
-                journal=journal,
-                dead_letters=MemoryDeadLetters(),
-                instruments=Instruments(),
-                clock=self.now,
-                passivation=PassivationConfig(idle_s=0.01, sweep_s=0.02),
-            )
-            self._retention = Retention(
-                journal,
-                {"memo": Keep(seconds=DAY_S, command_ids_s=2 * DAY_S)},
-                fold=Folding(kinds=kinds, journal=journal, world=kernel.world).fold,
-                now=self.now,
-                is_present=kernel.is_present,
-                monotonic=lambda: 0.0,  # without rests
-                trims_per_s=1e9,
-            )
-            async with trio.open_nursery() as nursery:
-                await nursery.start(kernel.run)
-                yield self
-                nursery.cancel_scope.cancel()
-
-    async def pass_hours(self, hours: int) -> None:
-        for _ in range(hours):
-            await self._use_new_ones()
-            self._hours += 1
-            async with self._pool.connection() as connection:  # of marks the database's clock counts
-                await connection.fetch("UPDATE received SET at = at - interval '1 hour'")
-            if self._hours % SWEEP_H == 0:
-                await self._all_at_rest()
-                await self._retention.sweep()
-
-    async def _use_new_ones(self) -> None:
-        async with trio.open_nursery() as nursery:
-            for number in range(self._per_h):
-                name = f"{self._hours}-{number}"
-                nursery.start_soon(self._write, f"memo:writer-{name}", f"memo:reader-{name}")
-                nursery.start_soon(self.kernel.router.ask, f"memo:never-{name}", Inspect())
-
-    async def _write(self, writer: str, reader: str) -> None:
-        for number in range(EVENTS):
-            jot = Jot(text="x", to=reader if number == 0 else "", idempotency_key=f"key-{number}")
-            await self.kernel.router.ask(writer, jot)
-
-    async def _all_at_rest(self) -> None:
-        with trio.fail_after(60):
-            while self.kernel.system.awake() or (await self.rows())["outbox"]:  # noqa: ASYNC110 - in their own time
-                await trio.sleep(0.01)
-
-    async def rows(self) -> dict[str, int]:
-        async with self._pool.connection() as connection:
-            counts: Sequence[Any] = await connection.fetch(
-                "SELECT " + ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in TABLES)
-            )
-        return dict(counts[0])
+from tests.supervisors.duties.week import EVENTS, SWEEP_H, Week
 
 
 async def test_after_a_week_nothing_has_grown_but_what_retention_keeps(database_url: str) -> None:
-    per_h = 2
-    async with Week(database_url, per_h).running() as week:
+    of_each_per_h = 2
+    async with Week(database_url, of_each_per_h).running() as week:
         await week.pass_hours(4 * 24)
         gc.collect()
         before, objects_before = await week.rows(), len(gc.get_objects())
@@ -155,14 +13,14 @@ async def test_after_a_week_nothing_has_grown_but_what_retention_keeps(database_
         gc.collect()
         after, objects_after = await week.rows(), len(gc.get_objects())
 
-    written = 2 * per_h * 24 * 7  # writers and readers
-    a_day = per_h * (24 + SWEEP_H)  # that were new within a day and a sweep
+    written = 2 * of_each_per_h * 24 * 7  # writers and readers
+    a_day = of_each_per_h * (24 + SWEEP_H)  # that were new within a day and a sweep
     assert after["heads"] - written <= a_day
     assert written - 2 * a_day <= after["snapshots"] <= written, "the state of each"
     assert after["journal"] <= (EVENTS + 1) * a_day
-    assert after["kept_ids"] <= EVENTS * per_h * (24 + SWEEP_H), "another day of ids"
+    assert after["kept_ids"] <= EVENTS * of_each_per_h * (24 + SWEEP_H), "another day of ids"
     assert after["received"] <= a_day
     assert after["outbox"] == after["timers"] == 0
     for table in ("journal", "kept_ids", "received"):
-        assert abs(after[table] - before[table]) <= per_h, f"{table}, but for what is delivered an hour later"
-    assert objects_after - objects_before < 3 * (3 * per_h * 24 * 3), "three of each entity"
+        assert abs(after[table] - before[table]) <= of_each_per_h, f"{table}, but for what is delivered an hour later"
+    assert objects_after - objects_before < 3 * (3 * of_each_per_h * 24 * 3), "three of each entity"
