@@ -60,6 +60,7 @@ ELSEWHERE = {
     "transports/auth/details.py": "transports/pages/test_pages.py",
     "transports/client/peer.py": "transports/client/test_session.py",
     "transports/hub/handing_out.py": "transports/hub/test_slices.py",
+    "transports/http/page_server.py": "transports/http/test_handover.py",
     "transports/hub/walk.py": "transports/hub/test_slices.py",
     "transports/pages/app.py": "transports/pages/test_pages.py",
     "transports/pages/assets.py": "transports/pages/test_pages.py",

@@ -7,8 +7,8 @@ through the `submit` that `Services` are given. What a simulation needs is there
 import socket
 from collections.abc import Awaitable, Callable
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from hypercorn.typing import ASGIFramework
 from msgspec import Struct
 
 from greenroom.actors.model.kinds import Kinds
@@ -30,6 +30,9 @@ from greenroom.transports.sockets.flusher import REST_SHARE, Flusher, TurnEnd
 from greenroom.transports.sockets.gate import Gate
 from greenroom.transports.sockets.live import LiveConnections
 from greenroom.transports.sockets.poller import Poller
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
 
 
 class FanOut:
@@ -74,7 +77,7 @@ class Edge:
         fan_out: FanOut,
         services: Services,
         listener: socket.socket,
-        pages: ASGIFramework,
+        pages: "ASGIFramework",
         *,
         gate: GateConfig,
         hub: HubConfig,

@@ -1,25 +1,24 @@
 """Handing a connection to the pages: socket, and the bytes that the gate has read already, go to Hypercorn.
 
 One request a connection: the answer says `Connection: close`, so the client's next request meets the gate again. What
-watches over the node has places of its own, which no page can take.
+watches over the node has places of its own, which no page can take. Hypercorn is imported when somebody first asks for
+a page, in a thread, as the pages' own app is (pages/on_demand.py).
 """
 
-import contextlib
-import logging
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
-from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.config import Config
-from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.tcp_server import TCPServer
-from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework
 
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.sockets.turned_away import refuse
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
+
+    from greenroom.transports.http.page_server import PageServer
 
 log = structlog.get_logger("greenroom.pages")
 
@@ -28,69 +27,30 @@ PROBES_MAX = 64  # likewise, of what watches over the node
 REQUEST_S = 30.0  # what one request of a page may take, its body included
 
 
-class ReplayStream:
-    """A socket stream that first gives back what was read from it before. Wraps, since trio's may not be subclassed.
-
-    Hypercorn closes in the task of the page, which is cancelled as soon as its answer is complete; so ending is
-    shielded here. Neither step waits for the peer.
-    """
-
-    def __init__(self, sock: socket.socket, read_already: bytes) -> None:
-        self._sock = sock
-        self.socket = trio.socket.from_stdlib_socket(sock)
-        self._stream = trio.SocketStream(self.socket)
-        self._read_already = read_already
-        self.send_all = self._stream.send_all
-
-    async def send_eof(self) -> None:
-        with trio.CancelScope(shield=True):
-            await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        with contextlib.suppress(OSError):  # what the peer has sent beyond its request would have closing reset it all
-            self._sock.recv(65_536)
-        with trio.CancelScope(shield=True):
-            await self._stream.aclose()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if self._read_already:
-            await trio.lowlevel.checkpoint()
-            size = len(self._read_already) if max_bytes is None else max_bytes
-            data, self._read_already = self._read_already[:size], self._read_already[size:]
-            return data
-        return bytes(await self._stream.receive_some(max_bytes))
-
-
 class Handover:
     """The pages' side of the gate."""
 
     def __init__(
         self,
-        app: ASGIFramework,
+        app: "ASGIFramework",
         *,
         leave: Callable[[], None],
         instruments: Instruments | None = None,
         head_bytes_max: int = 16_384,
     ) -> None:
         """`leave` is called when a connection has ended. `head_bytes_max`: what the gate lets a head be."""
-        self._config = Config()
-        self._config.keep_alive_max_requests = 1
-        self._config.h11_max_incomplete_size = head_bytes_max
-        self._config.include_server_header = False
-        self._config.errorlog = logging.getLogger("hypercorn.error")
-        self._config.accesslog = None
-        self._app = ASGIWrapper(app)
+        self._app = app
+        self._head_bytes_max = head_bytes_max
         self._leave = leave
         self._instruments = instruments or Instruments()
         self._nursery: trio.Nursery | None = None
-        self._context = WorkerContext(None)
+        self._server: PageServer | None = None
+        self._starting = trio.Lock()
         self._open = {False: 0, True: 0}  # connections, and probes
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        lifespan = Lifespan(self._app, self._config, {})
+        self._server = None
         async with trio.open_nursery() as nursery:  # owner: this call; `_serve` keeps a request's crash to itself
-            await nursery.start(lifespan.handle_lifespan)
-            await lifespan.wait_for_startup()
             self._nursery = nursery
             try:
                 task_status.started()
@@ -107,17 +67,29 @@ class Handover:
             self._leave()
             return
         self._open[probe] += 1
-        self._nursery.start_soon(self._serve, sock, read_already, probe)
+        self._nursery.start_soon(self._serve, sock, read_already, probe, self._nursery)
 
-    async def _serve(self, sock: socket.socket, read_already: bytes, probe: bool) -> None:
+    async def _serve(self, sock: socket.socket, read_already: bytes, probe: bool, nursery: trio.Nursery) -> None:
         try:
-            stream = ReplayStream(sock, read_already)
             with trio.move_on_after(REQUEST_S):
-                server = TCPServer(self._app, self._config, self._context, {}, stream)  # type: ignore[arg-type]
-                await server.run()
+                server = self._server or await self._started(nursery)
+                await server.serve(sock, read_already)
         except Exception:  # the edge: a page's failure has been answered by Quart; this is the connection's
             log.exception("page_connection_failed")
         finally:
             sock.close()
             self._open[probe] -= 1
             self._leave()
+
+    async def _started(self, nursery: trio.Nursery) -> "PageServer":
+        async with self._starting:  # others wait for the first
+            if self._server is None:
+                server = await trio.to_thread.run_sync(self._make_server, limiter=trio.CapacityLimiter(1))
+                await nursery.start(server.run)
+                self._server = server
+        return self._server
+
+    def _make_server(self) -> "PageServer":
+        from greenroom.transports.http.page_server import PageServer
+
+        return PageServer(self._app, head_bytes_max=self._head_bytes_max)

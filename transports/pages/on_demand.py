@@ -5,25 +5,28 @@ asks for pages then is `/ready`, most of the time, and waits that little.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import trio
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 from greenroom.transports.http.prefix import without_prefix
 from greenroom.transports.pages.context import PagesContext
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
 
 class PagesOnDemand:
     """An ASGI callable."""
 
-    def __init__(self, context: PagesContext, create: Callable[[PagesContext], ASGIFramework] | None = None) -> None:
+    def __init__(self, context: PagesContext, create: "Callable[[PagesContext], ASGIFramework] | None" = None) -> None:
         self._context = context
         self._create: Callable[[PagesContext], ASGIFramework] = create or _create
         self._limiter = trio.CapacityLimiter(1)  # so that it is made once
         self._app: ASGIFramework | None = None
         self._prefix = context.prefix.encode()
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         if scope["type"] == "lifespan":  # Hypercorn's way to say that it starts and stops: the app has no use for it
             await receive()
             await send({"type": "lifespan.startup.complete"})
@@ -37,7 +40,7 @@ class PagesOnDemand:
         assert self._app is not None
         await self._app(below, receive, send)
 
-    async def _below(self, scope: Scope, send: ASGISendCallable) -> Scope | None:
+    async def _below(self, scope: "Scope", send: "ASGISendCallable") -> "Scope | None":
         """`scope` with the path that the app knows; None when it was answered: the prefix alone lacks its slash, and
         what its page names would be looked for beside it."""
         if not self._prefix or scope["type"] != "http":
@@ -56,7 +59,7 @@ class PagesOnDemand:
         self._app = self._app or self._create(self._context)
 
 
-def _create(context: PagesContext) -> ASGIFramework:
+def _create(context: PagesContext) -> "ASGIFramework":
     from greenroom.transports.pages.app import create_pages
 
     return create_pages(context)

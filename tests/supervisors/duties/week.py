@@ -96,7 +96,7 @@ class Week:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Week"]:
         kinds = Kinds((Memo,))
-        async with Bridge() as bridge, Pool(bridge, self._database_url, incarnation=1) as self._pool:
+        async with Bridge() as bridge, Pool(bridge, self._database_url, incarnation=1, statement_s=60.0) as self._pool:
             journal = PostgresJournal(self._pool, incarnation=1, now=self.now)
             self.kernel = kernel = Kernel(
                 kinds=kinds,

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -6,7 +8,7 @@ import trio
 from quart_trio import QuartTrio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.transports.http import handover
+from greenroom.transports.http import handover, page_server
 from greenroom.transports.http.handover import Handover
 from greenroom.transports.sockets.gate import listen
 from tests.transports.small_node import head, page, small_node
@@ -140,7 +142,7 @@ async def test_a_crash_outside_of_the_page_keeps_to_its_connection(monkeypatch: 
                 raise ZeroDivisionError
 
         with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
-            patch.setattr(handover, "TCPServer", Broken)
+            patch.setattr(page_server, "TCPServer", Broken)
             peer = await node.connect()
             await peer.send(head("GET", "/page"))
             assert await peer.ended()
@@ -172,3 +174,18 @@ async def test_more_that_watch_over_the_node_than_may_be_open_are_503(monkeypatc
             assert await peer.ended()
         await wait_all_tasks_blocked(0.01)
         assert (await (await node.connect()).request("GET", "/health")).status == 200
+
+
+def test_whoever_starts_a_node_does_not_wait_for_what_serves_pages() -> None:
+    late = ("hypercorn", "h2", "quart")
+    code = f"import sys, greenroom.transports.edge; sys.exit(str([one for one in {late} if one in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.strip() == "[]"
+
+
+async def test_requests_that_come_together_first_are_all_answered_by_one_server() -> None:
+    async with small_node() as node:
+        peers = [await node.connect() for _ in range(3)]
+        for peer in peers:
+            await peer.send(head("GET", "/page"))
+        assert [(await peer.response()).status for peer in peers] == [200] * 3
