@@ -35,7 +35,7 @@ class Looked(Watcher):
     """Counts how often somebody asks whose it is."""
 
     looks = 0
-    on_kick: Callable[[], None] | None = None
+    on_kick: Callable[[], object] | None = None
 
     def kicked(self, code: int, reason: str) -> None:
         super().kicked(code, reason)
