@@ -36,8 +36,8 @@ ELSEWHERE = {
     "store/journal/consequences": "store/journal/test_journal_consequences.py",
     "store/journal/postgres/append.py": "store/journal/test_journal.py",
     "store/journal/postgres/claim.py": "store/journal/test_journal.py",
-    "store/journal/keep.py": "store/journal/test_retention.py",
-    "store/journal/postgres/keeping.py": "store/journal/test_retention.py",
+    "store/journal/keep.py": "store/journal/keeping/test_retention.py",
+    "store/journal/postgres/keeping.py": "store/journal/keeping/test_retention.py",
     "store/journal/postgres/pages.py": "store/journal/test_walk.py",
     "store/journal/postgres/probe.py": "supervisors/node/test_health.py",
     "store/journal/postgres/reads.py": "store/journal/test_journal.py",
@@ -51,7 +51,7 @@ ELSEWHERE = {
     "actors/saga/state.py": "actors/saga/test_saga.py",
     "actors/saga/view.py": "actors/saga/test_saga.py",
     # A life is told by what it lets out.
-    "actors/life/async_handler.py": "supervisors/kernel/cells/test_cell.py",
+    "actors/life/async_handler.py": "supervisors/kernel/cells/test_async_handler.py",
     "actors/life/decided.py": "actors/life/test_life.py",
     "actors/life/gathered.py": "actors/life/test_life.py",
     "actors/schema/description.py": "actors/schema/test_rules.py",
@@ -83,7 +83,6 @@ ELSEWHERE = {
     "supervisors/cli/terminal/console.py": "faults/process/test_command_line.py",
     "supervisors/duties/own_servers.py": "store/own/test_servers.py",
     "supervisors/kernel/host.py": "supervisors/kernel/test_system.py",
-    "supervisors/kernel/kernel.py": "supervisors/kernel/test_system.py",
     "supervisors/node/duties.py": "transports/test_edge.py",
     "supervisors/node/node.py": "faults/process/test_stop.py",
     "supervisors/simulation": "simulation/test_guards.py",  # it finds what it is to find in a server with a fault

@@ -1,5 +1,5 @@
 """What is committed with events: outbox, marks, timers, dead letters, digests. Held by both implementations, like the
-promises of test_journal.py, whose clusters these tests use.
+promises of test_journal.py, on the same clusters.
 """
 
 # ruff: noqa: F811 - fixtures are imported, and then arguments
@@ -17,7 +17,7 @@ from greenroom.store.journal.consequences.timers import TimerRow, Timers
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.journal import READ_BYTES_MAX, Journal
 from greenroom.store.journal.records import Append, Claimed, Outcome, Remembered, StoredEvent
-from tests.store.journal.test_journal import (  # noqa: F401 - fixtures
+from tests.store.journal.clusters import (  # noqa: F401 - fixtures
     Cluster,
     MemoryCluster,
     PostgresCluster,

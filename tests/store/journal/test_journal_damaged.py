@@ -14,7 +14,7 @@ from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Append, Head, Outcome, StoredEvent
-from tests.store.journal.test_journal import (  # noqa: F401 - fixtures
+from tests.store.journal.clusters import (  # noqa: F401 - fixtures
     ALL,
     Cluster,
     MemoryCluster,

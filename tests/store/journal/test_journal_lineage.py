@@ -21,7 +21,7 @@ from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
-from tests.store.journal.test_journal import append_to, claim, event, offsets
+from tests.store.journal.clusters import append_to, claim, event, offsets
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,9 @@
 """The relay on a journal that a test can stop, and receivers that do as they are told."""
 
-import itertools
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
@@ -17,133 +13,15 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.actors.life.outgoing import Outgoing, encode_body, sequence
-from greenroom.actors.model.envelope import Envelope, Origin
-from greenroom.actors.model.errors import ActorError, Overloaded, Unavailable
-from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.envelope import Origin
+from greenroom.actors.model.errors import Overloaded, Unavailable
 from greenroom.actors.model.message import Done
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.journal.consequences.outbox import CLAIMED_BYTES_MAX, CLAIMED_MAX, OutboxRow, brought_along
+from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.supervisors.delivery import relay as relay_module
-from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, UNDER_WAY_MAX, Relay
-from greenroom.supervisors.supervision.backoff import Backoff
-from tests.supervisors.kernel.small_kernel import Heard, Log
-
-A, B, C = "log:a", "log:b", "log:c"
-IDS = {A: 1, B: 2, C: 3}
-SWEEP_S = 5.0
-LINEAGES = map(str, itertools.count())
-
-
-class Outbox:
-    """The journal, as far as the relay sees it."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[int, int], OutboxRow] = {}
-        self.errors: dict[str, deque[Exception]] = {"outbox": deque(), "delivered": deque()}
-        self.deleted: list[tuple[int, int]] = []
-        self.reading: Callable[[], None] = lambda: None  # called between a read and its answer
-
-    async def lineage(self) -> str:
-        await trio.lowlevel.checkpoint()
-        return next(LINEAGES)
-
-    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
-        await trio.lowlevel.checkpoint()
-        if self.errors["outbox"]:
-            raise self.errors["outbox"].popleft()
-        found = [self.rows[key] for key in sorted(self.rows) if key > after][:limit]
-        self.reading()
-        return found
-
-    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.errors["delivered"]:
-            raise self.errors["delivered"].popleft()
-        for key in rows:
-            self.rows.pop(key, None)
-            self.deleted.append(key)
-
-
-class World:
-    """Senders whose events are durable at once, and the mailboxes of receivers."""
-
-    def __init__(
-        self, *, kept_max: int = 1000, kept_bytes_max: int = 1 << 20, seed: int = 0, claimed: bool = True
-    ) -> None:
-        self.journal = Outbox()
-        self.inbox: list[Envelope] = []  # not decided yet
-        self.arrived: list[tuple[str, str, float]] = []  # receiver, text, when
-        self.refusals: dict[str, deque[ActorError]] = {}  # of `submit`, for each receiver
-        self.offsets: dict[str, int] = {}
-        self.relay = Relay(
-            kinds=Kinds((Log,)),
-            journal=self.journal,  # type: ignore[arg-type]
-            submit=self.submit,
-            new_backoff=lambda: Backoff(random=random.Random(seed), first_s=1.0, max_s=8.0),
-            kept_max=kept_max,
-            kept_bytes_max=kept_bytes_max,
-            sweep_s=SWEEP_S,
-        )
-        if claimed:
-            self.relay.begin_lineage(next(LINEAGES))
-
-    def submit(self, entity: str, envelope: Envelope) -> None:
-        if self.refusals.get(entity):
-            raise self.refusals[entity].popleft()
-        assert isinstance(envelope.message, Heard)
-        self.arrived.append((entity, envelope.message.text, trio.current_time()))
-        self.inbox.append(envelope)
-
-    def commit(self, sender: str, *tells: tuple[str, str]) -> tuple[OutboxRow, list[Outgoing]]:
-        """A row with texts for receivers, durable and not posted."""
-        offset = self.offsets[sender] = self.offsets.get(sender, 0) + 1
-        messages = [
-            Outgoing(sequence(offset, number), receiver, Raw(msgspec.json.encode(Heard(text=text))))
-            for number, (receiver, text) in enumerate(tells)
-        ]
-        row = OutboxRow(offset, encode_body(messages), IDS[sender], sender)
-        self.journal.rows[row.head_id, row.offset] = row
-        return row, messages
-
-    def post(self, sender: str, *tells: tuple[str, str]) -> None:
-        self.relay.post(*self.commit(sender, *tells))
-
-    def texts(self, receiver: str = B) -> list[str]:
-        return [text for entity, text, _ in self.arrived if entity == receiver]
-
-    def decide(self, count: int = 1) -> None:
-        for _ in range(count):
-            slot = self.inbox.pop(0).slot
-            assert slot is not None
-            slot.resolve(Done(), None)
-
-    def reject(self, count: int = 1) -> None:
-        for _ in range(count):
-            slot = self.inbox.pop(0).slot
-            assert slot is not None
-            slot.reject(Unavailable("not now"))
-
-    async def decide_all(self, seconds: float = 60.0) -> None:
-        until = trio.current_time() + seconds
-        while trio.current_time() < until:
-            self.decide(len(self.inbox))
-            await trio.sleep(0.5)
-
-
-@asynccontextmanager
-async def world(**how: Any) -> AsyncIterator[World]:
-    made = World(**how)
-    with capture_logs():
-        async with trio.open_nursery() as nursery:
-            await nursery.start(made.relay.run)
-            await settled()  # the first sweep
-            yield made
-            nursery.cancel_scope.cancel()
-
-
-async def settled() -> None:
-    for _ in range(20):
-        await trio.lowlevel.checkpoint()
+from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, UNDER_WAY_MAX
+from tests.supervisors.delivery.relay_world import IDS, LINEAGES, SWEEP_S, A, B, C, World, settled, world
+from tests.supervisors.kernel.small_kernel import Heard
 
 
 async def test_what_is_posted_goes_to_its_receivers_in_order_with_its_origin(autojump_clock: MockClock) -> None:
@@ -264,172 +142,6 @@ async def test_a_lane_has_a_window(autojump_clock: MockClock) -> None:
         assert len(run.inbox) == UNDER_WAY_MAX + 1
         await run.decide_all(10)
         assert [text for text in run.texts() if text in texts] == texts
-
-
-# What a crash left behind, and what did not fit.
-
-
-async def test_what_lies_in_the_outbox_at_the_start_is_delivered(autojump_clock: MockClock) -> None:
-    made = World()
-    for text in "12":
-        made.commit(A, (B, text))
-    async with trio.open_nursery() as nursery:
-        await nursery.start(made.relay.run)
-        await made.decide_all(1)
-        assert made.texts() == ["1", "2"] and not made.journal.rows
-        nursery.cancel_scope.cancel()
-
-
-async def test_what_a_claim_brings_is_delivered_before_anything_newer_and_once(autojump_clock: MockClock) -> None:
-    async with world() as run:
-        rows = [run.commit(A, (B, text))[0] for text in "12"]
-        run.relay.adopt(rows)
-        run.post(A, (B, "3"))
-        run.relay.adopt(rows)  # claimed again
-        await trio.sleep(3 * SWEEP_S)  # and swept
-        assert run.texts() == ["1", "2", "3"]
-
-
-async def test_a_message_of_long_ago_that_a_claim_brings_back_lets_nothing_overtake(autojump_clock: MockClock) -> None:
-    """What is posted then is sent behind all that is under way, or its receiver would drop what comes again later."""
-    async with world() as run:
-        (old, _), (_, four) = run.commit(A, (B, "1")), run.commit(A, (B, "4"))
-        run.relay.post(run.journal.rows[IDS[A], 2], four)
-        run.relay.adopt([old])
-        run.post(A, (B, "5"))
-        behind = {envelope.message.text: envelope.source.after for envelope in run.inbox}  # type: ignore
-        assert behind["5"] == four[0].seq
-
-
-@pytest.mark.parametrize(("rows", "size"), [(3 * CLAIMED_MAX, 0), (3, CLAIMED_BYTES_MAX // 2)])
-async def test_a_claim_that_brings_a_part_of_the_outbox_leaves_the_rest_to_the_sweep(
-    rows: int, size: int, autojump_clock: MockClock
-) -> None:
-    async with world() as run:
-        texts = [f"{number:03}".ljust(size, ".") for number in range(rows)]
-        brought = brought_along([run.commit(A, (B, text))[0] for text in texts])
-        assert len(brought) < rows
-        run.relay.adopt(brought)
-        run.post(A, (B, "posted after that"))
-        await run.decide_all(60)
-        assert run.texts() == [*texts, "posted after that"]
-        assert not run.journal.rows and not run.relay._left_out
-
-
-async def test_what_nobody_posted_is_found_by_the_sweep(autojump_clock: MockClock) -> None:
-    async with world() as run:
-        run.commit(A, (B, "1"))
-        await trio.sleep(SWEEP_S)
-        await settled()
-        assert run.texts() == ["1"]
-
-
-async def test_a_row_read_just_before_it_was_deleted_is_not_taken_for_a_new_one(autojump_clock: MockClock) -> None:
-    async with world() as run:
-        row, messages = run.commit(A, (B, "1"))
-        run.relay.post(row, messages)
-        run.decide()
-        await settled()
-        assert not run.journal.rows
-        run.relay.adopt([row])
-        await trio.sleep(SWEEP_S + 1)
-        run.relay.adopt([row])
-        assert run.texts() == ["1"]
-        await trio.sleep(3 * SWEEP_S)
-        assert not run.relay._rows, "it is not known for ever"
-
-
-@pytest.mark.bound("messages between entities, in memory")
-async def test_what_does_not_fit_waits_in_the_outbox_in_order(autojump_clock: MockClock) -> None:
-    async with world(kept_max=10) as run:
-        texts = [f"{number:03}" for number in range(50)]
-        for text in texts:
-            run.post(A, (B, text))
-        run.post(C, (B, "other"))
-        assert run.relay.waiting == 10
-        await run.decide_all(120)
-        assert [text for text in run.texts() if text != "other"] == texts
-        assert run.texts().count("other") == 1
-        assert not run.journal.rows and not run.relay._left_out
-
-
-@pytest.mark.bound("bytes of those messages")
-async def test_what_would_weigh_too_much_waits_in_the_outbox_in_order(autojump_clock: MockClock) -> None:
-    async with world(kept_bytes_max=10_000) as run:
-        texts = [f"{number:03}" + "x" * 1_000 for number in range(50)]
-        for text in texts:
-            run.post(A, (B, text))
-        assert run.relay.waiting == 10
-        assert 10_000 <= run.relay.waiting_bytes < 12_000
-        await run.decide_all(120)
-        assert run.texts() == texts
-        assert not run.journal.rows and not run.relay._left_out
-        assert run.relay.waiting_bytes == 0
-
-
-@pytest.mark.parametrize("left_out_max", [LEFT_OUT_MAX, 0])
-async def test_a_row_posted_while_a_sweep_reads_does_not_overtake_those_left_out(
-    left_out_max: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
-    """The sweep has read all there was when one more is left out: the sender stays left out, or 4 came before 3."""
-    monkeypatch.setattr(relay_module, "LEFT_OUT_MAX", left_out_max)
-    async with world(kept_max=2) as run:
-        for text in "123":
-            run.post(A, (B, text))
-        more = iter(["4"])
-
-        def reading() -> None:
-            for text in more:
-                run.post(A, (B, text))
-                break
-
-        run.decide(2)
-        run.journal.reading = reading
-        await run.decide_all(30)
-        run.post(A, (B, "5"))
-        await run.decide_all(30)
-        assert run.texts() == ["1", "2", "3", "4", "5"]
-
-
-@pytest.mark.bound("senders of whom the relay left something in the outbox")
-@pytest.mark.parametrize(("senders", "left_out_max"), [(1, LEFT_OUT_MAX), (30, LEFT_OUT_MAX), (30, 5), (30, 0)])
-async def test_what_can_not_be_delivered_leaves_room_for_all_else(
-    senders: int, left_out_max: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
-    """A receiver that refuses everything for long, told more than fits into memory; and then it comes back."""
-    monkeypatch.setattr(relay_module, "LEFT_OUT_MAX", left_out_max)
-    async with world(kept_max=20) as run:
-        run.refusals[C] = deque(Overloaded("full") for _ in range(10**6))
-        sent: dict[str, list[str]] = {}
-        for number in range(90):
-            sender = f"log:sender-{number % senders}"
-            IDS.setdefault(sender, 100 + number)
-            run.post(sender, (C, f"{sender} {number:03}"))
-            sent.setdefault(sender, []).append(f"{sender} {number:03}")
-            assert len(run.relay._left_out) <= left_out_max + 1, "everybody is one more"
-        await run.decide_all(60)
-        for number in range(50):
-            run.post(A, (B, f"{number:03}"))
-            await run.decide_all(4)
-        await run.decide_all(20)
-        assert run.texts(B) == [f"{number:03}" for number in range(50)]
-        run.refusals[C].clear()
-        await run.decide_all(300)
-        assert not run.journal.rows and run.relay.waiting == 0
-        for sender, texts in sent.items():
-            assert list(dict.fromkeys(text for text in run.texts(C) if text.startswith(f"{sender} "))) == texts
-
-
-async def test_after_a_failover_nothing_posted_overtakes_what_was_forgotten(autojump_clock: MockClock) -> None:
-    """An append's answer may come after the news that the database has another history."""
-    async with world() as run:
-        run.post(A, (B, "1"))
-        run.relay.begin_lineage(next(LINEAGES))
-        run.post(A, (B, "2"))
-        await run.decide_all(20)
-        assert run.texts() == ["1", "1", "2"] and not run.journal.rows
-        run.post(A, (B, "3"))
-        assert run.texts()[-1] == "3", "and then as always"
 
 
 # Failures of the store, and of the relay itself.

@@ -11,6 +11,7 @@ import msgspec
 import trio
 from msgspec import Struct, field
 from structlog.testing import capture_logs
+from trio.testing import wait_all_tasks_blocked
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor, KindLimits
@@ -309,6 +310,26 @@ class Kernel:
     def cell(self, entity: str) -> Cell:
         """Of an entity that is awake."""
         return next(cell for cell in self.system.awake() if cell.entity == entity)
+
+
+def after(seconds: float, text: str) -> Do:
+    def act(actor: Log) -> None:
+        actor.after(seconds, Heard(text=text))
+
+    return Do(act=act)
+
+
+async def settled() -> None:
+    """Until nobody has anything to do but wait."""
+    await wait_all_tasks_blocked()
+
+
+def texts_of(run: Kernel, entity: str) -> list[str]:
+    """What the actor has in memory, of an entity that is awake."""
+    actor = run.cell(entity).actor
+    assert actor is not None
+    state: Any = actor.state
+    return list(state.texts)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.errors import Refused
-from tests.supervisors.kernel.small_kernel import Brief, Do, Fail, Heard, Log, Note, Slow, kernel
+from tests.supervisors.kernel.small_kernel import Brief, Do, Fail, Heard, Kernel, Log, Note, Slow, after, kernel
 
 A = "log:a"
 
@@ -90,3 +90,46 @@ async def test_many_that_are_due_at_once_leave_others_their_turn() -> None:
             nursery.cancel_scope.cancel()
         assert len({left for left in turns if 0 < left < 900}) > 5
         assert await run.ask(A, Note(text="x")) > 0
+
+
+B = "log:b"
+
+
+def pending(run: Kernel, entity: str) -> int:
+    """Its messages to itself that have not come yet."""
+    life = run.cell(entity)._life
+    return life.actor.afters if life is not None else 0
+
+
+async def test_messages_after_a_while_come_in_their_order(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        await run.ask(A, after(3, "third"))
+        await run.ask(A, after(1, "first"))
+        await run.ask(B, after(2, "another entity's"))
+        await run.ask(A, after(2, "second"))
+        await trio.sleep(2.5)
+        assert run.texts(A) == ["first", "second"]
+        assert pending(run, A) == 1
+        await trio.sleep(100)
+        assert run.texts(A) == ["first", "second", "third"]
+        assert run.texts(B) == ["another entity's"]
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0, 0.0])
+async def test_a_timer_for_no_time_at_all_fires_at_once(seconds: float, autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        await run.ask(A, after(seconds, "x"))
+        await trio.sleep(0.1)
+        assert run.texts(A) == ["x"]
+
+
+async def test_a_timer_does_not_survive_the_actor_and_does_not_keep_its_successor_awake(
+    autojump_clock: MockClock,
+) -> None:
+    async with kernel() as run:
+        await run.ask(A, after(10, "never"))
+        run.send(A, Fail())
+        await trio.sleep(5)
+        assert pending(run, A) == 0
+        await trio.sleep(20)
+        assert run.texts(A) == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 import trio
@@ -16,7 +17,7 @@ from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.supervision.backoff import Backoff
-from tests.supervisors.kernel.small_kernel import Heard
+from tests.supervisors.kernel.small_kernel import Do, Heard, kernel, settled
 
 
 class Failing(MemoryDeadLetters):
@@ -129,3 +130,38 @@ async def write(letters: MemoryDeadLetters, *entities: str) -> None:
         with trio.fail_after(60):
             await writer.flushed()
         nursery.cancel_scope.cancel()
+
+
+async def test_a_letter_waits_for_a_store_that_is_down(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        add, tries = run.letters.add, 0
+
+        async def flaky(letter: Any, *, key: int | None = None) -> None:
+            nonlocal tries
+            tries += 1
+            if tries < 5:
+                raise StoreUnavailable("down")
+            await add(letter)
+
+        run.letters.add = flaky  # type: ignore[method-assign]
+        run.router.tell("nokind:x", Heard(text="x"))
+        await trio.sleep(60)
+        assert (len(await run.letters.list(limit=10)), tries) == (1, 5)
+
+
+async def test_a_letter_that_cannot_be_written_does_not_take_the_system_down() -> None:
+    async with kernel() as run:
+        add = run.letters.add
+
+        async def broken(letter: Any, *, key: int | None = None) -> None:
+            raise ValueError("no such text")
+
+        run.letters.add = broken  # type: ignore[method-assign]
+        run.router.tell("nokind:x", Heard(text="x"))
+        run.router.tell("nokind:x", Do(act=len))  # can't even be encoded
+        await settled()
+        run.letters.add = add  # type: ignore[method-assign]
+        run.router.tell("nokind:y", Heard(text="y"))
+        await settled()
+        assert [letter.entity for letter in await run.letters.list(limit=10)] == ["nokind:y"]
+        assert run.instruments.dead_letters == 3

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from greenroom.actors.model.actor import KindLimits
 from greenroom.actors.model.errors import Overloaded
 from greenroom.config.limits import PassivationConfig
 from greenroom.supervisors.kernel.passivation import Passivation
-from tests.supervisors.kernel.small_kernel import Do, Heard, Log, Read, kernel
+from tests.supervisors.kernel.small_kernel import Do, Heard, Log, Read, kernel, settled
 
 
 class Box:
@@ -101,10 +101,6 @@ A = "log:a"
 
 
 B = "log:b"
-
-
-async def settled() -> None:
-    await wait_all_tasks_blocked()
 
 
 async def test_an_idle_actor_sleeps_and_a_busy_one_does_not(autojump_clock: MockClock) -> None:

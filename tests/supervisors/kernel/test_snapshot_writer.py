@@ -1,7 +1,7 @@
 """The snapshot writer: within a bound in number and in bytes, and with retention behind it."""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import trio
@@ -68,3 +68,40 @@ def test_those_that_wait_are_bounded_in_number_and_in_bytes(
         return was
 
     assert trio.run(main) == kept
+
+
+A = "log:a"
+
+
+class Photographed(Log):
+    limits = KindLimits(snapshot_every=1)
+
+
+async def test_snapshots_that_find_no_room_are_skipped_counted_and_logged_once_a_minute(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_writer, "WAITING_MAX", 2)
+    async with kernel(kinds=(Photographed,)) as run:
+        saved = run.journal.save_snapshot
+        room = trio.Event()
+
+        async def save(*args: Any, **named: Any) -> Any:
+            await room.wait()
+            return await saved(*args, **named)
+
+        run.journal.save_snapshot = save  # type: ignore[method-assign]
+        with capture_logs() as logs:
+            for number in range(8):  # one is being written, two wait
+                run.send(A, Note(text=str(number)))
+                await trio.sleep(1)
+            room.set()
+            await trio.sleep(60)
+            room = trio.Event()
+            for number in range(4):
+                run.send(A, Note(text=f"later {number}"))
+                await trio.sleep(0.1)
+            room.set()
+            await trio.sleep(1)
+        assert run.journal.offset(A) == 12
+    skipped = [one.get("passed_over", 0) for one in logs if one["event"] == "snapshot_skipped"]
+    assert skipped == [0, 4], "the first at once; a minute later the next, with the number of those between"

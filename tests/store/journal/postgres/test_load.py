@@ -14,7 +14,7 @@ from greenroom.store.journal.postgres import load
 from greenroom.store.journal.postgres.load import LOAD, SNAPSHOT, shares
 from greenroom.store.journal.records import Claimed, Head, Outcome
 from greenroom.store.postgres.connection import Connection
-from tests.store.journal.test_journal import PostgresCluster, append_to, claim, event, postgres  # noqa: F401 - fixture
+from tests.store.journal.clusters import PostgresCluster, append_to, claim, event, postgres  # noqa: F401 - fixture
 from tests.store.journal.test_journal_consequences import with_consequences
 
 EVENTS = 40

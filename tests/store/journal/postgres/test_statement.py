@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from greenroom.store.journal.postgres.statement import APPEND_ONE, WITH_IDS, WITHOUT_IDS, statement
 from greenroom.store.journal.records import Append, Claimed, Outcome
-from tests.store.journal.test_journal import PostgresCluster, append_to, claim, event, memory, offsets, postgres
+from tests.store.journal.clusters import PostgresCluster, append_to, claim, event, memory, offsets, postgres
 
 __all__ = ["memory", "postgres"]
 

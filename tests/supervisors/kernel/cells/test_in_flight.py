@@ -1,11 +1,9 @@
 """Nothing leaves before its events are durable, all of it leaves in order, and what commits fail is not lost."""
 
-from typing import Any
-
 import pytest
 import trio
 from msgspec import Struct
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from greenroom.actors.model.errors import DeadlineExceeded, NotHere, OutcomeUnknown, Refused, Unavailable
 from greenroom.actors.model.lifecycle import Inspect
@@ -13,7 +11,7 @@ from greenroom.config.limits import CommitConfig
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.ownership import Ownership
 from tests.store.journal.faulty_journal import Fault
-from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel
+from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled, texts_of
 
 A = "log:a"
 B = "log:b"
@@ -21,17 +19,6 @@ B = "log:b"
 
 class Typing(Struct):
     who: str
-
-
-async def settled() -> None:
-    await wait_all_tasks_blocked()
-
-
-def texts_of(run: Kernel, entity: str) -> list[str]:
-    actor = run.cell(entity).actor
-    assert actor is not None
-    state: Any = actor.state
-    return list(state.texts)
 
 
 async def test_replies_publications_and_tells_leave_only_when_their_events_are_durable_and_in_order() -> None:

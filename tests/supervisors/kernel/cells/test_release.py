@@ -3,10 +3,9 @@
 from typing import Any
 
 from msgspec import Struct
-from trio.testing import wait_all_tasks_blocked
 
 from greenroom.actors.model.errors import HandlerFailed
-from tests.supervisors.kernel.small_kernel import Do, Heard, Log, Note, Slot, kernel
+from tests.supervisors.kernel.small_kernel import Do, Heard, Log, Note, Slot, kernel, settled
 
 A = "log:a"
 B = "log:b"
@@ -18,10 +17,6 @@ class Typing(Struct):
 
 class Opaque:
     """JSON has no word for it."""
-
-
-async def settled() -> None:
-    await wait_all_tasks_blocked()
 
 
 async def test_one_departure_that_fails_holds_up_neither_the_others_nor_the_committer() -> None:

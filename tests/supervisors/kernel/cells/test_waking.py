@@ -2,16 +2,12 @@
 
 import msgspec
 import pytest
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from greenroom.actors.model.errors import Unavailable
-from tests.supervisors.kernel.small_kernel import Log, Note, Noted, Read, kernel
+from tests.supervisors.kernel.small_kernel import Log, Note, Noted, Read, kernel, settled
 
 A = "log:a"
-
-
-async def settled() -> None:
-    await wait_all_tasks_blocked()
 
 
 async def test_an_entity_is_rebuilt_from_its_snapshot_and_the_events_after_it(autojump_clock: MockClock) -> None:

@@ -1,0 +1,186 @@
+"""Handlers that wait, and deadlines."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.actors.model.errors import (
+    CallCycle,
+    DeadlineExceeded,
+    HandlerFailed,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
+from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, kernel, settled
+
+A = "log:a"
+B = "log:b"
+
+
+async def test_an_expired_message_is_dropped_unhandled(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.journal.delay_s = 1.0
+        late = run.send(A, Note(text="late"), deadline=trio.current_time() + 0.5)
+        early = run.send(A, Note(text="early"), deadline=trio.current_time() + 5.0)
+        await trio.sleep(10)
+        assert (type(late.answer), early.answer, run.texts(A)) == (DeadlineExceeded, 1, ["early"])
+
+
+async def test_an_ask_carries_its_callers_deadline_across_hops(autojump_clock: MockClock) -> None:
+    seen_s: list[float] = []
+
+    async def ask_on(actor: Log) -> None:
+        async def look(other: Log) -> None:
+            seen_s.append(trio.current_effective_deadline())
+
+        await actor.ask("slow:b", Do(act=look))
+
+    async with kernel() as run:
+        with trio.move_on_after(3.0):
+            await run.ask("slow:a", Do(act=ask_on))
+        assert seen_s == [3.0]
+
+
+async def test_an_async_handler_is_cut_off_at_its_deadline_and_the_next_message_is_handled(
+    autojump_clock: MockClock,
+) -> None:
+    async with kernel() as run:
+
+        async def act(actor: Log) -> None:
+            await trio.sleep_forever()
+
+        mine = run.send("slow:a", Do(act=act), deadline=3.0)
+        kinds = run.send("slow:a", Do(act=act))
+        after = run.send("slow:a", Note(text="after"))
+        await trio.sleep(60)
+        assert (mine.answered_at, kinds.answered_at) == (3.0, 13.0)
+        assert isinstance(mine.answer, DeadlineExceeded) and isinstance(kinds.answer, DeadlineExceeded)
+        assert (after.answer, run.instruments.restarts) == (1, 0)
+
+
+async def test_a_refusal_raised_as_the_deadline_cancels_is_the_answer(autojump_clock: MockClock) -> None:
+    async def refuse_when_cancelled(actor: Any) -> None:
+        async with trio.open_nursery() as nursery:  # owner: the handler
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise Refused("slow.too_slow")
+
+    async with kernel() as run:
+        slot = run.send("slow:a", Do(act=refuse_when_cancelled))
+        await trio.sleep(30)
+        assert slot.answer.name == "slow.too_slow"
+        assert run.instruments.restarts == 0
+
+
+async def test_while_an_async_handler_waits_what_came_before_it_is_committed_and_others_go_on(
+    autojump_clock: MockClock,
+) -> None:
+    async with kernel() as run:
+
+        async def act(actor: Log) -> str:
+            await trio.sleep(5)
+            actor.note("late")
+            return "reply"
+
+        before = run.send("slow:a", Note(text="before"))
+        slot = run.send("slow:a", Do(act=act))
+        after = run.send("slow:a", Read())
+        other = run.send(B, Read())
+        await trio.sleep(1)
+        assert (before.answer, other.answer, slot.answers, after.answers) == (1, [], [], [])
+        await trio.sleep(5)
+        assert (slot.answer, after.answer) == ("reply", ["before", "late"])
+
+
+@pytest.mark.parametrize("error", [Refused("log.no"), ZeroDivisionError()])
+async def test_an_async_handler_that_raises_is_treated_as_any_other(
+    error: Exception, autojump_clock: MockClock
+) -> None:
+    async with kernel() as run:
+
+        async def act(actor: Log) -> None:
+            await trio.sleep(1)
+            raise error
+
+        slot = run.send("slow:a", Do(act=act))
+        run.router.ref("slow:a").tell(Do(act=act))
+        after = run.send("slow:a", Note(text="after"))
+        await trio.sleep(60)
+        assert isinstance(slot.answer, Refused if isinstance(error, Refused) else HandlerFailed)
+        assert after.answer == 1
+
+
+async def test_what_is_recorded_before_an_async_handler_waits_is_given_up_and_the_rest_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    class Hasty(Log):
+        def handle(self, message: Any) -> Any:
+            if not isinstance(message, Note) or message.text != "hasty":
+                return super().handle(message)
+            self.note(message.text)
+            return self.late()
+
+        async def late(self) -> None:
+            raise AssertionError("nobody awaits it")
+
+    async with kernel(kinds=(Hasty,)) as run:
+        before, hasty, after = (run.send(A, Note(text=text)) for text in ("before", "hasty", "after"))
+        await trio.sleep(60)
+        assert (before.answer, type(hasty.answer), after.answer) == (1, HandlerFailed, 2)
+        assert run.texts(A) == ["before", "after"]
+
+
+async def test_cancelled_inside_an_async_handler_its_asker_learns_that_nobody_knows() -> None:
+    run = Kernel()
+    async with run.running():
+
+        async def act(actor: Log) -> None:
+            await trio.sleep_forever()
+
+        before = run.send("slow:a", Note(text="before"))
+        during = run.send("slow:a", Do(act=act))
+        after = run.send("slow:a", Note(text="after"))
+        await settled()
+    assert before.answer == 1
+    assert isinstance(during.answer, OutcomeUnknown)
+    assert isinstance(after.answer, Unavailable)
+    assert run.texts("slow:a") == ["before"]
+
+
+async def test_a_cycle_of_asks_is_refused(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+
+        async def back(actor: Log) -> Any:
+            return await actor.ask("slow:a", Note(text="x"))
+
+        async def there(actor: Log) -> Any:
+            return await actor.ask("slow:b", Do(act=back))
+
+        async def itself(actor: Log) -> Any:
+            return await actor.ask("slow:a", Note(text="x"))
+
+        for act in (there, itself):
+            with pytest.raises(CallCycle), trio.fail_after(5):
+                await run.ask("slow:a", Do(act=act))
+
+
+async def test_a_tell_is_the_end_of_a_chain_of_asks(autojump_clock: MockClock) -> None:
+    """Who was asked last must not be taken for whoever waits for the handler of a tell."""
+    async with kernel() as run:
+        answers: list[int] = []
+
+        async def ask_b(actor: Log) -> Any:
+            return await actor.ask("slow:b", Note(text="asked"))
+
+        async def ask_a(actor: Log) -> None:
+            answers.append(await actor.ask("slow:a", Note(text="from a tell")))
+
+        assert await run.ask("slow:a", Do(act=ask_b)) == 1
+        run.router.ref("slow:b").tell(Do(act=ask_a))
+        await trio.sleep(1)
+        assert answers == [1]
