@@ -85,12 +85,12 @@ class InFlight:
             if flight.through > through:
                 break
             landed += 1
-        if flights and landed < len(flights):
-            self.flights = flights[landed:]
-            flights = flights[:landed]
-        else:
-            self.flights = ()
-        for flight in flights:
+        ready = flights[:landed]
+        if flights:
+            del flights[:landed]  # in place: whoever sorts what a former life has left sees that these are gone
+            if not flights:
+                self.flights = ()
+        for flight in ready:
             self.release(flight.departures)
         if self._settled is not None and len(self.flights) < FLIGHTS_MAX // 2:
             self._settled.set()

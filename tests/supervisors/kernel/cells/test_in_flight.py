@@ -1,14 +1,21 @@
 """Nothing leaves before its events are durable, all of it leaves in order, and what commits fail is not lost."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import trio
 from msgspec import Struct
 from trio.testing import MockClock
 
+from greenroom.actors.life.flights import Flight
 from greenroom.actors.model.errors import DeadlineExceeded, NotHere, OutcomeUnknown, Refused, Unavailable
 from greenroom.actors.model.lifecycle import Inspect
+from greenroom.actors.model.mailbox import Mailbox
 from greenroom.config.limits import CommitConfig
-from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
+from greenroom.store.journal.records import Append, Head, StoredEvent
+from greenroom.supervisors.kernel.audiences import Nobody
+from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.ownership import Ownership
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled, texts_of
@@ -227,6 +234,24 @@ async def test_a_fenced_actor_claims_again_and_goes_on_after_what_the_other_wrot
             await trio.sleep(1)
             assert (mine.answer, run.texts(A)) == (3, ["x", "theirs", "mine"])
             assert run.instruments.fenced_appends == 1
+
+
+def test_who_sorts_the_flights_of_a_former_life_sees_those_that_land_meanwhile_go() -> None:
+    """Or they would leave twice: when they land, and once more when the next life finds them in the journal."""
+    submitted: list[Append] = []
+    host: Any = SimpleNamespace(
+        committer=SimpleNamespace(submit=lambda append, _: submitted.append(append)), audiences=Nobody()
+    )
+    life: Any = SimpleNamespace(head=Head(1, A, 7, "e", 0), entity=A, epoch="e")
+    in_flight = InFlight(host, Mailbox(10, 10_000))
+    in_flight.begin(life)
+    for offset in (1, 2, 3):
+        in_flight.launch(Flight(offset, 7, [StoredEvent(offset, 0, b"{}")], None, [], []))
+    sorting = in_flight.flights
+    in_flight.committed(7, 1)
+    assert [flight.through for flight in sorting] == [2, 3] == [flight.through for flight in in_flight.flights]
+    in_flight.committed(7, 3)
+    assert not sorting and not in_flight.flights and len(submitted) == 3
 
 
 async def test_an_entity_under_a_newer_term_stops_here(autojump_clock: MockClock) -> None:
