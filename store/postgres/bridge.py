@@ -5,13 +5,15 @@ is due, or when somebody calls, it runs one *turn* of the loop: until nothing in
 by the GIL for seconds; docs/inside/decisions/0001-asyncio-nested-in-trio.md has the measurements.
 
 Code inside a turn runs in a trio task, so it may call trio functions that don't wait (`send_nowait`, `Event.set`), and
-never ones that do. Two private attributes of asyncio's loop are read, `_ready` and `_scheduled`; both are as they were
-in Python 3.4, and `tests/store/postgres/test_bridge.py` pins them.
+never ones that do. Private attributes of asyncio's loop are used: `_ready`, `_scheduled`, `_process_events` and
+`_thread_id`; all are as they were in Python 3.4, and `tests/store/postgres/test_bridge.py` pins them.
 """
 
 import asyncio
 import contextvars
 import selectors
+import sys
+import threading
 from collections.abc import Callable, Coroutine
 from math import inf
 from types import TracebackType
@@ -55,8 +57,37 @@ class _UnblockingSelector(selectors.DefaultSelector):
 class _NestedLoop(asyncio.SelectorEventLoop):
     """An asyncio loop on trio's clock, so that both sides agree on when a timer is due, on a virtual clock too."""
 
+    _thread_id: int | None  # asyncio's: of the thread that runs it, while one does
+
     def time(self) -> float:
         return trio.current_time()
+
+    def run_ready(self, readable: selectors.BaseSelector | None) -> None:
+        """A turn while no timer is set, as `run_forever` would have it: what the selector has ready, if it is
+        `readable`, then callbacks until there are none, for at most TURN_POLLS_MAX rounds.
+
+        asyncio polls before each round, and once more to learn that there is none. Here the selector is asked once, and
+        only when trio has said that it is readable, as trio says again of what comes meanwhile.
+        """
+        ready = self._ready  # type: ignore[attr-defined]
+        hooks = sys.get_asyncgen_hooks()
+        self._thread_id = threading.get_ident()
+        sys.set_asyncgen_hooks(self._asyncgen_firstiter_hook, self._asyncgen_finalizer_hook)  # type: ignore[attr-defined]
+        asyncio._set_running_loop(self)
+        try:
+            if readable is not None:
+                self._process_events(readable.select(0))  # type: ignore[attr-defined]
+            rounds = TURN_POLLS_MAX
+            while ready and rounds:
+                rounds -= 1
+                for _ in range(len(ready)):
+                    handle = ready.popleft()
+                    if not handle._cancelled:
+                        handle._run()
+        finally:
+            self._thread_id = None
+            asyncio._set_running_loop(None)
+            sys.set_asyncgen_hooks(*hooks)
 
 
 class Bridge:
@@ -73,6 +104,7 @@ class Bridge:
         self._selector.on_idle = self._loop.stop
         self._pumps: trio.CancelScope | None = None
         self._nap = trio.CancelScope()  # ends when the loop's earliest timer is due
+        self._nap_until = inf  # its deadline: to set it costs more than all else in a turn that has little to do
         self._napping: trio.lowlevel.Task | None = None
         self._kicked = False
         self._closing = False
@@ -161,7 +193,7 @@ class Bridge:
                     nursery.start_soon(self._pump_timers)
                     while True:
                         await trio.lowlevel.wait_readable(self._selector.fileno())
-                        self._turn()
+                        self._turn(self._selector)
         finally:
             self._closing = self._broken = True
             self._abandon_callers()  # without a pump nothing else would ever wake them
@@ -172,6 +204,7 @@ class Bridge:
                 with self._nap:
                     await self._wait_kicked()
                 self._nap = trio.CancelScope()
+                self._nap_until = inf
             else:
                 await trio.lowlevel.checkpoint()
             self._kicked = False
@@ -194,18 +227,26 @@ class Bridge:
                 self._napping = None
 
     @trio.lowlevel.enable_ki_protection  # Ctrl-C must not break asyncio in the middle; trio delivers it elsewhere
-    def _turn(self) -> None:
-        """Run the loop until nothing in it is ready, or for TURN_POLLS_MAX polls."""
-        self._selector.polls = 0
+    def _turn(self, readable: selectors.BaseSelector | None = None) -> None:
+        """Run the loop until nothing in it is ready, or for TURN_POLLS_MAX rounds. `readable`: the selector, when trio
+        has found it to be."""
+        loop = self._loop
+        timers = loop._scheduled  # type: ignore[attr-defined]
         library, sniffio.thread_local.name = sniffio.thread_local.name, "asyncio"
+        self._selector.polls = 0
         try:
-            self._loop.run_forever()
+            if timers:
+                loop.run_forever()
+            else:
+                loop.run_ready(readable)
         finally:
             sniffio.thread_local.name = library
-        if self._loop._ready:  # type: ignore[attr-defined]
+        if loop._ready:  # type: ignore[attr-defined]
             self._kick()
-        timers = self._loop._scheduled  # type: ignore[attr-defined]
-        self._nap.deadline = timers[0].when() if timers else inf
+        timers = loop._scheduled  # type: ignore[attr-defined]  # another list, perhaps
+        until = timers[0].when() if timers else inf
+        if until != self._nap_until:
+            self._nap_until = self._nap.deadline = until
 
     async def _end_tasks(self) -> None:
         if self._broken:

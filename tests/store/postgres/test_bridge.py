@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import socket
+import sys
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,16 +24,118 @@ async def bridge() -> AsyncIterator[Bridge]:
         yield bridge
 
 
-def test_the_private_attributes_that_a_turn_reads_are_what_we_think_they_are() -> None:
+def test_the_private_attributes_that_a_turn_uses_are_what_we_think_they_are() -> None:
     loop: Any = asyncio.SelectorEventLoop()
+    left, right = socket.socketpair()
     try:
-        handle = loop.call_soon(print)
+        seen: list[object] = []
+        handle = loop.call_soon(seen.append, "called")
         timer = loop.call_later(60, print)
         assert list(loop._ready) == [handle]
         assert loop._scheduled == [timer]
         assert timer.when() > 0
+        assert not handle._cancelled
+        handle._run()
+        assert seen == ["called"]
+        handle.cancel()
+        assert handle._cancelled
+        loop._ready.clear()
+        loop.add_reader(left, seen.append, "readable")
+        right.send(b"x")
+        loop._process_events(loop._selector.select(0))
+        (reading,) = loop._ready
+        reading._run()
+        assert seen == ["called", "readable"]
+        loop._ready.clear()
+        assert loop._thread_id is None  # while it does not run
+        loop.call_soon(lambda: seen.append(loop._thread_id))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        assert threading.get_ident() in seen
+        assert callable(loop._asyncgen_firstiter_hook)
+        assert callable(loop._asyncgen_finalizer_hook)
     finally:
         loop.close()
+        left.close()
+        right.close()
+
+
+async def test_a_turn_is_the_loops_own_whether_timers_are_set_or_not(bridge: Bridge) -> None:
+    """The loop is running for those inside, generators are its own, and afterwards nothing of it is left."""
+    hooks = sys.get_asyncgen_hooks()
+
+    async def letters() -> AsyncIterator[str]:
+        for letter in "ab":
+            await asyncio.sleep(0)
+            yield letter
+
+    async def look() -> tuple[bool, bool, str]:
+        loop: Any = asyncio.get_running_loop()
+        found = letters()
+        first = await anext(found)
+        return loop.is_running(), found in loop._asyncgens, first
+
+    assert await bridge.run(look) == (True, True, "a")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bridge.run, asyncio.sleep, 60)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await bridge.run(look) == (True, True, "a")
+        nursery.cancel_scope.cancel()
+    assert sys.get_asyncgen_hooks() == hooks
+
+
+async def test_a_callback_that_was_cancelled_is_not_called(bridge: Bridge) -> None:
+    called: list[int] = []
+
+    async def two() -> None:
+        loop = asyncio.get_running_loop()
+        first, second = loop.call_soon(called.append, 1), loop.call_soon(called.append, 2)
+        first.cancel()
+        assert not second.cancelled()
+        await asyncio.sleep(0)
+
+    await bridge.run(two)
+    assert called == [2]
+
+
+async def test_a_timer_set_in_a_turn_without_any_is_kept(autojump_clock: MockClock) -> None:
+    async with Bridge() as bridge:
+        fired = trio.Event()
+
+        async def later() -> None:
+            asyncio.get_running_loop().call_later(5, fired.set)
+
+        began = trio.current_time()
+        await bridge.run(later)
+        await fired.wait()
+        assert trio.current_time() - began == pytest.approx(5)
+        await bridge.run(later)  # and again, once there is none any more
+        fired = trio.Event()
+        await bridge.run(later)
+        await fired.wait()
+        assert trio.current_time() - began == pytest.approx(10)
+
+
+async def test_what_the_server_says_is_heard_without_a_timer(bridge: Bridge) -> None:
+    left, right = socket.socketpair()
+
+    async def line() -> bytes:
+        reader, _ = await asyncio.open_unix_connection(sock=left)
+        return await reader.readline()
+
+    async with trio.open_nursery() as nursery:
+        heard: list[bytes] = []
+
+        async def listen() -> None:
+            heard.append(await bridge.run(line))
+
+        nursery.start_soon(listen)
+        await trio.testing.wait_all_tasks_blocked()
+        for part in (b"he", b"llo", b"\n"):
+            right.send(part)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    assert heard == [b"hello\n"]
+    right.close()
 
 
 async def test_a_result_and_an_error_come_back(bridge: Bridge) -> None:
