@@ -16,8 +16,9 @@ log = structlog.get_logger("greenroom.flusher")
 
 # After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
 # messages each. After one to fewer than CROWD connections it waits only while the loop has something else to do; the
-# next messages of a crowd are for the same connections, and worth waiting for. A flush for a few connections takes less
-# than REST_S_MIN / REST_SHARE and delays nobody (docs/inside/decisions/0011-flushes-rest.md).
+# next messages of a crowd are for the same connections, and worth waiting for. One for a FEW delays nobody, however
+# slow the machine: to look for other work would cost half as much again (docs/inside/decisions/0011-flushes-rest.md).
+FEW = 16
 CROWD = 500
 REST_SHARE = 2.0
 REST_S_MIN = 0.0005
@@ -107,6 +108,8 @@ class Flusher:
             self._served = 0
             while self.flush_some():
                 await trio.lowlevel.checkpoint()
+            if self._served <= FEW:
+                continue
             rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
             if rest_s < REST_S_MIN:
                 continue

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import CommitConfig
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.committer import LEAST, Committer
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.letters import Letters
 from greenroom.store.journal.consequences.marks import Marks
@@ -170,6 +170,63 @@ async def test_an_append_that_takes_too_long_has_an_unknown_outcome(autojump_clo
         a.write()
         await bench.committer.flushed()
         assert (a.told, trio.current_time()) == ([OutcomeLost], 3.0)
+
+
+async def test_each_append_has_its_time_whenever_the_one_before_it_was_sent(autojump_clock: MockClock) -> None:
+    """A scope serves many appends: none is to end early with it, nor to have more than its time."""
+    async with running(append_timeout_s=3.0) as bench:
+        a = await bench.entity("c:a")
+        for rest_s in (0.1, 0.1, 1.0, 2.9, 3.0, 3.1, 7.0, 0.0):
+            a.write()
+            await bench.committer.flushed()
+            await trio.sleep(rest_s)
+        assert a.told == [1, 2, 3, 4, 5, 6, 7, 8]
+        for rest_s in (0.1, 2.0, 3.0, 5.0):
+            b = await bench.entity(f"c:b{rest_s}")
+            a.write()
+            await bench.committer.flushed()
+            await trio.sleep(rest_s)
+            bench.journal.faults["append"].append(Fault.HANGS)
+            begun = trio.current_time()
+            b.write()
+            await bench.committer.flushed()
+            assert b.told == [OutcomeLost]
+            assert LEAST * 3.0 <= trio.current_time() - begun <= 3.0
+
+
+async def test_an_append_that_landed_though_its_time_was_over_ends_no_other(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a call over the bridge may: cancelled, and done all the same."""
+    async with running(append_timeout_s=3.0) as bench:
+        a, b = await bench.entity("c:a"), await bench.entity("c:b")
+        append = bench.journal.append
+
+        async def late(batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+            outcomes: list[Outcome] = []
+            with trio.CancelScope(shield=True):
+                await trio.sleep(4.0)
+                outcomes = await append(batch, lane=lane)
+            return outcomes
+
+        monkeypatch.setattr(bench.journal, "append", late)
+        a.write()
+        await wait_all_tasks_blocked()
+        monkeypatch.setattr(bench.journal, "append", append)
+        b.write()
+        await bench.committer.flushed()
+        assert (a.told, b.told, trio.current_time()) == ([1], [1], 4.0)
+
+
+async def test_what_comes_after_an_append_that_took_too_long_is_appended(autojump_clock: MockClock) -> None:
+    async with running(append_timeout_s=3.0) as bench:
+        a, b = await bench.entity("c:a"), await bench.entity("c:b")
+        bench.journal.faults["append"].append(Fault.HANGS)
+        a.write()
+        await wait_all_tasks_blocked()
+        b.write()
+        await bench.committer.flushed()
+        assert (a.told, b.told, trio.current_time()) == ([OutcomeLost], [1], 3.0)
 
 
 async def test_a_fenced_or_repeated_append_fails_alone() -> None:

@@ -31,18 +31,54 @@ def flusher_that_rests() -> Flusher:
     return Flusher(None, TurnEnd(), lambda: False, rest_share=1e9)  # type: ignore[arg-type]
 
 
+def some() -> list[Peer]:
+    return [Peer() for _ in range(flusher_module.FEW + 1)]
+
+
+def add(flusher: Flusher, peers: list[Peer]) -> None:
+    for peer in peers:
+        flusher.add(peer)
+
+
 async def test_where_the_loop_has_time_nobody_waits(mock_clock: MockClock) -> None:
-    flusher, peer = flusher_that_rests(), Peer()
+    flusher, peers = flusher_that_rests(), some()
+    peer = peers[0]
     async with trio.open_nursery() as nursery:
         await nursery.start(flusher.run)
         for number in range(1, 4):
-            flusher.add(peer)
+            add(flusher, peers)
             await wait_all_tasks_blocked()  # virtual time stands still
             assert peer.flushes == number
         nursery.cancel_scope.cancel()
 
 
 async def test_while_the_loop_is_busy_what_is_produced_leaves_together(mock_clock: MockClock) -> None:
+    flusher, peers = flusher_that_rests(), some()
+    peer = peers[0]
+
+    async def busy() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        nursery.start_soon(busy)
+        add(flusher, peers)
+        for _ in range(50):
+            await trio.lowlevel.checkpoint()
+        assert peer.flushes == 1
+        for _ in range(50):
+            add(flusher, peers)
+            await trio.lowlevel.checkpoint()
+        assert peer.flushes == 1
+        mock_clock.jump(REST_S_MAX)
+        for _ in range(50):
+            await trio.lowlevel.checkpoint()
+        assert peer.flushes == 51, "all that was added meanwhile, in one flush"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_flush_for_a_few_is_not_rested_after_however_busy_the_loop_is(mock_clock: MockClock) -> None:
     flusher, peer = flusher_that_rests(), Peer()
 
     async def busy() -> None:
@@ -52,18 +88,11 @@ async def test_while_the_loop_is_busy_what_is_produced_leaves_together(mock_cloc
     async with trio.open_nursery() as nursery:
         await nursery.start(flusher.run)
         nursery.start_soon(busy)
-        flusher.add(peer)
-        for _ in range(50):
-            await trio.lowlevel.checkpoint()
-        assert peer.flushes == 1
-        for _ in range(50):
+        for number in range(1, 4):
             flusher.add(peer)
-            await trio.lowlevel.checkpoint()
-        assert peer.flushes == 1
-        mock_clock.jump(REST_S_MAX)
-        for _ in range(50):
-            await trio.lowlevel.checkpoint()
-        assert peer.flushes == 51, "all that was added meanwhile, in one flush"
+            for _ in range(3):
+                await trio.lowlevel.checkpoint()
+            assert peer.flushes == number
         nursery.cancel_scope.cancel()
 
 
