@@ -92,12 +92,14 @@ class Flusher:
         self._before_flush = before_flush
         self._dirty: list[Flushed] = []
         self._served = 0  # connections in the present flush
+        self._handing_out = False  # while the hub is asked: what it adds leaves in this flush
         self._more = False  # whether the hub had some left when it was asked
         self._left: list[Flushed] = []  # those whom the hub has given something, and whose turn is yet to come
 
     def add(self, connection: Flushed) -> None:
         self._dirty.append(connection)
-        self.wake()
+        if not self._handing_out:
+            self.wake()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Flush until cancelled."""
@@ -133,7 +135,13 @@ class Flusher:
         fresh, self._dirty = self._dirty, []
         self._served += len(fresh)
         if not self._left:
-            self._more = self._before_flush()  # before a reply leaves: what the hub has for its connection goes along
+            self._handing_out = True
+            try:
+                self._more = (
+                    self._before_flush()
+                )  # before a reply leaves: what the hub has for its connection goes along
+            finally:
+                self._handing_out = False
             self._left, self._dirty = self._dirty, []
             self._served += len(self._left)
         for connection in fresh:

@@ -214,3 +214,31 @@ async def test_a_crowd_is_rested_after_though_the_loop_is_idle(mock_clock: MockC
             await wait_all_tasks_blocked()
             assert crowd[0].flushes == (flushes if flushes == 1 else 3)
         nursery.cancel_scope.cancel()
+
+
+async def test_what_the_hub_hands_out_asks_for_no_second_flush(mock_clock: MockClock) -> None:
+    """It leaves in the flush that asked for it; what the hub is told meanwhile is for the next."""
+    peer, asked, published = Peer(), 0, 0
+
+    def hand_out() -> bool:
+        nonlocal asked, published
+        asked += 1
+        if published:
+            published -= 1
+            flusher.add(peer)
+        if published:  # by a watcher that what was handed out has woken
+            flusher.wake()
+        return False
+
+    flusher = Flusher(None, TurnEnd(), hand_out, rest_share=0.0)  # type: ignore[arg-type]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        for publications in (1, 3):
+            asked, peer.flushes, published = 0, 0, publications
+            flusher.wake()
+            await wait_all_tasks_blocked()
+            assert (asked, peer.flushes) == (publications, publications)
+        flusher.add(peer)  # by a task
+        await wait_all_tasks_blocked()
+        assert (asked, peer.flushes) == (publications + 1, publications + 1)
+        nursery.cancel_scope.cancel()
