@@ -137,9 +137,8 @@ class Flusher:
         if not self._left:
             self._handing_out = True
             try:
-                self._more = (
-                    self._before_flush()
-                )  # before a reply leaves: what the hub has for its connection goes along
+                # Before a reply leaves: what the hub has for its connection goes along.
+                self._more = self._before_flush()
             finally:
                 self._handing_out = False
             self._left, self._dirty = self._dirty, []
