@@ -1,18 +1,23 @@
 """Requests out of bytes: any cut gives the same, bounds hold, and what could be read in two ways is refused."""
 
+import contextlib
 from itertools import pairwise
 from urllib.parse import urlencode
 
 import pytest
+from httptools import HttpParserUpgrade, HttpRequestParser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import (
     REPEATED_BYTES_MAX,
+    REPEATED_MAX,
     BrokenRequest,
     Request,
     RequestDecoder,
+    _Read,
+    _read_field,
     has_token,
     parse_head,
     query_pairs,
@@ -190,7 +195,7 @@ def test_pipelined_requests_before_a_broken_one_are_not_lost() -> None:
         (head(b"GET ftp://a/api HTTP/1.1"), 400),
         (head(b"CONNECT a:1 HTTP/1.1"), 501),
         (head(b"TRACE /api HTTP/1.1"), 501),
-        (head(b"BREW /api HTTP/1.1"), 400),
+        (head(b"BREW /api HTTP/1.1"), 501),
         (head(b"POST /api HTTP/1.1", b"Content-Length: 3", b"Transfer-Encoding: chunked"), 400),
         (head(b"POST /api HTTP/1.1", b"Transfer-Encoding: chunked", b"Content-Length: 3"), 400),
         (head(b"POST /api HTTP/1.1", b"Content-Length: 3", b"Content-Length: 3"), 400),
@@ -328,13 +333,70 @@ def test_a_body_that_looks_like_the_head_before_it_is_a_body() -> None:
 @pytest.mark.bound("what is remembered of a connection's last request")
 def test_what_is_remembered_of_a_request_is_its_head_and_bounded() -> None:
     decoder = RequestDecoder()
-    (request,) = decoder.feed(head(b"POST /api HTTP/1.1", b"Content-Length: 3") + b"abc")
+    sent = head(b"POST /api HTTP/1.1", b"Content-Length: 3") + b"abc"
+    decoder.feed(sent)
+    assert decoder._last is None  # one that is never said again is not worth a copy
+    (request,) = decoder.feed(sent)
     assert decoder._last is not None
     assert (decoder._last.body, decoder._last.sent_body) == (b"", b"")
     assert decoder._last.headers is request.headers
     decoder = RequestDecoder()
-    decoder.feed(head(b"GET /api HTTP/1.1", b"A: " + b"a" * REPEATED_BYTES_MAX))
+    long = head(b"GET /api HTTP/1.1", b"A: " + b"a" * REPEATED_BYTES_MAX)
+    decoder.feed(long + long)
     assert decoder._last is None
+
+
+def test_what_is_remembered_of_lines_is_bounded_and_says_the_same() -> None:
+    remembered = _Read(_read_field)
+    for number in range(2 * REPEATED_MAX + 10):
+        assert remembered[b"X-Number: %d" % number] == (b"x-number", b"%d" % number)
+        assert len(remembered) <= REPEATED_MAX
+    for _ in range(2):
+        with pytest.raises(HttpError):  # what is refused once is refused again
+            remembered[b"X : 1"]
+
+
+# Pieces of heads, good and bad.
+ODD = ("GET", "POST", "BREW", "get", " ", "  ", "/", "/a%2Fb?x=1", "*", "http://a/b", "//", "\x7f", "HTTP/1.1", "HTTP/1.0",
+       "HTTP/2.0", "\r\n", "\n", "\r", ":", " :", "\t", "Host", "a", "X-Y", "Content-Length", "3", "Transfer-Encoding",
+       "chunked", "Connection", "close", "upgrade", "\x00", "ä", '"', "{}")  # fmt: skip
+
+
+@unhurried
+@given(
+    st.sampled_from([b"GET /a HTTP/1.1\r\nHost: a\r\n", b"POST /a?b HTTP/1.0\r\n", b""]),
+    st.lists(st.sampled_from(ODD), max_size=14),
+)
+def test_what_we_take_httptools_takes_and_reads_alike(begun: bytes, odd: list[str]) -> None:
+    sent = begun + "".join(odd).encode("latin-1") + b"\r\n\r\n"
+    try:
+        request = parse_head(sent)
+    except HttpError:
+        return
+    oracle = Oracle()
+    parser = HttpRequestParser(oracle)
+    with contextlib.suppress(HttpParserUpgrade):
+        parser.feed_data(sent)
+    assert (parser.get_method().decode(), parser.get_http_version()) == (request.method, request.version)
+    assert oracle.target == request.target
+    if not request.target.startswith(b"http"):  # where it names the host
+        assert joined(oracle.fields) == request.headers
+
+
+class Oracle:
+    def __init__(self) -> None:
+        self.target = b""
+        self.fields: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name.lower(), value.rstrip(b" \t")))
+
+
+def joined(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    return {name: b", ".join(value for one, value in fields if one == name) for name, _ in fields}
 
 
 @unhurried
