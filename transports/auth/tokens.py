@@ -17,11 +17,14 @@ from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 from jwt.warnings import InsecureKeyLengthWarning
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec.structs import replace
 
 from greenroom.actors.model.principal import user_id_problem
 from greenroom.config.bounds import TOKEN_BYTES_MAX, TOKEN_CHANNELS_MAX
 from greenroom.transports.auth.keys import Algorithm, PublicKey, algorithm_of, key_from_pem, keys_from_jwks
 
+REMEMBERED_MAX = 4096  # genuine tokens; when there are as many, it begins anew
+REMEMBERED_BYTES_MAX = 1024  # of one that is remembered
 WHOLE_SECOND_S = 0.999  # what an `iat` without fractions may be short of when the token was made, in ms as clocks count
 
 # Said once, at start, by the settings (which refuse a short secret in production), not once per token.
@@ -179,6 +182,7 @@ class TokenVerifier:
         self._connection = msgspec.json.Decoder(_WireConnection)
         self._subscription = msgspec.json.Decoder(_WireSubscription)
         self._header = msgspec.json.Decoder(_Header)
+        self._genuine: dict[str, tuple[_WireConnection, ConnectionToken]] = {}  # what has been verified by these keys
 
     @property
     def jwks(self) -> bytes | None:
@@ -193,9 +197,22 @@ class TokenVerifier:
         if not self._config.jwks:
             raise ValueError("this verifier has no key set to replace")
         self._keys = keys_from_jwks(jwks, self._config.algorithm)
+        self._genuine.clear()
 
     def verify_connection(self, token: str) -> ConnectionToken:
-        """Raises: TokenExpired, TokenInvalid."""
+        """Raises: TokenExpired, TokenInvalid.
+
+        A signature that was genuine stays so, for as long as the keys are the same: of a token that comes again, as it
+        does with each request of a client, only what depends on the time is checked anew.
+        """
+        known = self._genuine.get(token)
+        if known is None:
+            return self._verify_new(token)
+        claims, said = known
+        expires_at = self._check(claims)
+        return said if expires_at == said.expires_at else replace(said, expires_at=expires_at)
+
+    def _verify_new(self, token: str) -> ConnectionToken:
         payload, claims = self._claims(token, self._connection)
         if claims.channel is not UNSET:
             raise TokenInvalid("a subscription token where a connection token belongs")
@@ -208,7 +225,7 @@ class TokenVerifier:
         meta = _compact(claims.meta)
         if meta is not None and not meta.startswith(b"{"):
             raise TokenInvalid("meta is not an object")
-        return ConnectionToken(
+        said = ConnectionToken(
             user=claims.sub,
             expires_at=expires_at,
             issued_at=_issued_at(claims.iat),
@@ -217,6 +234,11 @@ class TokenVerifier:
             subs=subs,
             meta=meta,
         )
+        if len(token) <= REMEMBERED_BYTES_MAX:
+            if len(self._genuine) >= REMEMBERED_MAX:
+                self._genuine.clear()
+            self._genuine[token] = (claims, said)
+        return said
 
     def verify_subscription(self, token: str) -> SubscriptionToken:
         """Raises: TokenExpired, TokenInvalid."""

@@ -164,8 +164,8 @@ def _read_request_line(line: bytes) -> _RequestLine:
 
 
 def _read_field(line: bytes) -> tuple[bytes, bytes]:
-    """Name, in lower-case (RFC 9110 section 5.1), and value of a header field. A line that continues another, as folding
-    would have it (section 5.2), is none. Raises: HttpError."""
+    """Name, in lower-case (RFC 9110 section 5.1), and value of a header field. A line that goes on with the one before
+    it (section 5.2) is none. Raises: HttpError."""
     found = _FIELD.fullmatch(line)
     if found is None:
         raise HttpError(400, "malformed request")
@@ -392,6 +392,19 @@ class RequestDecoder:
         """
         if type(data) is not bytes:
             data = bytes(data)
+        last = self._last
+        if (
+            last is not None
+            and data.startswith(last.head)
+            and len(data) == len(last.head) + self._last_length
+            and self.idle
+            and not self.finished
+            and most > 0
+        ):  # the same as before and nothing else
+            request = replace(last)
+            if self._last_length:
+                request.body = request.sent_body = data[len(last.head) :]
+            return [request]
         requests: list[Request] = []
         if self.finished:
             if not self._broken:

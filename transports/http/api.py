@@ -19,7 +19,7 @@ from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.shown import shown
 from greenroom.config.telemetry.tracing import traceparent_of
-from greenroom.transports.auth.http_principal import http_principal
+from greenroom.transports.auth.http_principal import http_identity
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.codecs.numbers import EXACT_MAX, seconds, whole_number
@@ -42,25 +42,30 @@ class _Answer:
 
     def __init__(self, api: "HttpApi", request: Request, address: Address, finish: Finish, now: float) -> None:
         """`now` on the trio clock. Raises: BadRequest when the request's own deadline is none."""
-        services = api.services
-        self.deadline = now + api.timeout_s(request)
+        services, headers = api.services, request.headers
+        timeout_s = services.http.deadline_s
+        if b"x-request-timeout" in headers:
+            timeout_s = api.timeout_s(headers[b"x-request-timeout"])
+        self.deadline = deadline = now + timeout_s
         self.label = address.label
         self.done = False
-        parent = request.headers.get(b"traceparent") if services.anonymous else None  # else only we decide to record
-        self.span: Span | None = services.tracing.begin(
-            address.span, parent.decode("latin-1") if parent is not None else None
-        )
-        self.trace = traceparent_of(self.span) if self.span is not None else None
+        parent: str | None = None
+        if services.anonymous and b"traceparent" in headers:  # else only we decide what is recorded
+            parent = headers[b"traceparent"].decode("latin-1")
+        span = services.tracing.begin(address.span, parent)
+        self.span: Span | None = span
+        self.trace = traceparent_of(span) if span is not None else None
         self._api = api
         self._finish = finish
         api.in_flight += 1
-        self._tick = services.deadlines.add(self.deadline, self)
+        self._tick = services.deadlines.add(deadline, self)
 
     def _end(self, outcome: str) -> None:
         self.done = True
         self._tick.pop(self, None)
-        self._api.in_flight -= 1
-        self._api.services.instruments.count_command(*self.label, outcome)
+        api, (kind, command) = self._api, self.label
+        api.in_flight -= 1
+        api.services.instruments.count_command(kind, command, outcome)
         if self.span is not None:
             self.span.set_attribute("greenroom.outcome", outcome)
             self.span.end()
@@ -113,10 +118,24 @@ class HttpApi:
 
     def handle(self, request: Request, finish: Finish) -> None:
         """Answer one request under `/api/` by calling `finish` once."""
+        services = self.services
         try:
-            if self.in_flight >= self.services.http.in_flight_max:
+            if self.in_flight >= services.http.in_flight_max:
                 raise Overloaded("too many commands are in work")
-            self._route(request, finish)
+            path, method = request.path, request.method
+            if path.count(b"/") < 3:
+                raise BadRequest(f"no such address: {path.decode('latin-1')[:200]}", name="not_found", status=404)
+            principal = http_identity(
+                request.headers,
+                services.tokens,
+                anonymous=services.anonymous,
+                watches=services.anonymous_watch and method in ("GET", "HEAD"),
+            ).principal
+            address = self._address(path, method == "POST")
+            if address.command is not None:
+                self._command(request, address, address.command, principal, finish)
+            else:
+                self._look(request, address, principal, finish)
         except ActorError as error:
             self._count_refused(request, error.name)
             finish_with_error(finish, error)
@@ -138,25 +157,12 @@ class HttpApi:
                 command = name
         self.services.instruments.count_command(kind, command, outcome)
 
-    def _route(self, request: Request, finish: Finish) -> None:
-        path = request.path
-        if path.count(b"/") < 3 or not path.startswith(b"/api/"):
-            raise BadRequest(f"no such address: {path.decode('latin-1')[:200]}", name="not_found", status=404)
-        method = "GET" if request.method == "HEAD" else request.method
-        principal = http_principal(
-            request.headers,
-            self.services.tokens,
-            anonymous=self.services.anonymous,
-            watches=self.services.anonymous_watch and method == "GET",
-        )
-        address = self._address(path, method == "POST")
-        if address.command is not None:
-            self._command(request, address, address.command, principal, finish)
-        elif address.name not in (HISTORY, VIEW):
+    def _look(self, request: Request, address: Address, principal: Principal, finish: Finish) -> None:
+        if address.name not in (HISTORY, VIEW):
             raise method_not_allowed("POST, OPTIONS")
-        elif method != "GET":
+        if request.method not in ("GET", "HEAD"):
             raise method_not_allowed("GET, HEAD, OPTIONS")
-        elif address.name == HISTORY:
+        if address.name == HISTORY:
             self._history(request, address, principal, finish)
         else:
             self._view(request, address, principal, finish)
@@ -167,9 +173,8 @@ class HttpApi:
         headers, body = request.headers, request.body
         message = command.decode(body or b"{}")
         key = message.idempotency_key
-        header = headers.get(b"idempotency-key")
-        if header is not None:
-            key = header.decode("latin-1")
+        if b"idempotency-key" in headers:
+            key = headers[b"idempotency-key"].decode("latin-1")
         if key is not None and not 0 < len(key) <= COMMAND_ID_MAX:
             raise BadRequest(f"Idempotency-Key must be 1 to {COMMAND_ID_MAX} characters")
         now = trio.current_time()
@@ -188,11 +193,14 @@ class HttpApi:
         except ActorError as error:
             answer.reject(error)
             return
-        if b"authorization" in headers:
+        if b"authorization" not in headers:
+            try:
+                self.services.submit(address.entity, envelope)
+            except ActorError as error:
+                answer.reject(error)
+        else:
             submit = partial(self._submit, address.entity, envelope, answer)
             self.services.sessions.check(principal, answer.deadline, submit, answer.reject)
-        else:
-            self._submit(address.entity, envelope, answer)
 
     def _submit(self, entity: str, envelope: Envelope, answer: _Answer) -> None:
         if not answer.done:
@@ -252,15 +260,12 @@ class HttpApi:
         else:
             then()
 
-    def timeout_s(self, request: Request) -> float:
-        """How long the request is worth answering. Raises: BadRequest."""
-        asked = request.headers.get(b"x-request-timeout")
-        config = self.services.http
-        if asked is None:
-            return config.deadline_s
-        timeout_s = seconds(asked.decode("latin-1"), most=config.deadline_max_s)
+    def timeout_s(self, asked: bytes) -> float:
+        """How long a request with this `X-Request-Timeout` is worth answering. Raises: BadRequest."""
+        most = self.services.http.deadline_max_s
+        timeout_s = seconds(asked.decode("latin-1"), most=most)
         if timeout_s is None:
-            raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {config.deadline_max_s:g}")
+            raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {most:g}")
         return timeout_s
 
 

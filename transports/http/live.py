@@ -14,7 +14,7 @@ from msgspec import Struct
 from greenroom.config.limits import GateConfig
 from greenroom.transports.codecs.handshake import BadHandshake, choose_subprotocol, handshake_response
 from greenroom.transports.codecs.http_error import HttpError
-from greenroom.transports.codecs.http_head import BrokenRequest, Request, RequestDecoder
+from greenroom.transports.codecs.http_head import REPEATED_BYTES_MAX, BrokenRequest, Request, RequestDecoder
 from greenroom.transports.codecs.http_response import CONTINUE, response
 from greenroom.transports.errors import ErrorBody
 from greenroom.transports.http.cors import VARY, cors_headers
@@ -89,11 +89,14 @@ class LiveHttp:
     """HTTP on one connection, until it is handed over, upgraded, or closed."""
 
     __slots__ = (
+        "_asked",
         "_broken",
         "_busy",
         "_connection",
+        "_cors",
         "_decoder",
         "_half_closed",
+        "_judged",
         "_last_at",
         "_policy",
         "_pumping",
@@ -113,14 +116,19 @@ class LiveHttp:
         self._pumping = False  # `_pump` is at work further up the stack
         self._waiting: list[Request] = []
         self._last_at = now  # when a request began or ended, or a response ended
+        self._asked: Request | None = None  # the one that is being answered
+        self._cors: Headers = VARY  # what its answer says of origins
+        self._judged: dict[bytes, bytes] | None = None  # the headers of the last command that was let through
 
     def received(self, data: bytes) -> None:
-        has_begun = self._decoder.idle
+        decoder = self._decoder
+        has_begun = decoder.idle
         has_ended = self._decode(data)
-        if not self._busy:
-            self._pump()
-            if (has_begun or has_ended) and not self._busy:  # else `_last_at` is when the answer has been given
-                self._last_at = trio.current_time()
+        if self._busy or self._pump():
+            if not self._waiting and not decoder.finished:
+                return  # as a rule
+        elif has_begun or has_ended:  # else `_last_at` is when the answer has been given
+            self._last_at = trio.current_time()
         if self._full and self._open:
             self._connection.pause()
 
@@ -161,23 +169,33 @@ class LiveHttp:
         """Is it still for us to answer on this connection?"""
         return self._connection.open and self._connection.protocol is self
 
-    def _pump(self) -> None:
-        """Answer what waits, in order; then what could not be read, or one who asks before it sends its body."""
+    def _pump(self) -> bool:
+        """Answer what waits, in order; then what could not be read, or one who asks before it sends its body. True when
+        an answer is still to be given."""
         connection = self._connection
         self._pumping = True
         while not self._busy and connection.open and connection.protocol is self:
-            if not self._waiting and not self._decoder.idle and self._broken is None:
+            waiting = self._waiting
+            if not waiting:
+                if self._broken is not None or self._decoder.idle:
+                    break
                 self._decode(b"")  # what was read and found no place
-            if not self._waiting:
-                break
-            self._answer(self._waiting.pop(0))
+                waiting = self._waiting
+                if not waiting:
+                    break
+            self._answer(waiting.pop(0))
         self._pumping = False
-        if not connection.open or connection.protocol is not self:
-            return
-        if connection.paused and not self._half_closed and not self._full:
-            connection.resume()
-        if self._busy:
-            return
+        if self._busy and not connection.paused:
+            return True
+        if connection.open and connection.protocol is self:
+            if connection.paused and not self._half_closed and not self._full:
+                connection.resume()
+            if not self._busy:
+                self._say_the_rest()
+        return self._busy
+
+    def _say_the_rest(self) -> None:
+        """All that came is answered."""
         if self._broken is not None:
             self._refuse(self._broken, ())
             self._broken = None  # its traceback holds this object, which is not to be left for the collector
@@ -188,53 +206,72 @@ class LiveHttp:
 
     def _answer(self, request: Request) -> None:
         policy = self._policy
-        cors: Headers = VARY
+        headers = request.headers
         try:
-            host = request.headers.get(b"host", b"")
-            if policy.hosts is not None and not policy.hosts.knows(host):
-                raise HttpError(
-                    403, "with GREENROOM_ENV=local, not by this name (GREENROOM_HOST, GREENROOM_ALLOWED_ORIGINS)"
-                )
-            if not request.kept:
-                self._hand_over(request)
-                return
-            origin = request.headers.get(b"origin")
-            if origin is not None:
-                proto = request.headers.get(b"x-forwarded-proto")
-                if not origin_allowed(origin, host, policy.origins, proto):
-                    raise HttpError(403, "origin not allowed (GREENROOM_ALLOWED_ORIGINS)")
-                cors = cors_headers(origin, request)
-            if request.path == b"/connection/websocket":
-                self._upgrade(request)
-                return
-            if request.upgrade:
-                request.keep_alive = False  # the decoder has taken it for the last
-            if request.path == b"/events" and request.method == "GET":
-                protocol = policy.routes.open_events(self._connection, request, cors)
-                self._switch(protocol)
-                if self._connection.open:
-                    protocol.start()
-                return
-            if request.method == "OPTIONS":
-                self._send(request, 204, b"", (*ALLOW, *cors) if request.path == b"*" else cors)
-                return
+            if headers is not self._judged:  # else: as the one before
+                self._cors = VARY
+                if not self._is_command(request, headers):
+                    return
+                self._judged = headers if len(request.head) <= REPEATED_BYTES_MAX else None
+            self._asked = request
             self._busy = True
-
-            def finish(status: int, body: bytes, more: Headers) -> None:
-                try:
-                    self._busy = False
-                    self._last_at = trio.current_time()
-                    self._send(request, status, body, (*more, *cors) if more else cors)
-                    if not self._pumping:
-                        self._pump()
-                except Exception:  # the edge: called by an entity, which must not end by a mistake of ours
-                    log.exception("http_failed", peer=self._connection.peer)
-                    self._connection.abort()
-
-            policy.routes.command(request, finish)
+            policy.routes.command(request, self._finish)
         except HttpError as error:
             self._busy = False
-            self._refuse(error, cors, head_only=request.method == "HEAD")
+            self._refuse(error, self._cors, head_only=request.method == "HEAD")
+
+    def _is_command(self, request: Request, headers: dict[bytes, bytes]) -> bool:
+        """Let the request through, or answer it here, or have the connection become what it asks for. The head alone
+        decides, so what is let through once is let through again. Raises: HttpError."""
+        policy = self._policy
+        host = headers.get(b"host", b"")
+        if policy.hosts is not None and not policy.hosts.knows(host):
+            raise HttpError(
+                403, "with GREENROOM_ENV=local, not by this name (GREENROOM_HOST, GREENROOM_ALLOWED_ORIGINS)"
+            )
+        if not request.kept:
+            self._hand_over(request)
+            return False
+        origin = headers.get(b"origin")
+        if origin is not None:
+            proto = headers.get(b"x-forwarded-proto")
+            if not origin_allowed(origin, host, policy.origins, proto):
+                raise HttpError(403, "origin not allowed (GREENROOM_ALLOWED_ORIGINS)")
+            self._cors = cors_headers(origin, request)
+        if request.path == b"/connection/websocket":
+            self._upgrade(request)
+            return False
+        if request.upgrade:
+            request.keep_alive = False  # the decoder has taken it for the last
+        if request.path == b"/events" and request.method == "GET":
+            protocol = policy.routes.open_events(self._connection, request, self._cors)
+            self._switch(protocol)
+            if self._connection.open:
+                protocol.start()
+            return False
+        if request.method == "OPTIONS":
+            self._send(request, 204, b"", (*ALLOW, *self._cors) if request.path == b"*" else self._cors)
+            return False
+        return True
+
+    def _finish(self, status: int, body: bytes, more: Headers) -> None:
+        try:
+            request, self._asked = self._asked, None
+            assert request is not None
+            self._busy = False
+            self._last_at = trio.current_time()
+            self._send(request, status, body, (*more, *self._cors) if more else self._cors)
+            if not self._pumping and (
+                self._waiting
+                or self._half_closed
+                or self._broken is not None
+                or self._connection.paused
+                or not self._decoder.idle
+            ):
+                self._pump()
+        except Exception:  # the edge: called by an entity, which must not end by a mistake of ours
+            log.exception("http_failed", peer=self._connection.peer)
+            self._connection.abort()
 
     def _hand_over(self, request: Request) -> None:
         connection = self._connection

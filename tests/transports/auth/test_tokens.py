@@ -14,6 +14,8 @@ from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from greenroom.config.bounds import TOKEN_BYTES_MAX
 from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import (
+    REMEMBERED_BYTES_MAX,
+    REMEMBERED_MAX,
     ChannelOptions,
     Flag,
     Override,
@@ -414,3 +416,49 @@ def test_roles_are_in_the_claim_that_is_set_and_nowhere_else(
 def test_roles_that_are_no_list_of_names_are_refused_by_the_claims_name(value: object) -> None:
     with pytest.raises(TokenInvalid, match="groups"):
         verifier(secret=SECRET, roles_claim="groups").verify_connection(signed(sub="ann", groups=value))
+
+
+def test_a_token_that_comes_again_is_checked_for_its_time_and_its_key_again() -> None:
+    now = [NOW]
+    check = TokenVerifier(TokenConfig(jwks=jwks(jwk(ED, kid="old"), jwk(ED_NEXT, kid="new"))), lambda: now[0])
+    token = signed(ED, "EdDSA", "old", sub="ann", exp=NOW + 100, roles=["staff"])
+    first = check.verify_connection(token)
+    assert check.verify_connection(token) == first and first.roles == {"staff"}
+    check.replace_jwks(jwks(jwk(ED_NEXT, kid="new")))
+    with pytest.raises(TokenInvalid):
+        check.verify_connection(token)
+    check.replace_jwks(jwks(jwk(ED, kid="old")))
+    assert check.verify_connection(token) == first
+    now[0] = NOW + 99.6
+    assert check.verify_connection(token).expires_at == int(NOW) + 101, "after now, as ever"
+    now[0] = NOW + 101
+    for _ in range(2):
+        with pytest.raises(TokenExpired):
+            check.verify_connection(token)
+    now[0] = NOW
+    assert check.verify_connection(token) == first
+
+
+def test_a_token_that_is_not_valid_yet_is_so_later_and_a_forged_one_never() -> None:
+    now = [NOW]
+    check = TokenVerifier(TokenConfig(secret=SECRET), lambda: now[0])
+    token = signed(sub="ann", nbf=NOW + 10)
+    with pytest.raises(TokenExpired):
+        check.verify_connection(token)
+    now[0] = NOW + 11
+    assert check.verify_connection(token).user == "ann"
+    forged = token[:-4] + ("AAAA" if token[-4:] != "AAAA" else "BBBB")
+    for _ in range(2):
+        with pytest.raises(TokenInvalid):
+            check.verify_connection(forged)
+
+
+def test_what_is_remembered_of_tokens_is_bounded() -> None:
+    check = TokenVerifier(TokenConfig(secret=SECRET), lambda: NOW)
+    check.verify_connection(signed(sub="ann", info="x" * REMEMBERED_BYTES_MAX))
+    assert not check._genuine
+    claims = check.verify_connection(signed(sub="ann"))
+    known = check._genuine.popitem()[1]
+    check._genuine.update({str(number): known for number in range(REMEMBERED_MAX)})
+    assert check.verify_connection(signed(sub="ann")) == claims
+    assert len(check._genuine) == 1

@@ -357,9 +357,11 @@ def test_what_is_remembered_of_lines_is_bounded_and_says_the_same() -> None:
 
 
 # Pieces of heads, good and bad.
-ODD = ("GET", "POST", "BREW", "get", " ", "  ", "/", "/a%2Fb?x=1", "*", "http://a/b", "//", "\x7f", "HTTP/1.1", "HTTP/1.0",
-       "HTTP/2.0", "\r\n", "\n", "\r", ":", " :", "\t", "Host", "a", "X-Y", "Content-Length", "3", "Transfer-Encoding",
-       "chunked", "Connection", "close", "upgrade", "\x00", "ä", '"', "{}")  # fmt: skip
+ODD = (
+    *("GET", "POST", "BREW", "get", " ", "  ", "/", "/a%2Fb?x=1", "*", "http://a/b", "//", "HTTP/1.1", "HTTP/1.0"),
+    *("HTTP/2.0", "\r\n", "\n", "\r", ":", " :", "\t", "Host", "a", "X-Y", "Content-Length", "3", "Transfer-Encoding"),
+    *("chunked", "Connection", "close", "upgrade", "\x00", "\x7f", "ä", '"', "{}"),
+)
 
 
 @unhurried
