@@ -198,6 +198,10 @@ class Session(Actor[SessionState]):
 
     def _connections(self) -> list[Connection]:
         """The user's connections on this node, oldest first; the first hundred."""
-        since = {who.client: who.connected_at for who in self.audience if who.user == self.key}
+        audience = self.audience
+        if not audience:  # as whenever a session is woken to be watched
+            return []
+        user = self.key
+        since = {who.client: who.connected_at for who in audience if who.user == user}
         oldest = sorted(since.items(), key=lambda item: item[1])[:CONNECTIONS_SHOWN]
         return [Connection(client, int(at * 1000)) for client, at in oldest]

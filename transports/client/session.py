@@ -219,22 +219,21 @@ class ClientSession(Subscriptions):
             self.disconnect(NOT_PERMITTED)
 
     def answer_connect(self, command_id: int, results: dict[str, Raw]) -> None:
-        config = self.services.client
-        result: dict[str, object] = {
-            "client": self.client,
-            "version": self.services.version,
-            "ping": int(config.ping_s),
-            "pong": True,
-        }
+        services = self.services
+        config = services.client
+        about = b""
         if self._expires_at is not None:
-            result |= {"expires": True, "ttl": self.ttl_s(self._expires_at)}
+            about = b',"expires":true,"ttl":%d' % self.ttl_s(self._expires_at)
         if results:
-            result["subs"] = results
+            about += b',"subs":%b' % encode(results)
         self.connected = True
         self._connecting = False
-        self.services.instruments.connections += 1
-        self.carrier.send_json(b'{"id":%d,"connect":%b}' % (command_id, encode(result)))
-        self._ping_at = trio.current_time() + config.ping_s * (0.5 + self.services.chance() / 2)
+        services.instruments.connections += 1
+        self.carrier.send_json(
+            b'{"id":%d,"connect":{"client":%b,"version":%b,"ping":%d,"pong":true%b}}'
+            % (command_id, encode(self.client), encode(services.version), config.ping_s, about)
+        )
+        self._ping_at = trio.current_time() + config.ping_s * (0.5 + services.chance() / 2)
         self.due_at = self._ping_at if self._expires_at is None else 0.0
 
     def after_connected(self) -> None:

@@ -262,19 +262,28 @@ def parse_head(head: bytes) -> Request:
         request.expects_continue = True
     connection = headers.get(b"connection")
     if connection is not None:
-        # Section 9.6: `close` means that no other request follows.
-        if has_token(connection, b"close"):
-            request.keep_alive = False
-        # RFC 9110 section 7.8: Upgrade counts only when Connection names it, and never from a client of 1.0.
-        if (
-            version == "1.1"
-            and has_token(connection, b"upgrade")
-            and has_token(headers.get(b"upgrade", b""), b"websocket")
-        ):
-            if coding is not None or headers.get(b"content-length", b"0") != b"0":
-                raise HttpError(400, "a request to upgrade cannot have a body")
-            request.upgrade = True
+        _heed(connection.lower(), request)
     return request
+
+
+def _heed(connection: bytes, request: Request) -> None:
+    """What Connection, here in lower-case, asks for. Raises: HttpError."""
+    if connection == b"keep-alive":  # what is done anyway
+        return
+    # Section 9.6: `close` means that no other request follows.
+    if has_token(connection, b"close"):
+        request.keep_alive = False
+    # RFC 9110 section 7.8: Upgrade counts only when Connection names it, and never from a client of 1.0.
+    headers = request.headers
+    if (
+        b"upgrade" in headers
+        and request.version == "1.1"
+        and has_token(connection, b"upgrade")
+        and has_token(headers[b"upgrade"], b"websocket")
+    ):
+        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+            raise HttpError(400, "a request to upgrade cannot have a body")
+        request.upgrade = True
 
 
 def _split_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None]:

@@ -285,7 +285,9 @@ class LiveHttp:
     def _upgrade(self, request: Request) -> None:
         try:
             subprotocol = choose_subprotocol(request.headers, SUBPROTOCOLS)
-            head = handshake_response(request.method, request.headers, subprotocol=subprotocol)
+            head = handshake_response(
+                request.method, request.headers, upgrades=request.upgrade, subprotocol=subprotocol
+            )
             if not request.upgrade:
                 raise BadHandshake(400, "a WebSocket opens with HTTP/1.1")
         except BadHandshake as error:
