@@ -11,7 +11,9 @@ from typing import Final
 
 from greenroom.transports.codecs.http_head import has_token
 
-_SWITCHING: Final = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b%b\r\n\r\n"
+_SWITCHING: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+)
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 
 
@@ -69,4 +71,4 @@ def handshake_response(
         raise BadHandshake(400, "Sec-WebSocket-Key must be 16 bytes in base64")
     # Section 9.1: extensions that the response does not name are declined.
     chosen = b"" if subprotocol is None else b"\r\nSec-WebSocket-Protocol: " + subprotocol
-    return _SWITCHING % (accept_key(key), chosen)
+    return b"%b%b%b\r\n\r\n" % (_SWITCHING, accept_key(key), chosen)
