@@ -14,7 +14,8 @@ from msgspec import Struct
 from greenroom.config.limits import GateConfig
 from greenroom.transports.codecs.handshake import BadHandshake, choose_subprotocol, handshake_response
 from greenroom.transports.codecs.http_error import HttpError
-from greenroom.transports.codecs.http_head import REPEATED_BYTES_MAX, BrokenRequest, Request, RequestDecoder
+from greenroom.transports.codecs.http_head import REPEATED_BYTES_MAX, Request
+from greenroom.transports.codecs.http_requests import BrokenRequest, RequestDecoder
 from greenroom.transports.codecs.http_response import CONTINUE, response
 from greenroom.transports.errors import ErrorBody
 from greenroom.transports.http.cors import VARY, cors_headers
