@@ -205,7 +205,7 @@ class TokenVerifier:
         A signature that was genuine stays so, for as long as the keys are the same: of a token that comes again, as it
         does with each request of a client, only what depends on the time is checked anew.
         """
-        known = self._genuine.get(token)
+        known = self._genuine.get(token) if len(token) <= REMEMBERED_BYTES_MAX else None
         if known is None:
             return self._verify_new(token)
         claims, said = known
