@@ -453,6 +453,7 @@ def test_a_token_that_is_not_valid_yet_is_so_later_and_a_forged_one_never() -> N
             check.verify_connection(forged)
 
 
+@pytest.mark.bound("tokens that have been found genuine")
 def test_what_is_remembered_of_tokens_is_bounded() -> None:
     check = TokenVerifier(TokenConfig(secret=SECRET), lambda: NOW)
     check.verify_connection(signed(sub="ann", info="x" * REMEMBERED_BYTES_MAX))

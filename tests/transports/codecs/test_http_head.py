@@ -28,6 +28,7 @@ def test_the_beginning_of_a_head_is_no_head(data: bytes) -> None:
         parse_head(data)
 
 
+@pytest.mark.bound("lines of HTTP heads that have been read")
 def test_what_is_remembered_of_lines_is_bounded_and_says_the_same() -> None:
     remembered = _Read(_read_field)
     for number in range(2 * REPEATED_MAX + 10):

@@ -310,6 +310,7 @@ def test_a_body_that_looks_like_the_head_before_it_is_a_body() -> None:
     assert [request.body for request in RequestDecoder().feed(sent * 4)] == [sent, sent]
 
 
+@pytest.mark.bound("what is remembered of a connection's last requests")
 def test_what_is_remembered_of_a_request_is_its_head_and_bounded() -> None:
     sent = head(b"POST /api HTTP/1.1", b"Content-Length: 3") + b"abc"
     once, decoder = RequestDecoder(), RequestDecoder()
