@@ -20,7 +20,7 @@ FILES_MAX = 16  # of a folder: beyond, a newcomer does not find the room
 # From the ground up; what is named here is a folder or a loose file of the package.
 FLOORS: dict[str, tuple[str, ...]] = {
     "config": ("bounds", "limits", "redis_url", "settings", "telemetry", "reference"),
-    "store": ("errors", "keep_alive", "postgres", "migrations", "journal", "own"),
+    "store": ("errors", "keep_alive", "postgres", "migrations", "ownership", "journal", "own"),
     "actors": ("model", "life", "saga", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",
@@ -39,7 +39,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "edge",
         "pages",
     ),
-    "supervisors": ("supervision", "delivery", "kernel", "duties", "node", "simulation", "cli", "__main__"),
+    "supervisors": ("supervision", "delivery", "kernel", "cluster", "duties", "node", "simulation", "cli", "__main__"),
 }
 # Domains of actors/ speak to one another by messages; this is who may know whom.
 DOMAINS = {"chat": set[str](), "identity": set[str]()}

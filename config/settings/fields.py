@@ -128,8 +128,7 @@ class NodeSettings(SectionSettings):
     )
     lease_s: float = _setting(
         5.0,
-        "a node that can't renew its lease for this long has lost its shards, seconds; no effect with one node, which "
-        "owns them all",
+        "a node that can't renew its lease for this long may be taken for dead by another one, seconds",
         ge=1,
         le=60,
     )

@@ -151,7 +151,7 @@ class Instruments:
         Metric(
             "counter",
             "appends refused because a newer owner has the entity",
-            look="it rises on one node: a second one on the same database",
+            look="it rises without a failover: this node is taken for dead by another one",
         ),
     ] = 0
     fanout_batch: Annotated[Histogram, Metric("histogram", "publications in one flush of a topic")] = field(

@@ -82,8 +82,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "down for a while. The traceback says where it crashes."
         ),
         "entity_moved": (
-            "A newer owner has the entity, and this node let it go. Once, after a failover, is as it should be; "
-            "ever again means a second node on the same database."
+            "A newer owner has the entity, and this node let it go: after a failover, or where this node was taken for "
+            "dead; then `node_declared_dead` follows."
         ),
         "entity_not_trimmed": (
             "Old events of this entity could not be removed, or no snapshot be made that covers them; others are, and "
@@ -115,6 +115,19 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "journal_lost_tail": (
             "The journal has fewer events than this node saw committed: the database has lost some. Watchers "
             "start over; look for a failover or a restore."
+        ),
+        "lease_not_renewed": (
+            "The database did not take this node's sign of life; tried again, and late is early enough as long as no "
+            "other node has taken over. Look at the database."
+        ),
+        "node_buried": "A node before this one has ended, by proof or by its lease; this one owns its entities.",
+        "node_declared_dead": (
+            "Another node could not see this one alive, took over, and this one ended at once. It was cut off from the "
+            "database, or stood still, for longer than GREENROOM_LEASE_S; nothing that was acknowledged is lost."
+        ),
+        "node_not_signed_off": (
+            "The database was not told that this node stops. The next one waits until its lease has run out, unless it "
+            "can see on the same host that the process has ended."
         ),
         "outbox_not_deleted": "Delivered messages stay in the outbox for now; they are recognized and removed later.",
         "outbox_parked": (

@@ -39,6 +39,7 @@ from greenroom.store.journal.postgres.reads import (
     event,
 )
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
+from greenroom.store.ownership.sharding import SHARDS
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
 
@@ -53,12 +54,14 @@ class PostgresJournal:
         pool: Pool,
         *,
         incarnation: int,
+        shards: int = SHARDS,  # that entities hash onto
         new_epoch: Callable[[], str] = random_epoch,
         now: Callable[[], float] = time.time,  # Unix seconds
     ) -> None:
         self._pool = pool
         self._now = now
         self._incarnation = incarnation
+        self._shards = shards
         self._new_epoch = new_epoch
         self._lanes: dict[int, Connection] = {}
         self._claims = pool.group("claim", CLAIMS_AT_ONCE)
@@ -73,6 +76,7 @@ class PostgresJournal:
                 connection,
                 incarnation=self._incarnation,
                 term=term,
+                shards=self._shards,
                 new_epoch=self._new_epoch,
                 now_ms=self._now_ms(),
             )

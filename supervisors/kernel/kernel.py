@@ -27,7 +27,7 @@ from greenroom.supervisors.kernel.audiences import Audiences, Nobody
 from greenroom.supervisors.kernel.cell import Cell
 from greenroom.supervisors.kernel.host import Host, NodeWorld
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
-from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.kernel.ownership import Ownership, OwnsAll
 from greenroom.supervisors.kernel.passivation import Passivation
 from greenroom.supervisors.kernel.router import Router
 from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
@@ -122,7 +122,7 @@ class Kernel:
         host = Host(
             world=world,
             router=self.router,
-            ownership=ownership or Ownership(),
+            ownership=ownership or OwnsAll(),
             journal=journal,
             committer=self.committer,
             claims=self.claims,

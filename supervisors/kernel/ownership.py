@@ -1,8 +1,19 @@
-"""Ownership: may this node wake an entity, and under which term? One node owns all."""
+"""Ownership: may this node wake an entity, and under which term?"""
+
+from typing import Protocol
 
 
-class Ownership:
-    """Of a node that is alone. Shards with owners of their own will answer the same two questions."""
+class Ownership(Protocol):
+    """What this node owns, as of now: see supervisors/cluster/membership.py."""
+
+    def owns(self, entity: str) -> bool: ...
+
+    def term(self, entity: str) -> int:
+        """The upper half of the entity's fence: it rises with each change of its owner. Only for what is owned."""
+
+
+class OwnsAll:
+    """Of a node that nobody else shares its store with, as in a simulation or a benchmark."""
 
     def __init__(self, term: int = 1) -> None:
         self._term = term
@@ -11,5 +22,4 @@ class Ownership:
         return True
 
     def term(self, entity: str) -> int:
-        """The upper half of the entity's fence: one more with each change of its owner."""
         return self._term

@@ -25,9 +25,11 @@ from greenroom.config.telemetry.logs import dropped_lines
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.own.servers import OwnServers
+from greenroom.store.ownership.referee import Referee
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
+from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.duties.collector import Collector
 from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
@@ -89,7 +91,14 @@ class Node:
         fan_out = FanOut(kinds, settings.hub, instruments, held=held)
         turn = Turn()
         self._watchdog = watchdog_of(turn, settings.supervision)
-        journal = PostgresJournal(self._pool, incarnation=incarnation, now=clock)
+        self._membership = Membership(
+            Referee(self._pool.dedicated("lease"), incarnation=incarnation),
+            url=url,
+            version=version,
+            shards=settings.shards,
+            lease_s=settings.lease_s,
+        )
+        journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
         letters = PostgresDeadLetters(self._pool)
         self._kernel = kernel = Kernel(
             kinds=kinds,
@@ -102,6 +111,7 @@ class Node:
             supervision=settings.supervision,
             passivation=settings.passivation,
             mailbox=settings.mailbox,
+            ownership=self._membership,
             turn=turn,
             tracing=telemetry.tracing,
             held=held,
@@ -176,18 +186,22 @@ class Node:
     async def run(self, drain: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until `drain` is set, then drain and return. Ready once clients are let in.
 
-        Raises: StoreUnavailable when the database can't be reached or migrated at the start.
+        Raises: StoreUnavailable when the database can't be reached or migrated at the start, or another node serves
+        it; DeclaredDead when another has taken over.
         """
         async with self._bridge, self._pool, trio.open_nursery() as nursery:  # owner: this call; a crash ends the node
             if self._own_servers is not None:
                 nursery.start_soon(mind_own_servers, self._own_servers)
             await migrate(self._bridge, self._database_url)
+            await self._membership.join()
+            await nursery.start(self._membership.run)
             await nursery.start(self._supervise)
             self._collector.settle()
             self._health.serving = True
             task_status.started()
             await drain.wait()
             await self._drain()
+            await self._membership.leave()
             nursery.cancel_scope.cancel()
         self._telemetry.close()
 

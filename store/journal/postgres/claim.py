@@ -10,6 +10,7 @@ from greenroom.store.errors import DataRefused, JournalDamaged, NotOwner
 from greenroom.store.journal.journal import Claim
 from greenroom.store.journal.postgres.load import Loading
 from greenroom.store.journal.records import Claimed, Head
+from greenroom.store.ownership.sharding import shard_of
 from greenroom.store.postgres.connection import Connection
 
 # The conflict branch waits for the row's lock and then works on its newest version, whatever the snapshot says.
@@ -17,6 +18,8 @@ from greenroom.store.postgres.connection import Connection
 # granted, it leaves room for as many claims as may be missing, and new heads begin with another number. So that an
 # entity whose unused head was removed gets no fence again, a new head begins above all that were removed, and above the
 # one that this statement's snapshot still has.
+# The shard must be the claimer's, under the term that it knows, or nobody's under no newer one. A plain read is enough:
+# who loses that race gets a fence that the rightful owner overtakes.
 RAISE = """
 INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era, since_ms, claimed_ms)
 SELECT w.entity,
@@ -24,12 +27,14 @@ SELECT w.entity,
         ($3::bigint << 32) | greatest((now.era << 16) | 1, now.activation + 1), w.above + 1, known.fence + 1
     ),
     $4::bigint, w.epoch, now.lineage, now.era, $6::bigint, $6::bigint
-FROM unnest($1::text[], $2::text[], $5::bigint[]) AS w (entity, epoch, above)
+FROM unnest($1::text[], $2::text[], $5::bigint[], $7::int[]) AS w (entity, epoch, above, shard)
+LEFT JOIN shards s ON s.shard = w.shard
 CROSS JOIN (
     SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era, (SELECT activation FROM fence_floor) AS activation
     OFFSET 0
 ) now
 LEFT JOIN heads known ON known.entity = w.entity
+WHERE s.shard IS NULL OR (s.owner = $4 AND s.term = $3) OR (s.owner IS NULL AND s.term <= $3)
 ORDER BY known.id NULLS LAST, w.entity
 ON CONFLICT (entity) DO UPDATE SET
     fence = greatest(
@@ -50,12 +55,20 @@ class Claiming:
     """One claim of several entities, each at most once."""
 
     def __init__(
-        self, connection: Connection, *, incarnation: int, term: int, new_epoch: Callable[[], str], now_ms: int
+        self,
+        connection: Connection,
+        *,
+        incarnation: int,
+        term: int,
+        shards: int,
+        new_epoch: Callable[[], str],
+        now_ms: int,
     ) -> None:
         self._connection = connection
         self._now_ms = now_ms
         self._incarnation = incarnation
         self._term = term
+        self._shards = shards
         self._new_epoch = new_epoch
 
     async def run(self, entities: Sequence[str], *, window: int, above: Mapping[str, int]) -> dict[str, Claim]:
@@ -74,10 +87,11 @@ class Claiming:
         """The heads that are ours now. By halves when the server refuses a name, so that only that one fails."""
         epochs = [self._new_epoch() for _ in entities]
         floors = [above.get(entity, 0) for entity in entities]
+        shards = [shard_of(entity, self._shards) for entity in entities]
         try:
             return list(
                 await self._connection.fetch(
-                    RAISE, list(entities), epochs, self._term, self._incarnation, floors, self._now_ms
+                    RAISE, list(entities), epochs, self._term, self._incarnation, floors, self._now_ms, shards
                 )
             )
         except DataRefused as error:

@@ -9,7 +9,7 @@ from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, NotHere, Unavailable, UnknownKind
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import PassivationConfig
-from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.kernel.ownership import OwnsAll
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled
 
@@ -41,7 +41,7 @@ async def test_what_is_no_entity_is_refused_before_anything_is_queued(entity: st
 async def test_an_entity_of_another_node_is_refused_for_now_by_its_name_and_what_it_is_told_waits(
     autojump_clock: MockClock,
 ) -> None:
-    class Half(Ownership):
+    class Half(OwnsAll):
         def owns(self, entity: str) -> bool:
             return entity != B
 

@@ -16,7 +16,7 @@ from greenroom.config.limits import CommitConfig
 from greenroom.store.journal.records import Append, Head, StoredEvent
 from greenroom.supervisors.kernel.audiences import Nobody
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
-from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.kernel.ownership import OwnsAll
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled, texts_of
 
@@ -258,7 +258,7 @@ async def test_an_entity_under_a_newer_term_stops_here(autojump_clock: MockClock
     async with kernel() as run:
         run.send(A, Note(text="x"))
         await settled()
-        async with kernel(rows=run.journal.rows, incarnation=2, ownership=Ownership(term=2)) as other:
+        async with kernel(rows=run.journal.rows, incarnation=2, ownership=OwnsAll(term=2)) as other:
             other.send(A, Note(text="theirs"))
             await trio.sleep(1)
             mine = run.send(A, Note(text="mine"))
