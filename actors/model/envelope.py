@@ -21,6 +21,7 @@ from greenroom.store.journal.dead_letters import DeadLetter
 
 encode = msgspec.json.encode
 reschedule = trio.lowlevel.reschedule
+LEVELS_MAX = 200  # lists, objects and structs within one another, of a command with an idempotency key
 
 
 def own_command_id(principal: Principal, idempotency_key: str) -> str | None:
@@ -52,36 +53,36 @@ def digest_of(message: Message) -> int:
 
     Fields that have their defaults count as not there: to a release that adds some, a repeat is the same command still.
     Sets and objects are without order, here as in JSON: each process goes through a set in an order of its own.
-    Raises: MalformedCommand when it is nested too deeply to be looked at.
+    Raises: MalformedCommand when lists, objects and structs are nested in it more than LEVELS_MAX deep.
     """
     if message.idempotency_key is not None:
         message = replace(message, idempotency_key=None)
-    try:
-        spoken = encode(_spoken(message))
-    except RecursionError:
-        raise MalformedCommand("nested too deeply for a command with an idempotency key") from None
+    spoken = encode(_spoken(message, LEVELS_MAX))
     return int.from_bytes(blake2b(spoken, digest_size=8).digest(), "big", signed=True)
 
 
-def _spoken(value: object) -> object:
-    """`value` as plain data, without what has its default."""
+def _spoken(value: object, levels: int) -> object:
+    """`value` as plain data, without what has its default; of so many levels at most. Raises: MalformedCommand."""
+    if not levels:  # not left to the interpreter's own bound, which each release of Python has elsewhere
+        raise MalformedCommand("nested too deeply for a command with an idempotency key")
+    levels -= 1
     if isinstance(value, Struct):
         config = value.__struct_config__
         spoken = {
-            field.name: _spoken(present)
+            field.name: _spoken(present, levels)
             for field in _fields(type(value))
             if (present := getattr(value, field.name)) != field.default
             and (field.default_factory is NODEFAULT or present != field.default_factory())
         }
         return [config.tag, spoken]
     if isinstance(value, (list, tuple)):
-        return [_spoken(one) for one in value]
+        return [_spoken(one, levels) for one in value]
     if isinstance(value, dict):
-        return {key: _spoken(value[key]) for key in sorted(value, key=str)}
+        return {key: _spoken(value[key], levels) for key in sorted(value, key=str)}
     if isinstance(value, (set, frozenset)):  # whose members need not have an order among themselves
-        return [Raw(one) for one in sorted(encode(_spoken(one)) for one in value)]
+        return [Raw(one) for one in sorted(encode(_spoken(one, levels)) for one in value)]
     if is_dataclass(value):
-        return {field.name: _spoken(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _spoken(getattr(value, field.name), levels) for field in fields(value)}
     return value
 
 
