@@ -118,7 +118,7 @@ async def test_pages_are_bounded_in_bytes_and_hold_one_row_at_least(
     monkeypatch.setattr("greenroom.store.journal.postgres.pages.BYTES_MAX", 1)
     slow.asked.clear()
     assert contents(await found(postgres)) == contents(at_once)
-    pages = [args for sql, args in slow.asked if "size_before" in sql]
+    pages = [args for sql, args in slow.asked if sql is not LOAD and "size_before" in sql]
     assert len(pages) == len(NAMES) * ((EVENTS // 2 + 5 + 2) + (7 + 1) + (7 + 1))  # and one to see each end
 
 
