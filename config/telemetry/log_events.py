@@ -123,11 +123,16 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "node_buried": "A node before this one has ended, by proof or by its lease; this one owns its entities.",
         "node_declared_dead": (
             "Another node could not see this one alive, took over, and this one ended at once. It was cut off from the "
-            "database, or stood still, for longer than GREENROOM_LEASE_S; nothing that was acknowledged is lost."
+            "database, or stood still, for longer than GREENROOM_LEASE_S, or the database has forgotten it, as after a "
+            "restore. Nothing that was acknowledged is lost."
         ),
         "node_not_signed_off": (
             "The database was not told that this node stops. The next one waits until its lease has run out, unless it "
             "can see on the same host that the process has ended."
+        ),
+        "node_waits": (
+            "The node starts, and waits for one before it to be gone: its process can't be seen from here, so its "
+            "lease has to run out."
         ),
         "outbox_not_deleted": "Delivered messages stay in the outbox for now; they are recognized and removed later.",
         "outbox_parked": (
@@ -164,6 +169,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "saga_stuck": "A saga can't undo the steps named, since their receivers refused it. Somebody has to decide.",
         "schema_migrated": "The database's tables were brought to this version.",
+        "sessions_not_ended": (
+            "The database sessions of a node that has ended could not be closed; they end by themselves. Nothing of "
+            "theirs is accepted meanwhile."
+        ),
         "settings_passed_over": (
             "These have changed since `serve --reload` was started, and take effect when it is started anew: the port, "
             "the data folder and the servers stay while code is loaded."

@@ -6,20 +6,30 @@ death, which is either proven or follows from a lease that has run out. Each cha
 upper half of every fence granted under it, so what a former owner still writes is refused, whatever it believes.
 """
 
+import structlog
 from msgspec import Struct
 
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.connection import Connection
 
+log = structlog.get_logger("greenroom.membership")
+
 DEAD_DAYS = 7  # rows of ended nodes are kept for whoever asks why
 
 COUNT = "INSERT INTO sharding (count) VALUES ($1) ON CONFLICT DO NOTHING"
 COUNTED = "SELECT count, (SELECT count(*) FROM shards) AS rows FROM sharding"
-FILL = "INSERT INTO shards (shard) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING"
+# Terms begin above those that fences were granted under, should heads be older than these rows, as in a copy.
+FILL = """
+INSERT INTO shards (shard, term)
+SELECT generate_series(0, $1::int - 1), coalesce((SELECT max(fence >> 32) FROM heads), 0)
+ON CONFLICT DO NOTHING
+"""
 
 JOIN = """
 WITH forgotten AS (
-    DELETE FROM nodes WHERE state = 'dead' AND ended_at < clock_timestamp() - $7::int * interval '1 day'
+    DELETE FROM nodes
+    WHERE state = 'dead' AND ended_at < clock_timestamp() - $7::int * interval '1 day'
+        AND NOT EXISTS (SELECT FROM shards WHERE owner = incarnation)
 )
 INSERT INTO nodes (incarnation, url, version, host, process, lease_until)
 VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6::float8 * interval '1 second')
@@ -33,7 +43,7 @@ RETURNING incarnation
 
 OTHERS = """
 SELECT incarnation, url, host, process, extract(epoch FROM lease_until - clock_timestamp())::float8 AS left_s,
-    extract(epoch FROM lease_until)::float8 AS until
+    extract(epoch FROM lease_until)::float8 AS until, EXISTS (SELECT FROM shards WHERE owner = incarnation) AS owns
 FROM nodes
 WHERE state <> 'dead' AND incarnation <> $1
 ORDER BY joined_at
@@ -53,17 +63,21 @@ WITH dead AS (
 SELECT (SELECT count(*) FROM dead) AS buried, (SELECT count(*) FROM freed) AS freed
 """
 
-# Locked in one order, so that two nodes that take at once can't deadlock; the second finds them taken.
+# Locked in one order, so that two nodes that take at once can't deadlock; the second finds them taken. What a dead node
+# owns is nobody's too: its own taking may have come to its end only after its burial had looked for what it owns.
 TAKE = """
 WITH free AS (
     SELECT shard FROM shards
-    WHERE owner IS NULL AND EXISTS (SELECT FROM nodes WHERE incarnation = $1 AND state = 'up')
+    WHERE (owner IS NULL OR EXISTS (SELECT FROM nodes WHERE incarnation = owner AND state = 'dead'))
+        AND EXISTS (SELECT FROM nodes WHERE incarnation = $1 AND state = 'up')
     ORDER BY shard FOR UPDATE
 )
 UPDATE shards SET owner = $1, term = term + 1, since = clock_timestamp(), cause = $2
 FROM free WHERE shards.shard = free.shard
 RETURNING shards.shard, shards.term
 """
+
+WITHDRAW = "DELETE FROM nodes WHERE incarnation = $1 AND NOT EXISTS (SELECT FROM shards WHERE owner = incarnation)"
 
 # A statement of the dead that waits for a lock would hold up whoever comes after it.
 END_SESSIONS = """
@@ -85,6 +99,7 @@ class Member(Struct, frozen=True):
     process: str
     left_s: float  # of its lease, on the database's clock
     until: float  # the end of its lease, Unix s on the database's clock: it rises with each renewal
+    owns: bool  # any shard; one that is only starting does not
 
 
 class Referee:
@@ -105,8 +120,7 @@ class Referee:
             rows = await self._connection.fetch(COUNTED)
         if rows[0]["count"] != shards:
             raise ShardsDiffer(
-                f"this database was set up with {rows[0]['count']} shards, and GREENROOM_SHARDS is {shards}: "
-                "set it to that, since it can't be changed for a database in use"
+                f"must be {rows[0]['count']}, as this database was set up with, and is {shards}: it can't be changed"
             )
 
     async def join(self, *, url: str, version: str, host: str, process: str, lease_s: float) -> None:
@@ -125,8 +139,15 @@ class Referee:
         """Declare a node dead and free its shards, if its death is proven or its lease has run out. Did this do it?"""
         (row,) = await self._connection.fetch(BURY, incarnation, is_proven, why)
         if row["buried"] and incarnation != self.incarnation:
-            await self._connection.fetch(END_SESSIONS, f"greenroom {incarnation:016x} %")
+            try:
+                await self._connection.fetch(END_SESSIONS, f"greenroom {incarnation:016x} %")
+            except StoreUnavailable as error:  # they end without us, later
+                log.warning("sessions_not_ended", node=f"{incarnation:016x}", error=str(error))
         return bool(row["buried"])
+
+    async def withdraw(self) -> None:
+        """Not to have been a node. No effect where this one owns a shard."""
+        await self._connection.fetch(WITHDRAW, self.incarnation)
 
     async def take(self, why: str) -> dict[int, int]:
         """Own all shards that are nobody's: their terms, by shard. None where this node has been declared dead."""

@@ -13,6 +13,8 @@ PROC = Path("/proc")
 def this_host(proc: Path = PROC) -> str:
     """Names this boot of this host, and the space that process numbers are of; "" where the system tells neither."""
     try:
+        if (proc / "self").readlink().name != str(os.getpid()):
+            return ""  # it counts processes otherwise than we do
         boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {(proc / 'self/ns/pid').readlink()}"
     except OSError:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import NotOwner, StoreUnavailable
 from greenroom.store.ownership.referee import Member, Referee
 from greenroom.store.ownership.sharding import shard_of
 from greenroom.supervisors.cluster.evidence import has_ended, this_host, this_process
@@ -17,6 +17,7 @@ from greenroom.supervisors.cluster.evidence import has_ended, this_host, this_pr
 log = structlog.get_logger("greenroom.membership")
 
 LOOK_S = 0.1  # between two looks at those who are in the way
+GRACE = 0.6  # of a lease: so long a node must have been silent before us, that is two renewals
 RENEWALS = 10 / 3  # in the time of a lease: every 1.5 s for 5 s
 LEAVE_S = 2.0  # what saying goodbye may take; without it the lease runs out
 
@@ -58,8 +59,11 @@ class Membership:
         return shard_of(entity, self._shards) in self._terms
 
     def term(self, entity: str) -> int:
-        """The upper half of the entity's fence. Only for what it owns."""
-        return self._terms[shard_of(entity, self._shards)]
+        """The upper half of the entity's fence. Raises: NotOwner."""
+        try:
+            return self._terms[shard_of(entity, self._shards)]
+        except KeyError:
+            raise NotOwner(entity) from None
 
     # The node's life.
 
@@ -70,13 +74,16 @@ class Membership:
         await referee.join(
             url=self._url, version=self._version, host=this_host(), process=this_process(), lease_s=self._lease_s
         )
-        first_seen: dict[int, float] = {}
+        first_seen: dict[int, tuple[float, float]] = {}  # the end of its lease, and when we saw it, on trio's clock
+        waits = False
         while True:
             others = await referee.others()
+            now = trio.current_time()
             for member in others:
-                await self._bury(member)
-                if member.until > first_seen.setdefault(member.incarnation, member.until):
-                    await referee.bury(referee.incarnation, is_proven=True, why="another node serves this database")
+                until, seen_at = first_seen.setdefault(member.incarnation, (member.until, now))
+                await self._bury(member, silent_s=now - seen_at)
+                if member.owns and member.until > until:
+                    await referee.withdraw()
                     raise AnotherNode(
                         f"the node at {member.url} serves this database, and one at a time can: stop that one first"
                     )
@@ -85,12 +92,17 @@ class Membership:
                 return
             if not others:
                 raise StoreUnavailable(f"of {self._shards} shards only {len(self._terms)} are to be had")
+            if not waits:
+                waits = True
+                log.info("node_waits", **{"for": others[0].url, "lease_s": round(others[0].left_s, 1)})
             await trio.sleep(LOOK_S)
-            await referee.renew(self._lease_s)
+            if not await referee.renew(self._lease_s):
+                raise DeclaredDead("another node has declared this one dead while it started")
 
-    async def _bury(self, member: Member) -> None:
+    async def _bury(self, member: Member, *, silent_s: float) -> None:
         proven = self._ended(member.host, member.process)
-        if not proven and member.left_s > 0:
+        # Where the database was away, everybody's lease has run out: whoever lives renews it at once.
+        if not proven and (member.left_s > 0 or silent_s < GRACE * self._lease_s):
             return
         why = "its process has ended" if proven else "its lease ran out"
         if await self._referee.bury(member.incarnation, is_proven=proven, why=why):
@@ -104,11 +116,13 @@ class Membership:
         while True:
             await trio.sleep(every_s)
             alive = True
-            with trio.move_on_after(every_s):  # then on another connection: this one may be dead
+            with trio.move_on_after(every_s) as scope:  # then on another connection: this one may be dead
                 try:
                     alive = await self._referee.renew(self._lease_s)
                 except StoreUnavailable as error:
                     log.warning("lease_not_renewed", error=str(error))
+            if scope.cancelled_caught:
+                log.warning("lease_not_renewed", error=f"no answer within {every_s:g} s")
             if not alive:
                 log.error("node_declared_dead")
                 raise DeclaredDead("another node has declared this one dead, and owns its entities")
@@ -116,8 +130,10 @@ class Membership:
     async def leave(self) -> None:
         """Own nothing any more. Called when nothing is written any more; what fails is left to the lease."""
         self._terms.clear()
-        with trio.move_on_after(LEAVE_S, shield=True):
+        with trio.move_on_after(LEAVE_S, shield=True) as scope:
             try:
                 await self._referee.bury(self._referee.incarnation, is_proven=True, why="stopped")
             except StoreUnavailable as error:
                 log.warning("node_not_signed_off", error=str(error))
+        if scope.cancelled_caught:
+            log.warning("node_not_signed_off", error=f"no answer within {LEAVE_S:g} s")

@@ -105,7 +105,8 @@ class System:
     async def _wake_to_tell(self, entity: str, at: float) -> None:
         """Whoever watches it hears what has landed, though nobody speaks to it."""
         await trio.sleep_until(at)
-        if self._untold.get(entity) == at and entity not in self._cells:
+        is_watched = self._host.audiences.watching(entity)
+        if self._untold.get(entity) == at and entity not in self._cells and is_watched:
             self._wake_for_watchers(entity)
 
     def _wake_for_watchers(self, entity: str) -> None:

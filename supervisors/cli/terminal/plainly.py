@@ -14,6 +14,7 @@ from greenroom.config.settings import SettingsError
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.own.data_folder import DataFolderError
 from greenroom.store.own.errors import OwnServerFailed
+from greenroom.store.ownership.referee import ShardsDiffer
 from greenroom.supervisors.cluster.membership import DeclaredDead
 from greenroom.transports.sockets.gate import PortTaken
 
@@ -51,6 +52,8 @@ def told_plainly() -> Iterator[None]:
                 _fail(str(cause), cause.status)
             case DeclaredDead() as cause:
                 _fail(str(cause), 1)
+            case ShardsDiffer() as cause:
+                _fail(f"GREENROOM_SHARDS: {cause}", BAD_USAGE)
             case StoreUnavailable() as cause:
                 _fail(f"GREENROOM_DATABASE_URL: {cause}", 1)
             case (PortTaken() | DataFolderError() | OwnServerFailed() | TokenInvalid() | OSError()) as cause:

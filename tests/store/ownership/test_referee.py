@@ -89,9 +89,36 @@ async def test_a_lease_that_has_run_out_is_enough_and_then_death_is_final(node: 
     assert [one.incarnation for one in await first.others()] == [2]
 
 
+async def test_what_a_dead_node_owns_is_to_be_had(node: NewNode, pool: Pool) -> None:
+    """Its own taking may have come to its end after its burial had looked for what it owns."""
+    first, second = await joined(node(1)), await joined(node(2))
+    async with pool.connection() as connection:
+        await connection.fetch("UPDATE shards SET owner = 1, term = 1")
+        assert await second.take("start") == {}, "of one that lives it is not"
+        await connection.fetch("UPDATE nodes SET state = 'dead', ended_at = now() - interval '8 days'")
+        third = await joined(node(3))
+        assert await third.take("takeover") == dict.fromkeys(range(SHARDS), 2)
+    assert not await first.renew(60.0)
+
+
+async def test_who_has_withdrawn_was_never_there_unless_it_owns_something(node: NewNode) -> None:
+    first, second = await joined(node(1)), await joined(node(2))
+    await first.take("start")
+    for referee in (first, second):
+        await referee.withdraw()
+    assert await second.others() != [] == await first.others()
+
+
+async def test_terms_begin_above_those_that_heads_have_seen(node: NewNode, pool: Pool) -> None:
+    """As in a copy of the heads without these rows."""
+    assert isinstance(await claim(pool, 5, term=7), Claimed)
+    first = await joined(node(1))
+    assert await first.take("start") == dict.fromkeys(range(SHARDS), 8)
+
+
 async def test_another_number_of_shards_is_refused(node: NewNode) -> None:
     await joined(node(1))
-    with pytest.raises(ShardsDiffer, match="set up with 8 shards, and GREENROOM_SHARDS is 16"):
+    with pytest.raises(ShardsDiffer, match="must be 8, as this database was set up with, and is 16"):
         await node(2).agree(16)
     await node(2).agree(8)
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from greenroom.store.ownership.referee import Referee
 from greenroom.store.postgres.bridge import Bridge
@@ -84,6 +85,42 @@ async def test_beside_a_node_that_lives_another_gives_up_and_says_which_it_is(da
         nursery.cancel_scope.cancel()
 
 
+async def test_of_two_that_wait_for_the_same_lease_one_comes_to_serve(database_url: str) -> None:
+    refused: list[AnotherNode] = []
+    async with pool_of(database_url) as pool:
+        await member(pool, 1).join()
+
+        async def start(node: Membership) -> None:
+            try:
+                await node.join()
+                await node.run()
+            except AnotherNode as error:
+                refused.append(error)
+                nursery.cancel_scope.cancel()
+
+        starting = [member(pool, number) for number in (2, 3)]
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                for one in starting:
+                    nursery.start_soon(start, one)
+    assert len(refused) == 1
+    assert sorted(one.owns("room:a") for one in starting) == [False, True]
+
+
+async def test_after_an_outage_of_the_database_whoever_lives_is_not_replaced(database_url: str) -> None:
+    """Its lease has run out with everybody's; it renews it as soon as it can, and the newcomer gives it that time."""
+    async with pool_of(database_url) as pool, trio.open_nursery() as nursery:
+        node = member(pool, 1, lease_s=2.0)
+        await node.join()
+        async with pool.connection() as connection:
+            await connection.fetch("UPDATE nodes SET lease_until = clock_timestamp() - interval '1 minute'")
+        await nursery.start(node.run)
+        with pytest.raises(AnotherNode):
+            await member(pool, 2, lease_s=2.0).join()
+        assert node.owns("room:a")
+        nursery.cancel_scope.cancel()
+
+
 async def test_who_was_declared_dead_does_not_go_on(database_url: str) -> None:
     async with pool_of(database_url) as pool:
         node = member(pool, 1)
@@ -95,19 +132,21 @@ async def test_who_was_declared_dead_does_not_go_on(database_url: str) -> None:
 
 
 async def test_a_database_that_does_not_answer_ends_nobody(database_url: str) -> None:
-    """A renewal that comes late counts, as long as nobody has taken over."""
+    """A renewal that comes late counts, as long as nobody has taken over. Meanwhile the log says why it is late."""
     async with pool_of(database_url) as pool:
         node = member(pool, 1)
         await node.join()
-        async with trio.open_nursery() as nursery:
-            await nursery.start(node.run)
-            async with pool.connection() as connection:
-                await connection.fetch(
-                    "WITH held AS (SELECT FROM nodes FOR UPDATE) SELECT pg_sleep($1) FROM held", 3 * LEASE_S
-                )
-                left = "SELECT max(extract(epoch FROM lease_until - clock_timestamp())) FROM nodes, pg_sleep(0.02)"
-                with trio.fail_after(20):
-                    while (await connection.fetch(left))[0][0] <= 0:
-                        pass
-            nursery.cancel_scope.cancel()
+        with capture_logs() as logs:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(node.run)
+                async with pool.connection() as connection:
+                    await connection.fetch(
+                        "WITH held AS (SELECT FROM nodes FOR UPDATE) SELECT pg_sleep($1) FROM held", 3 * LEASE_S
+                    )
+                    left = "SELECT max(extract(epoch FROM lease_until - clock_timestamp())) FROM nodes, pg_sleep(0.02)"
+                    with trio.fail_after(20):
+                        while (await connection.fetch(left))[0][0] <= 0:
+                            pass
+                nursery.cancel_scope.cancel()
         assert node.owns("room:a")
+        assert {"event": "lease_not_renewed", "error": "no answer within 0.15 s", "log_level": "warning"} in logs
