@@ -1,10 +1,10 @@
 """The cycle collector, set for a process that holds millions of long-lived objects and makes many short-lived ones.
 
 A collection holds the loop for as long as it takes to look at its objects, a millisecond for each thousand. So those of
-the young, which come with the allocations, are as long as a pause may be; what outlives one is not looked at again but
-with everything, and that only when it is short, or when memory runs out: with 100,000 entities awake it takes over a
-second. None of our own objects is in a cycle when it ends (tests hold that), so what is left for the collector is what
-applications and libraries make: mostly exceptions with their frames, which end young.
+the young, which come with the allocations, and those of what has outlived one, are as short as a pause may be. What
+outlives both is looked at with everything, and that only when it is short, or when memory runs out: with 100,000
+entities awake it takes over a second. None of our own objects is in a cycle when it ends (tests hold that), so what is
+left for the collector is what applications and libraries make: mostly exceptions with their frames, which end young.
 """
 
 import gc
@@ -18,6 +18,7 @@ import trio
 log = structlog.get_logger("greenroom.collector")
 
 YOUNG_MAX = 5_000  # allocations (less deallocations) between two collections of the young, which take 5 ms then
+MIDDLE_EVERY = 4  # of these between two of what has outlived one: 25,000 objects at most, 25 ms
 FULL_EVERY = 200  # collections of the young that make a full one worth while
 NEVER = 1 << 30
 PAUSE_MAX_S = 0.03  # a full collection that would take longer waits
@@ -51,7 +52,7 @@ class Collector:
         self._collect()
         gc.freeze()  # never looked at again
         self._frozen = self._blocks()
-        gc.set_threshold(YOUNG_MAX, NEVER, NEVER)
+        gc.set_threshold(YOUNG_MAX, MIDDLE_EVERY, NEVER)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""

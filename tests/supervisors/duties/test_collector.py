@@ -12,7 +12,15 @@ from bench.counter import Add, Ledger
 from bench.kernel import in_memory
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.supervisors.duties import collector
-from greenroom.supervisors.duties.collector import FORCED_EVERY_S, FULL_EVERY, NEVER, PAUSE_MAX_S, YOUNG_MAX, Collector
+from greenroom.supervisors.duties.collector import (
+    FORCED_EVERY_S,
+    FULL_EVERY,
+    MIDDLE_EVERY,
+    NEVER,
+    PAUSE_MAX_S,
+    YOUNG_MAX,
+    Collector,
+)
 
 
 class Process:
@@ -56,7 +64,7 @@ def settled(process: Process, memory_bytes_max: int = 0) -> Collector:
         blocks=lambda: process.blocks,
     )
     found.settle()
-    assert process.threshold == (YOUNG_MAX, NEVER, NEVER)
+    assert process.threshold == (YOUNG_MAX, MIDDLE_EVERY, NEVER)
     process.collected.clear()
     return found
 
