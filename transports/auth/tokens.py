@@ -237,6 +237,7 @@ class TokenVerifier:
         if len(token) <= REMEMBERED_BYTES_MAX:
             if len(self._genuine) >= REMEMBERED_MAX:
                 self._genuine.clear()
+            claims.channels = claims.subs = None  # `said` has them
             self._genuine[token] = (claims, said)
         return said
 

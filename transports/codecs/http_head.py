@@ -43,7 +43,7 @@ _ONCE: Final = frozenset(
 # RFC 3986 section 2.1: a percent sign is followed by two hexadecimal digits.
 _BAD_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Without userinfo, whose use in http URIs RFC 9110 section 4.2.4 deprecates.
-_ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)", re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)(?=[/?#]|\Z)", re.IGNORECASE)
 # RFC 9110 section 7.2: uri-host [":" port], of RFC 3986 section 3.2.2: a name, an address, or one in brackets. Empty
 # where the target has no authority.
 _HOST: Final = re.compile(
@@ -228,10 +228,9 @@ def parse_head(head: bytes) -> Request:
         headers = _joined(map(read_field, lines))
     version = line.version
     # Section 3.2: a request of 1.1 without Host MUST be answered 400.
-    if b"host" not in headers:
-        if version == "1.1":
-            raise HttpError(400, "no Host header")
-    elif line.authority is not None:
+    if b"host" not in headers and version == "1.1":
+        raise HttpError(400, "no Host header")
+    if line.authority is not None:
         headers[b"host"] = line.authority
     # Section 9.3: 1.1 persists unless told to close. A client of 1.0 would have to be told "keep-alive" in the answer:
     # closing is always right.

@@ -126,7 +126,7 @@ class LiveHttp:
         has_begun = decoder.idle
         has_ended = self._decode(data)
         if self._busy or self._pump():
-            if not self._waiting and not decoder.finished:
+            if not self._waiting and decoder.idle and not decoder.finished:
                 return  # as a rule
         elif has_begun or has_ended:  # else `_last_at` is when the answer has been given
             self._last_at = trio.current_time()
@@ -210,7 +210,7 @@ class LiveHttp:
         headers = request.headers
         try:
             if headers is not self._judged:  # else: as the one before
-                self._cors = VARY
+                self._judged, self._cors = None, VARY  # the two belong together
                 if not self._is_command(request, headers):
                     return
                 self._judged = headers if len(request.head) <= REPEATED_BYTES_MAX else None

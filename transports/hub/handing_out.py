@@ -28,7 +28,7 @@ def kicking(topic: Topic, kick: Kick, subscribers: list[Subscriber]) -> Iterator
 class KickingAhead:
     """The same before all that is under way for everybody. They are handed now what of it was said before the kick."""
 
-    __slots__ = ("_steps",)
+    __slots__ = ("_steps", "meant")
 
     def __init__(self, topic: Topic, kick: Kick, subscribers: list[Subscriber]) -> None:
         """At once: to be put in front of what is under way."""
@@ -37,6 +37,7 @@ class KickingAhead:
             _hand_ahead(topic, meant)
         except Exception:  # the edge, as in `_kick`
             log.exception("fanout_failed", entity=topic.entity)
+        self.meant = frozenset(meant)
         self._steps = kicking(topic, kick, meant)
 
     def __iter__(self) -> Iterator[None]:
@@ -51,7 +52,9 @@ def _hand_ahead(topic: Topic, subscribers: list[Subscriber]) -> None:
         if isinstance(work, Walk):
             for one in subscribers:
                 work.hand_ahead(one)
-        elif not isinstance(work, KickingAhead):
+        elif isinstance(work, KickingAhead):  # these have been handed all that they are to hear
+            subscribers = [one for one in subscribers if one not in work.meant]
+        else:
             return  # it may end them, or have them start over: what comes after that is not for them
     if topic.waits:
         said = topic.waiting()

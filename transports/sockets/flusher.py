@@ -131,10 +131,10 @@ class Flusher:
 
         A reply does not wait behind all who watch a long topic; among these a few more are served each time.
         """
-        self._turn_end.clear()
         fresh, self._dirty = self._dirty, []
         self._served += len(fresh)
         if not self._left:
+            self._turn_end.clear()  # only here: amid the slices somebody may have woken us for the hub
             self._handing_out = True
             try:
                 # Before a reply leaves: what the hub has for its connection goes along.

@@ -43,8 +43,17 @@ def test_what_is_remembered_of_lines_is_bounded_and_says_the_same() -> None:
 ODD = (
     *("GET", "POST", "BREW", "get", " ", "  ", "/", "/a%2Fb?x=1", "*", "http://a/b", "//", "HTTP/1.1", "HTTP/1.0"),
     *("HTTP/2.0", "\r\n", "\n", "\r", ":", " :", "\t", "Host", "a", "X-Y", "Content-Length", "3", "Transfer-Encoding"),
-    *("chunked", "Connection", "close", "upgrade", "\x00", "\x7f", "ä", '"', "{}"),
+    *("http://u@a/b", "chunked", "Connection", "close", "upgrade", "\x00", "\x7f", "ä", '"', "{}"),
 )
+
+
+def test_of_an_absolute_target_the_authority_is_the_host_and_names_no_user() -> None:
+    for version in (b"1.0", b"1.1"):
+        host = b"Host: b\r\n" if version == b"1.1" else b""
+        request = parse_head(b"GET http://a/x HTTP/" + version + b"\r\n" + host + b"\r\n")
+        assert (request.headers[b"host"], request.path) == (b"a", b"/x")
+        with pytest.raises(HttpError, match="bad request target"):
+            parse_head(b"GET http://u@a/x HTTP/" + version + b"\r\n" + host + b"\r\n")
 
 
 @unhurried

@@ -175,6 +175,40 @@ async def test_caches_are_told_that_another_origin_may_get_another_answer_whoeve
                 assert (await peer.request("GET", path, None, **origin)).headers["vary"] == "Origin"
 
 
+async def test_an_answer_says_of_origins_what_its_own_request_is_to_hear() -> None:
+    """Whatever was asked on the connection since that very request came before."""
+    async with small_node(origins=("http://a.example", "http://b.example")) as node:
+        peer = await node.connect()
+        view = head("GET", "/api/talk/a", Origin="http://a.example")
+        for other in (head("OPTIONS", "/api/talk/a", Origin="http://b.example"), head("OPTIONS", "/api/talk/a")):
+            for _ in range(3):
+                await peer.send(view)
+                assert (await peer.response()).headers["access-control-allow-origin"] == "http://a.example"
+            await peer.send(other)
+            assert (await peer.response()).status == 204
+        await peer.send(view)
+        assert (await peer.response()).headers["access-control-allow-origin"] == "http://a.example"
+
+
+async def test_what_is_read_and_not_decoded_is_bounded_behind_a_slow_command_that_came_last(
+    autojump_clock: MockClock,
+) -> None:
+    async with small_node() as node:
+        peer = await node.connect()
+        slow = head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="1")
+        quick = head("OPTIONS", "/api/talk/a")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.send, (quick * 64 + slow) * 200)
+            most = 0
+            for _ in range(200):
+                await trio.testing.wait_all_tasks_blocked()
+                (connection,) = node.connections
+                assert isinstance(connection.protocol, LiveHttp)
+                most = max(most, connection.protocol._decoder.held_bytes)
+                assert [(await peer.response()).status for _ in range(65)] == [204] * 64 + [504]
+        assert 0 < most <= GateConfig().head_bytes_max + 65_536
+
+
 async def test_what_follows_the_last_request_is_not_answered() -> None:
     async with small_node() as node:
         for last in (

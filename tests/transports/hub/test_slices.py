@@ -1,5 +1,6 @@
 """What goes to many watchers: how much of it happens before others have a turn, and in which order it arrives."""
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -257,6 +258,23 @@ def test_a_kick_of_somebody_with_very_many_connections_is_sliced_and_still_goes_
     assert max(later - earlier for earlier, later in zip([0, *steps], steps, strict=False)) <= LOOK
     assert {tuple(one.got) for one in mine} == {(b"note:a e [1]",)}
     assert {tuple(one.got) for one in watchers} == {(b"note:a e [1, 2]",)}
+
+
+def test_who_is_kicked_twice_hears_once_what_was_said_before_and_nothing_of_what_came_after() -> None:
+    setup = Sliced()
+    watchers = setup.many()
+    mine = [Looked("ann") for _ in range(2 * LONG)]
+    for one in mine:
+        one.on_kick = partial(setup.hub.detach, setup.topic, one)
+        setup.watch(one)
+    setup.publish(1)
+    for number in (2, 3):
+        setup.hub.kick(A, Kick(2100, "banned", user="ann"))
+        setup.publish(number)
+    setup.hub.flush_all()
+    assert {tuple(one.got) for one in mine} == {(b"note:a e [1]",)}
+    heard = [got.rpartition(b" e ")[2] for one in watchers for got in one.got]
+    assert {number for numbers in heard for number in json.loads(numbers)} == {1, 2, 3}
 
 
 def test_a_sign_out_does_not_hold_up_everything_for_a_long_topic() -> None:

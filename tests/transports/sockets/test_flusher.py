@@ -147,6 +147,33 @@ async def test_many_sockets_are_flushed_in_slices_and_a_reply_does_not_wait_behi
     assert seen[-1][1] == 1
 
 
+async def test_what_is_published_between_two_slices_of_a_flush_is_handed_out_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The hub is asked at the first slice alone, so whoever wakes the flusher amid the others wakes it for one more."""
+    monkeypatch.setattr(flusher_module, "SLICE_S", 0.0)
+    crowd, late, hub = [Peer() for _ in range(10 * LOOK + 5)], Peer(), list[Peer]()
+
+    def hand_out() -> bool:
+        add(flusher, hub)
+        hub.clear()
+        return False
+
+    flusher = Flusher(None, TurnEnd(), hand_out, rest_share=0.0)  # type: ignore[arg-type]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        hub += crowd
+        flusher.wake()
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+        assert 0 < sum(peer.flushes for peer in crowd) < len(crowd)
+        hub.append(late)
+        flusher.wake()
+        await wait_all_tasks_blocked()
+        assert (sum(peer.flushes for peer in crowd), late.flushes) == (len(crowd), 1)
+        nursery.cancel_scope.cancel()
+
+
 def test_what_the_hub_has_for_a_connection_goes_along_with_its_reply() -> None:
     """In one call and not in two: a connect is followed by the presence of its user."""
     order: list[str] = []
