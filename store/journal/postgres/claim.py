@@ -19,7 +19,8 @@ from greenroom.store.postgres.connection import Connection
 # entity whose unused head was removed gets no fence again, a new head begins above all that were removed, and above the
 # one that this statement's snapshot still has.
 # The shard must be the claimer's, under the term that it knows, or nobody's under no newer one. A plain read is enough:
-# who loses that race gets a fence that the rightful owner overtakes.
+# who loses that race gets a fence that the rightful owner overtakes. A subquery, so that it is looked up by its key:
+# joined, all rows of shards would be read for a single entity.
 RAISE = """
 INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era, since_ms, claimed_ms)
 SELECT w.entity,
@@ -28,13 +29,18 @@ SELECT w.entity,
     ),
     $4::bigint, w.epoch, now.lineage, now.era, $6::bigint, $6::bigint
 FROM unnest($1::text[], $2::text[], $5::bigint[], $7::int[]) AS w (entity, epoch, above, shard)
-LEFT JOIN shards s ON s.shard = w.shard
 CROSS JOIN (
     SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era, (SELECT activation FROM fence_floor) AS activation
     OFFSET 0
 ) now
 LEFT JOIN heads known ON known.entity = w.entity
-WHERE s.shard IS NULL OR (s.owner = $4 AND s.term = $3) OR (s.owner IS NULL AND s.term <= $3)
+WHERE coalesce(
+    (
+        SELECT coalesce(s.owner, $4) = $4 AND CASE WHEN s.owner IS NULL THEN s.term <= $3 ELSE s.term = $3 END
+        FROM shards s WHERE s.shard = w.shard
+    ),
+    true
+)
 ORDER BY known.id NULLS LAST, w.entity
 ON CONFLICT (entity) DO UPDATE SET
     fence = greatest(
