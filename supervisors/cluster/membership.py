@@ -68,7 +68,7 @@ class Membership:
     # The node's life.
 
     async def join(self) -> None:
-        """Have a lease, and own every shard. Raises: AnotherNode, ShardsDiffer, StoreUnavailable."""
+        """Have a lease, and own every shard. Raises: AnotherNode, ShardsDiffer, DeclaredDead, StoreUnavailable."""
         referee = self._referee
         await referee.agree(self._shards)
         await referee.join(
