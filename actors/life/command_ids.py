@@ -35,11 +35,11 @@ class CommandIds:
         if len(self.replies) >= REMEMBERED_MAX:
             # Half of them at once: to find the first key of a dict takes as long as many have been removed before it.
             self.replies = dict(islice(self.replies.items(), REMEMBERED_MAX // 2, None))
-            self._weigh(sum(_weight(command_id, what) for command_id, what in self.replies.items()))
+            self._weigh(sum(WEIGHT + len(one) + len(kept.reply) for one, kept in self.replies.items()))
         elif not self.replies and self._held is not None:
             self._held.join(self)
         self.replies[command_id] = what
-        size = _weight(command_id, what)
+        size = WEIGHT + len(command_id) + len(what.reply)
         self.bytes += size
         if self._held is not None:
             self._held.bytes += size
@@ -75,10 +75,6 @@ class CommandIds:
         for command_id, what in found.items():
             self.remember(command_id, what)
         self._absent = frozenset(looked_up) - found.keys()
-
-
-def _weight(command_id: str, what: Remembered) -> int:
-    return WEIGHT + len(command_id) + len(what.reply)
 
 
 def repeated(envelope: Envelope, slot: ReplySlot, known: Remembered) -> Answer | Rejection:

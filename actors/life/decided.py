@@ -5,7 +5,7 @@ import structlog
 
 from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, SnapshotDue, TimersSet
 from greenroom.actors.life.flights import Flight
-from greenroom.actors.life.gathered import Gathered, answer_to, encode_outgoing
+from greenroom.actors.life.gathered import NOTHING, answer_to, encode_outgoing, gather
 from greenroom.actors.life.once import DONE, Once
 from greenroom.actors.life.outgoing import Outgoing, encode_body
 from greenroom.actors.model.actor import NO_TIMERS, Actor
@@ -65,51 +65,57 @@ class Decided:
             if envelope is not None and envelope.slot is not None:
                 self.depart(Answer(envelope.slot, DONE if reply is None else reply, encoded))
             return
-        gathered = Gathered(self._kind, effects.others, self._once.timers) if effects.others else None
-        outgoing: list[Outgoing] = []
-        told: list[Told] = []
-        if gathered is not None or source is not None:
-            told = gathered.told if gathered is not None else told
-            if (
-                type(source) is Origin
-                or told
-                or given_up is not None
-                or (gathered is not None and (gathered.timers or type(source) is Firing))
-            ):
-                # What a timer does waits until that it has fired is durable, or it would be done again.
-                # Handled without consequence is also something that only an append can know: a cell that was overtaken
-                # decides from an old state, and the sender would take its word and forget the message.
-                self._note_unless_recorded()
-            sent = told
-            if type(source) is Origin and source.about and given_up is None:
-                sent = [*told, answer_to(source, actor.entity, reply)]
-            if sent:
-                assert self._head is not None
-                trace = envelope.trace if envelope is not None else None
-                outgoing = encode_outgoing(self._head.position(actor.offset), sent, trace)
+        gathered = gather(self._kind, effects.others, self._once.timers) if effects.others else NOTHING
+        told = gathered.told
+        if (
+            type(source) is Origin
+            or told
+            or gathered.timers
+            or given_up is not None
+            or (type(source) is Firing and effects.others)
+        ):
+            # What a timer does waits until that it has fired is durable, or it would be done again.
+            # Handled without consequence is also something that only an append can know: a cell that was overtaken
+            # decides from an old state, and the sender would take its word and forget the message.
+            self._note_unless_recorded()
+        sent = told
+        if type(source) is Origin and source.about and given_up is None:
+            sent = [*told, answer_to(source, actor.entity, reply)]
+        outgoing: list[Outgoing] | None = None
+        if sent:
+            assert self._head is not None
+            trace = envelope.trace if envelope is not None else None
+            outgoing = encode_outgoing(self._head.position(actor.offset), sent, trace)
         encoded = self._store_events(envelope, reply) if effects.events else None
         # From here on nothing raises: had something not been encodable, none of it may stay.
+        effects.others = ()
         if source is not None:
             self.mark(source)
-        if outgoing:
+        if outgoing is not None:
             if self._posted is None:
-                self._posted = ([], [])
-            self._posted[0].extend(outgoing)
-            self._posted[1].extend(told)
+                self._posted = (outgoing, [*told])  # none of them is anybody's to add to
+            else:
+                self._posted[0].extend(outgoing)
+                self._posted[1].extend(told)
         if given_up is not None:
             if given_up.letter is not None:
                 self._consequences_needed().letters.append(given_up.letter)
             self.depart(given_up)
-        if gathered is not None:
-            effects.others = ()
-            if gathered.timers:
-                self._change_timers(gathered.timers)
-            self.departures = [*self.departures, *gathered.leaving]
+        if gathered.timers:
+            self._change_timers(gathered.timers)
+        if gathered.leaving:
+            self._depart_all(gathered.leaving)
             actor.afters += gathered.afters
         if envelope is not None and envelope.slot is not None:
             self.depart(Answer(envelope.slot, DONE if reply is None else reply, encoded))
-        if gathered is not None and gathered.kicks:
-            self.departures = [*self.departures, *gathered.kicks]
+        if gathered.kicks:
+            self._depart_all(gathered.kicks)
+
+    def _depart_all(self, departures: list[Departure]) -> None:
+        if self.departures:
+            self.departures += departures
+        else:
+            self.departures = [*departures]
 
     def depart(self, departure: Departure) -> None:
         """What leaves the entity with the burst, behind what does so already."""
@@ -129,10 +135,10 @@ class Decided:
         at_ms = actor.at_ms
         fence = self._fence
         info = envelope.principal.info if envelope is not None else None
-        stored: list[StoredEvent] = []
-        for event in recorded:
-            offset += 1
-            stored.append(StoredEvent(offset, at_ms, encode(event), info, None, None, None, fence))
+        stored = [
+            StoredEvent(number, at_ms, encode(event), info, None, None, None, fence)
+            for number, event in enumerate(recorded, offset + 1)
+        ]
         encoded: bytes | None = None
         if envelope is not None and (command_id := envelope.command_id) is not None:
             encoded = encode(DONE if reply is None else reply)

@@ -1,5 +1,6 @@
 """Gathered: what one handling has recorded and named, encoded, so that nothing of it fails once some of it is kept."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -25,37 +26,49 @@ class Gathered:
 
     __slots__ = ("afters", "kicks", "leaving", "timers", "told")
 
-    def __init__(self, kind: Kind, effects: list[Effect], present: DurableTimers | None) -> None:
-        """Raises: TypeError for a timer's message that the kind does not take, and whatever encoding it raises."""
+    def __init__(self) -> None:
         self.told: list[Told] = []  # through the outbox
         self.timers: dict[str, TimerRow | None] = {}  # name -> its row; None ends that timer
         self.leaving: list[Departure] = []
         self.kicks: list[Departure] = []  # leave behind the reply: one may close the connection that asked
         self.afters = 0  # how many of `leaving` are messages to oneself after a while
-        for effect in effects:
-            match effect:
-                case Told():
-                    if effect.durable:
-                        self.told.append(effect)
-                    else:
-                        self.leaving.append(effect)
-                case Ephemeral():
-                    self.leaving.append(effect)
-                case After():
-                    self.leaving.append(effect)
-                    self.afters += 1
-                case Kick():
-                    self.kicks.append(effect)
-                case SetTimer():
-                    if type(effect.message) not in kind.messages:
-                        raise TypeError(f"{kind.name} takes no {type(effect.message).__qualname__}: see `internal`")
-                    body = encode_timer(effect.message, effect.schedule)
-                    self.timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
-                case CancelTimer():
-                    if effect.name in self.timers or (present is not None and effect.name in present.rows):
-                        self.timers[effect.name] = None
-                case _:
-                    assert_never(effect)
+
+
+NOTHING = Gathered()  # of a handling that named none; nobody adds to it
+
+
+def gather(kind: Kind, effects: Sequence[Effect], present: DurableTimers | None) -> Gathered:
+    """Raises: TypeError for a timer's message that the kind does not take, and whatever encoding it raises."""
+    found = Gathered()
+    for effect in effects:  # the frequent ones by their type: class patterns are tried one after the other, and slowly
+        if type(effect) is Told and effect.durable:
+            found.told.append(effect)
+        elif type(effect) is SetTimer:
+            if type(effect.message) not in kind.messages:
+                raise TypeError(f"{kind.name} takes no {type(effect.message).__qualname__}: see `internal`")
+            body = encode_timer(effect.message, effect.schedule)
+            found.timers[effect.name] = TimerRow(effect.name, effect.due_ms, body)
+        else:
+            _gather_rare(effect, found, present)
+    return found
+
+
+def _gather_rare(effect: Effect, found: Gathered, present: DurableTimers | None) -> None:
+    match effect:
+        case Told() | Ephemeral():
+            found.leaving.append(effect)
+        case After():
+            found.leaving.append(effect)
+            found.afters += 1
+        case Kick():
+            found.kicks.append(effect)
+        case CancelTimer():
+            if effect.name in found.timers or (present is not None and effect.name in present.rows):
+                found.timers[effect.name] = None
+        case SetTimer():
+            raise AssertionError("gathered above")
+        case _:
+            assert_never(effect)
 
 
 def encode_outgoing(position: int, told: list[Told], trace: str | None) -> list[Outgoing]:

@@ -120,8 +120,8 @@ class Append(Struct):
                 size += len(event.info)
             if event.command_id is not None:
                 size += len(event.command_id)
-            if event.reply is not None:
-                size += len(event.reply)
+                if event.reply is not None:
+                    size += len(event.reply)
         count = len(self.events)
         if self.consequences is not None:
             rows, bytes_ = self.consequences.cost()

@@ -34,7 +34,10 @@ class Consequences(Struct):
     def cost(self) -> tuple[int, int]:
         """Rows and bytes."""
         rows = size = 0
-        for _, kind in self.each():
+        for name in KINDS:  # not by `each`: this is asked for every append
+            kind: Consequence = getattr(self, name)
+            if not kind:
+                continue
             its_rows, its_size = kind.cost()
             rows += its_rows
             size += its_size
@@ -44,3 +47,6 @@ class Consequences(Struct):
         """Write them into memory."""
         for _, kind in self.each():
             kind.land(head, database)
+
+
+KINDS = Consequences.__struct_fields__
