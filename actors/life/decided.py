@@ -16,8 +16,10 @@ from greenroom.actors.model.lifecycle import Noted
 from greenroom.actors.model.mailbox import Item
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.consequences.consequences import Consequences
-from greenroom.store.journal.consequences.outbox import OutboxRow
-from greenroom.store.journal.consequences.timers import TimerRow
+from greenroom.store.journal.consequences.letters import Letters
+from greenroom.store.journal.consequences.marks import Marks
+from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow
+from greenroom.store.journal.consequences.timers import TimerRow, Timers
 from greenroom.store.journal.records import Head, Remembered, StoredEvent
 
 log = structlog.get_logger("greenroom.cell")
@@ -99,7 +101,10 @@ class Decided:
                 self._posted[1].extend(told)
         if given_up is not None:
             if given_up.letter is not None:
-                self._consequences_needed().letters.append(given_up.letter)
+                consequences = self._consequences_needed()
+                if consequences.letters is None:
+                    consequences.letters = Letters()
+                consequences.letters.append(given_up.letter)
             self.depart(given_up)
         if gathered.timers:
             self._change_timers(gathered.timers)
@@ -162,7 +167,10 @@ class Decided:
         if type(source) is Origin:
             assert once.marks is not None
             once.marks.mark(source)
-            self._consequences_needed().marks[source.sender] = source.seq
+            consequences = self._consequences_needed()
+            if consequences.marks is None:
+                consequences.marks = Marks()
+            consequences.marks[source.sender] = source.seq
         elif type(source) is Firing:
             self._actor.fired = None
             timers = once.timers_needed()
@@ -185,7 +193,7 @@ class Decided:
             (outgoing, told), self._posted = self._posted, None
             row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self._actor.entity)
             consequences = consequences or Consequences()
-            consequences.outbox.append(row)
+            consequences.outbox = Outbox([row])
             departures.append(Posted(row, outgoing, told))
         if consequences is not None and consequences.timers:
             set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
@@ -229,7 +237,10 @@ class Decided:
         timers = self._once.timers_needed()
         for name, row in changes.items():
             if timers.put(name, row):
-                self._consequences_needed().timers[name] = row
+                consequences = self._consequences_needed()
+                if consequences.timers is None:
+                    consequences.timers = Timers()
+                consequences.timers[name] = row
         self._actor.timers = timers.rows or NO_TIMERS
 
     def _consequences_needed(self) -> Consequences:

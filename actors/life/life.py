@@ -25,7 +25,7 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
+from greenroom.actors.model.lifecycle import AudienceChanged, Inspect
 from greenroom.actors.model.mailbox import Item
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
@@ -175,14 +175,15 @@ class Life:
         turn = self._turn
         if type(message) is Inspect:
             answer = inspected(actor, message, self._view, self.epoch, turn)
-            if isinstance(answer, Inspected):
-                self._view = answer.view
-                if not self.decided.departures and not in_flight:
-                    _resolve(envelope, answer)
-                elif envelope.slot is not None:
-                    self.decided.depart(Answer(envelope.slot, answer, None))
+            if isinstance(answer, ActorError):
+                if envelope.slot is not None:
+                    self.decided.depart(Rejection(envelope.slot, answer))
+                return None
+            self._view = answer.view
+            if not self.decided.departures and not in_flight:
+                _resolve(envelope, answer)
             elif envelope.slot is not None:
-                self.decided.depart(Rejection(envelope.slot, answer))
+                self.decided.depart(Answer(envelope.slot, answer, None))
             return None
         self._view = None
         turn.item = message

@@ -342,7 +342,7 @@ class Kit(Generic[A_co]):
         if self.kind.actor.durable:
             self._journal += flight.events
         if flight.consequences is not None:
-            for name, row in flight.consequences.timers.items():
+            for name, row in (flight.consequences.timers or {}).items():
                 if row is None:
                     self._timers.pop(name, None)
                 else:

@@ -3,21 +3,20 @@
 from collections import deque
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from greenroom.actors.life.outgoing import Outgoing
 from greenroom.actors.model.errors import ActorError
 from greenroom.supervisors.supervision.backoff import Backoff
 
 
-class Row:
+class Row(Struct, eq=False, gc=False):
     """An outbox row, of which some messages are not decided yet."""
 
-    __slots__ = ("bytes_left", "head_id", "left", "offset")
-
-    def __init__(self, head_id: int, offset: int, left: int, bytes_left: int) -> None:
-        self.head_id = head_id
-        self.offset = offset
-        self.left = left
-        self.bytes_left = bytes_left
+    head_id: int
+    offset: int
+    left: int
+    bytes_left: int
 
 
 class Deliverer(Protocol):
@@ -28,15 +27,15 @@ class Deliverer(Protocol):
     def rejected(self, delivery: "Delivery", error: ActorError) -> None: ...
 
 
-class Delivery:
-    """One message on its way: the reply slot of each of its envelopes, one at a time."""
+class Delivery(Struct, eq=False, gc=False):
+    """One message on its way: the reply slot of each of its envelopes, one at a time.
 
-    __slots__ = ("message", "pair", "row")
+    `gc=False`, for under load there are thousands. They lead back to their pair, so one that is given up forgets them.
+    """
 
-    def __init__(self, pair: "Pair", row: Row, message: Outgoing) -> None:
-        self.pair = pair
-        self.row = row
-        self.message = message
+    pair: "Pair"
+    row: Row
+    message: Outgoing
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         self.pair.deliverer.decided(self)
@@ -72,6 +71,11 @@ class Pair:
         waiting.append(delivery)
         if len(waiting) > 1 and waiting[-2].message.seq > delivery.message.seq:  # rows are read in order, but for races
             self.waiting = deque(sorted(waiting, key=_seq))
+
+    def forget(self) -> None:
+        """It is given up: nothing more of it is sent from here."""
+        self.waiting.clear()
+        self.returned.clear()
 
     def take_back(self) -> None:
         """What was returned is to be sent again, before all that waits behind it."""

@@ -125,7 +125,7 @@ class Relay:
             self._leave_out(head_id)  # what is posted yet must not overtake what the outbox still has
         self.waiting = self.waiting_bytes = 0
         self._rows = {}
-        self._pairs = {}
+        self._forget_pairs(set(self._pairs))
         self._read_to = START
         self._retries = []
         self._decided = []
@@ -146,11 +146,15 @@ class Relay:
             row = self._rows.pop(key)
             self.waiting -= row.left
             self.waiting_bytes -= row.bytes_left
-        self._pairs = {key: pair for key, pair in self._pairs.items() if key[0] not in stuck}
+        self._forget_pairs({key for key in self._pairs if key[0] in stuck})
         if self._read_to[0] in stuck:
             self._read_to = (self._read_to[0], OFFSET_MAX)  # its next row comes behind those just forgotten
         if stuck:
             log.warning("outbox_parked", senders=len(stuck), waiting=self.waiting)
+
+    def _forget_pairs(self, keys: set[tuple[int, str]]) -> None:
+        for key in keys:
+            self._pairs.pop(key).forget()
 
     def _has_room(self, share: int = 1) -> bool:
         """For more, within one `share`th of the bounds. What comes last may exceed them by one row."""
@@ -288,6 +292,7 @@ class Relay:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deliver until cancelled, which is safe at any time. Begins with nothing: the outbox has it all."""
+        self._forget_pairs(set(self._pairs))
         self._begin()
         async with trio.open_nursery() as nursery:  # owner: this call
             nursery.start_soon(self._retry)

@@ -32,6 +32,11 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
                 departure.slot.resolve(departure.reply, departure.encoded)  # type: ignore[union-attr]
             elif cls is Ephemeral:
                 _show(host, entity, departure)  # type: ignore[arg-type]
+            elif cls is Posted:
+                host.relay.post(departure.row, departure.messages)  # type: ignore[union-attr]
+            elif cls is TimersSet:
+                for due_ms in departure.due_ms:  # type: ignore[union-attr]
+                    host.waker.soon(due_ms, entity)
             else:
                 _release_rare(host, life, mailbox, departure)
         except Exception as error:  # the edge: most likely something of the entity's own that can't be encoded
@@ -42,21 +47,10 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
 
 def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure) -> None:
     match departure:
-        case StoredEvent():
-            host.audiences.publish(life.entity, life.epoch, departure)
-        case Answer():
-            departure.slot.resolve(departure.reply, departure.encoded)
         case Rejection():
             departure.slot.reject(departure.error)
-        case Posted():
-            host.relay.post(departure.row, departure.messages)
-        case TimersSet():
-            for due_ms in departure.due_ms:
-                host.waker.soon(due_ms, life.entity)
         case Told():
             host.router.tell(departure.entity, departure.message)
-        case Ephemeral():
-            _show(host, life.entity, departure)
         case After():
             host.afters.start(life, mailbox, departure.seconds, departure.message)
         case SnapshotDue():
@@ -67,6 +61,8 @@ def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure
         case GivenUp():
             if departure.letter is not None:
                 host.letters.note(departure.letter)
+        case StoredEvent() | Answer() | Ephemeral() | Posted() | TimersSet():
+            raise AssertionError("released above")
         case _:
             assert_never(departure)
 

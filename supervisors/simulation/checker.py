@@ -339,10 +339,10 @@ def _consequences(append: Append) -> list[str]:
     what = append.consequences
     if what is None:
         return []
-    found = [f"sends {len(decode(row.body))}" for row in what.outbox]
-    found += [f"has handled {seq:#x} of {sender}" for sender, seq in what.marks.items()]
-    found += [f"timer {name}: {'none' if row is None else row.due_ms}" for name, row in what.timers.items()]
-    return found + [f"dead letter: {letter.message_type}" for letter in what.letters]
+    found = [f"sends {len(decode(row.body))}" for row in what.outbox or ()]
+    found += [f"has handled {seq:#x} of {sender}" for sender, seq in (what.marks or {}).items()]
+    found += [f"timer {name}: {'none' if row is None else row.due_ms}" for name, row in (what.timers or {}).items()]
+    return found + [f"dead letter: {letter.message_type}" for letter in what.letters or ()]
 
 
 class _NoRuntime:

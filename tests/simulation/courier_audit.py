@@ -91,14 +91,14 @@ class CourierAudit:
             assert not touched, f"{touched} handled, and no mark of it"
             self._check_told(append, [])
             return
-        for letter in what.letters:
+        for letter in what.letters or ():
             name = _name_of(decode(letter.payload))
             if name is not None:  # not of a clock
                 unheard = "Refused" not in letter.error or not self._sent_by[name].report
                 assert unheard, f"{name} is a dead letter, though its sender hears of the refusal"
                 self._dead[name] += 1
                 self._settle(entity, name, "dead", touched)
-        sent = [one for row in what.outbox for one in decode(row.body)]
+        sent = [one for row in what.outbox or () for one in decode(row.body)]
         reports = self._sent(entity, sent)
         for name, well in reports.items():
             if self._sent_by[name].silent and well:
@@ -226,7 +226,7 @@ class CourierAudit:
     def _check_clocks(self, entity: str, append: Append) -> None:
         """What is set in the rows is what was decided."""
         assert append.consequences is not None
-        for name, row in append.consequences.timers.items():
+        for name, row in (append.consequences.timers or {}).items():
             setting = self._clocks.get((entity, name))
             if row is None:
                 if setting is not None:

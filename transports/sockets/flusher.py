@@ -24,7 +24,7 @@ REST_SHARE = 2.0
 REST_S_MIN = 0.0005
 REST_S_MAX = 0.02
 
-SLICE_S = 0.002  # how long sockets that the hub has given something keep others from their turn
+SLICE_S = 0.005  # how long sockets that the hub has given something keep others from their turn
 LOOK = 32  # sockets between two looks at the clock
 
 

@@ -1,8 +1,9 @@
 """All kinds together. Another kind is a file beside this one, and a line among the fields."""
 
 from collections.abc import Iterator
+from typing import get_args, get_type_hints
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from greenroom.store.journal.consequences.consequence import Consequence, Tables
 from greenroom.store.journal.consequences.letters import Letters
@@ -11,31 +12,36 @@ from greenroom.store.journal.consequences.outbox import Outbox
 from greenroom.store.journal.consequences.timers import Timers
 
 
-class Consequences(Struct):
-    """What one entity commits with its events, in the same statement."""
+class Consequences(Struct, gc=False):
+    """What one entity commits with its events, in the same statement; None where there is none of a kind.
 
-    outbox: Outbox = field(default_factory=Outbox)
-    marks: Marks = field(default_factory=Marks)
-    timers: Timers = field(default_factory=Timers)
-    letters: Letters = field(default_factory=Letters)
+    `gc=False`, and no empty containers: under load there are thousands, and none of them leads back to any.
+    """
+
+    outbox: Outbox | None = None
+    marks: Marks | None = None
+    timers: Timers | None = None
+    letters: Letters | None = None
 
     def each(self) -> Iterator[tuple[str, Consequence]]:
         """Those that there are, by their field's name."""
-        for name in self.__struct_fields__:
-            kind: Consequence = getattr(self, name)
-            if len(kind):
+        for name in KINDS:
+            kind: Consequence | None = getattr(self, name)
+            if kind:
                 yield name, kind
 
     def extend(self, later: "Consequences") -> None:
         """Take in what came after, in the same append."""
         for name, kind in later.each():
+            if getattr(self, name) is None:
+                setattr(self, name, type(kind)())
             getattr(self, name).merge(kind)
 
     def cost(self) -> tuple[int, int]:
         """Rows and bytes."""
         rows = size = 0
         for name in KINDS:  # not by `each`: this is asked for every append
-            kind: Consequence = getattr(self, name)
+            kind: Consequence | None = getattr(self, name)
             if not kind:
                 continue
             its_rows, its_size = kind.cost()
@@ -49,4 +55,4 @@ class Consequences(Struct):
             kind.land(head, database)
 
 
-KINDS = Consequences.__struct_fields__
+KINDS: dict[str, type[Consequence]] = {name: get_args(kind)[0] for name, kind in get_type_hints(Consequences).items()}

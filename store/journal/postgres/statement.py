@@ -8,10 +8,10 @@ measurements, and what else was tried.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from greenroom.store.journal.consequences.consequence import Part
-from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.consequences import KINDS
 from greenroom.store.journal.names import encode_name
 from greenroom.store.journal.records import Append
 
@@ -78,7 +78,7 @@ PARAMETERS = 14  # how many parameters the appends of batches have
 
 # By the name of its part; with the field of Consequences that it writes. In the order in which they are declared.
 PARTS: dict[str, tuple[str, Part[Any]]] = {
-    part.name: (field, part) for field, kind in get_type_hints(Consequences).items() for part in kind.parts
+    part.name: (field, part) for field, kind in KINDS.items() for part in kind.parts
 }
 
 
@@ -98,12 +98,13 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
     arguments = columns(batch, incarnation)
     present: list[str] = []
     own = [(item.head_id, item.consequences) for item in batch if item.consequences is not None]
-    if own:
-        for name, (field, part) in PARTS.items():
-            rows = [row for head_id, with_it in own for row in part.rows(head_id, getattr(with_it, field))]
-            if rows:
-                present.append(name)
-                arguments += zip(*rows, strict=True)
+    for name, (field, part) in PARTS.items() if own else ():
+        there = [(head_id, kind) for head_id, with_it in own if (kind := getattr(with_it, field)) is not None]
+        rows = [row for head_id, kind in there for row in part.rows(head_id, kind)]
+        if rows:
+            present.append(name)
+            for kind, column in zip(part.columns.values(), zip(*rows, strict=True), strict=True):
+                arguments.append(_integers(list(column)) if kind in AS_TEXT else column)
     return text(tuple(present), ids=bool(arguments[COMMAND_IDS])), arguments
 
 
@@ -114,13 +115,17 @@ def text(present: tuple[str, ...], *, ids: bool) -> str:
     number = PARAMETERS
     for name in present:
         _, part = PARTS[name]
-        arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(part.columns.values(), number + 1))
+        arrays = ", ".join(
+            f"${at}::{'text::' if kind in AS_TEXT else ''}{kind}[]"
+            for at, kind in enumerate(part.columns.values(), number + 1)
+        )
         rows = f"unnest({arrays}) AS m ({', '.join(part.columns)})"
         parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)\n")
         number += len(part.columns)
     return (WITH_IDS if ids else WITHOUT_IDS) + "".join(parts) + "SELECT id FROM owned"
 
 
+AS_TEXT = ("bigint",)  # columns without NULL; see `columns`
 OWNED = "(m.id IN (SELECT id FROM owned)) IS TRUE"
 
 

@@ -100,7 +100,7 @@ def test_a_message_told_without_an_event_is_noted_so_that_it_is_committed() -> N
     assert flight is not None and flight.consequences is not None
     assert [event.payload for event in flight.events] == [NOTED]
     assert [type(one) for one in flight.departures] == [StoredEvent, Answer, Posted]
-    assert len(flight.consequences.outbox) == 1
+    assert flight.consequences.outbox is not None and len(flight.consequences.outbox) == 1
 
 
 def test_a_bare_tell_that_is_refused_is_heard_by_nobody() -> None:

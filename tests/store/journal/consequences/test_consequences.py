@@ -24,12 +24,14 @@ def letter(text: str, *, number: int = 0, strikes: int = 1) -> DeadLetter:
 
 def test_what_comes_later_in_one_append_wins_where_there_can_be_only_one() -> None:
     first = Consequences(marks=Marks({1: 9, 2: 1}), timers=Timers({"a": TimerRow("a", 1, b"x"), "b": None}))
-    first.outbox.append(OutboxRow(1, b"one"))
-    later = Consequences(marks=Marks({1: 8, 3: 3}), timers=Timers({"a": None}), outbox=Outbox([OutboxRow(2, b"two")]))
+    later = Consequences(marks=Marks({1: 8, 3: 3}), timers=Timers({"a": None}), outbox=Outbox([OutboxRow(1, b"one")]))
+    latest = Consequences(outbox=Outbox([OutboxRow(2, b"two")]))
     first.extend(later)
+    first.extend(latest)
     assert first.marks == {1: 9, 2: 1, 3: 3}, "a mark never goes back"
     assert first.timers == {"a": None, "b": None}
-    assert [row.offset for row in first.outbox] == [1, 2]
+    assert [row.offset for row in first.outbox or ()] == [1, 2]
+    assert len(later.outbox or ()) == len(latest.outbox or ()) == 1, "theirs stay as they are"
 
 
 def test_what_is_not_there_costs_nothing_and_the_rest_its_rows_and_bytes() -> None:
