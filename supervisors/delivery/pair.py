@@ -48,8 +48,8 @@ class Pair:
     """Of one sender and one receiver: a message is under way only behind all that came before."""
 
     __slots__ = (
-        "attempts", "backoff", "deliverer", "paused", "receiver", "returned", "sender", "sender_id", "sent",
-        "under_way", "waiting",
+        "__weakref__", "attempts", "backoff", "deliverer", "paused", "receiver", "returned", "sender", "sender_id",
+        "sent", "under_way", "waiting",
     )  # fmt: skip
 
     def __init__(self, deliverer: Deliverer, sender_id: int, sender: str, receiver: str) -> None:

@@ -1,5 +1,6 @@
 """The relay's sweep: what a crash left behind, and what did not fit into memory."""
 
+import weakref
 from collections import deque
 
 import pytest
@@ -174,3 +175,18 @@ async def test_after_a_failover_nothing_posted_overtakes_what_was_forgotten(auto
         assert run.texts() == ["1", "1", "2"] and not run.journal.rows
         run.post(A, (B, "3"))
         assert run.texts()[-1] == "3", "and then as always"
+
+
+async def test_what_is_given_up_is_freed_though_no_collector_sees_it(autojump_clock: MockClock) -> None:
+    """Deliveries lead back to their pair, and are not tracked."""
+    async with world() as run:
+        run.refusals[C] = deque(Overloaded("full") for _ in range(10))
+        run.post(A, (B, "1"), (C, "2"))
+        pairs = list(run.relay._pairs.values())
+        assert any(pair.waiting or pair.returned for pair in pairs), "or nothing leads back"
+        freed = [weakref.ref(pair) for pair in pairs]
+        del pairs
+        run.relay.begin_lineage(next(LINEAGES))
+        run.inbox.clear()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [pair() for pair in freed] == [None, None]
