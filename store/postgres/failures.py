@@ -10,6 +10,11 @@ from asyncpg import exceptions as pg
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreError, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import BridgeCancelled
 
+
+class NotReplicated(Exception):
+    """The server said that a statement was committed, and that it has stopped waiting for a standby to have it too."""
+
+
 # InternalClientError is no InterfaceError: asyncpg found its own state broken, as it does when a server dies midway.
 FAILURES = (
     asyncpg.PostgresError,
@@ -18,6 +23,7 @@ FAILURES = (
     OSError,  # TimeoutError among them
     EOFError,
     BridgeCancelled,
+    NotReplicated,
 )
 
 # Classes and codes about what this statement brought or met: another's fares no worse for it, and this would again.

@@ -5,14 +5,14 @@ A peer that is gone says nothing. So the socket asks for it while idle (keepaliv
 statement ends that by itself (`statement_timeout`), just before we would, and so says for certain that nothing landed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
 import asyncpg
 
 from greenroom.store.keep_alive import keep_alive
-from greenroom.store.postgres.failures import FAILURES, spoils_wire
+from greenroom.store.postgres.failures import FAILURES, NotReplicated, spoils_wire
 from greenroom.store.postgres.hosts import first_of, hosts_of
 
 SESSION = {
@@ -29,6 +29,9 @@ SESSION = {
 }
 # What is said while connecting. All else is set afterwards: poolers in between (PgBouncer) refuse what they don't know.
 STARTUP = ("application_name",)
+# Where the server says, in a warning alone, that somebody has cancelled a commit's waiting for a synchronous standby:
+# the statement succeeds (trap 10). By the function's name, for the text is in the language of the server.
+WAITS_FOR_STANDBY = "SyncRepWaitForLSN"
 # Which part of its deadline a statement has at the server: whose wire works then hears of it in time.
 SERVER_SHARE = 0.9
 
@@ -46,6 +49,8 @@ class _Session(Protocol):
 
     def terminate(self) -> None: ...
 
+    def add_log_listener(self, callback: Callable[[Any, Any], None]) -> None: ...
+
     def is_closed(self) -> bool: ...
 
 
@@ -56,17 +61,26 @@ class Wire:
     loop from outside of one would lie there until somebody else's turn.
     """
 
-    __slots__ = ("_session",)
+    __slots__ = ("_is_unreplicated", "_session")
 
     def __init__(self, session: _Session) -> None:
         self._session = session
+        self._is_unreplicated = False
+        session.add_log_listener(self._noticed)
+
+    def _noticed(self, _: Any, notice: Any) -> None:
+        """The server has said something beside its answer; heard before that answer is."""
+        if getattr(notice, "server_source_function", None) == WAITS_FOR_STANDBY:
+            self._is_unreplicated = True
 
     async def fetch(self, query: str, *args: object) -> list[Any]:
         """The rows. Ends the session when it ends without the whole answer, cancelled too, so that a late answer is
-        never taken for the next's. Raises: what asyncpg raises."""
+        never taken for the next's. Raises: what asyncpg raises, NotReplicated."""
         is_whole = False
         try:
             rows = await self._session.fetch(query, *args)
+            if self._is_unreplicated:
+                raise NotReplicated("committed, but its waiting for a standby was cancelled")
             is_whole = True
             return rows
         except FAILURES as error:

@@ -2,11 +2,15 @@
 
 # ruff: noqa: F811 - fixtures are imported, and then arguments
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
+import pytest
 import trio
 
+from greenroom.store.errors import OutcomeLost
 from greenroom.store.journal.postgres.statement import columns, text
 from greenroom.store.journal.records import Append, Claimed, Outcome
 from greenroom.store.own.servers import OwnServers
@@ -174,3 +178,65 @@ async def test_trap_7_a_reader_by_offset_never_skips_what_commits_later(postgres
     await slow.commit()
     _, rest = await node.read("room:a", after=seen[-1].offset, limit=ALL)
     assert [each.offset for each in seen + rest] == [1, 2]
+
+
+async def test_trap_10_a_commit_whose_waiting_for_a_standby_was_cancelled_is_no_success(
+    postgres: PostgresCluster,
+) -> None:
+    """The server says that it was one, and warns that no standby has it: a failover would lose it."""
+    node = postgres.node(1)
+    claimed = await claim(node)
+    async with administered(postgres) as administer:
+        await administer("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()")
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(end_its_waiting, administer)
+                with pytest.raises(OutcomeLost):
+                    await node.append([append_to(claimed, event(1))])
+        finally:
+            await administer("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+    again = await claim(node)
+    assert again.head.offset == 1, "it is there, unless there was a failover"
+    assert await node.append([append_to(again, event(2), after=1)]) == [Outcome.LANDED]
+
+
+async def test_trap_10_a_commit_that_waits_for_a_standby_ends_by_our_own_deadline(postgres: PostgresCluster) -> None:
+    """The server's does not end it."""
+    node = postgres.node(1)
+    claimed = await claim(node)
+    async with administered(postgres) as administer:
+        await administer("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()")
+        try:
+            with trio.move_on_after(1.0) as scope:
+                await node.append([append_to(claimed, event(1))])
+            assert scope.cancelled_caught
+        finally:
+            await administer("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+
+
+Administer = Callable[..., Awaitable[list[Any]]]
+
+
+@asynccontextmanager
+async def administered(postgres: PostgresCluster) -> AsyncIterator[Administer]:
+    """Runs statements, each by itself; gives the rows of the last."""
+    connection = await postgres.bridge.run(asyncpg.connect, postgres.url)
+
+    async def administer(*statements: str) -> list[Any]:
+        rows: list[Any] = []
+        for statement in statements:
+            rows = await postgres.bridge.run(connection.fetch, statement)
+        return rows
+
+    try:
+        yield administer
+    finally:
+        await postgres.bridge.run(connection.close)
+
+
+async def end_its_waiting(administer: Administer) -> None:
+    """As somebody does who wonders why a statement takes so long."""
+    cancelled = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with trio.fail_after(20):
+        while not await administer(cancelled):
+            pass

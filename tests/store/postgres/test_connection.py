@@ -59,6 +59,9 @@ class FakeSession:
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 as asyncpg's
         self.closed = True
 
+    def add_log_listener(self, callback: Callable[[Any, Any], None]) -> None:
+        pass
+
     def is_closed(self) -> bool:
         return self.closed
 
