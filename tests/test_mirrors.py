@@ -34,6 +34,7 @@ ELSEWHERE = {
     "store/journal/journal_memory.py": "store/journal/test_journal_agreement.py",
     "store/journal/journal_postgres.py": "store/journal/test_journal_agreement.py",
     "store/journal/consequences": "store/journal/test_journal_consequences.py",
+    "store/ownership/referee_memory.py": "store/ownership/test_referee.py",
     "store/journal/postgres/append.py": "store/journal/test_journal.py",
     "store/journal/postgres/claim.py": "store/journal/test_journal.py",
     "store/journal/keep.py": "store/journal/keeping/test_retention.py",

@@ -76,6 +76,18 @@ def _is_stored(event: StoredEvent, fence: int, stored: Mapping[int, StoredEvent]
     return row is not None and row.fence == fence and row == event
 
 
+def repeatable(flights: Sequence[Flight]) -> list[Item]:
+    """Messages that somebody else may handle once more, though nobody knows which of these have landed: those that
+    leave no trace, and those whose command ids tell."""
+    return [
+        item
+        for flight in flights
+        for item in flight.items
+        if (not flight.events and flight.consequences is None)
+        or (type(item) is Envelope and item.command_id is not None)
+    ]
+
+
 def answers_of(flights: Sequence[Flight]) -> list[Answer | Rejection]:
     """Whoever waits for one of these."""
     return [one for flight in flights for one in flight.departures if isinstance(one, Answer | Rejection)]

@@ -71,6 +71,10 @@ class Stop(Struct, frozen=True):
     """Control: finish the burst, flush, stop."""
 
 
+class HandOver(Struct, frozen=True):
+    """Control: finish the burst, flush, and end: another node is to own the entity."""
+
+
 class TimersDue(Struct, frozen=True):
     """Control: a durable timer is due."""
 

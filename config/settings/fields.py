@@ -36,7 +36,16 @@ class NodeSettings(SectionSettings):
     )
     host: str = _setting("127.0.0.1", "address to listen on", allowed="an address or host name", min_length=1)
     port: int = _setting(8000, "port to listen on; 0 takes a free one", ge=0, le=65_535)
-    nodes: int = _setting(1, "node processes sharing the port", ge=1, le=256)
+    nodes: int = _setting(
+        1,
+        "1: this node is alone, and refuses to serve a database that another one serves; 0: any number of nodes serve "
+        "it, on any hosts, and share out its entities",
+        ge=0,
+        le=256,
+    )
+    capacity: int = _setting(
+        100, "this node's part of the entities, in proportion to what the others have here", ge=1, le=1_000_000
+    )
     local_on_network: bool = _setting(
         False,
         "with ENV=local whoever reaches the port may be anybody: true says that this is meant on a HOST that is not "

@@ -120,7 +120,11 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The database did not take this node's sign of life; tried again, and late is early enough as long as no "
             "other node has taken over. Look at the database."
         ),
-        "node_buried": "A node before this one has ended, by proof or by its lease; this one owns its entities.",
+        "members_not_read": (
+            "The database did not say which nodes there are: until it does nobody is taken for dead, and no entity "
+            "changes nodes. Look at the database."
+        ),
+        "node_buried": "A node has ended, by proof or by its lease; others own its entities from now on.",
         "node_declared_dead": (
             "Another node could not see this one alive, took over, and this one ended at once. It was cut off from the "
             "database, or stood still, for longer than GREENROOM_LEASE_S, or the database has forgotten it, as after a "
@@ -177,6 +181,16 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "These have changed since `serve --reload` was started, and take effect when it is started anew: the port, "
             "the data folder and the servers stay while code is loaded."
         ),
+        "shards_kept": (
+            "Some entities did not end in time for another node to have them, such as one whose handler waits for "
+            "long. They stay here, and it is tried again."
+        ),
+        "shards_moved": "So many shards were handed to other nodes, with their entities, in so many seconds.",
+        "shards_not_moved": (
+            "The database did not take the change of owner. It is tried again; meanwhile messages for these entities "
+            "wait."
+        ),
+        "shards_taken": "Shards that were nobody's are this node's now, as after the end of another one.",
         "snapshot_failed": (
             "An entity's state can't be encoded as a snapshot. Its journal has it all, but waking takes longer. "
             "Mend the state's types."

@@ -18,7 +18,9 @@ from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (GREENROOM_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (GREENROOM_PORT).")] = None,
-    nodes: Annotated[int | None, typer.Option(help="Nodes to run (GREENROOM_NODES); 1 for now.")] = None,
+    nodes: Annotated[
+        int | None, typer.Option(help="1, or 0: any number, joined by the database (GREENROOM_NODES).")
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of one's own database (GREENROOM_DATA_DIR).")] = None,
     reload: Annotated[
         bool,
@@ -34,8 +36,8 @@ def serve(
     options: dict[str, Any] = {"host": host, "port": port, "nodes": nodes, "data_dir": data_dir}
     with told_plainly():
         settings = load_settings(**options)
-        if settings.nodes != 1:
-            raise Trouble("GREENROOM_NODES: this version runs 1 node", status=BAD_USAGE)
+        if settings.nodes > 1:
+            raise Trouble("GREENROOM_NODES: this version runs 1 node, alone (1) or beside others (0)", status=BAD_USAGE)
         configure_logs(settings.log)
         if reload:
             if settings.env != "local":

@@ -1,29 +1,40 @@
-"""Membership: this node's lease and its shards, from its start to its end.
+"""Membership: this node among others, from its start to its end. Its lease, its shards, and what it hears of the rest.
 
-For now one node owns all shards: another one that comes to its database waits until that is gone, by proof or by its
-lease, and gives up when it sees that it lives.
+A node that is alone owns all shards; one that comes to its database waits until it is gone, by proof or by its lease,
+and gives up when it sees that it lives. Nodes that share a database share out its shards, as `placement.py` has it:
+each takes what is nobody's and is to be its own, and hands over what is to be another's (`moving.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TypeVar
 
 import structlog
 import trio
 
-from greenroom.store.errors import NotOwner, StoreUnavailable
-from greenroom.store.ownership.referee import Member, Referee
-from greenroom.store.ownership.sharding import shard_of
-from greenroom.supervisors.cluster.evidence import has_ended, this_host, this_process
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.ownership.referee import Member, Newcomer, Referee
+from greenroom.supervisors.cluster.evidence import has_ended
+from greenroom.supervisors.cluster.holdings import Holdings
+from greenroom.supervisors.cluster.placement import NOBODY, Placement
+from greenroom.supervisors.cluster.witness import Witness
 
 log = structlog.get_logger("greenroom.membership")
 
-LOOK_S = 0.1  # between two looks at those who are in the way
-GRACE = 0.6  # of a lease: so long a node must have been silent before us, that is two renewals
+T = TypeVar("T")
+
+WAIT_S = 0.1  # between two looks of a node that starts at those who are in its way
+LOOKS = 5  # at the rows, in the time of a lease: each second for 5 s
+LOOK_GAP_S = 0.05  # at least, between two looks, however many ask for them
+EVIDENCE_S = 0.1  # between two looks at whether processes on this host have ended
+OVERLAP_S = 15.0  # a change may be visible so long after the time that it bears: longer than a statement may take
+WHOLE_S = 60.0  # between two readings of all shards, by which is found what the others miss
 RENEWALS = 10 / 3  # in the time of a lease: every 1.5 s for 5 s
+MARGIN = 0.2  # of a lease, by which a node stops to rely on it before its end: clocks may go at other rates
 LEAVE_S = 2.0  # what saying goodbye may take; without it the lease runs out
 
 
 class AnotherNode(StoreUnavailable):
-    """Another node serves this database."""
+    """Another node serves this database, and one of the two is to be alone."""
 
 
 class DeclaredDead(Exception):
@@ -31,109 +42,374 @@ class DeclaredDead(Exception):
 
 
 class Membership:
-    """The kernel's ownership. `join` before the kernel runs, `run` while it does, `leave` when it has stopped."""
+    """The kernel's ownership. `join` before the kernel runs, `open` once it does, `leave` when it has stopped; and
+    `run` from the first to the last."""
 
     def __init__(
         self,
         referee: Referee,
+        newcomer: Newcomer,
         *,
-        url: str,
-        version: str,
         shards: int,
         lease_s: float,
         ended: Callable[[str, str], bool] = has_ended,
+        moved: Callable[[Collection[int]], None] = lambda shards: None,
     ) -> None:
-        """`ended`: is it certain that the process, named by host and process, runs no more?"""
+        """`ended`: is it certain that the process, named by host and process, runs no more? `moved` hears of shards
+        that have other owners than was known here before; it must not raise."""
+        self.valid_until = float("-inf")
         self._referee = referee
-        self._url = url
-        self._version = version
-        self._shards = shards
+        self._newcomer = newcomer
         self._lease_s = lease_s
         self._ended = ended
-        self._terms: dict[int, int] = {}
+        self._moved = moved
+        self._me = referee.incarnation
+        self._holdings = Holdings(self._me, shards)
+        self._placement = Placement(shards)
+        self._witness = Witness(lease_s)
+        self._members: list[Member] = []
+        self._is_open = False
+        self._renewed = trio.Event()
+        self._changed = trio.Event()
+        self._wanted = trio.Event()  # a look is
+        self._looking = trio.Lock()
+        self._looks = 0  # how many have begun
+        self._looked = 0  # the number of the last that has ended well
+        self._has_looked = trio.Event()
+        self._whole_at = float("-inf")  # when all shards were read last
+        self._since: float | None = None  # the newest change that was read, on the referee's clock
 
-    # The kernel's questions.
+    # The kernel's questions: see Ownership.
 
     def owns(self, entity: str) -> bool:
         """May this node wake it?"""
-        return shard_of(entity, self._shards) in self._terms
+        return self._holdings.owns(entity)
 
     def term(self, entity: str) -> int:
         """The upper half of the entity's fence. Raises: NotOwner."""
-        try:
-            return self._terms[shard_of(entity, self._shards)]
-        except KeyError:
-            raise NotOwner(entity) from None
+        return self._holdings.term(entity)
+
+    def owner(self, entity: str) -> int | None:
+        """The node that owns it, as far as is known here."""
+        return self._holdings.owner(entity)
+
+    def shard(self, entity: str) -> int:
+        """All entities of a shard have one owner."""
+        return self._holdings.shard(entity)
+
+    def shards(self) -> frozenset[int] | None:
+        """Those that are this node's; None: all. Another object after each change, and only then."""
+        return self._holdings.shards()
+
+    def lost(self, entity: str) -> bool:
+        """A claim of it was refused."""
+        if not self._holdings.lost(self._holdings.shard(entity)):
+            return False
+        self._whole_at = float("-inf")
+        self.look_soon()
+        return True
+
+    async def fresh(self) -> None:
+        """Return when the lease may be relied on."""
+        while trio.current_time() > self.valid_until:
+            await self._renewed.wait()
+
+    # What others in this node ask.
+
+    @property
+    def incarnation(self) -> int:
+        return self._me
+
+    def members(self) -> list[Member]:
+        """Those that are not dead, this one too, as of the last look; the oldest first."""
+        return self._members
+
+    def owner_of(self, shard: int) -> int | None:
+        """As `owner`."""
+        return self._holdings.owner_of(shard)
+
+    def hear(self, owner: int, terms: Mapping[int, int]) -> None:
+        """Somebody has said that these shards are that node's, under these terms. What is older than what is known is
+        not heeded."""
+        self._tell(self._holdings.hear(owner, terms))
+
+    def look_soon(self) -> None:
+        """Something here has proven old: have the rows read, though not more often than each LOOK_GAP_S."""
+        self._wanted.set()
+
+    async def looked(self) -> None:
+        """`look_soon`, and return when that has been done. Not while the referee can't be reached."""
+        next_look = self._looks + 1
+        self.look_soon()
+        while self._looked < next_look:
+            await self._has_looked.wait()
 
     # The node's life.
 
     async def join(self) -> None:
-        """Have a lease, and own every shard. Raises: AnotherNode, ShardsDiffer, DeclaredDead, StoreUnavailable."""
-        referee = self._referee
-        await referee.agree(self._shards)
-        await referee.join(
-            url=self._url, version=self._version, host=this_host(), process=this_process(), lease_s=self._lease_s
-        )
-        first_seen: dict[int, tuple[float, float]] = {}  # the end of its lease, and when we saw it, on trio's clock
+        """Have a lease; where this node is alone, own every shard too. Raises: AnotherNode, ShardsDiffer, DeclaredDead,
+        StoreUnavailable."""
+        referee, is_alone = self._referee, self._newcomer.is_alone
+        await referee.agree(len(self._holdings))
+        began = trio.current_time()
+        await referee.join(self._newcomer, lease_s=self._lease_s)
+        self._rely_since(began)
         waits = False
         while True:
-            others = await referee.others()
-            now = trio.current_time()
-            for member in others:
-                until, seen_at = first_seen.setdefault(member.incarnation, (member.until, now))
-                await self._bury(member, silent_s=now - seen_at)
-                if member.owns and member.until > until:
-                    await referee.withdraw()
-                    raise AnotherNode(
-                        f"the node at {member.url} serves this database, and one at a time can: stop that one first"
-                    )
-            self._terms.update(await referee.take("start"))
-            if len(self._terms) == self._shards:
+            others, renewed = await self._see()
+            # A node that is alone is in the way of all, and all are in the way of one that wants to be.
+            in_the_way = [one for one in others if one.shards and (is_alone or one.is_alone)]
+            for one in in_the_way:
+                if one.incarnation in renewed:
+                    await self._give_up(one)
+            if is_alone:
+                taken = await referee.take("start")
+                self._holdings.hear(self._me, taken)
+                if len(self._holdings.mine) == len(self._holdings):
+                    return
+                if not others:
+                    mine = len(self._holdings.mine)
+                    raise StoreUnavailable(f"of {len(self._holdings)} shards only {mine} are to be had")
+            elif not in_the_way:
                 return
-            if not others:
-                raise StoreUnavailable(f"of {self._shards} shards only {len(self._terms)} are to be had")
-            if not waits:
+            if not waits and in_the_way:
                 waits = True
-                log.info("node_waits", **{"for": others[0].url, "lease_s": round(others[0].left_s, 1)})
-            await trio.sleep(LOOK_S)
-            if not await referee.renew(self._lease_s):
+                log.info("node_waits", **{"for": in_the_way[0].url, "lease_s": round(in_the_way[0].left_s, 1)})
+            await trio.sleep(WAIT_S)
+            if not await self._renew():
                 raise DeclaredDead("another node has declared this one dead while it started")
 
-    async def _bury(self, member: Member, *, silent_s: float) -> None:
-        proven = self._ended(member.host, member.process)
-        # Where the database was away, everybody's lease has run out: whoever lives renews it at once.
-        if not proven and (member.left_s > 0 or silent_s < GRACE * self._lease_s):
-            return
-        why = "its process has ended" if proven else "its lease ran out"
-        if await self._referee.bury(member.incarnation, is_proven=proven, why=why):
-            log.info("node_buried", node=f"{member.incarnation:016x}", url=member.url, why=why)
+    async def _give_up(self, before: Member) -> None:
+        if self._holdings.mine:
+            await self._referee.bury(self._me, is_proven=True, why="gave up")
+        else:
+            await self._referee.withdraw()
+        how = "one at a time can" if before.is_alone else "this one would be alone (GREENROOM_NODES)"
+        raise AnotherNode(f"the node at {before.url} serves this database, and {how}: stop that one first")
+
+    async def open(self) -> None:
+        """This node can do its part: take what is nobody's, and let others hand over what is to be its own. Raises:
+        DeclaredDead, StoreUnavailable."""
+        if not self._newcomer.is_alone:
+            if not await self._referee.enter("up"):
+                raise DeclaredDead("another node has declared this one dead while it started")
+            self._is_open = True
+            await self._look()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Renew the lease until cancelled. While the database does not answer it may run out; it is renewed all the
-        same, late, unless somebody has declared this node dead meanwhile. Raises: DeclaredDead."""
+        """Renew the lease, and mind the others, until cancelled. While the database does not answer the lease may run
+        out; it is renewed all the same, late, unless somebody has declared this node dead meanwhile. Raises:
+        DeclaredDead, alone or in a group."""
         task_status.started()
+        if self._newcomer.is_alone:
+            await self._renew_on()
+            return
+        async with trio.open_nursery() as nursery:  # owner: this call; whatever a part raises ends the node
+            nursery.start_soon(self._renew_on)
+            nursery.start_soon(self._look_on)
+            nursery.start_soon(self._look_for_ends)
+
+    async def leave(self) -> None:
+        """Own nothing any more. Called when nothing is written any more; what fails is left to the lease."""
+        self._is_open = False
+        self._holdings.clear()
+        with trio.move_on_after(LEAVE_S, shield=True) as scope:
+            try:
+                await self._referee.bury(self._me, is_proven=True, why="stopped")
+            except StoreUnavailable as error:
+                log.warning("node_not_signed_off", error=str(error))
+        if scope.cancelled_caught:
+            log.warning("node_not_signed_off", error=f"no answer within {LEAVE_S:g} s")
+
+    # The lease.
+
+    def _rely_since(self, began: float) -> None:
+        """A renewal that began then has succeeded: the lease began no earlier."""
+        self.valid_until = began + self._lease_s * (1 - MARGIN)
+        self._renewed.set()
+        self._renewed = trio.Event()
+
+    async def _renew(self) -> bool:
+        began = trio.current_time()
+        if not await self._referee.renew(self._lease_s):
+            return False
+        self._rely_since(began)
+        return True
+
+    async def _renew_on(self) -> None:
         every_s = self._lease_s / RENEWALS
         while True:
             await trio.sleep(every_s)
             alive = True
             with trio.move_on_after(every_s) as scope:  # then on another connection: this one may be dead
                 try:
-                    alive = await self._referee.renew(self._lease_s)
+                    alive = await self._renew()
                 except StoreUnavailable as error:
                     log.warning("lease_not_renewed", error=str(error))
             if scope.cancelled_caught:
                 log.warning("lease_not_renewed", error=f"no answer within {every_s:g} s")
             if not alive:
+                self.valid_until = float("-inf")
                 log.error("node_declared_dead")
                 raise DeclaredDead("another node has declared this one dead, and owns its entities")
 
-    async def leave(self) -> None:
-        """Own nothing any more. Called when nothing is written any more; what fails is left to the lease."""
-        self._terms.clear()
-        with trio.move_on_after(LEAVE_S, shield=True) as scope:
+    # The others.
+
+    async def _see(self) -> tuple[list[Member], set[int]]:
+        """The others, and those of them that have renewed their leases since they were seen before. Who is dead is
+        buried."""
+        members = await self._referee.members()
+        now = trio.current_time()
+        renewed = self._witness.saw([one for one in members if one.incarnation != self._me], now)
+        for one in members[:]:
+            if one.incarnation == self._me:
+                continue
+            proven = self._ended(one.host, one.process)
+            if (proven or self._witness.may_bury(one, now)) and await self._bury(one, is_proven=proven):
+                members.remove(one)
+        self._members = members
+        return [one for one in members if one.incarnation != self._me], renewed
+
+    async def _bury(self, member: Member, *, is_proven: bool) -> bool:
+        why = "its process has ended" if is_proven else "its lease ran out"
+        if not await self._referee.bury(member.incarnation, is_proven=is_proven, why=why):
+            return False
+        log.info("node_buried", node=f"{member.incarnation:016x}", url=member.url, why=why)
+        return True
+
+    async def _look_for_ends(self) -> None:
+        """A process of this host that has ended is found by looking for it, long before its lease has run out."""
+        while True:
+            await trio.sleep(EVIDENCE_S)
+            if any(self._ended(one.host, one.process) for one in self._members if one.incarnation != self._me):
+                self.look_soon()
+
+    async def _look_on(self) -> None:
+        while True:
+            await self._answered(self._look)
+            await trio.sleep(LOOK_GAP_S)
+            with trio.move_on_after(self._next_look_s()):
+                await self._wanted.wait()
+
+    def _next_look_s(self) -> float:
+        """Seconds: each LOOKS-th of a lease, when somebody's would run out, and often while one has."""
+        every_s = self._lease_s / LOOKS
+        ends_s = [one.left_s for one in self._members if one.incarnation != self._me]
+        return min([every_s, *(left_s if left_s > 0 else every_s / 4 for left_s in ends_s)])
+
+    async def _answered(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """What the referee says; None when it can't be reached, or not in time."""
+        within_s = self._lease_s / 2
+        error = f"no answer within {within_s:g} s"
+        with trio.move_on_after(within_s):
             try:
-                await self._referee.bury(self._referee.incarnation, is_proven=True, why="stopped")
-            except StoreUnavailable as error:
-                log.warning("node_not_signed_off", error=str(error))
-        if scope.cancelled_caught:
-            log.warning("node_not_signed_off", error=f"no answer within {LEAVE_S:g} s")
+                return await ask()
+            except StoreUnavailable as failure:
+                error = str(failure)
+        self._witness.lost_sight()
+        log.warning("members_not_read", error=error)
+        return None
+
+    async def _look(self) -> None:
+        """At all rows. Take what is nobody's and is to be ours. Raises: StoreUnavailable."""
+        async with self._looking:
+            self._wanted = trio.Event()
+            number = self._looks = self._looks + 1
+            await self._see()
+            await self._read()
+            self._place()
+            await self._take()
+            self._looked = number
+            self._has_looked.set()
+            self._has_looked = trio.Event()
+
+    async def _take(self) -> None:
+        alive = {one.incarnation for one in self._members}
+        free = [
+            shard
+            for shard, desired in enumerate(self._placement.desired)
+            if desired == self._me and ((owner := self._holdings.owner_of(shard)) is None or owner not in alive)
+        ]
+        if free and self._is_open:
+            taken = await self._referee.take("takeover", shards=free)
+            if taken:
+                log.info("shards_taken", shards=len(taken))
+            self._tell(self._holdings.hear(self._me, taken))
+
+    async def _read(self) -> None:
+        now = trio.current_time()
+        since = self._since - OVERLAP_S if self._since is not None and now - self._whole_at < WHOLE_S else None
+        self._holdings.begin_reading()
+        rows = await self._referee.owned(since=since)
+        if since is None:
+            self._whole_at = now
+        self._since = max((row.since for row in rows), default=self._since)
+        self._tell(self._holdings.read(rows))
+
+    def _place(self) -> None:
+        """Over those who are up: whoever comes or goes is given nothing."""
+        capacities = {one.incarnation: one.capacity for one in self._members if one.state == "up" and not one.is_alone}
+        if not self._is_open:
+            capacities.pop(self._me, None)
+        if self._placement.place(capacities):
+            self._note_change()
+
+    def _tell(self, shards: Collection[int]) -> None:
+        if shards:
+            self._moved(shards)
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    # Handing over: see moving.py.
+
+    @property
+    def count(self) -> int:
+        """How many shards there are."""
+        return len(self._holdings)
+
+    async def changed(self) -> None:
+        """Return when `unwanted` may give something else."""
+        await self._changed.wait()
+
+    def unwanted(self) -> dict[int, int]:
+        """Shards of this node that are to be another's: by shard, whose."""
+        desired = self._placement.desired
+        return {
+            shard: desired[shard]
+            for shard in self._holdings.mine
+            if desired[shard] != self._me and desired[shard] != NOBODY
+        }
+
+    async def drain(self) -> None:
+        """Be given no more. Raises: StoreUnavailable."""
+        self._is_open = False
+        await self._referee.enter("draining")
+        self._place()
+
+    def begin_leaving(self, shards: Collection[int]) -> set[int]:
+        """Wake nobody in these any more; gives those that are ours."""
+        return self._holdings.begin_leaving(shards)
+
+    def keep(self, shards: Collection[int]) -> None:
+        """Those of them that are still ours are not handed over."""
+        self._holdings.keep(shards)
+
+    async def give(self, shards: Mapping[int, int]) -> dict[int, dict[int, int]]:
+        """Have others own shards that are leaving: by shard, who. Gives the terms under which they do, by node, and
+        shard. Raises: StoreUnavailable; then it may have come about."""
+        leaving = self._holdings.leaving
+        asked = {shard: (leaving[shard], following) for shard, following in shards.items() if shard in leaving}
+        terms = await self._referee.give(asked, "moved")
+        given: dict[int, dict[int, int]] = {}
+        for shard, term in terms.items():
+            given.setdefault(shards[shard], {})[shard] = term
+        for following, theirs in given.items():
+            self._tell(self._holdings.hear(following, theirs))
+        return given
+
+    def is_leaving(self, shard: int) -> bool:
+        """Is it ours still, and being handed over?"""
+        return shard in self._holdings.leaving

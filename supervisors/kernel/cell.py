@@ -18,14 +18,14 @@ import structlog
 import trio
 
 from greenroom.actors.life.async_handler import await_handler
-from greenroom.actors.life.flights import Flight, answers_of
+from greenroom.actors.life.flights import Flight, answers_of, repeatable
 from greenroom.actors.life.life import Life
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
 from greenroom.actors.model.errors import ActorError, HandlerFailed, NotHere, OutcomeUnknown, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import Passivate, Rebuild, Reclaim, Stop, TimersDue
+from greenroom.actors.model.lifecycle import HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
@@ -49,7 +49,8 @@ class Ending(Enum):
 
     ASLEEP = "asleep"
     STOPPED = "stopped"
-    MOVED = "moved"  # another node owns the entity
+    MOVED = "moved"  # another node owns the entity, or is about to
+    REFUSED = "refused"  # its claim, though nobody else is known to own it
     FAILED = "failed"
     DAMAGED = "damaged"  # what is stored of it contradicts itself, or is refused: somebody must look
     REBUILD = "rebuild"  # only this life ends
@@ -59,7 +60,7 @@ class Cell:
     """One awake entity: its mailbox, its present life, what that has in flight, its crashes so far.
 
     Owned by the system, whose nursery runs it. Bounded by its kind's limits and by FLIGHTS_MAX. `closed` is called
-    once, when the cell has ended.
+    once, when the cell has ended, with what it leaves to be handled elsewhere, in order.
     """
 
     __slots__ = (
@@ -67,7 +68,9 @@ class Cell:
         "last_active", "left_unknown", "mailbox",
     )  # fmt: skip
 
-    def __init__(self, host: Host, kind: Kind, entity: str, closed: "Callable[[Cell, Ending], None]") -> None:
+    def __init__(
+        self, host: Host, kind: Kind, entity: str, closed: "Callable[[Cell, Ending, list[Item]], None]"
+    ) -> None:
         self._host = host
         self._closed = closed
         self.kind = kind
@@ -118,7 +121,7 @@ class Cell:
                         continue  # nothing is broken
                 except NotOwner as error:
                     log.info("entity_moved", entity=self.entity, reason=str(error))
-                    ending = Ending.MOVED
+                    ending = Ending.MOVED if self._host.ownership.lost(self.entity) else Ending.REFUSED
                     return
                 except JournalDamaged as error:
                     log.error("entity_damaged", entity=self.entity, error=str(error))
@@ -156,13 +159,21 @@ class Cell:
         if self._life is not None:
             self._end_life(self._life)
         in_flight.forget_queued()
-        for answer in answers_of(flights):
-            answer.slot.reject(OutcomeUnknown("the entity stopped before its commit was known"))
-        for item in left:
-            if type(item) is Envelope and item.slot is not None:
-                item.slot.reject(_why_not(ending))
         self.left_unknown = any(flight.events for flight in flights)
-        self._closed(self, ending)
+        moving: list[Item] = []
+        if ending is Ending.MOVED:  # whoever owns it next learns from the journal which of them had landed
+            moving = repeatable(flights)
+        known = {id(one.slot) for one in moving if type(one) is Envelope}
+        for answer in answers_of(flights):
+            if id(answer.slot) not in known:
+                answer.slot.reject(OutcomeUnknown("the entity stopped before its commit was known"))
+        if ending is Ending.MOVED:
+            moving += left
+        else:
+            for item in left:
+                if type(item) is Envelope and item.slot is not None:
+                    item.slot.reject(_why_not(ending))
+        self._closed(self, ending, moving)
 
     # Waking.
 
@@ -262,6 +273,7 @@ class Cell:
         mailbox = self.mailbox
         committer = self._host.committer
         burst_max = self._host.mailbox.burst
+        ownership = self._host.ownership
         in_flight = self._in_flight
         life = self._life
         assert life is not None
@@ -283,9 +295,13 @@ class Cell:
                 continue
             burst = mailbox.take(1 if self._suspects else burst_max)
             if burst:
+                now = self.last_active = trio.current_time()
+                if now > ownership.valid_until:  # somebody else may own it by now: what we remember may be old
+                    mailbox.put_back(burst)
+                    await ownership.fresh()
+                    continue
                 if self._suspects:
                     self._suspects -= 1
-                now = self.last_active = trio.current_time()
                 try:
                     handled = life.handle(burst, 0, now, in_flight=bool(in_flight.flights))
                 except Exception as error:
@@ -355,6 +371,7 @@ class Cell:
         envelope = _enveloped(item)
         life.actor.chain = envelope.chain
         await await_handler(life, watched_steps(waiting, self._host.turn, life, envelope.message), envelope)
+        await self._host.ownership.fresh()  # that took its time, and the answer is not out yet
 
     async def _learn(self, life: Life, items: list[Item]) -> None:
         """Ask the journal what must be known before these messages are handled."""
@@ -368,6 +385,7 @@ class Cell:
 
         marks, replies = await self._host.insist(ask)
         life.once.learn(unknown, marks, replies, under_way_max=FLIGHTS_MAX * self._host.mailbox.burst)
+        await self._host.ownership.fresh()  # that took its time too
 
     def _take_off(self, items: list[Item], *, clean: bool = True) -> None:
         """Submit what these messages have decided; what waits for it, or for what was earlier, becomes a flight."""
@@ -418,15 +436,15 @@ class Cell:
                         # Not while anything else is asked: asleep it would be forgotten.
                         if ending is None and len(signals) == 1 and self._fall_asleep():
                             return Ending.ASLEEP
-                    case Stop():
+                    case Stop() | HandOver():
                         await self._in_flight.catch_up_all()
                         if self._in_flight.failure is None:
                             await self._save_snapshot()
-                            return Ending.STOPPED
+                            return Ending.STOPPED if isinstance(signals[0], Stop) else Ending.MOVED
                         self.mailbox.put_control(signals[0])  # again, after the rebuild
                 del signals[0]
         except Exception:
-            for signal in signals if isinstance(signals[0], Stop) else signals[1:]:
+            for signal in signals if isinstance(signals[0], Stop | HandOver) else signals[1:]:
                 self.mailbox.put_control(signal)
             raise
         return ending
@@ -468,8 +486,8 @@ class Cell:
 
 def _why_not(ending: Ending) -> ActorError:
     """What those hear whose messages were not handled."""
-    if ending is Ending.MOVED:
-        return NotHere("the entity has moved")
+    if ending is Ending.REFUSED:
+        return NotHere("the entity's claim was refused")
     return Unavailable(f"the entity {'stopped here' if ending is Ending.STOPPED else ending.value}")
 
 

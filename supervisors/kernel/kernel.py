@@ -29,7 +29,7 @@ from greenroom.supervisors.kernel.host import Host, NodeWorld
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.kernel.ownership import Ownership, OwnsAll
 from greenroom.supervisors.kernel.passivation import Passivation
-from greenroom.supervisors.kernel.router import Router
+from greenroom.supervisors.kernel.router import Awake, Router
 from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
 from greenroom.supervisors.kernel.system import System
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -84,7 +84,7 @@ class Kernel:
         def count_failure() -> None:
             instruments.commit_failures += 1
 
-        def activate(entity: str) -> Cell:
+        def activate(entity: str) -> Awake:
             return self.system.activate(entity)
 
         def heard_lineage(lineage: str) -> None:

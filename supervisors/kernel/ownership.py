@@ -1,25 +1,59 @@
-"""Ownership: may this node wake an entity, and under which term?"""
+"""Ownership: may this node wake an entity, under which term, and until when may it answer from memory?"""
 
+from math import inf
 from typing import Protocol
 
 
 class Ownership(Protocol):
     """What this node owns, as of now: see supervisors/cluster/membership.py."""
 
-    def owns(self, entity: str) -> bool: ...
+    @property
+    def valid_until(self) -> float:
+        """Until when nobody else can own what this node owns, on trio's clock; which goes on while the machine is
+        suspended, where a node is served (supervisors/cli/serving/clock.py)."""
+
+    async def fresh(self) -> None:
+        """Return when `valid_until` is not over."""
+
+    def owns(self, entity: str) -> bool:
+        """May this node wake it? Not while its shard is being handed over."""
 
     def term(self, entity: str) -> int:
-        """The upper half of the entity's fence: it rises with each change of its owner. Only for what is owned."""
+        """The upper half of the entity's fence: it rises with each change of its owner. Raises: NotOwner."""
+
+    def owner(self, entity: str) -> int | None:
+        """The incarnation of the node that owns it, as far as is known here; this node's own too. None: nobody."""
+
+    def shard(self, entity: str) -> int:
+        """All entities of a shard have one owner."""
+
+    def lost(self, entity: str) -> bool:
+        """A claim of it was refused. True: so it is not ours, and that is heeded from now on. False: we know of no
+        other owner, so nobody else has it either."""
 
 
 class OwnsAll:
     """Of a node that nobody else shares its store with, as in a simulation or a benchmark."""
 
+    valid_until = inf
+
     def __init__(self, term: int = 1) -> None:
         self._term = term
+
+    async def fresh(self) -> None:
+        pass
 
     def owns(self, entity: str) -> bool:
         return True
 
     def term(self, entity: str) -> int:
         return self._term
+
+    def owner(self, entity: str) -> int | None:
+        return None
+
+    def shard(self, entity: str) -> int:
+        return 0
+
+    def lost(self, entity: str) -> bool:
+        return False

@@ -4,18 +4,18 @@ Whatever names an entity goes through here: to its mailbox on this node, waking 
 nodes own some.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import structlog
 import trio
 
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import Envelope, TaskSlot, asker_command_id, digest_of, own_command_id
-from greenroom.actors.model.errors import ActorError, CallCycle, Unavailable
+from greenroom.actors.model.envelope import Envelope, Firing, TaskSlot, asker_command_id, digest_of, own_command_id
+from greenroom.actors.model.errors import ActorError, CallCycle, NotHere, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import TimersDue
-from greenroom.actors.model.mailbox import Mailbox, Sealed
+from greenroom.actors.model.mailbox import Item, Mailbox, Sealed
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import SYSTEM, Principal
 
@@ -77,6 +77,23 @@ class Router:
             log.info("tell_dropped", entity=entity, message=type(message).__qualname__)
         except ActorError as error:
             self._keep_letter(entity, Envelope(message=message), error)
+
+    def send_on(self, entity: str, items: Iterable[Item]) -> None:
+        """What has waited for an entity that is not where it was goes its way once more, in order. Whoever waits for
+        the answer to what can't hears so."""
+        for item in items:
+            if not isinstance(item, Envelope):
+                self.tell(entity, item)
+            elif type(item.source) is Firing:
+                pass  # of a durable timer: wherever the entity is, it fires there
+            elif item.failure is not None and item.slot is not None:
+                item.slot.reject(NotHere("the entity has moved"))  # its sender brings it once more
+            else:
+                try:
+                    self.submit(entity, item)
+                except ActorError as error:
+                    if item.slot is not None:
+                        item.slot.reject(error)
 
     def wake(self, entity: str) -> None:
         """A durable timer of it is due. Raises: NotHere, Unavailable, Overloaded, UnknownKind."""

@@ -1,6 +1,6 @@
 """The system: which entities are awake on this node. Owner of their tasks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from operator import itemgetter
 
 import structlog
@@ -9,16 +9,19 @@ import trio
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import ActorError, NotHere, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Reclaim, Stop
+from greenroom.actors.model.lifecycle import HandOver, Reclaim, Stop
+from greenroom.actors.model.mailbox import Item
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.supervisors.kernel.cell import Cell, Ending
+from greenroom.supervisors.kernel.departing import Departing
 from greenroom.supervisors.kernel.host import Host
-from greenroom.supervisors.kernel.router import Draining
+from greenroom.supervisors.kernel.router import Awake, Draining
 
 log = structlog.get_logger("greenroom.system")
 
 DAMAGED_S = 30.0  # how long an entity stays down whose journal is damaged; then it may have been mended
+STEPS = 1_000  # cells looked at between two chances for others
 QUARANTINED_MAX = 10_000  # failed entities that are kept down at once; beyond, the one that failed first may wake
 
 
@@ -48,15 +51,19 @@ class System:
         # trio time from which it may be woken, so that its next life tells. Here until a cell of theirs that had a life
         # has ended, since what ends us may end that before it has begun.
         self._untold: dict[str, float] = {}
+        self.departing = Departing(host.mailbox)
         self.lineage: str | None = None  # the database's lineage, as last heard
         self._on_closed = self._closed  # one for all cells: each bound method made takes 64 bytes
 
-    def activate(self, entity: str) -> Cell:
-        """Wake an entity that sleeps. Raises: BadEntity, UnknownKind, Draining, NotHere, Unavailable, Overloaded."""
+    def activate(self, entity: str) -> Awake:
+        """Wake an entity that sleeps; where its shard departs, have what comes for it wait. Raises: BadEntity,
+        UnknownKind, Draining, NotHere, Unavailable, Overloaded."""
         kind = self._kinds[split_entity(entity)[0]]
         if self._draining or self._nursery is None:
             raise Draining("this node is stopping")
         if not self._host.ownership.owns(entity):
+            if self.departs(entity):
+                return self.departing.held(self._host.ownership.shard(entity), entity, kind)
             raise NotHere(f"{entity} lives on another node")
         if self._quarantine:
             self._check_quarantine(entity)
@@ -76,8 +83,8 @@ class System:
                 raise Unavailable("the entity failed and is kept down for a moment")
             del self._quarantine[entity]
 
-    def _closed(self, cell: Cell, ending: Ending) -> None:
-        """A cell has ended."""
+    def _closed(self, cell: Cell, ending: Ending, left: list[Item]) -> None:
+        """A cell has ended; what it has `left` is to be handled elsewhere."""
         if self._cells.get(cell.entity) is cell:
             del self._cells[cell.entity]
             self._host.instruments.awake -= 1
@@ -90,12 +97,18 @@ class System:
                 del self._quarantine[next(iter(self._quarantine))]
         if cell.left_unknown or self._untold:
             self._note_untold(cell, ending, down_s)
+        if self.departs(cell.entity):
+            shard = self._host.ownership.shard(cell.entity)
+            self.departing.hold(shard, cell.entity, cell.kind, left)
+            self.departing.ended(shard, cell.entity)
+        elif left:
+            self._host.router.send_on(cell.entity, left)
         if self._draining and not self._cells:
             self._emptied.set()
 
     def _note_untold(self, cell: Cell, ending: Ending, down_s: float) -> None:
         entity = cell.entity
-        if cell.left_unknown and ending is not Ending.MOVED and self._host.audiences.watching(entity):
+        if cell.left_unknown and ending not in (Ending.MOVED, Ending.REFUSED) and self._host.audiences.watching(entity):
             at = self._untold[entity] = trio.current_time() + down_s
             if ending is not Ending.STOPPED and self._nursery is not None:
                 self._nursery.start_soon(self._wake_to_tell, entity, at)
@@ -134,6 +147,30 @@ class System:
             if not self._kinds[split_entity(entity)[0]].actor.durable:
                 continue
             self._wake_for_watchers(entity)
+
+    # Departing shards.
+
+    def departs(self, entity: str) -> bool:
+        """Is its shard on its way to another node? Then what comes for it waits here."""
+        return bool(self.departing) and self._host.ownership.shard(entity) in self.departing
+
+    async def end_departing(self) -> None:
+        """Tell all who are awake in departing shards to finish and to end."""
+        shard_of = self._host.ownership.shard
+        for number, cell in enumerate(list(self._cells.values()), 1):
+            if self._cells.get(cell.entity) is cell and (shard := shard_of(cell.entity)) in self.departing:
+                self.departing.still_awake(shard, cell.entity)
+                cell.mailbox.put_control(HandOver())
+            if not number % STEPS:
+                await trio.lowlevel.checkpoint()
+
+    def departed(self, shards: Collection[int]) -> None:
+        """They are another node's, or ours again: what has waited goes its way."""
+        for shard in shards:
+            for entity, items in self.departing.end(shard):
+                self._host.router.send_on(entity, items)
+
+    # Who is awake.
 
     def awake(self) -> list[Cell]:
         return list(self._cells.values())

@@ -25,11 +25,14 @@ from greenroom.config.telemetry.logs import dropped_lines
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.own.servers import OwnServers
-from greenroom.store.ownership.referee import Referee
+from greenroom.store.ownership.referee import Newcomer
+from greenroom.store.ownership.referee_postgres import PostgresReferee
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
+from greenroom.supervisors.cluster.evidence import this_host, this_process
 from greenroom.supervisors.cluster.membership import Membership
+from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.duties.collector import Collector
 from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
@@ -50,6 +53,7 @@ from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.node")
 
+HANDING_SHARE = 0.7  # of the time to drain, for handing entities to other nodes; those left over are stopped
 GOODBYE_S = 2.0  # what clients have to take their close frames when the node stops
 
 
@@ -91,10 +95,19 @@ class Node:
         fan_out = FanOut(kinds, settings.hub, instruments, held=held)
         turn = Turn()
         self._watchdog = watchdog_of(turn, settings.supervision)
+        is_alone = settings.nodes == 1
+        lease = self._pool.dedicated("lease")
+        rows = lease if is_alone else self._pool.dedicated("members")
         self._membership = Membership(
-            Referee(self._pool.dedicated("lease"), incarnation=incarnation),
-            url=url,
-            version=version,
+            PostgresReferee(rows, incarnation=incarnation, lease=lease),
+            Newcomer(
+                url=url,
+                version=version,
+                host=this_host(),
+                process=this_process(),
+                capacity=settings.capacity,
+                is_alone=is_alone,
+            ),
             shards=settings.shards,
             lease_s=settings.lease_s,
         )
@@ -117,6 +130,7 @@ class Node:
             held=held,
             memory_bytes=resident_bytes,
         )
+        self._moving = None if is_alone else Moving(self._membership, kernel.system)
         self._collector = Collector(memory_bytes=resident_bytes, memory_bytes_max=settings.passivation.memory_bytes_max)
         self._held_budget = HeldBudget(
             held,
@@ -196,6 +210,7 @@ class Node:
             await self._membership.join()
             await nursery.start(self._membership.run)
             await nursery.start(self._supervise)
+            await self._membership.open()
             self._collector.settle()
             self._health.serving = True
             task_status.started()
@@ -209,6 +224,7 @@ class Node:
         async def lag(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
             await measure_loop_lag(self._instruments.loop_lag_s, task_status=task_status)
 
+        moving = (ChildSpec(name="moving", start=self._moving.run, shutdown_s=1.0),) if self._moving is not None else ()
         spec = SupervisorSpec(
             name="node",
             strategy=Strategy.REST_FOR_ONE,  # whoever trusted a part that died must not outlive it
@@ -221,6 +237,7 @@ class Node:
                 ChildSpec(name="bus", start=self._bus.run, shutdown_s=2.0),
                 *self._kernel.core,
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
+                *moving,
                 *(ChildSpec(name=part.name, start=part.run, shutdown_s=part.shutdown_s) for part in self._edge.parts),
             ),
         )
@@ -228,10 +245,14 @@ class Node:
         await supervise(spec, task_status=task_status, backoff=new_backoff)
 
     async def _drain(self) -> None:
-        """Stop accepting, finish turns, flush commits, tell clients to reconnect, close; in a deadline."""
+        """Stop accepting, hand over what others are there for, finish turns, flush commits, tell clients to reconnect,
+        close; in a deadline."""
         self._health.serving = False
         self._edge.gate.stop_accepting()
         with trio.move_on_after(self._settings.drain_s) as scope:
+            if self._moving is not None:
+                with trio.move_on_after(HANDING_SHARE * self._settings.drain_s):
+                    await self._moving.give_all()
             await self._kernel.drain()
         if scope.cancelled_caught:
             log.warning("drain_deadline", awake=self._instruments.awake)

@@ -11,6 +11,7 @@ from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.store.own.servers import OwnServers
 from greenroom.supervisors.cli.chosen.address import server_url
+from greenroom.supervisors.cli.serving.clock import BootClock
 from greenroom.supervisors.cli.terminal.console import say
 from greenroom.supervisors.cli.terminal.version import VERSION
 from greenroom.supervisors.supervision.signals import drain_on_signal, on_hangup
@@ -46,7 +47,7 @@ def run_node(
         clock=time.time,
         own_servers=own_servers,
     )
-    trio.run(_run, node, strict_exception_groups=True)
+    trio.run(_run, node, clock=BootClock(), strict_exception_groups=True)
 
 
 async def _run(node: "Node") -> None:

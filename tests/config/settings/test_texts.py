@@ -13,7 +13,7 @@ from tests.config.settings.given import problems
     [
         ("GREENROOM_PORT", "eighty", "a whole number from 0 to 65535; got 'eighty'"),
         ("GREENROOM_PORT", "65536", "a whole number from 0 to 65535; got '65536'"),
-        ("GREENROOM_NODES", "0", "a whole number from 1 to 256"),
+        ("GREENROOM_NODES", "-1", "a whole number from 0 to 256"),
         ("GREENROOM_ENV", "prod", "local | staging | production; got 'prod'"),
         ("GREENROOM_AUTH_ALGORITHM", "none", "HS256 | EdDSA | RS256"),
         ("GREENROOM_TRACE_SAMPLE", "1.5", "a number from 0 to 1"),

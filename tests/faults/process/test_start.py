@@ -133,7 +133,7 @@ def test_a_file_where_the_data_folder_should_be(
         ("GREENROOM_DATABASE_URL", "mysql://x"),
         ("GREENROOM_REDIS_URL", "nonsense"),
         ("GREENROOM_LOG_LEVEL", "loud"),
-        ("GREENROOM_NODES", "0"),
+        ("GREENROOM_NODES", "-1"),
         ("GREENROOM_CLIENT_PING_S", "nan"),
         ("GREENROOM_SUPERVISION_HANDLER_STUCK_S", "-1"),
         ("GREENROOM_ALLOWED_ORIGINS", "not an origin"),

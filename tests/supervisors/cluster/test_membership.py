@@ -7,7 +7,8 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from greenroom.store.ownership.referee import Referee
+from greenroom.store.ownership.referee import Newcomer
+from greenroom.store.ownership.referee_postgres import PostgresReferee
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cluster.evidence import this_host, this_process
@@ -24,11 +25,19 @@ async def pool_of(url: str) -> AsyncIterator[Pool]:
 
 
 def member(
-    pool: Pool, incarnation: int, *, lease_s: float = LEASE_S, ended: Callable[[str, str], bool] = lambda *_: False
+    pool: Pool,
+    incarnation: int,
+    *,
+    lease_s: float = LEASE_S,
+    ended: Callable[[str, str], bool] = lambda *_: False,
+    is_alone: bool = True,
 ) -> Membership:
-    referee = Referee(pool.dedicated(f"lease-{incarnation}"), incarnation=incarnation)
-    url = f"http://{incarnation}"
-    return Membership(referee, url=url, version="1", shards=SHARDS, lease_s=lease_s, ended=ended)
+    lease = pool.dedicated(f"lease-{incarnation}")
+    referee = PostgresReferee(pool.dedicated(f"members-{incarnation}"), incarnation=incarnation, lease=lease)
+    new = Newcomer(
+        url=f"http://{incarnation}", version="1", host=this_host(), process=this_process(), is_alone=is_alone
+    )
+    return Membership(referee, new, shards=SHARDS, lease_s=lease_s, ended=ended)
 
 
 async def test_a_node_alone_owns_all(database_url: str) -> None:
@@ -81,7 +90,8 @@ async def test_beside_a_node_that_lives_another_gives_up_and_says_which_it_is(da
         await nursery.start(node.run)
         with pytest.raises(AnotherNode, match="http://1 serves this database"):
             await member(pool, 2, lease_s=2.0).join()
-        assert await Referee(pool.dedicated("looking"), incarnation=1).others() == [], "nor does it stay in the way"
+        left = await PostgresReferee(pool.dedicated("looking"), incarnation=1).members()
+        assert [one.incarnation for one in left] == [1], "nor does it stay in the way"
         nursery.cancel_scope.cancel()
 
 
@@ -150,3 +160,38 @@ async def test_a_database_that_does_not_answer_ends_nobody(database_url: str) ->
                 nursery.cancel_scope.cancel()
         assert node.owns("room:a")
         assert {"event": "lease_not_renewed", "error": "no answer within 0.15 s", "log_level": "warning"} in logs
+
+
+async def test_nodes_that_share_a_database_take_over_from_one_another(database_url: str) -> None:
+    """In real time, on the database's own clock: the rest is tried in virtual time."""
+    async with pool_of(database_url) as pool, trio.open_nursery() as nursery:
+        first = member(pool, 1, lease_s=2.0, is_alone=False)
+        second = member(pool, 2, lease_s=2.0, is_alone=False)
+        running = trio.CancelScope()
+
+        async def run_first() -> None:
+            with running:
+                await first.run()
+
+        await first.join()
+        nursery.start_soon(run_first)
+        await first.open()
+        assert first.shards() is None
+        await second.join()
+        await nursery.start(second.run)
+        await second.open()
+        assert second.shards() == frozenset() and second.owner("room:a") == 1
+        await first.looked()
+        unwanted = first.unwanted()
+        assert set(unwanted.values()) == {2}
+        first.begin_leaving(unwanted)
+        given = await first.give(unwanted)
+        assert given == {2: dict.fromkeys(unwanted, 2)}
+        await second.looked()
+        assert second.shards() == frozenset(unwanted)
+        with trio.fail_after(20):
+            running.cancel()
+            while second.shards() is not None:
+                await second.changed()
+        assert [one.incarnation for one in second.members()] == [2]
+        nursery.cancel_scope.cancel()

@@ -173,6 +173,7 @@ class Slot:
         self.answers: list[Any] = []
         self.encoded: bytes | None = None
         self.answered_at: float | None = None
+        self.answered = trio.Event()
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         self._answer(reply)
@@ -184,6 +185,7 @@ class Slot:
     def _answer(self, answer: Any) -> None:
         self.answers.append(answer)
         self.answered_at = trio.current_time()
+        self.answered.set()
         self._kernel.let_out.append(answer)
 
     @property

@@ -1,0 +1,187 @@
+"""The referee as rows of nodes and shards in Postgres, each change of which is one statement: see `referee.py`."""
+
+from collections.abc import Collection, Mapping
+
+import structlog
+
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.ownership.referee import Member, Newcomer, Owned, ShardsDiffer, State
+from greenroom.store.postgres.connection import Connection
+
+log = structlog.get_logger("greenroom.membership")
+
+DEAD_DAYS = 7  # rows of ended nodes are kept for whoever asks why
+
+COUNT = "INSERT INTO sharding (count) VALUES ($1) ON CONFLICT DO NOTHING"
+COUNTED = "SELECT count, (SELECT count(*) FROM shards) AS rows FROM sharding"
+# Terms begin above those that fences were granted under, should heads be older than these rows, as in a copy.
+FILL = """
+INSERT INTO shards (shard, term)
+SELECT generate_series(0, $1::int - 1), coalesce((SELECT max(fence >> 32) FROM heads), 0)
+ON CONFLICT DO NOTHING
+"""
+
+JOIN = """
+WITH forgotten AS (
+    DELETE FROM nodes
+    WHERE state = 'dead' AND ended_at < clock_timestamp() - $7::int * interval '1 day'
+        AND NOT EXISTS (SELECT FROM shards WHERE owner = incarnation)
+)
+INSERT INTO nodes (incarnation, url, version, host, process, lease_until, capacity, alone, state)
+VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6::float8 * interval '1 second', $8, $9,
+    CASE WHEN $9 THEN 'up' ELSE 'joining' END)
+"""
+
+RENEW = """
+UPDATE nodes SET lease_until = clock_timestamp() + $2::float8 * interval '1 second'
+WHERE incarnation = $1 AND state <> 'dead'
+RETURNING incarnation
+"""
+
+ENTER = """
+UPDATE nodes SET state = CASE WHEN state = 'draining' THEN state ELSE $2::text END
+WHERE incarnation = $1 AND state <> 'dead'
+RETURNING incarnation
+"""
+
+MEMBERS = """
+SELECT incarnation, url, version, host, process, state, capacity, alone,
+    extract(epoch FROM lease_until - clock_timestamp())::float8 AS left_s,
+    extract(epoch FROM lease_until)::float8 AS until, coalesce(owned.shards, 0) AS shards
+FROM nodes LEFT JOIN (SELECT owner, count(*) AS shards FROM shards GROUP BY owner) owned ON owner = incarnation
+WHERE state <> 'dead'
+ORDER BY joined_at, incarnation
+"""
+
+OWNED = """
+SELECT shard, owner, term, extract(epoch FROM since)::float8 AS since
+FROM shards
+WHERE $1::float8 IS NULL OR since >= to_timestamp($1::float8)
+"""
+
+# A renewal that is under way holds the row, so this waits for it and then sees the lease that it has made.
+BURY = """
+WITH dead AS (
+    UPDATE nodes SET state = 'dead', ended_at = clock_timestamp(), why = $3
+    WHERE incarnation = $1 AND state <> 'dead' AND ($2 OR lease_until < clock_timestamp())
+    RETURNING incarnation
+), theirs AS (
+    SELECT shards.shard FROM shards JOIN dead ON owner = dead.incarnation ORDER BY shard FOR UPDATE OF shards
+), freed AS (
+    UPDATE shards SET owner = NULL, term = term + 1, since = clock_timestamp(), cause = $3
+    FROM theirs WHERE shards.shard = theirs.shard
+    RETURNING shards.shard
+)
+SELECT (SELECT count(*) FROM dead) AS buried, (SELECT count(*) FROM freed) AS freed
+"""
+
+# Locked in one order, as by all that change several, so that two can't deadlock; the second finds them taken. What a
+# dead node owns is nobody's too: its own taking may have come to its end only after its burial had looked for what it
+# owns.
+TAKE = """
+WITH free AS (
+    SELECT s.shard
+    FROM unnest(coalesce($3::int[], (SELECT array_agg(shard) FROM shards))) AS wanted (shard)
+    JOIN shards s ON s.shard = wanted.shard
+    WHERE (s.owner IS NULL OR EXISTS (SELECT FROM nodes WHERE incarnation = s.owner AND state = 'dead'))
+        AND EXISTS (SELECT FROM nodes WHERE incarnation = $1 AND state = 'up')
+    ORDER BY s.shard FOR UPDATE OF s
+)
+UPDATE shards SET owner = $1, term = term + 1, since = clock_timestamp(), cause = $2
+FROM free WHERE shards.shard = free.shard
+RETURNING shards.shard, shards.term
+"""
+
+# The other way by which a shard changes hands, locked in the same order. Somebody may be declared dead while it is
+# given something: then it is to be had, as above.
+GIVE = """
+WITH given AS (
+    SELECT s.shard, g.next
+    FROM unnest($2::int[], $3::int[], $4::bigint[]) AS g (shard, term, next)
+    JOIN shards s ON s.shard = g.shard AND s.term = g.term
+    WHERE s.owner = $1 AND EXISTS (SELECT FROM nodes WHERE incarnation = g.next AND state = 'up')
+    ORDER BY s.shard FOR UPDATE OF s
+)
+UPDATE shards SET owner = given.next, term = term + 1, since = clock_timestamp(), cause = $5
+FROM given WHERE shards.shard = given.shard
+RETURNING shards.shard, shards.term
+"""
+
+WITHDRAW = "DELETE FROM nodes WHERE incarnation = $1 AND NOT EXISTS (SELECT FROM shards WHERE owner = incarnation)"
+
+# A statement of the dead that waits for a lock would hold up whoever comes after it.
+END_SESSIONS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name LIKE $1 AND usename = current_user AND pid <> pg_backend_pid()
+"""
+
+
+class PostgresReferee:
+    """Of one node."""
+
+    def __init__(self, connection: Connection, *, incarnation: int, lease: Connection | None = None) -> None:
+        """`lease`: a connection for renewals alone, so that none queues behind what waits for a lock; None: there is
+        nothing to wait for."""
+        self._connection = connection
+        self._lease = lease or connection
+        self.incarnation = incarnation
+
+    async def agree(self, shards: int) -> None:
+        """See Referee. Raises: ShardsDiffer."""
+        rows = await self._connection.fetch(COUNTED)
+        if not rows or rows[0]["rows"] < rows[0]["count"]:
+            await self._connection.fetch(COUNT, shards)
+            (count,) = await self._connection.fetch("SELECT count FROM sharding")
+            await self._connection.fetch(FILL, count[0])
+            rows = await self._connection.fetch(COUNTED)
+        if rows[0]["count"] != shards:
+            raise ShardsDiffer(
+                f"must be {rows[0]['count']}, as this database was set up with, and is {shards}: it can't be changed"
+            )
+
+    async def join(self, newcomer: Newcomer, *, lease_s: float) -> None:
+        """See Referee."""
+        new = newcomer
+        place = (new.host, new.process, lease_s, DEAD_DAYS, new.capacity, new.is_alone)
+        await self._connection.fetch(JOIN, self.incarnation, new.url, new.version, *place)
+
+    async def renew(self, lease_s: float) -> bool:
+        """See Referee."""
+        return bool(await self._lease.fetch(RENEW, self.incarnation, lease_s))
+
+    async def enter(self, state: State) -> bool:
+        """See Referee."""
+        return bool(await self._connection.fetch(ENTER, self.incarnation, state))
+
+    async def members(self) -> list[Member]:
+        """See Referee."""
+        return [Member(*row) for row in await self._connection.fetch(MEMBERS)]
+
+    async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
+        """See Referee."""
+        (row,) = await self._connection.fetch(BURY, incarnation, is_proven, why)
+        if row["buried"] and incarnation != self.incarnation:
+            try:
+                await self._connection.fetch(END_SESSIONS, f"greenroom {incarnation:016x} %")
+            except StoreUnavailable as error:  # they end without us, later
+                log.warning("sessions_not_ended", node=f"{incarnation:016x}", error=str(error))
+        return bool(row["buried"])
+
+    async def withdraw(self) -> None:
+        """See Referee."""
+        await self._connection.fetch(WITHDRAW, self.incarnation)
+
+    async def owned(self, *, since: float | None = None) -> list[Owned]:
+        """See Referee."""
+        return [Owned(*row) for row in await self._connection.fetch(OWNED, since)]
+
+    async def take(self, why: str, *, shards: Collection[int] | None = None) -> dict[int, int]:
+        """See Referee."""
+        wanted = None if shards is None else list(shards)
+        return {row[0]: row[1] for row in await self._connection.fetch(TAKE, self.incarnation, why, wanted)}
+
+    async def give(self, shards: Mapping[int, tuple[int, int]], why: str) -> dict[int, int]:
+        """See Referee."""
+        terms, nexts = [term for term, _ in shards.values()], [following for _, following in shards.values()]
+        rows = await self._connection.fetch(GIVE, self.incarnation, list(shards), terms, nexts, why)
+        return {row[0]: row[1] for row in rows}

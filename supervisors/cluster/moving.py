@@ -1,0 +1,123 @@
+"""Moving: shards are handed to the nodes that they are to be on, a few at a time, while their entities go on.
+
+A shard that is handed over departs (kernel/departing.py): nobody in it is woken any more, those awake finish their
+bursts, have them committed, and end. Then its row goes from this node to the next in one statement, with a higher term;
+the next node is told, and what has come for its entities meanwhile is sent after them. Nobody is refused. An entity is
+away for the time of its last burst and of two statements.
+
+An entity that does not end in time keeps its shard here, and is built anew.
+"""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+import trio
+
+from greenroom.store.errors import StoreUnavailable
+from greenroom.supervisors.cluster.membership import Membership
+from greenroom.supervisors.kernel.system import System
+
+log = structlog.get_logger("greenroom.membership")
+
+PACE_S = 2.0  # between two batches of a node that stays
+SHARE = 20  # of all shards, at most one in so many is on its way at once
+ENTITIES_S = 5.0  # what the entities of a shard have to end
+AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
+
+
+class Moving:
+    """A duty of a node that shares its database. `run` gives others what is to be theirs, `give_all` all there is."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        system: System,
+        *,
+        given: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None,
+    ) -> None:
+        """`given` is to tell that node that these shards are its own now, under these terms, before anything that is
+        sent to it later. It must not raise."""
+        self._membership = membership
+        self._system = system
+        self._given = given
+        self._turn = trio.Lock()  # one batch at a time
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        task_status.started()
+        while True:
+            async with self._turn:
+                is_moving = await self._move_some()
+            if is_moving:
+                await trio.sleep(PACE_S)
+            else:
+                await self._membership.changed()
+
+    async def give_all(self) -> None:
+        """Leave: have others own all that this node owns, while it goes on. Returns when it owns nothing, or nobody is
+        there to have it. May be cancelled."""
+        async with self._turn:
+            await self._drain()
+            while await self._move_some():
+                pass
+
+    async def _drain(self) -> None:
+        while True:
+            try:
+                await self._membership.drain()
+                return
+            except StoreUnavailable as error:
+                log.warning("shards_not_moved", error=str(error))
+                await trio.sleep(AGAIN_S)
+
+    async def _move_some(self) -> bool:
+        """False when there was nothing to be moved."""
+        unwanted = self._membership.unwanted()
+        batch = list(unwanted)[: max(1, self._membership.count // SHARE)]
+        if batch:
+            await self._hand_over({shard: unwanted[shard] for shard in batch})
+        return bool(batch)
+
+    async def _hand_over(self, nexts: Mapping[int, int]) -> None:
+        membership, system = self._membership, self._system
+        began = trio.current_time()
+        left = membership.begin_leaving(nexts)
+        system.departing.begin(left)
+        batch = set(left)
+        try:
+            await system.end_departing()
+            until = trio.current_time() + ENTITIES_S
+            while left:
+                ready = system.departing.empty(left)
+                if ready:
+                    left -= await self._give({shard: nexts[shard] for shard in ready})
+                    continue
+                with trio.move_on_at(until) as scope:
+                    await system.departing.fewer()
+                if scope.cancelled_caught:
+                    break
+        finally:  # what is left is ours, and goes on being so
+            membership.keep(left)
+            system.departed(left)
+        if left:
+            log.warning("shards_kept", shards=len(left))
+        log.info("shards_moved", shards=len(batch - left), seconds=round(trio.current_time() - began, 3))
+
+    async def _give(self, nexts: Mapping[int, int]) -> set[int]:
+        """The shards of which it is decided now whose they are."""
+        membership, system = self._membership, self._system
+        try:
+            for following, terms in (await membership.give(nexts)).items():
+                self._given(following, terms)
+                system.departed(terms)
+        except StoreUnavailable as error:  # perhaps they are given: the rows will tell
+            log.warning("shards_not_moved", error=str(error))
+            await trio.sleep(AGAIN_S)
+        undecided = [shard for shard in nexts if membership.is_leaving(shard)]
+        if undecided:
+            await membership.looked()
+            # Whoever was to have them may be gone. What is ours still is tried again by another batch.
+            membership.keep(undecided)
+        gone = [shard for shard in nexts if shard in system.departing]
+        system.departed(gone)
+        return set(nexts)

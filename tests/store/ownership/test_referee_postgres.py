@@ -1,0 +1,114 @@
+"""What only Postgres can do as a referee: rows of the dead, sessions, terms in heads, claims that join the shards."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from greenroom.store.errors import NotOwner
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
+from greenroom.store.ownership.referee import Newcomer
+from greenroom.store.ownership.referee_postgres import PostgresReferee
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.connection import Connection
+from greenroom.store.postgres.pool import Pool
+
+SHARDS = 8
+NewNode = Callable[[int], PostgresReferee]
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=99) as pool:
+        yield pool
+
+
+@pytest.fixture
+def node(pool: Pool) -> NewNode:
+    """A node of that incarnation, on a connection of its own."""
+    return lambda incarnation: PostgresReferee(pool.dedicated(f"lease-{incarnation}"), incarnation=incarnation)
+
+
+async def joined(referee: PostgresReferee, *, lease_s: float = 60.0) -> PostgresReferee:
+    await referee.agree(SHARDS)
+    await referee.join(Newcomer(url="u", version="1", host="h", process="p"), lease_s=lease_s)
+    return referee
+
+
+async def test_what_a_dead_node_owns_is_to_be_had(node: NewNode, pool: Pool) -> None:
+    """Its own taking may have come to its end after its burial had looked for what it owns."""
+    first, second = await joined(node(1)), await joined(node(2))
+    async with pool.connection() as connection:
+        await connection.fetch("UPDATE shards SET owner = 1, term = 1")
+        assert await second.take("start") == {}, "of one that lives it is not"
+        await connection.fetch("UPDATE nodes SET state = 'dead', ended_at = now() - interval '8 days'")
+        third = await joined(node(3))
+        assert await third.take("takeover") == dict.fromkeys(range(SHARDS), 2)
+    assert not await first.renew(60.0)
+
+
+async def test_terms_begin_above_those_that_heads_have_seen(node: NewNode, pool: Pool) -> None:
+    """As in a copy of the heads without these rows."""
+    assert isinstance(await claim(pool, 5, term=7), Claimed)
+    first = await joined(node(1))
+    assert await first.take("start") == dict.fromkeys(range(SHARDS), 8)
+
+
+async def test_rows_of_the_dead_are_kept_for_a_week(node: NewNode, pool: Pool) -> None:
+    first = await joined(node(1))
+    await first.bury(1, is_proven=True, why="stopped")
+    await joined(node(2))
+    async with pool.connection() as connection:
+        await connection.fetch("UPDATE nodes SET ended_at = ended_at - interval '8 days' WHERE incarnation = 1")
+        await joined(node(3))
+        left = await connection.fetch("SELECT incarnation FROM nodes ORDER BY 1")
+    assert [row[0] for row in left] == [2, 3]
+
+
+async def test_sessions_of_the_dead_are_ended(node: NewNode, pool: Pool, database_url: str) -> None:
+    await joined(node(1))
+    second = await joined(node(2))
+    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1) as theirs:
+        held: Connection = theirs.dedicated("lane-0")
+        before = (await held.fetch("SELECT pg_backend_pid()"))[0][0]
+        assert await second.bury(1, is_proven=True, why="its process has ended")
+        async with pool.connection() as connection:
+            alive = await connection.fetch("SELECT FROM pg_stat_activity WHERE pid = $1", before)
+        assert not alive
+
+
+# Claims: what a shard's owner may, and nobody else.
+
+
+async def claim(pool: Pool, incarnation: int, *, term: int, entity: str = "room:a") -> Claimed | Exception:
+    journal = PostgresJournal(pool, incarnation=incarnation, shards=SHARDS)
+    (found,) = await journal.claim([entity], term=term, window=0)
+    return found
+
+
+async def test_an_owner_claims_under_its_term_and_nobody_else_under_any(node: NewNode, pool: Pool) -> None:
+    first = await joined(node(1))
+    await first.take("start")
+    claimed = await claim(pool, 1, term=1)
+    assert isinstance(claimed, Claimed) and claimed.head.fence == 1 << 32 | 1
+    for incarnation, term in ((2, 1), (2, 7), (1, 2)):
+        assert isinstance(await claim(pool, incarnation, term=term), NotOwner)
+
+
+async def test_the_dead_neither_claim_nor_append_once_another_has_taken_over(node: NewNode, pool: Pool) -> None:
+    first, second = await joined(node(1)), await joined(node(2))
+    await first.take("start")
+    claimed = await claim(pool, 1, term=1)
+    assert isinstance(claimed, Claimed)
+    await second.bury(1, is_proven=True, why="its process has ended")
+    assert isinstance(await claim(pool, 1, term=1), NotOwner), "not in a shard that is nobody's either"
+    terms = await second.take("takeover")
+    taken = await claim(pool, 2, term=terms[0])
+    assert isinstance(taken, Claimed) and taken.head.fence == 3 << 32 | 1
+    append = Append(claimed.head.id, claimed.head.fence, 0, [StoredEvent(1, 0, b'{"type":"x"}')])
+    assert await PostgresJournal(pool, incarnation=1).append([append]) == [Outcome.FENCED]
+
+
+async def test_without_any_owner_whoever_comes_may_claim(pool: Pool) -> None:
+    """As tools do that work on a database that no node serves."""
+    assert isinstance(await claim(pool, 1, term=1), Claimed)

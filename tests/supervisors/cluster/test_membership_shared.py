@@ -1,0 +1,226 @@
+"""Nodes that share a database: who takes what, who is taken for dead, and what each knows of it. In virtual time."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.supervisors.cluster.membership import AnotherNode, DeclaredDead
+from tests.supervisors.cluster.memory_cluster import LEASE_S, cluster
+
+
+async def test_the_first_takes_all_and_the_second_waits_to_be_given_its_part(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        first = await run.start()
+        assert len(first.owned) == run.shards and not first.membership.unwanted()
+        second = await run.start()
+        await trio.sleep(LEASE_S)
+        assert set(run.owners()) == {1}
+        unwanted = first.membership.unwanted()
+        assert set(unwanted.values()) == {2} and run.shards // 4 < len(unwanted) < run.shards * 3 // 4
+        assert all(second.membership.owner_of(shard) == 1 for shard in range(run.shards)), "it has read so"
+        assert second.owned == set()
+
+
+async def test_one_that_has_yet_to_come_is_to_have_nothing(autojump_clock: MockClock) -> None:
+    """Its kernel does not run yet: what it were given would be away until then."""
+    async with cluster() as run:
+        first = await run.start()
+        second = run.node()
+        await second.membership.join()
+        await trio.sleep(2.0)
+        assert [one.state for one in first.membership.members()] == ["up", "joining"]
+        assert not first.membership.unwanted()
+        await second.membership.open()
+        await trio.sleep(2.0)
+        assert first.membership.unwanted()
+
+
+async def test_those_who_are_left_share_out_what_a_dead_one_had(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        nodes = [await run.start() for _ in range(3)]
+        nodes[0].kill()
+        began = trio.current_time()
+        while None in (owners := run.owners()) or 1 in owners:
+            await nodes[1].membership.looked()
+        assert LEASE_S - 2 < trio.current_time() - began < LEASE_S + 1.0
+        assert set(owners) == {2, 3}, "each has taken its own"
+        assert run.dead() == {1}
+        await trio.sleep(1.5)
+        assert not nodes[1].membership.unwanted() and not nodes[2].membership.unwanted()
+        assert nodes[1].owned | nodes[2].owned == set(range(run.shards))
+        for node in nodes[1:]:
+            assert [node.membership.owner_of(shard) for shard in range(run.shards)] == owners
+            assert node.moved
+
+
+async def test_an_end_that_can_be_seen_is_heeded_at_once(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        first = await run.start()
+        await run.start()
+        await trio.sleep(10.0)
+        run.is_seen = True
+        first.kill()
+        await trio.sleep(0.5)
+        assert set(run.owners()) == {2}
+
+
+async def test_an_outage_of_the_database_ends_nobody(autojump_clock: MockClock) -> None:
+    """All leases have run out when it is over, and whoever looks first must not bury the rest."""
+    async with cluster() as run:
+        nodes = [await run.start() for _ in range(5)]
+        await trio.sleep(10.0)
+        run.is_away = True
+        await trio.sleep(60.0)
+        run.is_away = False
+        await trio.sleep(60.0)
+        assert run.dead() == set()
+        assert set(run.owners()) == {1}
+        assert nodes[0].owned == set(range(run.shards))
+
+
+async def test_one_that_comes_back_to_a_database_that_others_have_reached_all_the_time_buries_nobody(
+    autojump_clock: MockClock,
+) -> None:
+    """The others' leases were renewed where it could not see it."""
+    async with cluster() as run:
+        nodes = [await run.start() for _ in range(2)]
+        await trio.sleep(10.0)
+        nodes[0].is_cut_off = True
+        await trio.sleep(3.0)
+        nodes[0].is_cut_off = False
+        await trio.sleep(60.0)
+        assert run.dead() == set()
+
+
+async def test_one_that_was_cut_off_for_too_long_finds_itself_dead(autojump_clock: MockClock) -> None:
+    with pytest.RaisesGroup(DeclaredDead, flatten_subgroups=True):
+        async with cluster() as run:
+            first, second = await run.start(), await run.start()
+            first.is_cut_off = True
+            await trio.sleep(20.0)
+            assert set(run.owners()) == {2}
+            assert second.owned == set(range(run.shards))
+            assert first.owned, "it does not know"
+            assert trio.current_time() > first.membership.valid_until, "and does not rely on what it knows"
+            first.is_cut_off = False
+            await trio.sleep(20.0)
+
+
+async def test_a_lease_is_relied_on_until_a_fifth_of_it_before_its_end_as_of_when_its_renewal_was_sent(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as run:
+        node = await run.start()
+        await trio.sleep(10.25)
+        membership = node.membership
+        began = 1.5 * (10.25 // 1.5)  # of the last renewal
+        assert membership.valid_until == pytest.approx(began + 0.8 * LEASE_S)
+        await membership.fresh()
+        run.is_away = True
+        before = membership.valid_until
+        await trio.sleep_until(before + 0.001)
+        assert membership.valid_until == before
+        with trio.move_on_after(10.0) as scope:
+            await membership.fresh()
+        assert scope.cancelled_caught
+        run.is_away = False
+        with trio.fail_after(1.6):
+            await membership.fresh()
+        assert membership.valid_until > trio.current_time()
+
+
+async def test_whoever_asks_is_told_by_rows_that_were_read_since(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        first, second = await run.start(), await run.start()
+        await trio.sleep(1.5)
+        shard = next(iter(first.membership.unwanted()))
+        term = run.rows.change(shard, 2, "by hand")
+        assert second.membership.owner_of(shard) == 1
+        began, asked = trio.current_time(), second.asked
+        async with trio.open_nursery() as nursery:
+            for _ in range(1000):
+                nursery.start_soon(second.membership.looked)
+        assert second.membership.owner_of(shard) == 2 and second.owned == {shard}
+        assert trio.current_time() - began <= 0.1
+        assert second.asked - asked < 10, "for a thousand who ask"
+        first.membership.hear(2, {shard: term})
+        assert first.membership.owner_of(shard) == 2, "without a look"
+
+
+async def test_a_thousand_askers_make_no_more_than_twenty_looks_a_second(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        node = await run.start()
+        asked = node.asked
+        until = trio.current_time() + 2.0
+        while trio.current_time() < until:
+            await node.membership.looked()
+        assert node.asked - asked < 2.0 * 20 * 3 + 10
+
+
+async def test_a_refused_claim_has_the_rows_read_anew(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        first = await run.start()
+        await run.start()
+        await trio.sleep(30.0)
+        membership = first.membership
+        shard = membership.shard("room:a")
+        assert membership.lost("room:a")
+        assert not membership.owns("room:a") and membership.owner("room:a") is None
+        await trio.sleep(0.2)
+        assert membership.owns("room:a"), "the rows say that it is ours"
+        assert not membership.lost("room:a")
+        run.rows.change(shard, 2, "by hand")
+        assert membership.lost("room:a") is False, "nothing was heard of that yet"
+        await membership.looked()
+        assert membership.owner("room:a") == 2
+
+
+async def test_one_that_is_alone_and_those_that_share_refuse_one_another(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        await run.start()
+        with pytest.raises(AnotherNode, match=r"http://1 serves this database, and this one would be alone"):
+            await run.node(is_alone=True).membership.join()
+        await run.start()
+    async with cluster() as run:
+        await run.start(run.node(is_alone=True))
+        with pytest.raises(AnotherNode, match="http://1 serves this database, and one at a time can"):
+            await run.node().membership.join()
+        assert set(run.rows.nodes) == {1}, "nor does it stay in the way"
+
+
+async def test_who_leaves_frees_what_it_still_has(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        first, second = await run.start(), await run.start()
+        first.scope.cancel()
+        await first.membership.leave()
+        assert first.owned == set()
+        await trio.sleep(1.1)
+        assert set(run.owners()) == {2} and second.owned == set(range(run.shards))
+
+
+async def test_who_drains_is_to_have_nothing(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        first, second = await run.start(), await run.start()
+        await trio.sleep(1.5)
+        await first.membership.drain()
+        assert set(first.membership.unwanted()) == set(range(run.shards))
+        await trio.sleep(1.5)
+        assert not second.membership.unwanted()
+        assert [one.state for one in second.membership.members()] == ["draining", "up"]
+
+
+async def test_the_last_one_that_drains_has_nobody_to_give_anything_to(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        node = await run.start()
+        await node.membership.drain()
+        assert not node.membership.unwanted()
+        await trio.sleep(10.0)
+        assert len(node.owned) == run.shards
+
+
+async def test_capacities_are_heeded(autojump_clock: MockClock) -> None:
+    async with cluster(shards=4096) as run:
+        first = await run.start(run.node(capacity=300))
+        await run.start(run.node(capacity=100))
+        await trio.sleep(1.5)
+        assert 0.2 < len(first.membership.unwanted()) / 4096 < 0.3

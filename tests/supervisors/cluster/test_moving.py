@@ -1,0 +1,253 @@
+"""Shards that are handed over while their entities are spoken to: two kernels on one journal, in virtual time."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from trio.testing import MockClock
+
+from greenroom.actors.model.errors import NotHere, Overloaded
+from greenroom.config.limits import MailboxConfig
+from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.supervisors.cluster.moving import ENTITIES_S, PACE_S, SHARE, Moving
+from greenroom.supervisors.kernel.router import Awake
+from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
+from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, Slot
+
+SHARDS = 40
+ENTITIES = [f"log:{number}" for number in range(60)]
+
+
+class Seat:
+    """A node with its kernel. What lives on another goes there: what comes for it at once, as over a wire without
+    length."""
+
+    def __init__(self, node: Node, kernel: Kernel) -> None:
+        self.node = node
+        self.kernel = kernel
+        self.told: list[tuple[int, Mapping[int, int]]] = []
+        self.moving = Moving(node.membership, kernel.system, given=self._given)
+        self.others: list[Seat] = []
+        self._activate = kernel.system.activate
+        kernel.router._activate = self._found
+
+    def _found(self, entity: str) -> Awake:
+        try:
+            return self._activate(entity)
+        except NotHere:
+            owner = self.node.membership.owner(entity)
+            for seat in self.others:
+                if seat.node.referee.incarnation == owner:
+                    awake: Awake | None = seat.kernel.kernel._cells.get(entity)
+                    return awake or seat._activate(entity)
+            raise
+
+    def _given(self, node: int, terms: Mapping[int, int]) -> None:
+        self.told.append((node, terms))
+        for seat in self.others:
+            if seat.node.referee.incarnation == node:
+                seat.node.membership.hear(node, terms)
+
+
+@asynccontextmanager
+async def seats(count: int = 2) -> AsyncIterator[tuple[Cluster, list[Seat]]]:
+    """All of them up, and the first owns everything."""
+    rows = MemoryRows()
+    async with cluster(SHARDS) as run, trio.open_nursery() as nursery:
+        made: list[Seat] = []
+        for number in range(1, count + 1):
+            node = run.node()
+            kernel = Kernel(rows=rows, incarnation=number, ownership=node.membership)
+
+            async def live(
+                kernel: Kernel = kernel, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+            ) -> None:
+                async with kernel.running():
+                    task_status.started()
+                    await trio.sleep_forever()
+
+            await nursery.start(live)
+            await run.start(node)
+            made.append(Seat(node, kernel))
+        for seat in made:
+            seat.others = [one for one in made if one is not seat]
+        await trio.sleep(1.5)
+        yield run, made
+        nursery.cancel_scope.cancel()
+
+
+async def all_moved(seat: Seat) -> None:
+    """It has handed over whatever is another's."""
+    while seat.node.membership.unwanted():
+        await seat.node.membership.changed()
+
+
+def answers(slots: list[Slot]) -> list[Any]:
+    return [slot.answer for slot in slots]
+
+
+async def test_nobody_is_refused_and_nothing_is_lost_while_entities_move(autojump_clock: MockClock) -> None:
+    async with seats() as (run, (first, second)), trio.open_nursery() as nursery:
+        slots: dict[str, list[Slot]] = {entity: [] for entity in ENTITIES}
+        for seat in (first, second):
+            seat.kernel.journal.delay_s = 0.02  # so that all of them have something in flight
+
+        async def speak(entity: str) -> None:
+            for number in range(400):
+                seat = (first, second)[number % 7 == 0]  # over either node
+                slots[entity].append(seat.kernel.send(entity, Note(text=str(number))))
+                await trio.sleep(0.05)
+
+        async with trio.open_nursery() as speakers:
+            for entity in ENTITIES:
+                speakers.start_soon(speak, entity)
+            await trio.sleep(1.0)
+            nursery.start_soon(first.moving.run)
+            with trio.fail_after(SHARDS / 2 * PACE_S + 5):
+                await all_moved(first)
+        await trio.sleep(1.0)
+        moved = [entity for entity in ENTITIES if second.node.membership.owns(entity)]
+        assert 10 < len(moved) < 50
+        for entity in ENTITIES:
+            assert answers(slots[entity]) == list(range(1, 401)), "each is answered, in order, once"
+            assert first.kernel.texts(entity) == [str(number) for number in range(400)]
+        assert set(first.kernel.awake()).isdisjoint(moved)
+        assert sorted(shard for _, terms in first.told for shard in terms) == sorted(second.node.owned)
+        assert run.owners().count(2) == len(second.node.owned)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_entity_is_away_for_no_longer_than_its_last_burst_takes(autojump_clock: MockClock) -> None:
+    async with seats() as (_, (first, second)), trio.open_nursery() as nursery:
+        entity = next(one for one in ENTITIES if first.node.membership.shard(one) in first.node.membership.unwanted())
+        first.kernel.journal.delay_s = second.kernel.journal.delay_s = 0.01
+        nursery.start_soon(first.moving.run)
+        longest = 0.0
+        while not second.node.membership.owns(entity):
+            slot = first.kernel.send(entity, Note(text="x"))
+            began = trio.current_time()
+            await slot.answered.wait()
+            longest = max(longest, trio.current_time() - began)
+        assert longest < 0.1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_twentieth_at_a_time_and_then_a_pause(autojump_clock: MockClock) -> None:
+    async with seats() as (run, (first, _)), trio.open_nursery() as nursery:
+        began = trio.current_time()
+        total = len(first.node.membership.unwanted())
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(PACE_S / 2)
+        assert run.owners().count(2) == SHARDS // SHARE
+        await all_moved(first)
+        assert trio.current_time() - began > (total / (SHARDS // SHARE) - 1.5) * PACE_S
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_leaves_gives_all_of_it_away_while_it_goes_on(autojump_clock: MockClock) -> None:
+    async with seats(3) as (run, (first, *others)):
+        slots = [first.kernel.send(entity, Note(text="one")) for entity in ENTITIES]
+        await trio.sleep(0.5)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first.moving.give_all)
+            for _ in range(10):
+                slots += [first.kernel.send(entity, Read()) for entity in ENTITIES]
+                await trio.sleep(0.01)
+        assert set(run.owners()) == {2, 3}
+        assert first.kernel.awake() == set()
+        await trio.sleep(0.5)
+        assert answers(slots) == [1] * len(ENTITIES) + [["one"]] * 10 * len(ENTITIES)
+        assert all(seat.node.owned for seat in others)
+
+
+async def test_the_last_one_keeps_all_of_it(autojump_clock: MockClock) -> None:
+    async with seats(1) as (run, (first,)):
+        with trio.fail_after(1.0):
+            await first.moving.give_all()
+        assert set(run.owners()) == {1} and len(first.node.owned) == SHARDS
+
+
+async def test_an_entity_that_does_not_end_in_time_keeps_its_shard_here(autojump_clock: MockClock) -> None:
+    """Its handler waits for longer than others may be kept from it."""
+
+    async def wait(actor: Log) -> str:
+        await trio.sleep(ENTITIES_S + 3.0)
+        return "done"
+
+    async with seats() as (run, (first, second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        unwanted = membership.unwanted()
+        batch = list(unwanted)[: SHARDS // SHARE]
+        entity = next(name for number in range(9999) if membership.shard(name := f"slow:{number}") == batch[0])
+        slow = first.kernel.send(entity, Do(act=wait))
+        await trio.sleep(0.1)
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.1)
+        assert not membership.owns(entity)
+        assert run.rows.owner(batch[1]) == 2, "the others do not wait for it"
+        behind = [first.kernel.send(entity, Note(text="late")), first.kernel.send(entity, Read())]
+        await trio.sleep(ENTITIES_S)
+        assert membership.owns(entity)
+        await trio.sleep(4.0)
+        assert (slow.answer, *answers(behind)) == ("done", 1, ["late"])
+        await all_moved(first)
+        assert second.node.membership.owns(entity), "the next time it has nothing to wait for"
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_comes_while_the_database_does_not_answer_waits(autojump_clock: MockClock) -> None:
+    async with seats() as (_, (first, second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        batch = list(membership.unwanted())[: SHARDS // SHARE]
+        entity = next(name for number in range(9999) if membership.shard(name := f"log:{number}") == batch[0])
+        assert await first.kernel.ask(entity, Note(text="one")) == 1
+        first.node.is_cut_off = True
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.5)
+        slots = [first.kernel.send(entity, Read()) for _ in range(3)]
+        await trio.sleep(1.0)
+        assert not any(slot.answers for slot in slots)
+        first.node.is_cut_off = False
+        await trio.sleep(PACE_S + 1.0)
+        assert answers(slots) == [["one"]] * 3
+        await all_moved(first)
+        assert second.node.membership.owns(entity)
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_is_given_to_one_that_has_died_meanwhile(autojump_clock: MockClock) -> None:
+    async with seats() as (_, (first, second)), trio.open_nursery() as nursery:
+        slots = [first.kernel.send(entity, Note(text="one")) for entity in ENTITIES]
+        await trio.sleep(0.5)
+        second.node.kill()
+        await first.node.referee.bury(2, is_proven=True, why="seen")
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.5)
+        slots += [first.kernel.send(entity, Note(text="two")) for entity in ENTITIES]
+        await trio.sleep(5.0)
+        assert len(first.node.owned) == SHARDS
+        assert answers(slots) == [1] * len(ENTITIES) + [2] * len(ENTITIES)
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_waits_is_bounded_as_a_mailbox_is(autojump_clock: MockClock) -> None:
+    async with seats() as (_, (first, _second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        batch = list(membership.unwanted())[: SHARDS // SHARE]
+        entity = next(name for number in range(9999) if membership.shard(name := f"log:{number}") == batch[0])
+        first.node.is_cut_off = True
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.5)
+        slots: list[Slot] = []
+        refused = 0
+        for _ in range(1500):
+            try:
+                slots.append(first.kernel.send(entity, Read()))
+            except Overloaded:
+                refused += 1
+        assert (len(slots), refused) == (MailboxConfig().capacity, 1500 - MailboxConfig().capacity)
+        first.node.is_cut_off = False
+        await trio.sleep(5.0)
+        assert answers(slots) == [[]] * len(slots)
+        nursery.cancel_scope.cancel()
