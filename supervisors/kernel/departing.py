@@ -6,7 +6,7 @@ Then all of it goes the way of any message. It is bounded as it would be before 
 of them there are.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import trio
 
@@ -77,21 +77,11 @@ class Departing:
         if found is None:
             if self._count >= HELD_MAX:
                 raise Overloaded(f"{self._count} entities are on their way to other nodes")
-            found = self._add(shard, entity, kind)
+            self._count += 1
+            bound, limits = self._mailbox, kind.limits
+            mailbox = Mailbox(min(limits.mailbox_messages, bound.capacity), min(limits.mailbox_bytes, bound.bytes_max))
+            found = self._held[shard][entity] = Held(mailbox)
         return found
-
-    def _add(self, shard: int, entity: str, kind: Kind) -> Held:
-        self._count += 1
-        bound, limits = self._mailbox, kind.limits
-        mailbox = Mailbox(min(limits.mailbox_messages, bound.capacity), min(limits.mailbox_bytes, bound.bytes_max))
-        held = self._held[shard][entity] = Held(mailbox)
-        return held
-
-    def hold(self, shard: int, entity: str, kind: Kind, items: Sequence[Item]) -> None:
-        """What an entity has not handled comes before what has come since, whatever the bounds."""
-        if items:
-            found = self._held[shard].get(entity) or self._add(shard, entity, kind)
-            found.mailbox.put_back(items)
 
     def end(self, shard: int) -> Iterator[tuple[str, list[Item]]]:
         """It departs no more: what has waited, by entity. Whoever is awake in it yet has been told to end, and does."""

@@ -97,12 +97,10 @@ class System:
                 del self._quarantine[next(iter(self._quarantine))]
         if cell.left_unknown or self._untold:
             self._note_untold(cell, ending, down_s)
-        if self.departs(cell.entity):
-            shard = self._host.ownership.shard(cell.entity)
-            self.departing.hold(shard, cell.entity, cell.kind, left)
-            self.departing.ended(shard, cell.entity)
-        elif left:
+        if left:  # at once, so that it is before all that comes from now on
             self._host.router.send_on(cell.entity, left)
+        if self.departing:
+            self.departing.ended(self._host.ownership.shard(cell.entity), cell.entity)
         if self._draining and not self._cells:
             self._emptied.set()
 
