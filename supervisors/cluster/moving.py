@@ -80,6 +80,7 @@ class Moving:
 
     async def _hand_over(self, nexts: Mapping[int, int]) -> None:
         membership, system = self._membership, self._system
+        await system.survey()
         began = trio.current_time()
         left = membership.begin_leaving(nexts)
         system.departing.begin(left)

@@ -65,7 +65,7 @@ class Cell:
 
     __slots__ = (
         "_closed", "_host", "_in_flight", "_ledger", "_life", "_looks_up_ids", "_suspects", "entity", "kind",
-        "last_active", "left_unknown", "mailbox",
+        "last_active", "left_unknown", "mailbox", "shard",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,7 @@ class Cell:
         self._closed = closed
         self.kind = kind
         self.entity = entity
+        self.shard = -1  # not asked for yet: see System.survey
         bound, limits = host.mailbox, kind.limits
         self.mailbox = Mailbox(min(limits.mailbox_messages, bound.capacity), min(limits.mailbox_bytes, bound.bytes_max))
         self.last_active = trio.current_time()

@@ -152,12 +152,22 @@ class System:
         """Is its shard on its way to another node? Then what comes for it waits here."""
         return bool(self.departing) and self._host.ownership.shard(entity) in self.departing
 
+    async def survey(self) -> None:
+        """Know of all who are awake which shards they are in, which takes a while: before any departs, so that it does
+        not depart for so long."""
+        for number, cell in enumerate(list(self._cells.values()), 1):
+            if cell.shard < 0:
+                cell.shard = self._host.ownership.shard(cell.entity)
+            if not number % STEPS:
+                await trio.lowlevel.checkpoint()
+
     async def end_departing(self) -> None:
         """Tell all who are awake in departing shards to finish and to end."""
-        shard_of = self._host.ownership.shard
         for number, cell in enumerate(list(self._cells.values()), 1):
-            if self._cells.get(cell.entity) is cell and (shard := shard_of(cell.entity)) in self.departing:
-                self.departing.still_awake(shard, cell.entity)
+            if cell.shard < 0:
+                cell.shard = self._host.ownership.shard(cell.entity)
+            if cell.shard in self.departing and self._cells.get(cell.entity) is cell:
+                self.departing.still_awake(cell.shard, cell.entity)
                 cell.mailbox.put_control(HandOver())
             if not number % STEPS:
                 await trio.lowlevel.checkpoint()
