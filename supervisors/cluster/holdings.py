@@ -47,11 +47,12 @@ class Holdings:
         return term
 
     def shards(self) -> frozenset[int] | None:
-        """Those that are ours; None: all. Another object after each change, and only then."""
-        if len(self.mine) == len(self._owners):
+        """Those that are ours, also while they are handed over; None: all. Another object after each change, and only
+        then."""
+        if len(self.mine) + len(self.leaving) == len(self._owners):
             return None
         if self._shards is None:
-            self._shards = frozenset(self.mine)
+            self._shards = frozenset(self.mine.keys() | self.leaving.keys())
         return self._shards
 
     def owner(self, entity: str) -> int | None:
@@ -99,8 +100,7 @@ class Holdings:
         return is_new
 
     def _drop(self, shard: int) -> None:
-        self.leaving.pop(shard, None)
-        if self.mine.pop(shard, None) is not None:
+        if self.mine.pop(shard, self.leaving.pop(shard, None)) is not None:
             self._shards = None
 
     def lost(self, shard: int) -> bool:
@@ -124,7 +124,6 @@ class Holdings:
         ours = {shard for shard in shards if shard in self.mine}
         for shard in ours:
             self.leaving[shard] = self.mine.pop(shard)
-        self._shards = None
         return ours
 
     def keep(self, shards: Collection[int]) -> None:
@@ -132,7 +131,6 @@ class Holdings:
         for shard in shards:
             if shard in self.leaving:
                 self.mine[shard] = self.leaving.pop(shard)
-        self._shards = None
 
     def clear(self) -> None:
         """Own nothing any more."""

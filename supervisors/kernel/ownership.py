@@ -27,6 +27,10 @@ class Ownership(Protocol):
     def shard(self, entity: str) -> int:
         """All entities of a shard have one owner."""
 
+    def shards(self) -> frozenset[int] | None:
+        """Those whose outbox and timers this node sweeps: what it finds there is nobody else's to do. None: all. Also
+        one that is being handed over, until it is another's. Another object after each change, and only then."""
+
     def lost(self, entity: str) -> bool:
         """A claim of it was refused. True: so it is not ours, and that is heeded from now on. False: we know of no
         other owner, so nobody else has it either."""
@@ -54,6 +58,9 @@ class OwnsAll:
 
     def shard(self, entity: str) -> int:
         return 0
+
+    def shards(self) -> frozenset[int] | None:
+        return None
 
     def lost(self, entity: str) -> bool:
         return False
