@@ -148,6 +148,10 @@ class System:
 
     # Departing shards.
 
+    def lives_here(self, entity: str) -> bool:
+        """Is whoever looks for it to come to `activate`: is it this node's, or on its way to another?"""
+        return self._host.ownership.owns(entity) or self.departs(entity)
+
     def departs(self, entity: str) -> bool:
         """Is its shard on its way to another node? Then what comes for it waits here."""
         return bool(self.departing) and self._host.ownership.shard(entity) in self.departing

@@ -184,7 +184,7 @@ async def test_an_entity_that_does_not_end_in_time_keeps_its_shard_here(autojump
         await trio.sleep(0.1)
         nursery.start_soon(first.moving.run)
         await trio.sleep(0.1)
-        assert not membership.owns(entity)
+        assert not membership.owns(entity) and first.kernel.system.lives_here(entity)
         assert run.rows.owner(batch[1]) == 2, "the others do not wait for it"
         behind = [first.kernel.send(entity, Note(text="late")), first.kernel.send(entity, Read())]
         await trio.sleep(ENTITIES_S)
@@ -193,6 +193,7 @@ async def test_an_entity_that_does_not_end_in_time_keeps_its_shard_here(autojump
         assert (slow.answer, *answers(behind)) == ("done", 1, ["late"])
         await all_moved(first)
         assert second.node.membership.owns(entity), "the next time it has nothing to wait for"
+        assert second.kernel.system.lives_here(entity) and not first.kernel.system.lives_here(entity)
         nursery.cancel_scope.cancel()
 
 
