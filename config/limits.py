@@ -137,6 +137,30 @@ class HubConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 5.0
 
 
+class BusConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The link to each other node, over Redis."""
+
+    queue_bytes_max: Annotated[
+        int, Meta(ge=KIB, description="bytes for one other node, waiting or unacknowledged; more is `overloaded`")
+    ] = 16 * MIB
+    queue_frames_max: Annotated[
+        int, Meta(ge=1, description="frames for one other node, waiting or unacknowledged; more is `overloaded`")
+    ] = 65_536
+    entry_bytes_max: Annotated[
+        int, Meta(ge=KIB, le=16 * MIB, description="bytes of frames in one entry of a stream, or one longer frame")
+    ] = 256 * KIB
+    window_bytes: Annotated[int, Meta(ge=KIB, description="bytes that one other node has yet to acknowledge")] = 2 * MIB
+    window_entries: Annotated[
+        int, Meta(ge=1, le=4096, description="entries that one other node has yet to acknowledge")
+    ] = 256
+    silent_s: Annotated[
+        float, Meta(gt=0, description="a node that acknowledges nothing for so long counts as out of reach, seconds")
+    ] = 5.0
+    absent_s: Annotated[
+        float, Meta(gt=0, description="Redis away for so long: other nodes count as out of reach, seconds")
+    ] = 3.0
+
+
 class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Commands over HTTP."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, create_model
 from pydantic_settings import BaseSettings
 
 from greenroom.config.limits import (
+    BusConfig,
     ClientConfig,
     CommitConfig,
     GateConfig,
@@ -32,6 +33,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "client": ClientConfig,
     "http": HttpConfig,
     "hub": HubConfig,
+    "bus": BusConfig,
     "mailbox": MailboxConfig,
     "supervision": SupervisionConfig,
     "passivation": PassivationConfig,
@@ -91,6 +93,10 @@ class SectionSettings(_Limits):
     @property
     def hub(self) -> HubConfig:
         return self._section("hub", HubConfig)
+
+    @property
+    def bus(self) -> BusConfig:
+        return self._section("bus", BusConfig)
 
     @property
     def mailbox(self) -> MailboxConfig:

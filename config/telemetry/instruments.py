@@ -161,6 +161,45 @@ class Instruments:
         default_factory=durations
     )
     deliveries: Annotated[int, Metric("counter", "publications handed to subscribers")] = 0
+    bus_frames_sent: Annotated[int, Metric("counter", "frames that left for other nodes, each once")] = 0
+    bus_frames_received: Annotated[int, Metric("counter", "frames of other nodes that were handed on")] = 0
+    bus_entries_sent: Annotated[
+        int,
+        Metric(
+            "counter",
+            "entries put into other nodes' streams, of many frames or of an acknowledgement",
+            look="it nears the frames: nothing gathers, so each frame pays for an entry",
+        ),
+    ] = 0
+    bus_entries_received: Annotated[int, Metric("counter", "entries read from this node's stream")] = 0
+    bus_entries_resent: Annotated[
+        int,
+        Metric("counter", "entries sent again since they were lost", look="it rises: Redis loses or evicts streams"),
+    ] = 0
+    bus_entries_refused: Annotated[
+        int,
+        Metric(
+            "counter", "entries that this node can't read", look="ever: another release, or a stranger in this Redis"
+        ),
+    ] = 0
+    bus_sent_bytes: Annotated[int, Metric("counter", "bytes of entries put into other nodes' streams")] = 0
+    bus_received_bytes: Annotated[int, Metric("counter", "bytes of entries read from this node's stream")] = 0
+    bus_queued_bytes: Annotated[
+        int,
+        Metric(
+            "gauge",
+            "bytes that wait for other nodes or are unacknowledged, as of a tenth of a second ago",
+            look="it nears GREENROOM_BUS_QUEUE_BYTES_MAX: a node is behind, or Redis away",
+        ),
+    ] = 0
+    bus_parted: Annotated[
+        int,
+        Metric(
+            "counter",
+            "links to other nodes that began anew, or ended with the node",
+            look="it rises with no node gone: nodes stand still, or Redis does",
+        ),
+    ] = 0
     loop_lag_s: Annotated[
         Histogram,
         Metric(

@@ -35,6 +35,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The file of public keys has changed and can't be used, or can't be read; tokens of the keys before it go "
             "on counting. `error` says why. Write it anew: it is read again within ten seconds."
         ),
+        "link_parted": (
+            "The link to another node began anew, or ended; `cause` says why. What was under way between them is asked "
+            "again or told to be unknown. Expected when a node ends; otherwise look at that node, and at Redis."
+        ),
         "memory_shed": (
             "What is kept to be quick was more than GREENROOM_MEMORY_HELD_BYTES_MAX, or memory more than its bound: "
             "the oldest replies to commands, then the oldest tails of topics were given up. The journal has both."
@@ -44,6 +48,36 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "looked for, which held the loop for `took_s`. At most once in ten minutes; if it goes on, raise the bound."
         ),
         "bad_command": "A client sent what the protocol does not know, and was disconnected. Look at the client.",
+        "bus_away": (
+            "Redis, which carries messages between nodes, can't be reached; `error` says why. What waits is sent when it "
+            "is back, by itself; after GREENROOM_BUS_ABSENT_S other nodes count as out of reach. Once a minute."
+        ),
+        "bus_denied": (
+            "Redis does not let this node in, or not do what it must: set user and password in GREENROOM_REDIS_URL, or "
+            "the user's rights (streams, and keys that begin with `greenroom:`). Tried again by itself."
+        ),
+        "bus_entries_lost": (
+            "Entries in the streams between nodes had vanished, as after Redis was restarted, wiped or short of memory, "
+            "and `resent` of them were sent again. Nothing else is lost. Look at Redis if it goes on."
+        ),
+        "bus_entry_refused": (
+            "An entry in this node's stream can't be read: of another release, whose links fail until all nodes have the "
+            "same version of the wire, or of a stranger who uses the same Redis. `error` says which."
+        ),
+        "bus_full": (
+            "Redis takes nothing more, since it has reached its `maxmemory`: messages between nodes wait, then are "
+            "refused. Give it more, or evict what is not ours. Tried again by itself."
+        ),
+        "bus_reached": "Redis carries messages between nodes, for the first time or again.",
+        "bus_read_only": (
+            "The Redis of GREENROOM_REDIS_URL is a replica that takes no writes. Point it to the primary, or to the "
+            "sentinels. Tried again by itself."
+        ),
+        "bus_refused": "Redis refused what links between nodes need; `error` has its words. Tried again by itself.",
+        "bus_stalled": (
+            "Redis is connected and does not answer. The connection is made anew and what waits is sent then; look "
+            "what holds Redis up."
+        ),
         "child_failed": "A part of the node raised; its supervisor decides what follows. The traceback says why.",
         "child_finished": "A part of the node ended by itself, as it may.",
         "child_overdue": "A part of the node has not stopped within its time. The node's stop waits for it.",
@@ -102,6 +136,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "folder_opened_for_passing": (
             "The data folder was made passable, for our own Postgres runs as another user. No folder above it ever is."
         ),
+        "frame_failed": "A mistake of ours in handling what another node sent; the link goes on without that frame.",
         "handler_slow": "A handler has held the event loop for long; `stack` shows where it is. Make it shorter.",
         "handler_stuck": (
             "A handler held the event loop past GREENROOM_SUPERVISION_HANDLER_STUCK_S and was interrupted where "
