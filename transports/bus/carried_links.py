@@ -236,7 +236,6 @@ class CarriedLinks:
             except Exception:  # the edge, as in `_part`
                 log.exception("frame_failed", node=f"{node:016x}")
             if not number % LOOK and perf_counter() >= until:
-                self._settle(link)
                 await trio.lowlevel.checkpoint()
                 until = perf_counter() + SLICE_S
                 if self._links.get(node) is not link or link.beginning != entry.beginning:
