@@ -1,22 +1,16 @@
-"""What the address of Redis may say: looked at before the start, since its library looks only as it connects."""
+"""What the address of Redis may say: looked at before the start, since nobody connects before then."""
 
 import re
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
-_SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _BOOL: Final = re.compile(r"(?i:true|false|yes|no|1|0)")
 _TEXT: Final = re.compile(r".+", re.DOTALL)
 _PARAMETERS: Final = {
     "db": _NUMBER,
-    "socket_timeout": _SECONDS,
-    "socket_connect_timeout": _SECONDS,
-    "socket_keepalive": _BOOL,
-    "retry_on_timeout": _BOOL,
-    "max_connections": _NUMBER,
-    "health_check_interval": _NUMBER,
-    "protocol": re.compile(r"[23]"),
     "client_name": _TEXT,
     "username": _TEXT,
     "password": _TEXT,
@@ -32,11 +26,14 @@ _TLS: Final = {
 
 
 def redis_url_problem(url: str) -> str | None:
-    """What is wrong with the database or a parameter of a redis, rediss or unix URL; no value is in the answer."""
+    """What is wrong with the database or a parameter of such a URL; no value is in the answer."""
     parts = urlsplit(url)
-    if parts.scheme != "unix" and not re.fullmatch(r"/?|/[0-9]{1,9}", parts.path):
+    if parts.scheme.endswith("+sentinel"):
+        if not re.fullmatch(r"/[^/]+(/[0-9]{1,9})?/?", parts.path):
+            return "must name what its sentinels watch, as in redis+sentinel://host:26379/name"
+    elif parts.scheme != "unix" and not re.fullmatch(r"/?|/[0-9]{1,9}", parts.path):
         return "must name its database by a number, as in redis://host:6379/0"
-    known = _PARAMETERS | (_TLS if parts.scheme == "rediss" else {})
+    known = _PARAMETERS | (_TLS if parts.scheme.startswith("rediss") else {})
     seen: set[str] = set()
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in known:

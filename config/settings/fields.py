@@ -15,8 +15,8 @@ from greenroom.config.settings.forms import (
     import_path,
     origin,
     public_key,
+    redis_address,
     split,
-    url_of,
 )
 from greenroom.config.settings.sections import SectionSettings
 
@@ -56,8 +56,11 @@ class NodeSettings(SectionSettings):
         "Postgres; unset: a server of our own in DATA_DIR",
         allowed="postgresql://user:password@host:port/database; several host:port separated by commas",
     )
-    redis_url: Annotated[SecretStr, url_of("redis", "rediss", "unix")] | None = _setting(
-        None, "Redis or Valkey; unset: a server of our own in DATA_DIR", allowed="redis://… or rediss://… or unix://…"
+    redis_url: Annotated[SecretStr, AfterValidator(redis_address)] | None = _setting(
+        None,
+        "Redis or Valkey, its sentinels, or nodes of its cluster; unset: a server of our own in DATA_DIR",
+        allowed="redis://user:password@host:port/database, rediss://…, unix://…, redis+sentinel://host:port/name; "
+        "several host:port separated by commas",
     )
     path_prefix: Annotated[str, AfterValidator(below)] = _setting(
         "",

@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import SecretStr
+
+from greenroom.config.redis_url import REDIS_SCHEMES
 
 # What addresses of our own begin with: a file of that name in STATIC would never be served.
 OWN_PATHS = frozenset(
@@ -52,17 +54,13 @@ def import_path(path: str) -> str:
     return path
 
 
-def url_of(*schemes: str) -> AfterValidator:
-    """A check for secret URLs of these schemes."""
-
-    def check(url: SecretStr) -> SecretStr:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in schemes or not (parts.netloc or parts.path):
-            raise ValueError
-        _ = parts.port  # raises ValueError unless it is a port
-        return url
-
-    return AfterValidator(check)
+def redis_address(url: SecretStr) -> SecretStr:
+    """Of one host or several, as `redis://:password@host:6379/0`, or the path of a socket. Raises: ValueError."""
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in REDIS_SCHEMES or not (parts.netloc or parts.path):
+        raise ValueError
+    _ports(parts.netloc)
+    return url
 
 
 def database_address(url: SecretStr) -> SecretStr:
@@ -70,9 +68,13 @@ def database_address(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
     if parts.scheme not in ("postgres", "postgresql") or not (parts.netloc or parts.path):
         raise ValueError
-    for host in parts.netloc.rpartition("@")[2].split(","):
-        _ = urlsplit(f"//{host}").port  # raises ValueError unless it is a port
+    _ports(parts.netloc)
     return url
+
+
+def _ports(netloc: str) -> None:
+    for host in netloc.rpartition("@")[2].split(","):
+        _ = urlsplit(f"//{host}").port  # raises ValueError unless it is a port
 
 
 def below(path: str) -> str:

@@ -159,7 +159,7 @@ class Node:
             version=version,
         )
         pulse = Pulse(incarnation=incarnation, url=url, version=version, clock=clock, instruments=instruments)
-        self._bus = Bus(self._bridge, redis_url, pulse.beat)
+        self._bus = Bus(redis_url, pulse.beat)
         self._health = Health(
             pulse,
             instruments,

@@ -272,6 +272,7 @@ async def test_long_entries_let_others_have_their_turn(
         assert len(set(turns)) > 20
 
 
+@pytest.mark.bound("links to other nodes")
 async def test_there_are_only_so_many_links(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carried_links, "PEERS_MAX", 3)
     network = MemoryNetwork(random.Random(1))
@@ -280,3 +281,16 @@ async def test_there_are_only_so_many_links(autojump_clock: MockClock, monkeypat
             ann.links.send(node, b"a frame")
         with pytest.raises(Overloaded):
             ann.links.send(4, b"a frame")
+
+
+@pytest.mark.bound("nodes known to be gone")
+async def test_so_many_that_are_gone_are_remembered(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carried_links, "FORGOTTEN_MAX", 3)
+    network = MemoryNetwork(random.Random(1))
+    async with two_ends(network.carrier, CONFIG) as (ann, _):
+        for node in (1, 2, 3, 4):
+            ann.links.forget(node)
+        for node in (2, 3, 4):
+            with pytest.raises(ActorError, match="is gone"):
+                ann.links.send(node, b"a frame")
+        ann.links.send(1, b"a frame")

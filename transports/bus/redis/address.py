@@ -1,8 +1,8 @@
 """Where Redis is and how to come in, read from its URL.
 
-redis://user:password@host:6379/0 · rediss://… the same over TLS · unix:///path?db=0 · redis+sentinel://host:26379,host:26379/name/0
-and rediss+sentinel://…: whom the sentinels call the primary of that name. Several hosts, separated by commas, are tried in
-turn: nodes of one cluster, or sentinels. What a URL may say is looked at in config/redis_url.py before.
+redis://user:password@host:6379/0 · rediss://… the same over TLS · unix:///path?db=0 · redis+sentinel://host:26379/name/0
+and rediss+sentinel://…: whom the sentinels call the primary of that name. Several hosts, separated by commas, are tried
+in any order: nodes of one cluster, or sentinels. What a URL may say is looked at in config/redis_url.py before.
 """
 
 import ssl
@@ -10,6 +10,8 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
+
+from greenroom.config.redis_url import REDIS_SCHEMES
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
@@ -60,8 +62,10 @@ class RedisTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def target_of(url: str) -> RedisTarget:
-    """`url`: one that `redis_url_problem` finds no fault with. Raises: ValueError for others, some of them."""
+    """`url`: one that `redis_url_problem` finds no fault with. Raises: ValueError for some of the others."""
     parts = urlsplit(url)
+    if parts.scheme not in REDIS_SCHEMES:
+        raise ValueError(f"no {' or '.join(REDIS_SCHEMES)} URL")
     scheme, _, sentinel = parts.scheme.partition("+")
     said = dict(parse_qsl(parts.query))
     credentials, _, hosts = parts.netloc.rpartition("@")

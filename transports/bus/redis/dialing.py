@@ -3,7 +3,6 @@
 import random
 import ssl
 from collections.abc import Sequence
-from contextlib import suppress
 
 import hiredis
 import trio
@@ -89,29 +88,28 @@ class Dialer:
 
     async def _connect(self, address: Address) -> RedisConnection:
         try:
+            if self._target.tls is not None and self._tls is None:
+                self._tls = self._target.tls_context()
             with trio.fail_after(CONNECT_S):
                 stream: trio.abc.Stream
                 if address.is_path:
                     stream = await trio.open_unix_socket(address.host)
                 else:
                     stream = await trio.open_tcp_stream(address.host, address.port)
-                if self._target.tls is not None:
-                    stream = await self._secured(stream, address.host)
+                if self._tls is not None:
+                    stream = await self._secured(stream, self._tls, address.host)
         except trio.TooSlowError:
             raise CarrierLost("stalled", f"{address} took no connection for {CONNECT_S:g} s") from None
         except (OSError, trio.BrokenResourceError) as error:  # ssl.SSLError is an OSError
             raise CarrierLost("away", f"{address}: {error.__cause__ or error}") from error
         return RedisConnection(stream, str(address))
 
-    async def _secured(self, stream: trio.abc.Stream, host: str) -> trio.abc.Stream:
-        if self._tls is None:
-            self._tls = self._target.tls_context()
-        secured = trio.SSLStream(stream, self._tls, server_hostname=host, https_compatible=True)
+    async def _secured(self, stream: trio.abc.Stream, tls: ssl.SSLContext, host: str) -> trio.abc.Stream:
+        secured = trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
         try:
             await secured.do_handshake()
         except BaseException:
-            with trio.CancelScope(shield=True), suppress(trio.BrokenResourceError):
-                await trio.aclose_forcefully(stream)
+            await trio.aclose_forcefully(stream)
             raise
         return secured
 
