@@ -35,9 +35,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The file of public keys has changed and can't be used, or can't be read; tokens of the keys before it go "
             "on counting. `error` says why. Write it anew: it is read again within ten seconds."
         ),
+        "link_ended": "Another node is gone, and the link to it with it.",
         "link_parted": (
-            "The link to another node began anew, or ended; `cause` says why. What was under way between them is asked "
-            "again or told to be unknown. Expected when a node ends; otherwise look at that node, and at Redis."
+            "The link to another node began anew; `cause` says why. What was under way between them is asked again or told "
+            "to be unknown. Look at that node, which stood still or could not be reached, and at Redis."
         ),
         "memory_shed": (
             "What is kept to be quick was more than GREENROOM_MEMORY_HELD_BYTES_MAX, or memory more than its bound: "

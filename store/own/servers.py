@@ -72,7 +72,7 @@ class OwnServers:
 
     @property
     def redis_url(self) -> str:
-        """For redis-py; valid once started."""
+        """As GREENROOM_REDIS_URL; valid once started."""
         return f"unix://{quote(str(self._valkey_socket), safe='/')}"
 
     def start(self) -> tuple[str, str]:

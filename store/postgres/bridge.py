@@ -1,4 +1,4 @@
-"""The bridge: an asyncio loop nested in trio, on the same thread. The one door to asyncpg and redis-py.
+"""The bridge: an asyncio loop nested in trio, on the same thread. The one door to asyncpg.
 
 trio waits on the inner loop's selector, as it waits on any descriptor; when that is readable, when a timer of the loop
 is due, or when somebody calls, it runs one *turn* of the loop: until nothing in it is ready. A thread would be starved

@@ -87,7 +87,9 @@ class CarriedLinks:
         link = self._links.pop(node, None)
         self._owing.pop(node, None)
         if link is not None:
-            self._part(node, "forgotten")
+            link.gone = True
+            log.info("link_ended", node=f"{node:016x}")
+            self._part(node)
 
     async def drained(self) -> None:
         """As `links.Links`."""
@@ -125,9 +127,8 @@ class CarriedLinks:
         self._dirty.append(link)
         self._turn_end.wake()
 
-    def _part(self, node: int, cause: str) -> None:
+    def _part(self, node: int) -> None:
         self._instruments.bus_parted += 1
-        log.warning("link_parted", node=f"{node:016x}", cause=cause)
         self._settled.set()
         try:
             self._correspondent.parted(node)
@@ -163,8 +164,8 @@ class CarriedLinks:
         frames = size = 0
         for link in dirty:
             link.dirty = False
-            if self._links.get(link.node) is not link:
-                continue  # forgotten since
+            if link.gone:
+                continue
             entries = link.take()
             if entries:
                 self._owing.pop(link.node, None)  # each of them acknowledges
@@ -225,12 +226,15 @@ class CarriedLinks:
         held = link.held_frames
         parted, frames = link.arrived(entry, len(raw))
         if parted:
-            self._part(node, "begun anew by the other end")
+            log.warning("link_parted", node=f"{node:016x}", cause="the other end began anew")
+            self._part(node)
         elif link.held_frames < held:
             self._settled.set()
         instruments.bus_frames_received += len(frames)
         received = self._correspondent.received
         for number, frame in enumerate(frames, 1):
+            if link.gone:
+                return until
             try:
                 received(node, frame)
             except Exception:  # the edge, as in `_part`
@@ -238,7 +242,7 @@ class CarriedLinks:
             if not number % LOOK and perf_counter() >= until:
                 await trio.lowlevel.checkpoint()
                 until = perf_counter() + SLICE_S
-                if self._links.get(node) is not link or link.beginning != entry.beginning:
+                if link.beginning != entry.beginning:
                     return until  # it has parted meanwhile: nothing from before comes after
         self._settle(link)
         return until
@@ -282,8 +286,11 @@ class CarriedLinks:
             self._health.tend(now)
             held = resent = 0
             for link in list(self._links.values()):
+                if link.gone:
+                    continue  # by what one before it has led to
                 if link.tend(now):
-                    self._part(link.node, "no answer")
+                    log.warning("link_parted", node=f"{link.node:016x}", cause="no answer")
+                    self._part(link.node)
                 self._touch_if_due(link)
                 held += link.held_bytes
                 if link.resent:

@@ -49,6 +49,7 @@ class Link:
         "beginning",
         "dirty",
         "fresh",
+        "gone",
         "held_bytes",
         "held_frames",
         "node",
@@ -59,6 +60,7 @@ class Link:
     def __init__(self, me: int, node: int, config: BusConfig) -> None:
         self.node = node
         self.dirty = False  # whether it is among those to be flushed: the owner's mark
+        self.gone = False  # the node is, and this with it: the owner's mark
         self.silent = False  # given up, and not heard of since
         self.fresh = 0  # frames that `take` has given for the first time; whoever counts them sets it back
         self.resent = 0  # entries that it has given again; likewise

@@ -216,6 +216,17 @@ async def test_from_within_parted_one_may_send_again(autojump_clock: MockClock) 
         await ann.hears(b"again")
 
 
+async def test_who_is_forgotten_amid_an_entry_is_not_heard_further(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork(random.Random(1))
+    async with two_ends(network.carrier, CONFIG) as (ann, ben):
+        ben.on_frame = lambda node, frame: ben.links.forget(node)
+        ann.links.send(BEN, b"first")
+        ann.links.send(BEN, b"second")
+        await ben.until(lambda: ben.partings > 0)
+        await trio.sleep(1.0)
+        assert ben.heard == [(ANN, b"first"), (ANN, None)]
+
+
 async def test_a_frame_that_fails_costs_itself_alone(
     autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
