@@ -6,6 +6,7 @@ piles up, and leaves with the next. So a lone frame waits for nobody, and a floo
 
 import random
 from collections import OrderedDict
+from collections.abc import Callable
 from time import perf_counter
 
 import structlog
@@ -44,15 +45,20 @@ class CarriedLinks:
         correspondent: Correspondent,
         config: BusConfig,
         instruments: Instruments,
+        *,
         jitter: random.Random | None = None,
+        stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
-        """`node`: this one's incarnation. `jitter` spreads what several nodes do after the same failure."""
+        """`node`: this one's incarnation. `jitter` spreads what several nodes do after the same failure. `stopwatch`, in
+        seconds, is for how long frames have been handed on: on a virtual clock that clock."""
         self._node = node
         self._carrier = carrier
         self._correspondent = correspondent
         self._config = config
         self._instruments = instruments
         self._jitter = jitter if jitter is not None else random.Random()
+        self._stopwatch = stopwatch
+        self._until = 0.0  # by the stopwatch, when others are to have their turn
         self._links: dict[int, Link] = {}
         self._forgotten: OrderedDict[int, None] = OrderedDict()
         self._dirty: list[Link] = []
@@ -94,7 +100,8 @@ class CarriedLinks:
     async def drained(self) -> None:
         """As `links.Links`."""
         while any(link.held_frames for link in self._links.values()):
-            self._settled = trio.Event()
+            if self._settled.is_set():
+                self._settled = trio.Event()
             await self._settled.wait()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -204,12 +211,18 @@ class CarriedLinks:
             pause_s = RETRY_FIRST_S
             if not self._health.reads:
                 self._health.reached("read", trio.current_time())
-            until = perf_counter() + SLICE_S
+            self._until = self._stopwatch() + SLICE_S
             for raw in entries:
-                until = await self._arrived(raw, until)
+                await self._arrived(raw)
+                if self._stopwatch() >= self._until:
+                    await self._let_others()
 
-    async def _arrived(self, raw: bytes, until: float) -> float:
-        """Hand on what is in one entry. `until`: when others are to have their turn; the new one is returned."""
+    async def _let_others(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._until = self._stopwatch() + SLICE_S
+
+    async def _arrived(self, raw: bytes) -> None:
+        """Hand on what is in one entry."""
         instruments = self._instruments
         instruments.bus_entries_received += 1
         instruments.bus_received_bytes += len(raw)
@@ -218,10 +231,10 @@ class CarriedLinks:
         except BadEntry as error:
             instruments.bus_entries_refused += 1
             self._faults.warning("bus_entry_refused", key=isinstance(error, UnknownVersion), error=str(error))
-            return until
+            return
         link = self._link_of(entry)
         if link is None:
-            return until
+            return
         node = entry.node
         held = link.held_frames
         parted, frames = link.arrived(entry, len(raw))
@@ -234,18 +247,16 @@ class CarriedLinks:
         received = self._correspondent.received
         for number, frame in enumerate(frames, 1):
             if link.gone:
-                return until
+                return
             try:
                 received(node, frame)
             except Exception:  # the edge, as in `_part`
                 log.exception("frame_failed", node=f"{node:016x}")
-            if not number % LOOK and perf_counter() >= until:
-                await trio.lowlevel.checkpoint()
-                until = perf_counter() + SLICE_S
+            if not number % LOOK and self._stopwatch() >= self._until:
+                await self._let_others()
                 if link.beginning != entry.beginning:
-                    return until  # it has parted meanwhile: nothing from before comes after
+                    return  # it has parted meanwhile: nothing from before comes after
         self._settle(link)
-        return until
 
     def _link_of(self, entry: Entry) -> Link | None:
         """None: it is not to be listened to."""

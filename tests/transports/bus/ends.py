@@ -23,7 +23,7 @@ class End:
         self.instruments = Instruments()
         self.on_frame: Callable[[int, bytes], None] = lambda node, frame: None
         self.on_parted: Callable[[int], None] = lambda node: None
-        self.links = CarriedLinks(node, carrier, self, config, self.instruments, random.Random(node))
+        self.links = CarriedLinks(node, carrier, self, config, self.instruments, jitter=random.Random(node))
         self._news = trio.Event()
 
     def received(self, node: int, frame: bytes) -> None:
