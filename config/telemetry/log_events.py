@@ -37,8 +37,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "link_ended": "Another node is gone, and the link to it with it.",
         "link_parted": (
-            "The link to another node began anew; `cause` says why. What was under way between them is asked again or told "
-            "to be unknown. Look at that node, which stood still or could not be reached, and at Redis."
+            "The link to another node began anew; `cause` says why. What was under way between them is asked again or "
+            "told to be unknown. Look at that node, which stood still or could not be reached, and at Redis."
         ),
         "memory_shed": (
             "What is kept to be quick was more than GREENROOM_MEMORY_HELD_BYTES_MAX, or memory more than its bound: "
@@ -50,8 +50,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "bad_command": "A client sent what the protocol does not know, and was disconnected. Look at the client.",
         "bus_away": (
-            "Redis, which carries messages between nodes, can't be reached; `error` says why. What waits is sent when it "
-            "is back, by itself; after GREENROOM_BUS_ABSENT_S other nodes count as out of reach. Once a minute."
+            "Redis, which carries messages between nodes, can't be reached; `error` says why. What waits is sent when "
+            "it is back, by itself; after GREENROOM_BUS_ABSENT_S other nodes count as out of reach. Once a minute."
         ),
         "bus_denied": (
             "Redis does not let this node in, or not do what it must: set user and password in GREENROOM_REDIS_URL, or "
@@ -62,8 +62,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "and `resent` of them were sent again. Nothing else is lost. Look at Redis if it goes on."
         ),
         "bus_entry_refused": (
-            "An entry in this node's stream can't be read: of another release, whose links fail until all nodes have the "
-            "same version of the wire, or of a stranger who uses the same Redis. `error` says which."
+            "An entry in this node's stream can't be read: of another release, whose links fail until all nodes have "
+            "the same version of the wire, or of a stranger who uses the same Redis. `error` says which."
         ),
         "bus_full": (
             "Redis takes nothing more, since it has reached its `maxmemory`: messages between nodes wait, then are "

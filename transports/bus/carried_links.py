@@ -49,8 +49,8 @@ class CarriedLinks:
         jitter: random.Random | None = None,
         stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
-        """`node`: this one's incarnation. `jitter` spreads what several nodes do after the same failure. `stopwatch`, in
-        seconds, is for how long frames have been handed on: on a virtual clock that clock."""
+        """`node`: this one's incarnation. `jitter` spreads what several nodes do after the same failure. `stopwatch`,
+        in seconds, is for how long frames have been handed on: on a virtual clock that clock."""
         self._node = node
         self._carrier = carrier
         self._correspondent = correspondent
@@ -109,7 +109,7 @@ class CarriedLinks:
         that ended, goes on where the first stopped."""
         self._health.begun(trio.current_time())
         try:
-            # Owner: this call. None of the three ends by itself; a mistake in one ends all, and whoever runs us decides.
+            # Owner: this call. None of them ends by itself; a mistake in one ends all, and whoever runs us decides.
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._flush)
                 nursery.start_soon(self._read)

@@ -25,7 +25,7 @@ class Weather(msgspec.Struct, kw_only=True):
 
 
 class MemoryNetwork:
-    """All inboxes, by incarnation, with one weather over them. `cut` holds pairs (from, to) between which all is lost."""
+    """All inboxes, by incarnation, with one weather over them. `cut`: pairs (from, to) between which all is lost."""
 
     def __init__(self, seed: random.Random, *, inbox_entries_max: int = 10_000) -> None:
         self.weather = Weather()

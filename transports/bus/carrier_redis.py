@@ -1,9 +1,9 @@
-"""Links carried by Redis or Valkey: each node's inbox is a stream, appended to by all others and read by the node alone.
+"""Links carried by Redis or Valkey: each node's inbox is a stream; all others append to it, and the node alone reads.
 
 One connection appends, another waits in a blocking read; each command has one key, so nodes of a cluster take their
 share of the inboxes, wherever the slots are. Nothing is remembered of a stream but what to delete from it: it is read
-from its beginning each time, so that one that was wiped, restored, or begun anew under an earlier clock is read as well.
-An inbox lives INBOX_TTL_S after the last that was put into it or read from it, so that of a dead node nothing remains.
+from its beginning each time, so that one that was wiped, restored, or begun anew under an earlier clock is read, too.
+An inbox lives about INBOX_TTL_S after it was last used, so that of a dead node nothing remains.
 """
 
 import random
@@ -229,7 +229,7 @@ class _Reading:
             await connection.aclose()
 
     async def _read_once(self) -> list[bytes]:
-        if self._connection is None:
+        if self._connection is None or self._connection.broken:
             opening = self._dialer.open() if self._home is None else self._dialer.open_at(self._home)
             self._connection = await opening
         commands: list[bytes] = []

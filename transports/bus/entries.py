@@ -14,7 +14,9 @@ AGAIN: Final = 1  # entries after the acknowledged one were lost: send them agai
 ANSWER: Final = 2  # acknowledge at once
 
 _ARRAY: Final = 0x9  # the upper half of the first byte: an array of at most 15
-FRAME_COST: Final = 16  # bytes that a frame counts beside its own: for its length here, and for the object that holds it
+FRAME_COST: Final = (
+    16  # bytes that a frame counts beside its own: for its length here, and for the object that holds it
+)
 
 
 class BadEntry(Exception):

@@ -1,15 +1,15 @@
-"""Links between nodes: what each call promises. Whoever speaks to other nodes is given a `Links`, and is a `Correspondent`.
+"""Links between nodes: what each call promises. Who speaks to other nodes is given `Links`, and is a `Correspondent`.
 
-Between each two nodes there is one link: in either direction frames (bytes that mean nothing here) arrive in the order in
-which they were sent, each once. A node is named by its incarnation, which is of one start of a process and never comes
-again. Nothing of a link is durable: it lives in the memory of its two ends, and what carries it (a Redis that is
-restarted, wiped, trimmed or stalled) may lose or repeat what it likes, which costs latency. What was lost on the way is
-sent again, and what comes twice is dropped.
+Between each two nodes there is one link: in either direction frames (bytes that mean nothing here) arrive in the order
+in which they were sent, each once. A node is named by its incarnation, which is of one start of a process and never
+comes again. Nothing of a link is durable: it lives in the memory of its two ends, and what carries it (a Redis that is
+restarted, wiped, trimmed or stalled) may lose or repeat what it likes, which costs latency. What was lost on the way
+is sent again, and what comes twice is dropped.
 
-When that does not help in time, the link *parts* and begins anew: each end hears `parted` once for it, whichever end gave up.
-Frames sent before an end has heard it are dropped if they have not arrived; frames received after it were all sent after
-the other end heard it, and none sent before it comes any more. So an end may treat `parted` as the line between two lives
-of a connection, and either end may send again at once, also from within `parted`.
+When that does not help in time, the link *parts* and begins anew: each end hears `parted` once for it, whichever gave
+up. Frames sent before an end has heard it are dropped if they have not arrived; frames received after it were all sent
+after the other end heard it, and none sent before it comes any more. So an end may treat `parted` as the line between
+two lives of a connection, and either end may send again at once, also from within `parted`.
 """
 
 from typing import Protocol
@@ -36,8 +36,8 @@ class Links(Protocol):
         but that `send` to it raises Unavailable from now on."""
 
     async def drained(self) -> None:
-        """Return once everything that was queued has arrived or was dropped: for a node that stops, after its last send.
-        The deadline is the caller's."""
+        """Return once everything that was queued has arrived or was dropped: for a node that stops, after its last
+        send. The deadline is the caller's."""
 
 
 class Correspondent(Protocol):

@@ -240,7 +240,7 @@ async def test_a_frame_that_fails_costs_itself_alone(
         for frame in (b"good", b"bad", b"good"):
             ann.links.send(BEN, frame)
         await ben.hears(b"good", b"bad", b"good")
-    assert capsys.readouterr().out.count("frame_failed") == 1
+    assert capsys.readouterr().out.count("] frame_failed") == 1
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x97", b"\x97\x02" + bytes(20), b"\x97\x01" + bytes(20), b"hello, is this on?"])

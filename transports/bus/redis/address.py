@@ -76,7 +76,9 @@ def target_of(url: str) -> RedisTarget:
         path = ""
     else:
         default = SENTINEL_PORT if sentinel else PORT
-        addresses = tuple(_address(one, default) for one in hosts.split(",")) if hosts else (Address("localhost", PORT),)
+        addresses = (
+            tuple(_address(one, default) for one in hosts.split(",")) if hosts else (Address("localhost", PORT),)
+        )
         path = parts.path.strip("/")
         if sentinel:
             service, _, path = path.partition("/")

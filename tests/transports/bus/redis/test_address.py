@@ -18,7 +18,10 @@ from greenroom.transports.bus.redis.address import Address, RedisTarget, target_
         ("redis://[::1]", RedisTarget(addresses=(Address("::1", 6379),))),
         ("redis://a,b:7", RedisTarget(addresses=(Address("a", 6379), Address("b", 7)))),
         ("unix:///run/a%20b.sock?db=1", RedisTarget(addresses=(Address("/run/a b.sock"),), db=1)),
-        ("redis://a?username=ann&password=x", RedisTarget(addresses=(Address("a", 6379),), username="ann", password="x")),
+        (
+            "redis://a?username=ann&password=x",
+            RedisTarget(addresses=(Address("a", 6379),), username="ann", password="x"),
+        ),
         (
             "rediss://a?ssl_cert_reqs=none",
             RedisTarget(addresses=(Address("a", 6379),), tls={"ssl_cert_reqs": "none"}),

@@ -40,7 +40,7 @@ class Cluster:
             self.servers[0].client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, port)
         with trio.fail_after(60):
             for server in self.servers:
-                while b"cluster_state:ok" not in server.client.execute_command("CLUSTER", "INFO"):
+                while b"cluster_state:ok" not in server.client.execute_command("CLUSTER", "INFO"):  # noqa: ASYNC110
                     await trio.sleep(0.1)
 
     def identity(self, server: Valkey) -> str:
