@@ -58,8 +58,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "the user's rights (streams, and keys that begin with `greenroom:`). Tried again by itself."
         ),
         "bus_entries_lost": (
-            "Entries in the streams between nodes had vanished, as after Redis was restarted, wiped or short of memory, "
-            "and `resent` of them were sent again. Nothing else is lost. Look at Redis if it goes on."
+            "Entries in the streams between nodes had vanished, as after Redis was restarted, wiped or short of "
+            "memory, and `resent` of them were sent again. Nothing else is lost. Look at Redis if it goes on."
         ),
         "bus_entry_refused": (
             "An entry in this node's stream can't be read: of another release, whose links fail until all nodes have "

@@ -67,10 +67,10 @@ async def what_was_read_is_gone_from_the_inbox(around: Surroundings) -> None:
 async def an_answer_may_be_sent_as_a_frame_comes(around: Surroundings) -> None:
     async with two_ends(around.carrier, CONFIG) as (ann, ben):
         ben.on_frame = lambda node, frame: ben.links.send(node, b"re: " + frame)
+        answers = [b"re: %d" % number for number in range(20)]
         for number in range(20):
             ann.links.send(BEN, b"%d" % number)
-            await ann.until(lambda number=number: len(ann.frames) == number + 1)
-        assert ann.frames == [b"re: %d" % number for number in range(20)]
+            await ann.hears(*answers[: number + 1])
 
 
 async def a_forgotten_node_parts_once_and_is_not_heard_again(around: Surroundings) -> None:

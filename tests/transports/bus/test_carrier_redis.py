@@ -111,7 +111,7 @@ async def trouble_comes_and_goes(
         await passes(ann, ben, b"before")
         await healthy(ann, True)
         assert "bus_reached" in capsys.readouterr().out
-        valkey.client.execute_command(*begin)
+        valkey.tell(*begin)
         ann.links.send(BEN, b"meanwhile")
         out = ""
         with trio.fail_after(20):
@@ -120,7 +120,7 @@ async def trouble_comes_and_goes(
                 await trio.sleep(0.05)
         await trio.sleep(1.0)
         assert (out + capsys.readouterr().out).count(f"bus_{trouble}") <= 2, "each node, once"
-        valkey.client.execute_command(*end)
+        valkey.tell(*end)
         await ben.hears(b"before", b"meanwhile")
         assert not ann.partings + ben.partings
 

@@ -70,17 +70,16 @@ def test_a_part_of_the_window_is_acknowledged_at_once_and_less_when_time_has_pas
     ann, ben = ends()
     ann.put(b"a frame")
     carry(ann.take(), ben)
-    assert ben.owes  # four entries fill the window, so each is a quarter of it
-    assert ben.has_to_say
+    assert (ben.owes, ben.has_to_say) == (True, True), "four entries fill the window, so each is a quarter of it"
     wide = BusConfig()
     ann, ben = Link(1, 2, wide), Link(2, 1, wide)
     ann.put(b"a frame")
     carry(ann.take(), ben)
-    assert ben.owes
-    assert not ben.has_to_say
+    assert (ben.owes, ben.has_to_say) == (True, False)
     ben.acknowledge()
+    assert (ben.owes, ben.has_to_say) == (True, True)
     assert one(ben.take()).acknowledged == 1
-    assert not ben.owes
+    assert (ben.owes, ben.has_to_say) == (False, False)
 
 
 def test_what_is_said_anyway_acknowledges() -> None:

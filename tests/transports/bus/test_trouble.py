@@ -24,27 +24,29 @@ def test_each_trouble_is_told_once_a_minute_and_its_end_once(
     assert capsys.readouterr().out.count(f"bus_{trouble}") == 1
 
 
+def seen(health: CarrierHealth) -> tuple[bool, bool, bool]:
+    return health.appends, health.reads, health.absent
+
+
 def test_it_serves_when_both_sides_do() -> None:
     health = CarrierHealth(3.0)
     health.begun(0.0)
-    assert not health.appends
-    assert not health.reads
+    assert seen(health) == (False, False, False)
     health.reached("read", 1.0)
-    assert not health.appends
+    assert seen(health) == (False, True, False)
     health.reached("append", 1.0)
-    assert health.appends
-    assert health.reads
+    assert seen(health) == (True, True, False)
 
 
 def test_it_is_absent_once_nothing_could_be_appended_for_long() -> None:
     health = CarrierHealth(3.0)
     health.begun(0.0)
     health.tend(2.9)
-    assert not health.absent
+    assert seen(health) == (False, False, False)
     health.tend(3.0)
-    assert health.absent
+    assert seen(health) == (False, False, True)
     health.reached("append", 3.1)
-    assert not health.absent
+    assert seen(health) == (True, False, False)
     health.lost("read", CarrierLost("away", "why"), 4.0)
     health.tend(100.0)
-    assert not health.absent, "what is sent still arrives"
+    assert seen(health) == (True, False, False), "what is sent still arrives"

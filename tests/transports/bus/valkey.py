@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import redis
 import trio
@@ -45,6 +46,10 @@ class Valkey:
     @property
     def client(self) -> "redis.Redis":
         return redis.Redis(port=self.port, socket_timeout=5)
+
+    def tell(self, *words: str | int) -> Any:
+        """One command; its reply."""
+        return self.client.execute_command(*words)  # type: ignore[no-untyped-call]
 
     def start(self) -> "Valkey":
         basics = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(self.folder)}

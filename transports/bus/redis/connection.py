@@ -4,8 +4,9 @@ The reading of replies is hiredis's. After anything that went wrong a connection
 replies are still to come.
 """
 
+import socket
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import hiredis
 import trio
@@ -51,13 +52,56 @@ def refusal_of(error: hiredis.ReplyError) -> CarrierLost | Redirected:
     return CarrierLost(_TROUBLES.get(word, "refused"), text)
 
 
+class Wire(Protocol):
+    """What bytes go over: a socket as it is, or one of trio's streams (of TLS)."""
+
+    async def send_all(self, data: bytes) -> None: ...
+
+    async def receive_some(self, bytes_max: int) -> bytes | bytearray: ...
+
+    async def aclose(self) -> None: ...
+
+
+class PlainWire:
+    """A socket, and as few turns of the loop as can be: what can be sent at once is, and what is not there is waited
+    for without asking. trio's stream has a turn for each, and a system call more."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._socket = socket.socket(fileno=stream.socket.detach())
+        self._socket.setblocking(False)
+
+    async def send_all(self, data: bytes) -> None:
+        """Not a checkpoint when it needs not wait. Raises: OSError."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._socket)
+
+    async def receive_some(self, bytes_max: int) -> bytes:
+        """A checkpoint. Raises: OSError."""
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                return self._socket.recv(bytes_max)
+            except BlockingIOError:
+                continue
+
+    async def aclose(self) -> None:
+        """Again does nothing."""
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
 class RedisConnection:
     """An open one; `broken` once it is not to be used any more."""
 
-    def __init__(self, stream: trio.abc.Stream, name: str) -> None:
+    def __init__(self, wire: Wire, name: str) -> None:
         self.name = name
         self.broken = False
-        self._stream = stream
+        self._wire = wire
         self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
 
     async def call(self, commands: bytes, count: int, *, within_s: float) -> list[Reply]:
@@ -69,30 +113,31 @@ class RedisConnection:
         whole = False
         try:
             with trio.fail_after(within_s):
-                await self._stream.send_all(commands)
+                await self._wire.send_all(commands)
                 while True:
                     while (reply := self._reader.gets()) is not _NOT_YET:
                         replies.append(reply)
                         if len(replies) == count:
                             whole = True
                             return replies
-                    data = await self._stream.receive_some(READ_BYTES)
+                    data = await self._wire.receive_some(READ_BYTES)
                     if not data:
                         raise CarrierLost("away", f"{self.name} closed the connection")
-                    self._reader.feed(data)
+                    self._reader.feed(bytes(data))
         except trio.TooSlowError:
             raise CarrierLost("stalled", f"{self.name} has not answered for {within_s:g} s") from None
-        except (trio.BrokenResourceError, trio.ClosedResourceError, hiredis.ProtocolError) as error:
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.ProtocolError) as error:
             raise CarrierLost("away", f"{self.name}: {error.__cause__ or error}") from error
         finally:
             if not whole:
-                self.broken = True
-                await trio.aclose_forcefully(self._stream)
+                await self.aclose()
 
     async def aclose(self) -> None:
         """Again does nothing."""
         self.broken = True
-        await trio.aclose_forcefully(self._stream)
+        with trio.CancelScope() as scope:
+            scope.cancel()  # without a goodbye, which TLS would wait for
+            await self._wire.aclose()
 
 
 def raise_refusals(replies: Sequence[Reply]) -> None:
@@ -104,5 +149,4 @@ def raise_refusals(replies: Sequence[Reply]) -> None:
 
 def packed(*words: str | bytes | int) -> bytes:
     """One command in the form of the protocol."""
-    packed_bytes: bytes = hiredis.pack_command(words)
-    return packed_bytes
+    return hiredis.pack_command(words)  # type: ignore[arg-type]  # it says that it takes one word alone

@@ -9,7 +9,14 @@ import trio
 
 from greenroom.transports.bus.carrier import CarrierLost
 from greenroom.transports.bus.redis.address import Address, RedisTarget
-from greenroom.transports.bus.redis.connection import RedisConnection, Reply, packed, raise_refusals, refusal_of
+from greenroom.transports.bus.redis.connection import (
+    PlainWire,
+    RedisConnection,
+    Reply,
+    packed,
+    raise_refusals,
+    refusal_of,
+)
 
 CONNECT_S = 2.0
 SENTINEL_S = 1.0  # of each sentinel: the others are asked next
@@ -91,20 +98,20 @@ class Dialer:
             if self._target.tls is not None and self._tls is None:
                 self._tls = self._target.tls_context()
             with trio.fail_after(CONNECT_S):
-                stream: trio.abc.Stream
                 if address.is_path:
                     stream = await trio.open_unix_socket(address.host)
                 else:
                     stream = await trio.open_tcp_stream(address.host, address.port)
-                if self._tls is not None:
-                    stream = await self._secured(stream, self._tls, address.host)
+                secured = await self._secured(stream, self._tls, address.host) if self._tls is not None else None
         except trio.TooSlowError:
             raise CarrierLost("stalled", f"{address} took no connection for {CONNECT_S:g} s") from None
         except (OSError, trio.BrokenResourceError) as error:  # ssl.SSLError is an OSError
             raise CarrierLost("away", f"{address}: {error.__cause__ or error}") from error
-        return RedisConnection(stream, str(address))
+        return RedisConnection(secured if secured is not None else PlainWire(stream), str(address))
 
-    async def _secured(self, stream: trio.abc.Stream, tls: ssl.SSLContext, host: str) -> trio.abc.Stream:
+    async def _secured(
+        self, stream: trio.SocketStream, tls: ssl.SSLContext, host: str
+    ) -> trio.SSLStream[trio.SocketStream]:
         secured = trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
         try:
             await secured.do_handshake()

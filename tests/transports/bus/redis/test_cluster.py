@@ -35,20 +35,20 @@ class Cluster:
         for number, server in enumerate(self.servers):
             await server.answers()
             first, last = SLOTS * number // 3, SLOTS * (number + 1) // 3 - 1
-            server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+            server.tell("CLUSTER", "ADDSLOTSRANGE", first, last)
         for other, port in zip(self.servers[1:], self.bus_ports[1:], strict=True):
-            self.servers[0].client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, port)
+            self.servers[0].tell("CLUSTER", "MEET", "127.0.0.1", other.port, port)
         with trio.fail_after(60):
             for server in self.servers:
-                while b"cluster_state:ok" not in server.client.execute_command("CLUSTER", "INFO"):  # noqa: ASYNC110
+                while b"cluster_state:ok" not in server.tell("CLUSTER", "INFO"):  # noqa: ASYNC110
                     await trio.sleep(0.1)
 
     def identity(self, server: Valkey) -> str:
-        identity: bytes = server.client.execute_command("CLUSTER", "MYID")
+        identity: bytes = server.tell("CLUSTER", "MYID")
         return identity.decode()
 
     def home(self, key: str) -> Valkey:
-        slot = self.servers[0].client.execute_command("CLUSTER", "KEYSLOT", key)
+        slot: int = self.servers[0].tell("CLUSTER", "KEYSLOT", key)
         return self.servers[slot * 3 // SLOTS]
 
     @property
@@ -90,7 +90,7 @@ async def test_links_go_on_while_a_slot_moves(cluster: Cluster) -> None:
     key = inbox(BEN)
     source = cluster.home(key)
     target = next(server for server in cluster.servers if server is not source)
-    slot = source.client.execute_command("CLUSTER", "KEYSLOT", key)
+    slot = source.tell("CLUSTER", "KEYSLOT", key)
     frames = [b"%d" % number for number in range(400)]
 
     async with two_ends(cluster.carrier, PATIENT) as (ann, ben):
@@ -105,13 +105,13 @@ async def test_links_go_on_while_a_slot_moves(cluster: Cluster) -> None:
             nursery.start_soon(send)
             await ben.until(lambda: len(ben.frames) > 50)
             moving = ("CLUSTER", "SETSLOT", slot)
-            target.client.execute_command(*moving, "IMPORTING", cluster.identity(source))
-            source.client.execute_command(*moving, "MIGRATING", cluster.identity(target))
+            target.tell(*moving, "IMPORTING", cluster.identity(source))
+            source.tell(*moving, "MIGRATING", cluster.identity(target))
             await ben.until(lambda: len(ben.frames) > 100)
-            source.client.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+            source.tell("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
             await ben.until(lambda: len(ben.frames) > 150)
             for server in (target, source):
-                server.client.execute_command(*moving, "NODE", cluster.identity(target))
+                server.tell(*moving, "NODE", cluster.identity(target))
         await ben.hears(*frames)
         await ann.hears(*frames)
         assert not ann.partings + ben.partings

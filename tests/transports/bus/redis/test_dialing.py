@@ -40,7 +40,7 @@ class Watched:
     async def replica_follows(self) -> None:
         with trio.fail_after(30):
             while True:
-                known = self.sentinel.client.execute_command("SENTINEL", "REPLICAS", "main")
+                known = self.sentinel.tell("SENTINEL", "REPLICAS", "main")
                 info = self.replica.client.info("replication")
                 assert isinstance(info, dict)
                 if known and info["master_link_status"] == "up":
@@ -87,7 +87,7 @@ async def test_links_go_on_with_the_next_primary(watched: Watched) -> None:
 
 async def test_what_the_sentinels_do_not_know_is_away(watched: Watched) -> None:
     with pytest.raises(CarrierLost, match="knows of no other") as caught:
-        await Dialer(target_of(watched.url.replace("/main", "/other"))).open()
+        await Dialer(target_of(f"redis+sentinel://127.0.0.1:{watched.sentinel.port}/other")).open()
     assert caught.value.trouble == "away"
 
 
@@ -132,7 +132,9 @@ async def test_over_tls(tmp_path: Path) -> None:
 
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_ssl_over_tcp_listeners(0, server_side, host="127.0.0.1")
-        port = listeners[0].transport_listener.socket.getsockname()[1]
+        listening = listeners[0].transport_listener
+        assert isinstance(listening, trio.SocketListener)
+        port = listening.socket.getsockname()[1]
         nursery.start_soon(trio.serve_listeners, answer, listeners)
         for question in (f"?ssl_ca_certs={tmp_path}/cert.pem", "?ssl_cert_reqs=none"):
             connection = await Dialer(target_of(f"rediss://127.0.0.1:{port}{question}")).open()
