@@ -59,6 +59,7 @@ ELSEWHERE = {
     "actors/testing/sessions.py": "actors/testing/test_kit.py",
     "actors/testing/world.py": "actors/testing/test_kit.py",
     "transports/auth/details.py": "transports/pages/test_pages.py",
+    "transports/bus/carrier_memory.py": "transports/bus/test_carried_links.py",
     "transports/client/peer.py": "transports/client/test_session.py",
     "transports/hub/handing_out.py": "transports/hub/test_slices.py",
     "transports/http/page_server.py": "transports/http/test_handover.py",

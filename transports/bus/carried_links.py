@@ -67,7 +67,7 @@ class CarriedLinks:
         self._turn_end = TurnEnd()
         self._settled = trio.Event()  # something has arrived, or was dropped: for those who wait until all has
         self._health = CarrierHealth(config.absent_s)
-        self._faults = ThrottledLog(log)
+        self._log = ThrottledLog(log, clock=trio.current_time)  # of what may come with every entry
 
     @property
     def healthy(self) -> bool:
@@ -230,7 +230,7 @@ class CarriedLinks:
             entry = decode(raw)
         except BadEntry as error:
             instruments.bus_entries_refused += 1
-            self._faults.warning("bus_entry_refused", key=isinstance(error, UnknownVersion), error=str(error))
+            self._log.warning("bus_entry_refused", key=isinstance(error, UnknownVersion), error=str(error))
             return
         link = self._link_of(entry)
         if link is None:
@@ -265,7 +265,7 @@ class CarriedLinks:
             try:
                 link = self._new_link(entry.node)
             except Overloaded as error:
-                self._faults.warning("bus_entry_refused", key="peers", error=str(error))
+                self._log.warning("bus_entry_refused", key="peers", error=str(error))
         return link
 
     def _settle(self, link: Link) -> None:
@@ -310,4 +310,4 @@ class CarriedLinks:
             self._instruments.bus_queued_bytes = held
             if resent:
                 self._instruments.bus_entries_resent += resent
-                self._faults.warning("bus_entries_lost", resent=resent)
+                self._log.warning("bus_entries_lost", resent=resent)

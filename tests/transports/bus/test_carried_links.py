@@ -12,6 +12,7 @@ from greenroom.actors.model.errors import ActorError, Overloaded
 from greenroom.config.limits import BusConfig
 from greenroom.transports.bus import carried_links
 from greenroom.transports.bus.carrier_memory import MemoryCarrier, MemoryNetwork, Weather
+from greenroom.transports.bus.link import Link
 from tests.transports.bus.ends import ANN, BEN, End, two_ends
 from tests.transports.bus.promises import CONFIG, PROMISES, Promise
 
@@ -280,6 +281,30 @@ async def test_long_entries_let_others_have_their_turn(
                 ann.links.send(BEN, b"a frame")
             await ben.until(lambda: len(ben.frames) == 1000)
             nursery.cancel_scope.cancel()
+        assert len(set(turns)) > 20
+
+
+async def test_many_short_entries_let_others_have_their_turn(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carried_links, "SLICE_S", 0.0)
+    network = MemoryNetwork(random.Random(1))
+    raws = []
+    other = Link(0xCA7, BEN, CONFIG)
+    for _ in range(50):
+        other.put(b"a frame")
+        raws += other.take()
+    async with two_ends(network.carrier, CONFIG) as (_, ben):
+        turns: list[int] = []
+        ben.on_frame = lambda _, __: nursery.start_soon(look)
+
+        async def look() -> None:
+            turns.append(len(ben.frames))
+
+        async with trio.open_nursery() as nursery:
+            for raw in raws:
+                network.put(0xCA7, BEN, raw)
+            await ben.until(lambda: len(ben.frames) == 50)
         assert len(set(turns)) > 20
 
 

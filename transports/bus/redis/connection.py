@@ -149,4 +149,5 @@ def raise_refusals(replies: Sequence[Reply]) -> None:
 
 def packed(*words: str | bytes | int) -> bytes:
     """One command in the form of the protocol."""
-    return hiredis.pack_command(words)  # type: ignore[arg-type]  # it says that it takes one word alone
+    command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows of one word alone
+    return command
