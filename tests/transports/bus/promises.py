@@ -10,9 +10,10 @@ import trio
 from greenroom.actors.model.errors import Overloaded, Unavailable
 from greenroom.config.limits import BusConfig
 from greenroom.transports.bus.carrier import Carrier
-from tests.transports.bus.ends import ANN, BEN, two_ends
+from tests.transports.bus.ends import ANN, BEN, End, two_ends
 
 CONFIG = BusConfig(silent_s=1.5, absent_s=0.5)
+PATIENT = BusConfig(silent_s=60.0, absent_s=60.0)
 
 
 class Surroundings(Protocol):
@@ -96,15 +97,22 @@ async def who_was_never_heard_of_may_be_forgotten(around: Surroundings) -> None:
 
 
 async def a_wiped_carrier_loses_nothing(around: Surroundings) -> None:
-    async with two_ends(around.carrier, CONFIG) as (ann, ben):
-        frames = [b"%d" % number for number in range(200)]
-        for number, frame in enumerate(frames):
+    ann, ben = End(ANN, around.carrier(ANN), PATIENT), End(BEN, around.carrier(BEN), PATIENT)
+    frames = [b"%d" % number for number in range(200)]
+    async with trio.open_nursery() as nursery:  # owner: the test
+        await nursery.start(ann.links.run)
+        for frame in frames[:100]:
             ann.links.send(BEN, frame)
-            if not number % 20:
-                await trio.lowlevel.checkpoint()
-                await around.wipe()
+        with trio.fail_after(20):
+            while not await around.depth(BEN):  # noqa: ASYNC110 - somebody else's clock
+                await trio.sleep(0.01)
+        await around.wipe()
+        await nursery.start(ben.links.run)
+        for frame in frames[100:]:
+            ann.links.send(BEN, frame)
         await ben.hears(*frames)
         assert not ann.partings + ben.partings
+        nursery.cancel_scope.cancel()
 
 
 async def a_carrier_that_is_away_for_a_moment_costs_latency_only(around: Surroundings) -> None:

@@ -92,7 +92,9 @@ class Diary:
         if number <= self.heard:
             self.wrong.append(f"{number} came after {self.heard}: twice, or late")
         elif self._parted and number - 1 not in other.partings_at:
-            self.wrong.append(f"{number} is not the first that was sent after its sender heard that the link had parted")
+            self.wrong.append(
+                f"{number} is not the first that was sent after its sender heard that the link had parted"
+            )
         elif not self._parted and number != self.heard + 1:
             self.wrong.append(f"{number} follows {self.heard}, and nobody was told")
         self.heard, self._parted = number, False
@@ -209,6 +211,36 @@ async def test_a_node_that_reads_nothing_is_given_up_and_heard_again(autojump_cl
         await ben.until(lambda: len(ben.heard) == 2)
         assert ben.heard == [(ANN, None), (ANN, b"after")]
         assert ann.partings == 1
+
+
+async def test_while_the_carrier_is_away_sends_are_refused_before_anything_is_given_up(
+    autojump_clock: MockClock,
+) -> None:
+    network = MemoryNetwork(random.Random(1))
+    async with two_ends(network.carrier, BusConfig(silent_s=60.0, absent_s=0.5)) as (ann, ben):
+        network.weather.trouble = "away"
+        ann.links.send(BEN, b"waits")
+        await trio.sleep(1.0)
+        with pytest.raises(ActorError, match="can't be reached"):
+            ann.links.send(BEN, b"refused")
+        await trio.sleep(30.0)
+        network.weather.trouble = None
+        with trio.fail_after(5):
+            while not ann.links.healthy:  # noqa: ASYNC110 - only the carrier's clock goes on
+                await trio.sleep(0.001)
+        await ben.hears(b"waits", within_s=0.01)
+        assert not ann.partings + ben.partings
+
+
+async def test_a_carrier_that_nobody_needs_is_reached_all_the_same(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork(random.Random(1))
+    network.weather.trouble = "away"
+    async with two_ends(network.carrier, CONFIG) as (ann, _):
+        await trio.sleep(10.0)
+        network.weather.trouble = None
+        await trio.sleep(3.0)
+        assert ann.links.healthy
+        ann.links.send(BEN, b"taken at once")
 
 
 async def test_from_within_parted_one_may_send_again(autojump_clock: MockClock) -> None:

@@ -101,6 +101,7 @@ def test_a_gap_is_said_once_and_filled() -> None:
     assert carry(entries[:1] + entries[2:], ben) == [b"0"]
     asked = one(ben.take())
     assert (asked.flags, asked.acknowledged) == (AGAIN, 1)
+    assert carry(entries[3:], ben) == []
     assert ben.take() == []
     ann.arrived(asked, 10)
     again = ann.take()
@@ -149,11 +150,26 @@ def test_it_is_asked_less_and_less_often() -> None:
 
 
 def test_what_comes_twice_is_dropped_and_acknowledged_again() -> None:
-    ann, ben = ends()
+    ann, ben = Link(1, 2, BusConfig()), Link(2, 1, BusConfig())
     ann.put(b"a frame")
     entries = ann.take()
-    assert carry(entries + entries, ben) == [b"a frame"]
+    assert carry(entries, ben) == [b"a frame"]
+    assert ben.take() == []
+    assert carry(entries, ben) == []
     assert one(ben.take()).acknowledged == 1
+
+
+def test_what_waits_when_the_link_parts_is_dropped() -> None:
+    ann, ben = ends()
+    for _ in range(10):
+        ann.put(bytes(90))
+    ann.take()
+    ann.tend(0.0)
+    assert ann.tend(5.0)
+    assert carry(ann.take(), ben) == [None]
+    carry(ben.take(), ann)
+    ann.put(b"after")
+    assert carry(ann.take(), ben) == [b"after"]
 
 
 def test_silence_parts_both_ends_once_and_the_next_life_begins_with_nothing() -> None:

@@ -91,6 +91,28 @@ async def test_what_the_sentinels_do_not_know_is_away(watched: Watched) -> None:
     assert caught.value.trouble == "away"
 
 
+async def test_a_replica_that_a_sentinel_calls_the_primary_is_not_believed(tmp_path: Path) -> None:
+    replica = Valkey(tmp_path / "replica", "--replicaof", "127.0.0.1 1").start()
+
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some(1000)
+            port = str(replica.port)
+            await stream.send_all(f"*2\r\n$9\r\n127.0.0.1\r\n${len(port)}\r\n{port}\r\n".encode())
+
+    try:
+        await replica.answers()
+        async with trio.open_nursery() as nursery:
+            (listening,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(trio.serve_listeners, answer, [listening])
+            with pytest.raises(CarrierLost) as caught:
+                await Dialer(target_of(f"redis+sentinel://127.0.0.1:{listening.socket.getsockname()[1]}/main")).open()
+            assert caught.value.trouble == "read_only"
+            nursery.cancel_scope.cancel()
+    finally:
+        replica.kill()
+
+
 async def test_no_sentinel_is_away() -> None:
     with pytest.raises(CarrierLost) as caught:
         await Dialer(target_of(f"redis+sentinel://127.0.0.1:{free_port()}/main")).open()
