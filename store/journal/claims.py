@@ -63,14 +63,13 @@ class Claims:
                 request = waiting.popleft()
                 if not request.wanted:
                     continue
-                if request.entity in batch or request.term != first.term:
+                if request.entity in batch:
                     held.append(request)
                 else:
                     batch[request.entity] = request
             try:
                 results = await self._journal.claim(
-                    list(batch),
-                    term=first.term,
+                    {request.entity: request.term for request in batch.values()},
                     window=self._window,
                     above={request.entity: request.above for request in batch.values() if request.above},
                 )

@@ -76,7 +76,7 @@ def _joined(appends: list[Append]) -> Append:
             consequences = consequences or Consequences()
             consequences.extend(one.consequences)
     events = [event for one in appends for event in one.events]
-    return Append(first.head_id, first.fence, first.after, events, consequences)
+    return Append(first.head_id, first.fence, first.after, events, consequences, first.shard)
 
 
 class Committer:

@@ -4,7 +4,7 @@ Two implementations, `dead_letters_postgres.py` and `dead_letters_memory.py`, un
 """
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -126,8 +126,8 @@ class DeadLetters(Protocol):
     async def wish(self, which: Which) -> Sequence[int]:
         """Let a running node handle them once more; their ids, oldest first. Raises: StoreUnavailable."""
 
-    async def wished(self, *, limit: int) -> Sequence[DeadLetter]:
-        """The oldest of those. Raises: StoreUnavailable."""
+    async def wished(self, *, limit: int, shards: Collection[int] | None = None) -> Sequence[DeadLetter]:
+        """The oldest of those whose entities are on these shards (None: of all). Raises: StoreUnavailable."""
 
     async def refused(self, number: int, error: str = "") -> None:
         """It was handled once more, in vain; with the new error, if there is one. Raises: StoreUnavailable."""

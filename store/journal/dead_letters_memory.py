@@ -1,19 +1,22 @@
 """Dead letters in memory: for tests, benchmarks and simulated clusters."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import trio
 from msgspec.structs import replace
 
 from greenroom.store.journal.consequences.letters import KEPT_MAX, LetterRows
 from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
+from greenroom.store.ownership.sharding import SHARDS, shard_of
 
 
 class MemoryDeadLetters:
     """See DeadLetters."""
 
-    def __init__(self, letters: LetterRows | None = None, *, kept_max: int = KEPT_MAX) -> None:
+    def __init__(self, letters: LetterRows | None = None, *, kept_max: int = KEPT_MAX, shards: int = SHARDS) -> None:
+        """`shards`: how many entities hash onto."""
+        self._shards = shards
         self._letters = letters or LetterRows(kept_max)
 
     async def add(self, letter: DeadLetter, *, key: int | None = None) -> None:
@@ -39,9 +42,13 @@ class MemoryDeadLetters:
     async def wish(self, which: Which) -> Sequence[int]:
         return await self._change(which, wished=True)
 
-    async def wished(self, *, limit: int) -> Sequence[DeadLetter]:
+    async def wished(self, *, limit: int, shards: Collection[int] | None = None) -> Sequence[DeadLetter]:
         await trio.lowlevel.checkpoint()
-        return [letter for letter in self._letters.rows if letter.wished][:limit]
+        return [
+            letter
+            for letter in self._letters.rows
+            if letter.wished and (shards is None or shard_of(letter.entity, self._shards) in shards)
+        ][:limit]
 
     async def refused(self, number: int, error: str = "") -> None:
         fields = {"error": error[:TEXT_CHARACTERS_MAX]} if error else {}

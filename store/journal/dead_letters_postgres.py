@@ -1,10 +1,11 @@
 """Dead letters in Postgres."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from greenroom.store.journal.consequences.letters import letter_columns, storable
 from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
+from greenroom.store.ownership.sharding import SHARDS, mask_of, shard_sql
 from greenroom.store.postgres.pool import Pool
 
 KEPT_MAX = 100_000  # letters; beyond, the oldest go
@@ -39,6 +40,11 @@ DELETE FROM dead_letters WHERE id IN (
 )
 RETURNING id
 """
+WISHED = f"""
+SELECT {COLUMNS} FROM dead_letters
+WHERE wished AND ($2::bytea IS NULL OR get_bit($2, {shard_sql("entity", "$3::int")}) = 1)
+ORDER BY id LIMIT $1
+"""
 CENSUS = """
 SELECT count(*) AS stored, coalesce(max(id), 0) AS last_id, count(*) FILTER (WHERE id > $1) AS since,
     count(*) FILTER (WHERE at > now() - interval '1 minute') AS minute
@@ -57,8 +63,10 @@ AND ($3::text = '' OR starts_with(entity, $3 || ':')) AND ($4::text = '' OR mess
 class PostgresDeadLetters:
     """See DeadLetters."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, shards: int = SHARDS) -> None:
+        """`shards`: how many entities hash onto."""
         self._pool = pool
+        self._shards = shards
 
     async def add(self, letter: DeadLetter, *, key: int | None = None) -> None:
         if letter.id:
@@ -86,9 +94,9 @@ class PostgresDeadLetters:
         rows = await self._fetch(f"UPDATE dead_letters SET wished = true WHERE {WHICH} RETURNING id", *_which(which))
         return sorted(row[0] for row in rows)
 
-    async def wished(self, *, limit: int) -> Sequence[DeadLetter]:
-        rows = await self._fetch(f"SELECT {COLUMNS} FROM dead_letters WHERE wished ORDER BY id LIMIT $1", limit)
-        return [_letter(row) for row in rows]
+    async def wished(self, *, limit: int, shards: Collection[int] | None = None) -> Sequence[DeadLetter]:
+        mask = None if shards is None else mask_of(shards, self._shards)
+        return [_letter(row) for row in await self._fetch(WISHED, limit, mask, self._shards)]
 
     async def refused(self, number: int, error: str = "") -> None:
         await self._fetch(REFUSED, number, storable(error[:TEXT_CHARACTERS_MAX]))

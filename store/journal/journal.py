@@ -8,7 +8,7 @@ Two implementations keep these promises: `journal_postgres.py` and `journal_memo
 `tests/store/journal/test_journal.py` is one suite run over both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
@@ -27,9 +27,12 @@ class Journal(Protocol):
     """All that is durable of entities, as one node incarnation sees it."""
 
     async def claim(
-        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+        self, terms: Mapping[str, int], *, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claim]:
         """Raise the fence of each entity (creating heads that don't exist), wait for appends in flight, then load.
+
+        `terms` has the term of each entity's shard, as this node knows it, and their order is that of what is returned.
+        An entity that belongs to somebody else, or to a newer term, is NotOwner.
 
         Where `above` names an entity, its fence rises above that: to a fence that this incarnation has had before, a
         server that has lost its claims would grant it again, and with it whatever was sent under it and is late.
@@ -67,16 +70,21 @@ class Journal(Protocol):
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
         """The highest sequence number handled of each sender, 0 where there is none. Raises: StoreUnavailable."""
 
-    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
-        """Undelivered rows of all entities by rising (head id, offset), with id and name: at most `limit`, fewer where
-        they are large, [] at the end. Raises: StoreUnavailable."""
+    async def outbox(
+        self, *, after: tuple[int, int], limit: int, shards: Collection[int] | None = None
+    ) -> list[OutboxRow]:
+        """Undelivered rows of the entities on these shards (None: of all), with id and name, by rising (head id,
+        offset): at most `limit`, fewer where they are large, [] at the end. Raises: StoreUnavailable."""
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         """Remove outbox rows, by (head id, offset); none when the database has another lineage by now, which may have
         lost what became of them. Raises: StoreUnavailable; then some may be gone."""
 
-    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
-        """Timers due before `before_ms`, by rising (time, head id), those behind `after`. Raises: StoreUnavailable."""
+    async def due(
+        self, *, before_ms: int, after: tuple[int, int], limit: int, shards: Collection[int] | None = None
+    ) -> list[Due]:
+        """Timers due before `before_ms` of the entities on these shards (None: of all), by rising (time, head id),
+        those behind `after`: at most `limit`, fewer only at the end. Raises: StoreUnavailable."""
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """Keep `body` as the state as of `offset`; False when a newer fence owns the head. Raises: StoreUnavailable."""

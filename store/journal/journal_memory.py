@@ -6,7 +6,7 @@ cancelled there, nothing has happened. What comes after is one sync stretch, the
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from greenroom.store.journal.epoch import random_epoch
 from greenroom.store.journal.journal import NOTHING_ABOVE, READ_BYTES_MAX, Claim
 from greenroom.store.journal.keep import Counts, Found, Looked, Rule, to_go
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
+from greenroom.store.ownership.sharding import SHARDS, shard_of
 
 T = TypeVar("T")
 
@@ -89,29 +90,31 @@ class MemoryJournal:
         rows: MemoryRows | None = None,
         *,
         incarnation: int = 1,
+        shards: int = SHARDS,  # that entities hash onto
         new_epoch: Callable[[], str] = random_epoch,
         now: Callable[[], float] = time.time,  # Unix seconds
     ) -> None:
         self.rows = MemoryRows() if rows is None else rows
         self._now = now
         self._incarnation = incarnation
+        self._shards = shards
         self._new_epoch = new_epoch
 
     async def claim(
-        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+        self, terms: Mapping[str, int], *, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claim]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
-        found: dict[str, Claim] = {}
-        for entity in dict.fromkeys(entities):
+        found: list[Claim] = []
+        for entity, term in terms.items():
             row = self.raise_fence(entity, term, above.get(entity, 0))
             if row is None:
-                found[entity] = NotOwner(entity)
+                found.append(NotOwner(entity))
                 continue
             claimed = self.load(row, row.head, window)
             damage = claimed.damage()
-            found[entity] = claimed if damage is None else JournalDamaged(entity, damage)
-        return [found[entity] for entity in entities]
+            found.append(claimed if damage is None else JournalDamaged(entity, damage))
+        return found
 
     def raise_fence(self, entity: str, term: int, above: int = 0) -> MemoryHead | None:
         """Claim one head; None when it is under a newer term."""
@@ -121,7 +124,8 @@ class MemoryJournal:
         if row is None:
             epoch = self._new_epoch()
             rows.last_id += 1
-            head = Head(rows.last_id, entity, first, epoch + rows.lineage, 0, era=rows.timeline - 1)
+            shard = shard_of(entity, self._shards)
+            head = Head(rows.last_id, entity, first, epoch + rows.lineage, 0, era=rows.timeline - 1, shard=shard)
             row = rows.by_entity[entity] = rows.by_id[head.id] = MemoryHead(
                 head, self._incarnation, epoch, rows.lineage
             )
@@ -228,14 +232,16 @@ class MemoryJournal:
         received = row.marks if row is not None else MarkRows()
         return {sender: received.get(sender, 0) for sender in senders}
 
-    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+    async def outbox(
+        self, *, after: tuple[int, int], limit: int, shards: Collection[int] | None = None
+    ) -> list[OutboxRow]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
         found = [
             OutboxRow(offset, body, head_id, row.head.entity)
             for head_id, row in self.rows.by_id.items()
             for offset, body in sorted(row.outbox.items())
-            if (head_id, offset) > after
+            if (head_id, offset) > after and is_on(row, shards)
         ]
         return _page(found[:limit], lambda sent: len(sent.body))
 
@@ -247,14 +253,16 @@ class MemoryJournal:
             if row is not None:
                 row.outbox.pop(offset, None)
 
-    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+    async def due(
+        self, *, before_ms: int, after: tuple[int, int], limit: int, shards: Collection[int] | None = None
+    ) -> list[Due]:
         """See Journal."""
         await trio.lowlevel.checkpoint()
         found = [
             Due(timer.due_ms, head_id, row.head.entity)
             for head_id, row in self.rows.by_id.items()
             for timer in row.timers.values()
-            if timer.due_ms < before_ms and (timer.due_ms, head_id) > after
+            if timer.due_ms < before_ms and (timer.due_ms, head_id) > after and is_on(row, shards)
         ]
         return sorted(found)[:limit]
 
@@ -311,12 +319,20 @@ class MemoryJournal:
             row.kept_ids = {key: kept for key, kept in row.kept_ids.items() if kept[1] >= before_ms}
         return False
 
-    async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
+    async def look(
+        self,
+        rules: Sequence[Rule],
+        *,
+        after_id: int,
+        limit: int,
+        unused_before_ms: int,
+        shards: Collection[int] | None = None,
+    ) -> Looked:
         """See SweptJournal."""
         await trio.lowlevel.checkpoint()
         by_kind = {rule.kind: rule for rule in rules}
         looked = [row for head_id, row in self.rows.by_id.items() if head_id > after_id][:limit]
-        found = [self._found(row, by_kind, unused_before_ms) for row in looked]
+        found = [self._found(row, by_kind, unused_before_ms) for row in looked if is_on(row, shards)]
         due = [one for one in found if one.uncovered or one.covered or one.expired_ids or one.unused]
         return Looked(due, looked[-1].head.id if looked else None)
 
@@ -350,11 +366,16 @@ class MemoryJournal:
         return removed
 
     async def expire_marks(
-        self, *, after: tuple[int, int], limit: int, older_than_s: float
+        self, *, after: tuple[int, int], limit: int, older_than_s: float, shards: Collection[int] | None = None
     ) -> tuple[int, tuple[int, int] | None]:
         """See SweptJournal. Marks in memory have no age: they stay, as long as the memory does."""
         await trio.lowlevel.checkpoint()
         return 0, None
+
+
+def is_on(row: MemoryHead, shards: Collection[int] | None) -> bool:
+    """Is the entity on one of these shards, or are all wanted?"""
+    return shards is None or row.head.shard in shards
 
 
 def _page(records: list[T], size_of: Callable[[T], int]) -> list[T]:

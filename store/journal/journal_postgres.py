@@ -4,7 +4,7 @@ The statements are in `postgres/`.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.epoch import random_epoch
@@ -24,22 +24,20 @@ from greenroom.store.journal.postgres.keeping import (
     look,
     trim,
 )
-from greenroom.store.journal.postgres.pages import Pages
 from greenroom.store.journal.postgres.probe import probe
 from greenroom.store.journal.postgres.reads import (
     DELIVERED,
-    DUE,
     LINEAGE,
     OFFSET_MAX,
-    OUTBOX,
     READ_DOWN,
     READ_UP,
     RECEIVED,
     REPLIES,
     event,
 )
+from greenroom.store.journal.postgres.sweeps import Sweeps
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
-from greenroom.store.ownership.sharding import SHARDS
+from greenroom.store.ownership.sharding import SHARDS, mask_of
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
 
@@ -67,21 +65,19 @@ class PostgresJournal:
         self._claims = pool.group("claim", CLAIMS_AT_ONCE)
 
     async def claim(
-        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+        self, terms: Mapping[str, int], *, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claim]:
         """See Journal."""
-        names = list(dict.fromkeys(entities))
         async with self._claims.connection() as connection:
             claiming = Claiming(
                 connection,
                 incarnation=self._incarnation,
-                term=term,
                 shards=self._shards,
                 new_epoch=self._new_epoch,
                 now_ms=self._now_ms(),
             )
-            found = await claiming.run(names, window=window, above=above)
-        return [found[entity] for entity in entities]
+            found = await claiming.run(terms, window=window, above=above)
+        return [found[entity] for entity in terms]
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""
@@ -112,8 +108,8 @@ class PostgresJournal:
             rows = await connection.fetch(sql, entity, after, OFFSET_MAX if before is None else before, limit)
         if not rows:
             return None, []
-        head = Head(*tuple(rows[0])[:7])
-        return head, [event(tuple(row)[7:]) for row in rows if row[7] is not None]
+        head = Head(*tuple(rows[0])[:8])
+        return head, [event(tuple(row)[8:]) for row in rows if row[8] is not None]
 
     async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
         """See Journal. A command that had no reply is there with JSON's null."""
@@ -134,22 +130,24 @@ class PostgresJournal:
             rows = await connection.fetch(RECEIVED, head_id, list(senders))
         return dict.fromkeys(senders, 0) | {row[0]: row[1] for row in rows}
 
-    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+    async def outbox(
+        self, *, after: tuple[int, int], limit: int, shards: Collection[int] | None = None
+    ) -> list[OutboxRow]:
         """See Journal."""
         async with self._pool.connection() as connection:
-            rows = await Pages(connection, rows_max=limit).fetch(OUTBOX, *after)
-        return [OutboxRow(*row[:4]) for row in rows]
+            return await Sweeps(connection, shards=self._shards).outbox(after, limit, shards)
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         """See Journal."""
         async with self._pool.connection() as connection:
             await connection.fetch(DELIVERED, [row[0] for row in rows], [row[1] for row in rows], lineage)
 
-    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+    async def due(
+        self, *, before_ms: int, after: tuple[int, int], limit: int, shards: Collection[int] | None = None
+    ) -> list[Due]:
         """See Journal."""
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(DUE, before_ms, *after, limit)
-        return [Due(*row) for row in rows]
+            return await Sweeps(connection, shards=self._shards).due(before_ms, after, limit, shards)
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         """See Journal. Whether a lost one landed matters to nobody: the fence decides, and it is only a short cut."""
@@ -181,10 +179,27 @@ class PostgresJournal:
         async with self._pool.connection() as connection:
             return len(await connection.fetch(EXPIRE_IDS, head_id, before_ms, IDS_MAX)) == IDS_MAX
 
-    async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
+    async def look(
+        self,
+        rules: Sequence[Rule],
+        *,
+        after_id: int,
+        limit: int,
+        unused_before_ms: int,
+        shards: Collection[int] | None = None,
+    ) -> Looked:
         """See SweptJournal."""
+        mask = None if shards is None else mask_of(shards, self._shards)
         async with self._pool.connection() as connection:
-            return await look(connection, rules, after_id=after_id, limit=limit, unused_before_ms=unused_before_ms)
+            return await look(
+                connection,
+                rules,
+                after_id=after_id,
+                limit=limit,
+                unused_before_ms=unused_before_ms,
+                shards=self._shards,
+                mask=mask,
+            )
 
     async def remove_unused(self, head_ids: Sequence[int], *, claimed_before_ms: int) -> int:
         """See SweptJournal."""
@@ -193,11 +208,12 @@ class PostgresJournal:
         return int(removed)
 
     async def expire_marks(
-        self, *, after: tuple[int, int], limit: int, older_than_s: float
+        self, *, after: tuple[int, int], limit: int, older_than_s: float, shards: Collection[int] | None = None
     ) -> tuple[int, tuple[int, int] | None]:
         """See SweptJournal."""
+        mask = None if shards is None else mask_of(shards, self._shards)
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(EXPIRE_MARKS, *after, limit, older_than_s)
+            rows = await connection.fetch(EXPIRE_MARKS, *after, limit, older_than_s, mask, self._shards)
         if not rows:
             return 0, None
         head_id, sender, removed = rows[0]

@@ -63,6 +63,7 @@ class Head(Struct):
     offset: int  # the last event's number; 0 when there is none
     trimmed: int = 0  # events up to this offset are gone by retention
     era: int = 0  # one more with each lineage
+    shard: int | None = None  # None: not stored yet, see postgres/sweeps.py
 
     def position(self, offset: int) -> int:
         """Of an event, for what must tell it from an event at this offset that another lineage has lost.
@@ -104,6 +105,7 @@ class Append(Struct):
     after: int  # the head's offset must still be this
     events: list[StoredEvent]  # offsets after+1, after+2, ...
     consequences: Consequences | None = None
+    shard: int | None = None  # the head's, to be written with rows that are swept by shard
 
     @property
     def through(self) -> int:

@@ -7,11 +7,11 @@ that let appends through.
 
 Events are never trimmed before a snapshot covers them. Where none does, the sweep has one made from the journal
 (`supervisors/duties/folding.py`): the entity goes on sleeping. What can't be trimmed is passed over until the next
-lap; a store that is away ends a sweep, and the next goes on behind the entity where that was noticed. Several nodes may
-sweep the same heads: doing any of this twice is doing it once.
+lap; a store that is away ends a sweep, and the next goes on behind the entity where that was noticed. Of several nodes
+each does this for what it owns; where two believe that they do, doing any of it twice is doing it once.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from time import perf_counter
 from typing import Protocol
 
@@ -38,8 +38,17 @@ class CannotFold(Exception):
 class SweptJournal(Protocol):
     """What the sweep needs of a journal. All of it raises StoreUnavailable."""
 
-    async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
-        """Look at the next `limit` heads, by rising id. Notes in those at which nothing is due until when that is."""
+    async def look(
+        self,
+        rules: Sequence[Rule],
+        *,
+        after_id: int,
+        limit: int,
+        unused_before_ms: int,
+        shards: Collection[int] | None = None,
+    ) -> Looked:
+        """Look at the next `limit` heads, by rising id: at those on these shards (None: at all of them). Notes in those
+        at which nothing is due until when that is."""
 
     async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
         """See Journal."""
@@ -54,10 +63,11 @@ class SweptJournal(Protocol):
         """
 
     async def expire_marks(
-        self, *, after: tuple[int, int], limit: int, older_than_s: float
+        self, *, after: tuple[int, int], limit: int, older_than_s: float, shards: Collection[int] | None = None
     ) -> tuple[int, tuple[int, int] | None]:
-        """Of the next `limit` marks, by rising (head id, sender), remove those that nothing needs any more: older than
-        that, of a sender with nothing in the outbox. How many, and the last one looked at; None at the end."""
+        """Of the next `limit` marks, by rising (head id, sender), remove those of entities on these shards (None: of
+        all) that nothing needs any more: older than that, of a sender with nothing in the outbox. How many, and the
+        last one looked at; None at the end."""
 
 
 class Swept(Struct):
@@ -80,18 +90,21 @@ class Retention:
         fold: Callable[[str], Awaitable[None]],
         now: Callable[[], float],  # Unix time, s
         is_present: Callable[[str], bool] = lambda entity: False,
+        shards: Callable[[], Collection[int] | None] = lambda: None,
         monotonic: Callable[[], float] = perf_counter,
         sweep_s: float = 600.0,  # seconds from the end of one sweep to the beginning of the next
         trims_per_s: float = 100.0,
         page: int = 500,  # heads looked at by one query
     ) -> None:
         """`fold` has a snapshot written that covers all events of an entity, and raises StoreUnavailable or CannotFold.
-        `is_present`: somebody on this node needs the head of this entity, though it has no events."""
+        `is_present`: somebody on this node needs the head of this entity, though it has no events. `shards`: those that
+        are this node's to sweep; None: all."""
         self._journal = journal
         self._keep = keep
         self._fold = fold
         self._now = now
         self._is_present = is_present
+        self._shards = shards
         self._monotonic = monotonic
         self._sweep_s = sweep_s
         self._trim_s = 1 / trims_per_s
@@ -126,7 +139,11 @@ class Retention:
             rules = [rule(kind, keep, self._now()) for kind, keep in self._keep.items()]
             unused_before_ms = ago_ms(self._now(), UNUSED_S)
             looked = await self._journal.look(
-                rules, after_id=self._after_id, limit=self._page, unused_before_ms=unused_before_ms
+                rules,
+                after_id=self._after_id,
+                limit=self._page,
+                unused_before_ms=unused_before_ms,
+                shards=self._shards(),
             )
             if looked.last_id is None:
                 break
@@ -184,7 +201,9 @@ class Retention:
         after: tuple[int, int] | None = (0, 0)
         while after is not None:
             began = self._monotonic()
-            removed, after = await self._journal.expire_marks(after=after, limit=self._page, older_than_s=MARKS_S)
+            removed, after = await self._journal.expire_marks(
+                after=after, limit=self._page, older_than_s=MARKS_S, shards=self._shards()
+            )
             swept.marks += removed
             await self._rest_from_looking(began)
 

@@ -51,7 +51,8 @@ class InFlight:
         if flight.events or flight.consequences is not None:
             # Without events it is a timer that goes on: should this be lost, it does so again, and nobody waits for it.
             after = flight.through - len(flight.events)
-            self._host.committer.submit(Append(head.id, head.fence, after, flight.events, flight.consequences), self)
+            append = Append(head.id, head.fence, after, flight.events, flight.consequences, head.shard)
+            self._host.committer.submit(append, self)
         if self.flights:
             self.flights.append(flight)
         elif flight.events:

@@ -1,8 +1,7 @@
 """The simulated database: rows, row locks and statements that take time, get lost, come late or twice.
 
 A statement runs in a task of the database, not of its sender: whether a node still waits for it, or still lives, is
-none of the database's business. `SimulatedJournal` is one node's way to it, with the promises of
-`store/journal/journal.py`.
+none of the database's business. `journal.py` and `referee.py` are one node's way to it.
 """
 
 import copy
@@ -18,10 +17,9 @@ from msgspec.structs import replace
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.letters import LetterRows
-from greenroom.store.journal.consequences.outbox import OutboxRow
-from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
+from greenroom.store.journal.journal import Claim
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
-from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
+from greenroom.store.journal.records import Append, Head, Outcome
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
@@ -349,13 +347,13 @@ class Database:
         tables.write(Append(head_id, fence=0, after=after, events=[], consequences=late))
 
     async def claim(
-        self, tables: Tables, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int]
+        self, tables: Tables, terms: Mapping[str, int], *, window: int, above: Mapping[str, int]
     ) -> list[Claim]:
-        known = {entity: row for entity in entities if (row := self.rows.by_entity.get(entity)) is not None}
+        known = {entity: row for entity in terms if (row := self.rows.by_entity.get(entity)) is not None}
         early = {entity: tables.load(row, row.head, window) for entity, row in known.items()}  # before any wait
         raised: dict[str, Head] = {}
         async with self.locked([row.head.id for row in known.values()] if self.guards.barrier else ()):
-            for entity in entities:
+            for entity, term in terms.items():
                 before = self.rows.by_entity.get(entity)
                 if before is not None:
                     self._before_claim[before.head.id] = (before.head.offset, before.head.fence, before.incarnation)
@@ -366,7 +364,7 @@ class Database:
             await trio.sleep(self._draw.uniform(0.0, 0.005))
         await trio.sleep(self._draw.uniform(0.0, 0.01))  # the load is a statement of its own
         found: list[Claim] = []
-        for entity in entities:
+        for entity in terms:
             head = raised.get(entity)
             if head is None:
                 found.append(NotOwner(entity))
@@ -384,90 +382,3 @@ class Database:
                 assert now.head.fence != head.fence, f"{entity}: {damage}"
                 found.append(NotOwner(entity))  # somebody else has claimed it in the meantime
         return found
-
-
-class SimulatedJournal:
-    """One node incarnation's journal."""
-
-    def __init__(self, database: Database, port: Port, *, incarnation: int) -> None:
-        self._database = database
-        self._port = port
-        self._tables = Tables(database, incarnation)
-        self._wires: dict[str, Wire] = {}  # as in the pool, one for claims, one for each lane, one for all readers
-
-    async def _call(
-        self, what: str, work: Callable[[], Awaitable[T]], *, write: bool = False, wire: str = "readers"
-    ) -> T:
-        return await self._database.call(what, self._port, self._wires.setdefault(wire, Wire()), work, write=write)
-
-    async def claim(
-        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
-    ) -> list[Claim]:
-        names = list(dict.fromkeys(entities))
-        found = await self._call(
-            "claim",
-            lambda: self._database.claim(self._tables, names, term=term, window=window, above=above),
-            wire="claims",
-        )
-        by_name = dict(zip(names, found, strict=True))
-        return [by_name[entity] for entity in entities]
-
-    async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
-        copied = [replace(item, events=list(item.events)) for item in batch]  # as sent: it may run late
-        return await self._call(
-            "append", lambda: self._database.append(self._tables, copied), write=True, wire=f"lane {lane}"
-        )
-
-    async def read(
-        self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False
-    ) -> tuple[Head | None, list[StoredEvent]]:
-        return await self._call(
-            "read", lambda: self._tables.read(entity, after=after, before=before, limit=limit, reverse=reverse)
-        )
-
-    async def replies(self, head_id: int, command_ids: Sequence[str]) -> dict[str, Remembered]:
-        return await self._call("replies", lambda: self._tables.replies(head_id, command_ids))
-
-    async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
-        if not self._database.guards.learning:
-            return dict.fromkeys(senders, 0)
-        return await self._call("received", lambda: self._tables.received(head_id, senders))
-
-    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
-        return await self._call("outbox", lambda: self._tables.outbox(after=after, limit=limit))
-
-    async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
-        database = self._database
-        await self._call(
-            "delivered",
-            lambda: self._tables.delivered(
-                list(rows), lineage=lineage if database.guards.deletion else database.rows.lineage
-            ),
-        )
-
-    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
-        return await self._call("due", lambda: self._tables.due(before_ms=before_ms, after=after, limit=limit))
-
-    async def lineage(self) -> str:
-        return await self._call("lineage", self._tables.lineage)
-
-    async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
-        return await self._call(
-            "snapshot", lambda: self._tables.save_snapshot(head_id, fence=fence, offset=offset, body=body)
-        )
-
-    async def stored(self, entity: str) -> Claimed | None:
-        return await self._call("stored", lambda: self._tables.stored(entity))
-
-    async def save_folded(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
-        return await self._call(
-            "folded", lambda: self._tables.save_folded(head_id, fence=fence, offset=offset, body=body)
-        )
-
-    async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
-        return await self._call(
-            "trim",
-            lambda: self._tables.trim(
-                head_id, keep_count=keep_count, keep_after_ms=keep_after_ms, ids_after_ms=ids_after_ms
-            ),
-        )

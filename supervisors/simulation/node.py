@@ -26,7 +26,8 @@ from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.simulation.checker import Checker
-from greenroom.supervisors.simulation.database import Database, SimulatedJournal
+from greenroom.supervisors.simulation.database import Database
+from greenroom.supervisors.simulation.journal import SimulatedJournal
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection

@@ -19,7 +19,8 @@ class Part(Struct, Generic[C], frozen=True):
     name: str  # the common table expression's name
     columns: Mapping[str, str]  # its rows' columns and their SQL types; in `sql` a row is `m`, and `id` is the head's
     sql: str  # holds {rows}, where the rows come from, and {owned}, true for those that may be written
-    rows: Callable[[int, C], Iterable[tuple[object, ...]]]  # head id, consequence -> rows, in the order of `columns`
+    # Head id, its shard, consequence -> rows, in the order of `columns`.
+    rows: Callable[[int, int | None, C], Iterable[tuple[object, ...]]]
 
 
 class Tables:

@@ -53,7 +53,7 @@ class Letters(list[DeadLetter]):
             sql=f"""
     INSERT INTO dead_letters (at, {", ".join(COLUMNS)})
     SELECT now(), {", ".join(f"m.{name}" for name in COLUMNS)} FROM {{rows}} WHERE {{owned}}""",
-            rows=lambda head_id, letters: [(head_id, *letter_columns(letter)) for letter in letters],
+            rows=lambda head_id, shard, letters: [(head_id, *letter_columns(letter)) for letter in letters],
         ),
     )
 

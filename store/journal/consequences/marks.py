@@ -21,7 +21,7 @@ class Marks(dict[int, int]):
             sql="""
     INSERT INTO received AS r (id, sender, seq) SELECT m.id, m.sender, m.seq FROM {rows} WHERE {owned}
     ON CONFLICT (id, sender) DO UPDATE SET seq = excluded.seq, at = excluded.at WHERE r.seq < excluded.seq""",
-            rows=lambda head_id, marks: [(head_id, sender, seq) for sender, seq in marks.items()],
+            rows=lambda head_id, shard, marks: [(head_id, sender, seq) for sender, seq in marks.items()],
         ),
     )
 

@@ -19,6 +19,7 @@ class OutboxRow(Struct, gc=False):
     body: bytes  # see actors/life/outgoing.py
     head_id: int = 0  # the sender's, where that isn't clear from the context
     entity: str = ""  # the sender's name, where that isn't clear from the context
+    shard: int | None = None  # the sender's, where it has just been written
 
 
 def brought_along(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
@@ -46,9 +47,11 @@ class Outbox(list[OutboxRow]):
     parts: ClassVar[tuple[Part["Outbox"], ...]] = (
         Part(
             name="sent",
-            columns={"id": "bigint", '"offset"': "bigint", "body": "bytea"},
-            sql='INSERT INTO outbox (id, "offset", body) SELECT m.id, m."offset", m.body FROM {rows} WHERE {owned}',
-            rows=lambda head_id, outbox: [(head_id, row.offset, row.body) for row in outbox],
+            columns={"id": "bigint", '"offset"': "bigint", "body": "bytea", "shard": "int"},
+            sql="""
+    INSERT INTO outbox (id, "offset", body, shard)
+    SELECT m.id, m."offset", m.body, m.shard FROM {rows} WHERE {owned}""",
+            rows=lambda head_id, shard, outbox: [(head_id, row.offset, row.body, shard) for row in outbox],
         ),
     )
 

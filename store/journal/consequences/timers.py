@@ -26,19 +26,24 @@ class Timers(dict[str, TimerRow | None]):
     parts: ClassVar[tuple[Part["Timers"], ...]] = (
         Part(
             name="moved",
-            columns={"id": "bigint", "name": "bytea", "due_ms": "bigint", "body": "bytea"},
+            columns={"id": "bigint", "name": "bytea", "due_ms": "bigint", "body": "bytea", "shard": "int"},
             sql="""
-    INSERT INTO timers (id, name, due_ms, body) SELECT m.id, m.name, m.due_ms, m.body FROM {rows} WHERE {owned}
-    ON CONFLICT (id, name) DO UPDATE SET due_ms = excluded.due_ms, body = excluded.body""",
-            rows=lambda head_id, timers: [
-                (head_id, encode_name(row.name), row.due_ms, row.body) for row in timers.values() if row is not None
+    INSERT INTO timers (id, name, due_ms, body, shard)
+    SELECT m.id, m.name, m.due_ms, m.body, m.shard FROM {rows} WHERE {owned}
+    ON CONFLICT (id, name) DO UPDATE SET due_ms = excluded.due_ms, body = excluded.body, shard = excluded.shard""",
+            rows=lambda head_id, shard, timers: [
+                (head_id, encode_name(row.name), row.due_ms, row.body, shard)
+                for row in timers.values()
+                if row is not None
             ],
         ),
         Part(
             name="ended",
             columns={"id": "bigint", "name": "bytea"},
             sql="DELETE FROM timers t USING {rows} WHERE t.id = m.id AND t.name = m.name AND {owned}",
-            rows=lambda head_id, timers: [(head_id, encode_name(name)) for name, row in timers.items() if row is None],
+            rows=lambda head_id, shard, timers: [
+                (head_id, encode_name(name)) for name, row in timers.items() if row is None
+            ],
         ),
     )
 

@@ -21,22 +21,24 @@ from greenroom.store.postgres.connection import Connection
 # The shard must be the claimer's, under the term that it knows, or nobody's under no newer one. A plain read is enough:
 # who loses that race gets a fence that the rightful owner overtakes. A subquery, so that it is looked up by its key:
 # joined, all rows of shards would be read for a single entity.
+# Terms are those of shards, and so each entity's own. The conflict branch sees it only as the upper half of the fence
+# that was to be: so none is formed above a head's that is under a newer term.
 RAISE = """
-INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era, since_ms, claimed_ms)
+INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era, since_ms, claimed_ms, shard)
 SELECT w.entity,
     greatest(
-        ($3::bigint << 32) | greatest((now.era << 16) | 1, now.activation + 1), w.above + 1, known.fence + 1
+        (w.term << 32) | greatest((now.era << 16) | 1, now.activation + 1), w.above + 1, known.fence + 1
     ),
-    $4::bigint, w.epoch, now.lineage, now.era, $6::bigint, $6::bigint
-FROM unnest($1::text[], $2::text[], $5::bigint[], $7::int[]) AS w (entity, epoch, above, shard)
+    $4::bigint, w.epoch, now.lineage, now.era, $6::bigint, $6::bigint, w.shard
+FROM unnest($1::text[], $2::text[], $5::bigint[], $7::int[], $3::bigint[]) AS w (entity, epoch, above, shard, term)
 CROSS JOIN (
     SELECT lineage() AS lineage, timeline() - 1 & 32767 AS era, (SELECT activation FROM fence_floor) AS activation
     OFFSET 0
 ) now
 LEFT JOIN heads known ON known.entity = w.entity
-WHERE coalesce(
+WHERE (known.fence IS NULL OR known.fence >> 32 <= w.term) AND coalesce(
     (
-        SELECT coalesce(s.owner, $4) = $4 AND CASE WHEN s.owner IS NULL THEN s.term <= $3 ELSE s.term = $3 END
+        SELECT coalesce(s.owner, $4) = $4 AND CASE WHEN s.owner IS NULL THEN s.term <= w.term ELSE s.term = w.term END
         FROM shards s WHERE s.shard = w.shard
     ),
     true
@@ -49,9 +51,11 @@ ON CONFLICT (entity) DO UPDATE SET
     incarnation = $4,
     lineage = excluded.lineage,
     claimed_ms = $6,
+    shard = excluded.shard,
     era = CASE WHEN heads.lineage = excluded.lineage THEN heads.era ELSE greatest(heads.era + 1, excluded.era) END
-WHERE heads.fence >> 32 <= $3
-RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, snapshot_offset, xmax <> 0 AS known
+WHERE heads.fence >> 32 <= excluded.fence >> 32
+RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, shard, snapshot_offset,
+    xmax <> 0 AS known
 """
 
 FENCES = "SELECT id, fence FROM heads WHERE id = ANY ($1::bigint[])"
@@ -65,7 +69,6 @@ class Claiming:
         connection: Connection,
         *,
         incarnation: int,
-        term: int,
         shards: int,
         new_epoch: Callable[[], str],
         now_ms: int,
@@ -73,23 +76,24 @@ class Claiming:
         self._connection = connection
         self._now_ms = now_ms
         self._incarnation = incarnation
-        self._term = term
         self._shards = shards
         self._new_epoch = new_epoch
 
-    async def run(self, entities: Sequence[str], *, window: int, above: Mapping[str, int]) -> dict[str, Claim]:
+    async def run(self, terms: Mapping[str, int], *, window: int, above: Mapping[str, int]) -> dict[str, Claim]:
         """See Journal. A raise that was lost on the way does no harm: claim again. Raises: StoreUnavailable."""
-        found: dict[str, Claim] = {entity: NotOwner(entity) for entity in entities}
+        found: dict[str, Claim] = {entity: NotOwner(entity) for entity in terms}
         old: list[Claimed] = []
-        for row in await self._raise(entities, above, found):
-            claimed = Claimed(Head(*tuple(row)[:7]), snapshot=None, snapshot_offset=row["snapshot_offset"], events=[])
+        for row in await self._raise(list(terms), terms, above, found):
+            claimed = Claimed(Head(*tuple(row)[:8]), snapshot=None, snapshot_offset=row["snapshot_offset"], events=[])
             found[claimed.head.entity] = claimed
             if row["known"] or row["offset"]:
                 old.append(claimed)  # a head that is new has nothing to load; one without events may have timers
         await self._load(old, window, found)
         return found
 
-    async def _raise(self, entities: Sequence[str], above: Mapping[str, int], found: dict[str, Claim]) -> list[Any]:
+    async def _raise(
+        self, entities: list[str], terms: Mapping[str, int], above: Mapping[str, int], found: dict[str, Claim]
+    ) -> list[Any]:
         """The heads that are ours now. By halves when the server refuses a name, so that only that one fails."""
         epochs = [self._new_epoch() for _ in entities]
         floors = [above.get(entity, 0) for entity in entities]
@@ -97,7 +101,14 @@ class Claiming:
         try:
             return list(
                 await self._connection.fetch(
-                    RAISE, list(entities), epochs, self._term, self._incarnation, floors, self._now_ms, shards
+                    RAISE,
+                    entities,
+                    epochs,
+                    [terms[entity] for entity in entities],
+                    self._incarnation,
+                    floors,
+                    self._now_ms,
+                    shards,
                 )
             )
         except DataRefused as error:
@@ -106,8 +117,8 @@ class Claiming:
                 return []
             half = len(entities) // 2
             return [
-                *await self._raise(entities[:half], above, found),
-                *await self._raise(entities[half:], above, found),
+                *await self._raise(entities[:half], terms, above, found),
+                *await self._raise(entities[half:], terms, above, found),
             ]
 
     async def _load(self, items: Sequence[Claimed], window: int, found: dict[str, Claim]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from greenroom.store.errors import TookTooLong
 from greenroom.store.journal.keep import Found, Looked, Rule
 from greenroom.store.journal.records import Trimmed
+from greenroom.store.ownership.sharding import shard_sql
 from greenroom.store.postgres.connection import Connection
 
 TRIM_EVENTS_MAX = 500  # deleted by one statement, which keeps the head locked: some milliseconds
@@ -39,7 +40,7 @@ RETURNING id
 
 # Head and snapshot of one moment.
 STORED = """
-SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era, s."offset", s.body
+SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era, h.shard, s."offset", s.body
 FROM heads h LEFT JOIN snapshots s ON s.id = h.id AND s."offset" > 0
 WHERE h.entity = $1
 """
@@ -90,12 +91,19 @@ WHERE k.id = $1 AND k.command_id = old.command_id
 RETURNING 1
 """
 
+# Of the page's heads only those on the shards in the mask, NULL for all. Heads that nobody has claimed since there are
+# shards get theirs here; none that is locked, which is to say claimed, is waited for.
 # `due` is the twin of `to_go` in keep.py. What a page finds to be younger than its head says is noted there: `since_ms`
 # may be too early, never too late, and has no index, so that noting it rewrites none.
-LOOK = """
+LOOK = f"""
 WITH looked AS MATERIALIZED (
-    SELECT id, entity, "offset", trimmed, snapshot_offset, since_ms, claimed_ms
+    SELECT id, entity, "offset", trimmed, snapshot_offset, since_ms, claimed_ms, shard
     FROM heads WHERE id > $1 ORDER BY id LIMIT $2
+), unplaced AS MATERIALIZED (
+    SELECT h.id FROM looked l JOIN heads h ON h.id = l.id WHERE l.shard IS NULL AND h.shard IS NULL
+    FOR UPDATE OF h SKIP LOCKED
+), placed AS (
+    UPDATE heads h SET shard = {shard_sql("h.entity", "$9::int")} FROM unplaced u WHERE h.id = u.id
 ), candidates AS MATERIALIZED (
     SELECT * FROM (
         SELECT l.id, l.entity, l."offset", l.trimmed, l.snapshot_offset, k.after_ms,
@@ -107,6 +115,7 @@ WITH looked AS MATERIALIZED (
         FROM looked l
         LEFT JOIN unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
             AS k (kind, events, events_due, after_ms, ids_after_ms) ON k.kind = split_part(l.entity, ':', 1)
+        WHERE $10::bytea IS NULL OR get_bit($10, coalesce(l.shard, {shard_sql("l.entity", "$9::int")})) = 1
     ) c
     WHERE is_much OR may_be_old OR expired_ids OR unused
 ), timed AS MATERIALIZED (
@@ -154,7 +163,7 @@ SELECT count(*) FROM gone
 
 # A mark turns away what comes again, and nothing can once the sender's outbox is empty; the time is for messages that
 # were read from there before, and are still on their way in somebody's memory.
-EXPIRE_MARKS = """
+EXPIRE_MARKS = f"""
 WITH looked AS MATERIALIZED (
     SELECT id, sender, seq, at FROM received
     WHERE (id, sender) > ($1::bigint, $2::bigint) ORDER BY id, sender LIMIT $3
@@ -163,6 +172,10 @@ WITH looked AS MATERIALIZED (
     WHERE r.id = l.id AND r.sender = l.sender AND r.seq = l.seq
         AND l.at < now() - make_interval(secs => $4::float8)
         AND NOT EXISTS (SELECT FROM outbox o WHERE o.id = l.sender)
+        AND ($5::bytea IS NULL OR EXISTS (
+            SELECT FROM heads h
+            WHERE h.id = l.id AND get_bit($5, coalesce(h.shard, {shard_sql("h.entity", "$6::int")})) = 1
+        ))
     RETURNING r.id
 )
 SELECT id, sender, (SELECT count(*) FROM gone) AS removed FROM looked ORDER BY id DESC, sender DESC LIMIT 1
@@ -185,9 +198,16 @@ async def trim(
 
 
 async def look(
-    connection: Connection, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int
+    connection: Connection,
+    rules: Sequence[Rule],
+    *,
+    after_id: int,
+    limit: int,
+    unused_before_ms: int,
+    shards: int,
+    mask: bytes | None,
 ) -> Looked:
-    """See SweptJournal."""
+    """See SweptJournal. `shards` is how many there are, `mask` has those that are wanted."""
     columns = [
         [rule.kind for rule in rules],
         [rule.events for rule in rules],
@@ -195,6 +215,7 @@ async def look(
         [rule.after_ms for rule in rules],
         [rule.ids_after_ms for rule in rules],
     ]
-    rows = [tuple(row) for row in await connection.fetch(LOOK, after_id, limit, *columns, unused_before_ms)]
+    found = await connection.fetch(LOOK, after_id, limit, *columns, unused_before_ms, shards, mask)
+    rows = [tuple(row) for row in found]
     last_id: int | None = rows.pop()[0]
     return Looked([Found(*row) for row in rows], last_id)

@@ -5,7 +5,6 @@ from typing import Any
 
 from greenroom.store.journal.journal import READ_BYTES_MAX
 from greenroom.store.journal.names import decode_name
-from greenroom.store.journal.postgres.pages import page
 from greenroom.store.journal.records import StoredEvent
 
 EVENT_COLUMNS = '"offset", at_ms, payload, info, command_id, reply, digest, fence'
@@ -15,7 +14,7 @@ EVENT_SIZE = "octet_length(payload) + coalesce(octet_length(info), 0) + coalesce
 def _read(direction: str) -> str:
     """As `page`, beside the head, which is there without any event too."""
     return f"""
-SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era,
+SELECT h.id, h.entity, h.fence, h.epoch || h.lineage, h."offset", h.trimmed, h.era, h.shard,
     e."offset", e.at_ms, e.payload, e.info, e.command_id, e.reply, e.digest, e.fence
 FROM heads h
 LEFT JOIN LATERAL (
@@ -45,23 +44,10 @@ SELECT command_id, reply, digest FROM kept_ids WHERE id = $1 AND command_id = AN
 LINEAGE = "SELECT lineage()"
 RECEIVED = "SELECT sender, seq FROM received WHERE id = $1 AND sender = ANY ($2::bigint[])"
 
-OUTBOX = page(
-    'o."offset", o.body, o.id, h.entity',
-    'outbox o JOIN heads h ON h.id = o.id WHERE (o.id, o."offset") > ($3::bigint, $4::bigint)',
-    order='o.id, o."offset"',
-    size="octet_length(o.body)",
-)
 DELIVERED = """
 DELETE FROM outbox o USING unnest($1::bigint[], $2::bigint[]) AS d (id, "offset")
 WHERE o.id = d.id AND o."offset" = d."offset" AND (SELECT lineage()) = $3::text
 """
-DUE = """
-SELECT t.due_ms, t.id, h.entity
-FROM timers t JOIN heads h ON h.id = t.id
-WHERE t.due_ms < $1 AND (t.due_ms, t.id) > ($2::bigint, $3::bigint)
-ORDER BY t.due_ms, t.id LIMIT $4
-"""
-
 OFFSET_MAX = 2**63 - 1
 
 

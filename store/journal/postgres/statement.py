@@ -97,14 +97,14 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
             ]  # fmt: skip
     arguments = columns(batch, incarnation)
     present: list[str] = []
-    own = [(item.head_id, item.consequences) for item in batch if item.consequences is not None]
+    own = [(item, item.consequences) for item in batch if item.consequences is not None]
     for name, (field, part) in PARTS.items() if own else ():
-        there = [(head_id, kind) for head_id, with_it in own if (kind := getattr(with_it, field)) is not None]
-        rows = [row for head_id, kind in there for row in part.rows(head_id, kind)]
+        there = [(item, kind) for item, with_it in own if (kind := getattr(with_it, field)) is not None]
+        rows = [row for item, kind in there for row in part.rows(item.head_id, item.shard, kind)]
         if rows:
             present.append(name)
             for kind, column in zip(part.columns.values(), zip(*rows, strict=True), strict=True):
-                arguments.append(_integers(list(column)) if kind in AS_TEXT else column)
+                arguments.append(_integers_or_null(list(column)) if kind in AS_TEXT else column)
     return text(tuple(present), ids=bool(arguments[COMMAND_IDS])), arguments
 
 
@@ -125,7 +125,7 @@ def text(present: tuple[str, ...], *, ids: bool) -> str:
     return (WITH_IDS if ids else WITHOUT_IDS) + "".join(parts) + "SELECT id FROM owned"
 
 
-AS_TEXT = ("bigint",)  # columns without NULL; see `columns`
+AS_TEXT = ("bigint", "int")  # see `columns`
 OWNED = "(m.id IN (SELECT id FROM owned)) IS TRUE"
 
 
@@ -153,6 +153,10 @@ def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
 
 def _integers(column: list[int]) -> str:
     return f"{{{str(column)[1:-1]}}}"
+
+
+def _integers_or_null(column: list[int | None]) -> str:
+    return f"{{{str(column)[1:-1].replace('None', 'NULL')}}}"
 
 
 def _sparse(column: list[Any]) -> list[Any]:

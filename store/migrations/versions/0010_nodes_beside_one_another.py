@@ -6,7 +6,7 @@ Expand, then contract: the code of the release before must be able to run on thi
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 STATEMENTS = (
     # `alone`: it shares the database with nobody, as all nodes of releases before this one.

@@ -70,7 +70,7 @@ def append_to(claimed: Claimed, *events: StoredEvent, after: int | None = None) 
 
 
 async def claim(journal: Journal, entity: str = "room:a", *, term: int = 1, window: int = ALL) -> Claimed:
-    (claimed,) = await journal.claim([entity], term=term, window=window)
+    (claimed,) = await journal.claim({entity: term}, window=window)
     assert isinstance(claimed, Claimed)
     return claimed
 

@@ -89,14 +89,12 @@ class FaultyJournal:
         return await call()
 
     async def claim(
-        self, entities: Sequence[str], *, term: int, window: int, above: Mapping[str, int] = NOTHING_ABOVE
+        self, terms: Mapping[str, int], *, window: int, above: Mapping[str, int] = NOTHING_ABOVE
     ) -> list[Claim]:
-        claims = await self._with_faults(
-            "claim", lambda: self.memory.claim(entities, term=term, window=window, above=above)
-        )
+        claims = await self._with_faults("claim", lambda: self.memory.claim(terms, window=window, above=above))
         return [
             JournalDamaged(entity, "the test says so") if entity in self.damaged else claim
-            for entity, claim in zip(entities, claims, strict=True)
+            for entity, claim in zip(terms, claims, strict=True)
         ]
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
@@ -124,14 +122,14 @@ class FaultyJournal:
     async def received(self, head_id: int, senders: Sequence[int]) -> dict[int, int]:
         return await self._with_faults("received", lambda: self.memory.received(head_id, senders))
 
-    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
-        return await self._with_faults("outbox", lambda: self.memory.outbox(after=after, limit=limit))
+    async def outbox(self, **how: Any) -> list[OutboxRow]:
+        return await self._with_faults("outbox", lambda: self.memory.outbox(**how))
 
     async def delivered(self, rows: Sequence[tuple[int, int]], *, lineage: str) -> None:
         await self._with_faults("delivered", lambda: self.memory.delivered(rows, lineage=lineage))
 
-    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
-        return await self._with_faults("due", lambda: self.memory.due(before_ms=before_ms, after=after, limit=limit))
+    async def due(self, **how: Any) -> list[Due]:
+        return await self._with_faults("due", lambda: self.memory.due(**how))
 
     async def save_snapshot(self, head_id: int, *, fence: int, offset: int, body: bytes) -> bool:
         return await self._with_faults(

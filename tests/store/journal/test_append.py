@@ -24,7 +24,7 @@ async def postgres(database_url: str) -> AsyncIterator[PostgresJournal]:
 
 
 async def claimed(journal: PostgresJournal, entity: str) -> Claimed:
-    (found,) = await journal.claim([entity], term=1, window=0)
+    (found,) = await journal.claim({entity: 1}, window=0)
     assert isinstance(found, Claimed)
     return found
 

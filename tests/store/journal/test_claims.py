@@ -60,6 +60,23 @@ async def test_an_older_term_is_told_that_it_owns_nothing_and_others_of_the_batc
         assert (await claims.claim("c:b", term=1)).head.offset == 0
 
 
+async def test_entities_under_different_terms_are_claimed_together(autojump_clock: MockClock) -> None:
+    journal = FaultyJournal()
+    journal.delay_s = 1.0
+    fences: dict[str, int] = {}
+    async with running(journal) as claims:
+
+        async def wake(number: int) -> None:
+            claimed = await claims.claim(f"c:{number}", term=number % 7 + 1)
+            fences[claimed.head.entity] = claimed.head.fence
+
+        async with trio.open_nursery() as nursery:
+            for number in range(100):
+                nursery.start_soon(wake, number)
+    assert journal.calls == ["claim"]
+    assert fences == {f"c:{number}": (number % 7 + 1) << 32 | 1 for number in range(100)}
+
+
 async def test_a_store_that_is_down_is_told_to_each_with_an_error_of_its_own() -> None:
     journal = FaultyJournal()
     journal.faults["claim"].append(Fault.UNAVAILABLE)

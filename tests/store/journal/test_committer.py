@@ -69,7 +69,7 @@ class Bench:
         self.failures += 1
 
     async def entity(self, name: str) -> Entity:
-        [claimed] = await self.journal.claim([name], term=1, window=0)
+        [claimed] = await self.journal.claim({name: 1}, window=0)
         assert isinstance(claimed, Claimed)
         return Entity(self.committer, claimed)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from greenroom.store.journal.dead_letters import TEXT_CHARACTERS_MAX, Census, DeadLetter, DeadLetters, Which
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.dead_letters_postgres import TRIM, PostgresDeadLetters
+from greenroom.store.ownership.sharding import SHARDS, shard_of
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 
@@ -103,6 +104,10 @@ async def test_one_that_is_wished_for_stays_so_until_it_is_refused_replaced_or_d
     ids = [letter.id for letter in reversed(await letters.list(limit=10))]
     assert await letters.wish(Which(ids=tuple(ids[:3]))) == ids[:3]
     assert [letter.id for letter in await letters.wished(limit=2)] == ids[:2]
+    mine = frozenset({shard_of(LETTER.entity, SHARDS)})
+    others = frozenset(range(SHARDS)) - mine
+    assert [letter.id for letter in await letters.wished(limit=2, shards=mine)] == ids[:2]
+    assert await letters.wished(limit=2, shards=others) == []
     await letters.refused(ids[0], "in vain \0")
     await letters.add(replace(LETTER, id=ids[1], error="again", traceback="another", strikes=2))
     await letters.drop(Which(ids=(ids[2],)))

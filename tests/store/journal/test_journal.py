@@ -49,10 +49,10 @@ async def test_a_claim_rises_above_what_its_incarnation_has_had_even_where_the_d
     for entity in ("room:a", "room:b"):  # a head that is there, one that is new
         if entity == "room:a":
             await claim(node, entity)
-        (claimed,) = await node.claim([entity], term=1, window=0, above={entity: (1 << 32) + 20})
+        (claimed,) = await node.claim({entity: 1}, window=0, above={entity: (1 << 32) + 20})
         assert isinstance(claimed, Claimed)
         assert claimed.head.fence == (1 << 32) + 21
-        (again,) = await node.claim([entity], term=1, window=0, above={entity: 3})
+        (again,) = await node.claim({entity: 1}, window=0, above={entity: 3})
         assert isinstance(again, Claimed)
         assert again.head.fence == (1 << 32) + 22
 
@@ -60,10 +60,11 @@ async def test_a_claim_rises_above_what_its_incarnation_has_had_even_where_the_d
 async def test_many_are_claimed_at_once_and_a_newer_term_refuses_one_alone(cluster: Cluster) -> None:
     old, new = cluster.node(1), cluster.node(2)
     await claim(new, "room:b", term=9)
-    results = await old.claim(["room:c", "room:b", "room:a", "room:c"], term=1, window=0)
+    results = await old.claim({"room:c": 1, "room:b": 8, "room:a": 3, "room:d": 1}, window=0)
     assert [type(result) for result in results] == [Claimed, NotOwner, Claimed, Claimed]
-    names = [result.head.entity for result in results if isinstance(result, Claimed)]
-    assert names == ["room:c", "room:a", "room:c"]
+    heads = [result.head for result in results if isinstance(result, Claimed)]
+    assert [head.entity for head in heads] == ["room:c", "room:a", "room:d"]
+    assert [head.fence >> 32 for head in heads] == [1, 3, 1], "each under the term of its own shard"
     assert (await claim(new, "room:b", term=9)).head.fence == 9 << 32 | 2
 
 
@@ -75,7 +76,7 @@ async def test_claims_of_the_same_entities_in_other_orders_at_once_do_not_get_in
 
     async def claim_all(order: list[str]) -> None:
         for _ in range(5):
-            await node.claim(order, term=1, window=0)
+            await node.claim(dict.fromkeys(order, 1), window=0)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(claim_all, names)

@@ -146,7 +146,7 @@ class Subject:
         match step:
             case Claim():
                 names = [self._prefix + entity for entity in step.entities]
-                claimed = await self._nodes[step.node].claim(names, term=step.term, window=step.window)
+                claimed = await self._nodes[step.node].claim(dict.fromkeys(names, step.term), window=step.window)
                 for result in claimed:
                     if isinstance(result, Claimed):
                         self._claims[result.head.entity.removeprefix(self._prefix)].append(result.head)

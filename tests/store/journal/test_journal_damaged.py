@@ -52,7 +52,7 @@ async def test_a_claim_says_of_one_entity_that_it_is_damaged_and_gives_the_other
     sick = await claim(node, "room:sick")
     assert await node.append([append_to(sick, event(1), event(2), event(3))]) == [LANDED]
     await damage(cluster, "room:sick", gone)
-    one, two, three = await node.claim(["room:a", "room:sick", "room:b"], term=1, window=ALL)
+    one, two, three = await node.claim(dict.fromkeys(["room:a", "room:sick", "room:b"], 1), window=ALL)
     assert isinstance(two, JournalDamaged) and not isinstance(one, JournalDamaged | Exception)
     assert not isinstance(three, Exception)
     assert str(two).startswith("room:sick: ") and "restore its rows" in str(two)
@@ -65,7 +65,7 @@ async def test_a_snapshot_that_is_gone_is_damage(postgres: PostgresCluster) -> N
     assert await node.save_snapshot(claimed.head.id, fence=claimed.head.fence, offset=1, body=b"{}")
     async with postgres.pools[0].connection() as connection:
         await connection.fetch("DELETE FROM snapshots")
-    [found] = await node.claim(["room:a"], term=1, window=0)
+    [found] = await node.claim({"room:a": 1}, window=0)
     assert isinstance(found, JournalDamaged) and "snapshot as of event 1" in str(found)
 
 
@@ -89,7 +89,7 @@ async def test_an_entity_whose_name_the_server_refuses_is_claimed_by_nobody_and_
 ) -> None:
     node = postgres.node(1)
     names = [f"room:{number}" for number in range(5)]
-    found = await node.claim([*names[:2], "room:\0", *names[2:]], term=1, window=0)
+    found = await node.claim(dict.fromkeys([*names[:2], "room:\0", *names[2:]], 1), window=0)
     assert [isinstance(one, JournalDamaged) for one in found] == [False, False, True, False, False, False]
 
 

@@ -9,6 +9,7 @@ from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
 from greenroom.store.ownership.referee import Newcomer
 from greenroom.store.ownership.referee_postgres import PostgresReferee
+from greenroom.store.ownership.sharding import shard_of
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
 from greenroom.store.postgres.pool import Pool
@@ -82,7 +83,7 @@ async def test_sessions_of_the_dead_are_ended(node: NewNode, pool: Pool, databas
 
 async def claim(pool: Pool, incarnation: int, *, term: int, entity: str = "room:a") -> Claimed | Exception:
     journal = PostgresJournal(pool, incarnation=incarnation, shards=SHARDS)
-    (found,) = await journal.claim([entity], term=term, window=0)
+    (found,) = await journal.claim({entity: term}, window=0)
     return found
 
 
@@ -107,6 +108,25 @@ async def test_the_dead_neither_claim_nor_append_once_another_has_taken_over(nod
     assert isinstance(taken, Claimed) and taken.head.fence == 3 << 32 | 1
     append = Append(claimed.head.id, claimed.head.fence, 0, [StoredEvent(1, 0, b'{"type":"x"}')])
     assert await PostgresJournal(pool, incarnation=1).append([append]) == [Outcome.FENCED]
+
+
+async def test_what_another_owns_is_refused_alone_and_each_is_claimed_under_its_own_term(
+    node: NewNode, pool: Pool
+) -> None:
+    await (await joined(node(1))).take("start")
+    names = [f"room:{number}" for number in range(2 * SHARDS)]
+    async with pool.connection() as connection:
+        await connection.fetch("UPDATE shards SET term = 10 + shard, owner = CASE WHEN shard < 3 THEN 2 ELSE 1 END")
+    terms = {name: 10 + shard_of(name, SHARDS) for name in names}
+    found = await PostgresJournal(pool, incarnation=1, shards=SHARDS).claim(terms, window=0)
+    for name, one in zip(names, found, strict=True):
+        if shard_of(name, SHARDS) < 3:
+            assert isinstance(one, NotOwner), name
+        else:
+            assert isinstance(one, Claimed) and one.head.fence == terms[name] << 32 | 1, name
+    wrong = dict.fromkeys(names, 12)
+    found = await PostgresJournal(pool, incarnation=1, shards=SHARDS).claim(wrong, window=0)
+    assert all(isinstance(one, NotOwner) for one in found), "under no other shard's term"
 
 
 async def test_without_any_owner_whoever_comes_may_claim(pool: Pool) -> None:

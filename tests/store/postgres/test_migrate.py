@@ -9,10 +9,13 @@ import trio
 from asyncpg.exceptions import InternalClientError
 
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.own.servers import OwnServers
+from greenroom.store.ownership.sharding import SHARDS, shard_of
 from greenroom.store.postgres import migrate as migrate_module
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import HEAD, check, migrate, upgrade_sql
+from greenroom.store.postgres.pool import Pool
 
 
 @pytest.fixture
@@ -28,8 +31,12 @@ def empty_url(database_url: str) -> Iterator[str]:
 
 
 async def drop_all(url: str) -> None:
+    await execute(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+async def execute(url: str, sql: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.execute(sql)
     await connection.close()
 
 
@@ -76,3 +83,29 @@ async def test_a_server_that_dies_midway_means_unavailable(database_url: str, mo
     async with Bridge() as bridge:
         with pytest.raises(StoreUnavailable, match="InternalClientError"):
             await migrate(bridge, database_url)
+
+
+async def test_what_was_stored_before_there_were_shards_is_found_by_who_owns_it(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 0009 finds a database of the release before: rows, and no number of shards."""
+    name = "room:é"
+    filling = f"""
+        INSERT INTO heads (entity, fence, incarnation, epoch) VALUES ('{name}', 1::bigint << 32 | 1, 7, 'e');
+        INSERT INTO outbox (id, "offset", body) SELECT id, 1, 'x' FROM heads;
+        INSERT INTO timers (id, name, due_ms, body) SELECT id, 't', 1, 'x' FROM heads;
+    """
+    async with Bridge() as bridge:
+        with monkeypatch.context() as before:
+            before.setattr(migrate_module, "HEAD", "0008")
+            await migrate(bridge, empty_url)
+        await bridge.run(execute, empty_url, filling)
+        assert await migrate(bridge, empty_url)
+        async with Pool(bridge, empty_url, incarnation=1) as pool:
+            node = PostgresJournal(pool, incarnation=1)
+            mine = frozenset({shard_of(name, SHARDS)})
+            others = frozenset(range(SHARDS)) - mine
+            for shards, found in ((mine, [name]), (others, []), (None, [name])):
+                assert [row.entity for row in await node.outbox(after=(0, 0), limit=9, shards=shards)] == found
+                due = await node.due(before_ms=2, after=(0, 0), limit=9, shards=shards)
+                assert [one.entity for one in due] == found

@@ -91,7 +91,7 @@ async def test_whoever_claims_between_two_reads_stops_it(
         read: Callable[..., Any] = run.journal.read
 
         async def claimed_before(entity: str, **how: Any) -> tuple[Head | None, list[StoredEvent]]:
-            await run.journal.claim([entity], term=1, window=0)
+            await run.journal.claim({entity: 1}, window=0)
             found: tuple[Head | None, list[StoredEvent]] = await read(entity, **how)
             return found
 

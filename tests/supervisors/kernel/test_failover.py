@@ -84,9 +84,9 @@ async def test_a_first_life_too_is_claimed_in_the_present_history(autojump_clock
         real = run.journal.memory.claim
         claiming = trio.Event()
 
-        async def slow(entities: Any, **named: Any) -> Any:
-            claimed = await real(entities, **named)
-            if list(entities) == [SENDER] and not claiming.is_set():
+        async def slow(terms: Any, **named: Any) -> Any:
+            claimed = await real(terms, **named)
+            if list(terms) == [SENDER] and not claiming.is_set():
                 claiming.set()
                 await trio.sleep(5)  # the old primary's answer is long under way
             return claimed

@@ -104,7 +104,7 @@ def journal(request: pytest.FixtureRequest) -> Journal:
 
 
 async def store(journal: Journal) -> None:
-    (claimed,) = await journal.claim(["till:a"], term=1, window=0)
+    (claimed,) = await journal.claim({"till:a": 1}, window=0)
     assert isinstance(claimed, Claimed)
     events = [StoredEvent(offset, 0, payload) for offset, payload in enumerate(FORMER_EVENTS, 1)]
     await journal.append([Append(claimed.head.id, claimed.head.fence, 0, events)])
@@ -112,7 +112,7 @@ async def store(journal: Journal) -> None:
 
 async def test_stored_events_of_former_shapes_are_upcast(journal: Journal) -> None:
     await store(journal)
-    (claimed,) = await journal.claim(["till:a"], term=1, window=0)
+    (claimed,) = await journal.claim({"till:a": 1}, window=0)
     assert isinstance(claimed, Claimed)
     assert [event.payload for event in claimed.events] == FORMER_EVENTS  # never rewritten
     kind = Kind(Till)

@@ -125,7 +125,7 @@ async def test_event_streams_of_one_channel_and_of_several(autojump_clock: MockC
 
 async def test_old_events_come_in_their_present_shape(autojump_clock: MockClock) -> None:
     async with small_node() as node:
-        (claimed,) = await node.journal.claim(["ledger:a"], term=1, window=100)
+        (claimed,) = await node.journal.claim({"ledger:a": 1}, window=100)
         assert isinstance(claimed, Claimed)
         row = claimed.head
         old = (b'{"type":"ledger.numbered","n":1}', b'{"type":"ledger.numbered","all":[2,3]}')

@@ -52,7 +52,7 @@ async def fill(
     journal: MemoryJournal | PostgresJournal, entity: str, events: int, *, age_s: float = 0, snapshot: bool = True
 ) -> int:
     """An entity with so many events, all `age_s` old, with a command id each; its head's id."""
-    (claimed,) = await journal.claim([entity], term=1, window=0)
+    (claimed,) = await journal.claim({entity: 1}, window=0)
     assert isinstance(claimed, Claimed)
     head = claimed.head
     at_ms = int((NOW_S - age_s) * 1_000)

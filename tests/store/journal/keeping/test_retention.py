@@ -117,11 +117,11 @@ async def test_it_sweeps_again_and_again_and_outlives_a_store_that_is_away(autoj
     sweeps_at: list[float] = []
 
     class Away(MemoryJournal):
-        async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
+        async def look(self, rules: Sequence[Rule], **how: Any) -> Looked:
             sweeps_at.append(trio.current_time())
             if len(sweeps_at) == 1:
                 raise StoreUnavailable("gone")
-            return await super().look(rules, after_id=after_id, limit=limit, unused_before_ms=unused_before_ms)
+            return await super().look(rules, **how)
 
     journal = Away(now=lambda: 0.0)
     for n in range(20):
@@ -249,7 +249,7 @@ async def test_few_events_go_too_once_they_are_old(journal: MemoryJournal | Post
     assert before is not None and stored is not None
     assert (stored.snapshot, stored.snapshot_offset) == (b"folded", 5)
     assert stored.head.fence == before.head.fence
-    (claimed,) = await journal.claim(["room:old"], term=1, window=10)
+    (claimed,) = await journal.claim({"room:old": 1}, window=10)
     assert isinstance(claimed, Claimed)
     assert (claimed.snapshot, claimed.head.offset, claimed.events) == (b"folded", 5, [])
 
@@ -262,7 +262,7 @@ async def test_whoever_claims_meanwhile_keeps_its_snapshot(journal: MemoryJourna
     assert not await journal.save_folded(head_id, fence=fence, offset=6, body=b"of the future")
     assert await journal.save_folded(head_id, fence=fence, offset=3, body=b"at 3")
     assert not await journal.save_folded(head_id, fence=fence, offset=3, body=b"there already")
-    await journal.claim(["room:a"], term=1, window=0)
+    await journal.claim({"room:a": 1}, window=0)
     assert not await journal.save_folded(head_id, fence=fence, offset=5, body=b"overtaken")
     after = await journal.stored("room:a")
     assert after is not None and (after.snapshot, after.snapshot_offset) == (b"at 3", 3)
@@ -325,9 +325,9 @@ class Stepping(MemoryJournal):
         await trio.sleep(1)
         return Trimmed(0, has_more=len(self.stepped_at) % self.steps > 0)
 
-    async def look(self, rules: Sequence[Rule], *, after_id: int, limit: int, unused_before_ms: int) -> Looked:
+    async def look(self, rules: Sequence[Rule], **how: Any) -> Looked:
         await trio.sleep(0.01)
-        return await super().look(rules, after_id=after_id, limit=limit, unused_before_ms=unused_before_ms)
+        return await super().look(rules, **how)
 
 
 async def test_between_two_steps_appends_have_their_turn(autojump_clock: MockClock) -> None:

@@ -32,7 +32,7 @@ async def test_a_head_that_was_only_looked_at_goes_after_a_day(
         "room:written", "room:watched", "room:late",
     ]  # fmt: skip
     clock.now_s = 90_000.0
-    await journal.claim(["room:late"], term=1, window=0)
+    await journal.claim({"room:late": 1}, window=0)
     retention = swept(journal, {"room": Keep()}, now_s=170_000.0)
     assert (await retention.sweep()).unused == 1
     assert await journal.stored("room:late") is not None, "somebody has looked at it again"
@@ -42,14 +42,14 @@ async def test_behind_a_removed_head_fences_go_on_rising(
     journal: MemoryJournal | PostgresJournal, clock: Clock
 ) -> None:
     for _ in range(5):
-        (old,) = await journal.claim(["room:a"], term=1, window=0)
+        (old,) = await journal.claim({"room:a": 1}, window=0)
     assert isinstance(old, Claimed)
     assert (await swept(journal, {}).sweep()).unused == 1
     late = Append(old.head.id, old.head.fence, 0, [StoredEvent(1, 0, b"{}")])
     assert await journal.append([late]) == [Outcome.FENCED]
     assert not await journal.save_snapshot(old.head.id, fence=old.head.fence, offset=0, body=b"{}")
     for name in ("room:a", "room:b"):
-        (new,) = await journal.claim([name], term=1, window=0)
+        (new,) = await journal.claim({name: 1}, window=0)
         assert isinstance(new, Claimed)
         assert new.head.id != old.head.id and new.head.fence > old.head.fence
         assert await journal.append([late]) == [Outcome.FENCED]
@@ -103,12 +103,12 @@ async def test_a_claim_that_waits_for_a_removal_gets_a_higher_fence_too(
 ) -> None:
     """What its snapshot has is the head that goes, and not yet the floor."""
     for _ in range(5):
-        (old,) = await postgres.claim(["room:a"], term=1, window=0)
+        (old,) = await postgres.claim({"room:a": 1}, window=0)
     assert isinstance(old, Claimed)
     claimed: list[object] = []
 
     async def claim() -> None:
-        claimed.extend(await postgres.claim(["room:a"], term=1, window=0))
+        claimed.extend(await postgres.claim({"room:a": 1}, window=0))
 
     bridge = postgres._pool._bridge
     sweeper: asyncpg.Connection = await bridge.run(asyncpg.connect, database_url)

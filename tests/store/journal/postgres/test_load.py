@@ -66,7 +66,7 @@ async def fill(cluster: PostgresCluster) -> list[Claimed]:
 
 
 async def found(cluster: PostgresCluster) -> list[Claimed]:
-    results = await cluster.node(1).claim(NAMES, term=1, window=5)
+    results = await cluster.node(1).claim(dict.fromkeys(NAMES, 1), window=5)
     assert all(isinstance(one, Claimed) for one in results), results
     return [one for one in results if isinstance(one, Claimed)]
 
@@ -126,7 +126,7 @@ async def test_one_that_is_never_read_in_time_keeps_no_other_from_waking(postgre
     at_once = await fill(postgres)
     heavy = at_once[2].head.id
     slow.too_much = lambda sql, args: heavy in (args[0] if sql is LOAD else args[-2:] if "size_before" in sql else ())
-    results = await postgres.node(1).claim(NAMES, term=1, window=5)
+    results = await postgres.node(1).claim(dict.fromkeys(NAMES, 1), window=5)
     assert isinstance(results[2], TookTooLong)
     assert [type(one) for one in results].count(Claimed) == len(NAMES) - 1
 
@@ -139,7 +139,7 @@ async def test_one_whose_rows_the_server_can_not_read_is_damaged_alone(
     spoiled = LOAD.replace("SELECT w.id, 1,", f"SELECT w.id, 1 / (w.id <> {at_once[4].head.id})::int,")
     monkeypatch.setattr(load, "LOAD", spoiled)
     monkeypatch.setattr(load, "SNAPSHOT", SNAPSHOT + f" AND 1 / (id <> {at_once[4].head.id})::int = 1")
-    results = await postgres.node(1).claim(NAMES, term=1, window=5)
+    results = await postgres.node(1).claim(dict.fromkeys(NAMES, 1), window=5)
     assert isinstance(results[4], JournalDamaged) and "refuses to read it" in str(results[4])
     assert [type(one) for one in results].count(Claimed) == len(NAMES) - 1
 
@@ -164,7 +164,7 @@ async def test_retention_between_two_pages_makes_no_damage(
 
     slow.too_much = lambda sql, args: sql is LOAD or ("size_before" in sql and args[0] > 1)
     monkeypatch.setattr(Connection, "fetch", trimming)
-    [claimed] = await node.claim([NAMES[0]], term=1, window=5)
+    [claimed] = await node.claim({NAMES[0]: 1}, window=5)
     assert isinstance(claimed, Claimed) and downs > 2
     assert [one.offset for one in claimed.events] == list(range(EVENTS // 2 - 1, EVENTS + 1))
 
