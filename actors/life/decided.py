@@ -191,7 +191,7 @@ class Decided:
             head = self._head
             assert head is not None
             (outgoing, told), self._posted = self._posted, None
-            row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self._actor.entity)
+            row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self._actor.entity, head.shard)
             consequences = consequences or Consequences()
             consequences.outbox = Outbox([row])
             departures.append(Posted(row, outgoing, told))

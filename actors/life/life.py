@@ -23,7 +23,7 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.life.world import World
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
-from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck
+from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck, Unavailable
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import AudienceChanged, Inspect
 from greenroom.actors.model.mailbox import Item
@@ -31,6 +31,7 @@ from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.dead_letters import DeadLetter
+from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.records import Claimed, Head, Remembered
 
 log = structlog.get_logger("greenroom.cell")
@@ -281,8 +282,11 @@ class Life:
     def _admits(self, envelope: Envelope, source: Origin | Firing) -> bool:
         """Is the message to be handled? If not, it has been done with here."""
         if type(source) is Origin:
-            if self._world.is_forgotten(envelope.slot):
-                return False  # what caused it may have been lost; if not, it comes again
+            if not self._shares_history(source):
+                if envelope.slot is not None:
+                    error = Unavailable("what caused it may have been lost; if not, it comes again")
+                    self.decided.depart(Rejection(envelope.slot, error))
+                return False
             if not self.once.admits(envelope, source, self.decided.depart):
                 return False
         elif type(source) is Firing:
@@ -305,6 +309,10 @@ class Life:
             self._give_up(envelope, source, GivenUp(envelope.failure))
             return False
         return True
+
+    def _shares_history(self, source: Origin) -> bool:
+        """Is what caused the message durable in the history that this life's appends land in? They land in no other."""
+        return source.lineage == lineage_of(self.epoch)
 
     def _give_up(self, envelope: Envelope, source: Origin | Firing, given_up: GivenUp) -> None:
         """Refuse for good: the mark, the dead letter and the report to the sender are committed together."""

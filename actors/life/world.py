@@ -4,7 +4,6 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from greenroom.actors.model.actor import Runtime
-from greenroom.actors.model.envelope import ReplySlot
 
 
 class World(Runtime, Protocol):
@@ -15,9 +14,6 @@ class World(Runtime, Protocol):
 
     def new_epoch(self) -> str:
         """For one life of an entity without a journal: its offsets begin anew with each."""
-
-    def is_forgotten(self, slot: ReplySlot | None) -> bool:
-        """Does this slot belong to a delivery that was withdrawn, since what caused it may have been lost?"""
 
     def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
         """A span under the W3C traceparent `parent`."""

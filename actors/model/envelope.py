@@ -97,6 +97,7 @@ class Origin(Struct, frozen=True, gc=False):
     entity: str
     about: str = ""  # not empty: it wants to be told what becomes of this
     after: int = 0  # the message that it was sent behind: one that overtook that would have it dropped
+    lineage: str = ""  # the database's history, in which what caused it is durable
 
 
 class Firing(Struct, frozen=True, gc=False):

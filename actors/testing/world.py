@@ -10,7 +10,6 @@ import trio
 from greenroom.actors.life.budgets import Budgets
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
@@ -45,9 +44,6 @@ class KitWorld:
         if self._kinds is not None:
             return self._kinds.is_durable(entity, message)
         return split_entity(entity)[0] != self._kind.name or self._kind.actor.durable
-
-    def is_forgotten(self, slot: ReplySlot | None) -> bool:
-        return False
 
     def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
         return nullcontext()

@@ -41,6 +41,7 @@ DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep; fewer where they are large
 SWEEP_S = 5.0
 SWEEP_GAP_S = 0.2  # the least time between two sweeps
+OWNED_S = 1.0  # between two looks at which shards are ours: the outbox of one that is new need not wait for a sweep
 STUCK_AFTER = 4  # attempts of one message; where memory is short, its sender is parked
 START, OFFSET_MAX = (0, 0), (1 << 63) - 1  # before the first position in the outbox; the last offset there can be
 WARN_AFTER = 10  # attempts of one message
@@ -60,10 +61,12 @@ class Relay:
         journal: Journal,
         submit: Callable[[str, Envelope], None],
         new_backoff: Callable[[], Backoff],
+        shards: Callable[[], frozenset[int] | None] = lambda: None,
         kept_max: int = KEPT_MAX,
         kept_bytes_max: int = KEPT_BYTES_MAX,
         sweep_s: float = SWEEP_S,
     ) -> None:
+        """`shards`: those whose outbox is swept; None: all. See Ownership."""
         self.delivered = 0  # messages
         self.retries = 0
         self._kinds = kinds
@@ -73,6 +76,8 @@ class Relay:
         self.kept_max = kept_max
         self.kept_bytes_max = kept_bytes_max
         self._sweep_s = sweep_s
+        self._shards = shards
+        self._swept = shards()
         self._lineage: str | None = None  # the database's lineage, once a claim or the first sweep has told it
         self._begin()
 
@@ -95,9 +100,14 @@ class Relay:
 
     # From cells.
 
-    def post(self, row: OutboxRow, messages: Sequence[Outgoing]) -> None:
-        """A row has become durable. The sender's rows must come in order."""
-        if self._is_left_out(row.head_id) or not self._has_room():
+    def post(self, row: OutboxRow, messages: Sequence[Outgoing], lineage: str) -> None:
+        """A row has become durable, in the database's history `lineage`. The sender's rows must come in order."""
+        if (
+            self._is_left_out(row.head_id)
+            or not self._has_room()
+            or lineage != self._lineage
+            or not self._is_swept(row.shard)
+        ):
             self._leave_out(row.head_id)
         else:
             self._keep(row, messages)
@@ -116,7 +126,7 @@ class Relay:
     def begin_lineage(self, lineage: str) -> None:
         """The database has another history: what is in memory may have been lost with the one before. The outbox says.
 
-        What of it lies in mailboxes is dropped there (`is_forgotten`).
+        What of it lies in mailboxes is turned away there: its origin names the history that it was sent in.
         """
         before, self._lineage = self._lineage, lineage
         if before is None or before == lineage:
@@ -133,12 +143,12 @@ class Relay:
         self._deleted_before = []
         self._wake_sweep.set()
 
-    def is_forgotten(self, slot: object) -> bool:
-        """Does a message with this reply slot come from before the last `begin_lineage`?"""
-        return type(slot) is Delivery and self._rows.get((slot.row.head_id, slot.row.offset)) is not slot.row
+    def _is_forgotten(self, delivery: Delivery) -> bool:
+        """Was its row dropped, to be read again from the outbox? Then what becomes of this one is nobody's business."""
+        return self._rows.get((delivery.row.head_id, delivery.row.offset)) is not delivery.row
 
     def _park_stuck(self) -> None:
-        """Make room: forget what senders of stuck messages have on its way. In mailboxes too: none may overtake."""
+        """Make room: forget what senders of stuck messages have on its way, also in mailboxes. It comes again."""
         stuck = {pair.sender_id for pair in self._pairs.values() if pair.attempts >= STUCK_AFTER}
         for head_id in stuck:
             self._leave_out(head_id)
@@ -163,6 +173,11 @@ class Relay:
     def _is_left_out(self, head_id: int) -> bool:
         """Must what is posted of it wait, for older rows may lie in the outbox unread?"""
         return head_id in self._left_out or EVERYBODY in self._left_out
+
+    def _is_swept(self, shard: int | None) -> bool:
+        """Do we read what was left out? Else its rows are another node's to deliver, and all of them in order."""
+        shards = self._shards()
+        return shards is None or shard in shards
 
     def _leave_out(self, head_id: int) -> None:
         if len(self._left_out) >= LEFT_OUT_MAX and head_id not in self._left_out:
@@ -216,7 +231,7 @@ class Relay:
                     trace=message.trace,
                     size=len(message.message),
                     queued_at=now,
-                    source=Origin(pair.sender_id, message.seq, pair.sender, message.about, after),
+                    source=Origin(pair.sender_id, message.seq, pair.sender, message.about, after, self._lineage or ""),
                 )
                 self._submit(pair.receiver, envelope)
             except (ActorError, msgspec.MsgspecError, RecursionError) as error:  # such as: this code does not know it
@@ -229,7 +244,7 @@ class Relay:
 
     def decided(self, delivery: Delivery) -> None:
         """The receiver has handled a message, or refused it for good."""
-        if self.is_forgotten(delivery):
+        if self._is_forgotten(delivery):
             return
         pair = delivery.pair
         pair.under_way -= 1
@@ -256,7 +271,7 @@ class Relay:
 
     def rejected(self, delivery: Delivery, error: ActorError) -> None:
         """Not now."""
-        if self.is_forgotten(delivery):
+        if self._is_forgotten(delivery):
             return
         pair = delivery.pair
         pair.under_way -= 1
@@ -341,9 +356,12 @@ class Relay:
                 await self._sweep_once()
             except StoreUnavailable as error:
                 log.debug("outbox_sweep_postponed", error=str(error))
+            next_at = trio.current_time() + self._sweep_s
             await trio.sleep(SWEEP_GAP_S)
-            with trio.move_on_after(self._sweep_s - SWEEP_GAP_S):
-                await self._wake_sweep.wait()
+            while self._shards() is self._swept and (now := trio.current_time()) < next_at:
+                with trio.move_on_at(min(next_at, now + OWNED_S)):
+                    await self._wake_sweep.wait()
+                    break
 
     async def _sweep_once(self) -> None:
         """Read on, as far as there is room; where the outbox ends, the next sweep begins anew."""
@@ -360,14 +378,20 @@ class Relay:
             lineage = await self._journal.lineage()
             if self._lineage is None:
                 self.begin_lineage(lineage)
+        shards = self._shards()
+        if shards is not self._swept:  # what lay on those that are new may be anywhere
+            self._swept = shards
+            self._read_to = START
         if self._read_to == START:
             self._left_out_before = dict(self._left_out)
         while self._has_room(share):
             known = self._rows
-            rows = await self._journal.outbox(after=self._read_to, limit=PAGE)
+            rows = await self._journal.outbox(after=self._read_to, limit=PAGE, shards=shards)
             if known is not self._rows:
                 return  # forgotten meanwhile, and these may be of the history before
             if not rows:
+                if self._shards() is not shards:
+                    return  # of what has come meanwhile nothing was read
                 for head_id, missed in self._left_out_before.items():
                     if self._left_out.get(head_id) == missed:  # none was left out while we read: we have them all
                         del self._left_out[head_id]

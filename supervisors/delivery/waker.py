@@ -32,10 +32,20 @@ class Waker:
     One for a node, a supervised child.
     """
 
-    def __init__(self, *, journal: Journal, now: Callable[[], float], wake: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        now: Callable[[], float],
+        wake: Callable[[str], None],
+        shards: Callable[[], frozenset[int] | None] = lambda: None,
+    ) -> None:
+        """`shards`: those whose timers are looked for; None: all. See Ownership."""
         self._journal = journal
         self._now = now
         self._wake_entity = wake
+        self._shards = shards
+        self._looked_at = shards()
         self._soon: list[tuple[int, str]] = []  # heap of (due, Unix ms; entity)
         self._known: set[tuple[int, str]] = set()
         self._wake = trio.Event()
@@ -73,8 +83,12 @@ class Waker:
     async def _look(self) -> None:
         now_ms = int(self._now() * 1000)
         found = 0
+        shards = self._shards()
+        if shards is not self._looked_at:  # what lay on those that are new has been due for a while
+            self._looked_at = shards
+            self._position, self._overdue = START, 0
         while found < WOKEN_MAX:
-            page = await self._journal.due(before_ms=now_ms + AHEAD_MS, after=self._position, limit=PAGE)
+            page = await self._journal.due(before_ms=now_ms + AHEAD_MS, after=self._position, limit=PAGE, shards=shards)
             for due_ms, _, entity in page:
                 self._overdue += due_ms < now_ms - 1000
                 self.soon(due_ms, entity)

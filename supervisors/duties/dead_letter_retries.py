@@ -40,7 +40,7 @@ class DeadLetterRetries:
         while True:
             await trio.sleep(LOOK_S)
             try:
-                for letter in await self._letters.wished(limit=AT_ONCE):
+                for letter in await self._letters.wished(limit=AT_ONCE, shards=self._kernel.ownership.shards()):
                     await self._retry(letter)
             except StoreUnavailable as error:
                 self._kernel.note_store_unavailable(error)

@@ -10,7 +10,6 @@ import trio
 
 from greenroom.actors.life.budgets import Budgets
 from greenroom.actors.life.turn import Turn
-from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
@@ -43,7 +42,6 @@ class NodeWorld:
         *,
         kinds: Kinds,
         router: Router,
-        relay: Relay,
         audiences: Audiences,
         now: Callable[[], float],
         monotonic: Callable[[], float],
@@ -56,15 +54,11 @@ class NodeWorld:
         self.spend = Budgets(monotonic).spend
         self._kinds = kinds
         self._router = router
-        self._relay = relay
         self._rng = rng
         self._tracing = tracing
 
     def new_epoch(self) -> str:
         return f"{self._rng.getrandbits(32):08x}"
-
-    def is_forgotten(self, slot: ReplySlot | None) -> bool:
-        return self._relay.is_forgotten(slot)
 
     def is_durable(self, entity: str, message: Message) -> bool:
         """Raises: BadEntity, TypeError: see Runtime."""

@@ -91,6 +91,7 @@ class Kernel:
             self.system.lineage_changed(lineage)
 
         self.instruments = instruments
+        self.ownership: Ownership = ownership or OwnsAll()
         self.committer = Committer(journal, commit or CommitConfig(), count_commit, count_failure)
         self.claims = Claims(journal, waiting_max=claims_waiting_max)
         self.note_store_unavailable = note_store_unavailable
@@ -106,13 +107,17 @@ class Kernel:
         self._audiences = audiences
         self.router = Router(kinds=kinds, awake=cells, activate=activate, keep_letter=self.letters.keep)
         self.relay = Relay(
-            kinds=kinds, journal=journal, submit=self.router.submit, new_backoff=new_backoff, kept_max=relay_kept_max
+            kinds=kinds,
+            journal=journal,
+            submit=self.router.submit,
+            new_backoff=new_backoff,
+            shards=self.ownership.shards,
+            kept_max=relay_kept_max,
         )
-        self.waker = Waker(journal=journal, now=clock, wake=self.router.wake)
+        self.waker = Waker(journal=journal, now=clock, wake=self.router.wake, shards=self.ownership.shards)
         self.world = world = NodeWorld(
             kinds=kinds,
             router=self.router,
-            relay=self.relay,
             audiences=audiences,
             now=clock,
             monotonic=monotonic,
@@ -122,7 +127,7 @@ class Kernel:
         host = Host(
             world=world,
             router=self.router,
-            ownership=ownership or OwnsAll(),
+            ownership=self.ownership,
             journal=journal,
             committer=self.committer,
             claims=self.claims,

@@ -12,6 +12,7 @@ from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
 from greenroom.actors.model.errors import HandlerFailed
 from greenroom.actors.model.mailbox import Mailbox
 from greenroom.config.telemetry.shown import shown
+from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.records import StoredEvent
 from greenroom.supervisors.kernel.host import Host
 
@@ -33,7 +34,7 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
             elif cls is Ephemeral:
                 _show(host, entity, departure)  # type: ignore[arg-type]
             elif cls is Posted:
-                host.relay.post(departure.row, departure.messages)  # type: ignore[union-attr]
+                host.relay.post(departure.row, departure.messages, lineage_of(epoch))  # type: ignore[union-attr]
             elif cls is TimersSet:
                 for due_ms in departure.due_ms:  # type: ignore[union-attr]
                     host.waker.soon(due_ms, entity)

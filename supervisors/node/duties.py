@@ -52,7 +52,14 @@ class Duties:
         retries = DeadLetterRetries(kinds=kinds, kernel=kernel, letters=letters)
         letter_watch = DeadLetterWatch(letters, kernel.instruments)
         folding = Folding(kinds=kinds, journal=journal, world=kernel.world)
-        retention = Retention(journal, keep, fold=folding.fold, now=clock, is_present=kernel.is_present)
+        retention = Retention(
+            journal,
+            keep,
+            fold=folding.fold,
+            now=clock,
+            is_present=kernel.is_present,
+            shards=kernel.ownership.shards,
+        )
         keys = (ChildSpec(name="key_set", start=key_set.run, shutdown_s=1.0),) if key_set is not None else ()
         self._spec = SupervisorSpec(
             name="duties",

@@ -112,7 +112,7 @@ class Node:
             lease_s=settings.lease_s,
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
-        letters = PostgresDeadLetters(self._pool)
+        letters = PostgresDeadLetters(self._pool, shards=settings.shards)
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,

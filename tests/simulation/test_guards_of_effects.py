@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from greenroom.actors.life.durable_timers import DurableTimers
+from greenroom.actors.life.life import Life
 from greenroom.actors.life.marks import Marks
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.testing import ALL_GUARDS, Guards, run_seed
@@ -34,7 +35,7 @@ def begin_lineage(relay: Relay, lineage: str) -> None:
 IN_THE_RUNTIME: list[tuple[type, str, Callable[..., object], str]] = [
     (Marks, "is_overtaken", lambda marks, origin: False, "in flight"),
     (DurableTimers, "is_due", lambda timers, firing: firing.name in timers.rows, "in flight"),
-    (Relay, "is_forgotten", lambda relay, slot: False, "tails lost"),
+    (Life, "_shares_history", lambda life, origin: True, "tails lost"),
     (Relay, "begin_lineage", begin_lineage, "tails lost"),
 ]
 

@@ -84,9 +84,6 @@ class World:
     def is_durable(self, entity: str, message: Message) -> bool:
         return True
 
-    def is_forgotten(self, slot: object) -> bool:
-        return False
-
     def trace(self, name: str, parent: str) -> Any:
         return nullcontext()
 
@@ -105,8 +102,8 @@ class Slot:
         self.answers.append(error)
 
 
-def life_of(world: World | None = None) -> Life:
-    return Life(Kind(Sum), "sum:1", world or World(), Turn(), Head(1, "sum:1", 7, "e", 0))
+def life_of(world: World | None = None, *, epoch: str = "e") -> Life:
+    return Life(Kind(Sum), "sum:1", world or World(), Turn(), Head(1, "sum:1", 7, epoch, 0))
 
 
 def total(life: Life) -> int:

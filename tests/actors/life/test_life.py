@@ -6,7 +6,9 @@ import pytest
 
 from greenroom.actors.life.departures import Answer, Posted, Rejection
 from greenroom.actors.life.life import Life, RefusedTooLate
+from greenroom.actors.life.once import Unknown
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.envelope import Envelope, Origin
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import NOTED
@@ -118,3 +120,22 @@ def test_a_bare_tell_that_is_refused_is_heard_by_nobody() -> None:
     life = Life(Kind(Refusing), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
     assert life.handle([Only(), Add(amount=1)], 0, 0.0, in_flight=False) == 2
     assert total(life) == 1
+
+
+@pytest.mark.parametrize(("sent_in", "handled"), [("", False), (".2", True), (".2restored", False), (".3", False)])
+def test_a_message_is_handled_only_in_the_history_in_which_its_cause_is_durable(sent_in: str, handled: bool) -> None:
+    """Whether the sender's node or the receiver's has heard of a failover first. Who sent it is told to send it again,
+    since no effect of it may stay where its cause was lost."""
+    life = life_of(epoch="e.2")
+    life.once.learn(Unknown([9], []), {9: 4}, {}, under_way_max=10)
+    slot = Slot()
+    envelope = Envelope(message=Add(amount=1), slot=slot, source=Origin(9, 5, "sum:9", lineage=sent_in))
+    assert life.handle([envelope], 0, 0.0, in_flight=False) == 1
+    flight = life.decided.take([envelope])
+    assert flight is not None
+    assert total(life) == handled and bool(flight.consequences) == handled
+    [departure] = [one for one in flight.departures if isinstance(one, Answer | Rejection)]
+    assert departure.slot is slot
+    assert isinstance(departure, Answer) == handled
+    if isinstance(departure, Rejection):
+        assert departure.error.temporary

@@ -41,11 +41,14 @@ class Outbox:
         await trio.lowlevel.checkpoint()
         return next(LINEAGES)
 
-    async def outbox(self, *, after: tuple[int, int], limit: int) -> list[OutboxRow]:
+    async def outbox(
+        self, *, after: tuple[int, int], limit: int, shards: frozenset[int] | None = None
+    ) -> list[OutboxRow]:
         await trio.lowlevel.checkpoint()
         if self.errors["outbox"]:
             raise self.errors["outbox"].popleft()
-        found = [self.rows[key] for key in sorted(self.rows) if key > after][:limit]
+        keys = [key for key in sorted(self.rows) if key > after and (shards is None or key[0] in shards)]
+        found = [self.rows[key] for key in keys[:limit]]
         self.reading()
         return found
 
@@ -69,17 +72,24 @@ class World:
         self.arrived: list[tuple[str, str, float]] = []  # receiver, text, when
         self.refusals: dict[str, deque[ActorError]] = {}  # of `submit`, for each receiver
         self.offsets: dict[str, int] = {}
+        self.lineage = ""  # of the database
+        self.shards: frozenset[int] | None = None  # that are ours; each head is on the shard of its number
         self.relay = Relay(
             kinds=Kinds((Log,)),
             journal=self.journal,  # type: ignore[arg-type]
             submit=self.submit,
             new_backoff=lambda: Backoff(random=random.Random(seed), first_s=1.0, max_s=8.0),
+            shards=lambda: self.shards,
             kept_max=kept_max,
             kept_bytes_max=kept_bytes_max,
             sweep_s=SWEEP_S,
         )
         if claimed:
-            self.relay.begin_lineage(next(LINEAGES))
+            self.begin_lineage()
+
+    def begin_lineage(self) -> None:
+        self.lineage = next(LINEAGES)
+        self.relay.begin_lineage(self.lineage)
 
     def submit(self, entity: str, envelope: Envelope) -> None:
         if self.refusals.get(entity):
@@ -95,12 +105,12 @@ class World:
             Outgoing(sequence(offset, number), receiver, Raw(msgspec.json.encode(Heard(text=text))))
             for number, (receiver, text) in enumerate(tells)
         ]
-        row = OutboxRow(offset, encode_body(messages), IDS[sender], sender)
+        row = OutboxRow(offset, encode_body(messages), IDS[sender], sender, IDS[sender])
         self.journal.rows[row.head_id, row.offset] = row
         return row, messages
 
     def post(self, sender: str, *tells: tuple[str, str]) -> None:
-        self.relay.post(*self.commit(sender, *tells))
+        self.relay.post(*self.commit(sender, *tells), self.lineage)
 
     def texts(self, receiver: str = B) -> list[str]:
         return [text for entity, text, _ in self.arrived if entity == receiver]

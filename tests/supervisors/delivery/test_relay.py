@@ -20,7 +20,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.supervisors.delivery import relay as relay_module
 from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, UNDER_WAY_MAX
-from tests.supervisors.delivery.relay_world import IDS, LINEAGES, SWEEP_S, A, B, C, World, settled, world
+from tests.supervisors.delivery.relay_world import IDS, SWEEP_S, A, B, C, World, settled, world
 from tests.supervisors.kernel.small_kernel import Heard
 
 
@@ -30,7 +30,7 @@ async def test_what_is_posted_goes_to_its_receivers_in_order_with_its_origin(aut
         run.post(A, (B, "4"))
         assert (run.texts(B), run.texts(C)) == (["1", "3", "4"], ["2"])
         sources = [one.source for one in run.inbox]
-        assert sources[0] == Origin(IDS[A], sequence(1, 0), A)
+        assert sources[0] == Origin(IDS[A], sequence(1, 0), A, lineage=run.lineage)
         seqs = [sequence(1, 0), sequence(1, 2), sequence(1, 1), sequence(2, 0)]
         assert [one.seq for one in sources if isinstance(one, Origin)] == seqs
 
@@ -123,7 +123,7 @@ async def test_a_message_that_this_release_does_not_know_waits_for_one_that_does
         deep = [Outgoing(sequence(3, 0), C, Raw(b'{"type":"log.heard","text":' + b"[" * 5000 + b"]" * 5000 + b"}"))]
         for offset, messages in enumerate((unknown, nowhere, deep), 1):
             row = run.journal.rows[IDS[A], offset] = OutboxRow(offset, encode_body(messages), IDS[A], A)
-            run.relay.post(row, messages)
+            run.relay.post(row, messages, run.lineage)
         run.offsets[A] = 3
         run.post(B, (B, "from another"))
         await trio.sleep(120)
@@ -209,9 +209,10 @@ class Receivers:
     def handle(self, *, willing: bool = False) -> None:
         envelope = self.run.inbox.pop(0)
         source, slot, message = envelope.source, envelope.slot, envelope.message
-        if self.run.relay.is_forgotten(slot):
-            return
         assert isinstance(source, Origin) and slot is not None and isinstance(message, Heard)
+        if source.lineage != self.run.lineage:
+            slot.reject(Unavailable("of another history"))
+            return
         pair = (message.text.partition(" ")[0], source.sender)
         if source.seq <= self.seen.get(pair, 0):
             slot.resolve(Done(), None)
@@ -273,7 +274,7 @@ def test_whatever_happens_each_pair_hears_everything_once_in_order(
                     case ("sleep", seconds):
                         await trio.sleep(seconds)
                     case ("failover",):
-                        run.relay.begin_lineage(next(LINEAGES))
+                        run.begin_lineage()
                     case ("again",):
                         for sender in IDS:
                             unposted.add(sender)
@@ -315,10 +316,10 @@ async def test_what_was_read_before_the_first_claim_is_forgotten_when_that_tells
             await settled()
             assert made.texts() == ["2"]
             made.journal.rows[row.head_id, row.offset] = row
-            made.relay.begin_lineage(next(LINEAGES))
+            made.begin_lineage()
             [stale] = made.inbox
-            assert made.relay.is_forgotten(stale.slot)
-            made.inbox.clear()
+            assert isinstance(stale.source, Origin) and stale.source.lineage != made.lineage
+            made.reject()
             await made.decide_all()
             assert made.texts() == ["2", "1", "2"]
             nursery.cancel_scope.cancel()

@@ -10,8 +10,8 @@ from trio.testing import MockClock
 from greenroom.actors.model.errors import Overloaded
 from greenroom.store.journal.consequences.outbox import CLAIMED_BYTES_MAX, CLAIMED_MAX, brought_along
 from greenroom.supervisors.delivery import relay as relay_module
-from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX
-from tests.supervisors.delivery.relay_world import IDS, LINEAGES, SWEEP_S, A, B, C, World, settled, world
+from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, OWNED_S
+from tests.supervisors.delivery.relay_world import IDS, SWEEP_S, A, B, C, World, settled, world
 
 
 async def test_what_lies_in_the_outbox_at_the_start_is_delivered(autojump_clock: MockClock) -> None:
@@ -39,7 +39,7 @@ async def test_a_message_of_long_ago_that_a_claim_brings_back_lets_nothing_overt
     """What is posted then is sent behind all that is under way, or its receiver would drop what comes again later."""
     async with world() as run:
         (old, _), (_, four) = run.commit(A, (B, "1")), run.commit(A, (B, "4"))
-        run.relay.post(run.journal.rows[IDS[A], 2], four)
+        run.relay.post(run.journal.rows[IDS[A], 2], four, run.lineage)
         run.relay.adopt([old])
         run.post(A, (B, "5"))
         behind = {envelope.message.text: envelope.source.after for envelope in run.inbox}  # type: ignore
@@ -72,7 +72,7 @@ async def test_what_nobody_posted_is_found_by_the_sweep(autojump_clock: MockCloc
 async def test_a_row_read_just_before_it_was_deleted_is_not_taken_for_a_new_one(autojump_clock: MockClock) -> None:
     async with world() as run:
         row, messages = run.commit(A, (B, "1"))
-        run.relay.post(row, messages)
+        run.relay.post(row, messages, run.lineage)
         run.decide()
         await settled()
         assert not run.journal.rows
@@ -169,7 +169,7 @@ async def test_after_a_failover_nothing_posted_overtakes_what_was_forgotten(auto
     """An append's answer may come after the news that the database has another history."""
     async with world() as run:
         run.post(A, (B, "1"))
-        run.relay.begin_lineage(next(LINEAGES))
+        run.begin_lineage()
         run.post(A, (B, "2"))
         await run.decide_all(20)
         assert run.texts() == ["1", "1", "2"] and not run.journal.rows
@@ -186,7 +186,66 @@ async def test_what_is_given_up_is_freed_though_no_collector_sees_it(autojump_cl
         assert any(pair.waiting or pair.returned for pair in pairs), "or nothing leads back"
         freed = [weakref.ref(pair) for pair in pairs]
         del pairs
-        run.relay.begin_lineage(next(LINEAGES))
+        run.begin_lineage()
         run.inbox.clear()
         await trio.testing.wait_all_tasks_blocked()
         assert [pair() for pair in freed] == [None, None]
+
+
+# Shards.
+
+
+async def test_only_the_outbox_of_shards_that_are_ours_is_swept(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.shards = frozenset({IDS[A]})
+        run.commit(A, (B, "ours"))
+        run.commit(C, (B, "another's"))
+        await run.decide_all(30)
+        assert run.texts() == ["ours"]
+        assert list(run.journal.rows) == [(IDS[C], 1)]
+
+
+async def test_the_outbox_of_a_shard_that_is_new_is_swept_within_a_second(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.shards = frozenset({IDS[B]})
+        await trio.sleep(SWEEP_S + 1)
+        run.commit(A, (B, "left behind by another node"))
+        await trio.sleep(SWEEP_S + 1)
+        assert run.texts() == []
+        began = trio.current_time()
+        run.shards = frozenset({IDS[A], IDS[B]})
+        await run.decide_all(10)
+        [(_, text, at)] = run.arrived
+        assert text == "left behind by another node" and at - began <= OWNED_S
+
+
+async def test_what_is_posted_of_a_shard_that_is_not_swept_here_does_not_overtake_what_lies_in_its_outbox(
+    autojump_clock: MockClock,
+) -> None:
+    """By an entity that has lost its shard and does not know it yet: of its older rows some were never in memory."""
+    async with world(kept_max=2) as run:
+        for text in "123456":
+            run.post(A, (B, text))  # only some of them fit
+        run.shards = frozenset({IDS[C]})
+        run.decide(len(run.inbox))
+        await trio.sleep(2 * SWEEP_S)
+        run.post(A, (B, "7"))
+        await run.decide_all(3 * SWEEP_S)
+        assert run.texts() == ["1", "2"]
+        run.shards = frozenset({IDS[A], IDS[C]})
+        await run.decide_all(60)
+        assert run.texts() == list("1234567")
+
+
+async def test_what_is_posted_of_a_history_that_has_ended_is_left_to_the_outbox(autojump_clock: MockClock) -> None:
+    """An append's answer may come after the news that the database has another history, which has lost it."""
+    async with world() as run:
+        before = run.lineage
+        lost, messages = run.commit(A, (B, "lost"))
+        del run.journal.rows[lost.head_id, lost.offset]
+        run.begin_lineage()
+        run.relay.post(lost, messages, before)
+        kept = run.commit(C, (B, "kept"))
+        run.relay.post(*kept, before)
+        await run.decide_all(30)
+        assert run.texts() == ["kept"] and not run.journal.rows

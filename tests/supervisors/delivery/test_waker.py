@@ -30,7 +30,13 @@ class Rows:
         self.ahead_s = 0.0  # of the wall clock, before the monotonic one
         self.unwakeable: dict[str, Exception] = {}
         self.woken: list[tuple[float, str]] = []
-        self.timers = Waker(journal=self, now=self.now, wake=self.wake)  # type: ignore[arg-type]
+        self.shards: frozenset[int] | None = None  # that are ours; each row is on the shard of its number
+        self.timers = Waker(
+            journal=self,  # type: ignore[arg-type]
+            now=self.now,
+            wake=self.wake,
+            shards=lambda: self.shards,
+        )
 
     def now(self) -> float:
         return 1_000_000.0 + trio.current_time() + self.ahead_s
@@ -41,12 +47,15 @@ class Rows:
         if tell:
             self.timers.soon(due_ms, entity)
 
-    async def due(self, *, before_ms: int, after: tuple[int, int], limit: int) -> list[Due]:
+    async def due(
+        self, *, before_ms: int, after: tuple[int, int], limit: int, shards: frozenset[int] | None = None
+    ) -> list[Due]:
         await trio.lowlevel.checkpoint()
         self.looks += 1
         if self.errors:
             raise self.errors.popleft()
-        return sorted(row for row in self.rows if row.due_ms < before_ms and row[:2] > after)[:limit]
+        mine = [row for row in self.rows if shards is None or row.head_id in shards]
+        return sorted(row for row in mine if row.due_ms < before_ms and row[:2] > after)[:limit]
 
     def wake(self, entity: str) -> None:
         if entity in self.unwakeable:
@@ -221,3 +230,26 @@ async def test_more_timers_than_are_kept_in_memory_are_found_in_the_rows(
         assert {entity for _, entity in made.woken} == {f"log:{number}" for number in range(20)}
         assert sum(at <= BEGIN_S + 1.0 for at, _ in made.woken) >= 5
         assert not made.timers._soon and not made.timers._known
+
+
+async def test_timers_of_others_shards_are_left_alone_and_those_of_a_new_one_are_found_at_the_next_look(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the looks have come far behind them, as after a long outage."""
+    monkeypatch.setattr(waker_module, "PAGE", 2)
+    monkeypatch.setattr(waker_module, "WOKEN_MAX", 2)
+    async with rows() as run:
+        run.shards = frozenset(range(2, 100))
+        await trio.sleep(SCAN_S / 2)  # the look at the start was at all of them
+        run.set("a:new", -50.0, tell=False)  # head 1
+        for number in range(20):
+            name = f"a:{number}"
+            run.set(name, -40.0 + number, tell=False)
+            run.unwakeable[name] = Unavailable("not now")
+        await trio.sleep(4.5 * SCAN_S)
+        assert run.woken == []
+        began = trio.current_time()
+        run.shards = frozenset(range(1, 100))
+        await trio.sleep(2 * SCAN_S)
+        assert [entity for _, entity in run.woken] == ["a:new"]
+        assert run.woken[0][0] - began <= SCAN_S

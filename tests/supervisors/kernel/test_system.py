@@ -9,6 +9,7 @@ from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, NotHere, Unavailable, UnknownKind
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import PassivationConfig
+from greenroom.store.ownership.sharding import SHARDS, shard_of
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled
@@ -164,3 +165,50 @@ async def test_a_system_that_has_not_started_wakes_nobody() -> None:
     run = Kernel()
     with pytest.raises(Unavailable):
         run.router.submit(A, Envelope(message=Read()))
+
+
+class Share(OwnsAll):
+    """Of one of two nodes."""
+
+    def __init__(self, shards: frozenset[int]) -> None:
+        super().__init__()
+        self.mine = shards
+
+    def owns(self, entity: str) -> bool:
+        return shard_of(entity, SHARDS) in self.mine
+
+    def shards(self) -> frozenset[int]:
+        return self.mine
+
+
+async def test_two_nodes_on_one_database_never_wake_one_anothers_entities_by_looking(autojump_clock: MockClock) -> None:
+    """And when one is gone, the other finds what it has left within a second or so."""
+    even, odd = (Share(frozenset(range(first, SHARDS, 2))) for first in (0, 1))
+    names = [f"log:{number}" for number in range(10)]
+    others = [name for name in names if odd.owns(name)]
+    mine = [name for name in names if even.owns(name)]
+    assert mine and others
+
+    def begin(actor: Log) -> None:
+        actor.set_timer("t", Heard(text="rang"), after=30)
+        actor.tell(mine[0], Heard(text="told"))
+        actor.note("began")
+
+    async with kernel(ownership=even) as one:
+        async with kernel(rows=one.journal.rows, incarnation=2, ownership=odd) as two:
+            for name in names:
+                await (one if even.owns(name) else two).ask(name, Do(act=begin))
+            await trio.sleep(10)
+            assert two.kernel.relay.waiting == len(others), "who is told lives elsewhere"
+        assert one.awake() == set(mine)
+        claims = {name: one.journal.rows.by_entity[name].head.fence for name in others}
+        await trio.sleep(60)
+        assert {name: one.journal.rows.by_entity[name].head.fence for name in others} == claims, "claimed by nobody"
+        assert one.awake() == set(mine)
+        assert one.texts(mine[0]).count("told") == len(mine)
+        assert all(one.texts(name)[-1] == "rang" for name in mine)
+        even.mine |= odd.mine
+        await trio.sleep(2.5)
+        assert one.awake() == set(names)
+        assert one.texts(mine[0]).count("told") == len(names)
+        assert all(one.texts(name)[-1] == "rang" for name in others)
