@@ -19,6 +19,7 @@ from greenroom.store.ownership.sharding import mask_of, shard_sql
 from greenroom.store.postgres.connection import Connection
 
 PASSED_MAX = 10_000  # rows of all nodes that one statement looks at
+PASSED_FIRST = 4  # times as many as are wanted, it looks at first: where there are some of ours, that is enough
 
 OUTBOX_COLUMNS = 'o."offset", o.body, o.id, h.entity'
 OUTBOX_ROWS = 'outbox o JOIN heads h ON h.id = o.id WHERE (o.id, o."offset") > ($3::bigint, $4::bigint)'
@@ -76,12 +77,15 @@ class Sweeps:
         if owned is None:
             return [OutboxRow(*row[:4]) for row in await pages.fetch(OUTBOX, *after)]
         mask = mask_of(owned, self._shards)
+        passed = PASSED_FIRST * limit
         while True:
-            step = _position(await self._connection.fetch(OUTBOX_STEP, *after, PASSED_MAX))
+            passed = min(passed, PASSED_MAX)
+            step = _position(await self._connection.fetch(OUTBOX_STEP, *after, passed))
             rows = await pages.fetch(OUTBOX_OF, *after, *(step or END), mask, self._shards)
             if rows or step is None:
                 return [OutboxRow(*row[:4]) for row in rows]
             after = step
+            passed *= PASSED_FIRST
 
     async def due(self, before_ms: int, after: tuple[int, int], limit: int, owned: Collection[int] | None) -> list[Due]:
         """See Journal.due."""
@@ -89,8 +93,10 @@ class Sweeps:
             return [Due(*row) for row in await self._connection.fetch(DUE, before_ms, *after, limit)]
         mask = mask_of(owned, self._shards)
         found: list[Due] = []
+        passed = PASSED_FIRST * limit
         while True:
-            step = _position(await self._connection.fetch(DUE_STEP, before_ms, *after, PASSED_MAX))
+            passed = min(passed, PASSED_MAX)
+            step = _position(await self._connection.fetch(DUE_STEP, before_ms, *after, passed))
             upto = step or END
             left = limit - len(found)
             rows = await self._connection.fetch(DUE_OF, before_ms, *after, left, *upto, mask, self._shards)
@@ -98,6 +104,7 @@ class Sweeps:
             if step is None or len(found) == limit:
                 return found
             after = step
+            passed *= PASSED_FIRST
 
 
 def _position(rows: Any) -> tuple[int, int] | None:
