@@ -12,6 +12,7 @@ import trio
 from msgspec import Raw, Struct
 
 from greenroom.actors.model.envelope import own_command_id
+from greenroom.actors.model.errors import NotHere
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import Principal
@@ -146,7 +147,7 @@ class SimulatedClient:
         timeline: Timeline,
         faults: Faults,
         draw: Random,
-        dial: Callable[[str], Connection | None],
+        dial: Callable[[str, str | None], Connection | None],
         pace_s: float,
     ) -> None:
         self.user = user
@@ -167,6 +168,7 @@ class SimulatedClient:
         self._dial = dial
         self._pace_s = pace_s
         self._connection: Connection | None = None
+        self._asked: str | None = None  # an entity that is not where it was asked: to be asked where it lives
         self._connected = False
         self._answered: set[int] = set()
         self._ids = 0
@@ -250,6 +252,9 @@ class SimulatedClient:
         elif error.temporary and pending.key is not None:
             pending.id = 0
             pending.not_before = trio.current_time() + self._draw.uniform(0.1, 2.0)
+            if error.message == NotHere.name and self._connection is not None and self._draw.random() < 0.5:
+                self._asked = pending.entity
+                self._connection.sever()
             self._timeline.note("told to repeat", pending.method, pending.key, error.message, who=self.user)
         else:
             self.pending.remove(pending)
@@ -261,7 +266,8 @@ class SimulatedClient:
     async def _stay_connected(self) -> None:
         while True:
             await trio.sleep(self._draw.uniform(0.05, 1.0))
-            connection = self._dial(self.user)
+            connection = self._dial(self.user, self._asked)
+            self._asked = None
             if connection is None:
                 continue
             self._connection = connection

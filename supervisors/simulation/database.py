@@ -18,13 +18,18 @@ from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.letters import LetterRows
 from greenroom.store.journal.journal import Claim
-from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
+from greenroom.store.journal.journal_memory import MemoryHead, MemoryJournal, MemoryRows
 from greenroom.store.journal.records import Append, Head, Outcome
+from greenroom.store.ownership.referee import Owned
+from greenroom.store.ownership.referee_memory import MemoryNode, MemoryShards
+from greenroom.store.ownership.sharding import shard_of
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 
 T = TypeVar("T")
+
+SHARDS = 16  # that entities hash onto
 
 
 class Guards(Struct, frozen=True, kw_only=True):
@@ -68,6 +73,10 @@ class Witness(Protocol):
 class Port(Protocol):
     """A node's step to the outside."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Does nothing that it says arrive?"""
+
     async def step(self) -> None:
         """May be the node's last."""
 
@@ -76,8 +85,14 @@ class Tables(MemoryJournal):
     """The rows as one node incarnation's statements see them, without the guards that are off."""
 
     def __init__(self, database: "Database", incarnation: int) -> None:
-        super().__init__(database.rows, incarnation=incarnation, new_epoch=database.new_epoch)
+        super().__init__(database.rows, incarnation=incarnation, shards=SHARDS, new_epoch=database.new_epoch)
+        self._database = database
         self._guards = database.guards
+
+    def raise_fence(self, entity: str, term: int, above: int = 0) -> MemoryHead | None:
+        if not self._database.may_claim(shard_of(entity, SHARDS), self._incarnation, term):
+            return None
+        return super().raise_fence(entity, term, above)
 
     def admit(self, item: Append) -> Outcome:
         row = self.rows.by_id.get(item.head_id)
@@ -133,6 +148,7 @@ class Database:
 
     def __init__(self, *, draw: Random, faults: Faults, guards: Guards, witness: Witness, timeline: Timeline) -> None:
         self.rows = MemoryRows()
+        self.shards = MemoryShards()  # with the nodes that own them; none where each node owns all
         self.guards = guards
         self.faults = faults
         self._draw = draw
@@ -144,7 +160,19 @@ class Database:
         self._before_claim: dict[int, tuple[int, int, int]] = {}  # head id -> offset, fence, incarnation
         self._owners: dict[int, tuple[int, int]] = {}  # head id -> fence, incarnation; until a failover
         self._standby: dict[str, Any] | None = None  # the rows as they were when it fell behind
+        self._standby_shards: tuple[dict[int, MemoryNode], list[Owned]] = ({}, [])
         self._down = False
+
+    def may_claim(self, shard: int, incarnation: int, term: int) -> bool:
+        """See the statement RAISE."""
+        if not self.shards.shards:
+            return True
+        row = self.shards.shards[shard]
+        return row.term <= term if row.owner is None else (row.owner, row.term) == (incarnation, term)
+
+    def owner(self, entity: str) -> int | None:
+        """The incarnation of the node that owns it, by the rows; None: nobody."""
+        return self.shards.owner(shard_of(entity, SHARDS)) if self.shards.shards else None
 
     def new_epoch(self) -> str:
         return f"{self._draw.getrandbits(32):08x}"
@@ -195,6 +223,7 @@ class Database:
         """From now on nothing reaches the standby."""
         events = {id(event): event for row in self.rows.by_id.values() for event in row.events}
         self._standby = copy.deepcopy(vars(self.rows), events)
+        self._standby_shards = copy.deepcopy((self.shards.nodes, self.shards.shards))
         self._witness.fell_behind()
 
     def promote(self) -> None:
@@ -204,6 +233,7 @@ class Database:
         had = {entity: row.head.offset for entity, row in sorted(rows.by_entity.items())}
         rows.letters.rows = standby["consequences"].of(LetterRows).rows
         rows.by_entity, rows.by_id, rows.last_id = standby["by_entity"], standby["by_id"], standby["last_id"]
+        self.shards.nodes, self.shards.shards = self._standby_shards
         if self.guards.timeline:
             rows.timeline += 1
         self._before_claim = {}
@@ -233,6 +263,11 @@ class Database:
             await port.step()
             self._timeline.note(f"{what} lost", "on a silent wire")
             raise lost("simulated: no answer")
+        if port.is_cut:
+            await trio.sleep(faults.statement_s)
+            await port.step()
+            self._timeline.note(f"{what} lost", "cut off")
+            raise lost("simulated: cut off")
         if self._down or draw.random() < faults.refused:
             await trio.sleep(draw.uniform(0.0, faults.latency_s))
             self._timeline.note(f"{what} refused")

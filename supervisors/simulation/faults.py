@@ -38,6 +38,11 @@ class Faults(Struct, frozen=True, kw_only=True):
     slow_reader: float = 0.2  # share of connections that read slowly
     latency_s: float = 0.05  # one way, at most
 
+    # Of nodes that share a database.
+    cut_every_s: float = 90.0  # one is cut off from it: nothing that it says arrives there
+    cut_s: float = 15.0  # for so long, at most
+    proven: float = 0.5  # share of worlds in which the others see that a process has ended; else its lease must
+
     def swarm(self, draw: Random) -> "Faults":
         """About half of these, differently strong: what hides behind another fault shows when that is off."""
         kept = {}
@@ -52,5 +57,5 @@ class Faults(Struct, frozen=True, kw_only=True):
 
 
 # How long something takes; always on.
-SIZES = frozenset({"down_s", "stall_s", "zombie_s", "late_s", "latency_s", "lag_s", "statement_s"})
+SIZES = frozenset({"down_s", "stall_s", "zombie_s", "cut_s", "late_s", "latency_s", "lag_s", "statement_s"})
 NO_FAULTS = Faults(**{name: (value if name in SIZES else 0.0) for name, value in asdict(Faults()).items()})

@@ -21,13 +21,18 @@ from greenroom.config.limits import (
 )
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.ownership.referee import Newcomer
+from greenroom.supervisors.cluster.membership import DeclaredDead, Membership
+from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.simulation.checker import Checker
-from greenroom.supervisors.simulation.database import Database
+from greenroom.supervisors.simulation.database import SHARDS, Database
 from greenroom.supervisors.simulation.journal import SimulatedJournal
+from greenroom.supervisors.simulation.referee import SimulatedReferee
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
@@ -43,6 +48,8 @@ PASSIVATION = PassivationConfig(idle_s=20.0, sweep_s=5.0)
 SUPERVISION = SupervisionConfig(backoff_max_s=2.0)
 CLIENT = ClientConfig(ping_s=20.0, pong_timeout_s=8.0, queue_bytes_max=8192, recovery_max=50)
 RELAY_KEPT_MAX = 24  # messages
+LEASE_S = 5.0
+HOST = "simulated"
 OVERDUE_S = 3.0  # a timer is late then, unless there is trouble
 HUB = HubConfig(tail_events=16, linger_s=10.0)
 
@@ -61,12 +68,17 @@ class SimulatedNode:
         timeline: Timeline,
         draw: Random,
         skew_s: float,
+        shares: bool = False,
+        ended: Callable[[str], bool] = lambda name: False,
     ) -> None:
+        """`shares`: it is one of several, which own shards by the referee's rows; else it owns all, whoever else does.
+        `ended`: is it proven that the process of that name runs no more?"""
         self.name = name
         self.incarnation = draw.getrandbits(63)
         self.listening = False
         self.dead = False
         self.stalled = False
+        self.is_cut = False  # see database.Port
         self.ended = trio.Event()
         self.connections: dict[Connection, Carrier] = {}
         self._draw = draw
@@ -81,6 +93,15 @@ class SimulatedNode:
         self._drift = draw.uniform(-1e-3, 1e-3) if skew_s else 0.0
 
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
+        self._membership: Membership | None = None
+        if shares:
+            self._membership = Membership(
+                SimulatedReferee(database, self, incarnation=self.incarnation),
+                Newcomer(url=name, version="0", host=HOST, process=name, is_alone=False),
+                shards=SHARDS,
+                lease_s=LEASE_S,
+                ended=lambda host, process: ended(process),
+            )
         self.instruments = Instruments()
         self.fan_out = FanOut(kinds, HUB, self.instruments, stopwatch=trio.current_time)
         self.kernel = Kernel(
@@ -88,6 +109,7 @@ class SimulatedNode:
             journal=self.journal,
             dead_letters=letters,
             audiences=self.fan_out.hub,
+            ownership=self._membership,
             instruments=self.instruments,
             clock=self.clock,
             monotonic=trio.current_time,  # so that where a burst ends is drawn by the seed too, not by the machine
@@ -99,6 +121,7 @@ class SimulatedNode:
             claims_waiting_max=1000,
             relay_kept_max=RELAY_KEPT_MAX,
         )
+        self._moving = Moving(self._membership, self.kernel.system) if self._membership is not None else None
         self._services = Services(
             kinds=kinds,
             submit=self.kernel.router.submit,
@@ -127,8 +150,11 @@ class SimulatedNode:
         NODE.set(self.name)
         self._timeline.note("starts")
         self._context = copy_context()
+        membership, moving = self._membership, self._moving
         parts: tuple[Callable[..., Awaitable[None]], ...] = (
+            *((membership.run,) if membership is not None else ()),
             self.kernel.run,
+            *((moving.run,) if moving is not None else ()),
             LineageWatch(self.journal.lineage, self.kernel.system.lineage_changed).run,
             self._services.reads.run,
             self._services.deadlines.run,
@@ -138,12 +164,20 @@ class SimulatedNode:
             with self._scope:
                 async with trio.open_nursery() as nursery:  # owner: this call; a crash of a part is a violation
                     self._nursery = nursery
+                    if membership is not None:
+                        task_status.started()  # the world need not wait for it: it may fail, or have to wait itself
+                        await membership.join()
                     for part in parts:
                         await nursery.start(part)
                     nursery.start_soon(self._flush)
                     nursery.start_soon(self._tick)
                     self.listening = True
-                    task_status.started()
+                    if membership is not None:
+                        await membership.open()
+                    else:
+                        task_status.started()
+        except* (DeclaredDead, StoreUnavailable) as errors:  # as a process would that can't start, or was replaced
+            self._timeline.note("ends", *(repr(error) for error in errors.exceptions))
         except* Exception as errors:
             self._checker.violated("no part of a node crashes", self.name, repr(errors.exceptions))
         finally:
@@ -194,7 +228,12 @@ class SimulatedNode:
 
     async def _drain(self, within_s: float) -> None:
         with trio.move_on_after(within_s):
+            if self._moving is not None:
+                with trio.move_on_after(within_s / 2):
+                    await self._moving.give_all()
             await self.kernel.drain()
+        if self._membership is not None:
+            await self._membership.leave()
         self.fan_out.hub.flush_all()
         for carrier in list(self.connections.values()):
             carrier.session.disconnect(SHUTDOWN)

@@ -94,13 +94,15 @@ def run_seed(
     faults: Faults | None = None,
     guards: Guards = ALL_GUARDS,
     swarm: bool = True,
+    nodes: int = 1,
 ) -> Run:
-    """One world. With `swarm`, the seed also chooses which of the faults there are. Never raises for a violation."""
+    """One world of so many nodes. With `swarm`, the seed also chooses which of the faults there are. Never raises for a
+    violation."""
     faults = faults or Faults()
     if swarm:
         faults = faults.swarm(Random(f"faults {seed}"))
     schedule = Schedule(seed)
-    world = World(scenario, schedule=schedule, faults=faults, guards=guards, seconds=minutes * 60)
+    world = World(scenario, schedule=schedule, faults=faults, guards=guards, seconds=minutes * 60, nodes=nodes)
     started = perf_counter()
     with _logs_in(world):
         schedule.run(world.run)
@@ -223,6 +225,7 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 ERRORS = frozenset({"error", "critical", "exception"})
 EXPECTED = frozenset({"dead_letter", "entity_failed"})  # an entity's own handler raised; the scenario may mean it
+EXPECTED_OF_SEVERAL = frozenset({"node_declared_dead"})
 AFTER_A_FAILOVER = frozenset({"journal_lost_tail", "database_history_changed"})
 
 
@@ -234,7 +237,8 @@ def _logs_in(world: World) -> Iterator[None]:
         name = event.pop("event", "")
         error = event.pop("exc_info", None)
         world.timeline.note(f"log: {name}", *(f"{key}={value}" for key, value in event.items()))
-        expected = name in EXPECTED or (name in AFTER_A_FAILOVER and world.checker.failovers > 0)
+        expected = name in EXPECTED or (world.nodes_wanted > 1 and name in EXPECTED_OF_SEVERAL)
+        expected = expected or (name in AFTER_A_FAILOVER and world.checker.failovers > 0)
         if (method in ERRORS and not expected) or isinstance(error, AssertionError):
             world.checker.violated("nodes log no errors of their own", name, event, repr(error) if error else "")
         raise structlog.DropEvent

@@ -1,7 +1,11 @@
 """The world: nodes, database, wires and clients under one seed, and what goes wrong among them.
 
-At most two nodes live at once, and the older of them is a zombie: ownership by shard does not exist yet, so they fight
-for entities until the zombie is gone, and only the fence keeps the journal right.
+In a world of one node at most two live at once, and the older of them is a zombie. Both own everything, so they fight
+for entities until the zombie is gone, and only the fence keeps the journal right. In one of several the nodes share the
+shards by the referee's rows, and a zombie is who has lost its own to others and does not know it yet.
+
+No message goes from node to node yet: a client that is told `not_owner` asks the owner, and what entities tell one
+another waits until they are on one node.
 """
 
 from collections.abc import Callable
@@ -56,7 +60,9 @@ class World:
         faults: Faults,
         guards: Guards = ALL_GUARDS,
         seconds: float,
+        nodes: int = 1,
     ) -> None:
+        """`nodes`: how many share the database's shards; 1: one, which owns all."""
         draw = Random(schedule.seed)
         self.timeline = Timeline()
         self.kinds = Kinds(scenario.kinds)
@@ -73,6 +79,9 @@ class World:
         schedule.stuck = lambda: self.checker.violated("time goes on")
         self.faults = faults
         self.seconds = seconds
+        self.nodes_wanted = nodes
+        self._nodes_kept = nodes
+        self._proven = Random(f"proven {schedule.seed}").random() < faults.proven
         self.database = Database(
             draw=Random(draw.getrandbits(64)),
             faults=faults,
@@ -96,7 +105,9 @@ class World:
             SimulatedClient(
                 f"user{number}",
                 channels=tuple(
-                    draw.sample(scenario.channels, k=draw.randint(1, len(scenario.channels))),
+                    draw.sample(scenario.channels, k=draw.randint(1, len(scenario.channels)))
+                    if scenario.channels
+                    else ()
                 ),
                 kinds=self.kinds,
                 work=scenario.work,
@@ -122,14 +133,21 @@ class World:
             async with trio.open_nursery() as nursery:  # owner: this call; it ends with the world
                 self._nursery = nursery
                 await nursery.start(self.database.run)
-                await self._start_node()
+                for _ in range(self.nodes_wanted):
+                    await self._start_node()
                 for client in self.clients:
                     nursery.start_soon(client.run, name=client.user)
                 nursery.start_soon(self._look)
+                if self.nodes_wanted > 1:
+                    nursery.start_soon(self._replace)
                 with trio.CancelScope() as trouble:
                     async with trio.open_nursery() as troubles:  # owner: this block, for as long as there is trouble
-                        for make in (self._crash, self._stop, self._stall, self._haunt, self._shake_database):
+                        for make in (self._crash, self._stop, self._stall, self._shake_database):
                             troubles.start_soon(make)
+                        if self.nodes_wanted == 1:
+                            troubles.start_soon(self._haunt)
+                        else:
+                            troubles.start_soon(self._cut_off)
                         troubles.start_soon(self._fail_over)
                         troubles.start_soon(self._cut_wires)
                         await trio.sleep(self.seconds)
@@ -152,10 +170,16 @@ class World:
             timeline=self.timeline,
             draw=Random(self._draw.getrandbits(64)),
             skew_s=self.faults.skew_s,
+            shares=self.nodes_wanted > 1,
+            ended=self._has_ended,
         )
         self.nodes.append(node)
         await self._nursery.start(node.run, name=node.name)
         return node
+
+    def _has_ended(self, name: str) -> bool:
+        """Is it proven that the process of this name runs no more?"""
+        return self._proven and all(node.name != name or node.ended.is_set() for node in self.nodes)
 
     async def _bury(self, node: SimulatedNode) -> None:
         """Kill a node if it still lives, and see that nothing of it is left."""
@@ -180,16 +204,23 @@ class World:
             node.stalled = False
             self._schedule.resume(node.name)
 
-    @property
-    def _newest(self) -> SimulatedNode | None:
-        node = self.nodes[-1] if self.nodes else None
-        return node if node is not None and not node.dead else None
+    def _victim(self) -> SimulatedNode | None:
+        """Who is next to have trouble: of several one by chance, and of a node and its zombie the newer."""
+        if self.nodes_wanted == 1:
+            node = self.nodes[-1] if self.nodes else None
+            return node if node is not None and not node.dead else None
+        alive = [node for node in self.nodes if not node.dead]
+        return self._draw.choice(alive) if alive else None
 
-    def _dial(self, client: str) -> Connection | None:
+    def _dial(self, client: str, entity: str | None) -> Connection | None:
+        """To any node; to the one that owns `entity`, where that is asked for."""
         listening = [node for node in self.nodes if node.listening and not node.dead]
         if not listening:
             return None
         node = self._wires.choice(listening)
+        if entity is not None:
+            owner = self.database.owner(entity)
+            node = next((one for one in listening if one.incarnation == owner), node)
         self._connections_made += 1
         connection = Connection(self._wires, self.faults.latency_s, self._connections_made)
         self._connections = [one for one in self._connections if not one.broken]
@@ -208,7 +239,7 @@ class World:
     async def _crash(self) -> None:
         while True:
             await self._wait(self.faults.crash_every_s)
-            node = self._newest
+            node = self._victim()
             if node is None or self._changing:
                 continue
             self._changing = True
@@ -226,7 +257,7 @@ class World:
     async def _stop(self) -> None:
         while True:
             await self._wait(self.faults.stop_every_s)
-            node = self._newest
+            node = self._victim()
             if node is None or self._changing:
                 continue
             self._changing = True
@@ -239,7 +270,7 @@ class World:
     async def _stall(self) -> None:
         while True:
             await self._wait(self.faults.stall_every_s)
-            node = self._newest
+            node = self._victim()
             if node is None or node.stalled or self._changing:
                 continue
             self._pause(node)
@@ -249,7 +280,7 @@ class World:
     async def _haunt(self) -> None:
         while True:
             await self._wait(self.faults.zombie_every_s)
-            node = self._newest
+            node = self._victim()
             if node is None or node.stalled or self._changing:
                 continue
             self._changing = True
@@ -262,6 +293,31 @@ class World:
             await trio.sleep(self._draw.uniform(0.0, self.faults.zombie_s))
             await self._bury(node)
             self._changing = False
+
+    async def _cut_off(self) -> None:
+        while True:
+            await self._wait(self.faults.cut_every_s)
+            node = self._victim()
+            if node is None or node.is_cut:
+                continue
+            self.timeline.note("cut off", who=node.name)
+            node.is_cut = True
+            await trio.sleep(self._draw.uniform(0.0, self.faults.cut_s))
+            node.is_cut = False
+            self.timeline.note("reaches the database again", who=node.name)
+
+    async def _replace(self) -> None:
+        """What supervises the processes: one that has ended by itself is started anew."""
+        while True:
+            await trio.sleep(1.0)
+            if self._changing:
+                continue
+            for node in self.nodes[:]:
+                if node.ended.is_set():
+                    await self._bury(node)
+            for _ in range(self._nodes_kept - len(self.nodes)):
+                await trio.sleep(self._draw.uniform(0.0, self.faults.down_s))
+                await self._start_node()
 
     async def _shake_database(self) -> None:
         while True:
@@ -304,12 +360,19 @@ class World:
         """No more trouble: one node, a database that answers, and clients that only finish."""
         self.timeline.note("calm", who="world")
         self.database.calm()
-        # Of an entity that nobody speaks to, a zombie's successor does not hear what the zombie wrote: until shards
-        # have owners, the two of them can only be replaced.
-        haunted = len(self.nodes) > 1 or (self._haunted is not None and self._haunted in self.nodes)
-        for node in self.nodes[:]:
+        for node in self.nodes:
             self._resume(node)
-            if haunted or node.dead or not node.listening:
+            node.is_cut = False
+        staying = [node for node in self.nodes if node.listening and not node.dead]
+        if self.nodes_wanted > 1:  # it has to take over from the others
+            self._nodes_kept = 1
+            staying = staying[:1]
+        elif len(self.nodes) > 1 or (self._haunted is not None and self._haunted in self.nodes):
+            # Of an entity that nobody speaks to, a zombie's successor does not hear what the zombie wrote: where shards
+            # have no owners, the two of them can only be replaced.
+            staying = []
+        for node in self.nodes[:]:
+            if node not in staying:
                 await self._bury(node)
         if not self.nodes:
             await self._start_node()

@@ -1,0 +1,64 @@
+"""Worlds of three nodes that share one database: shards change hands by plan, by proof and by lease, nodes stand still
+for longer than their lease or lose sight of the database, and no acknowledged command is lost, or done twice.
+
+Clients watch nothing here: a channel is shown by the node that owns its entity, and they move from one to the next.
+"""
+
+import pytest
+from msgspec.structs import replace
+
+from greenroom.testing import ALL_GUARDS, Faults, Guards, Run, run_seed
+from tests.simulation.couriers import couriers
+from tests.simulation.ledger import ledgers
+
+NODES = 3
+SCENARIOS = {"ledgers": ledgers, "couriers": couriers}
+SEEDS = (6, 11, 17)  # in which all that can happen does
+GUARD_SEEDS = 12
+ZOMBIES = Faults(  # nodes that sleep through their lease, or can't renew it, while their appends are on their way
+    crash_every_s=30.0,
+    stop_every_s=30.0,
+    stall_every_s=8.0,
+    stall_s=12.0,
+    down_s=2.0,
+    lost=0.2,
+    slow=0.1,
+    repeated=0.03,
+    restart_every_s=0.0,
+    failover_every_s=0.0,
+    late_s=15.0,
+    reset_every_s=15.0,
+    cut_every_s=20.0,
+    cut_s=12.0,
+)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_nothing_goes_wrong_among_several_nodes_of_which_each_has_its_troubles(scenario: str) -> None:
+    happened: set[str] = set()
+    for seed in SEEDS:
+        run = run_seed(replace(SCENARIOS[scenario](), channels=()), seed, minutes=5.0, nodes=NODES)
+        assert not run.violations, f"seed {seed}: {run.violations[0]}"
+        assert run.acknowledged > 20
+        happened |= run.timeline.counts.keys()
+    expected = {"killed", "stalled", "drains", "cut off", "failover", "database restarts"}
+    of_members = {"node_declared_dead", "node_buried", "shards_taken", "shards_moved", "entity_moved"}
+    assert expected | {f"log: {name}" for name in of_members} <= happened
+
+
+def zombies(guards: Guards, seed: int) -> Run:
+    scenario = replace(ledgers(16, clients=6, pace_s=3.0), channels=())
+    return run_seed(scenario, seed, minutes=3.0, faults=ZOMBIES, guards=guards, swarm=False, nodes=NODES)
+
+
+@pytest.mark.parametrize("guard", ["fence", "offset", "barrier"])
+def test_a_removed_guard_is_missed_among_several_nodes(guard: str) -> None:
+    assert any(zombies(Guards(**{guard: False}), seed).violations for seed in range(GUARD_SEEDS))
+
+
+@pytest.mark.parametrize("first", range(0, GUARD_SEEDS, 4))
+def test_with_all_guards_the_same_seeds_pass(first: int) -> None:
+    for seed in range(first, first + 4):
+        run = zombies(ALL_GUARDS, seed)
+        assert not run.violations, f"seed {seed}: {run.violations[0]}"
+        assert run.acknowledged > 20
