@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from greenroom.actors.life.command_ids import repeated
 from greenroom.actors.life.departures import Answer, Departure, Rejection
-from greenroom.actors.model.envelope import Envelope, Firing
+from greenroom.actors.model.envelope import Envelope, Firing, ReplySlot
+from greenroom.actors.model.errors import ActorError, NotHere, OutcomeUnknown, Overloaded, Unavailable
 from greenroom.actors.model.mailbox import Item
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.records import Remembered, StoredEvent
@@ -86,6 +87,32 @@ def repeatable(flights: Sequence[Flight]) -> list[Item]:
         if (not flight.events and flight.consequences is None)
         or (type(item) is Envelope and item.command_id is not None)
     ]
+
+
+class PerhapsDone:
+    """The reply slot of a message that may have landed: nobody who did not handle it again can say that it was not."""
+
+    __slots__ = ("_slot",)
+
+    def __init__(self, slot: ReplySlot) -> None:
+        self._slot = slot
+
+    def resolve(self, reply: object, encoded: bytes | None) -> None:
+        self._slot.resolve(reply, encoded)
+
+    def reject(self, error: ActorError) -> None:
+        if isinstance(error, NotHere | Overloaded | Unavailable):
+            error = OutcomeUnknown(f"it was not handled again, and may have been before: {error}")
+        self._slot.reject(error)
+
+
+def doubt(flights: Sequence[Flight]) -> None:
+    """Whoever waits for what these have submitted is not told that it was not handled, once they are `repeatable`."""
+    for flight in flights:
+        if flight.events or flight.consequences is not None:
+            for item in flight.items:
+                if type(item) is Envelope and item.command_id is not None and item.slot is not None:
+                    item.slot = PerhapsDone(item.slot)
 
 
 def answers_of(flights: Sequence[Flight]) -> list[Answer | Rejection]:

@@ -226,6 +226,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The database did not take the change of owner. It is tried again; meanwhile messages for these entities "
             "wait."
         ),
+        "shards_overtaken": (
+            "Shards were another node's that this one has not handed over to its knowledge, as after an answer of the "
+            "database that was lost, or a failover. Whoever is awake in them ends, and is built anew where it is owned."
+        ),
         "shards_taken": "Shards that were nobody's are this node's now, as after the end of another one.",
         "snapshot_failed": (
             "An entity's state can't be encoded as a snapshot. Its journal has it all, but waking takes longer. "

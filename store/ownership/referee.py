@@ -98,4 +98,5 @@ class Referee(Protocol):
     async def give(self, shards: Mapping[int, tuple[int, int]], why: str) -> dict[int, int]:
         """Have others own shards that this node owns: by shard, the term that it has them under, and the incarnation
         of who is next. The new terms, by shard; without those that it no longer has, and those whose next one is not
-        up."""
+        up. Given to itself, whatever its state, a shard is kept under a new term: then no other `give` that is on its
+        way yet takes effect."""

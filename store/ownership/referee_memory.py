@@ -163,6 +163,7 @@ class MemoryReferee:
         for shard, (term, following) in shards.items():
             node = rows.living(following)
             row = rows.shards[shard]
-            if row.owner == self.incarnation and row.term == term and node is not None and node.state == "up":
+            can_have = node is not None and (node.state == "up" or following == self.incarnation)
+            if row.owner == self.incarnation and row.term == term and can_have:
                 given[shard] = rows.change(shard, following, why)
         return given

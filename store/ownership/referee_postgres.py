@@ -99,7 +99,9 @@ WITH given AS (
     SELECT s.shard, g.next
     FROM unnest($2::int[], $3::int[], $4::bigint[]) AS g (shard, term, next)
     JOIN shards s ON s.shard = g.shard AND s.term = g.term
-    WHERE s.owner = $1 AND EXISTS (SELECT FROM nodes WHERE incarnation = g.next AND state = 'up')
+    WHERE s.owner = $1 AND EXISTS (
+        SELECT FROM nodes WHERE incarnation = g.next AND (state = 'up' OR incarnation = $1 AND state <> 'dead')
+    )
     ORDER BY s.shard FOR UPDATE OF s
 )
 UPDATE shards SET owner = given.next, term = term + 1, since = clock_timestamp(), cause = $5

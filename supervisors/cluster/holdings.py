@@ -22,6 +22,8 @@ class Holdings:
         self._terms = [-1] * shards
         self._heard: set[int] = set()  # shards of which something was heard since the last reading began
         self._disputed: dict[int, int] = {}  # shard -> the term under which a claim was refused
+        self._doubted: dict[int, int] = {}  # shard -> the term under which it was ours, until its row has been read
+        self._overtaken: set[int] = set()  # shards that were another's while we believed them to be ours
         self._shards: frozenset[int] | None = None  # what `shards` gives, while that is so
 
     def __len__(self) -> int:
@@ -90,6 +92,11 @@ class Holdings:
     def _set(self, shard: int, owner: int | None, term: int) -> bool:
         is_new = self._terms[shard] != term or self._owners[shard] != owner
         self._owners[shard], self._terms[shard] = owner, term
+        believed = self._doubted.pop(shard, None) if self._doubted else None
+        if believed is None:
+            believed = self.mine.get(shard)
+        if believed is not None and (owner != self._incarnation or term != believed):
+            self._overtaken.add(shard)
         if owner != self._incarnation:
             self._drop(shard)
         elif shard in self.leaving:
@@ -112,10 +119,16 @@ class Holdings:
             return True
         if self._disputed.get(shard) == term:
             return False
-        self._disputed[shard] = term
+        self._disputed[shard] = self._doubted[shard] = term
         self._drop(shard)
         self._owners[shard] = None
         return True
+
+    def take_overtaken(self) -> set[int]:
+        """Shards that have been another's without having been handed over: whoever is awake in them remembers what may
+        be old, also where they are ours again. Each is given once."""
+        overtaken, self._overtaken = self._overtaken, set()
+        return overtaken
 
     # Handing over.
 

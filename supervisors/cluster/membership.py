@@ -69,6 +69,7 @@ class Membership:
         self._witness = Witness(lease_s)
         self._members: list[Member] = []
         self._is_open = False
+        self._has_left = False
         self._renewed = trio.Event()
         self._changed = trio.Event()
         self._wanted = trio.Event()  # a look is
@@ -103,6 +104,8 @@ class Membership:
 
     def lost(self, entity: str) -> bool:
         """A claim of it was refused."""
+        if self._newcomer.is_alone:
+            return False  # there is nobody else, and nobody here reads the rows again
         if not self._holdings.lost(self._holdings.shard(entity)):
             return False
         self._whole_at = float("-inf")
@@ -189,12 +192,15 @@ class Membership:
 
     async def open(self) -> None:
         """This node can do its part: take what is nobody's, and let others hand over what is to be its own. Raises:
-        DeclaredDead, StoreUnavailable."""
+        AnotherNode, DeclaredDead, StoreUnavailable."""
         if not self._newcomer.is_alone:
             if not await self._referee.enter("up"):
                 raise DeclaredDead("another node has declared this one dead while it started")
             self._is_open = True
             await self._look()
+            for one in self._members:
+                if one.is_alone and one.shards:  # it has come since `join`, when nothing was in its way
+                    await self._give_up(one)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Renew the lease, and mind the others, until cancelled. While the database does not answer the lease may run
@@ -212,6 +218,8 @@ class Membership:
     async def leave(self) -> None:
         """Own nothing any more. Called when nothing is written any more; what fails is left to the lease."""
         self._is_open = False
+        self._has_left = True
+        self.valid_until = float("-inf")  # whoever runs yet answers nothing that another may answer otherwise by now
         self._holdings.clear()
         with trio.move_on_after(LEAVE_S, shield=True) as scope:
             try:
@@ -225,6 +233,8 @@ class Membership:
 
     def _rely_since(self, began: float) -> None:
         """A renewal that began then has succeeded: the lease began no earlier."""
+        if self._has_left:
+            return
         self.valid_until = began + self._lease_s * (1 - MARGIN)
         self._renewed.set()
         self._renewed = trio.Event()
@@ -248,6 +258,8 @@ class Membership:
                     log.warning("lease_not_renewed", error=str(error))
             if scope.cancelled_caught:
                 log.warning("lease_not_renewed", error=f"no answer within {every_s:g} s")
+            if self._has_left:
+                return  # by our own word, which a renewal may hear of before we do
             if not alive:
                 self.valid_until = float("-inf")
                 log.error("node_declared_dead")
@@ -371,7 +383,7 @@ class Membership:
         return len(self._holdings)
 
     async def changed(self) -> None:
-        """Return when `unwanted` may give something else."""
+        """Return when `unwanted` or `take_overtaken` may give something else."""
         await self._changed.wait()
 
     def unwanted(self) -> dict[int, int]:
@@ -382,6 +394,10 @@ class Membership:
             for shard in self._holdings.mine
             if desired[shard] != self._me and desired[shard] != NOBODY
         }
+
+    def take_overtaken(self) -> set[int]:
+        """Shards that have been another's without having been handed over, each once."""
+        return self._holdings.take_overtaken()
 
     async def drain(self) -> None:
         """Be given no more. Raises: StoreUnavailable."""
@@ -409,6 +425,13 @@ class Membership:
         for following, theirs in given.items():
             self._tell(self._holdings.hear(following, theirs))
         return given
+
+    async def reclaim(self, shards: Collection[int]) -> None:
+        """Have those of them that are ours and leaving be ours under new terms: what was asked of the referee before,
+        and may be under way yet, gives them away no more. Raises: StoreUnavailable."""
+        leaving = self._holdings.leaving
+        ours = {shard: (leaving[shard], self._me) for shard in shards if shard in leaving}
+        self._tell(self._holdings.hear(self._me, await self._referee.give(ours, "kept")))
 
     def is_leaving(self, shard: int) -> bool:
         """Is it ours still, and being handed over?"""

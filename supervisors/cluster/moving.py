@@ -6,9 +6,13 @@ the next node is told, and what has come for its entities meanwhile is sent afte
 away for the time of its last burst and of two statements.
 
 An entity that does not end in time keeps its shard here, and is built anew.
+
+A shard may be another's that was not handed over, or not to our knowledge: given away by a statement that was believed
+lost, or by a database that has forgotten. Then whoever is awake in it ends as soon as the rows say so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 import structlog
 import trio
@@ -45,11 +49,25 @@ class Moving:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
         task_status.started()
+        async with trio.open_nursery() as nursery:  # owner: this call; whatever a part raises ends both
+            nursery.start_soon(self._move_on)
+            nursery.start_soon(self._end_overtaken)
+
+    async def _move_on(self) -> None:
         while True:
             async with self._turn:
                 is_moving = await self._move_some()
             if is_moving:
                 await trio.sleep(PACE_S)
+            else:
+                await self._membership.changed()
+
+    async def _end_overtaken(self) -> None:
+        while True:
+            overtaken = self._membership.take_overtaken()
+            if overtaken:
+                log.warning("shards_overtaken", shards=len(overtaken))
+                await self._system.end_in(overtaken)
             else:
                 await self._membership.changed()
 
@@ -104,6 +122,13 @@ class Moving:
             log.warning("shards_kept", shards=len(left))
         log.info("shards_moved", shards=len(batch - left), seconds=round(trio.current_time() - began, 3))
 
+    async def _reclaim(self, shards: Collection[int]) -> None:
+        while True:
+            await trio.sleep(AGAIN_S)
+            with suppress(StoreUnavailable):
+                await self._membership.reclaim(shards)
+                return
+
     async def _give(self, nexts: Mapping[int, int]) -> set[int]:
         """The shards of which it is decided now whose they are."""
         membership, system = self._membership, self._system
@@ -111,9 +136,9 @@ class Moving:
             for following, terms in (await membership.give(nexts)).items():
                 self._given(following, terms)
                 system.departed(terms)
-        except StoreUnavailable as error:  # perhaps they are given: the rows will tell
+        except StoreUnavailable as error:  # perhaps they are given, or will be: the rows will tell, once it is neither
             log.warning("shards_not_moved", error=str(error))
-            await trio.sleep(AGAIN_S)
+            await self._reclaim(nexts)
         undecided = [shard for shard in nexts if membership.is_leaving(shard)]
         if undecided:
             await membership.looked()

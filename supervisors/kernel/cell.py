@@ -18,7 +18,7 @@ import structlog
 import trio
 
 from greenroom.actors.life.async_handler import await_handler
-from greenroom.actors.life.flights import Flight, answers_of, repeatable
+from greenroom.actors.life.flights import Flight, answers_of, doubt, repeatable
 from greenroom.actors.life.life import Life
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.model.actor import Actor
@@ -169,6 +169,7 @@ class Cell:
             if id(answer.slot) not in known:
                 answer.slot.reject(OutcomeUnknown("the entity stopped before its commit was known"))
         if ending is Ending.MOVED:
+            doubt(flights)
             moving += left
         else:
             for item in left:

@@ -1,6 +1,6 @@
 """The system: which entities are awake on this node. Owner of their tasks."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from operator import itemgetter
 
 import structlog
@@ -61,9 +61,9 @@ class System:
         kind = self._kinds[split_entity(entity)[0]]
         if self._draining or self._nursery is None:
             raise Draining("this node is stopping")
+        if self.departs(entity):  # also where it is ours again already: nothing overtakes what waits
+            return self.departing.held(self._host.ownership.shard(entity), entity, kind)
         if not self._host.ownership.owns(entity):
-            if self.departs(entity):
-                return self.departing.held(self._host.ownership.shard(entity), entity, kind)
             raise NotHere(f"{entity} lives on another node")
         if self._quarantine:
             self._check_quarantine(entity)
@@ -167,11 +167,18 @@ class System:
 
     async def end_departing(self) -> None:
         """Tell all who are awake in departing shards to finish and to end."""
+        await self._end_in(self.departing, self.departing.still_awake)
+
+    async def end_in(self, shards: Container[int]) -> None:
+        """Tell all who are awake in these to end: another has owned them meanwhile, and they know nothing of that."""
+        await self._end_in(shards, lambda shard, entity: None)
+
+    async def _end_in(self, shards: Container[int], told: Callable[[int, str], None]) -> None:
         for number, cell in enumerate(list(self._cells.values()), 1):
             if cell.shard < 0:
                 cell.shard = self._host.ownership.shard(cell.entity)
-            if cell.shard in self.departing and self._cells.get(cell.entity) is cell:
-                self.departing.still_awake(cell.shard, cell.entity)
+            if cell.shard in shards and self._cells.get(cell.entity) is cell:
+                told(cell.shard, cell.entity)
                 cell.mailbox.put_control(HandOver())
             if not number % STEPS:
                 await trio.lowlevel.checkpoint()

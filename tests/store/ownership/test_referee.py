@@ -173,6 +173,20 @@ async def test_only_its_owner_gives_a_shard_under_its_term_and_to_one_that_is_up
     assert await first.give({0: (1, 2)}, "from the grave") == {}
 
 
+async def test_what_its_owner_gives_itself_it_keeps_and_what_was_asked_before_gives_it_away_no_more(
+    court: Court,
+) -> None:
+    first, second = await court.joined(1), await court.joined(2)
+    await first.take("start", shards=[0, 1])
+    assert await first.give({0: (1, 1)}, "kept") == {0: 2}
+    assert await first.give({0: (1, 2)}, "late") == {}
+    await first.enter("draining")
+    assert await first.give({0: (2, 1), 1: (2, 1)}, "kept") == {0: 3}, "whoever leaves keeps what is its own"
+    assert await second.give({0: (3, 2)}, "stolen") == {}
+    await second.bury(1, is_proven=True, why="its process has ended")
+    assert await first.give({0: (3, 1)}, "from the grave") == {}
+
+
 async def test_what_has_changed_is_told_apart(court: Court) -> None:
     first = await court.joined(1)
     await first.take("start", shards=[0])

@@ -224,3 +224,36 @@ async def test_capacities_are_heeded(autojump_clock: MockClock) -> None:
         await run.start(run.node(capacity=100))
         await trio.sleep(1.5)
         assert 0.2 < len(first.membership.unwanted()) / 4096 < 0.3
+
+
+async def test_who_has_left_relies_on_nothing_and_is_not_told_that_it_is_dead(autojump_clock: MockClock) -> None:
+    """Its renewals go on beside its leaving, and find it dead, as it wanted to be."""
+    async with cluster() as run:
+        node = await run.start()
+        await trio.sleep(10.0)
+        assert node.membership.valid_until > trio.current_time()
+        await node.membership.leave()
+        assert node.membership.valid_until < trio.current_time()
+        await trio.sleep(10.0)
+        assert node.membership.valid_until < trio.current_time() and run.dead() == {1}
+
+
+async def test_one_that_shares_gives_up_where_one_that_is_alone_has_come_while_it_started(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as run:
+        sharing = run.node()
+        await sharing.membership.join()
+        await run.start(run.node(is_alone=True))
+        with pytest.raises(AnotherNode, match="http://2 serves this database, and one at a time can"):
+            await sharing.membership.open()
+        assert set(run.owners()) == {2} and set(run.rows.nodes) == {2}
+
+
+async def test_a_refused_claim_costs_one_that_is_alone_no_shard(autojump_clock: MockClock) -> None:
+    """Nobody else can have it, and nothing would bring it back."""
+    async with cluster() as run:
+        node = await run.start(run.node(is_alone=True))
+        assert not node.membership.lost("room:a")
+        await trio.sleep(60.0)
+        assert node.membership.owns("room:a")

@@ -9,11 +9,12 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.errors import NotHere, Overloaded
 from greenroom.config.limits import MailboxConfig
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cluster.moving import ENTITIES_S, PACE_S, SHARE, Moving
 from greenroom.supervisors.kernel.router import Awake
 from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
-from tests.supervisors.kernel.small_kernel import Do, Kernel, Log, Note, Read, Slot
+from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, Slot
 
 SHARDS = 40
 ENTITIES = [f"log:{number}" for number in range(60)]
@@ -252,3 +253,117 @@ async def test_what_waits_is_bounded_as_a_mailbox_is(autojump_clock: MockClock) 
         await trio.sleep(5.0)
         assert answers(slots) == [[]] * len(slots)
         nursery.cancel_scope.cancel()
+
+
+async def test_an_entity_that_is_another_nodes_by_the_rows_does_not_go_on_here(autojump_clock: MockClock) -> None:
+    """As when a shard is given away by a statement that was believed lost: what it remembers is old from then on."""
+    async with seats() as (run, (first, second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        entity, bystander = [one for one in ENTITIES if membership.shard(one) not in membership.unwanted()][:2]
+        shard = membership.shard(entity)
+        brief = next(name for number in range(9999) if membership.shard(name := f"brief:{number}") == shard)
+        assert await first.kernel.ask(entity, Note(text="ours")) == 1
+        await first.kernel.ask(bystander, Note(text="ours"))
+        first.kernel.router.tell(brief, Heard(text="ours"))
+        nursery.start_soon(first.moving.run)
+        run.rows.change(shard, 2, "late")
+        await second.node.membership.looked()
+        assert await second.kernel.ask(entity, Note(text="theirs")) == 2
+        await trio.sleep(1.5)
+        assert not {entity, brief} & first.kernel.awake() and bystander in first.kernel.awake()
+        assert await first.kernel.ask(entity, Read()) == ["ours", "theirs"]
+        assert await first.kernel.ask(brief, Read()) == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_entity_whose_shard_was_away_and_is_back_is_built_anew(autojump_clock: MockClock) -> None:
+    async with seats() as (run, (first, second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        entity = next(one for one in ENTITIES if membership.shard(one) not in membership.unwanted())
+        assert await first.kernel.ask(entity, Note(text="ours")) == 1
+        nursery.start_soon(first.moving.run)
+        shard = membership.shard(entity)
+        run.rows.change(shard, 2, "late")
+        await second.node.membership.looked()
+        assert await second.kernel.ask(entity, Note(text="theirs")) == 2
+        run.rows.change(shard, 1, "back")
+        await second.node.membership.looked()
+        await membership.looked()
+        await trio.sleep(0.5)
+        assert await first.kernel.ask(entity, Read()) == ["ours", "theirs"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_overtakes_what_waits_when_a_departing_shard_turns_out_to_be_ours(
+    autojump_clock: MockClock,
+) -> None:
+    """A claim was refused while it departed, and the rows say that it is ours all the same."""
+
+    async def wait(actor: Log) -> str:
+        await trio.sleep(3.0)
+        return "done"
+
+    async with seats() as (_, (first, _second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        shard = next(iter(membership.unwanted()))
+        slow = next(name for number in range(9999) if membership.shard(name := f"slow:{number}") == shard)
+        entity = next(name for number in range(9999) if membership.shard(name := f"log:{number}") == shard)
+        first.kernel.send(slow, Do(act=wait))
+        await trio.sleep(0.1)
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.1)
+        before = first.kernel.send(entity, Note(text="before"))
+        assert membership.lost(entity)
+        await membership.looked()
+        assert membership.owns(entity) and first.kernel.system.departs(entity)
+        behind = first.kernel.send(entity, Note(text="behind"))
+        await trio.sleep(10.0)
+        assert answers([before, behind]) == [1, 2]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_statement_that_lands_after_its_shard_was_kept_gives_nothing_away(autojump_clock: MockClock) -> None:
+    """Its answer was lost, and the rows said that the shard was ours still: then it must not land any more."""
+    async with seats() as (run, (first, second)), trio.open_nursery() as nursery:
+        membership, referee = first.node.membership, first.node.referee
+        shard = next(iter(membership.unwanted()))
+        brief = next(name for number in range(9999) if membership.shard(name := f"brief:{number}") == shard)
+        give = referee.give
+
+        async def give_late(shards: Mapping[int, tuple[int, int]], why: str) -> dict[int, int]:
+            async def land() -> None:
+                await trio.sleep(1.0)
+                await give(shards, why)
+
+            nursery.start_soon(land)
+            referee.give = give  # type: ignore[method-assign]
+            raise StoreUnavailable("no answer")
+
+        referee.give = give_late  # type: ignore[method-assign]
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.5)
+        assert membership.owns(brief), "kept"
+        first.kernel.router.tell(brief, Heard(text="one"))
+        await trio.sleep(1.0)
+        assert run.rows.owner(shard) == 1
+        assert await first.kernel.ask(brief, Read()) == ["one"]
+        with trio.fail_after(SHARDS * PACE_S):  # another time it goes
+            while not second.node.membership.owns(brief):
+                await membership.changed()
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_leaves_can_keep_what_it_could_not_give(autojump_clock: MockClock) -> None:
+    """It is not up any more, and so is given nothing but what is its own."""
+    async with seats() as (run, (first, _)):
+        referee = first.node.referee
+        give = referee.give
+
+        async def refuse(shards: Mapping[int, tuple[int, int]], why: str) -> dict[int, int]:
+            referee.give = give  # type: ignore[method-assign]
+            raise StoreUnavailable("no answer")
+
+        referee.give = refuse  # type: ignore[method-assign]
+        with trio.fail_after(10.0):
+            await first.moving.give_all()
+        assert set(run.owners()) == {2}

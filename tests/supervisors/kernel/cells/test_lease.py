@@ -185,3 +185,22 @@ async def test_where_no_other_owner_is_known_it_is_refused_and_not_tried_for_eve
         assert any(isinstance(slot.answer, NotHere) for slot in slots) or isinstance(slots[0].answer, OutcomeUnknown)
         assert run.awake() == set()
         assert run.texts(A) == ["ours", "theirs"]
+
+
+async def test_what_may_have_landed_is_not_refused_as_if_it_had_not(autojump_clock: MockClock) -> None:
+    """Its command id is to find that out, where it is handled again; where it can't be, nobody knows."""
+    rows = MemoryRows()
+    async with kernel(rows=rows, ownership=Leased()) as run:
+        await run.ask(A, Note(text="ours"))
+        await overtaken(run, rows)
+        run.journal.hold()
+        again = run.send(A, Note(text="by its id"), command_id="user 3 ann 1", digest=1)
+        reading = run.send(A, Read())
+        await settled()
+        behind = run.send(A, Note(text="not handled"))
+        run.journal.release()
+        await trio.sleep(10.0)
+        assert isinstance(again.answer, OutcomeUnknown)
+        assert isinstance(reading.answer, OutcomeUnknown | NotHere)
+        assert not isinstance(behind.answer, int)
+        assert run.awake() == set()
