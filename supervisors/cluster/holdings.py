@@ -4,6 +4,7 @@ The referee knows; this is what its rows said when they were read last, and what
 which costs whoever trusts it a message more, and never more than that: a claim asks the rows themselves.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from greenroom.store.errors import NotOwner
@@ -62,6 +63,10 @@ class Holdings:
 
     def owner_of(self, shard: int) -> int | None:
         return self._owners[shard]
+
+    def counts(self) -> Mapping[int | None, int]:
+        """How many shards each node owns."""
+        return Counter(self._owners)
 
     # What is heard.
 

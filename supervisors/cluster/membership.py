@@ -329,6 +329,9 @@ class Membership:
             number = self._looks = self._looks + 1
             await self._see()
             await self._read()
+            if self._misses_some():
+                self._whole_at = float("-inf")
+                await self._read()
             self._place()
             await self._take()
             self._looked = number
@@ -357,6 +360,12 @@ class Membership:
             self._whole_at = now
         self._since = max((row.since for row in rows), default=self._since)
         self._tell(self._holdings.read(rows))
+
+    def _misses_some(self) -> bool:
+        """Do the nodes own other numbers of shards than we know of? Then changes bore times before those that we asked
+        for, as where the referee's clock was set back; or came while we read."""
+        known = self._holdings.counts()
+        return any(known.get(one.incarnation, 0) != one.shards for one in self._members)
 
     def _place(self) -> None:
         """Over those who are up: whoever comes or goes is given nothing."""

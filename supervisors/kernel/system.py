@@ -1,6 +1,6 @@
 """The system: which entities are awake on this node. Owner of their tasks."""
 
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection
 from operator import itemgetter
 
 import structlog
@@ -169,11 +169,11 @@ class System:
         """Tell all who are awake in departing shards to finish and to end."""
         await self._end_in(self.departing, self.departing.still_awake)
 
-    async def end_in(self, shards: Container[int]) -> None:
+    async def end_in(self, shards: Collection[int]) -> None:
         """Tell all who are awake in these to end: another has owned them meanwhile, and they know nothing of that."""
         await self._end_in(shards, lambda shard, entity: None)
 
-    async def _end_in(self, shards: Container[int], told: Callable[[int, str], None]) -> None:
+    async def _end_in(self, shards: Collection[int] | Departing, told: Callable[[int, str], None]) -> None:
         for number, cell in enumerate(list(self._cells.values()), 1):
             if cell.shard < 0:
                 cell.shard = self._host.ownership.shard(cell.entity)

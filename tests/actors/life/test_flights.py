@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from greenroom.actors.life.departures import Answer, Rejection
-from greenroom.actors.life.flights import Flight, answers_of, command_ids_of, sort_flights
+from greenroom.actors.life.flights import Flight, answers_of, command_ids_of, doubt, repeatable, sort_flights
 from greenroom.actors.model.envelope import Envelope, Firing
-from greenroom.actors.model.errors import Overloaded
+from greenroom.actors.model.errors import NotHere, OutcomeUnknown, Overloaded, Refused
 from greenroom.store.journal.records import Remembered, StoredEvent
 from tests.actors.life.small_life import Add, Slot
 
@@ -65,3 +65,25 @@ def test_whoever_waits_for_a_flight() -> None:
     one = flight(1)
     one.departures += [event(1), answer, rejection]
     assert answers_of([one, flight(2)]) == [answer, rejection]
+
+
+def test_whoever_waits_for_what_may_have_landed_never_hears_that_it_was_not_handled() -> None:
+    landed_perhaps, traceless = ask("one"), ask()
+    slots: list[Any] = [landed_perhaps.slot, traceless.slot]
+    flights = [flight(1, items=[landed_perhaps, ask()]), flight(through=1, items=[traceless])]
+    assert repeatable(flights) == [landed_perhaps, traceless]
+    doubt(flights)
+    for envelope in (landed_perhaps, traceless):
+        assert envelope.slot is not None
+        envelope.slot.reject(NotHere("gone"))
+    assert [type(slot.answer) for slot in slots] == [OutcomeUnknown, NotHere]
+
+
+def test_but_it_hears_what_its_message_is_answered_or_refused_with_elsewhere() -> None:
+    answered, refused = ask("one"), ask("two")
+    slots: list[Any] = [answered.slot, refused.slot]
+    doubt([flight(1, 2, items=[answered, refused])])
+    assert answered.slot is not None and refused.slot is not None
+    answered.slot.resolve("reply", None)
+    refused.slot.reject(Refused("room.muted"))
+    assert slots[0].answer == "reply" and isinstance(slots[1].answer, Refused)

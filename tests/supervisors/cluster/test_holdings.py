@@ -121,3 +121,18 @@ def test_nothing_is_ours_after_the_end() -> None:
     held.begin_leaving([1])
     held.clear()
     assert held.shards() == frozenset() and not held.leaving
+
+
+def test_what_was_anothers_without_having_left_is_overtaken_once_its_row_is_read() -> None:
+    held = holdings()
+    held.read([row(shard, ME, 1) for shard in range(SHARDS)])
+    assert held.take_overtaken() == set()
+    held.begin_leaving([0])
+    held.hear(OTHER, {0: 2})
+    assert held.take_overtaken() == set(), "handed over"
+    assert held.lost(1) and held.lost(2)
+    assert held.take_overtaken() == set(), "nobody knows yet"
+    held.read([row(1, ME, 1), row(2, OTHER, 2), row(3, ME, 3)])
+    assert held.take_overtaken() == {2, 3}, "also what came back before we looked"
+    assert held.take_overtaken() == set()
+    assert held.counts() == {OTHER: 2, ME: 2}

@@ -257,3 +257,18 @@ async def test_a_refused_claim_costs_one_that_is_alone_no_shard(autojump_clock: 
         assert not node.membership.lost("room:a")
         await trio.sleep(60.0)
         assert node.membership.owns("room:a")
+
+
+async def test_a_change_that_bears_a_time_before_others_is_seen_all_the_same(autojump_clock: MockClock) -> None:
+    """The database's clock was set back, or a standby with another one took over."""
+    async with cluster() as run:
+        first, second, _ = [await run.start() for _ in range(3)]
+        await trio.sleep(10.0)
+        now = run.rows.now
+        run.rows.now = lambda: now() - 3600.0
+        for one in run.rows.nodes.values():
+            one.lease_until -= 3600.0
+        for shard in list(first.membership.unwanted())[:3]:
+            run.rows.change(shard, 2, "by hand")
+            await trio.sleep(1.5)
+            assert first.membership.owner_of(shard) == second.membership.owner_of(shard) == 2
