@@ -76,7 +76,7 @@ def test_whoever_waits_for_what_may_have_landed_never_hears_that_it_was_not_hand
     for envelope in (landed_perhaps, traceless):
         assert envelope.slot is not None
         envelope.slot.reject(NotHere("gone"))
-    assert [type(slot.answer) for slot in slots] == [OutcomeUnknown, NotHere]
+    assert [type(slot.answers[0]) for slot in slots] == [OutcomeUnknown, NotHere]
 
 
 def test_but_it_hears_what_its_message_is_answered_or_refused_with_elsewhere() -> None:
@@ -86,4 +86,4 @@ def test_but_it_hears_what_its_message_is_answered_or_refused_with_elsewhere() -
     assert answered.slot is not None and refused.slot is not None
     answered.slot.resolve("reply", None)
     refused.slot.reject(Refused("room.muted"))
-    assert slots[0].answer == "reply" and isinstance(slots[1].answer, Refused)
+    assert slots[0].answers == ["reply"] and isinstance(slots[1].answers[0], Refused)
