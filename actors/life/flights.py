@@ -90,20 +90,23 @@ def repeatable(flights: Sequence[Flight]) -> list[Item]:
 
 
 class PerhapsDone:
-    """The reply slot of a message that may have landed: nobody who did not handle it again can say that it was not."""
+    """The reply slot of a message that may have landed: nobody who did not handle it again can say that it was not.
 
-    __slots__ = ("_slot",)
+    `slot` is the one that whoever waits has given.
+    """
+
+    __slots__ = ("slot",)
 
     def __init__(self, slot: ReplySlot) -> None:
-        self._slot = slot
+        self.slot = slot
 
     def resolve(self, reply: object, encoded: bytes | None) -> None:
-        self._slot.resolve(reply, encoded)
+        self.slot.resolve(reply, encoded)
 
     def reject(self, error: ActorError) -> None:
         if isinstance(error, NotHere | Overloaded | Unavailable):
             error = OutcomeUnknown(f"it was not handled again, and may have been before: {error}")
-        self._slot.reject(error)
+        self.slot.reject(error)
 
 
 def doubt(flights: Sequence[Flight]) -> None:
