@@ -25,7 +25,7 @@ log = structlog.get_logger("greenroom.membership")
 
 PACE_S = 2.0  # between two batches of a node that stays
 SHARE = 20  # of all shards, at most one in so many is on its way at once
-ENTITIES_S = 5.0  # what the entities of a shard have to end
+ENTITIES_S = 2.0  # what the entities of a shard have to end: of a client's deadline enough is left to whoever waits
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 
 

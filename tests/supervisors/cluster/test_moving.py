@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.actors.model.errors import NotHere, Overloaded
-from greenroom.config.limits import MailboxConfig
+from greenroom.config.limits import ClientConfig, MailboxConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cluster.moving import ENTITIES_S, PACE_S, SHARE, Moving
@@ -195,6 +195,30 @@ async def test_an_entity_that_does_not_end_in_time_keeps_its_shard_here(autojump
         await all_moved(first)
         assert second.node.membership.owns(entity), "the next time it has nothing to wait for"
         assert second.kernel.system.lives_here(entity) and not first.kernel.system.lives_here(entity)
+        nursery.cancel_scope.cancel()
+
+
+async def test_others_of_the_shard_of_one_that_does_not_end_are_answered_before_their_clients_give_up(
+    autojump_clock: MockClock,
+) -> None:
+    async def wait(actor: Log) -> str:
+        await trio.sleep(9.0)
+        return "done"
+
+    async with seats() as (_, (first, _second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        shard = next(iter(membership.unwanted()))
+        slow = next(name for number in range(9999) if membership.shard(name := f"slow:{number}") == shard)
+        entity = next(name for number in range(9999) if membership.shard(name := f"log:{number}") == shard)
+        first.kernel.send(slow, Do(act=wait))
+        await trio.sleep(0.1)
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.1)
+        deadline = trio.current_time() + ClientConfig().command_deadline_s
+        slot = first.kernel.send(entity, Note(text="one"), deadline=deadline)
+        await slot.answered.wait()
+        assert slot.answer == 1 and trio.current_time() < deadline
+        await trio.sleep(10.0)
         nursery.cancel_scope.cancel()
 
 
