@@ -214,10 +214,12 @@ async def test_others_of_the_shard_of_one_that_does_not_end_are_answered_before_
         await trio.sleep(0.1)
         nursery.start_soon(first.moving.run)
         await trio.sleep(0.1)
-        deadline = trio.current_time() + ClientConfig().command_deadline_s
-        slot = first.kernel.send(entity, Note(text="one"), deadline=deadline)
+        command_s = ClientConfig().command_deadline_s
+        began = trio.current_time()
+        slot = first.kernel.send(entity, Note(text="one"), deadline=began + command_s)
         await slot.answered.wait()
-        assert slot.answer == 1 and trio.current_time() < deadline
+        assert slot.answer == 1
+        assert trio.current_time() - began < command_s / 2, "there are hops to other nodes yet, and hosts that are busy"
         await trio.sleep(10.0)
         nursery.cancel_scope.cancel()
 
