@@ -39,7 +39,18 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "edge",
         "pages",
     ),
-    "supervisors": ("supervision", "delivery", "kernel", "cluster", "duties", "node", "simulation", "cli", "__main__"),
+    "supervisors": (
+        "supervision",
+        "delivery",
+        "kernel",
+        "cluster",
+        "correspondence",
+        "duties",
+        "node",
+        "simulation",
+        "cli",
+        "__main__",
+    ),
 }
 # Domains of actors/ speak to one another by messages; this is who may know whom.
 DOMAINS = {"chat": set[str](), "identity": set[str]()}

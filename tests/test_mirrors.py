@@ -69,6 +69,7 @@ ELSEWHERE = {
     "transports/pages/chapters.py": "transports/pages/test_pages.py",
     "transports/pages/message_schemas.py": "transports/pages/test_openapi.py",
     "transports/sockets/live.py": "transports/http/test_live.py",
+    "supervisors/node/joined.py": "faults/process/test_messages_between_nodes.py",
     # Commands are tried as they are typed, and what they stand on by starting and stopping processes.
     "supervisors/cli/chosen/database.py": "faults/process/test_command_line.py",
     "supervisors/cli/chosen/kinds.py": "supervisors/cli/test_new.py",

@@ -13,11 +13,11 @@ from greenroom.config.telemetry.tracing import Tracing
 from greenroom.transports.auth.sign_outs import SessionChecks, SignedIn
 from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.deadlines import Deadlines
-from greenroom.transports.hub.audience import Audience
+from greenroom.transports.hub.audience import Audience, Elsewhere
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.reading import Reading, StoredEvents
 from greenroom.transports.hub.view_watching import ViewWatching
-from greenroom.transports.hub.watching import Watching
+from greenroom.transports.hub.watching import Before, Watching
 from greenroom.transports.reads import Reads
 
 
@@ -73,10 +73,13 @@ class Services:
         new_client_id: Callable[[], str] = new_client_id,
         chance: Callable[[], float] = random.random,
         anonymous_watch: bool = False,
+        before_watching: Before | None = None,
+        audience_elsewhere: Elsewhere | None = None,
     ) -> None:
         """`anonymous`: clients without a token may come, name themselves and act; `anonymous_watch`: they may come and
         look, as nobody. `clock` gives Unix seconds, `chance` 0 <= x < 1; this and `new_client_id` are arguments where a
-        seed decides everything.
+        seed decides everything. `before_watching` and `audience_elsewhere` are for entities on other nodes: see
+        Watching and Audience.
         """
         self.kinds = kinds
         self.submit = submit
@@ -96,6 +99,14 @@ class Services:
         self.reads = Reads()
         self.reading = Reading(kinds, submit, journal, self.deadlines, self.reads, client)
         views = ViewWatching(self.reading, self.deadlines, instruments, hub.go_on, per_s=hub.views_per_s)
-        self.watching = Watching(hub, self.reading, self.reads, Audience(kinds, submit), views, client)
+        self.watching = Watching(
+            hub,
+            self.reading,
+            self.reads,
+            Audience(kinds, submit, audience_elsewhere),
+            views,
+            client,
+            before=before_watching,
+        )
         self.session_kind = SESSION_KIND if SESSION_KIND in kinds else None
         self.sessions = SessionChecks(signed_in, self.reading.inspect, self.session_kind)

@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-import msgspec
-
 from greenroom.actors.life.departures import Answer, Rejection
 from greenroom.actors.model.envelope import Envelope, ReplySlot
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.model.message import Done, reply_type
+from greenroom.actors.model.message import decoded_reply
 from greenroom.config.telemetry.held import Holdings
 from greenroom.store.journal.records import Remembered
 
@@ -82,8 +80,4 @@ def repeated(envelope: Envelope, slot: ReplySlot, known: Remembered) -> Answer |
     if known.digest is not None and envelope.digest is not None and known.digest != envelope.digest:
         text = "this idempotency key was used before, for a command with other fields"
         return Rejection(slot, Refused("command_id.reused", text, status=409))
-    wanted = reply_type(type(envelope.message)) or Done
-    try:
-        return Answer(slot, msgspec.json.decode(known.reply, type=wanted), known.reply)
-    except (msgspec.MsgspecError, TypeError):  # the reply's type has changed since, or is none that can be decoded
-        return Answer(slot, msgspec.json.decode(known.reply), known.reply)
+    return Answer(slot, decoded_reply(envelope.message, known.reply), known.reply)

@@ -10,6 +10,7 @@ older peers and stored events still decode.
 
 from typing import Annotated, Any, Generic, TypeVar, dataclass_transform, get_args
 
+import msgspec
 from msgspec import Meta, Struct, StructMeta, field
 
 Reply = TypeVar("Reply")
@@ -69,6 +70,15 @@ def reply_type(message: type[Message]) -> Any:
             if getattr(base, "__origin__", None) is Ask:
                 return get_args(base)[0]
     return None
+
+
+def decoded_reply(message: Message, reply: bytes) -> object:
+    """The JSON `reply` to `message` as the type that it promises; as plain data where it is not of that type, which may
+    have changed since. Raises: msgspec.DecodeError when it is no JSON."""
+    try:
+        return msgspec.json.decode(reply, type=reply_type(type(message)) or Done)
+    except (msgspec.ValidationError, TypeError):  # the latter where the type is none that can be decoded
+        return msgspec.json.decode(reply)
 
 
 def tag_of(message: type[Struct]) -> str:

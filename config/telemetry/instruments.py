@@ -208,6 +208,27 @@ class Instruments:
             look="above 50 ms: the node is out of CPU, or a handler computes too long",
         ),
     ] = field(default_factory=durations)
+    remote_messages: Annotated[int, Metric("counter", "messages sent to entities on other nodes")] = 0
+    remote_repeats: Annotated[
+        int,
+        Metric(
+            "counter",
+            "of those, sent again: their entity had moved, or a link between nodes had parted",
+            look="it rises while no node comes or goes: nodes disagree about who owns what, or links part",
+        ),
+    ] = 0
+    frames_unreadable: Annotated[
+        int,
+        Metric(
+            "counter",
+            "frames of other nodes that could not be read",
+            look="ever: another node's release is too far from this one's",
+        ),
+    ] = 0
+    gaps_filled: Annotated[
+        int,
+        Metric("counter", "gaps in what is watched of other nodes' entities, filled from the journal"),
+    ] = 0
     commands_max: int = 1000  # different (kind, command, outcome) that are told apart
 
     def count_command(self, kind: str, command: str, outcome: str, count: int = 1) -> None:

@@ -25,6 +25,38 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
         ),
+        "abandoned_untold": (
+            "Nobody waits any more for the answer of another node, and the link did not take word of that: it is "
+            "handled, and answered in vain."
+        ),
+        "answer_too_large": (
+            "An answer is larger than what one node says to another at once: who asked is told that it failed. Make "
+            "the entity's view or reply smaller."
+        ),
+        "feed_broken": (
+            "What an entity published could not be sent to a node where it is watched: that node is told, and reads it "
+            "in the journal."
+        ),
+        "feed_not_ended": "Another node could not be told that nobody watches its entity here any more.",
+        "frame_mishandled": "A frame of another node was read, and then raised. A bug: the traceback says where.",
+        "frame_unreadable": (
+            "Another node said what this one can't read, and it was passed over: their releases are too far apart. "
+            "At most once in ten seconds for each node; greenroom_frames_unreadable_total counts all."
+        ),
+        "gap_not_filled": (
+            "What watchers have missed of another node's entity could not be read in the journal; tried again soon."
+        ),
+        "held_longer": "Messages to an entity that has moved wait on: the link to its new node takes no more just now.",
+        "message_unknown": (
+            "Another node sent a message of a kind, or a type, that this node's release does not know; it was refused "
+            "for now. As during a rolling release; else install the entity on all nodes."
+        ),
+        "position_unknown": (
+            "An entity would not say how far its journal reaches, so watchers on another node may miss something until "
+            "it publishes again. `error` says why."
+        ),
+        "shards_untold": "A node could not be told that shards are its own now; it reads so in the database, later.",
+        "still_owed": "Another node could not be told yet that answers or publications for it were lost.",
         "audience_change_dropped": (
             "An entity was not told who watches it, since it was too busy. It hears of the next."
         ),
@@ -248,7 +280,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "A part failed more often than its supervisor allows, or did not stop: the failure goes up, at the "
             "top the node ends."
         ),
-        "tell_dropped": "A message from an entity without a journal came while the node stops. It may be lost.",
+        "tell_dropped": (
+            "A message to or from an entity without a journal came while the node stops, or while nobody was known to "
+            "own its receiver. It may be lost."
+        ),
         "tell_refused": "An entity refused a message that nobody waits for. Nothing was recorded.",
         "timer_postponed": "A durable timer could not be handed over now; the next look finds it again.",
         "timer_unreadable": (

@@ -70,6 +70,9 @@ class Referee(Protocol):
     async def agree(self, shards: int) -> None:
         """That entities hash onto so many. Raises: ShardsDiffer."""
 
+    async def cluster(self) -> str:
+        """The name of the nodes that share this database: it is of no other's."""
+
     async def join(self, newcomer: Newcomer, *, lease_s: float) -> None:
         """Be a node, with a lease: up at once where it is alone, else joining."""
 

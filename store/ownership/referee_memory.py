@@ -73,6 +73,11 @@ class MemoryReferee:
                 f"must be {len(rows.shards)}, as this database was set up with, and is {shards}: it can't be changed"
             )
 
+    async def cluster(self) -> str:
+        """See Referee."""
+        await self._arrive()
+        return "memory"
+
     async def join(self, newcomer: Newcomer, *, lease_s: float) -> None:
         """See Referee."""
         rows = await self._arrive()

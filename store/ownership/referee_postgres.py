@@ -141,6 +141,11 @@ class PostgresReferee:
                 f"must be {rows[0]['count']}, as this database was set up with, and is {shards}: it can't be changed"
             )
 
+    async def cluster(self) -> str:
+        """See Referee."""
+        (row,) = await self._connection.fetch("SELECT cluster FROM sharding")
+        return str(row["cluster"])
+
     async def join(self, newcomer: Newcomer, *, lease_s: float) -> None:
         """See Referee."""
         new = newcomer

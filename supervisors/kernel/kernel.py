@@ -29,7 +29,7 @@ from greenroom.supervisors.kernel.host import Host, NodeWorld
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.kernel.ownership import Ownership, OwnsAll
 from greenroom.supervisors.kernel.passivation import Passivation
-from greenroom.supervisors.kernel.router import Awake, Router
+from greenroom.supervisors.kernel.router import Awake, Elsewhere, Router
 from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
 from greenroom.supervisors.kernel.system import System
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -58,6 +58,7 @@ class Kernel:
         passivation: PassivationConfig | None = None,
         mailbox: MailboxConfig | None = None,
         ownership: Ownership | None = None,
+        elsewhere: Elsewhere | None = None,
         turn: Turn | None = None,
         tracing: Tracing | None = None,
         held: Held | None = None,
@@ -65,7 +66,7 @@ class Kernel:
         claims_waiting_max: int = 100_000,
         relay_kept_max: int = KEPT_MAX,
     ) -> None:
-        audiences = audiences or Nobody()
+        audiences = audiences if audiences is not None else Nobody()
         supervision = supervision or SupervisionConfig()
         passivation = passivation or PassivationConfig()
         rng = rng or random.Random()
@@ -105,7 +106,15 @@ class Kernel:
         self.afters = Afters(keep_letter=self.letters.keep)
         self._cells = cells = dict[str, Cell]()
         self._audiences = audiences
-        self.router = Router(kinds=kinds, awake=cells, activate=activate, keep_letter=self.letters.keep)
+        ownership = ownership or OwnsAll()
+        self.router = Router(
+            kinds=kinds,
+            awake=cells,
+            activate=activate,
+            keep_letter=self.letters.keep,
+            lives_here=lambda entity: ownership.owns(entity) or self.system.departs(entity),
+            elsewhere=elsewhere,
+        )
         self.relay = Relay(
             kinds=kinds,
             journal=journal,

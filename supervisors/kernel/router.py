@@ -1,11 +1,11 @@
 """The router: the way to an entity, by its name. Hop 3 on the way of a message.
 
-Whatever names an entity goes through here: to its mailbox on this node, waking it where it sleeps; elsewhere once other
-nodes own some.
+Whatever names an entity goes through here: to its mailbox on this node, waking it where it sleeps, or to the node that
+owns it (`Elsewhere`). Who is awake here is found first, so a message that stays pays nothing for those that travel.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 import trio
@@ -33,8 +33,24 @@ class Awake(Protocol):
     def mailbox(self) -> Mailbox: ...
 
 
+class Elsewhere(Protocol):
+    """The way to entities that other nodes own: see supervisors/correspondence/asking.py."""
+
+    def submit(self, entity: str, envelope: Envelope) -> None:
+        """As `Router.submit`. What becomes of it later its slot hears."""
+
+    def wake(self, entity: str) -> None:
+        """A durable timer of it is due: a hint, which may be lost."""
+
+    def abandon(self, slot: TaskSlot) -> None:
+        """Nobody waits for that answer any more. Does nothing where it is not on its way."""
+
+
 class Router:
-    """Finds mailboxes. `awake` is the system's directory, by entity; `activate` wakes one that is not in it."""
+    """Finds mailboxes. `awake` is the system's directory, by entity; `activate` wakes one that is not in it.
+
+    `elsewhere` is None where no other node owns anything: then `activate` is asked at once, and says so where it must.
+    """
 
     def __init__(
         self,
@@ -43,11 +59,15 @@ class Router:
         awake: Mapping[str, Awake],
         activate: Callable[[str], Awake],
         keep_letter: Callable[[str, Envelope, Exception], None],
+        lives_here: Callable[[str], bool],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._kinds = kinds
         self._awake = awake
         self._activate = activate
         self._keep_letter = keep_letter
+        self._lives_here = lives_here
+        self._elsewhere = elsewhere
         self._asking: dict[str, list[str]] = {}  # entity -> those that its handler waits for
 
     def ref(self, entity: str) -> "ActorRef":
@@ -56,15 +76,26 @@ class Router:
         self._kinds[kind]
         return ActorRef(self, entity)
 
-    def mailbox(self, entity: str) -> Mailbox:
-        """The entity's mailbox, woken if it sleeps. Raises: as `submit`."""
+    def mailbox(self, entity: str) -> Mailbox | None:
+        """The entity's mailbox, woken if it sleeps; None when it lives elsewhere. Raises: as `submit`."""
         found = self._awake.get(entity)
-        return (found if found is not None else self._activate(entity)).mailbox
+        if found is None:
+            if self._elsewhere is not None and not self._lives_here(entity):
+                return None
+            found = self._activate(entity)
+        return found.mailbox
+
+    def is_here(self, entity: str) -> bool:
+        """Does it live on this node, awake or asleep?"""
+        return entity in self._awake or self._lives_here(entity)
 
     def submit(self, entity: str, envelope: Envelope) -> None:
         """Queue an envelope. Raises, with nothing queued: BadEntity, UnknownKind, NotHere, Unavailable, Overloaded."""
         found = self._awake.get(entity)
         if found is None:
+            if self._elsewhere is not None and not self._lives_here(entity):
+                self._elsewhere.submit(entity, envelope)
+                return
             found = self._activate(entity)
         found.mailbox.put_envelope(envelope)
 
@@ -72,11 +103,21 @@ class Router:
         """A message between entities of which one has no journal. One that can't be queued becomes a dead letter, but
         not when this node stops: it promises to arrive at most once."""
         try:
-            self.mailbox(entity).put(message)
+            self.put(entity, message)
         except Draining:
             log.info("tell_dropped", entity=entity, message=type(message).__qualname__)
         except ActorError as error:
             self._keep_letter(entity, Envelope(message=message), error)
+
+    def put(self, entity: str, message: Message) -> Mailbox | None:
+        """Queue a bare message. The mailbox that it lies in; None when it went elsewhere. Raises: as `submit`."""
+        mailbox = self.mailbox(entity)
+        if mailbox is not None:
+            mailbox.put(message)
+        else:
+            assert self._elsewhere is not None
+            self._elsewhere.submit(entity, Envelope(message=message))
+        return mailbox
 
     def send_on(self, entity: str, items: Iterable[Item]) -> None:
         """What has waited for an entity that is not where it was goes its way once more, in order. Whoever waits for
@@ -97,7 +138,12 @@ class Router:
 
     def wake(self, entity: str) -> None:
         """A durable timer of it is due. Raises: NotHere, Unavailable, Overloaded, UnknownKind."""
-        self.mailbox(entity).put_control(TimersDue())
+        mailbox = self.mailbox(entity)
+        if mailbox is not None:
+            mailbox.put_control(TimersDue())
+        else:
+            assert self._elsewhere is not None
+            self._elsewhere.wake(entity)
 
     async def ask(
         self,
@@ -132,7 +178,7 @@ class Router:
         )
         if not chain:
             self.submit(entity, envelope)
-            reply: Reply = await slot.wait()
+            reply: Reply = await (slot.wait() if self._elsewhere is None else _abandoning(self._elsewhere, slot))
             return reply
         asker = chain[-1]
         if asker == entity or self._waits_for(entity, asker):
@@ -141,7 +187,7 @@ class Router:
         asked = self._asking.setdefault(asker, [])
         asked.append(entity)
         try:
-            reply = await slot.wait()
+            reply = await (slot.wait() if self._elsewhere is None else _abandoning(self._elsewhere, slot))
             return reply
         finally:
             asked.remove(entity)
@@ -163,6 +209,15 @@ class Router:
         return False
 
 
+async def _abandoning(elsewhere: Elsewhere, slot: TaskSlot) -> Any:
+    """The answer. Cancelled, whoever may be about to give it on another node hears so."""
+    try:
+        return await slot.wait()
+    except trio.Cancelled:
+        elsewhere.abandon(slot)
+        raise
+
+
 class ActorRef:
     """An entity's address. Outlives restarts and sleep; remembers the present mailbox to be quick."""
 
@@ -182,9 +237,10 @@ class ActorRef:
                 return
             except Sealed:
                 pass
-        mailbox = self._router.mailbox(self.entity)
-        self._put = mailbox.put
-        mailbox.put(message)
+        mailbox = self._router.put(self.entity, message)
+        self._put = (
+            mailbox.put if mailbox is not None else None
+        )  # elsewhere it is looked for each time: it may come here
 
     async def ask(self, message: Ask[Reply], *, principal: Principal = SYSTEM, command_id: str | None = None) -> Reply:
         """As Router.ask, of nobody's handler."""

@@ -7,7 +7,7 @@ Begin reading here, then follow one message: `transports/edge.py`, `transports/s
 
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.duties import Duties, new_backoff
 from greenroom.supervisors.node.health import Health, Pulse
+from greenroom.supervisors.node.joined import Joined
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.supervisors.supervision.watchdog import Watchdog
@@ -98,8 +99,10 @@ class Node:
         is_alone = settings.nodes == 1
         lease = self._pool.dedicated("lease")
         rows = lease if is_alone else self._pool.dedicated("members")
+        referee = PostgresReferee(rows, incarnation=incarnation, lease=lease)
+        self._joined: Joined | None = None
         self._membership = Membership(
-            PostgresReferee(rows, incarnation=incarnation, lease=lease),
+            referee,
             Newcomer(
                 url=url,
                 version=version,
@@ -110,14 +113,28 @@ class Node:
             ),
             shards=settings.shards,
             lease_s=settings.lease_s,
+            moved=self._moved,
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
         letters = PostgresDeadLetters(self._pool, shards=settings.shards)
+        if not is_alone:
+            self._joined = Joined(
+                membership=self._membership,
+                referee=referee,
+                redis_url=redis_url,
+                bus=settings.bus,
+                kinds=kinds,
+                hub=fan_out.hub,
+                journal=journal,
+                kernel=lambda: self._kernel,
+                instruments=instruments,
+            )
+        others = self._joined.correspondence if self._joined is not None else None
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,
             dead_letters=letters,
-            audiences=fan_out.hub,
+            audiences=others.audiences if others is not None else fan_out.hub,
             instruments=instruments,
             clock=clock,
             commit=settings.commit,
@@ -125,12 +142,13 @@ class Node:
             passivation=settings.passivation,
             mailbox=settings.mailbox,
             ownership=self._membership,
+            elsewhere=others.asking if others is not None else None,
             turn=turn,
             tracing=telemetry.tracing,
             held=held,
             memory_bytes=resident_bytes,
         )
-        self._moving = None if is_alone else Moving(self._membership, kernel.system)
+        self._moving = Moving(self._membership, kernel.system, given=others.given) if others is not None else None
         self._collector = Collector(memory_bytes=resident_bytes, memory_bytes_max=settings.passivation.memory_bytes_max)
         self._held_budget = HeldBudget(
             held,
@@ -157,6 +175,8 @@ class Node:
             instruments=instruments,
             tracing=telemetry.tracing,
             version=version,
+            before_watching=others.feeds.before if others is not None else None,
+            audience_elsewhere=others.feeds.changed if others is not None else None,
         )
         pulse = Pulse(incarnation=incarnation, url=url, version=version, clock=clock, instruments=instruments)
         self._bus = Bus(redis_url, pulse.beat)
@@ -192,6 +212,11 @@ class Node:
         )
         telemetry.observe(observed(kernel, self._edge, held))
 
+    def _moved(self, shards: Collection[int]) -> None:
+        """These have other owners than was known here."""
+        if self._joined is not None:
+            self._joined.correspondence.moved()
+
     def look_at_keys(self) -> None:
         """The file of public keys may hold others: look now."""
         if self._key_set is not None:
@@ -208,6 +233,8 @@ class Node:
                 nursery.start_soon(mind_own_servers, self._own_servers)
             await migrate(self._bridge, self._database_url)
             await self._membership.join()
+            if self._joined is not None:
+                await self._joined.open()
             await nursery.start(self._membership.run)
             await nursery.start(self._supervise)
             await self._membership.open()
@@ -225,6 +252,7 @@ class Node:
             await measure_loop_lag(self._instruments.loop_lag_s, task_status=task_status)
 
         moving = (ChildSpec(name="moving", start=self._moving.run, shutdown_s=1.0),) if self._moving is not None else ()
+        joined = (ChildSpec(name="joined", start=self._joined.run, shutdown_s=3.0),) if self._joined is not None else ()
         spec = SupervisorSpec(
             name="node",
             strategy=Strategy.REST_FOR_ONE,  # whoever trusted a part that died must not outlive it
@@ -235,6 +263,7 @@ class Node:
                 ChildSpec(name="held_budget", start=self._held_budget.run, shutdown_s=1.0),
                 ChildSpec(name="collector", start=self._collector.run, shutdown_s=1.0),
                 ChildSpec(name="bus", start=self._bus.run, shutdown_s=2.0),
+                *joined,
                 *self._kernel.core,
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
                 *moving,
@@ -254,6 +283,8 @@ class Node:
                 with trio.move_on_after(HANDING_SHARE * self._settings.drain_s):
                     await self._moving.give_all()
             await self._kernel.drain()
+            if self._joined is not None:
+                await self._joined.drained()
         if scope.cancelled_caught:
             log.warning("drain_deadline", awake=self._instruments.awake)
         self._edge.say_goodbye()

@@ -16,17 +16,26 @@ log = structlog.get_logger("greenroom.hub")
 JOINED, LEFT = AudienceChanged(joined=True), AudienceChanged(joined=False)
 
 
-class Audience:
-    """Sends `AudienceChanged` to entities whose kind overrides `audience_changed`, and to no other."""
+Elsewhere = Callable[[str, Principal, bool], bool]  # entity, who, joined; False where the entity lives on this node
 
-    def __init__(self, kinds: Kinds, submit: Callable[[str, Envelope], None]) -> None:
+
+class Audience:
+    """Sends `AudienceChanged` to entities whose kind overrides `audience_changed`, and to no other on this node."""
+
+    def __init__(
+        self, kinds: Kinds, submit: Callable[[str, Envelope], None], elsewhere: Elsewhere | None = None
+    ) -> None:
+        """`elsewhere` sees to entities on other nodes, whatever their kind: theirs is to know who watches here."""
         self._submit = submit
+        self._elsewhere = elsewhere
         self._listening = frozenset(
             kind.name for kind in kinds if kind.actor.audience_changed is not Actor.audience_changed
         )
 
     def changed(self, entity: str, who: Principal, *, joined: bool) -> None:
         """A hint: an entity that is overloaded or gone misses it."""
+        if self._elsewhere is not None and self._elsewhere(entity, who, joined):
+            return
         if entity.partition(":")[0] in self._listening:
             try:
                 self._submit(entity, Envelope(message=JOINED if joined else LEFT, principal=who))

@@ -187,6 +187,45 @@ class Hub:
             self._resynchronise(topic, epoch, offset)
         return topic
 
+    # From the feeds of other nodes' entities (supervisors/correspondence/feeds.py).
+
+    def position(self, entity: str) -> tuple[str, int] | None:
+        """Epoch and offset up to which watchers know it; None where there are none, and no tail for them."""
+        topic = self._topics.get(entity)
+        return (topic.epoch, topic.offset) if topic is not None else None
+
+    def subscribers(self, entity: str) -> list[Subscriber]:
+        topic = self._topics.get(entity)
+        return topic.subscribers() if topic is not None else []
+
+    def fill(self, entity: str, found: list[Publication]) -> None:
+        """The next publications of a topic that there is, from the journal: one for each offset, hidden ones too."""
+        topic = self._topics[entity]
+        for publication in found:
+            assert publication.offset == topic.offset + 1
+            topic.offset = publication.offset
+            topic.remember(publication)
+            if publication.json:
+                topic.pending.append(publication)
+        if topic.views is not None:
+            topic.views.changed()
+        if topic.pending and not topic.dirty:
+            self._mark(topic)
+        elif len(topic.pending) > PENDING_MAX:
+            self._finish(topic)
+
+    def start_anew(self, entity: str, epoch: str, offset: int) -> None:
+        """What its watchers have missed is not to be had: they begin again, from there."""
+        topic = self._topics.get(entity)
+        if topic is not None:
+            self._resynchronise(topic, epoch, offset)
+
+    def start_over(self, entity: str, subscriber: Subscriber) -> None:
+        """One is to come again with its position, if it is still there."""
+        topic = self._topics.get(entity)
+        if topic is not None:
+            self.go_on(topic, starting_over(topic, [subscriber]), 1)
+
     def attach(self, topic: Topic, subscriber: Subscriber) -> None:
         """From here on `subscriber` gets every publication after `topic.offset`."""
         if topic.waits and not topic.is_long:

@@ -67,6 +67,21 @@ class Watcher(Protocol):
         """By a mistake of ours. Must not raise."""
 
 
+class Answered(Protocol):
+    """Who waits for an entity's answer, to watch it."""
+
+    def seen(self, answer: Inspected) -> None: ...
+
+    def ask_again(self) -> None:
+        """Its answer holds no longer."""
+
+    def broken(self, error: Exception) -> None:
+        """By a mistake of ours. Must not raise."""
+
+
+Before = Callable[[str, Answered], Callable[[Inspected], None]]
+
+
 class Watching:
     """Attaches watchers to topics and takes them off again, and tells the entities so."""
 
@@ -78,7 +93,12 @@ class Watching:
         audience: Audience,
         views: ViewWatching,
         config: ClientConfig,
+        *,
+        before: Before | None = None,
     ) -> None:
+        """`before` hears of each entity that is about to be asked, and says who is to hear its answer: where it may
+        live on another node."""
+        self.before = before
         self.hub = hub
         self.reading = reading
         self.reads = reads
@@ -130,6 +150,9 @@ class _WayIn:
         principal = watcher.principal
         if self._granted:
             principal = msgspec.structs.replace(principal, granted=True)
+        before = self._watching.before
+        if before is not None:
+            seen = before(self._entity, _Asked(self, seen, watcher))
         self._watching.reading.inspect(self._entity, principal, seen, watcher.refused, watcher.broken)
 
     def begin(self, seen: Inspected) -> None:
@@ -207,3 +230,17 @@ class _WayIn:
             watching.admit(topic, seen, Missed(found + later if later is not None else None), watcher)
 
         return attach
+
+
+class _Asked:
+    """What an entity was asked, on the way in; see Answered."""
+
+    __slots__ = ("_way", "broken", "seen")
+
+    def __init__(self, way: _WayIn, seen: Callable[[Inspected], None], watcher: Watcher) -> None:
+        self._way = way
+        self.seen = seen
+        self.broken = watcher.broken
+
+    def ask_again(self) -> None:
+        self._way.ask(self.seen)

@@ -1,11 +1,14 @@
-"""Two servers that share one database: each entity answers at one of them, whoever comes, goes or dies."""
+"""Two servers that share one database: each entity lives at one of them, whoever comes, goes or dies."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import asyncpg
 import pytest
 
+from greenroom.store.ownership.sharding import SHARDS, shard_of
 from tests.e2e.server import Server, wait_until
 
 ROOMS = [f"room:{number}" for number in range(24)]
@@ -24,36 +27,37 @@ def new_server(database_url: str, redis_url: str) -> Iterator[Callable[[], Serve
         yield new
 
 
-def answers(server: Server, room: str) -> bool:
-    """Does that room live there?"""
-    return server.request("GET", f"/api/{room.replace(':', '/')}").status == 200
+def homes(database_url: str, servers: list[Server]) -> list[int | None]:
+    """Of each room, which of these owns it; None: none of them."""
+    nodes = {int(server.request("GET", "/health").body["node"], 16): number for number, server in enumerate(servers)}
+
+    async def owners() -> dict[int, int | None]:
+        connection = await asyncpg.connect(database_url)
+        rows = await connection.fetch("SELECT shard, owner FROM shards")
+        await connection.close()
+        return {row["shard"]: row["owner"] for row in rows}
+
+    owner_of = asyncio.run(owners())
+    return [nodes.get(owner_of[shard_of(room, SHARDS)] or 0) for room in ROOMS]
 
 
-def homes(servers: list[Server]) -> list[int | None]:
-    """Of each room, which of these answers for it; None: none does, as far as can be told."""
-    found: list[int | None] = []
-    for room in ROOMS:
-        there = [number for number, server in enumerate(servers) if answers(server, room)]
-        assert len(there) <= 1, f"{room} answers at both"
-        found.append(there[0] if there else None)
-    return found
-
-
-def test_rooms_move_to_whoever_comes_and_from_whoever_goes_or_dies(new_server: Callable[[], Server]) -> None:
+def test_rooms_move_to_whoever_comes_and_from_whoever_goes_or_dies(
+    new_server: Callable[[], Server], database_url: str
+) -> None:
     first, second = new_server(), new_server()
     first.start()
     for room in ROOMS:
         first.command(room, "join")
         first.command(room, "send", {"text": "one"})
     second.start()
-    wait_until(lambda: homes([first, second]).count(1) > len(ROOMS) // 5, "rooms to move", within_s=60)
-    moved = [room for room, home in zip(ROOMS, homes([first, second]), strict=True) if home == 1]
+    wait_until(lambda: homes(database_url, [first, second]).count(1) > len(ROOMS) // 5, "rooms to move", within_s=60)
+    moved = [room for room, home in zip(ROOMS, homes(database_url, [first, second]), strict=True) if home == 1]
     for room in moved:
         assert second.command(room, "send", {"text": "two"})["offset"] == 3, "it remembers all"
 
     second.kill()
     killed = time.monotonic()
-    wait_until(lambda: homes([first]) == [0] * len(ROOMS), "the dead one's rooms to wake", within_s=30)
+    wait_until(lambda: homes(database_url, [first]) == [0] * len(ROOMS), "the dead one's rooms to wake", within_s=30)
     assert time.monotonic() - killed < 5.0, "before its lease had run out: its end is seen on this host"
     for room in moved:
         assert first.command(room, "send", {"text": "three"})["offset"] == 4, "nothing is lost"
@@ -61,8 +65,7 @@ def test_rooms_move_to_whoever_comes_and_from_whoever_goes_or_dies(new_server: C
     third = new_server()
     third.start()
     assert first.stop() == 0
-    # It has handed over all that it had; nobody has told the third so, which looks each second.
-    wait_until(lambda: homes([third]) == [0] * len(ROOMS), "the third to know", within_s=30)
+    assert homes(database_url, [third]) == [0] * len(ROOMS), "it has handed over all that it had"
     assert "node_buried" not in third.log()
     assert third.command(ROOMS[0], "send", {"text": "four"})["offset"] >= 3
     assert third.stop() == 0

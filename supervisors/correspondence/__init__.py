@@ -1,0 +1,1 @@
+"""Correspondence: what nodes say to one another, and what becomes of it."""

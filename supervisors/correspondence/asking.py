@@ -1,0 +1,434 @@
+"""Asking: what this node has sent to entities on other nodes, until it is answered. The kernel's `Elsewhere`.
+
+An owner that is not one says so, *not held*, and the message is sent again once somebody else is known to own the
+entity. Where a link has parted nobody knows what was handled: what may be repeated (a command with an id, an Inspect)
+is sent again, a message from an outbox goes back to the relay, and everybody else hears OutcomeUnknown.
+
+For each entity the order of sending is kept. What comes back waits in the order of its numbers, with what is sent
+meanwhile behind it, and goes on when nothing of it is under way to a former owner any more.
+"""
+
+import heapq
+import math
+from bisect import insort
+from collections.abc import Callable
+from itertools import count
+from operator import attrgetter
+
+import msgspec
+import structlog
+import trio
+
+from greenroom.actors.model.entity import split_entity
+from greenroom.actors.model.envelope import Envelope, Firing, Origin, ReplySlot, TaskSlot
+from greenroom.actors.model.errors import (
+    ActorError,
+    DeadlineExceeded,
+    HandlerFailed,
+    NotHere,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+)
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
+from greenroom.actors.model.message import decoded_reply
+from greenroom.actors.model.principal import SYSTEM
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.supervisors.correspondence.answering import RemoteSlot
+from greenroom.supervisors.correspondence.refusals import error_of
+from greenroom.supervisors.correspondence.wire import (
+    INSPECT,
+    MESSAGE,
+    Abandoned,
+    Due,
+    NotHeld,
+    Rejected,
+    Replied,
+    Seen,
+    Sent,
+    Unanswered,
+)
+from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.transports.deadlines import Deadlines, Tick
+
+log = structlog.get_logger("greenroom.cluster")
+
+PENDING_MAX = 20_000  # answers awaited of one node; more is `overloaded`
+HELD_MAX = 20_000  # messages that wait for their entity's owner to be known; likewise
+HELD_S = 10.0  # how long one without a deadline waits
+HOPS_MAX = 16  # how often one message is sent again
+FIRST_S, LAST_S = 0.02, 0.5  # before what came back is sent again; doubles
+
+Send = Callable[[int, Sent | Abandoned | Due], None]
+
+
+class Asked:
+    """One message on its way. See Deadlines."""
+
+    __slots__ = ("_asking", "done", "entity", "envelope", "held_at", "hops", "node", "number", "tick")
+
+    def __init__(self, asking: "Asking", number: int, entity: str, envelope: Envelope, hops: int) -> None:
+        self._asking = asking
+        self.number = number
+        self.entity = entity
+        self.envelope = envelope
+        self.hops = hops
+        self.node: int | None = None  # that is to answer it
+        self.held_at: float | None = None  # on the trio clock: since then it waits for its owner to be known
+        self.tick: Tick | None = None  # in which it expires
+        self.done = False
+
+    def expire(self) -> None:
+        self._asking.end(self, DeadlineExceeded())
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Is it harmless to have it handled twice?"""
+        return self.envelope.command_id is not None or type(self.envelope.message) is Inspect
+
+
+class _Held:
+    """What waits for one entity's owner to be known, by rising numbers."""
+
+    __slots__ = ("asked", "tries")
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.tries = 0
+
+
+class Asking:
+    """Of one node, a supervised child. Bounded by PENDING_MAX for each other node and by HELD_MAX."""
+
+    def __init__(
+        self,
+        *,
+        node: int,
+        kinds: Kinds,
+        ownership: Ownership,
+        send: Send,
+        submit: Callable[[str, Envelope], None],
+        look: Callable[[], None],
+        before_inspect: Callable[[str, int, ReplySlot | None], None],
+        not_held: Callable[[str, int], None],
+        instruments: Instruments,
+    ) -> None:
+        """`node` is this one's incarnation. `send` raises Overloaded, Unavailable and HandlerFailed, with nothing sent.
+        `submit` is the router's. `look` has the referee asked who owns what, soon. `before_inspect` is called when an
+        Inspect of an entity is about to be sent to a node, and may raise what `send` does; `not_held` when a node says
+        that it does not own an entity."""
+        self._node = node
+        self._kinds = kinds
+        self._ownership = ownership
+        self._send_frame = send
+        self._submit = submit
+        self._look = look
+        self._before_inspect = before_inspect
+        self._tell_not_held = not_held
+        self._instruments = instruments
+        self._numbers = count(1)
+        self._pending: dict[int, dict[int, Asked]] = {}  # node -> number -> what it is to answer
+        self._by_slot: dict[TaskSlot, Asked] = {}
+        self._held: dict[str, _Held] = {}
+        self._held_count = 0
+        self._retries: list[tuple[float, str]] = []  # a heap: when to look again at what is held of an entity
+        self._wake = trio.Event()
+        self._deadlines = Deadlines()
+
+    def __len__(self) -> int:
+        """Messages on their way or held."""
+        return sum(map(len, self._pending.values())) + self._held_count
+
+    # From the router.
+
+    def submit(self, entity: str, envelope: Envelope, hops: int = 0) -> None:
+        """See Elsewhere. `hops`: nodes that have passed it on. Never answers before it returns. Raises, with nothing
+        queued: BadEntity, UnknownKind, NotHere, Overloaded, Unavailable, HandlerFailed."""
+        self._kinds[split_entity(entity)[0]]
+        if type(envelope.slot) is RemoteSlot:  # from another node, for an entity that is here no more
+            envelope.slot.not_held()
+            return
+        source = envelope.source
+        if type(source) is Firing or type(envelope.message) is AudienceChanged:
+            return  # its owner finds the timer itself; who watches it is told with the feed
+        asked = Asked(self, next(self._numbers), entity, envelope, hops)
+        if not self._held or entity not in self._held:
+            node = self._ownership.owner(entity)
+            if node is not None and node != self._node:
+                self._send(asked, node)
+                return
+            self._look()
+        if source is not None:  # the relay keeps it, and its order
+            raise NotHere(f"who owns {entity} is not known")
+        if self._held_count >= HELD_MAX:
+            raise Overloaded(f"{self._held_count} messages wait for their entities' owners")
+        self._hold(asked)
+
+    def wake(self, entity: str) -> None:
+        """See Elsewhere."""
+        node = self._ownership.owner(entity)
+        if node is not None and node != self._node:
+            try:
+                self._send_frame(node, Due(entity))
+            except ActorError as error:  # it looks at its timers by itself
+                log.debug("timer_postponed", entity=entity, error=error.name)
+
+    def abandon(self, slot: TaskSlot) -> None:
+        """See Elsewhere."""
+        asked = self._by_slot.get(slot)
+        if asked is None:
+            return
+        node = asked.node
+        self._leave(asked)
+        if node is not None and asked.envelope.deadline > trio.current_time():  # else it expires there as well
+            try:
+                self._send_frame(node, Abandoned(asked.number))
+            except ActorError as error:
+                log.debug("abandoned_untold", entity=asked.entity, error=error.name)  # it answers in vain
+
+    # From other nodes.
+
+    def replied(self, node: int, answer: Replied) -> None:
+        asked = self._take(node, answer.number)
+        if asked is None or asked.envelope.slot is None:
+            return
+        try:
+            reply = decoded_reply(asked.envelope.message, answer.body)
+        except msgspec.DecodeError as error:
+            asked.envelope.slot.reject(HandlerFailed(f"the reply is no JSON: {error}"))
+            return
+        asked.envelope.slot.resolve(reply, answer.body)
+
+    def seen(self, node: int, answer: Seen) -> None:
+        asked = self._take(node, answer.number)
+        if asked is not None and asked.envelope.slot is not None:
+            asked.envelope.slot.resolve(Inspected(answer.view, answer.epoch, answer.offset), None)
+
+    def rejected(self, node: int, answer: Rejected) -> None:
+        asked = self._take(node, answer.number)
+        if asked is not None:
+            self.end(asked, error_of(answer))
+
+    def not_held(self, node: int, answer: NotHeld) -> None:
+        asked = self._pending.get(node, {}).get(answer.number)
+        if asked is None:
+            return
+        self._tell_not_held(asked.entity, node)
+        self._look()
+        error = NotHere(f"no node that was asked owns {asked.entity}")
+        if asked.envelope.source is not None:
+            self.end(asked, error)
+        else:
+            self._again(asked, error)
+
+    def unanswered(self, node: int, answers: Unanswered) -> None:
+        for number in answers.numbers:
+            asked = self._pending.get(node, {}).get(number)
+            if asked is not None:
+                self._in_doubt(asked)
+
+    def parted(self, node: int) -> None:
+        """What that node was to answer may have been handled, or not."""
+        for asked in list(self._pending.get(node, {}).values()):
+            self._in_doubt(asked)
+        self._pending.pop(node, None)
+
+    def _in_doubt(self, asked: Asked) -> None:
+        if asked.envelope.source is not None:  # the receiver drops what it has handled
+            self.end(asked, Unavailable("the link to the entity's node has parted"))
+        elif asked.may_be_repeated:
+            self._again(asked, OutcomeUnknown("sent again and again"))
+        else:
+            self.end(asked, OutcomeUnknown("the link to the entity's node has parted"))
+
+    def _again(self, asked: Asked, error: ActorError) -> None:
+        if asked.hops >= HOPS_MAX:
+            self.end(asked, error)
+            return
+        asked.hops += 1
+        self._instruments.remote_repeats += 1
+        self._let_go(asked)
+        self._hold(asked)
+
+    # On the way.
+
+    def _send(self, asked: Asked, node: int) -> None:
+        """Raises, with nothing sent: Overloaded, Unavailable, HandlerFailed."""
+        pending = self._pending.get(node)
+        if pending is None:
+            pending = self._pending[node] = {}
+        if len(pending) >= PENDING_MAX:
+            raise Overloaded(f"{len(pending)} messages wait for the entity's node")
+        envelope = asked.envelope
+        is_inspect = type(envelope.message) is Inspect
+        if is_inspect:
+            self._before_inspect(asked.entity, node, envelope.slot)
+        self._send_frame(node, self._frame(asked, is_inspect=is_inspect))
+        self._instruments.remote_messages += 1
+        slot = envelope.slot
+        if slot is None:
+            return
+        asked.node = node
+        pending[asked.number] = asked
+        if asked.tick is None:
+            self._await(asked)
+
+    def _await(self, asked: Asked) -> None:
+        slot, deadline = asked.envelope.slot, asked.envelope.deadline
+        if deadline != math.inf and deadline != -math.inf:
+            asked.tick = self._deadlines.add(deadline, asked)
+        if type(slot) is TaskSlot:
+            self._by_slot[slot] = asked
+
+    def _frame(self, asked: Asked, *, is_inspect: bool) -> Sent:
+        """Raises: HandlerFailed."""
+        envelope = asked.envelope
+        origin = envelope.source if type(envelope.source) is Origin else None
+        left_s = None if envelope.deadline == math.inf else max(envelope.deadline - trio.current_time(), 0.0)
+        try:
+            body = b"" if is_inspect else msgspec.json.encode(envelope.message)
+        except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+            raise HandlerFailed(f"the message to {asked.entity} can't be encoded: {error}") from error
+        return Sent(
+            asked.number if envelope.slot is not None else 0,
+            asked.entity,
+            INSPECT if is_inspect else MESSAGE,
+            body,
+            principal=envelope.principal if envelope.principal is not SYSTEM else None,
+            left_s=left_s,
+            command_id=envelope.command_id,
+            digest=envelope.digest,
+            origin=origin,
+            chain=envelope.chain,
+            trace=envelope.trace,
+            hops=asked.hops,
+        )
+
+    def _take(self, node: int, number: int) -> Asked | None:
+        """What is answered. None where nobody waits for that any more."""
+        asked = self._pending.get(node, {}).get(number)
+        if asked is not None:
+            self._leave(asked)
+        return asked
+
+    def end(self, asked: Asked, error: ActorError) -> None:
+        """It comes to nothing, and whoever waits hears of it."""
+        self._leave(asked)
+        slot = asked.envelope.slot
+        if slot is not None:
+            slot.reject(error)
+        else:
+            log.info("tell_dropped", entity=asked.entity, message=type(asked.envelope.message).__qualname__)
+
+    def _leave(self, asked: Asked) -> None:
+        """Nothing is awaited for it any more."""
+        asked.done = True
+        self._let_go(asked)
+        if asked.tick is not None:
+            asked.tick.pop(asked, None)
+        if type(asked.envelope.slot) is TaskSlot:
+            self._by_slot.pop(asked.envelope.slot, None)
+
+    def _let_go(self, asked: Asked) -> None:
+        """It is neither under way nor held."""
+        if asked.node is not None:
+            self._pending.get(asked.node, {}).pop(asked.number, None)
+            asked.node = None
+        elif asked.held_at is not None:
+            held = self._held.get(asked.entity)
+            if held is not None and asked in held.asked:
+                held.asked.remove(asked)
+                self._held_count -= 1
+                if not held.asked:
+                    del self._held[asked.entity]
+            asked.held_at = None
+
+    # Held.
+
+    def _hold(self, asked: Asked) -> None:
+        """Until its owner is known; behind those of its entity that were sent before it."""
+        asked.held_at = trio.current_time()
+        if asked.envelope.slot is not None and asked.tick is None:
+            self._await(asked)
+        held = self._held.get(asked.entity)
+        is_first = held is None
+        if held is None:
+            held = self._held[asked.entity] = _Held()
+        insort(held.asked, asked, key=attrgetter("number"))
+        self._held_count += 1
+        if is_first:
+            self._look_later(asked.entity, held)
+
+    def _look_later(self, entity: str, held: _Held) -> None:
+        tries = max([held.tries, *(asked.hops - 1 for asked in held.asked[:1])])
+        wait_s = min(FIRST_S * 2 ** min(tries, 10), LAST_S)
+        held.tries += 1
+        heapq.heappush(self._retries, (trio.current_time() + wait_s, entity))
+        if self._retries[0][1] == entity:
+            self._wake.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:  # owner: this call
+            await nursery.start(self._deadlines.run)
+            task_status.started()
+            while True:
+                self._wake = trio.Event()
+                at = self._retries[0][0] if self._retries else math.inf
+                with trio.move_on_at(at):
+                    await self._wake.wait()
+                under_way = {one.entity for pending in self._pending.values() for one in pending.values()}
+                while self._retries and self._retries[0][0] <= trio.current_time():
+                    entity = heapq.heappop(self._retries)[1]
+                    held = self._held.get(entity)
+                    if held is not None and not self._send_held(entity, held, wait=entity in under_way):
+                        self._look()
+                        self._look_later(entity, held)
+
+    def _send_held(self, entity: str, held: _Held, *, wait: bool) -> bool:
+        """Send on what is held of an entity; not while others of its messages, which may come back, are under way:
+        then `wait`. False when some of it is held longer."""
+        now = trio.current_time()
+        for asked in [
+            one for one in held.asked if one.tick is None and one.held_at is not None and now - one.held_at > HELD_S
+        ]:
+            self.end(asked, NotHere(f"who owns {entity} is not known"))
+        if not held.asked:
+            return True
+        if wait:
+            return False
+        if self._ownership.owns(entity):
+            while held.asked:
+                asked = held.asked[0]
+                self._leave(asked)
+                self._submit_here(asked)
+            return True
+        node = self._ownership.owner(entity)
+        if node is None or node == self._node:
+            return False
+        while held.asked:  # sending one may bring another, behind them
+            asked = held.asked[0]
+            held_at = asked.held_at
+            self._let_go(asked)
+            try:
+                self._send(asked, node)
+            except HandlerFailed as error:
+                self.end(asked, error)
+            except ActorError as error:
+                log.debug("held_longer", entity=entity, error=error.name)
+                asked.held_at = held_at
+                insort(self._held.setdefault(entity, held).asked, asked, key=attrgetter("number"))
+                self._held_count += 1
+                return False
+        return entity not in self._held
+
+    def _submit_here(self, asked: Asked) -> None:
+        """The entity has come to live here."""
+        try:
+            self._submit(asked.entity, asked.envelope)
+        except ActorError as error:
+            if asked.envelope.slot is not None:
+                asked.envelope.slot.reject(error)
+            else:
+                log.info("tell_dropped", entity=asked.entity, message=type(asked.envelope.message).__qualname__)

@@ -1,0 +1,284 @@
+"""Correspondence: all that this node and others say to each other over their links. The `Correspondent` of the links.
+
+Asks and their answers, what is watched and what is published; who does what with it is in asking.py, answering.py,
+feeds.py and feeding.py. Here frames become bytes and bytes frames. An answer that could not be sent is owed: whoever
+waits for it hears that it is lost, as soon as that can be said. So do those whose feed has a gap.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+import trio
+
+from greenroom.actors.model.envelope import Envelope
+from greenroom.actors.model.errors import ActorError, HandlerFailed
+from greenroom.actors.model.kinds import Kinds
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.shown import shown
+from greenroom.config.telemetry.throttled_log import ThrottledLog
+from greenroom.supervisors.correspondence.answering import Answer, Answering
+from greenroom.supervisors.correspondence.asking import Asking
+from greenroom.supervisors.correspondence.catching_up import CatchingUp
+from greenroom.supervisors.correspondence.feeding import Feeding
+from greenroom.supervisors.correspondence.feeds import Feeds
+from greenroom.supervisors.correspondence.rechecks import Rechecks
+from greenroom.supervisors.correspondence.wire import (
+    FRAME_BYTES_MAX,
+    Abandoned,
+    Began,
+    Due,
+    Feed,
+    FeedEnded,
+    Frame,
+    Kicked,
+    NotHeld,
+    Owned,
+    Published,
+    Rejected,
+    Replied,
+    Seen,
+    Sent,
+    Shown,
+    Unanswered,
+    Undecodable,
+    Unfeed,
+    Watched,
+    decode,
+    encode,
+)
+from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.supervision.strategy import ChildSpec
+from greenroom.transports.bus.links import Links
+from greenroom.transports.hub.audience import Audience
+from greenroom.transports.hub.hub import Hub
+from greenroom.transports.hub.reading import StoredEvents
+
+log = structlog.get_logger("greenroom.cluster")
+
+OWED_S = 0.1  # between two tries to say what is owed
+OWED_MAX = 50_000  # answers and feeds of one node; beyond, the oldest are forgotten, and end by their deadlines
+
+
+class _Owed:
+    """What one node is to be told."""
+
+    __slots__ = ("feeds", "numbers")
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, None] = {}  # of its messages whose answers are lost
+        self.feeds: dict[str, None] = {}  # entities whose feeds have a gap
+
+
+class Correspondence:
+    """Of one node: `asking` is the kernel's way to entities elsewhere, `audiences` whom it tells of events here, and
+    `feeds` what is watched of others."""
+
+    def __init__(
+        self,
+        *,
+        node: int,
+        kinds: Kinds,
+        ownership: Ownership,
+        hub: Hub,
+        journal: StoredEvents,
+        kernel: Callable[[], Kernel],
+        links: Callable[[], Links],
+        nodes: Callable[[], Iterable[int]],
+        look: Callable[[], None],
+        hear: Callable[[int, Mapping[int, int]], None],
+        instruments: Instruments,
+    ) -> None:
+        """`node` is this one's incarnation; `kernel` and `links` are made after this, with it. `nodes`: the
+        incarnations of all others that are alive. `look` has the referee asked who owns what, soon, however often it is
+        called; `hear` is told of shards that a node owns, under these terms."""
+        self._kernel = kernel
+        self._links = links
+        self._instruments = instruments
+        self._throttled_log = ThrottledLog(log, clock=trio.current_time)
+        self._owed: dict[int, _Owed] = {}
+        self._owing = trio.Event()
+        self.asking = Asking(
+            node=node,
+            kinds=kinds,
+            ownership=ownership,
+            send=self._say,
+            submit=self._submit,
+            look=look,
+            before_inspect=lambda entity, at, slot: self.feeds.before_inspect(entity, at, slot),
+            not_held=lambda entity, at: self.feeds.not_held(entity, at),
+            instruments=instruments,
+        )
+        self.answering = Answering(
+            kinds=kinds,
+            router=lambda: kernel().router,
+            keep_letter=lambda entity, envelope, error: kernel().letters.keep(entity, envelope, error),
+            pass_on=self.asking.submit,
+            send=self._answer,
+            throttled_log=self._throttled_log,
+        )
+        self.rechecks = Rechecks(hub=hub, submit=self._submit)
+        self.catching_up = CatchingUp(
+            kinds=kinds,
+            hub=hub,
+            journal=journal,
+            submit=self._submit,
+            caught_up=self.rechecks.add,
+            instruments=instruments,
+        )
+        self.feeds = Feeds(hub=hub, ownership=ownership, catching_up=self.catching_up, send=self._say)
+        audience = Audience(kinds, self._submit)
+        self.audiences = Feeding(
+            hub=hub,
+            ahead=self.catching_up,
+            owns=ownership.owns,
+            nodes=nodes,
+            send=self._feed,
+            say=self._end_feed,
+            audience_changed=lambda entity, who, joined: audience.changed(entity, who, joined=joined),
+        )
+        self._takes: dict[type, Callable[[int, Any], None]] = {
+            Sent: self.answering.sent,
+            Abandoned: self.answering.abandoned,
+            Due: self.answering.due,
+            Replied: self.asking.replied,
+            Seen: self.asking.seen,
+            Rejected: self.asking.rejected,
+            NotHeld: self.asking.not_held,
+            Unanswered: self.asking.unanswered,
+            Feed: self.audiences.feed,
+            Unfeed: self.audiences.unfeed,
+            Watched: self.audiences.watched_there,
+            Published: self.feeds.heard,
+            Shown: self.feeds.heard,
+            Kicked: self.feeds.heard,
+            Began: self.feeds.heard,
+            FeedEnded: self.feeds.ended,
+            Owned: lambda _, owned: hear(owned.owner, owned.terms),
+        }
+
+    def _submit(self, entity: str, envelope: Envelope) -> None:
+        self._kernel().router.submit(entity, envelope)
+
+    def given(self, node: int, terms: Mapping[int, int]) -> None:
+        """That node owns these shards now, and is to know so before what is sent to it later."""
+        try:
+            self._say(node, Owned(node, dict(terms)))
+        except ActorError as error:
+            log.debug("shards_untold", node=f"{node:016x}", error=error.name)  # it reads so in the rows
+
+    def moved(self) -> None:
+        """Some shards have other owners now than was known here."""
+        self.audiences.end_moved()
+        self.feeds.look_soon()
+
+    # From the links: see Correspondent.
+
+    def received(self, node: int, frame: bytes) -> None:
+        try:
+            found = decode(frame)
+        except Undecodable as error:
+            self._instruments.frames_unreadable += 1
+            self._throttled_log.warning("frame_unreadable", key=node, node=f"{node:016x}", error=str(error))
+            return
+        try:
+            self._takes[type(found)](node, found)
+        except Exception as error:  # the edge: a mistake with one frame is no other's
+            log.exception("frame_mishandled", node=f"{node:016x}", frame=type(found).__name__, error=shown(error))
+
+    def parted(self, node: int) -> None:
+        self._owed.pop(node, None)
+        for hears in (self.answering.parted, self.audiences.parted, self.feeds.parted, self.asking.parted):
+            try:
+                hears(node)
+            except Exception as error:  # the edge, as above
+                log.exception("frame_mishandled", node=f"{node:016x}", frame="parted", error=shown(error))
+
+    # To the links.
+
+    def _say(self, node: int, frame: Frame) -> None:
+        """Raises, with nothing sent: Overloaded, Unavailable, HandlerFailed for what is too large."""
+        data = encode(frame)
+        if len(data) > FRAME_BYTES_MAX:
+            raise HandlerFailed(f"{type(frame).__name__} of {len(data)} bytes is too large for another node")
+        self._links().send(node, data)
+
+    def _answer(self, node: int, number: int, answer: Answer) -> None:
+        try:
+            self._say(node, answer)
+        except HandlerFailed as error:
+            log.error("answer_too_large", node=f"{node:016x}", error=str(error))
+            too_large = Rejected(number, "HandlerFailed", error.name, error.status, error.temporary, str(error))
+            self._answer(node, number, too_large)
+        except ActorError:
+            owed = self._owed_to(node)
+            owed.numbers[number] = None
+            if len(owed.numbers) > OWED_MAX:
+                del owed.numbers[next(iter(owed.numbers))]
+
+    def _feed(self, node: int, entity: str, data: bytes) -> bool:
+        if len(data) <= FRAME_BYTES_MAX:
+            try:
+                self._links().send(node, data)
+                return True
+            except ActorError as error:
+                log.debug("feed_broken", entity=entity, error=error.name)
+        self._owe_end(node, entity)
+        return False
+
+    def _end_feed(self, node: int, ended: FeedEnded) -> None:
+        try:
+            self._say(node, ended)
+        except ActorError:
+            self._owe_end(node, ended.entity)
+
+    def _owe_end(self, node: int, entity: str) -> None:
+        owed = self._owed_to(node)
+        owed.feeds[entity] = None
+        if len(owed.feeds) > OWED_MAX:
+            del owed.feeds[next(iter(owed.feeds))]
+
+    def _owed_to(self, node: int) -> _Owed:
+        self._owing.set()
+        return self._owed.setdefault(node, _Owed())
+
+    # Running.
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Say what is owed, until cancelled."""
+        task_status.started()
+        while True:
+            self._owing = trio.Event()
+            if not self._owed:
+                await self._owing.wait()
+            await trio.sleep(OWED_S)
+            for node, owed in list(self._owed.items()):
+                if self._pays(node, owed):
+                    del self._owed[node]
+
+    def _pays(self, node: int, owed: _Owed) -> bool:
+        """True when nothing is owed any more."""
+        try:
+            if owed.numbers:
+                self._say(node, Unanswered(list(owed.numbers)))
+                owed.numbers.clear()
+            for entity in list(owed.feeds):
+                self._say(node, FeedEnded(entity))
+                del owed.feeds[entity]
+        except ActorError as error:
+            log.debug("still_owed", node=f"{node:016x}", error=error.name)
+            return False
+        return True
+
+    @property
+    def children(self) -> tuple[ChildSpec, ...]:
+        """To be run beside the kernel."""
+        return (
+            ChildSpec(name="correspondence", start=self.run, shutdown_s=1.0),
+            ChildSpec(name="asking", start=self.asking.run, shutdown_s=1.0),
+            ChildSpec(name="catching_up", start=self.catching_up.run, shutdown_s=1.0),
+            ChildSpec(name="rechecks", start=self.rechecks.run, shutdown_s=1.0),
+            ChildSpec(name="feeds", start=self.feeds.run, shutdown_s=1.0),
+            ChildSpec(name="feeding", start=self.audiences.run, shutdown_s=1.0),
+        )

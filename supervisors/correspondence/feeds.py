@@ -1,0 +1,203 @@
+"""Feeds: what is watched here of entities on other nodes. The hub gets it as it would of entities on this one.
+
+A feed is asked for before its entity is, on the same link, so publications come in one order with the answer. Where a
+link has parted, or the entity has moved, it is asked for again, and the entity catches up (catching_up.py).
+
+A kick may have been missed meanwhile, too. So whoever watches across such a gap is asked about again (rechecks.py).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import structlog
+import trio
+
+from greenroom.actors.model.envelope import ReplySlot
+from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.lifecycle import Inspected
+from greenroom.actors.model.principal import Principal
+from greenroom.config.telemetry.shown import shown
+from greenroom.supervisors.correspondence.catching_up import CatchingUp
+from greenroom.supervisors.correspondence.wire import Began, Feed, FeedEnded, Kicked, Published, Shown, Unfeed, Watched
+from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.transports.hub.hub import Hub
+from greenroom.transports.hub.watching import Answered
+
+log = structlog.get_logger("greenroom.cluster")
+
+IDLE_S = 20.0  # a feed that nobody watches ends
+WATCHERS_MAX = 5_000  # that a feed names; the others are named after it
+TICK_S, STEP = 0.02, 200  # so many entities are looked at in a tick
+LAP_S = 0.25  # between two looks at the same one
+
+
+class Send(Protocol):
+    """Gives a frame to a node."""
+
+    def __call__(self, node: int, frame: Feed | Unfeed | Watched) -> None:
+        """Raises: Overloaded, Unavailable, HandlerFailed, with nothing sent."""
+
+
+class _Feed:
+    """What this node has of one entity on another."""
+
+    __slots__ = ("node", "since")
+
+    def __init__(self, since: float) -> None:
+        self.node: int | None = None  # that has been asked for it; None: nobody yet, or no longer
+        self.since = since  # on the trio clock: when somebody wanted to watch
+
+
+class Feeds:
+    """Of one node, a supervised child."""
+
+    def __init__(self, *, hub: Hub, ownership: Ownership, catching_up: CatchingUp, send: Send) -> None:
+        self._hub = hub
+        self._ownership = ownership
+        self._catching_up = catching_up
+        self._send = send
+        self._feeds: dict[str, _Feed] = {}
+        self._unfed: dict[str, None] = {}  # entities whose feed is to be asked for again
+        self._lap: Iterator[str] = iter(())
+        self._lap_at = -math.inf  # on the trio clock
+
+    def __len__(self) -> int:
+        """Entities on other nodes that are watched here."""
+        return len(self._feeds)
+
+    # From those who want to watch: see Watching.
+
+    def before(self, entity: str, answered: Answered) -> Callable[[Inspected], None]:
+        """Somebody is about to ask an entity, to watch it. Returns who is to hear the answer."""
+        if not self._ownership.owns(entity):
+            now = trio.current_time()
+            feed = self._feeds.get(entity)
+            if feed is None:
+                self._feeds[entity] = _Feed(now)
+            else:
+                feed.since = now
+
+        return lambda answer: self._catching_up.answered(entity, answer, answered)
+
+    def changed(self, entity: str, who: Principal, joined: bool) -> bool:
+        """Somebody began or ceased to watch here. False: its entity is here too, and is to be told as always."""
+        if self._ownership.owns(entity):
+            return False
+        feed = self._feeds.get(entity)
+        if feed is not None and feed.node is not None:
+            try:
+                self._send(feed.node, Watched(entity, who, joined))
+            except ActorError as error:
+                log.debug("audience_change_dropped", entity=entity, error=error.name)
+                self._lose(entity, feed)  # the next feed says who watches
+        return True
+
+    # From Asking.
+
+    def before_inspect(self, entity: str, node: int, slot: ReplySlot | None) -> None:
+        """An Inspect of the entity is about to be sent there, to be answered to `slot`. Raises: as `send`."""
+        feed = self._feeds.get(entity)
+        if feed is None or feed.node == node:
+            return
+        watchers = [subscriber.principal for subscriber in self._hub.subscribers(entity)]
+        self._send(node, Feed(entity, watchers[:WATCHERS_MAX]))
+        feed.node = node
+        self._unfed.pop(entity, None)
+        for who in watchers[WATCHERS_MAX:]:
+            self.changed(entity, who, joined=True)
+        if self._hub.position(entity) is not None and not self._catching_up.asks(entity, slot):
+            self._catching_up.ask_again(entity)
+
+    def not_held(self, entity: str, node: int) -> None:
+        """That node does not own it, so it does not feed it either."""
+        feed = self._feeds.get(entity)
+        if feed is not None and feed.node == node:
+            self._lose(entity, feed)
+
+    # From the nodes that feed this one.
+
+    def heard(self, node: int, frame: Published | Shown | Kicked | Began) -> None:
+        """In order of what happened there."""
+        entity = frame.entity
+        feed = self._feeds.get(entity)
+        if feed is None or feed.node != node:
+            if type(frame) is Kicked and frame.kick.everywhere:  # that all nodes are told
+                self._hub.kick(entity, frame.kick)
+            return
+        if not self._catching_up.takes(entity, frame):
+            self._catching_up.show(frame)
+
+    def ended(self, node: int, ended: FeedEnded) -> None:
+        self.not_held(ended.entity, node)
+
+    def parted(self, node: int) -> None:
+        """What was under way of that node's feeds is lost, and nothing more comes of them."""
+        for entity, feed in self._feeds.items():
+            if feed.node == node:
+                self._lose(entity, feed)
+
+    def look_soon(self) -> None:
+        """Some of the entities have other owners now."""
+        self._lap, self._lap_at = iter(()), -math.inf
+
+    def _lose(self, entity: str, feed: _Feed) -> None:
+        feed.node = None
+        self._unfed[entity] = None
+
+    # Running.
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(TICK_S)
+            self.tick(trio.current_time())
+
+    def tick(self, now: float) -> None:
+        """Some of what is to be asked anew, and of what may have moved."""
+        for entity in list(self._unfed)[:STEP] if self._unfed else ():
+            del self._unfed[entity]
+            self._feed_again(entity)
+        for _ in range(STEP):
+            entity_seen = next(self._lap, None)
+            if entity_seen is None:
+                if now - self._lap_at >= LAP_S:
+                    self._lap_at = now
+                    self._lap = iter([*self._feeds, *(one for one, _ in self._hub.watched() if one not in self._feeds)])
+                return
+            self._look_at(entity_seen, now)
+
+    def _look_at(self, entity: str, now: float) -> None:
+        feed = self._feeds.get(entity)
+        is_watched = self._hub.position(entity) is not None
+        if self._ownership.owns(entity):
+            if feed is not None:  # it has come to live here
+                del self._feeds[entity]
+                if is_watched:
+                    self._unfed[entity] = None
+        elif feed is None:
+            if is_watched:  # it has lived here
+                self._feeds[entity] = _Feed(now)
+                self._unfed[entity] = None
+        elif not is_watched and now - feed.since > IDLE_S:
+            self._end(entity, feed)
+        elif is_watched and feed.node is None and entity not in self._catching_up.catching:
+            self._unfed[entity] = None
+        elif feed.node is not None and self._ownership.owner(entity) not in (feed.node, None):
+            self._lose(entity, feed)
+
+    def _feed_again(self, entity: str) -> None:
+        """An Inspect has the feed go before it; of what lives here now it says whether something is missing."""
+        if self._hub.position(entity) is not None:
+            self._catching_up.ask_again(entity)
+
+    def _end(self, entity: str, feed: _Feed) -> None:
+        """Nobody watches it here any more."""
+        del self._feeds[entity]
+        self._catching_up.forget(entity)
+        if feed.node is not None:
+            try:
+                self._send(feed.node, Unfeed(entity))
+            except ActorError as error:
+                log.debug("feed_not_ended", entity=entity, error=shown(error))  # what still comes is passed over

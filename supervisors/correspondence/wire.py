@@ -1,0 +1,186 @@
+"""The wire form of what nodes say to one another: one frame a struct, MessagePack behind a byte that names the version.
+
+Fields are only ever added at a struct's end, with defaults: an older release passes over what it does not know, a newer
+one fills in what is missing. Clocks differ, so a deadline travels as the seconds that are left of it.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.envelope import Origin
+from greenroom.actors.model.principal import Principal
+
+VERSION: Final = 1
+FRAME_BYTES_MAX: Final = 8 << 20  # the largest frame that is sent
+HEAD: Final = bytes((VERSION,))
+
+MESSAGE, INSPECT = 0, 1  # what a Sent carries
+
+
+class Undecodable(Exception):
+    """A frame of a version that this release does not know, or none at all."""
+
+
+class Sent(Struct, frozen=True, array_like=True, tag=1, gc=False):
+    """An envelope. Its message is JSON with its "type"; of an Inspect there is none."""
+
+    number: int  # by which it is answered, rising with each of this sender's; 0: nobody waits for an answer
+    entity: str
+    what: int
+    body: bytes
+    principal: Principal | None = None  # None is SYSTEM
+    left_s: float | None = None  # until its deadline; None where it has none
+    command_id: str | None = None
+    digest: int | None = None
+    origin: Origin | None = None
+    chain: tuple[str, ...] = ()
+    trace: str | None = None
+    hops: int = 0  # nodes that have passed it on, since they do not own the entity
+
+
+class Replied(Struct, frozen=True, array_like=True, tag=2, gc=False):
+    """The reply, JSON."""
+
+    number: int
+    body: bytes
+
+
+class Seen(Struct, frozen=True, array_like=True, tag=3, gc=False):
+    """The answer to an Inspect: an `Inspected`."""
+
+    number: int
+    view: bytes
+    epoch: str
+    offset: int
+
+
+class Rejected(Struct, frozen=True, array_like=True, tag=4, gc=False):
+    """A refusal, or why there is no reply: see refusals.py."""
+
+    number: int
+    kind: str
+    name: str
+    status: int
+    temporary: bool
+    text: str
+    detail: str | None = None
+
+
+class Abandoned(Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """Nobody waits for this answer any more."""
+
+    number: int
+
+
+class NotHeld(Struct, frozen=True, array_like=True, tag=6, gc=False):
+    """The entity does not live here, or no longer: that message was not handled."""
+
+    number: int
+
+
+class Unanswered(Struct, frozen=True, array_like=True, tag=7, gc=False):
+    """These were answered, and the answers are lost."""
+
+    numbers: list[int]
+
+
+class Due(Struct, frozen=True, array_like=True, tag=8, gc=False):
+    """A durable timer of the entity is due."""
+
+    entity: str
+
+
+class Feed(Struct, frozen=True, array_like=True, tag=9, gc=False):
+    """Tell this node from now on what the entity publishes; these watch it here."""
+
+    entity: str
+    watchers: list[Principal]
+
+
+class Unfeed(Struct, frozen=True, array_like=True, tag=10, gc=False):
+    """No longer."""
+
+    entity: str
+
+
+class FeedEnded(Struct, frozen=True, array_like=True, tag=11, gc=False):
+    """Something of that feed was lost, or the entity lives here no longer: nothing more comes of it."""
+
+    entity: str
+
+
+class Watched(Struct, frozen=True, array_like=True, tag=12, gc=False):
+    """Somebody began or ceased to watch, on the node that says so."""
+
+    entity: str
+    principal: Principal
+    joined: bool
+
+
+class Published(Struct, frozen=True, array_like=True, tag=13, gc=False):
+    """A durable event, released."""
+
+    entity: str
+    epoch: str
+    offset: int
+    at_ms: int
+    payload: bytes
+    info: bytes | None = None
+
+
+class Shown(Struct, frozen=True, array_like=True, tag=14, gc=False):
+    """An ephemeral publication."""
+
+    entity: str
+    data: bytes
+    key: str
+
+
+class Kicked(Struct, frozen=True, array_like=True, tag=15, gc=False):
+    """Some of those who watch the entity are to stop."""
+
+    entity: str
+    kick: Kick
+
+
+class Began(Struct, frozen=True, array_like=True, tag=16, gc=False):
+    """The entity was built from its journal, as far as it then reached."""
+
+    entity: str
+    epoch: str
+    offset: int
+
+
+class Owned(Struct, frozen=True, array_like=True, tag=17, gc=False):
+    """These shards are that node's now, under these terms."""
+
+    owner: int
+    terms: dict[int, int]
+
+
+FromAsker = Sent | Abandoned | Due
+FromOwner = Replied | Seen | Rejected | NotHeld | Unanswered
+FromWatcher = Feed | Unfeed | Watched
+FromWatched = Published | Shown | Kicked | Began | FeedEnded
+Frame = FromAsker | FromOwner | FromWatcher | FromWatched | Owned
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Frame).decode
+
+
+def encode(frame: Frame) -> bytes:
+    return HEAD + _encode(frame)
+
+
+def decode(data: bytes) -> Frame:
+    """Raises: Undecodable."""
+    if data[:1] != HEAD:
+        raise Undecodable(f"version {data[0]}, and this node speaks {VERSION}" if data else "an empty frame")
+    try:
+        frame: Frame = _decode(memoryview(data)[1:])
+        return frame
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(str(error)) from None

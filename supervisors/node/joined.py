@@ -1,0 +1,110 @@
+"""Joined: what a node has that shares its database with others. Links to them, and what goes over these.
+
+A node that is alone has none of it.
+"""
+
+from collections.abc import Callable, Collection
+
+import trio
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.config.limits import BusConfig
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.ownership.referee import Referee
+from greenroom.supervisors.cluster.membership import Membership
+from greenroom.supervisors.correspondence.correspondence import Correspondence
+from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.node.duties import new_backoff
+from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
+from greenroom.supervisors.supervision.supervise import supervise
+from greenroom.transports.bus.carried_links import CarriedLinks
+from greenroom.transports.bus.carrier_redis import RedisCarrier
+from greenroom.transports.bus.links import Links
+from greenroom.transports.bus.redis.address import target_of
+from greenroom.transports.hub.hub import Hub
+from greenroom.transports.hub.reading import StoredEvents
+
+LOOK_S = 0.1  # between two looks at which nodes there are
+
+
+class Joined:
+    """Of one node: `open` once it has joined, `run` before its kernel does."""
+
+    def __init__(
+        self,
+        *,
+        membership: Membership,
+        referee: Referee,
+        redis_url: str,
+        bus: BusConfig,
+        kinds: Kinds,
+        hub: Hub,
+        journal: StoredEvents,
+        kernel: Callable[[], Kernel],
+        instruments: Instruments,
+    ) -> None:
+        self._membership = membership
+        self._referee = referee
+        self._redis_url = redis_url
+        self._bus = bus
+        self._instruments = instruments
+        self._links: CarriedLinks | None = None
+        self._known: set[int] = set()  # other nodes that were alive at the last look
+        self.correspondence = Correspondence(
+            node=membership.incarnation,
+            kinds=kinds,
+            ownership=membership,
+            hub=hub,
+            journal=journal,
+            kernel=kernel,
+            links=self._opened,
+            nodes=self._others,
+            look=membership.look_soon,
+            hear=membership.hear,
+            instruments=instruments,
+        )
+
+    def _opened(self) -> Links:
+        assert self._links is not None
+        return self._links
+
+    def _others(self) -> Collection[int]:
+        me = self._membership.incarnation
+        return [one.incarnation for one in self._membership.members() if one.incarnation != me]
+
+    async def open(self) -> None:
+        """Have links. Raises: StoreUnavailable."""
+        node = self._membership.incarnation
+        carrier = RedisCarrier(target_of(self._redis_url), await self._referee.cluster(), node)
+        self._links = CarriedLinks(node, carrier, self.correspondence, self._bus, self._instruments)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. Raises: RestartIntensityReached when its parts crash too often."""
+        assert self._links is not None
+        spec = SupervisorSpec(
+            name="joined",
+            strategy=Strategy.ONE_FOR_ONE,  # what one remembers the others keep
+            intensity=RestartIntensity(restarts_max=10, window_s=10.0),
+            children=(
+                ChildSpec(name="links", start=self._links.run, shutdown_s=2.0),
+                ChildSpec(name="others", start=self._look_on, shutdown_s=1.0),
+                *self.correspondence.children,
+            ),
+        )
+        await supervise(spec, task_status=task_status, backoff=new_backoff)
+
+    async def _look_on(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """A node that is gone has no link."""
+        task_status.started()
+        assert self._links is not None
+        while True:
+            present = set(self._others())
+            for node in self._known - present:
+                self._links.forget(node)
+            self._known = present
+            await trio.sleep(LOOK_S)
+
+    async def drained(self) -> None:
+        """Return once all that was said has arrived."""
+        assert self._links is not None
+        await self._links.drained()

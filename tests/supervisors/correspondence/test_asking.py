@@ -1,0 +1,285 @@
+"""Commands to entities on other nodes: A owns everything that is not moved, B asks."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.actors.model.errors import (
+    DeadlineExceeded,
+    NotHere,
+    OutcomeUnknown,
+    Overloaded,
+)
+from greenroom.actors.model.lifecycle import Inspect
+from greenroom.supervisors.correspondence import asking
+from greenroom.supervisors.correspondence.wire import Replied, Sent, decode
+from tests.supervisors.correspondence.small_cluster import (
+    ANN,
+    A,
+    Answer,
+    B,
+    C,
+    Heard,
+    Pass,
+    Say,
+    Slow,
+    Through,
+    cluster,
+)
+
+
+async def test_a_command_to_an_entity_on_another_node(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        assert await run.nodes[B].ask("talk:a", Say(text="one")) == 1
+        assert await run.nodes[A].ask("talk:a", Say(text="two")) == 2
+        assert run.texts("talk:a") == ["one", "two"]
+        assert (run.nodes[A].awake(), run.nodes[B].awake()) == ({"talk:a"}, set())
+        assert len(run.nodes[B].correspondence.asking) == len(run.nodes[A].correspondence.answering) == 0
+
+
+async def test_the_answer_comes_with_the_bytes_that_it_travelled_as(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        answer = run.nodes[B].send("talk:a", Say(text="one"), principal=ANN)
+        await trio.sleep(0.1)
+        assert (answer.only, answer.encoded) == (1, b"1")
+
+
+async def test_many_commands_keep_their_order(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        answers = [run.nodes[B].send("talk:a", Say(text=f"{n}")) for n in range(500)]
+        await trio.sleep(1)
+        assert [answer.only for answer in answers] == list(range(1, 501))
+        assert run.texts("talk:a") == [f"{n}" for n in range(500)]
+
+
+async def test_a_tell_arrives(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.nodes[B].kernel.router.tell("talk:a", Heard(text="one"))
+        ref = run.nodes[B].kernel.router.ref("talk:a")
+        ref.tell(Heard(text="two"))
+        await trio.sleep(0.1)
+        assert run.texts("talk:a") == ["one", "two"]
+        await run.move("talk:a", B)
+        ref.tell(Heard(text="three"))
+        await trio.sleep(0.1)
+        assert run.nodes[B].awake() == {"talk:a"}
+        await run.move("talk:a", A)
+        ref.tell(Heard(text="four"))
+        await trio.sleep(0.1)
+        assert run.texts("talk:a") == ["one", "two", "three", "four"]
+
+
+async def test_a_durable_tell_takes_effect_once_over_every_parting(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.owners.move("talk:b", B)
+        lost: list[type[Any]] = []
+
+        def first_of_each(sender: int, receiver: int, frame: bytes) -> bool:
+            kind = type(decode(frame))
+            if kind in (Sent, Replied) and kind not in lost:
+                lost.append(kind)
+                return False
+            return True
+
+        run.network.filter = first_of_each
+        await run.nodes[A].ask("talk:a", Pass(entity="talk:b", text="x"))
+        for _ in range(3):
+            await trio.sleep(0.5)
+            run.network.part(A, B)
+        await trio.sleep(10)
+        assert lost == [Sent, Replied]
+        assert run.texts("talk:b") == ["x"]
+        assert run.nodes[A].kernel.relay.waiting == 0
+
+
+async def test_the_deadline_holds_on_both_nodes(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        answer = run.nodes[B].send("slow:a", Slow(seconds=3.0), deadline=trio.current_time() + 1)
+        behind = run.nodes[B].send("slow:a", Slow(seconds=0.0), deadline=trio.current_time() + 1)
+        await trio.sleep(1.2)
+        assert isinstance(answer.only, DeadlineExceeded)
+        assert isinstance(behind.only, DeadlineExceeded)
+        await trio.sleep(5)
+        assert len(answer.given) == len(behind.given) == 1
+        assert len(run.nodes[B].correspondence.asking) == len(run.nodes[A].correspondence.answering) == 0
+
+
+async def test_an_ask_through_two_nodes(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.owners.move("talk:b", B)
+        assert await run.nodes[B].ask("slow:a", Through(entity="talk:b", text="x")) == 1
+        assert run.texts("talk:b") == ["x"]
+
+
+async def test_a_message_that_was_lost_before_it_arrived_has_an_unknown_outcome(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        answer = run.nodes[B].send("talk:a", Say(text="x"))
+        run.network.part(A, B)
+        await trio.sleep(1)
+        assert isinstance(answer.only, OutcomeUnknown)
+        assert run.texts("talk:a") == []
+
+
+async def test_one_whose_answer_was_lost_too(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.network.filter = lambda sender, receiver, frame: type(decode(frame)) is not Replied
+        answer = run.nodes[B].send("talk:a", Say(text="x"))
+        await trio.sleep(1)
+        run.network.part(A, B)
+        await trio.sleep(1)
+        assert isinstance(answer.only, OutcomeUnknown)
+        assert run.texts("talk:a") == ["x"]
+
+
+@pytest.mark.parametrize("lost", [Sent, Replied])
+async def test_a_command_with_an_id_is_sent_again(autojump_clock: MockClock, lost: type[Any]) -> None:
+    async with cluster() as run:
+        run.network.filter = lambda sender, receiver, frame: type(decode(frame)) is not lost
+        answer = run.nodes[B].send("talk:a", Say(text="x"), command_id="k", digest=1, deadline=trio.current_time() + 5)
+        await trio.sleep(1)
+        run.network.filter = lambda sender, receiver, frame: True
+        run.network.part(A, B)
+        await trio.sleep(1)
+        assert answer.only == 1
+        assert run.texts("talk:a") == ["x"]
+        assert run.nodes[B].instruments.remote_repeats == 1
+
+
+@pytest.mark.parametrize("delay_s", [0.0005, 0.03])
+async def test_the_order_is_kept_across_a_move(autojump_clock: MockClock, delay_s: float) -> None:
+    """Some were on their way to the former owner, and some come after."""
+    async with cluster(A, B, C) as run:
+        run.network.delay_s = delay_s
+        answers: list[Answer] = []
+        for n in range(300):
+            answers.append(run.nodes[B].send("talk:a", Say(text=f"{n}")))
+            if n == 100:
+                run.nodes[B].ownership.believed["talk:a"] = A
+                await run.move("talk:a", C)
+            if n % 7 == 0:
+                await trio.sleep(0.001)
+        await trio.sleep(5)
+        assert [answer.only for answer in answers] == list(range(1, 301))
+        assert run.texts("talk:a") == [f"{n}" for n in range(300)]
+
+
+async def test_the_order_is_kept_of_what_comes_back_late(autojump_clock: MockClock) -> None:
+    """The first has come back, the second is under way to the former owner yet, the third comes now."""
+    async with cluster(A, B, C) as run:
+        run.owners.move("talk:a", C)
+        run.nodes[B].ownership.believed["talk:a"] = A
+        run.network.stuck.add((A, B))
+        answers = [run.nodes[B].send("talk:a", Say(text="1"))]
+        await trio.sleep(0.1)
+        run.network.stuck.add((B, A))
+        answers.append(run.nodes[B].send("talk:a", Say(text="2")))
+        run.network.stuck.remove((A, B))
+        await trio.sleep(1)
+        answers.append(run.nodes[B].send("talk:a", Say(text="3")))
+        await trio.sleep(1)
+        run.network.stuck.clear()
+        await trio.sleep(2)
+        assert [answer.only for answer in answers] == [1, 2, 3]
+        assert run.texts("talk:a") == ["1", "2", "3"]
+
+
+async def test_an_entity_that_comes_to_live_here(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.nodes[B].ownership.believed["talk:a"] = None
+        answer = run.nodes[B].send("talk:a", Say(text="x"))
+        run.nodes[B].ownership.believed["talk:a"] = None
+        await run.move("talk:a", B)
+        await trio.sleep(1)
+        assert answer.only == 1
+        assert run.nodes[B].awake() == {"talk:a"}
+
+
+async def test_while_nobody_owns_it_messages_wait_until_their_deadlines(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.owners.of["talk:a"] = C
+        node = run.nodes[B]
+        node.ownership.look = lambda: None  # type: ignore[method-assign]
+        node.ownership.believed["talk:a"] = None
+        soon = node.send("talk:a", Say(text="soon"), deadline=trio.current_time() + 1)
+        later = node.send("talk:a", Say(text="later"), deadline=trio.current_time() + 8)
+        endless = node.send("talk:b", Say(text="b"))
+        node.ownership.believed["talk:c"] = None
+        never = node.send("talk:c", Say(text="c"))
+        await trio.sleep(2)
+        assert isinstance(soon.only, DeadlineExceeded)
+        assert later.given == []
+        run.owners.move("talk:a", A)
+        del node.ownership.believed["talk:a"]
+        await trio.sleep(2)
+        assert (later.only, endless.only) == (1, 1)
+        await trio.sleep(asking.HELD_S)
+        assert isinstance(never.only, NotHere)
+
+
+async def test_two_nodes_that_take_each_other_for_the_owner(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.owners.of["talk:a"] = C
+        for node, other in ((A, B), (B, A)):
+            run.nodes[node].ownership.look = lambda: None  # type: ignore[method-assign]
+            run.nodes[node].ownership.believed["talk:a"] = other
+        answer = run.nodes[B].send("talk:a", Say(text="x"))
+        run.nodes[B].kernel.router.tell("talk:a", Heard(text="y"))
+        await trio.sleep(60)
+        assert isinstance(answer.only, NotHere)
+        assert run.network.frames < 100
+
+
+async def test_more_than_may_be_under_way_is_overloaded(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "PENDING_MAX", 3)
+    monkeypatch.setattr(asking, "HELD_MAX", 2)
+    async with cluster() as run:
+        node = run.nodes[B]
+        for _ in range(3):
+            node.send("slow:a", Slow(seconds=1.0))
+        with pytest.raises(Overloaded):
+            node.send("slow:a", Slow(seconds=1.0))
+        node.ownership.look = lambda: None  # type: ignore[method-assign]
+        node.ownership.believed["talk:b"] = None
+        for _ in range(2):
+            node.send("talk:b", Say(text="x"))
+        with pytest.raises(Overloaded):
+            node.send("talk:b", Say(text="x"))
+
+
+async def test_an_owner_that_is_killed(autojump_clock: MockClock) -> None:
+    """What was under way to it goes on to the next owner, where that may be done; the others hear that nobody knows."""
+    async with cluster() as run:
+        await run.nodes[B].ask("talk:a", Say(text="before"))
+        with_id = run.nodes[B].send("talk:a", Say(text="x"), command_id="k", digest=1, deadline=trio.current_time() + 5)
+        plain = run.nodes[B].send("talk:a", Say(text="y"), deadline=trio.current_time() + 5)
+        seen = run.nodes[B].send("talk:a", Inspect(), deadline=trio.current_time() + 5)
+        run.kill(A)
+        await trio.sleep(0.5)
+        run.owners.move("talk:a", B)
+        await trio.sleep(1)
+        assert isinstance(plain.only, OutcomeUnknown)
+        assert with_id.only == 2
+        assert msgspec.json.decode(seen.only.view)["texts"] == ["before", "x"]
+        assert run.texts("talk:a") == ["before", "x"]
+
+
+async def test_what_a_held_message_brings_with_it_is_not_forgotten(autojump_clock: MockClock) -> None:
+    """The room is watched here: before an Inspect goes to its new owner, that is asked to feed, and where it stands."""
+    async with cluster(A, B, C) as run:
+        run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        run.nodes[B].ownership.believed["talk:a"] = A
+        await run.move("talk:a", C)
+        answers = [run.nodes[B].send("talk:a", Say(text="1"))]
+        run.nodes[B].send("talk:a", Inspect())
+        answers.append(run.nodes[B].send("talk:a", Say(text="2")))
+        await trio.sleep(0.2)
+        answers.append(run.nodes[B].send("talk:a", Say(text="3")))
+        await trio.sleep(2)
+        assert [answer.only for answer in answers] == [1, 2, 3]
+        assert len(run.nodes[B].correspondence.asking) == 0

@@ -1,0 +1,125 @@
+"""What watchers have missed of an entity on another node, and what comes meanwhile."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.store.errors import StoreUnavailable
+from greenroom.supervisors.correspondence.wire import Published
+from tests.supervisors.correspondence.seeing import all_but, saw_all
+from tests.supervisors.correspondence.small_cluster import (
+    ANN,
+    BOB,
+    A,
+    B,
+    Say,
+    cluster,
+)
+
+
+async def test_a_gap_is_filled_after_a_parting(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        await run.nodes[A].ask("talk:a", Say(text="1"))
+        await trio.sleep(0.1)
+        run.network.filter = all_but(Published)
+        for n in range(30):
+            await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
+        await trio.sleep(0.1)
+        assert seat.offsets == [1]
+        run.network.filter = lambda sender, receiver, frame: True
+        run.network.part(A, B)
+        await trio.sleep(1)
+        assert saw_all(seat, 31)
+        await run.nodes[A].ask("talk:a", Say(text="x"))
+        await trio.sleep(0.1)
+        assert saw_all(seat, 32)
+        assert seat.starts_over == 0
+        assert run.nodes[B].instruments.gaps_filled == 1
+
+
+async def test_what_comes_while_a_gap_is_filled_waits_for_it(autojump_clock: MockClock) -> None:
+    """Publications, and somebody who begins to watch: each sees what follows what it was told."""
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        run.network.filter = all_but(Published)
+        for n in range(10):
+            await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
+        run.network.filter = lambda sender, receiver, frame: True
+        run.nodes[B].journal.down = True  # so that it takes long
+        run.network.part(A, B)
+        await trio.sleep(0.2)
+        await run.nodes[A].ask("talk:a", Say(text="x"))
+        late = run.nodes[B].watch("talk:a", BOB)
+        await run.nodes[A].ask("talk:a", Say(text="y"))
+        await trio.sleep(0.2)
+        assert (seat.offsets, late.began_at) == ([], None)
+        run.nodes[B].journal.down = False
+        await trio.sleep(2)
+        assert saw_all(seat, 12)
+        assert saw_all(late, 12)
+        assert (seat.starts_over, late.starts_over) == (0, 0)
+
+
+async def test_more_than_is_read_for_a_gap_has_watchers_start_over(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.supervisors.correspondence.catching_up.FILL_MAX", 5)
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        run.network.filter = all_but(Published)
+        for n in range(10):
+            await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
+        run.network.filter = lambda sender, receiver, frame: True
+        run.network.part(A, B)
+        await trio.sleep(2)
+        assert seat.starts_over == 1
+        assert saw_all(seat, 10)
+
+
+async def test_what_waits_of_one_entity_is_bounded(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.supervisors.correspondence.catching_up.WAITING_MAX", 5)
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        run.nodes[B].journal.down = True
+        run.network.part(A, B)
+        await run.nodes[A].ask("talk:a", Say(text="gap"))
+        await trio.sleep(0.3)
+        for n in range(20):
+            await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
+        await trio.sleep(1)
+        assert all(len(one.items) <= 6 for one in run.nodes[B].correspondence.catching_up.catching.values())
+        run.nodes[B].journal.down = False
+        await trio.sleep(3)
+        assert saw_all(seat, 21)
+        assert seat.starts_over == 0
+
+
+async def test_a_journal_that_cannot_be_read_is_asked_again(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        run.network.filter = all_but(Published)
+        await run.nodes[A].ask("talk:a", Say(text="x"))
+        run.network.filter = lambda sender, receiver, frame: True
+        journal = run.nodes[B].journal
+        read, fails = journal.read, 3
+
+        async def failing(*args: Any, **how: Any) -> Any:
+            nonlocal fails
+            fails -= 1
+            if fails >= 0:
+                raise StoreUnavailable("away")
+            return await read(*args, **how)
+
+        journal.read = failing  # type: ignore[method-assign]
+        run.network.part(A, B)
+        await trio.sleep(5)
+        assert saw_all(seat, 1)
+        assert fails < 0

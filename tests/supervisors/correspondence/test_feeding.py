@@ -1,0 +1,121 @@
+"""What the owner's node says to those that watch, and what they say to it."""
+
+import msgspec
+import trio
+from trio.testing import MockClock
+
+from greenroom.actors.model.principal import Principal
+from greenroom.supervisors.correspondence import feeding
+from greenroom.supervisors.correspondence.wire import Published, Shown
+from tests.supervisors.correspondence.seeing import by_type, counting, saw_all
+from tests.supervisors.correspondence.small_cluster import (
+    ANN,
+    BOB,
+    A,
+    B,
+    C,
+    Put,
+    Say,
+    Typing,
+    cluster,
+)
+
+
+class Connection:
+    """Of a client that watches nothing there."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+
+    def kicked(self, code: int, reason: str) -> None:
+        self.codes.append(code)
+
+    def leave(self) -> None: ...
+
+    def unwatch(self, code: int, reason: str) -> None: ...
+
+
+async def test_one_copy_a_node_however_many_watch_there(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        seats = [run.nodes[B].watch("talk:a", Principal(user=f"u{n}", client=f"c{n}")) for n in range(50)]
+        await trio.sleep(0.1)
+        frames = counting(run)
+        for n in range(5):
+            await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
+        await trio.sleep(0.1)
+        assert len(by_type(frames, Published)) == 5
+        assert all(saw_all(seat, 5) for seat in seats)
+
+
+async def test_ephemerals_and_kicks_arrive(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        ann, bob = run.nodes[B].watch("talk:a", ANN), run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(0.1)
+        await run.nodes[A].ask("talk:a", Typing())
+        await trio.sleep(0.1)
+        assert [msgspec.json.decode(one) for one in ann.ephemerals] == [{"type": "talk.types"}]
+        await run.nodes[A].ask("talk:a", Put(user="ann"))
+        await run.nodes[A].ask("talk:a", Say(text="x"))
+        await trio.sleep(0.1)
+        assert (ann.kicks, bob.kicks) == ([2100], [])
+        assert (ann.offsets, bob.offsets) == ([1], [1, 2])
+
+
+async def test_a_kick_everywhere_reaches_every_node(autojump_clock: MockClock) -> None:
+    async with cluster(A, B, C) as run:
+        connections = {node: Connection() for node in run.nodes}
+        for node, connection in connections.items():
+            run.nodes[node].hub.connections.add("ann", connection)
+            run.nodes[node].fan_out.signed_in.remember("ann", 1.0)
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        await run.nodes[B].ask("talk:a", Put(user="ann", everywhere=True))
+        await trio.sleep(0.1)
+        assert {node: connection.codes for node, connection in connections.items()} == {n: [4501] for n in (A, B, C)}
+        assert seat.kicks == [4501]
+        assert not any(node.fan_out.signed_in.holds("ann", 1.0) for node in run.nodes.values())
+
+
+async def test_the_audience_is_that_of_all_nodes(autojump_clock: MockClock) -> None:
+    async with cluster(A, B, C) as run:
+        await run.nodes[A].ask("talk:a", Say(text="x"))
+        seats = [
+            run.nodes[node].watch("talk:a", Principal(user="u", client=f"c{node}-{n}"))
+            for node in (A, B, C)
+            for n in (1, 2)
+        ]
+        await trio.sleep(0.1)
+        audience = run.nodes[A].correspondence.audiences.watching("talk:a")
+        assert sorted(who.client for who in audience) == ["c11-1", "c11-2", "c22-1", "c22-2", "c33-1", "c33-2"]
+        assert len(audience) == 6
+        assert seats[3].principal in audience
+        seats[2].leave()
+        await trio.sleep(0.1)
+        assert len(run.nodes[A].correspondence.audiences.watching("talk:a")) == 5
+        run.kill(C)
+        await trio.sleep(feeding.GONE_S + feeding.SWEEP_S + 0.1)
+        assert len(run.nodes[A].correspondence.audiences.watching("talk:a")) == 3
+
+
+async def test_an_entity_is_told_who_comes_and_who_leaves_on_other_nodes(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        ann, bob = run.nodes[B].watch("present:a", ANN), run.nodes[A].watch("present:a", BOB)
+        await trio.sleep(0.1)
+        run.network.part(A, B)  # which is no reason to say that somebody has left
+        await trio.sleep(5)
+        ann.leave()
+        await trio.sleep(0.1)
+        late = run.nodes[B].watch("present:a", ANN)
+        await trio.sleep(0.1)
+        assert sorted(tuple(one)[:2] for one in late.view) == [("ann-1", False), ("ann-1", True), ("bob-1", True)]
+        assert late.view[-1][:2] == ["ann-1", False]
+        assert bob.kicks == []
+
+
+async def test_ephemerals_of_a_room_on_this_node_are_not_sent_where_nobody_watches(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        frames = counting(run)
+        run.nodes[A].watch("talk:a", ANN)
+        await run.nodes[A].ask("talk:a", Typing())
+        await trio.sleep(0.1)
+        assert by_type(frames, Shown) == []

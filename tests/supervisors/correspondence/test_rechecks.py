@@ -1,0 +1,28 @@
+"""Who may not watch any more, and has not been told so."""
+
+import trio
+from trio.testing import MockClock
+
+from tests.supervisors.correspondence.small_cluster import (
+    ANN,
+    BOB,
+    A,
+    B,
+    Put,
+    cluster,
+)
+
+
+async def test_whoever_was_kicked_while_a_link_was_parted_is_found(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        ann, bob = run.nodes[B].watch("talk:a", ANN), run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(0.1)
+        run.network.filter = lambda sender, receiver, frame: sender != A
+        await run.nodes[A].ask("talk:a", Put(user="ann"))
+        await trio.sleep(0.1)
+        run.network.filter = lambda sender, receiver, frame: True
+        run.network.part(A, B)
+        await trio.sleep(2)
+        assert (ann.starts_over, bob.starts_over) == (1, 0)
+        assert [error.name for error in ann.refusals] == ["talk.out"]
+        assert bob.offsets == [1]

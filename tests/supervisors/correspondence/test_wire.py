@@ -1,0 +1,96 @@
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.envelope import Origin
+from greenroom.actors.model.principal import Principal
+from greenroom.supervisors.correspondence import wire
+from greenroom.supervisors.correspondence.wire import Frame, Sent, Undecodable, decode, encode
+
+TEXTS = st.text(max_size=20)
+NUMBERS = st.integers(min_value=0, max_value=2**63 - 1)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+PRINCIPALS = st.builds(
+    Principal,
+    user=TEXTS,
+    roles=st.frozensets(TEXTS, max_size=3),
+    client=TEXTS,
+    info=st.none() | st.binary(max_size=20),
+    issued_at=FLOATS,
+    connected_at=FLOATS,
+    system=st.booleans(),
+    granted=st.booleans(),
+)
+KICKS = st.builds(
+    Kick,
+    code=NUMBERS,
+    reason=TEXTS,
+    user=st.none() | TEXTS,
+    everywhere=st.booleans(),
+    but=st.frozensets(TEXTS, max_size=3),
+    but_roles=st.frozensets(TEXTS, max_size=3),
+)
+ORIGINS = st.builds(Origin, sender=NUMBERS, seq=NUMBERS, entity=TEXTS, about=TEXTS, after=NUMBERS)
+BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    int: NUMBERS,
+    str: TEXTS,
+    bytes: st.binary(max_size=50),
+    bool: st.booleans(),
+    Principal: PRINCIPALS,
+    Kick: KICKS,
+    dict[int, int]: st.dictionaries(NUMBERS, NUMBERS, max_size=5),
+    list[int]: st.lists(NUMBERS, max_size=5),
+    list[Principal]: st.lists(PRINCIPALS, max_size=3),
+    tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
+    str | None: st.none() | TEXTS,
+    bytes | None: st.none() | st.binary(max_size=20),
+    int | None: st.none() | st.integers(min_value=-(2**63), max_value=2**63 - 1),
+    float | None: st.none() | FLOATS,
+    Principal | None: st.none() | PRINCIPALS,
+    Origin | None: st.none() | ORIGINS,
+}
+FRAMES = st.one_of(
+    *(
+        st.builds(cls, **{field.name: BY_TYPE[field.type] for field in msgspec.structs.fields(cls)})
+        for cls in Frame.__args__
+    )
+)
+
+
+@given(FRAMES)
+def test_a_frame_comes_out_as_it_went_in(frame: Frame) -> None:
+    assert decode(encode(frame)) == frame
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_frame_is_refused(data: bytes) -> None:
+    """Nothing but Undecodable, whatever comes."""
+    for found in (data, wire.HEAD + data):
+        with suppress(Undecodable):
+            assert encode(decode(found))
+
+
+@given(FRAMES, st.data())
+def test_a_frame_cut_short_is_refused(frame: Frame, data: st.DataObject) -> None:
+    whole = encode(frame)
+    with pytest.raises(Undecodable):
+        decode(whole[: data.draw(st.integers(min_value=0, max_value=len(whole) - 1))])
+
+
+def test_another_version_is_refused_by_its_number() -> None:
+    with pytest.raises(Undecodable, match=r"version 2, and this node speaks 1"):
+        decode(b"\x02" + encode(wire.NotHeld(1))[1:])
+
+
+def test_a_frame_of_a_release_with_more_fields_is_read() -> None:
+    newer = msgspec.msgpack.encode([1, 7, "talk:a", 0, b"{}", None, 1.5, None, None, None, (), None, 0, "new"])
+    assert decode(wire.HEAD + newer) == Sent(7, "talk:a", 0, b"{}", left_s=1.5)
+
+
+def test_a_frame_of_a_release_with_fewer_fields_is_read() -> None:
+    assert decode(wire.HEAD + msgspec.msgpack.encode([1, 7, "talk:a", 0, b"{}"])) == Sent(7, "talk:a", 0, b"{}")
