@@ -247,6 +247,9 @@ class Owning:
     def shard(self, entity: str) -> int:
         return 0
 
+    def shards(self) -> frozenset[int] | None:
+        return None
+
     def lost(self, entity: str) -> bool:
         return not self.owns(entity)
 
