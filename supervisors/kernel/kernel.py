@@ -106,13 +106,12 @@ class Kernel:
         self.afters = Afters(keep_letter=self.letters.keep)
         self._cells = cells = dict[str, Cell]()
         self._audiences = audiences
-        ownership = ownership or OwnsAll()
         self.router = Router(
             kinds=kinds,
             awake=cells,
             activate=activate,
             keep_letter=self.letters.keep,
-            lives_here=lambda entity: ownership.owns(entity) or self.system.departs(entity),
+            lives_here=lambda entity: self.ownership.owns(entity) or self.system.departs(entity),
             elsewhere=elsewhere,
         )
         self.relay = Relay(

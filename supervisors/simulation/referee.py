@@ -26,6 +26,9 @@ class SimulatedReferee:
     async def agree(self, shards: int) -> None:
         await self._call("agree", lambda: self._rows.agree(shards))
 
+    async def cluster(self) -> str:
+        return await self._call("cluster", self._rows.cluster)
+
     async def join(self, newcomer: Newcomer, *, lease_s: float) -> None:
         await self._call("join", lambda: self._rows.join(newcomer, lease_s=lease_s))
 
