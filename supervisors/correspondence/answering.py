@@ -5,6 +5,7 @@ keeps the order of its messages. Only what nobody waits for is passed on.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 
 import msgspec
@@ -27,7 +28,7 @@ from greenroom.supervisors.kernel.router import Draining, Router
 log = structlog.get_logger("greenroom.cluster")
 
 SERVING_MAX = 40_000  # messages of one node that are not answered yet; more is `overloaded`
-AWAY_MAX = 40_000  # entities of which the order is kept; of more, what was on its way may be overtaken
+AWAY_MAX = 40_000  # entities of which the order is kept, for each node; with more, no longer of the oldest
 HOPS_MAX = 4  # nodes that pass on one message that nobody waits for
 INSPECTION = Inspect()
 
@@ -37,10 +38,12 @@ Answer = Replied | Seen | Rejected | NotHeld
 class RemoteSlot:
     """Where the answer of a message of another node goes: back over the link."""
 
-    __slots__ = ("_answering", "entity", "node", "number")
+    __slots__ = ("_answering", "entity", "in_order", "node", "number")
 
-    def __init__(self, answering: "Answering", node: int, number: int, entity: str) -> None:
+    def __init__(self, answering: "Answering", node: int, number: int, entity: str, *, in_order: bool) -> None:
+        """`in_order`: what is behind it must not be taken before it. An outbox sees to that itself."""
         self._answering = answering
+        self.in_order = in_order
         self.node = node
         self.number = number
         self.entity = entity
@@ -93,7 +96,7 @@ class Answering:
         self._throttled_log = throttled_log
         self._serving: dict[int, dict[int, tuple[RemoteSlot, Envelope | None]]] = {}  # node -> number
         # node -> entities of which a message was turned away: so are those behind it, until it has come again.
-        self._turned_away: dict[int, set[str]] = {}
+        self._turned_away: dict[int, OrderedDict[str, None]] = {}
 
     def __len__(self) -> int:
         """Messages that are not answered yet."""
@@ -109,13 +112,13 @@ class Answering:
         serving = self._serving.get(node)
         if serving is None:
             serving = self._serving[node] = {}
-        slot = RemoteSlot(self, node, sent.number, sent.entity)
+        slot = RemoteSlot(self, node, sent.number, sent.entity, in_order=sent.origin is None)
         away = self._turned_away.get(node)
-        if away is not None and sent.entity in away:
+        if away is not None and sent.entity in away and sent.origin is None:
             if not sent.hops:
                 self._send(node, sent.number, NotHeld(sent.number))
                 return
-            away.discard(sent.entity)
+            del away[sent.entity]
         serving[sent.number] = slot, None
         if len(serving) > SERVING_MAX:
             slot.reject(Overloaded(f"{len(serving) - 1} messages of that node are not answered"))
@@ -208,7 +211,10 @@ class Answering:
         self._send(slot.node, slot.number, answer)
 
     def turned_away(self, slot: RemoteSlot) -> None:
-        away = self._turned_away.setdefault(slot.node, set())
-        if len(away) < AWAY_MAX:
-            away.add(slot.entity)
+        if slot.in_order:
+            away = self._turned_away.setdefault(slot.node, OrderedDict())
+            away[slot.entity] = None
+            away.move_to_end(slot.entity)
+            if len(away) > AWAY_MAX:
+                away.popitem(last=False)
         self._send(slot.node, slot.number, NotHeld(slot.number))

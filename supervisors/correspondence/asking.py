@@ -5,15 +5,14 @@ entity. Where a link has parted nobody knows what was handled: what may be repea
 is sent again, a message from an outbox goes back to the relay, and everybody else hears OutcomeUnknown.
 
 For each entity the order of sending is kept. What comes back waits in the order of its numbers, with what is sent
-meanwhile behind it, and goes on when nothing of it is under way to a former owner any more.
+meanwhile behind it, and goes on when nothing of it is under way to a former owner any more. So does what is sent to an
+entity that has come to live here while others wait for it yet (`keeps`). Messages from outboxes are no part of that:
+the relay keeps their order.
 """
 
-import heapq
 import math
-from bisect import insort
 from collections.abc import Callable
 from itertools import count
-from operator import attrgetter
 
 import msgspec
 import structlog
@@ -23,7 +22,6 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Firing, Origin, ReplySlot, TaskSlot
 from greenroom.actors.model.errors import (
     ActorError,
-    DeadlineExceeded,
     HandlerFailed,
     NotHere,
     OutcomeUnknown,
@@ -36,6 +34,7 @@ from greenroom.actors.model.message import decoded_reply
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.supervisors.correspondence.answering import RemoteSlot
+from greenroom.supervisors.correspondence.holding import Asked, Holding
 from greenroom.supervisors.correspondence.refusals import error_of
 from greenroom.supervisors.correspondence.wire import (
     INSPECT,
@@ -50,7 +49,7 @@ from greenroom.supervisors.correspondence.wire import (
     Unanswered,
 )
 from greenroom.supervisors.kernel.ownership import Ownership
-from greenroom.transports.deadlines import Deadlines, Tick
+from greenroom.transports.deadlines import Deadlines
 
 log = structlog.get_logger("greenroom.cluster")
 
@@ -58,44 +57,9 @@ PENDING_MAX = 20_000  # answers awaited of one node; more is `overloaded`
 HELD_MAX = 20_000  # messages that wait for their entity's owner to be known; likewise
 HELD_S = 10.0  # how long one without a deadline waits
 HOPS_MAX = 16  # how often one message is sent again
-FIRST_S, LAST_S = 0.02, 0.5  # before what came back is sent again; doubles
+STEP = 100  # entities whose messages are sent on before other tasks have their turn
 
 Send = Callable[[int, Sent | Abandoned | Due], None]
-
-
-class Asked:
-    """One message on its way. See Deadlines."""
-
-    __slots__ = ("_asking", "done", "entity", "envelope", "held_at", "hops", "node", "number", "tick")
-
-    def __init__(self, asking: "Asking", number: int, entity: str, envelope: Envelope, hops: int) -> None:
-        self._asking = asking
-        self.number = number
-        self.entity = entity
-        self.envelope = envelope
-        self.hops = hops
-        self.node: int | None = None  # that is to answer it
-        self.held_at: float | None = None  # on the trio clock: since then it waits for its owner to be known
-        self.tick: Tick | None = None  # in which it expires
-        self.done = False
-
-    def expire(self) -> None:
-        self._asking.end(self, DeadlineExceeded())
-
-    @property
-    def may_be_repeated(self) -> bool:
-        """Is it harmless to have it handled twice?"""
-        return self.envelope.command_id is not None or type(self.envelope.message) is Inspect
-
-
-class _Held:
-    """What waits for one entity's owner to be known, by rising numbers."""
-
-    __slots__ = ("asked", "tries")
-
-    def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.tries = 0
 
 
 class Asking:
@@ -130,15 +94,14 @@ class Asking:
         self._numbers = count(1)
         self._pending: dict[int, dict[int, Asked]] = {}  # node -> number -> what it is to answer
         self._by_slot: dict[TaskSlot, Asked] = {}
-        self._held: dict[str, _Held] = {}
-        self._held_count = 0
-        self._retries: list[tuple[float, str]] = []  # a heap: when to look again at what is held of an entity
+        self._under_way: dict[str, int] = {}  # entity -> messages that are pending and may come back
+        self._held = Holding()
         self._wake = trio.Event()
         self._deadlines = Deadlines()
 
     def __len__(self) -> int:
         """Messages on their way or held."""
-        return sum(map(len, self._pending.values())) + self._held_count
+        return sum(map(len, self._pending.values())) + len(self._held)
 
     # From the router.
 
@@ -153,7 +116,7 @@ class Asking:
         if type(source) is Firing or type(envelope.message) is AudienceChanged:
             return  # its owner finds the timer itself; who watches it is told with the feed
         asked = Asked(self, next(self._numbers), entity, envelope, hops)
-        if not self._held or entity not in self._held:
+        if entity not in self._held:
             node = self._ownership.owner(entity)
             if node is not None and node != self._node:
                 self._send(asked, node)
@@ -161,9 +124,13 @@ class Asking:
             self._look()
         if source is not None:  # the relay keeps it, and its order
             raise NotHere(f"who owns {entity} is not known")
-        if self._held_count >= HELD_MAX:
-            raise Overloaded(f"{self._held_count} messages wait for their entities' owners")
+        if len(self._held) >= HELD_MAX:
+            raise Overloaded(f"{len(self._held)} messages wait for their entities' owners")
         self._hold(asked)
+
+    def keeps(self, entity: str) -> bool:
+        """See Elsewhere."""
+        return entity in self._held or entity in self._under_way
 
     def wake(self, entity: str) -> None:
         """See Elsewhere."""
@@ -223,6 +190,8 @@ class Asking:
             self._again(asked, error)
 
     def unanswered(self, node: int, answers: Unanswered) -> None:
+        if not answers.numbers:
+            self.parted(node)
         for number in answers.numbers:
             asked = self._pending.get(node, {}).get(number)
             if asked is not None:
@@ -230,9 +199,14 @@ class Asking:
 
     def parted(self, node: int) -> None:
         """What that node was to answer may have been handled, or not."""
-        for asked in list(self._pending.get(node, {}).values()):
-            self._in_doubt(asked)
-        self._pending.pop(node, None)
+        pending = self._pending.get(node)
+        if pending is None:
+            return
+        for asked in list(pending.values()):  # whoever hears of one may send another at once, which is of the new link
+            if asked.node == node:
+                self._in_doubt(asked)
+        if not self._pending.get(node):
+            self._pending.pop(node, None)
 
     def _in_doubt(self, asked: Asked) -> None:
         if asked.envelope.source is not None:  # the receiver drops what it has handled
@@ -243,7 +217,7 @@ class Asking:
             self.end(asked, OutcomeUnknown("the link to the entity's node has parted"))
 
     def _again(self, asked: Asked, error: ActorError) -> None:
-        if asked.hops >= HOPS_MAX:
+        if asked.hops >= HOPS_MAX or len(self._held) >= HELD_MAX:
             self.end(asked, error)
             return
         asked.hops += 1
@@ -256,9 +230,7 @@ class Asking:
     def _send(self, asked: Asked, node: int) -> None:
         """Raises, with nothing sent: Overloaded, Unavailable, HandlerFailed."""
         pending = self._pending.get(node)
-        if pending is None:
-            pending = self._pending[node] = {}
-        if len(pending) >= PENDING_MAX:
+        if pending is not None and len(pending) >= PENDING_MAX:
             raise Overloaded(f"{len(pending)} messages wait for the entity's node")
         envelope = asked.envelope
         is_inspect = type(envelope.message) is Inspect
@@ -270,7 +242,11 @@ class Asking:
         if slot is None:
             return
         asked.node = node
+        if pending is None:
+            pending = self._pending.setdefault(node, {})
         pending[asked.number] = asked
+        if envelope.source is None:
+            self._under_way[asked.entity] = self._under_way.get(asked.entity, 0) + 1
         if asked.tick is None:
             self._await(asked)
 
@@ -332,40 +308,31 @@ class Asking:
 
     def _let_go(self, asked: Asked) -> None:
         """It is neither under way nor held."""
+        entity = asked.entity
         if asked.node is not None:
-            self._pending.get(asked.node, {}).pop(asked.number, None)
+            self._pending[asked.node].pop(asked.number)
             asked.node = None
+            if asked.envelope.source is None:
+                under_way = self._under_way[entity] - 1
+                if under_way:
+                    self._under_way[entity] = under_way
+                else:
+                    del self._under_way[entity]
         elif asked.held_at is not None:
-            held = self._held.get(asked.entity)
-            if held is not None and asked in held.asked:
-                held.asked.remove(asked)
-                self._held_count -= 1
-                if not held.asked:
-                    del self._held[asked.entity]
-            asked.held_at = None
+            self._held.remove(asked)
 
     # Held.
 
     def _hold(self, asked: Asked) -> None:
         """Until its owner is known; behind those of its entity that were sent before it."""
-        asked.held_at = trio.current_time()
         if asked.envelope.slot is not None and asked.tick is None:
             self._await(asked)
-        held = self._held.get(asked.entity)
-        is_first = held is None
-        if held is None:
-            held = self._held[asked.entity] = _Held()
-        insort(held.asked, asked, key=attrgetter("number"))
-        self._held_count += 1
-        if is_first:
-            self._look_later(asked.entity, held)
+        now = trio.current_time()
+        if self._held.add(asked, now):
+            self._look_later(asked.entity, now)
 
-    def _look_later(self, entity: str, held: _Held) -> None:
-        tries = max([held.tries, *(asked.hops - 1 for asked in held.asked[:1])])
-        wait_s = min(FIRST_S * 2 ** min(tries, 10), LAST_S)
-        held.tries += 1
-        heapq.heappush(self._retries, (trio.current_time() + wait_s, entity))
-        if self._retries[0][1] == entity:
+    def _look_later(self, entity: str, now: float) -> None:
+        if self._held.look_later(entity, now):
             self._wake.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -375,56 +342,60 @@ class Asking:
             task_status.started()
             while True:
                 self._wake = trio.Event()
-                at = self._retries[0][0] if self._retries else math.inf
-                with trio.move_on_at(at):
+                with trio.move_on_at(self._held.next_at):
                     await self._wake.wait()
-                under_way = {one.entity for pending in self._pending.values() for one in pending.values()}
-                while self._retries and self._retries[0][0] <= trio.current_time():
-                    entity = heapq.heappop(self._retries)[1]
-                    held = self._held.get(entity)
-                    if held is not None and not self._send_held(entity, held, wait=entity in under_way):
+                looked_at = 0
+                while (entity := self._held.due(trio.current_time())) is not None:
+                    self._send_held(entity)
+                    if entity in self._held:
                         self._look()
-                        self._look_later(entity, held)
+                        self._look_later(entity, trio.current_time())
+                    looked_at += 1
+                    if not looked_at % STEP:
+                        await trio.lowlevel.checkpoint()
 
-    def _send_held(self, entity: str, held: _Held, *, wait: bool) -> bool:
-        """Send on what is held of an entity; not while others of its messages, which may come back, are under way:
-        then `wait`. False when some of it is held longer."""
+    def _send_held(self, entity: str) -> None:
+        """Send on what is held of an entity; not while others of its messages, which may come back, are under way."""
         now = trio.current_time()
-        for asked in [
-            one for one in held.asked if one.tick is None and one.held_at is not None and now - one.held_at > HELD_S
-        ]:
-            self.end(asked, NotHere(f"who owns {entity} is not known"))
-        if not held.asked:
-            return True
-        if wait:
-            return False
+        for asked in self._held.of(entity):
+            if asked.tick is None and asked.held_at is not None and now - asked.held_at > HELD_S:
+                self.end(asked, NotHere(f"who owns {entity} is not known"))
+        if entity in self._under_way:
+            return
         if self._ownership.owns(entity):
-            while held.asked:
-                asked = held.asked[0]
-                self._leave(asked)
-                self._submit_here(asked)
-            return True
+            self._submit_held(entity)
+            return
         node = self._ownership.owner(entity)
-        if node is None or node == self._node:
-            return False
-        while held.asked:  # sending one may bring another, behind them
-            asked = held.asked[0]
-            held_at = asked.held_at
-            self._let_go(asked)
+        if node is not None and node != self._node:
+            while entity in self._held:  # sending one may bring another, behind them
+                if not self._send_held_to(node, entity):
+                    return
+
+    def _send_held_to(self, node: int, entity: str) -> bool:
+        """False when some of it is held longer."""
+        for asked in self._held.of(entity):
+            if asked.held_at is None:
+                continue  # ended meanwhile
             try:
                 self._send(asked, node)
             except HandlerFailed as error:
                 self.end(asked, error)
             except ActorError as error:
                 log.debug("held_longer", entity=entity, error=error.name)
-                asked.held_at = held_at
-                insort(self._held.setdefault(entity, held).asked, asked, key=attrgetter("number"))
-                self._held_count += 1
                 return False
-        return entity not in self._held
+            else:
+                self._held.remove(asked)
+        return True
+
+    def _submit_held(self, entity: str) -> None:
+        """The entity has come to live here: none of them is kept any more when the first of them wakes it."""
+        in_order = self._held.of(entity)
+        for asked in in_order:
+            self._leave(asked)
+        for asked in in_order:
+            self._submit_here(asked)
 
     def _submit_here(self, asked: Asked) -> None:
-        """The entity has come to live here."""
         try:
             self._submit(asked.entity, asked.envelope)
         except ActorError as error:

@@ -33,7 +33,7 @@ RETRY_S = 0.5  # after it could not, or the journal could not be read
 FILL_MAX = 5_000  # events that are read for one gap; with more, watchers start over
 READ_MAX = 500  # events at a time
 FILLS_MAX = 16  # gaps that are being filled at once
-WAITING_MAX = 10_000  # what waits of one entity that catches up; with more, it is asked anew where that stands
+WAITING_MAX = 10_000  # publications of one entity that wait; with more, it is asked anew where that stands
 TICK_S = 0.1  # how late a retry may be
 
 
@@ -50,11 +50,14 @@ class _Waiting:
 class _CatchUp:
     """One entity with a gap in what is known of it. `items` wait until that is filled up to `through`."""
 
-    __slots__ = ("entity", "is_filling", "items", "may_have_missed_kicks", "question", "retry_at", "through")
+    __slots__ = (
+        "entity", "is_filling", "items", "may_have_missed_kicks", "publications", "question", "retry_at", "through",
+    )  # fmt: skip
 
     def __init__(self, entity: str) -> None:
         self.entity = entity
         self.items: deque[FromWatched | _Waiting] = deque()
+        self.publications = 0  # items that the journal has too, or that are of their moment only
         self.through: tuple[str, int] | None = None  # epoch and offset; None: to be asked
         self.question: _Question | None = None  # under way
         self.is_filling = False
@@ -219,8 +222,12 @@ class CatchingUp:
 
     def _wait(self, catch_up: _CatchUp, item: FromWatched | _Waiting) -> None:
         catch_up.items.append(item)
-        if len(catch_up.items) > WAITING_MAX:  # the journal has it
+        if isinstance(item, Kicked | _Waiting):
+            return
+        catch_up.publications += 1
+        if catch_up.publications > WAITING_MAX:  # the journal has them
             catch_up.items = deque(one for one in catch_up.items if isinstance(one, Kicked | _Waiting))
+            catch_up.publications = 0
             self._ask(catch_up)
 
     def _fill_soon(self, catch_up: _CatchUp) -> None:
@@ -280,6 +287,8 @@ class CatchingUp:
                 self._fill_soon(catch_up)
                 return
             items.popleft()
+            if not isinstance(item, Kicked):
+                catch_up.publications -= 1
             self.show(item)
         if self.catching.get(entity) is catch_up:
             del self.catching[entity]

@@ -58,17 +58,24 @@ from greenroom.transports.hub.reading import StoredEvents
 log = structlog.get_logger("greenroom.cluster")
 
 OWED_S = 0.1  # between two tries to say what is owed
-OWED_MAX = 50_000  # answers and feeds of one node; beyond, the oldest are forgotten, and end by their deadlines
+OWED_MAX = 50_000  # answers, and as many feeds, of one node; with more, it is told that all are lost
 
 
 class _Owed:
     """What one node is to be told."""
 
-    __slots__ = ("feeds", "numbers")
+    __slots__ = ("everything", "feeds", "numbers")
 
     def __init__(self) -> None:
         self.numbers: dict[int, None] = {}  # of its messages whose answers are lost
         self.feeds: dict[str, None] = {}  # entities whose feeds have a gap
+        self.everything = False  # too many to be named: any answer may be lost, and any feed have a gap
+
+    def bound(self) -> None:
+        if self.everything or len(self.numbers) > OWED_MAX or len(self.feeds) > OWED_MAX:
+            self.everything = True
+            self.numbers.clear()
+            self.feeds.clear()
 
 
 class Correspondence:
@@ -214,8 +221,7 @@ class Correspondence:
         except ActorError:
             owed = self._owed_to(node)
             owed.numbers[number] = None
-            if len(owed.numbers) > OWED_MAX:
-                del owed.numbers[next(iter(owed.numbers))]
+            owed.bound()
 
     def _feed(self, node: int, entity: str, data: bytes) -> bool:
         if len(data) <= FRAME_BYTES_MAX:
@@ -224,7 +230,6 @@ class Correspondence:
                 return True
             except ActorError as error:
                 log.debug("feed_broken", entity=entity, error=error.name)
-        self._owe_end(node, entity)
         return False
 
     def _end_feed(self, node: int, ended: FeedEnded) -> None:
@@ -236,8 +241,7 @@ class Correspondence:
     def _owe_end(self, node: int, entity: str) -> None:
         owed = self._owed_to(node)
         owed.feeds[entity] = None
-        if len(owed.feeds) > OWED_MAX:
-            del owed.feeds[next(iter(owed.feeds))]
+        owed.bound()
 
     def _owed_to(self, node: int) -> _Owed:
         self._owing.set()
@@ -260,6 +264,10 @@ class Correspondence:
     def _pays(self, node: int, owed: _Owed) -> bool:
         """True when nothing is owed any more."""
         try:
+            if owed.everything:
+                self._say(node, Unanswered([]))
+                self._say(node, FeedEnded(""))
+                owed.everything = False
             if owed.numbers:
                 self._say(node, Unanswered(list(owed.numbers)))
                 owed.numbers.clear()

@@ -4,11 +4,12 @@ A node that wants to hear of an entity says so, `Feed`, on the link on which it 
 answer and the publications around it agree over there as they do here. One frame a node, however many watch there. What
 could not be sent ends that feed, and the node is told; it asks for another and reads in the journal what is missing.
 
-Who watches on other nodes is known here by what they say with the feed and after it. A node whose link has parted keeps
-its watchers for a moment, for it mostly comes back; then they have left.
+Who watches on other nodes is known here by what they say with the feed and after it. A node whose link has parted, or
+whose feed has ended so, keeps its watchers for a moment, for it mostly comes back; then they have left.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice, takewhile
 from typing import Protocol
 
 import trio
@@ -30,8 +31,12 @@ from greenroom.supervisors.correspondence.wire import (
 )
 from greenroom.supervisors.kernel.audiences import Audiences
 
-GONE_S = 3.0  # after its link has parted, a node's watchers have left
+GONE_S = 3.0  # without another feed, a node's watchers have left
 SWEEP_S = 1.0
+LAP_STEP = 2_000  # entities of which each sweep looks whether they live here: who moves them says so by `end_moved`
+
+
+Remote = dict[str, Principal]  # who watches one entity on one other node, by the connection's id
 
 
 class Ahead(Protocol):
@@ -53,30 +58,20 @@ class Everybody(Collection[Principal]):
 
     __slots__ = ("_here", "_others")
 
-    def __init__(self, here: Collection[Principal], others: Iterable["_Remote"]) -> None:
+    def __init__(self, here: Collection[Principal], others: Iterable["Remote"]) -> None:
         self._here = here
         self._others = tuple(others)
 
     def __len__(self) -> int:
-        return len(self._here) + sum(len(remote.principals) for remote in self._others)
+        return len(self._here) + sum(map(len, self._others))
 
     def __iter__(self) -> Iterator[Principal]:
         yield from self._here
         for remote in self._others:
-            yield from list(remote.principals.values())
+            yield from list(remote.values())
 
     def __contains__(self, who: object) -> bool:
         return any(who == one for one in self)
-
-
-class _Remote:
-    """Who watches one entity on one other node."""
-
-    __slots__ = ("lost_at", "principals")
-
-    def __init__(self) -> None:
-        self.principals: dict[str, Principal] = {}  # by the connection's id
-        self.lost_at: float | None = None  # on the trio clock: since then its node has not said so again
 
 
 class Feeding:
@@ -93,8 +88,8 @@ class Feeding:
         say: Callable[[int, FeedEnded], None],
         audience_changed: Callable[[str, Principal, bool], None],
     ) -> None:
-        """`nodes`: all others that are alive. `send` gives a frame to a node; False: it could not, and the node will be
-        told that its feed of that entity has ended. `audience_changed` tells an entity here who came, or left."""
+        """`nodes`: all others that are alive. `send` gives a frame about that entity to a node; False: it could not.
+        `say` does so, now or as soon as that can be. `audience_changed` tells an entity here who came, or left."""
         self._hub = hub
         self._ahead = ahead
         self._owns = owns
@@ -104,7 +99,10 @@ class Feeding:
         self._audience_changed = audience_changed
         self._fed: dict[str, dict[int, None]] = {}  # entity -> nodes
         self._by_node: dict[int, set[str]] = {}  # the same, the other way round
-        self._remote: dict[str, dict[int, _Remote]] = {}  # entity -> node -> who watches there
+        self._remote: dict[str, dict[int, Remote]] = {}  # entity -> node -> who watches there
+        # Those of which nothing is heard, the longest first: since when, on the trio clock.
+        self._out_of_sight: dict[tuple[str, int], float] = {}
+        self._lap: Iterator[str] = iter(())  # entities that are fed, to be looked at
 
     @property
     def feeds(self) -> int:
@@ -130,7 +128,8 @@ class Feeding:
         self._hub.publish_ephemeral(entity, data, key)
 
     def kick(self, entity: str, kick: Kick) -> None:
-        """Of one user's everything, every node hears."""
+        """Of one user's everything, every node hears. One that is not fed, and can't be told, has none of the entity's
+        watchers, and forgets by itself whom it takes for signed in."""
         frame = Kicked(entity, kick)
         if kick.everywhere:
             data = encode(frame)
@@ -165,6 +164,8 @@ class Feeding:
         for node in list(nodes):
             if not self._send(node, entity, data):
                 self._drop(entity, node)
+                self._lose_sight(entity, node)
+                self._say(node, FeedEnded(entity))
 
     # From other nodes.
 
@@ -177,10 +178,8 @@ class Feeding:
         self._fed.setdefault(entity, {})[node] = None
         self._by_node.setdefault(node, set()).add(entity)
         here = {who.client: who for who in feed.watchers}
-        remote = self._remote.get(entity, {}).get(node)
-        before = dict(remote.principals) if remote is not None else {}
-        if remote is not None:
-            remote.lost_at = None
+        before = dict(self._remote.get(entity, {}).get(node, {}))
+        self._out_of_sight.pop((entity, node), None)
         for client, who in here.items():
             if client not in before:
                 self._join(entity, node, who)
@@ -204,12 +203,14 @@ class Feeding:
 
     def parted(self, node: int) -> None:
         """It is fed no more, until it says that it wants to be again."""
-        now = trio.current_time()
         for entity in self._by_node.pop(node, ()):
             self._forget_fed(entity, node)
-            remote = self._remote.get(entity, {}).get(node)
-            if remote is not None and remote.lost_at is None:
-                remote.lost_at = now
+            self._lose_sight(entity, node)
+
+    def _lose_sight(self, entity: str, node: int) -> None:
+        """Who watches there is not heard of until that node is fed again."""
+        if node in self._remote.get(entity, ()):
+            self._out_of_sight.setdefault((entity, node), trio.current_time())
 
     # Keeping.
 
@@ -221,17 +222,24 @@ class Feeding:
             self.sweep(trio.current_time())
 
     def sweep(self, now: float) -> None:
-        """Watchers of nodes that have not come back have left."""
-        for entity, others in list(self._remote.items()):
-            for node, remote in list(others.items()):
-                if remote.lost_at is not None and now - remote.lost_at >= GONE_S:
-                    self._all_leave(entity, node)
-        self.end_moved()
+        """Watchers of nodes that have not come back have left. And some of what is fed may live here no longer."""
+        gone = list(takewhile(lambda key: now - self._out_of_sight[key] >= GONE_S, self._out_of_sight))
+        for entity, node in gone:
+            del self._out_of_sight[entity, node]
+            self._all_leave(entity, node)
+        some = list(islice(self._lap, LAP_STEP))
+        if not some:
+            self._lap = iter(list(self._fed))
+            some = list(islice(self._lap, LAP_STEP))
+        self._end_moved(some)
 
     def end_moved(self) -> None:
         """What lives here no longer: whoever was fed asks its new owner."""
-        for entity in [entity for entity in self._fed if not self._owns(entity)]:
-            for node in list(self._fed[entity]):
+        self._end_moved(list(self._fed))
+
+    def _end_moved(self, fed: Iterable[str]) -> None:
+        for entity in [entity for entity in fed if not self._owns(entity)]:
+            for node in list(self._fed.get(entity, ())):
                 self._drop(entity, node)
                 self._say(node, FeedEnded(entity))
             self._remote.pop(entity, None)
@@ -257,22 +265,21 @@ class Feeding:
         others = self._remote.setdefault(entity, {})
         remote = others.get(node)
         if remote is None:
-            remote = others[node] = _Remote()
-        remote.principals[who.client] = who
+            remote = others[node] = {}
+        remote[who.client] = who
         self._audience_changed(entity, who, True)
 
     def _leave(self, entity: str, node: int, who: Principal) -> None:
         others = self._remote.get(entity)
         remote = others.get(node) if others is not None else None
-        if others is None or remote is None or remote.principals.pop(who.client, None) is None:
+        if others is None or remote is None or remote.pop(who.client, None) is None:
             return
-        if not remote.principals:
+        if not remote:
             del others[node]
             if not others:
                 del self._remote[entity]
         self._audience_changed(entity, who, False)
 
     def _all_leave(self, entity: str, node: int) -> None:
-        remote = self._remote.get(entity, {}).get(node)
-        for who in list(remote.principals.values()) if remote is not None else ():
+        for who in list(self._remote.get(entity, {}).get(node, {}).values()):
             self._leave(entity, node, who)

@@ -7,7 +7,8 @@ A kick may have been missed meanwhile, too. So whoever watches across such a gap
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 import structlog
@@ -27,7 +28,8 @@ from greenroom.transports.hub.watching import Answered
 log = structlog.get_logger("greenroom.cluster")
 
 IDLE_S = 20.0  # a feed that nobody watches ends
-WATCHERS_MAX = 5_000  # that a feed names; the others are named after it
+WATCHERS_MAX = 5_000  # that a feed names, as far as they fit; the others are named after it
+WATCHERS_BYTES_MAX = 2 << 20  # of what is said of those
 TICK_S, STEP = 0.02, 200  # so many entities are looked at in a tick
 LAP_S = 0.25  # between two looks at the same one
 
@@ -47,6 +49,16 @@ class _Feed:
     def __init__(self, since: float) -> None:
         self.node: int | None = None  # that has been asked for it; None: nobody yet, or no longer
         self.since = since  # on the trio clock: when somebody wanted to watch
+
+
+def _named(watchers: Sequence[Principal]) -> int:
+    """How many of them, from the first, a feed names."""
+    size = 0
+    for number, who in enumerate(watchers[:WATCHERS_MAX]):
+        size += len(who.info or b"") + len(who.user) + sum(map(len, who.roles))
+        if size > WATCHERS_BYTES_MAX:
+            return number
+    return min(len(watchers), WATCHERS_MAX)
 
 
 class Feeds:
@@ -101,10 +113,11 @@ class Feeds:
         if feed is None or feed.node == node:
             return
         watchers = [subscriber.principal for subscriber in self._hub.subscribers(entity)]
-        self._send(node, Feed(entity, watchers[:WATCHERS_MAX]))
+        named = _named(watchers)
+        self._send(node, Feed(entity, watchers[:named]))
         feed.node = node
         self._unfed.pop(entity, None)
-        for who in watchers[WATCHERS_MAX:]:
+        for who in watchers[named:]:
             self.changed(entity, who, joined=True)
         if self._hub.position(entity) is not None and not self._catching_up.asks(entity, slot):
             self._catching_up.ask_again(entity)
@@ -124,12 +137,17 @@ class Feeds:
         if feed is None or feed.node != node:
             if type(frame) is Kicked and frame.kick.everywhere:  # that all nodes are told
                 self._hub.kick(entity, frame.kick)
+            elif feed is None:
+                self._unfeed(entity, node)  # it could not be told, or has yet to hear of it
             return
         if not self._catching_up.takes(entity, frame):
             self._catching_up.show(frame)
 
     def ended(self, node: int, ended: FeedEnded) -> None:
-        self.not_held(ended.entity, node)
+        if ended.entity:
+            self.not_held(ended.entity, node)
+        else:
+            self.parted(node)
 
     def parted(self, node: int) -> None:
         """What was under way of that node's feeds is lost, and nothing more comes of them."""
@@ -138,8 +156,8 @@ class Feeds:
                 self._lose(entity, feed)
 
     def look_soon(self) -> None:
-        """Some of the entities have other owners now."""
-        self._lap, self._lap_at = iter(()), -math.inf
+        """Some of the entities have other owners now: the next lap begins when this one ends."""
+        self._lap_at = -math.inf  # the lap under way goes on: else frequent moves would keep it from its end
 
     def _lose(self, entity: str, feed: _Feed) -> None:
         feed.node = None
@@ -156,7 +174,7 @@ class Feeds:
 
     def tick(self, now: float) -> None:
         """Some of what is to be asked anew, and of what may have moved."""
-        for entity in list(self._unfed)[:STEP] if self._unfed else ():
+        for entity in list(islice(self._unfed, STEP)):
             del self._unfed[entity]
             self._feed_again(entity)
         for _ in range(STEP):
@@ -197,7 +215,10 @@ class Feeds:
         del self._feeds[entity]
         self._catching_up.forget(entity)
         if feed.node is not None:
-            try:
-                self._send(feed.node, Unfeed(entity))
-            except ActorError as error:
-                log.debug("feed_not_ended", entity=entity, error=shown(error))  # what still comes is passed over
+            self._unfeed(entity, feed.node)
+
+    def _unfeed(self, entity: str, node: int) -> None:
+        try:
+            self._send(node, Unfeed(entity))
+        except ActorError as error:
+            log.debug("feed_not_ended", entity=entity, error=shown(error))  # what still comes has it told again

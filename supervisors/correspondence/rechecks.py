@@ -38,24 +38,36 @@ class _Recheck:
 
 
 class Rechecks:
-    """Of one node, a supervised child. What waits is bounded by who watches."""
+    """Of one node, a supervised child. What waits is bounded by who watches: nobody waits twice for the same entity."""
 
     def __init__(self, *, hub: Hub, submit: Callable[[str, Envelope], None]) -> None:
         """`submit` is the router's."""
         self._hub = hub
         self._submit = submit
         self._waiting: deque[_Recheck] = deque()
+        self._those_waiting: set[tuple[str, Subscriber]] = set()
+
+    def __len__(self) -> int:
+        """How many wait to be asked about."""
+        return len(self._waiting)
 
     def add(self, entity: str) -> None:
         """Ask about all who watch it here."""
-        self._waiting += [_Recheck(self, entity, one) for one in self._hub.subscribers(entity)]
+        for one in self._hub.subscribers(entity):
+            self._wait(_Recheck(self, entity, one))
+
+    def _wait(self, recheck: _Recheck) -> None:
+        about = recheck.entity, recheck.subscriber
+        if about not in self._those_waiting:
+            self._those_waiting.add(about)
+            self._waiting.append(recheck)
 
     def not_allowed(self, recheck: _Recheck, error: ActorError) -> None:
         """Somebody may not watch any more; or it could not be heard whether they may."""
         recheck.tries += 1
         if error.temporary and recheck.tries < TRIES_MAX:
             recheck.at = trio.current_time() + RETRY_S
-            self._waiting.append(recheck)
+            self._wait(recheck)
         else:
             self._hub.start_over(recheck.entity, recheck.subscriber)
 
@@ -68,6 +80,7 @@ class Rechecks:
             for _ in range(min(STEP, len(self._waiting))):
                 recheck = self._waiting.popleft()
                 if recheck.at <= now:
+                    self._those_waiting.discard((recheck.entity, recheck.subscriber))
                     self._ask(recheck, now)
                 else:
                     self._waiting.append(recheck)

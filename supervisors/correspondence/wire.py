@@ -82,7 +82,7 @@ class NotHeld(Struct, frozen=True, array_like=True, tag=6, gc=False):
 
 
 class Unanswered(Struct, frozen=True, array_like=True, tag=7, gc=False):
-    """These were answered, and the answers are lost."""
+    """These were answered, and the answers are lost. None named: those of all that was sent before may be."""
 
     numbers: list[int]
 
@@ -109,7 +109,7 @@ class Unfeed(Struct, frozen=True, array_like=True, tag=10, gc=False):
 class FeedEnded(Struct, frozen=True, array_like=True, tag=11, gc=False):
     """Something of that feed was lost, or the entity lives here no longer: nothing more comes of it."""
 
-    entity: str
+    entity: str  # "" for all feeds of this node
 
 
 class Watched(Struct, frozen=True, array_like=True, tag=12, gc=False):

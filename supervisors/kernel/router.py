@@ -39,6 +39,9 @@ class Elsewhere(Protocol):
     def submit(self, entity: str, envelope: Envelope) -> None:
         """As `Router.submit`. What becomes of it later its slot hears."""
 
+    def keeps(self, entity: str) -> bool:
+        """Are messages to it on their way that were sent before it came to live here? What is sent now goes behind."""
+
     def wake(self, entity: str) -> None:
         """A durable timer of it is due: a hint, which may be lost."""
 
@@ -77,13 +80,17 @@ class Router:
         return ActorRef(self, entity)
 
     def mailbox(self, entity: str) -> Mailbox | None:
-        """The entity's mailbox, woken if it sleeps; None when it lives elsewhere. Raises: as `submit`."""
+        """The entity's mailbox, woken if it sleeps; None when messages to it go elsewhere. Raises: as `submit`."""
         found = self._awake.get(entity)
         if found is None:
-            if self._elsewhere is not None and not self._lives_here(entity):
+            if self._elsewhere is not None and self._goes_elsewhere(entity, self._elsewhere):
                 return None
             found = self._activate(entity)
         return found.mailbox
+
+    def _goes_elsewhere(self, entity: str, elsewhere: Elsewhere) -> bool:
+        """Who is not awake here may have come to live here just now, with messages on their way that go first."""
+        return not self._lives_here(entity) or elsewhere.keeps(entity)
 
     def is_here(self, entity: str) -> bool:
         """Does it live on this node, awake or asleep?"""
@@ -93,7 +100,7 @@ class Router:
         """Queue an envelope. Raises, with nothing queued: BadEntity, UnknownKind, NotHere, Unavailable, Overloaded."""
         found = self._awake.get(entity)
         if found is None:
-            if self._elsewhere is not None and not self._lives_here(entity):
+            if self._elsewhere is not None and self._goes_elsewhere(entity, self._elsewhere):
                 self._elsewhere.submit(entity, envelope)
                 return
             found = self._activate(entity)

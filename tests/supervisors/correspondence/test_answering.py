@@ -7,10 +7,9 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import (
-    OutcomeUnknown,
-)
+from greenroom.actors.model.errors import OutcomeUnknown, Overloaded
 from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.supervisors.correspondence import answering
 from greenroom.supervisors.correspondence.wire import Replied, Sent, decode, encode
 from greenroom.transports.errors import http_error_body
 from tests.supervisors.correspondence.small_cluster import (
@@ -117,6 +116,55 @@ async def test_the_order_is_kept_where_the_new_owner_learns_of_it_late(autojump_
         await trio.sleep(2)
         assert [answer.only for answer in answers] == [1, 2, 3, 4, 5]
         assert run.texts("talk:a") == ["0", "1", "2", "3", "4"]
+
+
+async def test_the_order_is_kept_of_those_turned_away_last(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may have been turned away long ago, and have gone elsewhere since."""
+    monkeypatch.setattr(answering, "AWAY_MAX", 2)
+    async with cluster() as run:
+        believed = run.nodes[B].ownership.believed
+        for entity in ("talk:1", "talk:2", "talk:a"):
+            run.owners.of[entity] = C  # who is not there
+        for entity in ("talk:1", "talk:2"):
+            believed[entity] = A
+            run.nodes[B].send(entity, Say(text="x"), deadline=trio.current_time() + 0.5)
+            await trio.sleep(1)
+        believed["talk:a"] = A
+        answers = [run.nodes[B].send("talk:a", Say(text=f"{n}")) for n in range(5)]
+        turned_away = 0
+
+        def then_it_owns(sender: int, receiver: int, frame: bytes) -> bool:
+            nonlocal turned_away
+            if type(decode(frame)) is Sent and sender == B:
+                turned_away += 1
+                if turned_away == 3:
+                    run.owners.move("talk:a", A)
+            return True
+
+        run.network.filter = then_it_owns
+        await trio.sleep(2)
+        assert [answer.only for answer in answers] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.bound("messages of one other node that are not answered yet")
+async def test_more_than_is_answered_at_once_for_one_node_is_overloaded(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "SERVING_MAX", 3)
+    async with cluster(A, B, C) as run:
+        answers = [run.nodes[B].send("slow:a", Slow(seconds=1.0)) for _ in range(3)]
+        await trio.sleep(0.1)
+        too_many = run.nodes[B].send("talk:a", Say(text="x"))
+        assert await run.nodes[C].ask("talk:a", Say(text="y")) == 1
+        await trio.sleep(0.1)
+        assert isinstance(too_many.only, Overloaded)
+        assert len(run.nodes[A].correspondence.answering) == 3
+        await trio.sleep(4)
+        assert [answer.only for answer in answers] == ["1.0"] * 3
+        assert await run.nodes[B].ask("talk:a", Say(text="z")) == 2
+        assert len(run.nodes[A].correspondence.answering) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom.actors.model.envelope import Envelope, TaskSlot
 from greenroom.actors.model.errors import (
+    ActorError,
     DeadlineExceeded,
     NotHere,
     OutcomeUnknown,
@@ -232,23 +234,123 @@ async def test_two_nodes_that_take_each_other_for_the_owner(autojump_clock: Mock
         assert run.network.frames < 100
 
 
-async def test_more_than_may_be_under_way_is_overloaded(
+@pytest.mark.bound("messages that one other node has yet to answer")
+async def test_more_than_one_node_may_have_to_answer_is_overloaded(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "PENDING_MAX", 3)
+    async with cluster(A, B, C) as run:
+        node = run.nodes[B]
+        run.owners.move("talk:c", C)
+        answers = [node.send("slow:a", Slow(seconds=1.0)) for _ in range(3)]
+        with pytest.raises(Overloaded):
+            node.send("talk:a", Say(text="x"))
+        assert await node.ask("talk:c", Say(text="x")) == 1
+        await trio.sleep(4)
+        assert [answer.only for answer in answers] == ["1.0"] * 3
+        assert await node.ask("talk:a", Say(text="x")) == 1
+
+
+@pytest.mark.bound("messages whose entity's owner is not known")
+async def test_more_than_may_wait_for_an_owner_is_overloaded(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait hear so at their deadlines, or after a while. What comes back waits within the same bound."""
     monkeypatch.setattr(asking, "HELD_MAX", 2)
     async with cluster() as run:
         node = run.nodes[B]
-        for _ in range(3):
-            node.send("slow:a", Slow(seconds=1.0))
-        with pytest.raises(Overloaded):
-            node.send("slow:a", Slow(seconds=1.0))
         node.ownership.look = lambda: None  # type: ignore[method-assign]
         node.ownership.believed["talk:b"] = None
-        for _ in range(2):
-            node.send("talk:b", Say(text="x"))
+        soon = node.send("talk:b", Say(text="x"), deadline=trio.current_time() + 1)
+        endless = node.send("talk:b", Say(text="x"))
         with pytest.raises(Overloaded):
             node.send("talk:b", Say(text="x"))
+        assert await node.ask("talk:a", Say(text="x")) == 1
+        await trio.sleep(asking.HELD_S + 1)
+        assert isinstance(soon.only, DeadlineExceeded)
+        assert isinstance(endless.only, NotHere)
+        back = [node.send("talk:a", Say(text=f"{n}"), command_id=f"{n}", digest=1) for n in range(3)]
+        run.network.part(A, B)
+        assert len(node.correspondence.asking) == 2
+        await trio.sleep(1)
+        assert isinstance(back[2].only, OutcomeUnknown)
+        assert [answer.only for answer in back[:2]] == [2, 3]
+
+
+async def test_what_waits_is_looked_at_as_often_however_often_it_has_begun_to(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        node = run.nodes[B]
+        looks = 0
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+
+        node.ownership.look = look  # type: ignore[method-assign]
+        node.ownership.believed["talk:b"] = None
+        node.send("talk:b", Say(text="x"), deadline=trio.current_time() + 0.15)
+        await trio.sleep(0.32)
+        for _ in range(50):
+            slot = TaskSlot()
+            node.kernel.router.submit("talk:b", Envelope(message=Say(text="x"), slot=slot))
+            node.correspondence.asking.abandon(slot)
+        node.send("talk:b", Say(text="x"), deadline=trio.current_time() + 8)
+        await trio.sleep(2)
+        looks = 0
+        await trio.sleep(5)
+        assert looks <= 11
+
+
+async def test_what_is_sent_to_an_entity_that_has_come_to_live_here_goes_behind_what_was_sent_before(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as run:
+        answers = [run.nodes[B].send("talk:a", Say(text="1"))]
+        run.owners.move("talk:a", B)
+        answers.append(run.nodes[B].send("talk:a", Say(text="2")))
+        await trio.sleep(0.001)
+        answers += [run.nodes[B].send("talk:a", Say(text="3")), run.nodes[A].send("talk:a", Say(text="4"))]
+        await trio.sleep(2)
+        assert [answer.only for answer in answers[:3]] == [1, 2, 3]
+        assert answers[3].only == 4
+        assert run.nodes[B].awake() == {"talk:a"}
+
+
+async def test_whoever_hears_of_a_parting_may_send_again_at_once(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        router = run.nodes[B].kernel.router
+        second = Answer()
+
+        class SendsAgain(Answer):
+            def reject(self, error: ActorError) -> None:
+                super().reject(error)
+                router.submit("talk:a", Envelope(message=Say(text="second"), slot=second))
+
+        first = SendsAgain()
+        router.submit("talk:a", Envelope(message=Say(text="first"), slot=first))
+        run.network.part(A, B)
+        await trio.sleep(1)
+        assert isinstance(first.only, OutcomeUnknown)
+        assert second.only == 1
+        assert len(run.nodes[B].correspondence.asking) == 0
+
+
+async def test_a_durable_tell_that_was_turned_away_is_taken_later(autojump_clock: MockClock) -> None:
+    """By a node that learns of owning its receiver after whoever sends it does."""
+    async with cluster() as run:
+        run.owners.move("talk:b", B)
+        run.owners.of["talk:c"] = C  # who is not there
+        node = run.nodes[B]
+        node.ownership.look = lambda: None  # type: ignore[method-assign]
+        node.ownership.believed["talk:c"] = A
+        for n in range(3):
+            await node.ask("talk:b", Pass(entity="talk:c", text=f"{n}"))
+        await trio.sleep(1)
+        run.owners.move("talk:c", A)
+        with trio.fail_after(30):
+            while node.kernel.relay.waiting:  # noqa: ASYNC110 - virtual time
+                await trio.sleep(0.1)
+        assert run.texts("talk:c") == ["0", "1", "2"]
 
 
 async def test_an_owner_that_is_killed(autojump_clock: MockClock) -> None:

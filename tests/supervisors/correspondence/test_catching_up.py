@@ -6,9 +6,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom.actors.model.principal import Principal
 from greenroom.store.errors import StoreUnavailable
-from greenroom.supervisors.correspondence.wire import Published
-from tests.supervisors.correspondence.seeing import all_but, saw_all
+from greenroom.supervisors.correspondence.wire import Published, Sent
+from tests.supervisors.correspondence.seeing import all_but, by_type, counting, saw_all
 from tests.supervisors.correspondence.small_cluster import (
     ANN,
     BOB,
@@ -65,6 +66,7 @@ async def test_what_comes_while_a_gap_is_filled_waits_for_it(autojump_clock: Moc
         assert (seat.starts_over, late.starts_over) == (0, 0)
 
 
+@pytest.mark.bound("events read for one gap")
 async def test_more_than_is_read_for_a_gap_has_watchers_start_over(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,16 +74,39 @@ async def test_more_than_is_read_for_a_gap_has_watchers_start_over(
     async with cluster() as run:
         seat = run.nodes[B].watch("talk:a", ANN)
         await trio.sleep(0.1)
-        run.network.filter = all_but(Published)
-        for n in range(10):
-            await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
-        run.network.filter = lambda sender, receiver, frame: True
+        for missed, starts_over, last in ((5, 0, 5), (6, 1, 11)):
+            run.network.filter = all_but(Published)
+            for n in range(missed):
+                await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
+            run.network.filter = lambda sender, receiver, frame: True
+            run.network.part(A, B)
+            await trio.sleep(2)
+            assert seat.starts_over == starts_over
+            assert saw_all(seat, last)
+
+
+async def test_who_waits_to_watch_is_no_reason_to_ask_anew(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.supervisors.correspondence.catching_up.WAITING_MAX", 5)
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        run.nodes[B].journal.down = True
         run.network.part(A, B)
-        await trio.sleep(2)
-        assert seat.starts_over == 1
-        assert saw_all(seat, 10)
+        await run.nodes[A].ask("talk:a", Say(text="gap"))
+        await trio.sleep(0.3)
+        frames = counting(run)
+        late = [run.nodes[B].watch("talk:a", Principal(user="u", client=f"{n}")) for n in range(20)]
+        await trio.sleep(0.1)
+        assert len(by_type(frames, Sent)) == 20
+        run.nodes[B].journal.down = False
+        await trio.sleep(3)
+        assert saw_all(seat, 1)
+        assert all(one.began_at == 1 for one in late)
 
 
+@pytest.mark.bound("publications of an entity elsewhere that wait until a gap is filled")
 async def test_what_waits_of_one_entity_is_bounded(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("greenroom.supervisors.correspondence.catching_up.WAITING_MAX", 5)
     async with cluster() as run:
@@ -94,7 +119,8 @@ async def test_what_waits_of_one_entity_is_bounded(autojump_clock: MockClock, mo
         for n in range(20):
             await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
         await trio.sleep(1)
-        assert all(len(one.items) <= 6 for one in run.nodes[B].correspondence.catching_up.catching.values())
+        (catch_up,) = run.nodes[B].correspondence.catching_up.catching.values()
+        assert len(catch_up.items) <= 5
         run.nodes[B].journal.down = False
         await trio.sleep(3)
         assert saw_all(seat, 21)

@@ -13,9 +13,11 @@ from greenroom.actors.model.errors import (
     UnknownKind,
 )
 from greenroom.actors.model.lifecycle import Inspect
-from greenroom.supervisors.correspondence import wire
-from greenroom.supervisors.correspondence.wire import NotHeld, Replied, encode
+from greenroom.supervisors.correspondence import correspondence, wire
+from greenroom.supervisors.correspondence.wire import FeedEnded, NotHeld, Replied, encode
+from tests.supervisors.correspondence.seeing import by_type, counting
 from tests.supervisors.correspondence.small_cluster import (
+    ANN,
     A,
     B,
     Put,
@@ -48,9 +50,44 @@ async def test_an_answer_that_could_not_be_sent_is_lost_and_that_is_said(autojum
         assert run.texts("talk:a") == ["x", "y"]
 
 
-async def test_a_reply_that_is_too_large_to_travel(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("greenroom.supervisors.correspondence.correspondence.FRAME_BYTES_MAX", 2000)
+@pytest.mark.bound("answers and feeds that one other node could not be given")
+async def test_when_too_much_is_lost_to_be_named_it_is_as_after_a_parting(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(correspondence, "OWED_MAX", 3)
     async with cluster() as run:
+        rooms = [f"talk:{n}" for n in range(6)]
+        seats = [run.nodes[B].watch(room, ANN) for room in rooms]
+        await trio.sleep(0.1)
+        run.network.full.add((A, B))
+        plain = run.nodes[B].send("talk:0", Say(text="plain"))
+        with_ids = [run.nodes[B].send(room, Say(text="x"), command_id="k", digest=1) for room in rooms]
+        await trio.sleep(1)
+        owed = run.nodes[A].correspondence._owed[B]
+        assert (len(owed.numbers), len(owed.feeds), owed.everything) == (0, 0, True)
+        run.network.full.clear()
+        await trio.sleep(3)
+        assert isinstance(plain.only, OutcomeUnknown)
+        assert [answer.only for answer in with_ids] == [2, 1, 1, 1, 1, 1]
+        for room in rooms:
+            await run.nodes[A].ask(room, Say(text="later"))
+        await trio.sleep(0.1)
+        assert [seat.offsets for seat in seats] == [[1, 2, 3], *([[1, 2]] * 5)]
+        assert not run.nodes[A].correspondence._owed
+
+
+@pytest.mark.bound("what one node says to another at once")
+async def test_what_is_too_large_to_travel(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correspondence, "FRAME_BYTES_MAX", 2000)
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:b", ANN)
+        assert await run.nodes[B].ask("talk:b", Say(text="x" * 1000)) == 1
+        frames = counting(run)
+        await run.nodes[A].ask("talk:b", Put(user="u" * 3000))  # published, and no part of the view
+        await trio.sleep(1)
+        assert (seat.offsets, seat.starts_over) == ([1, 2], 0)
+        assert len(by_type(frames, FeedEnded)) == 1
+        assert max(len(encode(frame)) for frame in frames) <= 2000
         await run.nodes[A].ask("talk:a", Say(text="x" * 3000))
         answer = run.nodes[B].send("talk:a", Inspect())
         await trio.sleep(1)

@@ -112,6 +112,19 @@ async def test_an_entity_is_told_who_comes_and_who_leaves_on_other_nodes(autojum
         assert bob.kicks == []
 
 
+async def test_watchers_of_a_node_that_dies_while_its_feed_is_broken_have_left(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.nodes[A].watch("talk:a", BOB)
+        run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        run.network.full.add((A, B))
+        await run.nodes[A].ask("talk:a", Say(text="x"))
+        assert len(run.nodes[A].correspondence.audiences.watching("talk:a")) == 2
+        run.kill(B)
+        await trio.sleep(feeding.GONE_S + feeding.SWEEP_S + 0.1)
+        assert [who.client for who in run.nodes[A].correspondence.audiences.watching("talk:a")] == ["bob-1"]
+
+
 async def test_ephemerals_of_a_room_on_this_node_are_not_sent_where_nobody_watches(autojump_clock: MockClock) -> None:
     async with cluster() as run:
         frames = counting(run)

@@ -26,3 +26,16 @@ async def test_whoever_was_kicked_while_a_link_was_parted_is_found(autojump_cloc
         assert (ann.starts_over, bob.starts_over) == (1, 0)
         assert [error.name for error in ann.refusals] == ["talk.out"]
         assert bob.offsets == [1]
+
+
+async def test_nobody_waits_twice_to_be_asked_about(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        seats = [run.nodes[B].watch("talk:a", who) for who in (ANN, BOB)]
+        await trio.sleep(0.1)
+        rechecks = run.nodes[B].correspondence.rechecks
+        for _ in range(5):
+            rechecks.add("talk:a")
+        assert len(rechecks) == 2
+        await trio.sleep(1)
+        assert len(rechecks) == 0
+        assert [seat.starts_over for seat in seats] == [0, 0]
