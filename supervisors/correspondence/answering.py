@@ -22,7 +22,17 @@ from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.shown import shown
 from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.supervisors.correspondence.refusals import rejected
-from greenroom.supervisors.correspondence.wire import INSPECT, Abandoned, Due, NotHeld, Rejected, Replied, Seen, Sent
+from greenroom.supervisors.correspondence.wire import (
+    INSPECT,
+    Abandoned,
+    Due,
+    NotHeld,
+    Rejected,
+    Replied,
+    Seen,
+    Sent,
+    Unanswered,
+)
 from greenroom.supervisors.kernel.router import Draining, Router
 
 log = structlog.get_logger("greenroom.cluster")
@@ -32,7 +42,7 @@ AWAY_MAX = 40_000  # entities of which the order is kept, for each node; with mo
 HOPS_MAX = 4  # nodes that pass on one message that nobody waits for
 INSPECTION = Inspect()
 
-Answer = Replied | Seen | Rejected | NotHeld
+Answer = Replied | Seen | Rejected | NotHeld | Unanswered
 
 
 class RemoteSlot:
@@ -67,6 +77,11 @@ class RemoteSlot:
             self.not_held()
         elif self._answering.leaves(self):
             self._answering.send(self, rejected(self.number, error))
+
+    def in_doubt(self) -> None:
+        """It may have been handled here, and lives here no more: who asked may ask again, under its command id."""
+        if self._answering.leaves(self):
+            self._answering.send(self, Unanswered([self.number]))
 
     def not_held(self) -> None:
         if self._answering.leaves(self):

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 import trio
 
+from greenroom.actors.life.flights import PerhapsDone
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Firing, Origin, ReplySlot, TaskSlot
 from greenroom.actors.model.errors import (
@@ -109,8 +110,12 @@ class Asking:
         """See Elsewhere. `hops`: nodes that have passed it on. Never answers before it returns. Raises, with nothing
         queued: BadEntity, UnknownKind, NotHere, Overloaded, Unavailable, HandlerFailed."""
         self._kinds[split_entity(entity)[0]]
-        if type(envelope.slot) is RemoteSlot:  # from another node, for an entity that is here no more
-            envelope.slot.not_held()
+        asker = _asker(envelope.slot)
+        if type(asker) is RemoteSlot:  # from another node, for an entity that is here no more
+            if asker is envelope.slot:
+                asker.not_held()
+            else:
+                asker.in_doubt()
             return
         source = envelope.source
         if type(source) is Firing or type(envelope.message) is AudienceChanged:
@@ -212,6 +217,9 @@ class Asking:
         if asked.envelope.source is not None:  # the receiver drops what it has handled
             self.end(asked, Unavailable("the link to the entity's node has parted"))
         elif asked.may_be_repeated:
+            slot = asked.envelope.slot
+            if slot is not None and type(asked.envelope.message) is not Inspect and type(slot) is not PerhapsDone:
+                asked.envelope.slot = PerhapsDone(slot)  # whatever becomes of it now
             self._again(asked, OutcomeUnknown("sent again and again"))
         else:
             self.end(asked, OutcomeUnknown("the link to the entity's node has parted"))
@@ -251,7 +259,7 @@ class Asking:
             self._await(asked)
 
     def _await(self, asked: Asked) -> None:
-        slot, deadline = asked.envelope.slot, asked.envelope.deadline
+        slot, deadline = _asker(asked.envelope.slot), asked.envelope.deadline
         if deadline != math.inf and deadline != -math.inf:
             asked.tick = self._deadlines.add(deadline, asked)
         if type(slot) is TaskSlot:
@@ -303,8 +311,9 @@ class Asking:
         self._let_go(asked)
         if asked.tick is not None:
             asked.tick.pop(asked, None)
-        if type(asked.envelope.slot) is TaskSlot:
-            self._by_slot.pop(asked.envelope.slot, None)
+        asker = _asker(asked.envelope.slot)
+        if type(asker) is TaskSlot:
+            self._by_slot.pop(asker, None)
 
     def _let_go(self, asked: Asked) -> None:
         """It is neither under way nor held."""
@@ -403,3 +412,8 @@ class Asking:
                 asked.envelope.slot.reject(error)
             else:
                 log.info("tell_dropped", entity=asked.entity, message=type(asked.envelope.message).__qualname__)
+
+
+def _asker(slot: ReplySlot | None) -> ReplySlot | None:
+    """Who waits, behind any doubt."""
+    return slot.slot if type(slot) is PerhapsDone else slot

@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom.actors.life.flights import PerhapsDone
 from greenroom.actors.model.envelope import Envelope, TaskSlot
 from greenroom.actors.model.errors import (
     ActorError,
@@ -20,6 +21,7 @@ from greenroom.supervisors.correspondence import asking
 from greenroom.supervisors.correspondence.wire import Replied, Sent, decode
 from tests.supervisors.correspondence.small_cluster import (
     ANN,
+    NOBODY,
     A,
     Answer,
     B,
@@ -385,3 +387,31 @@ async def test_what_a_held_message_brings_with_it_is_not_forgotten(autojump_cloc
         await trio.sleep(2)
         assert [answer.only for answer in answers] == [1, 2, 3]
         assert len(run.nodes[B].correspondence.asking) == 0
+
+
+async def test_of_what_may_have_been_handled_nobody_says_that_it_was_not(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.network.filter = lambda sender, receiver, frame: type(decode(frame)) is not Replied
+        answer = run.nodes[B].send("talk:a", Say(text="one"), principal=ANN, command_id="user 3 ann k")
+        await trio.sleep(0.1)
+        assert run.texts("talk:a") == ["one"]
+        run.owners.of["talk:a"] = NOBODY
+        run.network.part(A, B)
+        await trio.sleep(2 * asking.HELD_S)
+        assert type(answer.only) is OutcomeUnknown
+
+
+async def test_what_comes_back_in_doubt_is_asked_again_under_its_id(autojump_clock: MockClock) -> None:
+    """As where an append's outcome was open when the entity moved away."""
+    async with cluster() as run:
+        held: list[Envelope] = []
+        run.nodes[A].kernel.router.submit = lambda entity, envelope: held.append(envelope)  # type: ignore[method-assign]
+        answer = run.nodes[B].send("talk:a", Say(text="one"), principal=ANN, command_id="user 3 ann k")
+        await trio.sleep(0.1)
+        (envelope,) = held
+        assert envelope.slot is not None
+        envelope.slot = PerhapsDone(envelope.slot)
+        del run.nodes[A].kernel.router.submit
+        run.nodes[A].correspondence.asking.submit("talk:a", envelope)
+        await trio.sleep(1)
+        assert answer.only == 1 and run.texts("talk:a") == ["one"]
