@@ -79,7 +79,7 @@ ELSEWHERE = {
     "supervisors/cli/schema.py": "faults/process/test_command_line_schema.py",
     "supervisors/cli/serve.py": "faults/process/test_start.py",
     "supervisors/cli/serving/child.py": "supervisors/cli/serving/test_reloading.py",
-    "supervisors/cli/serving/ground.py": "faults/process/test_start.py",
+    "supervisors/cli/serving/child_process.py": "supervisors/cli/serving/test_reloading.py",
     "supervisors/cli/serving/handing.py": "supervisors/cli/serving/test_reloading.py",
     "supervisors/cli/serving/restarting.py": "supervisors/cli/serving/test_reloading.py",
     "supervisors/cli/status.py": "faults/process/test_command_line.py",

@@ -124,6 +124,7 @@ class Edge:
             self.live,
             open_protocol,
             routes.busy,
+            backlog=gate.backlog,
             client=services.client,
             hub=hub,
             instruments=services.instruments,

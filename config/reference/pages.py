@@ -51,7 +51,8 @@ def log_events_page() -> str:
         "Log events",
         "Every line that our code logs, by its `event`: level, fields of its own, and where it comes from.\n"
         "Beside its own fields each has `event`, `level`, `at` and `source` (the part of the node, such as\n"
-        "`greenroom.relay`), and inside a traced call `trace_id` and `span_id`.\n"
+        "`greenroom.relay`), and inside a traced call `trace_id` and `span_id`;\n"
+        "those of a node that `serve --nodes` has started have its `node_number`.\n"
         "What others log (hypercorn, asyncio) is not here.",
         ("Event", "Level", "Fields", "File", "What it means, and what to do"),
         (

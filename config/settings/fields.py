@@ -39,7 +39,7 @@ class NodeSettings(SectionSettings):
     nodes: int = _setting(
         1,
         "1: this node is alone, and refuses to serve a database that another one serves; 0: any number of nodes serve "
-        "it, on any hosts, and share out its entities",
+        "it, on any hosts, and share out its entities; from 2 on: so many of those are started here, on one port",
         ge=0,
         le=256,
     )

@@ -198,10 +198,16 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "database, or stood still, for longer than GREENROOM_LEASE_S, or the database has forgotten it, as after a "
             "restore. Nothing that was acknowledged is lost."
         ),
+        "node_ended": (
+            "A node of `serve --nodes` has ended unasked, with this exit status, or by this signal where it is "
+            "negative. The others own its entities now, and it is started again (`child_restarted`); its own lines "
+            "before this one say why."
+        ),
         "node_not_signed_off": (
             "The database was not told that this node stops. The next one waits until its lease has run out, unless it "
             "can see on the same host that the process has ended."
         ),
+        "node_ready": "A node of `serve --nodes` lets clients in, as this process.",
         "node_waits": (
             "The node starts, and waits for one before it to be gone: its process can't be seen from here, so its "
             "lease has to run out."
@@ -246,8 +252,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "theirs is accepted meanwhile."
         ),
         "settings_passed_over": (
-            "These have changed since `serve --reload` was started, and take effect when it is started anew: the port, "
-            "the data folder and the servers stay while code is loaded."
+            "These have changed since `serve` was started, and take effect when it is started anew: the port, the data "
+            "folder and the servers stay while code is loaded (`--reload`) or a node is started again (`--nodes`)."
         ),
         "shards_kept": (
             "Some entities did not end in time for another node to have them, such as one whose handler waits for "

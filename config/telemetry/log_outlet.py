@@ -6,6 +6,7 @@ for it is shared with others (the terminal's shell, the parent), who would be su
 """
 
 import os
+import select
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -64,11 +65,23 @@ class Outlet:
                 lines = len(self._lines)
                 self._lines.clear()
             try:
-                _write(self._descriptor, data)
+                for piece in pieces(data):
+                    _write(self._descriptor, piece)
             except OSError:  # its reader is gone for good
                 self.dropped += lines
             with self._changed:
                 self._bytes -= len(data)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """Whole lines, as many at once as a pipe takes without letting other processes write between them."""
+    begin = 0
+    while begin < len(data):
+        end = len(data)
+        if end - begin > select.PIPE_BUF:
+            end = data.rfind(b"\n", begin, begin + select.PIPE_BUF) + 1 or data.find(b"\n", begin) + 1 or end
+        yield data[begin:end]
+        begin = end
 
 
 def _write(descriptor: int, data: bytes) -> None:

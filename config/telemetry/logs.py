@@ -3,7 +3,8 @@
 Ours come through structlog, those of hypercorn, alembic and asyncio through stdlib logging; both end in the same steps:
 what is bound to the task, the trace, the time, the redaction, one renderer. Every line carries `event`, `level`, `at`
 and `source`, and inside a traced call `trace_id` and `span_id`. The source is the name given to `get_logger` of either,
-`root` where none was given.
+`root` where none was given. Nodes that one `serve` has started share
+their stderr, so each line of theirs bears a `node_number`.
 
 A log that can't be written (the terminal is gone, the disk is full) is dropped: logging never fails its caller. Who
 serves has a thread write them (`logs_aside`), so that it does not hold its caller up either.
@@ -39,8 +40,11 @@ bind = bound_contextvars
 _current: "_Sink | None" = None  # of the last `configure_logs`
 
 
-def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
-    """Send all logs of this process to `stream` (stderr unless given). The last call wins."""
+def configure_logs(config: LogConfig, stream: TextIO | None = None, *, node_number: int | None = None) -> None:
+    """Send all logs of this process to `stream` (stderr unless given). The last call wins.
+
+    `node_number`: of a node that shares its stream with others; every line bears it.
+    """
     global _current
     _current = _Sink(stream or sys.stderr)
     sink = cast(TextIO, _current)
@@ -48,6 +52,7 @@ def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
     level = logging.getLevelNamesMapping()[config.level.upper()]
     steps: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([_add_node_number(node_number)] if node_number is not None else ()),
         structlog.processors.add_log_level,
         _add_trace,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if pretty else "iso", utc=not pretty, key="at"),
@@ -119,6 +124,14 @@ class _NamedLogger(structlog.WriteLogger):
 def _add_source(logger: _NamedLogger, _method: str, event: EventDict) -> EventDict:
     event.setdefault("source", logger.source)
     return event
+
+
+def _add_node_number(node_number: int) -> Processor:
+    def add(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event["node_number"] = node_number
+        return event
+
+    return add
 
 
 def _add_record_source(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -9,7 +9,6 @@ POSTGRES_SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "max_connections": "50",
     "shared_buffers": "256MB",
     "wal_buffers": "16MB",
     "max_wal_size": "4GB",

@@ -32,6 +32,7 @@ from greenroom.store.own.server_settings import POSTGRES_SETTINGS, VALKEY_SETTIN
 
 log = structlog.get_logger("greenroom.own_servers")
 
+SESSIONS_MIN = 50
 START_S = 60.0  # crash recovery included
 INITDB_S = 120.0
 STOP_POSTGRES_S = 15.0  # a fast shutdown writes a checkpoint: at most shared_buffers
@@ -46,8 +47,17 @@ LOG_BYTES_MAX = 4 << 20  # then it starts anew, with one old file kept
 class OwnServers:
     """Postgres and Valkey in `data_dir`, which the caller has locked (DataFolder). Blocking; for the main thread."""
 
-    def __init__(self, data_dir: Path, *, initdb_sync: bool = True, start_s: float = START_S) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        sessions_max: int = SESSIONS_MIN,
+        initdb_sync: bool = True,
+        start_s: float = START_S,
+    ) -> None:
+        """`sessions_max`: of Postgres, for nodes and for others that look into it."""
         self._data_dir = data_dir.absolute()
+        self._sessions_max = max(sessions_max, SESSIONS_MIN)
         self._initdb_sync = initdb_sync
         self._start_s = start_s
         self._cluster = self._data_dir / "postgres"
@@ -231,7 +241,11 @@ class OwnServers:
     # Processes
 
     def _spawn_postgres(self) -> None:
-        settings = {**POSTGRES_SETTINGS, "unix_socket_directories": f"'{self._run_dir}'"}
+        settings = {
+            **POSTGRES_SETTINGS,
+            "max_connections": str(self._sessions_max),
+            "unix_socket_directories": f"'{self._run_dir}'",
+        }
         self._write(self._cluster / "greenroom.conf", [f"{key} = {value}" for key, value in settings.items()])
         self._write(self._cluster / "pg_ident.conf", [f"greenroom {account_name()} greenroom"])
         # SIGINT is a fast shutdown: its checkpoint is shorter than replaying up to max_wal_size at the next start.

@@ -1,4 +1,4 @@
-"""`greenroom serve`: one node, with whatever stores it was given or is to run itself."""
+"""`greenroom serve`: one node or several, with whatever stores they were given or this is to run itself."""
 
 import importlib
 from pathlib import Path
@@ -10,8 +10,9 @@ from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
 from greenroom.supervisors.cli.serving.ground import Ground
+from greenroom.supervisors.cli.serving.group import serve_nodes
 from greenroom.supervisors.cli.serving.restarting import serve_and_reload
-from greenroom.supervisors.cli.serving.running import run_node
+from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 
 
@@ -19,7 +20,8 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (GREENROOM_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (GREENROOM_PORT).")] = None,
     nodes: Annotated[
-        int | None, typer.Option(help="1, or 0: any number, joined by the database (GREENROOM_NODES).")
+        int | None,
+        typer.Option(help="So many on this host, on one port; 0: one, beside others anywhere (GREENROOM_NODES)."),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of one's own database (GREENROOM_DATA_DIR).")] = None,
     reload: Annotated[
@@ -36,9 +38,13 @@ def serve(
     options: dict[str, Any] = {"host": host, "port": port, "nodes": nodes, "data_dir": data_dir}
     with told_plainly():
         settings = load_settings(**options)
-        if settings.nodes > 1:
-            raise Trouble("GREENROOM_NODES: this version runs 1 node, alone (1) or beside others (0)", status=BAD_USAGE)
+        if reload and settings.nodes > 1:
+            raise Trouble(f"--reload goes with one node, not {settings.nodes} (GREENROOM_NODES)", status=BAD_USAGE)
         configure_logs(settings.log)
+        if settings.nodes > 1:
+            with logs_aside():
+                serve_nodes(settings, options)
+            return
         if reload:
             if settings.env != "local":
                 raise Trouble(f"--reload goes with GREENROOM_ENV=local, not {settings.env}", status=BAD_USAGE)
@@ -49,6 +55,7 @@ def serve(
         with logs_aside(), Ground(settings) as ground:
             importlib.import_module("greenroom.supervisors.node.node")  # takes a while, as our own servers do meanwhile
             database_url, redis_url = ground.answering()
+            assert ground.listener is not None  # as with every single node
             run_node(
                 settings,
                 kinds,
@@ -57,4 +64,5 @@ def serve(
                 redis_url=redis_url,
                 data_folder=ground.data_folder,
                 own_servers=ground.own,
+                ready=say_ready,
             )

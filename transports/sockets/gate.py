@@ -32,7 +32,7 @@ class PortTaken(Exception):
     """Somebody else listens there; the text names address, port and setting."""
 
 
-class _Listener(socket.socket):
+class Listener(socket.socket):
     """`accept` asks for both of these each time, and to find members of an Enum by their values takes 3 µs."""
 
     @cached_property
@@ -44,14 +44,12 @@ class _Listener(socket.socket):
         return super().type
 
 
-def listen(host: str, port: int, *, backlog: int, reuse_port: bool = False) -> socket.socket:
+def listen(host: str, port: int, *, backlog: int) -> Listener:
     """A listening socket. Raises: PortTaken; OSError with the address in its text."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = _Listener(family, socket.SOCK_STREAM)
+    sock = Listener(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # sockets that it accepts inherit it
         sock.bind((host, port))
         sock.listen(backlog)
@@ -77,14 +75,17 @@ class Gate:
         open_protocol: Callable[[Connection, float], LiveProtocol],
         busy: Callable[[bytes], bytes],
         *,
+        backlog: int,
         client: ClientConfig,
         hub: HubConfig,
         instruments: Instruments,
     ) -> None:
-        """`open_protocol` gives what a connection speaks at first, HTTP, as of a time on the trio clock. `busy` is the
-        answer to whoever is not let in, by the beginning of its request."""
+        """`listener` is bound, and may listen already. `open_protocol` gives what a connection speaks at first, HTTP,
+        as of a time on the trio clock. `busy` is the answer to whoever is not let in, by the beginning of its request.
+        """
         keep_alive(listener, max(SILENCE_S, client.queue_age_s))  # what it accepts inherits that
         self._listener: socket.socket | None = listener
+        self._backlog = backlog
         self._poller = poller
         self._flusher = flusher
         self._admission = admission
@@ -133,6 +134,7 @@ class Gate:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Accept until cancelled. Ends by closing the connections; the listener stays, so that it can run again."""
         if self._listener is not None:
+            self._listener.listen(self._backlog)  # of a port that nodes share, this one has its part from now on
             self._poller.add(self._listener.fileno(), self)
         try:
             task_status.started()
@@ -160,6 +162,9 @@ class Gate:
                 connection.abort()
 
     def stop_accepting(self) -> None:
+        """Let those in that have waited, for the kernel would reset them, and nobody after them."""
+        if self._listener is not None and self._resume_at is None:
+            self.on_ready(0)
         if self._listener is not None:
             self._poller.remove(self._listener.fileno())
             self._listener.close()

@@ -1,10 +1,11 @@
-"""The child of `serve --reload`: loads the code as it is now, and serves it when the parent says so.
+"""The child of `serve --reload` or `--nodes N`: loads the code as it is now, and serves when the parent says so.
 
     python -m greenroom.supervisors.cli.serving.child DESCRIPTOR
 
-Started by restarting.py, with its end of the pair of sockets as DESCRIPTOR.
+Started by child_process.py, with its end of the pair of sockets as DESCRIPTOR.
 """
 
+import contextlib
 import importlib
 import os
 import signal
@@ -22,11 +23,12 @@ from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
-from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given, held_by_the_parent
-from greenroom.supervisors.cli.serving.running import run_node
+from greenroom.supervisors.cli.serving.handing import GO, LOADED, READY, Given, held_by_the_parent
+from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import told_plainly
+from greenroom.transports.sockets.gate import Listener
 
-log = structlog.get_logger("greenroom.reload")
+log = structlog.get_logger("greenroom.serve")
 
 GOODBYE_S = 5.0  # beyond the drain's own deadline
 
@@ -38,11 +40,12 @@ def main() -> None:
     given = msgspec.json.decode(lines.readline(), type=Given)
     with told_plainly():
         settings = load_settings(**given.options)
-        configure_logs(settings.log)
+        configure_logs(settings.log, node_number=given.node_number)
         importlib.import_module("greenroom.supervisors.node.node")
-        # A file saved twice within a second, at the same length, would else be taken for its first version: compiled
-        # code is kept under the second of its source's time.
-        sys.dont_write_bytecode = True
+        if given.node_number is None:
+            # A file saved twice within a second, at the same length, would else be taken for its first version:
+            # compiled code is kept under the second of its source's time.
+            sys.dont_write_bytecode = True
         kinds = installed_kinds(settings)
         if passed_over := [name for name, value in held_by_the_parent(settings).items() if value != given.held[name]]:
             log.warning("settings_passed_over", settings=[f"GREENROOM_{name.upper()}" for name in passed_over])
@@ -51,15 +54,21 @@ def main() -> None:
             return
         ending = threading.Thread(target=_end_with_parent, args=(lines, settings.drain_s + GOODBYE_S), daemon=True)
         ending.start()
+
+        def tell_ready(url: str) -> None:
+            with contextlib.suppress(OSError):  # the parent is gone: `ending` finds that out
+                parent.sendall(READY)
+
         with logs_aside():
             run_node(
                 settings,
                 kinds,
-                listener=socket.socket(fileno=given.listener),
+                listener=Listener(fileno=given.listener),
                 database_url=given.database_url,
                 redis_url=given.redis_url,
-                data_folder=DataFolder(Path(given.data_dir)),
+                data_folder=DataFolder(Path(given.data_dir)) if given.data_dir is not None else None,
                 own_servers=None,
+                ready=say_ready if given.node_number is None else tell_ready,
             )
 
 

@@ -1,4 +1,4 @@
-"""What a node stands on: the port, the data folder, and servers of our own where none were given."""
+"""What a node stands on, or several of one host: port, data folder, and servers of our own where none were given."""
 
 import contextlib
 import socket
@@ -11,6 +11,10 @@ from greenroom.store.own.data_folder import DataFolder
 from greenroom.store.own.servers import OwnServers
 from greenroom.supervisors.cli.chosen.database import naming_the_folder
 from greenroom.transports.sockets.gate import listen
+from greenroom.transports.sockets.shared_port import SharedPort
+
+SESSIONS_BESIDE = 5  # of a node with Postgres: two for claims, lease, rows of nodes, and one to migrate
+SESSIONS_OF_OTHERS = 10  # commands beside a server, and who looks into the database
 
 
 class Ground:
@@ -27,19 +31,24 @@ class Ground:
         self._redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self.own: OwnServers | None = None
         self.data_folder: DataFolder | None = None
-        self.listener: socket.socket
+        self.listener: socket.socket | None = None  # None: several nodes share the port
+        self.shared_port: SharedPort | None = None
 
     def __enter__(self) -> Self:
         settings = self._settings
         with contextlib.ExitStack() as stack:
             # The port first: whoever has it is probably another greenroom, and nothing was started in vain.
-            self.listener = stack.enter_context(listen(settings.host, settings.port, backlog=settings.gate.backlog))
+            if settings.nodes > 1:
+                self.shared_port = stack.enter_context(SharedPort(settings.host, settings.port))
+            else:
+                listener = listen(settings.host, settings.port, backlog=settings.gate.backlog)
+                self.listener = stack.enter_context(listener)
             own_needed = self._database_url is None or self._redis_url is None
             if own_needed or settings.env == "local":
                 self.data_folder = stack.enter_context(DataFolder(Path(settings.data_dir)))
             if own_needed:
                 assert self.data_folder is not None
-                self.own = OwnServers(self.data_folder.path)
+                self.own = OwnServers(self.data_folder.path, sessions_max=sessions_needed(settings))
                 stack.callback(self.own.stop)
                 naming_the_folder(self.own.launch, self.data_folder)
             self._stack = stack.pop_all()
@@ -50,12 +59,6 @@ class Ground:
     ) -> None:
         self._stack.close()
 
-    @property
-    def port(self) -> int:
-        """The real one, where the setting is 0."""
-        port: int = self.listener.getsockname()[1]
-        return port
-
     def answering(self) -> tuple[str, str]:
         """The URLs of Postgres and Redis, once those of our own answer. Raises: Trouble."""
         database_url, redis_url = self._database_url, self._redis_url
@@ -64,3 +67,9 @@ class Ground:
             database_url, redis_url = database_url or own_database_url, redis_url or own_redis_url
         assert database_url is not None and redis_url is not None
         return database_url, redis_url
+
+
+def sessions_needed(settings: Settings) -> int:
+    """With Postgres, by as many nodes as are to be."""
+    of_one = settings.store.connections + settings.commit.lanes + SESSIONS_BESIDE
+    return max(settings.nodes, 1) * of_one + SESSIONS_OF_OTHERS

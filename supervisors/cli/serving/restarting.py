@@ -5,22 +5,16 @@ the new one take over: no two nodes ever serve at once, a mistake costs nobody t
 who connects in between waits in the port's backlog.
 """
 
-import contextlib
 import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import trio
 
 from greenroom.config.settings import Settings
+from greenroom.supervisors.cli.serving.child_process import Child, plain_options
 from greenroom.supervisors.cli.serving.ground import Ground
-from greenroom.supervisors.cli.serving.handing import GO, LOADED, Given, held_by_the_parent
+from greenroom.supervisors.cli.serving.handing import Given, held_by_the_parent
 from greenroom.supervisors.cli.serving.watched import Look, Watched, changed, folders_to_watch
 from greenroom.supervisors.cli.terminal.console import say
 from greenroom.supervisors.duties.own_servers import mind_own_servers
@@ -29,11 +23,8 @@ from greenroom.supervisors.supervision.signals import drain_on_signal, on_hangup
 GREENROOM = Path(__file__).parents[3]
 LOOK_S = 0.3
 SETTLE_S = 0.1  # an editor or a checkout writes several files: read them when they have come to rest
-KILL_S = 5.0
-LOAD_S = 60.0  # longest that code may take to be imported
 END_S = 10.0  # beyond the drain's own deadline; then it is killed
 CHANGES_NAMED_MAX = 3
-CHILD = "greenroom.supervisors.cli.serving.child"
 
 
 def serve_and_reload(settings: Settings, options: dict[str, Any]) -> None:
@@ -45,9 +36,9 @@ def serve_and_reload(settings: Settings, options: dict[str, Any]) -> None:
     watched.look()  # if it is too much, then before anything was started
     with Ground(settings) as ground:
         database_url, redis_url = ground.answering()
-        assert ground.data_folder is not None  # as with every GREENROOM_ENV=local
+        assert ground.data_folder is not None and ground.listener is not None  # GREENROOM_ENV=local, and one node
         given = Given(
-            options={name: _plain(value) for name, value in options.items() if value is not None},
+            options=plain_options(options),
             listener=ground.listener.fileno(),
             database_url=database_url,
             redis_url=redis_url,
@@ -55,10 +46,6 @@ def serve_and_reload(settings: Settings, options: dict[str, Any]) -> None:
             held=held_by_the_parent(settings),
         )
         trio.run(Reloading(watched, given, drain_s=settings.drain_s).run, ground, strict_exception_groups=True)
-
-
-def _plain(value: Any) -> str | int:
-    return value if isinstance(value, int) else str(value)
 
 
 class Reloading:
@@ -129,79 +116,6 @@ class Reloading:
 
     async def _look(self) -> Look:
         return await trio.to_thread.run_sync(self._watched.look, limiter=self._looks)
-
-
-class Child:
-    """One process of child.py. `going` once it was told to serve."""
-
-    def __init__(self, process: trio.Process, told: trio.socket.SocketType) -> None:
-        self._process = process
-        self._told = told
-        self._asked_to_end = False
-        self.going = False
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def loading(cls, given: Given) -> AsyncIterator["Child"]:
-        """A child that loads the code. At the end of the block it is killed, unless it was told to serve."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            ours.sendall(msgspec.json.encode(given) + b"\n")  # some hundred bytes: they fit the socket's buffer
-            process = await trio.lowlevel.open_process(
-                # -P: a `queue.py` of theirs must not be taken for Python's own. See chosen/kinds.py.
-                [sys.executable, "-P", "-m", CHILD, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), given.listener),
-                start_new_session=True,  # a Ctrl-C is for us, and we ask it to drain
-            )
-        child = cls(process, trio.socket.from_stdlib_socket(ours))
-        try:
-            yield child
-        finally:
-            if not child.going:
-                await child.kill()
-
-    async def loaded(self) -> bool:
-        """Wait until it has loaded the code: False when it ended instead, or takes too long over it."""
-        with trio.move_on_after(LOAD_S):
-            try:
-                return await self._told.recv(len(LOADED)) == LOADED
-            except ConnectionResetError:
-                return False
-        say(f"Reload: loading the code has taken {LOAD_S:g} s")
-        return False
-
-    async def go(self) -> None:
-        """Have it serve."""
-        await self._told.send(GO)
-        self.going = True
-
-    @property
-    def status(self) -> int | None:
-        """The exit status; None while it runs."""
-        return self._process.poll()
-
-    def hang_up(self) -> None:
-        """Have it read its keys again."""
-        with contextlib.suppress(ProcessLookupError):  # it has ended just now
-            self._process.send_signal(signal.SIGHUP)
-
-    async def end(self, patience_s: float) -> None:
-        """Have it drain, and kill it when that takes longer. To the end, also when cancelled; again is no harm."""
-        if not self._asked_to_end:  # a second signal would mean that nobody wants to wait for the drain
-            self._asked_to_end = True
-            self._process.terminate()
-        with trio.move_on_after(patience_s, shield=True):
-            await self._process.wait()
-            self._told.close()
-            return
-        await self.kill()
-
-    async def kill(self) -> None:
-        self._process.kill()
-        with trio.move_on_after(KILL_S, shield=True):
-            await self._process.wait()
-        self._told.close()
 
 
 def _named(paths: list[str]) -> str:

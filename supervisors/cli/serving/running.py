@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -29,8 +30,12 @@ def run_node(
     redis_url: str,
     data_folder: DataFolder | None,
     own_servers: OwnServers | None,
+    ready: Callable[[str], None],
 ) -> None:
-    """Return once it has drained. Raises: StoreUnavailable, when the database can't be reached at the start."""
+    """Return once it has drained. `ready` is told its URL once clients are let in.
+
+    Raises: StoreUnavailable, when the database can't be reached at the start.
+    """
     # Here, for the other commands need none of it, and our own servers start meanwhile.
     from greenroom.supervisors.cli.chosen.tokens import token_verifier
     from greenroom.supervisors.node.node import Node
@@ -47,15 +52,20 @@ def run_node(
         clock=time.time,
         own_servers=own_servers,
     )
-    trio.run(_run, node, clock=BootClock(), strict_exception_groups=True)
+    trio.run(_run, node, ready, clock=BootClock(), strict_exception_groups=True)
 
 
-async def _run(node: "Node") -> None:
+def say_ready(url: str) -> None:
+    """To whoever has typed `serve`."""
+    say(f"Greenroom is ready: {url}")
+
+
+async def _run(node: "Node", ready: Callable[[str], None]) -> None:
     drain = trio.Event()
     async with trio.open_nursery() as nursery:  # owner: the process
         await nursery.start(drain_on_signal, drain)
         await nursery.start(on_hangup, node.look_at_keys)
         async with trio.open_nursery() as running:
             await running.start(node.run, drain)
-            say(f"Greenroom is ready: {node.url}")
+            ready(node.url)
         nursery.cancel_scope.cancel()

@@ -10,7 +10,7 @@ import structlog
 
 from greenroom.config.limits import LogConfig
 from greenroom.config.telemetry import log_outlet
-from greenroom.config.telemetry.log_outlet import Outlet
+from greenroom.config.telemetry.log_outlet import Outlet, pieces
 from greenroom.config.telemetry.logs import configure_logs, dropped_lines, logs_aside
 
 PIPE_BYTES = 4096
@@ -94,3 +94,12 @@ def test_what_is_left_is_written_at_the_end_and_then_lines_go_straight_again(pip
     read = os.read(reads, 65_536)
     assert read.index(b"before") < read.index(b"after")
     assert dropped_lines() == 0
+
+
+def test_lines_are_written_whole_and_so_many_at_once_as_no_other_process_can_come_between() -> None:
+    long, short = b"x" * 9_999 + b"\n", b"y" * 999 + b"\n"
+    data = short * 7 + long + short * 3 + b"no end"
+    written = list(pieces(data))
+    assert b"".join(written) == data
+    assert [len(piece) for piece in written] == [4_000, 3_000, 10_000, 3_006]
+    assert list(pieces(b"")) == []

@@ -61,6 +61,14 @@ def test_one_json_line_an_event_with_source_level_and_time() -> None:
     }
 
 
+def test_every_line_of_a_node_among_several_bears_its_number() -> None:
+    stream = io.StringIO()
+    configure_logs(LogConfig(level="info", format="json"), stream, node_number=2)
+    early.info("ours")
+    logging.getLogger("hypercorn.error").warning("others'")
+    assert [line["node_number"] for line in lines(stream)] == [2, 2]
+
+
 def test_a_nameless_logger_is_the_root_and_a_source_of_ones_own_stays() -> None:
     stream = configured()
     structlog.get_logger().info("nameless")

@@ -127,7 +127,8 @@ def test_with_a_server_running(command_line: CommandLine, server: Server) -> Non
     [
         ("serve --port eighty", "--port"),
         ("serve --port 70000", "GREENROOM_PORT"),
-        ("serve --nodes 2", "GREENROOM_NODES"),
+        ("serve --nodes 257", "GREENROOM_NODES"),
+        ("serve --nodes 2 --reload", "--reload"),
         ("serve --reload=yes", "--reload"),
         ("token ann --ttl long", "--ttl"),
         ("dead-letters list --limit 0", "--limit"),

@@ -37,6 +37,22 @@ async def test_what_is_sent_to_a_connection_leaves_at_once_and_a_peer_that_is_go
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
+async def test_who_waits_to_be_let_in_when_it_stops_accepting_is_let_in_and_nobody_after_them() -> None:
+    async with small_node() as node:
+        waiting = [
+            socket.create_connection(("127.0.0.1", node.port)) for _ in range(3)
+        ]  # no turn of the loop meanwhile
+        node.edge.gate.stop_accepting()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", node.port))
+        for sock in waiting:
+            peer = Peer(trio.SocketStream(trio.socket.from_stdlib_socket(sock)))
+            assert (await peer.request("GET", "/api/nope/a")).status == 404
+            await peer.stream.aclose()
+        while node.edge.admission.open:
+            await trio.lowlevel.checkpoint()
+
+
 @pytest.mark.bound("open connections")
 async def test_too_many_connections_are_told_503_and_room_is_made_by_those_who_leave() -> None:
     async with small_node(gate=GateConfig(connections_max=2)) as node:
