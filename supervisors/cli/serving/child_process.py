@@ -59,10 +59,10 @@ class Child:
     async def loaded(self) -> bool:
         """Wait until it has loaded the code: False when it ended instead, or takes too long over it."""
         with trio.move_on_after(LOAD_S):
-            try:
-                return await self._told.recv(len(LOADED)) == LOADED
-            except ConnectionResetError:
-                return False
+            if await self._says(LOADED):
+                return True
+            await self._process.wait()  # it is about to end, with a status that says why
+            return False
         say(f"Loading the code has taken {LOAD_S:g} s: given up")
         return False
 
@@ -73,8 +73,12 @@ class Child:
 
     async def ready(self) -> bool:
         """Wait until one of several lets clients in: False when it ended instead."""
+        return await self._says(READY)
+
+    async def _says(self, word: bytes) -> bool:
+        """Wait for what it says next: False when it ended instead."""
         try:
-            return await self._told.recv(len(READY)) == READY
+            return await self._told.recv(len(word)) == word
         except ConnectionResetError:
             return False
 
