@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,20 @@ from rich.table import Table
 from bench import machine, peers
 from bench.load.generators import GeneratorFailed, raise_file_limit
 from bench.question import Answer, Question, Say, options
-from bench.questions import actors, awake, chat, connections, effects, fanout, http, journal, restart, storm
+from bench.questions import (
+    actors,
+    awake,
+    chat,
+    cluster,
+    connections,
+    effects,
+    failover,
+    fanout,
+    http,
+    journal,
+    restart,
+    storm,
+)
 from bench.reporting import tables
 from bench.reporting.comparison import Compared, compare
 from bench.reporting.sides import OURS, Side, ours
@@ -39,6 +53,8 @@ QUESTIONS = {
         connections.QUESTION,
         storm.QUESTION,
         restart.QUESTION,
+        failover.QUESTION,
+        cluster.QUESTION,
     )
 }
 ALL_RUNS = 3
@@ -280,5 +296,11 @@ def _load(text: str) -> float:
     return number
 
 
+def _ended(number: int, frame: object) -> None:
+    """SIGTERM ends what was started, too."""
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _ended)
     sys.exit(main())

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.load.sending import Send, rpc
+from greenroom.store.own.processes import die_with_parent
 
 START_S = 60.0  # the first start on a machine unpacks Postgres
 STOP_S = 20.0
@@ -161,7 +162,10 @@ def free_port() -> int:
 
 
 def launch(folder: Path, port: int, settings: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start the server's process in `folder` and return at once; a later one there continues with the same data."""
+    """Start the server's process in `folder` and return at once; a later one there continues with the same data.
+
+    It ends when the thread ends that calls this, the main one, however that comes about.
+    """
     # A server keeps its bytecode wherever it is at home; without, each start compiles all of Greenroom.
     inherited = {
         name: value
@@ -177,6 +181,7 @@ def launch(folder: Path, port: int, settings: dict[str, str]) -> subprocess.Pope
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent(signal.SIGKILL),  # which a frozen one hears, too; its own store ends with it
         )
 
 

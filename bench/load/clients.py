@@ -101,6 +101,10 @@ class Clients:
     def on_down(self, client: Client, why: ServerClosed) -> None:
         """A live client was disconnected by the server."""
 
+    def address_of(self, client: Client) -> tuple[str, int]:
+        """Where it connects, asked once before each attempt."""
+        return self._address
+
     # Opening and closing.
 
     def open(self, clients: Iterable[Client]) -> None:
@@ -196,7 +200,8 @@ class Clients:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._address[0].startswith("127."):
+        address = self.address_of(client)
+        if address[0].startswith("127."):
             sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
             sock.bind((f"127.0.0.{2 + client.index % _SOURCES}", 0))
         if not self.first_syn_ns:
@@ -207,7 +212,7 @@ class Clients:
         client.replies = {}
         client.early = []
         self._by_fd[client.fd] = client
-        status = sock.connect_ex(self._address)
+        status = sock.connect_ex(address)
         self._epoll.register(client.fd, _OUT)
         if status not in (0, errno.EINPROGRESS):
             self._again(client)

@@ -6,6 +6,7 @@ every receiver, against all that was acknowledged.
 
 import time
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from bench.load.sending import Send
 from bench.load.tally import Tally
 from bench.question import Answer, Figure, Load, Question, Say, param
 from bench.reporting.percentiles import curve, ms
-from bench.server import Cost, Serve, serving
+from bench.server import Cost, Serve, Server, serving
 
 DRAIN_S = 15.0
 
@@ -221,26 +222,35 @@ def _drain(chatters: Clients, clients: list[Client]) -> bool:
 
 
 def answer(params: Chat, say: Say, serve: Serve | None = None) -> Answer:
-    """Start the server and two generators, half of the rooms each, and add up what they found; `serve`: a peer's."""
+    """Start the server and have it chatted with; `serve`: a peer's."""
     say("starting the server", 0.0)
     with serve() if serve else serving(params.url) as server:
-        plans = [_Plan(server.address, server.send, params, first) for first in range(params.processes)]
-        with fleet(_generate, plans) as generators:
-            say("connecting", 0.1)
-            generators.wait("connected", within_s=90.0)
-            say("warming up", 0.2)
-            generators.tell("warm")
-            generators.wait("warm", within_s=DRAIN_S + 30.0)
-            before = server.cost()
-            begun = time.perf_counter()
-            generators.tell("go", time.perf_counter_ns() + 50_000_000)
-            found = generators.wait(
-                "done",
-                within_s=params.seconds + DRAIN_S + 30.0,
-                waiting=lambda passed: say("chatting", 0.2 + 0.8 * min(1.0, passed / params.seconds)),
-            )
-            wall_s = time.perf_counter() - begun
-            after = server.cost()
+        return measure(params, say, server)
+
+
+def measure(params: Chat, say: Say, server: Server, addresses: Sequence[tuple[str, int]] = ()) -> Answer:
+    """Start the generators, each with its part of the rooms, and add up what they found.
+
+    `addresses`: of the nodes that they connect to in turn, where the server has several.
+    """
+    where = addresses or [server.address]
+    plans = [_Plan(where[first % len(where)], server.send, params, first) for first in range(params.processes)]
+    with fleet(_generate, plans) as generators:
+        say("connecting", 0.1)
+        generators.wait("connected", within_s=90.0)
+        say("warming up", 0.2)
+        generators.tell("warm")
+        generators.wait("warm", within_s=DRAIN_S + 30.0)
+        before = server.cost()
+        begun = time.perf_counter()
+        generators.tell("go", time.perf_counter_ns() + 50_000_000)
+        found = generators.wait(
+            "done",
+            within_s=params.seconds + DRAIN_S + 30.0,
+            waiting=lambda passed: say("chatting", 0.2 + 0.8 * min(1.0, passed / params.seconds)),
+        )
+        wall_s = time.perf_counter() - begun
+        after = server.cost()
     return _added(found, after - before, wall_s)
 
 

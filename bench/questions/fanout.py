@@ -8,7 +8,7 @@ message is timed. Which messages are marked is fixed before the run, so the samp
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from bench.load.pace import Pace
 from bench.load.sending import Send
 from bench.question import Answer, Figure, Question, Say, param
 from bench.reporting.percentiles import curve, ms
-from bench.server import Cost, Serve, serving
+from bench.server import Cost, Serve, Server, serving
 
 DRAIN_S = 15.0
 WARM = 200  # messages before the measurement
@@ -265,40 +265,48 @@ def _paced(publishers: Publishers, params: Fanout, pace: Pace, *, timed: bool) -
 
 
 def answer(params: Fanout, say: Say, serve: Serve | None = None, ways: Ways = CENTRIFUGE) -> Answer:
-    """Receivers first, then the publishers: both are told when to begin, receivers also how much there was.
-
-    `serve` and `ways`: a peer's.
-    """
+    """Start the server and have it published at; `serve` and `ways`: a peer's."""
     say("starting the server", 0.0)
     with serve() if serve else serving(params.url) as server:
+        return measure(params, say, server, ways=ways)
 
-        def plan(first: int) -> _Plan:
-            return _Plan(server.address, server.send, ways, params, first)
 
-        receiving = [plan(first) for first in range(params.processes)]
-        with (
-            fleet(_receive, receiving) as receivers,
-            fleet(_receive, [plan(-1)]) as publisher,
-        ):
-            say("connecting", 0.1)
-            receivers.wait("connected", within_s=90.0)
-            publisher.wait("connected", within_s=90.0)
-            say("warming up", 0.2)
-            publisher.tell("warm")
-            receivers.tell("published", publisher.wait("published", within_s=60.0)[0])
-            receivers.wait("warm", within_s=90.0)
-            before = server.cost()
-            start_ns = time.perf_counter_ns() + 50_000_000
-            receivers.tell("go")
-            publisher.tell("go", start_ns)
-            published = publisher.wait(
-                "published",
-                within_s=params.seconds + DRAIN_S + 30.0,
-                waiting=lambda passed: say("publishing", 0.2 + 0.7 * min(1.0, passed / params.seconds)),
-            )[0]
-            receivers.tell("published", published["acked"])
-            found = receivers.wait("done", within_s=DRAIN_S + 30.0)
-            after = server.cost()
+def measure(
+    params: Fanout, say: Say, server: Server, addresses: Sequence[tuple[str, int]] = (), ways: Ways = CENTRIFUGE
+) -> Answer:
+    """Receivers first, then the publishers: both are told when to begin, receivers also how much there was.
+
+    `addresses`: of the nodes that receivers connect to in turn, where the server has several; publishers take the first.
+    """
+    where = addresses or [server.address]
+
+    def plan(first: int) -> _Plan:
+        return _Plan(where[max(0, first) % len(where)], server.send, ways, params, first)
+
+    receiving = [plan(first) for first in range(params.processes)]
+    with (
+        fleet(_receive, receiving) as receivers,
+        fleet(_receive, [plan(-1)]) as publisher,
+    ):
+        say("connecting", 0.1)
+        receivers.wait("connected", within_s=90.0)
+        publisher.wait("connected", within_s=90.0)
+        say("warming up", 0.2)
+        publisher.tell("warm")
+        receivers.tell("published", publisher.wait("published", within_s=60.0)[0])
+        receivers.wait("warm", within_s=90.0)
+        before = server.cost()
+        start_ns = time.perf_counter_ns() + 50_000_000
+        receivers.tell("go")
+        publisher.tell("go", start_ns)
+        published = publisher.wait(
+            "published",
+            within_s=params.seconds + DRAIN_S + 30.0,
+            waiting=lambda passed: say("publishing", 0.2 + 0.7 * min(1.0, passed / params.seconds)),
+        )[0]
+        receivers.tell("published", published["acked"])
+        found = receivers.wait("done", within_s=DRAIN_S + 30.0)
+        after = server.cost()
     return _added(params, found, published, after - before)
 
 

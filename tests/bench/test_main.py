@@ -22,6 +22,12 @@ INTERFACE = {  # the fields that /docs and scripts rely on
     "connections": ["connections", "bytes_per_connection", "connects_per_s"],
     "storm": ["clients", "recovered", "lost", "seconds"],
     "restart": ["entities", "first_reply_s", "after_kill_s", "after_crash_s"],
+    "failover": [
+        *(f"unavailable_ms_{cause}_{share}" for cause in ("kill", "drain", "freeze") for share in ("p50", "p99")),
+        "lost",
+        "duplicated",
+    ],
+    "cluster": ["nodes", "sends_per_s", "ask_p50_ms", "ask_p99_ms", "deliveries_per_s"],
 }
 
 
