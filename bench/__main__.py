@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
@@ -303,4 +305,5 @@ def _ended(number: int, frame: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _ended)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # of our own servers
     sys.exit(main())

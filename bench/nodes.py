@@ -1,7 +1,7 @@
 """Several nodes under measurement: real `greenroom serve` processes on one Postgres and one Valkey.
 
-The store is the bench's own, so it outlives each node. Which node an entity lives on is read from the referee's rows, as
-an operator would; where it is to be, from the same rows by the nodes' own rule.
+The store is the bench's own, so it outlives each node. Which node an entity lives on is read from the referee's rows;
+where it is to be follows from the same rows, by the nodes' own rule.
 """
 
 import asyncio
@@ -122,7 +122,8 @@ class Nodes:
             status = None
         if status != 0:
             fate = "did not end" if status is None else f"ended with {status}"
-            raise ServerFailed(f"node {number} {fate} after SIGTERM; its log ends:\n{log_end(self._nodes[number].folder)}")
+            said = log_end(self._nodes[number].folder)
+            raise ServerFailed(f"node {number} {fate} after SIGTERM; its log ends:\n{said}")
 
     def freeze(self, number: int) -> None:
         """SIGSTOP: it does nothing any more, and is no dead process."""

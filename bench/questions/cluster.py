@@ -1,9 +1,9 @@
-"""Two nodes on one Postgres and one Valkey against one: what do they do together, and what does a hop between them cost?
+"""Two nodes on one Postgres and one Valkey against one: what do they do together, what does a hop between them cost?
 
-One node is asked what `chat` and `fanout` ask. Then others come, shards are handed to them, and the same is asked again:
-of the rooms that a client talks to, and of the subscribers of a busy room, half are then at another node than it. At last
-a client at the first node asks rooms that live at the second, and for comparison rooms of its own node, something that
-writes nothing: one at a time, then by the clock.
+One node is asked what `chat` and `fanout` ask. Then others come, shards are handed to them, and the same is asked
+again: of the rooms that a client talks to, and of the subscribers of a busy room, half are then at another node. At
+last a client at the first node asks rooms that live at the second, and for comparison rooms of its own node, something
+that writes nothing: one at a time, then by the clock.
 """
 
 import os
@@ -30,6 +30,7 @@ ROOMS_ASKED = 64  # of those that were talked in, at most
 WARM = 200
 ID_JOIN, ID_IDLE = 10, 10 + ROOMS_ASKED  # the first ids of commands
 DRAIN_S = 15.0
+STEPS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,10 +186,10 @@ def _asked(params: Cluster, nodes: Nodes, rooms: list[str]) -> dict[str, Any]:
 def answer(params: Cluster, say: Say) -> Answer:
     if params.nodes < 2:
         raise ServerFailed("nothing goes between nodes when there is one: --nodes must be 2 or more")
-    steps = iter(range(1, 10))
+    numbers = iter(range(STEPS))
 
     def step(text: str) -> None:
-        say(text, next(steps) / 10)
+        say(text, next(numbers) / STEPS)
 
     step("starting a node")
     with sharing(1, shards=params.shards) as nodes:

@@ -1,9 +1,9 @@
 """A node is killed, drained or frozen while all rooms are talked to: how long is a room away, and is anything lost?
 
-Each room is asked by a client of its own, every so many milliseconds, under keys; what is refused for the moment is sent
-again. A room's time away is the longest wait of any of its messages, from the moment that it was due, or from the fault
-when that came later. All clients are connected to the first node, which is neither killed nor frozen, so what is measured
-is the entities; in a rolling restart all nodes are drained in turn, and clients move with it.
+Each room is asked by a client of its own, every so many milliseconds, under keys; what is refused for the moment is
+sent again. A room's time away is the longest wait of any of its messages, from the moment that it was due, or from the
+fault when that came later. All clients are connected to the first node, which is neither killed nor frozen, so what is
+measured is the entities; in a rolling restart all nodes are drained in turn, and clients move with it.
 
 Afterwards the rooms' histories are read through a node that is up: each acknowledged message must be there once.
 """
@@ -22,7 +22,7 @@ from bench.load.generators import Fleet, Link, fleet
 from bench.nodes import Nodes, sharing
 from bench.question import Answer, Figure, Question, Results, Say, param
 from bench.reporting.percentiles import curve, ms
-from bench.server import ServerFailed, machine_s
+from bench.server import Cost, ServerFailed
 from greenroom.store.ownership.sharding import SHARDS
 
 CALM_S = 3.0  # before the first fault
@@ -198,13 +198,11 @@ def _generate(link: Link, plan: _Plan) -> None:
 def answer(params: Failover, say: Say) -> Answer:
     if params.nodes < 2:
         raise ServerFailed("with one node there is nobody to take over: --nodes must be 2 or more")
-    steps = 4 + params.kills + params.freezes + params.rolls * params.nodes
-    said = 0
+    steps = 3 + 2 * (params.kills + params.freezes) + params.rolls * (2 * params.nodes + 1)
+    numbers = iter(range(steps))
 
     def step(text: str) -> None:
-        nonlocal said
-        said = min(steps, said + ("comes back" not in text))
-        say(text, said / (steps + 1))
+        say(text, next(numbers) / steps)
 
     step("starting nodes")
     rooms = [f"room:failover-{number}" for number in range(params.rooms)]
@@ -216,9 +214,9 @@ def answer(params: Failover, say: Say) -> Answer:
             generator.wait("connected", within_s=90.0)
             time.sleep(CALM_S)  # a warm-up
             faults = Faults(nodes, rooms, step)
-            busy_s, began = machine_s(), time.monotonic()
+            before = nodes.server().cost()
             faults.calm()
-            busy = (machine_s() - busy_s) / (time.monotonic() - began)
+            cost = nodes.server().cost() - before
             for number in range(params.kills):
                 faults.kill(1 + number % (params.nodes - 1))
             for number in range(params.freezes):
@@ -228,7 +226,7 @@ def answer(params: Failover, say: Say) -> Answer:
             (found,) = _stopped(generator)
         step("reading what is stored")
         histories = _histories(nodes.addresses[0], rooms)
-    return _added(params, faults, found, histories, busy)
+    return _added(params, faults, found, histories, cost)
 
 
 def _stopped(generator: Fleet) -> list[dict[str, Any]]:
@@ -266,8 +264,9 @@ def _history(wire: http.client.HTTPConnection, room: str) -> list[tuple[int, int
 
 
 def _added(
-    params: Failover, faults: Faults, found: dict[str, Any], histories: list[list[tuple[int, int]]], busy: float
+    params: Failover, faults: Faults, found: dict[str, Any], histories: list[list[tuple[int, int]]], cost: Cost
 ) -> Answer:
+    """`cost`: in the calm before the first fault, since a node's is gone with it."""
     waits = [array("q", each) for each in found["waits"]]
     end_ns = time.perf_counter_ns()
     for room, due_ns in enumerate(found["unanswered"]):
@@ -277,6 +276,8 @@ def _added(
     for fault in faults.done:
         away.setdefault(fault.cause, []).extend(away_ns(waits[room], fault) for room in fault.rooms)
     each = [wrong(acked, history) for acked, history in zip(found["acked"], histories, strict=True)]
+    busy = found["cpu_s"] / found["wall_s"]
+    calm_s = busy * cost.at_s  # of the generator
     unanswered = sum(bool(due_ns) for due_ns in found["unanswered"])
     results: Results = {}
     curves = {}
@@ -304,11 +305,12 @@ def _added(
         "unrecovered": found["unrecovered"],
         **{f"rooms_{cause}": len(rooms) for cause, rooms in away.items() if cause not in ("roll", "calm")},
         "drain_max_s": round(max(faults.drains_s, default=0.0), 2),
-        "calm_busy_cores": round(busy, 2),
-        "generator_busy": round(found["cpu_s"] / found["wall_s"], 3),
+        **cost.results(calm_s),
+        "generator_busy": round(busy, 3),
         "generator_late_ms": round(found["late_ms"], 2),
     }
-    warnings = [f"{count} messages were refused for good: {text}" for text, count in found["errors"].items()]
+    warnings = cost.doubts(calm_s)
+    warnings += [f"{count} messages were refused for good: {text}" for text, count in found["errors"].items()]
     warnings += [f"{count} messages were refused and sent again: {text}" for text, count in found["refusals"].items()]
     if unanswered:
         warnings.append(f"{unanswered} rooms did not answer within {DRAIN_S:.0f} s of the end")

@@ -276,7 +276,8 @@ def measure(
 ) -> Answer:
     """Receivers first, then the publishers: both are told when to begin, receivers also how much there was.
 
-    `addresses`: of the nodes that receivers connect to in turn, where the server has several; publishers take the first.
+    `addresses`: of the nodes that receivers connect to in turn, where the server has several; publishers take the
+    first.
     """
     where = addresses or [server.address]
 

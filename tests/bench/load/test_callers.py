@@ -31,7 +31,8 @@ class Recorded(Callers):
         self.sent.append(json.loads(bytes(byte ^ mask[at % 4] for at, byte in enumerate(body))))
 
     def answer(self, now_ns: int, **reply: Any) -> None:
-        self.on_payload(self.one, json.dumps({"id": self.sent[-1]["id"], **reply}, separators=(",", ":")).encode(), now_ns)
+        line = json.dumps({"id": self.sent[-1]["id"], **reply}, separators=(",", ":"))
+        self.on_payload(self.one, line.encode(), now_ns)
 
 
 @pytest.fixture
