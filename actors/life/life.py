@@ -25,7 +25,7 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck, Unavailable
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import AudienceChanged, Inspect
+from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.mailbox import Item
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
@@ -180,7 +180,8 @@ class Life:
                 if envelope.slot is not None:
                     self.decided.depart(Rejection(envelope.slot, answer))
                 return None
-            self._view = answer.view
+            if type(answer) is Inspected:
+                self._view = answer.view
             if not self.decided.departures and not in_flight:
                 _resolve(envelope, answer)
             elif envelope.slot is not None:

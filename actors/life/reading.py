@@ -1,12 +1,16 @@
 """Reading: what whoever watches is shown, and whether they may."""
 
+from collections.abc import Collection
+
 import msgspec
 import structlog
+from msgspec import Raw
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.errors import ActorError, HandlerFailed, HandlerStuck
-from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.lifecycle import Attended, Inspect, Inspected, Naming
+from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.shown import shown
 
 log = structlog.get_logger("greenroom.cell")
@@ -15,20 +19,24 @@ encode = msgspec.json.encode
 
 def inspected(
     actor: Actor[object], message: Inspect, view: bytes | None, epoch: str, turn: Turn
-) -> Inspected | ActorError:
-    """What the actor's principal sees, or why not. `view` is its JSON, where it was computed since the last message.
+) -> Inspected | Attended | ActorError:
+    """What the actor's principal sees, or who watches, or why not. `view` is its JSON, where it was computed since the
+    last message.
 
     Reads are no business of the entity's: one that fails is its reader's trouble, never a crash or a letter.
     Raises: RuntimeError when it recorded.
     """
-    answer: Inspected | ActorError
+    answer: Inspected | Attended | ActorError
     turn.item = message
     try:
         if actor.principal.granted:
             actor.may_watch_granted()
         else:
             actor.may_watch()
-        answer = Inspected(encode(actor.view()) if view is None else view, epoch, actor.offset)
+        if message.audience is not None:
+            answer = attended(actor.audience, message.audience)
+        else:
+            answer = Inspected(encode(actor.view()) if view is None else view, epoch, actor.offset)
         turn.item = None
     except HandlerStuck as error:
         turn.item = None
@@ -47,3 +55,16 @@ def inspected(
         raise RuntimeError(f"{actor.entity}: `view` and `may_watch` must not record")
     effects.others = ()
     return answer
+
+
+def attended(audience: Collection[Principal], naming: Naming) -> Attended:
+    """Who that is, by name as far as `naming` lets it."""
+    clients = len(audience)
+    everybody = list(audience)
+    named: dict[str, Raw] | None = None
+    if (
+        clients <= naming.clients_max
+        and sum(len(who.info) for who in everybody if who.info is not None) <= naming.bytes_max
+    ):
+        named = {who.client: Raw(who.info) for who in everybody if who.info is not None}
+    return Attended(clients, len({who.user for who in everybody}), named)

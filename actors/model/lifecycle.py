@@ -53,8 +53,25 @@ class Inspected(Struct):
     offset: int
 
 
-class Inspect(Ask[Inspected], tag="actor.inspect"):
-    """May the principal watch? Then the view, epoch and offset."""
+class Attended(Struct, frozen=True):
+    """Who watches an entity, on all nodes."""
+
+    clients: int  # connections
+    users: int  # different ones; all who are anonymous are one
+    named: dict[str, Raw] | None  # ClientInfo by connection, of those who have one; None: not asked for, or too many
+
+
+class Naming(Struct, frozen=True):
+    """How many watchers one answer may name, and the bytes of ClientInfo that it may bring: with more it names none."""
+
+    clients_max: int = 0
+    bytes_max: int = 0
+
+
+class Inspect(Ask[Inspected | Attended], tag="actor.inspect"):
+    """May the principal watch? Then the view, epoch and offset; or, with `audience`, who does."""
+
+    audience: Naming | None = None
 
 
 class AudienceChanged(Tell, tag="actor.audience_changed"):

@@ -33,6 +33,9 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "An answer is larger than what one node says to another at once: who asked is told that it failed. Make "
             "the entity's view or reply smaller."
         ),
+        "audience_not_handed_on": (
+            "The new owner of an entity could not be told who watches it: it hears so from the nodes where they do."
+        ),
         "feed_broken": (
             "What an entity published could not be sent to a node where it is watched: that node is told, and reads it "
             "in the journal."

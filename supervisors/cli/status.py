@@ -28,7 +28,7 @@ def show_status(
         str | None, typer.Option(help="With the role service or admin, where GREENROOM_DETAILS asks for one.")
     ] = None,
 ) -> None:
-    """Nodes, shards, awake actors, connections, as a table.
+    """Nodes, shards, awake actors, connections, as a table; and those of other nodes, where there are any.
 
     Without --url and --token it shows a token of its own, signed with GREENROOM_AUTH_SECRET where that is set.
     """
@@ -46,9 +46,33 @@ def show_status(
         started = datetime.fromtimestamp(health.get("started_at_ms", 0) / 1000, UTC).isoformat(" ", "seconds")
         table = Table("node", str(health.get("node", "?")))  # a column a node: nine columns don't fit a terminal
         table.add_row("started", started)
+        nodes: list[dict[str, Any]] = health.get("nodes", [])
+        if len(nodes) > 1:
+            health["shards"] = f"{health.get('shards_owned', '?')} of {health.get('shards', '?')}"
         for name in SHOWN:
             table.add_row(name, str(health.get(name, "?")))
         console.print(table)
+        if len(nodes) > 1:
+            console.print(f"links: {health.get('links', '?')}")
+            console.print(nodes_table(nodes, str(health.get("node", ""))))
+
+
+def nodes_table(nodes: list[dict[str, Any]], me: str) -> Table:
+    """A row a node; `me` is the one that was asked, whose links these are."""
+    table = Table("node", "state", "shards", "lease", "version", "link")
+    for one in nodes:
+        name = str(one.get("node", "?"))
+        link = "this node" if name == me else str(one.get("link", "?"))
+        if one.get("link_held_bytes"):
+            link += f", {one['link_held_bytes']} bytes wait"
+        table.add_row(
+            f"{one.get('url', '?')}\n{name}",
+            *(str(one.get(key, "?")) for key in ("state", "shards")),
+            f"{one.get('lease_left_s', '?')} s",
+            str(one.get("version", "?")),
+            link,
+        )
+    return table
 
 
 def _own_token(settings: Settings) -> str | None:

@@ -31,6 +31,11 @@ class Holdings:
         """How many shards there are."""
         return len(self._owners)
 
+    @property
+    def owned(self) -> int:
+        """How many are this node's."""
+        return len(self.mine) + len(self.leaving)
+
     # The kernel's questions.
 
     def shard(self, entity: str) -> int:
@@ -52,7 +57,7 @@ class Holdings:
     def shards(self) -> frozenset[int] | None:
         """Those that are ours, also while they are handed over; None: all. Another object after each change, and only
         then."""
-        if len(self.mine) + len(self.leaving) == len(self._owners):
+        if self.owned == len(self._owners):
             return None
         if self._shards is None:
             self._shards = frozenset(self.mine.keys() | self.leaving.keys())

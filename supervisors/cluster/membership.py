@@ -127,6 +127,10 @@ class Membership:
         """Those that are not dead, this one too, as of the last look; the oldest first."""
         return self._members
 
+    def owned(self) -> int:
+        """How many shards are this node's, those with which it is about to part too."""
+        return self._holdings.owned
+
     def owner_of(self, shard: int) -> int | None:
         """As `owner`."""
         return self._holdings.owner_of(shard)

@@ -16,7 +16,7 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, HandlerFailed, NotHere, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.lifecycle import Attended, Inspect, Inspected
 from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.shown import shown
@@ -25,6 +25,7 @@ from greenroom.supervisors.correspondence.refusals import rejected
 from greenroom.supervisors.correspondence.wire import (
     INSPECT,
     Abandoned,
+    Counted,
     Due,
     NotHeld,
     Rejected,
@@ -41,8 +42,9 @@ SERVING_MAX = 40_000  # messages of one node that are not answered yet; more is 
 AWAY_MAX = 40_000  # entities of which the order is kept, for each node; with more, no longer of the oldest
 HOPS_MAX = 4  # nodes that pass on one message that nobody waits for
 INSPECTION = Inspect()
+_decode_inspect = msgspec.json.Decoder(Inspect).decode
 
-Answer = Replied | Seen | Rejected | NotHeld | Unanswered
+Answer = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 
 
 class RemoteSlot:
@@ -64,6 +66,9 @@ class RemoteSlot:
         answer: Answer
         if isinstance(reply, Inspected):
             answer = Seen(self.number, reply.view, reply.epoch, reply.offset)
+        elif isinstance(reply, Attended):
+            named = {client: bytes(info) for client, info in reply.named.items()} if reply.named is not None else None
+            answer = Counted(self.number, reply.clients, reply.users, named)
         else:
             try:
                 answer = Replied(self.number, msgspec.json.encode(reply) if encoded is None else encoded)
@@ -204,8 +209,9 @@ class Answering:
     def _message(self, sent: Sent) -> Message:
         try:
             kind = self._kinds[split_entity(sent.entity)[0]]
-            message: Message = INSPECTION if sent.what == INSPECT else kind.decode_message(sent.body)
-            return message
+            if sent.what != INSPECT:
+                return kind.decode_message(sent.body)
+            return _decode_inspect(sent.body) if sent.body else INSPECTION
         except (ActorError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             name = sent.entity.partition(":")[0]
             self._throttled_log.warning("message_unknown", key=name, kind=name, error=shown(error))

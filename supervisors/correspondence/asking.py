@@ -13,10 +13,12 @@ the relay keeps their order.
 import math
 from collections.abc import Callable
 from itertools import count
+from typing import cast
 
 import msgspec
 import structlog
 import trio
+from msgspec import Raw
 
 from greenroom.actors.life.flights import PerhapsDone
 from greenroom.actors.model.entity import split_entity
@@ -30,7 +32,7 @@ from greenroom.actors.model.errors import (
     Unavailable,
 )
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
+from greenroom.actors.model.lifecycle import Attended, AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.message import decoded_reply
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.instruments import Instruments
@@ -41,6 +43,7 @@ from greenroom.supervisors.correspondence.wire import (
     INSPECT,
     MESSAGE,
     Abandoned,
+    Counted,
     Due,
     NotHeld,
     Rejected,
@@ -177,6 +180,12 @@ class Asking:
         if asked is not None and asked.envelope.slot is not None:
             asked.envelope.slot.resolve(Inspected(answer.view, answer.epoch, answer.offset), None)
 
+    def counted(self, node: int, answer: Counted) -> None:
+        asked = self._take(node, answer.number)
+        if asked is not None and asked.envelope.slot is not None:
+            named = {client: Raw(info) for client, info in answer.named.items()} if answer.named is not None else None
+            asked.envelope.slot.resolve(Attended(answer.clients, answer.users, named), None)
+
     def rejected(self, node: int, answer: Rejected) -> None:
         asked = self._take(node, answer.number)
         if asked is not None:
@@ -271,7 +280,8 @@ class Asking:
         origin = envelope.source if type(envelope.source) is Origin else None
         left_s = None if envelope.deadline == math.inf else max(envelope.deadline - trio.current_time(), 0.0)
         try:
-            body = b"" if is_inspect else msgspec.json.encode(envelope.message)
+            is_view = is_inspect and cast(Inspect, envelope.message).audience is None
+            body = b"" if is_view else msgspec.json.encode(envelope.message)
         except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
             raise HandlerFailed(f"the message to {asked.entity} can't be encoded: {error}") from error
         return Sent(

@@ -14,6 +14,7 @@ import trio
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, HandlerFailed
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.shown import shown
 from greenroom.config.telemetry.throttled_log import ThrottledLog
@@ -23,20 +24,26 @@ from greenroom.supervisors.correspondence.catching_up import CatchingUp
 from greenroom.supervisors.correspondence.feeding import Feeding
 from greenroom.supervisors.correspondence.feeds import Feeds
 from greenroom.supervisors.correspondence.rechecks import Rechecks
+from greenroom.supervisors.correspondence.rosters import Rosters
 from greenroom.supervisors.correspondence.wire import (
     FRAME_BYTES_MAX,
     Abandoned,
     Began,
+    Came,
+    Counted,
     Due,
     Feed,
     FeedEnded,
     Frame,
+    HandedOn,
     Kicked,
+    Listen,
     NotHeld,
     Owned,
     Published,
     Rejected,
     Replied,
+    Roster,
     Seen,
     Sent,
     Shown,
@@ -134,15 +141,19 @@ class Correspondence:
             caught_up=self.rechecks.add,
             instruments=instruments,
         )
-        self.feeds = Feeds(hub=hub, ownership=ownership, catching_up=self.catching_up, send=self._say)
+        rosters = Rosters(hub=hub, nodes=nodes)
+        self.feeds = Feeds(hub=hub, ownership=ownership, catching_up=self.catching_up, rosters=rosters, send=self._say)
         audience = Audience(kinds, self._submit)
         self.audiences = Feeding(
+            node=node,
             hub=hub,
             ahead=self.catching_up,
-            owns=ownership.owns,
+            rosters=rosters,
+            ownership=ownership,
             nodes=nodes,
             send=self._feed,
             say=self._end_feed,
+            hand_on=self._hand_on,
             audience_changed=lambda entity, who, joined: audience.changed(entity, who, joined=joined),
         )
         self._takes: dict[type, Callable[[int, Any], None]] = {
@@ -151,12 +162,17 @@ class Correspondence:
             Due: self.answering.due,
             Replied: self.asking.replied,
             Seen: self.asking.seen,
+            Counted: self.asking.counted,
             Rejected: self.asking.rejected,
             NotHeld: self.asking.not_held,
             Unanswered: self.asking.unanswered,
             Feed: self.audiences.feed,
             Unfeed: self.audiences.unfeed,
             Watched: self.audiences.watched_there,
+            Listen: self.audiences.listen,
+            HandedOn: self.audiences.handed_on,
+            Roster: self.feeds.told,
+            Came: self.feeds.told,
             Published: self.feeds.heard,
             Shown: self.feeds.heard,
             Kicked: self.feeds.heard,
@@ -167,6 +183,13 @@ class Correspondence:
 
     def _submit(self, entity: str, envelope: Envelope) -> None:
         self._kernel().router.submit(entity, envelope)
+
+    def changed(self, entity: str, who: Principal, joined: bool) -> bool:
+        """Somebody began or ceased to watch here. False: its entity is here too, and is to be told as always."""
+        if self.feeds.changed(entity, who, joined):
+            return True
+        self.audiences.changed(entity, who, joined=joined)
+        return False
 
     def given(self, node: int, terms: Mapping[int, int]) -> None:
         """That node owns these shards now, and is to know so before what is sent to it later."""
@@ -237,6 +260,12 @@ class Correspondence:
             self._say(node, ended)
         except ActorError:
             self._owe_end(node, ended.entity)
+
+    def _hand_on(self, node: int, handed: HandedOn) -> None:
+        try:
+            self._say(node, handed)
+        except ActorError as error:
+            log.debug("audience_not_handed_on", entity=handed.entity, error=error.name)  # it hears with the feeds
 
     def _owe_end(self, node: int, entity: str) -> None:
         owed = self._owed_to(node)

@@ -4,12 +4,11 @@ A node that wants to hear of an entity says so, `Feed`, on the link on which it 
 answer and the publications around it agree over there as they do here. One frame a node, however many watch there. What
 could not be sent ends that feed, and the node is told; it asks for another and reads in the journal what is missing.
 
-Who watches on other nodes is known here by what they say with the feed and after it. A node whose link has parted, or
-whose feed has ended so, keeps its watchers for a moment, for it mostly comes back; then they have left.
+Who watches on other nodes is known here by what they say with the feed and after it: see attendance.py.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from itertools import islice, takewhile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Protocol
 
 import trio
@@ -17,12 +16,16 @@ import trio
 from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.records import StoredEvent
+from greenroom.supervisors.correspondence.attendance import Attendance
+from greenroom.supervisors.correspondence.rosters import Rosters
 from greenroom.supervisors.correspondence.wire import (
     Began,
     Feed,
     FeedEnded,
     FromWatched,
+    HandedOn,
     Kicked,
+    Listen,
     Published,
     Shown,
     Unfeed,
@@ -30,13 +33,10 @@ from greenroom.supervisors.correspondence.wire import (
     encode,
 )
 from greenroom.supervisors.kernel.audiences import Audiences
+from greenroom.supervisors.kernel.ownership import Ownership
 
-GONE_S = 3.0  # without another feed, a node's watchers have left
 SWEEP_S = 1.0
 LAP_STEP = 2_000  # entities of which each sweep looks whether they live here: who moves them says so by `end_moved`
-
-
-Remote = dict[str, Principal]  # who watches one entity on one other node, by the connection's id
 
 
 class Ahead(Protocol):
@@ -53,55 +53,48 @@ class Ahead(Protocol):
         """True: it has told the hub, or will."""
 
 
-class Everybody(Collection[Principal]):
-    """Those who watch on this node and those on others."""
-
-    __slots__ = ("_here", "_others")
-
-    def __init__(self, here: Collection[Principal], others: Iterable["Remote"]) -> None:
-        self._here = here
-        self._others = tuple(others)
-
-    def __len__(self) -> int:
-        return len(self._here) + sum(map(len, self._others))
-
-    def __iter__(self) -> Iterator[Principal]:
-        yield from self._here
-        for remote in self._others:
-            yield from list(remote.values())
-
-    def __contains__(self, who: object) -> bool:
-        return any(who == one for one in self)
-
-
 class Feeding:
     """Of one node."""
 
     def __init__(
         self,
         *,
+        node: int,
         hub: Audiences,
         ahead: Ahead,
-        owns: Callable[[str], bool],
+        rosters: Rosters,
+        ownership: Ownership,
         nodes: Callable[[], Iterable[int]],
         send: Callable[[int, str, bytes], bool],
         say: Callable[[int, FeedEnded], None],
+        hand_on: Callable[[int, HandedOn], None],
         audience_changed: Callable[[str, Principal, bool], None],
     ) -> None:
-        """`nodes`: all others that are alive. `send` gives a frame about that entity to a node; False: it could not.
-        `say` does so, now or as soon as that can be. `audience_changed` tells an entity here who came, or left."""
+        """`node`: this one's incarnation; `nodes`: those of all others that are alive. `send` gives a frame about that
+        entity to a node; False: it could not. `say` does so, now or as soon as that can be. `hand_on` tells an entity's
+        new owner who watches it; `audience_changed` an entity here who came, or left."""
+        self._node = node
         self._hub = hub
         self._ahead = ahead
-        self._owns = owns
+        self._ownership = ownership
+        self._owns = ownership.owns
         self._nodes = nodes
         self._send = send
         self._say = say
-        self._audience_changed = audience_changed
-        self._fed: dict[str, dict[int, None]] = {}  # entity -> nodes
+        self._hand_on = hand_on
+        self._attendance = Attendance(
+            node=node,
+            hub=hub,
+            rosters=rosters,
+            lives_here=ownership.owns,
+            listening=self._listening,
+            send=self._send_or_drop,
+            audience_changed=audience_changed,
+        )
+        self.watching = self._attendance.watching
+        self.changed = self._attendance.changed
+        self._fed: dict[str, dict[int, bool]] = {}  # entity -> nodes, each with whether somebody there hears who comes
         self._by_node: dict[int, set[str]] = {}  # the same, the other way round
-        self._remote: dict[str, dict[int, Remote]] = {}  # entity -> node -> who watches there
-        # Those of which nothing is heard, the longest first: since when, on the trio clock.
-        self._out_of_sight: dict[tuple[str, int], float] = {}
         self._lap: Iterator[str] = iter(())  # entities that are fed, to be looked at
 
     @property
@@ -140,11 +133,6 @@ class Feeding:
         if not self._ahead.takes(entity, frame):
             self._hub.kick(entity, kick)
 
-    def watching(self, entity: str) -> Collection[Principal]:
-        here = self._hub.watching(entity)
-        others = self._remote.get(entity) if self._remote else None
-        return here if others is None else Everybody(here, others.values())
-
     def began(self, entity: str, epoch: str, offset: int) -> None:
         self._spread(entity, Began(entity, epoch, offset))
         if not self._ahead.began(entity, epoch, offset):
@@ -162,10 +150,7 @@ class Feeding:
             return
         data = encode(frame)
         for node in list(nodes):
-            if not self._send(node, entity, data):
-                self._drop(entity, node)
-                self._lose_sight(entity, node)
-                self._say(node, FeedEnded(entity))
+            self._send_or_drop(node, entity, data)
 
     # From other nodes.
 
@@ -175,42 +160,38 @@ class Feeding:
         if not self._owns(entity):
             self._say(node, FeedEnded(entity))
             return
-        self._fed.setdefault(entity, {})[node] = None
+        self._fed.setdefault(entity, {})[node] = feed.listens
         self._by_node.setdefault(node, set()).add(entity)
-        here = {who.client: who for who in feed.watchers}
-        before = dict(self._remote.get(entity, {}).get(node, {}))
-        self._out_of_sight.pop((entity, node), None)
-        for client, who in here.items():
-            if client not in before:
-                self._join(entity, node, who)
-        for client, who in before.items():
-            if client not in here:
-                self._leave(entity, node, who)
+        self._attendance.named(node, feed)
+        if feed.listens:
+            self._attendance.tell_all(entity, node)
 
     def unfeed(self, node: int, unfeed: Unfeed) -> None:
         """No longer: nobody watches there."""
         self._drop(unfeed.entity, node)
-        self._all_leave(unfeed.entity, node)
+        self._attendance.all_left(unfeed.entity, node)
 
     def watched_there(self, node: int, watched: Watched) -> None:
         """Somebody began or ceased to watch there."""
-        if watched.entity not in self._by_node.get(node, ()):
-            return  # it will say so with its next feed
-        if watched.joined:
-            self._join(watched.entity, node, watched.principal)
-        else:
-            self._leave(watched.entity, node, watched.principal)
+        if watched.entity in self._by_node.get(node, ()):  # else it will say so with its next feed
+            self._attendance.watched(node, watched)
+
+    def listen(self, node: int, listen: Listen) -> None:
+        """Somebody there wants to be told who comes and who leaves."""
+        fed = self._fed.get(listen.entity)
+        if fed is not None and node in fed:  # as above
+            fed[node] = True
+            self._attendance.tell_all(listen.entity, node)
+
+    def handed_on(self, node: int, handed: HandedOn) -> None:
+        """The entity comes here from that node, where these were known to watch it."""
+        self._attendance.handed_on(handed)
 
     def parted(self, node: int) -> None:
         """It is fed no more, until it says that it wants to be again."""
         for entity in self._by_node.pop(node, ()):
             self._forget_fed(entity, node)
-            self._lose_sight(entity, node)
-
-    def _lose_sight(self, entity: str, node: int) -> None:
-        """Who watches there is not heard of until that node is fed again."""
-        if node in self._remote.get(entity, ()):
-            self._out_of_sight.setdefault((entity, node), trio.current_time())
+            self._attendance.lost(entity, node)
 
     # Keeping.
 
@@ -222,11 +203,8 @@ class Feeding:
             self.sweep(trio.current_time())
 
     def sweep(self, now: float) -> None:
-        """Watchers of nodes that have not come back have left. And some of what is fed may live here no longer."""
-        gone = list(takewhile(lambda key: now - self._out_of_sight[key] >= GONE_S, self._out_of_sight))
-        for entity, node in gone:
-            del self._out_of_sight[entity, node]
-            self._all_leave(entity, node)
+        """Some of what is fed may live here no longer. `now` on the trio clock."""
+        self._attendance.sweep(now)
         some = list(islice(self._lap, LAP_STEP))
         if not some:
             self._lap = iter(list(self._fed))
@@ -234,15 +212,32 @@ class Feeding:
         self._end_moved(some)
 
     def end_moved(self) -> None:
-        """What lives here no longer: whoever was fed asks its new owner."""
+        """What lives here no longer: whoever was fed asks its new owner, who hears from us who watched."""
         self._end_moved(list(self._fed))
 
     def _end_moved(self, fed: Iterable[str]) -> None:
-        for entity in [entity for entity in fed if not self._owns(entity)]:
-            for node in list(self._fed.get(entity, ())):
+        for entity in [entity for entity in fed if entity in self._fed and not self._owns(entity)]:
+            owner = self._ownership.owner(entity)
+            watchers = self._attendance.by_node(entity)
+            if watchers and owner is not None and owner != self._node:
+                self._hand_on(owner, HandedOn(entity, watchers))
+            for node in list(self._fed[entity]):
                 self._drop(entity, node)
                 self._say(node, FeedEnded(entity))
-            self._remote.pop(entity, None)
+            self._attendance.forget(entity)
+
+    def _listening(self, entity: str) -> list[int]:
+        """Nodes that are fed, where somebody wants to be told who comes and who leaves."""
+        fed = self._fed.get(entity)
+        return [node for node, listens in fed.items() if listens] if fed is not None else []
+
+    def _send_or_drop(self, node: int, entity: str, data: bytes) -> bool:
+        is_sent = self._send(node, entity, data)
+        if not is_sent:
+            self._drop(entity, node)
+            self._attendance.lost(entity, node)
+            self._say(node, FeedEnded(entity))
+        return is_sent
 
     def _drop(self, entity: str, node: int) -> None:
         entities = self._by_node.get(node)
@@ -258,28 +253,3 @@ class Feeding:
             nodes.pop(node, None)
             if not nodes:
                 del self._fed[entity]
-
-    # Who watches elsewhere.
-
-    def _join(self, entity: str, node: int, who: Principal) -> None:
-        others = self._remote.setdefault(entity, {})
-        remote = others.get(node)
-        if remote is None:
-            remote = others[node] = {}
-        remote[who.client] = who
-        self._audience_changed(entity, who, True)
-
-    def _leave(self, entity: str, node: int, who: Principal) -> None:
-        others = self._remote.get(entity)
-        remote = others.get(node) if others is not None else None
-        if others is None or remote is None or remote.pop(who.client, None) is None:
-            return
-        if not remote:
-            del others[node]
-            if not others:
-                del self._remote[entity]
-        self._audience_changed(entity, who, False)
-
-    def _all_leave(self, entity: str, node: int) -> None:
-        for who in list(self._remote.get(entity, {}).get(node, {}).values()):
-            self._leave(entity, node, who)

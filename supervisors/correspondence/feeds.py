@@ -20,7 +20,20 @@ from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.shown import shown
 from greenroom.supervisors.correspondence.catching_up import CatchingUp
-from greenroom.supervisors.correspondence.wire import Began, Feed, FeedEnded, Kicked, Published, Shown, Unfeed, Watched
+from greenroom.supervisors.correspondence.rosters import Rosters
+from greenroom.supervisors.correspondence.wire import (
+    Began,
+    Came,
+    Feed,
+    FeedEnded,
+    Kicked,
+    Listen,
+    Published,
+    Roster,
+    Shown,
+    Unfeed,
+    Watched,
+)
 from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.watching import Answered
@@ -37,7 +50,7 @@ LAP_S = 0.25  # between two looks at the same one
 class Send(Protocol):
     """Gives a frame to a node."""
 
-    def __call__(self, node: int, frame: Feed | Unfeed | Watched) -> None:
+    def __call__(self, node: int, frame: Feed | Unfeed | Watched | Listen) -> None:
         """Raises: Overloaded, Unavailable, HandlerFailed, with nothing sent."""
 
 
@@ -64,8 +77,11 @@ def _named(watchers: Sequence[Principal]) -> int:
 class Feeds:
     """Of one node, a supervised child."""
 
-    def __init__(self, *, hub: Hub, ownership: Ownership, catching_up: CatchingUp, send: Send) -> None:
+    def __init__(
+        self, *, hub: Hub, ownership: Ownership, catching_up: CatchingUp, rosters: Rosters, send: Send
+    ) -> None:
         self._hub = hub
+        self._rosters = rosters
         self._ownership = ownership
         self._catching_up = catching_up
         self._send = send
@@ -100,6 +116,8 @@ class Feeds:
         if feed is not None and feed.node is not None:
             try:
                 self._send(feed.node, Watched(entity, who, joined))
+                if joined and self._rosters.begin(entity):
+                    self._send(feed.node, Listen(entity))
             except ActorError as error:
                 log.debug("audience_change_dropped", entity=entity, error=error.name)
                 self._lose(entity, feed)  # the next feed says who watches
@@ -110,12 +128,16 @@ class Feeds:
     def before_inspect(self, entity: str, node: int, slot: ReplySlot | None) -> None:
         """An Inspect of the entity is about to be sent there, to be answered to `slot`. Raises: as `send`."""
         feed = self._feeds.get(entity)
+        if feed is None and self._hub.position(entity) is not None:  # it has lived here until now
+            feed = self._feeds[entity] = _Feed(trio.current_time())
         if feed is None or feed.node == node:
             return
         watchers = [subscriber.principal for subscriber in self._hub.subscribers(entity)]
         named = _named(watchers)
-        self._send(node, Feed(entity, watchers[:named]))
+        is_listened_to = self._hub.is_listened_to(entity)
+        self._send(node, Feed(entity, watchers[:named], is_listened_to, named < len(watchers)))
         feed.node = node
+        self._rosters.begin(entity)
         self._unfed.pop(entity, None)
         for who in watchers[named:]:
             self.changed(entity, who, joined=True)
@@ -142,6 +164,17 @@ class Feeds:
             return
         if not self._catching_up.takes(entity, frame):
             self._catching_up.show(frame)
+
+    def told(self, node: int, frame: Roster | Came) -> None:
+        """Who watches it on other nodes, or who came or left there."""
+        feed = self._feeds.get(frame.entity)
+        if feed is None:
+            self._unfeed(frame.entity, node)
+        elif feed.node == node:
+            if isinstance(frame, Roster):
+                self._rosters.roster(frame)
+            else:
+                self._rosters.came(frame)
 
     def ended(self, node: int, ended: FeedEnded) -> None:
         if ended.entity:

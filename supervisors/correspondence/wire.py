@@ -25,7 +25,7 @@ class Undecodable(Exception):
 
 
 class Sent(Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """An envelope. Its message is JSON with its "type"; of an Inspect there is none."""
+    """An envelope. Its message is JSON with its "type"; of an Inspect of a view there is none."""
 
     number: int  # by which it is answered, rising with each of this sender's; 0: nobody waits for an answer
     entity: str
@@ -98,6 +98,8 @@ class Feed(Struct, frozen=True, array_like=True, tag=9, gc=False):
 
     entity: str
     watchers: list[Principal]
+    listens: bool = False  # some of them want to be told who comes and who leaves
+    has_more: bool = False  # others are named after it, one by one
 
 
 class Unfeed(Struct, frozen=True, array_like=True, tag=10, gc=False):
@@ -161,11 +163,52 @@ class Owned(Struct, frozen=True, array_like=True, tag=17, gc=False):
     terms: dict[int, int]
 
 
+class Counted(Struct, frozen=True, array_like=True, tag=18, gc=False):
+    """The answer to an Inspect of the audience: an `Attended`."""
+
+    number: int
+    clients: int
+    users: int
+    named: dict[str, bytes] | None
+
+
+class Listen(Struct, frozen=True, array_like=True, tag=19, gc=False):
+    """Somebody of those who watch here wants to be told from now on who comes and who leaves."""
+
+    entity: str
+
+
+class Roster(Struct, frozen=True, array_like=True, tag=20, gc=False):
+    """All who watch on that node, by connection, as far as they have a ClientInfo."""
+
+    entity: str
+    node: int
+    watchers: dict[str, bytes]
+
+
+class Came(Struct, frozen=True, array_like=True, tag=21, gc=False):
+    """Somebody began or ceased to watch, on that node."""
+
+    entity: str
+    node: int
+    client: str
+    info: bytes  # ClientInfo, JSON
+    joined: bool
+
+
+class HandedOn(Struct, frozen=True, array_like=True, tag=22, gc=False):
+    """The entity is yours now; these watch it, by node, as was last known."""
+
+    entity: str
+    watchers: dict[int, list[Principal]]
+
+
 FromAsker = Sent | Abandoned | Due
-FromOwner = Replied | Seen | Rejected | NotHeld | Unanswered
-FromWatcher = Feed | Unfeed | Watched
+FromOwner = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
+FromWatcher = Feed | Unfeed | Watched | Listen
 FromWatched = Published | Shown | Kicked | Began | FeedEnded
-Frame = FromAsker | FromOwner | FromWatcher | FromWatched | Owned
+OfAudience = Roster | Came
+Frame = FromAsker | FromOwner | FromWatcher | FromWatched | OfAudience | Owned | HandedOn
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode

@@ -1,6 +1,6 @@
 """How the node is: what it says to probes, to pages and, with every beat, to other nodes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from typing import Protocol
 
@@ -58,14 +58,17 @@ class Health:
         bus: Reached,
         *,
         shards: int,
+        joined: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
-        """`probe` does what serving needs of the store, to no effect. Raises: StoreError, also in a group."""
+        """`probe` does what serving needs of the store, to no effect. Raises: StoreError, also in a group. `joined`
+        says more where other nodes share the database."""
         self.serving = False
         self._pulse = pulse
         self._instruments = instruments
         self._probe = probe
         self._bus = bus
         self._shards = shards
+        self._joined = joined
         self._probing = trio.Lock()
         self._probed_at = -inf  # on trio's clock
         self._store = ""
@@ -83,6 +86,7 @@ class Health:
             "connections": beat.connections,
             "subscriptions": self._instruments.subscriptions,
             "redis": "reached" if self._bus.healthy else "not reached",
+            **self._joined(),
         }
 
     async def ready(self) -> tuple[bool, dict[str, object]]:

@@ -17,7 +17,7 @@ from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.duties import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
-from greenroom.transports.bus.carried_links import CarriedLinks
+from greenroom.transports.bus.carried_links import CarriedLinks, LinkState
 from greenroom.transports.bus.carrier_redis import RedisCarrier
 from greenroom.transports.bus.links import Links
 from greenroom.transports.bus.redis.address import target_of
@@ -72,6 +72,29 @@ class Joined:
         me = self._membership.incarnation
         return [one.incarnation for one in self._membership.members() if one.incarnation != me]
 
+    def shown(self) -> dict[str, object]:
+        """What operators see of it: the nodes there are, as of the last look at their rows, and how the links are."""
+        links = self._links
+        states = links.states() if links is not None else {}
+        me = self._membership.incarnation
+        return {
+            "shards_owned": self._membership.owned(),
+            "links": "ok" if links is not None and links.healthy else "not carried",
+            "nodes": [
+                {
+                    "node": f"{one.incarnation:016x}",
+                    "url": one.url,
+                    "version": one.version,
+                    "state": one.state,
+                    "capacity": one.capacity,
+                    "shards": one.shards,
+                    "lease_left_s": round(max(one.left_s, 0.0), 1),
+                    **({} if one.incarnation == me else link_shown(states.get(one.incarnation))),
+                }
+                for one in self._membership.members()
+            ],
+        }
+
     async def open(self) -> None:
         """Have links. Raises: StoreUnavailable."""
         node = self._membership.incarnation
@@ -108,3 +131,10 @@ class Joined:
         """Return once all that was said has arrived."""
         assert self._links is not None
         await self._links.drained()
+
+
+def link_shown(link: LinkState | None) -> dict[str, object]:
+    """The link to one node; None where nothing has been said to it, nor has it said anything."""
+    if link is None:
+        return {"link": "none yet", "link_held_bytes": 0}
+    return {"link": "no answer" if link.silent else "ok", "link_held_bytes": link.held_bytes}

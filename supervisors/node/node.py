@@ -176,7 +176,7 @@ class Node:
             tracing=telemetry.tracing,
             version=version,
             before_watching=others.feeds.before if others is not None else None,
-            audience_elsewhere=others.feeds.changed if others is not None else None,
+            audience_elsewhere=others.changed if others is not None else None,
         )
         pulse = Pulse(incarnation=incarnation, url=url, version=version, clock=clock, instruments=instruments)
         self._bus = Bus(redis_url, pulse.beat)
@@ -186,6 +186,7 @@ class Node:
             partial(journal.probe, lanes=settings.commit.lanes),
             self._bus,
             shards=settings.shards,
+            joined=self._joined.shown if self._joined is not None else dict,
         )
         pages = PagesContext(
             env=settings.env,

@@ -16,6 +16,7 @@ import trio
 from msgspec import Struct, field
 from opentelemetry import trace
 
+from greenroom.actors.life.reading import attended
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.entity import split_entity
@@ -343,9 +344,11 @@ class World:
         found, slot = self.entity(entity), envelope.slot
         assert slot is not None
         match envelope.message:
-            case Inspect():
+            case Inspect(audience=naming):
                 if found.refuses is not None and not (envelope.principal.system or envelope.principal.granted):
                     slot.reject(found.refuses)
+                elif naming is not None:
+                    slot.resolve(attended(self.hub.watching(entity), naming), None)
                 else:
                     view = b'{"top":%d}' % found.offset
                     slot.resolve(Inspected(view, found.epoch, found.offset), None)

@@ -11,6 +11,7 @@ from time import perf_counter
 
 import structlog
 import trio
+from msgspec import Struct
 
 from greenroom.actors.model.errors import Overloaded, Unavailable
 from greenroom.config.limits import BusConfig
@@ -33,6 +34,14 @@ SLICE_S = 0.002  # how long frames are handed on before other tasks have their t
 LOOK = 32  # frames between two looks at the clock
 RETRY_FIRST_S = 0.05  # after the carrier failed; doubles
 RETRY_MAX_S = 1.0
+
+
+class LinkState(Struct, frozen=True):
+    """How one link is."""
+
+    silent: bool  # the other end was given up, and has not been heard of since
+    held_frames: int  # that wait, or are under way
+    held_bytes: int
 
 
 class CarriedLinks:
@@ -73,6 +82,10 @@ class CarriedLinks:
     def healthy(self) -> bool:
         """Whether the carrier took and gave what it was last asked."""
         return self._health.appends and self._health.reads
+
+    def states(self) -> dict[int, LinkState]:
+        """Of the links that there are, by node."""
+        return {node: LinkState(link.silent, link.held_frames, link.held_bytes) for node, link in self._links.items()}
 
     def send(self, node: int, frame: bytes) -> None:
         """As `links.Links`. Raises: Overloaded, Unavailable."""

@@ -1,9 +1,8 @@
 """What a client may read of an entity that it may watch, without watching it: who is there, and what has happened."""
 
 import msgspec
-from msgspec import Raw
 
-from greenroom.actors.model.lifecycle import Inspected
+from greenroom.actors.model.lifecycle import Attended
 from greenroom.transports.client.codes import BAD_REQUEST, LIMIT_EXCEEDED, TOO_MANY_REQUESTS, said
 from greenroom.transports.client.errors import ClientError
 from greenroom.transports.client.messages import HistoryRequest
@@ -17,37 +16,31 @@ PRESENCE_TOO_LARGE = said(LIMIT_EXCEEDED, "too many to be named; presence_stats 
 
 
 def presence(peer: ClientPeer, command_id: int, channel: str) -> None:
-    """Who watches, as long as one answer can name them all. Raises: ClientError."""
+    """Who watches, on all nodes, as long as one answer can name them all. Raises: ClientError."""
     read = _begin(peer, command_id, channel, "presence")
 
-    def seen(_: Inspected) -> None:
-        watching = peer.services.hub.watching(channel)
-        if len(watching) > PRESENCE_MAX or (
-            sum(len(principal.info or b"") for principal in watching) > peer.services.reading.bytes_max
-        ):
+    def seen(attended: Attended) -> None:
+        if attended.named is None:
             if read.over("limit_exceeded"):
                 peer.reply_error(command_id, PRESENCE_TOO_LARGE)
         elif read.over():
-            shown = {principal.client: Raw(principal.info) for principal in watching if principal.info is not None}
-            peer.carrier.send_json(b'{"id":%d,"presence":%b}' % (command_id, encode({"presence": shown})))
+            peer.carrier.send_json(b'{"id":%d,"presence":%b}' % (command_id, encode({"presence": attended.named})))
 
-    peer.services.reading.inspect(channel, peer.principal, seen, read.refused, read.broken)
+    peer.services.reading.audience(channel, peer.principal, seen, read.refused, read.broken, names_max=PRESENCE_MAX)
 
 
 def presence_stats(peer: ClientPeer, command_id: int, channel: str) -> None:
     """Raises: ClientError."""
     read = _begin(peer, command_id, channel, "presence")
 
-    def seen(_: Inspected) -> None:
+    def seen(attended: Attended) -> None:
         if read.over():
-            watching = peer.services.hub.watching(channel)
-            users = {principal.user for principal in watching}
             peer.carrier.send_json(
                 b'{"id":%d,"presence_stats":{"num_clients":%d,"num_users":%d}}'
-                % (command_id, len(watching), len(users))
+                % (command_id, attended.clients, attended.users)
             )
 
-    peer.services.reading.inspect(channel, peer.principal, seen, read.refused, read.broken)
+    peer.services.reading.audience(channel, peer.principal, seen, read.refused, read.broken)
 
 
 def history(peer: ClientPeer, command_id: int, channel: str, request: HistoryRequest) -> None:

@@ -198,6 +198,17 @@ class Hub:
         topic = self._topics.get(entity)
         return topic.subscribers() if topic is not None else []
 
+    def is_listened_to(self, entity: str) -> bool:
+        """Is somebody to be told who comes and who leaves?"""
+        topic = self._topics.get(entity)
+        return topic is not None and bool(topic.listeners)
+
+    def show_presence(self, entity: str, kind: str, client: str, info: bytes) -> None:
+        """A join or leave (`kind`) on another node, with the client's ClientInfo, JSON."""
+        topic = self._topics.get(entity)
+        if topic is not None and topic.listeners:
+            self._say_presence(topic, kind, client, info)
+
     def fill(self, entity: str, found: list[Publication]) -> None:
         """The next publications of a topic that there is, from the journal: one for each offset, hidden ones too."""
         topic = self._topics[entity]
@@ -234,7 +245,7 @@ class Hub:
         self._lingering.pop(topic, None)
         topic.add(subscriber)
         self._instruments.subscriptions += 1
-        self._show_presence(topic, "join", subscriber)
+        self._show_presence(topic, "join", subscriber.principal)
 
     def detach(self, topic: Topic, subscriber: Subscriber) -> bool:
         """Nothing more reaches `subscriber`; False when it was not attached."""
@@ -244,7 +255,7 @@ class Hub:
             topic.empty_since = -1.0  # the sweep puts the time
             self._linger(topic)
         self._instruments.subscriptions -= 1
-        self._show_presence(topic, "leave", subscriber)
+        self._show_presence(topic, "leave", subscriber.principal)
         return True
 
     def sweep(self, now: float) -> None:
@@ -428,9 +439,11 @@ class Hub:
         if topic.views is not None:
             topic.views.changed()
 
-    def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
-        who = subscriber.principal
+    def _show_presence(self, topic: Topic, kind: str, who: Principal) -> None:
         if topic.listeners and who.info is not None:
-            topic.say(who.info, who.client, presence=kind)
-            if not topic.dirty:
-                self._mark(topic)
+            self._say_presence(topic, kind, who.client, who.info)
+
+    def _say_presence(self, topic: Topic, kind: str, client: str, info: bytes) -> None:
+        topic.say(info, client, presence=kind)
+        if not topic.dirty:
+            self._mark(topic)

@@ -6,7 +6,7 @@ bytes.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -16,7 +16,7 @@ from msgspec import Struct
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, Unavailable
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.lifecycle import Attended, Inspect, Inspected, Naming
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.store.journal.records import Head, StoredEvent
@@ -29,9 +29,11 @@ log = structlog.get_logger("greenroom.reads")
 encode = msgspec.json.encode
 
 INSPECT = Inspect()
+COUNT = Inspect(audience=Naming())
 READ_MAX = 1000  # events at a time, in search of what is not hidden
 SEARCHED_MAX = 10_000  # events that one answer may cost
 
+Answer = TypeVar("Answer", Inspected, Attended)
 WhenRefused = Callable[[ActorError], None]
 WhenBroken = Callable[[Exception], None]  # told of a mistake of ours; must not raise
 
@@ -110,14 +112,41 @@ class Reading:
         `deadline` is on the trio clock; None leaves a command's time. `refused` hears the entity's refusal and whatever
         kept it from answering; what `seen` itself raises is logged and reaches `broken`.
         """
-        now = trio.current_time()
         if deadline is None:
-            deadline = now + self._config.command_deadline_s
-        inspection = _Inspection(entity, seen, refused, broken)
+            deadline = trio.current_time() + self._config.command_deadline_s
+        inspection = _Inspection(entity, Inspected, seen, refused, broken)
+        self._ask(INSPECT, principal, inspection, deadline, trace)
+
+    def audience(
+        self,
+        entity: str,
+        principal: Principal,
+        seen: Callable[[Attended], None],
+        refused: WhenRefused,
+        broken: WhenBroken,
+        *,
+        names_max: int = 0,
+    ) -> None:
+        """Ask `entity` who watches it, on whichever node, as far as `principal` may: their names too, where these are
+        no more than `names_max` and fit into one answer. The callbacks, and the deadline, are those of `inspect`."""
+        question = Inspect(audience=Naming(names_max, self.bytes_max)) if names_max else COUNT
+        inspection = _Inspection(entity, Attended, seen, refused, broken)
+        self._ask(question, principal, inspection, trio.current_time() + self._config.command_deadline_s, None)
+
+    def _ask(
+        self,
+        question: Inspect,
+        principal: Principal,
+        inspection: "_Inspection[Inspected] | _Inspection[Attended]",
+        deadline: float,
+        trace: str | None,
+    ) -> None:
         inspection.tick = self._deadlines.add(deadline, inspection)
+        now = trio.current_time()
         try:
             self._submit(
-                entity, Envelope.command(INSPECT, principal, inspection, now=now, deadline=deadline, trace=trace)
+                inspection.entity,
+                Envelope.command(question, principal, inspection, now=now, deadline=deadline, trace=trace),
             )
         except ActorError as error:
             inspection.reject(error)
@@ -209,15 +238,21 @@ class Reading:
         return Page(head.epoch, head.offset, found, oldest=head.trimmed + 1)
 
 
-class _Inspection:
-    """The reply slot of one `inspect`."""
+class _Inspection(Generic[Answer]):
+    """The reply slot of one `inspect` or `audience`."""
 
-    __slots__ = ("_broken", "_entity", "_refused", "_seen", "done", "tick")
+    __slots__ = ("_answer", "_broken", "_refused", "_seen", "done", "entity", "tick")
 
     def __init__(
-        self, entity: str, seen: Callable[[Inspected], None], refused: WhenRefused, broken: WhenBroken
+        self,
+        entity: str,
+        answer: type[Answer],
+        seen: Callable[[Answer], None],
+        refused: WhenRefused,
+        broken: WhenBroken,
     ) -> None:
-        self._entity = entity
+        self.entity = entity
+        self._answer = answer
         self._seen = seen
         self._refused = refused
         self._broken = broken
@@ -232,10 +267,10 @@ class _Inspection:
         if not self.done:
             self._end()
             try:
-                assert isinstance(reply, Inspected)
+                assert isinstance(reply, self._answer)
                 self._seen(reply)
             except Exception as error:  # the edge: a mistake of ours must not end the entity that answers
-                log.exception("read_failed", entity=self._entity)
+                log.exception("read_failed", entity=self.entity)
                 self._broken(error)
 
     def reject(self, error: ActorError) -> None:
@@ -244,7 +279,7 @@ class _Inspection:
             try:
                 self._refused(error)
             except Exception as mistake:  # the edge, as above
-                log.exception("read_failed", entity=self._entity)
+                log.exception("read_failed", entity=self.entity)
                 self._broken(mistake)
 
     def expire(self) -> None:

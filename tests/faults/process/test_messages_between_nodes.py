@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from centrifuge import CentrifugeError, Client
+from centrifuge import CentrifugeError, Client, JoinContext, LeaveContext
 
 from tests.e2e.sdk import Connection, Watch, connected, run, until, watching
 from tests.e2e.server import Server, wait_until
@@ -205,3 +205,43 @@ def test_nodes_come_and_go_under_clients_and_these_notice_nothing(new_server: Ca
         assert watch.offsets == list(range(watch.offsets[0], watch.offsets[0] + len(watch.offsets))), "without a gap"
         assert len(watch.subscribed) == 1, "and none was told to subscribe again"
     assert errors == []
+
+
+def test_presence_is_that_of_all_nodes_also_after_one_is_killed(new_server: Callable[[], Server]) -> None:
+    first, second = both(new_server)
+
+    async def scenario() -> None:
+        async with connected(first, "ann") as ann, connected(second, "bob") as bob:
+            watches: dict[str, Watch] = {}
+            for room in ROOMS:
+                watches[room] = (await watching(ann, room, join_leave=True))[1]
+                await watching(bob, room)
+            ann_s, bob_s = (one.events.connected[0].client for one in (ann, bob))
+            await until(lambda: all("bob" in users(watch.joined) for watch in watches.values()), "bob's joins")
+            for client in (ann, bob):
+                for room in ROOMS:
+                    found = (await client.presence(room)).clients
+                    assert {name: info.user for name, info in found.items()} == {ann_s: "ann", bob_s: "bob"}
+                    stats = await client.presence_stats(room)
+                    assert (stats.num_clients, stats.num_users) == (2, 2)
+            shown = await asyncio.to_thread(lambda: first.request("GET", "/health").body)
+            assert [(one["url"], one["state"], one.get("link")) for one in shown["nodes"]] == [
+                (first.url, "up", None),
+                (second.url, "up", "ok"),
+            ]
+            assert sum(one["shards"] for one in shown["nodes"]) == shown["shards"]
+            assert shown["links"] == "ok"
+            assert all(users(watch.left) == [] for watch in watches.values())
+            await asyncio.to_thread(second.kill)
+            await until(lambda: all(users(watch.left) == ["bob"] for watch in watches.values()), "bob's leaves")
+            for room in ROOMS:
+                assert (await ann.presence(room)).clients.keys() == {ann_s}
+            await asyncio.sleep(3)
+            assert all(users(watch.left) == ["bob"] for watch in watches.values()), "nobody else, and once"
+            assert all(users(watch.joined).count("ann") <= 1 for watch in watches.values())
+
+    run(scenario)
+
+
+def users(told: list[JoinContext] | list[LeaveContext]) -> list[str]:
+    return [one.info.user for one in told]

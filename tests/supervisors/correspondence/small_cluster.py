@@ -19,7 +19,7 @@ from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, InvalidCommand, NotHere, Overloaded, Refused
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Stop
+from greenroom.actors.model.lifecycle import Attended, Stop
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig, CommitConfig, HttpConfig, HubConfig
@@ -44,6 +44,11 @@ from tests.supervisors.correspondence.linked import Network
 A, B, C, NOBODY = 11, 22, 33, 0
 ANN = Principal(user="ann", client="ann-1", info=b'{"user":"ann"}')
 BOB = Principal(user="bob", client="bob-1")
+
+
+def named(name: str) -> Principal:
+    """A user on one device, who is shown to others."""
+    return Principal(user=name, client=f"{name}-1", info=msgspec.json.encode({"user": name}))
 
 
 class Said(Event, tag="talk.said"):
@@ -272,7 +277,7 @@ class Offsets:
 
     @staticmethod
     def presence(channel: str, kind: str, info: bytes) -> bytes:
-        return b""
+        return f"{kind} ".encode() + info
 
 
 class Seat:
@@ -280,10 +285,11 @@ class Seat:
 
     encoding: type[Encoding] = Offsets
     as_view = False
-    wants_joins = False
     gone = False
 
-    def __init__(self, node: "Node", entity: str, principal: Principal) -> None:
+    def __init__(self, node: "Node", entity: str, principal: Principal, *, wants_joins: bool = False) -> None:
+        self.wants_joins = wants_joins
+        self.comings: list[str] = []  # joins and leaves, with the user's name
         self.node = node
         self.entity = entity
         self.principal = principal
@@ -345,7 +351,11 @@ class Seat:
         self.offsets += [int(one) for one in batch.split(b",")]
 
     def deliver_ephemeral(self, piece: bytes, key: str) -> None:
-        self.ephemerals.append(piece)
+        kind, _, info = piece.partition(b" ")
+        if kind in (b"join", b"leave"):
+            self.comings.append(f"{kind.decode()} {msgspec.json.decode(info)['user']}")
+        else:
+            self.ephemerals.append(piece)
 
     def kicked(self, code: int, reason: str) -> None:
         self.kicks.append(code)
@@ -413,7 +423,7 @@ class Node:
             tracing=Tracing(trace.get_tracer("test"), sample=0.0),
             version="0",
             before_watching=self.correspondence.feeds.before,
-            audience_elsewhere=self.correspondence.feeds.changed,
+            audience_elsewhere=self.correspondence.changed,
         )
         self.scope: trio.CancelScope | None = None
 
@@ -443,10 +453,22 @@ class Node:
         self.kernel.router.submit(entity, Envelope(message=message, slot=answer, **fields))
         return answer
 
-    def watch(self, entity: str, principal: Principal) -> Seat:
-        seat = Seat(self, entity, principal)
+    def watch(self, entity: str, principal: Principal, *, wants_joins: bool = False) -> Seat:
+        seat = Seat(self, entity, principal, wants_joins=wants_joins)
         seat.watch()
         return seat
+
+    def audience(self, entity: str, principal: Principal, *, names_max: int = 0) -> "Answer":
+        """As `presence` and `presence_stats` ask."""
+        answer = Answer()
+
+        def seen(attended: Attended) -> None:
+            answer.given.append(attended)
+
+        self.services.reading.audience(
+            entity, principal, seen, answer.reject, lambda error: answer.given.append(error), names_max=names_max
+        )
+        return answer
 
     def awake(self) -> set[str]:
         return {one.entity for one in self.kernel.system.awake()}

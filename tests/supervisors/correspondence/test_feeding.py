@@ -1,11 +1,12 @@
 """What the owner's node says to those that watch, and what they say to it."""
 
 import msgspec
+import pytest
 import trio
 from trio.testing import MockClock
 
 from greenroom.actors.model.principal import Principal
-from greenroom.supervisors.correspondence import feeding
+from greenroom.supervisors.correspondence import feeding, feeds, rosters
 from greenroom.supervisors.correspondence.wire import Published, Shown
 from tests.supervisors.correspondence.seeing import by_type, counting, saw_all
 from tests.supervisors.correspondence.small_cluster import (
@@ -18,6 +19,7 @@ from tests.supervisors.correspondence.small_cluster import (
     Say,
     Typing,
     cluster,
+    named,
 )
 
 
@@ -93,7 +95,7 @@ async def test_the_audience_is_that_of_all_nodes(autojump_clock: MockClock) -> N
         await trio.sleep(0.1)
         assert len(run.nodes[A].correspondence.audiences.watching("talk:a")) == 5
         run.kill(C)
-        await trio.sleep(feeding.GONE_S + feeding.SWEEP_S + 0.1)
+        await trio.sleep(rosters.GONE_S + feeding.SWEEP_S + 0.1)
         assert len(run.nodes[A].correspondence.audiences.watching("talk:a")) == 3
 
 
@@ -132,3 +134,36 @@ async def test_ephemerals_of_a_room_on_this_node_are_not_sent_where_nobody_watch
         await run.nodes[A].ask("talk:a", Typing())
         await trio.sleep(0.1)
         assert by_type(frames, Shown) == []
+
+
+async def test_more_watchers_than_a_feed_names_do_not_leave_with_the_next(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "WATCHERS_MAX", 3)
+    async with cluster() as run:
+        seats = [run.nodes[B].watch("present:a", Principal(user="u", client=f"c{n}")) for n in range(8)]
+        await trio.sleep(0.1)
+        run.network.part(A, B)
+        seats[7].leave()  # of which A hears nothing but that it is not named again
+        await trio.sleep(10)
+        audience = run.nodes[A].correspondence.audiences.watching("present:a")
+        assert sorted(who.client for who in audience) == [f"c{n}" for n in range(7)]
+        late = run.nodes[A].watch("present:a", ANN)
+        await trio.sleep(0.1)
+        assert [one[0] for one in late.view if not one[1]] == ["c7"]
+
+
+async def test_an_entity_that_has_moved_knows_at_once_who_watches_it(autojump_clock: MockClock) -> None:
+    async with cluster(A, B, C) as run:
+        for node in (A, B, C):
+            run.nodes[node].watch("talk:a", named(f"on{node}"))
+        await trio.sleep(1)
+        await run.move("talk:a", B)
+        run.network.stuck = {(C, B)}  # it can't say so itself
+        run.nodes[A].correspondence.moved()
+        await trio.sleep(0.01)
+        audience = run.nodes[B].correspondence.audiences.watching("talk:a")
+        assert sorted(who.user for who in audience) == ["on11", "on22", "on33"]
+        await trio.sleep(rosters.GONE_S + feeding.SWEEP_S + 0.1)
+        audience = run.nodes[B].correspondence.audiences.watching("talk:a")
+        assert sorted(who.user for who in audience) == ["on11", "on22"]

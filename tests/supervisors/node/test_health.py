@@ -73,3 +73,12 @@ async def test_many_who_ask_are_one_question_to_the_store(autojump_clock: trio.t
     await trio.sleep(FRESH_S)
     assert (await health.ready())[0] is False
     assert len(asked) == 2
+
+
+def test_what_is_known_of_other_nodes_stands_beside_what_is_its_own() -> None:
+    instruments = Instruments()
+    pulse = Pulse(incarnation=1, url="", version="0", clock=lambda: 0.0, instruments=instruments)
+    of_many = Health(pulse, instruments, trio.sleep_forever, Bus(), shards=1, joined=lambda: {"links": "ok"})
+    alone = health_of(trio.sleep_forever).health()
+    of_many.serving = True
+    assert of_many.health() == {**alone, "links": "ok"}

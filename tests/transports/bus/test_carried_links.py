@@ -11,7 +11,9 @@ from trio.testing import MockClock
 from greenroom.actors.model.errors import ActorError, Overloaded
 from greenroom.config.limits import BusConfig
 from greenroom.transports.bus import carried_links
+from greenroom.transports.bus.carried_links import LinkState
 from greenroom.transports.bus.carrier_memory import MemoryCarrier, MemoryNetwork, Weather
+from greenroom.transports.bus.entries import FRAME_COST
 from greenroom.transports.bus.link import Link
 from tests.transports.bus.ends import ANN, BEN, End, two_ends
 from tests.transports.bus.promises import CONFIG, PROMISES, Promise
@@ -202,9 +204,11 @@ async def test_a_node_that_reads_nothing_is_given_up_and_heard_again(autojump_cl
     network.cut = {(ANN, BEN)}
     async with two_ends(network.carrier, CONFIG) as (ann, ben):
         ann.links.send(BEN, b"lost")
+        assert ann.links.states()[BEN] == LinkState(silent=False, held_frames=1, held_bytes=4 + FRAME_COST)
         await ann.until(lambda: ann.partings > 0)
         with pytest.raises(ActorError, match="does not answer"):
             ann.links.send(BEN, b"refused")
+        assert ann.links.states()[BEN] == LinkState(silent=True, held_frames=0, held_bytes=0)
         network.cut = set()
         await trio.sleep(1.5)
         ann.links.send(BEN, b"after")

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from greenroom import Step
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.model.lifecycle import Inspect
+from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryRows
@@ -74,6 +74,7 @@ async def buy(kernel: Kernel) -> None:
 
 async def status(kernel: Kernel) -> str:
     inspected = await kernel.ask(SAGA, Inspect(), principal=ANN)
+    assert isinstance(inspected, Inspected)
     return str(msgspec.json.decode(inspected.view)["status"])
 
 
@@ -94,7 +95,9 @@ async def test_a_checkout_goes_through(autojump_clock: MockClock) -> None:
         assert await ended(kernel) == "done"
         place.check("done")
         row = place.rows.by_entity[STOCK]
-        assert (await kernel.ask(STOCK, Inspect())).view == b'{"free":3,"reserved":{"7":2}}'
+        stock = await kernel.ask(STOCK, Inspect())
+        assert isinstance(stock, Inspected)
+        assert stock.view == b'{"free":3,"reserved":{"7":2}}'
         assert not place.rows.by_entity[SAGA].timers
         assert not row.timers
 

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from greenroom import Ask, Done, Refused, Saga, Step
-from greenroom.actors.model.lifecycle import Inspect
+from greenroom.actors.model.lifecycle import Inspect, Inspected
 from tests.supervisors.kernel.small_kernel import ANN, Brief, Heard, Kernel, Log, Slow, SlowHeard, kernel
 
 SAGA = "checkout:1"
@@ -41,7 +41,9 @@ async def played(run: Kernel) -> Any:
     await run.ask(SAGA, Buy(what="x"), principal=ANN)
     await trio.sleep(3600)
     assert run.instruments.restarts == 0
-    return msgspec.json.decode((await run.ask(SAGA, Inspect(), principal=ANN)).view)
+    inspected = await run.ask(SAGA, Inspect(), principal=ANN)
+    assert isinstance(inspected, Inspected)
+    return msgspec.json.decode(inspected.view)
 
 
 @pytest.mark.parametrize(
