@@ -64,7 +64,7 @@ def nodes_table(nodes: list[dict[str, Any]], me: str) -> Table:
         name = str(one.get("node", "?"))
         link = "this node" if name == me else str(one.get("link", "?"))
         if one.get("link_held_bytes"):
-            link += f", {one['link_held_bytes']} bytes wait"
+            link += f"\n{one['link_held_bytes']} bytes wait"
         table.add_row(
             f"{one.get('url', '?')}\n{name}",
             *(str(one.get(key, "?")) for key in ("state", "shards")),

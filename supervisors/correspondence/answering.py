@@ -209,9 +209,12 @@ class Answering:
     def _message(self, sent: Sent) -> Message:
         try:
             kind = self._kinds[split_entity(sent.entity)[0]]
+            message: Message
             if sent.what != INSPECT:
-                return kind.decode_message(sent.body)
-            return _decode_inspect(sent.body) if sent.body else INSPECTION
+                message = kind.decode_message(sent.body)
+            else:
+                message = _decode_inspect(sent.body) if sent.body else INSPECTION
+            return message
         except (ActorError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             name = sent.entity.partition(":")[0]
             self._throttled_log.warning("message_unknown", key=name, kind=name, error=shown(error))

@@ -33,7 +33,7 @@ COUNT = Inspect(audience=Naming())
 READ_MAX = 1000  # events at a time, in search of what is not hidden
 SEARCHED_MAX = 10_000  # events that one answer may cost
 
-Answer = TypeVar("Answer", Inspected, Attended)
+Answer = TypeVar("Answer", bound=Inspected | Attended)
 WhenRefused = Callable[[ActorError], None]
 WhenBroken = Callable[[Exception], None]  # told of a mistake of ours; must not raise
 

@@ -442,7 +442,7 @@ class Node:
 
     async def _flush(self) -> None:
         while True:
-            await trio.sleep(0.001)
+            await trio.sleep(self.cluster.flush_s)
             self.hub.flush_all()
 
     async def ask(self, entity: str, message: Ask[Any], **how: Any) -> Any:
@@ -504,7 +504,8 @@ class Answer:
 
 
 class Cluster:
-    def __init__(self, *, rng: random.Random | None = None) -> None:
+    def __init__(self, *, rng: random.Random | None = None, flush_s: float = 0.001) -> None:
+        self.flush_s = flush_s
         self.rows = MemoryRows()
         self.owners = Owners()
         self.network = Network(rng=rng)
@@ -531,9 +532,11 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(*incarnations: int, rng: random.Random | None = None) -> AsyncIterator[Cluster]:
+async def cluster(
+    *incarnations: int, rng: random.Random | None = None, flush_s: float = 0.001
+) -> AsyncIterator[Cluster]:
     """Running nodes, of which the first owns everything until something is moved."""
-    found = Cluster(rng=rng)
+    found = Cluster(rng=rng, flush_s=flush_s)
     with capture_logs(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(cell, "_why_not", lambda ending: NotHere("the entity has moved"))
         async with trio.open_nursery() as nursery:

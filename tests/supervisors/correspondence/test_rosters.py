@@ -38,7 +38,7 @@ def everywhere(*comings: str) -> dict[int, list[str]]:
 
 @pytest.mark.parametrize("node", NODES)
 async def test_who_comes_and_leaves_is_shown_once_on_every_node(autojump_clock: MockClock, node: int) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         seats = await listening(run)
         ann = run.nodes[node].watch("talk:a", named("ann"))
         await trio.sleep(0.1)
@@ -52,7 +52,7 @@ async def test_who_comes_and_leaves_is_shown_once_on_every_node(autojump_clock: 
 async def test_who_was_there_before_is_not_shown_to_come_and_is_shown_to_leave(
     autojump_clock: MockClock, node: int
 ) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         ann = run.nodes[node].watch("talk:a", named("ann"))
         await trio.sleep(5)
         seats = {at: run.nodes[at].watch("talk:a", named(f"on{at}"), wants_joins=True) for at in NODES}
@@ -64,7 +64,7 @@ async def test_who_was_there_before_is_not_shown_to_come_and_is_shown_to_leave(
 
 
 async def test_those_who_do_not_listen_cost_nothing(autojump_clock: MockClock) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         frames = counting(run)
         seats = [run.nodes[node].watch("talk:a", named(f"on{node}")) for node in NODES]
         await trio.sleep(1)
@@ -77,7 +77,7 @@ async def test_those_who_do_not_listen_cost_nothing(autojump_clock: MockClock) -
 
 
 async def test_what_is_no_longer_listened_to_is_forgotten(autojump_clock: MockClock) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         seats = await listening(run)
         for seat in seats.values():
             seat.leave()
@@ -86,21 +86,21 @@ async def test_what_is_no_longer_listened_to_is_forgotten(autojump_clock: MockCl
 
 
 async def test_an_entity_moves_and_nobody_seems_to_leave_or_come(autojump_clock: MockClock) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         seats = await listening(run)
         stays = [run.nodes[node].watch("talk:a", named(f"ann{node}")) for node in NODES]
         await trio.sleep(1)
         seen(seats)
         for owner in (B, C, A):
             await run.move("talk:a", owner)
-            await trio.sleep(10)
+            await trio.sleep(4)
             assert seen(seats) == everywhere(), owner
         assert len(stays) == 3
 
 
 @pytest.mark.parametrize("node", NODES)
 async def test_who_comes_or_leaves_while_an_entity_moves_is_shown(autojump_clock: MockClock, node: int) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         seats = await listening(run)
         ann = run.nodes[node].watch("talk:a", named("ann"))
         await trio.sleep(1)
@@ -108,12 +108,12 @@ async def test_who_comes_or_leaves_while_an_entity_moves_is_shown(autojump_clock
         await run.move("talk:a", B)  # nobody has heard of that yet
         ann.leave()
         run.nodes[node].watch("talk:a", named("bob"))
-        await trio.sleep(10)
+        await trio.sleep(4)
         assert {at: sorted(found) for at, found in seen(seats).items()} == everywhere("join bob", "leave ann")
 
 
 async def test_of_an_owner_that_is_killed_its_own_watchers_alone_leave(autojump_clock: MockClock) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         seats = await listening(run)
         run.nodes[A].watch("talk:a", named("ann"))
         run.nodes[C].watch("talk:a", named("bob"))
@@ -131,7 +131,7 @@ async def test_of_an_owner_that_is_killed_its_own_watchers_alone_leave(autojump_
 
 
 async def test_of_another_node_that_is_killed_all_leave(autojump_clock: MockClock) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         seats = await listening(run)
         run.kill(C)
         del seats[C]
@@ -142,10 +142,10 @@ async def test_of_another_node_that_is_killed_all_leave(autojump_clock: MockCloc
 
 
 async def test_a_link_that_parts_shows_nothing_unless_it_stays_so(autojump_clock: MockClock) -> None:
-    async with cluster(*NODES) as run:
+    async with cluster(*NODES, flush_s=0.02) as run:
         seats = await listening(run)
         run.network.part(A, C)
-        await trio.sleep(10)
+        await trio.sleep(4)
         assert seen(seats) == everywhere()
         run.network.full = {(C, A)}
         run.network.part(A, C)
@@ -158,14 +158,15 @@ async def test_a_link_that_parts_shows_nothing_unless_it_stays_so(autojump_clock
         assert (found[A], found[B], found[C]) == ([f"join on{C}"], [f"join on{C}"], [])
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 async def test_whatever_parts_and_moves_what_was_shown_adds_up(autojump_clock: MockClock, seed: int) -> None:
     rng = random.Random(seed)
-    async with cluster(*NODES, rng=rng) as run:
+    async with cluster(*NODES, rng=rng, flush_s=0.02) as run:
         seats = await listening(run)
         stays = [run.nodes[node].watch("talk:a", named(f"stays{node}")) for node in NODES]
         present: dict[str, Seat] = {}
-        for step in range(60):
+        await trio.sleep(0.5)
+        for step in range(30):
             match rng.randrange(6):
                 case 0:
                     run.network.part(*rng.sample(NODES, 2))
@@ -176,12 +177,15 @@ async def test_whatever_parts_and_moves_what_was_shown_adds_up(autojump_clock: M
                     run.network.full.add((pair[0], pair[1]))
                     await trio.sleep(0.1)
                     run.network.full.clear()
-                case 3 if came := [name for name, seat in present.items() if seat.topic is not None]:
-                    present.pop(rng.choice(came)).leave()
+                case 3 if present:
+                    present.pop(rng.choice(list(present))).leave()
                 case _:
-                    present[f"u{step}"] = run.nodes[rng.choice(NODES)].watch("talk:a", named(f"u{step}"))
+                    seat = run.nodes[rng.choice(NODES)].watch("talk:a", named(f"u{step}"))
+                    present[f"u{step}"] = seat
+                    while seat.topic is None:  # noqa: ASYNC110 - virtual time
+                        await trio.sleep(0.01)
             await trio.sleep(rng.random() * 0.5)
-        await trio.sleep(20)
+        await trio.sleep(8)
         for node, seat in seats.items():
             there: set[str] = set()
             for coming in seat.comings:
