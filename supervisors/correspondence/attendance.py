@@ -1,9 +1,9 @@
 """Attendance: who watches what lives here, on all nodes, by what these say; and telling that to those who listen to it.
 
 A node names its watchers when it asks for a feed, and then who comes and who leaves. Of one whose link has parted, or
-that could not be fed, they are kept for a moment, for it mostly comes back; then they have left. An entity that is handed over takes with it who
-was last known to watch it. Where somebody listens to joins and leaves, on this node or on one that is fed, rosters.py
-keeps what they were shown.
+that could not be fed, they are kept for a moment, for it mostly comes back; then they have left. An entity that is
+handed over takes with it who was last known to watch it. Where somebody listens to joins and leaves, on this node or on
+one that is fed, rosters.py keeps what they were shown.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator

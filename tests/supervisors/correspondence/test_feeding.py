@@ -123,7 +123,7 @@ async def test_watchers_of_a_node_that_dies_while_its_feed_is_broken_have_left(a
         await run.nodes[A].ask("talk:a", Say(text="x"))
         assert len(run.nodes[A].correspondence.audiences.watching("talk:a")) == 2
         run.kill(B)
-        await trio.sleep(feeding.GONE_S + feeding.SWEEP_S + 0.1)
+        await trio.sleep(rosters.GONE_S + feeding.SWEEP_S + 0.1)
         assert [who.client for who in run.nodes[A].correspondence.audiences.watching("talk:a")] == ["bob-1"]
 
 
