@@ -218,8 +218,10 @@ class Feeding:
     def _end_moved(self, fed: Iterable[str]) -> None:
         for entity in [entity for entity in fed if entity in self._fed and not self._owns(entity)]:
             owner = self._ownership.owner(entity)
+            if owner == self._node:
+                continue  # it is about to be handed over: its new owner is to hear who watches it
             watchers = self._attendance.by_node(entity)
-            if watchers and owner is not None and owner != self._node:
+            if watchers and owner is not None:
                 self._hand_on(owner, HandedOn(entity, watchers))
             for node in list(self._fed[entity]):
                 self._drop(entity, node)

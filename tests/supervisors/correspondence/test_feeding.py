@@ -157,7 +157,7 @@ async def test_an_entity_that_has_moved_knows_at_once_who_watches_it(autojump_cl
     async with cluster(A, B, C) as run:
         for node in (A, B, C):
             run.nodes[node].watch("talk:a", named(f"on{node}"))
-        await trio.sleep(1)
+        await trio.sleep(1.5)  # amid two sweeps
         await run.move("talk:a", B)
         run.network.stuck = {(C, B)}  # it can't say so itself
         run.nodes[A].correspondence.moved()
