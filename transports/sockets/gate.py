@@ -163,8 +163,9 @@ class Gate:
 
     def stop_accepting(self) -> None:
         """Let those in that have waited, for the kernel would reset them, and nobody after them."""
-        if self._listener is not None and self._resume_at is None:
-            self.on_ready(0)
+        for _ in range(0, self._backlog + 1, ACCEPTS_MAX):  # as many turns as a full backlog takes
+            if self._resume_at is None:  # else descriptors have run out
+                self.on_ready(0)
         if self._listener is not None:
             self._poller.remove(self._listener.fileno())
             self._listener.close()

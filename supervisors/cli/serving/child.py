@@ -35,9 +35,13 @@ GOODBYE_S = 5.0  # beyond the drain's own deadline
 
 def main() -> None:
     """Serve what the parent gave; the exit status is that of `greenroom serve`."""
+    # Until the node catches it: a parent passes it on to who is starting, too. What is in files is read after this.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parent = socket.socket(fileno=int(sys.argv[1]))
     lines = parent.makefile("rb")
     given = msgspec.json.decode(lines.readline(), type=Given)
+    for descriptor in (parent.fileno(), given.listener):
+        os.set_inheritable(descriptor, False)  # a program that somebody's code starts would keep the port, and our end
     with told_plainly():
         settings = load_settings(**given.options)
         configure_logs(settings.log, node_number=given.node_number)

@@ -67,8 +67,9 @@ class Child:
         return False
 
     async def go(self) -> None:
-        """Have it serve."""
-        await self._told.send(GO)
+        """Have it serve. One that has ended meanwhile is found by `ready` and `ended`."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await self._told.send(GO)
         self.going = True
 
     async def ready(self) -> bool:

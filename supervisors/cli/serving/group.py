@@ -89,10 +89,12 @@ class Group:
                 nursery.start_soon(mind_own_servers, ground.own)  # to the last: nodes that drain still write
             async with trio.open_nursery() as nodes:
                 nodes.start_soon(self._supervise)
-                await self._end.wait()
-                # All at once, in one stretch with what keeps them from being started again: where all go, nobody is
-                # there to be handed anything.
-                self._ask_all_to_end()
+                try:
+                    await self._end.wait()
+                finally:  # also when something beside them has failed
+                    # All at once, in one stretch with what keeps them from being started again: where all go, nobody
+                    # is there to be handed anything.
+                    self._ask_all_to_end()
                 nodes.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
 

@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import GateConfig
+from greenroom.transports.sockets import gate as gate_module
 from greenroom.transports.sockets.gate import PortTaken, listen
 from tests.transports.small_node import Peer, SmallNode, head, small_node
 
@@ -37,7 +38,10 @@ async def test_what_is_sent_to_a_connection_leaves_at_once_and_a_peer_that_is_go
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-async def test_who_waits_to_be_let_in_when_it_stops_accepting_is_let_in_and_nobody_after_them() -> None:
+async def test_who_waits_to_be_let_in_when_it_stops_accepting_is_let_in_and_nobody_after_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gate_module, "ACCEPTS_MAX", 2)  # fewer than wait
     async with small_node() as node:
         waiting = [
             socket.create_connection(("127.0.0.1", node.port)) for _ in range(3)
