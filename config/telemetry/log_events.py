@@ -203,7 +203,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "node_ended": (
             "A node of `serve --nodes` has ended unasked, with this exit status, or by this signal where it is "
-            "negative. The others own its entities now, and it is started again (`child_restarted`); its own lines "
+            "negative. The others own its entities now, and it is started again; its own lines "
             "before this one say why."
         ),
         "node_not_signed_off": (

@@ -96,6 +96,10 @@ class Child:
         """The exit status; None while it runs."""
         return self._process.poll()
 
+    def kill_at_once(self) -> None:
+        """Without waiting for its end; from a signal handler, too."""
+        self._process.kill()
+
     def hang_up(self) -> None:
         """Have it read its keys again."""
         with contextlib.suppress(ProcessLookupError):  # it has ended just now

@@ -5,6 +5,7 @@ date, and what is wrong with the settings is told once. One that ends is started
 a socket of its own for the port, so none of them has to wait for it.
 """
 
+import os
 import random
 from functools import partial
 from typing import Any
@@ -83,7 +84,7 @@ class Group:
 
     async def run(self, ground: Ground) -> None:
         async with trio.open_nursery() as nursery:  # owner: the process
-            await nursery.start(drain_on_signal, self._end)
+            await nursery.start(partial(drain_on_signal, self._end, force_exit=self._exit_at_once))
             await nursery.start(on_hangup, self._pass_on_hangup)
             if ground.own is not None:
                 nursery.start_soon(mind_own_servers, ground.own)  # to the last: nodes that drain still write
@@ -123,15 +124,30 @@ class Group:
         for child in self._going.values():
             child.ask_to_end()
 
+    def _exit_at_once(self, status: int) -> None:
+        """In a signal handler. A node whose loop stands still would outlive us, and keep its part of the port."""
+        for child in self._going.values():
+            child.kill_at_once()
+        os._exit(status)
+
     def _pass_on_hangup(self) -> None:
         for child in self._going.values():
             child.hang_up()
 
     async def _live(self, number: int, *, task_status: trio.TaskStatus[None]) -> None:
-        """One life of a node: from its process's start to that's end. Cancelled, it has the node drain."""
+        """A node until it ends after it was ready. One that can't start is tried again, uncounted, while others serve:
+        they are not stopped for its sake."""
         if number != FIRST:
             task_status.started()  # these start side by side
-        was_asked = False
+        backoff = _new_backoff()
+        while True:
+            if await self._live_once(number, task_status) or not self._ready:
+                return
+            await trio.sleep(backoff.next())
+
+    async def _live_once(self, number: int, task_status: trio.TaskStatus[None]) -> bool:
+        """From its process's start to that's end: was it ready? Cancelled, it has the node drain."""
+        was_asked = was_ready = False
         with self._port.bound() as listener:
             async with Child.loading(replace(self._given, listener=listener.fileno(), node_number=number)) as child:
                 listener.close()  # what the node has is the only one: where it ends, so does its part of the port
@@ -140,6 +156,7 @@ class Group:
                     try:
                         await child.go()
                         if await child.ready():
+                            was_ready = True
                             if number == FIRST:
                                 task_status.started()
                             self._now_ready(number, child)
@@ -151,6 +168,7 @@ class Group:
                         del self._going[number]
         if not was_asked:
             self._has_ended(number, child.status)
+        return was_ready
 
     def _now_ready(self, number: int, child: Child) -> None:
         log.info("node_ready", node_number=number, pid=child.pid)

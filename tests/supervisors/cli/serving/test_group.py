@@ -185,6 +185,26 @@ async def test_one_that_ends_while_others_start_ends_the_group(nodes: Nodes, aut
     assert group.status == 1
 
 
+async def test_one_that_can_not_start_any_more_stops_nobody_who_serves(nodes: Nodes, autojump_clock: MockClock) -> None:
+    """As while the database is away, which those outlive."""
+    async with running(2) as group:
+        await all_ready(nodes, 2)
+        nodes.of(2)[-1].ends(-9)
+        for lives in range(2, 12):
+            await trio.sleep(10.0)  # the longest wait
+            assert len(nodes.of(2)) == lives
+            nodes.of(2)[-1].ends(1)
+        assert not nodes[0].asked_to_end
+        await trio.sleep(10.0)
+        nodes.of(2)[-1].lets_in.set()
+        await wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGTERM)
+        await trio.lowlevel.checkpoint()
+        for node in (nodes[0], nodes.of(2)[-1]):
+            node.ends(0)
+    assert (group.status, group.gave_up) == (0, None)
+
+
 async def test_nodes_that_end_too_often_end_the_group(nodes: Nodes, autojump_clock: MockClock) -> None:
     async with running(2) as group:
         await all_ready(nodes, 2)
