@@ -69,8 +69,8 @@ ELSEWHERE = {
     "transports/pages/chapters.py": "transports/pages/test_pages.py",
     "transports/pages/message_schemas.py": "transports/pages/test_openapi.py",
     "transports/sockets/live.py": "transports/http/test_live.py",
-    "supervisors/node/joined.py": "faults/process/test_messages_between_nodes.py",
     # Commands are tried as they are typed, and what they stand on by starting and stopping processes.
+    "supervisors/correspondence/attendance.py": "supervisors/correspondence/test_feeding.py",
     "supervisors/cli/chosen/database.py": "faults/process/test_command_line.py",
     "supervisors/cli/chosen/kinds.py": "supervisors/cli/test_new.py",
     "supervisors/cli/dead_letters.py": "faults/process/test_command_line.py",
@@ -82,7 +82,6 @@ ELSEWHERE = {
     "supervisors/cli/serving/child_process.py": "supervisors/cli/serving/test_reloading.py",
     "supervisors/cli/serving/handing.py": "supervisors/cli/serving/test_reloading.py",
     "supervisors/cli/serving/restarting.py": "supervisors/cli/serving/test_reloading.py",
-    "supervisors/cli/status.py": "faults/process/test_command_line.py",
     "supervisors/cli/terminal/console.py": "faults/process/test_command_line.py",
     "supervisors/duties/own_servers.py": "store/own/test_servers.py",
     "supervisors/kernel/host.py": "supervisors/kernel/test_system.py",

@@ -45,7 +45,7 @@ class Undelivered(Tell, tag="actor.undelivered"):
 REPORTS: tuple[type[Any], ...] = (Answered, Undelivered)
 
 
-class Inspected(Struct):
+class Inspected(Struct, tag="actor.inspected"):
     """An entity as of one moment between two events. Released in order: what follows has higher offsets."""
 
     view: bytes  # JSON
@@ -53,7 +53,7 @@ class Inspected(Struct):
     offset: int
 
 
-class Attended(Struct, frozen=True):
+class Attended(Struct, frozen=True, tag="actor.attended"):
     """Who watches an entity, on all nodes."""
 
     clients: int  # connections

@@ -149,6 +149,11 @@ class Answering:
             self._router().submit(sent.entity, envelope)
         except ActorError as error:
             slot.reject(error)
+        except (
+            Exception
+        ) as error:  # the edge: a mistake with one message is no other's, and its sender is to hear of it
+            log.exception("frame_mishandled", node=f"{node:016x}", frame="Sent", error=shown(error))
+            slot.reject(HandlerFailed(shown(error)))
 
     def _take_in(self, sent: Sent) -> None:
         """Of nobody who waits: a message between entities, at most once."""

@@ -99,6 +99,7 @@ class Asking:
         self._pending: dict[int, dict[int, Asked]] = {}  # node -> number -> what it is to answer
         self._by_slot: dict[TaskSlot, Asked] = {}
         self._under_way: dict[str, int] = {}  # entity -> messages that are pending and may come back
+        self._ways: dict[str, int] = {}  # entity -> the one node to which all of those are under way
         self._held = Holding()
         self._wake = trio.Event()
         self._deadlines = Deadlines()
@@ -126,7 +127,9 @@ class Asking:
         asked = Asked(self, next(self._numbers), entity, envelope, hops)
         if entity not in self._held:
             node = self._ownership.owner(entity)
-            if node is not None and node != self._node:
+            # What has gone to its former owner may come back, and is not to be overtaken: then this waits as well.
+            is_way_free = source is not None or self._ways.get(entity, node) == node
+            if node is not None and node != self._node and is_way_free:
                 self._send(asked, node)
                 return
             self._look()
@@ -264,6 +267,7 @@ class Asking:
         pending[asked.number] = asked
         if envelope.source is None:
             self._under_way[asked.entity] = self._under_way.get(asked.entity, 0) + 1
+            self._ways[asked.entity] = node
         if asked.tick is None:
             self._await(asked)
 
@@ -337,6 +341,7 @@ class Asking:
                     self._under_way[entity] = under_way
                 else:
                     del self._under_way[entity]
+                    del self._ways[entity]
         elif asked.held_at is not None:
             self._held.remove(asked)
 

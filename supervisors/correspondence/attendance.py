@@ -17,6 +17,7 @@ from greenroom.supervisors.correspondence.wire import Came, Feed, HandedOn, OfAu
 from greenroom.supervisors.kernel.audiences import Audiences
 
 NAMED_MAX = 5_000  # watchers of an entity on one node, or handed over with it; of more, single joins and leaves alone
+ROSTER_BYTES_MAX = 1 << 20  # of what is said of them; with more, likewise
 
 
 Remote = dict[str, Principal]  # who watches one entity on one other node, by the connection's id
@@ -222,11 +223,14 @@ class Attendance:
             self._spread(roster)
 
     def _roster(self, entity: str, node: int) -> Roster | None:
-        """None of more than NAMED_MAX."""
+        """None of more than NAMED_MAX, or ROSTER_BYTES_MAX: what can't be sent would end the feed."""
         principals = self._on(entity, node)
         if len(principals) > NAMED_MAX:
             return None
-        return Roster(entity, node, {who.client: who.info for who in principals if who.info is not None})
+        watchers = {who.client: who.info for who in principals if who.info is not None}
+        if sum(map(len, watchers.values())) > ROSTER_BYTES_MAX:
+            return None
+        return Roster(entity, node, watchers)
 
     def _is_listened_to(self, entity: str) -> bool:
         return entity in self._rosters or bool(self._listening(entity))

@@ -183,7 +183,10 @@ class CatchingUp:
     def asks(self, entity: str, slot: ReplySlot | None) -> bool:
         """Is that the slot of the question where the entity stands, that is still to be answered?"""
         catch_up = self.catching.get(entity)
-        return catch_up is not None and catch_up.question is not None and catch_up.question is slot
+        if catch_up is None or catch_up.question is None or catch_up.question is not slot:
+            return False
+        catch_up.may_have_missed_kicks = True  # it is fed anew: whatever the question was asked for
+        return True
 
     def _ask(self, catch_up: _CatchUp) -> None:
         catch_up.through = catch_up.retry_at = None

@@ -51,12 +51,13 @@ def zombies(guards: Guards, seed: int) -> Run:
     return run_seed(scenario, seed, minutes=3.0, faults=ZOMBIES, guards=guards, swarm=False, nodes=NODES)
 
 
-@pytest.mark.parametrize("guard", ["fence", "offset", "barrier"])
-def test_a_removed_guard_is_missed_among_several_nodes(guard: str) -> None:
-    assert any(zombies(Guards(**{guard: False}), seed).violations for seed in range(GUARD_SEEDS))
+@pytest.mark.parametrize(("guard", "first"), [("fence", 16), ("offset", 0), ("barrier", 0)])
+def test_a_removed_guard_is_missed_among_several_nodes(guard: str, first: int) -> None:
+    """Terms see to most of what the fence is for: few seeds come to what is left."""
+    assert any(zombies(Guards(**{guard: False}), seed).violations for seed in range(first, first + GUARD_SEEDS))
 
 
-@pytest.mark.parametrize("first", range(0, GUARD_SEEDS, 4))
+@pytest.mark.parametrize("first", range(0, 2 * GUARD_SEEDS, 4))
 def test_with_all_guards_the_same_seeds_pass(first: int) -> None:
     for seed in range(first, first + 4):
         run = zombies(ALL_GUARDS, seed)

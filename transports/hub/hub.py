@@ -232,10 +232,11 @@ class Hub:
             self._resynchronise(topic, epoch, offset)
 
     def start_over(self, entity: str, subscriber: Subscriber) -> None:
-        """One is to come again with its position, if it is still there."""
+        """One is to come again with its position, if it is still there; who watches the view too, for it may be no
+        longer allowed to."""
         topic = self._topics.get(entity)
         if topic is not None:
-            self.go_on(topic, starting_over(topic, [subscriber]), 1)
+            self.go_on(topic, kicking(topic, Kick(2500, "insufficient state"), [subscriber]), 1)
 
     def attach(self, topic: Topic, subscriber: Subscriber) -> None:
         """From here on `subscriber` gets every publication after `topic.offset`."""

@@ -358,6 +358,9 @@ class Seat:
             self.ephemerals.append(piece)
 
     def kicked(self, code: int, reason: str) -> None:
+        if code == 2500:  # it is to come again
+            self.epoch_changed()
+            return
         self.kicks.append(code)
         self.leave()
 

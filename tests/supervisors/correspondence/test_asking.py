@@ -473,3 +473,18 @@ async def test_nobody_waits_longer_than_a_command_may_take_to_hear_who_watches(a
         await trio.sleep(run.nodes[B].services.client.command_deadline_s + 0.2)
         assert isinstance(answer.only, DeadlineExceeded)
         assert len(run.nodes[B].correspondence.asking) == 0
+
+
+async def test_nothing_overtakes_what_may_come_back_from_the_former_owner(autojump_clock: MockClock) -> None:
+    """The rows tell of the new owner before the former one does."""
+    async with cluster(A, B, C) as run:
+        run.owners.move("talk:a", C)
+        run.nodes[B].ownership.believed["talk:a"] = A
+        run.network.stuck.add((B, A))
+        run.nodes[B].send("talk:a", Say(text="1"))
+        del run.nodes[B].ownership.believed["talk:a"]
+        run.nodes[B].send("talk:a", Say(text="2"))
+        await trio.sleep(0.1)
+        run.network.stuck.clear()
+        await trio.sleep(2)
+        assert run.texts("talk:a") == ["1", "2"]
