@@ -283,3 +283,16 @@ async def test_nobody_left_nothing_is_asked(autojump_clock: MockClock) -> None:
         node.hub.publish(A, node.hub._topics[A].epoch, StoredEvent(2, 1, NOTED))
         await trio.sleep(5.0)
         assert node.inspected == []
+
+
+async def test_whoever_is_to_start_over_leaves_the_view_too(autojump_clock: MockClock) -> None:
+    """It may be no longer allowed to watch, and views are made for all who do, without asking about each."""
+    async with Counted().running() as node:
+        await bid(node, 1)
+        peer = await stream(node)
+        await peer.event()
+        (watcher,) = node.hub.subscribers(A)
+        node.hub.start_over(A, watcher)
+        with trio.fail_after(5):
+            assert await peer.ended()
+        assert not node.hub.subscribers(A)
