@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 import trio
+from msgspec.structs import replace
 
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
@@ -87,6 +88,8 @@ class Rechecks:
 
     def _ask(self, recheck: _Recheck, now: float) -> None:
         who = recheck.subscriber.principal
+        if recheck.subscriber.granted:  # as when it came
+            who = replace(who, granted=True)
         try:
             self._submit(
                 recheck.entity, Envelope(message=INSPECTION, principal=who, slot=recheck, deadline=now + INSPECT_S)

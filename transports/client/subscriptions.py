@@ -66,11 +66,14 @@ class Wish(Protocol):
 class ClientSubscription:
     """One client's subscription to one topic, as the hub sees it."""
 
-    __slots__ = ("_peer", "_topic", "expires_at", "server_side", "wants_joins")
+    __slots__ = ("_peer", "_topic", "expires_at", "granted", "server_side", "wants_joins")
 
     encoding: type[Encoding] = JsonEncoding
 
-    def __init__(self, peer: "Subscriptions", topic: Topic, *, wants_joins: bool, server_side: bool) -> None:
+    def __init__(
+        self, peer: "Subscriptions", topic: Topic, *, wants_joins: bool, server_side: bool, granted: bool
+    ) -> None:
+        self.granted = granted
         self._peer = peer
         self._topic = topic
         self.wants_joins = wants_joins
@@ -393,7 +396,7 @@ class _Attempt(PendingRead):
             self._failed(UNRECOVERABLE)
             return None
         subscription = (ClientViewSubscription if self.as_view else ClientSubscription)(
-            self.peer, topic, wants_joins=request.join_leave, server_side=self._server_side
+            self.peer, topic, wants_joins=request.join_leave, server_side=self._server_side, granted=self.granted
         )
         self.peer.by_channel[topic.entity] = subscription
         self._wish.answer(_subscribe_result(request, topic.epoch, topic.offset, view, missed))

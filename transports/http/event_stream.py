@@ -68,6 +68,7 @@ class _ChannelWatch:
     __slots__ = ("_stream", "channel", "encoding", "position", "topic", "wanted")
 
     wants_joins = False
+    granted = False
     as_view = False
 
     def __init__(self, stream: "EventStream", channel: str, wanted: Position | None, encoding: type[Encoding]) -> None:

@@ -32,6 +32,10 @@ class Subscriber(Protocol):
     def principal(self) -> Principal: ...
 
     @property
+    def granted(self) -> bool:
+        """It watches by a subscription token."""
+
+    @property
     def wants_joins(self) -> bool:
         """Join and leave pushes."""
 

@@ -289,6 +289,7 @@ class Seat:
 
     def __init__(self, node: "Node", entity: str, principal: Principal, *, wants_joins: bool = False) -> None:
         self.wants_joins = wants_joins
+        self.granted = False
         self.comings: list[str] = []  # joins and leaves, with the user's name
         self.node = node
         self.entity = entity

@@ -39,3 +39,17 @@ async def test_nobody_waits_twice_to_be_asked_about(autojump_clock: MockClock) -
         await trio.sleep(1)
         assert len(rechecks) == 0
         assert [seat.starts_over for seat in seats] == [0, 0]
+
+
+async def test_whoever_watches_by_a_token_is_asked_about_as_such(autojump_clock: MockClock) -> None:
+    """Or all of them would be thrown off wherever an entity moves."""
+    async with cluster() as run:
+        ann, bob = run.nodes[B].watch("talk:a", ANN), run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(0.1)
+        ann.granted = True
+        rechecks = run.nodes[B].correspondence.rechecks
+        asked: dict[str, bool] = {}
+        rechecks._submit = lambda entity, envelope: asked.update({envelope.principal.user: envelope.principal.granted})
+        rechecks.add("talk:a")
+        await trio.sleep(1)
+        assert asked == {ANN.user: True, BOB.user: False} and bob.starts_over == 0

@@ -45,6 +45,8 @@ class Silent(Plain):
 
 
 class Watcher:
+    granted = False
+
     def __init__(self, user: str = "ann", *, wants_joins: bool = False, encoding: Any = Plain) -> None:
         self.principal = Principal(user=user, client=f"c-{user}", info=user.encode())
         self.wants_joins = wants_joins
