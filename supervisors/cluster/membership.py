@@ -413,10 +413,11 @@ class Membership:
         return self._holdings.take_overtaken()
 
     async def drain(self) -> None:
-        """Be given no more. Raises: StoreUnavailable."""
+        """Be given no more, and know who there is: one that has just come may be all who can be given something.
+        Raises: StoreUnavailable."""
         self._is_open = False
         await self._referee.enter("draining")
-        self._place()
+        await self._look()
 
     def begin_leaving(self, shards: Collection[int]) -> set[int]:
         """Wake nobody in these any more; gives those that are ours."""

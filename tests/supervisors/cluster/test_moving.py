@@ -162,6 +162,14 @@ async def test_who_leaves_gives_all_of_it_away_while_it_goes_on(autojump_clock: 
         assert all(seat.node.owned for seat in others)
 
 
+async def test_who_leaves_gives_it_to_one_that_has_only_just_come(autojump_clock: MockClock) -> None:
+    async with seats(1) as (run, (first,)):
+        newcomer = run.node()
+        await run.start(newcomer)
+        await first.moving.give_all()
+        assert set(run.owners()) == {newcomer.referee.incarnation}
+
+
 async def test_the_last_one_keeps_all_of_it(autojump_clock: MockClock) -> None:
     async with seats(1) as (run, (first,)):
         with trio.fail_after(1.0):
