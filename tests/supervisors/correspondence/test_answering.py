@@ -12,17 +12,8 @@ from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.supervisors.correspondence import answering
 from greenroom.supervisors.correspondence.wire import Replied, Sent, decode, encode
 from greenroom.transports.errors import http_error_body
-from tests.supervisors.correspondence.small_cluster import (
-    ANN,
-    A,
-    B,
-    C,
-    Refuse,
-    Say,
-    Slow,
-    Through,
-    cluster,
-)
+from tests.supervisors.correspondence.small_cluster import A, B, C, cluster
+from tests.supervisors.correspondence.small_entities import ANN, Refuse, Say, Slow, Through
 
 
 async def test_what_is_inspected_is_as_on_the_owners_node(autojump_clock: MockClock) -> None:

@@ -21,22 +21,8 @@ from greenroom.actors.model.lifecycle import Attended, Inspect
 from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.correspondence import asking
 from greenroom.supervisors.correspondence.wire import Replied, Sent, decode
-from tests.supervisors.correspondence.small_cluster import (
-    ANN,
-    NOBODY,
-    A,
-    Answer,
-    B,
-    C,
-    Heard,
-    Pass,
-    Put,
-    Say,
-    Slow,
-    Through,
-    cluster,
-    named,
-)
+from tests.supervisors.correspondence.small_cluster import NOBODY, A, Answer, B, C, cluster
+from tests.supervisors.correspondence.small_entities import ANN, Heard, Pass, Put, Say, Slow, Through, named
 
 
 async def test_a_command_to_an_entity_on_another_node(autojump_clock: MockClock) -> None:

@@ -10,14 +10,8 @@ from greenroom.actors.model.principal import Principal
 from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.correspondence.wire import Published, Sent
 from tests.supervisors.correspondence.seeing import all_but, by_type, counting, saw_all
-from tests.supervisors.correspondence.small_cluster import (
-    ANN,
-    BOB,
-    A,
-    B,
-    Say,
-    cluster,
-)
+from tests.supervisors.correspondence.small_cluster import A, B, cluster
+from tests.supervisors.correspondence.small_entities import ANN, BOB, Say
 
 
 async def test_a_gap_is_filled_after_a_parting(autojump_clock: MockClock) -> None:

@@ -16,14 +16,8 @@ from greenroom.actors.model.lifecycle import Inspect
 from greenroom.supervisors.correspondence import correspondence, wire
 from greenroom.supervisors.correspondence.wire import FeedEnded, NotHeld, Replied, encode
 from tests.supervisors.correspondence.seeing import by_type, counting
-from tests.supervisors.correspondence.small_cluster import (
-    ANN,
-    A,
-    B,
-    Put,
-    Say,
-    cluster,
-)
+from tests.supervisors.correspondence.small_cluster import A, B, cluster
+from tests.supervisors.correspondence.small_entities import ANN, Put, Say
 
 
 async def test_a_link_that_takes_no_more(autojump_clock: MockClock) -> None:

@@ -9,18 +9,8 @@ from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.correspondence import feeding, feeds, rosters
 from greenroom.supervisors.correspondence.wire import Published, Shown
 from tests.supervisors.correspondence.seeing import by_type, counting, saw_all
-from tests.supervisors.correspondence.small_cluster import (
-    ANN,
-    BOB,
-    A,
-    B,
-    C,
-    Put,
-    Say,
-    Typing,
-    cluster,
-    named,
-)
+from tests.supervisors.correspondence.small_cluster import A, B, C, cluster
+from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say, Typing, named
 
 
 class Connection:

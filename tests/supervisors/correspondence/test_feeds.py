@@ -12,15 +12,8 @@ from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.correspondence import feeds
 from greenroom.supervisors.correspondence.wire import Feed, FeedEnded, Published, Unfeed
 from tests.supervisors.correspondence.seeing import all_but, by_type, counting, saw_all
-from tests.supervisors.correspondence.small_cluster import (
-    ANN,
-    A,
-    B,
-    C,
-    Put,
-    Say,
-    cluster,
-)
+from tests.supervisors.correspondence.small_cluster import A, B, C, cluster
+from tests.supervisors.correspondence.small_entities import ANN, Put, Say
 
 
 async def test_a_room_of_another_node_is_watched_in_order(autojump_clock: MockClock) -> None:

@@ -3,7 +3,7 @@
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
 from greenroom.supervisors.correspondence.holding import LAST_S, Asked, Holding
-from tests.supervisors.correspondence.small_cluster import Say
+from tests.supervisors.correspondence.small_entities import Say
 
 
 class Nobody:

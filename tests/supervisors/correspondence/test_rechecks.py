@@ -3,14 +3,8 @@
 import trio
 from trio.testing import MockClock
 
-from tests.supervisors.correspondence.small_cluster import (
-    ANN,
-    BOB,
-    A,
-    B,
-    Put,
-    cluster,
-)
+from tests.supervisors.correspondence.small_cluster import A, B, cluster
+from tests.supervisors.correspondence.small_entities import ANN, BOB, Put
 
 
 async def test_whoever_was_kicked_while_a_link_was_parted_is_found(autojump_clock: MockClock) -> None:

@@ -9,7 +9,8 @@ from trio.testing import MockClock
 from greenroom.supervisors.correspondence import feeding, rosters
 from greenroom.supervisors.correspondence.wire import Came, Roster
 from tests.supervisors.correspondence.seeing import by_type, counting
-from tests.supervisors.correspondence.small_cluster import A, B, C, Cluster, Seat, cluster, named
+from tests.supervisors.correspondence.small_cluster import A, B, C, Cluster, Seat, cluster
+from tests.supervisors.correspondence.small_entities import named
 
 NODES = (A, B, C)
 GONE_S = rosters.GONE_S + 2 * feeding.SWEEP_S + 0.1
