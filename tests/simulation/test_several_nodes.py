@@ -53,13 +53,9 @@ def zombies(guards: Guards, seed: int) -> Run:
 
 @pytest.mark.parametrize(("guard", "first"), [("fence", 16), ("offset", 0), ("barrier", 0)])
 def test_a_removed_guard_is_missed_among_several_nodes(guard: str, first: int) -> None:
-    """Terms see to most of what the fence is for: few seeds come to what is left."""
-    assert any(zombies(Guards(**{guard: False}), seed).violations for seed in range(first, first + GUARD_SEEDS))
-
-
-@pytest.mark.parametrize("first", range(0, 2 * GUARD_SEEDS, 4))
-def test_with_all_guards_the_same_seeds_pass(first: int) -> None:
-    for seed in range(first, first + 4):
-        run = zombies(ALL_GUARDS, seed)
-        assert not run.violations, f"seed {seed}: {run.violations[0]}"
-        assert run.acknowledged > 20
+    """Terms see to most of what the fence is for: few seeds come to what is left. With all guards the same seed passes."""
+    without = Guards(**{guard: False})
+    missed = next(seed for seed in range(first, first + GUARD_SEEDS) if zombies(without, seed).violations)
+    run = zombies(ALL_GUARDS, missed)
+    assert not run.violations, f"seed {missed}: {run.violations[0]}"
+    assert run.acknowledged > 20
