@@ -53,7 +53,7 @@ def zombies(guards: Guards, seed: int) -> Run:
 
 @pytest.mark.parametrize(("guard", "first"), [("fence", 16), ("offset", 0), ("barrier", 0)])
 def test_a_removed_guard_is_missed_among_several_nodes(guard: str, first: int) -> None:
-    """Terms see to most of what the fence is for: few seeds come to what is left. With all guards the same seed passes."""
+    """Terms see to most of what the fence is for: few seeds come to what is left. With all guards that seed passes."""
     without = Guards(**{guard: False})
     missed = next(seed for seed in range(first, first + GUARD_SEEDS) if zombies(without, seed).violations)
     run = zombies(ALL_GUARDS, missed)

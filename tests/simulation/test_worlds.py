@@ -11,7 +11,7 @@ from greenroom.testing import NO_FAULTS, run_seed
 from tests.simulation.ledger import ledgers
 from tests.simulation.scenarios import SCENARIOS
 
-SEEDS = range(2, 6)  # in which all that can happen does; CI searches more, beside the suite
+SEEDS = (3, 4)  # in which all that can happen does; CI searches more, beside the suite
 ROOT = Path(__file__).parents[2]
 
 
