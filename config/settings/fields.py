@@ -54,7 +54,8 @@ class NodeSettings(SectionSettings):
     database_url: Annotated[SecretStr, AfterValidator(database_address)] | None = _setting(
         None,
         "Postgres; unset: a server of our own in DATA_DIR",
-        allowed="postgresql://user:password@host:port/database; several host:port separated by commas",
+        allowed="postgresql://user:password@host:port/database; several host:port separated by commas; behind a "
+        "pooler that gives sessions away by transaction, with ?pool_mode=transaction",
     )
     redis_url: Annotated[SecretStr, AfterValidator(redis_address)] | None = _setting(
         None,

@@ -6,7 +6,7 @@ Nothing here says what is wrong: the refusal is made of the setting's name and o
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
@@ -16,6 +16,8 @@ from greenroom.config.redis_url import REDIS_SCHEMES
 OWN_PATHS = frozenset(
     ("admin", "api", "connection", "docs", "emulation", "events", "health", "metrics", "ready", "static")
 )
+# How a pooler before the database, such as PgBouncer, gives sessions away; and so what we may keep in them.
+POOL_MODES = frozenset(("session", "transaction"))
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HOST = r"\[[0-9a-f:.]+\]|[a-z0-9._-]+"
 _WILDCARD = r"\*(?:\.[a-z0-9_-]+){2,}"  # of a domain somebody owns: `*.org` is everybody's
@@ -67,6 +69,8 @@ def database_address(url: SecretStr) -> SecretStr:
     """Of one host or several, `postgresql://user:password@db1:5432,db2:5432/database`. Raises: ValueError."""
     parts = urlsplit(url.get_secret_value())
     if parts.scheme not in ("postgres", "postgresql") or not (parts.netloc or parts.path):
+        raise ValueError
+    if parse_qs(parts.query, keep_blank_values=True).get("pool_mode", ["session"])[-1] not in POOL_MODES:
         raise ValueError
     _ports(parts.netloc)
     return url

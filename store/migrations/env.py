@@ -8,6 +8,7 @@ from alembic import context
 if not context.is_offline_mode():
     raise SystemExit("run migrations with `greenroom migrate`; Alembic itself only writes the SQL here (--sql)")
 
-context.configure(dialect_name="postgresql", transaction_per_migration=True, literal_binds=True)
+# No BEGIN and no COMMIT: the transaction is that of whoever runs the script.
+context.configure(dialect_name="postgresql", transactional_ddl=False, literal_binds=True)
 with context.begin_transaction():
     context.run_migrations()

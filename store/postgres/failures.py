@@ -15,6 +15,10 @@ class NotReplicated(Exception):
     """The server said that a statement was committed, and that it has stopped waiting for a standby to have it too."""
 
 
+class PoolerUnfit(Exception):
+    """What stands between us and Postgres does not do what we need of it; the text says what."""
+
+
 # InternalClientError is no InterfaceError: asyncpg found its own state broken, as it does when a server dies midway.
 FAILURES = (
     asyncpg.PostgresError,
@@ -24,6 +28,7 @@ FAILURES = (
     EOFError,
     BridgeCancelled,
     NotReplicated,
+    PoolerUnfit,
 )
 
 # Classes and codes about what this statement brought or met: another's fares no worse for it, and this would again.

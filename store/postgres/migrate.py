@@ -1,7 +1,8 @@
 """The schema, brought up to date: at the start of a node, and by `greenroom migrate [--check]`.
 
 Alembic orders the revisions in `migrations/versions` and writes the script; asyncpg runs it. Nodes that start together
-take turns by an advisory lock, and whoever finds the work done does nothing. A schema that is up to date costs one
+take turns, a revision each, by an advisory lock, and whoever finds the work done does nothing. The lock is the
+transaction's: behind a pooler the next transaction may have another session. A schema that is up to date costs one
 query; Alembic and SQLAlchemy (0.3 s to import) are loaded only when there is work.
 """
 
@@ -29,6 +30,16 @@ LOCK = 0x67726E72  # "grnr"; any number that nobody else locks in this database
 ENCODING = "UTF8"
 SILENCE_S = 10.0  # a server that is silent for so long counts as gone
 CHECK_S = 15.0  # what connecting and asking for the revision may take
+# By the rows of the catalogue, which each statement sees anew: to_regclass remembers for a whole transaction that there
+# was no such table, also when another node has made it meanwhile.
+VERSIONED = "SELECT 1 FROM pg_tables WHERE tablename = 'alembic_version' AND schemaname = ANY (current_schemas(false))"
+# Whatever limits the session has: a revision may take its time, and so may whoever waits for it.
+TAKE_TURN = f"""
+BEGIN;
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT pg_advisory_xact_lock({LOCK});
+"""
 MIGRATE_S = 3_600.0  # what bringing the schema up to date may take, behind another node that does
 
 
@@ -42,7 +53,7 @@ async def check(bridge: Bridge, database_url: str) -> bool:
 
 
 async def migrate(bridge: Bridge, database_url: str) -> bool:
-    """Bring the schema to this code's revision; False when it was there already. Raises: StoreUnavailable.
+    """Bring the schema to this code's revision; False when others have done it all. Raises: StoreUnavailable.
 
     Each revision is a transaction, so a cancelled or failed migration leaves the schema at a revision.
     """
@@ -82,28 +93,36 @@ async def _refuse_encoding(wire: Wire) -> None:
 
 
 async def _version(wire: Wire) -> str | None:
-    if await wire.fetchval("SELECT to_regclass('alembic_version')") is None:
+    if await wire.fetchval(VERSIONED) is None:
         return None
     version: str | None = await wire.fetchval("SELECT version_num FROM alembic_version")
     return version
 
 
 async def _upgrade(wire: Wire) -> bool:
-    await wire.execute("SELECT pg_advisory_lock($1)", LOCK)  # held until the session ends
-    version = await _version(wire)
-    if version is not None and version >= HEAD:
-        return False
-    await wire.execute(upgrade_sql(version))
-    return True
+    has_changed = False
+    while (version := await _version(wire)) is None or version < HEAD:
+        script = upgrade_sql(version, following(version))  # made before, since Alembic takes its time to load
+        await wire.execute(TAKE_TURN)
+        if await _version(wire) == version:
+            await wire.execute(script)
+            has_changed = True
+        await wire.execute("COMMIT")
+    return has_changed
 
 
-def upgrade_sql(version: str | None) -> str:
-    """The script from `version` (None: an empty database) to HEAD, each revision in a transaction of its own."""
+def following(version: str | None) -> str:
+    """The revision after `version`; None: nothing is there yet."""
+    return f"{int(version or 0) + 1:04}"
+
+
+def upgrade_sql(version: str | None, to: str = HEAD) -> str:
+    """The script from `version` (None: an empty database) to `to`, for one transaction."""
     from alembic import command
     from alembic.config import Config
 
     script = io.StringIO()
     config = Config(output_buffer=script)
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
-    command.upgrade(config, f"{version or 'base'}:{HEAD}", sql=True)
+    command.upgrade(config, f"{version or 'base'}:{to}", sql=True)
     return script.getvalue()

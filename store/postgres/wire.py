@@ -14,6 +14,7 @@ import asyncpg
 from greenroom.store.keep_alive import keep_alive
 from greenroom.store.postgres.failures import FAILURES, NotReplicated, spoils_wire
 from greenroom.store.postgres.hosts import first_of, hosts_of
+from greenroom.store.postgres.pooling import pool_mode_of, refuse_unfit
 
 SESSION = {
     "idle_in_transaction_session_timeout": "1000",  # ms
@@ -121,8 +122,10 @@ async def open_wire(
     """Connect. For asyncio's side of the bridge; not bounded by itself: give it a deadline.
 
     `connect_s`: what hosts have to answer, one after another, where `dsn` names several, seconds.
-    `silence_s`: after so long without a sign of the peer the socket is dead, seconds. Raises: what asyncpg raises.
+    `silence_s`: after so long without a sign of the peer the socket is dead, seconds. Raises: what asyncpg raises,
+    PoolerUnfit.
     """
+    dsn, is_pooled = pool_mode_of(dsn)
     given = dict(settings or {})
     startup = {name: given.pop(name) for name in STARTUP if name in given}
 
@@ -141,7 +144,9 @@ async def open_wire(
     opened = await (first_of(hosts, connect, within_s=connect_s) if hosts else connect())
     try:
         keep_alive(opened._transport.get_extra_info("socket"), silence_s)  # no public way; test_wire.py pins it
-        if given:
+        if given and is_pooled:
+            await refuse_unfit(opened, given)
+        elif given:
             await opened.execute("; ".join(f"SET {name} = '{value}'" for name, value in given.items()))
     except BaseException:
         opened.terminate()

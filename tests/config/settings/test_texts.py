@@ -33,6 +33,7 @@ from tests.config.settings.given import problems
         ("GREENROOM_AUTH_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----", "PEM text that begins -----BEGIN PUBLIC KEY-----"),
         ("GREENROOM_DATABASE_URL", "mysql://db/x", "postgresql://"),
         ("GREENROOM_DATABASE_URL", "postgresql://db:port/x", "postgresql://"),
+        ("GREENROOM_DATABASE_URL", "postgresql://db/x?pool_mode=statement", "pool_mode=transaction"),
         ("GREENROOM_REDIS_URL", "http://cache", "redis://"),
     ],
 )
