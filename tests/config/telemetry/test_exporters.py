@@ -1,7 +1,10 @@
 import dataclasses
-import importlib.util
+import gzip
 import math
+import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -111,13 +114,36 @@ def test_spans_go_to_stderr_when_the_console_is_asked_for(capsys: pytest.Capture
     assert "room.send" in output.err and not output.out
 
 
-@pytest.mark.skipif(importlib.util.find_spec("opentelemetry.exporter") is None, reason="no exporters")
-def test_otlp_without_its_package_names_the_setting_and_the_package() -> None:
-    try:
-        found = importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http")
-    except ModuleNotFoundError:
-        found = None
-    if found:
-        pytest.skip("opentelemetry-exporter-otlp-proto-http is installed")
+def test_otlp_without_its_package_names_the_setting_and_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(ExporterMissing, match=r"GREENROOM_TRACE_EXPORTER.*opentelemetry-exporter-otlp-proto-http"):
         Telemetry(TraceConfig(exporter="otlp"))
+
+
+def test_otlp_goes_to_the_collector_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    got: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.path, gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """To nobody."""
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+            telemetry = Telemetry(TraceConfig(sample=1.0, exporter="otlp"))
+            with telemetry.span("room.send"):
+                pass
+            telemetry.close()
+        finally:
+            server.shutdown()
+            thread.join()
+    ((path, body),) = got
+    assert path == "/v1/traces" and b"room.send" in body and b"greenroom" in body
