@@ -1,4 +1,5 @@
-"""nginx with `deploy/nginx.conf`, adapted as its head says: names, ports, paths of certificates, and nothing else."""
+"""nginx with `deploy/nginx.conf`, adapted as its head says: names, ports, paths of certificates, where nodes are, and
+nothing else."""
 
 import datetime
 import ipaddress
@@ -19,6 +20,7 @@ from tests.e2e.server import wait_until
 
 PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 CONFIG = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+NODES = CONFIG.with_name("nginx-nodes.conf")
 NAME = "chat.example.org"
 # What a distribution's nginx.conf says around the file: where it keeps things, and as whom it works.
 AROUND = """
@@ -36,20 +38,20 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     include {folder}/greenroom.conf;
+    include {folder}/nodes.conf;
 }}
 """
 
 
 class Nginx:
-    """On two free ports of the loopback, before a server on `upstream`, below `prefix`."""
+    """On two free ports of the loopback, before the servers on `upstreams`, below `prefix`."""
 
-    def __init__(self, upstream: int, *, prefix: str = "") -> None:
+    def __init__(self, *upstreams: int, prefix: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="greenroom-nginx-"))
         self.port, self.plain_port = free_ports(2)
         self._write_certificate()
         adapted = CONFIG.read_text()
         for was, now in (
-            ("server 127.0.0.1:8000;", f"server 127.0.0.1:{upstream};"),
             ("listen 80;", f"listen 127.0.0.1:{self.plain_port};"),
             ("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl"),
             ("/etc/ssl/greenroom/", f"{self.folder}/"),
@@ -58,6 +60,11 @@ class Nginx:
             adapted = adapted.replace(was, now)
         adapted = re.sub(r"location (= )?/", rf"location \1{prefix}/", adapted)
         (self.folder / "greenroom.conf").write_text(adapted)
+        nodes, number = re.subn(r"( *server )127.0.0.1:\d+(.*\n)(?: *server .*\n)+", r"\1PLACE\2", NODES.read_text())
+        assert number == 1
+        (line,) = re.findall(r".*PLACE.*\n", nodes)
+        places = "".join(line.replace("PLACE", f"127.0.0.1:{port}") for port in upstreams)
+        (self.folder / "nodes.conf").write_text(nodes.replace(line, places))
         around = AROUND.format(folder=self.folder, user=self.folder.owner())
         (self.folder / "nginx.conf").write_text(around)
         self._process: subprocess.Popen[bytes] | None = None

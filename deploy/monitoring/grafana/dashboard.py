@@ -1,0 +1,217 @@
+"""Grafana's dashboard, as data: `python dashboard.py > dashboard.json` writes it anew.
+
+Each panel is a title, a unit and its queries; where it stands follows from its place in the list.
+"""
+
+import json
+import sys
+from typing import Any, NamedTuple
+
+WIDTH = 24  # of Grafana's grid
+PANEL_WIDTH, PANEL_HEIGHT = 8, 8
+SOURCE = {"type": "prometheus", "uid": "prometheus"}
+
+
+class Panel(NamedTuple):
+    """`queries`: (PromQL, legend)."""
+
+    title: str
+    unit: str
+    queries: tuple[tuple[str, str], ...]
+
+
+def rate(metric: str, by: str = "instance", where: str = "") -> str:
+    return f"sum by ({by}) (rate({metric}{where}[$__rate_interval]))"
+
+
+def quantile(share: float, metric: str) -> str:
+    return f"histogram_quantile({share:g}, {rate(metric + '_bucket', 'instance, le')})"
+
+
+ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
+    (
+        "What clients see",
+        (
+            Panel("Nodes that answer", "none", (('sum(up{job="greenroom"})', "nodes"),)),
+            Panel("Connections", "none", (("greenroom_connections", "{{instance}}"),)),
+            Panel("Subscriptions", "none", (("greenroom_subscriptions", "{{instance}}"),)),
+            Panel("Commands", "ops", ((rate("greenroom_commands_total", "outcome"), "{{outcome}}"),)),
+            Panel("Deliveries", "ops", ((rate("greenroom_deliveries_total"), "{{instance}}"),)),
+            Panel(
+                "Connects: let in, refused, too slow",
+                "ops",
+                (
+                    (rate("greenroom_connects_total", "job"), "let in"),
+                    (rate("greenroom_refused_connects_total", "job"), "refused"),
+                    (rate("greenroom_refused_pages_total", "job"), "pages refused"),
+                    (rate("greenroom_slow_disconnects_total", "job"), "disconnected as slow"),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Entities",
+        (
+            Panel("Actors awake", "none", (("greenroom_awake", "{{instance}}"),)),
+            Panel(
+                "Woken, put to sleep",
+                "ops",
+                (
+                    (rate("greenroom_activations_total", "job"), "woken"),
+                    (rate("greenroom_passivations_total", "job"), "put to sleep"),
+                ),
+            ),
+            Panel("Oldest message in a mailbox", "s", (("greenroom_mailbox_age_seconds", "{{instance}}"),)),
+            Panel("Messages in mailboxes", "none", (("greenroom_mailbox_depth", "{{instance}}"),)),
+            Panel(
+                "Restarts and dead letters",
+                "none",
+                (
+                    ("sum(increase(greenroom_restarts_total[$__rate_interval]))", "restarts"),
+                    ("sum(increase(greenroom_dead_letters_total[$__rate_interval]))", "dead letters"),
+                    ("max(greenroom_dead_letters_stored)", "dead letters stored"),
+                ),
+            ),
+            Panel(
+                "Between entities",
+                "ops",
+                (
+                    (rate("greenroom_outbox_delivered_total", "job"), "delivered"),
+                    (rate("greenroom_outbox_retries_total", "job"), "retries"),
+                    ("sum(greenroom_outbox_waiting)", "waiting"),
+                    ("sum(greenroom_timers_overdue)", "timers overdue"),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Postgres",
+        (
+            Panel("Commit, p99", "s", ((quantile(0.99, "greenroom_commit_seconds"), "{{instance}}"),)),
+            Panel(
+                "Events",
+                "ops",
+                ((rate("greenroom_commit_batch_events_sum"), "{{instance}}"),),
+            ),
+            Panel(
+                "Commits that failed, appends fenced",
+                "none",
+                (
+                    ("sum(increase(greenroom_commit_failures_total[$__rate_interval]))", "failed"),
+                    ("sum(increase(greenroom_fenced_appends_total[$__rate_interval]))", "fenced"),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Between nodes",
+        (
+            Panel("Messages to other nodes", "ops", ((rate("greenroom_remote_messages_total"), "{{instance}}"),)),
+            Panel(
+                "Sent to other nodes",
+                "Bps",
+                ((rate("greenroom_bus_sent_bytes_total"), "{{instance}}"),),
+            ),
+            Panel(
+                "Frames, and the entries that carry them",
+                "ops",
+                (
+                    (rate("greenroom_bus_frames_sent_total", "job"), "frames"),
+                    (rate("greenroom_bus_entries_sent_total", "job"), "entries"),
+                ),
+            ),
+            Panel("Waits for other nodes", "bytes", (("greenroom_bus_queued_bytes", "{{instance}}"),)),
+            Panel(
+                "Troubles",
+                "none",
+                (
+                    ("sum(increase(greenroom_bus_parted_total[$__rate_interval]))", "links parted"),
+                    ("sum(increase(greenroom_bus_entries_resent_total[$__rate_interval]))", "entries sent again"),
+                    ("sum(increase(greenroom_bus_entries_refused_total[$__rate_interval]))", "entries refused"),
+                    ("sum(increase(greenroom_remote_repeats_total[$__rate_interval]))", "messages sent again"),
+                    ("sum(increase(greenroom_gaps_filled_total[$__rate_interval]))", "gaps filled"),
+                ),
+            ),
+        ),
+    ),
+    (
+        "Nodes",
+        (
+            Panel("Loop lag, p99", "s", ((quantile(0.99, "greenroom_loop_lag_seconds"), "{{instance}}"),)),
+            Panel(
+                "CPU", "percentunit", ((rate("process_cpu_seconds_total", where='{job="greenroom"}'), "{{instance}}"),)
+            ),
+            Panel("Memory", "bytes", (('process_resident_memory_bytes{job="greenroom"}', "{{instance}}"),)),
+            Panel(
+                "What the memory is of",
+                "bytes",
+                (
+                    ("sum(greenroom_queue_bytes)", "queues of slow clients"),
+                    ("sum(greenroom_tails_bytes)", "tails of topics"),
+                    ("sum(greenroom_replies_bytes)", "replies remembered"),
+                    ("sum(greenroom_snapshots_waiting_bytes)", "snapshots waiting"),
+                    ("sum(greenroom_outbox_waiting_bytes)", "messages between entities"),
+                ),
+            ),
+            Panel(
+                "Descriptors",
+                "percentunit",
+                (
+                    (
+                        'process_open_fds{job="greenroom"} / process_max_fds{job="greenroom"}',
+                        "{{instance}}",
+                    ),
+                ),
+            ),
+            Panel("Lines of the log dropped", "ops", ((rate("greenroom_log_lines_dropped_total"), "{{instance}}"),)),
+        ),
+    ),
+)
+
+
+def dashboard() -> dict[str, Any]:
+    panels: list[dict[str, Any]] = []
+    y = 0
+    for name, row in ROWS:
+        panels.append({"type": "row", "title": name, "id": len(panels) + 1, "gridPos": _place(0, y, WIDTH, 1)})
+        y += 1
+        a_line = WIDTH // PANEL_WIDTH
+        for number, panel in enumerate(row):
+            x, below = number % a_line * PANEL_WIDTH, number // a_line * PANEL_HEIGHT
+            panels.append(_shown(panel, len(panels) + 1, _place(x, y + below, PANEL_WIDTH, PANEL_HEIGHT)))
+        y += -(-len(row) // a_line) * PANEL_HEIGHT
+    return {
+        "uid": "greenroom",
+        "title": "Greenroom",
+        "tags": ["greenroom"],
+        "schemaVersion": 41,
+        "editable": False,
+        "refresh": "15s",
+        "time": {"from": "now-1h", "to": "now"},
+        "panels": panels,
+    }
+
+
+def _shown(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    return {
+        "type": "timeseries",
+        "id": number,
+        "title": panel.title,
+        "datasource": SOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "options": {"tooltip": {"mode": "multi", "sort": "desc"}, "legend": {"displayMode": "list"}},
+        "targets": [
+            {"refId": chr(ord("A") + at), "datasource": SOURCE, "expr": query, "legendFormat": legend}
+            for at, (query, legend) in enumerate(panel.queries)
+        ],
+    }
+
+
+def _place(x: int, y: int, width: int, height: int) -> dict[str, int]:
+    return {"x": x, "y": y, "w": width, "h": height}
+
+
+if __name__ == "__main__":
+    json.dump(dashboard(), sys.stdout, indent=1)
+    print()
