@@ -111,7 +111,9 @@ class Edge:
             date=date,
             prefix=prefix,
         )
-        policy = HttpPolicy(routes, gate, origins, date, KnownHosts(host, origins) if host is not None else None)
+        self._http = policy = HttpPolicy(
+            routes, gate, origins, date, KnownHosts(host, origins) if host is not None else None
+        )
 
         def open_protocol(connection: Connection, now: float) -> LiveHttp:
             return LiveHttp(connection, policy, now)
@@ -142,6 +144,12 @@ class Edge:
             Part("poller", self.poller.run, 1.0),
             Part("gate", self.gate.run, 2.0),
         )
+
+    def stop_accepting(self) -> None:
+        """Let nobody in any more. Who keeps a connection for more requests, as proxies do, is told with the next answer
+        to bring those elsewhere: they would else come until the end, and the last ones be cut off."""
+        self.gate.stop_accepting()
+        self._http.leaving = True
 
     def say_goodbye(self) -> None:
         """Tell every client that the node stops, behind all that was released for it."""

@@ -278,7 +278,7 @@ class Node:
         """Stop accepting, hand over what others are there for, finish turns, flush commits, tell clients to reconnect,
         close; in a deadline."""
         self._health.serving = False
-        self._edge.gate.stop_accepting()
+        self._edge.stop_accepting()
         with trio.move_on_after(self._settings.drain_s) as scope:
             if self._moving is not None:
                 with trio.move_on_after(HANDING_SHARE * self._settings.drain_s):

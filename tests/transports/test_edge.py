@@ -27,7 +27,7 @@ async def test_a_goodbye_comes_behind_all_that_was_released_and_in_each_ones_own
         assert (await idle.request("GET", "/api/nope/a")).status == 404
         await wait_all_tasks_blocked(0.01)
         await node.say("a", "last")
-        node.edge.gate.stop_accepting()
+        node.edge.stop_accepting()
         node.edge.say_goodbye()
         with trio.fail_after(10):
             assert (await client.message())["push"]["pub"]["data"]["text"] == "last"
@@ -39,3 +39,17 @@ async def test_a_goodbye_comes_behind_all_that_was_released_and_in_each_ones_own
             for peer in (client, stream, idle, busy):
                 await peer.stream.aclose()
             await node.edge.live.emptied()
+
+
+async def test_once_nobody_is_let_in_each_answer_is_the_last_on_its_connection() -> None:
+    """A proxy that keeps connections would else bring requests until the node is gone, and have the last cut off."""
+    async with small_node() as node:
+        busy, kept = await node.connect(), await node.connect()
+        assert (await kept.request("GET", "/api/nope/a")).status == 404
+        await busy.send(head("POST", "/api/stalled/a/wait", b"{}", X_Request_Timeout="0.3"))
+        await wait_all_tasks_blocked(0.01)
+        node.edge.stop_accepting()
+        with trio.fail_after(10):
+            for answer in (await kept.request("GET", "/api/nope/a"), await busy.response()):
+                assert answer.headers["connection"] == "close"
+            assert await kept.ended() and await busy.ended()

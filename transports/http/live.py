@@ -84,6 +84,7 @@ class HttpPolicy(Struct):
     origins: tuple[str, ...]  # allowed `Origin`s; "*" allows all
     date: Callable[[], bytes]  # the Date header
     hosts: KnownHosts | None = None  # the only names that requests may have asked for; None: any
+    leaving: bool = False  # the node stops: each answer is the last on its connection
 
 
 class LiveHttp:
@@ -317,15 +318,16 @@ class LiveHttp:
             self._connection.resume()
 
     def _send(self, request: Request, status: int, body: bytes, headers: Headers) -> None:
+        keep_alive = request.keep_alive and not self._policy.leaving
         whole = response(
             status,
             body,
             headers=headers,
             date=self._policy.date(),
-            keep_alive=request.keep_alive,
+            keep_alive=keep_alive,
             head_only=request.method == "HEAD",
         )
-        if request.keep_alive:
+        if keep_alive:
             self._connection.send(whole)
         else:
             self._connection.close_with(whole)
