@@ -66,6 +66,12 @@ class Sender(threading.Thread):
             self.stop.wait(0.02)
 
 
+def commands(node: Server) -> float:
+    """That it has answered."""
+    lines = node.request("GET", "/metrics").body.decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("greenroom_commands_total"))
+
+
 def go_on(senders: list[Sender]) -> None:
     """Each has been heard a few times more."""
     before = [len(sender.acknowledged) for sender in senders]
@@ -83,7 +89,9 @@ def test_a_rolling_restart_and_a_kill_lose_and_double_nothing(nodes: list[Server
             for node in nodes:
                 go_on(senders)
                 node.restart()
+                wait_until(lambda node=node: commands(node) > 0, "nginx to ask it again", within_s=30)  # type: ignore[misc]
             go_on(senders)
+            assert all(len(sender.refused) <= len(nodes) for sender in senders), "once, where a connection just closed"
             nodes[0].kill()  # what it had, the other wakes from the journal
             go_on(senders)
         finally:
