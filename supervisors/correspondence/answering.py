@@ -34,7 +34,7 @@ from greenroom.supervisors.correspondence.wire import (
     Sent,
     Unanswered,
 )
-from greenroom.supervisors.kernel.router import Draining, Router
+from greenroom.supervisors.kernel.router import Draining, Router, circle
 
 log = structlog.get_logger("greenroom.cluster")
 
@@ -50,10 +50,11 @@ Answer = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 class RemoteSlot:
     """Where the answer of a message of another node goes: back over the link."""
 
-    __slots__ = ("_answering", "entity", "in_order", "node", "number")
+    __slots__ = ("_answering", "asker", "entity", "in_order", "node", "number")
 
     def __init__(self, answering: "Answering", node: int, number: int, entity: str, *, in_order: bool) -> None:
         """`in_order`: what is behind it must not be taken before it. An outbox sees to that itself."""
+        self.asker: str | None = None  # the entity whose handler is known to wait for it
         self._answering = answering
         self.in_order = in_order
         self.node = node
@@ -146,6 +147,8 @@ class Answering:
         try:
             envelope = self._envelope(sent, slot)
             serving[sent.number] = slot, envelope
+            if sent.chain:
+                self._waits(slot, sent.chain[-1])
             self._router().submit(sent.entity, envelope)
         except ActorError as error:
             slot.reject(error)
@@ -154,6 +157,20 @@ class Answering:
         ) as error:  # the edge: a mistake with one message is no other's, and its sender is to hear of it
             log.exception("frame_mishandled", node=f"{node:016x}", frame="Sent", error=shown(error))
             slot.reject(HandlerFailed(shown(error)))
+
+    def _waits(self, slot: RemoteSlot, asker: str) -> None:
+        """An entity's handler waits for the answer. Raises: CallCycle."""
+        waits = self._router().waits
+        if waits.gives_way(asker, slot.entity):
+            raise circle(asker, slot.entity)
+        waits.begin(asker, slot.entity)
+        slot.asker = asker
+
+    def _over(self, slot: RemoteSlot) -> None:
+        """Nobody waits for that answer any more."""
+        if slot.asker is not None:
+            self._router().waits.end(slot.asker, slot.entity)
+            slot.asker = None
 
     def _take_in(self, sent: Sent) -> None:
         """Of nobody who waits: a message between entities, at most once."""
@@ -177,8 +194,10 @@ class Answering:
     def abandoned(self, node: int, abandoned: Abandoned) -> None:
         """Nobody waits for that answer any more: what is not handled yet need not be."""
         found = self._serving.get(node, {}).pop(abandoned.number, None)
-        if found is not None and found[1] is not None:
-            found[1].deadline = -math.inf
+        if found is not None:
+            self._over(found[0])
+            if found[1] is not None:
+                found[1].deadline = -math.inf
 
     def due(self, node: int, due: Due) -> None:
         """A durable timer, which its owner's own look may have found already."""
@@ -191,7 +210,8 @@ class Answering:
 
     def parted(self, node: int) -> None:
         """Nobody there waits any more for what was asked before."""
-        self._serving.pop(node, None)
+        for slot, _ in self._serving.pop(node, {}).values():
+            self._over(slot)
         self._turned_away.pop(node, None)
 
     def _envelope(self, sent: Sent, slot: RemoteSlot | None) -> Envelope:
@@ -234,6 +254,7 @@ class Answering:
         if serving is None or found is None or found[0] is not slot:
             return False
         del serving[slot.number]
+        self._over(slot)
         return True
 
     def send(self, slot: RemoteSlot, answer: Answer) -> None:

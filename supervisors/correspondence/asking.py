@@ -157,9 +157,10 @@ class Asking:
         asked = self._by_slot.get(slot)
         if asked is None:
             return
-        node = asked.node
+        node, envelope = asked.node, asked.envelope
         self._leave(asked)
-        if node is not None and asked.envelope.deadline > trio.current_time():  # else it expires there as well
+        # What has expired does so there as well, once it is taken; but until then a handler here would seem to wait.
+        if node is not None and (envelope.chain or envelope.deadline > trio.current_time()):
             try:
                 self._send_frame(node, Abandoned(asked.number))
             except ActorError as error:

@@ -18,6 +18,7 @@ from greenroom.actors.model.lifecycle import TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox, Sealed
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import SYSTEM, Principal
+from greenroom.supervisors.kernel.waits import Waits
 
 log = structlog.get_logger("greenroom.router")
 
@@ -71,7 +72,7 @@ class Router:
         self._keep_letter = keep_letter
         self._lives_here = lives_here
         self._elsewhere = elsewhere
-        self._asking: dict[str, list[str]] = {}  # entity -> those that its handler waits for
+        self.waits = Waits()
 
     def ref(self, entity: str) -> "ActorRef":
         """Raises: BadEntity, UnknownKind."""
@@ -188,32 +189,20 @@ class Router:
             reply: Reply = await (slot.wait() if self._elsewhere is None else _abandoning(self._elsewhere, slot))
             return reply
         asker = chain[-1]
-        if asker == entity or self._waits_for(entity, asker):
-            raise CallCycle(f"{asker} -> {entity} -> … -> {asker}: each would wait for the other")
+        if self.waits.close(asker, entity):
+            raise circle(asker, entity)
         self.submit(entity, envelope)
-        asked = self._asking.setdefault(asker, [])
-        asked.append(entity)
+        self.waits.begin(asker, entity)
         try:
             reply = await (slot.wait() if self._elsewhere is None else _abandoning(self._elsewhere, slot))
             return reply
         finally:
-            asked.remove(entity)
-            if not asked:
-                del self._asking[asker]
+            self.waits.end(asker, entity)
 
-    def _waits_for(self, entity: str, other: str) -> bool:
-        """Does that entity's handler wait for the other one, directly or through more? Two that ask one another at the
-        same time are in neither's chain."""
-        seen: set[str] = set()
-        front = [entity]
-        while front:
-            for asked in self._asking.get(front.pop(), ()):
-                if asked == other:
-                    return True
-                if asked not in seen:
-                    seen.add(asked)
-                    front.append(asked)
-        return False
+
+def circle(asker: str, entity: str) -> CallCycle:
+    """Why that one's handler is not to wait for that entity."""
+    return CallCycle(f"{asker} -> {entity} -> … -> {asker}: each would wait for the other")
 
 
 async def _abandoning(elsewhere: Elsewhere, slot: TaskSlot) -> Any:

@@ -38,7 +38,7 @@ from greenroom.transports.hub.watching import Position
 from greenroom.transports.services import Services
 from tests.store.journal.faulty_journal import FaultyJournal
 from tests.supervisors.correspondence.linked import Network
-from tests.supervisors.correspondence.small_entities import Present, SlowOne, Talk
+from tests.supervisors.correspondence.small_entities import Hall, Present, SlowOne, Talk
 
 A, B, C, NOBODY = 11, 22, 33, 0
 
@@ -216,7 +216,7 @@ class Node:
     def __init__(self, cluster: "Cluster", incarnation: int) -> None:
         self.incarnation = incarnation
         self.cluster = cluster
-        self.kinds = Kinds((Talk, Present, SlowOne))
+        self.kinds = Kinds((Talk, Hall, Present, SlowOne))
         self.journal = FaultyJournal(cluster.rows, incarnation=incarnation)
         self.instruments = Instruments()
         self.ownership = Owning(cluster.owners, incarnation, A)
@@ -346,11 +346,11 @@ class Answer:
 
 
 class Cluster:
-    def __init__(self, *, rng: random.Random | None = None, flush_s: float = 0.001) -> None:
+    def __init__(self, network: Network, *, flush_s: float = 0.001) -> None:
         self.flush_s = flush_s
         self.rows = MemoryRows()
         self.owners = Owners()
-        self.network = Network(rng=rng)
+        self.network = network
         self.nodes: dict[int, Node] = {}
 
     async def move(self, entity: str, node: int) -> None:
@@ -375,10 +375,10 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    *incarnations: int, rng: random.Random | None = None, flush_s: float = 0.001
+    *incarnations: int, rng: random.Random | None = None, flush_s: float = 0.001, network: Network | None = None
 ) -> AsyncIterator[Cluster]:
     """Running nodes, of which the first owns everything until something is moved."""
-    found = Cluster(rng=rng, flush_s=flush_s)
+    found = Cluster(network or Network(rng=rng), flush_s=flush_s)
     with capture_logs(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(cell, "_why_not", lambda ending: NotHere("the entity has moved"))
         async with trio.open_nursery() as nursery:

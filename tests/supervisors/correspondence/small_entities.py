@@ -64,6 +64,12 @@ class Through(Ask[int], tag="slow.through"):
     text: str
 
 
+class Meet(Ask[str], tag="slow.meet"):
+    """After a while ask another slow one, as long as that takes."""
+
+    entity: str
+
+
 class Pass(Ask[Done], tag="talk.pass"):
     """Tell another, durably."""
 
@@ -136,6 +142,35 @@ class Talk(Actor[Texts]):
         return {"texts": self.state.texts, "watching": sorted(who.client for who in self.audience)}
 
 
+class Announced(Event, tag="hall.announced"):
+    text: str
+
+
+class Announce(Ask[int], tag="hall.announce"):
+    """The reply is the offset."""
+
+    text: str
+
+
+class Hall(Actor[Texts]):
+    """Of whose view its audience is no part: there may be very many."""
+
+    kind = "hall"
+    commands = (Announce,)
+    events = (Announced,)
+
+    def handle(self, message: Message) -> Any:
+        assert isinstance(message, Announce)
+        return self.record(Announced(text=message.text))
+
+    def apply(self, event: Event) -> None:
+        assert isinstance(event, Announced)
+        self.state.texts.append(event.text)
+
+    def view(self) -> Any:
+        return len(self.state.texts)
+
+
 class Present(Actor[Texts]):
     """Is told who watches it."""
 
@@ -158,7 +193,7 @@ class Present(Actor[Texts]):
 
 class SlowOne(Actor[Texts]):
     kind = "slow"
-    commands = (Slow, Through)
+    commands = (Slow, Through, Meet)
     durable = False
     limits = KindLimits(async_handler_s=1000.0)
 
@@ -169,6 +204,9 @@ class SlowOne(Actor[Texts]):
                 return f"{seconds}"
             case Through():
                 return await self.ask(message.entity, Say(text=message.text))
+            case Meet():
+                await trio.sleep(0.1)
+                return await self.ask(message.entity, Slow(seconds=0.0))
 
     def view(self) -> Any:
         return {}

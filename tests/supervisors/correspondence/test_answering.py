@@ -7,13 +7,13 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import OutcomeUnknown, Overloaded
+from greenroom.actors.model.errors import CallCycle, DeadlineExceeded, OutcomeUnknown, Overloaded
 from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.supervisors.correspondence import answering
 from greenroom.supervisors.correspondence.wire import Replied, Sent, decode, encode
 from greenroom.transports.errors import http_error_body
 from tests.supervisors.correspondence.small_cluster import A, B, C, cluster
-from tests.supervisors.correspondence.small_entities import ANN, Refuse, Say, Slow, Through
+from tests.supervisors.correspondence.small_entities import ANN, Meet, Refuse, Say, Slow, Through
 
 
 async def test_what_is_inspected_is_as_on_the_owners_node(autojump_clock: MockClock) -> None:
@@ -204,3 +204,38 @@ async def test_the_reply_slot_of_a_message_that_was_handed_back_goes_to_its_aske
         await trio.sleep(3)
         assert answer.only == "0.0"
         assert run.nodes[C].awake() == {"slow:a"}
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.0002, 0.05])
+async def test_of_two_handlers_that_ask_each_other_over_two_nodes_one_is_refused_at_once(
+    autojump_clock: MockClock, later_s: float
+) -> None:
+    """Their asks cross; or the second one asks when the first one's ask has arrived, behind its own message."""
+    async with cluster() as run:
+        run.owners.move("slow:b", B)
+        answers = [run.nodes[A].send("slow:a", Meet(entity="slow:b"))]
+        await trio.sleep(later_s)
+        answers.append(run.nodes[B].send("slow:b", Meet(entity="slow:a")))
+        await trio.sleep(1.0)
+        given = [one.only for one in answers]
+        assert [type(one) for one in given].count(CallCycle) == 1, given
+        assert given.count("0.0") == 1
+        assert not run.nodes[A].kernel.router.waits and not run.nodes[B].kernel.router.waits
+
+
+async def test_an_ask_that_was_given_up_over_there_is_waited_for_no_more(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        run.owners.move("slow:b", B)
+        run.nodes[B].send("slow:b", Slow(seconds=3.0))
+        given_up = run.nodes[A].send("slow:a", Meet(entity="slow:b"), deadline=trio.current_time() + 1.0)
+        await trio.sleep(0.5)
+        assert len(run.nodes[B].kernel.router.waits) == 1
+        await trio.sleep(1.0)
+        assert isinstance(given_up.only, DeadlineExceeded)
+        assert not run.nodes[A].kernel.router.waits and not run.nodes[B].kernel.router.waits
+        parted = run.nodes[A].send("slow:a", Meet(entity="slow:b"))
+        await trio.sleep(0.5)
+        run.network.part(A, B)
+        await trio.sleep(0.5)
+        assert isinstance(parted.only, OutcomeUnknown)
+        assert not run.nodes[A].kernel.router.waits and not run.nodes[B].kernel.router.waits
