@@ -5,7 +5,8 @@ bursts, have them committed, and end. Then its row goes from this node to the ne
 the next node is told, and what has come for its entities meanwhile is sent after them. Nobody is refused. An entity is
 away for the time of its last burst and of two statements.
 
-An entity that does not end in time keeps its shard here, and is built anew.
+An entity that does not end in time keeps its shard here, and is built anew. The others in it go on meanwhile: they are
+kept waiting again when it has ended.
 
 A shard may be another's that was not handed over, or not to our knowledge: given away by a statement that was believed
 lost, or by a database that has forgotten. Then whoever is awake in it ends as soon as the rows say so.
@@ -25,7 +26,7 @@ log = structlog.get_logger("greenroom.membership")
 
 PACE_S = 2.0  # between two batches of a node that stays
 SHARE = 20  # of all shards, at most one in so many is on its way at once
-ENTITIES_S = 2.0  # what the entities of a shard have to end: of a client's deadline enough is left to whoever waits
+ENTITIES_S = 0.5  # what the entities of a shard have to end, while the others in it wait
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 
 
@@ -57,7 +58,7 @@ class Moving:
         while True:
             async with self._turn:
                 is_moving = await self._move_some()
-            if is_moving:
+            if is_moving or self._late():
                 await trio.sleep(PACE_S)
             else:
                 await self._membership.changed()
@@ -76,8 +77,10 @@ class Moving:
         there to have it. May be cancelled."""
         async with self._turn:
             await self._drain()
-            while await self._move_some():
-                pass
+            while await self._move_some() or self._late():
+                if self._late() and not self._movable():
+                    with trio.move_on_after(AGAIN_S):  # who is there to have them may change as well
+                        await self._system.departing.fewer()
 
     async def _drain(self) -> None:
         while True:
@@ -90,11 +93,21 @@ class Moving:
 
     async def _move_some(self) -> bool:
         """False when there was nothing to be moved."""
-        unwanted = self._membership.unwanted()
-        batch = list(unwanted)[: max(1, self._membership.count // SHARE)]
+        movable = self._movable()
+        batch = list(movable)[: max(1, self._membership.count // SHARE)]
         if batch:
-            await self._hand_over({shard: unwanted[shard] for shard in batch})
+            await self._hand_over({shard: movable[shard] for shard in batch})
         return bool(batch)
+
+    def _movable(self) -> dict[int, int]:
+        """What is to be another's: by shard, whose."""
+        late = self._system.departing.late
+        return {shard: node for shard, node in self._membership.unwanted().items() if shard not in late}
+
+    def _late(self) -> bool:
+        """Is there something that is to be another's as soon as somebody has ended?"""
+        late = self._system.departing.late
+        return bool(late) and any(shard in late for shard in self._membership.unwanted())
 
     async def _hand_over(self, nexts: Mapping[int, int]) -> None:
         membership, system = self._membership, self._system

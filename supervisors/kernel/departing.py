@@ -4,6 +4,9 @@ From the moment that a shard departs nobody in it is woken here. Those awake fin
 they have not handled waits here, in order, with what comes after it, until the shard is another node's, or ours again.
 Then all of it goes the way of any message. It is bounded as it would be before the entities themselves, and in how many
 of them there are.
+
+Where somebody does not end in time the shard departs no more, and whoever else lives in it goes on. It departs again
+when all have ended who had been told to (`late`): before that it would keep the others waiting for the same once more.
 """
 
 from collections.abc import Collection, Iterator
@@ -34,6 +37,7 @@ class Departing:
         self._mailbox = mailbox
         self._awake: dict[int, set[str]] = {}  # departing shard -> entities of it that are awake yet
         self._held: dict[int, dict[str, Held]] = {}
+        self.late: dict[int, set[str]] = {}  # shard that departs no more -> those in it that have yet to end
         self._count = 0
         self._fewer = trio.Event()
 
@@ -56,19 +60,25 @@ class Departing:
 
     def ended(self, shard: int, entity: str) -> None:
         """A cell of it has."""
-        awake = self._awake.get(shard)
+        awake = self._awake.get(shard) or self.late.get(shard)
         if awake is not None:
             awake.discard(entity)
             if not awake:
+                self.late.pop(shard, None)
                 self._fewer.set()
                 self._fewer = trio.Event()
+
+    @property
+    def waits_for_some(self) -> bool:
+        """Is it of interest who has `ended`?"""
+        return bool(self._awake or self.late)
 
     def empty(self, shards: Collection[int]) -> list[int]:
         """Those in which nobody is awake any more."""
         return [shard for shard in shards if not self._awake[shard]]
 
     async def fewer(self) -> None:
-        """Return when one more of them has nobody awake."""
+        """Return when one more of them, or of those that are late, has nobody awake who is to end."""
         await self._fewer.wait()
 
     def held(self, shard: int, entity: str, kind: Kind) -> Held:
@@ -83,9 +93,15 @@ class Departing:
             found = self._held[shard][entity] = Held(mailbox)
         return found
 
+    def mailboxes(self) -> Iterator[Mailbox]:
+        """Of those entities."""
+        return (one.mailbox for held in self._held.values() for one in held.values())
+
     def end(self, shard: int) -> Iterator[tuple[str, list[Item]]]:
         """It departs no more: what has waited, by entity. Whoever is awake in it yet has been told to end, and does."""
-        self._awake.pop(shard, None)
+        awake = self._awake.pop(shard, None)
+        if awake:
+            self.late[shard] = awake
         held = self._held.pop(shard, {})
         self._count -= len(held)
         for entity, one in held.items():

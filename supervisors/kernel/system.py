@@ -1,6 +1,7 @@
 """The system: which entities are awake on this node. Owner of their tasks."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from operator import itemgetter
 
 import structlog
@@ -10,7 +11,7 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import ActorError, NotHere, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import HandOver, Reclaim, Stop
-from greenroom.actors.model.mailbox import Item
+from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.supervisors.kernel.cell import Cell, Ending
@@ -99,7 +100,7 @@ class System:
             self._note_untold(cell, ending, down_s)
         if left:  # at once, so that it is before all that comes from now on
             self._host.router.send_on(cell.entity, left)
-        if self.departing:
+        if self.departing.waits_for_some:
             self.departing.ended(self._host.ownership.shard(cell.entity), cell.entity)
         if self._draining and not self._cells:
             self._emptied.set()
@@ -194,14 +195,18 @@ class System:
     def awake(self) -> list[Cell]:
         return list(self._cells.values())
 
+    def _mailboxes(self) -> Iterator[Mailbox]:
+        """Those of entities on their way to other nodes, too."""
+        return chain((cell.mailbox for cell in self._cells.values()), self.departing.mailboxes())
+
     def mailbox_depth(self) -> int:
         """Messages that wait, in all mailboxes."""
-        return sum(len(cell.mailbox) for cell in self._cells.values())
+        return sum(map(len, self._mailboxes()))
 
     def mailbox_age_s(self) -> float:
         """How long the longest-waiting message has waited."""
         now = trio.current_time()
-        oldest = [at for cell in self._cells.values() if (at := cell.mailbox.oldest_queued_at()) is not None]
+        oldest = [at for mailbox in self._mailboxes() if (at := mailbox.oldest_queued_at()) is not None]
         return now - min(oldest) if oldest else 0.0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

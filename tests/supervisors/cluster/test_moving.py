@@ -401,3 +401,52 @@ async def test_who_leaves_can_keep_what_it_could_not_give(autojump_clock: MockCl
         with trio.fail_after(10.0):
             await first.moving.give_all()
         assert set(run.owners()) == {2}
+
+
+async def test_the_others_of_a_shard_go_on_while_one_that_does_not_end_keeps_it_here(autojump_clock: MockClock) -> None:
+    """This node leaves, and looks again and again whether it can give the shard away."""
+
+    async def wait(actor: Log) -> str:
+        await trio.sleep(9.0)
+        return "done"
+
+    async with seats() as (_, (first, second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        shard = next(iter(membership.unwanted()))
+        slow = next(name for number in range(9999) if membership.shard(name := f"slow:{number}") == shard)
+        entity = next(name for number in range(9999) if membership.shard(name := f"log:{number}") == shard)
+        slot = first.kernel.send(slow, Do(act=wait))
+        await trio.sleep(0.1)
+        nursery.start_soon(first.moving.give_all)
+        waited_s: list[float] = []
+        while not second.node.membership.owns(entity):
+            began = trio.current_time()
+            note = first.kernel.send(entity, Note(text="x"))
+            with trio.fail_after(20.0):
+                await note.answered.wait()
+            waited_s.append(trio.current_time() - began)
+            await trio.sleep(0.05)
+        assert slot.answer == "done"
+        assert max(waited_s) < ENTITIES_S + 0.1
+        assert sum(one > 0.1 for one in waited_s) <= 2, "once for the slow one, and once to go"
+        assert len(waited_s) > 100
+        assert not first.kernel.system.departing.late
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_waits_for_those_on_their_way_counts_as_waiting(autojump_clock: MockClock) -> None:
+    async with seats() as (_, (first, _second)), trio.open_nursery() as nursery:
+        membership, system = first.node.membership, first.kernel.system
+        batch = list(membership.unwanted())[: SHARDS // SHARE]
+        entity = next(name for number in range(9999) if membership.shard(name := f"log:{number}") == batch[0])
+        first.node.is_cut_off = True
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.5)
+        for _ in range(3):
+            first.kernel.send(entity, Read(), queued_at=trio.current_time())
+        await trio.sleep(1.0)
+        assert (system.mailbox_depth(), round(system.mailbox_age_s(), 3)) == (3, 1.0)
+        first.node.is_cut_off = False
+        await trio.sleep(PACE_S + 1.0)
+        assert (system.mailbox_depth(), system.mailbox_age_s()) == (0, 0.0)
+        nursery.cancel_scope.cancel()
