@@ -246,10 +246,10 @@ class Correspondence:
             owed.numbers[number] = None
             owed.bound()
 
-    def _feed(self, node: int, entity: str, data: bytes) -> bool:
+    def _feed(self, node: int, entity: str, data: bytes, *, may_wait: bool = False) -> bool:
         if len(data) <= FRAME_BYTES_MAX:
             try:
-                self._links().send(node, data)
+                self._links().send(node, data, may_wait=may_wait)
                 return True
             except ActorError as error:
                 log.debug("feed_broken", entity=entity, error=error.name)

@@ -53,6 +53,13 @@ class Ahead(Protocol):
         """True: it has told the hub, or will."""
 
 
+class Send(Protocol):
+    """Gives a node a frame about an entity."""
+
+    def __call__(self, node: int, entity: str, data: bytes, *, may_wait: bool = False) -> bool:
+        """False: it could not. `may_wait`: see transports/bus/links.py."""
+
+
 class Feeding:
     """Of one node."""
 
@@ -65,14 +72,14 @@ class Feeding:
         rosters: Rosters,
         ownership: Ownership,
         nodes: Callable[[], Iterable[int]],
-        send: Callable[[int, str, bytes], bool],
+        send: Send,
         say: Callable[[int, FeedEnded], None],
         hand_on: Callable[[int, HandedOn], None],
         audience_changed: Callable[[str, Principal, bool], None],
     ) -> None:
-        """`node`: this one's incarnation; `nodes`: those of all others that are alive. `send` gives a frame about that
-        entity to a node; False: it could not. `say` does so, now or as soon as that can be. `hand_on` tells an entity's
-        new owner who watches it; `audience_changed` an entity here who came, or left."""
+        """`node`: this one's incarnation; `nodes`: those of all others that are alive. `say` tells a node, now or as
+        soon as that can be. `hand_on` tells an entity's new owner who watches it; `audience_changed` an entity here who
+        came, or left."""
         self._node = node
         self._hub = hub
         self._ahead = ahead
@@ -107,7 +114,7 @@ class Feeding:
     def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
         if entity in self._fed or entity in self._ahead.catching:
             frame = Published(entity, epoch, event.offset, event.at_ms, event.payload, event.info)
-            self._spread(entity, frame)
+            self._spread(entity, frame, may_wait=True)
             if self._ahead.takes(entity, frame):
                 return
         self._hub.publish(entity, epoch, event)
@@ -115,7 +122,7 @@ class Feeding:
     def publish_ephemeral(self, entity: str, data: bytes, key: str) -> None:
         if entity in self._fed or entity in self._ahead.catching:
             frame = Shown(entity, data, key)
-            self._spread(entity, frame)
+            self._spread(entity, frame, may_wait=True)
             if self._ahead.takes(entity, frame):
                 return
         self._hub.publish_ephemeral(entity, data, key)
@@ -145,13 +152,13 @@ class Feeding:
         known = {entity for entity, _ in here}
         return here + [(entity, "") for entity in self._fed if entity not in known]
 
-    def _spread(self, entity: str, frame: FromWatched) -> None:
+    def _spread(self, entity: str, frame: FromWatched, *, may_wait: bool = False) -> None:
         nodes = self._fed.get(entity)
         if nodes is None:
             return
         data = encode(frame)
         for node in list(nodes):
-            self._send_or_drop(node, entity, data)
+            self._send_or_drop(node, entity, data, may_wait=may_wait)
 
     # From other nodes.
 
@@ -234,8 +241,8 @@ class Feeding:
         fed = self._fed.get(entity)
         return [node for node, listens in fed.items() if listens] if fed is not None else []
 
-    def _send_or_drop(self, node: int, entity: str, data: bytes) -> bool:
-        is_sent = self._send(node, entity, data)
+    def _send_or_drop(self, node: int, entity: str, data: bytes, *, may_wait: bool = False) -> bool:
+        is_sent = self._send(node, entity, data, may_wait=may_wait)
         if not is_sent:
             self._drop(entity, node)
             self._attendance.lost(entity, node)

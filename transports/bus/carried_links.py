@@ -1,7 +1,9 @@
 """Links over a carrier: the tasks that flush, read and tend, around what `link.py` decides.
 
-What has been sent in a turn of the loop leaves together, an entry for each node; while an append is under way more
-piles up, and leaves with the next. So a lone frame waits for nobody, and a flood costs few entries.
+What has been sent in a turn of the loop leaves together, an entry for each node; while an append is unanswered more
+piles up, and leaves with the next. So a lone frame waits for nobody, and a flood costs few entries. What may wait for
+company leaves at most once in COMPANY_S, or with the next frame that may not: who waits for no answer, as those who
+watch a room, would else have an entry for each word.
 """
 
 import random
@@ -26,7 +28,8 @@ from greenroom.transports.sockets.flusher import TurnEnd
 
 log = structlog.get_logger("greenroom.bus")
 
-ACKNOWLEDGED_AFTER_S = 0.01  # unless something leaves for that node before, which says it in passing
+ACKNOWLEDGED_AFTER_S = 0.04  # unless something leaves for that node before, which says it in passing
+COMPANY_S = 0.005  # that frames which may wait do so for others, after some have left for that node
 TENDED_EVERY_S = 0.1
 PEERS_MAX = 1024  # links at once: more than there can be nodes
 FORGOTTEN_MAX = 4096  # nodes whose entries are known to be of the dead
@@ -73,6 +76,8 @@ class CarriedLinks:
         self._dirty: list[Link] = []
         self._owing: dict[int, Link] = {}  # those that have to acknowledge, unless something else leaves first
         self._owes = trio.Event()  # there are some
+        self._late: list[Link] = []  # those with frames that wait for company
+        self._is_late = trio.Event()  # there are some
         self._turn_end = TurnEnd()
         self._settled = trio.Event()  # something has arrived, or was dropped: for those who wait until all has
         self._health = CarrierHealth(config.absent_s)
@@ -87,7 +92,7 @@ class CarriedLinks:
         """Of the links that there are, by node."""
         return {node: LinkState(link.silent, link.held_frames, link.held_bytes) for node, link in self._links.items()}
 
-    def send(self, node: int, frame: bytes) -> None:
+    def send(self, node: int, frame: bytes, *, may_wait: bool = False) -> None:
         """As `links.Links`. Raises: Overloaded, Unavailable."""
         link = self._links.get(node)
         if link is None:
@@ -95,8 +100,14 @@ class CarriedLinks:
         if self._health.absent:
             raise Unavailable("what carries messages between nodes can't be reached")
         link.put(frame)
-        if not link.dirty:
+        if link.dirty:
+            return
+        if not may_wait or trio.current_time() - link.left_at >= COMPANY_S:
             self._touch(link)
+        elif not link.late:
+            link.late = True
+            self._late.append(link)
+            self._is_late.set()
 
     def forget(self, node: int) -> None:
         """As `links.Links`."""
@@ -128,6 +139,7 @@ class CarriedLinks:
                 nursery.start_soon(self._read)
                 nursery.start_soon(self._tend)
                 nursery.start_soon(self._acknowledge)
+                nursery.start_soon(self._end_waits)
                 task_status.started()
         finally:
             with trio.move_on_after(1.0, shield=True):
@@ -162,12 +174,13 @@ class CarriedLinks:
         while True:
             if self._health.appends:
                 await self._turn_end.wait()
-            self._turn_end.clear()
-            batch = self._collect()
-            if not batch and self._health.appends:
-                continue
             try:
-                await self._carrier.append(batch)
+                if self._carrier.is_waiting:
+                    await self._carrier.append(())  # what comes meanwhile leaves with the others
+                self._turn_end.clear()
+                batch = self._collect()
+                if batch or not self._health.appends:
+                    await self._carrier.append(batch)
             except CarrierLost as error:
                 self._health.lost("append", error, trio.current_time())
                 await trio.sleep(pause_s * self._jitter.uniform(0.5, 1.0))
@@ -182,12 +195,14 @@ class CarriedLinks:
         batch: list[tuple[int, bytes]] = []
         dirty, self._dirty = self._dirty, []
         frames = size = 0
+        now = trio.current_time()
         for link in dirty:
             link.dirty = False
             if link.gone:
                 continue
             entries = link.take()
             if entries:
+                link.left_at = now
                 self._owing.pop(link.node, None)  # each of them acknowledges
             for raw in entries:
                 batch.append((link.node, raw))
@@ -295,18 +310,32 @@ class CarriedLinks:
 
     async def _acknowledge(self) -> None:
         while True:
-            await self._owes.wait()
+            if not self._owing:
+                self._owes = trio.Event()
+                await self._owes.wait()
             await trio.sleep(ACKNOWLEDGED_AFTER_S)
-            self._owes = trio.Event()
             owing, self._owing = self._owing, {}
             for link in owing.values():
                 link.acknowledge()
+                self._touch_if_due(link)
+
+    async def _end_waits(self) -> None:
+        while True:
+            if not self._late:
+                self._is_late = trio.Event()
+                await self._is_late.wait()
+            await trio.sleep(COMPANY_S)
+            late, self._late = self._late, []
+            for link in late:
+                link.late = False
                 self._touch_if_due(link)
 
     async def _tend(self) -> None:
         while True:
             await trio.sleep(TENDED_EVERY_S)
             now = trio.current_time()
+            if self._carrier.is_waiting:
+                self._turn_end.wake()  # a refusal is not to be found only with the next entries
             self._health.tend(now)
             held = resent = 0
             for link in list(self._links.values()):

@@ -24,12 +24,16 @@ class Carrier(Protocol):
     """One node's way to all inboxes, and to its own. One task appends and another reads, each call after the last."""
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
-        """Put each entry (1 B to some 256 KiB) into the inbox of its node, in this order; return when that is done. No
-        entries: only see whether it answers.
+        """Put each entry (1 B to some 256 KiB) into the inbox of its node, in this order; return when they are on their
+        way. No entries: return when all that are have been put, or else it has answered.
 
-        Raises: CarrierLost, soon: within seconds, however long the other side is silent. Then the next call tries to
-        reach it anew.
+        Raises: CarrierLost, of these entries or of those of the call before, soon: within seconds, however long the
+        other side is silent. Then the next call tries to reach it anew.
         """
+
+    @property
+    def is_waiting(self) -> bool:
+        """Are entries on their way of which it is not known yet that they have been put?"""
 
     async def read(self) -> list[bytes]:
         """The oldest entries of this node's inbox, a bounded number; waits a second for one, then []. What is returned

@@ -80,6 +80,8 @@ class MemoryCarrier:
         self._network = network
         self._node = node
 
+    is_waiting = False
+
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
         """As `carrier.Carrier`. Raises: CarrierLost."""
         await self._pass()

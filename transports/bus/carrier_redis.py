@@ -33,6 +33,7 @@ INBOX_TTL_S: Final = 60
 EXPIRY_SAID_EVERY_S: Final = INBOX_TTL_S / 4
 INBOXES_MAX: Final = 4096  # remembered, in the form in which commands name them
 ASKING: Final = packed("ASKING")  # before each command for a slot that is on its way to that node
+UNANSWERED: Final = packed("CLIENT", "REPLY", "SKIP")  # before a command that is to have no reply
 MOVES_MAX: Final = 5  # redirections in a row
 
 Entries = Sequence[tuple[int, bytes]]
@@ -51,6 +52,11 @@ class RedisCarrier:
         """As `carrier.Carrier`. Raises: CarrierLost."""
         await self._appending.append(entries)
 
+    @property
+    def is_waiting(self) -> bool:
+        """As `carrier.Carrier`."""
+        return bool(self._appending.unanswered)
+
     async def read(self) -> list[bytes]:
         """As `carrier.Carrier`. Raises: CarrierLost."""
         return await self._reading.read()
@@ -64,7 +70,7 @@ class RedisCarrier:
 class _Inbox:
     """Another node's stream, as its senders see it."""
 
-    __slots__ = ("append", "asking", "expire", "expiry_said", "home")
+    __slots__ = ("append", "asking", "expire", "expiry_said", "home", "is_found")
 
     def __init__(self, key: str) -> None:
         # Up to where the length of the entry stands, and the entry: its bytes are copied once, into what is written.
@@ -74,35 +80,47 @@ class _Inbox:
         self.expiry_said = float("-inf")
         self.home: Address | None = None  # in a cluster, where the key was last found
         self.asking = False
+        self.is_found = False  # an entry was put there; since then nothing has said that it is elsewhere
 
 
 class _Appending:
-    """The side that puts entries into inboxes."""
+    """The side that puts entries into inboxes.
+
+    Nobody waits for the replies: they are taken before the next entries leave, when they have mostly come. To wait for
+    each would wake this process once more, which for a lone entry is as much as to send it. Only where an inbox has yet
+    to be found they are waited for.
+    """
 
     def __init__(self, dialer: Dialer, prefix: str) -> None:
         self._dialer = dialer
         self._prefix = prefix
         self._inboxes: dict[int, _Inbox] = {}
         self._connections: dict[Address | None, RedisConnection] = {}
+        # What each connection has yet to answer: the entries by reply, None for what is none.
+        self.unanswered: dict[Address | None, list[tuple[int, bytes] | None]] = {}
 
     async def append(self, entries: Entries) -> None:
-        if not entries:
+        """As `carrier.Carrier`. Raises: CarrierLost."""
+        if not entries and not self.unanswered:
             await self._ask_whether_there()
             return
+        left: Entries = [*await self._settle(), *entries] if self.unanswered else entries
         for _ in range(MOVES_MAX):
-            by_home = self._by_home(entries)
-            moved: list[tuple[int, bytes]] = []
-            for home, share in by_home.items():
-                moved += await self._append_at(home, share)
-            if not moved:
+            are_found = True
+            for home, share in self._by_home(left).items():
+                are_found = await self._send(home, share) and are_found
+            if are_found:
                 return
-            entries = moved
+            left = await self._settle()
+            if not left:
+                return
         raise CarrierLost("away", f"the cluster moved an inbox {MOVES_MAX} times in a row")
 
     async def aclose(self) -> None:
         for connection in self._connections.values():
             await connection.aclose()
         self._connections.clear()
+        self.unanswered.clear()
 
     def _by_home(self, entries: Entries) -> dict[Address | None, list[tuple[int, bytes]]]:
         by_home: dict[Address | None, list[tuple[int, bytes]]] = {}
@@ -118,13 +136,15 @@ class _Appending:
             inbox = self._inboxes[node] = _Inbox(f"{self._prefix}{node:016x}")
         return inbox
 
-    async def _append_at(self, home: Address | None, entries: Entries) -> list[tuple[int, bytes]]:
-        """Returns those whose inbox is elsewhere by now, in order."""
+    async def _send(self, home: Address | None, entries: Entries) -> bool:
+        """Have all their inboxes been found where they are looked for?"""
         now = trio.current_time()
+        are_found = True
         parts: list[bytes] = []
         sources: list[tuple[int, bytes] | None] = []  # of each reply: None for what is no entry
         for node, raw in entries:
             inbox = self._inbox(node)
+            are_found = are_found and inbox.is_found
             if inbox.asking:
                 parts.append(ASKING)
                 sources.append(None)
@@ -136,12 +156,29 @@ class _Appending:
                     parts.append(inbox.expire)
                     sources.append(None)
         connection = await self._connection(home)
+        self.unanswered[home] = sources
         try:
-            replies = await connection.call(b"".join(parts), len(sources), within_s=ANSWER_S)
-            return self._moved(connection, sources, replies)
+            await connection.send(b"".join(parts), within_s=ANSWER_S)
         except CarrierLost:
             await self._lose(home)
             raise
+        return are_found
+
+    async def _settle(self) -> list[tuple[int, bytes]]:
+        """Take all replies. Returns the entries whose inbox is elsewhere by now, in order. Raises: CarrierLost."""
+        moved: list[tuple[int, bytes]] = []
+        for home, sources in list(self.unanswered.items()):
+            connection = self._connections.get(home)
+            if connection is None or connection.broken:  # by a call that was cancelled
+                await self._lose(home)
+                continue
+            try:
+                moved += self._moved(connection, sources, await connection.replies(len(sources), within_s=ANSWER_S))
+            except CarrierLost:
+                await self._lose(home)
+                raise
+            del self.unanswered[home]
+        return moved
 
     def _moved(
         self, connection: RedisConnection, sources: Sequence[tuple[int, bytes] | None], replies: Sequence[Reply]
@@ -149,6 +186,8 @@ class _Appending:
         moved: list[tuple[int, bytes]] = []
         for source, reply in zip(sources, replies, strict=True):
             if not isinstance(reply, hiredis.ReplyError):
+                if source is not None:
+                    self._inbox(source[0]).is_found = True
                 continue
             refusal = refusal_of(reply)
             if isinstance(refusal, CarrierLost):
@@ -158,6 +197,7 @@ class _Appending:
             inbox = self._inbox(source[0])
             inbox.home = Address(refusal.host or connection.name.rpartition(":")[0], refusal.port)
             inbox.asking = refusal.asking
+            inbox.is_found = False
             inbox.expiry_said = float("-inf")
             moved.append(source)
         return moved
@@ -176,9 +216,10 @@ class _Appending:
     async def _lose(self, home: Address | None) -> None:
         """Nothing is known any more of what that server holds: the next one may be another, or empty."""
         connection = self._connections.pop(home, None)
+        self.unanswered.pop(home, None)
         for inbox in self._inboxes.values():
             if inbox.home == home:
-                inbox.home, inbox.asking, inbox.expiry_said = None, False, float("-inf")
+                inbox.home, inbox.asking, inbox.is_found, inbox.expiry_said = None, False, False, float("-inf")
         if connection is not None:
             await connection.aclose()
 
@@ -194,7 +235,11 @@ class _Appending:
 
 
 class _Reading:
-    """The side that empties this node's own inbox."""
+    """The side that empties this node's own inbox.
+
+    Before it reads on it deletes what it has read, and asks for no reply to that, which would wake this process for
+    nothing. That it has worked is seen all the same, for nothing comes twice then.
+    """
 
     def __init__(self, dialer: Dialer, key: str) -> None:
         self._dialer = dialer
@@ -206,6 +251,9 @@ class _Reading:
         self._home: Address | None = None
         self._asking = False  # the slot is on its way there
         self._done: list[bytes] = []  # what has been read, and is to be deleted
+        self._deleted = b""  # the first of what was to be deleted without a reply
+        self._asks_why = False  # why it was not: by a reply
+        self._may_skip = True  # that server lets us have none
 
     async def read(self) -> list[bytes]:
         for _ in range(MOVES_MAX):
@@ -224,7 +272,7 @@ class _Reading:
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None
         self._home, self._asking, self._expiry_said = None, False, float("-inf")
-        self._done = []
+        self._done, self._deleted = [], b""
         if connection is not None:
             await connection.aclose()
 
@@ -233,8 +281,14 @@ class _Reading:
             opening = self._dialer.open() if self._home is None else self._dialer.open_at(self._home)
             self._connection = await opening
         commands: list[bytes] = []
+        deleting = b""
         if self._done:
-            commands.append(packed("XDEL", self._key, *self._done))
+            delete = packed("XDEL", self._key, *self._done)
+            if self._asks_why or self._asking or not self._may_skip:
+                commands.append(delete)
+            else:
+                deleting = UNANSWERED + delete
+                self._deleted = self._done[0]
         now = trio.current_time()
         if now - self._expiry_said >= EXPIRY_SAID_EVERY_S:
             self._expiry_said = now
@@ -243,14 +297,19 @@ class _Reading:
         if self._asking:
             commands = [said for command in commands for said in (ASKING, command)]
         replies = await self._connection.call(
-            b"".join(commands), len(commands), within_s=READ_WAITS_MS / 1000 + ANSWER_S
+            deleting + b"".join(commands), len(commands), within_s=READ_WAITS_MS / 1000 + ANSWER_S
         )
         self._done = []
+        if deleting and isinstance(replies[0], hiredis.ReplyError) and "client" in str(replies[0]).lower():
+            self._may_skip = False
         raise_refusals(replies)
+        self._asks_why = False
         match replies[-1]:
             case None:
                 return []
-            case [[_, [*entries]]]:
+            case [[_, [[first, *_], *_] as entries]]:
+                if first == self._deleted:
+                    self._asks_why = True
                 return [self._taken(entry) for entry in entries]
         raise CarrierLost("refused", "the answer to XREAD is none")
 

@@ -10,6 +10,7 @@ takes it over, each then forgets what was under way in both directions and numbe
 are dropped, so nothing from before comes after.
 """
 
+import math
 from collections import deque
 
 from greenroom.actors.model.errors import Overloaded, Unavailable
@@ -52,6 +53,8 @@ class Link:
         "gone",
         "held_bytes",
         "held_frames",
+        "late",
+        "left_at",
         "node",
         "resent",
         "silent",
@@ -61,6 +64,8 @@ class Link:
         self.node = node
         self.dirty = False  # whether it is among those to be flushed: the owner's mark
         self.gone = False  # the node is, and this with it: the owner's mark
+        self.late = False  # whether some of what waits does so for company: the owner's mark
+        self.left_at = -math.inf  # when something left last, on the owner's clock: likewise
         self.silent = False  # given up, and not heard of since
         self.fresh = 0  # frames that `take` has given for the first time; whoever counts them sets it back
         self.resent = 0  # entries that it has given again; likewise

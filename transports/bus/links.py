@@ -18,8 +18,9 @@ from typing import Protocol
 class Links(Protocol):
     """The links of one node to all others. Plain calls, for the node's one thread; none of them waits."""
 
-    def send(self, node: int, frame: bytes) -> None:
-        """Queue `frame` for the node of that incarnation; it leaves at the end of the loop's turn, many together.
+    def send(self, node: int, frame: bytes, *, may_wait: bool = False) -> None:
+        """Queue `frame` for the node of that incarnation; it leaves at the end of the loop's turn, many together. One
+        that `may_wait` does so for others, for some milliseconds, where something has left for that node just before.
 
         Returning promises nothing but the order: whether it has arrived is for an answer to say, and that it may not
         have is what `parted` says. It is never in doubt longer than BUS_SILENT_S: by then it has arrived, or the link

@@ -82,7 +82,7 @@ class MemoryLinks:
         self._network = network
         self._node = node
 
-    def send(self, node: int, frame: bytes) -> None:
+    def send(self, node: int, frame: bytes, *, may_wait: bool = False) -> None:
         self._network.send(self._node, node, frame)
 
     def forget(self, node: int) -> None:

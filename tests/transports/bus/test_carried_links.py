@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from greenroom.actors.model.errors import ActorError, Overloaded
 from greenroom.config.limits import BusConfig
 from greenroom.transports.bus import carried_links
-from greenroom.transports.bus.carried_links import LinkState
+from greenroom.transports.bus.carried_links import COMPANY_S, LinkState
 from greenroom.transports.bus.carrier_memory import MemoryCarrier, MemoryNetwork, Weather
 from greenroom.transports.bus.entries import FRAME_COST
 from greenroom.transports.bus.link import Link
@@ -176,6 +176,28 @@ async def test_a_lone_frame_waits_for_nobody_and_a_flood_gathers(autojump_clock:
         await ben.until(lambda: len(ben.frames) == 1001)
         assert ann.instruments.bus_entries_sent == 2
         assert ann.instruments.bus_frames_sent == ben.instruments.bus_frames_received == 1001
+
+
+async def test_what_may_wait_does_so_once_something_has_left_and_goes_with_what_may_not(
+    autojump_clock: MockClock,
+) -> None:
+    network = MemoryNetwork(random.Random(1))
+    async with two_ends(network.carrier, CONFIG) as (ann, ben):
+        begun = trio.current_time()
+        ann.links.send(BEN, b"0", may_wait=True)
+        await ben.hears(b"0")
+        assert trio.current_time() == begun, "a lone one waits for nobody"
+        for number in range(1, 40):
+            ann.links.send(BEN, b"%d" % number, may_wait=True)
+            await trio.sleep(COMPANY_S / 10)
+        await ben.until(lambda: len(ben.frames) == 40)
+        assert ann.instruments.bus_entries_sent <= 1 + 5
+        assert trio.current_time() - begun <= 5 * COMPANY_S + 1e-6
+        ann.links.send(BEN, b"40", may_wait=True)
+        ann.links.send(BEN, b"41")
+        now = trio.current_time()
+        await ben.hears(*[b"%d" % number for number in range(42)])
+        assert trio.current_time() == now
 
 
 async def test_what_comes_one_way_is_acknowledged_soon_in_one_entry(autojump_clock: MockClock) -> None:

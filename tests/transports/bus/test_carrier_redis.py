@@ -102,6 +102,62 @@ async def test_a_stalled_server_costs_latency_only(valkey: Valkey, capsys: pytes
     assert "bus_stalled" in capsys.readouterr().out
 
 
+def waits(carrier: RedisCarrier) -> bool:
+    """Asked anew each time, for mypy too."""
+    return carrier.is_waiting
+
+
+async def test_once_an_inbox_is_found_nobody_waits_for_replies_and_the_next_call_has_them(valkey: Valkey) -> None:
+    await valkey.answers()
+    carrier = OverValkey(valkey).carrier(ANN)
+    await carrier.append([(BEN, b"first")])
+    assert not waits(carrier)
+    valkey.stall()
+    with trio.fail_after(1.0):
+        await carrier.append([(BEN, b"second")])
+    assert waits(carrier)
+    valkey.go_on()
+    await carrier.append([])
+    assert not waits(carrier)
+    await carrier.append([(BEN, b"third")])
+    valkey.tell("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
+    await carrier.append([(BEN, b"refused")])
+    with pytest.raises(CarrierLost) as caught:
+        await carrier.append([])
+    assert (caught.value.trouble, waits(carrier)) == ("full", False)
+    valkey.tell("CONFIG", "SET", "maxmemory", "0")
+    await carrier.append([(BEN, b"fourth")])
+    assert not waits(carrier), "it is not known any more whether that inbox is there"
+    assert valkey.client.xlen(inbox(BEN)) == 4
+    await carrier.aclose()
+
+
+@pytest.mark.parametrize("right", ["client|reply", "xdel"])
+async def test_what_was_read_is_deleted_without_a_reply_and_where_it_is_not_the_reply_says_why(
+    valkey: Valkey, right: str
+) -> None:
+    await valkey.answers()
+    carrier = OverValkey(valkey).carrier(ANN)
+    valkey.tell("ACL", "SETUSER", "default", f"-{right}")
+    await carrier.append([(ANN, b"first")])
+    assert await carrier.read() == [b"first"]
+    for _ in range(3):  # it is read again, if anything, and the reason is asked for
+        try:
+            await carrier.append([(ANN, b"another")])
+            await carrier.read()
+        except CarrierLost as error:
+            assert (error.trouble, right.partition("|")[0] in str(error).lower()) == ("denied", True)
+            break
+    else:
+        raise AssertionError("nobody has said so")
+    valkey.tell("ACL", "SETUSER", "default", f"+{right}")
+    with trio.fail_after(10):
+        while await carrier.read():
+            pass
+    assert valkey.client.xlen(inbox(ANN)) == 0
+    await carrier.aclose()
+
+
 async def trouble_comes_and_goes(
     valkey: Valkey, trouble: Trouble, capsys: pytest.CaptureFixture[str], begin: list[str], end: list[str]
 ) -> None:

@@ -13,7 +13,7 @@ import trio
 
 from greenroom.transports.bus.carrier import CarrierLost, Trouble
 
-READ_BYTES: Final = 256 * 1024
+READ_BYTES: Final = 64 * 1024  # not more: what is above 128 KiB malloc maps, and unmaps, with each read
 _NOT_YET: Final = object()
 _TROUBLES: Final[dict[str, Trouble]] = {
     "OOM": "full",
@@ -29,6 +29,7 @@ _TROUBLES: Final[dict[str, Trouble]] = {
     "BUSY": "stalled",  # a script runs
 }
 
+Sendable = bytes | memoryview
 Reply = bytes | int | None | list["Reply"] | hiredis.ReplyError
 
 
@@ -55,7 +56,7 @@ def refusal_of(error: hiredis.ReplyError) -> CarrierLost | Redirected:
 class Wire(Protocol):
     """What bytes go over: a socket as it is, or one of trio's streams (of TLS)."""
 
-    async def send_all(self, data: bytes) -> None: ...
+    async def send_all(self, data: Sendable) -> None: ...
 
     async def receive_some(self, bytes_max: int) -> bytes | bytearray: ...
 
@@ -70,14 +71,21 @@ class PlainWire:
         self._socket = socket.socket(fileno=stream.socket.detach())
         self._socket.setblocking(False)
 
-    async def send_all(self, data: bytes) -> None:
+    async def send_all(self, data: Sendable) -> None:
         """Not a checkpoint when it needs not wait. Raises: OSError."""
+        while rest := self.send_nowait(data):
+            await trio.lowlevel.wait_writable(self._socket)
+            data = rest
+
+    def send_nowait(self, data: Sendable) -> Sendable:
+        """What the socket does not take now; empty when that is nothing. Raises: OSError."""
         rest = memoryview(data)
-        while rest:
-            try:
+        try:
+            while rest:
                 rest = rest[self._socket.send(rest) :]
-            except BlockingIOError:
-                await trio.lowlevel.wait_writable(self._socket)
+        except BlockingIOError:
+            pass
+        return rest
 
     async def receive_some(self, bytes_max: int) -> bytes:
         """A checkpoint. Raises: OSError."""
@@ -88,6 +96,13 @@ class PlainWire:
             except BlockingIOError:
                 continue
 
+    def receive_nowait(self, bytes_max: int) -> bytes | None:
+        """None where nothing has come. Raises: OSError."""
+        try:
+            return self._socket.recv(bytes_max)
+        except BlockingIOError:
+            return None
+
     async def aclose(self) -> None:
         """Again does nothing."""
         if self._socket.fileno() >= 0:
@@ -96,34 +111,67 @@ class PlainWire:
 
 
 class RedisConnection:
-    """An open one; `broken` once it is not to be used any more."""
+    """An open one; `broken` once it is not to be used any more: its calls close it where they fail or are cancelled."""
 
     def __init__(self, wire: Wire, name: str) -> None:
         self.name = name
         self.broken = False
         self._wire = wire
+        self._plain = wire if isinstance(wire, PlainWire) else None
         self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
 
     async def call(self, commands: bytes, count: int, *, within_s: float) -> list[Reply]:
         """Send `commands`, in the form of the protocol, and return their `count` replies, errors among them.
 
-        Raises: CarrierLost, when the connection is gone or silent; it is closed then, as when this is cancelled.
+        Raises: CarrierLost, when the connection is gone or silent.
         """
-        replies: list[Reply] = []
+        await self.send(commands, within_s=within_s)
+        return await self._receive([], count, within_s)
+
+    async def send(self, commands: bytes, *, within_s: float) -> None:
+        """Send `commands`, whose replies are asked for before anything else is sent. No checkpoint where the socket
+        takes them at once. Raises: as `call`."""
+        whole = False
+        try:
+            rest = commands if self._plain is None else self._plain.send_nowait(commands)
+            if rest:
+                with trio.fail_after(within_s):
+                    await self._wire.send_all(rest)
+            whole = True
+        except trio.TooSlowError:
+            raise CarrierLost("stalled", f"{self.name} has taken nothing for {within_s:g} s") from None
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise CarrierLost("away", f"{self.name}: {error.__cause__ or error}") from error
+        finally:
+            if not whole:
+                await self.aclose()
+
+    async def replies(self, count: int, *, within_s: float) -> list[Reply]:
+        """The replies to what was sent. No checkpoint where they have come already. Raises: as `call`."""
+        found: list[Reply] = []
+        if self._plain is not None and not self.broken:
+            try:
+                data = self._plain.receive_nowait(READ_BYTES)
+                if data:
+                    self._reader.feed(data)
+                    if self._gather(found, count):
+                        return found
+            except (OSError, hiredis.ProtocolError) as error:
+                await self.aclose()
+                raise CarrierLost("away", f"{self.name}: {error}") from error
+        return await self._receive(found, count, within_s)
+
+    async def _receive(self, found: list[Reply], count: int, within_s: float) -> list[Reply]:
         whole = False
         try:
             with trio.fail_after(within_s):
-                await self._wire.send_all(commands)
-                while True:
-                    while (reply := self._reader.gets()) is not _NOT_YET:
-                        replies.append(reply)
-                        if len(replies) == count:
-                            whole = True
-                            return replies
+                while not self._gather(found, count):
                     data = await self._wire.receive_some(READ_BYTES)
                     if not data:
                         raise CarrierLost("away", f"{self.name} closed the connection")
                     self._reader.feed(bytes(data))
+            whole = True
+            return found
         except trio.TooSlowError:
             raise CarrierLost("stalled", f"{self.name} has not answered for {within_s:g} s") from None
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, hiredis.ProtocolError) as error:
@@ -131,6 +179,12 @@ class RedisConnection:
         finally:
             if not whole:
                 await self.aclose()
+
+    def _gather(self, found: list[Reply], count: int) -> bool:
+        """True when all are there. Raises: hiredis.ProtocolError."""
+        while len(found) < count and (reply := self._reader.gets()) is not _NOT_YET:
+            found.append(reply)
+        return len(found) == count
 
     async def aclose(self) -> None:
         """Again does nothing."""
