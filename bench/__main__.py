@@ -34,6 +34,7 @@ from bench.questions import (
     http,
     journal,
     restart,
+    scaling,
     storm,
 )
 from bench.reporting import tables
@@ -57,6 +58,7 @@ QUESTIONS = {
         restart.QUESTION,
         failover.QUESTION,
         cluster.QUESTION,
+        scaling.QUESTION,
     )
 }
 ALL_RUNS = 3

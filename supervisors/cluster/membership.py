@@ -79,6 +79,8 @@ class Membership:
         self._has_looked = trio.Event()
         self._whole_at = float("-inf")  # when all shards were read last
         self._since: float | None = None  # the newest change that was read, on the referee's clock
+        self._since_at = 0.0  # when it was first read
+        self._is_settled = False  # whatever bears a time before it can be seen by now, and has been read
 
     # The kernel's questions: see Ownership.
 
@@ -357,12 +359,19 @@ class Membership:
 
     async def _read(self) -> None:
         now = trio.current_time()
-        since = self._since - OVERLAP_S if self._since is not None and now - self._whole_at < WHOLE_S else None
+        since = None
+        if self._since is not None and now - self._whole_at < WHOLE_S:
+            # Of what changed hands last nothing is read twice for longer than another change may yet come before it.
+            since = self._since if self._is_settled else self._since - OVERLAP_S
         self._holdings.begin_reading()
         rows = await self._referee.owned(since=since)
         if since is None:
             self._whole_at = now
-        self._since = max((row.since for row in rows), default=self._since)
+        newest = max((row.since for row in rows), default=self._since)
+        if newest != self._since:
+            self._since, self._since_at, self._is_settled = newest, now, False
+        elif now - self._since_at > OVERLAP_S:
+            self._is_settled = True
         self._tell(self._holdings.read(rows))
 
     def _misses_some(self) -> bool:

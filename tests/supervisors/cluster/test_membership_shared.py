@@ -4,7 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.supervisors.cluster.membership import AnotherNode, DeclaredDead
+from greenroom.store.ownership.referee import Owned
+from greenroom.supervisors.cluster.membership import OVERLAP_S, WHOLE_S, AnotherNode, DeclaredDead
 from tests.supervisors.cluster.memory_cluster import LEASE_S, cluster
 
 
@@ -272,3 +273,29 @@ async def test_a_change_that_bears_a_time_before_others_is_seen_all_the_same(aut
             run.rows.change(shard, 2, "by hand")
             await trio.sleep(1.5)
             assert first.membership.owner_of(shard) == second.membership.owner_of(shard) == 2
+
+
+async def test_what_changed_hands_long_ago_is_not_read_with_each_look(autojump_clock: MockClock) -> None:
+    """But for some time, since a change may be seen only after a later one."""
+    async with cluster() as run:
+        first, second = await run.start(), await run.start()
+        await trio.sleep(OVERLAP_S / 2)
+        early = run.rows.shards[3]
+        run.rows.change(7, 2, "first to be seen")
+        run.rows.shards[3] = Owned(3, 2, early.term + 1, trio.current_time() - 1.0)
+        await trio.sleep(1.5)
+        assert second.membership.owner_of(3) == second.membership.owner_of(7) == 2
+        await trio.sleep(OVERLAP_S + 2.0)
+        read: list[int] = []
+        owned = first.referee.owned
+
+        async def counted(*, since: float | None = None) -> list[Owned]:
+            rows = await owned(since=since)
+            read.append(len(rows))
+            return rows
+
+        first.referee.owned = counted  # type: ignore[method-assign]
+        await trio.sleep(10.0)
+        assert max(read) == 1
+        await trio.sleep(WHOLE_S)
+        assert max(read) == run.shards, "all of them now and then"
