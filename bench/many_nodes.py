@@ -26,6 +26,17 @@ LOOK_S = 0.05  # between two looks at whether everything is where it is to be, a
 ASKS = 200  # of so many asks each time it is seen whether they would go to the right node
 
 
+class _Ticking:
+    """The referee's clock: as in a database, no two rows of one statement bear the same time."""
+
+    def __init__(self) -> None:
+        self._ticks = 0
+
+    def __call__(self) -> float:
+        self._ticks += 1
+        return trio.current_time() + 1e-9 * self._ticks
+
+
 @dataclass(slots=True)
 class Counts:
     """What all nodes have asked and said. A row passed is one that Postgres reads to find those that it gives."""
@@ -182,7 +193,7 @@ class SimulatedCluster:
     entities: int
     nursery: trio.Nursery
     random: Random = field(default_factory=lambda: Random(1))
-    rows: MemoryShards = field(default_factory=MemoryShards)
+    rows: MemoryShards = field(default_factory=lambda: MemoryShards(now=_Ticking()))
     counts: Counts = field(default_factory=Counts)
     nodes: dict[int, SimulatedNode] = field(default_factory=dict)
 

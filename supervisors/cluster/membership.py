@@ -80,6 +80,7 @@ class Membership:
         self._whole_at = float("-inf")  # when all shards were read last
         self._since: float | None = None  # the newest change that was read, on the referee's clock
         self._since_at = 0.0  # when it was first read
+        self._has_missed = False  # with the last look something seemed to be missing
         self._is_settled = False  # whatever bears a time before it can be seen by now, and has been read
 
     # The kernel's questions: see Ownership.
@@ -335,9 +336,14 @@ class Membership:
             number = self._looks = self._looks + 1
             await self._see()
             await self._read()
-            if self._misses_some():
+            if not self._misses_some():
+                self._has_missed = False
+            elif self._has_missed:  # not only since something changed while we read
                 self._whole_at = float("-inf")
                 await self._read()
+            else:
+                self._has_missed = True
+                self._wanted.set()
             self._place()
             await self._take()
             self._looked = number

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import structlog
 import trio
 
+from greenroom.actors.life.waits import Waits
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Firing, TaskSlot, asker_command_id, digest_of, own_command_id
 from greenroom.actors.model.errors import ActorError, CallCycle, NotHere, Unavailable
@@ -18,7 +19,6 @@ from greenroom.actors.model.lifecycle import TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox, Sealed
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import SYSTEM, Principal
-from greenroom.supervisors.kernel.waits import Waits
 
 log = structlog.get_logger("greenroom.router")
 

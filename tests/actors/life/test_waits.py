@@ -1,6 +1,6 @@
 """Who waits for whom: circles are seen however long, and of two that ask each other over two nodes one gives way."""
 
-from greenroom.supervisors.kernel.waits import Waits
+from greenroom.actors.life.waits import Waits
 
 
 def test_a_circle_is_seen_however_long_and_no_longer_once_one_of_its_asks_has_ended() -> None:
