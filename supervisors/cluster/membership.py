@@ -80,7 +80,7 @@ class Membership:
         self._whole_at = float("-inf")  # when all shards were read last
         self._since: float | None = None  # the newest change that was read, on the referee's clock
         self._since_at = 0.0  # when it was first read
-        self._has_missed = False  # with the last look something seemed to be missing
+        self._missed: set[tuple[int, int, int]] = set()  # see `_misses`, as of the last look
         self._is_settled = False  # whatever bears a time before it can be seen by now, and has been read
 
     # The kernel's questions: see Ownership.
@@ -336,13 +336,11 @@ class Membership:
             number = self._looks = self._looks + 1
             await self._see()
             await self._read()
-            if not self._misses_some():
-                self._has_missed = False
-            elif self._has_missed:  # not only since something changed while we read
+            missed, self._missed = self._missed, self._misses()
+            if missed & self._missed:  # not only since something changed while we read
                 self._whole_at = float("-inf")
                 await self._read()
-            else:
-                self._has_missed = True
+            elif self._missed:
                 self._wanted.set()
             self._place()
             await self._take()
@@ -380,11 +378,15 @@ class Membership:
             self._is_settled = True
         self._tell(self._holdings.read(rows))
 
-    def _misses_some(self) -> bool:
-        """Do the nodes own other numbers of shards than we know of? Then changes bore times before those that we asked
-        for, as where the referee's clock was set back; or came while we read."""
+    def _misses(self) -> set[tuple[int, int, int]]:
+        """The nodes that own another number of shards than we know of: with both numbers. Then changes bore times
+        before those that we asked for, as where the referee's clock was set back; or came while we read."""
         known = self._holdings.counts()
-        return any(known.get(one.incarnation, 0) != one.shards for one in self._members)
+        return {
+            (one.incarnation, one.shards, count)
+            for one in self._members
+            if (count := known.get(one.incarnation, 0)) != one.shards
+        }
 
     def _place(self) -> None:
         """Over those who are up: whoever comes or goes is given nothing."""

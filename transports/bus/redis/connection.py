@@ -130,7 +130,7 @@ class RedisConnection:
 
     async def send(self, commands: bytes, *, within_s: float) -> None:
         """Send `commands`, whose replies are asked for before anything else is sent. No checkpoint where the socket
-        takes them at once. Raises: as `call`."""
+        takes them at once. Raises: CarrierLost, as `call`."""
         whole = False
         try:
             rest = commands if self._plain is None else self._plain.send_nowait(commands)
@@ -147,7 +147,7 @@ class RedisConnection:
                 await self.aclose()
 
     async def replies(self, count: int, *, within_s: float) -> list[Reply]:
-        """The replies to what was sent. No checkpoint where they have come already. Raises: as `call`."""
+        """The replies to what was sent. No checkpoint where they have come already. Raises: CarrierLost, as `call`."""
         found: list[Reply] = []
         if self._plain is not None and not self.broken:
             try:
