@@ -212,7 +212,10 @@ class Decided:
         self._actor.offset = self._events[-1].offset if self._events else self._taken
 
     def encode_state(self) -> bytes | None:
-        """None when the state can't be encoded: then waking replays the journal, which has it all."""
+        """None when the state can't be encoded, or may lack what a newer release has recorded: then waking replays the
+        journal, which has it all."""
+        if self._kind.is_behind:
+            return None
         try:
             return self._kind.encode_state(self._actor.state)
         except Exception as error:  # the entity's own types may raise anything

@@ -15,7 +15,7 @@ from greenroom.actors.life.departures import Answer, Departure, Rejection
 from greenroom.actors.life.durable_timers import DurableTimers, decode_timer
 from greenroom.actors.life.marks import Marks
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
-from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.model.errors import NotInRelease, Unavailable
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.mailbox import Item
 from greenroom.actors.model.message import Done
@@ -129,7 +129,7 @@ class Once:
         for row in self.timers.take_due(now_ms):
             try:
                 message = kind.decode_message(decode_timer(row.body).message)
-            except msgspec.MsgspecError as error:  # it stays, for a release that knows the message
+            except (msgspec.MsgspecError, NotInRelease) as error:  # it stays, for a release that knows the message
                 log.error("timer_unreadable", entity=entity, timer=row.name, error=str(error))
                 continue
             due.append(Envelope(message=message, source=Firing(row.name, row.due_ms), queued_at=queued_at))

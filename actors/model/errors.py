@@ -28,6 +28,13 @@ class NotHere(ActorError):
     name, status, temporary = "not_owner", 503, True
 
 
+class NotInRelease(Unavailable):
+    """Another release that serves the same database knows the kind or the message, and this node's does not; it was
+    not handled. Send again: while a release is rolled out, whoever lacks something gives way."""
+
+    name = "not_in_release"
+
+
 class OutcomeUnknown(ActorError):
     """The entity stopped after taking the message. Send again with the same idempotency key, never a new one."""
 

@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, UnknownCommand, UnknownKind
+from greenroom.actors.model.errors import InvalidCommand, MalformedCommand, NotInRelease, UnknownCommand, UnknownKind
 from greenroom.actors.model.kind_rules import broken_rules, list_problems
 from greenroom.actors.model.lifecycle import REPORTS
 from greenroom.actors.model.message import Event, Message, reply_type, tag_of
@@ -20,26 +20,71 @@ from greenroom.actors.model.upcasters import EventDecoder
 
 WHOLE_MAX = 2**53  # beyond, a float may stand for another integer than was meant
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
+Defaults = Mapping[str, Any]  # field -> its default, as plain data
 
 
 class BadEntityClass(Exception):
     """An entity class breaks a rule; the text names the class and the rule."""
 
 
+class OtherReleases:
+    """What other releases know, and this one does not: the node fills it, by what nodes that share its database say, or
+    did within the last week.
+
+    A name that nobody knows is a mistake of whoever asks. One that another release knows is refused for the time being.
+    So is a message that says something in a field which this release does not know: what it says would be lost.
+    """
+
+    __slots__ = ("_behind_in", "_names", "fields")
+
+    def __init__(self) -> None:
+        self.fields: Mapping[str, Defaults] = {}  # tag of a message -> those of its fields that only others know
+        self._names: frozenset[str] = frozenset()
+        self._behind_in: frozenset[str] = frozenset()
+
+    def learn(self, names: Collection[str], *, fields: Mapping[str, Defaults], behind_in: Collection[str]) -> bool:
+        """All of them know these kinds, by name, these messages, by tag, and these fields, beside what this one does;
+        and store of these kinds events that this one can't read, or not wholly. Is any of it news?"""
+        before = self._names, self.fields, self._behind_in
+        self._names, self.fields, self._behind_in = frozenset(names), fields, frozenset(behind_in)
+        return before != (self._names, self.fields, self._behind_in)
+
+    def know(self, name: str) -> bool:
+        """A kind, or a message by its tag."""
+        return name in self._names
+
+    def store_more_of(self, kind: str) -> bool:
+        """Then a state that is built here may lack something, and is not to be kept as if it were whole."""
+        return kind in self._behind_in
+
+    def refuse_unread(self, tag: str, body: bytes | msgspec.Raw) -> None:
+        """Of a message's JSON object. Raises: NotInRelease when it says something that is not read here."""
+        fields = self.fields.get(tag)
+        if fields is None:
+            return
+        said = msgspec.json.decode(body)
+        for name, default in fields.items():
+            if name in said and said[name] != default:
+                raise NotInRelease(f"{tag} has no field {name!r} in this node's release")
+
+
 class Command:
     """One public command of a kind."""
 
-    __slots__ = ("_decode", "_names_users", "message", "name", "reply")
+    __slots__ = ("_decode", "_names_users", "_others", "_tag", "message", "name", "reply")
 
-    def __init__(self, name: str, message: type[Message]) -> None:
+    def __init__(self, name: str, message: type[Message], others: OtherReleases) -> None:
         self.name = name
+        self._tag = tag_of(message)
+        self._others = others
         self.message = message
         self.reply: object = reply_type(message)
         self._decode = msgspec.json.Decoder(message).decode
         self._names_users = bool(user_fields(message))
 
     def decode(self, body: bytes | msgspec.Raw) -> Message:
-        """The typed command of a JSON object of its fields. Raises: InvalidCommand, MalformedCommand."""
+        """The typed command of a JSON object of its fields. Raises: InvalidCommand, MalformedCommand; NotInRelease
+        where it says something that only another release reads."""
         try:
             message = self._decode(body)
         except msgspec.ValidationError as error:
@@ -51,6 +96,8 @@ class Command:
             raise MalformedCommand(f"malformed JSON: {error}") from None
         except RecursionError:
             raise MalformedCommand("nested too deeply") from None
+        if self._others.fields:
+            self._others.refuse_unread(self._tag, body)
         if self._names_users and (wrong := user_field_problem(message)) is not None:
             field, problem = wrong
             raise InvalidCommand(f"{problem} - at `$.{field}`")  # as msgspec says what is wrong with a field
@@ -60,8 +107,9 @@ class Command:
 class Kind:
     """An entity class with its commands by name and the codecs of its events and its state."""
 
-    def __init__(self, actor: type[Actor[object]]) -> None:
+    def __init__(self, actor: type[Actor[object]], others: OtherReleases | None = None) -> None:
         self.actor = actor
+        self._others = others or OtherReleases()
         self.name: str = getattr(actor, "kind", "")
         where = f"{actor.__module__}.{actor.__qualname__}"
         if not _KIND.fullmatch(self.name):
@@ -76,7 +124,7 @@ class Kind:
             name = self._own_tag(where, message, Message)
             if name in self.commands:
                 raise BadEntityClass(f"{where}: two commands are named {name!r}")
-            self.commands[name] = Command(name, message)
+            self.commands[name] = Command(name, message, self._others)
         for message in actor.internal:
             self._own_tag(where, message, Message, actor.base_tags)
         for event in actor.events:
@@ -98,7 +146,7 @@ class Kind:
         try:
             self.stored_events = EventDecoder(self.name, actor.events, actor.upcasters)
             self.decode_events = self.stored_events.decode
-            self.decode_message = msgspec.json.Decoder(_union((*actor.commands, *actor.internal, *REPORTS))).decode
+            self._decode_message = msgspec.json.Decoder(_union((*actor.commands, *actor.internal, *REPORTS))).decode
             self._decode_state = msgspec.json.Decoder(actor.state_type).decode
         except TypeError as error:
             raise BadEntityClass(f"{where}: {error}") from error
@@ -114,11 +162,26 @@ class Kind:
         return name
 
     def command(self, name: str) -> Command:
-        """Raises: UnknownCommand."""
+        """Raises: UnknownCommand; NotInRelease where another release has it."""
         found = self.commands.get(name)
         if found is None:
+            if self._others.know(f"{self.name}.{name}"):
+                raise NotInRelease(f"{self.name} has no command {name[:80]!r} in this node's release")
             raise UnknownCommand(f"{self.name} has no command {name[:80]!r}")
         return found
+
+    def decode_message(self, body: bytes) -> Any:
+        """A message with its "type", from another entity or another node. Raises: msgspec.MsgspecError, RecursionError;
+        NotInRelease where it says something that only another release reads."""
+        message = self._decode_message(body)
+        if self._others.fields:
+            self._others.refuse_unread(tag_of(type(message)), body)
+        return message
+
+    @property
+    def is_behind(self) -> bool:
+        """Does another release store events that this one can't read, or not wholly?"""
+        return self._others.store_more_of(self.name)
 
     def encode_state(self, state: object) -> bytes:
         return msgspec.json.encode(state)
@@ -133,25 +196,28 @@ class Kinds:
 
     def __init__(self, actors: Iterable[type[Actor[object]]] = ()) -> None:
         self._kinds: dict[str, Kind] = {}
+        self.others = OtherReleases()
         for actor in actors:
             self.install(actor)
 
     def install(self, actor: type[Actor[object]]) -> None:
         """Raises: BadEntityClass, also when another class has the kind's name already."""
-        kind = Kind(actor)
+        kind = Kind(actor, self.others)
         if kind.name in self._kinds:
             raise BadEntityClass(f"two entity classes have the kind {kind.name!r}")
         self._kinds[kind.name] = kind
 
     def __getitem__(self, name: str) -> Kind:
-        """Raises: UnknownKind."""
+        """Raises: UnknownKind; NotInRelease where another release has it."""
         kind = self._kinds.get(name)
         if kind is None:
+            if self.others.know(name):
+                raise NotInRelease(f"no entity kind {name[:80]!r} in this node's release")
             raise UnknownKind(f"no entity kind {name[:80]!r}")
         return kind
 
     def of(self, entity: str) -> Kind:
-        """Of the entity `kind:key`. Raises: UnknownKind."""
+        """Of the entity `kind:key`. Raises: UnknownKind, NotInRelease."""
         return self[entity.partition(":")[0]]
 
     def is_durable(self, entity: str, message: Message) -> bool:

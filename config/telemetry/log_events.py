@@ -54,6 +54,22 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "Another node sent a message of a kind, or a type, that this node's release does not know; it was refused "
             "for now. As during a rolling release; else install the entity on all nodes."
         ),
+        "clock_differs": (
+            "The clock of this host and the database's are so far apart: events bear wrong times, durable timers and "
+            "tokens are early or late. Set the one that is wrong; a node that shares the database does not start so."
+        ),
+        "release_lacks": (
+            "A node of another release shares the database, or did so within the last week, and knows these things, "
+            "which this one does not: kinds and messages are refused with `not_in_release`, and no snapshots are made "
+            "of kinds of whose events this release does not read all. As while a release is rolled out or back."
+        ),
+        "release_unreadable": (
+            "What another release knows is in a form that this one does not read: nobody gives way for it."
+        ),
+        "entity_of_newer_release": (
+            "A newer release has recorded an event of this entity that this node's can't read. It is refused with "
+            "`not_in_release` until a node of that release owns it; else bring that release back, or an upcaster."
+        ),
         "position_unknown": (
             "An entity would not say how far its journal reaches, so watchers on another node may miss something until "
             "it publishes again. `error` says why."

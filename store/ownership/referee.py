@@ -33,6 +33,8 @@ class Newcomer(Struct, frozen=True, kw_only=True):
     process: str
     capacity: int = 100  # its part of the entities, beside the others' capacities
     is_alone: bool = True  # it shares the database with no other node
+    release: str = ""  # names what its release knows; "" where it does not say
+    knowledge: str = ""  # that itself, JSON
 
 
 class Member(Struct, frozen=True):
@@ -49,6 +51,7 @@ class Member(Struct, frozen=True):
     left_s: float  # of its lease, on the referee's clock
     until: float  # the end of its lease, Unix s on the referee's clock: it changes with each renewal
     shards: int  # how many it owns
+    release: str = ""  # see Newcomer
 
 
 class Owned(Struct, frozen=True):
@@ -84,6 +87,10 @@ class Referee(Protocol):
 
     async def members(self) -> list[Member]:
         """All nodes that are not dead, this one too, the oldest first."""
+
+    async def releases(self, known: Collection[str]) -> dict[str, str | None]:
+        """What those releases know whose nodes are members, or were so within the last week: by name, and None for
+        those that are among `known`."""
 
     async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
         """Declare a node dead and free its shards, if its death is proven or its lease has run out. Did this do it?"""

@@ -30,6 +30,7 @@ class MemoryShards(Struct):
     now: Callable[[], float] = trio.current_time
     nodes: dict[int, MemoryNode] = field(default_factory=dict)
     shards: list[Owned] = field(default_factory=list)
+    releases: dict[str, str] = field(default_factory=dict)  # what each knows, by name
     causes: dict[int, str] = field(default_factory=dict)  # of each shard's last change
     floor: int = 0  # the highest term that a fence was granted under before there were shards
 
@@ -82,6 +83,8 @@ class MemoryReferee:
         """See Referee."""
         rows = await self._arrive()
         state: State = "up" if newcomer.is_alone else "joining"
+        if newcomer.release:
+            rows.releases[newcomer.release] = newcomer.knowledge
         rows.nodes[self.incarnation] = MemoryNode(newcomer, state, rows.now() + lease_s)
 
     async def renew(self, lease_s: float) -> bool:
@@ -121,10 +124,16 @@ class MemoryReferee:
                 left_s=node.lease_until - rows.now(),
                 until=node.lease_until,
                 shards=counts.get(incarnation, 0),
+                release=node.newcomer.release,
             )
             for incarnation, node in rows.nodes.items()
             if not node.is_dead
         ]
+
+    async def releases(self, known: Collection[str]) -> dict[str, str | None]:
+        """See Referee. Here they are kept for ever, as the rows of nodes are."""
+        rows = await self._arrive()
+        return {name: None if name in known else knowledge for name, knowledge in rows.releases.items()}
 
     async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
         """See Referee."""

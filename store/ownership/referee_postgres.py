@@ -10,7 +10,7 @@ from greenroom.store.postgres.connection import Connection
 
 log = structlog.get_logger("greenroom.membership")
 
-DEAD_DAYS = 7  # rows of ended nodes are kept for whoever asks why
+DEAD_DAYS = 7  # rows of ended nodes, and of their releases, are kept for whoever asks why
 
 COUNT = "INSERT INTO sharding (count) VALUES ($1) ON CONFLICT DO NOTHING"
 COUNTED = "SELECT count, (SELECT count(*) FROM shards) AS rows FROM sharding"
@@ -26,10 +26,17 @@ WITH forgotten AS (
     DELETE FROM nodes
     WHERE state = 'dead' AND ended_at < clock_timestamp() - $7::int * interval '1 day'
         AND NOT EXISTS (SELECT FROM shards WHERE owner = incarnation)
+), known AS (
+    INSERT INTO releases (digest, knowledge) SELECT $10::text, $11::text WHERE $10::text <> ''
+    ON CONFLICT (digest) DO UPDATE SET seen_at = clock_timestamp()
+), outdated AS (
+    DELETE FROM releases
+    WHERE digest <> $10::text AND seen_at < clock_timestamp() - $7::int * interval '1 day'
+        AND NOT EXISTS (SELECT FROM nodes WHERE release = digest)
 )
-INSERT INTO nodes (incarnation, url, version, host, process, lease_until, capacity, alone, state)
+INSERT INTO nodes (incarnation, url, version, host, process, lease_until, capacity, alone, state, release)
 VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6::float8 * interval '1 second', $8, $9,
-    CASE WHEN $9 THEN 'up' ELSE 'joining' END)
+    CASE WHEN $9 THEN 'up' ELSE 'joining' END, $10::text)
 """
 
 RENEW = """
@@ -47,10 +54,19 @@ RETURNING incarnation
 MEMBERS = """
 SELECT incarnation, url, version, host, process, state, capacity, alone,
     extract(epoch FROM lease_until - clock_timestamp())::float8 AS left_s,
-    extract(epoch FROM lease_until)::float8 AS until, coalesce(owned.shards, 0) AS shards
+    extract(epoch FROM lease_until)::float8 AS until, coalesce(owned.shards, 0) AS shards, release
 FROM nodes LEFT JOIN (SELECT owner, count(*) AS shards FROM shards GROUP BY owner) owned ON owner = incarnation
 WHERE state <> 'dead'
 ORDER BY joined_at, incarnation
+"""
+
+RELEASES = """
+SELECT digest, CASE WHEN digest = ANY($1::text[]) THEN NULL ELSE knowledge END
+FROM releases
+WHERE EXISTS (
+    SELECT FROM nodes
+    WHERE release = digest AND (state <> 'dead' OR ended_at > clock_timestamp() - $2::int * interval '1 day')
+)
 """
 
 OWNED = """
@@ -150,7 +166,8 @@ class PostgresReferee:
         """See Referee."""
         new = newcomer
         place = (new.host, new.process, lease_s, DEAD_DAYS, new.capacity, new.is_alone)
-        await self._connection.fetch(JOIN, self.incarnation, new.url, new.version, *place)
+        release = (new.release, new.knowledge)
+        await self._connection.fetch(JOIN, self.incarnation, new.url, new.version, *place, *release)
 
     async def renew(self, lease_s: float) -> bool:
         """See Referee."""
@@ -163,6 +180,11 @@ class PostgresReferee:
     async def members(self) -> list[Member]:
         """See Referee."""
         return [Member(*row) for row in await self._connection.fetch(MEMBERS)]
+
+    async def releases(self, known: Collection[str]) -> dict[str, str | None]:
+        """See Referee."""
+        rows = await self._connection.fetch(RELEASES, list(known), DEAD_DAYS)
+        return {row[0]: row[1] for row in rows}
 
     async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
         """See Referee."""

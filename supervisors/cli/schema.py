@@ -1,12 +1,15 @@
 """`greenroom schema`: print the schema, hold it against its lock file, or try it on what is stored."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.description import BadSchema, Schema, describe, from_text, to_text
+from greenroom.actors.schema.knowledge import Knowledge, Lack, knowledge_of, lacks
 from greenroom.actors.schema.rules import Comparison, compare
 from greenroom.actors.schema.stored_check import StoredCheck
 from greenroom.config.settings import load_settings
@@ -30,6 +33,13 @@ def show_schema(
     stored: Annotated[
         bool, typer.Option("--stored", help="Try to read what the database holds; 1 when something can't be.")
     ] = False,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            help="The lock file of the release that runs while this one is rolled out: what it lacks; 1 when there "
+            "are events that it can't read."
+        ),
+    ] = None,
     lock: Annotated[Path, typer.Option(help="The lock file.")] = LOCK,
     force: Annotated[bool, typer.Option("--force", help="With --update: also when rules are broken.")] = False,
     megabytes: Annotated[
@@ -38,11 +48,15 @@ def show_schema(
 ) -> None:
     """Every message, event and snapshot of the installed entities with its fields."""
     with told_plainly():
-        if only_check + update + stored > 1 or (force and not update):
-            raise Trouble("one of --check, --update and --stored; --force goes with --update", status=BAD_USAGE)
+        if only_check + update + stored + (beside is not None) > 1 or (force and not update):
+            wrong = "one of --check, --update, --stored and --beside; --force goes with --update"
+            raise Trouble(wrong, status=BAD_USAGE)
         kinds = installed_kinds(load_settings())
         if stored:
             _try_stored(StoredCheck(kinds), megabytes)
+            return
+        if beside is not None:
+            _show_lacks(beside, list(kinds))
             return
         schema = describe(kinds)
         if not (only_check or update):
@@ -86,6 +100,35 @@ def _update(comparison: Comparison, lock: Path, *, force: bool) -> None:
         return
     lock.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {lock}")
+
+
+def _show_lacks(older: Path, kinds: Collection[Kind]) -> None:
+    locked = _read(older)
+    if locked is None:
+        raise Trouble(f"{older}: no such file")
+    lacking = lacks(Knowledge(locked), knowledge_of(kinds))
+    for one in lacking:
+        typer.echo(_lack_told(one))
+    unread = [one for one in lacking if one.section == "event" and not one.is_read]
+    if unread:
+        raise Trouble(
+            f"{len(unread)} events can't be read by the release of {older}: an entity that has recorded one stops "
+            "there.\nLet a release come first that reads them and records none."
+        )
+    if not lacking:
+        typer.echo("it lacks nothing")
+
+
+def _lack_told(lack: Lack) -> str:
+    if lack.section == "kind":
+        return f"kind {lack.kind}: not known there; temporarily refused"
+    what = f"{lack.kind}: {lack.section} {lack.tag}"
+    if lack.is_read:
+        return f"{what}: read there without {', '.join(one.path for one in lack.refused)}"
+    if lack.section == "event":
+        why = "; ".join(f"{one.path} ({one.detail})" for one in lack.refused) or "not known there"
+        return f"{what}: can't be read there: {why}"
+    return f"{what}: temporarily refused there"
 
 
 def _told(comparison: Comparison, lock: Path) -> str:

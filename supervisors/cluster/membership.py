@@ -13,9 +13,11 @@ import trio
 
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.ownership.referee import Member, Newcomer, Referee
+from greenroom.supervisors.cluster.clocks import ClockDiffers, Clocks
 from greenroom.supervisors.cluster.evidence import has_ended
 from greenroom.supervisors.cluster.holdings import Holdings
 from greenroom.supervisors.cluster.placement import NOBODY, Placement
+from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.cluster.witness import Witness
 
 log = structlog.get_logger("greenroom.membership")
@@ -52,11 +54,14 @@ class Membership:
         *,
         shards: int,
         lease_s: float,
+        releases: Releases | None = None,
+        clock: Callable[[], float] | None = None,
         ended: Callable[[str, str], bool] = has_ended,
         moved: Callable[[Collection[int]], None] = lambda shards: None,
     ) -> None:
-        """`ended`: is it certain that the process, named by host and process, runs no more? `moved` hears of shards
-        that have other owners than was known here before; it must not raise."""
+        """`releases` is of the newcomer's own. `clock` gives Unix seconds, to be compared. `ended`: is it certain that
+        the process, named by host and process, runs no more? `moved` hears of shards that have other owners than was
+        known here before; it must not raise."""
         self.valid_until = float("-inf")
         self._referee = referee
         self._newcomer = newcomer
@@ -66,6 +71,8 @@ class Membership:
         self._me = referee.incarnation
         self._holdings = Holdings(self._me, shards)
         self._placement = Placement(shards)
+        self._releases = releases or Releases()
+        self._clocks = Clocks(clock)
         self._witness = Witness(lease_s)
         self._members: list[Member] = []
         self._is_open = False
@@ -157,16 +164,19 @@ class Membership:
     # The node's life.
 
     async def join(self) -> None:
-        """Have a lease; where this node is alone, own every shard too. Raises: AnotherNode, ShardsDiffer, DeclaredDead,
-        StoreUnavailable."""
+        """Have a lease; where this node is alone, own every shard too. Raises: AnotherNode, ShardsDiffer, ClockDiffers,
+        DeclaredDead, StoreUnavailable."""
         referee, is_alone = self._referee, self._newcomer.is_alone
         await referee.agree(len(self._holdings))
         began = trio.current_time()
         await referee.join(self._newcomer, lease_s=self._lease_s)
         self._rely_since(began)
+        await self._hear_releases()
         waits = False
         while True:
             others, renewed = await self._see()
+            if not is_alone:
+                await self._check_clock()
             # A node that is alone is in the way of all, and all are in the way of one that wants to be.
             in_the_way = [one for one in others if one.shards and (is_alone or one.is_alone)]
             for one in in_the_way:
@@ -181,6 +191,8 @@ class Membership:
                     mine = len(self._holdings.mine)
                     raise StoreUnavailable(f"of {len(self._holdings)} shards only {mine} are to be had")
             elif not in_the_way:
+                if self._releases.are_news_to(others):  # they look, and refuse from then on what they can't read
+                    await trio.sleep(1.5 * self._lease_s / LOOKS)
                 return
             if not waits and in_the_way:
                 waits = True
@@ -188,6 +200,13 @@ class Membership:
             await trio.sleep(WAIT_S)
             if not await self._renew():
                 raise DeclaredDead("another node has declared this one dead while it started")
+
+    async def _check_clock(self) -> None:
+        try:
+            self._clocks.check()
+        except ClockDiffers:
+            await self._referee.withdraw()
+            raise
 
     async def _give_up(self, before: Member) -> None:
         if self._holdings.mine:
@@ -277,7 +296,9 @@ class Membership:
     async def _see(self) -> tuple[list[Member], set[int]]:
         """The others, and those of them that have renewed their leases since they were seen before. Who is dead is
         buried."""
+        self._clocks.asking()
         members = await self._referee.members()
+        self._clocks.answered(members)
         now = trio.current_time()
         renewed = self._witness.saw([one for one in members if one.incarnation != self._me], now)
         for one in members[:]:
@@ -335,6 +356,7 @@ class Membership:
             self._wanted = trio.Event()
             number = self._looks = self._looks + 1
             await self._see()
+            await self._hear_releases()
             await self._read()
             missed, self._missed = self._missed, self._misses()
             if missed & self._missed:  # not only since something changed while we read
@@ -347,6 +369,11 @@ class Membership:
             self._looked = number
             self._has_looked.set()
             self._has_looked = trio.Event()
+
+    async def _hear_releases(self) -> None:
+        """Before anything is taken: who was of a newer one may just have died."""
+        if self._newcomer.release:
+            self._releases.hear(await self._referee.releases(self._releases.known))
 
     async def _take(self) -> None:
         alive = {one.incarnation for one in self._members}
@@ -390,7 +417,9 @@ class Membership:
 
     def _place(self) -> None:
         """Over those who are up: whoever comes or goes is given nothing."""
-        capacities = {one.incarnation: one.capacity for one in self._members if one.state == "up" and not one.is_alone}
+        up = [one for one in self._members if one.state == "up" and not one.is_alone]
+        behind = self._releases.give_way(up)
+        capacities = {one.incarnation: one.capacity for one in up if one.incarnation not in behind}
         if not self._is_open:
             capacities.pop(self._me, None)
         if self._placement.place(capacities):

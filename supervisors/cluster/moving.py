@@ -20,12 +20,11 @@ import trio
 
 from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.cluster.membership import Membership
+from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
 from greenroom.supervisors.kernel.system import System
 
 log = structlog.get_logger("greenroom.membership")
 
-PACE_S = 2.0  # between two batches of a node that stays
-SHARE = 20  # of all shards, at most one in so many is on its way at once
 ENTITIES_S = 0.5  # what the entities of a shard have to end, while the others in it wait
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 
@@ -39,12 +38,14 @@ class Moving:
         system: System,
         *,
         given: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None,
+        pacing: Pacing | None = None,
     ) -> None:
         """`given` is to tell that node that these shards are its own now, under these terms, before anything that is
         sent to it later. It must not raise."""
         self._membership = membership
         self._system = system
         self._given = given
+        self._pacing = pacing or Pacing(list)  # nothing to be heeded
         self._turn = trio.Lock()  # one batch at a time
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -56,11 +57,13 @@ class Moving:
 
     async def _move_on(self) -> None:
         while True:
+            most = self._pacing.batch(self._membership.count)
             async with self._turn:
-                is_moving = await self._move_some()
+                is_moving = await self._move_some(most)
             if is_moving or self._late():
                 await trio.sleep(PACE_S)
             else:
+                self._pacing.over()
                 await self._membership.changed()
 
     async def _end_overtaken(self) -> None:
@@ -77,7 +80,7 @@ class Moving:
         there to have it. May be cancelled."""
         async with self._turn:
             await self._drain()
-            while await self._move_some() or self._late():
+            while await self._move_some(max(1, self._membership.count // SHARE)) or self._late():
                 if self._late() and not self._movable():
                     with trio.move_on_after(AGAIN_S):  # who is there to have them may change as well
                         await self._system.departing.fewer()
@@ -91,13 +94,13 @@ class Moving:
                 log.warning("shards_not_moved", error=str(error))
                 await trio.sleep(AGAIN_S)
 
-    async def _move_some(self) -> bool:
-        """False when there was nothing to be moved."""
+    async def _move_some(self, most: int) -> bool:
+        """At most so many. False when there was nothing to be moved."""
         movable = self._movable()
-        batch = list(movable)[: max(1, self._membership.count // SHARE)]
+        batch = list(movable)[:most]
         if batch:
             await self._hand_over({shard: movable[shard] for shard in batch})
-        return bool(batch)
+        return bool(movable)
 
     def _movable(self) -> dict[int, int]:
         """What is to be another's: by shard, whose."""

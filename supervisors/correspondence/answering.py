@@ -14,7 +14,7 @@ import trio
 
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError, HandlerFailed, NotHere, Overloaded, Unavailable
+from greenroom.actors.model.errors import ActorError, HandlerFailed, NotHere, NotInRelease, Overloaded
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import Attended, Inspect, Inspected
 from greenroom.actors.model.message import Message
@@ -66,7 +66,7 @@ class RemoteSlot:
             return
         answer: Answer
         if isinstance(reply, Inspected):
-            answer = Seen(self.number, reply.view, reply.epoch, reply.offset)
+            answer = Seen(self.number, reply.view, reply.epoch, reply.offset, reply.fence)
         elif isinstance(reply, Attended):
             named = {client: bytes(info) for client, info in reply.named.items()} if reply.named is not None else None
             answer = Counted(self.number, reply.clients, reply.users, named)
@@ -215,7 +215,7 @@ class Answering:
         self._turned_away.pop(node, None)
 
     def _envelope(self, sent: Sent, slot: RemoteSlot | None) -> Envelope:
-        """Raises: Unavailable for a kind or a message that this release does not know."""
+        """Raises: NotInRelease for a kind or a message that this release does not know."""
         now = trio.current_time()
         return Envelope(
             message=self._message(sent),
@@ -243,7 +243,7 @@ class Answering:
         except (ActorError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             name = sent.entity.partition(":")[0]
             self._throttled_log.warning("message_unknown", key=name, kind=name, error=shown(error))
-            raise Unavailable("this node's release does not know the message") from error
+            raise NotInRelease(f"this node's release does not know the message to {name}") from error
 
     # Answers.
 

@@ -45,6 +45,8 @@ class Folding:
 
     async def _fold(self, entity: str, stored: Claimed) -> None:
         kind = self._kinds[split_entity(entity)[0]]
+        if kind.is_behind:
+            raise CannotFold("a newer release has recorded what this one does not read")
         head = stored.head
         life = Life(kind, entity, self._world, Turn(), head)
         life.wake(stored)

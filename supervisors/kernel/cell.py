@@ -23,10 +23,19 @@ from greenroom.actors.life.life import Life
 from greenroom.actors.life.once import Unknown
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
-from greenroom.actors.model.errors import ActorError, HandlerFailed, NotHere, OutcomeUnknown, Overloaded, Unavailable
+from greenroom.actors.model.errors import (
+    ActorError,
+    HandlerFailed,
+    NotHere,
+    NotInRelease,
+    OutcomeUnknown,
+    Overloaded,
+    Unavailable,
+)
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
+from greenroom.actors.model.upcasters import UnreadableEvent
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.epoch import lineage_of
@@ -53,6 +62,7 @@ class Ending(Enum):
     REFUSED = "refused"  # its claim, though nobody else is known to own it
     FAILED = "failed"
     DAMAGED = "damaged"  # what is stored of it contradicts itself, or is refused: somebody must look
+    BEHIND = "behind"  # a newer release has recorded what this one can't read
     REBUILD = "rebuild"  # only this life ends
 
 
@@ -129,6 +139,10 @@ class Cell:
                     ending = Ending.DAMAGED
                     return
                 except Exception as error:  # the supervisor's one place: a handler, `apply` or a snapshot failed
+                    if isinstance(error, UnreadableEvent) and self.kind.is_behind:
+                        log.warning("entity_of_newer_release", entity=self.entity, error=str(error))
+                        ending = Ending.BEHIND
+                        return
                     if not self._may_restart(error):
                         ending = Ending.FAILED
                         await self._in_flight.catch_up_all()  # what is on its way to the disk need not be unknown
@@ -490,6 +504,8 @@ def _why_not(ending: Ending) -> ActorError:
     """What those hear whose messages were not handled."""
     if ending is Ending.REFUSED:
         return NotHere("the entity's claim was refused")
+    if ending is Ending.BEHIND:
+        return NotInRelease("a newer release has recorded what this node's can't read")
     return Unavailable(f"the entity {'stopped here' if ending is Ending.STOPPED else ending.value}")
 
 

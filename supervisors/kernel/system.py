@@ -90,7 +90,7 @@ class System:
             del self._cells[cell.entity]
             self._host.instruments.awake -= 1
         down_s = 0.0
-        if ending in (Ending.FAILED, Ending.DAMAGED):
+        if ending in (Ending.FAILED, Ending.BEHIND, Ending.DAMAGED):
             self._quarantine.pop(cell.entity, None)
             down_s = DAMAGED_S if ending is Ending.DAMAGED else self._host.supervision.backoff_max_s
             self._quarantine[cell.entity] = trio.current_time() + down_s

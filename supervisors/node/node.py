@@ -16,6 +16,7 @@ import trio
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
 from greenroom.config.limits import SupervisionConfig
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
@@ -33,6 +34,8 @@ from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cluster.evidence import this_host, this_process
 from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.moving import Moving
+from greenroom.supervisors.cluster.pacing import Pacing, means
+from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.duties.collector import Collector
 from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
@@ -101,6 +104,8 @@ class Node:
         rows = lease if is_alone else self._pool.dedicated("members")
         referee = PostgresReferee(rows, incarnation=incarnation, lease=lease)
         self._joined: Joined | None = None
+        knowledge = to_json(knowledge_of(list(kinds)))
+        release = digest_of(knowledge)
         self._membership = Membership(
             referee,
             Newcomer(
@@ -110,7 +115,11 @@ class Node:
                 process=this_process(),
                 capacity=settings.capacity,
                 is_alone=is_alone,
+                release=release,
+                knowledge=knowledge,
             ),
+            releases=Releases(release, knowledge, kinds.others),
+            clock=clock,
             shards=settings.shards,
             lease_s=settings.lease_s,
             moved=self._moved,
@@ -148,7 +157,10 @@ class Node:
             held=held,
             memory_bytes=resident_bytes,
         )
-        self._moving = Moving(self._membership, kernel.system, given=others.given) if others is not None else None
+        self._moving: Moving | None = None
+        if others is not None:
+            pacing = Pacing(means((instruments.loop_lag_s, instruments.commit_s)))
+            self._moving = Moving(self._membership, kernel.system, given=others.given, pacing=pacing)
         self._collector = Collector(memory_bytes=resident_bytes, memory_bytes_max=settings.passivation.memory_bytes_max)
         self._held_budget = HeldBudget(
             held,

@@ -41,6 +41,9 @@ class SimulatedReferee:
     async def members(self) -> list[Member]:
         return await self._call("members", self._rows.members)
 
+    async def releases(self, known: Collection[str]) -> dict[str, str | None]:
+        return await self._call("releases", lambda: self._rows.releases(known))
+
     async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
         return await self._call("bury", lambda: self._rows.bury(incarnation, is_proven=is_proven, why=why))
 

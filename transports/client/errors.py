@@ -4,6 +4,7 @@ from greenroom.actors.model.entity import BadEntity
 from greenroom.actors.model.errors import (
     ActorError,
     InvalidCommand,
+    NotInRelease,
     Overloaded,
     Refused,
     Unavailable,
@@ -57,6 +58,8 @@ def error_code(error: ActorError) -> ErrorCode:
             return UNRECOVERABLE
         case Overloaded():
             return TOO_MANY_REQUESTS
+        case NotInRelease():
+            pass  # said by its name: it may last as long as a release takes to be rolled out
         case Unavailable():
             return INTERNAL
     if error.status == 500:  # a handler raised

@@ -13,7 +13,7 @@ from greenroom import Actor, Ask, Done, Event, Message, Tell
 from greenroom.actors.chat.room import Room
 from greenroom.actors.identity import Session
 from greenroom.actors.model.errors import InvalidCommand, UnknownCommand, UnknownKind
-from greenroom.actors.model.kinds import BadEntityClass, Command, Kind, Kinds, find_actors
+from greenroom.actors.model.kinds import BadEntityClass, Command, Kind, Kinds, OtherReleases, find_actors
 from greenroom.actors.model.upcasters import UnreadableEvent
 
 
@@ -223,7 +223,7 @@ def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
         data: Any = None
         nested: list[dict[str, int]] | None = None
 
-    command = Command("count", Count)
+    command = Command("count", Count, OtherReleases())
     assert command.decode(b'{"times":3.0,"data":[1.5,2.0],"nested":[{"a":1e2}]}') == Count(
         times=3, data=[1.5, 2], nested=[{"a": 100}]
     )

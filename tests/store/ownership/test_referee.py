@@ -26,13 +26,20 @@ class Court:
         return {row.owner for row in await self.node(99).owned()}
 
     async def joined(
-        self, incarnation: int, *, lease_s: float = 60.0, is_up: bool = True, capacity: int = 100
+        self, incarnation: int, *, lease_s: float = 60.0, is_up: bool = True, capacity: int = 100, release: str = ""
     ) -> Referee:
         """One that shares the database."""
         referee = self.node(incarnation)
         await referee.agree(SHARDS)
         new = Newcomer(
-            url=f"http://{incarnation}", version="1", host="h", process="p", capacity=capacity, is_alone=False
+            url=f"http://{incarnation}",
+            version="1",
+            host="h",
+            process="p",
+            capacity=capacity,
+            is_alone=False,
+            release=release,
+            knowledge=f"what {release} knows",
         )
         await referee.join(new, lease_s=lease_s)
         if is_up:
@@ -204,3 +211,17 @@ async def test_another_number_of_shards_is_refused(court: Court) -> None:
     with pytest.raises(ShardsDiffer, match="must be 8, as this database was set up with, and is 16"):
         await court.node(2).agree(16)
     await court.node(2).agree(8)
+
+
+async def test_what_releases_know_is_told_once_also_of_a_node_that_has_just_died(court: Court) -> None:
+    first = await court.joined(1)
+    assert await first.releases([]) == {}, "it says nothing of its own"
+    second = await court.joined(2, release="new")
+    await court.joined(3, release="new")
+    assert await first.releases([]) == {"new": "what new knows"}
+    assert await first.releases(["new", "old"]) == {"new": None}
+    assert [one.release for one in await first.members()] == ["", "new", "new"]
+    await court.joined(4, release="old")
+    for node in (2, 3):
+        await first.bury(node, is_proven=True, why="test")
+    assert await second.releases(["old"]) == {"new": "what new knows", "old": None}

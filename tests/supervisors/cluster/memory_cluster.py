@@ -5,10 +5,13 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from greenroom.actors.model.kinds import OtherReleases
+from greenroom.actors.schema.knowledge import digest_of
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.ownership.referee import Newcomer
 from greenroom.store.ownership.referee_memory import MemoryReferee, MemoryShards
 from greenroom.supervisors.cluster.membership import Membership
+from greenroom.supervisors.cluster.releases import Releases
 
 LEASE_S = 5.0
 
@@ -16,7 +19,16 @@ LEASE_S = 5.0
 class Node:
     """One that is joined, and runs until it is killed."""
 
-    def __init__(self, cluster: "Cluster", incarnation: int, *, capacity: int, is_alone: bool) -> None:
+    def __init__(
+        self,
+        cluster: "Cluster",
+        incarnation: int,
+        *,
+        capacity: int,
+        is_alone: bool,
+        knowledge: str = "",
+        ahead_s: float = 0.0,
+    ) -> None:
         self._cluster = cluster
         self.is_cut_off = False
         self.is_killed = False
@@ -24,6 +36,9 @@ class Node:
         self.asked = 0  # how often the referee was reached for
         self.scope = trio.CancelScope()
         self.referee = MemoryReferee(cluster.rows, incarnation=incarnation, reach=self._reach)
+        self.others = OtherReleases()
+        self.ahead_s = ahead_s  # of the referee's clock
+        release = digest_of(knowledge) if knowledge else ""
         new = Newcomer(
             url=f"http://{incarnation}",
             version="1",
@@ -31,9 +46,18 @@ class Node:
             process=str(incarnation),
             capacity=capacity,
             is_alone=is_alone,
+            release=release,
+            knowledge=knowledge,
         )
         self.membership = Membership(
-            self.referee, new, shards=cluster.shards, lease_s=LEASE_S, ended=cluster.ended, moved=self.moved.append
+            self.referee,
+            new,
+            shards=cluster.shards,
+            lease_s=LEASE_S,
+            releases=Releases(release, knowledge, self.others),
+            clock=lambda: cluster.rows.now() + self.ahead_s,
+            ended=cluster.ended,
+            moved=self.moved.append,
         )
 
     def _reach(self) -> None:
@@ -70,8 +94,10 @@ class Cluster:
     def ended(self, host: str, process: str) -> bool:
         return self.is_seen and any(one.is_killed for one in self.nodes if str(one.referee.incarnation) == process)
 
-    def node(self, *, capacity: int = 100, is_alone: bool = False) -> Node:
-        node = Node(self, len(self.nodes) + 1, capacity=capacity, is_alone=is_alone)
+    def node(self, *, capacity: int = 100, is_alone: bool = False, knowledge: str = "", ahead_s: float = 0.0) -> Node:
+        """`knowledge`: of its release, as JSON. `ahead_s`: of its clock."""
+        number = len(self.nodes) + 1
+        node = Node(self, number, capacity=capacity, is_alone=is_alone, knowledge=knowledge, ahead_s=ahead_s)
         self.nodes.append(node)
         return node
 

@@ -11,7 +11,8 @@ from greenroom.actors.model.errors import NotHere, Overloaded
 from greenroom.config.limits import ClientConfig, MailboxConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
-from greenroom.supervisors.cluster.moving import ENTITIES_S, PACE_S, SHARE, Moving
+from greenroom.supervisors.cluster.moving import ENTITIES_S, Moving
+from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
 from greenroom.supervisors.kernel.router import Awake
 from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, Slot
@@ -28,7 +29,9 @@ class Seat:
         self.node = node
         self.kernel = kernel
         self.told: list[tuple[int, Mapping[int, int]]] = []
-        self.moving = Moving(node.membership, kernel.system, given=self._given)
+        self.latency_s = 0.001
+        pacing = Pacing(lambda: [self.latency_s])
+        self.moving = Moving(node.membership, kernel.system, given=self._given, pacing=pacing)
         self.others: list[Seat] = []
         self._activate = kernel.system.activate
         kernel.router._activate = self._found
@@ -143,6 +146,23 @@ async def test_a_twentieth_at_a_time_and_then_a_pause(autojump_clock: MockClock)
         assert run.owners().count(2) == SHARDS // SHARE
         await all_moved(first)
         assert trio.current_time() - began > (total / (SHARDS // SHARE) - 1.5) * PACE_S
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_rests_while_latencies_are_higher_than_before(autojump_clock: MockClock) -> None:
+    async with seats() as (run, (first, _)), trio.open_nursery() as nursery:
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(PACE_S / 2)
+        first.latency_s = 0.1
+        moved = run.owners().count(2)
+        await trio.sleep(3 * PACE_S)
+        assert run.owners().count(2) == moved > 0
+        first.latency_s = 0.001
+        await trio.sleep(2 * PACE_S)
+        assert run.owners().count(2) > moved
+        first.latency_s = 0.1
+        await first.moving.give_all()
+        assert run.owners().count(2) == SHARDS, "who leaves does not rest"
         nursery.cancel_scope.cancel()
 
 

@@ -174,7 +174,7 @@ async def test_what_this_release_does_not_know_is_refused_for_now(autojump_clock
         run.network.send(B, A, encode(sent))
         await trio.sleep(1)
         (answer,) = answers
-        assert (answer.name, answer.temporary) == ("unavailable", True)
+        assert (answer.name, answer.temporary) == ("not_in_release", True)
 
 
 async def test_a_node_that_stops_turns_away_what_another_may_do(autojump_clock: MockClock) -> None:
