@@ -43,6 +43,7 @@ ELSEWHERE = {
     "store/journal/postgres/probe.py": "supervisors/node/test_health.py",
     "store/journal/postgres/reads.py": "store/journal/test_journal.py",
     "store/migrations": "store/postgres/test_migrate.py",
+    "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/own/programs.py": "store/own/test_folders.py",
     # An entity is one idea, with its messages, its state and its view.
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",

@@ -175,12 +175,13 @@ class Life:
         message = envelope.message
         turn = self._turn
         if type(message) is Inspect:
-            answer = inspected(actor, message, self._view, self.epoch, turn)
+            fence = self.head.fence if self.head is not None else 0
+            answer = inspected(actor, message, self._view, self.epoch, fence, turn)
             if isinstance(answer, ActorError):
                 if envelope.slot is not None:
                     self.decided.depart(Rejection(envelope.slot, answer))
                 return None
-            if type(answer) is Inspected:
+            if type(answer) is Inspected and not message.bare:
                 self._view = answer.view
             if not self.decided.departures and not in_flight:
                 _resolve(envelope, answer)

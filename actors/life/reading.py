@@ -18,10 +18,10 @@ encode = msgspec.json.encode
 
 
 def inspected(
-    actor: Actor[object], message: Inspect, view: bytes | None, epoch: str, turn: Turn
+    actor: Actor[object], message: Inspect, view: bytes | None, epoch: str, fence: int, turn: Turn
 ) -> Inspected | Attended | ActorError:
     """What the actor's principal sees, or who watches, or why not. `view` is its JSON, where it was computed since the
-    last message.
+    last message; `fence` that of the activation.
 
     Reads are no business of the entity's: one that fails is its reader's trouble, never a crash or a letter.
     Raises: RuntimeError when it recorded.
@@ -35,8 +35,10 @@ def inspected(
             actor.may_watch()
         if message.audience is not None:
             answer = attended(actor.audience, message.audience)
+        elif message.bare:
+            answer = Inspected(b"", epoch, actor.offset, fence)
         else:
-            answer = Inspected(encode(actor.view()) if view is None else view, epoch, actor.offset)
+            answer = Inspected(encode(actor.view()) if view is None else view, epoch, actor.offset, fence)
         turn.item = None
     except HandlerStuck as error:
         turn.item = None

@@ -48,9 +48,10 @@ REPORTS: tuple[type[Any], ...] = (Answered, Undelivered)
 class Inspected(Struct, tag="actor.inspected"):
     """An entity as of one moment between two events. Released in order: what follows has higher offsets."""
 
-    view: bytes  # JSON
+    view: bytes  # JSON; b"" where it was not asked for
     epoch: str
     offset: int
+    fence: int = 0  # of the activation that answers: who has claimed it since raised it. 0: it has no journal
 
 
 class Attended(Struct, frozen=True, tag="actor.attended"):
@@ -72,6 +73,8 @@ class Inspect(Ask[Inspected | Attended], tag="actor.inspect"):
     """May the principal watch? Then the view, epoch and offset; or, with `audience`, who does."""
 
     audience: Naming | None = None
+    bare: bool = False  # without the view: whoever asks wants to know where it stands, or whether they may
+    fast: bool = False  # what is remembered will do, also where another node may own the entity by now
 
 
 class AudienceChanged(Tell, tag="actor.audience_changed"):

@@ -5,7 +5,7 @@ travels out to the socket. First in, first out; control messages (stop, passivat
 what has piled up as one burst. Nothing here survives a crash; what must is in the journal.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import trio
 
@@ -119,6 +119,19 @@ class Mailbox:
         del queue[:burst_max]
         self.bytes -= sum(item.size for item in burst if type(item) is Envelope)
         return burst
+
+    def take_those(self, wanted: Callable[[Item], bool]) -> list[Item]:
+        """Out of their turn: those of the messages that wait of which this is true, oldest first."""
+        taken = [item for item in self._queue if wanted(item)]
+        if taken:
+            self._queue = [item for item in self._queue if not wanted(item)]
+            self.bytes -= sum(item.size for item in taken if type(item) is Envelope)
+        return taken
+
+    async def more(self) -> None:
+        """Return when something is queued from now on, whatever waits already. For the actor's task."""
+        self._waiter = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self.abandon)
 
     def put_back(self, items: Sequence[Item]) -> None:
         """Messages that were taken and not handled go back to the front, whatever the bound."""

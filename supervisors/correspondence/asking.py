@@ -13,7 +13,6 @@ the relay keeps their order.
 import math
 from collections.abc import Callable
 from itertools import count
-from typing import cast
 
 import msgspec
 import structlog
@@ -62,6 +61,8 @@ HELD_MAX = 20_000  # messages that wait for their entity's owner to be known; li
 HELD_S = 10.0  # how long one without a deadline waits
 HOPS_MAX = 16  # how often one message is sent again
 STEP = 100  # entities whose messages are sent on before other tasks have their turn
+
+VIEW = Inspect()  # as most ask
 
 Send = Callable[[int, Sent | Abandoned | Due], None]
 
@@ -182,7 +183,7 @@ class Asking:
     def seen(self, node: int, answer: Seen) -> None:
         asked = self._take(node, answer.number)
         if asked is not None and asked.envelope.slot is not None:
-            asked.envelope.slot.resolve(Inspected(answer.view, answer.epoch, answer.offset), None)
+            asked.envelope.slot.resolve(Inspected(answer.view, answer.epoch, answer.offset, answer.fence), None)
 
     def counted(self, node: int, answer: Counted) -> None:
         asked = self._take(node, answer.number)
@@ -285,8 +286,7 @@ class Asking:
         origin = envelope.source if type(envelope.source) is Origin else None
         left_s = None if envelope.deadline == math.inf else max(envelope.deadline - trio.current_time(), 0.0)
         try:
-            is_view = is_inspect and cast(Inspect, envelope.message).audience is None
-            body = b"" if is_view else msgspec.json.encode(envelope.message)
+            body = b"" if envelope.message == VIEW else msgspec.json.encode(envelope.message)
         except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
             raise HandlerFailed(f"the message to {asked.entity} can't be encoded: {error}") from error
         return Sent(

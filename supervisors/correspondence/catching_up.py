@@ -27,7 +27,7 @@ from greenroom.transports.hub.watching import Answered
 
 log = structlog.get_logger("greenroom.cluster")
 
-INSPECTION = Inspect()
+INSPECTION = Inspect(bare=True)
 INSPECT_S = 5.0  # what an entity may take to say where it stands
 RETRY_S = 0.5  # after it could not, or the journal could not be read
 FILL_MAX = 5_000  # events that are read for one gap; with more, watchers start over

@@ -12,7 +12,7 @@ from greenroom.actors.model.lifecycle import Inspect
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.topic import Subscriber
 
-INSPECTION = Inspect()
+INSPECTION = Inspect(bare=True)
 INSPECT_S = 5.0  # what an entity may take to answer
 RETRY_S = 0.5  # after it could not
 TRIES_MAX = 20  # then they start over as well

@@ -21,11 +21,15 @@ MESSAGE, INSPECT = 0, 1  # what a Sent carries
 
 
 class Undecodable(Exception):
-    """A frame of a version that this release does not know, or none at all."""
+    """It is no frame."""
+
+
+class OtherVersion(Undecodable):
+    """A frame of a version that this release does not know."""
 
 
 class Sent(Struct, frozen=True, array_like=True, tag=1, gc=False):
-    """An envelope. Its message is JSON with its "type"; of an Inspect of a view there is none."""
+    """An envelope. Its message is JSON with its "type"; of an Inspect that asks for the view alone there is none."""
 
     number: int  # by which it is answered, rising with each of this sender's; 0: nobody waits for an answer
     entity: str
@@ -55,6 +59,7 @@ class Seen(Struct, frozen=True, array_like=True, tag=3, gc=False):
     view: bytes
     epoch: str
     offset: int
+    fence: int = 0
 
 
 class Rejected(Struct, frozen=True, array_like=True, tag=4, gc=False):
@@ -219,9 +224,11 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(data: bytes) -> Frame:
-    """Raises: Undecodable."""
+    """Raises: OtherVersion, Undecodable."""
+    if not data:
+        raise Undecodable("an empty frame")
     if data[:1] != HEAD:
-        raise Undecodable(f"version {data[0]}, and this node speaks {VERSION}" if data else "an empty frame")
+        raise OtherVersion(f"version {data[0]}, and this node speaks {VERSION}")
     try:
         frame: Frame = _decode(memoryview(data)[1:])
         return frame

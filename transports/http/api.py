@@ -26,7 +26,7 @@ from greenroom.transports.codecs.numbers import EXACT_MAX, seconds, whole_number
 from greenroom.transports.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.http.addresses import HISTORY, VIEW, Address, Addresses, split_key
 from greenroom.transports.http.live import Finish
-from greenroom.transports.hub.reading import HistoryRange, Page, page_json
+from greenroom.transports.hub.reading import HistoryRange, Page, Sureness, page_json
 from greenroom.transports.services import Services
 
 log = structlog.get_logger("greenroom.http")
@@ -210,6 +210,7 @@ class HttpApi:
                 answer.reject(error)
 
     def _view(self, request: Request, address: Address, principal: Principal, finish: Finish) -> None:
+        sureness = sureness_of(request.query)
         answer = _Answer(self, request, address, finish, trio.current_time())
 
         def seen(found: Inspected) -> None:
@@ -225,12 +226,14 @@ class HttpApi:
                 answer.broken,
                 deadline=answer.deadline,
                 trace=answer.trace,
+                sureness=sureness,
             )
 
         self._once_signed_in(request, principal, answer, read)
 
     def _history(self, request: Request, address: Address, principal: Principal, finish: Finish) -> None:
         wanted = history_range(request.query, self.services.client.history_max)
+        sureness = sureness_of(request.query)
         answer = _Answer(self, request, address, finish, trio.current_time())
 
         def shown(page: Page) -> None:
@@ -247,6 +250,7 @@ class HttpApi:
                 gone=lambda: answer.done,
                 deadline=answer.deadline,
                 trace=answer.trace,
+                sureness=sureness,
             )
 
         self._once_signed_in(request, principal, answer, read)
@@ -267,6 +271,18 @@ class HttpApi:
         if timeout_s is None:
             raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {most:g}")
         return timeout_s
+
+
+def sureness_of(query: bytes) -> Sureness:
+    """Of `read` in the query. Raises: BadRequest, HttpError."""
+    match dict(query_pairs(query)).get("read", "leased"):
+        case "fast":
+            return "fast"
+        case "leased":
+            return "leased"
+        case "verified":
+            return "verified"
+    raise BadRequest("read must be fast, leased or verified")
 
 
 def history_range(query: bytes, limit_max: int) -> HistoryRange:

@@ -6,7 +6,8 @@ bytes.
 """
 
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from functools import partial
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -21,7 +22,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.store.journal.records import Head, StoredEvent
 from greenroom.transports.deadlines import Deadlines, Tick
-from greenroom.transports.errors import EpochChanged
+from greenroom.transports.errors import BadRequest, EpochChanged
 from greenroom.transports.hub.publication import Publication, first_that_fit, publications, visible
 from greenroom.transports.reads import Reads
 
@@ -29,9 +30,16 @@ log = structlog.get_logger("greenroom.reads")
 encode = msgspec.json.encode
 
 INSPECT = Inspect()
+FAST = Inspect(fast=True)
 COUNT = Inspect(audience=Naming())
 READ_MAX = 1000  # events at a time, in search of what is not hidden
 SEARCHED_MAX = 10_000  # events that one answer may cost
+VERIFY_AGAIN_S = 0.1  # after an answer that did not prove to be the owner's
+
+# How sure a reader wants to be that who answers owns the entity. Fast: it did, when it last heard, and may have been
+# replaced since by one that knows more. Leased: it does, for its lease was good when it was asked. Verified: it does,
+# for the journal said after the answer that nobody has claimed the entity since.
+Sureness = Literal["fast", "leased", "verified"]
 
 Answer = TypeVar("Answer", bound=Inspected | Attended)
 WhenRefused = Callable[[ActorError], None]
@@ -106,6 +114,7 @@ class Reading:
         *,
         deadline: float | None = None,
         trace: str | None = None,
+        sureness: Sureness = "leased",
     ) -> None:
         """Ask `entity` for its view and where it stands, as `principal` may see it.
 
@@ -114,8 +123,46 @@ class Reading:
         """
         if deadline is None:
             deadline = trio.current_time() + self._config.command_deadline_s
+        if sureness == "verified":
+            self._verified(entity, principal, seen, refused, broken, deadline, trace)
+            return
         inspection = _Inspection(entity, Inspected, seen, refused, broken)
-        self._ask(INSPECT, principal, inspection, deadline, trace)
+        self._ask(FAST if sureness == "fast" else INSPECT, principal, inspection, deadline, trace)
+
+    def _verified(
+        self,
+        entity: str,
+        principal: Principal,
+        seen: Callable[[Inspected], None],
+        refused: WhenRefused,
+        broken: WhenBroken,
+        deadline: float,
+        trace: str | None,
+    ) -> None:
+        """Whoever has claimed an entity has raised its fence: where that is still the one of the activation that
+        answered, nobody else had it when it answered."""
+
+        def ask() -> None:
+            self._ask(INSPECT, principal, _Inspection(entity, Inspected, check, refused, broken), deadline, trace)
+
+        def check(answer: Inspected) -> None:
+            if answer.fence:
+                self._reads.start(partial(verify, answer), refused, broken)
+            else:
+                kind = entity.partition(":")[0]
+                refused(BadRequest(f"read: a {kind} has no journal that its answers could be verified by"))
+
+        async def verify(answer: Inspected) -> None:
+            head, _ = await self._journal.read(entity, after=answer.offset, limit=1)
+            if head is not None and head.fence == answer.fence:
+                seen(answer)
+                return
+            await trio.sleep(VERIFY_AGAIN_S)
+            if trio.current_time() >= deadline:
+                raise DeadlineExceeded()
+            ask()
+
+        ask()
 
     def audience(
         self,
@@ -163,6 +210,7 @@ class Reading:
         gone: Callable[[], bool],
         deadline: float | None = None,
         trace: str | None = None,
+        sureness: Sureness = "leased",
     ) -> None:
         """The publications in `wanted`, as many as fit into one answer; the page is of where the entity stands.
 
@@ -220,7 +268,7 @@ class Reading:
                 going_on = fitting[-1].offset
             shown(Page(epoch, top, fitting, next=going_on))
 
-        self.inspect(entity, principal, seen, refused, broken, deadline=until, trace=trace)
+        self.inspect(entity, principal, seen, refused, broken, deadline=until, trace=trace, sureness=sureness)
 
     async def page(
         self, entity: str, *, after: int = 0, before: int | None = None, limit: int, reverse: bool = False

@@ -100,12 +100,18 @@ def _timeout(bounds: Bounds) -> Json:
     return _header("X-Request-Timeout", "Seconds the answer may take", seconds)
 
 
+def _sureness(kind: Kind) -> Json:
+    how = ["fast", "leased", "verified"] if kind.actor.durable else ["fast", "leased"]
+    what = "How sure it is that who answers still owns the entity"
+    return _query("read", what, type="string", enum=how, default="leased")
+
+
 def _view(kind: Kind, bounds: Bounds) -> Json:
     return {
         "operationId": f"{kind.name}.view",
         "tags": [kind.name],
         "summary": f"The public view of a {kind.name}, with its epoch and offset",
-        "parameters": [_timeout(bounds)],
+        "parameters": [_sureness(kind), _timeout(bounds)],
         "responses": {
             "200": {"description": "The view", "content": _json(_object(view={}, epoch=_TEXT, offset=_OFFSET))},
             "default": {"$ref": "#/components/responses/Refused"},
@@ -125,6 +131,7 @@ def _history(kind: Kind, bounds: Bounds) -> Json:
             _query("since", since, type="string", pattern=f"^{_POSITION}$"),
             _query("limit", "At most so many; 100 unless given", type="integer", minimum=1, maximum=bounds.history_max),
             _query("reverse", "Newest first", type="boolean"),
+            _sureness(kind),
             _timeout(bounds),
         ],
         "responses": {

@@ -217,3 +217,27 @@ def test_a_control_message_that_waits_already_is_not_queued_again() -> None:
     assert mailbox.take_control() == [TimersDue(), Passivate()]
     mailbox.put_control(TimersDue())
     assert mailbox.take_control() == [TimersDue()]
+
+
+def test_some_are_taken_out_of_their_turn() -> None:
+    mailbox = Mailbox(10, 1000)
+    items = [Envelope(message=note(size), size=size) for size in (1, 2, 3, 4)]
+    for item in items:
+        mailbox.put_envelope(item)
+    assert mailbox.take_those(lambda item: item in (items[1], items[3])) == [items[1], items[3]]
+    assert (list(mailbox), mailbox.bytes) == ([items[0], items[2]], 4)
+    assert mailbox.take_those(lambda item: False) == []
+    assert mailbox.take(10) == [items[0], items[2]]
+
+
+async def test_more_is_waited_for_behind_what_waits_already() -> None:
+    mailbox = Mailbox(10, 1000)
+    mailbox.put(note(1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mailbox.more)
+        await wait_all_tasks_blocked()
+        assert mailbox.waits
+        mailbox.put(note(1))
+    with trio.move_on_after(0.01) as scope:
+        await mailbox.more()
+    assert scope.cancelled_caught and not mailbox.waits
