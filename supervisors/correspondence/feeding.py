@@ -129,8 +129,8 @@ class Feeding:
 
     def kick(self, entity: str, kick: Kick) -> None:
         """Of one user's everything, every node hears. One that is not fed, and can't be told, has none of the entity's
-        watchers, and forgets by itself whom it takes for signed in; but event streams of that user over there go on
-        until their token ends, for a stream watches what it shows and not its user's session."""
+        watchers, as which connections and event streams of that user are known, and forgets by itself whom it takes for
+        signed in."""
         frame = Kicked(entity, kick)
         if kick.everywhere:
             data = encode(frame)

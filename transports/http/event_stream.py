@@ -28,6 +28,7 @@ from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.codecs.http_response import response, stream_head
 from greenroom.transports.errors import error_headers, http_error_body
 from greenroom.transports.http.live import Headers
+from greenroom.transports.http.own_session import OwnSession
 from greenroom.transports.http.server_sent import (
     SharedSseEncoding,
     SharedSseViews,
@@ -158,8 +159,8 @@ class EventStream:
         "_early",
         "_early_bytes",
         "_expires_at",
-        "_has_token",
         "_keep_alive_at",
+        "_own",
         "_services",
         "_watches",
         "closed",
@@ -196,7 +197,6 @@ class EventStream:
             connected_at=services.clock(),
         )
         self._expires_at = identity.expires_at
-        self._has_token = b"authorization" in request.headers
         self._cors = cors
         for channel in channels:
             services.kinds[split_entity(channel)[0]]
@@ -209,6 +209,7 @@ class EventStream:
         encoding: type[Encoding] = SharedSseEncoding if len(channels) > 1 else SseEncoding
         if shown_as == "view":
             watch, encoding = _ViewWatch, SharedSseViews if len(channels) > 1 else SseViews
+        self._own: OwnSession | None = None  # while the user has a session that may end
         self._watches = [watch(self, channel, at, encoding) for channel, at in zip(channels, wanted, strict=True)]
         self.closed = False
         self._awaited = len(channels)  # that have yet to be admitted
@@ -220,13 +221,15 @@ class EventStream:
     def start(self) -> None:
         """Ask the entities; call once the connection speaks this protocol."""
         self._services.hub.connections.add(self.principal.user, self)
-        if self._has_token:
-            deadline = trio.current_time() + self._services.client.command_deadline_s
-            self._services.sessions.check(self.principal, deadline, self._watch_all, self.refuse)
+        session_kind, user = self._services.session_kind, self.principal.user
+        if session_kind is None or not user or self.principal.system:
+            self.signed_in()
         else:
-            self._watch_all()
+            own = self._own = OwnSession(self)
+            self._services.watching.watch(f"{session_kind}:{user}", own, None)
 
-    def _watch_all(self) -> None:
+    def signed_in(self) -> None:
+        """The user's token counts, and whatever becomes of that is heard from here on: ask for the channels."""
         for watch in self._watches:
             if self.closed:
                 return
@@ -302,6 +305,9 @@ class EventStream:
         for watch in self._watches:
             if watch.topic is not None:
                 self._services.watching.leave(watch.topic, watch)
+        own, self._own = self._own, None
+        if own is not None and own.topic is not None:
+            self._services.watching.leave(own.topic, own)
 
     def _end(self) -> None:
         self.closed = True

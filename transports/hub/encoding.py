@@ -30,3 +30,11 @@ class ViewsAlone:
     @staticmethod
     def ephemeral(channel: str, data: bytes) -> bytes:
         return b""
+
+
+class Nothing(ViewsAlone):
+    """For who watches only to be told to stop: nobody is shown that they are there, either."""
+
+    @staticmethod
+    def presence(channel: str, kind: str, info: bytes) -> bytes:
+        return b""

@@ -29,6 +29,7 @@ from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.records import StoredEvent
 from greenroom.transports.hub.connected import Connections
+from greenroom.transports.hub.encoding import Nothing
 from greenroom.transports.hub.handing_out import KickingAhead, ending, kicking, starting_over
 from greenroom.transports.hub.publication import Publication, one_line, show_of
 from greenroom.transports.hub.said import Ephemeral
@@ -246,7 +247,7 @@ class Hub:
         self._lingering.pop(topic, None)
         topic.add(subscriber)
         self._instruments.subscriptions += 1
-        self._show_presence(topic, "join", subscriber.principal)
+        self._show_presence(topic, "join", subscriber)
 
     def detach(self, topic: Topic, subscriber: Subscriber) -> bool:
         """Nothing more reaches `subscriber`; False when it was not attached."""
@@ -256,7 +257,7 @@ class Hub:
             topic.empty_since = -1.0  # the sweep puts the time
             self._linger(topic)
         self._instruments.subscriptions -= 1
-        self._show_presence(topic, "leave", subscriber.principal)
+        self._show_presence(topic, "leave", subscriber)
         return True
 
     def sweep(self, now: float) -> None:
@@ -440,9 +441,11 @@ class Hub:
         if topic.views is not None:
             topic.views.changed()
 
-    def _show_presence(self, topic: Topic, kind: str, who: Principal) -> None:
-        if topic.listeners and who.info is not None:
-            self._say_presence(topic, kind, who.client, who.info)
+    def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
+        if topic.listeners and subscriber.encoding is not Nothing:
+            who = subscriber.principal
+            if who.info is not None:
+                self._say_presence(topic, kind, who.client, who.info)
 
     def _say_presence(self, topic: Topic, kind: str, client: str, info: bytes) -> None:
         topic.say(info, client, presence=kind)

@@ -10,7 +10,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
 from greenroom.config.telemetry.held import Holdings
 from greenroom.transports.hub.by_user import ByUser
-from greenroom.transports.hub.encoding import Encoding
+from greenroom.transports.hub.encoding import Encoding, Nothing
 from greenroom.transports.hub.publication import Publication, Show
 from greenroom.transports.hub.said import Ephemeral, Said
 from greenroom.transports.hub.slices import Lane
@@ -71,13 +71,13 @@ class Watchers(Collection[Principal]):
         self._topic = topic
 
     def __len__(self) -> int:
-        return self._topic.size
+        return self._topic.size - self._topic.quiet
 
     def __iter__(self) -> Iterator[Principal]:
-        return iter([subscriber.principal for subscriber in self._topic.subscribers()])
+        return iter([one.principal for one in self._topic.subscribers() if one.encoding is not Nothing])
 
     def __contains__(self, who: object) -> bool:
-        return any(who == subscriber.principal for subscriber in self._topic.subscribers())
+        return any(who == one for one in self)
 
 
 class Topic:
@@ -102,6 +102,7 @@ class Topic:
         "listeners",
         "offset",
         "pending",
+        "quiet",
         "said",
         "show",
         "size",
@@ -124,6 +125,7 @@ class Topic:
         self.groups: dict[type[Encoding], dict[Subscriber, int]] = {}  # each by its number, which rises
         self.listeners: dict[Subscriber, None] | None = None  # those who want joins and leaves
         self.size = 0  # how many subscribers
+        self.quiet = 0  # how many of them are nobody's audience: see Nothing
         self.joins = 0  # how many subscribers have come, ever: the number of the newest
         self.leaves = 0  # how many have left, ever
         self.by_user: ByUser[Subscriber] | None = None  # once it has been long
@@ -155,6 +157,7 @@ class Topic:
         self.joins += 1
         self.groups.setdefault(subscriber.encoding, {})[subscriber] = self.joins
         self.size += 1
+        self.quiet += subscriber.encoding is Nothing
         if subscriber.wants_joins:
             if self.listeners is None:
                 self.listeners = {}
@@ -179,6 +182,7 @@ class Topic:
         if not group:
             del self.groups[subscriber.encoding]
         self.size -= 1
+        self.quiet -= subscriber.encoding is Nothing
         self.leaves += 1
         if self.listeners is not None:
             self.listeners.pop(subscriber, None)

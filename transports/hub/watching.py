@@ -19,6 +19,7 @@ from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import ClientConfig
 from greenroom.transports.hub.audience import Audience
+from greenroom.transports.hub.encoding import Nothing
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.publication import Publication
 from greenroom.transports.hub.reading import Reading
@@ -119,14 +120,16 @@ class Watching:
             self.hub.attach(topic, subscriber)
             if watcher.as_view:
                 self._views.add(topic, cast(ViewSubscriber, subscriber), seen.view)
-            self._audience.changed(topic.entity, subscriber.principal, joined=True)
+            if subscriber.encoding is not Nothing:
+                self._audience.changed(topic.entity, subscriber.principal, joined=True)
             watcher.attached()
 
     def leave(self, topic: Topic, subscriber: Subscriber) -> None:
         """Nothing more reaches `subscriber`. Does nothing when it is not attached."""
         if self.hub.detach(topic, subscriber):
             self._views.remove(topic, subscriber)
-            self._audience.changed(topic.entity, subscriber.principal, joined=False)
+            if subscriber.encoding is not Nothing:
+                self._audience.changed(topic.entity, subscriber.principal, joined=False)
 
 
 class _WayIn:

@@ -14,6 +14,7 @@ import trio
 from opentelemetry import trace
 from structlog.testing import capture_logs
 
+from greenroom.actors.identity import Session
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, NotHere
 from greenroom.actors.model.kinds import Kinds
@@ -216,7 +217,7 @@ class Node:
     def __init__(self, cluster: "Cluster", incarnation: int) -> None:
         self.incarnation = incarnation
         self.cluster = cluster
-        self.kinds = Kinds((Talk, Hall, Present, SlowOne))
+        self.kinds = Kinds((Talk, Hall, Present, SlowOne, Session))
         self.journal = FaultyJournal(cluster.rows, incarnation=incarnation)
         self.instruments = Instruments()
         self.ownership = Owning(cluster.owners, incarnation, A)
