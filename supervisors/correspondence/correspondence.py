@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError, HandlerFailed
+from greenroom.actors.model.errors import ActorError, HandlerFailed, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.instruments import Instruments
@@ -39,6 +39,7 @@ from greenroom.supervisors.correspondence.wire import (
     Kicked,
     Listen,
     NotHeld,
+    OtherVersion,
     Owned,
     Published,
     Rejected,
@@ -113,6 +114,7 @@ class Correspondence:
         self._throttled_log = ThrottledLog(log, clock=trio.current_time)
         self._owed: dict[int, _Owed] = {}
         self._owing = trio.Event()
+        self._strangers: set[int] = set()  # nodes that were last heard in a version of the wire that is not known here
         self.asking = Asking(
             node=node,
             kinds=kinds,
@@ -209,13 +211,31 @@ class Correspondence:
         try:
             found = decode(frame)
         except Undecodable as error:
-            self._instruments.frames_unreadable += 1
-            self._throttled_log.warning("frame_unreadable", key=node, node=f"{node:016x}", error=str(error))
+            self._unreadable(node, error)
             return
+        if self._strangers:
+            self._strangers.discard(node)
         try:
             self._takes[type(found)](node, found)
         except Exception as error:  # the edge: a mistake with one frame is no other's
             log.exception("frame_mishandled", node=f"{node:016x}", frame=type(found).__name__, error=shown(error))
+
+    def _unreadable(self, node: int, error: Undecodable) -> None:
+        """It may have been anything, a question, an answer, a kick: as if the link had parted, at both ends."""
+        self._instruments.frames_unreadable += 1
+        self._throttled_log.warning("frame_unreadable", key=node, node=f"{node:016x}", error=str(error))
+        if node in self._strangers:
+            return
+        self.parted(node)
+        if not isinstance(error, OtherVersion):
+            self._owe_all(node)
+            return
+        try:  # which it can't read either, and by which it knows
+            self._say(node, Unanswered([]))
+        except ActorError as failure:
+            log.debug("still_owed", node=f"{node:016x}", error=failure.name)  # the next one of its frames is as good
+        else:
+            self._strangers.add(node)
 
     def parted(self, node: int) -> None:
         self._owed.pop(node, None)
@@ -229,6 +249,8 @@ class Correspondence:
 
     def _say(self, node: int, frame: Frame) -> None:
         """Raises, with nothing sent: Overloaded, Unavailable, HandlerFailed for what is too large."""
+        if node in self._strangers:
+            raise Unavailable("that node's release speaks another version of the wire")
         data = encode(frame)
         if len(data) > FRAME_BYTES_MAX:
             raise HandlerFailed(f"{type(frame).__name__} of {len(data)} bytes is too large for another node")
@@ -247,7 +269,7 @@ class Correspondence:
             owed.bound()
 
     def _feed(self, node: int, entity: str, data: bytes, *, may_wait: bool = False) -> bool:
-        if len(data) <= FRAME_BYTES_MAX:
+        if len(data) <= FRAME_BYTES_MAX and node not in self._strangers:
             try:
                 self._links().send(node, data, may_wait=may_wait)
                 return True
@@ -270,6 +292,11 @@ class Correspondence:
     def _owe_end(self, node: int, entity: str) -> None:
         owed = self._owed_to(node)
         owed.feeds[entity] = None
+        owed.bound()
+
+    def _owe_all(self, node: int) -> None:
+        owed = self._owed_to(node)
+        owed.everything = True
         owed.bound()
 
     def _owed_to(self, node: int) -> _Owed:

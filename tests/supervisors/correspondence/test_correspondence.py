@@ -14,10 +14,10 @@ from greenroom.actors.model.errors import (
 )
 from greenroom.actors.model.lifecycle import Inspect
 from greenroom.supervisors.correspondence import correspondence, wire
-from greenroom.supervisors.correspondence.wire import FeedEnded, NotHeld, Replied, encode
+from greenroom.supervisors.correspondence.wire import FeedEnded, Kicked, NotHeld, Replied, Sent, decode, encode
 from tests.supervisors.correspondence.seeing import by_type, counting
 from tests.supervisors.correspondence.small_cluster import A, B, cluster
-from tests.supervisors.correspondence.small_entities import ANN, Put, Say
+from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say
 
 
 async def test_a_link_that_takes_no_more(autojump_clock: MockClock) -> None:
@@ -94,8 +94,70 @@ async def test_what_cannot_be_read_is_counted_and_passed_over(autojump_clock: Mo
     async with cluster() as run:
         for frame in (b"", b"\x02abc", wire.HEAD + b"\xff", encode(NotHeld(77)), encode(Replied(78, b"{"))):
             run.network.send(B, A, frame)
+        await trio.sleep(1)
         assert await run.nodes[B].ask("talk:a", Say(text="x")) == 1
         assert run.nodes[A].instruments.frames_unreadable == 3
+
+
+async def test_a_frame_that_cannot_be_read_is_as_a_parting_to_both_ends(autojump_clock: MockClock) -> None:
+    """It may have been the question, or the answer, or a kick: nobody waits for what will not come."""
+    async with cluster() as run:
+        seats = [run.nodes[B].watch("talk:a", who) for who in (ANN, BOB)]
+        await trio.sleep(0.1)
+        for lost in (Sent, Replied):
+            garbled = True
+
+            def garble(sender: int, receiver: int, frame: bytes, lost: type = lost) -> bool:
+                nonlocal garbled
+                if garbled and isinstance(decode(frame), lost):
+                    garbled = False
+                    run.network.send(sender, receiver, wire.HEAD + b"\xff")
+                    return False
+                return True
+
+            run.network.filter = garble
+            plain = run.nodes[B].send("talk:a", Say(text="plain"))
+            with_id = run.nodes[B].send("talk:a", Say(text="id"), command_id=lost.__name__, digest=1)
+            await trio.sleep(3)
+            assert isinstance(plain.only, OutcomeUnknown) and isinstance(with_id.only, int)
+        assert run.texts("talk:a").count("id") == 2, "each once"
+        run.network.filter = lambda sender, receiver, frame: not isinstance(decode(frame), Kicked)
+        await run.nodes[A].ask("talk:a", Put(user="ann"))
+        await trio.sleep(0.1)
+        assert seats[0].starts_over == 0
+        run.network.filter = lambda sender, receiver, frame: True
+        run.network.send(A, B, wire.HEAD + b"\xff")  # the kick
+        await trio.sleep(2)
+        assert (seats[0].starts_over, seats[1].starts_over) == (1, 0)
+        assert [error.name for error in seats[0].refusals] == ["talk.out"]
+
+
+async def test_a_node_that_speaks_another_version_of_the_wire_is_refused_at_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither can read the other: whoever asks hears so, and nobody waits for a deadline."""
+    async with cluster() as run:
+        frames = 0
+
+        def other_version(sender: int, receiver: int, frame: bytes) -> bool:
+            nonlocal frames
+            frames += 1
+            run.nodes[receiver].correspondence.received(sender, b"\x02" + frame[1:])
+            return False
+
+        run.network.filter = other_version
+        plain = run.nodes[B].send("talk:a", Say(text="x"))
+        with_id = run.nodes[B].send("talk:a", Say(text="x"), command_id="k", digest=1, deadline=trio.current_time() + 3)
+        await trio.sleep(1)
+        assert isinstance(plain.only, OutcomeUnknown)
+        with pytest.raises(Unavailable, match="another version"):
+            run.nodes[B].send("talk:b", Say(text="x"))
+        await trio.sleep(3)
+        assert with_id.only.temporary
+        assert frames < 10, "they do not go on telling one another that they do not understand"
+        run.network.filter = lambda sender, receiver, frame: True
+        run.nodes[B].correspondence.received(A, encode(NotHeld(77)))
+        assert await run.nodes[B].ask("talk:a", Say(text="x")) == 1, "it has been replaced by one that is understood"
 
 
 async def test_errors_that_are_raised_at_once(autojump_clock: MockClock) -> None:
