@@ -23,7 +23,7 @@ from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
-from greenroom.supervisors.cli.serving.handing import GO, LOADED, READY, Given, held_by_the_parent
+from greenroom.supervisors.cli.serving.handing import DRAINING, GO, LOADED, READY, Given, held_by_the_parent
 from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import told_plainly
 from greenroom.transports.sockets.gate import Listener
@@ -59,9 +59,9 @@ def main() -> None:
         ending = threading.Thread(target=_end_with_parent, args=(lines, settings.drain_s + GOODBYE_S), daemon=True)
         ending.start()
 
-        def tell_ready(url: str) -> None:
+        def tell(word: bytes) -> None:
             with contextlib.suppress(OSError):  # the parent is gone: `ending` finds that out
-                parent.sendall(READY)
+                parent.sendall(word)
 
         with logs_aside():
             run_node(
@@ -72,7 +72,8 @@ def main() -> None:
                 redis_url=given.redis_url,
                 data_folder=DataFolder(Path(given.data_dir)) if given.data_dir is not None else None,
                 own_servers=None,
-                ready=say_ready if given.node_number is None else tell_ready,
+                ready=say_ready if given.node_number is None else lambda url: tell(READY),
+                draining=lambda: tell(DRAINING),
             )
 
 

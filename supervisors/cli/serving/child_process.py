@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import trio
 
-from greenroom.supervisors.cli.serving.handing import GO, LOADED, READY, Given
+from greenroom.supervisors.cli.serving.handing import DRAINING, GO, LOADED, READY, Given
 from greenroom.supervisors.cli.terminal.console import say
 
 CHILD = "greenroom.supervisors.cli.serving.child"
@@ -84,8 +84,17 @@ class Child:
             return False
 
     async def ended(self) -> int:
-        """Wait for its end, however it comes; the exit status, negative where a signal was the end of it."""
-        return await self._process.wait()
+        """Wait for its end, however it comes; the exit status, negative where a signal was the end of it. One that is
+        told to end by somebody else is not told once more by us."""
+        async with trio.open_nursery() as nursery:  # owner: this call
+            nursery.start_soon(self._hear_of_the_drain)
+            status = await self._process.wait()
+            nursery.cancel_scope.cancel()
+        return status
+
+    async def _hear_of_the_drain(self) -> None:
+        if await self._says(DRAINING):
+            self.asked_to_end = True
 
     @property
     def pid(self) -> int:

@@ -1,8 +1,9 @@
 """What parent and child say to each other, over a pair of sockets.
 
 The parent first sends `Given`, a line of JSON. The child loads all code and answers LOADED, or ends; at GO it serves.
-One of several says READY once it lets clients in; a child that is alone tells the person at the terminal. When the
-parent is gone, however it went, the child reads the end of the stream, and ends too.
+One of several says READY once it lets clients in, and DRAINING once it was told to end, by whomever; a child that is
+alone tells the person at the terminal. When the parent is gone, however it went, the child reads the end of the stream,
+and ends too.
 """
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from greenroom.config.settings import Settings
 LOADED = b"loaded\n"
 GO = b"go\n"
 READY = b"ready\n"
+DRAINING = b"draining\n"
 
 
 class Given(Struct, frozen=True, kw_only=True):

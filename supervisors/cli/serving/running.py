@@ -31,8 +31,10 @@ def run_node(
     data_folder: DataFolder | None,
     own_servers: OwnServers | None,
     ready: Callable[[str], None],
+    draining: Callable[[], None] = lambda: None,
 ) -> None:
-    """Return once it has drained. `ready` is told its URL once clients are let in.
+    """Return once it has drained. `ready` is told its URL once clients are let in; `draining` is called when a signal
+    has come.
 
     Raises: StoreUnavailable, when the database can't be reached at the start.
     """
@@ -52,7 +54,7 @@ def run_node(
         clock=time.time,
         own_servers=own_servers,
     )
-    trio.run(_run, node, ready, clock=BootClock(), strict_exception_groups=True)
+    trio.run(_run, node, ready, draining, clock=BootClock(), strict_exception_groups=True)
 
 
 def say_ready(url: str) -> None:
@@ -60,7 +62,7 @@ def say_ready(url: str) -> None:
     say(f"Greenroom is ready: {url}")
 
 
-async def _run(node: "Node", ready: Callable[[str], None]) -> None:
+async def _run(node: "Node", ready: Callable[[str], None], draining: Callable[[], None]) -> None:
     drain = trio.Event()
     async with trio.open_nursery() as nursery:  # owner: the process
         await nursery.start(drain_on_signal, drain)
@@ -68,4 +70,6 @@ async def _run(node: "Node", ready: Callable[[str], None]) -> None:
         async with trio.open_nursery() as running:
             await running.start(node.run, drain)
             ready(node.url)
+            await drain.wait()
+            draining()
         nursery.cancel_scope.cancel()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,7 @@ from greenroom.supervisors.cli.serving import group as group_module
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.group import Group
 from greenroom.supervisors.cli.serving.handing import Given
+from greenroom.supervisors.supervision.signals import SAME_S
 from greenroom.transports.sockets.shared_port import SharedPort
 from tests.e2e.sdk import Connection, Watch, connected, run, until, watching
 from tests.e2e.server import READY, Server, wait_until
@@ -30,6 +32,7 @@ from tests.faults.process.command_line import CommandLine
 
 GIVEN = Given(options={"nodes": 0}, listener=-1, database_url="", redis_url="", data_dir=None, held={})
 URL = "http://127.0.0.1:8000/"
+USER = {"X-Greenroom-User": "ann"}
 
 
 class MadeUp:
@@ -368,6 +371,30 @@ def test_a_second_signal_waits_for_nobody(new_server: Callable[..., Server]) -> 
 
         wait_until(insist, "the second signal to be obeyed")
     assert psutil.wait_procs(before, timeout=15)[1] == []
+
+
+def test_one_that_was_told_to_end_alone_is_not_told_a_second_time_when_all_end(
+    new_server: Callable[..., Server],
+) -> None:
+    """Its drain may take its time: the group's signal says nothing new to it, and is not that nobody wants to wait."""
+    server = new_server(GREENROOM_ENTITIES="tests.faults.entities")
+    server.start()
+    number, pid = sorted(nodes_of(server).items())[0]
+    with contextlib.ExitStack() as stack:
+        for name in range(8):  # some of them live there
+            client = server.connection()
+            stack.callback(client.close)
+            client.request("POST", f"/api/slow/{name}/work", json.dumps({"name": "x", "seconds": 3}), USER)
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: f'"node_number": {number}' in drainings(server), "its drain to begin")
+        time.sleep(SAME_S + 0.2)  # within that, two signals are one
+        assert server.stop() == 0
+    assert "second signal" not in server.log()
+    assert f'"node_number": {number}' in "".join(re.findall('.*"drained".*', server.log()))
+
+
+def drainings(server: Server) -> str:
+    return "".join(re.findall('.*"event": "draining".*', server.log()))
 
 
 def test_nobody_is_left_when_the_parent_is_killed(new_server: Callable[..., Server]) -> None:
