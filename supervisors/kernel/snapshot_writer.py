@@ -16,11 +16,13 @@ log = structlog.get_logger("greenroom.snapshots")
 
 WAITING_MAX = 1024  # snapshots
 WAITING_BYTES_MAX = 64 << 20  # of their bodies; one alone may be larger
+AT_ONCE = 16  # written while their entities wait; the pool's connections are for readers, too
 LOG_S = 60.0  # between two lines about those that were skipped
 
 
 class SnapshotWriter:
-    """`write_later` never waits; `run` writes, one after the other. The journal has it all: skipping costs replay."""
+    """`write_later` never waits; `run` writes, one after the other. `write` is for entities that wait for it, many of
+    which may end at the same moment. The journal has it all: skipping costs replay."""
 
     def __init__(
         self, journal: Journal, *, now: Callable[[], float], note_store_unavailable: Callable[[Exception], None]
@@ -30,6 +32,7 @@ class SnapshotWriter:
         self._note_store_unavailable = note_store_unavailable
         self._log = ThrottledLog(log, interval_s=LOG_S, clock=trio.current_time)
         self._send, self._receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](WAITING_MAX)
+        self._at_once = trio.Semaphore(AT_ONCE)
         self.waiting_bytes = 0  # of the bodies that wait
 
     def write_later(self, head: Head, offset: int, body: bytes, limits: KindLimits) -> None:
@@ -42,6 +45,11 @@ class SnapshotWriter:
             self.waiting_bytes += len(body)
         except trio.WouldBlock:
             self._log.warning("snapshot_skipped")
+
+    async def write(self, head: Head, offset: int, body: bytes) -> None:
+        """The state as of `offset`, now. Raises: StoreUnavailable."""
+        async with self._at_once:
+            await self._journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled, which is safe at any time."""

@@ -105,3 +105,23 @@ async def test_snapshots_that_find_no_room_are_skipped_counted_and_logged_once_a
         assert run.journal.offset(A) == 12
     skipped = [one.get("passed_over", 0) for one in logs if one["event"] == "snapshot_skipped"]
     assert skipped == [0, 4], "the first at once; a minute later the next, with the number of those between"
+
+
+@pytest.mark.bound("snapshots written at once for entities that end")
+async def test_of_many_entities_that_end_together_few_write_at_once(autojump_clock: MockClock) -> None:
+    journal = MemoryJournal()
+    at_once: list[int] = [0]
+
+    async def save(*args: object, **named: object) -> bool:
+        at_once.append(at_once[-1] + 1)
+        await trio.sleep(0.01)
+        at_once.append(at_once[-1] - 1)
+        return True
+
+    journal.save_snapshot = save  # type: ignore[method-assign]
+    writer = SnapshotWriter(journal, now=lambda: 0.0, note_store_unavailable=lambda error: None)
+    async with trio.open_nursery() as nursery:
+        for number in range(3 * snapshot_writer.AT_ONCE):
+            nursery.start_soon(writer.write, Head(number, f"log:{number}", 1, "e", 8), 8, b"x")
+    assert max(at_once) == snapshot_writer.AT_ONCE
+    assert len(at_once) == 1 + 6 * snapshot_writer.AT_ONCE, "and none was left out"
