@@ -69,15 +69,22 @@ class PostgresJournal:
     ) -> list[Claim]:
         """See Journal."""
         async with self._claims.connection() as connection:
-            claiming = Claiming(
-                connection,
-                incarnation=self._incarnation,
-                shards=self._shards,
-                new_epoch=self._new_epoch,
-                now_ms=self._now_ms(),
-            )
-            found = await claiming.run(terms, window=window, above=above)
+            found = await self._claiming(connection).run(terms, window=window, above=above)
         return [found[entity] for entity in terms]
+
+    async def warm(self) -> None:
+        """Have claims take no longer at first than later. Raises: StoreUnavailable."""
+        async with self._claims.connection() as connection:
+            await self._claiming(connection).warm()
+
+    def _claiming(self, connection: Connection) -> Claiming:
+        return Claiming(
+            connection,
+            incarnation=self._incarnation,
+            shards=self._shards,
+            new_epoch=self._new_epoch,
+            now_ms=self._now_ms(),
+        )
 
     async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
         """See Journal."""

@@ -1,21 +1,24 @@
 """The referee: who says which nodes there are, and which of them owns a shard under which term.
 
 A node's **incarnation** is random and never used again. Its **lease** is on the referee's clock, so that no node's
-clock decides anything. A shard changes hands from nobody to somebody, and nobody's it becomes by its owner's death,
-which is either proven or follows from a lease that has run out; or its owner itself gives it to another. Each change
-raises the shard's **term**, the upper half of every fence granted under it, so what a former owner still writes is
-refused, whatever it believes.
+clock decides anything. A shard goes from nobody to somebody, or from its owner to whom that gives it. Its owner's
+death, which is either proven or follows from a lease that has run out, makes it nobody's, or theirs at once whom the
+undertaker names. Each change raises the shard's **term**, the upper half of every fence granted under it, so what a
+former owner still writes is refused, whatever it believes.
 
 Two implementations keep these promises: `referee_postgres.py` and `referee_memory.py`;
 `tests/store/ownership/test_referee.py` is one suite run over both.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Literal, Protocol
+from types import MappingProxyType
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
 from greenroom.store.errors import StoreUnavailable
+
+NOBODY_NEXT: Final[Mapping[int, int]] = MappingProxyType({})
 
 State = Literal["joining", "up", "draining"]  # each may only be followed by a later one
 
@@ -92,8 +95,15 @@ class Referee(Protocol):
         """What those releases know whose nodes are members, or were so within the last week: by name, and None for
         those that are among `known`."""
 
-    async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
-        """Declare a node dead and free its shards, if its death is proven or its lease has run out. Did this do it?"""
+    async def bury(
+        self, incarnation: int, *, is_proven: bool, why: str, nexts: Mapping[int, int] = NOBODY_NEXT
+    ) -> list[Owned] | None:
+        """Declare a node dead, if its death is proven or its lease has run out. Its shards go to those whom `nexts`
+        names and who are up, and are nobody's else: as they are now. None: this did not do it."""
+
+    async def end_sessions(self, incarnation: int) -> None:
+        """Have nothing under way any more of a node that is dead: a statement of its that waits for a lock would hold
+        up whoever comes after it."""
 
     async def withdraw(self) -> None:
         """Not to have been a node. No effect where this one owns a shard."""

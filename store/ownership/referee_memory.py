@@ -9,7 +9,7 @@ import trio
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from greenroom.store.ownership.referee import Member, Newcomer, Owned, ShardsDiffer, State
+from greenroom.store.ownership.referee import NOBODY_NEXT, Member, Newcomer, Owned, ShardsDiffer, State
 
 ORDER: tuple[State, ...] = ("joining", "up", "draining")
 
@@ -135,18 +135,26 @@ class MemoryReferee:
         rows = await self._arrive()
         return {name: None if name in known else knowledge for name, knowledge in rows.releases.items()}
 
-    async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
+    async def bury(
+        self, incarnation: int, *, is_proven: bool, why: str, nexts: Mapping[int, int] = NOBODY_NEXT
+    ) -> list[Owned] | None:
         """See Referee."""
         rows = await self._arrive()
         node = rows.living(incarnation)
         if node is None or not (is_proven or node.lease_until < rows.now()):
-            return False
+            return None
         node.is_dead = True
         node.why = why
-        for shard in rows.shards:
-            if shard.owner == incarnation:
-                rows.change(shard.shard, None, why)
-        return True
+        theirs = [shard.shard for shard in rows.shards if shard.owner == incarnation]
+        for shard in theirs:
+            following = nexts.get(shard)
+            heir = rows.living(following) if following is not None else None
+            rows.change(shard, following if heir is not None and heir.state == "up" else None, why)
+        return [replace(rows.shards[shard]) for shard in theirs]
+
+    async def end_sessions(self, incarnation: int) -> None:
+        """See Referee."""
+        await self._arrive()
 
     async def withdraw(self) -> None:
         """See Referee."""

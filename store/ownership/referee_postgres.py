@@ -2,13 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-import structlog
-
-from greenroom.store.errors import StoreUnavailable
-from greenroom.store.ownership.referee import Member, Newcomer, Owned, ShardsDiffer, State
+from greenroom.store.ownership.referee import NOBODY_NEXT, Member, Newcomer, Owned, ShardsDiffer, State
 from greenroom.store.postgres.connection import Connection
-
-log = structlog.get_logger("greenroom.membership")
 
 DEAD_DAYS = 7  # rows of ended nodes, and of their releases, are kept for whoever asks why
 
@@ -69,26 +64,36 @@ WHERE EXISTS (
 )
 """
 
+# A column a list: thousands of rows are read by all nodes whenever shards move.
 OWNED = """
-SELECT shard, owner, term, extract(epoch FROM since)::float8 AS since
+SELECT array_agg(shard), array_agg(owner), array_agg(term), array_agg(extract(epoch FROM since)::float8)
 FROM shards
 WHERE $1::float8 IS NULL OR since >= to_timestamp($1::float8)
 """
 
-# A renewal that is under way holds the row, so this waits for it and then sees the lease that it has made.
+# A renewal that is under way holds the row, so this waits for it and then sees the lease that it has made. One row for
+# the node itself, or none, and one for each of its shards. Who is next comes as a list by shard, nobody as -1: to join
+# pairs takes ten times as long, for nobody tells the planner how many there are.
 BURY = """
 WITH dead AS (
     UPDATE nodes SET state = 'dead', ended_at = clock_timestamp(), why = $3
     WHERE incarnation = $1 AND state <> 'dead' AND ($2 OR lease_until < clock_timestamp())
     RETURNING incarnation
 ), theirs AS (
-    SELECT shards.shard FROM shards JOIN dead ON owner = dead.incarnation ORDER BY shard FOR UPDATE OF shards
-), freed AS (
-    UPDATE shards SET owner = NULL, term = term + 1, since = clock_timestamp(), cause = $3
+    SELECT shards.shard, heirs.incarnation AS next
+    FROM shards
+    JOIN dead ON owner = dead.incarnation
+    LEFT JOIN nodes heirs
+        ON heirs.incarnation = ($4::bigint[])[shards.shard + 1] AND heirs.incarnation <> $1 AND heirs.state = 'up'
+    ORDER BY shards.shard FOR UPDATE OF shards
+), changed AS (
+    UPDATE shards SET owner = theirs.next, term = term + 1, since = clock_timestamp(), cause = $3
     FROM theirs WHERE shards.shard = theirs.shard
-    RETURNING shards.shard
+    RETURNING shards.shard, shards.owner, shards.term, extract(epoch FROM shards.since)::float8 AS since
 )
-SELECT (SELECT count(*) FROM dead) AS buried, (SELECT count(*) FROM freed) AS freed
+SELECT NULL::int AS shard, NULL::bigint AS owner, NULL::int AS term, NULL::float8 AS since FROM dead
+UNION ALL
+SELECT * FROM changed
 """
 
 # Locked in one order, as by all that change several, so that two can't deadlock; the second finds them taken. What a
@@ -186,15 +191,17 @@ class PostgresReferee:
         rows = await self._connection.fetch(RELEASES, list(known), DEAD_DAYS)
         return {row[0]: row[1] for row in rows}
 
-    async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
+    async def bury(
+        self, incarnation: int, *, is_proven: bool, why: str, nexts: Mapping[int, int] = NOBODY_NEXT
+    ) -> list[Owned] | None:
         """See Referee."""
-        (row,) = await self._connection.fetch(BURY, incarnation, is_proven, why)
-        if row["buried"] and incarnation != self.incarnation:
-            try:
-                await self._connection.fetch(END_SESSIONS, f"greenroom {incarnation:016x} %")
-            except StoreUnavailable as error:  # they end without us, later
-                log.warning("sessions_not_ended", node=f"{incarnation:016x}", error=str(error))
-        return bool(row["buried"])
+        heirs = [nexts.get(shard, -1) for shard in range(max(nexts, default=-1) + 1)]
+        rows = await self._connection.fetch(BURY, incarnation, is_proven, why, heirs)
+        return [Owned(*row) for row in rows if row[0] is not None] if rows else None
+
+    async def end_sessions(self, incarnation: int) -> None:
+        """See Referee."""
+        await self._connection.fetch(END_SESSIONS, f"greenroom {incarnation:016x} %")
 
     async def withdraw(self) -> None:
         """See Referee."""
@@ -202,7 +209,8 @@ class PostgresReferee:
 
     async def owned(self, *, since: float | None = None) -> list[Owned]:
         """See Referee."""
-        return [Owned(*row) for row in await self._connection.fetch(OWNED, since)]
+        (columns,) = await self._connection.fetch(OWNED, since)
+        return [] if columns[0] is None else list(map(Owned, *columns))
 
     async def take(self, why: str, *, shards: Collection[int] | None = None) -> dict[int, int]:
         """See Referee."""

@@ -69,6 +69,9 @@ class Holdings:
     def owner_of(self, shard: int) -> int | None:
         return self._owners[shard]
 
+    def shards_of(self, node: int) -> list[int]:
+        return [shard for shard, owner in enumerate(self._owners) if owner == node]
+
     def counts(self) -> Mapping[int | None, int]:
         """How many shards each node owns."""
         return Counter(self._owners)

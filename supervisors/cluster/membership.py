@@ -12,8 +12,9 @@ import structlog
 import trio
 
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.ownership.referee import Member, Newcomer, Referee
+from greenroom.store.ownership.referee import Member, Newcomer, Owned, Referee
 from greenroom.supervisors.cluster.clocks import ClockDiffers, Clocks
+from greenroom.supervisors.cluster.ends import Ends
 from greenroom.supervisors.cluster.evidence import has_ended
 from greenroom.supervisors.cluster.holdings import Holdings
 from greenroom.supervisors.cluster.placement import NOBODY, Placement
@@ -27,7 +28,6 @@ T = TypeVar("T")
 WAIT_S = 0.1  # between two looks of a node that starts at those who are in its way
 LOOKS = 5  # at the rows, in the time of a lease: each second for 5 s
 LOOK_GAP_S = 0.05  # at least, between two looks, however many ask for them
-EVIDENCE_S = 0.1  # between two looks at whether processes on this host have ended
 OVERLAP_S = 15.0  # a change may be visible so long after the time that it bears: longer than a statement may take
 WHOLE_S = 60.0  # between two readings of all shards, by which is found what the others miss
 RENEWALS = 10 / 3  # in the time of a lease: every 1.5 s for 5 s
@@ -58,16 +58,21 @@ class Membership:
         clock: Callable[[], float] | None = None,
         ended: Callable[[str, str], bool] = has_ended,
         moved: Callable[[Collection[int]], None] = lambda shards: None,
+        gone: Callable[[int], None] = lambda node: None,
+        announce: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None,
     ) -> None:
         """`releases` is of the newcomer's own. `clock` gives Unix seconds, to be compared. `ended`: is it certain that
         the process, named by host and process, runs no more? `moved` hears of shards that have other owners than was
-        known here before; it must not raise."""
+        known here before, and `gone` of nodes that are no more. `announce` is to tell all other nodes, before anything
+        that is sent to them later, that these shards are that node's under these terms. None of them may raise."""
         self.valid_until = float("-inf")
         self._referee = referee
         self._newcomer = newcomer
         self._lease_s = lease_s
         self._ended = ended
         self._moved = moved
+        self._gone = gone
+        self._announce = announce
         self._me = referee.incarnation
         self._holdings = Holdings(self._me, shards)
         self._placement = Placement(shards)
@@ -75,6 +80,7 @@ class Membership:
         self._clocks = Clocks(clock)
         self._witness = Witness(lease_s)
         self._members: list[Member] = []
+        self._unexpected: set[int] = set()  # shards given to this node by one that knows more of who there is
         self._is_open = False
         self._has_left = False
         self._renewed = trio.Event()
@@ -148,7 +154,10 @@ class Membership:
     def hear(self, owner: int, terms: Mapping[int, int]) -> None:
         """Somebody has said that these shards are that node's, under these terms. What is older than what is known is
         not heeded."""
-        self._tell(self._holdings.hear(owner, terms))
+        changed = self._holdings.hear(owner, terms)
+        if owner == self._me:
+            self._unexpected |= {shard for shard in changed if self._placement.desired[shard] != self._me}
+        self._tell(changed)
 
     def look_soon(self) -> None:
         """Something here has proven old: have the rows read, though not more often than each LOOK_GAP_S."""
@@ -239,17 +248,20 @@ class Membership:
         async with trio.open_nursery() as nursery:  # owner: this call; whatever a part raises ends the node
             nursery.start_soon(self._renew_on)
             nursery.start_soon(self._look_on)
-            nursery.start_soon(self._look_for_ends)
+            nursery.start_soon(Ends(others=self._others, ended=self._ended, seen=self.look_soon).run)
 
     async def leave(self) -> None:
         """Own nothing any more. Called when nothing is written any more; what fails is left to the lease."""
         self._is_open = False
         self._has_left = True
         self.valid_until = float("-inf")  # whoever runs yet answers nothing that another may answer otherwise by now
+        left = self._placement.without({self._me}, self._holdings.shards_of(self._me))
         self._holdings.clear()
         with trio.move_on_after(LEAVE_S, shield=True) as scope:
             try:
-                await self._referee.bury(self._me, is_proven=True, why="stopped")
+                rows = await self._referee.bury(self._me, is_proven=True, why="stopped", nexts=left)
+                for owner, terms in _by_owner(rows or ()).items():
+                    self._announce(owner, terms)
             except StoreUnavailable as error:
                 log.warning("node_not_signed_off", error=str(error))
         if scope.cancelled_caught:
@@ -293,6 +305,9 @@ class Membership:
 
     # The others.
 
+    def _others(self) -> list[Member]:
+        return [one for one in self._members if one.incarnation != self._me]
+
     async def _see(self) -> tuple[list[Member], set[int]]:
         """The others, and those of them that have renewed their leases since they were seen before. Who is dead is
         buried."""
@@ -300,29 +315,47 @@ class Membership:
         members = await self._referee.members()
         self._clocks.answered(members)
         now = trio.current_time()
-        renewed = self._witness.saw([one for one in members if one.incarnation != self._me], now)
-        for one in members[:]:
-            if one.incarnation == self._me:
-                continue
-            proven = self._ended(one.host, one.process)
-            if (proven or self._witness.may_bury(one, now)) and await self._bury(one, is_proven=proven):
+        others = [one for one in members if one.incarnation != self._me]
+        renewed = self._witness.saw(others, now)
+        proven = {one.incarnation for one in others if self._ended(one.host, one.process)}
+        dead = [one for one in others if one.incarnation in proven or self._witness.may_bury(one, now)]
+        buried: list[int] = []
+        changed: list[Owned] = []
+        for one in dead:
+            rows = await self._bury(one, is_proven=one.incarnation in proven, besides=dead)
+            if rows is not None:
+                buried.append(one.incarnation)
+                changed += rows
+            if rows is not None or one.incarnation in proven:  # by another, meanwhile
                 members.remove(one)
-        self._members = members
-        return [one for one in members if one.incarnation != self._me], renewed
+        before, self._members = self._others(), members
+        self._place()  # before anybody hands over what is to be on one that is no more
+        for owner, terms in _by_owner(changed).items():
+            self._announce(owner, terms)
+        self._tell(self._holdings.read(changed))
+        present = {one.incarnation for one in members}
+        for one in before:
+            if one.incarnation not in present:
+                self._gone(one.incarnation)
+        for incarnation in buried:
+            await self._end_sessions(incarnation)
+        return self._others(), renewed
 
-    async def _bury(self, member: Member, *, is_proven: bool) -> bool:
+    async def _bury(self, member: Member, *, is_proven: bool, besides: Collection[Member]) -> list[Owned] | None:
+        """What it had, which is theirs at once who are to have it without all those. None: it was not us."""
+        node = member.incarnation
+        nexts = self._placement.without({one.incarnation for one in besides}, self._holdings.shards_of(node))
         why = "its process has ended" if is_proven else "its lease ran out"
-        if not await self._referee.bury(member.incarnation, is_proven=is_proven, why=why):
-            return False
-        log.info("node_buried", node=f"{member.incarnation:016x}", url=member.url, why=why)
-        return True
+        rows = await self._referee.bury(node, is_proven=is_proven, why=why, nexts=nexts)
+        if rows is not None:
+            log.info("node_buried", node=f"{node:016x}", url=member.url, why=why, shards=len(rows))
+        return rows
 
-    async def _look_for_ends(self) -> None:
-        """A process of this host that has ended is found by looking for it, long before its lease has run out."""
-        while True:
-            await trio.sleep(EVIDENCE_S)
-            if any(self._ended(one.host, one.process) for one in self._members if one.incarnation != self._me):
-                self.look_soon()
+    async def _end_sessions(self, node: int) -> None:
+        try:
+            await self._referee.end_sessions(node)
+        except StoreUnavailable as error:  # they end without us, later
+            log.warning("sessions_not_ended", node=f"{node:016x}", error=str(error))
 
     async def _look_on(self) -> None:
         while True:
@@ -364,7 +397,9 @@ class Membership:
                 await self._read()
             elif self._missed:
                 self._wanted.set()
-            self._place()
+            if self._unexpected:  # who there is has been looked at since
+                self._unexpected.clear()
+                self._note_change()
             await self._take()
             self._looked = number
             self._has_looked.set()
@@ -386,6 +421,7 @@ class Membership:
             taken = await self._referee.take("takeover", shards=free)
             if taken:
                 log.info("shards_taken", shards=len(taken))
+                self._announce(self._me, taken)
             self._tell(self._holdings.hear(self._me, taken))
 
     async def _read(self) -> None:
@@ -446,12 +482,13 @@ class Membership:
         await self._changed.wait()
 
     def unwanted(self) -> dict[int, int]:
-        """Shards of this node that are to be another's: by shard, whose."""
-        desired = self._placement.desired
+        """Shards of this node that are to be another's: by shard, whose. What it was given though it is to be another's
+        it keeps until it has looked who there is: that one may have died."""
+        desired, unexpected = self._placement.desired, self._unexpected
         return {
             shard: desired[shard]
             for shard in self._holdings.mine
-            if desired[shard] != self._me and desired[shard] != NOBODY
+            if desired[shard] != self._me and desired[shard] != NOBODY and shard not in unexpected
         }
 
     def take_overtaken(self) -> set[int]:
@@ -473,9 +510,9 @@ class Membership:
         """Those of them that are still ours are not handed over."""
         self._holdings.keep(shards)
 
-    async def give(self, shards: Mapping[int, int]) -> dict[int, dict[int, int]]:
-        """Have others own shards that are leaving: by shard, who. Gives the terms under which they do, by node, and
-        shard. Raises: StoreUnavailable; then it may have come about."""
+    async def give(self, shards: Mapping[int, int]) -> list[int]:
+        """Have others own shards that are leaving: by shard, who. Gives those that are theirs now. Raises:
+        StoreUnavailable; then it may have come about."""
         leaving = self._holdings.leaving
         asked = {shard: (leaving[shard], following) for shard, following in shards.items() if shard in leaving}
         terms = await self._referee.give(asked, "moved")
@@ -483,16 +520,28 @@ class Membership:
         for shard, term in terms.items():
             given.setdefault(shards[shard], {})[shard] = term
         for following, theirs in given.items():
+            self._announce(following, theirs)
             self._tell(self._holdings.hear(following, theirs))
-        return given
+        return list(terms)
 
     async def reclaim(self, shards: Collection[int]) -> None:
         """Have those of them that are ours and leaving be ours under new terms: what was asked of the referee before,
         and may be under way yet, gives them away no more. Raises: StoreUnavailable."""
         leaving = self._holdings.leaving
         ours = {shard: (leaving[shard], self._me) for shard in shards if shard in leaving}
-        self._tell(self._holdings.hear(self._me, await self._referee.give(ours, "kept")))
+        terms = await self._referee.give(ours, "kept")
+        self._announce(self._me, terms)
+        self._tell(self._holdings.hear(self._me, terms))
 
     def is_leaving(self, shard: int) -> bool:
         """Is it ours still, and being handed over?"""
         return shard in self._holdings.leaving
+
+
+def _by_owner(rows: Collection[Owned]) -> dict[int, dict[int, int]]:
+    """Terms by node, and shard; without those that are nobody's."""
+    found: dict[int, dict[int, int]] = {}
+    for row in rows:
+        if row.owner is not None:
+            found.setdefault(row.owner, {})[row.shard] = row.term
+    return found

@@ -2,8 +2,9 @@
 
 A shard that is handed over departs (kernel/departing.py): nobody in it is woken any more, those awake finish their
 bursts, have them committed, and end. Then its row goes from this node to the next in one statement, with a higher term;
-the next node is told, and what has come for its entities meanwhile is sent after them. Nobody is refused. An entity is
-away for the time of its last burst and of two statements.
+all nodes are told, and what has come for its entities meanwhile is sent after them. Nobody is refused. An entity is
+away for the time of its last burst and of two statements. So that this is short, shards in which somebody is awake go
+in slices of few entities, as many as are through in a moment (`slices.py`), and all others beforehand.
 
 An entity that does not end in time keeps its shard here, and is built anew. The others in it go on meanwhile: they are
 kept waiting again when it has ended.
@@ -12,7 +13,7 @@ A shard may be another's that was not handed over, or not to our knowledge: give
 lost, or by a database that has forgotten. Then whoever is awake in it ends as soon as the rows say so.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
 import structlog
@@ -21,10 +22,12 @@ import trio
 from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
+from greenroom.supervisors.cluster.slices import Slices
 from greenroom.supervisors.kernel.system import System
 
 log = structlog.get_logger("greenroom.membership")
 
+STRAGGLES_S = 0.2  # after that the next slice does not wait for the last entities of one any more
 ENTITIES_S = 0.5  # what the entities of a shard have to end, while the others in it wait
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 
@@ -32,20 +35,11 @@ AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried ag
 class Moving:
     """A duty of a node that shares its database. `run` gives others what is to be theirs, `give_all` all there is."""
 
-    def __init__(
-        self,
-        membership: Membership,
-        system: System,
-        *,
-        given: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None,
-        pacing: Pacing | None = None,
-    ) -> None:
-        """`given` is to tell that node that these shards are its own now, under these terms, before anything that is
-        sent to it later. It must not raise."""
+    def __init__(self, membership: Membership, system: System, *, pacing: Pacing | None = None) -> None:
         self._membership = membership
         self._system = system
-        self._given = given
         self._pacing = pacing or Pacing(list)  # nothing to be heeded
+        self._slices = Slices()
         self._turn = trio.Lock()  # one batch at a time
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -97,10 +91,25 @@ class Moving:
     async def _move_some(self, most: int) -> bool:
         """At most so many. False when there was nothing to be moved."""
         movable = self._movable()
-        batch = list(movable)[:most]
-        if batch:
-            await self._hand_over({shard: movable[shard] for shard in batch})
-        return bool(movable)
+        if not movable:
+            self._system.forget_survey()
+            return False
+        batch = {shard: movable[shard] for shard in list(movable)[:most]}
+        if not batch:
+            return True  # it rests
+        began = trio.current_time()
+        await self._system.survey()
+        kept: set[int] = set()
+        async with trio.open_nursery() as nursery:  # owner: this call, which is as long as its slowest entity
+            for part in self._parts(batch):
+                through = trio.Event()
+                nursery.start_soon(self._hand_over, {shard: batch[shard] for shard in part}, kept, through)
+                with trio.move_on_after(STRAGGLES_S):
+                    await through.wait()
+        if kept:
+            log.warning("shards_kept", shards=len(kept))
+        log.info("shards_moved", shards=len(batch) - len(kept), seconds=round(trio.current_time() - began, 3))
+        return True
 
     def _movable(self) -> dict[int, int]:
         """What is to be another's: by shard, whose."""
@@ -112,15 +121,25 @@ class Moving:
         late = self._system.departing.late
         return bool(late) and any(shard in late for shard in self._membership.unwanted())
 
-    async def _hand_over(self, nexts: Mapping[int, int]) -> None:
+    def _parts(self, batch: Collection[int]) -> Iterator[list[int]]:
+        """All in which nobody is awake, then the others, as many entities at once as are soon through."""
+        still = [shard for shard in batch if not self._system.awake_in(shard)]
+        if still:
+            yield still
+        rest = sorted(set(batch) - set(still))
+        while rest:
+            part = self._slices.next({shard: self._system.awake_in(shard) for shard in rest})
+            rest = rest[len(part) :]
+            began = trio.current_time()
+            yield part
+            self._slices.took(trio.current_time() - began)
+
+    async def _hand_over(self, nexts: Mapping[int, int], kept: set[int], through: trio.Event) -> None:
+        """Adds to `kept` what stays here."""
         membership, system = self._membership, self._system
-        await system.survey()
-        began = trio.current_time()
         left = membership.begin_leaving(nexts)
-        system.departing.begin(left)
-        batch = set(left)
         try:
-            await system.end_departing()
+            await system.depart(left)
             until = trio.current_time() + ENTITIES_S
             while left:
                 ready = system.departing.empty(left)
@@ -134,9 +153,8 @@ class Moving:
         finally:  # what is left is ours, and goes on being so
             membership.keep(left)
             system.departed(left)
-        if left:
-            log.warning("shards_kept", shards=len(left))
-        log.info("shards_moved", shards=len(batch - left), seconds=round(trio.current_time() - began, 3))
+            kept |= left
+            through.set()
 
     async def _reclaim(self, shards: Collection[int]) -> None:
         while True:
@@ -149,9 +167,7 @@ class Moving:
         """The shards of which it is decided now whose they are."""
         membership, system = self._membership, self._system
         try:
-            for following, terms in (await membership.give(nexts)).items():
-                self._given(following, terms)
-                system.departed(terms)
+            system.departed(await membership.give(nexts))
         except StoreUnavailable as error:  # perhaps they are given, or will be: the rows will tell, once it is neither
             log.warning("shards_not_moved", error=str(error))
             await self._reclaim(nexts)

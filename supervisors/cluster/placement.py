@@ -7,7 +7,7 @@ goes nothing moves but what goes to it or was its own.
 Source: Schindelhauer and Schomaker, "Weighted Distributed Hash Tables" (2005), the logarithmic method.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import shake_128
 from math import log
 from struct import unpack
@@ -45,12 +45,24 @@ class Placement:
             left = list(self._draws.items())
             for shard, incarnation in enumerate(desired):
                 if incarnation in gone:
-                    highest[shard], desired[shard] = max(
-                        ((drawn[shard], one) for one, drawn in left), default=(0.0, NOBODY)
-                    )
+                    highest[shard], desired[shard] = _highest(left, shard)
         for incarnation in come:
             drawn = self._draws[incarnation] = draws(incarnation, capacities[incarnation], len(desired))
             for shard, one in enumerate(drawn):
                 if (one, incarnation) > (highest[shard], desired[shard]):
                     highest[shard], desired[shard] = one, incarnation
         return True
+
+    def without(self, gone: Collection[int], shards: Collection[int]) -> dict[int, int]:
+        """By shard, where those are to be once these nodes are gone; without those that nobody is left for."""
+        left = [(one, drawn) for one, drawn in self._draws.items() if one not in gone]
+        nexts = {
+            shard: desired if (desired := self.desired[shard]) not in gone else _highest(left, shard)[1]
+            for shard in shards
+        }
+        return {shard: following for shard, following in nexts.items() if following != NOBODY}
+
+
+def _highest(draws: Collection[tuple[int, list[float]]], shard: int) -> tuple[float, int]:
+    """What was drawn, and by whom."""
+    return max(((drawn[shard], one) for one, drawn in draws), default=(0.0, NOBODY))

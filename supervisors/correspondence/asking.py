@@ -11,7 +11,7 @@ the relay keeps their order.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 
 import msgspec
@@ -216,6 +216,13 @@ class Asking:
             if asked is not None:
                 self._in_doubt(asked)
 
+    def moved(self, shards: Collection[int]) -> None:
+        """These have other owners now than was known here: what waits for that goes on at once."""
+        now = trio.current_time()
+        for entity in self._held.entities():
+            if self._ownership.shard(entity) in shards:
+                self._look_now(entity, now)
+
     def parted(self, node: int) -> None:
         """What that node was to answer may have been handled, or not."""
         pending = self._pending.get(node)
@@ -244,8 +251,9 @@ class Asking:
             return
         asked.hops += 1
         self._instruments.remote_repeats += 1
+        former = asked.node
         self._let_go(asked)
-        self._hold(asked)
+        self._hold(asked, former)
 
     # On the way.
 
@@ -333,8 +341,9 @@ class Asking:
     def _let_go(self, asked: Asked) -> None:
         """It is neither under way nor held."""
         entity = asked.entity
-        if asked.node is not None:
-            self._pending[asked.node].pop(asked.number)
+        node = asked.node
+        if node is not None:
+            self._pending[node].pop(asked.number)
             asked.node = None
             if asked.envelope.source is None:
                 under_way = self._under_way[entity] - 1
@@ -343,18 +352,33 @@ class Asking:
                 else:
                     del self._under_way[entity]
                     del self._ways[entity]
+                    self._look_at_whoever_follows(entity, node)
         elif asked.held_at is not None:
             self._held.remove(asked)
 
     # Held.
 
-    def _hold(self, asked: Asked) -> None:
-        """Until its owner is known; behind those of its entity that were sent before it."""
+    def _hold(self, asked: Asked, former: int | None = None) -> None:
+        """Until its owner is known; behind those of its entity that were sent before it. `former`: the node that it
+        comes back from, and that does not own it."""
+        entity = asked.entity
         if asked.envelope.slot is not None and asked.tick is None:
             self._await(asked)
         now = trio.current_time()
         if self._held.add(asked, now):
-            self._look_later(asked.entity, now)
+            self._look_later(entity, now)
+        self._look_at_whoever_follows(entity, former)
+
+    def _look_at_whoever_follows(self, entity: str, former: int | None) -> None:
+        """All that could come back from its former owner has: where somebody else is known to own it, go on at once."""
+        if former is None or entity not in self._held or entity in self._under_way:
+            return
+        if self._ownership.owner(entity) not in (former, None):
+            self._look_now(entity, trio.current_time())
+
+    def _look_now(self, entity: str, now: float) -> None:
+        if self._held.look_now(entity, now):
+            self._wake.set()
 
     def _look_later(self, entity: str, now: float) -> None:
         if self._held.look_later(entity, now):

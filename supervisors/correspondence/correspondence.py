@@ -5,7 +5,7 @@ feeds.py and feeding.py. Here frames become bytes and bytes frames. An answer th
 waits for it hears that it is lost, as soon as that can be said. So do those whose feed has a gap.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -110,6 +110,7 @@ class Correspondence:
         called; `hear` is told of shards that a node owns, under these terms."""
         self._kernel = kernel
         self._links = links
+        self._nodes = nodes
         self._instruments = instruments
         self._throttled_log = ThrottledLog(log, clock=trio.current_time)
         self._owed: dict[int, _Owed] = {}
@@ -193,17 +194,21 @@ class Correspondence:
         self.audiences.changed(entity, who, joined=joined)
         return False
 
-    def given(self, node: int, terms: Mapping[int, int]) -> None:
-        """That node owns these shards now, and is to know so before what is sent to it later."""
-        try:
-            self._say(node, Owned(node, dict(terms)))
-        except ActorError as error:
-            log.debug("shards_untold", node=f"{node:016x}", error=error.name)  # it reads so in the rows
+    def announce(self, owner: int, terms: Mapping[int, int]) -> None:
+        """That node owns these shards now: it is to know so before what is sent to it later, and all others are before
+        they are told that their messages came to one that does not."""
+        owned = Owned(owner, dict(terms))
+        for node in self._nodes():
+            try:
+                self._say(node, owned)
+            except ActorError as error:
+                log.debug("shards_untold", node=f"{node:016x}", error=error.name)  # it reads so in the rows
 
-    def moved(self) -> None:
-        """Some shards have other owners now than was known here."""
+    def moved(self, shards: Collection[int]) -> None:
+        """These have other owners now than was known here."""
         self.audiences.end_moved()
         self.feeds.look_soon()
+        self.asking.moved(shards)
 
     # From the links: see Correspondent.
 

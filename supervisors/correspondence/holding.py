@@ -94,13 +94,28 @@ class Holding:
         held = self._by_entity.get(entity)
         return [held.asked[number] for number in sorted(held.asked)] if held is not None else []
 
+    def entities(self) -> list[str]:
+        """Those of which something waits."""
+        return list(self._by_entity)
+
     def look_later(self, entity: str, now: float) -> bool:
         """Some of it waits. True when it is the next to be looked at."""
         held = self._by_entity[entity]
-        held.retry_at = now + min(FIRST_S * 2 ** min(held.tries, 10), LAST_S)
+        self._look_at(held, entity, now + min(FIRST_S * 2 ** min(held.tries, 10), LAST_S))
         held.tries += 1
-        heapq.heappush(self._retries, (held.retry_at, entity))
         return self._retries[0][1] == entity
+
+    def look_now(self, entity: str, now: float) -> bool:
+        """Something has become known of it. True when nobody had said so yet."""
+        held = self._by_entity[entity]
+        if -math.inf < held.retry_at <= now:
+            return False
+        self._look_at(held, entity, now)
+        return True
+
+    def _look_at(self, held: _Held, entity: str, at: float) -> None:
+        held.retry_at = at
+        heapq.heappush(self._retries, (at, entity))
 
     @property
     def next_at(self) -> float:

@@ -50,6 +50,7 @@ from greenroom.supervisors.supervision.watched_steps import watched_steps
 log = structlog.get_logger("greenroom.cell")
 
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
+HANDED_OVER_WORTH = 256  # and on the way to another node, where somebody may wait for it: it reads so many in a moment
 TURN = 16  # messages after which others have a turn; fewer came of one another, as presence does of a connect
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
 
@@ -470,8 +471,9 @@ class Cell:
                     case Stop() | HandOver():
                         await self._in_flight.catch_up_all()
                         if self._in_flight.failure is None:
-                            await self._save_snapshot()
-                            return Ending.STOPPED if isinstance(signals[0], Stop) else Ending.MOVED
+                            is_stop = isinstance(signals[0], Stop)
+                            await self._save_snapshot(SNAPSHOT_WORTH if is_stop else HANDED_OVER_WORTH)
+                            return Ending.STOPPED if is_stop else Ending.MOVED
                         self.mailbox.put_control(signals[0])  # again, after the rebuild
                 del signals[0]
         except Exception:
@@ -487,30 +489,29 @@ class Cell:
         if len(self.mailbox) or self._in_flight.flights or life.actor.afters or not life.actor.may_sleep():
             self.last_active = trio.current_time()  # to the end of the line, so that others are asked before it
             return False
-        snapshot = self._snapshot()
+        snapshot = self._snapshot(SNAPSHOT_WORTH)
         if snapshot is not None:  # written behind our back: whoever wakes us meanwhile need not wait for it
             self._host.snapshots.write_later(*snapshot, self.kind.limits)
         self.mailbox.seal()
         self._host.instruments.passivations += 1
         return True
 
-    def _snapshot(self) -> tuple[Head, int, bytes] | None:
-        """What would be saved of the state: head, offset and body. None when there is nothing worth it."""
+    def _snapshot(self, worth: int) -> tuple[Head, int, bytes] | None:
+        """What would be saved of the state: head, offset and body. None when so few events are not worth it."""
         life = self._life
         assert life is not None
         offset, head, decided = life.actor.offset, life.head, life.decided
-        if head is None or self._in_flight.flights or offset - decided.snapshot_offset < SNAPSHOT_WORTH:
+        if head is None or self._in_flight.flights or offset - decided.snapshot_offset < worth:
             return None
         body = decided.encode_state()
         return None if body is None else (head, offset, body)
 
-    async def _save_snapshot(self) -> None:
-        snapshot = self._snapshot()
+    async def _save_snapshot(self, worth: int) -> None:
+        snapshot = self._snapshot(worth)
         if snapshot is None:
             return
-        head, offset, body = snapshot
         try:
-            await self._host.journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
+            await self._host.snapshots.write(*snapshot)
         except StoreUnavailable as error:
             self._host.note_store_unavailable(error)  # the journal has it all; waking will replay more
 

@@ -52,6 +52,7 @@ class System:
         # trio time from which it may be woken, so that its next life tells. Here until a cell of theirs that had a life
         # has ended, since what ends us may end that before it has begun.
         self._untold: dict[str, float] = {}
+        self._by_shard: dict[int, dict[str, Cell]] | None = None  # who is awake; None: nobody wants to know
         self.departing = Departing(host.mailbox)
         self.lineage: str | None = None  # the database's lineage, as last heard
         self._on_closed = self._closed  # one for all cells: each bound method made takes 64 bytes
@@ -72,6 +73,8 @@ class System:
             raise Overloaded(f"{len(self._cells)} entities are awake")
         cell = Cell(self._host, kind, entity, self._on_closed)
         self._cells[entity] = cell
+        if self._by_shard is not None:
+            self._note_shard(self._by_shard, cell)
         self._woke(cell)
         self._host.instruments.awake += 1
         self._nursery.start_soon(cell.run, name=entity)
@@ -89,6 +92,8 @@ class System:
         if self._cells.get(cell.entity) is cell:
             del self._cells[cell.entity]
             self._host.instruments.awake -= 1
+            if self._by_shard is not None:
+                self._by_shard.get(cell.shard, {}).pop(cell.entity, None)
         down_s = 0.0
         if ending in (Ending.FAILED, Ending.BEHIND, Ending.DAMAGED):
             self._quarantine.pop(cell.entity, None)
@@ -158,28 +163,49 @@ class System:
         return bool(self.departing) and self._host.ownership.shard(entity) in self.departing
 
     async def survey(self) -> None:
-        """Know of all who are awake which shards they are in, which takes a while: before any departs, so that it does
-        not depart for so long."""
+        """Know who is awake in which shard, until `forget_survey`. To find out takes a while: so before any departs."""
+        if self._by_shard is not None:
+            return
+        by_shard = self._by_shard = {}
         for number, cell in enumerate(list(self._cells.values()), 1):
-            if cell.shard < 0:
-                cell.shard = self._host.ownership.shard(cell.entity)
+            if self._cells.get(cell.entity) is cell:
+                self._note_shard(by_shard, cell)
             if not number % STEPS:
                 await trio.lowlevel.checkpoint()
 
-    async def end_departing(self) -> None:
-        """Tell all who are awake in departing shards to finish and to end."""
-        await self._end_in(self.departing, self.departing.still_awake)
+    def forget_survey(self) -> None:
+        """No shard is to depart for now."""
+        self._by_shard = None
+
+    def _note_shard(self, by_shard: dict[int, dict[str, Cell]], cell: Cell) -> None:
+        if cell.shard < 0:
+            cell.shard = self._host.ownership.shard(cell.entity)
+        by_shard.setdefault(cell.shard, {})[cell.entity] = cell
+
+    def awake_in(self, shard: int) -> int:
+        """How many are, after a survey."""
+        return len(self._by_shard.get(shard, ())) if self._by_shard is not None else 0
+
+    async def depart(self, shards: Collection[int]) -> None:
+        """Wake nobody in these any more, and tell all who are awake to finish and to end. After a survey."""
+        assert self._by_shard is not None
+        self.departing.begin(shards)
+        told = 0
+        for shard in shards:
+            for cell in list(self._by_shard.get(shard, {}).values()):
+                self.departing.still_awake(shard, cell.entity)
+                cell.mailbox.put_control(HandOver())
+                told += 1
+            if told >= STEPS:
+                told = 0
+                await trio.lowlevel.checkpoint()
 
     async def end_in(self, shards: Collection[int]) -> None:
         """Tell all who are awake in these to end: another has owned them meanwhile, and they know nothing of that."""
-        await self._end_in(shards, lambda shard, entity: None)
-
-    async def _end_in(self, shards: Collection[int] | Departing, told: Callable[[int, str], None]) -> None:
         for number, cell in enumerate(list(self._cells.values()), 1):
             if cell.shard < 0:
                 cell.shard = self._host.ownership.shard(cell.entity)
             if cell.shard in shards and self._cells.get(cell.entity) is cell:
-                told(cell.shard, cell.entity)
                 cell.mailbox.put_control(HandOver())
             if not number % STEPS:
                 await trio.lowlevel.checkpoint()
@@ -217,6 +243,7 @@ class System:
         """
         self._host.instruments.awake -= len(self._cells)
         self._cells.clear()
+        self._by_shard = None
         async with trio.open_nursery() as nursery:  # owner: this call. Cells handle their crashes themselves
             self._nursery = nursery
             task_status.started()

@@ -3,7 +3,7 @@
 A node that is alone has none of it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import trio
 
@@ -23,8 +23,6 @@ from greenroom.transports.bus.links import Links
 from greenroom.transports.bus.redis.address import target_of
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.reading import StoredEvents
-
-LOOK_S = 0.1  # between two looks at which nodes there are
 
 
 class Joined:
@@ -49,7 +47,6 @@ class Joined:
         self._bus = bus
         self._instruments = instruments
         self._links: CarriedLinks | None = None
-        self._known: set[int] = set()  # other nodes that were alive at the last look
         self.correspondence = Correspondence(
             node=membership.incarnation,
             kinds=kinds,
@@ -101,6 +98,16 @@ class Joined:
         carrier = RedisCarrier(target_of(self._redis_url), await self._referee.cluster(), node)
         self._links = CarriedLinks(node, carrier, self.correspondence, self._bus, self._instruments)
 
+    def forget(self, node: int) -> None:
+        """It is gone, and so is what was on its way to it."""
+        if self._links is not None:
+            self._links.forget(node)
+
+    def announce(self, owner: int, terms: Mapping[int, int]) -> None:
+        """All other nodes are to hear that it owns these shards, under these terms."""
+        if self._links is not None:
+            self.correspondence.announce(owner, terms)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Raises: RestartIntensityReached when its parts crash too often."""
         assert self._links is not None
@@ -110,22 +117,10 @@ class Joined:
             intensity=RestartIntensity(restarts_max=10, window_s=10.0),
             children=(
                 ChildSpec(name="links", start=self._links.run, shutdown_s=2.0),
-                ChildSpec(name="others", start=self._look_on, shutdown_s=1.0),
                 *self.correspondence.children,
             ),
         )
         await supervise(spec, task_status=task_status, backoff=new_backoff)
-
-    async def _look_on(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """A node that is gone has no link."""
-        task_status.started()
-        assert self._links is not None
-        while True:
-            present = set(self._others())
-            for node in self._known - present:
-                self._links.forget(node)
-            self._known = present
-            await trio.sleep(LOOK_S)
 
     async def drained(self) -> None:
         """Return once all that was said has arrived."""

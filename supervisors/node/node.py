@@ -7,7 +7,7 @@ Begin reading here, then follow one message: `transports/edge.py`, `transports/s
 
 import secrets
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -123,8 +123,11 @@ class Node:
             shards=settings.shards,
             lease_s=settings.lease_s,
             moved=self._moved,
+            gone=self._gone,
+            announce=self._announce,
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
+        self._warm = journal.warm
         letters = PostgresDeadLetters(self._pool, shards=settings.shards)
         if not is_alone:
             self._joined = Joined(
@@ -160,7 +163,7 @@ class Node:
         self._moving: Moving | None = None
         if others is not None:
             pacing = Pacing(means((instruments.loop_lag_s, instruments.commit_s)))
-            self._moving = Moving(self._membership, kernel.system, given=others.given, pacing=pacing)
+            self._moving = Moving(self._membership, kernel.system, pacing=pacing)
         self._collector = Collector(memory_bytes=resident_bytes, memory_bytes_max=settings.passivation.memory_bytes_max)
         self._held_budget = HeldBudget(
             held,
@@ -228,7 +231,15 @@ class Node:
     def _moved(self, shards: Collection[int]) -> None:
         """These have other owners than was known here."""
         if self._joined is not None:
-            self._joined.correspondence.moved()
+            self._joined.correspondence.moved(shards)
+
+    def _gone(self, node: int) -> None:
+        if self._joined is not None:
+            self._joined.forget(node)
+
+    def _announce(self, node: int, terms: Mapping[int, int]) -> None:
+        if self._joined is not None:
+            self._joined.announce(node, terms)
 
     def look_at_keys(self) -> None:
         """The file of public keys may hold others: look now."""
@@ -250,6 +261,8 @@ class Node:
                 await self._joined.open()
             await nursery.start(self._membership.run)
             await nursery.start(self._supervise)
+            if self._joined is not None:
+                await self._warm()  # before others hand it entities, which would be away for as long
             await self._membership.open()
             self._collector.settle()
             self._health.serving = True
@@ -303,6 +316,8 @@ class Node:
         self._edge.say_goodbye()
         with trio.move_on_after(GOODBYE_S):
             await self._edge.live.emptied()
+            if self._joined is not None:  # that they have left
+                await self._joined.drained()
         log.info("drained")
 
 

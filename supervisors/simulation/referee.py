@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
-from greenroom.store.ownership.referee import Member, Newcomer, Owned, State
+from greenroom.store.ownership.referee import NOBODY_NEXT, Member, Newcomer, Owned, State
 from greenroom.store.ownership.referee_memory import MemoryReferee
 from greenroom.supervisors.simulation.database import Database, Port, Wire
 
@@ -44,8 +44,13 @@ class SimulatedReferee:
     async def releases(self, known: Collection[str]) -> dict[str, str | None]:
         return await self._call("releases", lambda: self._rows.releases(known))
 
-    async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
-        return await self._call("bury", lambda: self._rows.bury(incarnation, is_proven=is_proven, why=why))
+    async def bury(
+        self, incarnation: int, *, is_proven: bool, why: str, nexts: Mapping[int, int] = NOBODY_NEXT
+    ) -> list[Owned] | None:
+        return await self._call("bury", lambda: self._rows.bury(incarnation, is_proven=is_proven, why=why, nexts=nexts))
+
+    async def end_sessions(self, incarnation: int) -> None:
+        await self._call("end sessions", lambda: self._rows.end_sessions(incarnation))
 
     async def withdraw(self) -> None:
         await self._call("withdraw", self._rows.withdraw)

@@ -77,6 +77,10 @@ class Loading:
         self.refused: dict[int, str] = {}
         self.too_long: dict[int, TookTooLong] = {}
 
+    async def nothing(self) -> None:
+        """Raises: StoreUnavailable."""
+        await self._at_once([])
+
     async def run(self, items: Sequence[Claimed]) -> None:
         """Raises: StoreUnavailable."""
         for share in shares(items, self._window):

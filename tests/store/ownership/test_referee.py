@@ -124,9 +124,11 @@ async def test_who_is_alone_is_up_at_once(court: Court) -> None:
 async def test_nobody_is_declared_dead_before_the_lease_has_run_out_unless_it_is_proven(court: Court) -> None:
     first, second = await court.joined(1), await court.joined(2)
     await first.take("start")
-    assert not await second.bury(1, is_proven=False, why="lease")
+    assert await second.bury(1, is_proven=False, why="lease") is None
     assert await court.owners() == {1}
-    assert await second.bury(1, is_proven=True, why="its process has ended")
+    freed = await second.bury(1, is_proven=True, why="its process has ended")
+    assert freed is not None
+    assert sorted((row.shard, row.owner, row.term) for row in freed) == [(shard, None, 2) for shard in ALL]
     assert await court.owners() == {None}
     assert await second.take("takeover") == dict.fromkeys(ALL, 3), "a term for its end, and one for ours"
 
@@ -136,14 +138,41 @@ async def test_a_lease_that_has_run_out_is_enough_and_then_death_is_final(court:
     await first.take("start")
     await court.run_out(1)
     assert await first.renew(60.0), "late, and nobody has taken over"
-    assert not await second.bury(1, is_proven=False, why="lease")
+    assert await second.bury(1, is_proven=False, why="lease") is None
     await court.run_out(1)
     assert await second.bury(1, is_proven=False, why="lease")
-    assert not await second.bury(1, is_proven=False, why="lease"), "once"
+    assert await second.bury(1, is_proven=False, why="lease") is None, "once"
     assert not await first.renew(60.0)
     assert not await first.enter("up")
     assert await first.take("again") == {}, "the dead take nothing"
     assert [one.incarnation for one in await first.members()] == [2]
+
+
+async def test_what_the_dead_had_goes_at_once_to_those_who_are_named_and_up(court: Court) -> None:
+    first, second = await court.joined(1), await court.joined(2)
+    await court.joined(3)
+    await court.joined(4, is_up=False)
+    await (await court.joined(5)).enter("draining")
+    await first.take("start", shards=[0, 1, 2, 3, 4, 5])
+    await second.take("start", shards=[6])
+    named = {0: 2, 1: 3, 2: 4, 3: 5, 4: 1, 6: 3, 7: 3}
+    rows = await second.bury(1, is_proven=True, why="its process has ended", nexts=named)
+    assert rows is not None
+    assert sorted((row.shard, row.owner, row.term) for row in rows) == [
+        (0, 2, 2), (1, 3, 2), (2, None, 2), (3, None, 2), (4, None, 2), (5, None, 2),
+    ], "of those that it had, and nobody else's"  # fmt: skip
+    known = {row.shard: (row.owner, row.term, row.since) for row in await second.owned()}
+    assert known[6][:2] == (2, 1) and known[7][:2] == (None, 0)
+    for row in rows:
+        assert known[row.shard] == (row.owner, row.term, row.since)
+    assert await second.give({0: (2, 3)}, "moved") == {0: 3}, "it is its own at once"
+
+
+async def test_one_that_had_nothing_is_dead_all_the_same(court: Court) -> None:
+    await court.joined(1)
+    second = await court.joined(2)
+    assert await second.bury(1, is_proven=True, why="its process has ended") == []
+    assert [one.incarnation for one in await second.members()] == [2]
 
 
 async def test_who_has_withdrawn_was_never_there_unless_it_owns_something(court: Court) -> None:

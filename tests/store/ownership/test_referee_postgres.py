@@ -72,7 +72,8 @@ async def test_sessions_of_the_dead_are_ended(node: NewNode, pool: Pool, databas
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1) as theirs:
         held: Connection = theirs.dedicated("lane-0")
         before = (await held.fetch("SELECT pg_backend_pid()"))[0][0]
-        assert await second.bury(1, is_proven=True, why="its process has ended")
+        await second.bury(1, is_proven=True, why="its process has ended")
+        await second.end_sessions(1)
         async with pool.connection() as connection:
             alive = await connection.fetch("SELECT FROM pg_stat_activity WHERE pid = $1", before)
         assert not alive
@@ -127,6 +128,12 @@ async def test_what_another_owns_is_refused_alone_and_each_is_claimed_under_its_
     wrong = dict.fromkeys(names, 12)
     found = await PostgresJournal(pool, incarnation=1, shards=SHARDS).claim(wrong, window=0)
     assert all(isinstance(one, NotOwner) for one in found), "under no other shard's term"
+
+
+async def test_to_warm_up_is_to_claim_nothing(pool: Pool) -> None:
+    await PostgresJournal(pool, incarnation=1, shards=SHARDS).warm()
+    async with pool.connection() as connection:
+        assert await connection.fetch("SELECT FROM heads") == []
 
 
 async def test_without_any_owner_whoever_comes_may_claim(pool: Pool) -> None:

@@ -1,6 +1,6 @@
 """Several nodes before one referee in memory, each of which can be cut off from it or killed. For virtual time."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 import trio
@@ -33,6 +33,9 @@ class Node:
         self.is_cut_off = False
         self.is_killed = False
         self.moved: list[Collection[int]] = []  # what it was told of shards that changed hands
+        self.gone: list[int] = []  # and of nodes that are no more
+        self.announced: list[tuple[int, Mapping[int, int]]] = []  # what it was to tell all others
+        self.on_announce: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None
         self.asked = 0  # how often the referee was reached for
         self.scope = trio.CancelScope()
         self.referee = MemoryReferee(cluster.rows, incarnation=incarnation, reach=self._reach)
@@ -58,7 +61,13 @@ class Node:
             clock=lambda: cluster.rows.now() + self.ahead_s,
             ended=cluster.ended,
             moved=self.moved.append,
+            gone=self.gone.append,
+            announce=self._announce,
         )
+
+    def _announce(self, node: int, terms: Mapping[int, int]) -> None:
+        self.announced.append((node, terms))
+        self.on_announce(node, terms)
 
     def _reach(self) -> None:
         self.asked += 1

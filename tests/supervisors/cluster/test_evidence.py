@@ -6,11 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import trio
 
 from greenroom.supervisors.cluster import evidence
-from greenroom.supervisors.cluster.evidence import has_ended, this_host, this_process
+from greenroom.supervisors.cluster.evidence import has_ended, this_host, this_process, watched
 
 pytestmark = pytest.mark.skipif(not this_host(), reason="no evidence is to be had on this system")
+
+
+def reading() -> "subprocess.Popen[bytes]":
+    """A process that ends with its input."""
+    return subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
 
 
 def test_we_have_not_ended() -> None:
@@ -29,6 +35,34 @@ def test_a_process_has_ended_once_only_its_exit_status_is_left() -> None:
     assert has_ended(this_host(), process)
     child.wait()
     assert has_ended(this_host(), process)
+
+
+async def test_the_system_tells_at_once_when_a_process_ends() -> None:
+    child = reading()
+    process = f"{child.pid} {evidence._started(child.pid, evidence.PROC)}"
+    descriptor = watched(this_host(), process)
+    assert descriptor is not None
+    try:
+        with trio.move_on_after(0.05) as scope:
+            await trio.lowlevel.wait_readable(descriptor)
+        assert scope.cancelled_caught, "while it runs it is not"
+        assert child.stdin is not None
+        child.stdin.close()
+        with trio.fail_after(10):
+            await trio.lowlevel.wait_readable(descriptor)
+        assert has_ended(this_host(), process)
+    finally:
+        os.close(descriptor)
+        child.wait()
+    assert watched(this_host(), process) is None
+
+
+def test_of_another_process_under_its_number_the_system_tells_nothing() -> None:
+    pid, _, started = this_process().partition(" ")
+    before = sorted(Path("/proc/self/fd").iterdir())
+    assert watched(this_host(), f"{pid} {int(started) - 1}") is None
+    assert watched("another boot", this_process()) is None
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
 def test_another_process_under_its_number_is_not_it() -> None:

@@ -65,6 +65,73 @@ async def test_an_end_that_can_be_seen_is_heeded_at_once(autojump_clock: MockClo
         assert set(run.owners()) == {2}
 
 
+async def test_what_a_dead_one_had_is_theirs_who_are_to_have_it_at_once_and_all_hear_of_it(
+    autojump_clock: MockClock,
+) -> None:
+    """By the word of whoever buries it, and not only once each of them has looked."""
+    async with cluster() as run:
+        dead, *others = [await run.start() for _ in range(3)]
+        await trio.sleep(10.0)
+        run.is_seen = True
+        dead.kill()
+        terms = [one.term for one in run.rows.shards]
+        owners = run.owners()
+        while 1 in owners:
+            await others[0].membership.looked()
+            owners = run.owners()
+        assert set(owners) == {2, 3}, "never nobody's"
+        assert [one.term for one in run.rows.shards] == [term + 1 for term in terms]
+        undertaker = next(node for node in others if node.announced)
+        told = {shard: node for node, terms in undertaker.announced for shard in terms}
+        assert [told[shard] for shard in range(run.shards)] == run.owners()
+        await trio.sleep(0.2)
+        for node in others:
+            assert node.gone == [1]
+            assert node.owned == {
+                shard for shard, owner in enumerate(run.owners()) if owner == node.referee.incarnation
+            }
+
+
+async def test_what_is_given_by_one_that_knows_more_is_not_handed_back_to_the_dead(autojump_clock: MockClock) -> None:
+    """It is told of its new shards before it has looked who there is."""
+    async with cluster() as run:
+        dead, undertaker, heir = [await run.start() for _ in range(3)]
+        await trio.sleep(10.0)
+        assert heir.membership.unwanted() == {}
+        run.is_seen = True
+        dead.kill()
+        nexts = undertaker.membership._placement.without({1}, range(run.shards))
+        rows = await undertaker.referee.bury(1, is_proven=True, why="seen", nexts=nexts)
+        assert rows is not None
+        theirs = {row.shard: row.term for row in rows if row.owner == 3}
+        heir.membership.hear(3, theirs)
+        assert set(theirs) == heir.owned
+        assert heir.membership.unwanted() == {}
+        await trio.sleep(1.5)
+        assert heir.membership.unwanted() == {}
+        run.rows.change(shard := min(theirs), 2, "by hand")
+        heir.membership.hear(3, {shard: run.rows.change(shard, 3, "back")})
+        other = next(one for one in range(run.shards) if one not in theirs)
+        heir.membership.hear(3, {other: run.rows.change(other, 3, "by mistake")})
+        assert heir.membership.unwanted() == {}
+        await heir.membership.looked()
+        assert heir.membership.unwanted() == {other: 2}, "once it has looked, it is"
+
+
+async def test_who_leaves_with_something_left_has_others_own_it_at_once(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        leaving, other = await run.start(), await run.start()
+        await trio.sleep(2.0)
+        assert set(run.owners()) == {1}
+        await leaving.membership.drain()
+        await leaving.membership.leave()
+        leaving.kill()
+        assert set(run.owners()) == {2}
+        assert leaving.announced[-1][0] == 2 and len(leaving.announced[-1][1]) == run.shards
+        await trio.sleep(2.0)
+        assert other.gone == [1] and other.owned == set(range(run.shards))
+
+
 async def test_an_outage_of_the_database_ends_nobody(autojump_clock: MockClock) -> None:
     """All leases have run out when it is over, and whoever looks first must not bury the rest."""
     async with cluster() as run:
@@ -271,7 +338,7 @@ async def test_a_change_that_bears_a_time_before_others_is_seen_all_the_same(aut
             one.lease_until -= 3600.0
         for shard in list(first.membership.unwanted())[:3]:
             run.rows.change(shard, 2, "by hand")
-            await trio.sleep(1.5)
+            await trio.sleep(2.5)  # at the second look: the first may have come while it happened
             assert first.membership.owner_of(shard) == second.membership.owner_of(shard) == 2
 
 

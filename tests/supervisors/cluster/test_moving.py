@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from greenroom.actors.model.errors import NotHere, Overloaded
+from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import ClientConfig, MailboxConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
-from greenroom.supervisors.cluster.moving import ENTITIES_S, Moving
+from greenroom.supervisors.cluster import slices
+from greenroom.supervisors.cluster.moving import ENTITIES_S, STRAGGLES_S, Moving
 from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
 from greenroom.supervisors.kernel.router import Awake
 from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
@@ -28,10 +31,9 @@ class Seat:
     def __init__(self, node: Node, kernel: Kernel) -> None:
         self.node = node
         self.kernel = kernel
-        self.told: list[tuple[int, Mapping[int, int]]] = []
         self.latency_s = 0.001
-        pacing = Pacing(lambda: [self.latency_s])
-        self.moving = Moving(node.membership, kernel.system, given=self._given, pacing=pacing)
+        node.on_announce = self._announced
+        self.moving = Moving(node.membership, kernel.system, pacing=Pacing(lambda: [self.latency_s]))
         self.others: list[Seat] = []
         self._activate = kernel.system.activate
         kernel.router._activate = self._found
@@ -47,11 +49,9 @@ class Seat:
                     return awake or seat._activate(entity)
             raise
 
-    def _given(self, node: int, terms: Mapping[int, int]) -> None:
-        self.told.append((node, terms))
+    def _announced(self, node: int, terms: Mapping[int, int]) -> None:
         for seat in self.others:
-            if seat.node.referee.incarnation == node:
-                seat.node.membership.hear(node, terms)
+            seat.node.membership.hear(node, terms)
 
 
 @asynccontextmanager
@@ -117,7 +117,8 @@ async def test_nobody_is_refused_and_nothing_is_lost_while_entities_move(autojum
             assert answers(slots[entity]) == list(range(1, 401)), "each is answered, in order, once"
             assert first.kernel.texts(entity) == [str(number) for number in range(400)]
         assert set(first.kernel.awake()).isdisjoint(moved)
-        assert sorted(shard for _, terms in first.told for shard in terms) == sorted(second.node.owned)
+        told = [shard for node, terms in first.node.announced for shard in terms if node == 2]
+        assert sorted(told) == sorted(second.node.owned)
         assert run.owners().count(2) == len(second.node.owned)
         nursery.cancel_scope.cancel()
 
@@ -269,6 +270,55 @@ async def test_what_comes_while_the_database_does_not_answer_waits(autojump_cloc
         assert answers(slots) == [["one"]] * 3
         await all_moved(first)
         assert second.node.membership.owns(entity)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_slow_entity_holds_up_the_next_slice_for_a_moment_only(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "FIRST", 1)
+
+    async def wait(actor: Log) -> str:
+        await trio.sleep(1.0)
+        return "done"
+
+    async with seats() as (run, (first, _second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        one, other = list(membership.unwanted())[: SHARDS // SHARE]
+        slow, quick = (
+            next(name for number in range(9999) if membership.shard(name := f"{kind}:{number}") == shard)
+            for kind, shard in (("slow", one), ("log", other))
+        )
+        first.kernel.send(slow, Do(act=wait))
+        await first.kernel.ask(quick, Note(text="x"))
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(STRAGGLES_S - 0.05)
+        assert membership.owns(quick), "one entity at a time"
+        await trio.sleep(0.1)
+        assert run.rows.owner(other) == 2
+        assert run.rows.owner(one) == 1
+        await trio.sleep(1.0)
+        assert run.rows.owner(one) == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_wakes_while_shards_are_handed_over_is_handed_over_too(autojump_clock: MockClock) -> None:
+    """And who has ended is not waited for."""
+    async with seats() as (_, (first, second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        nursery.start_soon(first.moving.run)
+        await trio.sleep(0.5)  # all are known by their shards from here on, and nobody is awake
+        late = [one for one in ENTITIES if membership.owns(one) and membership.shard(one) in membership.unwanted()]
+        for entity in late:
+            assert await first.kernel.ask(entity, Note(text="x")) == 1
+        first.kernel.system.awake()[0].mailbox.put_control(Passivate())
+        await trio.sleep(0.1)
+        await all_moved(first)
+        await trio.sleep(0.5)
+        assert not set(late) & first.kernel.awake()
+        for entity in late:
+            assert await second.kernel.ask(entity, Note(text="y")) == 2
+        assert not first.kernel.system.departing
         nursery.cancel_scope.cancel()
 
 

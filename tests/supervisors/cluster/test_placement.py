@@ -82,3 +82,16 @@ def test_it_depends_on_who_there_is_and_not_on_how_that_came_about(steps: list[d
         capacities = {node: known.setdefault(node, capacity) for node, capacity in step.items()}
         placement.place(capacities)
     assert placement.desired == placed(capacities, 128).desired
+
+
+def test_where_all_would_be_without_some_is_known_without_placing_anything() -> None:
+    nodes = {1: 100, 2: 100, 3: 50, 4: 200}
+    placement, after = Placement(SHARDS), Placement(SHARDS)
+    placement.place(nodes)
+    before = list(placement.desired)
+    after.place({1: 100, 3: 50})
+    assert placement.without({2, 4}, range(SHARDS)) == dict(enumerate(after.desired))
+    assert placement.desired == before
+    assert placement.without({2}, [7]) == {7: placement.without({2}, range(SHARDS))[7]}
+    assert placement.without(nodes, range(SHARDS)) == {}, "nobody is left"
+    assert Placement(SHARDS).without({1}, range(SHARDS)) == {}

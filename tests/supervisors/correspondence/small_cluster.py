@@ -222,7 +222,9 @@ class Node:
         self.instruments = Instruments()
         self.ownership = Owning(cluster.owners, incarnation, A)
         self.letters = MemoryDeadLetters()
-        self.fan_out = FanOut(self.kinds, HubConfig(linger_s=5.0), self.instruments, stopwatch=trio.current_time)
+        self.fan_out = FanOut(
+            self.kinds, HubConfig(linger_s=5.0, leave_s=0), self.instruments, stopwatch=trio.current_time
+        )
         self.hub = self.fan_out.hub
         links = cluster.network.links_of(incarnation)
         self.correspondence = Correspondence(

@@ -213,6 +213,44 @@ async def test_while_nobody_owns_it_messages_wait_until_their_deadlines(autojump
         assert isinstance(never.only, NotHere)
 
 
+async def test_what_waits_for_an_owner_goes_on_as_soon_as_one_is_known(autojump_clock: MockClock) -> None:
+    """However seldom it has come to be looked at."""
+    async with cluster() as run:
+        node = run.nodes[B]
+        node.ownership.look = lambda: None  # type: ignore[method-assign]
+        node.ownership.believed["talk:a"] = node.ownership.believed["talk:b"] = None
+        answers = [node.send("talk:a", Say(text="1")), node.send("talk:a", Say(text="2"))]
+        other = node.send("talk:b", Say(text="b"))
+        await trio.sleep(5.013)
+        node.ownership.believed.clear()
+        node.correspondence.moved({node.ownership.shard("talk:a")})
+        await trio.sleep(0.01)
+        assert [answer.only for answer in answers] == [1, 2]
+        assert other.only == 1
+        node.ownership.believed["talk:c"] = None
+        third = node.send("talk:c", Say(text="c"))
+        await trio.sleep(5.013)
+        node.ownership.believed.clear()
+        node.correspondence.moved({7})
+        await trio.sleep(0.01)
+        assert third.given == [], "nothing is known of its own shard"
+
+
+async def test_what_comes_back_goes_at_once_to_whom_it_is_known_to_belong(autojump_clock: MockClock) -> None:
+    """Who gives a shard away says so to all, before it turns away what has come too late."""
+    async with cluster(A, B, C) as run:
+        node = run.nodes[B]
+        run.owners.move("talk:a", C)
+        node.ownership.look = lambda: None  # type: ignore[method-assign]
+        node.ownership.believed["talk:a"] = A
+        answers = [node.send("talk:a", Say(text=f"{n}")) for n in range(3)]
+        await trio.sleep(0.0001)  # they are under way to who owned it
+        node.ownership.believed.clear()
+        await trio.sleep(0.01)
+        assert [answer.only for answer in answers] == [1, 2, 3]
+        assert node.instruments.remote_repeats == 3
+
+
 async def test_two_nodes_that_take_each_other_for_the_owner(autojump_clock: MockClock) -> None:
     async with cluster() as run:
         run.owners.of["talk:a"] = C

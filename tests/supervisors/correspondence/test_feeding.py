@@ -150,7 +150,7 @@ async def test_an_entity_that_has_moved_knows_at_once_who_watches_it(autojump_cl
         await trio.sleep(1.5)  # amid two sweeps
         await run.move("talk:a", B)
         run.network.stuck = {(C, B)}  # it can't say so itself
-        run.nodes[A].correspondence.moved()
+        run.nodes[A].correspondence.moved({0})
         await trio.sleep(0.01)
         audience = run.nodes[B].correspondence.audiences.watching("talk:a")
         assert sorted(who.user for who in audience) == ["on11", "on22", "on33"]

@@ -63,3 +63,17 @@ def test_each_is_looked_at_once_however_often_it_has_come_and_gone() -> None:
     holding.add(asked(9, "talk:b"), 0.0)
     holding.look_later("talk:b", 0.0)
     assert [holding.due(1.0), holding.due(1.0), holding.due(1.0)] == ["talk:a", "talk:b", None]
+
+
+def test_an_entity_of_which_something_is_known_is_looked_at_now_and_once() -> None:
+    holding = Holding()
+    for number, entity in enumerate(("talk:a", "talk:b")):
+        holding.add(asked(number, entity), 0.0)
+        holding.look_later(entity, 0.0)
+    assert holding.entities() == ["talk:a", "talk:b"]
+    assert holding.look_now("talk:b", 0.001)
+    assert not holding.look_now("talk:b", 0.001), "it is about to be"
+    assert holding.next_at == 0.001
+    assert [holding.due(0.001), holding.due(0.001)] == ["talk:b", None]
+    holding.look_later("talk:b", 0.001)
+    assert [holding.due(1.0), holding.due(1.0), holding.due(1.0)] == ["talk:a", "talk:b", None]
