@@ -129,6 +129,15 @@ class HubConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         256 * KIB
     )
     linger_s: Annotated[float, Meta(ge=0, description="a topic without watchers is kept this long, seconds")] = 60.0
+    leave_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="a user's leave is shown so much later, seconds, and not at all, nor the join, if the user has "
+            "come back; 0: at once",
+        ),
+    ] = 2.5
     ephemeral_ring: Annotated[
         int, Meta(ge=1, description="ephemeral publications waiting for one client; the newest win")
     ] = 64

@@ -323,7 +323,7 @@ class SmallNode:
         self.instruments = Instruments()
         self.kinds = Kinds(kinds)
         self.journal = MemoryJournal()
-        fan_out = FanOut(self.kinds, hub or HubConfig(), self.instruments)
+        fan_out = FanOut(self.kinds, hub or HubConfig(leave_s=0), self.instruments)
         self.hub = fan_out.hub
         self.letters = MemoryDeadLetters()
         self.kernel = Kernel(
@@ -360,7 +360,7 @@ class SmallNode:
             self.listener,
             page,
             gate=gate or GateConfig(),
-            hub=hub or HubConfig(),
+            hub=hub or HubConfig(leave_s=0),
             origins=origins,
             host=host,
             rest_share=0.0,

@@ -275,7 +275,7 @@ class World:
         self.instruments = Instruments()
         self.journal = FakeJournal(self)
         self.kinds = Kinds((Note, Mute, Session) if with_sessions else (Note, Mute))
-        fan_out = FanOut(self.kinds, hub or HubConfig(), self.instruments)
+        fan_out = FanOut(self.kinds, hub or HubConfig(leave_s=0), self.instruments)
         self.hub: Hub = fan_out.hub
         self.services = Services(
             kinds=self.kinds,

@@ -15,6 +15,7 @@ all that.
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from itertools import count
 from time import perf_counter
 
 import structlog
@@ -39,7 +40,8 @@ from greenroom.transports.hub.walk import Walk
 
 log = structlog.get_logger("greenroom.hub")
 
-SWEEP_S = 5.0
+LEAVES_S = 0.5  # between two looks for leaves that are to be shown by now
+SWEEP_LOOKS = 10  # and after so many of them topics are swept
 LINGERING_MAX = 4096  # topics that nobody watches
 LINGERING_BYTES_MAX = 64 << 20  # of their tails, looked at by each sweep
 LOOK = 128  # subscribers between two looks at the clock
@@ -77,6 +79,7 @@ class Hub:
         self._topics: dict[str, Topic] = {}
         self._dirty: list[Topic] = []
         self.connections = Connections()
+        self._leaving: dict[Topic, None] = {}  # those with leaves that are not shown yet
         self._lingering: dict[Topic, None] = {}  # those that nobody watches, longest first
 
     # From the entities (the System's Audiences).
@@ -207,8 +210,8 @@ class Hub:
     def show_presence(self, entity: str, kind: str, client: str, info: bytes) -> None:
         """A join or leave (`kind`) on another node, with the client's ClientInfo, JSON."""
         topic = self._topics.get(entity)
-        if topic is not None and topic.listeners:
-            self._say_presence(topic, kind, client, info)
+        if topic is not None:
+            self._note_presence(topic, kind, client, info)
 
     def fill(self, entity: str, found: list[Publication]) -> None:
         """The next publications of a topic that there is, from the journal: one for each offset, hidden ones too."""
@@ -284,14 +287,18 @@ class Hub:
     def _forget(self, topic: Topic) -> None:
         del self._lingering[topic]
         del self._topics[topic.entity]
+        self._leaving.pop(topic, None)
         topic.end()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sweep until cancelled."""
         task_status.started()
-        while True:
-            await trio.sleep(SWEEP_S)
-            self.sweep(trio.current_time())
+        for look in count(1):
+            await trio.sleep(LEAVES_S)
+            now = trio.current_time()
+            self.show_leaves(now)
+            if not look % SWEEP_LOOKS:
+                self.sweep(now)
 
     def flush(self) -> bool:
         """Hand out what has been released since the last time: about SLICE_S of it. True when something is left."""
@@ -442,10 +449,30 @@ class Hub:
             topic.views.changed()
 
     def _show_presence(self, topic: Topic, kind: str, subscriber: Subscriber) -> None:
-        if topic.listeners and subscriber.encoding is not Nothing:
+        if (topic.listeners or topic.leaving) and subscriber.encoding is not Nothing:
             who = subscriber.principal
             if who.info is not None:
-                self._say_presence(topic, kind, who.client, who.info)
+                self._note_presence(topic, kind, who.client, who.info)
+
+    def _note_presence(self, topic: Topic, kind: str, client: str, info: bytes) -> None:
+        """To be shown, unless it is of one who goes from node to node, or whose connection has only been lost."""
+        if kind == "join":
+            if topic.comes_back(info):
+                return
+        elif topic.listeners and topic.leaves_later(client, info):
+            self._leaving[topic] = None
+            return
+        if topic.listeners:
+            self._say_presence(topic, kind, client, info)
+
+    def show_leaves(self, now: float) -> None:
+        """Those who have not come back in time. `now` as for `sweep`."""
+        for topic in list(self._leaving):
+            for client, info in topic.have_left(now):
+                if topic.listeners:
+                    self._say_presence(topic, "leave", client, info)
+            if not topic.leaving:
+                del self._leaving[topic]
 
     def _say_presence(self, topic: Topic, kind: str, client: str, info: bytes) -> None:
         topic.say(info, client, presence=kind)

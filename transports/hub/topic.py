@@ -4,7 +4,9 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from typing import Final, Protocol
 
+import msgspec
 import trio
+from msgspec import Struct
 
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import HubConfig
@@ -17,6 +19,7 @@ from greenroom.transports.hub.slices import Lane
 
 LONG = 256  # subscribers; with more, what goes to all of them is handed out in slices, and they are known by user
 WEIGHT = 120  # bytes that a publication takes beyond its JSON, about
+LEAVING_MAX = 1_000  # leaves of one topic that are not shown yet; of more, they are shown at once
 EPHEMERALS_MAX = 1024  # ephemeral publications of one topic that wait for a flush
 # The tail of all that have none, since most have none, and an empty deque takes 760 bytes. It takes nothing in.
 NO_TAIL: Final[deque[Publication]] = deque(maxlen=0)
@@ -80,6 +83,31 @@ class Watchers(Collection[Principal]):
         return any(who == one for one in self)
 
 
+class Leaving:
+    """A leave that is not shown yet."""
+
+    __slots__ = ("info", "since", "user")
+
+    def __init__(self, user: str, info: bytes) -> None:
+        self.user = user
+        self.info = info
+        self.since: float | None = None  # the next look puts the time
+
+
+class _Info(Struct):
+    """Of a ClientInfo, what tells a user."""
+
+    user: str = ""
+
+
+def user_of(info: bytes) -> str:
+    """ "" for nobody."""
+    return _decode_info(info).user
+
+
+_decode_info = msgspec.json.Decoder(_Info).decode
+
+
 class Topic:
     """One entity that is watched: its subscribers, what is to be handed to them, and the tail for resumes."""
 
@@ -99,6 +127,7 @@ class Topic:
         "kicks",
         "late",
         "leaves",
+        "leaving",
         "listeners",
         "offset",
         "pending",
@@ -133,6 +162,7 @@ class Topic:
         self.ephemerals: dict[str | int, Ephemeral] | None = None  # the newest for each key, oldest first
         self.said = 0  # how many ephemeral publications, ever
         self.late: Late | None = None  # who came amid what waits
+        self.leaving: dict[str, Leaving] | None = None  # leaves that are not shown yet, by connection
         self.work: Lane | None = None  # what is being handed out in slices, in order
         self.tail = NO_TAIL
         self.dirty = False
@@ -144,6 +174,42 @@ class Topic:
         self._config = config
         self._tails = tails
         self.tail_bytes = 0
+
+    def leaves_later(self, client: str, info: bytes) -> bool:
+        """Somebody has left: is that to be shown only if they don't come back? Not of nobody, who can't be told from
+        others, nor where too many have."""
+        if not self._config.leave_s or (self.leaving is not None and len(self.leaving) >= LEAVING_MAX):
+            return False
+        user = user_of(info)
+        if not user:
+            return False
+        if self.leaving is None:
+            self.leaving = {}
+        self.leaving[client] = Leaving(user, info)
+        return True
+
+    def comes_back(self, info: bytes) -> bool:
+        """Somebody has come: is it a user whose leave was not shown yet? Then it never is."""
+        if self.leaving is None:
+            return False
+        user = user_of(info)
+        client = next((client for client, one in self.leaving.items() if one.user == user), None)
+        if client is None:
+            return False
+        del self.leaving[client]
+        return True
+
+    def have_left(self, now: float) -> list[tuple[str, bytes]]:
+        """Connection and ClientInfo of those who have not come back in time, each once. `now` as for `Hub.sweep`."""
+        left: list[tuple[str, bytes]] = []
+        for client, one in list((self.leaving or {}).items()):
+            if one.since is None:
+                one.since = now
+            if now - one.since >= self._config.leave_s:
+                left.append((client, one.info))
+                assert self.leaving is not None
+                del self.leaving[client]
+        return left
 
     def subscribers(self) -> list[Subscriber]:
         return [subscriber for group in self.groups.values() for subscriber in group]

@@ -60,7 +60,7 @@ class Sliced(Setup):
         super().__init__()
         self.hub = Hub(
             Kinds((Note, Auction)),
-            HubConfig(),
+            HubConfig(leave_s=0),
             Instruments(),
             wake=self._wake,
             kicked_everywhere=self.signed_out.append,
