@@ -18,7 +18,7 @@ INSTALLED := .venv/.installed
 TYPED := $(addprefix -m ,greenroom greenroom.testing greenroom.__main__) $(addprefix -p ,greenroom.config \
 	greenroom.store greenroom.actors greenroom.transports greenroom.supervisors bench tests)
 
-.PHONY: help setup wheel serve test bench chaos lint types format lock clean
+.PHONY: help setup wheel serve test bench chaos drill lint types format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ bench: $(INSTALLED) ## run the benchmarks; ARGS="fanout --seconds 5", otherwise 
 
 chaos: $(INSTALLED) ## kill, stall and restart real processes under load; ARGS="--seconds 30 --seed 7"
 	@exec $(BIN)/python -m tests.chaos $(ARGS)
+
+drill: $(INSTALLED) ## restart three nodes one after another under load; ARGS="--rounds 2"
+	@exec $(BIN)/python -m tests.drill $(ARGS)
 
 lint: $(INSTALLED) ## check style, format and types, as CI does
 	$(BIN)/ruff check .

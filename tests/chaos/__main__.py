@@ -157,7 +157,7 @@ def run(chosen: argparse.Namespace, folder: Path) -> Outcome:
     with Processes(folder, timeline.say) as processes:
         plans = [
             Plan(
-                address=processes.address,
+                addresses=[processes.address],
                 first=first,
                 processes=chosen.processes,
                 rooms=chosen.rooms,

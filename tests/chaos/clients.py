@@ -31,7 +31,7 @@ ACKNOWLEDGED, CONNECTED, RECONNECTS, RESYNCHRONISED = range(4)  # cells of `prog
 
 @dataclass(frozen=True)
 class Plan:
-    address: tuple[str, int]
+    addresses: list[tuple[str, int]]  # of servers; who has lost one goes to the next
     first: int  # rooms first, first + processes, ...
     processes: int
     rooms: int
@@ -43,7 +43,7 @@ class Plan:
     progress: Any  # four numbers that this process writes and the script reads
 
 
-class _Room:
+class Room:
     __slots__ = ("name", "top")
 
     def __init__(self, name: str) -> None:
@@ -51,7 +51,7 @@ class _Room:
         self.top = 0  # the highest offset that anybody here was told of
 
 
-class _Waiting:
+class Waiting:
     """A message, or a question about one that is acknowledged, without an answer so far."""
 
     __slots__ = ("again_at", "pause_s", "send", "sent_at")
@@ -63,17 +63,18 @@ class _Waiting:
         self.pause_s = PAUSE_S[0]
 
 
-class _State:
+class State:
     """What belongs to one client. `kept` is what is handed over for the check."""
 
-    __slots__ = ("asked", "kept", "next_id", "position", "room", "user", "waiting")
+    __slots__ = ("asked", "kept", "next_id", "position", "room", "server", "user", "waiting")
 
-    def __init__(self, room: _Room, number: int) -> None:
+    def __init__(self, room: Room, number: int) -> None:
         self.room = room
         self.user = f"{room.name.partition(':')[2]}-{number}"
         self.kept = Member(room.name, number)
         self.position = 0
-        self.waiting: dict[int, _Waiting] = {}  # by number of the message
+        self.server = number  # where it connects, counted on and on over all in turn
+        self.waiting: dict[int, Waiting] = {}  # by number of the message
         self.asked: dict[int, int] = {}  # id of a command on this connection -> number of its message
         self.next_id = 3
 
@@ -82,9 +83,10 @@ class _State:
         return not self.waiting and not self.asked and self.position >= self.room.top
 
 
-class _Members(Clients):
+class Members(Clients):
     def __init__(self, plan: Plan) -> None:
-        super().__init__(plan.address, window=64)
+        super().__init__(plan.addresses[0], window=64)
+        self._addresses = plan.addresses
         self._rng = random.Random(plan.seed * 1_000 + plan.first)
         self._text_bytes = plan.text_bytes
         self._progress = plan.progress
@@ -95,8 +97,21 @@ class _Members(Clients):
 
     # Subscribing.
 
+    def greet(self, client: Client) -> None:
+        """Have it connect next, and subscribe from where it was."""
+        state: State = client.state
+        legs, room = state.kept.legs, state.room.name
+        wish = subscribe_command(room, epoch=legs[-1].epoch, offset=state.position) if legs else subscribe_command(room)
+        client.greet([connect_command(state.user), wish])
+
+    def address_of(self, client: Client) -> tuple[str, int]:
+        state: State = client.state
+        if client.attempts:
+            state.server += 1
+        return self._addresses[state.server % len(self._addresses)]
+
     def on_live(self, client: Client) -> None:
-        state: _State = client.state
+        state: State = client.state
         reply = client.replies[2]["subscribe"]
         legs, epoch = state.kept.legs, reply.get("epoch", "")
         recovered = bool(legs) and bool(reply.get("recovered")) and epoch == legs[-1].epoch
@@ -127,20 +142,19 @@ class _Members(Clients):
 
     def on_down(self, client: Client, why: ServerClosed) -> None:
         self.downs[str(why)] = self.downs.get(str(why), 0) + 1
+        client.state.server += 1
         self._come_back(client)
 
     def _come_back(self, client: Client) -> None:
-        state: _State = client.state
-        state.asked.clear()
-        here = subscribe_command(state.room.name, epoch=state.kept.legs[-1].epoch, offset=state.position)
-        client.greet([connect_command(state.user), here])
+        client.state.asked.clear()
+        self.greet(client)
         self.open([client])
 
     def _take(self, client: Client, line: bytes) -> None:
         if line == frames.PING:
             return  # answered already
         told = msgspec.json.decode(line)
-        state: _State = client.state
+        state: State = client.state
         push = told.get("push")
         if push is None:
             self._answered(state, told)
@@ -149,8 +163,13 @@ class _Members(Clients):
                 self._saw(state, state.kept.legs[-1], push["pub"])
             elif "unsubscribe" in push:
                 self._gone.append(client)
+            else:
+                self.on_push(state, push)
 
-    def _saw(self, state: _State, leg: Leg, pub: dict[str, Any]) -> None:
+    def on_push(self, state: State, push: dict[str, Any]) -> None:
+        """Something else of its room: joins and leaves, for those who want to hear of them."""
+
+    def _saw(self, state: State, leg: Leg, pub: dict[str, Any]) -> None:
         offset = pub.get("offset", 0)
         if not offset:
             return  # ephemeral
@@ -172,21 +191,21 @@ class _Members(Clients):
 
     def offer(self, client: Client) -> None:
         """A new message, unless the client is away or has enough on its way."""
-        state: _State = client.state
+        state: State = client.state
         if client.stage != LIVE or len(state.waiting) >= WINDOW:
             return
-        send = Send(len(state.kept.sends), state.room.top)
+        send = Send(len(state.kept.sends), state.room.top, sent_s=time.monotonic(), leg=len(state.kept.legs))
         state.kept.sends.append(send)
-        waiting = state.waiting[send.number] = _Waiting(send)
+        waiting = state.waiting[send.number] = Waiting(send)
         self._transmit(client, waiting)
         if self._rng.random() < TWICE:
             self._transmit(client, waiting)
 
     def repeat(self, client: Client, send: Send) -> None:
         """Ask again for the answer to a message that was acknowledged."""
-        state: _State = client.state
+        state: State = client.state
         if send.number not in state.waiting:
-            waiting = state.waiting[send.number] = _Waiting(send)
+            waiting = state.waiting[send.number] = Waiting(send)
             self._transmit(client, waiting)
 
     def look(self) -> None:
@@ -199,12 +218,12 @@ class _Members(Clients):
                         self._send_again(client, waiting)
         self._progress[ACKNOWLEDGED], self._progress[CONNECTED] = self.acknowledged, self.live
 
-    def _send_again(self, client: Client, waiting: _Waiting) -> None:
+    def _send_again(self, client: Client, waiting: Waiting) -> None:
         waiting.send.retried = waiting.send.retried or not waiting.send.offset
         self._transmit(client, waiting)
 
-    def _transmit(self, client: Client, waiting: _Waiting) -> None:
-        state: _State = client.state
+    def _transmit(self, client: Client, waiting: Waiting) -> None:
+        state: State = client.state
         number = waiting.send.number
         waiting.sent_at, waiting.again_at = time.monotonic(), 0.0
         said = text_of(state.kept.number, number, self._text_bytes)
@@ -214,7 +233,7 @@ class _Members(Clients):
         state.next_id += 1
         self.send(client, frames.text(json.dumps(command).encode()))
 
-    def _answered(self, state: _State, told: dict[str, Any]) -> None:
+    def _answered(self, state: State, told: dict[str, Any]) -> None:
         number = state.asked.pop(told.get("id", 0), None)
         if number is None:
             state.kept.refused.append(f"an answer to nothing that was asked: {str(told)[:200]}")
@@ -229,11 +248,12 @@ class _Members(Clients):
             state.kept.repeats.append(Repeat(number, answer["offset"], answer["at_ms"]))
         else:
             send.offset, send.at_ms = answer["offset"], answer["at_ms"]
+            send.acked_s, send.acked_leg = time.monotonic(), len(state.kept.legs)
             state.room.top = max(state.room.top, send.offset)
             self.acknowledged += 1
         state.waiting.pop(number, None)
 
-    def _failed(self, state: _State, number: int, error: dict[str, Any]) -> None:
+    def _failed(self, state: State, number: int, error: dict[str, Any]) -> None:
         text = f"{error.get('code')} {error.get('message')}"
         self.errors[text] = self.errors.get(text, 0) + 1
         waiting = state.waiting.get(number)
@@ -247,14 +267,13 @@ class _Members(Clients):
 
 def generate(link: Link, plan: Plan) -> None:
     """One process of clients; the script says "go" and, when its faults are over, "finish"."""
-    members = _Members(plan)
+    members = Members(plan)
     clients: list[Client] = []
     for room_number in range(plan.first, plan.rooms, plan.processes):
-        room = _Room(f"room:chaos-{room_number}")
+        room = Room(f"room:chaos-{room_number}")
         for number in range(plan.members):
-            state = _State(room, number)
-            hello = [connect_command(state.user), subscribe_command(room.name)]
-            clients.append(Client(room_number * plan.members + number, hello, state))
+            clients.append(Client(room_number * plan.members + number, [], State(room, number)))
+            members.greet(clients[-1])
     clients.sort(key=lambda client: client.state.kept.number)  # consecutive sends go to different rooms
     members.open_all(clients, within_s=plan.recover_s)
     link.say("connected")
@@ -266,21 +285,21 @@ def generate(link: Link, plan: Plan) -> None:
     while not ended:
         for number in pace.due(time.perf_counter_ns()):
             members.offer(clients[number % len(clients)])
-        _turn(members)
+        turn(members)
         if time.monotonic() >= next_look:
             members.look()
             next_look = time.monotonic() + LOOK_S
             ended, _ = link.heard("finish")
 
     deadline = time.monotonic() + plan.recover_s
-    well = _settle(members, clients, deadline)
+    well = settle(members, clients, deadline)
     rng = random.Random(plan.seed)
     for client in clients:
         done = [send for send in client.state.kept.sends if send.offset]
         if client.stage == LIVE:
             for send in rng.sample(done, min(REPEATS, len(done))):
                 members.repeat(client, send)
-    well = _settle(members, clients, max(deadline, time.monotonic() + ASK_AGAIN_S)) and well
+    well = settle(members, clients, max(deadline, time.monotonic() + ASK_AGAIN_S)) and well
     for client in clients:
         client.state.kept.live = client.stage == LIVE
         client.state.kept.unanswered = len(client.state.asked)
@@ -295,18 +314,18 @@ def generate(link: Link, plan: Plan) -> None:
     )
 
 
-def _turn(members: _Members) -> None:
+def turn(members: Members) -> None:
     members.turn(TURN_S)
     members.resubscribe()
 
 
-def _settle(members: _Members, clients: list[Client], deadline: float) -> bool:
+def settle(members: Members, clients: list[Client], deadline: float) -> bool:
     """Until everybody is connected, has an answer to everything and has seen all that anybody has heard of.
 
     False when that was not so at the deadline (by time.monotonic).
     """
     while time.monotonic() < deadline:
-        _turn(members)
+        turn(members)
         members.look()
         if all(client.stage == LIVE and client.state.well for client in clients):
             return True

@@ -34,6 +34,10 @@ class Send:
     offset: int = 0  # 0 until acknowledged
     at_ms: int = 0
     retried: bool = False
+    sent_s: float = 0.0  # on the machine's monotonic clock: when it was first sent
+    acked_s: float = 0.0
+    leg: int = 0  # over which of the member's connections it was first sent
+    acked_leg: int = 0  # and over which it was answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from bench.load.clients import LIVE, Client
-from tests.chaos.clients import Plan, _Members, _Room, _State
+from tests.chaos.clients import Members, Plan, Room, State
 from tests.chaos.records import Repeat, mark, mark_of, text_of
 
 ROOM = "room:chaos-0"
 
 
-class Wire(_Members):
+class Wire(Members):
     """Keeps what is sent."""
 
     def __init__(self) -> None:
-        super().__init__(Plan(("127.0.0.1", 1), 0, 1, 1, 1, 1.0, 64, 1.0, 0, [0] * 4))
+        super().__init__(Plan([("127.0.0.1", 1)], 0, 1, 1, 1, 1.0, 64, 1.0, 0, [0] * 4))
         self.sent: list[bytes] = []
 
     def send(self, client: Client, frame: bytes) -> None:
@@ -34,7 +34,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def client(wire: Wire) -> Client:
-    client = Client(0, [], _State(_Room(ROOM), 0))
+    client = Client(0, [], State(Room(ROOM), 0))
     client.stage = LIVE
     live(wire, client, epoch="e1", offset=4)
     return client
