@@ -58,6 +58,8 @@ from greenroom.transports.services import Services
 log = structlog.get_logger("greenroom.node")
 
 HANDING_SHARE = 0.7  # of the time to drain, for handing entities to other nodes; those left over are stopped
+LEAVING_S = 1.0  # what other nodes have to hear that clients leave, before these are told to go
+SPREAD_S = 0.1  # of that, for nodes that hear it from an entity's node
 GOODBYE_S = 2.0  # what clients have to take their close frames when the node stops
 
 
@@ -313,12 +315,20 @@ class Node:
                 await self._joined.drained()
         if scope.cancelled_caught:
             log.warning("drain_deadline", awake=self._instruments.awake)
+        if self._joined is not None:
+            await self._have_all_leave(self._joined)
         self._edge.say_goodbye()
         with trio.move_on_after(GOODBYE_S):
             await self._edge.live.emptied()
-            if self._joined is not None:  # that they have left
-                await self._joined.drained()
         log.info("drained")
+
+    async def _have_all_leave(self, joined: Joined) -> None:
+        """Whoever watches on other nodes is to hear that clients have left here before they come there: who has come
+        back by the time that a leave is shown has never left."""
+        self._edge.all_leave()
+        with trio.move_on_after(LEAVING_S):
+            await joined.drained()
+            await trio.sleep(SPREAD_S)
 
 
 def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:

@@ -131,6 +131,12 @@ class Watching:
             if subscriber.encoding is not Nothing:
                 self._audience.changed(topic.entity, subscriber.principal, joined=False)
 
+    def all_leave(self) -> None:
+        """Nobody watches on this node any more, whether or not they know."""
+        for topic in self.hub.topics():
+            for subscriber in topic.subscribers():
+                self.leave(topic, subscriber)
+
 
 class _WayIn:
     """One watcher, until it is attached. An object and no closures: each connect has one, and what of it went round in
