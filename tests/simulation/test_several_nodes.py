@@ -13,7 +13,7 @@ from tests.simulation.ledger import ledgers
 
 NODES = 3
 SCENARIOS = {"ledgers": ledgers, "couriers": couriers}
-SEEDS = (6, 11, 17)  # in which all that can happen does
+SEEDS = (3, 6, 11, 17)  # in which all that can happen does
 GUARD_SEEDS = 12
 ZOMBIES = Faults(  # nodes that sleep through their lease, or can't renew it, while their appends are on their way
     crash_every_s=30.0,
