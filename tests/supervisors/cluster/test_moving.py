@@ -279,7 +279,7 @@ async def test_a_slow_entity_holds_up_the_next_slice_for_a_moment_only(
     monkeypatch.setattr(slices, "FIRST", 1)
 
     async def wait(actor: Log) -> str:
-        await trio.sleep(1.0)
+        await trio.sleep(0.4)  # it ends in time
         return "done"
 
     async with seats() as (run, (first, _second)), trio.open_nursery() as nursery:
