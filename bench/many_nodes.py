@@ -12,7 +12,7 @@ from unittest.mock import patch
 import trio
 
 from greenroom.config.limits import MailboxConfig
-from greenroom.store.ownership.referee import Member, Newcomer, Owned, State
+from greenroom.store.ownership.referee import NOBODY_NEXT, Member, Newcomer, Owned, State
 from greenroom.store.ownership.referee_memory import MemoryReferee, MemoryShards
 from greenroom.store.ownership.sharding import shard_of
 from greenroom.supervisors.cluster import placement
@@ -103,13 +103,19 @@ class CountingReferee(MemoryReferee):
         self._count(read=len(found), passed=len(self.rows.shards))
         return found
 
-    async def bury(self, incarnation: int, *, is_proven: bool, why: str) -> bool:
+    async def bury(
+        self, incarnation: int, *, is_proven: bool, why: str, nexts: Mapping[int, int] = NOBODY_NEXT
+    ) -> list[Owned] | None:
         """See Referee."""
-        freed = sum(shard.owner == incarnation for shard in self.rows.shards)
-        is_buried = await super().bury(incarnation, is_proven=is_proven, why=why)
-        is_another = incarnation != self.incarnation
-        self._count(written=(1 + freed) * is_buried, statements=2 if is_buried and is_another else 1)
-        return is_buried
+        rows = await super().bury(incarnation, is_proven=is_proven, why=why, nexts=nexts)
+        changed = 0 if rows is None else len(rows)
+        self._count(written=changed + (rows is not None), read=changed)
+        return rows
+
+    async def end_sessions(self, incarnation: int) -> None:
+        """See Referee."""
+        await super().end_sessions(incarnation)
+        self._count()
 
     async def take(self, why: str, *, shards: Collection[int] | None = None) -> dict[int, int]:
         """See Referee."""
@@ -133,6 +139,13 @@ class Asleep:
     async def survey(self) -> None:
         """As System."""
         await trio.lowlevel.checkpoint()
+
+    def forget_survey(self) -> None:
+        """As System."""
+
+    def awake_in(self, _shard: int) -> int:
+        """As System."""
+        return 0
 
     async def end_departing(self) -> None:
         """As System."""
@@ -169,14 +182,21 @@ class SimulatedNode:
         referee = CountingReferee(cluster.rows, cluster.counts, incarnation=incarnation)
         newcomer = Newcomer(url=f"http://{incarnation}", version="1", host="", process=str(incarnation), is_alone=False)
         self.membership = Membership(
-            referee, newcomer, shards=cluster.shards, lease_s=LEASE_S, ended=lambda host, process: False
+            referee,
+            newcomer,
+            shards=cluster.shards,
+            lease_s=LEASE_S,
+            ended=lambda host, process: False,
+            announce=self._announce,
         )
-        self.moving = Moving(self.membership, Asleep(), given=self._given)  # type: ignore[arg-type]
+        self.moving = Moving(self.membership, Asleep())  # type: ignore[arg-type]
 
-    def _given(self, node: int, terms: Mapping[int, int]) -> None:
-        """One frame."""
-        self._cluster.counts.messages += 1
-        self._cluster.nodes[node].membership.hear(node, terms)
+    def _announce(self, owner: int, terms: Mapping[int, int]) -> None:
+        """One frame to each other node."""
+        for node in list(self._cluster.nodes.values()):
+            if node is not self:
+                self._cluster.counts.messages += 1
+                node.membership.hear(owner, terms)
 
     async def run(self) -> None:
         with self.scope:
