@@ -20,7 +20,7 @@ FILES_MAX = 16  # of a folder: beyond, a newcomer does not find the room
 # From the ground up; what is named here is a folder or a loose file of the package.
 FLOORS: dict[str, tuple[str, ...]] = {
     "config": ("bounds", "limits", "redis_url", "settings", "telemetry", "reference"),
-    "store": ("errors", "keep_alive", "postgres", "migrations", "ownership", "journal", "own"),
+    "store": ("errors", "keep_alive", "postgres", "migrations", "ownership", "journal", "overview", "own"),
     "actors": ("model", "life", "saga", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",
@@ -35,6 +35,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "client",
         "carriers",
         "http",
+        "admin",
         "routes",
         "edge",
         "pages",
@@ -45,6 +46,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "kernel",
         "cluster",
         "correspondence",
+        "admin",
         "duties",
         "node",
         "simulation",

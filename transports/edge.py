@@ -15,6 +15,8 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import GateConfig, HubConfig
 from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
+from greenroom.transports.admin.desk import Live
+from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.sign_outs import SignedIn
 from greenroom.transports.codecs.http_response import HttpDate
 from greenroom.transports.http.api import HttpApi
@@ -85,10 +87,12 @@ class Edge:
         host: str | None = None,
         prefix: str = "",
         rest_share: float = REST_SHARE,
+        operators: Operators | None = None,
+        admin: Live | None = None,
     ) -> None:
         """`origins`: allowed `Origin`s of browsers, "*" allows all. `host`: what the node listens on, where it is to be
         reached by no other name than this and those of the origins; None: by any. `prefix`: see http/prefix.py.
-        `rest_share`: see `Flusher`."""
+        `rest_share`: see `Flusher`. `operators` and `admin`: see Routes."""
         self.services = services
         self.admission = Admission(gate)
         self.live = LiveConnections(self.admission)
@@ -110,6 +114,8 @@ class Edge:
             origins=origins,
             date=date,
             prefix=prefix,
+            operators=operators,
+            admin=admin,
         )
         self._http = policy = HttpPolicy(
             routes, gate, origins, date, KnownHosts(host, origins) if host is not None else None

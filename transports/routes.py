@@ -3,6 +3,10 @@
 from collections.abc import Callable
 
 from greenroom.actors.model.errors import ActorError, Overloaded
+from greenroom.transports.admin.desk import Live
+from greenroom.transports.admin.roles import Operators
+from greenroom.transports.admin.stream import LIVE, AdminStream
+from greenroom.transports.admin.stream import refusal as admin_refusal
 from greenroom.transports.carriers.websocket import WebSocketClient
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, parse_head
@@ -18,11 +22,14 @@ from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
 from greenroom.transports.sockets.turned_away import BUSY
 
+EVENTS = b"/events"
 PROBES = frozenset((b"/health", b"/ready", b"/metrics"))  # what watches over the node: has places of its own
 
 
 class Routes:
     """What becomes of a connection, by the path of its request."""
+
+    streams = frozenset((EVENTS, LIVE))
 
     def __init__(
         self,
@@ -34,8 +41,11 @@ class Routes:
         origins: tuple[str, ...],
         date: Callable[[], bytes],
         prefix: str = "",
+        operators: Operators | None = None,
+        admin: Live | None = None,
     ) -> None:
-        """`origins`: as in `HttpPolicy`. `date` gives the Date header. `prefix`: see prefix.py."""
+        """`origins`: as in `HttpPolicy`. `date` gives the Date header. `prefix`: see prefix.py. `operators` may watch
+        `admin`; None: nobody may."""
         self._services = services
         self._api = api
         self._live = live
@@ -43,6 +53,8 @@ class Routes:
         self._origins = origins
         self._date = date
         self._prefix = prefix.encode()
+        self._operators = operators
+        self._admin = admin
 
     def busy(self, asked: bytes) -> bytes:
         """The answer to a connection that is not let in, which has sent `asked` so far: 503, or what has the browser of
@@ -64,23 +76,44 @@ class Routes:
 
     def keep(self, request: Request) -> bool:
         path = request.path = without_prefix(request.path, self._prefix)
-        return path.startswith((b"/api/", b"/connection/")) or path in (b"/events", b"*")
+        return path.startswith((b"/api/", b"/connection/")) or path in (EVENTS, LIVE, b"*")
 
     def open_websocket(self, connection: Connection) -> WebSocketClient:
         return WebSocketClient(connection, self._services)
 
-    def open_events(self, connection: Connection, request: Request, cors: Headers) -> "EventStream | _Refused":
+    def open_events(
+        self, connection: Connection, request: Request, cors: Headers
+    ) -> "EventStream | AdminStream | _Refused":
         """Raises: HttpError."""
+        if request.path == LIVE:
+            return self._open_admin(connection, request)
         try:
             return EventStream(connection, request, self._services, self._date, cors)
         except ActorError as error:
             return _Refused(connection, refusal(error, cors, self._services.chance(), date=self._date()))
 
+    def _open_admin(self, connection: Connection, request: Request) -> "AdminStream | _Refused":
+        """Raises: HttpError."""
+        if self._operators is None or self._admin is None:
+            raise HttpError(404, "no such address")
+        try:
+            return AdminStream(
+                connection,
+                request,
+                live=self._admin,
+                operators=self._operators,
+                connections=self._services.hub.connections,
+                clock=self._services.clock,
+                date=self._date,
+            )
+        except ActorError as error:
+            return _Refused(connection, admin_refusal(error, self._date()))
+
     def command(self, request: Request, finish: Finish) -> None:
         """Raises: HttpError."""
         if request.path.startswith(b"/api/"):
             self._api.handle(request, finish)
-        elif request.path == b"/events":
+        elif request.path in self.streams:
             raise HttpError(405, "event streams are opened with GET", ((b"Allow", b"GET, OPTIONS"),))
         else:
             raise HttpError(404, "no such address")

@@ -198,7 +198,7 @@ class Life:
                 reply = actor.handle(message)
             else:
                 turn.item = None
-                with self._world.trace(f"{self.kind.name}.handle", envelope.trace):
+                with self._world.trace(f"{self.kind.name}.handle", envelope.trace, actor.entity):
                     turn.item = message
                     reply = actor.handle(message)
                     turn.item = None

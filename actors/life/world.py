@@ -15,5 +15,5 @@ class World(Runtime, Protocol):
     def new_epoch(self) -> str:
         """For one life of an entity without a journal: its offsets begin anew with each."""
 
-    def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
-        """A span under the W3C traceparent `parent`."""
+    def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
+        """A span of this entity under the W3C traceparent `parent`."""

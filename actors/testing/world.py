@@ -45,7 +45,7 @@ class KitWorld:
             return self._kinds.is_durable(entity, message)
         return split_entity(entity)[0] != self._kind.name or self._kind.actor.durable
 
-    def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
+    def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
         return nullcontext()
 
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:

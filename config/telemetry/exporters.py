@@ -15,7 +15,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import Span
@@ -55,7 +55,14 @@ class Telemetry:
     Raises: ExporterMissing when `config.exporter` is otlp and its package is not installed.
     """
 
-    def __init__(self, config: TraceConfig | None = None, instruments: Instruments | None = None) -> None:
+    def __init__(
+        self,
+        config: TraceConfig | None = None,
+        instruments: Instruments | None = None,
+        *,
+        spans: SpanProcessor | None = None,
+    ) -> None:
+        """`spans` is given every span that is recorded, beside the exporter."""
         config = config or TraceConfig()
         self.instruments = instruments or Instruments()
         self._registry = CollectorRegistry()
@@ -75,6 +82,8 @@ class Telemetry:
         # Always on: Tracing decides by ratio before the SDK is entered, and a parent's decision holds.
         self._tracers = TracerProvider(sampler=ParentBased(ALWAYS_ON), resource=resource, shutdown_on_exit=False)
         _add_exporter(self._tracers, config.exporter)
+        if spans is not None:
+            self._tracers.add_span_processor(spans)
         self.tracing = Tracing(self._tracers.get_tracer("greenroom"), sample=config.sample)
         self._show(self.instruments)
 

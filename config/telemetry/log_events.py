@@ -22,6 +22,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "What an entity had decided was not taken: another activation owns it, or the journal knows the command "
             "already. It is built anew, and what was open is decided again."
         ),
+        "admin_not_answered": (
+            "An operator's question was not answered, since Postgres did not answer in time; `error` says more. The page "
+            "shows what nodes have in memory, and asks again."
+        ),
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
         ),
@@ -35,6 +39,19 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "audience_not_handed_on": (
             "The new owner of an entity could not be told who watches it: it hears so from the nodes where they do."
+        ),
+        "dead_letters_wished": "An admin has asked on the page that these dead letters be handled once more: who, and which.",
+        "look_failed": (
+            "What an admin page shows could not be made; the page says `internal error`, and it is tried again. A bug: "
+            "the traceback says where."
+        ),
+        "question_failed": (
+            "What an operator on another node wants to know raised here: it is shown as not answered. A bug: the "
+            "traceback says where."
+        ),
+        "question_not_answered": "An operator's question from another node is answered, and the link did not take it.",
+        "question_not_sent": (
+            "An operator's question could not be sent to another node, which is shown as one that does not answer."
         ),
         "feed_broken": (
             "What an entity published could not be sent to a node where it is watched: that node is told, and reads it "

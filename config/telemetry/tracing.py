@@ -9,13 +9,14 @@ unrecorded call has no parent to carry, so `child` on its later hops is one comp
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span, SpanContext, TraceFlags, Tracer
 
+ENTITY: Final = "greenroom.entity"  # the attribute of a span that names its entity
 _NO_SPAN: Final = nullcontext(INVALID_SPAN)
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -82,22 +83,28 @@ class Tracing:
             return None
         return self._tracer.start_span(name)
 
-    def child(self, name: str, parent: str | None = None) -> AbstractContextManager[Span]:
+    def child(
+        self, name: str, parent: str | None = None, attributes: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Span]:
         """For hops within: under `parent` or the current span; nothing when there is neither."""
         if parent is None and trace.get_current_span() is INVALID_SPAN:
             return _NO_SPAN
-        return self._under(name, parent, begin=False)
+        return self._under(name, parent, begin=False, attributes=attributes)
 
-    def _under(self, name: str, parent: str | None, *, begin: bool) -> AbstractContextManager[Span]:
+    def _under(
+        self, name: str, parent: str | None, *, begin: bool, attributes: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Span]:
         if parent is None:
             context = trace.get_current_span().get_span_context()
             if not context.trace_flags.sampled:
                 return _NO_SPAN  # the caller's span stays the current one, and logs keep its ids
-            return self._tracer.start_as_current_span(name)
+            return self._tracer.start_as_current_span(name, attributes=attributes)
         remote = parse_traceparent(parent)
         if remote is None:
-            return self.span(name) if begin else self.child(name)
+            return self.span(name) if begin else self.child(name, attributes=attributes)
         far = NonRecordingSpan(remote)
         if not remote.trace_flags.sampled:
             return trace.use_span(far)  # not recorded, but logs carry the caller's ids and so does the next hop
-        return self._tracer.start_as_current_span(name, context=trace.set_span_in_context(far))
+        return self._tracer.start_as_current_span(
+            name, context=trace.set_span_in_context(far), attributes=attributes
+        )

@@ -5,8 +5,9 @@ in time. Neither the committer's lanes nor claims ever queue behind readers. Whe
 these are together, readers give theirs up: to a lane that has none, and to claims when none of them has one.
 """
 
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import trio
 
@@ -68,6 +69,11 @@ class Pool:
         )
         self._all.append(connection)
         return connection
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Any]:
+        """One statement, by any connection of the readers'. Raises: StoreUnavailable."""
+        async with self.connection() as connection:
+            return await connection.fetch(sql, *args)
 
     @property
     def connects(self) -> int:

@@ -23,6 +23,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli.chosen.database import with_database
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
+from greenroom.supervisors.cli.terminal.printable import printable
 
 ID_MAX = 2**63 - 1
 LOOK_S = 0.2
@@ -60,7 +61,7 @@ def list_letters(
         table = Table("id", "entity", "message", "at", "strikes", "error")
         for letter in found:
             row = (letter.id, letter.entity, letter.message_type, _at(letter), letter.strikes, _shown(letter))
-            table.add_row(*(Text(_printable(str(cell))) for cell in row))  # Text: what is in it is not markup
+            table.add_row(*(Text(printable(str(cell))) for cell in row))  # Text: what is in it is not markup
         Console().print(table)
         if len(found) == limit:
             sys.stdout.write(f"There may be more: --before {found[-1].id}\n")
@@ -88,8 +89,8 @@ def show_letter(number: Number, as_json: Json = False) -> None:
             "payload": letter.payload.decode(errors="replace"),
         }
         for name, value in fields.items():
-            sys.stdout.write(f"{name}: {_printable(str(value))}\n")
-        sys.stdout.write(f"traceback:\n{_printable(letter.traceback)}\n")
+            sys.stdout.write(f"{name}: {printable(str(value))}\n")
+        sys.stdout.write(f"traceback:\n{printable(letter.traceback)}\n")
 
 
 @letters_app.command(name="drop")
@@ -172,7 +173,7 @@ def _tell(outcomes: list[dict[str, Any]]) -> None:
     if handled:
         sys.stdout.write(f"handled and dropped: {_some(handled)}\n")
     for one in failed[:NAMED_MAX]:
-        sys.stderr.write(f"greenroom: {one['id']} failed again: {_printable(one['error'])}\n")
+        sys.stderr.write(f"greenroom: {one['id']} failed again: {printable(one['error'])}\n")
     if len(failed) > NAMED_MAX:
         sys.stderr.write(f"greenroom: {len(failed) - NAMED_MAX} more failed again\n")
     if not outcomes:
@@ -235,7 +236,3 @@ def _at(letter: DeadLetter) -> str:
 def _shown(letter: DeadLetter) -> str:
     return ("(to be retried) " if letter.wished else "") + letter.error[:120]
 
-
-def _printable(text: str) -> str:
-    """Nothing that a terminal would obey: clients choose some of what stands here."""
-    return "".join(one if one.isprintable() or one in "\n\t" else f"\\x{ord(one):02x}" for one in text)

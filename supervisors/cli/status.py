@@ -1,7 +1,6 @@
 """`greenroom status`: what a running server says of itself."""
 
 import json
-import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -10,15 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from greenroom.config.settings import Settings, load_settings
+from greenroom.config.settings import load_settings
 from greenroom.supervisors.cli.chosen.address import server_url
-from greenroom.supervisors.cli.chosen.tokens import token_config
+from greenroom.supervisors.cli.chosen.tokens import own_token
 from greenroom.supervisors.cli.terminal.console import console
 from greenroom.supervisors.cli.terminal.plainly import Trouble, told_plainly
-from greenroom.transports.auth.signer import TokenSigner
 
 ANSWER_S = 5.0
-TOKEN_S = 30.0
 SHOWN = ("status", "version", "shards", "awake", "connections", "subscriptions", "redis")
 
 
@@ -36,7 +33,7 @@ def show_status(
         try:
             settings = load_settings()
             asked = urllib.request.Request((url or server_url(settings)).rstrip("/") + "/health")
-            if token := token or (_own_token(settings) if url is None else None):
+            if token := token or (own_token(settings, "greenroom-status", ["service"]) if url is None else None):
                 asked.add_header("Authorization", f"Bearer {token}")
             url = asked.full_url
             with urllib.request.urlopen(asked, timeout=ANSWER_S) as answer:
@@ -73,11 +70,3 @@ def nodes_table(nodes: list[dict[str, Any]], me: str) -> Table:
             link,
         )
     return table
-
-
-def _own_token(settings: Settings) -> str | None:
-    """For the server with these very settings; None where they can't sign."""
-    config = token_config(settings, None)
-    if config is None or config.secret is None:
-        return None
-    return TokenSigner(config, time.time).connection_token("greenroom-status", roles=["service"], ttl_s=TOKEN_S)

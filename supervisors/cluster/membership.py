@@ -5,6 +5,7 @@ and gives up when it sees that it lives. Nodes that share a database share out i
 each takes what is nobody's and is to be its own, and hands over what is to be another's (`moving.py`).
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from greenroom.supervisors.cluster.clocks import ClockDiffers, Clocks
 from greenroom.supervisors.cluster.ends import Ends
 from greenroom.supervisors.cluster.evidence import has_ended
 from greenroom.supervisors.cluster.holdings import Holdings
+from greenroom.supervisors.cluster.moves import Moves
 from greenroom.supervisors.cluster.placement import NOBODY, Placement
 from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.cluster.witness import Witness
@@ -60,11 +62,13 @@ class Membership:
         moved: Callable[[Collection[int]], None] = lambda shards: None,
         gone: Callable[[int], None] = lambda node: None,
         announce: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None,
+        moves: Moves | None = None,
     ) -> None:
         """`releases` is of the newcomer's own. `clock` gives Unix seconds, to be compared. `ended`: is it certain that
         the process, named by host and process, runs no more? `moved` hears of shards that have other owners than was
         known here before, and `gone` of nodes that are no more. `announce` is to tell all other nodes, before anything
-        that is sent to them later, that these shards are that node's under these terms. None of them may raise."""
+        that is sent to them later, that these shards are that node's under these terms. None of them may raise.
+        `moves` notes what this node does."""
         self.valid_until = float("-inf")
         self._referee = referee
         self._newcomer = newcomer
@@ -73,6 +77,7 @@ class Membership:
         self._moved = moved
         self._gone = gone
         self._announce = announce
+        self.moves = moves or Moves()
         self._me = referee.incarnation
         self._holdings = Holdings(self._me, shards)
         self._placement = Placement(shards)
@@ -176,6 +181,7 @@ class Membership:
         """Have a lease; where this node is alone, own every shard too. Raises: AnotherNode, ShardsDiffer, ClockDiffers,
         DeclaredDead, StoreUnavailable."""
         referee, is_alone = self._referee, self._newcomer.is_alone
+        waits_since = trio.current_time()
         await referee.agree(len(self._holdings))
         began = trio.current_time()
         await referee.join(self._newcomer, lease_s=self._lease_s)
@@ -194,6 +200,8 @@ class Membership:
             if is_alone:
                 taken = await referee.take("start")
                 self._holdings.hear(self._me, taken)
+                took_s = trio.current_time() - waits_since
+                self.moves.note("start", len(taken), former=None, owner=self._me, seconds=took_s)
                 if len(self._holdings.mine) == len(self._holdings):
                     return
                 if not others:
@@ -346,8 +354,12 @@ class Membership:
         node = member.incarnation
         nexts = self._placement.without({one.incarnation for one in besides}, self._holdings.shards_of(node))
         why = "its process has ended" if is_proven else "its lease ran out"
+        began = trio.current_time()
         rows = await self._referee.bury(node, is_proven=is_proven, why=why, nexts=nexts)
         if rows is not None:
+            took_s = trio.current_time() - began
+            for owner, count in Counter(row.owner for row in rows).items():
+                self.moves.note(why, count, former=node, owner=owner, seconds=took_s)
             log.info("node_buried", node=f"{node:016x}", url=member.url, why=why, shards=len(rows))
         return rows
 
@@ -418,10 +430,13 @@ class Membership:
             if desired == self._me and ((owner := self._holdings.owner_of(shard)) is None or owner not in alive)
         ]
         if free and self._is_open:
+            began = trio.current_time()
             taken = await self._referee.take("takeover", shards=free)
             if taken:
                 log.info("shards_taken", shards=len(taken))
                 self._announce(self._me, taken)
+            took_s = trio.current_time() - began
+            self.moves.note("takeover", len(taken), former=None, owner=self._me, seconds=took_s)
             self._tell(self._holdings.hear(self._me, taken))
 
     async def _read(self) -> None:

@@ -13,6 +13,7 @@ A shard may be another's that was not handed over, or not to our knowledge: give
 lost, or by a database that has forgotten. Then whoever is awake in it ends as soon as the rows say so.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
@@ -108,7 +109,12 @@ class Moving:
                     await through.wait()
         if kept:
             log.warning("shards_kept", shards=len(kept))
-        log.info("shards_moved", shards=len(batch) - len(kept), seconds=round(trio.current_time() - began, 3))
+        took_s = trio.current_time() - began
+        membership = self._membership
+        gone = Counter(node for shard, node in batch.items() if membership.owner_of(shard) == node)
+        for following, count in gone.items():
+            membership.moves.note("moved", count, former=membership.incarnation, owner=following, seconds=took_s)
+        log.info("shards_moved", shards=len(batch) - len(kept), seconds=round(took_s, 3))
         return True
 
     def _movable(self) -> dict[int, int]:

@@ -79,6 +79,13 @@ class Attendance:
         others = self._remote.get(entity) if self._remote else None
         return here if others is None else Everybody(here, others.values())
 
+    def counts(self, entity: str) -> dict[int, int]:
+        """How many watch, by node; this node too."""
+        counts = {node: len(remote) for node, remote in self._remote.get(entity, {}).items()}
+        if here := len(self._hub.watching(entity)):
+            counts[self._node] = here
+        return counts
+
     def by_node(self, entity: str) -> dict[int, list[Principal]]:
         """Those who watch, NAMED_MAX of them; this node's too."""
         found: dict[int, list[Principal]] = {}

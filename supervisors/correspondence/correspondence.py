@@ -23,6 +23,8 @@ from greenroom.supervisors.correspondence.asking import Asking
 from greenroom.supervisors.correspondence.catching_up import CatchingUp
 from greenroom.supervisors.correspondence.feeding import Feeding
 from greenroom.supervisors.correspondence.feeds import Feeds
+from greenroom.supervisors.correspondence.questions import Answer as Answers
+from greenroom.supervisors.correspondence.questions import Questions, no_answer
 from greenroom.supervisors.correspondence.rechecks import Rechecks
 from greenroom.supervisors.correspondence.rosters import Rosters
 from greenroom.supervisors.correspondence.wire import (
@@ -42,12 +44,14 @@ from greenroom.supervisors.correspondence.wire import (
     OtherVersion,
     Owned,
     Published,
+    Question,
     Rejected,
     Replied,
     Roster,
     Seen,
     Sent,
     Shown,
+    Told,
     Unanswered,
     Undecodable,
     Unfeed,
@@ -104,10 +108,11 @@ class Correspondence:
         look: Callable[[], None],
         hear: Callable[[int, Mapping[int, int]], None],
         instruments: Instruments,
+        answer: Answers = no_answer,
     ) -> None:
         """`node` is this one's incarnation; `kernel` and `links` are made after this, with it. `nodes`: the
         incarnations of all others that are alive. `look` has the referee asked who owns what, soon, however often it is
-        called; `hear` is told of shards that a node owns, under these terms."""
+        called; `hear` is told of shards that a node owns, under these terms. `answer`: see Questions."""
         self._kernel = kernel
         self._links = links
         self._nodes = nodes
@@ -159,6 +164,7 @@ class Correspondence:
             hand_on=self._hand_on,
             audience_changed=lambda entity, who, joined: audience.changed(entity, who, joined=joined),
         )
+        self.questions = Questions(answer=answer, send=self._say)
         self._takes: dict[type, Callable[[int, Any], None]] = {
             Sent: self.answering.sent,
             Abandoned: self.answering.abandoned,
@@ -182,6 +188,8 @@ class Correspondence:
             Began: self.feeds.heard,
             FeedEnded: self.feeds.ended,
             Owned: lambda _, owned: hear(owned.owner, owned.terms),
+            Question: self.questions.asked,
+            Told: self.questions.told,
         }
 
     def _submit(self, entity: str, envelope: Envelope) -> None:
@@ -244,7 +252,13 @@ class Correspondence:
 
     def parted(self, node: int) -> None:
         self._owed.pop(node, None)
-        for hears in (self.answering.parted, self.audiences.parted, self.feeds.parted, self.asking.parted):
+        for hears in (
+            self.answering.parted,
+            self.audiences.parted,
+            self.feeds.parted,
+            self.asking.parted,
+            self.questions.parted,
+        ):
             try:
                 hears(node)
             except Exception as error:  # the edge, as above
@@ -350,4 +364,5 @@ class Correspondence:
             ChildSpec(name="rechecks", start=self.rechecks.run, shutdown_s=1.0),
             ChildSpec(name="feeds", start=self.feeds.run, shutdown_s=1.0),
             ChildSpec(name="feeding", start=self.audiences.run, shutdown_s=1.0),
+            ChildSpec(name="questions", start=self.questions.run, shutdown_s=1.0),
         )

@@ -100,6 +100,7 @@ class Feeding:
         )
         self.watching = self._attendance.watching
         self.changed = self._attendance.changed
+        self.counts = self._attendance.counts
         self._fed: dict[str, dict[int, bool]] = {}  # entity -> nodes, each with whether somebody there hears who comes
         self._by_node: dict[int, set[str]] = {}  # the same, the other way round
         self._lap: Iterator[str] = iter(())  # entities that are fed, to be looked at

@@ -208,12 +208,26 @@ class HandedOn(Struct, frozen=True, array_like=True, tag=22, gc=False):
     watchers: dict[int, list[Principal]]
 
 
+class Question(Struct, frozen=True, array_like=True, tag=23, gc=False):
+    """What an operator wants to know of that node: see questions.py."""
+
+    number: int  # of this sender's questions
+    body: bytes
+
+
+class Told(Struct, frozen=True, array_like=True, tag=24, gc=False):
+    """The answer to a Question; empty where there is none."""
+
+    number: int
+    body: bytes
+
+
 FromAsker = Sent | Abandoned | Due
 FromOwner = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 FromWatcher = Feed | Unfeed | Watched | Listen
 FromWatched = Published | Shown | Kicked | Began | FeedEnded
 OfAudience = Roster | Came
-Frame = FromAsker | FromOwner | FromWatcher | FromWatched | OfAudience | Owned | HandedOn
+Frame = FromAsker | FromOwner | FromWatcher | FromWatched | OfAudience | Owned | HandedOn | Question | Told
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode

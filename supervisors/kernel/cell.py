@@ -113,6 +113,25 @@ class Cell:
         return self._life.head if self._life is not None else None
 
     @property
+    def flights(self) -> int:
+        """Bursts whose commit is awaited."""
+        return len(self._in_flight.flights)
+
+    @property
+    def suspects(self) -> int:
+        """Messages that are handled and committed one by one, since one of them is to blame for a refusal."""
+        return self._suspects
+
+    def restarts(self, now: float) -> int:
+        """Restarts that still count, `now` on the trio clock."""
+        return self._ledger.count(now) if self._ledger is not None else 0
+
+    @property
+    def timers(self) -> int:
+        """Durable ones, as of this life."""
+        return len(self._life.actor.timers) if self._life is not None else 0
+
+    @property
     def actor(self) -> Actor[object] | None:
         return self._life.actor if self._life is not None else None
 
@@ -138,6 +157,7 @@ class Cell:
                     return
                 except JournalDamaged as error:
                     log.error("entity_damaged", entity=self.entity, error=str(error))
+                    self._host.failures.note(self.entity, "damaged", str(error))
                     ending = Ending.DAMAGED
                     return
                 except Exception as error:  # the supervisor's one place: a handler, `apply` or a snapshot failed
@@ -163,8 +183,10 @@ class Cell:
             self._ledger = RestartLedger(RestartIntensity(restarts_max=config.restarts_max, window_s=config.window_s))
         if not self._ledger.allow(trio.current_time()):
             log.exception("entity_failed", entity=self.entity, error=shown(error))
+            self._host.failures.note(self.entity, "failed", shown(error))
             return False
         log.warning("entity_restarted", entity=self.entity, error=shown(error), exc_info=error)
+        self._host.failures.note(self.entity, "restarted", shown(error))
         return True
 
     def _close(self, ending: Ending) -> None:

@@ -16,7 +16,7 @@ from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import MailboxConfig, SupervisionConfig
 from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.config.telemetry.tracing import Tracing
+from greenroom.config.telemetry.tracing import ENTITY, Tracing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
@@ -30,6 +30,7 @@ from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.kernel.router import Router
 from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
+from greenroom.supervisors.supervision.failures import Failures
 
 Result = TypeVar("Result")
 
@@ -67,8 +68,8 @@ class NodeWorld:
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
         return await self._router.ask(entity, message, chain=chain, principal=principal)
 
-    def trace(self, name: str, parent: str) -> AbstractContextManager[object]:
-        return nullcontext() if self._tracing is None else self._tracing.child(name, parent)
+    def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
+        return nullcontext() if self._tracing is None else self._tracing.child(name, parent, {ENTITY: entity})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class Host:
     afters: Afters
     snapshots: SnapshotWriter
     letters: LetterWriter
+    failures: Failures
     instruments: Instruments
     turn: Turn
     supervision: SupervisionConfig

@@ -33,6 +33,7 @@ from greenroom.supervisors.kernel.router import Awake, Elsewhere, Router
 from greenroom.supervisors.kernel.snapshot_writer import SnapshotWriter
 from greenroom.supervisors.kernel.system import System
 from greenroom.supervisors.supervision.backoff import Backoff
+from greenroom.supervisors.supervision.failures import Failures
 from greenroom.supervisors.supervision.strategy import ChildSpec
 
 log = structlog.get_logger("greenroom.store")
@@ -103,6 +104,7 @@ class Kernel:
             note_store_unavailable=note_store_unavailable,
         )
         self.snapshots = SnapshotWriter(journal, now=clock, note_store_unavailable=note_store_unavailable)
+        self.failures = Failures(clock)
         self.afters = Afters(keep_letter=self.letters.keep)
         self._cells = cells = dict[str, Cell]()
         self._audiences = audiences
@@ -146,6 +148,7 @@ class Kernel:
             afters=self.afters,
             snapshots=self.snapshots,
             letters=self.letters,
+            failures=self.failures,
             instruments=instruments,
             turn=turn or Turn(),
             supervision=supervision,

@@ -225,6 +225,14 @@ class System:
         """Those of entities on their way to other nodes, too."""
         return chain((cell.mailbox for cell in self._cells.values()), self.departing.mailboxes())
 
+    def cell(self, entity: str) -> Cell | None:
+        """None where it sleeps, or lives elsewhere."""
+        return self._cells.get(entity)
+
+    def down_s(self, entity: str) -> float:
+        """How long an entity that has failed is still kept down, seconds; 0 for all others."""
+        return max(self._quarantine.get(entity, 0.0) - trio.current_time(), 0.0)
+
     def mailbox_depth(self) -> int:
         """Messages that wait, in all mailboxes."""
         return sum(map(len, self._mailboxes()))

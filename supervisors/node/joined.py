@@ -13,6 +13,7 @@ from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.ownership.referee import Referee
 from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.correspondence.correspondence import Correspondence
+from greenroom.supervisors.correspondence.questions import Answer
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.duties import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
@@ -40,7 +41,9 @@ class Joined:
         journal: StoredEvents,
         kernel: Callable[[], Kernel],
         instruments: Instruments,
+        answer: Answer,
     ) -> None:
+        """`answer`: to what operators ask on other nodes."""
         self._membership = membership
         self._referee = referee
         self._redis_url = redis_url
@@ -59,6 +62,7 @@ class Joined:
             look=membership.look_soon,
             hear=membership.hear,
             instruments=instruments,
+            answer=answer,
         )
 
     def _opened(self) -> Links:
@@ -91,6 +95,15 @@ class Joined:
                 for one in self._membership.members()
             ],
         }
+
+    def links(self) -> dict[int, str]:
+        """How the link to each other node is."""
+        states = self._links.states() if self._links is not None else {}
+        return {node: str(link_shown(states.get(node))["link"]) for node in self._others()}
+
+    async def ask(self, node: int, question: bytes, within_s: float) -> bytes | None:
+        """What another node says to an operator's question; None when it says nothing in time."""
+        return await self.correspondence.questions.ask(node, question, within_s=within_s)
 
     async def open(self) -> None:
         """Have links. Raises: StoreUnavailable."""

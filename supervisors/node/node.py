@@ -31,8 +31,13 @@ from greenroom.store.ownership.referee_postgres import PostgresReferee
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
+from greenroom.supervisors.admin.asked import Asked, ask_nobody
+from greenroom.supervisors.admin.desk import Desk
+from greenroom.supervisors.admin.local import Local
+from greenroom.supervisors.admin.traces import Traces
 from greenroom.supervisors.cluster.evidence import this_host, this_process
 from greenroom.supervisors.cluster.membership import Membership
+from greenroom.supervisors.cluster.moves import Moves
 from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.cluster.pacing import Pacing, means
 from greenroom.supervisors.cluster.releases import Releases
@@ -48,6 +53,7 @@ from greenroom.supervisors.node.joined import Joined
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.supervisors.supervision.watchdog import Watchdog
+from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import anybody, staff_only
 from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.bus.beat import Bus
@@ -86,7 +92,8 @@ class Node:
         self._database_url = database_url
         self._own_servers = own_servers
         incarnation = secrets.randbits(63)
-        self._telemetry = telemetry = Telemetry(settings.trace)
+        traces = Traces()
+        self._telemetry = telemetry = Telemetry(settings.trace, spans=traces)
         self._instruments = instruments = telemetry.instruments
         self._bridge = Bridge()
         self._pool = Pool(
@@ -98,7 +105,7 @@ class Node:
             statement_s=settings.store.statement_timeout_s,
         )
         held = Held()
-        fan_out = FanOut(kinds, settings.hub, instruments, held=held)
+        self._fan_out = fan_out = FanOut(kinds, settings.hub, instruments, held=held)
         turn = Turn()
         self._watchdog = watchdog_of(turn, settings.supervision)
         is_alone = settings.nodes == 1
@@ -127,10 +134,25 @@ class Node:
             moved=self._moved,
             gone=self._gone,
             announce=self._announce,
+            moves=Moves(clock),
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
         self._warm = journal.warm
         letters = PostgresDeadLetters(self._pool, shards=settings.shards)
+        local = Local(
+            node=incarnation,
+            version=version,
+            clock=clock,
+            kernel=lambda: self._kernel,
+            sockets=lambda: self._edge.flusher,
+            instruments=instruments,
+            serving=lambda: self._health.serving,
+            memory_bytes=resident_bytes,
+            watchers=self._watchers,
+            moves=self._membership.moves.newest,
+            links=self._links,
+            traces=traces,
+        )
         if not is_alone:
             self._joined = Joined(
                 membership=self._membership,
@@ -142,6 +164,7 @@ class Node:
                 journal=journal,
                 kernel=lambda: self._kernel,
                 instruments=instruments,
+                answer=local.answer,
             )
         others = self._joined.correspondence if self._joined is not None else None
         self._kernel = kernel = Kernel(
@@ -195,6 +218,16 @@ class Node:
             before_watching=others.feeds.before if others is not None else None,
             audience_elsewhere=others.changed if others is not None else None,
         )
+        self._desk = Desk(
+            fetch=self._pool.fetch,
+            journal=journal,
+            letters=letters,
+            kinds=kinds,
+            members=self._membership,
+            asked=Asked(local, self._joined.ask if self._joined is not None else ask_nobody),
+            clock=clock,
+        )
+        operators = Operators(tokens, services.sessions, is_local=settings.env == "local")
         pulse = Pulse(incarnation=incarnation, url=url, version=version, clock=clock, instruments=instruments)
         self._bus = Bus(redis_url, pulse.beat)
         self._health = Health(
@@ -214,6 +247,8 @@ class Node:
             ready=self._health.ready,
             scrape=telemetry.scrape,
             details=staff_only(tokens, services.sessions) if settings.details_for_staff else anybody,
+            desk=self._desk,
+            operators=operators,
             static=settings.static,
             prefix=settings.path_prefix,
         )
@@ -227,6 +262,8 @@ class Node:
             origins=settings.allowed_origins,
             host=settings.host if settings.env == "local" else None,
             prefix=settings.path_prefix,
+            operators=operators,
+            admin=self._desk.live,
         )
         telemetry.observe(observed(kernel, self._edge, held))
 
@@ -242,6 +279,17 @@ class Node:
     def _announce(self, node: int, terms: Mapping[int, int]) -> None:
         if self._joined is not None:
             self._joined.announce(node, terms)
+
+    def _watchers(self, entity: str) -> dict[int, int]:
+        """Connections that watch it, by node; of an entity that lives here."""
+        if self._joined is not None:
+            return self._joined.correspondence.audiences.counts(entity)
+        count = len(self._fan_out.hub.watching(entity))
+        return {self._membership.incarnation: count} if count else {}
+
+    def _links(self) -> dict[int, str]:
+        """How the links to other nodes are."""
+        return self._joined.links() if self._joined is not None else {}
 
     def look_at_keys(self) -> None:
         """The file of public keys may hold others: look now."""
@@ -294,6 +342,7 @@ class Node:
                 *joined,
                 *self._kernel.core,
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
+                ChildSpec(name="admin", start=self._desk.live.run, shutdown_s=1.0),
                 *moving,
                 *(ChildSpec(name=part.name, start=part.run, shutdown_s=part.shutdown_s) for part in self._edge.parts),
             ),

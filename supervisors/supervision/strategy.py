@@ -111,9 +111,13 @@ class RestartLedger:
         Args: `now` in seconds of any clock, never less than in earlier calls. A restart stops counting exactly
         `window_s` after it.
         """
-        while self._restarts_at and now - self._restarts_at[0] >= self._intensity.window_s:
-            self._restarts_at.popleft()
-        if len(self._restarts_at) >= self._intensity.restarts_max:
+        if self.count(now) >= self._intensity.restarts_max:
             return False
         self._restarts_at.append(now)
         return True
+
+    def count(self, now: float) -> int:
+        """How many count at `now`."""
+        while self._restarts_at and now - self._restarts_at[0] >= self._intensity.window_s:
+            self._restarts_at.popleft()
+        return len(self._restarts_at)

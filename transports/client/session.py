@@ -290,6 +290,8 @@ class ClientSession(Subscriptions):
         message = command.decode(data)
         answer = answer_type(self, command_id, (kind_name, command.name))
         answer.span = self.services.tracing.begin(".".join(answer.label))
+        if answer.span is not None:
+            answer.span.set_attribute(ENTITY, entity)
         now = trio.current_time()
         try:
             self.services.submit(

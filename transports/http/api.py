@@ -18,7 +18,7 @@ from greenroom.actors.model.kinds import Command
 from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.shown import shown
-from greenroom.config.telemetry.tracing import traceparent_of
+from greenroom.config.telemetry.tracing import ENTITY, traceparent_of
 from greenroom.transports.auth.http_principal import http_identity
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
@@ -53,6 +53,8 @@ class _Answer:
         if services.anonymous and b"traceparent" in headers:  # else only we decide what is recorded
             parent = headers[b"traceparent"].decode("latin-1")
         span = services.tracing.begin(address.span, parent)
+        if span is not None:
+            span.set_attribute(ENTITY, address.entity)
         self.span: Span | None = span
         self.trace = traceparent_of(span) if span is not None else None
         self._api = api

@@ -58,6 +58,8 @@ class StartedProtocol(LiveProtocol, Protocol):
 class LiveRoutes(Protocol):
     """What the live paths do."""
 
+    streams: frozenset[bytes]  # the paths of those that are opened by `open_events`
+
     def keep(self, request: Request) -> bool:
         """Is this one of the live paths?"""
 
@@ -245,7 +247,7 @@ class LiveHttp:
             return False
         if request.upgrade:
             request.keep_alive = False  # the decoder has taken it for the last
-        if request.path == b"/events" and request.method == "GET":
+        if request.path in policy.routes.streams and request.method == "GET":
             protocol = policy.routes.open_events(self._connection, request, self._cors)
             self._switch(protocol)
             if self._connection.open:

@@ -1,7 +1,8 @@
-"""The Quart app: the chat page and its files, health, metrics, the documents of the API, and the operator's own pages.
+"""The Quart app: the chat page and its files, health, metrics, the documents of the API, the page for operators, and
+the operator's own pages.
 
-It only reads: no route takes a body, sets a cookie or changes anything. Everything that lives longer than a request
-is given by the node through PagesContext.
+But for one route of `admin.py` it only reads: no other takes a body or changes anything, and none sets a cookie.
+Everything that lives longer than a request is given by the node through PagesContext.
 """
 
 from contextlib import suppress
@@ -15,6 +16,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from greenroom.transports.errors import error_headers, http_error_body
+from greenroom.transports.pages.admin import admin_routes
 from greenroom.transports.pages.assets import Asset, asset, load_assets
 from greenroom.transports.pages.context import PagesContext
 from greenroom.transports.pages.documents import Documents
@@ -49,6 +51,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
     assets = load_assets(_HERE / "static")
     page = app.jinja_env.get_template("chat.html").render(env=context.env, version=context.version)
     chat = asset(page.encode(), _HTML)
+    admin = asset(app.jinja_env.get_template("admin.html").render(env=context.env).encode(), _HTML)
     documents = Documents(context, app.jinja_env.get_template("docs.html"))
 
     @app.before_request
@@ -137,6 +140,14 @@ def create_pages(context: PagesContext) -> QuartTrio:
         if (refusal := await unless_allowed()) is not None:
             return refusal
         return Response(documents.asyncapi(request.host), content_type=_JSON)
+
+    if context.desk is not None and context.operators is not None:
+
+        @app.get("/admin")
+        async def admin_page() -> Response:
+            return _cached(admin)
+
+        app.register_blueprint(admin_routes(context.desk, context.operators))
 
     if own is not None:
 

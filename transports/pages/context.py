@@ -6,6 +6,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from greenroom.actors.model.kinds import Kinds
+from greenroom.transports.admin.desk import Desk
+from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import Guard, anybody
 
 
@@ -28,4 +30,6 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
     prefix: str = ""  # of every address, as clients see it: `/chat`
     details: Guard = anybody  # may whoever brings this Authorization header read documents and figures?
+    desk: Desk | None = None  # what operators ask; None: there is no /admin
+    operators: Operators | None = None  # who these are; with `desk`
     static: Path | None = None  # the folder of the operator's own pages, which take `/` and what no other path takes

@@ -116,6 +116,11 @@ class Connection:
         return not self._pieces and not self._ephemeral
 
     @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait for the socket."""
+        return self._pieces_bytes
+
+    @property
     def blocked(self) -> bool:
         """Does something wait that the socket did not take?"""
         return self._blocked_at is not None

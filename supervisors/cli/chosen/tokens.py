@@ -1,6 +1,7 @@
 """What tokens are checked with, by the settings."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -8,7 +9,10 @@ from msgspec.structs import replace
 from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
+from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
+
+TOKEN_S = 30.0  # how long a command's own token counts
 
 
 def token_config(settings: Settings, data_folder: DataFolder | None) -> TokenConfig | None:
@@ -31,6 +35,14 @@ def token_config(settings: Settings, data_folder: DataFolder | None) -> TokenCon
     if settings.env == "local" and data_folder is not None:
         return replace(meant, secret=data_folder.secret("auth").encode())
     return None
+
+
+def own_token(settings: Settings, user: str, roles: Sequence[str]) -> str | None:
+    """For a moment, and for the server with these very settings; None where they can't sign."""
+    config = token_config(settings, None)
+    if config is None or config.secret is None:
+        return None
+    return TokenSigner(config, time.time).connection_token(user, roles=roles, ttl_s=TOKEN_S)
 
 
 def token_verifier(settings: Settings, data_folder: DataFolder | None) -> TokenVerifier | None:

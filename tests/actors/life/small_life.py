@@ -84,7 +84,7 @@ class World:
     def is_durable(self, entity: str, message: Message) -> bool:
         return True
 
-    def trace(self, name: str, parent: str) -> Any:
+    def trace(self, name: str, parent: str, entity: str) -> Any:
         return nullcontext()
 
     async def ask(self, entity: str, message: Any, **_: Any) -> Any:

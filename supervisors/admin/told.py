@@ -1,0 +1,131 @@
+"""What nodes tell one another for those who look: a question, and what a node knows of itself or of an entity.
+
+JSON within a frame of the links (correspondence/questions.py). Fields are only ever added, with defaults.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+KINDS_MAX = 100  # kinds that are told apart
+NAMED_MAX = 10  # mailboxes and slow consumers that are named
+STATE_BYTES_MAX = 256 << 10  # of an entity's state
+
+
+class AboutNode(Struct, frozen=True, tag="node"):
+    """How are you?"""
+
+
+class AboutEntity(Struct, frozen=True, tag="entity"):
+    """What do you have in memory of it? With `state`, its state too; with `traces`, collect its spans for a while."""
+
+    entity: str
+    state: bool = False
+    traces: bool = False
+
+
+class DeepMailbox(Struct, frozen=True):
+    """An entity that is behind."""
+
+    entity: str
+    messages: int
+    bytes: int
+    age_s: float | None  # of the message that has waited longest
+
+
+class SlowConsumer(Struct, frozen=True):
+    """A client that takes less than there is for it."""
+
+    peer: str  # its address
+    bytes: int
+    waited_s: float
+
+
+class Moved(Struct, frozen=True):
+    """Shards that changed hands by this node's doing."""
+
+    at_ms: int
+    cause: str
+    shards: int
+    former: str | None  # node
+    owner: str | None
+    seconds: float
+
+
+class Failed(Struct, frozen=True):
+    """Something went wrong with an entity."""
+
+    at_ms: int
+    entity: str
+    what: str  # restarted, failed, damaged
+    error: str
+
+
+class NodeTold(Struct, frozen=True, kw_only=True):
+    """A node, of itself. Counters only rise: whoever asks twice has the rate."""
+
+    node: str
+    at_s: float  # its own clock, for rates
+    started_at_ms: int
+    version: str
+    serving: bool
+    memory_bytes: int
+    awake: int
+    kinds: dict[str, int]  # awake, by kind
+    deepest: list[DeepMailbox]  # the deepest first
+    mailbox_depth: int
+    connections: int
+    subscriptions: int
+    slow: list[SlowConsumer]  # those that have waited longest first
+    slow_count: int
+    queue_bytes: int
+    outbox_waiting: int
+    timers_overdue: int
+    letters_stored: int  # of the whole cluster, as of its last look
+    counters: dict[str, float]
+    lag: list[int]  # counts of `durations()`
+    commits: list[int]  # likewise
+    links: dict[str, str]  # other nodes, and how the link to them is
+    moves: list[Moved]  # the newest first
+    failures: list[Failed]  # likewise
+
+
+class Span(Struct, frozen=True):
+    """One of a trace."""
+
+    trace: str
+    name: str
+    at_ms: int
+    seconds: float
+    outcome: str = ""
+
+
+class EntityTold(Struct, frozen=True, kw_only=True):
+    """A node, of an entity that may be awake on it."""
+
+    node: str
+    owns: bool
+    awake: bool
+    departing: bool = False  # its shard is on its way to another node
+    down_s: float = 0.0  # so long it is still kept down, since it failed
+    epoch: str = ""
+    offset: int | None = None  # as of its memory
+    fence: int | None = None
+    idle_s: float | None = None  # since it took a message
+    waits: int = 0  # messages in its mailbox
+    waits_bytes: int = 0
+    waits_s: float | None = None
+    flights: int = 0  # bursts whose commit is awaited
+    suspects: int = 0  # messages that are handled one by one, since one of them is to blame
+    restarts: int = 0  # that still count
+    timers: int = 0
+    watchers: dict[str, int] = {}  # connections that watch, by node
+    failures: list[Failed] = []
+    state: Raw | None = None  # JSON
+    state_is_long: bool = False
+    spans: list[Span] = []
+
+
+Question = AboutNode | AboutEntity
+decode_question = msgspec.json.Decoder(AboutNode | AboutEntity).decode
+decode_node = msgspec.json.Decoder(NodeTold).decode
+decode_entity = msgspec.json.Decoder(EntityTold).decode

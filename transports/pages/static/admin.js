@@ -1,0 +1,275 @@
+// The admin page: who looks, at what, and what the buttons do. What is shown is admin_views.js, what is read admin_live.js.
+
+import { Live, Refused, read } from "./admin_live.js";
+import * as views from "./admin_views.js";
+import { element } from "./element.js";
+import { morphChildren } from "./morph.js";
+
+const NAME = /^[\p{L}\p{N}_.-][\p{L}\p{N}_. -]{0,31}$/u;
+const EVENTS = 20;
+const LETTERS = 50;
+const LETTERS_EVERY_MS = 5000;
+const $ = (id) => document.getElementById(id);
+const local = document.documentElement.dataset.env === "local";
+
+// Storage may be refused (private windows): then nothing is remembered.
+const memory = {
+  get(store, name) {
+    try {
+      return globalThis[store].getItem(`greenroom.${name}`);
+    } catch {
+      return null;
+    }
+  },
+  set(store, name, value) {
+    try {
+      if (value === null) globalThis[store].removeItem(`greenroom.${name}`);
+      else globalThis[store].setItem(`greenroom.${name}`, value);
+    } catch {
+      // not remembered
+    }
+  },
+};
+
+let who = { token: memory.get("sessionStorage", "token"), name: local ? memory.get("localStorage", "user") : null };
+let me = null; // {user, is_admin}, as the server says
+let live = null;
+let timer = 0;
+let visit = 0; // rises with each page that is opened: what comes late is for another
+let open = null; // what the entity's page has read: {name, shown, state, journal}
+const wished = new Set(); // letters that were asked to be retried here
+
+// ---- who looks
+
+async function signIn() {
+  if (!who.token && !who.name) return welcome();
+  try {
+    me = await read(who, "admin/api/me");
+  } catch (error) {
+    me = null;
+    showMe();
+    if (error instanceof Refused && error.status < 500) return welcome(error.message);
+    say(`The server does not answer: ${error.message}`, true);
+    timer = setTimeout(signIn, 2000);
+    return;
+  }
+  showMe();
+  route();
+}
+
+function showMe() {
+  $("me-name").textContent = me ? me.user || "anonymous" : "Sign in";
+  $("me-role").textContent = me ? (me.is_admin ? "admin" : "viewer, read only") : "";
+}
+
+function welcome(error = "") {
+  const dialog = $("welcome");
+  let byToken = !local || Boolean(who.token);
+  const show = () => {
+    $("name-field").hidden = byToken;
+    $("token-field").hidden = !byToken;
+    $("other-way").hidden = !local;
+    $("other-way").textContent = byToken ? "Use a name instead" : "Use an access token instead";
+  };
+  show();
+  $("name").value = who.name ?? "";
+  $("welcome-error").textContent = error;
+  $("welcome-cancel").hidden = !me;
+  $("other-way").onclick = () => {
+    byToken = !byToken;
+    show();
+    $(byToken ? "token" : "name").focus();
+  };
+  dialog.oncancel = (event) => !me && event.preventDefault();
+  $("welcome-cancel").onclick = () => dialog.close();
+  $("welcome-form").onsubmit = (event) => {
+    event.preventDefault();
+    const name = $("name").value.trim();
+    const token = $("token").value.trim();
+    if (byToken && !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
+      $("welcome-error").textContent = "That does not look like a token.";
+      return $("token").focus();
+    }
+    if (!byToken && !NAME.test(name)) {
+      $("welcome-error").textContent = name ? "Letters, digits, dots, dashes and spaces, at most 32." : "Please enter a name.";
+      return $("name").focus();
+    }
+    who = byToken ? { token, name: null } : { token: null, name };
+    memory.set("sessionStorage", "token", byToken ? token : null);
+    if (!byToken) memory.set("localStorage", "user", name);
+    $("token").value = "";
+    dialog.close();
+    leave();
+    signIn();
+  };
+  if (!dialog.open) dialog.showModal();
+  $(byToken ? "token" : "name").focus();
+}
+
+$("me").onclick = () => welcome();
+
+// ---- pages
+
+function say(text, isBad = false) {
+  const status = $("status");
+  if (status.textContent !== text) status.textContent = text;
+  status.classList.toggle("bad", isBad);
+}
+
+function leave() {
+  live?.close();
+  live = null;
+  clearTimeout(timer);
+  visit += 1;
+  open = null;
+}
+
+function route() {
+  leave();
+  const main = $("main");
+  main.setAttribute("aria-busy", "true");
+  main.replaceChildren();
+  const [, page = "", rest = ""] = location.hash.match(/^#\/(\w*)\/?(.*)$/) ?? [];
+  const current = page || "cluster";
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.page === current) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (current === "entity") watchEntity(decoded(rest));
+  else if (current === "letters") readLetters();
+  else watch("admin/live", (shown) => {
+    paint(current === "shards" ? views.shards(shown) : views.cluster(shown));
+    say(shown.trouble ? `The database does not answer: ${shown.trouble}` : "Live", Boolean(shown.trouble));
+  });
+  document.title = `Greenroom: ${current === "entity" ? decoded(rest) : current}`;
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function paint(nodes) {
+  const main = $("main");
+  main.removeAttribute("aria-busy");
+  morphChildren(main, nodes);
+}
+
+function watch(path, shown) {
+  say("Connecting …");
+  live = new Live(who, path, {
+    shown,
+    trouble: (text) => say(text, true),
+    state: (text) => say(text, true),
+    refused: (error) => refused(error),
+  });
+}
+
+function refused(error) {
+  if (error.status === 401) {
+    me = null;
+    showMe();
+    welcome(error.message);
+  }
+  say(error.message, true);
+  paint([element("p", { class: "nothing", "data-key": "refused" }, error.message)]);
+}
+
+// ---- an entity
+
+function watchEntity(name) {
+  open = { name, shown: null, state: null, journal: null };
+  watch(`admin/live?entity=${encodeURIComponent(name)}`, (shown) => {
+    open.shown = shown;
+    paintEntity();
+    say("Live");
+  });
+}
+
+function paintEntity() {
+  if (!open?.shown) return;
+  const about = { isAdmin: me.is_admin, now: Date.now(), wished };
+  paint([...views.entity(open.shown, about), ...views.content({ ...about, state: open.state, journal: open.journal })]);
+}
+
+async function readContent(what, more = {}) {
+  const mine = visit;
+  const asked = new URLSearchParams({ name: open.name, ...more });
+  const found = await read(who, `admin/api/${what}?${asked}`);
+  if (mine !== visit) return;
+  open[what] = found;
+  paintEntity();
+}
+
+// ---- dead letters
+
+async function readLetters(before) {
+  const mine = visit;
+  const asked = new URLSearchParams({ limit: LETTERS, ...(before ? { before } : {}) });
+  try {
+    const found = await read(who, `admin/api/letters?${asked}`);
+    if (mine !== visit) return;
+    const there = new Map(found.letters.map((one) => [one.id, one]));
+    for (const id of wished) if (there.get(id)?.wished) wished.delete(id); // the server says so itself from here on
+    paint(views.letters(found, { isAdmin: me.is_admin, wished }));
+    say("Live");
+  } catch (error) {
+    if (mine !== visit) return;
+    if (error instanceof Refused && error.status < 500) return refused(error);
+    say(`Not read: ${error.message}`, true);
+  }
+  if (!before) timer = setTimeout(() => !document.hidden && mine === visit && readLetters(), LETTERS_EVERY_MS);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && me && location.hash.startsWith("#/letters")) route();
+});
+
+// ---- what the buttons do
+
+const actions = {
+  state: () => readContent("state"),
+  journal: () => readContent("journal", { limit: EVENTS }),
+  "older-events": () => readContent("journal", { limit: EVENTS, before: open.journal.next }),
+  "older-letters": (button) => {
+    clearTimeout(timer);
+    return readLetters(button.dataset.before);
+  },
+  async retry(button) {
+    const id = Number(button.dataset.letter);
+    const { wished: found } = await read(who, "admin/api/retry", { body: { ids: [id] } });
+    if (!found.includes(id)) return say(`Letter ${id} is gone: it has been handled, or dropped.`);
+    wished.add(id);
+    say(`Letter ${id} will be handled once more.`);
+    if (open) paintEntity();
+    else button.closest("td").replaceChildren(element("span", { class: "tag warn" }, "to be retried"));
+  },
+};
+
+$("main").addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-action]");
+  if (!button) return;
+  button.disabled = true;
+  try {
+    await actions[button.dataset.action](button);
+  } catch (error) {
+    say(error.message, true);
+  } finally {
+    button.disabled = false;
+  }
+});
+
+$("find").onsubmit = (event) => {
+  event.preventDefault();
+  const name = $("find-name").value.trim();
+  location.hash = `#/entity/${encodeURIComponent(name)}`;
+  $("find-name").value = "";
+  $("main").focus();
+};
+
+addEventListener("hashchange", () => me && route());
+showMe();
+signIn();
