@@ -139,6 +139,16 @@ class Edge:
         )
 
     @property
+    def queued_bytes(self) -> int:
+        """What waits for those who read slowly."""
+        return self.flusher.queued_bytes
+
+    @property
+    def slow(self) -> list[Connection]:
+        """Those whose socket would take no more, oldest first."""
+        return [one for one in self.flusher.blocked if isinstance(one, Connection)]
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """In the order in which they are to be started; to be stopped the other way round."""
         return (

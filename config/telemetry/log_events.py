@@ -23,8 +23,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "already. It is built anew, and what was open is decided again."
         ),
         "admin_not_answered": (
-            "An operator's question was not answered, since Postgres did not answer in time; `error` says more. The page "
-            "shows what nodes have in memory, and asks again."
+            "An operator's question was not answered, since Postgres did not answer in time; `error` says more. The "
+            "page shows what nodes have in memory, and asks again."
         ),
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
@@ -40,7 +40,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "audience_not_handed_on": (
             "The new owner of an entity could not be told who watches it: it hears so from the nodes where they do."
         ),
-        "dead_letters_wished": "An admin has asked on the page that these dead letters be handled once more: who, and which.",
+        "dead_letters_wished": "An admin has asked on the page that these dead letters be handled once more.",
         "look_failed": (
             "What an admin page shows could not be made; the page says `internal error`, and it is tried again. A bug: "
             "the traceback says where."

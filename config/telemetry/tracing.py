@@ -105,6 +105,4 @@ class Tracing:
         far = NonRecordingSpan(remote)
         if not remote.trace_flags.sampled:
             return trace.use_span(far)  # not recorded, but logs carry the caller's ids and so does the next hop
-        return self._tracer.start_as_current_span(
-            name, context=trace.set_span_in_context(far), attributes=attributes
-        )
+        return self._tracer.start_as_current_span(name, context=trace.set_span_in_context(far), attributes=attributes)

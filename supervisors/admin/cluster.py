@@ -1,5 +1,4 @@
-"""The cluster, as it is shown: each node by its row and by what it says, what all say together, and who has moved what.
-"""
+"""The cluster, as it is shown: each node by its row and what it says, what all say together, and who has moved what."""
 
 from collections.abc import Mapping, Sequence
 

@@ -13,7 +13,7 @@ from greenroom.actors.life.outgoing import decode_body
 from greenroom.actors.model.kinds import Kinds
 from greenroom.store.overview.cluster import NodeRow
 from greenroom.store.overview.entity import COUNTED_MAX, OutboxBody, StoredEntity
-from greenroom.supervisors.admin.told import EntityTold
+from greenroom.supervisors.admin.told import NO_STATE, EntityTold
 from greenroom.supervisors.admin.why import why_here
 
 MESSAGES_SHOWN = 20  # of the outbox
@@ -118,7 +118,7 @@ def explanation(
     place, head, counts = stored.place, stored.head, stored.counts
     if told is not None and not full:
         failures = [msgspec.structs.replace(one, error="") for one in told.failures]
-        told = msgspec.structs.replace(told, state=None, state_is_long=False, failures=failures)
+        told = msgspec.structs.replace(told, state=NO_STATE, state_is_long=False, failures=failures)
     return Explanation(
         entity=entity,
         kind=kind,

@@ -32,9 +32,7 @@ def figures_between(before: NodeTold | None, after: NodeTold) -> Figures | None:
     }
     cpu = max(after.counters.get("cpu_s", 0.0) - before.counters.get("cpu_s", 0.0), 0.0) / seconds
     lag = quantile_between(before.lag, after.lag, 0.99)
-    return Figures(
-        round(seconds, 2), rates, round(cpu, 3), lag, quantile_between(before.commits, after.commits, 0.99)
-    )
+    return Figures(round(seconds, 2), rates, round(cpu, 3), lag, quantile_between(before.commits, after.commits, 0.99))
 
 
 def quantile_between(before: Sequence[int], after: Sequence[int], share: float) -> float | None:

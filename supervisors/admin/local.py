@@ -1,7 +1,7 @@
 """What this node says to whoever looks: of itself, and of an entity in its memory. Looked up when it is asked for.
 
-Over all who are awake it goes in steps, between which others have their turn: with 200,000 of them it takes a while, and
-delays nobody.
+Over all who are awake it goes in steps, between which others have their turn: with 200,000 of them it takes a while,
+and delays nobody.
 """
 
 import time
@@ -18,6 +18,7 @@ from greenroom.config.telemetry.instruments import Instruments
 from greenroom.supervisors.admin.told import (
     KINDS_MAX,
     NAMED_MAX,
+    NO_STATE,
     STATE_BYTES_MAX,
     AboutEntity,
     AboutNode,
@@ -54,9 +55,10 @@ class Blocked(Protocol):
 
 
 class Sockets(Protocol):
-    """The flusher, as far as is asked of it."""
+    """The edge, as far as is asked of it."""
 
-    queued_bytes: int
+    @property
+    def queued_bytes(self) -> int: ...
 
     @property
     def slow(self) -> Sequence[Blocked]:
@@ -100,11 +102,8 @@ class Local:
 
     async def answer(self, question: bytes) -> bytes:
         """Raises: msgspec.MsgspecError for a question that this release does not know."""
-        match decode_question(question):
-            case AboutNode():
-                return msgspec.json.encode(await self.of_node())
-            case AboutEntity() as about:
-                return msgspec.json.encode(self.of_entity(about))
+        about = decode_question(question)
+        return msgspec.json.encode(await self.of_node() if isinstance(about, AboutNode) else self.of_entity(about))
 
     async def of_node(self) -> NodeTold:
         kernel, sockets, counted = self._kernel(), self._sockets(), self._instruments
@@ -173,7 +172,7 @@ class Local:
             return EntityTold(awake=False, **fields)
         now = trio.current_time()
         head, actor = cell.head, cell.actor
-        state, is_long = self._state(cell) if about.state else (None, False)
+        state, is_long = self._state(cell) if about.state else (NO_STATE, False)
         return EntityTold(
             awake=True,
             epoch=head.epoch if head is not None else "",
@@ -192,15 +191,15 @@ class Local:
             **fields,
         )
 
-    def _state(self, cell: Cell) -> tuple[Raw | None, bool]:
+    def _state(self, cell: Cell) -> tuple[Raw, bool]:
         """As JSON, and whether it is too long to be told."""
         if cell.actor is None:
-            return None, False
+            return NO_STATE, False
         try:
             body = cell.kind.encode_state(cell.actor.state)
         except Exception as error:  # the entity's own types may raise anything
             body = msgspec.json.encode({"error": f"the state can't be encoded: {error!r}"[:500]})
-        return (Raw(body), False) if len(body) <= STATE_BYTES_MAX else (None, True)
+        return (Raw(body), False) if len(body) <= STATE_BYTES_MAX else (NO_STATE, True)
 
 
 def counters_of(counted: Instruments) -> dict[str, float]:

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 KINDS_MAX = 100  # kinds that are told apart
 NAMED_MAX = 10  # mailboxes and slow consumers that are named
 STATE_BYTES_MAX = 256 << 10  # of an entity's state
+NO_STATE = Raw(b"null")  # not asked for, or too long
 
 
 class AboutNode(Struct, frozen=True, tag="node"):
@@ -120,7 +121,7 @@ class EntityTold(Struct, frozen=True, kw_only=True):
     timers: int = 0
     watchers: dict[str, int] = {}  # connections that watch, by node
     failures: list[Failed] = []
-    state: Raw | None = None  # JSON
+    state: Raw = NO_STATE  # JSON
     state_is_long: bool = False
     spans: list[Span] = []
 

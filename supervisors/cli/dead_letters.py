@@ -235,4 +235,3 @@ def _at(letter: DeadLetter) -> str:
 
 def _shown(letter: DeadLetter) -> str:
     return ("(to be retried) " if letter.wished else "") + letter.error[:120]
-

@@ -144,7 +144,7 @@ class Node:
             version=version,
             clock=clock,
             kernel=lambda: self._kernel,
-            sockets=lambda: self._edge.flusher,
+            sockets=lambda: self._edge,
             instruments=instruments,
             serving=lambda: self._health.serving,
             memory_bytes=resident_bytes,

@@ -1,4 +1,4 @@
-"""Failures: what went wrong with entities lately, for whoever asks why one is down. Written only when something does."""
+"""Failures: what went wrong with entities lately, for whoever asks why one is down. Written when something does."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -100,16 +100,25 @@ sign out                       unauthenticated not_yours   yes         signed_ou
 
 # Outside `local`, unless GREENROOM_DETAILS says otherwise. Columns as above.
 PAGES = """
-                               anonymous       stranger    member      signed_out service     admin
-/                              yes             yes         yes         yes        yes         yes
-/static/chat.js                yes             yes         yes         yes        yes         yes
-/health                        yes             yes         yes         yes        yes         yes
-/health, with figures          unauthenticated not_staff   not_staff   signed_out yes         yes
-/ready                         yes             yes         yes         yes        yes         yes
-/metrics                       yes             yes         yes         yes        yes         yes
-/docs                          unauthenticated not_staff   not_staff   signed_out yes         yes
-/docs/openapi.json             unauthenticated not_staff   not_staff   signed_out yes         yes
-/docs/asyncapi.json            unauthenticated not_staff   not_staff   signed_out yes         yes
+                               anonymous       stranger      member        signed_out service       viewer      admin
+/                              yes             yes           yes           yes        yes           yes         yes
+/static/chat.js                yes             yes           yes           yes        yes           yes         yes
+/health                        yes             yes           yes           yes        yes           yes         yes
+/health, with figures          unauthenticated not_staff     not_staff     signed_out yes           not_staff   yes
+/ready                         yes             yes           yes           yes        yes           yes         yes
+/metrics                       yes             yes           yes           yes        yes           yes         yes
+/docs                          unauthenticated not_staff     not_staff     signed_out yes           not_staff   yes
+/docs/openapi.json             unauthenticated not_staff     not_staff     signed_out yes           not_staff   yes
+/docs/asyncapi.json            unauthenticated not_staff     not_staff     signed_out yes           not_staff   yes
+/admin                         yes             yes           yes           yes        yes           yes         yes
+/admin/api/me                  unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/cluster             unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/entity?name=room:a  unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/live                    unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/letters             unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/state?name=room:a   unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/journal?name=room:a unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/retry               unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 """
 
 GOES_ON: Final = "goes on"
@@ -184,7 +193,7 @@ sign-out ends with 3507.
 | member, moderator, owner | of this room, by their role in it |
 | left, muted, banned | a member who has left, a plain member who is muted, one who was banned |
 | signed out | a member whose token is from before they signed out |
-| service, admin | a stranger whose token has this role |
+| service, viewer, admin | a stranger whose token has this role |
 
 What stands behind each rule: [rooms](rooms.md), [sessions](sessions.md), [security](../../SECURITY.md).
 """
@@ -207,7 +216,8 @@ TITLES: Final = {
     "pages": (
         "Pages",
         "Outside `local`, unless [`GREENROOM_DETAILS`](settings.md) opens documents and figures. Whatever "
-        "[`GREENROOM_STATIC`](../run/operations.md#pages-of-your-own) serves is for everybody.",
+        "[`GREENROOM_STATIC`](../run/operations.md#pages-of-your-own) serves is for everybody. Who may look at "
+        "the system, and what a viewer is shown of it: [admin](../run/admin.md).",
     ),
 }
 

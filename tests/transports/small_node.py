@@ -27,6 +27,8 @@ from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.transports.admin.desk import Live
+from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.codecs.websocket import masked_text_frame
 from greenroom.transports.edge import Edge, FanOut
@@ -319,6 +321,7 @@ class SmallNode:
         hub: HubConfig | None = None,
         http: HttpConfig | None = None,
         kinds: tuple[type[Actor[Any]], ...] = (Talk, Stalled, Auction, Ledger),
+        admin: Live | None = None,
     ) -> None:
         self.instruments = Instruments()
         self.kinds = Kinds(kinds)
@@ -364,6 +367,8 @@ class SmallNode:
             origins=origins,
             host=host,
             rest_share=0.0,
+            operators=Operators(self.services.tokens, self.services.sessions, is_local=anonymous),
+            admin=admin,
         )
         self.audience: list[tuple[str, str, bool]] = []
 

@@ -17,9 +17,11 @@ from greenroom.actors.identity.session import Session, SignOut
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask
 from greenroom.actors.model.principal import Principal
+from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import staff_only
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.app import create_pages
+from tests.transports.admin.desk import Board, StubDesk
 from tests.transports.permissions import ENDS, GOES_ON, NOT_APPLICABLE, TABLES, WATCHING, YES, page
 from tests.transports.small_node import Peer, SmallNode, head, small_node
 from tests.transports.world import STARTED, token
@@ -27,7 +29,7 @@ from tests.transports.world import STARTED, token
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 # Behind the sign-out of `signed_out`, so that only their token is too old.
 ISSUED = {"signed_out": STARTED - 100}
-ROLES = {"service": ["service"], "admin": ["admin"]}
+ROLES = {"service": ["service"], "viewer": ["viewer"], "admin": ["admin"]}
 # A room's cast: those of the table, a second member, who is done to, and a second moderator.
 MEMBERS = ("owner", "moderator", "moderator2", "member", "member2", "left", "muted", "banned", "signed_out")
 numbers = itertools.count(1)
@@ -253,7 +255,7 @@ async def streamed(ways: Ways, address: str) -> str:
 
 
 def full_name(kind: str, verdict: str) -> str:
-    if verdict in (YES, NOT_APPLICABLE, "unauthenticated", "not_staff"):
+    if verdict in (YES, NOT_APPLICABLE, "unauthenticated", "not_staff", "not_operator", "not_admin"):
         return verdict
     if verdict == "signed_out":
         return "session.signed_out"
@@ -263,7 +265,7 @@ def full_name(kind: str, verdict: str) -> str:
 @pytest.fixture
 async def node() -> AsyncIterator[SmallNode]:
     """Outside `local`, where the anonymous may look. One whose user has signed out since their token was issued."""
-    async with small_node(kinds=(Room, Session), anonymous=False, anonymous_watch=True) as made:
+    async with small_node(kinds=(Room, Session), anonymous=False, anonymous_watch=True, admin=Board()) as made:
         await made.kernel.router.ask("session:signed_out", SignOut())
         yield made
 
@@ -376,6 +378,8 @@ async def test_who_may_see_which_page(node: SmallNode) -> None:
         ready=ready,
         scrape=lambda: b"",
         details=staff_only(node.services.tokens, node.services.sessions),
+        desk=StubDesk(),
+        operators=Operators(node.services.tokens, node.services.sessions, is_local=False),
     )
     pages = create_pages(context).test_client()
     for row, verdicts in TABLES["pages"].items():
@@ -383,7 +387,14 @@ async def test_who_may_see_which_page(node: SmallNode) -> None:
         for who, verdict in verdicts.items():
             # The one whose token is too old would else be let in.
             ways = Ways(node, who, roles=["admin"] if who == "signed_out" else None)
-            response = await pages.get(address, headers=ways.headers)
+            if address == "/admin/live":  # which no page answers
+                found = await (await node.connect()).request("GET", address, None, **ways.headers)
+                assert found.status == 200 if verdict == YES else found.error["name"] == full_name("", verdict), who
+                continue
+            if address == "/admin/api/retry":
+                response = await pages.post(address, json={"ids": [1]}, headers=ways.headers)
+            else:
+                response = await pages.get(address, headers=ways.headers)
             if figures:
                 shown = "awake" in await response.get_json()
                 assert (response.status_code, shown) == (200, verdict == YES), (row, who)

@@ -76,8 +76,7 @@ class AdminStream:
             self._refuse(error)
             return
         self._headed = True
-        headers = ((b"X-Content-Type-Options", b"nosniff"),)
-        self._connection.send(stream_head(EVENT_STREAM, headers, date=self._date()) + b":\n\n")
+        self._connection.send(stream_head(EVENT_STREAM, date=self._date()) + b":\n\n")
 
     def show(self, event: str, body: bytes) -> None:
         """See Onlooker."""

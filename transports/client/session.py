@@ -17,7 +17,7 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.kinds import Command as EntityCommand
-from greenroom.config.telemetry.tracing import traceparent_of
+from greenroom.config.telemetry.tracing import ENTITY, traceparent_of
 from greenroom.transports.client.answers import Answer, PublishAnswer, RpcAnswer
 from greenroom.transports.client.carrier import Carrier
 from greenroom.transports.client.codes import (

@@ -33,11 +33,6 @@ class Flushed(Protocol):
 
     peer: str
 
-    @property
-    def queued_bytes(self) -> int: ...
-
-    def waited_s(self, now: float) -> float: ...
-
     def flush(self) -> None: ...
 
     def abort(self) -> None: ...
@@ -100,11 +95,6 @@ class Flusher:
         self._handing_out = False  # while the hub is asked: what it adds leaves in this flush
         self._more = False  # whether the hub had some left when it was asked
         self._left: list[Flushed] = []  # those whom the hub has given something, and whose turn is yet to come
-
-    @property
-    def slow(self) -> list[Flushed]:
-        """Those whose socket would take no more, oldest first."""
-        return list(self.blocked)
 
     def add(self, connection: Flushed) -> None:
         self._dirty.append(connection)

@@ -1,0 +1,134 @@
+"""`GET /admin/live` over real sockets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from greenroom.actors.model.effects import Kick
+from tests.transports.admin.desk import Board
+from tests.transports.small_node import Peer, SmallNode
+from tests.transports.world import STARTED, token
+
+
+@asynccontextmanager
+async def node(**how: Any) -> AsyncIterator[tuple[SmallNode, Board]]:
+    """One with a desk; `anonymous` is as in local."""
+    board = Board()
+    async with SmallNode(admin=board, **how).running() as small:
+        yield small, board
+
+
+def bearer(role: str = "admin", **claims: Any) -> str:
+    return f"Bearer {token(sub='ann', roles=[role], **claims)}"
+
+
+async def opened(small: SmallNode, path: str = "/admin/live", **headers: str) -> Peer:
+    peer = await small.connect()
+    found = await peer.request("GET", path, None, **headers)
+    assert (found.status, found.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert found.headers["x-content-type-options"] == "nosniff"
+    return peer
+
+
+async def event(peer: Peer) -> dict[str, Any]:
+    while True:
+        found = await peer.event()
+        if found:
+            return found
+
+
+async def test_what_is_shown_arrives_and_who_leaves_is_shown_nothing_more(autojump_clock: MockClock) -> None:
+    async with node() as (small, board):
+        peer = await opened(small, X_Greenroom_User="ann")
+        ((what, page),) = board.watched
+        assert what == "" and page.sees_all
+        page.show("shown", b'{"n":1}')
+        assert (await event(peer)) == {"event": "shown", "data": {"n": 1}}
+        await peer.stream.aclose()
+        await trio.sleep(1)
+        assert board.watched == []
+
+
+async def test_a_viewer_sees_less_and_an_entity_is_watched_by_its_name(autojump_clock: MockClock) -> None:
+    async with node(anonymous=False) as (small, board):
+        await opened(small, "/admin/live?entity=room%3Aa%20b", Authorization=bearer("viewer"))
+        ((what, page),) = board.watched
+        assert what == "room:a b" and not page.sees_all
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "name"),
+    [
+        ("/admin/live", {}, 401, "unauthenticated"),
+        ("/admin/live", {"X_Greenroom_User": "ann"}, 401, "unauthenticated"),
+        ("/admin/live", {"Authorization": bearer("service")}, 403, "not_operator"),
+        ("/admin/live", {"Authorization": bearer(exp=int(STARTED) - 1)}, 401, "token_expired"),
+        ("/admin/live?entity=", {"Authorization": bearer()}, 400, "bad_request"),
+        ("/admin/live?entity=nonsense", {"Authorization": bearer()}, 400, "bad_entity"),
+        ("/admin/live", {"Authorization": bearer(), "Origin": "http://elsewhere"}, 403, "forbidden"),
+    ],
+)
+async def test_others_are_refused(
+    autojump_clock: MockClock, path: str, headers: dict[str, str], status: int, name: str
+) -> None:
+    async with node(anonymous=False) as (small, board):
+        peer = await small.connect()
+        found = await peer.request("GET", path, None, **headers)
+        assert (found.status, found.error["name"]) == (status, name)
+        assert board.watched == []
+
+
+async def test_too_many_are_told_to_come_again(autojump_clock: MockClock) -> None:
+    async with node() as (small, board):
+        board.is_full = True
+        found = await (await small.connect()).request("GET", "/admin/live", X_Greenroom_User="ann")
+        assert (found.status, found.error["name"], found.headers["retry-after"]) == (429, "overloaded", "1")
+
+
+async def test_it_takes_a_get_and_a_desk(autojump_clock: MockClock) -> None:
+    async with node() as (small, _):
+        found = await (await small.connect()).request("POST", "/admin/live", b"{}", X_Greenroom_User="ann")
+        assert found.status == 405
+    async with SmallNode().running() as without:
+        found = await (await without.connect()).request("GET", "/admin/live", X_Greenroom_User="ann")
+        assert found.status == 404
+
+
+async def test_it_ends_with_the_token_with_a_sign_out_and_with_the_node(autojump_clock: MockClock) -> None:
+    async with node(anonymous=False) as (small, board):
+        short = await opened(small, Authorization=bearer(exp=int(STARTED + trio.current_time()) + 40))
+        await trio.sleep(30)
+        assert len(board.watched) == 1
+        await short.rest()
+        assert trio.current_time() < 50 and board.watched == []
+        signed_out = await opened(small, Authorization=bearer())
+        small.hub.kick("session:ann", Kick(4501, "signed out", user="ann", everywhere=True))
+        await signed_out.rest()
+        assert board.watched == []
+        last = await opened(small, Authorization=bearer())
+        small.edge.say_goodbye()
+        await last.rest()
+        assert board.watched == []
+
+
+async def test_it_is_kept_alive_and_of_a_slow_reader_only_the_newest_waits(autojump_clock: MockClock) -> None:
+    async with node() as (small, board):
+        peer = await opened(small, X_Greenroom_User="ann")
+        await peer.until(b":\n\n")
+        began = trio.current_time()
+        await peer.until(b":\n\n")
+        assert 10 < trio.current_time() - began < 25
+        ((_, page),) = board.watched
+        for number in range(400):
+            page.show("shown", b'{"n":%d,"x":"%b"}' % (number, b"x" * 100_000))
+            small.edge.flusher.flush()
+        assert small.edge.flusher.queued_bytes < 1 << 20
+        seen = []
+        with trio.move_on_after(5):
+            while True:
+                seen.append((await event(peer))["data"]["n"])
+        assert seen[-1] == 399 and len(seen) < 300
