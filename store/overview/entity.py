@@ -38,14 +38,14 @@ SELECT "offset", CASE WHEN octet_length(body) <= $3 THEN body END AS body
 FROM outbox WHERE id = $1 ORDER BY "offset" LIMIT $2
 """
 COUNTS = """
-SELECT (SELECT count(*) FROM (SELECT FROM timers WHERE id = $1 LIMIT $2) some) AS timers,
-    (SELECT count(*) FROM (SELECT FROM outbox WHERE id = $1 LIMIT $2) some) AS outbox,
-    (SELECT count(*) FROM (SELECT FROM received WHERE id = $1 LIMIT $2) some) AS marks,
-    (SELECT count(*) FROM (SELECT FROM kept_ids WHERE id = $1 LIMIT $2) some) AS kept_ids
+SELECT (SELECT count(*) FROM (SELECT FROM timers WHERE id = $1 LIMIT $2) few) AS timers,
+    (SELECT count(*) FROM (SELECT FROM outbox WHERE id = $1 LIMIT $2) few) AS outbox,
+    (SELECT count(*) FROM (SELECT FROM received WHERE id = $1 LIMIT $2) few) AS marks,
+    (SELECT count(*) FROM (SELECT FROM kept_ids WHERE id = $1 LIMIT $2) few) AS kept_ids
 """
 LETTERS = """
 SELECT id, (extract(epoch FROM at) * 1000)::bigint AS at_ms, message_type, strikes, wished, left(error, 500) AS error,
-    (SELECT count(*) FROM (SELECT FROM dead_letters WHERE entity = $1 LIMIT $3) some) AS count
+    (SELECT count(*) FROM (SELECT FROM dead_letters WHERE entity = $1 LIMIT $3) few) AS count
 FROM dead_letters WHERE entity = $1 ORDER BY id DESC LIMIT $2
 """
 SNAPSHOT = """

@@ -13,6 +13,13 @@ CAUSES: Mapping[str, str] = {
     "kept": "it was about to be handed over, and was kept",
 }
 
+ENDS: Mapping[str, str] = {
+    "stopped": "the node that had it has stopped",
+    "gave up": "the node that had it gave up while it started",
+    "its process has ended": "the process of the node that had it has ended",
+    "its lease ran out": "the lease of the node that had it ran out",
+}
+
 
 def desired_owner(shard: int, shards: int, nodes: Sequence[NodeRow]) -> int | None:
     """Where placement would have it, over the nodes that are up; None: nowhere."""
@@ -30,7 +37,7 @@ def why_here(place: Place | None, shards: int, nodes: Sequence[NodeRow]) -> str:
     alive = [one for one in nodes if one.state != "dead"]
     if place.owner is None or place.state in (None, "dead"):
         who = "Nobody owns its shard"
-        because = f": {place.cause}" if place.owner is None and place.cause else ""
+        because = f": {ENDS.get(place.cause, place.cause)}" if place.owner is None and place.cause else ""
         if place.owner is not None:
             because = f": its node has ended{f' ({place.why})' if place.why else ''}"
         then = "a node that is up takes it within a second" if alive else "the next node that starts takes it"

@@ -44,7 +44,11 @@ def test_where_it_is_to_move_it_says_where_to() -> None:
     ("found", "nodes", "words"),
     [
         (None, [], "No node has served"),
-        (place(None, cause="its lease ran out", state=None), [row(2)], "its lease ran out; a node that is up takes it"),
+        (
+            place(None, cause="its lease ran out", state=None),
+            [row(2)],
+            "the lease of the node that had it ran out; a node that is up takes it",
+        ),
         (place(None, cause="", state=None), [], "Nobody owns its shard; the next node that starts takes it."),
         (place(1, state="dead"), [row(1, state="dead")], "its node has ended (stopped); the next node"),
         (place(1, state=None), [row(2)], "its node has ended; a node that is up"),
