@@ -1,31 +1,13 @@
 // The chat page in Chromium, as its users meet it. Run by tests/e2e/test_pages.py.
 
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
-import { ask, serve, until } from "./scenarios.mjs";
+import { forgive, openWindow, serveScenarios } from "./browser.mjs";
+import { ask, until } from "./scenarios.mjs";
 
-const ARGUMENTS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync",
-];
-const PATIENCE_MS = 20_000;
-
-let browser = null;
-const contexts = [];
-let complaints = [];
-
-/** A window of somebody's own: other storage, other cookies. */
+/** A window of somebody's own, in a room. */
 async function open(url, room, user, options = {}) {
-  browser ??= await chromium.launch({ executablePath: "/usr/bin/chromium", headless: true, args: ARGUMENTS });
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
-  contexts.push(context);
-  context.setDefaultTimeout(PATIENCE_MS);
-  const page = await context.newPage();
-  page.on("console", (message) => message.type() === "error" && complaints.push(`${user}: ${message.text()}`));
-  page.on("pageerror", (error) => complaints.push(`${user}: ${error.stack}`));
   const asked = new URLSearchParams({ room: room.replace("room:", ""), ...(user ? { user } : {}) });
-  await page.goto(`${url}/?${asked}`);
-  return page;
+  return openWindow(`${url}/?${asked}`, user, options);
 }
 
 const box = (page) => page.getByRole("textbox", { name: "Message" });
@@ -126,7 +108,7 @@ const scenarios = {
     await say(bob, "while away"); // kept on the page until there is a server
     await message(bob, "while away").waitFor();
     await ask("start the server, and send");
-    complaints = []; // a browser complains of each connection that the stopped server refused
+    forgive(); // a browser complains of each connection that the stopped server refused
     const texts = ["before", "meanwhile", "while away"];
     for (const page of [ann, bob]) await status(page).getByText("Reconnecting").waitFor({ state: "detached" });
     // `meanwhile` was sent by somebody else before or after bob's message got through.
@@ -180,10 +162,10 @@ const scenarios = {
     for (const page of [first, second]) await leads(page, `${two}: 1500`);
     await first.getByText("reserve price met").waitFor();
     await first.getByText("0 held for bids", { exact: false }).waitFor();
-    complaints = []; // of the connections that the server broke when it was killed
+    forgive(); // of the connections that the server broke when it was killed
     await bid(first, 1_300);
     await first.getByRole("alert").getByText("1500 cents are bid").waitFor();
-    complaints = complaints.filter((one) => !one.includes("409")); // a browser logs every refused request
+    forgive("409"); // a browser logs every refused request
   },
 
   /** Opened while its entity is too busy to answer, and again while the server is away. */
@@ -209,7 +191,7 @@ const scenarios = {
     const { state, views, offsets } = await seen();
     assert.deepEqual([state, views], [1, 1], "it went on from its position");
     assert.deepEqual(offsets, [...new Set(offsets)].sort((a, b) => a - b), "each once, in order");
-    complaints = []; // a browser logs the connections that a restart breaks
+    forgive(); // a browser logs the connections that a restart breaks
   },
 
   async docs_are_readable({ url }) {
@@ -219,19 +201,4 @@ const scenarios = {
   },
 };
 
-const tidy = Object.fromEntries(
-  Object.entries(scenarios).map(([name, scenario]) => [
-    name,
-    async (given) => {
-      complaints = [];
-      try {
-        await scenario(given);
-        assert.deepEqual(complaints, [], "errors in the browser's console");
-      } finally {
-        for (const context of contexts.splice(0)) await context.close();
-      }
-    },
-  ]),
-);
-
-await serve(tidy, () => browser?.close());
+await serveScenarios(scenarios);

@@ -251,14 +251,14 @@ const actions = {
 
 $("main").addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-action]");
-  if (!button) return;
-  button.disabled = true;
+  if (!button || button.hasAttribute("aria-busy")) return;
+  button.setAttribute("aria-busy", "true"); // not disabled, or it would lose the focus
   try {
     await actions[button.dataset.action](button);
   } catch (error) {
     say(error.message, true);
   } finally {
-    button.disabled = false;
+    button.removeAttribute("aria-busy");
   }
 });
 

@@ -1,7 +1,7 @@
 // Bring what is on the page up to what it should be, touching only what differs: whoever reads, selects or tabs through
 // it is not disturbed each second.
 
-const KEPT = new Set(["open"]); // attributes that belong to whoever looks
+const KEPT = new Set(["open", "aria-busy"]); // attributes that belong to whoever looks
 
 /** Make the children of `parent` like `fresh`, an array of nodes. Those with a `data-key` are found by it. */
 export function morphChildren(parent, fresh) {

@@ -1,0 +1,117 @@
+"""The admin page in Chromium, in two roles. The scenarios are in tests/js/admin.mjs; each fails on any error in the
+console.
+"""
+
+import http.client
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import need
+from tests.e2e.javascript import JavaScript
+from tests.e2e.server import Server, wait_until
+
+JS = Path(__file__).parents[1] / "js"
+SECRET = "whispered"
+
+
+@pytest.fixture(scope="module")
+def chromium_of_admins() -> Iterator[JavaScript]:
+    need("Node (npm ci in tests/js)", JavaScript.available(JS / "node_modules" / "playwright-core"))
+    need("Chromium", Path("/usr/bin/chromium").exists())
+    with JavaScript(JS / "admin.mjs") as script:
+        yield script
+
+
+def said(server: Server, room: str, count: int = 1) -> None:
+    connection = server.connection()
+    for number in range(count):
+        text = f"<b>bold</b> {SECRET} {number}"
+        server.command(room, "send", {"text": text}, user="ann", connection=connection)
+    connection.close()
+
+
+def test_the_cluster_is_live(chromium_of_admins: JavaScript, mortal_server: Server, room: str) -> None:
+    asked = {"speak": lambda: said(mortal_server, room, 50)}
+    chromium_of_admins.run("the_cluster_is_live", {"url": mortal_server.url}, asked)
+
+
+def test_an_entity_is_explained(chromium_of_admins: JavaScript, mortal_server: Server, room: str) -> None:
+    said(mortal_server, room, 45)
+    streams: list[http.client.HTTPResponse] = []
+
+    def watch() -> bool:
+        connection = mortal_server.connection()
+        connection.request("GET", f"/events?channel={room}", headers={"X-Greenroom-User": "bob"})
+        streams.append(connection.getresponse())
+        return streams[0].status == 200
+
+    given = {"url": mortal_server.url, "entity": room, "text": SECRET}
+    chromium_of_admins.run("an_entity_is_explained", given, {"watch": watch})
+    for stream in streams:
+        stream.close()
+
+
+@pytest.fixture(scope="module")
+def faulty_server() -> Iterator[Server]:
+    """It has an entity whose handler can be made to raise."""
+    server = Server(GREENROOM_ENTITIES="tests.faults.entities", GREENROOM_SUPERVISION_BACKOFF_FIRST_S="0.01")
+    server.start()
+    yield server
+    server.remove()
+
+
+def dead_letter(server: Server, entity: str, raises: Path) -> None:
+    """Its handler raises as long as that file is there."""
+    raises.touch()
+    path = f"/api/{entity.replace(':', '/', 1)}/raise"
+    assert server.request("POST", path, {"unless_gone": str(raises)}).status == 500
+    wait_until(lambda: bool(letters(server, entity)), "the dead letter")
+
+
+def letters(server: Server, entity: str) -> list[Any]:
+    found: list[Any] = server.request("GET", f"/admin/api/letters?entity={entity}").body["letters"]
+    return found
+
+
+def test_an_admin_retries_a_dead_letter(chromium_of_admins: JavaScript, faulty_server: Server, tmp_path: Path) -> None:
+    server, entity, raises = faulty_server, "faulty:admin", tmp_path / "raises"
+    dead_letter(server, entity, raises)
+    raises.unlink()
+
+    def handled() -> None:
+        wait_until(lambda: not letters(server, entity), "it to be handled")
+
+    given = {"url": server.url, "entity": entity, "token": server.token("root", roles=["admin"])}
+    chromium_of_admins.run("an_admin_retries_a_dead_letter", given, {"wait until it was retried": handled})
+    assert '"by": "root"' in server.log(), "the log says who"
+
+
+def test_a_viewer_sees_the_machinery_and_no_content(
+    chromium_of_admins: JavaScript, faulty_server: Server, tmp_path: Path
+) -> None:
+    server, entity = faulty_server, "faulty:viewer"
+    dead_letter(server, entity, tmp_path / SECRET)
+    token = server.token("vera", roles=["viewer"])
+    given = {"url": server.url, "entity": entity, "token": token, "secret": SECRET}
+    chromium_of_admins.run("a_viewer_sees_the_machinery_and_no_content", given)
+    assert len(letters(server, entity)) == 1
+
+
+def test_others_are_turned_away(chromium_of_admins: JavaScript, mortal_server: Server) -> None:
+    token = mortal_server.token("mallory", roles=["service"])
+    chromium_of_admins.run("others_are_turned_away", {"url": mortal_server.url, "token": token})
+
+
+def test_it_comes_back_after_a_restart(chromium_of_admins: JavaScript, mortal_server: Server) -> None:
+    asked = {"stop the server": mortal_server.stop, "start the server": mortal_server.start}
+    chromium_of_admins.run("it_comes_back_after_a_restart", {"url": mortal_server.url}, asked)
+
+
+@pytest.mark.parametrize("scenario", ["a_phone_in_the_dark_has_room_for_it", "the_keyboard_is_enough"])
+def test_scenario(chromium_of_admins: JavaScript, mortal_server: Server, room: str, scenario: str) -> None:
+    said(mortal_server, room, 3)
+    chromium_of_admins.run(scenario, {"url": mortal_server.url, "entity": room})

@@ -1,0 +1,185 @@
+// The admin page in Chromium, as an admin and as a viewer meet it. Run by tests/e2e/test_admin.py.
+
+import assert from "node:assert/strict";
+import { forgive, openWindow, serveScenarios } from "./browser.mjs";
+import { ask, until } from "./scenarios.mjs";
+
+const status = (page) => page.locator("#status");
+const live = (page) => status(page).getByText("Live", { exact: true }).waitFor();
+const section = (page, name) => page.getByRole("region", { name, exact: true });
+const row = (page, table, text) => page.getByRole("table", { name: table }).getByRole("row").filter({ hasText: text });
+
+async function byName(url, name, options) {
+  const page = await openWindow(`${url}/admin`, name, options);
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByRole("button", { name: "Enter" }).click();
+  return page;
+}
+
+async function byToken(url, token, options, hash = "") {
+  const page = await openWindow(`${url}/admin${hash}`, "token", options);
+  const other = page.getByRole("button", { name: "Use an access token instead" });
+  if (await other.count()) await other.click();
+  await page.getByLabel("Access token").fill(token);
+  await page.getByRole("button", { name: "Enter" }).click();
+  return page;
+}
+
+const scenarios = {
+  async the_cluster_is_live({ url }) {
+    const page = await byName(url, "ann");
+    await live(page);
+    assert.match(await page.locator("#me").innerText(), /ann\s+admin/);
+    await page.getByRole("table", { name: "Nodes with load, lag and lease" }).getByText("up", { exact: true }).waitFor();
+    const before = await page.locator(".figures").innerText();
+    assert.match(before, /awake/);
+    await ask("speak");
+    await row(page, "Entities that are awake, by kind", "room").first().waitFor();
+    await page.locator(".figures div").filter({ hasText: "commands/s" }).getByText(/^(?!0$|–)/).first().waitFor();
+    await row(page, "Nodes with load, lag and lease", "127.0.0.1").locator('[data-label="Lag p99"]').getByText(/ms|µs/).waitFor();
+    await page.getByRole("link", { name: "Shards" }).click();
+    await row(page, "Moves of shards with cause and duration", "start").first().waitFor();
+    await row(page, "Shards by their last change of owner", "start").first().waitFor();
+    assert.equal(await page.getByRole("link", { name: "Shards" }).getAttribute("aria-current"), "page");
+  },
+
+  async an_entity_is_explained({ url, entity, text }) {
+    const page = await byName(url, "ann");
+    await page.getByRole("textbox", { name: "Entity" }).fill(entity);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByRole("heading", { name: entity }).waitFor();
+    await live(page);
+    await section(page, "Where it is, and why").getByText("alone when it started").waitFor();
+    await section(page, "In memory").getByText("yes").waitFor();
+    await section(page, "State").getByRole("button", { name: "Read" }).click();
+    await page.getByLabel("State", { exact: true }).last().getByText(text, { exact: false }).waitFor();
+    await section(page, "Journal").getByRole("button", { name: "Read" }).click();
+    const events = section(page, "Journal").locator("li");
+    await until(async () => (await events.count()) === 20, "the newest events");
+    const newest = await events.first().innerText();
+    await section(page, "Journal").getByRole("button", { name: "Older" }).click();
+    await until(async () => (await events.first().innerText()) !== newest, "older ones");
+    assert.equal(await page.locator("main b").filter({ hasText: "bold" }).count(), 0, "what people wrote is no markup");
+    const watching = await ask("watch");
+    assert.ok(watching);
+    await row(page, "Connections that watch it, by node", "1").first().waitFor();
+    await page.getByRole("textbox", { name: "Entity" }).fill("nonsense");
+    await page.getByRole("button", { name: "Show" }).click();
+    await status(page).getByText("not kind:key").waitFor();
+    forgive("400");
+  },
+
+  async an_admin_retries_a_dead_letter({ url, token, entity }) {
+    const page = await byToken(url, token, {}, "#/letters");
+    const letter = row(page, "Dead letters, the newest first", entity).first();
+    await letter.getByText("told to raise", { exact: false }).first().waitFor();
+    await letter.getByRole("button", { name: "Retry" }).click();
+    await status(page).getByText("will be handled once more").waitFor();
+    await letter.getByText("to be retried").waitFor();
+    await ask("wait until it was retried");
+    assert.ok(!page.url().includes("ey"), "no token in the address");
+  },
+
+  async a_viewer_sees_the_machinery_and_no_content({ url, token, entity, secret }) {
+    const page = await byToken(url, token);
+    await live(page);
+    assert.match(await page.locator("#me").innerText(), /viewer, read only/);
+    await page.goto(`${url}/admin#/entity/${encodeURIComponent(entity)}`);
+    await section(page, "Where it is, and why").waitFor();
+    await section(page, "State and journal").getByText("For admins").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Read", exact: true }).count(), 0);
+    await page.getByRole("link", { name: "Dead letters", exact: true }).click();
+    await row(page, "Dead letters, the newest first", entity).first().waitFor();
+    assert.equal(await page.getByRole("button", { name: /Retry/ }).count(), 0);
+    assert.ok(!(await page.content()).includes(secret));
+    const answers = await page.evaluate(async ({ token, entity }) => {
+      const headers = { Authorization: `Bearer ${token}` };
+      const name = encodeURIComponent(entity);
+      const got = ["state", "journal"].map((what) => fetch(`admin/api/${what}?name=${name}`, { headers }));
+      const posted = fetch("admin/api/retry", {
+        method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: '{"ids":[1]}',
+      });
+      return Promise.all([...got, posted].map(async (one) => (await one).status));
+    }, { token, entity });
+    assert.deepEqual(answers, [403, 403, 403], "whatever the page shows, the server keeps");
+    forgive("403");
+  },
+
+  async others_are_turned_away({ url, token }) {
+    const page = await byToken(url, token);
+    await page.getByRole("alert").getByText("role admin or viewer").waitFor();
+    assert.equal(await page.locator("main section").count(), 0);
+    forgive("403");
+  },
+
+  async it_comes_back_after_a_restart({ url }) {
+    const page = await byName(url, "ann");
+    await live(page);
+    await ask("stop the server");
+    await status(page).getByText("Reconnecting").waitFor();
+    await ask("start the server");
+    await live(page);
+    forgive();
+  },
+
+  async a_phone_in_the_dark_has_room_for_it({ url, entity }) {
+    const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" };
+    const page = await byName(url, "ann", phone);
+    await live(page);
+    for (const hash of ["#/", "#/shards", "#/letters", `#/entity/${encodeURIComponent(entity)}`]) {
+      await page.goto(`${url}/admin${hash}`);
+      await page.locator("main section").first().waitFor();
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= 375, `${hash}: ${width} pixels wide`);
+    }
+    const [ground, ink] = await page.evaluate(() => {
+      const style = getComputedStyle(document.body);
+      return [style.backgroundColor, style.color].map((one) => one.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0));
+    });
+    assert.ok(ground < 150 && ink > 550, `${ground} ${ink}`);
+    const tap = await page.getByRole("button", { name: "Read" }).first().boundingBox();
+    assert.ok(tap.height >= 40, JSON.stringify(tap));
+  },
+
+  async the_keyboard_is_enough({ url, entity }) {
+    const page = await openWindow(`${url}/admin`, "ann");
+    await page.keyboard.type("ann");
+    await page.keyboard.press("Enter");
+    await live(page);
+    const focused = () => page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent?.trim());
+    await page.evaluate(() => document.activeElement?.blur());
+    const seen = [];
+    for (let presses = 0; presses < 8; presses++) {
+      await page.keyboard.press("Tab");
+      seen.push(await focused());
+    }
+    assert.deepEqual(seen.slice(0, 5), ["Skip to the content", "Cluster", "Shards", "Dead letters", "find-name"]);
+    await page.locator("#find-name").focus();
+    await page.keyboard.type(entity);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: entity }).waitFor();
+    assert.equal(await focused(), "main", "what was asked for has the focus");
+    await live(page);
+    for (let presses = 0; presses < 12 && (await focused()) !== "Read"; presses++) await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await section(page, "State").getByText("As it is in memory").waitFor();
+    assert.equal(await focused(), "Read again", "and keeps it while the page is brought up to date");
+  },
+
+  async pictures({ url, entity, folder }) {
+    for (const [name, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 375, height: 667 }, colorScheme: "dark" }]]) {
+      const page = await byName(url, "ann", options);
+      await live(page);
+      await page.waitForTimeout(2500);
+      await page.screenshot({ path: `${folder}/cluster-${name}.png`, fullPage: true });
+      await page.goto(`${url}/admin#/entity/${encodeURIComponent(entity)}`);
+      await page.locator("main section").first().waitFor();
+      await page.screenshot({ path: `${folder}/entity-${name}.png`, fullPage: true });
+      await page.goto(`${url}/admin#/letters`);
+      await page.locator("main section").first().waitFor();
+      await page.screenshot({ path: `${folder}/letters-${name}.png`, fullPage: true });
+    }
+  },
+};
+
+await serveScenarios(scenarios);
