@@ -3,7 +3,6 @@ console.
 """
 
 import http.client
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

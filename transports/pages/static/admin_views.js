@@ -79,6 +79,8 @@ const tag = (text, how) => element("span", { class: `tag ${how}` }, text);
 
 const STATES = { up: "good", joining: "warn", draining: "warn", dead: "bad" };
 
+const badLinks = (one) => Object.entries(one.told?.links ?? {}).filter(([, how]) => how === "no answer").map(([node]) => tag(`no link to ${node.slice(0, 8)}`, "warn"));
+
 // ---- the cluster
 
 export function cluster(shown) {
@@ -101,7 +103,7 @@ export function cluster(shown) {
     ]),
     section("nodes", "Nodes", table("Nodes with load, lag and lease", [
       ["Node", (one) => [element("code", {}, one.node), element("br"), element("small", { class: "hint" }, `${one.url} · ${one.version}`)]],
-      ["State", (one) => [tag(one.state, STATES[one.state] ?? ""), one.answered ? null : tag("does not answer", "bad")]],
+      ["State", (one) => [tag(one.state, STATES[one.state] ?? ""), one.answered ? null : tag("does not answer", "bad"), ...badLinks(one)]],
       ["Shards", (one) => count(one.shards), true],
       ["Lease", (one) => element("span", { class: one.lease_left_s < 1 ? "bad" : null }, seconds(Math.max(one.lease_left_s, 0))), true],
       ["Lag p99", (one) => element("span", { class: (one.figures?.lag_p99_s ?? 0) > 0.05 ? "warn" : null }, seconds(one.figures?.lag_p99_s)), true],
@@ -111,7 +113,7 @@ export function cluster(shown) {
       ["Awake", (one) => count(one.told?.awake), true],
       ["Connections", (one) => count(one.told?.connections), true],
       ["Commands/s", (one) => rate(one.figures?.rates.commands), true],
-      ["Up", (one) => when(one.joined_at_ms, now), true],
+      ["Started", (one) => when(one.joined_at_ms, now), true],
     ], shown.nodes, (one) => one.node)),
     section("kinds", "Awake by kind", Object.keys(shown.kinds).length
       ? table("Entities that are awake, by kind", [
