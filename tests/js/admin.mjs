@@ -1,4 +1,4 @@
-// The admin page in Chromium, as an admin and as a viewer meet it. Run by tests/e2e/test_admin.py.
+// The admin page in Chromium, as an admin and as a viewer meet it. Run by tests/e2e/browser/test_admin.py.
 
 import assert from "node:assert/strict";
 import { forgive, openWindow, serveScenarios } from "./browser.mjs";

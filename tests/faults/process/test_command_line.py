@@ -13,7 +13,18 @@ from tests.e2e.server import Server
 from tests.faults.peer import upgraded
 from tests.faults.process.command_line import CommandLine
 
-COMMANDS = ("serve", "new", "token", "migrate", "new-generation", "status", "entities", "schema", "dead-letters")
+COMMANDS = (
+    "serve",
+    "new",
+    "token",
+    "migrate",
+    "new-generation",
+    "status",
+    "explain",
+    "entities",
+    "schema",
+    "dead-letters",
+)
 
 
 def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -> None:
@@ -29,6 +40,7 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         ("token",): ("SUBJECT", "--role", "--ttl"),
         ("migrate",): ("--check",),
         ("status",): ("--url",),
+        ("explain",): ("ENTITY", "--json", "--url", "--token", "why"),
         ("entities",): ("limits", "--markdown", "GREENROOM_ENTITIES"),
         ("schema",): ("--check", "--update", "--stored", "--lock", "--force"),
         ("dead-letters",): ("list", "show", "retry", "drop"),
@@ -52,6 +64,7 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         "dead-letters",
         "dead-letters show",
         "dead-letters show x",
+        "explain",
     ],
 )
 def test_bad_usage_is_status_2(command_line: CommandLine, arguments: str) -> None:

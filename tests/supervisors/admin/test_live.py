@@ -95,6 +95,7 @@ async def test_what_is_wrong_is_shown_and_the_next_look_may_be_better(autojump_c
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.bound("pages of operators that are shown how things are")
 async def test_so_many_may_watch_and_no_more(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "ONLOOKERS_MAX", 2)
     board = LiveBoard(Looked().look, pace_s=lambda what: 1.0)

@@ -86,7 +86,7 @@ async def test_of_very_many_others_have_their_turn_meanwhile(
 ) -> None:
     monkeypatch.setattr(local_module, "STEP", 2)
     async with kernel() as run:
-        for number in range(6):
+        for number in range(12):
             await run.ask(f"log:{number}", Note(text="x"))
         turns = 0
 

@@ -42,6 +42,7 @@ def test_once_nobody_has_looked_for_a_while_nothing_is_kept() -> None:
     assert list(world.traces._spans) == ["room:b"]
 
 
+@pytest.mark.bound("entities whose spans are collected while somebody looks at them")
 def test_both_bounds_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traces_module, "ENTITIES_MAX", 2)
     monkeypatch.setattr(traces_module, "SPANS_MAX", 3)

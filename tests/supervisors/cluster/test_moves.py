@@ -11,6 +11,7 @@ from tests.supervisors.cluster.memory_cluster import LEASE_S, cluster
 from tests.supervisors.kernel.small_kernel import kernel
 
 
+@pytest.mark.bound("moves of shards that are remembered for whoever looks")
 def test_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moves, "MOVES_MAX", 2)
     noted = Moves(lambda: 5.0)

@@ -18,6 +18,7 @@ def test_of_one_entity_the_last_ones_are_kept_the_newest_first() -> None:
     assert [one.entity for one in noted.newest(1)] == ["room:b"]
 
 
+@pytest.mark.bound("entities whose failures are remembered for whoever looks")
 def test_of_many_entities_those_that_failed_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "ENTITIES_MAX", 2)
     noted = Failures(lambda: 0.0)

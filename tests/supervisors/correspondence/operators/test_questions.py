@@ -109,6 +109,7 @@ async def test_a_question_that_raises_is_not_answered_and_harms_nobody(autojump_
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.bound("questions of operators that other nodes have yet to answer, and of theirs that are being answered")
 async def test_both_sides_are_bounded(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(questions, "ANSWERING_MAX", 2)
     gate = trio.Event()

@@ -13,7 +13,7 @@ from tests.e2e.conftest import need
 from tests.e2e.javascript import JavaScript
 from tests.e2e.server import Server, wait_until
 
-JS = Path(__file__).parents[1] / "js"
+JS = Path(__file__).parents[2] / "js"
 SECRET = "whispered"
 
 
