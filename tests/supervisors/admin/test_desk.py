@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import Raw
 
 from greenroom.actors.model.entity import BadEntity
 from greenroom.actors.model.errors import UnknownKind
@@ -29,7 +30,8 @@ from tests.supervisors.kernel.small_kernel import Log
 
 ME, SHARDS = 7, 16
 LETTER = DeadLetter(
-    entity="log:a", message_type="log.note", payload=b'{"text":"secret"}', principal="ann", error="a secret", traceback=""
+    entity="log:a", message_type="log.note", payload=b'{"text":"secret"}', principal="ann",
+    error="a secret", traceback="",
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ class Me(Local):
     def of_entity(self, about: AboutEntity) -> EntityTold:
         if not self.is_awake:
             return told_of_entity(ME, awake=False)
-        state = {"state": desk_module.Raw(b'{"n":1}')} if about.state else {}
+        state = {"state": Raw(b'{"n":1}')} if about.state else {}
         return told_of_entity(ME, offset=3, **state)
 
 

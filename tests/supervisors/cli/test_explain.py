@@ -107,7 +107,8 @@ def test_all_that_can_be_said_is_said() -> None:
 
 def test_of_one_that_is_down_and_has_no_journal() -> None:
     found = Explanation(
-        entity="brief:a", kind="brief", installed=True, durable=False, place=Placed(shard=None, shards=0, why="No node."),
+        entity="brief:a", kind="brief", installed=True, durable=False,
+        place=Placed(shard=None, shards=0, why="No node."),
         stored=None, timers=[], outbox=[], letters=[], letters_count=0, told=told_of_entity(awake=False, down_s=2.5),
     )  # fmt: skip
     text = dict(rows_of(found))
