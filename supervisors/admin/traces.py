@@ -54,6 +54,9 @@ class Traces(SpanProcessor):
             return
         entity = span.attributes.get(ENTITY)
         found = self._spans.get(entity) if isinstance(entity, str) else None
+        if isinstance(entity, str) and found is not None and self._until[entity] < self._clock():
+            self._forget(entity)
+            return
         if found is None or span.context is None or span.start_time is None or span.end_time is None:
             return
         found.append(

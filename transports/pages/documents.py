@@ -35,7 +35,10 @@ class Documents:
     def openapi(self) -> bytes:
         """JSON."""
         context = self._context
-        return encode(openapi(context.kinds, context.bounds, version=context.version, prefix=context.prefix))
+        has_admin = context.desk is not None
+        return encode(
+            openapi(context.kinds, context.bounds, version=context.version, prefix=context.prefix, admin=has_admin)
+        )
 
     def asyncapi(self, host: str) -> bytes:
         """JSON, which names `host` with its port: as whoever asks reaches us."""

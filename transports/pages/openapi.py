@@ -10,7 +10,9 @@ from greenroom.actors.model.entity import KEY_BYTES_MAX
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.repeats import REUSED, repeats_of
 from greenroom.config.bounds import EVENT_CHANNELS_MAX
+from greenroom.transports.codecs.numbers import EXACT_MAX
 from greenroom.transports.http.api import COMMAND_ID_MAX
+from greenroom.transports.pages.admin import PAGE_MAX, RETRIES_MAX
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
 from greenroom.transports.pages.message_schemas import (
@@ -38,8 +40,9 @@ _CHANNEL: Json = {
 }
 
 
-def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str = "") -> Json:
-    """The commands, views and histories of `kinds`, event streams and probes; all of it below `prefix`."""
+def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str = "", admin: bool = False) -> Json:
+    """The commands, views and histories of `kinds`, event streams, probes, and with `admin` what operators ask; all of it
+    below `prefix`."""
     kinds = tuple(kinds)
     schemas, components = message_schemas(kinds)
     paths: Json = {}
@@ -69,7 +72,7 @@ def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str 
         "servers": [{"url": prefix or "/"}],
         "tags": [{"name": kind.name, "description": doc_of(kind.actor)} for kind in kinds],
         "security": [{"token": []}, {}],
-        "paths": paths | {"/events": {"get": _EVENTS}} | _PROBES,
+        "paths": paths | {"/events": {"get": _EVENTS}} | _PROBES | (_ADMIN if admin else {}),
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             "responses": {
@@ -232,6 +235,69 @@ _PROBES: Json = {
                     "content": {"text/plain": {"schema": {"type": "string"}}},
                 }
             },
+        }
+    },
+}
+
+
+def _asked(name: str, summary: str, *parameters: Json) -> Json:
+    """What an operator asks."""
+    return {
+        "get": {
+            "operationId": f"admin.{name}",
+            "summary": summary,
+            "parameters": list(parameters),
+            "responses": {
+                "200": {"description": "See docs/run/admin.md", "content": _PROBE},
+                "default": {"$ref": "#/components/responses/Refused"},
+            },
+        }
+    }
+
+
+_NAME = _query("name", "An entity", required=True, **_CHANNEL)
+_PAGE = (
+    _query("before", "Go on before this one: `next` of the page before", type="integer", minimum=1, maximum=EXACT_MAX),
+    _query("limit", "At most so many; 50 unless given", type="integer", minimum=1, maximum=PAGE_MAX),
+)
+_IDS: Json = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 1, "maximum": EXACT_MAX},
+    "minItems": 1,
+    "maxItems": RETRIES_MAX,
+}
+_ADMIN: Json = {
+    "/admin/api/me": _asked("me", "Who looks, and as what"),
+    "/admin/api/cluster": _asked("cluster", "Nodes, and what all of them say together"),
+    "/admin/api/entity": _asked("entity", "Where an entity is and why, what waits, who watches", _NAME),
+    "/admin/api/state": _asked("state", "Its state, for admins", _NAME),
+    "/admin/api/journal": _asked("journal", "Its events, the newest first, for admins", _NAME, *_PAGE),
+    "/admin/api/letters": _asked(
+        "letters", "Dead letters, the newest first", _query("entity", "Those of one entity", **_CHANNEL), *_PAGE
+    ),
+    "/admin/api/retry": {
+        "post": {
+            "operationId": "admin.retry",
+            "summary": "Have dead letters handled once more, for admins",
+            "requestBody": {
+                "required": True,
+                "content": _json({**_object(ids=_IDS), "additionalProperties": False}),
+            },
+            "responses": {
+                "200": {
+                    "description": "Those that will be",
+                    "content": _json(_object(wished={"type": "array", "items": {"type": "integer"}})),
+                },
+                "default": {"$ref": "#/components/responses/Refused"},
+            },
+        }
+    },
+    "/admin/live": {
+        "get": {
+            "operationId": "admin.live",
+            "summary": "The cluster, or one entity, again and again as server-sent events",
+            "parameters": [_query("entity", "An entity instead of the cluster", **_CHANNEL)],
+            "responses": _EVENTS["responses"],
         }
     },
 }

@@ -37,9 +37,13 @@ def test_once_nobody_has_looked_for_a_while_nothing_is_kept() -> None:
     world = World()
     world.traces.of("room:a")
     world.call("room:a")
+    assert len(world.traces.of("room:a")) == 1
     world.now += LOOKED_AT_S + 1
     world.traces.of("room:b")
     assert list(world.traces._spans) == ["room:b"]
+    world.now += LOOKED_AT_S + 1
+    world.call("room:b")
+    assert not world.traces._spans, "also where nobody looks at anything any more"
 
 
 @pytest.mark.bound("entities whose spans are collected while somebody looks at them")

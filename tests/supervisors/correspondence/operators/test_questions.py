@@ -71,6 +71,7 @@ async def test_of_a_node_that_is_gone_or_only_starting_nothing_is_waited_for(aut
 async def test_a_link_that_parts_ends_the_wait(autojump_clock: MockClock) -> None:
     pair = Pair(shouted)
     pair.asks._send = lambda node, frame: None
+    began = trio.current_time()
     said: list[bytes | None] = []
 
     async def ask() -> None:
@@ -84,6 +85,7 @@ async def test_a_link_that_parts_ends_the_wait(autojump_clock: MockClock) -> Non
         assert not said
         pair.asks.parted(B)
     assert said == [None]
+    assert trio.current_time() == began, "and not only once its time is up"
 
 
 async def test_an_answer_of_another_node_or_a_late_one_is_nobodys(autojump_clock: MockClock) -> None:
