@@ -91,13 +91,21 @@ def admin_routes(desk: Desk, operators: Operators) -> Blueprint:
         if request.mimetype != _JSON:
             raise BadRequest("the body must be application/json", status=415, name="unsupported_media_type")
         try:
-            wanted = msgspec.json.decode(await request.get_data(), type=Retry)
+            wanted = msgspec.convert(_whole(msgspec.json.decode(await request.get_data())), Retry)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequest(str(error)) from None
         log.info("dead_letters_wished", by=operator.principal.user, letters=list(wanted.ids))
         return _answer(await desk.retry(wanted.ids))
 
     return routes
+
+
+def _whole(body: object) -> object:
+    """JSON knows one sort of number: 3.0 is an integer too."""
+    if isinstance(body, dict) and isinstance(body.get("ids"), list):
+        ids = (int(one) if isinstance(one, float) and one.is_integer() else one for one in body["ids"])
+        return body | {"ids": list(ids)}
+    return body
 
 
 async def _operator(operators: Operators) -> Operator:

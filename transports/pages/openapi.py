@@ -41,8 +41,8 @@ _CHANNEL: Json = {
 
 
 def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str = "", admin: bool = False) -> Json:
-    """The commands, views and histories of `kinds`, event streams, probes, and with `admin` what operators ask; all of it
-    below `prefix`."""
+    """The commands, views and histories of `kinds`, event streams and probes, and with `admin` what operators ask. All
+    of it below `prefix`."""
     kinds = tuple(kinds)
     schemas, components = message_schemas(kinds)
     paths: Json = {}

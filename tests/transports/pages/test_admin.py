@@ -185,6 +185,12 @@ async def test_a_body_that_is_none_is_refused(body: bytes) -> None:
     assert (response.status_code, desk.retried) == (400, [])
 
 
+async def test_json_knows_one_sort_of_number() -> None:
+    desk = StubDesk()
+    assert (await retry(client(desk), ADMIN, b'{"ids":[3.0,4]}')).status_code == 200
+    assert desk.retried == [3, 4]
+
+
 async def test_a_get_retries_nothing() -> None:
     desk = StubDesk()
     response = await client(desk).get("/admin/api/retry?ids=1", headers=ADMIN)
