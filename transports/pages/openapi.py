@@ -255,7 +255,8 @@ def _asked(name: str, summary: str, *parameters: Json) -> Json:
     }
 
 
-_NAME = _query("name", "An entity", required=True, **_CHANNEL)
+_NAME: Json = {"name": "name", "in": "query", "description": "An entity", "required": True, "schema": _CHANNEL}
+_ONE: Json = {"name": "entity", "in": "query", "description": "Of one entity", "required": False, "schema": _CHANNEL}
 _PAGE = (
     _query("before", "Go on before this one: `next` of the page before", type="integer", minimum=1, maximum=EXACT_MAX),
     _query("limit", "At most so many; 50 unless given", type="integer", minimum=1, maximum=PAGE_MAX),
@@ -272,9 +273,7 @@ _ADMIN: Json = {
     "/admin/api/entity": _asked("entity", "Where an entity is and why, what waits, who watches", _NAME),
     "/admin/api/state": _asked("state", "Its state, for admins", _NAME),
     "/admin/api/journal": _asked("journal", "Its events, the newest first, for admins", _NAME, *_PAGE),
-    "/admin/api/letters": _asked(
-        "letters", "Dead letters, the newest first", _query("entity", "Those of one entity", **_CHANNEL), *_PAGE
-    ),
+    "/admin/api/letters": _asked("letters", "Dead letters, the newest first", _ONE, *_PAGE),
     "/admin/api/retry": {
         "post": {
             "operationId": "admin.retry",
@@ -296,7 +295,7 @@ _ADMIN: Json = {
         "get": {
             "operationId": "admin.live",
             "summary": "The cluster, or one entity, again and again as server-sent events",
-            "parameters": [_query("entity", "An entity instead of the cluster", **_CHANNEL)],
+            "parameters": [_ONE],
             "responses": _EVENTS["responses"],
         }
     },
