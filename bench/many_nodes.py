@@ -147,8 +147,9 @@ class Asleep:
         """As System."""
         return 0
 
-    async def end_departing(self) -> None:
+    async def depart(self, shards: Collection[int]) -> None:
         """As System."""
+        self.departing.begin(shards)
         await trio.lowlevel.checkpoint()
 
     async def end_in(self, shards: Collection[int]) -> None:
