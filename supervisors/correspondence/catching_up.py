@@ -105,6 +105,7 @@ class CatchingUp:
         self._caught_up = caught_up
         self._instruments = instruments
         self.catching: dict[str, _CatchUp] = {}
+        self._some = trio.Event()  # are catching up
         self._nursery: trio.Nursery | None = None
         self._fills = trio.CapacityLimiter(FILLS_MAX)
 
@@ -176,7 +177,7 @@ class CatchingUp:
         """There may be a gap of which nobody knows how far it reaches."""
         catch_up = self.catching.get(entity)
         if catch_up is None:
-            catch_up = self.catching[entity] = _CatchUp(entity)
+            catch_up = self._begin(entity)
         catch_up.may_have_missed_kicks = True
         self._ask(catch_up)
 
@@ -218,9 +219,14 @@ class CatchingUp:
 
     def _catch_up(self, entity: str, through: tuple[str, int]) -> _CatchUp:
         """A gap, up to there."""
-        catch_up = self.catching[entity] = _CatchUp(entity)
+        catch_up = self._begin(entity)
         catch_up.through = through
         self._fill_soon(catch_up)
+        return catch_up
+
+    def _begin(self, entity: str) -> _CatchUp:
+        catch_up = self.catching[entity] = _CatchUp(entity)
+        self._some.set()
         return catch_up
 
     def _wait(self, catch_up: _CatchUp, item: FromWatched | _Waiting) -> None:
@@ -321,6 +327,9 @@ class CatchingUp:
             task_status.started()
             try:
                 while True:
+                    if not self.catching:
+                        self._some = trio.Event()
+                        await self._some.wait()
                     await trio.sleep(TICK_S)
                     self._retry(trio.current_time())
             finally:

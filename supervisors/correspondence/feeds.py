@@ -89,6 +89,8 @@ class Feeds:
         self._unfed: dict[str, None] = {}  # entities whose feed is to be asked for again
         self._lap: Iterator[str] = iter(())
         self._lap_at = -math.inf  # on the trio clock
+        self._has_lapped = False  # and need not look at anything before the next lap
+        self._wake = trio.Event()
 
     def __len__(self) -> int:
         """Entities on other nodes that are watched here."""
@@ -191,10 +193,12 @@ class Feeds:
     def look_soon(self) -> None:
         """Some of the entities have other owners now: the next lap begins when this one ends."""
         self._lap_at = -math.inf  # the lap under way goes on: else frequent moves would keep it from its end
+        self._wake.set()
 
     def _lose(self, entity: str, feed: _Feed) -> None:
         feed.node = None
         self._unfed[entity] = None
+        self._wake.set()
 
     # Running.
 
@@ -202,6 +206,10 @@ class Feeds:
         """Until cancelled."""
         task_status.started()
         while True:
+            if self._has_lapped and not self._unfed:
+                self._wake = trio.Event()
+                with trio.move_on_at(self._lap_at + LAP_S):
+                    await self._wake.wait()
             await trio.sleep(TICK_S)
             self.tick(trio.current_time())
 
@@ -213,7 +221,8 @@ class Feeds:
         for _ in range(STEP):
             entity_seen = next(self._lap, None)
             if entity_seen is None:
-                if now - self._lap_at >= LAP_S:
+                self._has_lapped = now - self._lap_at < LAP_S
+                if not self._has_lapped:
                     self._lap_at = now
                     self._lap = iter([*self._feeds, *(one for one, _ in self._hub.watched() if one not in self._feeds)])
                 return

@@ -47,6 +47,7 @@ class Rechecks:
         self._submit = submit
         self._waiting: deque[_Recheck] = deque()
         self._those_waiting: set[tuple[str, Subscriber]] = set()
+        self._some = trio.Event()  # wait
 
     def __len__(self) -> int:
         """How many wait to be asked about."""
@@ -62,6 +63,7 @@ class Rechecks:
         if about not in self._those_waiting:
             self._those_waiting.add(about)
             self._waiting.append(recheck)
+            self._some.set()
 
     def not_allowed(self, recheck: _Recheck, error: ActorError) -> None:
         """Somebody may not watch any more; or it could not be heard whether they may."""
@@ -76,6 +78,9 @@ class Rechecks:
         """Until cancelled."""
         task_status.started()
         while True:
+            if not self._waiting:
+                self._some = trio.Event()
+                await self._some.wait()
             await trio.sleep(TICK_S)
             now = trio.current_time()
             for _ in range(min(STEP, len(self._waiting))):

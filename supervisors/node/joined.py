@@ -3,7 +3,9 @@
 A node that is alone has none of it.
 """
 
+import random
 from collections.abc import Callable, Collection, Mapping
+from time import perf_counter
 
 import trio
 
@@ -19,9 +21,8 @@ from greenroom.supervisors.node.duties import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.transports.bus.carried_links import CarriedLinks, LinkState
-from greenroom.transports.bus.carrier_redis import RedisCarrier
+from greenroom.transports.bus.carrier import Carrier
 from greenroom.transports.bus.links import Links
-from greenroom.transports.bus.redis.address import target_of
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.reading import StoredEvents
 
@@ -34,7 +35,7 @@ class Joined:
         *,
         membership: Membership,
         referee: Referee,
-        redis_url: str,
+        carrier: Callable[[str, int], Carrier],
         bus: BusConfig,
         kinds: Kinds,
         hub: Hub,
@@ -42,12 +43,17 @@ class Joined:
         kernel: Callable[[], Kernel],
         instruments: Instruments,
         answer: Answer,
+        jitter: random.Random | None = None,
+        stopwatch: Callable[[], float] = perf_counter,
     ) -> None:
-        """`answer`: to what operators ask on other nodes."""
+        """`carrier` makes what carries the links, given the cluster's name and this node's incarnation; `answer`: to
+        what operators ask on other nodes; `jitter` and `stopwatch`: see CarriedLinks."""
         self._membership = membership
         self._referee = referee
-        self._redis_url = redis_url
+        self._carrier = carrier
         self._bus = bus
+        self._jitter = jitter
+        self._stopwatch = stopwatch
         self._instruments = instruments
         self._links: CarriedLinks | None = None
         self.correspondence = Correspondence(
@@ -108,8 +114,15 @@ class Joined:
     async def open(self) -> None:
         """Have links. Raises: StoreUnavailable."""
         node = self._membership.incarnation
-        carrier = RedisCarrier(target_of(self._redis_url), await self._referee.cluster(), node)
-        self._links = CarriedLinks(node, carrier, self.correspondence, self._bus, self._instruments)
+        self._links = CarriedLinks(
+            node,
+            self._carrier(await self._referee.cluster(), node),
+            self.correspondence,
+            self._bus,
+            self._instruments,
+            jitter=self._jitter,
+            stopwatch=self._stopwatch,
+        )
 
     def forget(self, node: int) -> None:
         """It is gone, and so is what was on its way to it."""

@@ -57,6 +57,8 @@ from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import anybody, staff_only
 from greenroom.transports.auth.tokens import TokenVerifier
 from greenroom.transports.bus.beat import Bus
+from greenroom.transports.bus.carrier_redis import RedisCarrier
+from greenroom.transports.bus.redis.address import target_of
 from greenroom.transports.edge import Edge, FanOut
 from greenroom.transports.pages import Bounds, PagesContext, PagesOnDemand
 from greenroom.transports.services import Services
@@ -157,7 +159,7 @@ class Node:
             self._joined = Joined(
                 membership=self._membership,
                 referee=referee,
-                redis_url=redis_url,
+                carrier=partial(RedisCarrier, target_of(redis_url)),
                 bus=settings.bus,
                 kinds=kinds,
                 hub=fan_out.hub,

@@ -5,11 +5,13 @@ it happens, so that a failure's timeline ends where the failure is.
 """
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import trio
+from msgspec import Struct
 
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
@@ -58,6 +60,14 @@ class Fact:
         self.before = before
 
 
+class Settled(Struct, frozen=True):
+    """A command that was acknowledged at its first attempt."""
+
+    entity: str
+    mark: str
+    number: int  # in the order in which its client has sent
+
+
 class Stream:
     """One entity's journal, as the checker saw it grow. Only a failover takes something out."""
 
@@ -73,6 +83,7 @@ class Stream:
         self.lost_ids: dict[str, list[tuple[float, StoredEvent]]] = {}  # command id -> (that time, event)
         self.command_ids: dict[str, StoredEvent] = {}
         self.marks: dict[str, int] = {}  # what must happen once, and at which offset it did
+        self.told = 0  # the newest event that some client has been told of
         self.fold = actor  # state as of the newest event
 
     @property
@@ -97,7 +108,9 @@ class Checker:
         invariant: Callable[[str, Any], None] | None,
         audit: Audit | None = None,
         stop: Callable[[], None],
+        leased: bool = False,
     ) -> None:
+        """`leased`: nodes answer from memory under a lease only, so no answer is older than what was told before."""
         self.violations: list[str] = []
         self.streams: dict[str, Stream] = {}
         self.acknowledged = 0
@@ -111,6 +124,8 @@ class Checker:
         self._invariant = invariant
         self.audit = audit
         self._audit_then = audit  # the audit of the moment when the standby fell behind
+        self._leased = leased
+        self._excused_until = -math.inf  # until then, who has not heard of a failover answers from what it has lost
         self._stop = stop  # the world: what comes after the first violation tells nothing
         self.watch_cells: Callable[[str], None] = lambda entity: None
 
@@ -203,10 +218,11 @@ class Checker:
         """What is lost may still be shown and acknowledged where it was known, and under its own epoch."""
         self.failovers += 1
         self.audit = self._audit_then
-        until = trio.current_time() + EXCUSED_S
+        until = self._excused_until = trio.current_time() + EXCUSED_S
         for entity, stream in self.streams.items():
             stream.epoch = ""
             offset = kept.get(entity, 0)
+            stream.told = min(stream.told, offset)
             gone = stream.events[offset:]
             if not gone:
                 continue
@@ -232,7 +248,9 @@ class Checker:
         self.acknowledged += 1
         stream = self.stream(entity)
         now = trio.current_time()
-        if mark is not None and mark not in stream.marks:
+        if mark is not None and mark in stream.marks:
+            stream.told = max(stream.told, stream.marks[mark])
+        elif mark is not None:
             if stream.lost_marks.get(mark, 0.0) < now:
                 self.violated("what is acknowledged is in the journal", entity, mark)
             self.excused += 1
@@ -248,6 +266,27 @@ class Checker:
             self.violated("one command, one answer", entity, command_id, event.reply, reply)
         elif records:
             self.violated("what is acknowledged is in the journal", entity, command_id)
+
+    def told(self, entity: str) -> int:
+        """So many of its events somebody has been told of."""
+        stream = self.streams.get(entity)
+        return stream.told if stream is not None else 0
+
+    def read(self, entity: str, known: int, offset: int) -> None:
+        """Somebody was answered from what the entity knew up to `offset`; when it was asked, clients had been told of
+        events up to `known`."""
+        is_excused = trio.current_time() < self._excused_until or not self.is_durable(entity)
+        if self._leased and not is_excused and not self.may_skip_to(entity, min(offset, known), known):
+            self.violated("no answer is older than what was told before it was asked for", entity, offset, known)
+
+    def in_order(self, settled: Settled, others: Sequence[Settled]) -> None:
+        """Of one client, and one connection."""
+        marks = self.stream(settled.entity).marks
+        at = marks.get(settled.mark)
+        for other in others:
+            before = marks.get(other.mark) if other.entity == settled.entity else None
+            if at is not None and before is not None and (before < at) is not (other.number < settled.number):
+                self.violated("what one sends is done in order", settled.entity, other.mark, settled.mark)
 
     def subscribed(self, entity: str, epoch: str, offset: int) -> list[Fact | None]:
         """A subscriber was told its position; what the last event before it can have been."""
@@ -304,6 +343,8 @@ class Checker:
             if not both:
                 self.violated("an epoch has one history", entity, epoch, offset)
             stream.shown[epoch, offset] = both
+            if epoch == stream.epoch:
+                stream.told = max(stream.told, min(offset, stream.offset))
         return [*found]
 
     # From the nodes.

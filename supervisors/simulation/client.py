@@ -3,6 +3,7 @@
 What it is shown it holds against the checker's record: every publication once, in order, unless told to start over.
 """
 
+import math
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -12,11 +13,11 @@ import trio
 from msgspec import Raw, Struct
 
 from greenroom.actors.model.envelope import own_command_id
-from greenroom.actors.model.errors import NotHere
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Message
 from greenroom.actors.model.principal import Principal
-from greenroom.supervisors.simulation.checker import Checker, Fact
+from greenroom.supervisors.simulation.answers import Answer, Publication, Push, decode_answer
+from greenroom.supervisors.simulation.checker import Checker, Fact, Settled
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Connection
@@ -26,77 +27,8 @@ LOOK_S_MAX = 20.0  # however slow its work: what was refused for now is asked fo
 PENDING_MAX = 4  # commands under way
 BURSTS = (1, 1, 1, 2, 4)  # commands sent at once
 IDLE_S = 30.0  # without a frame, pings included: the connection is dead
+LATE_S = 1.0  # beside its deadline: the way there and back
 SLOW_S = 15.0  # between two reads of a slow reader, at most
-NOTHING = Raw(b"null")
-
-
-class Error(Struct):
-    """An error reply."""
-
-    code: int
-    message: str
-    temporary: bool = False
-
-
-class Publication(Struct):
-    """One publication of a channel."""
-
-    data: Raw
-    offset: int = 0
-    epoch: str = ""
-
-
-class SubscribeResult(Struct):
-    """The answer to a subscribe."""
-
-    epoch: str
-    offset: int = 0
-    was_recovering: bool = False
-    recovered: bool = False
-    publications: list[Publication] = []
-    data: Raw = NOTHING
-
-
-class ConnectResult(Struct):
-    """The answer to a connect."""
-
-    client: str
-
-
-class RpcResult(Struct):
-    """The answer to an rpc."""
-
-    data: Raw
-
-
-class Unsubscribe(Struct):
-    """The server has ended a subscription."""
-
-    code: int
-    reason: str
-
-
-class Push(Struct):
-    """What comes unasked, of one channel."""
-
-    channel: str = ""
-    pub: Publication | None = None
-    unsubscribe: Unsubscribe | None = None
-
-
-class Answer(Struct):
-    """One line from the server: a reply by its `id`, or a push."""
-
-    id: int = 0
-    error: Error | None = None
-    connect: ConnectResult | None = None
-    subscribe: SubscribeResult | None = None
-    unsubscribe: dict[str, Any] | None = None
-    rpc: RpcResult | None = None
-    push: Push | None = None
-
-
-decode_answer = msgspec.json.Decoder(Answer).decode
 
 
 class Pending(Struct):
@@ -107,9 +39,13 @@ class Pending(Struct):
     data: bytes
     key: str | None  # without one it is sent once, and what became of it may never be known
     mark: str | None
+    message: Message
     sent: int = 0  # times
     id: int = 0  # the command's number when it was last sent; 0 when it is to be sent (again)
     not_before: float = 0.0
+    first_at: float = 0.0  # when it was sent first, and last
+    sent_at: float = 0.0
+    known: int = 0  # events of its entity that somebody had been told of when it was first sent
 
 
 class Position(Struct):
@@ -122,6 +58,19 @@ class Position(Struct):
     id: int = 0  # the number of the subscribe under way; 0 when none is
     not_before: float = 0.0
     facts: list[Fact | None] = []  # what the last that was shown can have been
+    known: int = 0  # events that somebody had been told of when the subscribe under way was sent
+
+
+class Waited(Struct, frozen=True):
+    """How long a command took, through all of its repetitions, until it was acknowledged."""
+
+    entity: str
+    sent_at: float
+    answered_at: float
+
+    @property
+    def seconds(self) -> float:
+        return self.answered_at - self.sent_at
 
 
 class Work(Struct):
@@ -143,24 +92,33 @@ class SimulatedClient:
         kinds: Kinds,
         work: Callable[[Random, str], Work],
         records: Callable[[Message], bool],
+        reads: Callable[[Message, Any], int | None],
         checker: Checker,
         timeline: Timeline,
         faults: Faults,
         draw: Random,
-        dial: Callable[[str, str | None], Connection | None],
+        dial: Callable[[str], Connection | None],
         pace_s: float,
+        deadline_s: float,
     ) -> None:
+        """`deadline_s`: of a command, at whichever node. `dial` connects to one of those."""
         self.user = user
         self.pending: list[Pending] = []
         self.positions = {channel: Position() for channel in channels}
         self.working = True  # sends new commands
         self.refusals: dict[str, int] = {}  # how often, by what was said
         self.unknown = 0  # commands without a key of which nobody knows
+        self.waited: list[Waited] = []
+        self.client_id = ""  # of the present connection
         self.started_over = 0
         self._kinds = kinds
         self._work = work
         self._records: dict[str, bool] = {}
         self._does_record = records
+        self._reads = reads
+        self._deadline_s = deadline_s
+        self._calm_since = math.inf
+        self._settled: list[Settled] = []  # on the present connection, each at its first attempt
         self._checker = checker
         self._timeline = timeline
         self._faults = faults
@@ -168,7 +126,6 @@ class SimulatedClient:
         self._dial = dial
         self._pace_s = pace_s
         self._connection: Connection | None = None
-        self._asked: str | None = None  # an entity that is not where it was asked: to be asked where it lives
         self._connected = False
         self._answered: set[int] = set()
         self._ids = 0
@@ -187,6 +144,7 @@ class SimulatedClient:
     def calm(self) -> None:
         """Only finish from now on."""
         self.working = False
+        self._calm_since = trio.current_time()
         self._faults = NO_FAULTS
 
     # Commands.
@@ -216,7 +174,7 @@ class SimulatedClient:
             self._keys += 1
             key = f"k{self._keys}"
             message = msgspec.structs.replace(message, idempotency_key=key)
-        pending = Pending(work.entity, f"{work.entity}/{name}", encode(message), key, work.mark)
+        pending = Pending(work.entity, f"{work.entity}/{name}", encode(message), key, work.mark, message)
         self._records[pending.method] = self._does_record(message)
         self.pending.append(pending)
         if self._connected:
@@ -232,15 +190,23 @@ class SimulatedClient:
 
     def _send(self, pending: Pending) -> None:
         pending.id = self._next_id()
+        pending.sent_at = trio.current_time()
+        if not pending.sent:
+            pending.first_at = pending.sent_at
+            pending.known = self._checker.told(pending.entity)
         pending.sent += 1
         self._timeline.note("sends", pending.method, pending.key, f"#{pending.sent}", who=self.user)
         self._say({"id": pending.id, "rpc": {"method": pending.method, "data": Raw(pending.data)}})
 
     def _settle(self, pending: Pending, answer: Answer) -> None:
-        error = answer.error
+        error, now = answer.error, trio.current_time()
+        if pending.sent_at >= self._calm_since and now - pending.sent_at > self._deadline_s + LATE_S:
+            self._checker.violated("in time, once faults have stopped", self.user, pending.method, pending.key)
         if error is None:
             assert answer.rpc is not None
             self.pending.remove(pending)
+            self.waited.append(Waited(pending.entity, pending.first_at, now))
+            self._read_in(pending, bytes(answer.rpc.data))
             self._timeline.note("acknowledged", pending.method, pending.key, who=self.user)
             self._checker.answered(
                 pending.entity,
@@ -249,29 +215,44 @@ class SimulatedClient:
                 bytes(answer.rpc.data),
                 records=self._records[pending.method],
             )
+            self._keep_order(pending)
         elif error.temporary and pending.key is not None:
             pending.id = 0
-            pending.not_before = trio.current_time() + self._draw.uniform(0.1, 2.0)
-            if error.message == NotHere.name and self._connection is not None and self._draw.random() < 0.5:
-                self._asked = pending.entity
-                self._connection.sever()
+            pending.not_before = now + self._draw.uniform(0.1, 2.0)
             self._timeline.note("told to repeat", pending.method, pending.key, error.message, who=self.user)
         else:
             self.pending.remove(pending)
             self.refusals[error.message] = self.refusals.get(error.message, 0) + 1
             self._timeline.note("refused", pending.method, pending.key, error.message, who=self.user)
 
+    def _read_in(self, pending: Pending, reply: bytes) -> None:
+        """What the reply shows to be known, its entity must have known when it was asked."""
+        try:
+            offset = self._reads(pending.message, msgspec.json.decode(reply))
+        except AssertionError as error:
+            self._checker.violated("a reply is that to its command", self.user, pending.method, error)
+        else:
+            if offset is not None:
+                self._checker.read(pending.entity, pending.known, offset)
+
+    def _keep_order(self, pending: Pending) -> None:
+        """Commands that were sent on one connection, and not again, are done in that order."""
+        if pending.mark is not None and pending.sent == 1:
+            settled = Settled(pending.entity, pending.mark, pending.id)
+            self._checker.in_order(settled, self._settled)
+            self._settled.append(settled)
+
     # The connection.
 
     async def _stay_connected(self) -> None:
         while True:
             await trio.sleep(self._draw.uniform(0.05, 1.0))
-            connection = self._dial(self.user, self._asked)
-            self._asked = None
+            connection = self._dial(self.user)
             if connection is None:
                 continue
             self._connection = connection
             self._answered = set()
+            self._settled = []
             try:
                 await self._read(connection)
             except Broken:
@@ -279,6 +260,7 @@ class SimulatedClient:
             connection.sever()
             self._connection = None
             self._connected = False
+            self.client_id = ""
             for position in self.positions.values():
                 position.live, position.id = False, 0
             for pending in self.pending[:]:
@@ -320,6 +302,7 @@ class SimulatedClient:
         self._answered.add(answer.id)
         if answer.connect is not None:
             self._connected = True
+            self.client_id = answer.connect.client
             for channel, position in self.positions.items():
                 if position.wanted:
                     self._subscribe(channel, position)
@@ -339,6 +322,7 @@ class SimulatedClient:
 
     def _subscribe(self, channel: str, position: Position) -> None:
         position.id = self._next_id()
+        position.known = self._checker.told(channel)
         request: dict[str, Any] = {"channel": channel}
         if position.epoch:
             request |= {"recover": True, "epoch": position.epoch, "offset": position.offset}
@@ -373,6 +357,7 @@ class SimulatedClient:
         )
         for publication in result.publications:
             self._see(channel, position, publication)
+        self._checker.read(channel, position.known, position.offset)
 
     def _pushed(self, push: Push) -> None:
         position = self.positions.get(push.channel)

@@ -24,6 +24,7 @@ from greenroom.store.ownership.referee import Owned
 from greenroom.store.ownership.referee_memory import MemoryNode, MemoryShards
 from greenroom.store.ownership.sharding import shard_of
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
+from greenroom.supervisors.simulation.network import Reach
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 
@@ -43,6 +44,7 @@ class Guards(Struct, frozen=True, kw_only=True):
     separate_load: bool = True  # what an activation loads is read after that wait
     timeline: bool = True  # a standby that takes over is known by another timeline, and so lineage
     lineage: bool = True  # an append must come from a claim in the present lineage
+    term: bool = True  # a claim's term must be that under which its node owns the shard
     # What is committed with events: the same statement, or one that follows, perhaps, a moment later.
     outbox: bool = True
     marks: bool = True
@@ -74,8 +76,7 @@ class Port(Protocol):
     """A node's step to the outside."""
 
     @property
-    def is_cut(self) -> bool:
-        """Does nothing that it says arrive?"""
+    def to_database(self) -> Reach: ...
 
     async def step(self) -> None:
         """May be the node's last."""
@@ -90,8 +91,13 @@ class Tables(MemoryJournal):
         self._guards = database.guards
 
     def raise_fence(self, entity: str, term: int, above: int = 0) -> MemoryHead | None:
-        if not self._database.may_claim(shard_of(entity, SHARDS), self._incarnation, term):
-            return None
+        if self._guards.term:
+            if not self._database.may_claim(shard_of(entity, SHARDS), self._incarnation, term):
+                return None
+        else:
+            row = self.rows.by_entity.get(entity)
+            if row is not None and row.head.fence >> 32 > term:
+                row.head.fence = term << 32 | 1
         return super().raise_fence(entity, term, above)
 
     def admit(self, item: Append) -> Outcome:
@@ -162,6 +168,7 @@ class Database:
         self._standby: dict[str, Any] | None = None  # the rows as they were when it fell behind
         self._standby_shards: tuple[dict[int, MemoryNode], list[Owned]] = ({}, [])
         self._down = False
+        self.is_sluggish = False  # each statement takes longer
 
     def may_claim(self, shard: int, incarnation: int, term: int) -> bool:
         """See the statement RAISE."""
@@ -203,7 +210,7 @@ class Database:
     def calm(self) -> None:
         """From now on everything arrives and runs."""
         self.faults = NO_FAULTS
-        self._down = False
+        self._down = self.is_sluggish = False
 
     def fail_over(self) -> None:
         """A standby takes over that lacks the last thing that happened to some heads, where that was a claim.
@@ -263,7 +270,7 @@ class Database:
             await port.step()
             self._timeline.note(f"{what} lost", "on a silent wire")
             raise lost("simulated: no answer")
-        if port.is_cut:
+        if not port.to_database.speaks:
             await trio.sleep(faults.statement_s)
             await port.step()
             self._timeline.note(f"{what} lost", "cut off")
@@ -274,6 +281,8 @@ class Database:
             raise StoreUnavailable("simulated: refused")
         there_s = draw.uniform(0.0, faults.latency_s)
         back_s = draw.uniform(0.0, faults.latency_s)
+        if self.is_sluggish:
+            there_s += draw.uniform(0.0, faults.sluggish_s)
         if draw.random() < faults.slow:
             there_s += draw.uniform(0.0, 8.0)
         if draw.random() < faults.slow:
@@ -283,7 +292,7 @@ class Database:
         if write and draw.random() < faults.repeated:
             self._timeline.note(f"{what} twice")
             self._begin(_Statement(), there_s + draw.uniform(0.0, 2.0), work, 0.0)
-        unanswered = draw.random() < faults.unanswered
+        unanswered = draw.random() < faults.unanswered or not port.to_database.hears
         try:
             if unanswered:
                 await trio.sleep(faults.statement_s)

@@ -38,10 +38,18 @@ class Faults(Struct, frozen=True, kw_only=True):
     slow_reader: float = 0.2  # share of connections that read slowly
     latency_s: float = 0.05  # one way, at most
 
-    # Of nodes that share a database.
-    cut_every_s: float = 90.0  # one is cut off from it: nothing that it says arrives there
+    # Of nodes that share a database, and a Redis that carries what they say to one another.
+    cut_every_s: float = 90.0  # one is cut off from the database, from Redis or from both: one way, or either
     cut_s: float = 15.0  # for so long, at most
     proven: float = 0.5  # share of worlds in which the others see that a process has ended; else its lease must
+    parted_every_s: float = 90.0  # one does not hear another any more
+    redis_every_s: float = 60.0  # Redis restarts, is wiped, or fails over to a replica that is behind
+    sluggish_every_s: float = 120.0  # the database is slow for everybody: each statement takes up to
+    sluggish_s: float = 1.0  # so long
+    entry_lost: float = 0.01  # shares of entries: of what one says to another at once
+    entry_repeated: float = 0.01
+    entry_late: float = 0.005  # overtaken by the next
+    entry_unsure: float = 0.01  # of what is said to Redis at once: it may be there, or the first part of it
 
     def swarm(self, draw: Random) -> "Faults":
         """About half of these, differently strong: what hides behind another fault shows when that is off."""
@@ -57,5 +65,7 @@ class Faults(Struct, frozen=True, kw_only=True):
 
 
 # How long something takes; always on.
-SIZES = frozenset({"down_s", "stall_s", "zombie_s", "cut_s", "late_s", "latency_s", "lag_s", "statement_s"})
+SIZES = frozenset(
+    {"down_s", "stall_s", "zombie_s", "cut_s", "late_s", "latency_s", "lag_s", "statement_s", "sluggish_s"}
+)
 NO_FAULTS = Faults(**{name: (value if name in SIZES else 0.0) for name, value in asdict(Faults()).items()})

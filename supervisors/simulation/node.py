@@ -1,7 +1,7 @@
 """A simulated node: the real system, committer, claims, hub and sessions on a simulated journal and simulated wires."""
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import Context, copy_context
 from random import Random
 from uuid import UUID
@@ -11,6 +11,7 @@ from opentelemetry import trace
 
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import (
+    BusConfig,
     ClientConfig,
     CommitConfig,
     HttpConfig,
@@ -29,10 +30,11 @@ from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.node.joined import Joined
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import SHARDS, Database
-from greenroom.supervisors.simulation.journal import SimulatedJournal
-from greenroom.supervisors.simulation.referee import SimulatedReferee
+from greenroom.supervisors.simulation.statements import SimulatedJournal, SimulatedReferee
+from greenroom.supervisors.simulation.network import Reach, SimulatedRedis
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
@@ -52,6 +54,7 @@ LEASE_S = 5.0
 HOST = "simulated"
 OVERDUE_S = 3.0  # a timer is late then, unless there is trouble
 HUB = HubConfig(tail_events=16, linger_s=10.0)
+BUS = BusConfig(queue_frames_max=64, queue_bytes_max=32_768, window_bytes=4096, window_entries=8)
 
 
 class SimulatedNode:
@@ -61,6 +64,7 @@ class SimulatedNode:
         self,
         name: str,
         *,
+        process: str = "",
         kinds: Kinds,
         database: Database,
         letters: MemoryDeadLetters,
@@ -68,17 +72,20 @@ class SimulatedNode:
         timeline: Timeline,
         draw: Random,
         skew_s: float,
-        shares: bool = False,
+        redis: SimulatedRedis | None = None,
         ended: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        """`shares`: it is one of several, which own shards by the referee's rows; else it owns all, whoever else does.
-        `ended`: is it proven that the process of that name runs no more?"""
+        """`redis`: it is one of several, which own shards by the referee's rows and speak to one another over that;
+        None: it owns all, whoever else does. `ended`: is it proven that the process of that name runs no more?
+        `process` is what it calls its own."""
         self.name = name
+        self.process = process or name
         self.incarnation = draw.getrandbits(63)
         self.listening = False
         self.dead = False
         self.stalled = False
-        self.is_cut = False  # see database.Port
+        self.to_database = Reach()
+        self.to_redis = Reach()
         self.ended = trio.Event()
         self.connections: dict[Connection, Carrier] = {}
         self._draw = draw
@@ -93,23 +100,44 @@ class SimulatedNode:
         self._drift = draw.uniform(-1e-3, 1e-3) if skew_s else 0.0
 
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
-        self._membership: Membership | None = None
-        if shares:
-            self._membership = Membership(
-                SimulatedReferee(database, self, incarnation=self.incarnation),
-                Newcomer(url=name, version="0", host=HOST, process=name, is_alone=False),
-                shards=SHARDS,
-                lease_s=LEASE_S,
-                ended=lambda host, process: ended(process),
-            )
         self.instruments = Instruments()
         self.fan_out = FanOut(kinds, HUB, self.instruments, stopwatch=trio.current_time)
+        self._membership: Membership | None = None
+        self._joined: Joined | None = None
+        if redis is not None:
+            referee = SimulatedReferee(database, self, incarnation=self.incarnation)
+            self._membership = Membership(
+                referee,
+                Newcomer(url=name, version="0", host=HOST, process=self.process, is_alone=False),
+                shards=SHARDS,
+                lease_s=LEASE_S,
+                ended=lambda host, other: ended(other),
+                moved=self._moved,
+                gone=self._gone,
+                announce=self._announce,
+            )
+            self._joined = Joined(
+                membership=self._membership,
+                referee=referee,
+                carrier=lambda cluster, node: redis.carrier(self, node),
+                bus=BUS,
+                kinds=kinds,
+                hub=self.fan_out.hub,
+                journal=self.journal,
+                kernel=lambda: self.kernel,
+                instruments=self.instruments,
+                answer=_nothing,
+                jitter=Random(draw.getrandbits(64)),
+                stopwatch=trio.current_time,
+            )
+        others = self._joined.correspondence if self._joined is not None else None
         self.kernel = Kernel(
             kinds=kinds,
             journal=self.journal,
             dead_letters=letters,
-            audiences=self.fan_out.hub,
+            audiences=others.audiences if others is not None else self.fan_out.hub,
             ownership=self._membership,
+            elsewhere=others.asking if others is not None else None,
             instruments=self.instruments,
             clock=self.clock,
             monotonic=trio.current_time,  # so that where a burst ends is drawn by the seed too, not by the machine
@@ -138,11 +166,31 @@ class SimulatedNode:
             version="0",
             new_client_id=lambda: str(UUID(int=draw.getrandbits(128), version=4)),
             chance=draw.random,
+            before_watching=others.feeds.before if others is not None else None,
+            audience_elsewhere=others.changed if others is not None else None,
         )
+
+    def _moved(self, shards: Collection[int]) -> None:
+        """See Membership."""
+        if self._joined is not None:
+            self._joined.correspondence.moved(shards)
+
+    def _gone(self, node: int) -> None:
+        if self._joined is not None:
+            self._joined.forget(node)
+
+    def _announce(self, node: int, terms: Mapping[int, int]) -> None:
+        if self._joined is not None:
+            self._joined.announce(node, terms)
 
     def clock(self) -> float:
         """This node's wrong idea of Unix time."""
         return STARTED + self._offset_s + trio.current_time() * (1 + self._drift)
+
+    def jump(self, seconds: float) -> None:
+        """Its clock is set."""
+        self._timeline.note("clock is set", f"{seconds:+g} s", who=self.name)
+        self._offset_s += seconds
 
     # Life and death.
 
@@ -150,9 +198,10 @@ class SimulatedNode:
         NODE.set(self.name)
         self._timeline.note("starts")
         self._context = copy_context()
-        membership, moving = self._membership, self._moving
+        membership, joined, moving = self._membership, self._joined, self._moving
         parts: tuple[Callable[..., Awaitable[None]], ...] = (
             *((membership.run,) if membership is not None else ()),
+            *((joined.run,) if joined is not None else ()),
             self.kernel.run,
             *((moving.run,) if moving is not None else ()),
             LineageWatch(self.journal.lineage, self.kernel.system.lineage_changed).run,
@@ -167,6 +216,8 @@ class SimulatedNode:
                     if membership is not None:
                         task_status.started()  # the world need not wait for it: it may fail, or have to wait itself
                         await membership.join()
+                    if joined is not None:
+                        await joined.open()
                     for part in parts:
                         await nursery.start(part)
                     nursery.start_soon(self._flush)
@@ -232,6 +283,8 @@ class SimulatedNode:
                 with trio.move_on_after(within_s / 2):
                     await self._moving.give_all()
             await self.kernel.drain()
+            if self._joined is not None:
+                await self._joined.drained()
         if self._membership is not None:
             await self._membership.leave()
         self.fan_out.hub.flush_all()
@@ -296,6 +349,13 @@ class SimulatedNode:
             if len(cell.mailbox) > MAILBOX.capacity + FLIGHTS_MAX * MAILBOX.burst:  # lost flights put all back
                 self._checker.violated("mailboxes are bounded", cell.entity, len(cell.mailbox))
 
+    def audience(self, entity: str) -> set[str]:
+        """The connections that the entity, which lives here, believes to watch it."""
+        return {who.client for who in self.kernel.world.audience(entity)}
+
+    def owns(self, entity: str) -> bool:
+        return self.kernel.ownership.owns(entity)
+
     def under_way(self) -> list[str]:
         left = [f"{cell.entity}: {len(cell.mailbox)} wait" for cell in self.kernel.system.awake() if len(cell.mailbox)]
         left += [f"{cell.entity}: commits under way" for cell in self.kernel.system.awake() if cell.waits_for_commit]
@@ -303,6 +363,11 @@ class SimulatedNode:
             left.append(f"{self.kernel.committer.pending_count} events or other rows pending")
         if self.kernel.relay.waiting:
             left.append(f"{self.kernel.relay.waiting} messages are on their way")
+        if self._joined is not None:
+            others = self._joined.correspondence
+            waiting = len(others.asking), len(others.answering), len(others.catching_up.catching), len(others.rechecks)
+            if any(waiting):
+                left.append("{} asks, {} answers, {} gaps and {} rechecks are on their way".format(*waiting))
         overdue_ms = (self.clock() - OVERDUE_S) * 1000
         for entity, row in self._database.rows.by_entity.items():
             left += [f"{entity}: timer {one.name} is due" for one in row.timers.values() if one.due_ms < overdue_ms]

@@ -21,12 +21,14 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.message import Message
 from greenroom.actors.testing.sessions import with_sessions
-from greenroom.supervisors.simulation.client import Work
+from greenroom.supervisors.simulation.client import Waited, Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Guards
 from greenroom.supervisors.simulation.faults import Faults
 from greenroom.supervisors.simulation.node import STARTED
+from greenroom.supervisors.simulation.play import play
 from greenroom.supervisors.simulation.schedule import Schedule
 from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.troubles import Trouble, at_random
 from greenroom.supervisors.simulation.world import Scenario, World
 
 LINES_SHOWN = 60  # lines of the timeline shown with a failure
@@ -42,6 +44,7 @@ class Run(Struct, kw_only=True):
     acknowledged: int  # commands
     refusals: dict[str, int]  # how many commands were refused for good, by what was said
     seen: int  # publications, by all subscribers
+    waited: list[Waited]  # by those who were acknowledged
     lost: int  # events, by failovers
     excused: int  # acknowledgements of those
     seconds: float  # real ones
@@ -95,17 +98,18 @@ def run_seed(
     guards: Guards = ALL_GUARDS,
     swarm: bool = True,
     nodes: int = 1,
+    trouble: Trouble | None = None,
 ) -> Run:
-    """One world of so many nodes. With `swarm`, the seed also chooses which of the faults there are. Never raises for a
-    violation."""
+    """One world of so many nodes. With `swarm`, the seed also chooses which of the faults there are. `trouble` is what
+    happens in it; None: at random whatever the faults have, for so many `minutes`. Never raises for a violation."""
     faults = faults or Faults()
     if swarm:
         faults = faults.swarm(Random(f"faults {seed}"))
     schedule = Schedule(seed)
-    world = World(scenario, schedule=schedule, faults=faults, guards=guards, seconds=minutes * 60, nodes=nodes)
+    world = World(scenario, schedule=schedule, faults=faults, guards=guards, nodes=nodes)
     started = perf_counter()
     with _logs_in(world):
-        schedule.run(world.run)
+        schedule.run(play, world, trouble or at_random(minutes * 60))
     return Run(
         seed=seed,
         violations=world.checker.violations,
@@ -114,6 +118,7 @@ def run_seed(
         acknowledged=world.checker.acknowledged,
         refusals=_sum(client.refusals for client in world.clients),
         seen=world.checker.seen,
+        waited=[one for client in world.clients for one in client.waited],
         lost=world.checker.lost,
         excused=world.checker.excused,
         seconds=perf_counter() - started,
@@ -134,6 +139,7 @@ def simulate(
     clients: int = 4,
     pace_s: float = 3.0,
     faults: Faults | None = None,
+    nodes: int = 1,
     acknowledged_min: int = 1,
 ) -> Summary:
     """Run `entities` under `seeds` and faults. Raises: SimulationFailed with the first seed that shows a violation.
@@ -150,7 +156,7 @@ def simulate(
     `invariant(entity, state)` raises AssertionError when a state is wrong; it sees the state after every event.
     `unfinished(states)` says what is left to do once faults have stopped, or was done wrong, given the states of all
     durable entities by name; it is asked until it has nothing to say. `seeds` is how many, from 0 on, or which;
-    `minutes` are virtual.
+    `minutes` are virtual. `nodes`: how many share the database; clients connect to any of them.
     """
     arguments = len(inspect.signature(commands).parameters)
     mistakes: list[BadCommand] = []
@@ -177,7 +183,7 @@ def simulate(
     summary = Summary()
     for seed in range(seeds) if isinstance(seeds, int) else seeds:
         try:
-            run = run_seed(scenario, seed, minutes=minutes, faults=faults)
+            run = run_seed(scenario, seed, minutes=minutes, faults=faults, nodes=nodes)
         except BaseExceptionGroup:  # what tasks of that world raised
             if mistakes:
                 raise mistakes[0] from None
@@ -232,12 +238,13 @@ AFTER_A_FAILOVER = frozenset({"journal_lost_tail", "database_history_changed"})
 @contextmanager
 def _logs_in(world: World) -> Iterator[None]:
     """What nodes log goes into the timeline. An error of the runtime's own is a violation."""
+    is_shared = world.nodes_wanted > 1
 
     def take(_: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
         name = event.pop("event", "")
         error = event.pop("exc_info", None)
         world.timeline.note(f"log: {name}", *(f"{key}={value}" for key, value in event.items()))
-        expected = name in EXPECTED or (world.nodes_wanted > 1 and name in EXPECTED_OF_SEVERAL)
+        expected = name in EXPECTED or (is_shared and name in EXPECTED_OF_SEVERAL)
         expected = expected or (name in AFTER_A_FAILOVER and world.checker.failovers > 0)
         if (method in ERRORS and not expected) or isinstance(error, AssertionError):
             world.checker.violated("nodes log no errors of their own", name, event, repr(error) if error else "")

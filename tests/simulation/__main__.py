@@ -1,4 +1,7 @@
-"""`python -m tests.simulation --seeds 1000` prints the seeds that fail; `--seed N` replays one with its timeline."""
+"""`python -m tests.simulation --seeds 1000` prints the seeds that fail; `--seed N` replays one with its timeline.
+
+With `--nodes 3` its nodes share the database, and speak to one another.
+"""
 
 import argparse
 import gc
@@ -19,20 +22,20 @@ CHUNK = 10  # seeds a process takes at once
 
 
 def run_chunk(
-    seeds: list[int], *, scenario: str, minutes: float
+    seeds: list[int], *, scenario: str, minutes: float, nodes: int
 ) -> list[tuple[int, list[str], int, int, int, Counter[str]]]:
     """For a process of its own: what is sent back is small."""
     found = []
     for seed in seeds:
-        run = run_seed(SCENARIOS[scenario](), seed, minutes=minutes)
+        run = run_seed(SCENARIOS[scenario](), seed, minutes=minutes, nodes=nodes)
         found.append((seed, run.violations, run.steps, run.acknowledged, run.seen, Counter(run.timeline.counts)))
         del run
         gc.collect()
     return found
 
 
-def replay(seed: int, scenario: str, minutes: float, last: int | None) -> int:
-    run = run_seed(SCENARIOS[scenario](), seed, minutes=minutes)
+def replay(seed: int, scenario: str, minutes: float, nodes: int, last: int | None) -> int:
+    run = run_seed(SCENARIOS[scenario](), seed, minutes=minutes, nodes=nodes)
     print("\n".join(run.timeline.lines(last)))
     print(f"\nfaults: {json.dumps(asdict(run.faults))}")
     print(report(run))
@@ -52,14 +55,17 @@ def chunks(first: int, count: int) -> Iterator[list[int]]:
         yield list(range(start, min(start + CHUNK, first + count)))
 
 
-def search(scenario: str, first: int, count: int, minutes: float, jobs: int, *, counts: bool) -> int:
+def search(
+    scenario: str, first: int, count: int, *, minutes: float, nodes: int, jobs: int, longest_s: float, counts: bool
+) -> int:
     started = perf_counter()
     failed = acknowledged = seen = done = 0
     happened: Counter[str] = Counter()
     gc.collect()
     gc.freeze()  # what is loaded lives on: collecting between two seeds is quick then
     with ProcessPoolExecutor(jobs) as pool:
-        for chunk in pool.map(partial(run_chunk, scenario=scenario, minutes=minutes), chunks(first, count)):
+        chunked = pool.map(partial(run_chunk, scenario=scenario, minutes=minutes, nodes=nodes), chunks(first, count))
+        for chunk in chunked:
             for seed, violations, _, its_acknowledged, its_seen, its_counts in chunk:
                 done += 1
                 acknowledged += its_acknowledged
@@ -68,12 +74,16 @@ def search(scenario: str, first: int, count: int, minutes: float, jobs: int, *, 
                 if violations:
                     failed += 1
                     print(f"seed {seed} fails: {violations[0]}", flush=True)
-                    print(f"    python -m tests.simulation --scenario {scenario} --minutes {minutes:g} --seed {seed}")
+                    how = f"--scenario {scenario} --nodes {nodes} --minutes {minutes:g} --seed {seed}"
+                    print(f"    python -m tests.simulation {how}", flush=True)
+            if perf_counter() - started > longest_s:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
     if counts:
         for what, number in happened.most_common():
             print(f"{number:10,}  {what}")
     print(
-        f"{scenario}: {failed} of {done} seeds fail; {minutes:g} virtual minutes each, {acknowledged:,} commands "
+        f"{scenario} on {nodes}: {failed} of {done} seeds fail; {minutes:g} virtual minutes each, {acknowledged:,} commands "
         f"acknowledged, {seen:,} publications shown, {perf_counter() - started:.1f} s in {jobs} processes"
     )
     return 1 if failed else 0
@@ -86,15 +96,27 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="replay this one, with its timeline")
     parser.add_argument("--last", type=int, help="only so many lines of the timeline")
     parser.add_argument("--minutes", type=float, default=10.0, help="virtual minutes of trouble in each seed")
+    parser.add_argument("--nodes", type=int, default=1, help="how many share the database")
+    parser.add_argument("--longest", type=float, default=float("inf"), help="seconds after which no more are begun")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="all")
     parser.add_argument("--counts", action="store_true", help="say how often what happened")
     chosen = parser.parse_args()
     names = list(SCENARIOS) if chosen.scenario == "all" else [chosen.scenario]
     if chosen.seed is not None:
-        return max(replay(chosen.seed, name, chosen.minutes, chosen.last) for name in names)
+        return max(replay(chosen.seed, name, chosen.minutes, chosen.nodes, chosen.last) for name in names)
     return max(
-        search(name, chosen.first, chosen.seeds, chosen.minutes, chosen.jobs, counts=chosen.counts) for name in names
+        search(
+            name,
+            chosen.first,
+            chosen.seeds,
+            minutes=chosen.minutes,
+            nodes=chosen.nodes,
+            jobs=chosen.jobs,
+            longest_s=chosen.longest,
+            counts=chosen.counts,
+        )
+        for name in names
     )
 
 

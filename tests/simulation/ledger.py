@@ -37,8 +37,15 @@ class Fumble(Ask[int], tag="ledger.fumble"):
     token: str
 
 
-class Count(Ask[int], tag="ledger.count"):
-    """How many; records nothing."""
+class Counted(Struct, frozen=True):
+    token: str  # of whoever asked
+    offset: int
+
+
+class Count(Ask[Counted], tag="ledger.count"):
+    """How many events there are; records nothing."""
+
+    token: str
 
 
 class LedgerState(Struct):
@@ -66,7 +73,7 @@ class Ledger(Actor[LedgerState]):
                     raise ZeroDivisionError("fumbled")
                 return self.offset
             case Count():
-                return len(self.state.tokens)
+                return Counted(message.token, self.offset)
 
     def apply(self, event: Added) -> None:
         tokens = self.state.tokens
@@ -100,7 +107,17 @@ class Tokens:
             return Work(entity, Drop(token=token), f"{token} 1")
         if chance < 0.9:
             return Work(entity, Fumble(token=token), f"{token} 1")
-        return Work(entity, Count())
+        return Work(entity, Count(token=token))
+
+
+def reads(message: Message, reply: Any) -> int | None:
+    match message:
+        case Count(token=token):
+            assert reply["token"] == token, f"{token} is answered {reply}"
+            return int(reply["offset"])
+        case Add() | Fumble():
+            return int(reply)
+    return None
 
 
 def mark(event: Any) -> str:
@@ -114,6 +131,7 @@ def ledgers(entities: int = 3, **how: Any) -> Scenario:
         channels=channels,
         work=Tokens(channels),
         records=lambda message: not isinstance(message, Count),
+        reads=reads,
         mark=mark,
         **how,
     )

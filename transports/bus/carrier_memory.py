@@ -34,6 +34,7 @@ class MemoryNetwork:
         self._inbox_entries_max = inbox_entries_max
         self._inboxes: OrderedDict[int, deque[bytes]] = OrderedDict()
         self._late: dict[int, list[bytes]] = {}
+        self._replica: dict[int, list[bytes]] = {}
         self._changed: dict[int, trio.Event] = {}
 
     def carrier(self, node: int) -> "MemoryCarrier":
@@ -44,6 +45,17 @@ class MemoryNetwork:
         """Every entry is gone."""
         self._inboxes.clear()
         self._late.clear()
+
+    def fall_behind(self) -> None:
+        """A replica has what is there now, and nothing that comes after."""
+        self._replica = {node: list(inbox) for node, inbox in self._inboxes.items()}
+
+    def promote(self) -> None:
+        """It takes over: entries that were read since come again, and those that were put since are gone."""
+        self.wipe()
+        for node, entries in self._replica.items():
+            self._inboxes[node] = deque(entries, maxlen=self._inbox_entries_max)
+            self._changed.pop(node, trio.Event()).set()
 
     def depth(self, node: int) -> int:
         """Entries in that node's inbox."""
