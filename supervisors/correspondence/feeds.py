@@ -88,7 +88,7 @@ class Feeds:
         self._feeds: dict[str, _Feed] = {}
         self._unfed: dict[str, None] = {}  # entities whose feed is to be asked for again
         self._lap: Iterator[str] = iter(())
-        self._lap_at = -math.inf  # on the trio clock
+        self._lap_due = -math.inf  # on the trio clock: the next one's beginning
         self._has_lapped = False  # and need not look at anything before the next lap
         self._wake = trio.Event()
 
@@ -192,7 +192,7 @@ class Feeds:
 
     def look_soon(self) -> None:
         """Some of the entities have other owners now: the next lap begins when this one ends."""
-        self._lap_at = -math.inf  # the lap under way goes on: else frequent moves would keep it from its end
+        self._lap_due = -math.inf  # the lap under way goes on: else frequent moves would keep it from its end
         self._wake.set()
 
     def _lose(self, entity: str, feed: _Feed) -> None:
@@ -206,11 +206,14 @@ class Feeds:
         """Until cancelled."""
         task_status.started()
         while True:
-            if self._has_lapped and not self._unfed:
+            is_woken = not self._has_lapped or bool(self._unfed)
+            if not is_woken:
                 self._wake = trio.Event()
-                with trio.move_on_at(self._lap_at + LAP_S):
+                with trio.move_on_at(self._lap_due):
                     await self._wake.wait()
-            await trio.sleep(TICK_S)
+                    is_woken = True
+            if is_woken:
+                await trio.sleep(TICK_S)  # others may follow, and are seen to together
             self.tick(trio.current_time())
 
     def tick(self, now: float) -> None:
@@ -221,12 +224,13 @@ class Feeds:
         for _ in range(STEP):
             entity_seen = next(self._lap, None)
             if entity_seen is None:
-                self._has_lapped = now - self._lap_at < LAP_S
-                if not self._has_lapped:
-                    self._lap_at = now
-                    self._lap = iter([*self._feeds, *(one for one, _ in self._hub.watched() if one not in self._feeds)])
-                return
-            self._look_at(entity_seen, now)
+                self._has_lapped = now < self._lap_due
+                if self._has_lapped:
+                    return
+                self._lap_due = now + LAP_S
+                self._lap = iter([*self._feeds, *(one for one, _ in self._hub.watched() if one not in self._feeds)])
+            else:
+                self._look_at(entity_seen, now)
 
     def _look_at(self, entity: str, now: float) -> None:
         feed = self._feeds.get(entity)

@@ -74,10 +74,11 @@ class SimulatedNode:
         skew_s: float,
         redis: SimulatedRedis | None = None,
         ended: Callable[[str], bool] = lambda name: False,
+        proves: bool = False,
     ) -> None:
         """`redis`: it is one of several, which own shards by the referee's rows and speak to one another over that;
         None: it owns all, whoever else does. `ended`: is it proven that the process of that name runs no more?
-        `process` is what it calls its own."""
+        `process` is what it calls its own; `proves`: it is known on which host that is."""
         self.name = name
         self.process = process or name
         self.incarnation = draw.getrandbits(63)
@@ -108,7 +109,7 @@ class SimulatedNode:
             referee = SimulatedReferee(database, self, incarnation=self.incarnation)
             self._membership = Membership(
                 referee,
-                Newcomer(url=name, version="0", host=HOST, process=self.process, is_alone=False),
+                Newcomer(url=name, version="0", host=HOST if proves else "", process=self.process, is_alone=False),
                 shards=SHARDS,
                 lease_s=LEASE_S,
                 ended=lambda host, other: ended(other),

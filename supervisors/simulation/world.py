@@ -150,6 +150,7 @@ class World:
             skew_s=self.faults.skew_s,
             redis=self.redis if self.nodes_wanted > 1 else None,
             ended=self._has_ended,
+            proves=self.proven,
         )
         self.nodes.append(node)
         await self.nursery.start(node.run, name=node.name)

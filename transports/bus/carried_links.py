@@ -78,6 +78,7 @@ class CarriedLinks:
         self._owes = trio.Event()  # there are some
         self._late: list[Link] = []  # those with frames that wait for company
         self._is_late = trio.Event()  # there are some
+        self._tends = trio.Event()  # something may be due later
         self._turn_end = TurnEnd()
         self._settled = trio.Event()  # something has arrived, or was dropped: for those who wait until all has
         self._health = CarrierHealth(config.absent_s)
@@ -158,6 +159,7 @@ class CarriedLinks:
         link.dirty = True
         self._dirty.append(link)
         self._turn_end.wake()
+        self._tends.set()
 
     def _part(self, node: int) -> None:
         self._instruments.bus_parted += 1
@@ -183,6 +185,7 @@ class CarriedLinks:
                     await self._carrier.append(batch)
             except CarrierLost as error:
                 self._health.lost("append", error, trio.current_time())
+                self._tends.set()
                 await trio.sleep(pause_s * self._jitter.uniform(0.5, 1.0))
                 pause_s = min(2 * pause_s, RETRY_MAX_S)
                 self._ask_all()
@@ -233,6 +236,7 @@ class CarriedLinks:
                 entries = await self._carrier.read()
             except CarrierLost as error:
                 self._health.lost("read", error, trio.current_time())
+                self._tends.set()
                 await trio.sleep(pause_s * self._jitter.uniform(0.5, 1.0))
                 pause_s = min(2 * pause_s, RETRY_MAX_S)
                 continue
@@ -337,7 +341,7 @@ class CarriedLinks:
             if self._carrier.is_waiting:
                 self._turn_end.wake()  # a refusal is not to be found only with the next entries
             self._health.tend(now)
-            held = resent = 0
+            held = resent = silent = 0
             for link in list(self._links.values()):
                 if link.gone:
                     continue  # by what one before it has led to
@@ -346,6 +350,7 @@ class CarriedLinks:
                     self._part(link.node)
                 self._touch_if_due(link)
                 held += link.held_bytes
+                silent += link.silent
                 if link.resent:
                     resent += link.resent
                     link.resent = 0
@@ -353,3 +358,6 @@ class CarriedLinks:
             if resent:
                 self._instruments.bus_entries_resent += resent
                 self._log.warning("bus_entries_lost", resent=resent)
+            if self.healthy and not held and not silent and not self._dirty:  # until there is something to be said
+                self._tends = trio.Event()
+                await self._tends.wait()
