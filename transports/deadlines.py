@@ -1,5 +1,6 @@
 """Deadlines of commands on their way: one task for all of them, since almost none is ever reached."""
 
+import math
 from typing import Protocol
 
 import structlog
@@ -27,6 +28,8 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._ticks: dict[int, Tick] = {}
+        self._next: float = -math.inf  # the number of the tick that is slept for
+        self._earlier = trio.Event()  # there is one before it
 
     def __len__(self) -> int:
         return sum(map(len, self._ticks.values()))
@@ -38,15 +41,20 @@ class Deadlines:
         tick = self._ticks.get(number)
         if tick is None:
             tick = self._ticks[number] = {}
+            if number < self._next:
+                self._earlier.set()
         tick[waiting] = None
         return tick
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
         while True:
-            await trio.sleep(TICK_S)
-            now = int(trio.current_time() / TICK_S)
-            for number in [number for number in self._ticks if number <= now]:
+            self._earlier = trio.Event()
+            self._next = min(self._ticks, default=math.inf)
+            with trio.move_on_at(self._next * TICK_S):
+                await self._earlier.wait()
+            now = trio.current_time()
+            for number in [number for number in self._ticks if number * TICK_S <= now]:
                 for waiting in list(self._ticks.pop(number)):
                     if not waiting.done:
                         try:

@@ -33,9 +33,9 @@ from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.joined import Joined
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import SHARDS, Database
-from greenroom.supervisors.simulation.statements import SimulatedJournal, SimulatedReferee
 from greenroom.supervisors.simulation.network import Reach, SimulatedRedis
 from greenroom.supervisors.simulation.schedule import NODE
+from greenroom.supervisors.simulation.statements import SimulatedJournal, SimulatedReferee
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
 from greenroom.transports.client.codes import SHUTDOWN
@@ -88,6 +88,7 @@ class SimulatedNode:
         self.to_database = Reach()
         self.to_redis = Reach()
         self.ended = trio.Event()
+        self._has_begun = trio.Event()  # to serve, or has ended before it could
         self.connections: dict[Connection, Carrier] = {}
         self._draw = draw
         self._checker = checker
@@ -228,6 +229,7 @@ class SimulatedNode:
                         await membership.open()
                     else:
                         task_status.started()
+                    self._has_begun.set()
         except* (DeclaredDead, StoreUnavailable) as errors:  # as a process would that can't start, or was replaced
             self._timeline.note("ends", *(repr(error) for error in errors.exceptions))
         except* Exception as errors:
@@ -235,6 +237,7 @@ class SimulatedNode:
         finally:
             self.listening = False
             self.dead = True
+            self._has_begun.set()
             self.ended.set()
             self._timeline.note("is gone")
 
@@ -269,7 +272,9 @@ class SimulatedNode:
         return self.dead
 
     async def drain(self, within_s: float) -> None:
-        """As the real node stops: no one new, finish, tell clients to go elsewhere. Runs in the node's own tasks."""
+        """As the real node stops, once it has begun: no one new, finish, tell clients to go elsewhere. Runs in the
+        node's own tasks."""
+        await self._has_begun.wait()
         self._timeline.note("drains", who=self.name)
         self.listening = False
         context, nursery = self._context, self._nursery

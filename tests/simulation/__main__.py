@@ -83,8 +83,8 @@ def search(
         for what, number in happened.most_common():
             print(f"{number:10,}  {what}")
     print(
-        f"{scenario} on {nodes}: {failed} of {done} seeds fail; {minutes:g} virtual minutes each, {acknowledged:,} commands "
-        f"acknowledged, {seen:,} publications shown, {perf_counter() - started:.1f} s in {jobs} processes"
+        f"{scenario} on {nodes}: {failed} of {done} seeds fail; {minutes:g} virtual minutes each, {acknowledged:,} "
+        f"commands acknowledged, {seen:,} publications shown, {perf_counter() - started:.1f} s in {jobs} processes"
     )
     return 1 if failed else 0
 

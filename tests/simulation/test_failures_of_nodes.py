@@ -22,7 +22,6 @@ from tests.simulation.several import (
     played,
     shared_out,
     sound,
-    while_asked,
 )
 
 GONE = {"log: node_buried", "log: node_declared_dead"}
@@ -52,7 +51,8 @@ def test_a_node_that_stands_still_for_longer_wakes_as_nobody(seed: int) -> None:
         node, other = world.nodes[0], world.nodes[1]
         world.pause(node)
         asked = Asked(other, living_on(world, node))
-        await while_asked(asked, trio.sleep(4 * LEASE_S))
+        async with asked.all_the_time():
+            await trio.sleep(4 * LEASE_S)
         assert asked.away_s < LEASE_S + 1.5
         world.resume(node)
         with trio.fail_after(LEASE_S):
@@ -72,7 +72,9 @@ def test_a_node_whose_end_is_proven_is_replaced_within_half_a_second() -> None:
             await trio.sleep(1.0)
             node.kill()
 
-        await while_asked(asked, kill(), trio.sleep(10.0))
+        async with asked.all_the_time():
+            await kill()
+            await trio.sleep(10.0)
         assert asked.away_s < 0.5
 
     assert "log: node_buried" in sound(played(trouble, faults=PROVEN))
@@ -88,7 +90,9 @@ def test_a_node_whose_host_is_gone_is_replaced_when_its_lease_has_run_out() -> N
             await trio.sleep(1.0)
             node.kill()
 
-        await while_asked(asked, kill(), trio.sleep(10.0))
+        async with asked.all_the_time():
+            await kill()
+            await trio.sleep(10.0)
         assert 2.0 < asked.away_s < 6.0
 
     assert "log: node_buried" in sound(played(trouble))

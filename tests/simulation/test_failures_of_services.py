@@ -30,7 +30,7 @@ import trio
 from msgspec.structs import replace
 
 from greenroom.supervisors.simulation.world import World
-from tests.simulation.several import CALM, Asked, living_on, owners, played, shared_out, sound, while_asked
+from tests.simulation.several import CALM, Asked, living_on, owners, played, shared_out, sound
 
 GONE = {"log: node_buried", "log: node_declared_dead"}
 
@@ -82,7 +82,8 @@ def test_a_node_that_loses_redis_alone_keeps_what_is_its_own(way: str) -> None:
         before, node = owners(world), world.nodes[0]
         node.to_redis.cut(speaks=way == "speaks", hears=way == "hears")
         asked = Asked(node, living_on(world, node))
-        await while_asked(asked, trio.sleep(20.0))
+        async with asked.all_the_time():
+            await trio.sleep(20.0)
         assert owners(world) == before
         assert asked.away_s < 0.2
         node.to_redis.mend()
@@ -101,7 +102,8 @@ def test_a_node_that_loses_the_database_is_replaced_and_answers_nothing_old(way:
         for reach in [node.to_database, *([node.to_redis] if redis_too else [])]:
             reach.cut(speaks=way == "speaks", hears=way == "hears")
         asked = Asked(other, living_on(world, node))
-        await while_asked(asked, trio.sleep(15.0))
+        async with asked.all_the_time():
+            await trio.sleep(15.0)
         assert node.incarnation not in {owner for owner, _ in owners(world)} or way == "speaks"
         assert asked.away_s < 12.0
         node.to_database.mend()
@@ -121,11 +123,13 @@ def test_two_nodes_that_do_not_hear_one_another_leave_everything_where_it_is(bot
         if both_ways:
             world.redis.cut(other.incarnation, one.incarnation)
         asked = Asked(third, living_on(world, one) + living_on(world, other))
-        await while_asked(asked, trio.sleep(15.0))
+        async with asked.all_the_time():
+            await trio.sleep(15.0)
         assert asked.away_s < 0.5
         world.redis.mend_ways()
         asked = Asked(one, living_on(world, other))
-        await while_asked(asked, trio.sleep(5.0))
+        async with asked.all_the_time():
+            await trio.sleep(5.0)
         assert asked.away_s < 2.0
         assert owners(world) == before
 
@@ -186,7 +190,9 @@ def test_rows_that_a_dead_nodes_statement_holds_locked_delay_a_takeover_by_no_mo
             async with world.database.locked([rows[entity].head.id for entity in lost if entity in rows]):
                 await trio.sleep(1.0)
 
-        await while_asked(asked, die_with_locks(), trio.sleep(8.0))
+        async with asked.all_the_time():
+            await die_with_locks()
+            await trio.sleep(8.0)
         assert asked.away_s < 2.0
 
     sound(played(trouble, faults=replace(CALM, proven=1.0)))

@@ -1,5 +1,6 @@
-"""Worlds of three nodes that share one database and one Redis: shards change hands by plan, by proof and by lease, nodes
-stand still for longer than their lease or lose sight of the database, of Redis or of one another; no acknowledged
+"""Worlds of three nodes that share one database and one Redis: shards change hands by plan, by proof and by lease.
+
+Nodes stand still for longer than their lease or lose sight of the database, of Redis or of one another. No acknowledged
 command is lost, or done twice, and whoever watches misses nothing, wherever they are connected.
 """
 
@@ -37,8 +38,8 @@ def test_nothing_goes_wrong_among_several_nodes_of_which_each_has_its_troubles(s
     for seed in SEEDS:
         run = run_seed(SCENARIOS[scenario](), seed, minutes=MINUTES, nodes=NODES)
         assert not run.violations, (
-            f"{run.violations[0]}\npython -m tests.simulation --scenario {scenario} --nodes {NODES} --minutes {MINUTES:g}"
-            f" --seed {seed}"
+            f"{run.violations[0]}\npython -m tests.simulation --nodes {NODES} --minutes {MINUTES:g} "
+            f"--scenario {scenario} --seed {seed}"
         )
         assert run.acknowledged > 20
         happened |= run.timeline.counts.keys()
@@ -48,7 +49,9 @@ def test_nothing_goes_wrong_among_several_nodes_of_which_each_has_its_troubles(s
 
 
 def zombies(guards: Guards, seed: int) -> Run:
-    return run_seed(ledgers(16, clients=6, pace_s=3.0), seed, minutes=3.0, faults=ZOMBIES, guards=guards, swarm=False, nodes=NODES)
+    return run_seed(
+        ledgers(16, clients=6, pace_s=3.0), seed, minutes=3.0, faults=ZOMBIES, guards=guards, swarm=False, nodes=NODES
+    )
 
 
 @pytest.mark.parametrize(("guard", "first"), [("fence", 16), ("offset", 0), ("barrier", 0)])
