@@ -47,6 +47,7 @@ class Audit(Protocol):
 
 
 EXCUSED_S = 60.0  # so long after a failover, what it has lost may still be acknowledged by who has not heard of it
+READ_EXCUSED_S = 20.0  # and what was before it may not be known
 
 
 class Fact:
@@ -125,7 +126,7 @@ class Checker:
         self.audit = audit
         self._audit_then = audit  # the audit of the moment when the standby fell behind
         self._leased = leased
-        self._excused_until = -math.inf  # until then, who has not heard of a failover answers from what it has lost
+        self._excused_until = -math.inf  # until then, who has not heard of a failover answers otherwise
         self._stop = stop  # the world: what comes after the first violation tells nothing
         self.watch_cells: Callable[[str], None] = lambda entity: None
 
@@ -218,7 +219,8 @@ class Checker:
         """What is lost may still be shown and acknowledged where it was known, and under its own epoch."""
         self.failovers += 1
         self.audit = self._audit_then
-        until = self._excused_until = trio.current_time() + EXCUSED_S
+        until = trio.current_time() + EXCUSED_S
+        self._excused_until = trio.current_time() + READ_EXCUSED_S
         for entity, stream in self.streams.items():
             stream.epoch = ""
             offset = kept.get(entity, 0)

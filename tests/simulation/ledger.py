@@ -86,17 +86,24 @@ class Ledger(Actor[LedgerState]):
         return {"count": len(self.state.tokens), "offset": self.offset}
 
 
+READING = 0.1  # share of commands that record nothing
+
+
 class Tokens:
     """Never the same twice in a world."""
 
-    def __init__(self, channels: tuple[str, ...]) -> None:
+    def __init__(self, channels: tuple[str, ...], *, reading: float = READING) -> None:
+        """`reading`: the share of commands that record nothing."""
         self.next = 0
         self._channels = channels
+        self._reading = reading
 
     def __call__(self, draw: Random, user: str) -> Work:
         self.next += 1
         token = f"{user}-{self.next}"
         entity = draw.choice(self._channels)
+        if self._reading > READING and draw.random() < self._reading:
+            return Work(entity, Count(token=token))
         chance = draw.random()
         if chance < 0.6:
             return Work(entity, Add(token=token, note="." * draw.choice((0, 0, 0, 4000))), f"{token} 1")
@@ -124,12 +131,12 @@ def mark(event: Any) -> str:
     return f"{event['token']} {event['number']}"
 
 
-def ledgers(entities: int = 3, **how: Any) -> Scenario:
+def ledgers(entities: int = 3, *, reading: float = READING, **how: Any) -> Scenario:
     channels = tuple(f"ledger:{number}" for number in range(1, entities + 1))
     return Scenario(
         kinds=(Ledger,),
         channels=channels,
-        work=Tokens(channels),
+        work=Tokens(channels, reading=reading),
         records=lambda message: not isinstance(message, Count),
         reads=reads,
         mark=mark,
