@@ -3,6 +3,7 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.transports.deadlines import TICK_S, Deadlines
+from tests.steps import counted_steps
 
 
 class Waiting:
@@ -65,4 +66,29 @@ async def test_one_that_raises_does_not_keep_the_others_from_hearing(autojump_cl
         await trio.sleep(10)
         assert last.expired_at == pytest.approx(at, abs=2 * TICK_S)
         assert later.expired_at == pytest.approx(at + 5, abs=2 * TICK_S)
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_comes_later_and_is_due_earlier_expires_in_time(autojump_clock: MockClock) -> None:
+    deadlines = Deadlines()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(deadlines.run)
+        deadlines.add(trio.current_time() + 60.0, Waiting())
+        await trio.sleep(1.0)
+        due = trio.current_time() + 2.0
+        deadlines.add(due, early := Waiting())
+        await trio.sleep(3.0)
+        assert early.expired_at is not None and due <= early.expired_at <= due + TICK_S + 1e-9
+        nursery.cancel_scope.cancel()
+
+
+async def test_nobody_is_woken_where_nothing_is_to_expire(autojump_clock: MockClock) -> None:
+    deadlines = Deadlines()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(deadlines.run, name="deadlines")
+        deadlines.add(trio.current_time() + 1.0, Waiting())
+        await trio.sleep(10.0)
+        with counted_steps() as taken:
+            await trio.sleep(60.0)
+        assert taken["deadlines"] == 0
         nursery.cancel_scope.cancel()

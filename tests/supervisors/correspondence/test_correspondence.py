@@ -14,7 +14,9 @@ from greenroom.actors.model.errors import (
 )
 from greenroom.actors.model.lifecycle import Inspect
 from greenroom.supervisors.correspondence import correspondence, wire
+from greenroom.supervisors.correspondence.feeds import LAP_S
 from greenroom.supervisors.correspondence.wire import FeedEnded, Kicked, NotHeld, Replied, Sent, decode, encode
+from tests.steps import counted_steps
 from tests.supervisors.correspondence.seeing import by_type, counting
 from tests.supervisors.correspondence.small_cluster import A, B, cluster
 from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say
@@ -167,3 +169,13 @@ async def test_errors_that_are_raised_at_once(autojump_clock: MockClock) -> None
             run.nodes[B].send("talk:a", Say(text="x"))
         with pytest.raises(ActorError):
             await run.nodes[B].ask("talk:a", Put(user="x"))
+
+
+async def test_where_nobody_watches_what_is_elsewhere_hardly_anybody_is_woken(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        await run.nodes[B].ask("talk:a", Say(text="x"))
+        await trio.sleep(5.0)
+        with counted_steps() as taken:
+            await trio.sleep(60.0)
+        for part, most in (("Rechecks.run", 0), ("CatchingUp.run", 0), ("Feeds.run", 2 * 60 / LAP_S * 1.1)):
+            assert sum(steps for name, steps in taken.items() if name.endswith(part)) <= most, (part, taken)

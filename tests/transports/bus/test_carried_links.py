@@ -15,6 +15,7 @@ from greenroom.transports.bus.carried_links import COMPANY_S, LinkState
 from greenroom.transports.bus.carrier_memory import MemoryCarrier, MemoryNetwork, Weather
 from greenroom.transports.bus.entries import FRAME_COST
 from greenroom.transports.bus.link import Link
+from tests.steps import counted_steps
 from tests.transports.bus.ends import ANN, BEN, End, two_ends
 from tests.transports.bus.promises import CONFIG, PROMISES, Promise
 
@@ -217,8 +218,23 @@ async def test_idle_links_say_nothing(autojump_clock: MockClock) -> None:
         await ann.links.drained()
         await trio.sleep(1.0)
         said = ann.instruments.bus_entries_sent + ben.instruments.bus_entries_sent
-        await trio.sleep(3600.0)
+        with counted_steps() as taken:
+            await trio.sleep(3600.0)
         assert ann.instruments.bus_entries_sent + ben.instruments.bus_entries_sent == said
+        assert not [name for name in taken if name.endswith("_tend")]
+
+
+async def test_what_is_lost_of_a_link_that_was_idle_is_found_out(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork(random.Random(1))
+    async with two_ends(network.carrier, CONFIG) as (ann, ben):
+        ann.links.send(BEN, b"a frame")
+        await ben.hears(b"a frame")
+        await trio.sleep(60.0)
+        network.weather.loss = 1.0
+        ann.links.send(BEN, b"another")
+        await trio.sleep(0.05)
+        network.weather.loss = 0.0
+        await ben.hears(b"a frame", b"another", within_s=1.0)
 
 
 async def test_a_node_that_reads_nothing_is_given_up_and_heard_again(autojump_clock: MockClock) -> None:
