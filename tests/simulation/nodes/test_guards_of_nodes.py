@@ -26,7 +26,7 @@ from greenroom.transports.bus.entries import Entry
 from greenroom.transports.bus.link import Link
 from greenroom.transports.hub.watching import Answered
 from tests.simulation.ledger import READING, ledgers
-from tests.simulation.several import CALM, ENTITIES, owners, played, shared_out
+from tests.simulation.nodes.several import CALM, ENTITIES, owners, played, shared_out
 
 SEEDS = 6
 LOSSY = Faults(  # entries get lost, and links part
