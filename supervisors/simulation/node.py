@@ -376,5 +376,7 @@ class SimulatedNode:
                 left.append("{} asks, {} answers, {} gaps and {} rechecks are on their way".format(*waiting))
         overdue_ms = (self.clock() - OVERDUE_S) * 1000
         for entity, row in self._database.rows.by_entity.items():
+            if not self.owns(entity):
+                continue  # its owner's clock counts
             left += [f"{entity}: timer {one.name} is due" for one in row.timers.values() if one.due_ms < overdue_ms]
         return left

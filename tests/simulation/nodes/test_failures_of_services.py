@@ -6,7 +6,8 @@ The traps of fenced appends and the failures of nodes, and where each of them is
 |---|---|
 | a check without a lock; the offset alone; a fence of the shard's alone; a load in the statement that raised the fence;
   a process stopped in a transaction; repeatable reads; a reader by position; a cancelled wait for a standby |
-  `tests/store/journal/test_traps.py`, one after another; the first four taken away in `tests/simulation/test_guards.py` |
+  `tests/store/journal/test_traps.py`, one after another; the first four are taken away in
+  `tests/simulation/test_guards.py` |
 | a standby takes over that lacks claims or events; a timeline that is not heard of |
   `tests/store/journal/test_journal_lineage.py`, `tests/supervisors/kernel/test_failover.py`, the same guards |
 | Redis is away, is wiped, fails over, loses and repeats entries | here |
@@ -18,7 +19,8 @@ The traps of fenced appends and the failures of nodes, and where each of them is
 | clocks are an hour off, and jump; two processes go by one name | `test_failures_of_nodes.py` |
 | an entity crashes with appends in flight; replies are lost and commands repeated | `test_failures_of_nodes.py` |
 | timers are due while nodes die and clocks are wrong | `test_failures_of_nodes.py` |
-| old and new code side by side | `tests/supervisors/correspondence/test_answering.py`, as far as a node lacks a kind or a message |
+| old and new code side by side, as far as a node lacks a kind or a message |
+  `tests/supervisors/correspondence/test_answering.py` |
 | all of it at random | `test_at_random.py` |
 | each guard of several nodes, taken away | `test_guards_of_nodes.py` |
 """
