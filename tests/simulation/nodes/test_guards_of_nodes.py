@@ -1,7 +1,8 @@
 """Each guard of several nodes, taken away, is missed: within SEEDS seeds the world shows it.
 
 What shows it is never a copy of the guard: an answer older than what was told before, an event that happens twice, a
-reply to another command, a watcher who is left behind.
+reply to another command, a watcher who is left behind. And it is the guard that was missed: with all of them the same
+seed passes.
 """
 
 from collections.abc import Callable
