@@ -114,6 +114,10 @@ class SimulatedCarrier:
         self._port = port
         self._carrier = carrier
 
+    @property
+    def is_waiting(self) -> bool:
+        return self._carrier.is_waiting
+
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
         """Raises: CarrierLost."""
         await self._port.step()

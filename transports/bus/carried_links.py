@@ -358,6 +358,7 @@ class CarriedLinks:
             if resent:
                 self._instruments.bus_entries_resent += resent
                 self._log.warning("bus_entries_lost", resent=resent)
-            if self.healthy and not held and not silent and not self._dirty:  # until there is something to be said
+            is_quiet = not held and not silent and not self._dirty and not self._carrier.is_waiting
+            if is_quiet and self.healthy:  # until there is something to be said
                 self._tends = trio.Event()
                 await self._tends.wait()
