@@ -175,10 +175,6 @@ class Membership:
         while self._looked < next_look:
             await self._has_looked.wait()
 
-    async def next_look(self) -> None:
-        """Return when the rows have been read once more, which is asked for by nobody here."""
-        await self._has_looked.wait()
-
     # The node's life.
 
     async def join(self) -> None:

@@ -1,7 +1,7 @@
 """A simulated node: the real system, committer, claims, hub and sessions on a simulated journal and simulated wires."""
 
 import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import Context, copy_context
 from random import Random
 from uuid import UUID
@@ -55,6 +55,11 @@ HOST = "simulated"
 OVERDUE_S = 3.0  # a timer is late then, unless there is trouble
 HUB = HubConfig(tail_events=16, linger_s=10.0)
 BUS = BusConfig(queue_frames_max=64, queue_bytes_max=32_768, window_bytes=4096, window_entries=8)
+
+
+async def _nothing(_question: bytes) -> bytes:
+    """Operators ask nothing here."""
+    return b""
 
 
 class SimulatedNode:
