@@ -120,10 +120,11 @@ class Tokens:
 def reads(message: Message, reply: Any) -> int | None:
     match message:
         case Count(token=token):
-            assert reply["token"] == token, f"{token} is answered {reply}"
+            assert isinstance(reply, dict) and reply.get("token") == token, f"{token} is answered {reply}"
             return int(reply["offset"])
-        case Add() | Fumble():
-            return int(reply)
+        case Add(token=token) | Fumble(token=token):
+            assert isinstance(reply, int), f"{token} is answered {reply}"
+            return reply
     return None
 
 
