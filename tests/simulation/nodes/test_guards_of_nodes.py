@@ -218,7 +218,7 @@ REMOVALS = {
         SLOW_WAYS,
     ),
     "a feed is asked for again": Removal([(Feeds, "parted", lambda feeds, node: None)], links_part),
-    "claims are under the shard's term": Removal([], the_database_forgets, seed=2, guards=Guards(term=False)),
+    "claims are under the shard's term": Removal([], the_database_forgets, guards=Guards(term=False)),
 }
 
 
