@@ -28,6 +28,7 @@ INTERFACE = {  # the fields that /docs and scripts rely on
         "duplicated",
     ],
     "cluster": ["nodes", "sends_per_s", "ask_p50_ms", "ask_p99_ms", "deliveries_per_s"],
+    "scaling": ["nodes", "entities", "shards", "statements_per_s"],
 }
 
 

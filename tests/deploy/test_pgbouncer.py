@@ -109,6 +109,7 @@ async def test_what_a_dead_node_has_left_under_way_is_ended(narrow: PgBouncer) -
                 async with pool.connection() as connection:
                     while not await connection.fetch(HELD):
                         pass  # it is on its way
-            assert await second.bury(1, is_proven=True, why="its process has ended")
+            assert await second.bury(1, is_proven=True, why="its process has ended") is not None
+            await second.end_sessions(1)
             with trio.fail_after(4.0):
                 await ended.wait()

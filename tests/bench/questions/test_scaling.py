@@ -19,5 +19,6 @@ def test_what_some_nodes_ask_and_say() -> None:
         assert 10 <= found[f"{name}_shards"] <= 40
         assert found[f"{name}_wrong_share"] < 0.5
     assert found["came_rows_written"] >= found["came_shards"]
-    assert 0 < found["came_messages"] <= 6 and found["died_messages"] == 0
+    for name in ("came", "died", "left"):  # a frame to each other node of each hand-over, which moves one shard or more
+        assert 5 <= found[f"{name}_messages"] <= 6 * found[f"{name}_shards"]
     assert found["came_s"] < found["died_s"] < 8.0
