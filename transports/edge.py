@@ -167,11 +167,11 @@ class Edge:
         self.gate.stop_accepting()
         self._http.leaving = True
 
-    def all_leave(self) -> None:
+    async def all_leave(self) -> None:
         """Have nobody watch here any more, behind all that was released. Where other nodes are they can hear so before
         `say_goodbye` has the same people come to them; who comes resumes where it was."""
         self.flusher.flush()
-        self.services.watching.all_leave()
+        await self.services.watching.all_leave()
 
     def say_goodbye(self) -> None:
         """Tell every client that the node stops, behind all that was released for it."""

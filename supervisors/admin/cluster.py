@@ -18,6 +18,7 @@ from greenroom.supervisors.admin.told import (
 
 MOVES_SHOWN = 50
 FAILURES_SHOWN = 20
+TROUBLE = "the database does not answer"
 
 
 class NodeShown(Struct, frozen=True, kw_only=True):
@@ -166,9 +167,10 @@ def _node(row: NodeRow, told: NodeTold | None, figures: Figures | None) -> NodeS
 
 
 def for_viewers(shown: ClusterShown) -> ClusterShown:
-    """Without what clients are known by, and without texts of errors, which may hold what people wrote."""
+    """Without what clients are known by, and without texts of errors: these may hold what people wrote, or hosts."""
     return replace(
         shown,
+        trouble=TROUBLE if shown.trouble else "",
         slow=[SlowOn(one.node, replace(one.consumer, peer="")) for one in shown.slow],
         failures=[replace(one, error="") for one in shown.failures],
     )

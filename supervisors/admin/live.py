@@ -16,6 +16,7 @@ log = structlog.get_logger("greenroom.admin")
 ONLOOKERS_MAX = 64
 LOOK_S = 10.0  # what one look may take
 SHOWN, TROUBLE = "shown", "trouble"  # events
+UNTOLD = "this can't be looked at just now"  # to viewers: the text of an error may hold what people wrote
 
 # What is watched, is somebody there who sees all, and somebody who does not: what is shown to the one and to the other.
 Look = Callable[[str, bool, bool], Awaitable[tuple[bytes, bytes]]]
@@ -76,8 +77,9 @@ class LiveBoard:
                         onlooker.show(SHOWN, body)
         if trouble:
             body = msgspec.json.encode({"trouble": trouble})
+            untold = msgspec.json.encode({"trouble": UNTOLD})
             for onlooker in list(onlookers):
-                onlooker.show(TROUBLE, body)
+                onlooker.show(TROUBLE, body if onlooker.sees_all else untold)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Whoever watched when a former run ended is shown things again."""

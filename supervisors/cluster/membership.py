@@ -329,8 +329,13 @@ class Membership:
         dead = [one for one in others if one.incarnation in proven or self._witness.may_bury(one, now)]
         buried: list[int] = []
         changed: list[Owned] = []
+        failure: StoreUnavailable | None = None
         for one in dead:
-            rows = await self._bury(one, is_proven=one.incarnation in proven, besides=dead)
+            try:
+                rows = await self._bury(one, is_proven=one.incarnation in proven, besides=dead)
+            except StoreUnavailable as error:  # what others had is somebody's already: that is to be told
+                failure = error
+                break
             if rows is not None:
                 buried.append(one.incarnation)
                 changed += rows
@@ -347,6 +352,8 @@ class Membership:
                 self._gone(one.incarnation)
         for incarnation in buried:
             await self._end_sessions(incarnation)
+        if failure is not None:
+            raise failure
         return self._others(), renewed
 
     async def _bury(self, member: Member, *, is_proven: bool, besides: Collection[Member]) -> list[Owned] | None:

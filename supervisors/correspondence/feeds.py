@@ -35,6 +35,7 @@ from greenroom.supervisors.correspondence.wire import (
     Watched,
 )
 from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.transports.hub.encoding import Nothing
 from greenroom.transports.hub.hub import Hub
 from greenroom.transports.hub.watching import Answered
 
@@ -134,7 +135,8 @@ class Feeds:
             feed = self._feeds[entity] = _Feed(trio.current_time())
         if feed is None or feed.node == node:
             return
-        watchers = [subscriber.principal for subscriber in self._hub.subscribers(entity)]
+        # Those who only hear their own session end are nobody's audience: see Nothing.
+        watchers = [one.principal for one in self._hub.subscribers(entity) if one.encoding is not Nothing]
         named = _named(watchers)
         is_listened_to = self._hub.is_listened_to(entity)
         self._send(node, Feed(entity, watchers[:named], is_listened_to, named < len(watchers)))

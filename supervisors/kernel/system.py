@@ -167,11 +167,17 @@ class System:
         if self._by_shard is not None:
             return
         by_shard = self._by_shard = {}
-        for number, cell in enumerate(list(self._cells.values()), 1):
-            if self._cells.get(cell.entity) is cell:
-                self._note_shard(by_shard, cell)
-            if not number % STEPS:
-                await trio.lowlevel.checkpoint()
+        is_whole = False
+        try:
+            for number, cell in enumerate(list(self._cells.values()), 1):
+                if self._cells.get(cell.entity) is cell:
+                    self._note_shard(by_shard, cell)
+                if not number % STEPS:
+                    await trio.lowlevel.checkpoint()
+            is_whole = True
+        finally:
+            if not is_whole:  # or whoever is missing in it would not be told to end
+                self._by_shard = None
 
     def forget_survey(self) -> None:
         """No shard is to depart for now."""

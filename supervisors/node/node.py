@@ -376,8 +376,8 @@ class Node:
     async def _have_all_leave(self, joined: Joined) -> None:
         """Whoever watches on other nodes is to hear that clients have left here before they come there: who has come
         back by the time that a leave is shown has never left."""
-        self._edge.all_leave()
         with trio.move_on_after(LEAVING_S):
+            await self._edge.all_leave()
             await joined.drained()
             await trio.sleep(SPREAD_S)
 

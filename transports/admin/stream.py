@@ -22,6 +22,7 @@ from greenroom.transports.sockets.connection import Connection
 LIVE = b"/admin/live"
 KEEP_ALIVE_S = 15.0
 SESSION_S = 2.0  # as for the pages
+RECHECK_S = 30.0  # a sign-out that a broken link has lost is heeded after that, as by requests
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
 
@@ -53,6 +54,7 @@ class AdminStream:
         self._closed = False
         self._headed = False
         self._keep_alive_at = trio.current_time() + KEEP_ALIVE_S
+        self._recheck_at = trio.current_time() + RECHECK_S
 
     @property
     def sees_all(self) -> bool:
@@ -88,6 +90,16 @@ class AdminStream:
         if not self._closed:
             self._end()
             self._connection.close_with(b"" if self._headed else refusal(error, self._date()))
+
+    def _recheck(self, now: float) -> None:
+        self._recheck_at = now + RECHECK_S
+        if self._has_token:
+            deadline = trio.current_time() + SESSION_S
+            self._sessions.check(self._operator.principal, deadline, lambda: None, self._refuse_for_good)
+
+    def _refuse_for_good(self, error: ActorError) -> None:
+        if not error.temporary:  # amid troubles operators want to see
+            self._refuse(error)
 
     def _end(self) -> None:
         self._closed = True
@@ -130,9 +142,12 @@ class AdminStream:
             self._connection.abort()
         elif self._clock() >= self._operator.expires_at:
             self.shut_down()
-        elif now >= self._keep_alive_at and self._headed:
-            self._keep_alive_at = now + KEEP_ALIVE_S
-            self._connection.send(b":\n\n")
+        else:
+            if now >= self._recheck_at and self._headed:
+                self._recheck(now)
+            if now >= self._keep_alive_at and self._headed:
+                self._keep_alive_at = now + KEEP_ALIVE_S
+                self._connection.send(b":\n\n")
 
 
 def _what(query: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """The cluster as it is shown: sums over those that answer, and what is wrong with those that do not."""
 
 from msgspec.json import encode
+from msgspec.structs import replace
 
 from greenroom.store.overview.cluster import Change
 from greenroom.supervisors.admin.cluster import ClusterShown, cluster_shown, for_viewers
@@ -68,3 +69,5 @@ def test_a_viewer_is_shown_neither_addresses_nor_texts_of_errors() -> None:
         assert secret in encode(found)
         assert secret not in encode(for_viewers(found))
     assert for_viewers(found).slow[0].consumer.bytes == 9
+    away = for_viewers(replace(found, trouble="db.inside:5432 does not answer"))
+    assert away.trouble == "the database does not answer" and not for_viewers(found).trouble

@@ -99,6 +99,12 @@ async def test_a_sign_out_ends_event_streams_on_every_node_at_once(autojump_cloc
         answer = run.nodes[A].audience("session:ann", ANN)
         await trio.sleep(30)
         assert answer.only.clients == 0, "nobody is shown that they are there"
+        run.network.part(A, B)
+        run.network.part(A, C)
+        await trio.sleep(30)
+        answer = run.nodes[A].audience("session:ann", ANN)
+        await trio.sleep(1)
+        assert answer.only.clients == 0, "nor by those who name their watchers anew"
         at = trio.current_time()
         await run.nodes[C].ask("session:ann", SignOut(), principal=ANN)
         await trio.sleep(1)

@@ -10,6 +10,7 @@ from greenroom.actors.model.errors import ActorError, NotHere, Unavailable, Unkn
 from greenroom.actors.model.lifecycle import Passivate
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.ownership.sharding import SHARDS, shard_of
+from greenroom.supervisors.kernel import system
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, kernel, settled
@@ -212,3 +213,21 @@ async def test_two_nodes_on_one_database_never_wake_one_anothers_entities_by_loo
         assert one.awake() == set(names)
         assert one.texts(mine[0]).count("told") == len(names)
         assert all(one.texts(name)[-1] == "rang" for name in others)
+
+
+# Who is awake in which shard.
+
+
+async def test_a_survey_that_was_cut_off_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is missing in it would not be told to end where its shard goes to another node."""
+    monkeypatch.setattr(system, "STEPS", 1)
+    owns = OwnsAll()
+    async with kernel(ownership=owns) as run:
+        for entity in (A, B):
+            await run.router.ref(entity).ask(Read())
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await run.system.survey()
+        assert scope.cancelled_caught
+        await run.system.survey()
+        assert sum(run.system.awake_in(shard) for shard in {owns.shard(A), owns.shard(B)}) == 2

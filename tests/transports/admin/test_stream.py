@@ -8,9 +8,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom.actors.identity import Session
+from greenroom.actors.identity.session import SignOut
 from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.principal import Principal
+from greenroom.transports.admin.stream import RECHECK_S, AdminStream
 from tests.transports.admin.desk import Board
-from tests.transports.small_node import Peer, SmallNode
+from tests.transports.small_node import Peer, SmallNode, Talk
 from tests.transports.world import STARTED, token
 
 
@@ -113,6 +117,20 @@ async def test_it_ends_with_the_token_with_a_sign_out_and_with_the_node(autojump
         small.edge.say_goodbye()
         await last.rest()
         assert board.watched == []
+
+
+async def test_a_sign_out_that_does_not_reach_it_ends_it_a_little_later(autojump_clock: MockClock) -> None:
+    async with node(anonymous=False, kinds=(Talk, Session)) as (small, board):
+        now = STARTED + trio.current_time()
+        peer = await opened(small, Authorization=bearer(iat=now, exp=now + 600))
+        await trio.sleep(40)
+        ((_, page),) = board.watched
+        assert isinstance(page, AdminStream)
+        page._connections.remove("ann", page)  # as where a link between nodes has lost the kick
+        await small.kernel.router.ask("session:ann", SignOut(), principal=Principal(user="ann"))
+        at = trio.current_time()
+        await peer.rest()
+        assert board.watched == [] and trio.current_time() - at < RECHECK_S + 2
 
 
 async def test_it_is_kept_alive_and_of_a_slow_reader_only_the_newest_waits(autojump_clock: MockClock) -> None:

@@ -285,7 +285,7 @@ async def test_all_leave_before_they_are_told_to_go_and_leave_once() -> None:
         client.send({"subscribe": {"channel": A}, "id": 2})
     made.answer_all()
     made.audience.clear()
-    made.services.watching.all_leave()
+    await made.services.watching.all_leave()
     assert [joined for _, _, joined in made.audience] == [False] * 3
     assert made.hub.subscribers(A) == []
     made.publish(A)
