@@ -1,6 +1,5 @@
 """What goes on in the background of a node, under a supervisor of its own: a crash of one duty is nobody else's."""
 
-import random
 from collections.abc import Callable
 
 import trio
@@ -16,14 +15,9 @@ from greenroom.supervisors.duties.folding import Folding
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.kernel import Kernel
-from greenroom.supervisors.supervision.backoff import Backoff
+from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
-
-
-def new_backoff() -> Backoff:
-    """Before a part of the node starts again."""
-    return Backoff(random=random.Random(), first_s=0.05, max_s=2.0)
 
 
 class Duties:

@@ -17,7 +17,7 @@ from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.correspondence.correspondence import Correspondence
 from greenroom.supervisors.correspondence.questions import Answer
 from greenroom.supervisors.kernel.kernel import Kernel
-from greenroom.supervisors.node.duties import new_backoff
+from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.transports.bus.carried_links import CarriedLinks, LinkState

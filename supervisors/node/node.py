@@ -47,9 +47,10 @@ from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.kernel.kernel import Kernel
-from greenroom.supervisors.node.duties import Duties, new_backoff
+from greenroom.supervisors.node.duties import Duties
 from greenroom.supervisors.node.health import Health, Pulse
 from greenroom.supervisors.node.joined import Joined
+from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.supervisors.supervision.watchdog import Watchdog

@@ -52,3 +52,8 @@ class Backoff:
 
 
 NewBackoff = Callable[[], Backoff]  # one for each row of failures
+
+
+def new_backoff() -> Backoff:
+    """Before a part of a node starts again."""
+    return Backoff(random=Random(), first_s=0.05, max_s=2.0)
