@@ -455,12 +455,25 @@ class Hub:
         if (topic.listeners or topic.leaving) and subscriber.encoding is not Nothing:
             who = subscriber.principal
             if who.info is not None:
-                self._note_presence(topic, kind, who.client, who.info)
+                self._note_presence(topic, kind, who.client, who.info, itself=subscriber)
 
-    def _note_presence(self, topic: Topic, kind: str, client: str, info: bytes) -> None:
+    def _note_presence(
+        self, topic: Topic, kind: str, client: str, info: bytes, *, itself: Subscriber | None = None
+    ) -> None:
         """To be shown, unless it is of one who goes from node to node, or whose connection has only been lost."""
         if kind == "join":
-            if topic.comes_back(info):
+            seen_by = topic.comes_back(info)
+            if seen_by is not None:  # whoever has come later may know nothing of them
+                newer = topic.listeners_after(seen_by)
+                if len(newer) > LONG:
+                    self._say_presence(topic, kind, client, info)
+                    return
+                join = Ephemeral(0, 0, client, info, kind)
+                for listener in newer:
+                    if listener is not itself:
+                        piece = join.encoded(listener.encoding, topic.entity)
+                        if piece:
+                            listener.deliver_ephemeral(piece, join.ring_key(topic.entity))
                 return
         elif topic.listeners and topic.leaves_later(client, info):
             self._leaving[topic] = None

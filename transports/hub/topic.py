@@ -86,11 +86,13 @@ class Watchers(Collection[Principal]):
 class Leaving:
     """A leave that is not shown yet."""
 
-    __slots__ = ("info", "since", "user")
+    __slots__ = ("info", "joins", "since", "user")
 
-    def __init__(self, user: str, info: bytes) -> None:
+    def __init__(self, user: str, info: bytes, joins: int) -> None:
+        """`joins`: the number of the newest subscriber that was there to see the one who left."""
         self.user = user
         self.info = info
+        self.joins = joins
         self.since: float | None = None  # the next look puts the time
 
 
@@ -185,19 +187,26 @@ class Topic:
             return False
         if self.leaving is None:
             self.leaving = {}
-        self.leaving[client] = Leaving(user, info)
+        self.leaving[client] = Leaving(user, info, self.joins)
         return True
 
-    def comes_back(self, info: bytes) -> bool:
-        """Somebody has come: is it a user whose leave was not shown yet? Then it never is."""
+    def comes_back(self, info: bytes) -> int | None:
+        """Somebody has come: is it a user whose leave was not shown yet? Then it never is, and this is the number of
+        the newest subscriber to whom that user has never been away; None: it is not."""
         if self.leaving is None:
-            return False
+            return None
         user = user_of(info)
         client = next((client for client, one in self.leaving.items() if one.user == user), None)
-        if client is None:
-            return False
-        del self.leaving[client]
-        return True
+        return self.leaving.pop(client).joins if client is not None else None
+
+    def listeners_after(self, number: int) -> list[Subscriber]:
+        """Those who want joins and have come after the subscriber of that number, the newest first."""
+        newer: list[Subscriber] = []
+        for listener in reversed(self.listeners or {}):
+            if self.groups[listener.encoding][listener] <= number:
+                break
+            newer.append(listener)
+        return newer
 
     def have_left(self, now: float) -> list[tuple[str, bytes]]:
         """Connection and ClientInfo of those who have not come back in time, each once. `now` as for `Hub.sweep`."""

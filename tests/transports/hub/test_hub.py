@@ -318,6 +318,33 @@ def test_who_comes_back_in_time_is_shown_neither_to_leave_nor_to_come() -> None:
     assert comings(ann) == ["join 9"], "each leave stands for one"
 
 
+def test_whoever_began_to_listen_meanwhile_is_told_who_comes_back() -> None:
+    setup = Setup(HubConfig(leave_s=2.5))
+    ann, bob = connected("ann", 1, wants_joins=True), connected("bob", 2)
+    topic = setup.watch(ann)
+    setup.watch(bob)
+    setup.hub.flush()
+    setup.hub.detach(topic, bob)
+    late = connected("eve", 3, wants_joins=True)
+    setup.watch(late)
+    setup.hub.flush()
+    ann.got.clear()
+    late.got.clear()
+    again = connected("bob", 4, wants_joins=True)
+    setup.watch(again)
+    setup.hub.flush()
+    assert (comings(ann), comings(late), comings(again)) == ([], ["join 4"], [])
+    setup.hub.show_presence(A, "leave", "5", b'{"user":"zoe","client":"5"}')
+    last = connected("max", 6, wants_joins=True)
+    setup.watch(last)
+    setup.hub.flush()
+    last.got.clear()
+    setup.hub.show_presence(A, "join", "7", b'{"user":"zoe","client":"7"}')
+    setup.hub.flush()
+    assert comings(last) == ["join 7"], "on another node too"
+    assert "join 7" not in comings(ann)
+
+
 def test_nobody_is_not_known_again() -> None:
     """Of those without a name each may be another."""
     setup = Setup(HubConfig(leave_s=2.5))
