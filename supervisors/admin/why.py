@@ -42,7 +42,8 @@ def why_here(place: Place | None, shards: int, nodes: Sequence[NodeRow]) -> str:
             because = f": its node has ended{f' ({place.why})' if place.why else ''}"
         then = "a node that is up takes it within a second" if alive else "the next node that starts takes it"
         return f"{who}{because}; {then}."
-    said = CAUSES.get(place.cause, place.cause or "that was before causes were kept")
+    ended = ENDS.get(place.cause, place.cause)  # with its end the shard was given to the next
+    said = CAUSES.get(place.cause, ended or "that was before causes were kept")
     sentence = f"Its node has had the shard since then because {said}."
     mine = next((one for one in alive if one.incarnation == place.owner), None)
     if mine is None or mine.alone:
@@ -52,6 +53,8 @@ def why_here(place: Place | None, shards: int, nodes: Sequence[NodeRow]) -> str:
     if mine.state == "draining":
         return f"{sentence} It is draining: the shard goes to {_name(wanted)} next."
     if wanted is not None and wanted != place.owner:
+        if len({one.version for one in alive if one.state == "up"}) > 1:  # see cluster/releases.py, which knows more
+            return f"{sentence} Placement gives it to {_name(wanted)}, unless that node's release lacks something."
         return f"{sentence} Placement now gives it to {_name(wanted)}: it is to move there."
     if mine.state == "up":
         return f"{sentence} Placement agrees (capacity {mine.capacity} of {total})."

@@ -60,5 +60,16 @@ def test_what_is_nobodys_says_since_when_and_who_comes_next(
     assert words in why_here(found, SHARDS, nodes)
 
 
+def test_who_was_given_it_with_the_end_of_another_has_it_since_that_ended() -> None:
+    said = why_here(place(cause="its lease ran out"), SHARDS, [row(alone=True)])
+    assert "because the lease of the node that had it ran out." in said
+
+
+def test_between_two_releases_nothing_is_promised() -> None:
+    nodes = [row(1, version="2"), row(2, version="1")]
+    said = why_here(place(shard=shard_of_node(2, nodes)), SHARDS, nodes)
+    assert said.endswith(f"Placement gives it to {2:016x}, unless that node's release lacks something.")
+
+
 def test_a_cause_that_this_release_does_not_know_is_said_as_it_is() -> None:
     assert "because the moon was full." in why_here(place(cause="the moon was full"), SHARDS, [row(alone=True)])
