@@ -1,11 +1,13 @@
 """Sharding: which shard an entity hashes onto, the same in every release, here and in SQL."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from hashlib import sha256
 
 SHARDS = 4096  # unless a setting says otherwise
 
 
+@lru_cache(maxsize=65_536)  # some MB: a message to another node asks several times for the same entity's
 def shard_of(entity: str, shards: int) -> int:
     """0 .. shards-1, of at most 65,536."""
     return int.from_bytes(sha256(entity.encode()).digest()[:2], "big") % shards
