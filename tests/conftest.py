@@ -19,6 +19,7 @@ from trio.testing import MockClock
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
+from tests.e2e.cluster_template import FOLDER, new_folder
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)
@@ -29,6 +30,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """As root, folders of this run's own: any other run of pytest closes the common one to all but root again. And
     servers that we start keep their bytecode, as they do anywhere; else each of hundreds of starts compiles it."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if FOLDER not in os.environ:  # else a process of the run, which has it of the one that started it
+        os.environ[FOLDER] = folder = new_folder()
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        config.add_cleanup(lambda: os.environ.pop(FOLDER, None))
     if os.geteuid() == 0 and config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="greenroom-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))

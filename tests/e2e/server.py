@@ -17,7 +17,11 @@ from urllib.parse import urlsplit
 
 import jwt
 
+from tests.e2e.cluster_template import copy_cluster
+from tests.e2e.forking import Process, forker
+
 ROOT = Path(__file__).parents[2]
+PROGRAM = (sys.executable, "-m", "greenroom.supervisors")
 READY = "Greenroom is ready: "
 READY_S = 90.0  # a first start makes a database; the machine may be busy with other tests
 STOP_S = 30.0
@@ -37,7 +41,7 @@ class Server:
         self,
         *,
         cwd: Path = ROOT,
-        program: tuple[str, ...] = (sys.executable, "-m", "greenroom.supervisors"),
+        program: tuple[str, ...] = PROGRAM,
         options: tuple[str, ...] = (),
         **settings: str,
     ) -> None:
@@ -50,7 +54,7 @@ class Server:
         self._program = program
         self._options = options  # of `serve`
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self.port = 0
         self.url = ""
 
@@ -68,16 +72,23 @@ class Server:
     def launch(self) -> None:
         """Start the process, and return at once."""
         assert not self.running
-        with self.output.open("ab") as output:
-            self._process = subprocess.Popen(
-                self.serve_command(),
-                cwd=self._cwd,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # a Ctrl-C at the tests is for the tests
-            )
+        if self._program != PROGRAM or any(name.startswith("PYTHON") for name in self._settings):
+            with self.output.open("ab") as output:
+                self._process = subprocess.Popen(
+                    self.serve_command(),
+                    cwd=self._cwd,
+                    env=self._environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,  # a Ctrl-C at the tests is for the tests
+                )
+            return
+        if "GREENROOM_DATABASE_URL" not in self._settings and not self.data.exists():
+            copy_cluster(self.data)
+        self._process = forker().fork(
+            self.serve_command()[len(PROGRAM) :], cwd=self._cwd, environment=self._environment(), output=self.output
+        )
 
     def until_ready(self, since: int) -> None:
         """Return once it says that it is ready, in what it has written from byte `since` on."""
