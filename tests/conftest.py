@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if FOLDER not in os.environ:  # else a process of the run, which has it of the one that started it
         os.environ[FOLDER] = folder = new_folder()
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-        config.add_cleanup(lambda: os.environ.pop(FOLDER, None))
+        config.add_cleanup(lambda: os.environ.__delitem__(FOLDER))
     if os.geteuid() == 0 and config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="greenroom-tests-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
