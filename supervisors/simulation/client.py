@@ -118,6 +118,7 @@ class SimulatedClient:
         self._reads = reads
         self._deadline_s = deadline_s
         self._calm_since = math.inf
+        self._calmed = trio.Event()
         self._settled: list[Settled] = []  # on the present connection, each at its first attempt
         self._checker = checker
         self._timeline = timeline
@@ -145,6 +146,7 @@ class SimulatedClient:
         """Only finish from now on."""
         self.working = False
         self._calm_since = trio.current_time()
+        self._calmed.set()
         self._faults = NO_FAULTS
 
     # Commands.
@@ -285,8 +287,9 @@ class SimulatedClient:
             for frame in frames:
                 for line in frame.split(b"\n"):
                     self._take(line)
-            if slow < self._faults.slow_reader:
-                await trio.sleep(self._draw.uniform(0.0, SLOW_S))
+            if slow < self._faults.slow_reader and not self._calmed.is_set():
+                with trio.move_on_after(self._draw.uniform(0.0, SLOW_S)):
+                    await self._calmed.wait()
 
     def _take(self, line: bytes) -> None:
         if line == b"{}":

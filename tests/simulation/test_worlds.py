@@ -39,6 +39,14 @@ def test_an_append_that_is_lost_costs_no_command_its_deadline() -> None:
         assert not expired
 
 
+def test_nobody_who_reads_slowly_is_late_once_all_is_calm() -> None:
+    """A rest that was begun before would be taken for the server's."""
+    for seed in range(4):
+        run = run_seed(ledgers(), seed, minutes=0.3, faults=replace(NO_FAULTS, slow_reader=1.0), swarm=False)
+        assert not run.violations, seed
+        assert run.acknowledged
+
+
 def test_one_seed_can_be_replayed_from_the_command_line() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--scenario", "ledgers", "--seed", "3", "--minutes", "1"],
