@@ -42,7 +42,9 @@ def test_an_append_that_is_lost_costs_no_command_its_deadline() -> None:
 def test_nobody_who_reads_slowly_is_late_once_all_is_calm() -> None:
     """A rest that was begun before would be taken for the server's."""
     for seed in range(4):
-        run = run_seed(ledgers(), seed, minutes=0.3, faults=replace(NO_FAULTS, slow_reader=1.0), swarm=False)
+        run = run_seed(
+            ledgers(), seed, minutes=0.3, faults=replace(NO_FAULTS, slow_reader=1.0, refused=0.6), swarm=False
+        )
         assert not run.violations, seed
         assert run.acknowledged
 
