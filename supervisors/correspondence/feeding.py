@@ -147,6 +147,9 @@ class Feeding:
         if not self._ahead.began(entity, epoch, offset):
             self._hub.began(entity, epoch, offset)
 
+    def is_watched(self, entity: str) -> bool:
+        return entity in self._fed or self._hub.is_watched(entity)
+
     def watched(self) -> list[tuple[str, str]]:
         """Those that live here: the others' nodes wake them."""
         here = [(entity, epoch) for entity, epoch in self._hub.watched() if self._owns(entity)]

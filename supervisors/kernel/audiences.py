@@ -22,6 +22,9 @@ class Audiences(Protocol):
     def watching(self, entity: str) -> Collection[Principal]:
         """Whoever watches it now; to ask how many costs nothing."""
 
+    def is_watched(self, entity: str) -> bool:
+        """Does anybody watch it, also those who are nobody's audience: who only wait to be told to stop?"""
+
     def began(self, entity: str, epoch: str, offset: int) -> None:
         """An entity woke, or was built anew: watchers of another epoch have to start over."""
 
@@ -43,6 +46,9 @@ class Nobody:
 
     def watching(self, entity: str) -> Collection[Principal]:
         return []
+
+    def is_watched(self, entity: str) -> bool:
+        return False
 
     def began(self, entity: str, epoch: str, offset: int) -> None:
         pass

@@ -163,7 +163,7 @@ class Kernel:
 
     def is_present(self, entity: str) -> bool:
         """Is it awake here, or watched here?"""
-        return entity in self._cells or bool(self._audiences.watching(entity))
+        return entity in self._cells or self._audiences.is_watched(entity)
 
     @property
     def core(self) -> tuple[ChildSpec, ...]:

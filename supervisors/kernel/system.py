@@ -112,7 +112,7 @@ class System:
 
     def _note_untold(self, cell: Cell, ending: Ending, down_s: float) -> None:
         entity = cell.entity
-        if cell.left_unknown and ending not in (Ending.MOVED, Ending.REFUSED) and self._host.audiences.watching(entity):
+        if cell.left_unknown and ending not in (Ending.MOVED, Ending.REFUSED) and self._host.audiences.is_watched(entity):
             at = self._untold[entity] = trio.current_time() + down_s
             if ending is not Ending.STOPPED and self._nursery is not None:
                 self._nursery.start_soon(self._wake_to_tell, entity, at)
@@ -122,7 +122,7 @@ class System:
     async def _wake_to_tell(self, entity: str, at: float) -> None:
         """Whoever watches it hears what has landed, though nobody speaks to it."""
         await trio.sleep_until(at)
-        is_watched = self._host.audiences.watching(entity)
+        is_watched = self._host.audiences.is_watched(entity)
         if self._untold.get(entity) == at and entity not in self._cells and is_watched:
             self._wake_for_watchers(entity)
 

@@ -165,6 +165,10 @@ class Hub:
         topic = self._topics.get(entity)
         return Watchers(topic) if topic is not None else ()
 
+    def is_watched(self, entity: str) -> bool:
+        topic = self._topics.get(entity)
+        return topic is not None and bool(topic.size)
+
     def began(self, entity: str, epoch: str, offset: int) -> None:
         """The entity has been built from its journal, which may be another than the one that watchers know, or hold
         more than they were shown: what has landed, and its last life had ended before it heard of that."""

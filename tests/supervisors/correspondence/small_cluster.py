@@ -298,8 +298,11 @@ class Node:
         self.kernel.router.submit(entity, Envelope(message=message, slot=answer, **fields))
         return answer
 
-    def watch(self, entity: str, principal: Principal, *, wants_joins: bool = False) -> Seat:
+    def watch(
+        self, entity: str, principal: Principal, *, wants_joins: bool = False, encoding: type[Encoding] = Offsets
+    ) -> Seat:
         seat = Seat(self, entity, principal, wants_joins=wants_joins)
+        seat.encoding = encoding
         seat.watch()
         return seat
 

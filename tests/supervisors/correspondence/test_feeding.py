@@ -8,6 +8,7 @@ from trio.testing import MockClock
 from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.correspondence import feeding, feeds, rosters
 from greenroom.supervisors.correspondence.wire import Published, Shown
+from greenroom.transports.hub.encoding import Nothing
 from tests.supervisors.correspondence.seeing import by_type, counting, saw_all
 from tests.supervisors.correspondence.small_cluster import A, B, C, cluster
 from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say, Typing, named
@@ -87,6 +88,17 @@ async def test_the_audience_is_that_of_all_nodes(autojump_clock: MockClock) -> N
         run.kill(C)
         await trio.sleep(rosters.GONE_S + feeding.SWEEP_S + 0.1)
         assert len(run.nodes[A].correspondence.audiences.watching("talk:a")) == 3
+
+
+async def test_whoever_is_no_audience_on_another_node_watches_all_the_same(autojump_clock: MockClock) -> None:
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN, encoding=Nothing)
+        await trio.sleep(0.1)
+        audiences = run.nodes[A].correspondence.audiences
+        assert (len(audiences.watching("talk:a")), audiences.is_watched("talk:a")) == (0, True)
+        seat.leave()
+        await trio.sleep(60)
+        assert not audiences.is_watched("talk:a")
 
 
 async def test_an_entity_is_told_who_comes_and_who_leaves_on_other_nodes(autojump_clock: MockClock) -> None:

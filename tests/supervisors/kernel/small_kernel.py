@@ -204,6 +204,7 @@ class Audience:
         self.kicked: list[tuple[str, Kick]] = []
         self.epochs: dict[str, str] = {}  # that watchers know
         self.watchers: dict[str, list[Principal]] | None = None  # None: ANN watches everything
+        self.streamed: set[str] = set()  # entities that are watched by those who are no audience
 
     def publish(self, entity: str, epoch: str, event: StoredEvent) -> None:
         kernel = self._kernel
@@ -224,6 +225,9 @@ class Audience:
 
     def watching(self, entity: str) -> list[Principal]:
         return [ANN] if self.watchers is None else self.watchers.get(entity, [])
+
+    def is_watched(self, entity: str) -> bool:
+        return bool(self.watching(entity)) or entity in self.streamed
 
     def began(self, entity: str, epoch: str, offset: int) -> None:
         known = self.epochs.setdefault(entity, epoch)

@@ -1,12 +1,18 @@
 """A stream watches its user's session: it ends with it, and nobody sees that it does."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from greenroom.actors.identity import Session
 from greenroom.actors.identity.session import SignOut
+from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.principal import Principal
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.records import Append, Outcome
 from tests.transports.http.test_event_stream import watch
 from tests.transports.small_node import SmallNode, Talk, small_node
 from tests.transports.world import STARTED, token
@@ -39,11 +45,38 @@ async def test_a_sign_out_ends_the_users_streams_and_no_others(autojump_clock: M
         assert not node.hub.subscribers("session:ann"), "all of them have left it"
 
 
+async def test_a_sign_out_of_which_nobody_knows_whether_it_has_landed_ends_them_too(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else watches the session, and nobody speaks to it any more."""
+    async with small_node(anonymous=False, kinds=(Talk, Session)) as node:
+        peer = await watch(node, "talk:a", **of_ann(node))
+        await peer.event()
+        append = node.journal.append
+
+        async def lost(batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+            await append(batch, lane=lane)
+            raise StoreUnavailable("the connection was lost")
+
+        async def fail(*args: Any, **how: Any) -> None:
+            raise RuntimeError("a mistake of ours")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(node.journal, "append", lost)
+            broken.setattr(node.journal, "read", fail)
+            with pytest.raises(ActorError):
+                await node.kernel.router.ask("session:ann", SignOut(), principal=ANN)
+            await trio.sleep(0.1)
+            assert node.kernel.system.cell("session:ann") is None
+        assert await peer.ended()
+
+
 async def test_its_user_is_not_shown_as_present_by_it(autojump_clock: MockClock) -> None:
     async with small_node(anonymous=False, kinds=(Talk, Session)) as node:
         peer = await watch(node, "talk:a", **of_ann(node))
         await peer.event()
         assert len(node.hub.subscribers("session:ann")) == 1
+        assert node.hub.is_watched("session:ann")
         assert len(node.hub.watching("session:ann")) == 0 and list(node.hub.watching("session:ann")) == []
         shown = await node.connect()
         view = (await shown.request("GET", "/api/session/ann", None, **of_ann(node))).json["view"]
@@ -51,6 +84,7 @@ async def test_its_user_is_not_shown_as_present_by_it(autojump_clock: MockClock)
         await peer.stream.aclose()
         await trio.sleep(0.1)
         assert node.hub.subscribers("session:ann") == []
+        assert not node.hub.is_watched("session:ann")
 
 
 @pytest.mark.parametrize("how", ["asked about in vain", "began anew"])

@@ -62,12 +62,14 @@ def supervised(run: Kernel, *, restarts_max: int = 1) -> SupervisorSpec:
 
 @pytest.mark.parametrize("lands", [True, False])
 @pytest.mark.parametrize("crashes", [1, 2])
+@pytest.mark.parametrize("is_audience", [True, False])
 async def test_whoever_watches_hears_what_had_landed_when_the_system_crashed_though_nobody_speaks(
-    crashes: int, lands: bool, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    is_audience: bool, crashes: int, lands: bool, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where another crash ends the next life before it has begun. What nobody watches sleeps on."""
     run = Kernel()
-    run.audience.watchers = {A: [ANN], C: [ANN]}
+    run.audience.watchers = {A: [ANN], C: [ANN]} if is_audience else {C: [ANN]}
+    run.audience.streamed = set() if is_audience else {A}
     async with trio.open_nursery() as nursery:
         await nursery.start(supervise, supervised(run, restarts_max=crashes))
         for entity in (A, B, C):
