@@ -103,7 +103,7 @@ class Referee(Protocol):
 
     async def end_sessions(self, incarnation: int) -> None:
         """Have nothing under way any more of a node that is dead: a statement of its that waits for a lock would hold
-        up whoever comes after it."""
+        up whoever comes after it. No other's statement is ended with it."""
 
     async def withdraw(self) -> None:
         """Not to have been a node. No effect where this one owns a shard."""

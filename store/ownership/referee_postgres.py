@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
+import trio
+
 from greenroom.store.ownership.referee import NOBODY_NEXT, Member, Newcomer, Owned, ShardsDiffer, State
 from greenroom.store.postgres.connection import Connection
 
@@ -137,15 +139,30 @@ END_SESSIONS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE application_name LIKE $1 AND usename = current_user AND pid <> pg_backend_pid()
 """
+# Behind a pooler a session bears the name of whoever had it last, and may be lent on in the moment in which we look. So
+# there it is asked what is under way in their name, and a little later that is ended which has not come to its end.
+UNDER_WAY = """
+SELECT array_agg(pid), array_agg(query_start) FROM pg_stat_activity
+WHERE application_name LIKE $1 AND usename = current_user AND pid <> pg_backend_pid() AND state = 'active'
+"""
+END_STUCK = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+JOIN unnest($2::int[], $3::timestamptz[]) AS stuck (pid, query_start) USING (pid, query_start)
+WHERE application_name LIKE $1 AND usename = current_user AND state = 'active'
+"""
+STUCK_S = 0.05  # what is under way for longer waits for something
 
 
 class PostgresReferee:
     """Of one node."""
 
-    def __init__(self, connection: Connection, *, incarnation: int, lease: Connection | None = None) -> None:
+    def __init__(
+        self, connection: Connection, *, incarnation: int, lease: Connection | None = None, is_pooled: bool = False
+    ) -> None:
         """`lease`: a connection for renewals alone, so that none queues behind what waits for a lock; None: there is
-        nothing to wait for."""
+        nothing to wait for. `is_pooled`: sessions are anybody's (store/postgres/pooling.py)."""
         self._connection = connection
+        self._is_pooled = is_pooled
         self._lease = lease or connection
         self.incarnation = incarnation
 
@@ -201,7 +218,14 @@ class PostgresReferee:
 
     async def end_sessions(self, incarnation: int) -> None:
         """See Referee."""
-        await self._connection.fetch(END_SESSIONS, f"greenroom {incarnation:016x} %")
+        theirs = f"greenroom {incarnation:016x} %"
+        if not self._is_pooled:
+            await self._connection.fetch(END_SESSIONS, theirs)
+            return
+        ((processes, began),) = await self._connection.fetch(UNDER_WAY, theirs)
+        if processes:
+            await trio.sleep(STUCK_S)
+            await self._connection.fetch(END_STUCK, theirs, processes, began)
 
     async def withdraw(self) -> None:
         """See Referee."""

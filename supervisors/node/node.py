@@ -31,6 +31,7 @@ from greenroom.store.ownership.referee_postgres import PostgresReferee
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.postgres.pooling import pool_mode_of
 from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
 from greenroom.supervisors.admin.local import Local
@@ -114,7 +115,8 @@ class Node:
         is_alone = settings.nodes == 1
         lease = self._pool.dedicated("lease")
         rows = lease if is_alone else self._pool.dedicated("members")
-        referee = PostgresReferee(rows, incarnation=incarnation, lease=lease)
+        is_pooled = pool_mode_of(database_url)[1]
+        referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, is_pooled=is_pooled)
         self._joined: Joined | None = None
         knowledge = to_json(knowledge_of(list(kinds)))
         release = digest_of(knowledge)

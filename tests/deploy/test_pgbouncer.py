@@ -92,7 +92,9 @@ async def test_nodes_that_start_together_migrate_and_leave_no_lock_behind(
 
 async def test_what_a_dead_node_has_left_under_way_is_ended(narrow: PgBouncer) -> None:
     async with Bridge() as bridge, Pool(bridge, narrow.url, incarnation=99) as pool:
-        first, second = (PostgresReferee(pool.dedicated(f"lease-{one}"), incarnation=one) for one in (1, 2))
+        first, second = (
+            PostgresReferee(pool.dedicated(f"lease-{one}"), incarnation=one, is_pooled=True) for one in (1, 2)
+        )
         for referee in (first, second):
             await referee.agree(8)
             await referee.join(Newcomer(url="u", version="1", host="h", process="p"), lease_s=60.0)

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import trio
 
-from greenroom.store.errors import NotOwner
+from greenroom.store.errors import NotOwner, StoreUnavailable
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
 from greenroom.store.ownership.referee import Newcomer
@@ -77,6 +78,38 @@ async def test_sessions_of_the_dead_are_ended(node: NewNode, pool: Pool, databas
         async with pool.connection() as connection:
             alive = await connection.fetch("SELECT FROM pg_stat_activity WHERE pid = $1", before)
         assert not alive
+
+
+async def test_behind_a_pooler_only_what_is_stuck_is_ended(pool: Pool, database_url: str) -> None:
+    """There a session that bears the name of the dead may have been lent to anybody since, and be again at any time."""
+    second = await joined(PostgresReferee(pool.dedicated("lease-2"), incarnation=2, is_pooled=True))
+    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1) as theirs, trio.open_nursery() as nursery:
+        idle, lent, stuck = (theirs.dedicated(name) for name in ("idle", "lent", "stuck"))
+        before = [(await one.fetch("SELECT pg_backend_pid()"))[0][0] for one in (idle, lent, stuck)]
+        ended, is_over = trio.Event(), trio.Event()
+
+        async def hold() -> None:
+            with pytest.raises(StoreUnavailable):
+                await stuck.fetch("SELECT pg_sleep(8)")
+            ended.set()
+
+        async def work() -> None:
+            while not is_over.is_set():
+                await lent.fetch("SELECT pg_sleep(0.01)")
+
+        nursery.start_soon(hold)
+        nursery.start_soon(work)
+        async with pool.connection() as connection:
+            while not await connection.fetch("SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(8)'"):
+                pass  # it is on its way
+        for _ in range(5):
+            await second.end_sessions(1)
+        with trio.fail_after(4.0):
+            await ended.wait()
+        is_over.set()
+        async with pool.connection() as connection:
+            alive = await connection.fetch("SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::int[])", before)
+        assert sorted(row[0] for row in alive) == sorted(before[:2])
 
 
 # Claims: what a shard's owner may, and nobody else.
