@@ -7,14 +7,15 @@ away for the time of its last burst and of two statements. So that this is short
 in slices of few entities, as many as are through in a moment (`slices.py`), and all others beforehand.
 
 An entity that does not end in time keeps its shard here, and is built anew. The others in it go on meanwhile: they are
-kept waiting again when it has ended.
+kept waiting again when it has ended. How long they wait follows how long commits take: where these are slow nobody who
+is busy could end sooner, and no shard would ever be moved.
 
 A shard may be another's that was not handed over, or not to our knowledge: given away by a statement that was believed
 lost, or by a database that has forgotten. Then whoever is awake in it ends as soon as the rows say so.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 
 import structlog
@@ -29,14 +30,25 @@ from greenroom.supervisors.kernel.system import System
 log = structlog.get_logger("greenroom.membership")
 
 STRAGGLES_S = 0.2  # after that the next slice does not wait for the last entities of one any more
-ENTITIES_S = 0.5  # what the entities of a shard have to end, while the others in it wait
+ENTITIES_S = 0.5  # what the entities of a shard have to end, at least, while the others in it wait
+ENTITIES_MAX_S = 4.0  # and at most
+COMMITS = 4  # of which so many may go by: one under way, the last burst's behind it, the snapshot; and some are slower
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 
 
 class Moving:
     """A duty of a node that shares its database. `run` gives others what is to be theirs, `give_all` all there is."""
 
-    def __init__(self, membership: Membership, system: System, *, pacing: Pacing | None = None) -> None:
+    def __init__(
+        self,
+        membership: Membership,
+        system: System,
+        *,
+        pacing: Pacing | None = None,
+        commit_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """`commit_s`: how long commits take lately, seconds."""
+        self._commit_s = commit_s
         self._membership = membership
         self._system = system
         self._pacing = pacing or Pacing(list)  # nothing to be heeded
@@ -101,10 +113,12 @@ class Moving:
         began = trio.current_time()
         await self._system.survey()
         kept: set[int] = set()
+        within_s = min(max(ENTITIES_S, COMMITS * self._commit_s()), ENTITIES_MAX_S)
         async with trio.open_nursery() as nursery:  # owner: this call, which is as long as its slowest entity
             for part in self._parts(batch):
                 through = trio.Event()
-                nursery.start_soon(self._hand_over, {shard: batch[shard] for shard in part}, kept, through)
+                nexts = {shard: batch[shard] for shard in part}
+                nursery.start_soon(self._hand_over, nexts, within_s, kept, through)
                 with trio.move_on_after(STRAGGLES_S):
                     await through.wait()
         if kept:
@@ -140,13 +154,15 @@ class Moving:
             yield part
             self._slices.took(trio.current_time() - began)
 
-    async def _hand_over(self, nexts: Mapping[int, int], kept: set[int], through: trio.Event) -> None:
-        """Adds to `kept` what stays here."""
+    async def _hand_over(
+        self, nexts: Mapping[int, int], within_s: float, kept: set[int], through: trio.Event
+    ) -> None:
+        """Adds to `kept` what stays here, since its entities have not ended in time."""
         membership, system = self._membership, self._system
         left = membership.begin_leaving(nexts)
         try:
             await system.depart(left)
-            until = trio.current_time() + ENTITIES_S
+            until = trio.current_time() + within_s
             while left:
                 ready = system.departing.empty(left)
                 if ready:

@@ -42,6 +42,19 @@ def means(latencies: Sequence[Latencies]) -> Callable[[], list[float]]:
     return since
 
 
+def lately(latency: Latencies) -> Callable[[], float]:
+    """Gives, each time, the mean since the time before, in seconds; where there was none, that of the time before."""
+    since = means((latency,))
+    known = 0.0
+
+    def newest() -> float:
+        nonlocal known
+        known = since()[0] or known
+        return known
+
+    return newest
+
+
 class Pacing:
     """Of one node. Ask for each batch; each time PACE_S after the one before while there is something to be moved."""
 

@@ -40,7 +40,7 @@ from greenroom.supervisors.cluster.evidence import this_host, this_process
 from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.moves import Moves
 from greenroom.supervisors.cluster.moving import Moving
-from greenroom.supervisors.cluster.pacing import Pacing, means
+from greenroom.supervisors.cluster.pacing import Pacing, lately, means
 from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.duties.collector import Collector
 from greenroom.supervisors.duties.held_budget import HeldBudget
@@ -193,7 +193,8 @@ class Node:
         self._moving: Moving | None = None
         if others is not None:
             pacing = Pacing(means((instruments.loop_lag_s, instruments.commit_s)))
-            self._moving = Moving(self._membership, kernel.system, pacing=pacing)
+            commit_s = lately(instruments.commit_s)
+            self._moving = Moving(self._membership, kernel.system, pacing=pacing, commit_s=commit_s)
         self._collector = Collector(memory_bytes=resident_bytes, memory_bytes_max=settings.passivation.memory_bytes_max)
         self._held_budget = HeldBudget(
             held,

@@ -15,7 +15,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cluster import slices
 from greenroom.supervisors.cluster.moving import ENTITIES_S, STRAGGLES_S, Moving
-from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
+from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing, lately
 from greenroom.supervisors.kernel.router import Awake
 from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, Slot
@@ -33,7 +33,12 @@ class Seat:
         self.kernel = kernel
         self.latency_s = 0.001
         node.on_announce = self._announced
-        self.moving = Moving(node.membership, kernel.system, pacing=Pacing(lambda: [self.latency_s]))
+        self.moving = Moving(
+            node.membership,
+            kernel.system,
+            pacing=Pacing(lambda: [self.latency_s]),
+            commit_s=lately(kernel.instruments.commit_s),
+        )
         self.others: list[Seat] = []
         self._activate = kernel.system.activate
         kernel.router._activate = self._found
@@ -224,6 +229,31 @@ async def test_an_entity_that_does_not_end_in_time_keeps_its_shard_here(autojump
         await all_moved(first)
         assert second.node.membership.owns(entity), "the next time it has nothing to wait for"
         assert second.kernel.system.lives_here(entity) and not first.kernel.system.lives_here(entity)
+        nursery.cancel_scope.cancel()
+
+
+async def test_where_commits_are_slow_those_who_are_busy_are_moved_all_the_same(autojump_clock: MockClock) -> None:
+    """They end only after the commits of what they have begun, each of which takes longer than that may otherwise."""
+    async with seats() as (_, (first, second)), trio.open_nursery() as nursery:
+        membership = first.node.membership
+        shard = next(iter(membership.unwanted()))
+        entity = next(name for number in range(9999) if membership.shard(name := f"log:{number}") == shard)
+        first.kernel.journal.delay_s = second.kernel.journal.delay_s = ENTITIES_S + 0.2
+
+        async def speak() -> None:
+            while True:
+                first.kernel.send(entity, Note(text="x"))
+                await trio.sleep(0.05)
+
+        async with trio.open_nursery() as speaking:
+            speaking.start_soon(speak)
+            await trio.sleep(3.0)
+            nursery.start_soon(first.moving.run)
+            with trio.fail_after(4.0):
+                while not second.node.membership.owns(entity):
+                    await trio.sleep(0.05)
+            speaking.cancel_scope.cancel()
+        await trio.sleep(10.0)
         nursery.cancel_scope.cancel()
 
 

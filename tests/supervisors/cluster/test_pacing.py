@@ -1,7 +1,7 @@
 """How many shards go at once, by what the node's latencies do meanwhile."""
 
 from greenroom.config.telemetry.instruments import durations
-from greenroom.supervisors.cluster.pacing import PACE_S, PAUSED_MAX_S, Pacing, means
+from greenroom.supervisors.cluster.pacing import PACE_S, PAUSED_MAX_S, Pacing, lately, means
 
 
 class Latency:
@@ -67,3 +67,13 @@ def test_means_are_of_what_was_recorded_since() -> None:
     assert [round(mean, 3) for mean in since()] == [0.2, 0.0]
     other.record(0.5)
     assert since() == [0.0, 0.5]
+
+
+def test_the_newest_mean_counts_until_there_is_another() -> None:
+    commits = durations()
+    newest = lately(commits)
+    assert newest() == 0.0
+    commits.record(0.4)
+    assert [newest(), newest()] == [0.4, 0.4]
+    commits.record(0.1)
+    assert round(newest(), 3) == 0.1
