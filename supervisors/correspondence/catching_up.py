@@ -34,6 +34,7 @@ FILL_MAX = 5_000  # events that are read for one gap; with more, watchers start 
 READ_MAX = 500  # events at a time
 FILLS_MAX = 16  # gaps that are being filled at once
 WAITING_MAX = 10_000  # publications of one entity that wait; with more, it is asked anew where that stands
+KICKS_MAX = 1_000  # of one entity that wait; with more, they are done before what they should have come after
 TICK_S = 0.1  # how late a retry may be
 
 
@@ -51,13 +52,15 @@ class _CatchUp:
     """One entity with a gap in what is known of it. `items` wait until that is filled up to `through`."""
 
     __slots__ = (
-        "entity", "is_filling", "items", "may_have_missed_kicks", "publications", "question", "retry_at", "through",
+        "entity", "is_filling", "items", "kicks", "may_have_missed_kicks", "publications", "question", "retry_at",
+        "through",
     )  # fmt: skip
 
     def __init__(self, entity: str) -> None:
         self.entity = entity
         self.items: deque[FromWatched | _Waiting] = deque()
         self.publications = 0  # items that the journal has too, or that are of their moment only
+        self.kicks = 0  # items
         self.through: tuple[str, int] | None = None  # epoch and offset; None: to be asked
         self.question: _Question | None = None  # under way
         self.is_filling = False
@@ -231,13 +234,27 @@ class CatchingUp:
 
     def _wait(self, catch_up: _CatchUp, item: FromWatched | _Waiting) -> None:
         catch_up.items.append(item)
-        if isinstance(item, Kicked | _Waiting):
+        if isinstance(item, _Waiting):
+            return
+        if isinstance(item, Kicked):
+            catch_up.kicks += 1
+            if catch_up.kicks > KICKS_MAX:
+                self._kick_now(catch_up)
             return
         catch_up.publications += 1
         if catch_up.publications > WAITING_MAX:  # the journal has them
             catch_up.items = deque(one for one in catch_up.items if isinstance(one, Kicked | _Waiting))
             catch_up.publications = 0
             self._ask(catch_up)
+
+    def _kick_now(self, catch_up: _CatchUp) -> None:
+        """Whom they meant may be about to watch, on an answer of before: so all who watch are asked about again."""
+        kicks = [one for one in catch_up.items if isinstance(one, Kicked)]
+        catch_up.items = deque(one for one in catch_up.items if not isinstance(one, Kicked))
+        catch_up.kicks = 0
+        catch_up.may_have_missed_kicks = True
+        for one in kicks:
+            self._hub.kick(one.entity, one.kick)
 
     def _fill_soon(self, catch_up: _CatchUp) -> None:
         if self._nursery is None:
@@ -296,7 +313,9 @@ class CatchingUp:
                 self._fill_soon(catch_up)
                 return
             items.popleft()
-            if not isinstance(item, Kicked):
+            if isinstance(item, Kicked):
+                catch_up.kicks -= 1
+            else:
                 catch_up.publications -= 1
             self.show(item)
         if self.catching.get(entity) is catch_up:

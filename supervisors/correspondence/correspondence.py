@@ -251,6 +251,7 @@ class Correspondence:
             self._strangers.add(node)
 
     def parted(self, node: int) -> None:
+        self._strangers.discard(node)  # it may be gone; else its next frame says what it speaks
         self._owed.pop(node, None)
         for hears in (
             self.answering.parted,

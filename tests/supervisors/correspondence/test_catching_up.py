@@ -8,10 +8,10 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.principal import Principal
 from greenroom.store.errors import StoreUnavailable
-from greenroom.supervisors.correspondence.wire import Published, Sent
+from greenroom.supervisors.correspondence.wire import Kicked, Published, Sent
 from tests.supervisors.correspondence.seeing import all_but, by_type, counting, saw_all
 from tests.supervisors.correspondence.small_cluster import A, B, cluster
-from tests.supervisors.correspondence.small_entities import ANN, BOB, Say
+from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say, named
 
 
 async def test_a_gap_is_filled_after_a_parting(autojump_clock: MockClock) -> None:
@@ -119,6 +119,39 @@ async def test_what_waits_of_one_entity_is_bounded(autojump_clock: MockClock, mo
         await trio.sleep(3)
         assert saw_all(seat, 21)
         assert seat.starts_over == 0
+
+
+@pytest.mark.bound("kicks by an entity elsewhere that wait until a gap is filled")
+async def test_more_kicks_than_may_wait_are_done_at_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of those who are about to watch, on an answer of before."""
+    monkeypatch.setattr("greenroom.supervisors.correspondence.catching_up.KICKS_MAX", 3)
+    async with cluster() as run:
+        seats = [run.nodes[B].watch("talk:a", named(f"u{n}")) for n in range(6)]
+        await trio.sleep(0.1)
+        run.nodes[B].journal.down = True
+        run.network.part(A, B)
+        await run.nodes[A].ask("talk:a", Say(text="gap"))
+        await trio.sleep(0.3)
+        late = run.nodes[B].watch("talk:a", named("late"))
+        await trio.sleep(0.1)
+        for user in ("late", "u0", "u1"):
+            await run.nodes[A].ask("talk:a", Put(user=user))
+        await trio.sleep(0.1)
+        assert not any(seat.kicks for seat in seats), "they come after what was said before"
+        for user in ("u2", "u3", "u4"):
+            await run.nodes[A].ask("talk:a", Put(user=user))
+            await trio.sleep(0.1)
+        (catch_up,) = run.nodes[B].correspondence.catching_up.catching.values()
+        assert [seat.kicks for seat in seats] == [[2100]] * 3 + [[]] * 3
+        assert sum(isinstance(one, Kicked) for one in catch_up.items) == catch_up.kicks == 2
+        run.nodes[B].journal.down = False
+        await trio.sleep(5)
+        assert [seat.kicks for seat in seats] == [[2100]] * 5 + [[]]
+        assert saw_all(seats[5], 7)
+        assert late.refusals[-1].name == "talk.out"
+        assert len(run.nodes[B].hub.subscribers("talk:a")) == 1
 
 
 async def test_a_journal_that_cannot_be_read_is_asked_again(autojump_clock: MockClock) -> None:

@@ -160,6 +160,12 @@ async def test_a_node_that_speaks_another_version_of_the_wire_is_refused_at_once
         run.network.filter = lambda sender, receiver, frame: True
         run.nodes[B].correspondence.received(A, encode(NotHeld(77)))
         assert await run.nodes[B].ask("talk:a", Say(text="x")) == 1, "it has been replaced by one that is understood"
+        run.network.filter = other_version
+        run.nodes[B].send("talk:a", Say(text="y"))
+        await trio.sleep(1)
+        assert run.nodes[B].correspondence._strangers == {A}
+        run.kill(A)
+        assert not run.nodes[B].correspondence._strangers, "nobody remembers those who are gone"
 
 
 async def test_errors_that_are_raised_at_once(autojump_clock: MockClock) -> None:
