@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from bench.many_nodes import Counts, Settled, SimulatedCluster, drawing_once
 from bench.question import Answer, Figure, Question, Results, Say, param
 from greenroom.store.ownership.sharding import SHARDS
-from greenroom.supervisors.cluster.membership import OVERLAP_S
+from greenroom.supervisors.cluster.looking import OVERLAP_S
 from greenroom.transports.bus.beat import BEAT_S
 
 FEWER = 10  # times fewer nodes, for how the figures grow

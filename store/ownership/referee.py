@@ -85,6 +85,10 @@ class Referee(Protocol):
     async def renew(self, lease_s: float) -> bool:
         """Have the lease end so many seconds from now. False: this node has been declared dead, and that is final."""
 
+    async def renew_beside(self, lease_s: float) -> bool | None:
+        """As `renew`, beside one that has not been answered, and without waiting for that. None: it is under way yet,
+        or somebody else is about to change what is known of this node."""
+
     async def enter(self, state: State) -> bool:
         """Be in that state, or in a later one. False: this node has been declared dead."""
 

@@ -42,6 +42,18 @@ WHERE incarnation = $1 AND state <> 'dead'
 RETURNING incarnation
 """
 
+# Whoever works on the row holds its lock.
+RENEW_BESIDE = """
+WITH free AS (
+    SELECT incarnation FROM nodes WHERE incarnation = $1 AND state <> 'dead' FOR UPDATE SKIP LOCKED
+), renewed AS (
+    UPDATE nodes SET lease_until = clock_timestamp() + $2::float8 * interval '1 second'
+    FROM free WHERE nodes.incarnation = free.incarnation
+    RETURNING nodes.incarnation
+)
+SELECT EXISTS (SELECT FROM renewed), EXISTS (SELECT FROM nodes WHERE incarnation = $1 AND state <> 'dead')
+"""
+
 ENTER = """
 UPDATE nodes SET state = CASE WHEN state = 'draining' THEN state ELSE $2::text END
 WHERE incarnation = $1 AND state <> 'dead'
@@ -157,13 +169,21 @@ class PostgresReferee:
     """Of one node."""
 
     def __init__(
-        self, connection: Connection, *, incarnation: int, lease: Connection | None = None, is_pooled: bool = False
+        self,
+        connection: Connection,
+        *,
+        incarnation: int,
+        lease: Connection | None = None,
+        spare: Connection | None = None,
+        is_pooled: bool = False,
     ) -> None:
         """`lease`: a connection for renewals alone, so that none queues behind what waits for a lock; None: there is
-        nothing to wait for. `is_pooled`: sessions are anybody's (store/postgres/pooling.py)."""
+        nothing to wait for. `spare`: another one for when that does not answer. `is_pooled`: sessions are anybody's
+        (store/postgres/pooling.py)."""
         self._connection = connection
         self._is_pooled = is_pooled
         self._lease = lease or connection
+        self._spare = spare or self._lease
         self.incarnation = incarnation
 
     async def agree(self, shards: int) -> None:
@@ -194,6 +214,11 @@ class PostgresReferee:
     async def renew(self, lease_s: float) -> bool:
         """See Referee."""
         return bool(await self._lease.fetch(RENEW, self.incarnation, lease_s))
+
+    async def renew_beside(self, lease_s: float) -> bool | None:
+        """See Referee."""
+        ((is_renewed, is_alive),) = await self._spare.fetch(RENEW_BESIDE, self.incarnation, lease_s)
+        return True if is_renewed else None if is_alive else False
 
     async def enter(self, state: State) -> bool:
         """See Referee."""

@@ -113,10 +113,10 @@ class Node:
         turn = Turn()
         self._watchdog = watchdog_of(turn, settings.supervision)
         is_alone = settings.nodes == 1
-        lease = self._pool.dedicated("lease")
+        lease, spare = self._pool.dedicated("lease"), self._pool.dedicated("lease-spare")
         rows = lease if is_alone else self._pool.dedicated("members")
         is_pooled = pool_mode_of(database_url)[1]
-        referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, is_pooled=is_pooled)
+        referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, spare=spare, is_pooled=is_pooled)
         self._joined: Joined | None = None
         knowledge = to_json(knowledge_of(list(kinds)))
         release = digest_of(knowledge)

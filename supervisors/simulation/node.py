@@ -25,7 +25,8 @@ from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.ownership.referee import Newcomer
-from greenroom.supervisors.cluster.membership import DeclaredDead, Membership
+from greenroom.supervisors.cluster.lease import DeclaredDead
+from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.cluster.pacing import lately
 from greenroom.supervisors.duties.lineage_watch import LineageWatch

@@ -112,7 +112,7 @@ class SimulatedReferee:
         self._database = database
         self._port = port
         self._rows = MemoryReferee(database.shards, incarnation=incarnation)
-        self._lease, self._members = Wire(), Wire()
+        self._lease, self._spare, self._members = Wire(), Wire(), Wire()
         self.incarnation = incarnation
 
     async def _call(self, what: str, work: Callable[[], Awaitable[T]], wire: Wire | None = None) -> T:
@@ -129,6 +129,9 @@ class SimulatedReferee:
 
     async def renew(self, lease_s: float) -> bool:
         return await self._call("renew", lambda: self._rows.renew(lease_s), self._lease)
+
+    async def renew_beside(self, lease_s: float) -> bool | None:
+        return await self._call("renew", lambda: self._rows.renew_beside(lease_s), self._spare)
 
     async def enter(self, state: State) -> bool:
         return await self._call("enter", lambda: self._rows.enter(state))

@@ -15,7 +15,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.own.data_folder import DataFolderError
 from greenroom.store.own.errors import OwnServerFailed
 from greenroom.store.ownership.referee import ShardsDiffer
-from greenroom.supervisors.cluster.membership import DeclaredDead
+from greenroom.supervisors.cluster.lease import DeclaredDead
 from greenroom.transports.sockets.gate import PortTaken
 
 BAD_USAGE = 2

@@ -3,7 +3,8 @@
 import pytest
 
 from bench.questions.scaling import QUESTION, Scaling, answer
-from greenroom.supervisors.cluster.membership import LOOKS, RENEWALS
+from greenroom.supervisors.cluster.lease import RENEWALS
+from greenroom.supervisors.cluster.looking import LOOKS
 
 
 def test_what_some_nodes_ask_and_say() -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from greenroom.actors.model.lifecycle import Inspected
-from greenroom.supervisors.cluster.membership import Membership
+from greenroom.supervisors.cluster.lease import Lease
 from greenroom.supervisors.cluster.witness import Witness
 from greenroom.supervisors.correspondence.asking import Asking
 from greenroom.supervisors.correspondence.feeds import Feeds
@@ -138,9 +138,9 @@ async def links_part_one_by_one(world: World) -> None:
         await trio.sleep(1.0)
 
 
-def relies_for_ever(membership: Membership, began: float) -> None:
-    membership.valid_until = float("inf")
-    membership._renewed.set()
+def relies_for_ever(lease: Lease, at: float) -> None:
+    lease._rely_until(float("inf"))
+    lease._renewed.set()
 
 
 def takes_whatever_comes(link: Link, entry: Entry, size: int) -> tuple[bool, list[bytes]]:
@@ -201,7 +201,7 @@ class Removal(Struct):
 
 
 REMOVALS = {
-    "no answer without a lease": Removal([(Membership, "_rely_since", relies_for_ever)], loses_the_database),
+    "no answer without a lease": Removal([(Lease, "began", relies_for_ever)], loses_the_database),
     "the silent are seen to be silent": Removal(
         [(Witness, "may_bury", lambda witness, one, now: one.left_s <= 0)], the_database_is_away
     ),

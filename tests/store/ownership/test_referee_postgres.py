@@ -112,6 +112,28 @@ async def test_behind_a_pooler_only_what_is_stuck_is_ended(pool: Pool, database_
         assert sorted(row[0] for row in alive) == sorted(before[:2])
 
 
+async def test_a_renewal_beside_one_that_is_under_way_does_not_wait_for_it(pool: Pool) -> None:
+    connections = {name: pool.dedicated(name) for name in ("members", "lease", "spare")}
+    spare = connections["spare"]
+    referee = PostgresReferee(connections["members"], incarnation=1, lease=connections["lease"], spare=spare)
+    await joined(referee)
+    left = "SELECT extract(epoch FROM lease_until - clock_timestamp()) FROM nodes"
+    async with trio.open_nursery() as nursery:
+        lock = "WITH held AS (SELECT FROM nodes FOR UPDATE) SELECT pg_sleep(0.5) FROM held"
+        nursery.start_soon(connections["lease"].fetch, lock)
+        async with pool.connection() as connection:
+            while not await connection.fetch("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+                pass  # it is on its way
+        began = trio.current_time()
+        assert await referee.renew_beside(120.0) is None
+        assert trio.current_time() - began < 0.4
+        assert (await spare.fetch(left))[0][0] < 61
+    assert await referee.renew_beside(120.0) is True
+    assert (await spare.fetch(left))[0][0] > 100
+    await referee.bury(1, is_proven=True, why="stopped")
+    assert await referee.renew_beside(60.0) is False
+
+
 # Claims: what a shard's owner may, and nobody else.
 
 

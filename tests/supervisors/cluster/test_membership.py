@@ -12,7 +12,8 @@ from greenroom.store.ownership.referee_postgres import PostgresReferee
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cluster.evidence import this_host, this_process
-from greenroom.supervisors.cluster.membership import AnotherNode, DeclaredDead, Membership
+from greenroom.supervisors.cluster.lease import DeclaredDead
+from greenroom.supervisors.cluster.membership import AnotherNode, Membership
 
 SHARDS = 8
 LEASE_S = 0.5

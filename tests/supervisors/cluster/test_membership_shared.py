@@ -5,7 +5,9 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.store.ownership.referee import Owned
-from greenroom.supervisors.cluster.membership import OVERLAP_S, WHOLE_S, AnotherNode, DeclaredDead
+from greenroom.supervisors.cluster.lease import DeclaredDead
+from greenroom.supervisors.cluster.looking import OVERLAP_S, WHOLE_S
+from greenroom.supervisors.cluster.membership import AnotherNode
 from tests.supervisors.cluster.memory_cluster import LEASE_S, cluster
 
 
