@@ -1,9 +1,11 @@
 """Waits: whose handler waits for whose answer, as far as this node knows, so that no two wait for one another.
 
 It knows of the asks of entities that live here, wherever they go, and of the asks of others that have come here. So a
-circle over two nodes is seen on one of them, at the latest when its last ask arrives; one over three, in which none of
-the asks came of another, is not, and ends with the deadline of an ask.
+circle over two nodes is seen on one of them, at the latest when its last ask arrives. Of one over more each node knows a
+part: see supervisors/correspondence/chasing.py.
 """
+
+from collections.abc import Sequence
 
 
 class Waits:
@@ -26,6 +28,10 @@ class Waits:
         asked.remove(entity)
         if not asked:
             del self._asked[asker]
+
+    def asked(self, entity: str) -> Sequence[str]:
+        """Whom its handler waits for."""
+        return self._asked.get(entity, ())
 
     def close(self, asker: str, entity: str) -> bool:
         """Would a circle be closed, if that asker waited for that entity? Two that ask one another at the same time are

@@ -105,10 +105,13 @@ class Answering:
         keep_letter: Callable[[str, Envelope, Exception], None],
         pass_on: Callable[[str, Envelope, int], None],
         send: Callable[[int, int, Answer], None],
+        chase: Callable[[str, str], None],
         throttled_log: ThrottledLog,
     ) -> None:
         """`pass_on` sends to the owner what has come here over so many nodes: it raises as Router.submit. `send` takes
-        a node, the number that is answered, and the answer."""
+        a node, the number that is answered, and the answer. `chase` looks whether an entity that waits for another one,
+        which lives here, does so in a circle."""
+        self._chase = chase
         self._kinds = kinds
         self._router = router
         self._keep_letter = keep_letter
@@ -165,6 +168,17 @@ class Answering:
             raise circle(asker, slot.entity)
         waits.begin(asker, slot.entity)
         slot.asker = asker
+        if waits.asked(slot.entity):
+            self._chase(asker, slot.entity)
+
+    def refuse(self, asker: str, entity: str) -> None:
+        """Those two wait for each other, through others: that one hears so. What is not handled yet need not be."""
+        for serving in self._serving.values():
+            for slot, envelope in list(serving.values()):
+                if slot.asker == asker and slot.entity == entity:
+                    if envelope is not None:
+                        envelope.deadline = -math.inf
+                    slot.reject(circle(asker, entity))
 
     def _over(self, slot: RemoteSlot) -> None:
         """Nobody waits for that answer any more."""

@@ -81,12 +81,14 @@ class Asking:
         look: Callable[[], None],
         before_inspect: Callable[[str, int, ReplySlot | None], None],
         not_held: Callable[[str, int], None],
+        chase: Callable[[str, str], None],
         instruments: Instruments,
     ) -> None:
         """`node` is this one's incarnation. `send` raises Overloaded, Unavailable and HandlerFailed, with nothing sent.
         `submit` is the router's. `look` has the referee asked who owns what, soon. `before_inspect` is called when an
         Inspect of an entity is about to be sent to a node, and may raise what `send` does; `not_held` when a node says
-        that it does not own an entity."""
+        that it does not own an entity. `chase`: see Elsewhere."""
+        self.chase = chase
         self._node = node
         self._kinds = kinds
         self._ownership = ownership

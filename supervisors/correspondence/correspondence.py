@@ -21,6 +21,7 @@ from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.supervisors.correspondence.answering import Answer, Answering
 from greenroom.supervisors.correspondence.asking import Asking
 from greenroom.supervisors.correspondence.catching_up import CatchingUp
+from greenroom.supervisors.correspondence.chasing import Chasing
 from greenroom.supervisors.correspondence.feeding import Feeding
 from greenroom.supervisors.correspondence.feeds import Feeds
 from greenroom.supervisors.correspondence.questions import Answer as Answers
@@ -32,6 +33,8 @@ from greenroom.supervisors.correspondence.wire import (
     Abandoned,
     Began,
     Came,
+    Chased,
+    Circular,
     Counted,
     Due,
     Feed,
@@ -130,6 +133,7 @@ class Correspondence:
             look=look,
             before_inspect=lambda entity, at, slot: self.feeds.before_inspect(entity, at, slot),
             not_held=lambda entity, at: self.feeds.not_held(entity, at),
+            chase=lambda asker, entity: self.chasing.begin(asker, entity),
             instruments=instruments,
         )
         self.answering = Answering(
@@ -138,7 +142,15 @@ class Correspondence:
             keep_letter=lambda entity, envelope, error: kernel().letters.keep(entity, envelope, error),
             pass_on=self.asking.submit,
             send=self._answer,
+            chase=lambda asker, entity: self.chasing.begin(asker, entity),
             throttled_log=self._throttled_log,
+        )
+        self.chasing = Chasing(
+            waits=lambda: kernel().router.waits,
+            lives_here=lambda entity: kernel().router.is_here(entity),
+            owner=ownership.owner,
+            send=self._say,
+            refuse=self.answering.refuse,
         )
         self.rechecks = Rechecks(hub=hub, submit=self._submit)
         self.catching_up = CatchingUp(
@@ -169,6 +181,8 @@ class Correspondence:
             Sent: self.answering.sent,
             Abandoned: self.answering.abandoned,
             Due: self.answering.due,
+            Chased: self.chasing.chased,
+            Circular: self.chasing.circular,
             Replied: self.asking.replied,
             Seen: self.asking.seen,
             Counted: self.asking.counted,

@@ -222,12 +222,26 @@ class Told(Struct, frozen=True, array_like=True, tag=24, gc=False):
     body: bytes
 
 
-FromAsker = Sent | Abandoned | Due
+class Chased(Struct, frozen=True, array_like=True, tag=25, gc=False):
+    """Who began it waits for whoever is asked last, through these asks between nodes and others on single nodes."""
+
+    start: str
+    asks: list[tuple[str, str]]  # asker, and whom it asks; the last one lives on the node that is told
+
+
+class Circular(Struct, frozen=True, array_like=True, tag=26, gc=False):
+    """These two wait for one another, through others: the asker is to hear so, instead of an answer."""
+
+    asker: str
+    entity: str  # lives on the node that is told
+
+
+FromAsker = Sent | Abandoned | Due | Chased
 FromOwner = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 FromWatcher = Feed | Unfeed | Watched | Listen
 FromWatched = Published | Shown | Kicked | Began | FeedEnded
 OfAudience = Roster | Came
-Frame = FromAsker | FromOwner | FromWatcher | FromWatched | OfAudience | Owned | HandedOn | Question | Told
+Frame = FromAsker | Circular | FromOwner | FromWatcher | FromWatched | OfAudience | Owned | HandedOn | Question | Told
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode

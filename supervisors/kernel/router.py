@@ -49,6 +49,10 @@ class Elsewhere(Protocol):
     def abandon(self, slot: TaskSlot) -> None:
         """Nobody waits for that answer any more. Does nothing where it is not on its way."""
 
+    def chase(self, asker: str, entity: str) -> None:
+        """That one's handler waits for that entity, which waits itself: perhaps in a circle over several nodes. Nothing
+        more happens before it returns."""
+
 
 class Router:
     """Finds mailboxes. `awake` is the system's directory, by entity; `activate` wakes one that is not in it.
@@ -193,6 +197,8 @@ class Router:
             raise circle(asker, entity)
         self.submit(entity, envelope)
         self.waits.begin(asker, entity)
+        if self._elsewhere is not None and self.waits.asked(entity):
+            self._elsewhere.chase(asker, entity)
         try:
             reply = await (slot.wait() if self._elsewhere is None else _abandoning(self._elsewhere, slot))
             return reply
