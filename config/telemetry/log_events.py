@@ -40,6 +40,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "audience_not_handed_on": (
             "The new owner of an entity could not be told who watches it: it hears so from the nodes where they do."
         ),
+        "dead_letters_dropped": "An admin has asked on the page that these dead letters be dropped.",
         "dead_letters_wished": "An admin has asked on the page that these dead letters be handled once more.",
         "look_failed": (
             "What an admin page shows could not be made; the page says `internal error`, and it is tried again. A bug: "

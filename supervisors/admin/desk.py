@@ -157,7 +157,19 @@ class Desk:
 
     async def retry(self, numbers: Sequence[int]) -> bytes:
         with in_time():
-            return encode({"wished": list(await self._letters.wish(Which(ids=tuple(numbers))))})
+            return encode({"wished": list(await self._letters.wish(_these(numbers)))})
+
+    async def drop(self, numbers: Sequence[int]) -> bytes:
+        which = _these(numbers)
+        with in_time():
+            there = await self._letters.list(limit=len(numbers), which=which)
+            await self._letters.drop(which)
+            return encode({"dropped": sorted(letter.id for letter in there)})
+
+
+def _these(numbers: Sequence[int]) -> Which:
+    assert numbers, "no condition would mean all"
+    return Which(ids=tuple(numbers))
 
 
 @contextmanager

@@ -80,6 +80,27 @@ const scenarios = {
     assert.ok(!page.url().includes("ey"), "no token in the address");
   },
 
+  async an_admin_drops_a_dead_letter({ url, token, entity }) {
+    const page = await byToken(url, token, {}, "#/letters");
+    const letter = row(page, "Dead letters, the newest first", entity).first();
+    const dialog = page.getByRole("dialog", { name: "Drop this dead letter?" });
+    await letter.getByRole("button", { name: "Drop" }).click();
+    await dialog.getByText(`faulty.raise to ${entity}`).waitFor();
+    await dialog.getByRole("button", { name: "Keep it" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    await letter.getByRole("button", { name: "Drop" }).click();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    assert.ok(await ask("is it there"), "nothing is dropped that was not meant");
+    await page.goto(`${url}/admin#/entity/${encodeURIComponent(entity)}`);
+    await live(page);
+    await section(page, "Dead letters").getByRole("button", { name: "Drop" }).click();
+    await dialog.getByRole("button", { name: "Drop it" }).click();
+    await status(page).getByText("is dropped").waitFor();
+    assert.ok(!(await ask("is it there")));
+    await section(page, "Dead letters").getByText("None.").waitFor();
+  },
+
   async a_viewer_sees_the_machinery_and_no_content({ url, token, entity, secret }) {
     const page = await byToken(url, token);
     await live(page);
@@ -90,18 +111,18 @@ const scenarios = {
     assert.equal(await page.getByRole("button", { name: "Read", exact: true }).count(), 0);
     await page.getByRole("link", { name: "Dead letters", exact: true }).click();
     await row(page, "Dead letters, the newest first", entity).first().waitFor();
-    assert.equal(await page.getByRole("button", { name: /Retry/ }).count(), 0);
+    assert.equal(await page.getByRole("button", { name: /Retry|Drop/ }).count(), 0);
     assert.ok(!(await page.content()).includes(secret));
     const answers = await page.evaluate(async ({ token, entity }) => {
       const headers = { Authorization: `Bearer ${token}` };
       const name = encodeURIComponent(entity);
       const got = ["state", "journal"].map((what) => fetch(`admin/api/${what}?name=${name}`, { headers }));
-      const posted = fetch("admin/api/retry", {
+      const posted = ["retry", "drop"].map((what) => fetch(`admin/api/${what}`, {
         method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: '{"ids":[1]}',
-      });
-      return Promise.all([...got, posted].map(async (one) => (await one).status));
+      }));
+      return Promise.all([...got, ...posted].map(async (one) => (await one).status));
     }, { token, entity });
-    assert.deepEqual(answers, [403, 403, 403], "whatever the page shows, the server keeps");
+    assert.deepEqual(answers, [403, 403, 403, 403], "whatever the page shows, the server keeps");
     forgive("403");
   },
 

@@ -119,6 +119,7 @@ PAGES = """
 /admin/api/state?name=room:a   unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 /admin/api/journal?name=room:a unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 /admin/api/retry               unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/drop                unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 """
 
 GOES_ON: Final = "goes on"

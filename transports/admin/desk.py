@@ -50,3 +50,6 @@ class Desk(Protocol):
 
     async def retry(self, numbers: Sequence[int]) -> bytes:
         """`{"wished"}`: the numbers of those letters that will be handled once more."""
+
+    async def drop(self, numbers: Sequence[int]) -> bytes:
+        """`{"dropped"}`: the numbers of those letters that there were, and are no more."""

@@ -1,7 +1,7 @@
 """The routes of `/admin`: the page, which says nothing itself, and what it reads. All but the page are for operators.
 
-One route changes something. No other site's page can make a browser call it: it takes a header that browsers send to
-another site only when that has allowed it, and this one allows none here.
+Two routes change something, and the log says who asked for it. No other site's page can make a browser call them: they
+take a header that browsers send to another site only when that has allowed it, and this one allows none here.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ from greenroom.transports.errors import BadRequest, error_headers, http_error_bo
 log = structlog.get_logger("greenroom.admin")
 
 PAGE_MAX = 100  # events or dead letters in one answer
-RETRIES_MAX = 100  # dead letters that one request wishes for
+LETTERS_MAX = 100  # dead letters that one request decides on
 _JSON = "application/json"
 
 
-class Retry(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a retry."""
+class Letters(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which dead letters a request is about."""
 
-    ids: Annotated[Sequence[Annotated[int, Meta(ge=1, le=EXACT_MAX)]], Meta(min_length=1, max_length=RETRIES_MAX)]
+    ids: Annotated[Sequence[Annotated[int, Meta(ge=1, le=EXACT_MAX)]], Meta(min_length=1, max_length=LETTERS_MAX)]
 
 
 def admin_routes(desk: Desk, operators: Operators) -> Blueprint:
@@ -86,18 +86,30 @@ def admin_routes(desk: Desk, operators: Operators) -> Blueprint:
     @routes.post("/retry")
     async def retry() -> Response:
         operator = await _admin(operators)
-        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            raise Refused("cross_site", "this is not for pages of other sites")
-        if request.mimetype != _JSON:
-            raise BadRequest("the body must be application/json", status=415, name="unsupported_media_type")
-        try:
-            wanted = msgspec.convert(_whole(msgspec.json.decode(await request.get_data())), Retry)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest(str(error)) from None
-        log.info("dead_letters_wished", by=operator.principal.user, letters=list(wanted.ids))
-        return _answer(await desk.retry(wanted.ids))
+        ids = await _letters()
+        log.info("dead_letters_wished", by=operator.principal.user, letters=ids)
+        return _answer(await desk.retry(ids))
+
+    @routes.post("/drop")
+    async def drop() -> Response:
+        operator = await _admin(operators)
+        ids = await _letters()
+        log.info("dead_letters_dropped", by=operator.principal.user, letters=ids)
+        return _answer(await desk.drop(ids))
 
     return routes
+
+
+async def _letters() -> list[int]:
+    """Those that the request is about, from a page of ours. Raises: Refused, BadRequest."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise Refused("cross_site", "this is not for pages of other sites")
+    if request.mimetype != _JSON:
+        raise BadRequest("the body must be application/json", status=415, name="unsupported_media_type")
+    try:
+        return list(msgspec.convert(_whole(msgspec.json.decode(await request.get_data())), Letters).ids)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(str(error)) from None
 
 
 def _whole(body: object) -> object:

@@ -12,7 +12,7 @@ from greenroom.actors.schema.repeats import REUSED, repeats_of
 from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.transports.codecs.numbers import EXACT_MAX
 from greenroom.transports.http.api import COMMAND_ID_MAX
-from greenroom.transports.pages.admin import PAGE_MAX, RETRIES_MAX
+from greenroom.transports.pages.admin import PAGE_MAX, LETTERS_MAX
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
 from greenroom.transports.pages.message_schemas import (
@@ -265,8 +265,27 @@ _IDS: Json = {
     "type": "array",
     "items": {"type": "integer", "minimum": 1, "maximum": EXACT_MAX},
     "minItems": 1,
-    "maxItems": RETRIES_MAX,
+    "maxItems": LETTERS_MAX,
 }
+
+
+def _decided(name: str, summary: str, answer: str, which: str) -> Json:
+    """What is asked about some dead letters."""
+    body = _json({**_object(ids=_IDS), "additionalProperties": False})
+    found = _json(_object(**{answer: {"type": "array", "items": {"type": "integer"}}}))
+    return {
+        "post": {
+            "operationId": f"admin.{name}",
+            "summary": summary,
+            "requestBody": {"required": True, "content": body},
+            "responses": {
+                "200": {"description": which, "content": found},
+                "default": {"$ref": "#/components/responses/Refused"},
+            },
+        }
+    }
+
+
 _ADMIN: Json = {
     "/admin/api/me": _asked("me", "Who looks, and as what"),
     "/admin/api/cluster": _asked("cluster", "Nodes, and what all of them say together"),
@@ -274,23 +293,8 @@ _ADMIN: Json = {
     "/admin/api/state": _asked("state", "Its state, for admins", _NAME),
     "/admin/api/journal": _asked("journal", "Its events, the newest first, for admins", _NAME, *_PAGE),
     "/admin/api/letters": _asked("letters", "Dead letters, the newest first", _ONE, *_PAGE),
-    "/admin/api/retry": {
-        "post": {
-            "operationId": "admin.retry",
-            "summary": "Have dead letters handled once more, for admins",
-            "requestBody": {
-                "required": True,
-                "content": _json({**_object(ids=_IDS), "additionalProperties": False}),
-            },
-            "responses": {
-                "200": {
-                    "description": "Those that will be",
-                    "content": _json(_object(wished={"type": "array", "items": {"type": "integer"}})),
-                },
-                "default": {"$ref": "#/components/responses/Refused"},
-            },
-        }
-    },
+    "/admin/api/retry": _decided("retry", "Have dead letters handled once more, for admins", "wished", "Those that will be"),
+    "/admin/api/drop": _decided("drop", "Forget dead letters, for admins", "dropped", "Those that there were"),
     "/admin/live": {
         "get": {
             "operationId": "admin.live",

@@ -89,6 +89,15 @@ def test_an_admin_retries_a_dead_letter(chromium_of_admins: JavaScript, faulty_s
     assert '"by": "root"' in server.log(), "the log says who"
 
 
+def test_an_admin_drops_a_dead_letter(chromium_of_admins: JavaScript, faulty_server: Server, tmp_path: Path) -> None:
+    server, entity = faulty_server, "faulty:dropped"
+    dead_letter(server, entity, tmp_path / "raises")
+    given = {"url": server.url, "entity": entity, "token": server.token("dora", roles=["admin"])}
+    asked = {"is it there": lambda: bool(letters(server, entity))}
+    chromium_of_admins.run("an_admin_drops_a_dead_letter", given, asked)
+    assert '"by": "dora"' in server.log(), "the log says who"
+
+
 def test_a_viewer_sees_the_machinery_and_no_content(
     chromium_of_admins: JavaScript, faulty_server: Server, tmp_path: Path
 ) -> None:

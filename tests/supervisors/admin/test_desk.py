@@ -178,7 +178,7 @@ async def test_of_a_long_event_so_much_is_shown(scene: Scene, monkeypatch: pytes
     assert (event["payload"], event["is_cut"]) == ('{"type":"l', True)
 
 
-async def test_dead_letters_are_shown_and_retried(scene: Scene) -> None:
+async def test_dead_letters_are_shown_retried_and_dropped(scene: Scene) -> None:
     for _ in range(3):
         await scene.letters.add(LETTER)
     page = json.loads(await scene.desk.letters(entity="", before=None, limit=2, full=True))
@@ -189,6 +189,11 @@ async def test_dead_letters_are_shown_and_retried(scene: Scene) -> None:
     number = page["letters"][0]["id"]
     assert json.loads(await scene.desk.retry([number, 99_999])) == {"wished": [number]}
     assert [one.id for one in await scene.letters.wished(limit=9)] == [number]
+    assert json.loads(await scene.desk.drop([number, 99_999])) == {"dropped": [number]}
+    left = json.loads(await scene.desk.letters(entity="", before=None, limit=9, full=True))["letters"]
+    assert len(left) == 2 and number not in [one["id"] for one in left]
+    with pytest.raises(AssertionError, match="all"):
+        await scene.desk.drop([])
 
 
 async def test_who_watches_is_shown_what_they_may_see(scene: Scene) -> None:

@@ -33,6 +33,7 @@ class StubDesk:
     def __init__(self) -> None:
         self.live = Board()
         self.retried: list[int] = []
+        self.dropped: list[int] = []
         self.is_away = False
 
     def _answer(self, name: str, **asked: Any) -> bytes:
@@ -58,3 +59,7 @@ class StubDesk:
     async def retry(self, numbers: Sequence[int]) -> bytes:
         self.retried += numbers
         return self._answer("retry", wished=list(numbers))
+
+    async def drop(self, numbers: Sequence[int]) -> bytes:
+        self.dropped += numbers
+        return self._answer("drop", dropped=list(numbers))

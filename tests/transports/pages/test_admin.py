@@ -11,7 +11,7 @@ from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.sign_outs import SessionChecks, SignedIn
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.pages import Bounds, PagesContext
-from greenroom.transports.pages.admin import PAGE_MAX, RETRIES_MAX
+from greenroom.transports.pages.admin import LETTERS_MAX, PAGE_MAX
 from greenroom.transports.pages.app import create_pages
 from tests.transports.admin.desk import StubDesk
 from tests.transports.pages.counter import Counter
@@ -139,21 +139,30 @@ async def test_a_database_that_is_away_is_told_plainly() -> None:
     assert [one["event"] for one in logs] == ["admin_not_answered"]
 
 
-# The one that changes something.
+# Those that change something.
+
+CHANGES = pytest.mark.parametrize("what", ["retry", "drop"])
 
 
-async def retry(pages: quart_typing.TestClientProtocol, headers: dict[str, str], body: bytes = b'{"ids":[3,4]}') -> Any:
-    return await pages.post("/admin/api/retry", data=body, headers={"Content-Type": "application/json"} | headers)
+async def change(
+    pages: quart_typing.TestClientProtocol, what: str, headers: dict[str, str], body: bytes = b'{"ids":[3,4]}'
+) -> Any:
+    return await pages.post(
+        f"/admin/api/{what}", data=body, headers={"Content-Type": "application/json"} | headers
+    )
 
 
-async def test_an_admin_has_letters_retried_and_the_log_says_who() -> None:
+@pytest.mark.parametrize(("what", "event"), [("retry", "dead_letters_wished"), ("drop", "dead_letters_dropped")])
+async def test_an_admin_decides_on_letters_and_the_log_says_who(what: str, event: str) -> None:
     desk = StubDesk()
     with capture_logs() as logs:
-        response = await retry(client(desk), ADMIN | {"Sec-Fetch-Site": "same-origin"})
-    assert (response.status_code, desk.retried) == (200, [3, 4])
-    assert logs == [{"event": "dead_letters_wished", "log_level": "info", "by": "ann", "letters": [3, 4]}]
+        response = await change(client(desk), what, ADMIN | {"Sec-Fetch-Site": "same-origin"})
+    assert response.status_code == 200
+    assert (desk.retried, desk.dropped) == (([3, 4], []) if what == "retry" else ([], [3, 4]))
+    assert logs == [{"event": event, "log_level": "info", "by": "ann", "letters": [3, 4]}]
 
 
+@CHANGES
 @pytest.mark.parametrize(
     ("env", "headers", "status", "name"),
     [
@@ -167,34 +176,39 @@ async def test_an_admin_has_letters_retried_and_the_log_says_who() -> None:
         ("local", {"X-Greenroom-User": "ann", "Content-Type": "text/plain"}, 415, "unsupported_media_type"),
     ],
 )
-async def test_nobody_else_changes_anything(env: str, headers: dict[str, str], status: int, name: str) -> None:
+async def test_nobody_else_changes_anything(
+    env: str, headers: dict[str, str], status: int, name: str, what: str
+) -> None:
     desk = StubDesk()
-    response = await retry(client(desk, env=env), headers)
+    with capture_logs() as logs:
+        response = await change(client(desk, env=env), what, headers)
     assert (response.status_code, (await response.get_json())["error"]["name"]) == (status, name)
-    assert desk.retried == []
+    assert desk.retried == desk.dropped == logs == []
 
 
+@CHANGES
 @pytest.mark.parametrize(
     "body",
     [b"", b"{}", b'{"ids":[]}', b'{"ids":[0]}', b'{"ids":["1"]}', b'{"ids":[1],"all":true}', b"[1]", b"\xff",
-     b'{"ids":[' + b",".join(b"%d" % one for one in range(1, RETRIES_MAX + 2)) + b"]}"],
+     b'{"ids":[' + b",".join(b"%d" % one for one in range(1, LETTERS_MAX + 2)) + b"]}"],
 )  # fmt: skip
-async def test_a_body_that_is_none_is_refused(body: bytes) -> None:
+async def test_a_body_that_is_none_is_refused(body: bytes, what: str) -> None:
     desk = StubDesk()
-    response = await retry(client(desk), ADMIN, body)
-    assert (response.status_code, desk.retried) == (400, [])
+    response = await change(client(desk), what, ADMIN, body)
+    assert (response.status_code, desk.retried, desk.dropped) == (400, [], [])
 
 
 async def test_json_knows_one_sort_of_number() -> None:
     desk = StubDesk()
-    assert (await retry(client(desk), ADMIN, b'{"ids":[3.0,4]}')).status_code == 200
+    assert (await change(client(desk), "retry", ADMIN, b'{"ids":[3.0,4]}')).status_code == 200
     assert desk.retried == [3, 4]
 
 
-async def test_a_get_retries_nothing() -> None:
+@CHANGES
+async def test_a_get_changes_nothing(what: str) -> None:
     desk = StubDesk()
-    response = await client(desk).get("/admin/api/retry?ids=1", headers=ADMIN)
-    assert (response.status_code, desk.retried) == (405, [])
+    response = await client(desk).get(f"/admin/api/{what}?ids=1", headers=ADMIN)
+    assert (response.status_code, desk.retried, desk.dropped) == (405, [], [])
 
 
 async def test_in_local_a_name_is_an_admin() -> None:

@@ -2,34 +2,16 @@
 
 import { Live, Refused, read } from "./admin_live.js";
 import * as views from "./admin_views.js";
+import { askWho, confirmed } from "./dialogs.js";
 import { element } from "./element.js";
+import { memory } from "./memory.js";
 import { morphChildren } from "./morph.js";
 
-const NAME = /^[\p{L}\p{N}_.-][\p{L}\p{N}_. -]{0,31}$/u;
 const EVENTS = 20;
 const LETTERS = 50;
 const LETTERS_EVERY_MS = 5000;
 const $ = (id) => document.getElementById(id);
 const local = document.documentElement.dataset.env === "local";
-
-// Storage may be refused (private windows): then nothing is remembered.
-const memory = {
-  get(store, name) {
-    try {
-      return globalThis[store].getItem(`greenroom.${name}`);
-    } catch {
-      return null;
-    }
-  },
-  set(store, name, value) {
-    try {
-      if (value === null) globalThis[store].removeItem(`greenroom.${name}`);
-      else globalThis[store].setItem(`greenroom.${name}`, value);
-    } catch {
-      // not remembered
-    }
-  },
-};
 
 let who = { token: memory.get("sessionStorage", "token"), name: local ? memory.get("localStorage", "user") : null };
 let me = null; // {user, is_admin}, as the server says
@@ -38,6 +20,7 @@ let timer = 0;
 let visit = 0; // rises with each page that is opened: what comes late is for another
 let open = null; // what the entity's page has read: {name, shown, state, journal}
 const wished = new Set(); // letters that were asked to be retried here
+const dropped = new Set(); // and those that were dropped
 
 // ---- who looks
 
@@ -63,47 +46,18 @@ function showMe() {
 }
 
 function welcome(error = "") {
-  const dialog = $("welcome");
-  let byToken = !local || Boolean(who.token);
-  const show = () => {
-    $("name-field").hidden = byToken;
-    $("token-field").hidden = !byToken;
-    $("other-way").hidden = !local;
-    $("other-way").textContent = byToken ? "Use a name instead" : "Use an access token instead";
-  };
-  show();
-  $("name").value = who.name ?? "";
-  $("welcome-error").textContent = error;
-  $("welcome-cancel").hidden = !me;
-  $("other-way").onclick = () => {
-    byToken = !byToken;
-    show();
-    $(byToken ? "token" : "name").focus();
-  };
-  dialog.oncancel = (event) => !me && event.preventDefault();
-  $("welcome-cancel").onclick = () => dialog.close();
-  $("welcome-form").onsubmit = (event) => {
-    event.preventDefault();
-    const name = $("name").value.trim();
-    const token = $("token").value.trim();
-    if (byToken && !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
-      $("welcome-error").textContent = "That does not look like a token.";
-      return $("token").focus();
-    }
-    if (!byToken && !NAME.test(name)) {
-      $("welcome-error").textContent = name ? "Letters, digits, dots, dashes and spaces, at most 32." : "Please enter a name.";
-      return $("name").focus();
-    }
-    who = byToken ? { token, name: null } : { token: null, name };
-    memory.set("sessionStorage", "token", byToken ? token : null);
-    if (!byToken) memory.set("localStorage", "user", name);
-    $("token").value = "";
-    dialog.close();
-    leave();
-    signIn();
-  };
-  if (!dialog.open) dialog.showModal();
-  $(byToken ? "token" : "name").focus();
+  askWho({
+    local,
+    ...who,
+    error,
+    mayCancel: Boolean(me),
+    isToken: (text) => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text),
+    entered(given) {
+      who = given;
+      leave();
+      signIn();
+    },
+  });
 }
 
 $("me").onclick = () => welcome();
@@ -191,7 +145,7 @@ function watchEntity(name) {
 
 function paintEntity() {
   if (!open?.shown) return;
-  const about = { isAdmin: me.is_admin, now: Date.now(), wished };
+  const about = { isAdmin: me.is_admin, now: Date.now(), wished, dropped };
   paint([...views.entity(open.shown, about), ...views.content({ ...about, state: open.state, journal: open.journal })]);
 }
 
@@ -214,7 +168,7 @@ async function readLetters(before) {
     if (mine !== visit) return;
     const there = new Map(found.letters.map((one) => [one.id, one]));
     for (const id of wished) if (there.get(id)?.wished) wished.delete(id); // the server says so itself from here on
-    paint(views.letters(found, { isAdmin: me.is_admin, wished }));
+    paint(views.letters(found, { isAdmin: me.is_admin, wished, dropped }));
     say("Live");
   } catch (error) {
     if (mine !== visit) return;
@@ -246,6 +200,16 @@ const actions = {
     say(`Letter ${id} will be handled once more.`);
     if (open) paintEntity();
     else button.closest("td").replaceChildren(element("span", { class: "tag warn" }, "to be retried"));
+  },
+  async drop(button) {
+    const id = Number(button.dataset.letter);
+    if (!(await confirmed(`Letter ${id}, ${button.dataset.about}. Nobody will handle that message any more, and what is known of it is gone.`))) return;
+    const { dropped: found } = await read(who, "admin/api/drop", { body: { ids: [id] } });
+    dropped.add(id);
+    say(found.includes(id) ? `Letter ${id} is dropped.` : `Letter ${id} was gone: it has been handled, or dropped.`);
+    if (open) return paintEntity();
+    button.closest("td")?.replaceChildren(element("span", { class: "tag" }, "dropped"));
+    $("main").focus();
   },
 };
 

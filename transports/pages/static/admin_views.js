@@ -204,11 +204,12 @@ export function shards(shown) {
 
 // ---- dead letters
 
-export function letters(found, { isAdmin, wished }) {
+export function letters(found, about) {
+  const { isAdmin } = about;
   const now = Date.now();
   return [
     element("h1", { "data-key": "title" }, "Dead letters"),
-    section("letters", "Messages that could not be handled", isAdmin ? null : element("p", { class: "hint" }, "A viewer sees neither errors nor content, and retries nothing."), found.letters.length
+    section("letters", "Messages that could not be handled", isAdmin ? null : element("p", { class: "hint" }, "A viewer sees neither errors nor content, and neither retries nor drops any."), found.letters.length
       ? table("Dead letters, the newest first", [
         ["Letter", (one) => count(one.id)],
         ["When", (one) => when(one.at_ms, now)],
@@ -216,24 +217,28 @@ export function letters(found, { isAdmin, wished }) {
         ["Message", (one) => one.type],
         ["Strikes", (one) => count(one.strikes), true],
         ...(isAdmin ? [["Error", (one) => element("details", {}, element("summary", {}, (one.error || "").slice(0, 160)), element("p", { class: "hint" }, `from ${one.user || "Greenroom, or another entity"}`), element("pre", {}, pretty(one.payload), one.is_cut ? " …" : ""))]] : []),
-        ["Retry", (one) => retry(one, isAdmin, wished.has(one.id))],
+        ["Decide", (one) => decide(one, one.entity, about)],
       ], found.letters, (one) => String(one.id))
       : nothing("None. Everything could be handled.")),
     found.next ? element("div", { class: "actions", "data-key": "more" }, element("button", { type: "button", "data-action": "older-letters", "data-before": String(found.next) }, "Older")) : null,
   ].filter(Boolean);
 }
 
-function retry(letter, isAdmin, wished) {
-  if (letter.wished || wished) return tag("to be retried", "warn");
-  if (!isAdmin) return "–";
-  return element("button", { type: "button", "data-action": "retry", "data-letter": String(letter.id), "aria-label": `Retry letter ${letter.id}` }, "Retry");
+function decide(letter, entity, { isAdmin, wished, dropped }) {
+  if (dropped.has(letter.id)) return tag("dropped");
+  if (!isAdmin) return letter.wished ? tag("to be retried", "warn") : "–";
+  const { id } = letter;
+  const about = `${letter.type} to ${entity}`;
+  const drop = element("button", { type: "button", "data-action": "drop", "data-letter": String(id), "data-about": about, "aria-label": `Drop letter ${id}` }, "Drop");
+  if (letter.wished || wished.has(id)) return element("span", { class: "choices" }, tag("to be retried", "warn"), drop);
+  return element("span", { class: "choices" }, element("button", { type: "button", "data-action": "retry", "data-letter": String(id), "aria-label": `Retry letter ${id}` }, "Retry"), drop);
 }
 
 export const pretty = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 // ---- an entity
 
-export function entity(shown, { isAdmin, now, wished }) {
+export function entity(shown, { isAdmin, now, wished, dropped }) {
   const { place, stored, told } = shown;
   const watchers = Object.entries(shown.watchers);
   const most = shown.counted_max;
@@ -284,7 +289,7 @@ export function entity(shown, { isAdmin, now, wished }) {
         ["When", (one) => when(one.at_ms, now)],
         ["Message", (one) => one.type],
         ["Error", (one) => one.error ?? "(for admins)"],
-        ["Retry", (one) => retry(one, isAdmin, wished.has(one.id))],
+        ["Decide", (one) => decide(one, shown.entity, { isAdmin, wished, dropped })],
       ], shown.letters, (one) => String(one.id))
       : nothing("None.")),
     section("traces", "Last traces", told?.spans.length

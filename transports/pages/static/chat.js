@@ -1,9 +1,11 @@
 // The chat page: who I am, which room I am in, and what the keys and buttons do. The protocol is greenroom.js, the
 // room's state room.js, the list of messages timeline.js, what is being sent outbox.js.
 
+import { NAME, askWho, confirmed } from "./dialogs.js";
 import { directKey, partnerIn } from "./direct.js";
 import { avatar, element, icon, paintAvatar } from "./element.js";
 import { Client, ProtocolError } from "./greenroom.js";
+import { memory } from "./memory.js";
 import { Outbox } from "./outbox.js";
 import { Room } from "./room.js";
 import { Timeline, rowsOf } from "./timeline.js";
@@ -15,31 +17,10 @@ const TYPING_EVERY_MS = 2500;
 const READ_EVERY_MS = 1200;
 const PRESENCE_EVERY_MS = 30_000;
 const MEMBERS_SHOWN = 200;
-const NAME = /^[\p{L}\p{N}_.-][\p{L}\p{N}_. -]{0,31}$/u;
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const local = document.documentElement.dataset.env === "local";
-
-// ---- what is remembered; storage may be refused (private windows), and then nothing is
-
-const memory = {
-  get(store, name) {
-    try {
-      return globalThis[store].getItem(`greenroom.${name}`);
-    } catch {
-      return null;
-    }
-  },
-  set(store, name, value) {
-    try {
-      if (value === null) globalThis[store].removeItem(`greenroom.${name}`);
-      else globalThis[store].setItem(`greenroom.${name}`, value);
-    } catch {
-      // not remembered
-    }
-  },
-};
 
 let me = "";
 let token = memory.get("sessionStorage", "token");
@@ -83,53 +64,27 @@ function start(user, withToken) {
 }
 
 function welcome(error = "") {
-  const dialog = $("welcome");
-  let byToken = !local || Boolean(token);
-  const show = () => {
-    $("name-field").hidden = byToken;
-    $("token-field").hidden = !byToken;
-    $("other-way").hidden = !local;
-    $("other-way").textContent = byToken ? "Use a name instead" : "Use an access token instead";
-    $("welcome-title").textContent = byToken ? "Sign in" : "What should we call you?";
-    $("welcome-hint").textContent = byToken
-      ? "Paste the token you were given."
-      : "Pick a name and step in. Others in the room will see it.";
-  };
-  show();
-  $("name").value = me || memory.get("localStorage", "user") || "";
-  $("welcome-error").textContent = error;
-  $("welcome-cancel").hidden = !me || Boolean(error);
-  $("other-way").onclick = () => {
-    byToken = !byToken;
-    show();
-    $(byToken ? "token" : "name").focus();
-  };
-  dialog.oncancel = (event) => $("welcome-cancel").hidden && event.preventDefault();
-  $("welcome-cancel").onclick = () => dialog.close();
-  $("welcome-form").onsubmit = (event) => {
-    event.preventDefault();
-    const name = $("name").value.trim();
-    const pasted = $("token").value.trim();
-    if (byToken && userOfToken(pasted) === null) {
-      $("welcome-error").textContent = "That does not look like a token.";
-      return $("token").focus();
-    }
-    if (!byToken && !NAME.test(name)) {
-      $("welcome-error").textContent = name ? "Letters, digits, dots, dashes and spaces, at most 32." : "Please enter a name.";
-      return $("name").focus();
-    }
-    memory.set("sessionStorage", "token", byToken ? pasted : null);
-    if (!byToken) memory.set("localStorage", "user", name);
-    $("token").value = "";
-    query.delete("user");
-    query.set("room", visit?.key ?? query.get("room") ?? "lobby");
-    dialog.close();
-    visit?.leave();
-    start(byToken ? userOfToken(pasted) : name, byToken ? pasted : null);
-    $("text").focus();
-  };
-  if (!dialog.open) dialog.showModal();
-  $(byToken ? "token" : "name").focus();
+  askWho({
+    local,
+    token,
+    name: me || memory.get("localStorage", "user"),
+    error,
+    mayCancel: Boolean(me) && !error,
+    isToken: (text) => userOfToken(text) !== null,
+    shown(byToken) {
+      $("welcome-title").textContent = byToken ? "Sign in" : "What should we call you?";
+      $("welcome-hint").textContent = byToken
+        ? "Paste the token you were given."
+        : "Pick a name and step in. Others in the room will see it.";
+    },
+    entered(given) {
+      query.delete("user");
+      query.set("room", visit?.key ?? query.get("room") ?? "lobby");
+      visit?.leave();
+      start(given.token === null ? given.name : userOfToken(given.token), given.token);
+      $("text").focus();
+    },
+  });
 }
 
 // ---- rooms
@@ -785,15 +740,9 @@ const actions = {
     text.focus();
     draw();
   },
-  remove(entry) {
-    $("confirm-text").textContent = entry.text;
-    const dialog = $("confirm");
-    dialog.returnValue = "no";
-    dialog.onclose = () => {
-      if (dialog.returnValue === "yes") visit?.attempt("delete", { offset: entry.offset });
-      text.focus();
-    };
-    dialog.showModal();
+  async remove(entry) {
+    if (await confirmed(entry.text)) visit?.attempt("delete", { offset: entry.offset });
+    text.focus();
   },
   retry: (item) => visit.outbox.retry(item),
   discard: (item) => visit.outbox.discard(item),
