@@ -54,10 +54,6 @@ COMMON = """
 SELECT split_part(entity, ':', 1) AS kind, message_type, count(*)
 FROM dead_letters WHERE id > $1 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 1
 """
-WHICH = """
-(cardinality($1::bigint[]) = 0 OR id = ANY ($1)) AND ($2::text = '' OR entity = $2)
-AND ($3::text = '' OR starts_with(entity, $3 || ':')) AND ($4::text = '' OR message_type = $4)
-"""
 
 
 class PostgresDeadLetters:
@@ -75,12 +71,9 @@ class PostgresDeadLetters:
             await self._fetch(ADD, *letter_columns(letter), KEPT_MAX, TRIMMED_MAX, key)
 
     async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
-        rows = await self._fetch(
-            f"SELECT {COLUMNS} FROM dead_letters WHERE {WHICH} AND id < $5 ORDER BY id DESC LIMIT $6",
-            *_which(which),
-            before if before is not None else 2**63 - 1,
-            limit,
-        )
+        where, arguments = _where(which, before=before)
+        sql = f"SELECT {COLUMNS} FROM dead_letters {where} ORDER BY id DESC LIMIT ${len(arguments) + 1}"
+        rows = await self._fetch(sql, *arguments, limit)
         return [_letter(row) for row in rows]
 
     async def get(self, number: int) -> DeadLetter | None:
@@ -88,10 +81,12 @@ class PostgresDeadLetters:
         return _letter(rows[0]) if rows else None
 
     async def drop(self, which: Which) -> int:
-        return len(await self._fetch(f"DELETE FROM dead_letters WHERE {WHICH} RETURNING id", *_which(which)))
+        where, arguments = _where(which)
+        return len(await self._fetch(f"DELETE FROM dead_letters {where} RETURNING id", *arguments))
 
     async def wish(self, which: Which) -> Sequence[int]:
-        rows = await self._fetch(f"UPDATE dead_letters SET wished = true WHERE {WHICH} RETURNING id", *_which(which))
+        where, arguments = _where(which)
+        rows = await self._fetch(f"UPDATE dead_letters SET wished = true {where} RETURNING id", *arguments)
         return sorted(row[0] for row in rows)
 
     async def wished(self, *, limit: int, shards: Collection[int] | None = None) -> Sequence[DeadLetter]:
@@ -113,9 +108,18 @@ class PostgresDeadLetters:
             return await connection.fetch(sql, *args)
 
 
-def _which(which: Which) -> tuple[object, ...]:
-    """The arguments of WHICH."""
-    return list(which.ids), storable(which.entity), which.kind, storable(which.message_type)
+def _where(which: Which, *, before: int | None = None) -> tuple[str, list[object]]:
+    """The condition, with its arguments. Of what is given alone: planned once for all, it would use no index else."""
+    given = {
+        "id = ANY ({}::bigint[])": list(which.ids) or None,
+        "entity = {}::text": storable(which.entity) or None,
+        "starts_with(entity, {}::text || ':')": which.kind or None,
+        "message_type = {}::text": storable(which.message_type) or None,
+        "id < {}::bigint": before,
+    }
+    present = [(condition, value) for condition, value in given.items() if value is not None]
+    conditions = [condition.format(f"${number}") for number, (condition, _) in enumerate(present, 1)]
+    return f"WHERE {' AND '.join(conditions)}" if conditions else "", [value for _, value in present]
 
 
 def _letter(row: Any) -> DeadLetter:

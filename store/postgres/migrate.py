@@ -25,7 +25,7 @@ log = structlog.get_logger("greenroom.migrate")
 
 T = TypeVar("T")
 
-HEAD = "0012"  # the newest revision; a test holds it against the folder. Four digits, so that they sort.
+HEAD = "0014"  # the newest revision; a test holds it against the folder. Four digits, so that they sort.
 LOCK = 0x67726E72  # "grnr"; any number that nobody else locks in this database
 ENCODING = "UTF8"
 SILENCE_S = 10.0  # a server that is silent for so long counts as gone
@@ -40,6 +40,7 @@ SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT pg_advisory_xact_lock({LOCK});
 """
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 MIGRATE_S = 3_600.0  # what bringing the schema up to date may take, behind another node that does
 
 
@@ -113,7 +114,8 @@ async def _upgrade(wire: Wire) -> bool:
 
 def following(version: str | None) -> str:
     """The revision after `version`; None: nothing is there yet."""
-    return f"{int(version or 0) + 1:04}"
+    revisions = (path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return min(revision for revision in revisions if revision > (version or ""))
 
 
 def upgrade_sql(version: str | None, to: str = HEAD) -> str:
@@ -123,6 +125,6 @@ def upgrade_sql(version: str | None, to: str = HEAD) -> str:
 
     script = io.StringIO()
     config = Config(output_buffer=script)
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, f"{version or 'base'}:{to}", sql=True)
     return script.getvalue()

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from greenroom.store.journal.dead_letters import TEXT_CHARACTERS_MAX, Census, DeadLetter, DeadLetters, Which
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.journal.dead_letters_postgres import TRIM, PostgresDeadLetters
+from greenroom.store.journal.dead_letters_postgres import TRIM, PostgresDeadLetters, _where
 from greenroom.store.ownership.sharding import SHARDS, shard_of
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
@@ -186,3 +186,39 @@ async def test_those_beyond_the_bound_go_some_at_a_time(
     assert (await postgres.census(after=0)).stored == 5
     assert asked.count(TRIM) == 4
     assert [letter.strikes for letter in await postgres.list(limit=10)] == [10, 9, 8, 7, 6]
+
+
+@pytest.mark.parametrize(
+    ("which", "before"),
+    [
+        (Which(entity="room:a"), None),
+        (Which(entity="room:a"), 50),
+        (Which(entity="room:a", message_type="room.send"), None),
+    ],
+)
+async def test_those_of_one_entity_are_found_by_their_index(database_url: str, which: Which, before: int | None) -> None:
+    where, arguments = _where(which, before=before)
+    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
+        for sql in (f"SELECT id FROM dead_letters {where} ORDER BY id DESC LIMIT 10", f"DELETE FROM dead_letters {where}"):
+            plan = "\n".join(row[0] for row in await pool.fetch(f"EXPLAIN {sql}", *arguments))
+            assert "dead_letters_entity" in plan, plan
+
+
+async def test_every_condition_that_is_given_counts(letters: DeadLetters) -> None:
+    for entity, message_type in (("room:a", "room.send"), ("room:a", "room.edit"), ("poll:a", "room.send")):
+        await letters.add(replace(LETTER, entity=entity, message_type=message_type))
+    listed = {(one.entity, one.message_type): one.id for one in await letters.list(limit=9)}
+    first = listed["room:a", "room.send"]
+    for which, count in (
+        (Which(), 3),
+        (Which(entity="room:a"), 2),
+        (Which(kind="poll"), 1),
+        (Which(message_type="room.send"), 2),
+        (Which(kind="room", message_type="room.send"), 1),
+        (Which(ids=(first,), entity="room:a"), 1),
+        (Which(ids=(first,), entity="poll:a"), 0),
+        (Which(ids=tuple(listed.values()), kind="room"), 2),
+    ):
+        assert len(await letters.list(limit=9, which=which)) == count, which
+        assert len(await letters.wish(which)) == count, which
+    assert len(await letters.list(limit=9, before=first + 1, which=Which(kind="room"))) == 1

@@ -112,3 +112,8 @@ async def test_a_node_that_has_ended_is_told_as_one(pool: Pool) -> None:
     found = await stored_entity(pool.fetch, ENTITY)
     assert found.place is not None
     assert (found.place.owner, found.place.cause, found.place.term) == (None, "stopped", 2)
+
+
+async def test_its_dead_letters_are_found_by_their_index(pool: Pool) -> None:
+    plan = "\n".join(row[0] for row in await pool.fetch(f"EXPLAIN {entity_module.LETTERS}", ENTITY, 20, 10_000))
+    assert plan.count("dead_letters_entity") == 2, plan
