@@ -22,6 +22,7 @@ from opentelemetry.trace import Span
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from greenroom.config.limits import TraceConfig
@@ -61,11 +62,13 @@ class Telemetry:
         instruments: Instruments | None = None,
         *,
         spans: SpanProcessor | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
-        """`spans` is given every span that is recorded, beside the exporter."""
+        """`spans` is given every span that is recorded, beside the exporter. `labels` go on every sample."""
         config = config or TraceConfig()
         self.instruments = instruments or Instruments()
         self._registry = CollectorRegistry()
+        self._scraped: Collector = _Labelling(self._registry, labels) if labels else self._registry
         resource = Resource.create({"service.name": "greenroom"})
         self._meters = MeterProvider(
             metric_readers=[
@@ -143,7 +146,7 @@ class Telemetry:
 
     def scrape(self) -> bytes:
         """All metrics as Prometheus text (SCRAPE_CONTENT_TYPE). Takes milliseconds, mostly the SDK's."""
-        return generate_latest(self._registry)
+        return generate_latest(self._scraped)
 
     def span(self, name: str, parent: str | None = None) -> AbstractContextManager[Span]:
         """`Tracing.span`: for the edge. `with telemetry.span("command", envelope.traceparent): …`"""
@@ -172,6 +175,19 @@ def _observer(
         return [Observation(value, {**fixed, **own}) for own, value in reading]
 
     return observe
+
+
+class _Labelling(Collector):
+    """All that another one collects, with these labels besides."""
+
+    def __init__(self, collector: Collector, labels: Mapping[str, str]) -> None:
+        self._collector = collector
+        self._labels = labels
+
+    def collect(self) -> Iterable[Family]:
+        for family in self._collector.collect():
+            family.samples = [one._replace(labels={**one.labels, **self._labels}) for one in family.samples]
+            yield family
 
 
 class _Histograms(Collector):

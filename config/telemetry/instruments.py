@@ -95,6 +95,14 @@ class Instruments:
         int,
         Metric("counter", "connections refused by admission limits", look="it rises: a storm, or limits too low"),
     ] = 0
+    silent_nodes: Annotated[
+        int,
+        Metric(
+            "gauge",
+            "nodes at the same address that did not answer the last scrape of it, and are missing from that",
+            look="it stays above 0: a node of `serve --nodes` is away, or can't be reached by the others",
+        ),
+    ] = 0
     refused_pages: Annotated[
         int,
         Metric("counter", "requests for pages answered 503: too many at once", look="it rises: probes may fail"),

@@ -21,6 +21,7 @@ from greenroom.supervisors.admin.told import (
     NO_STATE,
     STATE_BYTES_MAX,
     AboutEntity,
+    AboutMetrics,
     AboutNode,
     DeepMailbox,
     EntityTold,
@@ -82,10 +83,11 @@ class Local:
         watchers: Callable[[str], Mapping[int, int]],
         moves: Callable[[], Sequence[Move]] = tuple,
         links: Callable[[], Mapping[int, str]] = dict,
+        metrics: Callable[[], bytes] = bytes,
         traces: Traces,
     ) -> None:
         """`node` is its incarnation; `clock` gives Unix seconds. `watchers`: connections that watch an entity which
-        lives here, by node. `links`: how the links to other nodes are."""
+        lives here, by node. `links`: how the links to other nodes are; `metrics`: as Prometheus text."""
         self.node = node
         self._version = version
         self._clock = clock
@@ -98,12 +100,18 @@ class Local:
         self._watchers = watchers
         self._moves = moves
         self._links = links
+        self._metrics = metrics
         self._traces = traces
 
     async def answer(self, question: bytes) -> bytes:
         """Raises: msgspec.MsgspecError for a question that this release does not know."""
-        about = decode_question(question)
-        return msgspec.json.encode(await self.of_node() if isinstance(about, AboutNode) else self.of_entity(about))
+        match decode_question(question):
+            case AboutNode():
+                return msgspec.json.encode(await self.of_node())
+            case AboutEntity() as about:
+                return msgspec.json.encode(self.of_entity(about))
+            case AboutMetrics():
+                return self._metrics()
 
     async def of_node(self) -> NodeTold:
         kernel, sockets, counted = self._kernel(), self._sockets(), self._instruments

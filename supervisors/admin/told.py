@@ -24,6 +24,10 @@ class AboutEntity(Struct, frozen=True, tag="entity"):
     traces: bool = False
 
 
+class AboutMetrics(Struct, frozen=True, tag="metrics"):
+    """What have you counted? Answered with Prometheus text."""
+
+
 class DeepMailbox(Struct, frozen=True):
     """An entity that is behind."""
 
@@ -126,7 +130,7 @@ class EntityTold(Struct, frozen=True, kw_only=True):
     spans: list[Span] = []
 
 
-Question = AboutNode | AboutEntity
-decode_question = msgspec.json.Decoder(AboutNode | AboutEntity).decode
+Question = AboutNode | AboutEntity | AboutMetrics
+decode_question = msgspec.json.Decoder(AboutNode | AboutEntity | AboutMetrics).decode
 decode_node = msgspec.json.Decoder(NodeTold).decode
 decode_entity = msgspec.json.Decoder(EntityTold).decode

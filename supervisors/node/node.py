@@ -35,6 +35,7 @@ from greenroom.store.postgres.pooling import pool_mode_of
 from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
 from greenroom.supervisors.admin.local import Local
+from greenroom.supervisors.admin.scraping import Scraping
 from greenroom.supervisors.admin.traces import Traces
 from greenroom.supervisors.cluster.evidence import this_host, this_process
 from greenroom.supervisors.cluster.membership import Membership
@@ -89,15 +90,17 @@ class Node:
         version: str,
         clock: Callable[[], float],
         own_servers: OwnServers | None = None,
+        number: int | None = None,
     ) -> None:
-        """Starts nothing. `clock` gives Unix seconds."""
+        """Starts nothing. `clock` gives Unix seconds. `number`: of several nodes that share an address."""
         self.url = url
         self._settings = settings
         self._database_url = database_url
         self._own_servers = own_servers
         incarnation = secrets.randbits(63)
         traces = Traces()
-        self._telemetry = telemetry = Telemetry(settings.trace, spans=traces)
+        labels = {"node_number": str(number)} if number is not None else None
+        self._telemetry = telemetry = Telemetry(settings.trace, spans=traces, labels=labels)
         self._instruments = instruments = telemetry.instruments
         self._bridge = Bridge()
         self._pool = Pool(
@@ -156,6 +159,7 @@ class Node:
             watchers=self._watchers,
             moves=self._membership.moves.newest,
             links=self._links,
+            metrics=telemetry.scrape,
             traces=traces,
         )
         if not is_alone:
@@ -224,13 +228,22 @@ class Node:
             before_watching=others.feeds.before if others is not None else None,
             audience_elsewhere=others.changed if others is not None else None,
         )
+        ask = self._joined.ask if self._joined is not None else ask_nobody
+        scraping = Scraping(
+            own=telemetry.scrape,
+            me=incarnation,
+            members=self._membership.members,
+            ask=ask,
+            shares_address=number is not None,
+            instruments=instruments,
+        )
         self._desk = Desk(
             fetch=self._pool.fetch,
             journal=journal,
             letters=letters,
             kinds=kinds,
             members=self._membership,
-            asked=Asked(local, self._joined.ask if self._joined is not None else ask_nobody),
+            asked=Asked(local, ask),
             clock=clock,
         )
         operators = Operators(tokens, services.sessions, is_local=settings.env == "local")
@@ -251,7 +264,7 @@ class Node:
             bounds=Bounds(deadline_max_s=settings.http.deadline_max_s, history_max=settings.client.history_max),
             health=self._health.health,
             ready=self._health.ready,
-            scrape=telemetry.scrape,
+            scrape=scraping.scrape,
             details=staff_only(tokens, services.sessions) if settings.details_for_staff else anybody,
             desk=self._desk,
             operators=operators,

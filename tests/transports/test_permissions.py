@@ -24,7 +24,7 @@ from greenroom.transports.pages.app import create_pages
 from tests.transports.admin.desk import Board, StubDesk
 from tests.transports.permissions import ENDS, GOES_ON, NOT_APPLICABLE, TABLES, WATCHING, YES, page
 from tests.transports.small_node import Peer, SmallNode, head, small_node
-from tests.transports.world import STARTED, token
+from tests.transports.world import STARTED, no_metrics, token
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 # Behind the sign-out of `signed_out`, so that only their token is too old.
@@ -376,7 +376,7 @@ async def test_who_may_see_which_page(node: SmallNode) -> None:
         bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=lambda: {"status": "ok", "awake": 7},
         ready=ready,
-        scrape=lambda: b"",
+        scrape=no_metrics,
         details=staff_only(node.services.tokens, node.services.sessions),
         desk=StubDesk(),
         operators=Operators(node.services.tokens, node.services.sessions, is_local=False),

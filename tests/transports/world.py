@@ -376,3 +376,8 @@ async def world(**how: Any) -> AsyncIterator[World]:
         await nursery.start(made.services.reads.run)
         yield made
         nursery.cancel_scope.cancel()
+
+
+async def no_metrics() -> bytes:
+    """Of pages that nobody scrapes."""
+    return b""

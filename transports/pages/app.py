@@ -121,7 +121,7 @@ def create_pages(context: PagesContext) -> QuartTrio:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(context.scrape(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await context.scrape(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/docs")
     async def docs() -> Response:

@@ -27,7 +27,7 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     bounds: Bounds
     health: Callable[[], Mapping[str, object]]  # the process is alive; must not wait
     ready: Callable[[], Awaitable[tuple[bool, Mapping[str, object]]]]  # able to serve, and what says so
-    scrape: Callable[[], bytes]  # Prometheus text, version 0.0.4
+    scrape: Callable[[], Awaitable[bytes]]  # Prometheus text, version 0.0.4
     prefix: str = ""  # of every address, as clients see it: `/chat`
     details: Guard = anybody  # may whoever brings this Authorization header read documents and figures?
     desk: Desk | None = None  # what operators ask; None: there is no /admin

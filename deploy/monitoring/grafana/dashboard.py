@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 WIDTH = 24  # of Grafana's grid
 PANEL_WIDTH, PANEL_HEIGHT = 8, 8
+NODE = "{{instance}} {{node_number}}"  # the latter where several share an address
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
 
 
@@ -20,12 +21,12 @@ class Panel(NamedTuple):
     queries: tuple[tuple[str, str], ...]
 
 
-def rate(metric: str, by: str = "instance", where: str = "") -> str:
+def rate(metric: str, by: str = "instance, node_number", where: str = "") -> str:
     return f"sum by ({by}) (rate({metric}{where}[$__rate_interval]))"
 
 
 def quantile(share: float, metric: str) -> str:
-    return f"histogram_quantile({share:g}, {rate(metric + '_bucket', 'instance, le')})"
+    return f"histogram_quantile({share:g}, {rate(metric + '_bucket', 'instance, node_number, le')})"
 
 
 ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
@@ -33,10 +34,10 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         "What clients see",
         (
             Panel("Nodes that answer", "none", (('sum(up{job="greenroom"})', "nodes"),)),
-            Panel("Connections", "none", (("greenroom_connections", "{{instance}}"),)),
-            Panel("Subscriptions", "none", (("greenroom_subscriptions", "{{instance}}"),)),
+            Panel("Connections", "none", (("greenroom_connections", NODE),)),
+            Panel("Subscriptions", "none", (("greenroom_subscriptions", NODE),)),
             Panel("Commands", "ops", ((rate("greenroom_commands_total", "outcome"), "{{outcome}}"),)),
-            Panel("Deliveries", "ops", ((rate("greenroom_deliveries_total"), "{{instance}}"),)),
+            Panel("Deliveries", "ops", ((rate("greenroom_deliveries_total"), NODE),)),
             Panel(
                 "Connects: let in, refused, too slow",
                 "ops",
@@ -52,7 +53,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "Entities",
         (
-            Panel("Actors awake", "none", (("greenroom_awake", "{{instance}}"),)),
+            Panel("Actors awake", "none", (("greenroom_awake", NODE),)),
             Panel(
                 "Woken, put to sleep",
                 "ops",
@@ -61,8 +62,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     (rate("greenroom_passivations_total", "job"), "put to sleep"),
                 ),
             ),
-            Panel("Oldest message in a mailbox", "s", (("greenroom_mailbox_age_seconds", "{{instance}}"),)),
-            Panel("Messages in mailboxes", "none", (("greenroom_mailbox_depth", "{{instance}}"),)),
+            Panel("Oldest message in a mailbox", "s", (("greenroom_mailbox_age_seconds", NODE),)),
+            Panel("Messages in mailboxes", "none", (("greenroom_mailbox_depth", NODE),)),
             Panel(
                 "Restarts and dead letters",
                 "none",
@@ -87,11 +88,11 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "Postgres",
         (
-            Panel("Commit, p99", "s", ((quantile(0.99, "greenroom_commit_seconds"), "{{instance}}"),)),
+            Panel("Commit, p99", "s", ((quantile(0.99, "greenroom_commit_seconds"), NODE),)),
             Panel(
                 "Events",
                 "ops",
-                ((rate("greenroom_commit_batch_events_sum"), "{{instance}}"),),
+                ((rate("greenroom_commit_batch_events_sum"), NODE),),
             ),
             Panel(
                 "Commits that failed, appends fenced",
@@ -106,11 +107,11 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "Between nodes",
         (
-            Panel("Messages to other nodes", "ops", ((rate("greenroom_remote_messages_total"), "{{instance}}"),)),
+            Panel("Messages to other nodes", "ops", ((rate("greenroom_remote_messages_total"), NODE),)),
             Panel(
                 "Sent to other nodes",
                 "Bps",
-                ((rate("greenroom_bus_sent_bytes_total"), "{{instance}}"),),
+                ((rate("greenroom_bus_sent_bytes_total"), NODE),),
             ),
             Panel(
                 "Frames, and the entries that carry them",
@@ -120,7 +121,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     (rate("greenroom_bus_entries_sent_total", "job"), "entries"),
                 ),
             ),
-            Panel("Waits for other nodes", "bytes", (("greenroom_bus_queued_bytes", "{{instance}}"),)),
+            Panel("Waits for other nodes", "bytes", (("greenroom_bus_queued_bytes", NODE),)),
             Panel(
                 "Troubles",
                 "none",
@@ -137,11 +138,11 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "Nodes",
         (
-            Panel("Loop lag, p99", "s", ((quantile(0.99, "greenroom_loop_lag_seconds"), "{{instance}}"),)),
+            Panel("Loop lag, p99", "s", ((quantile(0.99, "greenroom_loop_lag_seconds"), NODE),)),
             Panel(
-                "CPU", "percentunit", ((rate("process_cpu_seconds_total", where='{job="greenroom"}'), "{{instance}}"),)
+                "CPU", "percentunit", ((rate("process_cpu_seconds_total", where='{job="greenroom"}'), NODE),)
             ),
-            Panel("Memory", "bytes", (('process_resident_memory_bytes{job="greenroom"}', "{{instance}}"),)),
+            Panel("Memory", "bytes", (('process_resident_memory_bytes{job="greenroom"}', NODE),)),
             Panel(
                 "What the memory is of",
                 "bytes",
@@ -159,11 +160,11 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 (
                     (
                         'process_open_fds{job="greenroom"} / process_max_fds{job="greenroom"}',
-                        "{{instance}}",
+                        NODE,
                     ),
                 ),
             ),
-            Panel("Lines of the log dropped", "ops", ((rate("greenroom_log_lines_dropped_total"), "{{instance}}"),)),
+            Panel("Lines of the log dropped", "ops", ((rate("greenroom_log_lines_dropped_total"), NODE),)),
         ),
     ),
 )

@@ -74,6 +74,7 @@ def main() -> None:
                 own_servers=None,
                 ready=say_ready if given.node_number is None else lambda url: tell(READY),
                 draining=lambda: tell(DRAINING),
+                number=given.node_number,
             )
 
 

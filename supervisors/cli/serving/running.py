@@ -32,9 +32,10 @@ def run_node(
     own_servers: OwnServers | None,
     ready: Callable[[str], None],
     draining: Callable[[], None] = lambda: None,
+    number: int | None = None,
 ) -> None:
     """Return once it has drained. `ready` is told its URL once clients are let in; `draining` is called when a signal
-    has come.
+    has come. `number`: of several that share an address.
 
     Raises: StoreUnavailable, when the database can't be reached at the start.
     """
@@ -53,6 +54,7 @@ def run_node(
         version=VERSION,
         clock=time.time,
         own_servers=own_servers,
+        number=number,
     )
     trio.run(_run, node, ready, draining, clock=BootClock(), strict_exception_groups=True)
 

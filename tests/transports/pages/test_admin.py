@@ -15,7 +15,7 @@ from greenroom.transports.pages.admin import LETTERS_MAX, PAGE_MAX
 from greenroom.transports.pages.app import create_pages
 from tests.transports.admin.desk import StubDesk
 from tests.transports.pages.counter import Counter
-from tests.transports.world import SECRET, STARTED, token
+from tests.transports.world import SECRET, STARTED, no_metrics, token
 
 
 def client(desk: StubDesk | None, *, env: str = "production") -> quart_typing.TestClientProtocol:
@@ -31,7 +31,7 @@ def client(desk: StubDesk | None, *, env: str = "production") -> quart_typing.Te
         bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=lambda: {"status": "ok"},
         ready=ready,
-        scrape=lambda: b"",
+        scrape=no_metrics,
         desk=desk,
         operators=Operators(tokens, sessions, is_local=env == "local") if desk is not None else None,
     )

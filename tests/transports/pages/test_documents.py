@@ -10,6 +10,7 @@ from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.documents import Documents
 from tests.transports.pages.counter import Counter
+from tests.transports.world import no_metrics
 
 
 class Looked(Kinds):
@@ -34,7 +35,7 @@ def documents(kinds: Kinds) -> Documents:
         bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=dict,
         ready=ready,
-        scrape=bytes,
+        scrape=no_metrics,
         prefix="/chat",
     )
     return Documents(context, Template("{{ version }} {{ chapters[0].name }}"))

@@ -6,6 +6,7 @@ import trio
 
 from greenroom.actors.model.kinds import Kinds
 from greenroom.transports.pages import Bounds, PagesContext, PagesOnDemand
+from tests.transports.world import no_metrics
 
 
 async def ready() -> tuple[bool, dict[str, Any]]:
@@ -13,7 +14,7 @@ async def ready() -> tuple[bool, dict[str, Any]]:
 
 
 BOUNDS = Bounds(deadline_max_s=60.0, history_max=300)
-CONTEXT = PagesContext(env="local", version="0", kinds=Kinds([]), bounds=BOUNDS, health=dict, ready=ready, scrape=bytes)
+CONTEXT = PagesContext(env="local", version="0", kinds=Kinds([]), bounds=BOUNDS, health=dict, ready=ready, scrape=no_metrics)
 
 
 async def test_the_app_is_made_by_the_first_request_once_and_answers_all() -> None:

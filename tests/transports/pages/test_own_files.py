@@ -12,6 +12,7 @@ from greenroom.config.settings import OWN_PATHS
 from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages import own_files as module
 from greenroom.transports.pages.app import create_pages
+from tests.transports.world import no_metrics
 
 SECRET = "not for everybody"
 
@@ -27,7 +28,7 @@ def context(folder: Path | None) -> PagesContext:
         bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=lambda: {"status": "ok"},
         ready=ready,
-        scrape=lambda: b"",
+        scrape=no_metrics,
         static=folder,
     )
 

@@ -20,7 +20,7 @@ from greenroom.transports.pages import Bounds, PagesContext
 from greenroom.transports.pages.app import create_pages
 from tests.transports.hub.auction import Auction
 from tests.transports.pages.counter import Counter, resolve
-from tests.transports.world import SECRET, token
+from tests.transports.world import SECRET, no_metrics, token
 
 STATIC = Path(greenroom.transports.pages.__file__).parent / "static"
 
@@ -29,6 +29,9 @@ def client(*, able: bool = True, env: str = "local", kinds: Kinds | None = None)
     async def ready() -> tuple[bool, Mapping[str, Any]]:
         return able, {"store": "ok" if able else "down"}
 
+    async def scrape() -> bytes:
+        return b"# TYPE x counter\nx 1\n"
+
     context = PagesContext(
         env=env,
         version="1.2.3",
@@ -36,7 +39,7 @@ def client(*, able: bool = True, env: str = "local", kinds: Kinds | None = None)
         bounds=Bounds(deadline_max_s=60.0, history_max=300),
         health=lambda: {"status": "ok"},
         ready=ready,
-        scrape=lambda: b"# TYPE x counter\nx 1\n",
+        scrape=scrape,
     )
     return create_pages(context).test_client()
 
@@ -222,7 +225,7 @@ async def test_documents_and_figures_are_for_staff_where_the_node_says_so() -> N
             bounds=Bounds(deadline_max_s=60.0, history_max=300),
             health=lambda: {"status": "ok", "awake": 7},
             ready=ready,
-            scrape=lambda: b"",
+            scrape=no_metrics,
             details=staff_only(verifier, SessionChecks(SignedIn(), Mock(), None)),
         )
     ).test_client()
