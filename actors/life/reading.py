@@ -34,7 +34,7 @@ def inspected(
         else:
             actor.may_watch()
         if message.audience is not None:
-            answer = attended(actor.audience, message.audience)
+            answer = attended(actor.audience, message.audience, fence)
         elif message.bare:
             answer = Inspected(b"", epoch, actor.offset, fence)
         else:
@@ -59,8 +59,8 @@ def inspected(
     return answer
 
 
-def attended(audience: Collection[Principal], naming: Naming) -> Attended:
-    """Who that is, by name as far as `naming` lets it."""
+def attended(audience: Collection[Principal], naming: Naming, fence: int = 0) -> Attended:
+    """Who that is, by name as far as `naming` lets it. `fence`: of the activation that says so."""
     clients = len(audience)
     everybody = list(audience)
     named: dict[str, Raw] | None = None
@@ -69,4 +69,4 @@ def attended(audience: Collection[Principal], naming: Naming) -> Attended:
         and sum(len(who.info) for who in everybody if who.info is not None) <= naming.bytes_max
     ):
         named = {who.client: Raw(who.info) for who in everybody if who.info is not None}
-    return Attended(clients, len({who.user for who in everybody}), named)
+    return Attended(clients, len({who.user for who in everybody}), named, fence)

@@ -60,6 +60,7 @@ class Attended(Struct, frozen=True, tag="actor.attended"):
     clients: int  # connections
     users: int  # different ones; all who are anonymous are one
     named: dict[str, Raw] | None  # ClientInfo by connection, of those who have one; None: not asked for, or too many
+    fence: int = 0  # see Inspected
 
 
 class Naming(Struct, frozen=True):

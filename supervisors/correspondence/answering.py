@@ -69,7 +69,7 @@ class RemoteSlot:
             answer = Seen(self.number, reply.view, reply.epoch, reply.offset, reply.fence)
         elif isinstance(reply, Attended):
             named = {client: bytes(info) for client, info in reply.named.items()} if reply.named is not None else None
-            answer = Counted(self.number, reply.clients, reply.users, named)
+            answer = Counted(self.number, reply.clients, reply.users, named, reply.fence)
         else:
             try:
                 answer = Replied(self.number, msgspec.json.encode(reply) if encoded is None else encoded)

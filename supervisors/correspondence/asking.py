@@ -191,7 +191,7 @@ class Asking:
         asked = self._take(node, answer.number)
         if asked is not None and asked.envelope.slot is not None:
             named = {client: Raw(info) for client, info in answer.named.items()} if answer.named is not None else None
-            asked.envelope.slot.resolve(Attended(answer.clients, answer.users, named), None)
+            asked.envelope.slot.resolve(Attended(answer.clients, answer.users, named, answer.fence), None)
 
     def rejected(self, node: int, answer: Rejected) -> None:
         asked = self._take(node, answer.number)

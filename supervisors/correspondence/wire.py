@@ -175,6 +175,7 @@ class Counted(Struct, frozen=True, array_like=True, tag=18, gc=False):
     clients: int
     users: int
     named: dict[str, bytes] | None
+    fence: int = 0
 
 
 class Listen(Struct, frozen=True, array_like=True, tag=19, gc=False):

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.errors import ActorError, Refused, UnknownCommand
 from greenroom.actors.model.kinds import Command as EntityCommand
 from greenroom.config.telemetry.tracing import ENTITY, traceparent_of
 from greenroom.transports.client.answers import Answer, PublishAnswer, RpcAnswer
@@ -39,7 +39,7 @@ from greenroom.transports.client.codes import (
 from greenroom.transports.client.connect import EarlyCarrier, ServerSide, admit, readmit
 from greenroom.transports.client.errors import ClientError, Disconnect, error_code
 from greenroom.transports.client.messages import PING, Command, ConnectRequest, decode_command
-from greenroom.transports.client.reading import history, presence, presence_stats
+from greenroom.transports.client.reading import READS, history, presence, presence_stats
 from greenroom.transports.client.subscriptions import Subscriptions
 from greenroom.transports.hub.publication import LF
 from greenroom.transports.services import Services
@@ -269,7 +269,15 @@ class ClientSession(Subscriptions):
         kind_name, colon, _ = entity.partition(":")
         if not colon:
             raise ClientError(METHOD_NOT_FOUND)
-        command = self.services.kinds[kind_name].command(name)
+        kind = self.services.kinds[kind_name]
+        try:
+            command = kind.command(name)
+        except UnknownCommand:
+            read = READS.get(name)
+            if read is None:
+                raise
+            read(self, command_id, self._need_channel(entity), data)
+            return
         self._command(command_id, entity, kind_name, command, data, RpcAnswer)
 
     def _publish(self, command_id: int, channel: str, data: Raw) -> None:

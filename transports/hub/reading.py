@@ -31,7 +31,8 @@ encode = msgspec.json.encode
 
 INSPECT = Inspect()
 FAST = Inspect(fast=True)
-COUNT = Inspect(audience=Naming())
+COUNT = Naming()
+NEWEST = 2**63 - 1  # no event has that offset
 READ_MAX = 1000  # events at a time, in search of what is not hidden
 SEARCHED_MAX = 10_000  # events that one answer may cost
 VERIFY_AGAIN_S = 0.1  # after an answer that did not prove to be the owner's
@@ -123,37 +124,38 @@ class Reading:
         """
         if deadline is None:
             deadline = trio.current_time() + self._config.command_deadline_s
+        question = FAST if sureness == "fast" else INSPECT
         if sureness == "verified":
-            self._verified(entity, principal, seen, refused, broken, deadline, trace)
-            return
-        inspection = _Inspection(entity, Inspected, seen, refused, broken)
-        self._ask(FAST if sureness == "fast" else INSPECT, principal, inspection, deadline, trace)
+            seen = self._verified(Inspected, question, entity, principal, seen, refused, broken, deadline, trace)
+        self._ask(question, principal, _Inspection(entity, Inspected, seen, refused, broken), deadline, trace)
 
     def _verified(
         self,
+        kind_of_answer: type[Answer],
+        question: Inspect,
         entity: str,
         principal: Principal,
-        seen: Callable[[Inspected], None],
+        seen: Callable[[Answer], None],
         refused: WhenRefused,
         broken: WhenBroken,
         deadline: float,
         trace: str | None,
-    ) -> None:
-        """Whoever has claimed an entity has raised its fence: where that is still the one of the activation that
-        answered, nobody else had it when it answered."""
+    ) -> Callable[[Answer], None]:
+        """Who is to hear the answer before `seen` does. Whoever has claimed an entity has raised its fence: where that
+        is still the one of the activation that answered, nobody else had it when it answered."""
 
         def ask() -> None:
-            self._ask(INSPECT, principal, _Inspection(entity, Inspected, check, refused, broken), deadline, trace)
+            self._ask(question, principal, _Inspection(entity, kind_of_answer, check, refused, broken), deadline, trace)
 
-        def check(answer: Inspected) -> None:
+        def check(answer: Answer) -> None:
             if answer.fence:
                 self._reads.start(partial(verify, answer), refused, broken)
             else:
                 kind = entity.partition(":")[0]
                 refused(BadRequest(f"read: a {kind} has no journal that its answers could be verified by"))
 
-        async def verify(answer: Inspected) -> None:
-            head, _ = await self._journal.read(entity, after=answer.offset, limit=1)
+        async def verify(answer: Answer) -> None:
+            head, _ = await self._journal.read(entity, after=NEWEST, limit=1)
             if head is not None and head.fence == answer.fence:
                 seen(answer)
                 return
@@ -162,7 +164,7 @@ class Reading:
                 raise DeadlineExceeded()
             ask()
 
-        ask()
+        return check
 
     def audience(
         self,
@@ -173,18 +175,22 @@ class Reading:
         broken: WhenBroken,
         *,
         names_max: int = 0,
+        sureness: Sureness = "leased",
     ) -> None:
         """Ask `entity` who watches it, on whichever node, as far as `principal` may: their names too, where these are
         no more than `names_max` and fit into one answer. The callbacks, and the deadline, are those of `inspect`."""
-        question = Inspect(audience=Naming(names_max, self.bytes_max)) if names_max else COUNT
-        inspection = _Inspection(entity, Attended, seen, refused, broken)
-        self._ask(question, principal, inspection, trio.current_time() + self._config.command_deadline_s, None)
+        naming = Naming(names_max, self.bytes_max) if names_max else COUNT
+        question = Inspect(audience=naming, fast=sureness == "fast")
+        deadline = trio.current_time() + self._config.command_deadline_s
+        if sureness == "verified":
+            seen = self._verified(Attended, question, entity, principal, seen, refused, broken, deadline, None)
+        self._ask(question, principal, _Inspection(entity, Attended, seen, refused, broken), deadline, None)
 
     def _ask(
         self,
         question: Inspect,
         principal: Principal,
-        inspection: "_Inspection[Inspected] | _Inspection[Attended]",
+        inspection: "_Inspection[Answer]",
         deadline: float,
         trace: str | None,
     ) -> None:

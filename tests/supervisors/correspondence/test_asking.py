@@ -460,7 +460,8 @@ async def test_who_watches_is_answered_for_all_nodes_at_each(autojump_clock: Moc
                 f"on{at}-1": b'{"user":"on%d"}' % at for at in (A, B, C)
             }
             assert (names.only.clients, names.only.users) == (6, 4)
-            assert count.only == few.only == Attended(6, 4, None)
+            assert count.only == few.only == Attended(6, 4, None, names.only.fence)
+            assert names.only.fence
         assert all(len(node.correspondence.asking) == 0 for node in run.nodes.values())
 
 

@@ -130,3 +130,62 @@ async def test_a_presence_is_bounded_in_bytes_too() -> None:
     client.ask({"subscribe": {"channel": A}, "id": 2})
     (refused,) = client.ask({"presence": {"channel": A}, "id": 3})
     assert code_of(refused) == 106
+
+
+def rpc(method: str, data: Any = None) -> dict[str, Any]:
+    return {"rpc": {"method": method, "data": data} if data is not None else {"method": method}, "id": 3}
+
+
+async def test_an_rpc_reads_what_the_protocols_requests_do_and_says_how_sure_it_is_to_be() -> None:
+    async with world() as made:
+        for _ in range(3):
+            made.publish(A)
+        client = made.client()
+        client.connect("ann")
+        client.ask({"subscribe": {"channel": A}, "id": 2})
+        asked = [
+            rpc(f"{A}/view"),
+            rpc(f"{A}/view", {"read": "fast"}),
+            rpc(f"{A}/presence_stats", {"read": "leased"}),
+            rpc(f"{A}/presence", {"read": "fast"}),
+            rpc(f"{A}/history", {"limit": 2, "reverse": True}),
+            rpc(f"{A}/history", {"since": {"offset": 2}}),
+        ]
+        for one in asked:
+            client.send(one)
+        fast = [envelope.message.fast for _, envelope in made.waiting]
+        assert fast == [False, True, False, True, False, False]
+        made.answer_all()
+        await wait_all_tasks_blocked()
+        view, again, stats, presence, last, since = [reply["rpc"]["data"] for reply in client.carrier.take()]
+        assert view == again == {"view": {"top": 3}, "epoch": "epoch1", "offset": 3}
+        assert stats == {"num_clients": 1, "num_users": 1}
+        assert presence["presence"].keys() == {client.session.client}
+        assert [one["offset"] for one in last["publications"]] == [3, 2]
+        assert [one["offset"] for one in since["publications"]] == [3] and since["epoch"] == "epoch1"
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "code"),
+    [
+        (f"{A}/view", {"read": "surely"}, 107),
+        (f"{A}/view", {"limit": 3}, 107),
+        (f"{A}/view", [], 107),
+        (f"{A}/history", {"limit": "3"}, 107),
+        (f"{A}/nothing", {}, 104),
+        ("none:a/view", {}, 102),
+    ],
+)
+def test_an_rpc_that_reads_nothing_is_told_why(method: str, data: Any, code: int) -> None:
+    client = World().client()
+    client.connect("ann")
+    assert code_of(client.ask(rpc(method, data))[0]) == code
+
+
+def test_who_may_not_watch_reads_nothing_by_an_rpc() -> None:
+    made = World()
+    made.entity(A).refuses = Refused("note.private", status=403)
+    client = made.client()
+    client.connect("bob")
+    for what in ("view", "history", "presence", "presence_stats"):
+        assert code_of(client.ask(rpc(f"{A}/{what}"))[0]) == 103

@@ -281,6 +281,13 @@ def names(server: Server) -> set[str]:
     return {server.request("GET", "/health").body["node"] for _ in range(20)}
 
 
+def scraped(server: Server) -> set[str]:
+    """Numbers of the nodes whose metrics are answered."""
+    text = server.request("GET", "/metrics").body.decode()
+    assert text.count("# HELP greenroom_awake ") == 1
+    return set(re.findall(r'greenroom_awake\{node_number="(\d+)"\}', text))
+
+
 async def send(client: Client, room: str, text: str) -> None:
     """Until it is acknowledged, under one key."""
     fields = {"text": text, "idempotency_key": str(uuid.uuid4())}
@@ -300,6 +307,8 @@ def test_two_nodes_serve_one_port_and_the_death_of_one_costs_its_clients_a_new_c
     server.start()
     assert server.log().count(READY) == 1
     assert len(names(server)) == 2
+    wait_until(lambda: scraped(server) == {"1", "2"}, "them to know one another")
+    assert all(scraped(server) == {"1", "2"} for _ in range(10)), "whichever answers"
     first = nodes_of(server)
     rooms = [f"room:{number}" for number in range(6)]
     texts = [f"user{number} {when}" for when in ("before", "after") for number in range(16)]

@@ -40,6 +40,12 @@ class Reader:
         return found
 
 
+    def audience(self, entity: str, sureness: Sureness) -> list[Any]:
+        found: list[Any] = []
+        self.reading.audience(entity, ANN, found.append, found.append, found.append, names_max=9, sureness=sureness)
+        return found
+
+
 @asynccontextmanager
 async def reading(run: Kernel) -> AsyncIterator[Reader]:
     reader = Reader(run)
@@ -92,6 +98,27 @@ async def test_a_node_that_was_replaced_never_answers_a_verified_read(autojump_c
             assert count(leased) == 1, "which is old"
             assert isinstance(verified[0], DeadlineExceeded) and isinstance(history[0], DeadlineExceeded)
             assert count(right) == 2
+
+
+async def test_who_is_there_may_be_asked_as_surely(autojump_clock: MockClock) -> None:
+    rows, leased = MemoryRows(), Leased()
+    async with kernel(rows=rows, ownership=leased) as zombie, reading(zombie) as reader:
+        await zombie.ask(A, Note(text="one"))
+        found = {how: reader.audience(A, how) for how in SURENESS}
+        await trio.sleep(1)
+        assert [(one[0].clients, one[0].users) for one in found.values()] == [(1, 1)] * 3
+        async with kernel(rows=rows, incarnation=2, ownership=OwnsAll(term=2)) as owner:
+            await owner.ask(A, Note(text="two"))
+            found = {how: reader.audience(A, how) for how in SURENESS}
+            await trio.sleep(10)
+            assert [one[0].clients for one in (found["fast"], found["leased"])] == [1, 1]
+            assert isinstance(found["verified"][0], DeadlineExceeded)
+        leased.expire()
+        found = {how: reader.audience(A, how) for how in SURENESS}
+        await trio.sleep(10)
+        assert found["fast"][0].clients == 1
+        assert isinstance(found["leased"][0], DeadlineExceeded) and isinstance(found["verified"][0], DeadlineExceeded)
+        leased.renew()
 
 
 async def test_a_claim_between_answer_and_check_has_it_asked_again(autojump_clock: MockClock) -> None:
