@@ -1,7 +1,7 @@
 """Waits: whose handler waits for whose answer, as far as this node knows, so that no two wait for one another.
 
 It knows of the asks of entities that live here, wherever they go, and of the asks of others that have come here. So a
-circle over two nodes is seen on one of them, at the latest when its last ask arrives. Of one over more each node knows a
+circle over two nodes is seen on one of them, at the latest when its last ask arrives. Of one over more each knows a
 part: see supervisors/correspondence/chasing.py.
 """
 

@@ -324,4 +324,3 @@ class Membership:
     def is_leaving(self, shard: int) -> bool:
         """Is it ours still, and being handed over?"""
         return shard in self._holdings.leaving
-

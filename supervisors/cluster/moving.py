@@ -154,9 +154,7 @@ class Moving:
             yield part
             self._slices.took(trio.current_time() - began)
 
-    async def _hand_over(
-        self, nexts: Mapping[int, int], within_s: float, kept: set[int], through: trio.Event
-    ) -> None:
+    async def _hand_over(self, nexts: Mapping[int, int], within_s: float, kept: set[int], through: trio.Event) -> None:
         """Adds to `kept` what stays here, since its entities have not ended in time."""
         membership, system = self._membership, self._system
         left = membership.begin_leaving(nexts)

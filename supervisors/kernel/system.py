@@ -112,7 +112,11 @@ class System:
 
     def _note_untold(self, cell: Cell, ending: Ending, down_s: float) -> None:
         entity = cell.entity
-        if cell.left_unknown and ending not in (Ending.MOVED, Ending.REFUSED) and self._host.audiences.is_watched(entity):
+        if (
+            cell.left_unknown
+            and ending not in (Ending.MOVED, Ending.REFUSED)
+            and self._host.audiences.is_watched(entity)
+        ):
             at = self._untold[entity] = trio.current_time() + down_s
             if ending is not Ending.STOPPED and self._nursery is not None:
                 self._nursery.start_soon(self._wake_to_tell, entity, at)

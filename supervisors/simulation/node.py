@@ -28,7 +28,6 @@ from greenroom.store.ownership.referee import Newcomer
 from greenroom.supervisors.cluster.lease import DeclaredDead
 from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.moving import Moving
-from greenroom.supervisors.cluster.pacing import lately
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -158,10 +157,7 @@ class SimulatedNode:
             claims_waiting_max=1000,
             relay_kept_max=RELAY_KEPT_MAX,
         )
-        self._moving: Moving | None = None
-        if self._membership is not None:
-            commit_s = lately(self.instruments.commit_s)
-            self._moving = Moving(self._membership, self.kernel.system, commit_s=commit_s)
+        self._moving = Moving(self._membership, self.kernel.system) if self._membership is not None else None
         self._services = Services(
             kinds=kinds,
             submit=self.kernel.router.submit,

@@ -7,6 +7,7 @@ Some are sent twice at once, and after a reconnect the last acknowledged one is 
 import json
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -268,18 +269,29 @@ class Members(Clients):
 def generate(link: Link, plan: Plan) -> None:
     """One process of clients; the script says "go" and, when its faults are over, "finish"."""
     members = Members(plan)
+    clients = seated(members, plan, range(plan.first, plan.rooms, plan.processes), "chaos")
+    link.say("connected")
+    link.wait("go")
+    offer_until_finish(link, members, clients, plan.rate / plan.processes)
+    link.say("done", finished(members, clients, plan))
+
+
+def seated(members: Members, plan: Plan, rooms: Iterable[int], name: str) -> list[Client]:
+    """All who are in those rooms, connected; consecutive ones are in different rooms."""
     clients: list[Client] = []
-    for room_number in range(plan.first, plan.rooms, plan.processes):
-        room = Room(f"room:chaos-{room_number}")
+    for room_number in rooms:
+        room = Room(f"room:{name}-{room_number}")
         for number in range(plan.members):
             clients.append(Client(room_number * plan.members + number, [], State(room, number)))
             members.greet(clients[-1])
-    clients.sort(key=lambda client: client.state.kept.number)  # consecutive sends go to different rooms
+    clients.sort(key=lambda client: client.state.kept.number)
     members.open_all(clients, within_s=plan.recover_s)
-    link.say("connected")
-    link.wait("go")
+    return clients
 
-    pace = Pace(time.perf_counter_ns(), plan.rate / plan.processes, 1 << 40)
+
+def offer_until_finish(link: Link, members: Members, clients: list[Client], rate: float) -> None:
+    """Messages, so many a second, until the script says "finish"."""
+    pace = Pace(time.perf_counter_ns(), rate, 1 << 40)
     next_look = time.monotonic()
     ended = False
     while not ended:
@@ -291,6 +303,9 @@ def generate(link: Link, plan: Plan) -> None:
             next_look = time.monotonic() + LOOK_S
             ended, _ = link.heard("finish")
 
+
+def finished(members: Members, clients: list[Client], plan: Plan) -> dict[str, Any]:
+    """What the script is told, once everybody is well again, and has asked anew for some of what was acknowledged."""
     deadline = time.monotonic() + plan.recover_s
     well = settle(members, clients, deadline)
     rng = random.Random(plan.seed)
@@ -303,15 +318,12 @@ def generate(link: Link, plan: Plan) -> None:
     for client in clients:
         client.state.kept.live = client.stage == LIVE
         client.state.kept.unanswered = len(client.state.asked)
-    link.say(
-        "done",
-        {
-            "members": [client.state.kept for client in clients],
-            "errors": members.errors,
-            "downs": members.downs,
-            "late": not well,
-        },
-    )
+    return {
+        "members": [client.state.kept for client in clients],
+        "errors": members.errors,
+        "downs": members.downs,
+        "late": not well,
+    }
 
 
 def turn(members: Members) -> None:

@@ -4,15 +4,13 @@ As those of `make chaos`; and each wants to hear who comes to its room and who l
 they are should hear nothing.
 """
 
-import random
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from bench.load.clients import LIVE, Client, connect_command, subscribe_command
+from bench.load.clients import Client, connect_command, subscribe_command
 from bench.load.generators import Link
-from bench.load.pace import Pace
-from tests.chaos.clients import LOOK_S, REPEATS, Members, Plan, Room, State, settle, turn
+from tests.chaos.clients import Members, Plan, State, finished, offer_until_finish, seated
 
 COMINGS_MAX = 10_000  # joins and leaves that are kept
 SETTLED_S = 5.0  # after its own connect a member may be shown others who came with it: it reads then who is there
@@ -56,49 +54,9 @@ class Listeners(Members):
 def generate(link: Link, plan: Plan) -> None:
     """The process of clients; the script says "go" and, when all nodes have been restarted, "finish"."""
     members = Listeners(plan)
-    clients: list[Client] = []
-    for room_number in range(plan.rooms):
-        room = Room(f"room:drill-{room_number}")
-        for number in range(plan.members):
-            clients.append(Client(room_number * plan.members + number, [], State(room, number)))
-            members.greet(clients[-1])
-    clients.sort(key=lambda client: client.state.kept.number)  # consecutive sends go to different rooms
-    members.open_all(clients, within_s=plan.recover_s)
+    clients = seated(members, plan, range(plan.rooms), "drill")
     link.say("connected")
     link.wait("go")
     link.measure()
-
-    pace = Pace(time.perf_counter_ns(), plan.rate, 1 << 40)
-    next_look = time.monotonic()
-    ended = False
-    while not ended:
-        for number in pace.due(time.perf_counter_ns()):
-            members.offer(clients[number % len(clients)])
-        turn(members)
-        if time.monotonic() >= next_look:
-            members.look()
-            next_look = time.monotonic() + LOOK_S
-            ended, _ = link.heard("finish")
-
-    well = settle(members, clients, time.monotonic() + plan.recover_s)
-    rng = random.Random(plan.seed)
-    for client in clients:
-        done = [send for send in client.state.kept.sends if send.offset]
-        if client.stage == LIVE:
-            for send in rng.sample(done, min(REPEATS, len(done))):
-                members.repeat(client, send)
-    well = settle(members, clients, time.monotonic() + plan.recover_s) and well
-    for client in clients:
-        client.state.kept.live = client.stage == LIVE
-        client.state.kept.unanswered = len(client.state.asked)
-    link.say(
-        "done",
-        {
-            "members": [client.state.kept for client in clients],
-            "comings": members.comings,
-            "errors": members.errors,
-            "downs": members.downs,
-            "late": not well,
-            **link.cost(),
-        },
-    )
+    offer_until_finish(link, members, clients, plan.rate)
+    link.say("done", {**finished(members, clients, plan), "comings": members.comings, **link.cost()})

@@ -1,4 +1,4 @@
-"""What a client may read of an entity that it may watch, without watching it: its view, who is there, what has happened.
+"""What a client may read of an entity without watching it, where it may: its view, who is there, what has happened.
 
 As requests of the protocol, which say nothing of how sure the answer is to be, and as an rpc, whose data does.
 """
@@ -140,9 +140,7 @@ def _view(peer: ClientPeer, command_id: int, channel: str, data: Raw) -> None:
             view = b'{"view":%b,"epoch":%b,"offset":%d}' % (one_line(found.view), encode(found.epoch), found.offset)
             peer.carrier.send_json(RPC % (command_id, view))
 
-    peer.services.reading.inspect(
-        channel, peer.principal, seen, read.refused, read.broken, sureness=asked.read
-    )
+    peer.services.reading.inspect(channel, peer.principal, seen, read.refused, read.broken, sureness=asked.read)
 
 
 def _presence(peer: ClientPeer, command_id: int, channel: str, data: Raw) -> None:

@@ -12,7 +12,7 @@ from greenroom.actors.schema.repeats import REUSED, repeats_of
 from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.transports.codecs.numbers import EXACT_MAX
 from greenroom.transports.http.api import COMMAND_ID_MAX
-from greenroom.transports.pages.admin import PAGE_MAX, LETTERS_MAX
+from greenroom.transports.pages.admin import LETTERS_MAX, PAGE_MAX
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
 from greenroom.transports.pages.message_schemas import (
@@ -293,7 +293,9 @@ _ADMIN: Json = {
     "/admin/api/state": _asked("state", "Its state, for admins", _NAME),
     "/admin/api/journal": _asked("journal", "Its events, the newest first, for admins", _NAME, *_PAGE),
     "/admin/api/letters": _asked("letters", "Dead letters, the newest first", _ONE, *_PAGE),
-    "/admin/api/retry": _decided("retry", "Have dead letters handled once more, for admins", "wished", "Those that will be"),
+    "/admin/api/retry": _decided(
+        "retry", "Have dead letters handled once more, for admins", "wished", "Those that will be"
+    ),
     "/admin/api/drop": _decided("drop", "Forget dead letters, for admins", "dropped", "Those that there were"),
     "/admin/live": {
         "get": {

@@ -139,9 +139,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         "Nodes",
         (
             Panel("Loop lag, p99", "s", ((quantile(0.99, "greenroom_loop_lag_seconds"), NODE),)),
-            Panel(
-                "CPU", "percentunit", ((rate("process_cpu_seconds_total", where='{job="greenroom"}'), NODE),)
-            ),
+            Panel("CPU", "percentunit", ((rate("process_cpu_seconds_total", where='{job="greenroom"}'), NODE),)),
             Panel("Memory", "bytes", (('process_resident_memory_bytes{job="greenroom"}', NODE),)),
             Panel(
                 "What the memory is of",

@@ -2,9 +2,9 @@
 
 Expand, then contract: the code of the release before must be able to run on this schema. Plain SQL; no `%` in it.
 
-The table is written to meanwhile, and is not built concurrently, which no transaction may: it holds 100,000 rows at most
-(store/journal/dead_letters_postgres.py), of which an index takes a fraction of a second. As long whoever writes a dead
-letter waits, and nobody else: an append that brings none does not touch this table.
+The table is written to meanwhile, and the index is not built concurrently, which no transaction may. It is of 100,000
+rows at most (store/journal/dead_letters_postgres.py), and done within a fraction of a second. So long whoever writes a
+dead letter waits, and nobody else: an append that brings none does not touch this table.
 """
 
 from alembic import op

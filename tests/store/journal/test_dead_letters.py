@@ -196,10 +196,15 @@ async def test_those_beyond_the_bound_go_some_at_a_time(
         (Which(entity="room:a", message_type="room.send"), None),
     ],
 )
-async def test_those_of_one_entity_are_found_by_their_index(database_url: str, which: Which, before: int | None) -> None:
+async def test_those_of_one_entity_are_found_by_their_index(
+    database_url: str, which: Which, before: int | None
+) -> None:
     where, arguments = _where(which, before=before)
     async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
-        for sql in (f"SELECT id FROM dead_letters {where} ORDER BY id DESC LIMIT 10", f"DELETE FROM dead_letters {where}"):
+        for sql in (
+            f"SELECT id FROM dead_letters {where} ORDER BY id DESC LIMIT 10",
+            f"DELETE FROM dead_letters {where}",
+        ):
             plan = "\n".join(row[0] for row in await pool.fetch(f"EXPLAIN {sql}", *arguments))
             assert "dead_letters_entity" in plan, plan
 

@@ -15,7 +15,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cluster import slices
 from greenroom.supervisors.cluster.moving import ENTITIES_S, STRAGGLES_S, Moving
-from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing, lately
+from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
 from greenroom.supervisors.kernel.router import Awake
 from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, Slot
@@ -37,7 +37,7 @@ class Seat:
             node.membership,
             kernel.system,
             pacing=Pacing(lambda: [self.latency_s]),
-            commit_s=lately(kernel.instruments.commit_s),
+            commit_s=lambda: kernel.journal.delay_s,
         )
         self.others: list[Seat] = []
         self._activate = kernel.system.activate
@@ -251,7 +251,7 @@ async def test_where_commits_are_slow_those_who_are_busy_are_moved_all_the_same(
             nursery.start_soon(first.moving.run)
             with trio.fail_after(4.0):
                 while not second.node.membership.owns(entity):
-                    await trio.sleep(0.05)
+                    await membership.changed()
             speaking.cancel_scope.cancel()
         await trio.sleep(10.0)
         nursery.cancel_scope.cancel()

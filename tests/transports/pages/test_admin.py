@@ -147,9 +147,7 @@ CHANGES = pytest.mark.parametrize("what", ["retry", "drop"])
 async def change(
     pages: quart_typing.TestClientProtocol, what: str, headers: dict[str, str], body: bytes = b'{"ids":[3,4]}'
 ) -> Any:
-    return await pages.post(
-        f"/admin/api/{what}", data=body, headers={"Content-Type": "application/json"} | headers
-    )
+    return await pages.post(f"/admin/api/{what}", data=body, headers={"Content-Type": "application/json"} | headers)
 
 
 @pytest.mark.parametrize(("what", "event"), [("retry", "dead_letters_wished"), ("drop", "dead_letters_dropped")])

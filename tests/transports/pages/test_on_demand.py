@@ -14,7 +14,9 @@ async def ready() -> tuple[bool, dict[str, Any]]:
 
 
 BOUNDS = Bounds(deadline_max_s=60.0, history_max=300)
-CONTEXT = PagesContext(env="local", version="0", kinds=Kinds([]), bounds=BOUNDS, health=dict, ready=ready, scrape=no_metrics)
+CONTEXT = PagesContext(
+    env="local", version="0", kinds=Kinds([]), bounds=BOUNDS, health=dict, ready=ready, scrape=no_metrics
+)
 
 
 async def test_the_app_is_made_by_the_first_request_once_and_answers_all() -> None:

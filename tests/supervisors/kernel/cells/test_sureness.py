@@ -39,7 +39,6 @@ class Reader:
         self.reading.inspect(entity, who, found.append, found.append, found.append, sureness=sureness)
         return found
 
-
     def audience(self, entity: str, sureness: Sureness) -> list[Any]:
         found: list[Any] = []
         self.reading.audience(entity, ANN, found.append, found.append, found.append, names_max=9, sureness=sureness)
