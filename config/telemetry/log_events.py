@@ -40,6 +40,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "audience_not_handed_on": (
             "The new owner of an entity could not be told who watches it: it hears so from the nodes where they do."
         ),
+        "circle_not_chased": (
+            "Whether handlers on several nodes wait for one another in a circle could not be asked of another node, "
+            "whose link takes no more just now: if they do, they wait until the first of their deadlines."
+        ),
         "dead_letters_dropped": "An admin has asked on the page that these dead letters be dropped.",
         "dead_letters_wished": "An admin has asked on the page that these dead letters be handled once more.",
         "look_failed": (
@@ -222,8 +226,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "start over; look for a failover or a restore."
         ),
         "lease_not_renewed": (
-            "The database did not take this node's sign of life; tried again, and late is early enough as long as no "
-            "other node has taken over. Look at the database."
+            "The database did not take this node's sign of life, or has yet to answer; it is tried again, on another "
+            "connection too, and late is early enough as long as no other node has taken over. Look at the database."
         ),
         "members_not_read": (
             "The database did not say which nodes there are: until it does nobody is taken for dead, and no entity "

@@ -105,13 +105,10 @@ class Local:
 
     async def answer(self, question: bytes) -> bytes:
         """Raises: msgspec.MsgspecError for a question that this release does not know."""
-        match decode_question(question):
-            case AboutNode():
-                return msgspec.json.encode(await self.of_node())
-            case AboutEntity() as about:
-                return msgspec.json.encode(self.of_entity(about))
-            case AboutMetrics():
-                return self._metrics()
+        about = decode_question(question)
+        if isinstance(about, AboutMetrics):
+            return self._metrics()
+        return msgspec.json.encode(await self.of_node() if isinstance(about, AboutNode) else self.of_entity(about))
 
     async def of_node(self) -> NodeTold:
         kernel, sockets, counted = self._kernel(), self._sockets(), self._instruments

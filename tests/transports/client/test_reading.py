@@ -153,8 +153,8 @@ async def test_an_rpc_reads_what_the_protocols_requests_do_and_says_how_sure_it_
         ]
         for one in asked:
             client.send(one)
-        fast = [envelope.message.fast for _, envelope in made.waiting]
-        assert fast == [False, True, False, True, False, False]
+        inspects: list[Any] = [envelope.message for _, envelope in made.waiting]
+        assert [one.fast for one in inspects] == [False, True, False, True, False, False]
         made.answer_all()
         await wait_all_tasks_blocked()
         view, again, stats, presence, last, since = [reply["rpc"]["data"] for reply in client.carrier.take()]

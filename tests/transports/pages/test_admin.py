@@ -181,7 +181,7 @@ async def test_nobody_else_changes_anything(
     with capture_logs() as logs:
         response = await change(client(desk, env=env), what, headers)
     assert (response.status_code, (await response.get_json())["error"]["name"]) == (status, name)
-    assert desk.retried == desk.dropped == logs == []
+    assert (desk.retried, desk.dropped, logs) == ([], [], [])
 
 
 @CHANGES
