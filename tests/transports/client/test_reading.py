@@ -176,13 +176,13 @@ async def test_an_rpc_reads_what_the_protocols_requests_do_and_says_how_sure_it_
         ("none:a/view", {}, 102),
     ],
 )
-def test_an_rpc_that_reads_nothing_is_told_why(method: str, data: Any, code: int) -> None:
+async def test_an_rpc_that_reads_nothing_is_told_why(method: str, data: Any, code: int) -> None:
     client = World().client()
     client.connect("ann")
     assert code_of(client.ask(rpc(method, data))[0]) == code
 
 
-def test_who_may_not_watch_reads_nothing_by_an_rpc() -> None:
+async def test_who_may_not_watch_reads_nothing_by_an_rpc() -> None:
     made = World()
     made.entity(A).refuses = Refused("note.private", status=403)
     client = made.client()
