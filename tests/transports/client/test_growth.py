@@ -14,8 +14,8 @@ import greenroom
 from greenroom.config.limits import ClientConfig
 from tests.transports.world import World, token, world
 
-# What lines of ours have allocated. Of the log up to 8 KiB lie in the buffer of whoever captures it, in hundreds of small
-# strings that take 20 KB, more or fewer of them at each look: by how much was said before, in this worker of several.
+# What lines of ours have allocated. Of the log up to 8 KiB lie in the buffer of whoever captures it, in hundreds of
+# small strings that take 20 KB, more or fewer at each look: by how much was said before, in this worker of several.
 OURS = [
     tracemalloc.Filter(True, f"{Path(greenroom.__file__).parent / folder}/*")
     for folder in ("actors", "config", "store", "transports", "tests")
