@@ -54,17 +54,20 @@ class Attendance:
         hub: Audiences,
         rosters: Rosters,
         lives_here: Callable[[str], bool],
+        fed: Callable[[str], Collection[int]],
         listening: Callable[[str], Collection[int]],
         send: Callable[[int, str, bytes], bool],
         audience_changed: Callable[[str, Principal, bool], None],
     ) -> None:
-        """`node`: this one's incarnation. `listening`: nodes that are fed of an entity to which somebody listens there.
+        """`node`: this one's incarnation. `fed`: nodes that are fed of an entity, and `listening`: those of them where
+        somebody listens to it.
         `send` gives such a node a frame; False: it could not, and the feed has ended. `audience_changed` tells an
         entity here who came, or left."""
         self._node = node
         self._hub = hub
         self._rosters = rosters
         self._lives_here = lives_here
+        self._fed = fed
         self._listening = listening
         self._send = send
         self._audience_changed = audience_changed
@@ -78,6 +81,11 @@ class Attendance:
         here = self._hub.watching(entity)
         others = self._remote.get(entity) if self._remote else None
         return here if others is None else Everybody(here, others.values())
+
+    @property
+    def elsewhere(self) -> Collection[str]:
+        """Entities that somebody watches on another node."""
+        return self._remote.keys()
 
     def counts(self, entity: str) -> dict[int, int]:
         """How many watch, by node; this node too."""
@@ -111,14 +119,15 @@ class Attendance:
         left = [who for who in self._on(entity, node) if who.client not in there]
         self._out_of_sight.pop((entity, node), None)
         self._doubted.pop((entity, node), None)
+        self._rosters.begin(entity)  # somebody here may have begun to listen while it lived elsewhere
         for who in feed.watchers:
             self._join(entity, node, who)
         if not feed.has_more:
             for who in left:
                 self._leave(entity, node, who)
-            self._tell_roster(entity, node)
         elif left:
             self._doubted[entity, node] = trio.current_time(), {who.client for who in left}
+        self._tell_roster(entity, node, is_doubtful=feed.has_more)
 
     def watched(self, node: int, watched: Watched) -> None:
         """Somebody began or ceased to watch there."""
@@ -141,10 +150,14 @@ class Attendance:
 
     def handed_on(self, handed: HandedOn) -> None:
         """The entity comes here. Who watches on a node that has not said so itself is believed for a moment."""
+        entity = handed.entity
         for node, watchers in handed.watchers.items():
-            if watchers and node != self._node and node not in self._remote.get(handed.entity, ()):
-                self._remote.setdefault(handed.entity, {})[node] = {who.client: who for who in watchers}
-                self._out_of_sight[handed.entity, node] = trio.current_time()
+            known = node in self._remote.get(entity, ()) and (entity, node) not in self._out_of_sight
+            if watchers and node != self._node and not known:
+                self._remote.setdefault(entity, {})[node] = {who.client: who for who in watchers}
+                self._doubted.pop((entity, node), None)
+                self._out_of_sight.pop((entity, node), None)  # the longest come first
+                self._out_of_sight[entity, node] = trio.current_time()
 
     def forget(self, entity: str) -> None:
         """It lives here no longer: others see to it."""
@@ -163,7 +176,11 @@ class Attendance:
         for key in list(takewhile(lambda key: now - self._doubted[key][0] >= GONE_S, self._doubted)):
             for client in self._doubted.pop(key)[1]:
                 self._doubted_left(*key, client)
-        self._rosters.sweep(now)
+        self._rosters.sweep(now, self._heard_of)
+
+    def _heard_of(self, entity: str) -> Collection[int] | None:
+        """Nodes; None where it lives on another."""
+        return {*self._remote.get(entity, ()), *self._fed(entity)} if self._lives_here(entity) else None
 
     def _doubted_left(self, entity: str, node: int, client: str) -> None:
         who = self._remote.get(entity, {}).get(node, {}).get(client)
@@ -203,14 +220,14 @@ class Attendance:
         """Somebody began or ceased to watch, on this node, what lives here. The hub has shown it."""
         if joined and self._rosters.begin(entity):
             for node in self._remote.get(entity, ()):
-                self._tell_roster(entity, node)
+                self._rosters.roster(self._roster(entity, node))
         self._tell(entity, self._node, who, joined=joined)
 
     def tell_all(self, entity: str, node: int) -> None:
-        """To that node, where somebody listens: who watches on each other one."""
-        for there in (self._node, *self._remote.get(entity, ())):
-            roster = self._roster(entity, there) if there != node else None
-            if roster is not None and not self._send(node, entity, encode(roster)):
+        """To that node, where somebody listens: who watches on each other one; and that nobody does there any more."""
+        for there in {self._node, *self._remote.get(entity, ()), *self._fed(entity)} - {node}:
+            roster = self._roster(entity, there, is_doubtful=(entity, there) in self._out_of_sight)
+            if not self._send(node, entity, encode(roster)):
                 return
 
     def _tell(self, entity: str, node: int, who: Principal, *, joined: bool) -> None:
@@ -221,23 +238,22 @@ class Attendance:
                 self._rosters.came(came)
             self._spread(came)
 
-    def _tell_roster(self, entity: str, node: int) -> None:
-        """All who watch on that node are known."""
-        roster = self._roster(entity, node) if self._is_listened_to(entity) else None
-        if roster is not None:
-            if node != self._node:
-                self._rosters.roster(roster)
+    def _tell_roster(self, entity: str, node: int, *, is_doubtful: bool = False) -> None:
+        """That other node has said who watches there, or nothing for too long."""
+        if self._is_listened_to(entity):
+            roster = self._roster(entity, node, is_doubtful=is_doubtful)
+            self._rosters.roster(roster)
             self._spread(roster)
 
-    def _roster(self, entity: str, node: int) -> Roster | None:
-        """None of more than NAMED_MAX, or ROSTER_BYTES_MAX: what can't be sent would end the feed."""
+    def _roster(self, entity: str, node: int, *, is_doubtful: bool = False) -> Roster:
+        """Of more than NAMED_MAX, or ROSTER_BYTES_MAX, it names none: what can't be sent would end the feed."""
         principals = self._on(entity, node)
-        if len(principals) > NAMED_MAX:
-            return None
-        watchers = {who.client: who.info for who in principals if who.info is not None}
-        if sum(map(len, watchers.values())) > ROSTER_BYTES_MAX:
-            return None
-        return Roster(entity, node, watchers)
+        watchers: dict[str, bytes] = {}
+        if len(principals) <= NAMED_MAX:
+            watchers = {who.client: who.info for who in principals if who.info is not None}
+            if sum(map(len, watchers.values())) <= ROSTER_BYTES_MAX:
+                return Roster(entity, node, watchers, is_doubtful)
+        return Roster(entity, node, {}, is_doubtful=True)
 
     def _is_listened_to(self, entity: str) -> bool:
         return entity in self._rosters or bool(self._listening(entity))

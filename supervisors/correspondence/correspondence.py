@@ -174,6 +174,7 @@ class Correspondence:
             send=self._feed,
             say=self._end_feed,
             hand_on=self._hand_on,
+            lives_elsewhere=self.feeds.lives_elsewhere,
             audience_changed=lambda entity, who, joined: audience.changed(entity, who, joined=joined),
         )
         self.questions = Questions(answer=answer, send=self._say)

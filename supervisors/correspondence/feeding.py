@@ -75,11 +75,12 @@ class Feeding:
         send: Send,
         say: Callable[[int, FeedEnded], None],
         hand_on: Callable[[int, HandedOn], None],
+        lives_elsewhere: Callable[[str], None],
         audience_changed: Callable[[str, Principal, bool], None],
     ) -> None:
         """`node`: this one's incarnation; `nodes`: those of all others that are alive. `say` tells a node, now or as
-        soon as that can be. `hand_on` tells an entity's new owner who watches it; `audience_changed` an entity here who
-        came, or left."""
+        soon as that can be. `hand_on` tells an entity's new owner who watches it; `lives_elsewhere` hears that an entity
+        has one, and `audience_changed` tells an entity here who came, or left."""
         self._node = node
         self._hub = hub
         self._ahead = ahead
@@ -89,20 +90,22 @@ class Feeding:
         self._send = send
         self._say = say
         self._hand_on = hand_on
+        self._lives_elsewhere = lives_elsewhere
         self._attendance = Attendance(
             node=node,
             hub=hub,
             rosters=rosters,
             lives_here=ownership.owns,
+            fed=lambda entity: self._fed.get(entity, ()),
             listening=self._listening,
             send=self._send_or_drop,
             audience_changed=audience_changed,
         )
         self.watching = self._attendance.watching
-        self.changed = self._attendance.changed
         self.counts = self._attendance.counts
         self._fed: dict[str, dict[int, bool]] = {}  # entity -> nodes, each with whether somebody there hears who comes
         self._by_node: dict[int, set[str]] = {}  # the same, the other way round
+        self._terms: dict[str, int] = {}  # under which each of them lived here when somebody was fed last
         self._lap: Iterator[str] = iter(())  # entities that are fed, to be looked at
 
     @property
@@ -164,6 +167,11 @@ class Feeding:
         for node in list(nodes):
             self._send_or_drop(node, entity, data, may_wait=may_wait)
 
+    def changed(self, entity: str, who: Principal, *, joined: bool) -> None:
+        """Somebody began or ceased to watch, on this node, what lives here. The hub has shown it."""
+        self._heed_term(entity)
+        self._attendance.changed(entity, who, joined=joined)
+
     # From other nodes.
 
     def feed(self, node: int, feed: Feed) -> None:
@@ -172,6 +180,8 @@ class Feeding:
         if not self._owns(entity):
             self._say(node, FeedEnded(entity))
             return
+        self._heed_term(entity, asking=node)
+        self._terms[entity] = self._ownership.term(entity)
         self._fed.setdefault(entity, {})[node] = feed.listens
         self._by_node.setdefault(node, set()).add(entity)
         self._attendance.named(node, feed)
@@ -180,16 +190,19 @@ class Feeding:
 
     def unfeed(self, node: int, unfeed: Unfeed) -> None:
         """No longer: nobody watches there."""
+        self._heed_term(unfeed.entity)
         self._drop(unfeed.entity, node)
         self._attendance.all_left(unfeed.entity, node)
 
     def watched_there(self, node: int, watched: Watched) -> None:
         """Somebody began or ceased to watch there."""
+        self._heed_term(watched.entity)
         if watched.entity in self._by_node.get(node, ()):  # else it will say so with its next feed
             self._attendance.watched(node, watched)
 
     def listen(self, node: int, listen: Listen) -> None:
         """Somebody there wants to be told who comes and who leaves."""
+        self._heed_term(listen.entity)
         fed = self._fed.get(listen.entity)
         if fed is not None and node in fed:  # as above
             fed[node] = True
@@ -197,6 +210,7 @@ class Feeding:
 
     def handed_on(self, node: int, handed: HandedOn) -> None:
         """The entity comes here from that node, where these were known to watch it."""
+        self._heed_term(handed.entity)
         self._attendance.handed_on(handed)
 
     def parted(self, node: int) -> None:
@@ -219,26 +233,48 @@ class Feeding:
         self._attendance.sweep(now)
         some = list(islice(self._lap, LAP_STEP))
         if not some:
-            self._lap = iter(list(self._fed))
+            self._lap = iter(self._known())
             some = list(islice(self._lap, LAP_STEP))
         self._end_moved(some)
 
     def end_moved(self) -> None:
         """What lives here no longer: whoever was fed asks its new owner, who hears from us who watched."""
-        self._end_moved(list(self._fed))
+        self._end_moved(self._known())
 
-    def _end_moved(self, fed: Iterable[str]) -> None:
-        for entity in [entity for entity in fed if entity in self._fed and not self._owns(entity)]:
+    def _known(self) -> list[str]:
+        """Entities that somebody watches on another node, as far as has been heard here."""
+        return [*self._fed, *(entity for entity in self._attendance.elsewhere if entity not in self._fed)]
+
+    def _end_moved(self, known: Iterable[str]) -> None:
+        for entity in known:
+            if self._owns(entity):
+                self._heed_term(entity)
+                continue
+            if entity not in self._fed and entity not in self._attendance.elsewhere:
+                continue  # nobody watches it by now
             owner = self._ownership.owner(entity)
             if owner == self._node:
                 continue  # it is about to be handed over: its new owner is to hear who watches it
             watchers = self._attendance.by_node(entity)
             if watchers and owner is not None:
                 self._hand_on(owner, HandedOn(entity, watchers))
-            for node in list(self._fed[entity]):
+            for node in list(self._fed.get(entity, ())):
                 self._drop(entity, node)
                 self._say(node, FeedEnded(entity))
             self._attendance.forget(entity)
+            self._lives_elsewhere(entity)
+
+    def _heed_term(self, entity: str, *, asking: int | None = None) -> None:
+        """It may have lived elsewhere since others were fed, and be here again: then these are to say anew who watches
+        there, and be told so. `asking`: a node that is about to."""
+        term = self._terms.get(entity)
+        if term is None or not self._owns(entity) or self._ownership.term(entity) == term:
+            return
+        for node in list(self._fed[entity]):
+            self._drop(entity, node)
+            self._attendance.lost(entity, node)
+            if node != asking:
+                self._say(node, FeedEnded(entity))
 
     def _listening(self, entity: str) -> list[int]:
         """Nodes that are fed, where somebody wants to be told who comes and who leaves."""
@@ -266,4 +302,4 @@ class Feeding:
         if nodes is not None:
             nodes.pop(node, None)
             if not nodes:
-                del self._fed[entity]
+                del self._fed[entity], self._terms[entity]

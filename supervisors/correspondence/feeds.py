@@ -116,7 +116,9 @@ class Feeds:
         if self._ownership.owns(entity):
             return False
         feed = self._feeds.get(entity)
-        if feed is not None and feed.node is not None:
+        if feed is None:
+            self.lives_elsewhere(entity)
+        elif feed.node is not None:
             try:
                 self._send(feed.node, Watched(entity, who, joined))
                 if joined and self._rosters.begin(entity):
@@ -125,6 +127,13 @@ class Feeds:
                 log.debug("audience_change_dropped", entity=entity, error=error.name)
                 self._lose(entity, feed)  # the next feed says who watches
         return True
+
+    def lives_elsewhere(self, entity: str) -> None:
+        """By now: what is watched of it here has to be asked for."""
+        if entity not in self._feeds and self._hub.position(entity) is not None and not self._ownership.owns(entity):
+            self._feeds[entity] = _Feed(trio.current_time())
+            self._unfed[entity] = None
+            self._wake.set()
 
     # From Asking.
 
@@ -141,7 +150,7 @@ class Feeds:
         is_listened_to = self._hub.is_listened_to(entity)
         self._send(node, Feed(entity, watchers[:named], is_listened_to, named < len(watchers)))
         feed.node = node
-        self._rosters.begin(entity)
+        self._rosters.fed(entity)
         self._unfed.pop(entity, None)
         for who in watchers[named:]:
             self.changed(entity, who, joined=True)
@@ -164,7 +173,7 @@ class Feeds:
             if type(frame) is Kicked and frame.kick.everywhere:  # that all nodes are told
                 self._hub.kick(entity, frame.kick)
             elif feed is None:
-                self._unfeed(entity, node)  # it could not be told, or has yet to hear of it
+                self._not_asked_for(entity, node)
             return
         if not self._catching_up.takes(entity, frame):
             self._catching_up.show(frame)
@@ -173,8 +182,8 @@ class Feeds:
         """Who watches it on other nodes, or who came or left there."""
         feed = self._feeds.get(frame.entity)
         if feed is None:
-            self._unfeed(frame.entity, node)
-        elif feed.node == node:
+            self._not_asked_for(frame.entity, node)
+        elif feed.node == node and not self._ownership.owns(frame.entity):  # else they have said so here, and more
             if isinstance(frame, Roster):
                 self._rosters.roster(frame)
             else:
@@ -197,7 +206,16 @@ class Feeds:
         self._lap_due = -math.inf  # the lap under way goes on: else frequent moves would keep it from its end
         self._wake.set()
 
+    def _not_asked_for(self, entity: str, node: int) -> None:
+        """That node feeds this one. It could not be told that nobody watches, or has yet to hear of it; or it has the
+        entity no longer, or again. Then some do watch here, and are not to be taken for gone."""
+        if self._hub.position(entity) is None:
+            self._unfeed(entity, node)
+        else:
+            self.lives_elsewhere(entity)
+
     def _lose(self, entity: str, feed: _Feed) -> None:
+        self._rosters.unfed(entity)
         feed.node = None
         self._unfed[entity] = None
         self._wake.set()
@@ -243,9 +261,7 @@ class Feeds:
                 if is_watched:
                     self._unfed[entity] = None
         elif feed is None:
-            if is_watched:  # it has lived here
-                self._feeds[entity] = _Feed(now)
-                self._unfed[entity] = None
+            self.lives_elsewhere(entity)
         elif not is_watched and now - feed.since > IDLE_S:
             self._end(entity, feed)
         elif is_watched and feed.node is None and entity not in self._catching_up.catching:

@@ -3,10 +3,11 @@
 An entity's node says who comes and who leaves, one by one. Where it may have missed somebody, for a link has parted or
 it has only now come to own the entity, it says who is there on a node, and what differs is shown. So nobody is shown to
 leave, and come again, who has stayed where they were. Of a node that is gone all have left, after a moment, whoever
-owns the entity then: it may have been that node itself.
+owns the entity then: it may have been that node itself. And so have those of a node of which the entity's node has not
+heard for as long: whoever watched there has left unseen, while the entity moved, or what was said of them got lost.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import trio
 
@@ -20,11 +21,13 @@ BEGINNING_S = 3.0  # whoever is found to watch so soon after somebody here began
 class _Known:
     """Of one entity."""
 
-    __slots__ = ("by_node", "since")
+    __slots__ = ("by_node", "is_here", "since", "unheard")
 
     def __init__(self, since: float) -> None:
         self.since = since  # on the trio clock: when somebody here began to listen
         self.by_node: dict[int, dict[str, bytes]] = {}  # ClientInfo by connection
+        self.unheard: dict[int, float] = {}  # those of which the entity's node says nothing: since when, likewise
+        self.is_here = False  # the entity, when that was looked at last
 
 
 class Rosters:
@@ -46,10 +49,24 @@ class Rosters:
 
     def begin(self, entity: str) -> bool:
         """Does somebody here listen now, and nobody did before? Then nothing is known yet of who watches elsewhere."""
-        if entity in self._known or not self._hub.is_listened_to(entity):
+        if self._listened_to(entity) is not None or not self._hub.is_listened_to(entity):
             return False
         self._known[entity] = _Known(trio.current_time())
         return True
+
+    def fed(self, entity: str) -> None:
+        """The entity's node, another, begins to say who watches: at once of each node that it has heard of."""
+        self.begin(entity)
+        known = self._known.get(entity)
+        if known is not None:
+            known.unheard = dict.fromkeys(known.by_node, trio.current_time())
+            known.is_here = False
+
+    def unfed(self, entity: str) -> None:
+        """It says nothing more, of nobody."""
+        known = self._known.get(entity)
+        if known is not None and not known.is_here:
+            known.unheard.clear()
 
     def roster(self, roster: Roster) -> None:
         """All who watch on a node: what is new in that is shown."""
@@ -57,7 +74,12 @@ class Rosters:
         known = self._listened_to(entity)
         if known is None:
             return
+        known.unheard.pop(roster.node, None)
         before = known.by_node.get(roster.node)
+        if roster.is_doubtful:
+            if before is None and roster.watchers:
+                known.by_node[roster.node] = dict(roster.watchers)
+            return
         known.by_node[roster.node] = dict(roster.watchers)
         if before is None:
             if trio.current_time() - known.since < BEGINNING_S:
@@ -83,19 +105,35 @@ class Rosters:
         elif watchers.pop(came.client, None) is not None:
             self._hub.show_presence(came.entity, "leave", came.client, came.info)
 
-    def sweep(self, now: float) -> None:
-        """`now` on the trio clock."""
+    def sweep(self, now: float, heard_of: Callable[[str], Collection[int] | None]) -> None:
+        """`now` on the trio clock. `heard_of`: the nodes of which an entity on this node has heard; None where it lives
+        on another."""
         alive = set(self._nodes())
         gone: dict[int, float] = {}
         for entity in list(self._known):
             known = self._listened_to(entity)
-            for node in [node for node in known.by_node if node not in alive] if known is not None else ():
-                assert known is not None
+            if known is None:
+                continue
+            for node in [node for node in known.by_node if node not in alive]:
                 since = gone[node] = self._gone.get(node, now)
                 if now - since >= GONE_S:
-                    self.roster(Roster(entity, node, {}))
-                    del known.by_node[node]
+                    self._all_left(entity, known, node)
+            self._note_unheard(known, heard_of(entity), now)
+            for node in [node for node, since in known.unheard.items() if now - since >= GONE_S]:
+                self._all_left(entity, known, node)
         self._gone = gone
+
+    def _note_unheard(self, known: _Known, heard: Collection[int] | None, now: float) -> None:
+        if known.is_here is not (heard is not None):
+            known.is_here = heard is not None
+            known.unheard.clear()
+        if heard is not None:
+            since = known.unheard
+            known.unheard = {node: since.get(node, now) for node in known.by_node if node not in heard}
+
+    def _all_left(self, entity: str, known: _Known, node: int) -> None:
+        self.roster(Roster(entity, node, {}))
+        del known.by_node[node]
 
     def _listened_to(self, entity: str) -> _Known | None:
         """What is known, for those who listen; forgotten where nobody does any more."""

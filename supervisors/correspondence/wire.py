@@ -190,6 +190,7 @@ class Roster(Struct, frozen=True, array_like=True, tag=20, gc=False):
     entity: str
     node: int
     watchers: dict[str, bytes]
+    is_doubtful: bool = False  # as was last known, or as far as can be named: for whoever knows nothing of that node
 
 
 class Came(Struct, frozen=True, array_like=True, tag=21, gc=False):
