@@ -45,7 +45,7 @@ IDLE_S = 20.0  # a feed that nobody watches ends
 WATCHERS_MAX = 5_000  # that a feed names, as far as they fit; the others are named after it
 WATCHERS_BYTES_MAX = 2 << 20  # of what is said of those
 TICK_S, STEP = 0.02, 200  # so many entities are looked at in a tick
-LAP_S = 0.25  # between two looks at the same one
+LAP_S = 1.0  # between two looks at the same one: moves are told (look_soon), so it finds what nobody has told of
 
 
 class Send(Protocol):

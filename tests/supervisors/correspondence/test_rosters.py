@@ -6,19 +6,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.supervisors.correspondence import feeding, rosters
+from greenroom.supervisors.correspondence import feeding, feeds, rosters
 from greenroom.supervisors.correspondence.wire import Came, Roster
 from tests.supervisors.correspondence.seeing import by_type, counting
 from tests.supervisors.correspondence.small_cluster import A, B, C, Cluster, Seat, cluster
-from tests.supervisors.correspondence.small_entities import named
+from tests.supervisors.correspondence.small_entities import Say, named
 
 NODES = (A, B, C)
 GONE_S = rosters.GONE_S + 2 * feeding.SWEEP_S + 0.1
 
 
-async def listening(run: Cluster) -> dict[int, Seat]:
-    """Somebody on each node, who has been there for a while, and nobody else."""
-    seats = {node: run.nodes[node].watch("talk:a", named(f"on{node}"), wants_joins=True) for node in run.nodes}
+async def listening(run: Cluster, *nodes: int) -> dict[int, Seat]:
+    """Somebody on each node, or these, who has been there for a while, and nobody else."""
+    seats = {node: run.nodes[node].watch("talk:a", named(f"on{node}"), wants_joins=True) for node in nodes or run.nodes}
     await trio.sleep(rosters.BEGINNING_S + 1)
     for seat in seats.values():
         seat.comings.clear()
@@ -157,6 +157,178 @@ async def test_a_link_that_parts_shows_nothing_unless_it_stays_so(autojump_clock
         await trio.sleep(5)
         found = seen(seats)
         assert (found[A], found[B], found[C]) == ([f"join on{C}"], [f"join on{C}"], [])
+
+
+async def look(run: Cluster, *nodes: int) -> None:
+    """These look who owns what; all others have yet to."""
+    for node in nodes:
+        run.nodes[node].correspondence.feeds.look_soon()
+    await trio.sleep(0.1)
+
+
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is told to."""
+    monkeypatch.setattr(feeds, "LAP_S", 600.0)
+
+
+async def test_what_changed_while_an_entity_was_elsewhere_for_a_moment_is_shown(
+    autojump_clock: MockClock, nobody_looks: None
+) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        seats = await listening(run)
+        ann = run.nodes[A].watch("talk:a", named("ann"))
+        await trio.sleep(0.1)
+        seen(seats)
+        await run.move("talk:a", B)
+        ann.leave()
+        run.nodes[A].watch("talk:a", named("bob"))
+        await trio.sleep(0.1)
+        await run.move("talk:a", A)  # and neither A nor C has heard that it ever was elsewhere
+        await trio.sleep(3)
+        assert {at: sorted(found) for at, found in seen(seats).items()} == everywhere("join bob", "leave ann")
+
+
+async def test_those_of_a_node_that_had_the_entity_for_a_moment_do_not_seem_to_leave(
+    autojump_clock: MockClock, nobody_looks: None
+) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        seats = await listening(run)
+        await trio.sleep(0.1)  # until after a sweep
+        await run.move("talk:a", B)
+        await look(run, B)
+        await run.move("talk:a", A)
+        await run.nodes[A].ask("talk:a", Say(text="x"))  # A goes on to feed B, which has not asked for it
+        await trio.sleep(5)
+        assert seen(seats) == everywhere()
+
+
+async def test_those_of_a_former_owner_do_not_seem_to_leave(autojump_clock: MockClock, nobody_looks: None) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        seats = await listening(run)
+        await run.move("talk:a", B)
+        await look(run, B, C)
+        await trio.sleep(6)
+        assert seen(seats) == everywhere()
+
+
+async def test_of_who_has_left_on_the_way_no_later_owner_tells_that_they_came(
+    autojump_clock: MockClock, nobody_looks: None
+) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        seats = await listening(run)
+        bob = run.nodes[C].watch("talk:a", named("bob"))
+        await trio.sleep(0.1)
+        seen(seats)
+        await run.move("talk:a", B)
+        await look(run, B, C)
+        bob.leave()
+        await trio.sleep(0.1)
+        run.network.full = {(C, A)}
+        await run.move("talk:a", A)  # where bob was last known to watch
+        await look(run, B, C)
+        run.network.full = set()
+        await trio.sleep(3)
+        assert seen(seats) == everywhere("leave bob")
+
+
+async def test_who_has_left_on_the_way_is_not_taken_to_be_there(autojump_clock: MockClock, nobody_looks: None) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        run.nodes[C].watch("talk:a", named("ann"))
+        bob = run.nodes[C].watch("talk:a", named("bob"))
+        await trio.sleep(4.1)
+        await run.move("talk:a", B)
+        await look(run, B, C)
+        bob.leave()
+        await trio.sleep(0.1)
+        run.network.full = {(C, A)}
+        await run.move("talk:a", A)
+        run.nodes[B].correspondence.audiences.end_moved()
+        await trio.sleep(0.1)
+        assert {who.user for who in run.nodes[A].correspondence.audiences.watching("talk:a")} == {"ann"}
+
+
+async def test_what_a_former_owner_said_long_ago_does_not_count_where_the_entity_lives(
+    autojump_clock: MockClock, nobody_looks: None
+) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        seats = await listening(run)
+        run.network.stuck = {(A, B)}
+        ann = run.nodes[C].watch("talk:a", named("ann"))
+        await trio.sleep(0.1)
+        await run.move("talk:a", B)
+        await look(run, C)
+        ann.leave()
+        await trio.sleep(0.1)
+        run.network.stuck = set()
+        await trio.sleep(3)
+        assert seen(seats) == everywhere("join ann", "leave ann")
+
+
+async def test_the_last_of_a_node_who_leaves_unheard_is_shown(autojump_clock: MockClock) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        seats = await listening(run, A, B)
+        ann = run.nodes[C].watch("talk:a", named("ann"))
+        await trio.sleep(0.1)
+        seen(seats)
+        run.network.full = {(A, B)}
+        ann.leave()
+        await trio.sleep(0.1)
+        run.network.full = set()
+        await trio.sleep(1)
+        assert seen(seats) == {A: ["leave ann"], B: ["leave ann"]}
+
+
+async def test_who_leaves_while_an_entity_is_nobodys_is_shown_though_its_next_owner_never_heard_of_them(
+    autojump_clock: MockClock,
+) -> None:
+    other = 44
+    async with cluster(*NODES, other, flush_s=0.02) as run:
+        seats = await listening(run, B, other)
+        ann = run.nodes[C].watch("talk:a", named("ann"))
+        await trio.sleep(0.1)
+        seen(seats)
+        run.kill(A)
+        ann.leave()
+        await trio.sleep(feeds.IDLE_S + 10)  # so that C has forgotten it
+        assert run.nodes[C].hub.position("talk:a") is None
+        assert seen(seats) == {B: [], other: []}
+        run.owners.move("talk:a", B)
+        await trio.sleep(GONE_S + 2)
+        assert seen(seats) == {B: ["leave ann"], other: ["leave ann"]}
+
+
+async def test_whoever_listens_right_after_the_last_who_did_is_shown_who_comes(autojump_clock: MockClock) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        seats = await listening(run, A, B)
+        await trio.sleep(0.1)  # until after a sweep
+        seats[B].leave()
+        run.network.part(A, B)
+        await trio.sleep(0.1)  # so that B is fed again, with nobody there who listens
+        seats[B] = run.nodes[B].watch("talk:a", named("onB"), wants_joins=True)
+        await trio.sleep(0.1)
+        seen(seats)
+        run.nodes[C].watch("talk:a", named("ann"))
+        await trio.sleep(0.1)
+        assert seen(seats) == {A: ["join ann"], B: ["join ann"]}
+
+
+async def test_whoever_listened_before_the_entity_came_to_live_there_is_shown_who_comes(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster(*NODES, flush_s=0.02) as run:
+        run.nodes[C].watch("talk:a", named("ann"))
+        await trio.sleep(1)
+        seat = run.nodes[B].watch("talk:a", named("onB"), wants_joins=True)
+        run.network.full = {(B, A)}  # from now on: so that A does not hear of it
+        await trio.sleep(0.1)
+        assert seat.topic is not None
+        await run.move("talk:a", B)
+        run.network.full = set()
+        await trio.sleep(4)
+        run.nodes[C].watch("talk:a", named("bob"))
+        await trio.sleep(0.1)
+        assert seat.comings == ["join onB", "join bob"]
 
 
 @pytest.mark.parametrize("seed", range(6))
