@@ -79,8 +79,8 @@ class Feeding:
         audience_changed: Callable[[str, Principal, bool], None],
     ) -> None:
         """`node`: this one's incarnation; `nodes`: those of all others that are alive. `say` tells a node, now or as
-        soon as that can be. `hand_on` tells an entity's new owner who watches it; `lives_elsewhere` hears that an entity
-        has one, and `audience_changed` tells an entity here who came, or left."""
+        soon as that can be. `hand_on` tells an entity's new owner who watches it; `lives_elsewhere` hears that an
+        entity has one, and `audience_changed` tells an entity here who came, or left."""
         self._node = node
         self._hub = hub
         self._ahead = ahead
