@@ -233,6 +233,14 @@ class Instruments:
             look="ever: another node's release is too far from this one's",
         ),
     ] = 0
+    frames_of_newer_releases: Annotated[
+        int,
+        Metric(
+            "counter",
+            "frames of other nodes that this release does not know and may do without: passed over, or refused",
+            look="it rises when no release is rolled out: this node was left behind",
+        ),
+    ] = 0
     gaps_filled: Annotated[
         int,
         Metric("counter", "gaps in what is watched of other nodes' entities, filled from the journal"),

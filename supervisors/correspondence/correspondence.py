@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from greenroom.actors.model.envelope import Envelope
-from greenroom.actors.model.errors import ActorError, HandlerFailed, Unavailable
+from greenroom.actors.model.errors import ActorError, HandlerFailed, NotInRelease, Unavailable
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.instruments import Instruments
@@ -27,6 +27,7 @@ from greenroom.supervisors.correspondence.feeds import Feeds
 from greenroom.supervisors.correspondence.questions import Answer as Answers
 from greenroom.supervisors.correspondence.questions import Questions, no_answer
 from greenroom.supervisors.correspondence.rechecks import Rechecks
+from greenroom.supervisors.correspondence.refusals import rejected
 from greenroom.supervisors.correspondence.rosters import Rosters
 from greenroom.supervisors.correspondence.wire import (
     FRAME_BYTES_MAX,
@@ -44,6 +45,7 @@ from greenroom.supervisors.correspondence.wire import (
     Kicked,
     Listen,
     NotHeld,
+    OfNewerRelease,
     OtherVersion,
     Owned,
     Published,
@@ -238,6 +240,9 @@ class Correspondence:
     def received(self, node: int, frame: bytes) -> None:
         try:
             found = decode(frame)
+        except OfNewerRelease as error:
+            self._passed_over(node, error)
+            return
         except Undecodable as error:
             self._unreadable(node, error)
             return
@@ -247,6 +252,13 @@ class Correspondence:
             self._takes[type(found)](node, found)
         except Exception as error:  # the edge: a mistake with one frame is no other's
             log.exception("frame_mishandled", node=f"{node:016x}", frame=type(found).__name__, error=shown(error))
+
+    def _passed_over(self, node: int, error: OfNewerRelease) -> None:
+        """Nothing is lost by it that may not be, and who asks hears that it is not understood here."""
+        self._instruments.frames_of_newer_releases += 1
+        if error.question is not None:
+            refusal = NotInRelease("this node's release does not know that question")
+            self._answer(node, error.question, rejected(error.question, refusal))
 
     def _unreadable(self, node: int, error: Undecodable) -> None:
         """It may have been anything, a question, an answer, a kick: as if the link had parted, at both ends."""

@@ -2,6 +2,11 @@
 
 Fields are only ever added at a struct's end, with defaults: an older release passes over what it does not know, a newer
 one fills in what is missing. Clocks differ, so a deadline travels as the seconds that are left of it.
+
+Frames are added as well, and each one's tag says for ever what a release does that does not know it. Below HINTS all of
+a version know all. A tag of HINTS is passed over: what it says may be lost, and is only late then. One of QUESTIONS
+begins with a number of the asker's (Asking), and is answered by a refusal that is for the time being. What answers is
+no new frame unless the question was one, so only those hear it who know it.
 """
 
 from typing import Final
@@ -17,6 +22,9 @@ VERSION: Final = 1
 FRAME_BYTES_MAX: Final = 8 << 20  # the largest frame that is sent
 HEAD: Final = bytes((VERSION,))
 
+HINTS: Final = range(64, 96)  # tags of frames that are passed over where they are not known
+QUESTIONS: Final = range(96, 128)  # and of those that are refused there
+
 MESSAGE, INSPECT = 0, 1  # what a Sent carries
 
 
@@ -26,6 +34,15 @@ class Undecodable(Exception):
 
 class OtherVersion(Undecodable):
     """A frame of a version that this release does not know."""
+
+
+class OfNewerRelease(Undecodable):
+    """A frame that this release does not know, and may do without. `question`: the number by which it is answered."""
+
+    def __init__(self, tag: int, question: int | None) -> None:
+        super().__init__(f"a frame of a newer release, tag {tag}")
+        self.tag = tag
+        self.question = question
 
 
 class Sent(Struct, frozen=True, array_like=True, tag=1, gc=False):
@@ -247,6 +264,8 @@ Frame = FromAsker | Circular | FromOwner | FromWatcher | FromWatched | OfAudienc
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode
+_decode_any = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_number = msgspec.msgpack.Decoder(int).decode
 
 
 def encode(frame: Frame) -> bytes:
@@ -254,7 +273,7 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(data: bytes) -> Frame:
-    """Raises: OtherVersion, Undecodable."""
+    """Raises: OtherVersion, OfNewerRelease, Undecodable."""
     if not data:
         raise Undecodable("an empty frame")
     if data[:1] != HEAD:
@@ -263,4 +282,16 @@ def decode(data: bytes) -> Frame:
         frame: Frame = _decode(memoryview(data)[1:])
         return frame
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Undecodable(str(error)) from None
+        raise _newer(data) or Undecodable(str(error)) from None
+
+
+def _newer(data: bytes) -> OfNewerRelease | None:
+    """None where it is none of those of which it is known what to do without knowing them."""
+    try:
+        fields = _decode_any(memoryview(data)[1:])
+        tag = _decode_number(fields[0]) if fields else 0
+        if tag in HINTS:
+            return OfNewerRelease(tag, None)
+        return OfNewerRelease(tag, _decode_number(fields[1])) if tag in QUESTIONS and len(fields) > 1 else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

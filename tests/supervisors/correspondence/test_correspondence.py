@@ -1,5 +1,6 @@
 """What goes wrong between two nodes, and what is made of it."""
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -15,7 +16,7 @@ from greenroom.actors.model.errors import (
 from greenroom.actors.model.lifecycle import Inspect
 from greenroom.supervisors.correspondence import correspondence, wire
 from greenroom.supervisors.correspondence.feeds import LAP_S
-from greenroom.supervisors.correspondence.wire import FeedEnded, Kicked, NotHeld, Replied, Sent, decode, encode
+from greenroom.supervisors.correspondence.wire import FeedEnded, Kicked, NotHeld, Rejected, Replied, Sent, decode, encode
 from tests.steps import counted_steps
 from tests.supervisors.correspondence.seeing import by_type, counting
 from tests.supervisors.correspondence.small_cluster import A, B, cluster
@@ -132,6 +133,28 @@ async def test_a_frame_that_cannot_be_read_is_as_a_parting_to_both_ends(autojump
         await trio.sleep(2)
         assert (seats[0].starts_over, seats[1].starts_over) == (1, 0)
         assert [error.name for error in seats[0].refusals] == ["talk.out"]
+
+
+async def test_a_frame_of_a_newer_release_is_passed_over_or_refused_and_parts_nothing(autojump_clock: MockClock) -> None:
+    """While a release is rolled out, nobody who waits or watches notices what the older one does not know."""
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        run.network.filter = lambda sender, receiver, frame: not isinstance(decode(frame), Replied)
+        waits = run.nodes[B].send("talk:a", Say(text="x"))
+        await trio.sleep(0.1)
+        run.network.filter = lambda sender, receiver, frame: True
+        frames = counting(run)
+        for sender, receiver in ((A, B), (B, A)):
+            for tag in (wire.HINTS[3], wire.QUESTIONS[3]):
+                newer = wire.HEAD + msgspec.msgpack.encode([tag, 77, {"any": "thing"}])
+                run.nodes[receiver].correspondence.received(sender, newer)
+        await trio.sleep(1)
+        assert (waits.given, seat.starts_over) == ([], 0), "nobody has heard of a parting"
+        refusals = by_type(frames, Rejected)
+        assert [(one.number, one.name, one.temporary) for one in refusals] == [(77, "not_in_release", True)] * 2
+        for node in (A, B):
+            instruments = run.nodes[node].instruments
+            assert (instruments.frames_of_newer_releases, instruments.frames_unreadable) == (2, 0)
 
 
 async def test_a_node_that_speaks_another_version_of_the_wire_is_refused_at_once(

@@ -10,7 +10,7 @@ from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.envelope import Origin
 from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.correspondence import wire
-from greenroom.supervisors.correspondence.wire import Frame, Sent, Undecodable, decode, encode
+from greenroom.supervisors.correspondence.wire import Frame, OfNewerRelease, Sent, Undecodable, decode, encode
 
 TEXTS = st.text(max_size=20)
 NUMBERS = st.integers(min_value=0, max_value=2**63 - 1)
@@ -98,3 +98,26 @@ def test_a_frame_of_a_release_with_more_fields_is_read() -> None:
 
 def test_a_frame_of_a_release_with_fewer_fields_is_read() -> None:
     assert decode(wire.HEAD + msgspec.msgpack.encode([1, 7, "talk:a", 0, b"{}"])) == Sent(7, "talk:a", 0, b"{}")
+
+
+def test_what_a_release_does_with_a_frame_it_does_not_know_is_said_by_the_tag() -> None:
+    """Passed over, or refused by its number; of any other nobody knows what it was."""
+
+    def found(*fields: object) -> tuple[type[Undecodable], int | None]:
+        with pytest.raises(Undecodable) as raised:
+            decode(wire.HEAD + msgspec.msgpack.encode(fields))
+        return raised.type, getattr(raised.value, "question", None)
+
+    for tag in (wire.HINTS[0], wire.HINTS[-1]):
+        assert found(tag) == found(tag, "talk:a", {"of": ["any", "form"]}) == (OfNewerRelease, None)
+    for tag in (wire.QUESTIONS[0], wire.QUESTIONS[-1]):
+        assert found(tag, 7, b"?") == (OfNewerRelease, 7)
+        assert found(tag) == found(tag, "seven") == (Undecodable, None)
+    assert {found(tag, 7)[0] for tag in (wire.HINTS[0] - 1, wire.QUESTIONS[-1] + 1)} == {Undecodable}
+
+
+def test_frames_that_came_after_the_first_are_such_that_an_older_release_knows_what_to_do() -> None:
+    """Those up to 24 all releases know. Whoever adds one chooses its tag by what is to become of it where it is not
+    known; should that be neither of the two, VERSION is to be another."""
+    tags = {cls.__struct_config__.tag for cls in Frame.__args__}
+    assert tags - set(range(1, 25)) <= {*wire.HINTS, *wire.QUESTIONS}
