@@ -179,9 +179,18 @@ class HttpConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Stopping. Its setting is GREENROOM_DRAIN_S."""
+    """Stopping. Its settings are GREENROOM_DRAIN_S and GREENROOM_DRAIN_CONNECTS_PER_S."""
 
     deadline_s: Annotated[float, Meta(gt=0, description="longest a stopping node may drain, seconds")] = 10.0
+    connects_per_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="clients that a stopping node lets go each second for each other node, which they come to; "
+            "more, where there would not be the time",
+        ),
+    ] = 500
 
 
 class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import trio
 from msgspec import Struct
 
 from greenroom.actors.model.kinds import Kinds
@@ -30,6 +31,7 @@ from greenroom.transports.sockets.admission import Admission
 from greenroom.transports.sockets.connection import Connection
 from greenroom.transports.sockets.flusher import REST_SHARE, Flusher, TurnEnd
 from greenroom.transports.sockets.gate import Gate
+from greenroom.transports.sockets.goodbye import Goodbye, Pace
 from greenroom.transports.sockets.live import LiveConnections
 from greenroom.transports.sockets.poller import Poller
 
@@ -98,6 +100,7 @@ class Edge:
         self.live = LiveConnections(self.admission)
         self.poller = Poller()
         self.flusher = Flusher(self.poller, fan_out.turn_end, fan_out.hub.flush, rest_share=rest_share)
+        self._goodbye = Goodbye(self.live, self.flusher)
         self.handover = Handover(
             pages,
             leave=self.admission.leave,
@@ -167,15 +170,7 @@ class Edge:
         self.gate.stop_accepting()
         self._http.leaving = True
 
-    async def all_leave(self) -> None:
-        """Have nobody watch here any more, behind all that was released. Where other nodes are they can hear so before
-        `say_goodbye` has the same people come to them; who comes resumes where it was."""
-        self.flusher.flush()
-        await self.services.watching.all_leave()
-
-    def say_goodbye(self) -> None:
-        """Tell every client that the node stops, behind all that was released for it."""
-        self.flusher.flush()
-        for _, protocol in self.live.items():
-            protocol.shut_down()
-        self.flusher.flush()
+    async def say_goodbye(self, pace: Pace, heard: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint) -> None:
+        """Tell every client that the node stops, behind all that was released for it. Nobody is let in any more; see
+        Goodbye."""
+        await self._goodbye.say(pace, heard)

@@ -151,5 +151,10 @@ class _Refused:
     def tick(self, now: float, queue_age_s: float) -> None:
         self._connection.abort()
 
-    def shut_down(self) -> None:
+    busy = False
+
+    def leave(self) -> None:
+        pass
+
+    def shut_down(self, again_ms: int) -> None:
         pass

@@ -146,6 +146,13 @@ class NodeSettings(SectionSettings):
         le=60,
     )
     drain_s: float = _setting(DrainConfig().deadline_s, "longest a stopping node may drain, seconds", gt=0)
+    drain_connects_per_s: int = _setting(
+        DrainConfig().connects_per_s,
+        "clients that a stopping node lets go each second for each other node, which they come to; more, where there "
+        "would not be the time",
+        ge=1,
+        le=100_000,
+    )
 
     @property
     def details_for_staff(self) -> bool:
@@ -154,4 +161,4 @@ class NodeSettings(SectionSettings):
 
     @property
     def drain(self) -> DrainConfig:
-        return DrainConfig(deadline_s=self.drain_s)
+        return DrainConfig(deadline_s=self.drain_s, connects_per_s=self.drain_connects_per_s)

@@ -25,7 +25,7 @@ from greenroom.config.limits import (
     TraceConfig,
 )
 
-# Every field of these is a setting: PREFIX + section + field. DrainConfig is not here: its one setting is DRAIN_S.
+# Every field of these is a setting: PREFIX + section + field. DrainConfig is not here: DRAIN_S is short.
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "log": LogConfig,
     "trace": TraceConfig,

@@ -175,6 +175,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "What an entity decided could not be let out, most likely because it can't be encoded. The traceback "
             "says what."
         ),
+        "clients_leave": (
+            "A node that stops has nothing of its own any more, and lets its clients go one after another, as fast as "
+            "the other nodes take them."
+        ),
         "drain_deadline": (
             "The node stopped before all that was in work had ended. Acknowledged work is safe; raise "
             "GREENROOM_DRAIN_S if it happens often."

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-import structlog
 import trio
 
 from greenroom.actors.life.turn import Turn
@@ -49,6 +48,7 @@ from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.node.draining import Draining
 from greenroom.supervisors.node.duties import Duties
 from greenroom.supervisors.node.health import Health, Pulse
 from greenroom.supervisors.node.joined import Joined
@@ -65,13 +65,6 @@ from greenroom.transports.bus.redis.address import target_of
 from greenroom.transports.edge import Edge, FanOut
 from greenroom.transports.pages import Bounds, PagesContext, PagesOnDemand
 from greenroom.transports.services import Services
-
-log = structlog.get_logger("greenroom.node")
-
-HANDING_SHARE = 0.7  # of the time to drain, for handing entities to other nodes; those left over are stopped
-LEAVING_S = 1.0  # what other nodes have to hear that clients leave, before these are told to go
-SPREAD_S = 0.1  # of that, for nodes that hear it from an entity's node
-GOODBYE_S = 2.0  # what clients have to take their close frames when the node stops
 
 
 class Node:
@@ -284,6 +277,15 @@ class Node:
             operators=operators,
             admin=self._desk.live,
         )
+        self._draining = Draining(
+            settings.drain,
+            edge=self._edge,
+            kernel=kernel,
+            membership=self._membership,
+            instruments=instruments,
+            joined=self._joined,
+            moving=self._moving,
+        )
         telemetry.observe(observed(kernel, self._edge, held))
 
     def _moved(self, shards: Collection[int]) -> None:
@@ -337,7 +339,8 @@ class Node:
             self._health.serving = True
             task_status.started()
             await drain.wait()
-            await self._drain()
+            self._health.serving = False
+            await self._draining.run()
             await self._membership.leave()
             nursery.cancel_scope.cancel()
         self._telemetry.close()
@@ -368,35 +371,6 @@ class Node:
         )
 
         await supervise(spec, task_status=task_status, backoff=new_backoff)
-
-    async def _drain(self) -> None:
-        """Stop accepting, hand over what others are there for, finish turns, flush commits, tell clients to reconnect,
-        close; in a deadline."""
-        self._health.serving = False
-        self._edge.stop_accepting()
-        with trio.move_on_after(self._settings.drain_s) as scope:
-            if self._moving is not None:
-                with trio.move_on_after(HANDING_SHARE * self._settings.drain_s):
-                    await self._moving.give_all()
-            await self._kernel.drain()
-            if self._joined is not None:
-                await self._joined.drained()
-        if scope.cancelled_caught:
-            log.warning("drain_deadline", awake=self._instruments.awake)
-        if self._joined is not None:
-            await self._have_all_leave(self._joined)
-        self._edge.say_goodbye()
-        with trio.move_on_after(GOODBYE_S):
-            await self._edge.live.emptied()
-        log.info("drained")
-
-    async def _have_all_leave(self, joined: Joined) -> None:
-        """Whoever watches on other nodes is to hear that clients have left here before they come there: who has come
-        back by the time that a leave is shown has never left."""
-        with trio.move_on_after(LEAVING_S):
-            await self._edge.all_leave()
-            await joined.drained()
-            await trio.sleep(SPREAD_S)
 
 
 def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:

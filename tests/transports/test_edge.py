@@ -1,8 +1,11 @@
 """The edge as a whole: its parts, and how it says goodbye."""
 
+import re
+
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from greenroom.transports.sockets.goodbye import AT_THE_SAME_TIME
 from tests.transports.small_node import head, small_node
 
 
@@ -28,12 +31,12 @@ async def test_a_goodbye_comes_behind_all_that_was_released_and_in_each_ones_own
         await wait_all_tasks_blocked(0.01)
         await node.say("a", "last")
         node.edge.stop_accepting()
-        node.edge.say_goodbye()
+        await node.edge.say_goodbye(AT_THE_SAME_TIME)
         with trio.fail_after(10):
             assert (await client.message())["push"]["pub"]["data"]["text"] == "last"
             assert await client.closed() == (3001, "shutdown")
             assert (await stream.event())["data"]["data"]["text"] == "last"
-            assert await stream.rest() == b""
+            assert re.fullmatch(rb"retry: [123]\d\d\d\n\n", await stream.rest()), "it has yet to start again"
             assert await idle.ended()
             assert (await busy.response()).status == 504, "what is in work is answered"
             for peer in (client, stream, idle, busy):

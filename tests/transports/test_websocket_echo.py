@@ -74,7 +74,12 @@ class Echo:
     def tick(self, now: float, queue_age_s: float) -> None:
         pass
 
-    def shut_down(self) -> None:
+    busy = False
+
+    def leave(self) -> None:
+        pass
+
+    def shut_down(self, again_ms: int) -> None:
         pass
 
 

@@ -132,16 +132,21 @@ class AdminStream:
     def too_slow(self, why: str) -> None:
         self._connection.abort()
 
-    def shut_down(self) -> None:
+    @property
+    def busy(self) -> bool:
+        return False
+
+    def shut_down(self, again_ms: int) -> None:
         if not self._closed:
             self._end()
-            self._connection.close_with(b"")
+            self._connection.close_with(b"retry: %d\n\n" % again_ms if self._headed else b"")
 
     def tick(self, now: float, queue_age_s: float) -> None:
         if self._closed or self._connection.waited_s(now) > queue_age_s:
             self._connection.abort()
         elif self._clock() >= self._operator.expires_at:
-            self.shut_down()
+            self._end()
+            self._connection.close_with(b"")
         else:
             if now >= self._recheck_at and self._headed:
                 self._recheck(now)

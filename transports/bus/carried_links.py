@@ -47,6 +47,11 @@ class LinkState(Struct, frozen=True):
     held_bytes: int
 
 
+def _is_short_of(link: Link, beginning: int, frames: int) -> bool:
+    """Have fewer frames arrived, of those that were sent since that beginning, and may yet?"""
+    return not link.gone and link.beginning == beginning and link.settled_frames < frames
+
+
 class CarriedLinks:
     """The links of one node, as `links.Links` promises them, while `run` does."""
 
@@ -124,7 +129,12 @@ class CarriedLinks:
 
     async def drained(self) -> None:
         """As `links.Links`."""
-        while any(link.held_frames for link in self._links.values()):
+        marks = [
+            (link, link.beginning, link.settled_frames + link.held_frames)
+            for link in self._links.values()
+            if link.held_frames
+        ]
+        while marks := [mark for mark in marks if _is_short_of(*mark)]:
             if self._settled.is_set():
                 self._settled = trio.Event()
             await self._settled.wait()

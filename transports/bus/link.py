@@ -57,6 +57,7 @@ class Link:
         "left_at",
         "node",
         "resent",
+        "settled_frames",
         "silent",
     )
 
@@ -79,6 +80,7 @@ class Link:
         self.beginning = beginning
         self.held_frames = 0  # that wait or are under way
         self.held_bytes = 0  # of them, each with its cost
+        self.settled_frames = 0  # that have arrived
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._under_way: deque[tuple[int, list[bytes], int]] = deque()  # number, frames, bytes
@@ -208,6 +210,7 @@ class Link:
             self._under_way_bytes -= size
             self.held_bytes -= size
             self.held_frames -= len(frames)
+            self.settled_frames += len(frames)
 
     # Time
 

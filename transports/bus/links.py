@@ -37,8 +37,8 @@ class Links(Protocol):
         but that `send` to it raises Unavailable from now on."""
 
     async def drained(self) -> None:
-        """Return once everything that was queued has arrived or was dropped: for a node that stops, after its last
-        send. The deadline is the caller's."""
+        """Return once everything that was queued before has arrived or was dropped, whatever is sent meanwhile. The
+        deadline is the caller's."""
 
 
 class Correspondent(Protocol):

@@ -79,8 +79,15 @@ class WebSocketClient:
             self.session.services.instruments.slow_disconnects += 1
             self.session.disconnect(SLOW)
 
-    def shut_down(self) -> None:
-        self.session.disconnect(SHUTDOWN)
+    @property
+    def busy(self) -> bool:
+        return self.session.in_flight > 0 and self._closing_since is None
+
+    def leave(self) -> None:
+        self.session.leave()
+
+    def shut_down(self, again_ms: int) -> None:
+        self.session.disconnect(SHUTDOWN)  # without `again_ms`: SDKs choose for themselves when to come again
 
     # From the session.
 

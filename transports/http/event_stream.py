@@ -290,8 +290,16 @@ class EventStream:
         """Close in good order: the client comes back by itself, from its position."""
         self.refuse(Unavailable("the stream has ended"))
 
-    def shut_down(self) -> None:
-        self.end()
+    @property
+    def busy(self) -> bool:
+        return False
+
+    def shut_down(self, again_ms: int) -> None:
+        if self.headed and not self.closed:
+            self._leave()
+            self.connection.close_with(b"retry: %d\n\n" % again_ms, drop_queued=True)
+        else:
+            self.end()
 
     def kicked(self, code: int, reason: str) -> None:
         """Every connection of the user ends, and leaves what it watches soon. See hub/connected.py."""

@@ -347,7 +347,12 @@ class LiveHttp:
             )
         )
 
-    def shut_down(self) -> None:
+    busy = False  # see HttpPolicy.leaving
+
+    def leave(self) -> None:
+        pass
+
+    def shut_down(self, again_ms: int) -> None:
         if not self._busy:
             self._connection.close_with(b"")
 

@@ -202,9 +202,6 @@ class Hub:
         topic = self._topics.get(entity)
         return (topic.epoch, topic.offset) if topic is not None else None
 
-    def topics(self) -> list[Topic]:
-        return list(self._topics.values())
-
     def subscribers(self, entity: str) -> list[Subscriber]:
         topic = self._topics.get(entity)
         return topic.subscribers() if topic is not None else []

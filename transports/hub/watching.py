@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 import msgspec
-import trio
 from msgspec import Struct
 
 from greenroom.actors.model.errors import ActorError
@@ -28,8 +27,6 @@ from greenroom.transports.hub.recovery import Missed, from_journal, from_tail
 from greenroom.transports.hub.topic import Subscriber, Topic
 from greenroom.transports.hub.view_watching import ViewSubscriber, ViewWatching
 from greenroom.transports.reads import Reads
-
-LEAVING_AT_ONCE = 256  # watchers, of a node that stops: between two chances for others
 
 _TopicState = tuple[str, int, int, int]  # epoch, offset, kicks there and everywhere: another once anything has happened
 
@@ -133,14 +130,6 @@ class Watching:
             self._views.remove(topic, subscriber)
             if subscriber.encoding is not Nothing:
                 self._audience.changed(topic.entity, subscriber.principal, joined=False)
-
-    async def all_leave(self) -> None:
-        """Nobody watches on this node any more, whether or not they know. Others get their turn meanwhile."""
-        watchers = [(topic, one) for topic in self.hub.topics() for one in topic.subscribers()]
-        for number, (topic, subscriber) in enumerate(watchers, 1):
-            self.leave(topic, subscriber)
-            if not number % LEAVING_AT_ONCE:
-                await trio.lowlevel.checkpoint()
 
 
 class _WayIn:

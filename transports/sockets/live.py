@@ -22,8 +22,18 @@ class LiveProtocol(Protocol):
 
     def tick(self, now: float, queue_age_s: float) -> None: ...
 
-    def shut_down(self) -> None:
-        """The node stops: say goodbye, unless an answer is still to come, which the node waits for."""
+    # The node stops: see goodbye.py.
+
+    @property
+    def busy(self) -> bool:
+        """Is it about to be given an answer?"""
+
+    def leave(self) -> None:
+        """Watch nothing any more, behind all that was released. What it watches it will find elsewhere."""
+
+    def shut_down(self, again_ms: int) -> None:
+        """Say goodbye. Who can be told is to come again in so many milliseconds. A request over HTTP is answered all
+        the same."""
 
 
 class LiveConnections:

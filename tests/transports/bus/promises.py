@@ -179,6 +179,24 @@ async def drained_means_arrived(around: Surroundings) -> None:
         await ben.until(lambda: len(ben.frames) == 1000)
 
 
+async def drained_is_of_what_was_queued_before(around: Surroundings) -> None:
+    """Who stops goes on to send for its clients: it would else wait as long as they speak."""
+    async with two_ends(around.carrier, CONFIG) as (ann, ben), trio.open_nursery() as nursery:
+
+        async def send_on() -> None:
+            while True:
+                ann.links.send(BEN, b"more")
+                await trio.sleep(0.001)
+
+        for number in range(100):
+            ann.links.send(BEN, b"%d" % number)
+        nursery.start_soon(send_on)
+        with trio.fail_after(5):
+            await ann.links.drained()
+        assert (ANN, b"99") in ben.heard
+        nursery.cancel_scope.cancel()
+
+
 async def three_nodes_keep_their_links_apart(around: Surroundings) -> None:
     cat = 0xCA7
     async with two_ends(around.carrier, CONFIG) as (ann, ben):
@@ -204,5 +222,6 @@ PROMISES: tuple[Promise, ...] = (
     a_carrier_that_stays_away_parts_the_link_and_it_begins_anew,
     what_is_queued_has_a_bound,
     drained_means_arrived,
+    drained_is_of_what_was_queued_before,
     three_nodes_keep_their_links_apart,
 )

@@ -274,22 +274,3 @@ async def test_who_is_banned_while_an_event_stream_resumes_is_refused(monkeypatc
             answer = await peer.response()
         assert (answer.status, answer.error["name"]) == (403, "room.banned")
         assert not node.hub.watching(ROOM)
-
-
-async def test_all_leave_before_they_are_told_to_go_and_leave_once() -> None:
-    """So that others hear of it before they come to another node."""
-    made = World()
-    clients = [made.client() for _ in range(3)]
-    for client in clients:
-        client.connect("ann")
-        client.send({"subscribe": {"channel": A}, "id": 2})
-    made.answer_all()
-    made.audience.clear()
-    await made.services.watching.all_leave()
-    assert [joined for _, _, joined in made.audience] == [False] * 3
-    assert made.hub.subscribers(A) == []
-    made.publish(A)
-    made.hub.flush()
-    for client in clients:
-        client.session.ended()
-    assert len(made.audience) == 3
