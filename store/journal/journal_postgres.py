@@ -6,6 +6,8 @@ The statements are in `postgres/`.
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import trio
+
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.epoch import random_epoch
 from greenroom.store.journal.journal import NOTHING_ABOVE, Claim
@@ -72,8 +74,18 @@ class PostgresJournal:
             found = await self._claiming(connection).run(terms, window=window, above=above)
         return [found[entity] for entity in terms]
 
-    async def warm(self) -> None:
-        """Have claims take no longer at first than later. Raises: StoreUnavailable."""
+    async def warm(self, *, lanes: int) -> None:
+        """Have what an entity needs that wakes and answers take no longer at first than later: claims, the commits of
+        so many lanes, and what is looked up before commands are handled. Raises: StoreUnavailable, in a group."""
+        async with trio.open_nursery() as nursery:  # owner: this call
+            for _ in range(CLAIMS_AT_ONCE):
+                nursery.start_soon(self._warm_claims)
+            for lane in range(lanes):
+                nursery.start_soon(Appending(self._lane(lane), self._incarnation).warm)
+        await self.received(0, ())  # after them, to whom readers would give their sessions
+        await self.replies(0, ())
+
+    async def _warm_claims(self) -> None:
         async with self._claims.connection() as connection:
             await self._claiming(connection).warm()
 

@@ -212,6 +212,7 @@ class Membership:
         """This node can do its part: take what is nobody's, and let others hand over what is to be its own. Raises:
         AnotherNode, DeclaredDead, StoreUnavailable."""
         if not self._newcomer.is_alone:
+            await self._referee.give({}, "moved")  # what a session does first takes it longer, and entities would wait
             if not await self._referee.enter("up"):
                 raise DeclaredDead("another node has declared this one dead while it started")
             self._looking.takes_part = True

@@ -138,7 +138,7 @@ class Node:
             moves=Moves(clock),
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
-        self._warm = journal.warm
+        self._warm = partial(journal.warm, lanes=settings.commit.lanes)
         letters = PostgresDeadLetters(self._pool, shards=settings.shards)
         local = Local(
             node=incarnation,

@@ -6,7 +6,7 @@ import structlog
 
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
 from greenroom.store.journal.names import encode_name
-from greenroom.store.journal.postgres.statement import statement
+from greenroom.store.journal.postgres.statement import nothing, statement
 from greenroom.store.journal.records import Append, Outcome
 from greenroom.store.postgres.connection import Connection
 
@@ -36,6 +36,11 @@ class Appending:
         self._connection = connection
         self._incarnation = incarnation
         self.outcomes: dict[int, Outcome] = {}
+
+    async def warm(self) -> None:
+        """Append nothing: see Claiming. Raises: StoreUnavailable."""
+        for sql, arguments in nothing(self._incarnation):
+            await self._connection.fetch(sql, *arguments)
 
     async def run(self, batch: Sequence[Append]) -> None:
         """Append what can be, by rising head id. Raises: StoreUnavailable when nothing of it landed for certain,

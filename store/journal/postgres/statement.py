@@ -108,6 +108,14 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
     return text(tuple(present), ids=bool(arguments[COMMAND_IDS])), arguments
 
 
+def nothing(incarnation: int) -> list[tuple[str, list[object]]]:
+    """Statements that append nothing, of the forms that most appends have."""
+    return [
+        (APPEND_ONE, [0, 0, incarnation, 1, 0, b"", None]),  # no head has the number 0
+        *((text((), ids=ids), columns((), incarnation)) for ids in (False, True)),
+    ]
+
+
 @cache
 def text(present: tuple[str, ...], *, ids: bool) -> str:
     """The append of a batch with these parts, in the order of PARTS; `ids`: some of its events have a command id."""

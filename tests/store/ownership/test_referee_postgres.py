@@ -185,10 +185,16 @@ async def test_what_another_owns_is_refused_alone_and_each_is_claimed_under_its_
     assert all(isinstance(one, NotOwner) for one in found), "under no other shard's term"
 
 
-async def test_to_warm_up_is_to_claim_nothing(pool: Pool) -> None:
-    await PostgresJournal(pool, incarnation=1, shards=SHARDS).warm()
+async def test_to_warm_up_is_to_claim_nothing_and_to_append_nothing(pool: Pool) -> None:
+    await PostgresJournal(pool, incarnation=1, shards=SHARDS).warm(lanes=3)
     async with pool.connection() as connection:
-        assert await connection.fetch("SELECT FROM heads") == []
+        for table in ("heads", "journal", "outbox"):
+            assert await connection.fetch(f"SELECT FROM {table}") == []
+        rows = await connection.fetch(
+            "SELECT split_part(application_name, ' ', 3) FROM pg_stat_activity WHERE application_name LIKE $1",
+            f"greenroom {1:016x} %",
+        )
+    assert {"claim-0", "claim-1", "lane-0", "lane-1", "lane-2"} <= {row[0] for row in rows}
 
 
 async def test_without_any_owner_whoever_comes_may_claim(pool: Pool) -> None:
