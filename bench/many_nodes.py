@@ -81,10 +81,10 @@ class CountingReferee(MemoryReferee):
         await super().join(newcomer, lease_s=lease_s)
         self._count(written=1)
 
-    async def renew(self, lease_s: float) -> bool:
+    async def renew(self, lease_s: float, *, unreached: Collection[int] = ()) -> bool:
         """See Referee."""
         self._count(written=1)
-        return await super().renew(lease_s)
+        return await super().renew(lease_s, unreached=unreached)
 
     async def enter(self, state: State) -> bool:
         """See Referee."""

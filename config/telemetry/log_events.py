@@ -175,6 +175,16 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "What an entity decided could not be let out, most likely because it can't be encoded. The traceback "
             "says what."
         ),
+        "nodes_left_out": (
+            "These nodes and the others do not reach one another over Redis, though all reach the database: until they "
+            "do, what they own goes to those that reach one another. See to the network between them and Redis."
+        ),
+        "nodes_reached": "All other nodes can be spoken to again.",
+        "nodes_taken_back": "Those that were left out reach the others again, and are given their parts.",
+        "nodes_unreached": (
+            "This node has not been able to speak to these for seconds; itself among them: to none. If that lasts, some "
+            "node is left out."
+        ),
         "clients_leave": (
             "A node that stops has nothing of its own any more, and lets its clients go one after another, as fast as "
             "the other nodes take them."

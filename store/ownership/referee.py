@@ -55,6 +55,7 @@ class Member(Struct, frozen=True):
     until: float  # the end of its lease, Unix s on the referee's clock: it changes with each renewal
     shards: int  # how many it owns
     release: str = ""  # see Newcomer
+    unreached: tuple[int, ...] = ()  # nodes that it can't reach; itself among them: it reaches nobody
 
 
 class Owned(Struct, frozen=True):
@@ -82,8 +83,8 @@ class Referee(Protocol):
     async def join(self, newcomer: Newcomer, *, lease_s: float) -> None:
         """Be a node, with a lease: up at once where it is alone, else joining."""
 
-    async def renew(self, lease_s: float) -> bool:
-        """Have the lease end so many seconds from now. False: this node has been declared dead, and that is final."""
+    async def renew(self, lease_s: float, *, unreached: Collection[int] = ()) -> bool:
+        """Have the lease end so many seconds from now, and say which nodes this one can't reach. False: this node has been declared dead, and that is final."""
 
     async def renew_beside(self, lease_s: float) -> bool | None:
         """As `renew`, beside one that has not been answered, and without waiting for that. None: it is under way yet,

@@ -22,6 +22,7 @@ class MemoryNode(Struct):
     lease_until: float
     is_dead: bool = False
     why: str = ""
+    unreached: tuple[int, ...] = ()
 
 
 class MemoryShards(Struct):
@@ -87,13 +88,14 @@ class MemoryReferee:
             rows.releases[newcomer.release] = newcomer.knowledge
         rows.nodes[self.incarnation] = MemoryNode(newcomer, state, rows.now() + lease_s)
 
-    async def renew(self, lease_s: float) -> bool:
+    async def renew(self, lease_s: float, *, unreached: Collection[int] = ()) -> bool:
         """See Referee."""
         rows = await self._arrive()
         node = rows.living(self.incarnation)
         if node is None:
             return False
         node.lease_until = rows.now() + lease_s
+        node.unreached = tuple(unreached)
         return True
 
     async def renew_beside(self, lease_s: float) -> bool | None:
@@ -129,6 +131,7 @@ class MemoryReferee:
                 until=node.lease_until,
                 shards=counts.get(incarnation, 0),
                 release=node.newcomer.release,
+                unreached=node.unreached,
             )
             for incarnation, node in rows.nodes.items()
             if not node.is_dead

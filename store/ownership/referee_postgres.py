@@ -37,7 +37,7 @@ VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6::float8 * interval '1 second'
 """
 
 RENEW = """
-UPDATE nodes SET lease_until = clock_timestamp() + $2::float8 * interval '1 second'
+UPDATE nodes SET lease_until = clock_timestamp() + $2::float8 * interval '1 second', unreached = $3
 WHERE incarnation = $1 AND state <> 'dead'
 RETURNING incarnation
 """
@@ -63,7 +63,7 @@ RETURNING incarnation
 MEMBERS = """
 SELECT incarnation, url, version, host, process, state, capacity, alone,
     extract(epoch FROM lease_until - clock_timestamp())::float8 AS left_s,
-    extract(epoch FROM lease_until)::float8 AS until, coalesce(owned.shards, 0) AS shards, release
+    extract(epoch FROM lease_until)::float8 AS until, coalesce(owned.shards, 0) AS shards, release, unreached
 FROM nodes LEFT JOIN (SELECT owner, count(*) AS shards FROM shards GROUP BY owner) owned ON owner = incarnation
 WHERE state <> 'dead'
 ORDER BY joined_at, incarnation
@@ -211,9 +211,9 @@ class PostgresReferee:
         release = (new.release, new.knowledge)
         await self._connection.fetch(JOIN, self.incarnation, new.url, new.version, *place, *release)
 
-    async def renew(self, lease_s: float) -> bool:
+    async def renew(self, lease_s: float, *, unreached: Collection[int] = ()) -> bool:
         """See Referee."""
-        return bool(await self._lease.fetch(RENEW, self.incarnation, lease_s))
+        return bool(await self._lease.fetch(RENEW, self.incarnation, lease_s, list(unreached)))
 
     async def renew_beside(self, lease_s: float) -> bool | None:
         """See Referee."""
@@ -226,7 +226,7 @@ class PostgresReferee:
 
     async def members(self) -> list[Member]:
         """See Referee."""
-        return [Member(*row) for row in await self._connection.fetch(MEMBERS)]
+        return [Member(*row[:-1], tuple(row[-1])) for row in await self._connection.fetch(MEMBERS)]
 
     async def releases(self, known: Collection[str]) -> dict[str, str | None]:
         """See Referee."""

@@ -5,7 +5,7 @@ as it is. One that is not answered soon may be slow, or on a connection that is 
 another connection, which does not wait for it: where the referee works on the first yet, it says so at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 
 import structlog
@@ -27,8 +27,17 @@ class DeclaredDead(Exception):
 class Lease:
     """Of one node, from its joining on."""
 
-    def __init__(self, referee: Referee, *, lease_s: float, relied: Callable[[float], None]) -> None:
-        """`relied` hears until when, on the trio clock, what this node knows may be relied on."""
+    def __init__(
+        self,
+        referee: Referee,
+        *,
+        lease_s: float,
+        relied: Callable[[float], None],
+        unreached: Callable[[], Collection[int]] = tuple,
+    ) -> None:
+        """`relied` hears until when, on the trio clock, what this node knows may be relied on. `unreached`: whom it
+        can't reach, which it says with each renewal."""
+        self._unreached = unreached
         self._referee = referee
         self._lease_s = lease_s
         self._relied = relied
@@ -60,7 +69,7 @@ class Lease:
     async def renew(self) -> bool:
         """False: this node has been declared dead. Raises: StoreUnavailable."""
         at = trio.current_time()
-        if not await self._referee.renew(self._lease_s):
+        if not await self._referee.renew(self._lease_s, unreached=self._unreached()):
             return False
         self.began(at)
         return True

@@ -17,6 +17,7 @@ from greenroom.supervisors.cluster.clocks import Clocks
 from greenroom.supervisors.cluster.holdings import Holdings
 from greenroom.supervisors.cluster.moves import Moves
 from greenroom.supervisors.cluster.placement import Placement
+from greenroom.supervisors.cluster.reach import Reach
 from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.cluster.witness import Witness
 
@@ -49,6 +50,7 @@ class Looking:
         gone: Callable[[int], None],
         announce: Callable[[int, Mapping[int, int]], None],
         has_release: bool,
+        reach: Reach,
     ) -> None:
         """See Membership. `changed` hears of shards that have other owners than was known, `placed` when it is time to
         see anew what is to be whose. `has_release`: this node has said what it knows."""
@@ -68,6 +70,7 @@ class Looking:
         self._gone = gone
         self._announce = announce
         self._has_release = has_release
+        self._reach = reach
         self._witness = Witness(lease_s)
         self._unexpected: set[int] = set()  # shards given to this node by one that knows more of who there is
         self._wanted = trio.Event()  # a look is
@@ -173,8 +176,8 @@ class Looking:
     def _place(self) -> None:
         """Over those who are up: whoever comes or goes is given nothing."""
         up = [one for one in self.members if one.state == "up" and not one.is_alone]
-        behind = self._releases.give_way(up)
-        capacities = {one.incarnation: one.capacity for one in up if one.incarnation not in behind}
+        without = self._releases.give_way(up) | self._reach.heard(up, trio.current_time())
+        capacities = {one.incarnation: one.capacity for one in up if one.incarnation not in without}
         if not self.takes_part:
             capacities.pop(self._me, None)
         if self._placement.place(capacities):

@@ -16,10 +16,11 @@ from greenroom.supervisors.cluster.clocks import ClockDiffers, Clocks
 from greenroom.supervisors.cluster.ends import Ends
 from greenroom.supervisors.cluster.evidence import has_ended
 from greenroom.supervisors.cluster.holdings import Holdings
-from greenroom.supervisors.cluster.lease import DeclaredDead, Lease
+from greenroom.supervisors.cluster.lease import RENEWALS, DeclaredDead, Lease
 from greenroom.supervisors.cluster.looking import LOOKS, Looking, by_owner
 from greenroom.supervisors.cluster.moves import Moves
 from greenroom.supervisors.cluster.placement import NOBODY, Placement
+from greenroom.supervisors.cluster.reach import Reach
 from greenroom.supervisors.cluster.releases import Releases
 
 log = structlog.get_logger("greenroom.membership")
@@ -50,12 +51,14 @@ class Membership:
         gone: Callable[[int], None] = lambda node: None,
         announce: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None,
         moves: Moves | None = None,
+        unreached: Callable[[], Collection[int]] = tuple,
     ) -> None:
         """`releases` is of the newcomer's own. `clock` gives Unix seconds, to be compared. `ended`: is it certain that
         the process, named by host and process, runs no more? `moved` hears of shards that have other owners than was
         known here before, and `gone` of nodes that are no more. `announce` is to tell all other nodes, before anything
         that is sent to them later, that these shards are that node's under these terms. None of them may raise.
-        `moves` notes what this node does."""
+        `moves` notes what this node does. `unreached`: the nodes that can't be spoken to just now, itself where none
+        can."""
         self.valid_until = float("-inf")  # an attribute, for cells look at it with each burst
         self.moves = moves or Moves()
         self._referee = referee
@@ -70,7 +73,13 @@ class Membership:
         self._releases = releases or Releases()
         self._clocks = Clocks(clock)
         self._changed = trio.Event()
-        self._lease = Lease(referee, lease_s=lease_s, relied=self._relied)
+        self._reach = reach = Reach(lease_s / RENEWALS)
+        self._lease = Lease(
+            referee,
+            lease_s=lease_s,
+            relied=self._relied,
+            unreached=lambda: reach.saw(unreached(), trio.current_time()),
+        )
         self.fresh = self._lease.fresh  # see Ownership
         self._looking = Looking(
             referee,
@@ -86,6 +95,7 @@ class Membership:
             gone=gone,
             announce=announce,
             has_release=bool(newcomer.release),
+            reach=reach,
         )
         self.look_soon = self._looking.soon
         self.looked = self._looking.looked
@@ -279,6 +289,11 @@ class Membership:
             for shard in self._holdings.mine
             if desired[shard] != self._me and desired[shard] != NOBODY and not is_unexpected(shard)
         }
+
+    @property
+    def is_left_out(self) -> bool:
+        """Do the others reach one another, and not this one? Then what it owns is of no use to most."""
+        return self._me in self._reach.left_out
 
     def take_overtaken(self) -> set[int]:
         """Shards that have been another's without having been handed over, each once."""

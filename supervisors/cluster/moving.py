@@ -64,11 +64,12 @@ class Moving:
 
     async def _move_on(self) -> None:
         while True:
-            most = self._pacing.batch(self._membership.count)
+            hurries = self._membership.is_left_out
+            most = max(1, self._membership.count // SHARE) if hurries else self._pacing.batch(self._membership.count)
             async with self._turn:
                 is_moving = await self._move_some(most)
             if is_moving or self._late():
-                await trio.sleep(PACE_S)
+                await trio.sleep(AGAIN_S if hurries else PACE_S)
             else:
                 self._pacing.over()
                 await self._membership.changed()

@@ -59,9 +59,11 @@ class Health:
         *,
         shards: int,
         joined: Callable[[], Mapping[str, object]] = dict,
+        left_out: Callable[[], bool] = lambda: False,
     ) -> None:
         """`probe` does what serving needs of the store, to no effect. Raises: StoreError, also in a group. `joined`
-        says more where other nodes share the database."""
+        says more where other nodes share the database; `left_out`: have these all there is, since they do not reach
+        this one?"""
         self.serving = False
         self._pulse = pulse
         self._instruments = instruments
@@ -69,6 +71,7 @@ class Health:
         self._bus = bus
         self._shards = shards
         self._joined = joined
+        self._left_out = left_out
         self._probing = trio.Lock()
         self._probed_at = -inf  # on trio's clock
         self._store = ""
@@ -90,14 +93,17 @@ class Health:
         }
 
     async def ready(self) -> tuple[bool, dict[str, object]]:
-        """Able to serve: started, not draining, and the store can be read and written, over the connections that do."""
+        """Able to serve: started, not draining, not left out by the other nodes, and the store can be read and written,
+        over the connections that do."""
         async with self._probing:
             if trio.current_time() - self._probed_at >= FRESH_S:
                 self._store = await self._probed()
                 self._probed_at = trio.current_time()
-        redis = "ok" if self._bus.healthy else "not reached"  # hints only: serving goes on without
-        able = self.serving and self._store == "ok"
-        return able, {"store": self._store, "redis": redis, "draining": not self.serving}
+        redis = "ok" if self._bus.healthy else "not reached"  # hints only: a node that is alone serves without
+        left_out = self._left_out()
+        able = self.serving and self._store == "ok" and not left_out
+        found: dict[str, object] = {"store": self._store, "redis": redis, "draining": not self.serving}
+        return able, found | {"left_out": True} if left_out else found
 
     async def _probed(self) -> str:
         why: object = f"no answer within {STORE_S:g} s"

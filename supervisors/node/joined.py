@@ -102,6 +102,15 @@ class Joined:
             ],
         }
 
+    def unreached(self) -> Collection[int]:
+        """Nodes that can't be spoken to just now; this one, where there is no way to any."""
+        links = self._links
+        if links is None:
+            return ()
+        if not links.healthy:
+            return (self._membership.incarnation,)
+        return [node for node, state in links.states().items() if state.silent]
+
     def links(self) -> dict[int, str]:
         """How the link to each other node is."""
         states = self._links.states() if self._links is not None else {}

@@ -136,6 +136,7 @@ class Node:
             gone=self._gone,
             announce=self._announce,
             moves=Moves(clock),
+            unreached=lambda: self._joined.unreached() if self._joined is not None else (),
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
         self._warm = partial(journal.warm, lanes=settings.commit.lanes)
@@ -249,6 +250,7 @@ class Node:
             self._bus,
             shards=settings.shards,
             joined=self._joined.shown if self._joined is not None else dict,
+            left_out=lambda: self._membership.is_left_out,
         )
         pages = PagesContext(
             env=settings.env,

@@ -123,6 +123,7 @@ class SimulatedNode:
                 moved=self._moved,
                 gone=self._gone,
                 announce=self._announce,
+                unreached=lambda: self._joined.unreached() if self._joined is not None else (),
             )
             self._joined = Joined(
                 membership=self._membership,

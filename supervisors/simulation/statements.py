@@ -127,8 +127,8 @@ class SimulatedReferee:
     async def join(self, newcomer: Newcomer, *, lease_s: float) -> None:
         await self._call("join", lambda: self._rows.join(newcomer, lease_s=lease_s))
 
-    async def renew(self, lease_s: float) -> bool:
-        return await self._call("renew", lambda: self._rows.renew(lease_s), self._lease)
+    async def renew(self, lease_s: float, *, unreached: Collection[int] = ()) -> bool:
+        return await self._call("renew", lambda: self._rows.renew(lease_s, unreached=unreached), self._lease)
 
     async def renew_beside(self, lease_s: float) -> bool | None:
         return await self._call("renew", lambda: self._rows.renew_beside(lease_s), self._spare)

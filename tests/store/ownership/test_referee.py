@@ -103,6 +103,15 @@ async def test_nodes_see_one_another_with_what_is_left_of_their_leases(court: Co
     assert later.until > seen.until and later.left_s > 100
 
 
+async def test_nodes_say_whom_they_do_not_reach_with_each_renewal(court: Court) -> None:
+    first, second = await court.joined(1), await court.joined(2)
+    assert [one.unreached for one in await second.members()] == [(), ()]
+    assert await first.renew(60.0, unreached=(2**62, 7))
+    assert [one.unreached for one in await second.members()] == [(2**62, 7), ()]
+    assert await first.renew(60.0)
+    assert [one.unreached for one in await second.members()] == [(), ()]
+
+
 async def test_a_state_is_only_followed_by_a_later_one(court: Court) -> None:
     node = await court.joined(1)
     assert await node.enter("draining")

@@ -36,6 +36,7 @@ class Node:
         self.gone: list[int] = []  # and of nodes that are no more
         self.announced: list[tuple[int, Mapping[int, int]]] = []  # what it was to tell all others
         self.on_announce: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None
+        self.unreached: Collection[int] = ()  # whom it can't speak to
         self.asked = 0  # how often the referee was reached for
         self.scope = trio.CancelScope()
         self.referee = MemoryReferee(cluster.rows, incarnation=incarnation, reach=self._reach)
@@ -63,6 +64,7 @@ class Node:
             moved=self.moved.append,
             gone=self.gone.append,
             announce=self._announce,
+            unreached=lambda: self.unreached,
         )
 
     def _announce(self, node: int, terms: Mapping[int, int]) -> None:

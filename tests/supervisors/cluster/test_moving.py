@@ -16,6 +16,7 @@ from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cluster import slices
 from greenroom.supervisors.cluster.moving import ENTITIES_S, STRAGGLES_S, Moving
 from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
+from greenroom.supervisors.cluster.reach import AGREED_S, BACK_S, LOST_S
 from greenroom.supervisors.kernel.router import Awake
 from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, Slot
@@ -194,6 +195,49 @@ async def test_who_leaves_gives_it_to_one_that_has_only_just_come(autojump_clock
         await run.start(newcomer)
         await first.moving.give_all()
         assert set(run.owners()) == {newcomer.referee.incarnation}
+
+
+async def test_who_reaches_no_other_gives_all_of_it_away_soon_and_has_its_part_again_later(
+    autojump_clock: MockClock,
+) -> None:
+    """It lives, but most clients can't speak to what it owns: that is not paced as a move that nobody needs."""
+    async with seats(3) as (run, (first, *others)), trio.open_nursery() as nursery:
+        for seat in (first, *others):
+            nursery.start_soon(seat.moving.run)
+        with trio.fail_after(SHARDS * PACE_S):
+            await all_moved(first)
+        first.node.on_announce = lambda node, terms: None  # nobody hears it
+        for seat in others:
+            seat.node.on_announce = lambda node, terms: None
+        owned = first.node.owned
+        assert owned and not first.node.membership.is_left_out
+        first.node.unreached = [first.node.referee.incarnation]
+        await trio.sleep(LOST_S + 1.0)
+        assert first.node.owned == owned, "it may pass"
+        await trio.sleep(AGREED_S + 8.0)
+        assert first.node.membership.is_left_out and not first.node.owned
+        assert len(others[0].node.owned) + len(others[1].node.owned) == SHARDS
+        for seat in others:
+            assert not seat.node.membership.is_left_out
+        first.node.unreached = []
+        await trio.sleep(BACK_S + 3.0 + len(owned) * PACE_S)
+        assert first.node.owned == owned
+        nursery.cancel_scope.cancel()
+
+
+async def test_where_nobody_reaches_anybody_everything_stays_where_it_is(autojump_clock: MockClock) -> None:
+    async with seats(3) as (run, made), trio.open_nursery() as nursery:
+        for seat in made:
+            nursery.start_soon(seat.moving.run)
+        with trio.fail_after(SHARDS * PACE_S):
+            await all_moved(made[0])
+        before = [row.owner for row in run.rows.shards]
+        for seat in made:
+            seat.node.unreached = [seat.node.referee.incarnation]
+            await trio.sleep(0.7)  # they find out one after another
+        await trio.sleep(60.0)
+        assert [row.owner for row in run.rows.shards] == before
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_last_one_keeps_all_of_it(autojump_clock: MockClock) -> None:

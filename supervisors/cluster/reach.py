@@ -1,0 +1,90 @@
+"""Reach: nodes that reach the database and not one another, and which of them are to own nothing meanwhile.
+
+What carries messages between nodes may fail for one of them, or between two, while their leases are renewed all the
+same. Nobody is dead then, but clients of the one can't speak to entities of the other. Each node says in its row whom
+it can't reach, for longer than troubles take that pass: itself, where it reaches nobody. From these rows follows who is
+left out until they reach one another again, as from all else of who there is. What the one owns goes to the others, so
+that most clients have all there is.
+
+Where those who are left would have less than half of the capacity nobody is left out: as where Redis is away for all.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import structlog
+
+from greenroom.store.ownership.referee import Member
+
+log = structlog.get_logger("greenroom.membership")
+
+LOST_S = 3.0  # so long somebody must have been out of reach before a node says so
+BACK_S = 10.0  # and so long within reach before it says so no more
+AGREED_S = 4.0  # so long the rows must have said the same: by then whoever is in the same trouble has said so, too
+
+
+class Reach:
+    """As one node knows it. All times are on one clock that goes on, in seconds."""
+
+    def __init__(self) -> None:
+        self.said: tuple[int, ...] = ()  # whom this node can't reach, as its row has it
+        self._lost: dict[int, float] = {}  # nodes out of reach, and since when
+        self._last: dict[int, float] = {}  # of those that it says so of, when they were last
+        self.left_out: frozenset[int] = frozenset()
+        self._follows: frozenset[int] = frozenset()  # who is to be left out, by the rows as they were last
+        self._since = 0.0  # and since when that is so
+
+    def saw(self, unreached: Collection[int], now: float) -> tuple[int, ...]:
+        """These can't be reached now. Gives what this node says of it."""
+        self._lost = {node: self._lost.get(node, now) for node in unreached}
+        for node, since in self._lost.items():
+            if now - since >= LOST_S or node in self._last:
+                self._last[node] = now
+        self._last = {node: at for node, at in self._last.items() if now - at < BACK_S}
+        said = tuple(sorted(self._last))
+        if said != self.said:
+            self.said = said
+            if said:
+                log.warning("nodes_unreached", nodes=_named(said))
+            else:
+                log.info("nodes_reached")
+        return said
+
+    def heard(self, up: Sequence[Member], now: float) -> frozenset[int]:
+        """The rows of those that are up. Gives who of them is left out."""
+        follows = frozenset(parted_from_most(up))
+        if follows != self._follows:
+            self._follows, self._since = follows, now
+        left_out = follows if now - self._since >= AGREED_S else self.left_out & follows
+        if left_out != self.left_out:
+            self.left_out = left_out
+            if left_out:
+                log.warning("nodes_left_out", nodes=_named(sorted(left_out)))
+            else:
+                log.info("nodes_taken_back")
+        return left_out
+
+
+def parted_from_most(up: Sequence[Member]) -> set[int]:
+    """Who is to be left out, that those who are not reach one another: of these nodes, the oldest first.
+
+    First those that reach nobody, then always whoever is in most of the pairs that do not reach each other; of several
+    the one with the least capacity, and the youngest of these. Nobody, where the others had less than half of it all.
+    """
+    out = {one.incarnation for one in up if one.incarnation in one.unreached}
+    left = [one for one in up if one.incarnation not in out]
+    while True:
+        names = {one.incarnation for one in left}
+        pairs = {frozenset((one.incarnation, other)) for one in left for other in one.unreached if other in names}
+        if not pairs:
+            break
+        count = Counter(node for pair in pairs for node in pair)
+        worst = max(enumerate(left), key=lambda at: (count[at[1].incarnation], -at[1].capacity, at[0]))[1]
+        out.add(worst.incarnation)
+        left.remove(worst)
+    enough = 2 * sum(one.capacity for one in left) >= sum(one.capacity for one in up)
+    return out if left and enough else set()
+
+
+def _named(nodes: Collection[int]) -> list[str]:
+    return [f"{node:016x}" for node in nodes]
