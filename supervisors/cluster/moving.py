@@ -88,10 +88,16 @@ class Moving:
         there to have it. May be cancelled."""
         async with self._turn:
             await self._drain()
-            while await self._move_some(max(1, self._membership.count // SHARE)) or self._late():
-                if self._late() and not self._movable():
-                    with trio.move_on_after(AGAIN_S):  # who is there to have them may change as well
-                        await self._system.departing.fewer()
+            while True:
+                while await self._move_some(max(1, self._membership.count // SHARE)) or self._late():
+                    if self._late() and not self._movable():
+                        with trio.move_on_after(AGAIN_S):  # who is there to have them may change as well
+                            await self._system.departing.fewer()
+                if not self._membership.owned():
+                    return
+                await self._membership.looked()  # given by some who had not heard yet that this one leaves?
+                if not self._movable():
+                    return
 
     async def _drain(self) -> None:
         while True:

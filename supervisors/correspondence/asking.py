@@ -135,7 +135,7 @@ class Asking:
             if node is not None and node != self._node and is_way_free:
                 self._send(asked, node)
                 return
-            self._look()
+            self._look_for(entity)
         if source is not None:  # the relay keeps it, and its order
             raise NotHere(f"who owns {entity} is not known")
         if len(self._held) >= HELD_MAX:
@@ -203,7 +203,7 @@ class Asking:
         if asked is None:
             return
         self._tell_not_held(asked.entity, node)
-        self._look()
+        self._look_for(asked.entity, former=node)
         error = NotHere(f"no node that was asked owns {asked.entity}")
         if asked.envelope.source is not None:
             self.end(asked, error)
@@ -360,6 +360,13 @@ class Asking:
 
     # Held.
 
+    def _look_for(self, entity: str, *, former: int | None = None) -> None:
+        """Have the rows read, unless it is known whose it is: while shards move, all that waits would have that done again
+        and again. `former`: does not own it."""
+        owner = self._ownership.owner(entity)
+        if owner in (None, former) or (owner == self._node and not self._ownership.owns(entity)):
+            self._look()
+
     def _hold(self, asked: Asked, former: int | None = None) -> None:
         """Until its owner is known; behind those of its entity that were sent before it. `former`: the node that it
         comes back from, and that does not own it."""
@@ -399,7 +406,7 @@ class Asking:
                 while (entity := self._held.due(trio.current_time())) is not None:
                     self._send_held(entity)
                     if entity in self._held:
-                        self._look()
+                        self._look_for(entity)
                         self._look_later(entity, trio.current_time())
                     looked_at += 1
                     if not looked_at % STEP:

@@ -240,6 +240,21 @@ async def test_where_nobody_reaches_anybody_everything_stays_where_it_is(autojum
         nursery.cancel_scope.cancel()
 
 
+async def test_who_leaves_gives_away_too_what_it_was_given_meanwhile(autojump_clock: MockClock) -> None:
+    """By one that has not heard yet that it leaves."""
+    async with seats() as (run, (first, second)):
+        drain = first.node.membership.drain
+
+        async def be_given_something() -> None:
+            await drain()
+            term = run.rows.change(3, 1, "moved")
+            first.node.membership.hear(1, {3: term})
+
+        first.node.membership.drain = be_given_something  # type: ignore[method-assign]
+        await first.moving.give_all()
+        assert (first.node.owned, second.node.owned) == (set(), set(range(SHARDS)))
+
+
 async def test_the_last_one_keeps_all_of_it(autojump_clock: MockClock) -> None:
     async with seats(1) as (run, (first,)):
         with trio.fail_after(1.0):
