@@ -20,13 +20,15 @@ log = structlog.get_logger("greenroom.membership")
 
 LOST_S = 3.0  # so long somebody must have been out of reach before a node says so
 BACK_S = 10.0  # and so long within reach before it says so no more
-AGREED_S = 4.0  # so long the rows must have said the same: by then whoever is in the same trouble has said so, too
+SKEW_S = 2.5  # and a renewal longer the rows must have said the same: whoever is in the same trouble says so by then
 
 
 class Reach:
     """As one node knows it. All times are on one clock that goes on, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, renewed_every_s: float) -> None:
+        """`renewed_every_s`: so often each node says it anew."""
+        self._agreed_s = renewed_every_s + SKEW_S
         self.said: tuple[int, ...] = ()  # whom this node can't reach, as its row has it
         self._lost: dict[int, float] = {}  # nodes out of reach, and since when
         self._last: dict[int, float] = {}  # of those that it says so of, when they were last
@@ -55,7 +57,7 @@ class Reach:
         follows = frozenset(parted_from_most(up))
         if follows != self._follows:
             self._follows, self._since = follows, now
-        left_out = follows if now - self._since >= AGREED_S else self.left_out & follows
+        left_out = follows if now - self._since >= self._agreed_s else self.left_out & follows
         if left_out != self.left_out:
             self.left_out = left_out
             if left_out:

@@ -16,6 +16,8 @@ ROOMS = [f"room:{number}" for number in range(12)]
 # From a fault that only the lease tells until every room answers again: what is left of the lease, a look of somebody
 # else's at it, and the patience of a speaker who has asked the wrong nodes. The rest is for a machine that is busy.
 TAKEN_OVER_S = LEASE_S + 4.0
+# Until a node says that it reaches nobody, the others have said no such thing, and it has handed over its part.
+LEFT_OUT_S = 20.0
 tags = itertools.count(1)
 
 
@@ -85,7 +87,7 @@ def test_one_that_is_frozen_and_one_whose_host_is_gone_are_taken_over(site: Site
         assert frozen.server.stop() == 1
 
 
-def test_one_that_is_cut_from_redis_keeps_all_that_is_its_own(site: Site) -> None:
+def test_one_that_is_cut_from_redis_for_a_moment_keeps_all_that_is_its_own(site: Site) -> None:
     victim, *_ = site.by_rooms(ROOMS)
     with speaking(site) as traffic:
         alive = site.alive()
@@ -98,6 +100,26 @@ def test_one_that_is_cut_from_redis_keeps_all_that_is_its_own(site: Site) -> Non
         healed = time.monotonic()
         wait_until(lambda: traffic.all_answered_since(healed), "all rooms to answer")
         assert time.monotonic() - healed < 5.0
+
+
+def test_one_that_stays_cut_from_redis_gives_the_others_what_it_owns_and_is_not_ready(site: Site) -> None:
+    victim, *others = site.by_rooms(ROOMS)
+    with speaking(site) as traffic:
+        alive, me = site.alive(), site.incarnation(victim)
+        site.lab.cut(victim.host.name, "valkey")
+        cut = time.monotonic()
+        wait_until(lambda: me not in site.owners(), "it to own nothing", within_s=30)
+        moved = time.monotonic()
+        wait_until(lambda: traffic.all_answered_since(moved), "all rooms to answer", within_s=10)
+        assert traffic.longest_away_s(cut) < LEFT_OUT_S
+        with victim.host.inside():
+            answer = victim.server.request("GET", "/ready")
+        assert (answer.status, answer.body["left_out"]) == (503, True)
+        assert site.alive() == alive, "its lease is fresh: nobody takes it for dead"
+        site.lab.heal()
+        wait_until(lambda: me in site.owners(), "it to have its part again", within_s=40)
+        wait_until(lambda: site.is_settled, "the shards to settle", within_s=40)
+        assert site.alive() == alive
 
 
 def test_a_redis_that_starts_anew_and_empty_changes_no_owner(site: Site) -> None:

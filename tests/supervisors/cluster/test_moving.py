@@ -16,7 +16,7 @@ from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.supervisors.cluster import slices
 from greenroom.supervisors.cluster.moving import ENTITIES_S, STRAGGLES_S, Moving
 from greenroom.supervisors.cluster.pacing import PACE_S, SHARE, Pacing
-from greenroom.supervisors.cluster.reach import AGREED_S, BACK_S, LOST_S
+from greenroom.supervisors.cluster.reach import BACK_S, LOST_S, SKEW_S
 from greenroom.supervisors.kernel.router import Awake
 from tests.supervisors.cluster.memory_cluster import Cluster, Node, cluster
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Read, Slot
@@ -214,7 +214,7 @@ async def test_who_reaches_no_other_gives_all_of_it_away_soon_and_has_its_part_a
         first.node.unreached = [first.node.referee.incarnation]
         await trio.sleep(LOST_S + 1.0)
         assert first.node.owned == owned, "it may pass"
-        await trio.sleep(AGREED_S + 8.0)
+        await trio.sleep(1.5 + SKEW_S + 8.0)
         assert first.node.membership.is_left_out and not first.node.owned
         assert len(others[0].node.owned) + len(others[1].node.owned) == SHARDS
         for seat in others:

@@ -1,9 +1,10 @@
 """Nodes that do not reach one another: who says so when, and who is left out for it."""
 
 from greenroom.store.ownership.referee import Member
-from greenroom.supervisors.cluster.reach import AGREED_S, BACK_S, LOST_S, Reach, parted_from_most
+from greenroom.supervisors.cluster.reach import BACK_S, LOST_S, SKEW_S, Reach, parted_from_most
 
 A, B, C, D = 1, 2, 3, 4
+AGREED_S = 1.5 + SKEW_S
 
 
 def member(incarnation: int, *unreached: int, capacity: int = 100) -> Member:
@@ -44,13 +45,13 @@ def test_whom_others_can_not_reach_that_are_not_there_is_of_no_interest() -> Non
 
 
 def test_what_passes_is_not_said() -> None:
-    reach = Reach()
+    reach = Reach(1.5)
     assert reach.saw([B], 100.0) == reach.saw([B], 100.0 + LOST_S - 0.1) == ()
     assert reach.saw([], 100.0 + LOST_S) == reach.saw([B], 100.0 + LOST_S + 0.1) == ()
 
 
 def test_what_lasts_is_said_until_it_has_been_over_for_a_while() -> None:
-    reach = Reach()
+    reach = Reach(1.5)
     reach.saw([B], 100.0)
     assert reach.saw([B], 103.0) == (B,)
     assert reach.saw([], 104.0) == reach.saw([], 103.0 + BACK_S - 0.1) == (B,)
@@ -61,7 +62,7 @@ def test_what_lasts_is_said_until_it_has_been_over_for_a_while() -> None:
 
 def test_nobody_is_left_out_before_all_have_had_the_time_to_say_that_they_are_no_better_off() -> None:
     """Where Redis goes, some say so a second or two before others."""
-    reach = Reach()
+    reach = Reach(1.5)
     early, both = [member(A, A), member(B)], [member(A, A), member(B, B)]
     assert reach.heard(early, 100.0) == reach.heard(early, 102.0) == frozenset()
     assert reach.heard(both, 103.0) == reach.heard(both, 103.0 + AGREED_S) == frozenset()
