@@ -147,6 +147,11 @@ class Asleep:
         """As System."""
         return 0
 
+    async def prepare(self, _shards: Collection[int]) -> int:
+        """As System."""
+        await trio.lowlevel.checkpoint()
+        return 0
+
     async def depart(self, shards: Collection[int]) -> None:
         """As System."""
         self.departing.begin(shards)

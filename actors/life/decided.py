@@ -34,12 +34,13 @@ class Decided:
 
     __slots__ = (
         "_actor", "_consequences", "_events", "_fence", "_head", "_kind", "_once", "_posted", "_taken", "departures",
-        "snapshot_offset",
+        "_snapshot_worth", "snapshot_offset",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once) -> None:
         self.departures: list[Departure] | tuple[()] = ()  # among them all events: while there are none, nothing waits
         self.snapshot_offset = 0  # of the newest snapshot
+        self._snapshot_worth = kind.limits.snapshot_every  # events since then, from which on another is made
         self._kind = kind
         self._actor = actor
         self._head = head
@@ -55,6 +56,15 @@ class Decided:
         self.snapshot_offset = snapshot_offset
         self._taken = self._actor.offset
         self.show_timers()
+
+    def snapshot_taken(self, offset: int) -> None:
+        """A snapshot of the state as of `offset` is being written."""
+        self.snapshot_offset = offset
+        self._snapshot_worth = self._kind.limits.snapshot_every
+
+    def snapshot_soon(self, worth: int) -> None:
+        """Make the next one already after so many events."""
+        self._snapshot_worth = min(worth, self._snapshot_worth)
 
     def collect(self, envelope: Envelope | None, reply: object, given_up: GivenUp | None = None) -> None:
         """Move what the handler recorded and named into the burst. Raises: whatever encoding it raises; then, as after
@@ -199,8 +209,8 @@ class Decided:
             set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
             if set_ms:
                 departures.append(TimersSet(set_ms))
-        if events and clean and self._fence and through - self.snapshot_offset >= self._kind.limits.snapshot_every:
-            self.snapshot_offset = through
+        if events and clean and self._fence and through - self.snapshot_offset >= self._snapshot_worth:
+            self.snapshot_taken(through)
             body = self.encode_state()
             if body is not None:
                 departures.append(SnapshotDue(through, body))

@@ -33,6 +33,7 @@ STRAGGLES_S = 0.2  # after that the next slice does not wait for the last entiti
 ENTITIES_S = 0.5  # what the entities of a shard have to end, at least, while the others in it wait
 ENTITIES_MAX_S = 4.0  # and at most
 COMMITS = 4  # of which so many may go by: one under way, the last burst's behind it, the snapshot; and some are slower
+PREPARED_S = 0.1  # what those of a first batch have to write snapshots
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 
 
@@ -53,6 +54,7 @@ class Moving:
         self._system = system
         self._pacing = pacing or Pacing(list)  # nothing to be heeded
         self._slices = Slices()
+        self._prepared: set[int] = set()  # shards of the next batch, whose entities know that they are to go
         self._turn = trio.Lock()  # one batch at a time
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -118,7 +120,7 @@ class Moving:
         if not batch:
             return True  # it rests
         began = trio.current_time()
-        await self._system.survey()
+        await self._prepare(movable, most)
         kept: set[int] = set()
         within_s = min(max(ENTITIES_S, COMMITS * self._commit_s()), ENTITIES_MAX_S)
         async with trio.open_nursery() as nursery:  # owner: this call, which is as long as its slowest entity
@@ -137,6 +139,17 @@ class Moving:
             membership.moves.note("moved", count, former=membership.incarnation, owner=following, seconds=took_s)
         log.info("shards_moved", shards=len(batch) - len(kept), seconds=round(took_s, 3))
         return True
+
+    async def _prepare(self, movable: Collection[int], most: int) -> None:
+        """The first `most` are about to go, and as many others after them: theirs is the time until then."""
+        await self._system.survey()
+        order = list(movable)
+        batch, following = order[:most], order[most : 2 * most]
+        unprepared = [shard for shard in batch if shard not in self._prepared]
+        self._prepared = set(following)
+        if unprepared and await self._system.prepare(unprepared):
+            await trio.sleep(PREPARED_S)
+        await self._system.prepare(following)
 
     def _movable(self) -> dict[int, int]:
         """What is to be another's: by shard, whose."""

@@ -50,7 +50,8 @@ from greenroom.supervisors.supervision.watched_steps import watched_steps
 log = structlog.get_logger("greenroom.cell")
 
 SNAPSHOT_WORTH = 32  # events since the last snapshot that make one worth writing on the way to sleep
-HANDED_OVER_WORTH = 256  # and on the way to another node, where somebody may wait for it: it reads so many in a moment
+PREPARED_WORTH = 64  # likewise, before it goes to another node: to read and apply them there takes some milliseconds
+HANDED_OVER_WORTH = 256  # and on the way there, which waits for it
 TURN = 16  # messages after which others have a turn; fewer came of one another, as presence does of a connect
 CALM_S = 10.0  # without trouble for so long, the next restart is quick again
 
@@ -516,6 +517,20 @@ class Cell:
             self._host.snapshots.write_later(*snapshot, self.kind.limits)
         self.mailbox.seal()
         self._host.instruments.passivations += 1
+        return True
+
+    def prepare(self) -> bool:
+        """It is to go to another node in a moment: have a snapshot written meanwhile, so that little need be read there
+        while somebody waits. False where that is little already."""
+        life = self._life
+        if life is None or life.head is None or life.actor.offset - life.decided.snapshot_offset < PREPARED_WORTH:
+            return False
+        snapshot = self._snapshot(PREPARED_WORTH) if self.is_at_rest else None
+        if snapshot is None:  # with the next flight, which is to land before it
+            life.decided.snapshot_soon(PREPARED_WORTH)
+        else:
+            life.decided.snapshot_taken(life.actor.offset)
+            self._host.snapshots.write_later(*snapshot, self.kind.limits)
         return True
 
     def _snapshot(self, worth: int) -> tuple[Head, int, bytes] | None:

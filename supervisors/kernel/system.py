@@ -23,6 +23,7 @@ log = structlog.get_logger("greenroom.system")
 
 DAMAGED_S = 30.0  # how long an entity stays down whose journal is damaged; then it may have been mended
 STEPS = 1_000  # cells looked at between two chances for others
+PREPARED_MAX = 64  # snapshots that are written before a batch of shards departs
 QUARANTINED_MAX = 10_000  # failed entities that are kept down at once; beyond, the one that failed first may wake
 
 
@@ -195,6 +196,24 @@ class System:
     def awake_in(self, shard: int) -> int:
         """How many are, after a survey."""
         return len(self._by_shard.get(shard, ())) if self._by_shard is not None else 0
+
+    async def prepare(self, shards: Collection[int]) -> int:
+        """These are to depart soon. How many of those awake in them write snapshots before: the others would be late.
+        After a survey."""
+        by_shard = self._by_shard
+        assert by_shard is not None
+        preparing = looked = 0
+        for shard in shards:
+            for cell in list(by_shard.get(shard, {}).values()):
+                looked += 1
+                if cell.prepare():
+                    preparing += 1
+                    if preparing == PREPARED_MAX:
+                        return preparing
+                    await trio.lowlevel.checkpoint()
+                elif not looked % STEPS:
+                    await trio.lowlevel.checkpoint()
+        return preparing
 
     async def depart(self, shards: Collection[int]) -> None:
         """Wake nobody in these any more, and tell all who are awake to finish and to end. After a survey."""
