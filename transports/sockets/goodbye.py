@@ -8,7 +8,6 @@ were let go together.
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice
 from math import ceil, inf
 
 import trio
@@ -36,8 +35,8 @@ class Pace(Struct, frozen=True):
 
     def batch(self, left: int, now: float) -> int:
         """How many of so many are let go now, and then others after EVERY_S."""
-        batches = max(int((self.until - now) / EVERY_S), 1)
-        return min(left, max(ceil(min(self.per_s * EVERY_S, left)), ceil(left / batches)))
+        batches = max((self.until - now) / EVERY_S, 1.0)
+        return ceil(min(left, max(self.per_s * EVERY_S, left / batches)))
 
     def again_s(self, size: int) -> tuple[float, float]:
         """Between which times those of a batch of that size are told to come again: the others take all of it then."""
@@ -65,7 +64,7 @@ class Goodbye:
         async with trio.open_nursery() as nursery:  # owner: this call
             while left := [one for connection, one in self._live.items() if connection.open and one not in let_go]:
                 size = pace.batch(len(left), trio.current_time())
-                batch = list(islice(left, size))
+                batch = left[:size]
                 let_go.update(batch)
                 nursery.start_soon(self._let_go, batch, pace.again_s(size), heard)
                 if size < len(left):
@@ -81,16 +80,15 @@ class Goodbye:
                 await trio.lowlevel.checkpoint()
         with trio.move_on_after(HEARD_S):
             await heard()
-        waiting = batch
         until = trio.current_time() + ANSWERED_S
-        while waiting:
-            is_over = trio.current_time() >= until
+        while batch:
             self._flusher.flush()
-            ready = [one for one in waiting if is_over or not one.busy]
-            for protocol in ready:
-                protocol.shut_down(int(1000 * self._chance(*again_s)))
+            busy = [one for one in batch if one.busy] if trio.current_time() < until else []
+            awaiting = set(busy)
+            for protocol in batch:
+                if protocol not in awaiting:
+                    protocol.shut_down(int(1000 * self._chance(*again_s)))
             self._flusher.flush()
-            if len(ready) == len(waiting):
-                return
-            waiting = [one for one in waiting if one.busy]
-            await trio.sleep(LOOK_S)
+            batch = busy
+            if batch:
+                await trio.sleep(LOOK_S)
