@@ -15,7 +15,7 @@ from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.joined import Joined
 from greenroom.transports.edge import Edge
-from greenroom.transports.sockets.goodbye import AT_THE_SAME_TIME, Pace
+from greenroom.transports.sockets.goodbye import Pace, at_the_same_time
 
 log = structlog.get_logger("greenroom.node")
 
@@ -62,20 +62,25 @@ class Draining:
             await self._arrived()
         if scope.cancelled_caught:
             log.warning("drain_deadline", awake=self._instruments.awake)
-        await self._edge.say_goodbye(AT_THE_SAME_TIME, self._heard)
+        await self._edge.say_goodbye(at_the_same_time, self._heard)
         with trio.move_on_after(GOODBYE_S):
             await self._edge.live.emptied()
         log.info("drained")
 
     async def _let_go(self, until: float) -> None:
         """As long as this node serves them as others do: that is, while it has nothing of its own."""
-        others = sum(
-            one.state == "up" and one.incarnation != self._membership.incarnation for one in self._membership.members()
-        )
-        connections = len(self._edge.live)
+        def pace() -> Pace:
+            others = self._others_up()
+            return Pace(self._config.connects_per_s * others, until) if others else at_the_same_time()
+
+        others, connections = self._others_up(), len(self._edge.live)
         if others and connections and not self._membership.owned():
             log.info("clients_leave", connections=connections, nodes=others)
-            await self._edge.say_goodbye(Pace(self._config.connects_per_s * others, until), self._heard)
+            await self._edge.say_goodbye(pace, self._heard)
+
+    def _others_up(self) -> int:
+        me = self._membership.incarnation
+        return sum(one.state == "up" and one.incarnation != me for one in self._membership.members())
 
     async def _heard(self) -> None:
         """Other nodes have heard what was said to them until now."""

@@ -5,7 +5,7 @@ import re
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from greenroom.transports.sockets.goodbye import AT_THE_SAME_TIME
+from greenroom.transports.sockets.goodbye import at_the_same_time
 from tests.transports.small_node import head, small_node
 
 
@@ -31,7 +31,7 @@ async def test_a_goodbye_comes_behind_all_that_was_released_and_in_each_ones_own
         await wait_all_tasks_blocked(0.01)
         await node.say("a", "last")
         node.edge.stop_accepting()
-        await node.edge.say_goodbye(AT_THE_SAME_TIME)
+        await node.edge.say_goodbye(at_the_same_time)
         with trio.fail_after(10):
             assert (await client.message())["push"]["pub"]["data"]["text"] == "last"
             assert await client.closed() == (3001, "shutdown")

@@ -44,7 +44,9 @@ class Pace(Struct, frozen=True):
         return least, min(max(most, size / self.per_s), AGAIN_MAX_S)
 
 
-AT_THE_SAME_TIME = Pace()  # nobody is there to take them, so nobody is spared
+def at_the_same_time() -> Pace:
+    """Nobody is there to take them, so nobody is spared."""
+    return Pace()
 
 
 class Goodbye:
@@ -57,16 +59,17 @@ class Goodbye:
         self._flusher = flusher
         self._chance = chance
 
-    async def say(self, pace: Pace, heard: Callable[[], Awaitable[None]]) -> None:
-        """Have all of them go; returns when each has been told. `heard` returns once other nodes have heard what was
-        said to them before it was called."""
+    async def say(self, pace: Callable[[], Pace], heard: Callable[[], Awaitable[None]]) -> None:
+        """Have all of them go; returns when each has been told. `pace` is asked before each batch. `heard` returns once
+        other nodes have heard what was said to them before it was called."""
         let_go: set[LiveProtocol] = set()
         async with trio.open_nursery() as nursery:  # owner: this call
             while left := [one for connection, one in self._live.items() if connection.open and one not in let_go]:
-                size = pace.batch(len(left), trio.current_time())
+                now_at = pace()
+                size = now_at.batch(len(left), trio.current_time())
                 batch = left[:size]
                 let_go.update(batch)
-                nursery.start_soon(self._let_go, batch, pace.again_s(size), heard)
+                nursery.start_soon(self._let_go, batch, now_at.again_s(size), heard)
                 if size < len(left):
                     await trio.sleep(EVERY_S)
 

@@ -13,7 +13,7 @@ from greenroom.actors.identity.session import SignOut
 from greenroom.actors.model.effects import Kick
 from greenroom.actors.model.principal import Principal
 from greenroom.transports.admin.stream import RECHECK_S, AdminStream
-from greenroom.transports.sockets.goodbye import AT_THE_SAME_TIME
+from greenroom.transports.sockets.goodbye import at_the_same_time
 from tests.transports.admin.desk import Board
 from tests.transports.small_node import Peer, SmallNode, Talk
 from tests.transports.world import STARTED, token
@@ -115,7 +115,7 @@ async def test_it_ends_with_the_token_with_a_sign_out_and_with_the_node(autojump
         await signed_out.rest()
         assert board.watched == []
         last = await opened(small, Authorization=bearer())
-        await small.edge.say_goodbye(AT_THE_SAME_TIME)
+        await small.edge.say_goodbye(at_the_same_time)
         await last.rest()
         assert board.watched == []
 

@@ -11,7 +11,7 @@ from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.config.limits import ClientConfig, HubConfig
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.records import StoredEvent
-from greenroom.transports.sockets.goodbye import AT_THE_SAME_TIME
+from greenroom.transports.sockets.goodbye import at_the_same_time
 from tests.transports.small_node import Hint, Peer, SmallNode, head, small_node
 from tests.transports.world import STARTED, token
 
@@ -297,7 +297,7 @@ async def test_a_node_that_stops_before_the_stream_has_begun_has_the_browser_com
         peer = await node.connect()
         await peer.send(head("GET", "/events?channel=stalled:a"))
         await wait_all_tasks_blocked(0.01)
-        await node.edge.say_goodbye(AT_THE_SAME_TIME)
+        await node.edge.say_goodbye(at_the_same_time)
         assert COMES_AGAIN.search(await peer.rest())
 
 

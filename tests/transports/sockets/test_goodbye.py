@@ -11,11 +11,11 @@ from greenroom.transports.sockets.admission import Admission
 from greenroom.transports.sockets.goodbye import (
     AGAIN_MAX_S,
     ANSWERED_S,
-    AT_THE_SAME_TIME,
     EVERY_S,
     HEARD_S,
     Goodbye,
     Pace,
+    at_the_same_time,
 )
 from greenroom.transports.sockets.live import LiveConnections
 
@@ -77,7 +77,7 @@ def each_100_ms(connects: list[float], began: float) -> list[int]:
 async def test_ten_thousand_come_to_the_others_as_fast_as_these_take_them(autojump_clock: MockClock) -> None:
     connects: list[float] = []
     began = trio.current_time()
-    await goodbye([Client(connects) for _ in range(MANY)]).say(Pace(1_000, began + 20.0), heard)
+    await goodbye([Client(connects) for _ in range(MANY)]).say(lambda: Pace(1_000, began + 20.0), heard)
     found = each_100_ms(connects, began)
     assert sum(found) == MANY and max(found) <= 100
     assert len(found) == pytest.approx(MANY / 100, abs=5), "and no slower"
@@ -86,7 +86,7 @@ async def test_ten_thousand_come_to_the_others_as_fast_as_these_take_them(autoju
 async def test_where_there_is_not_the_time_they_come_as_slowly_as_it_allows(autojump_clock: MockClock) -> None:
     connects: list[float] = []
     began = trio.current_time()
-    await goodbye([Client(connects) for _ in range(MANY)]).say(Pace(1_000, began + 5.0), heard)
+    await goodbye([Client(connects) for _ in range(MANY)]).say(lambda: Pace(1_000, began + 5.0), heard)
     found = each_100_ms(connects, began)
     assert sum(found) == MANY
     assert max(found) <= MANY / 50 * 1.05 and len(found) <= 52
@@ -96,7 +96,7 @@ async def test_those_that_can_be_told_when_to_come_are_told_so_though_there_is_n
     """Event streams: of what the node had to let go at once the others see as much each second as they take."""
     connects: list[float] = []
     began = trio.current_time()
-    await goodbye([Client(connects, None) for _ in range(MANY)]).say(Pace(1_250, began), heard)
+    await goodbye([Client(connects, None) for _ in range(MANY)]).say(lambda: Pace(1_250, began), heard)
     assert trio.current_time() - began < 0.2
     found = each_100_ms(connects, began)
     assert max(found) <= 125 * 1.5 and len(found) == pytest.approx(80, abs=3)
@@ -107,14 +107,14 @@ async def test_who_waits_for_the_next_start_of_this_node_does_not_ask_for_it_all
 ) -> None:
     connects: list[float] = []
     began = trio.current_time()
-    await goodbye([Client(connects, None) for _ in range(100)]).say(AT_THE_SAME_TIME, heard)
+    await goodbye([Client(connects, None) for _ in range(100)]).say(at_the_same_time, heard)
     assert 1.0 <= min(connects) - began and max(connects) - began <= 3.2
 
 
 async def test_nobody_is_told_to_wait_for_long(autojump_clock: MockClock) -> None:
     connects: list[float] = []
     began = trio.current_time()
-    await goodbye([Client(connects, None) for _ in range(MANY)]).say(Pace(1, began), heard)
+    await goodbye([Client(connects, None) for _ in range(MANY)]).say(lambda: Pace(1, began), heard)
     assert max(connects) - began <= AGAIN_MAX_S + 0.2
 
 
@@ -126,7 +126,7 @@ async def test_who_is_let_go_has_left_before_and_the_others_have_heard_so(autoju
         await trio.sleep(random.uniform(0.05, 0.3))
         heard_at.append(trio.current_time())
 
-    await goodbye(clients).say(Pace(100, trio.current_time() + 10.0), hear)
+    await goodbye(clients).say(lambda: Pace(100, trio.current_time() + 10.0), hear)
     told = {client.told_at for client in clients}
     assert len(told) == 10 and told == set(heard_at)
     assert all(one.left_at is not None and one.told_at is not None and one.left_at < one.told_at for one in clients)
@@ -135,14 +135,14 @@ async def test_who_is_let_go_has_left_before_and_the_others_have_heard_so(autoju
 async def test_others_that_do_not_hear_hold_up_nobody_for_long(autojump_clock: MockClock) -> None:
     clients = [Client([]) for _ in range(50)]
     began = trio.current_time()
-    await goodbye(clients).say(Pace(100, began + 10.0), trio.sleep_forever)
+    await goodbye(clients).say(lambda: Pace(100, began + 10.0), trio.sleep_forever)
     assert trio.current_time() - began == pytest.approx(9 * EVERY_S + HEARD_S)
 
 
 async def test_who_has_asked_something_is_answered_first_if_that_comes_soon(autojump_clock: MockClock) -> None:
     now = trio.current_time()
     soon, late, never = Client([]), Client([], answered_at=now + 0.3), Client([], answered_at=now + 60.0)
-    await goodbye([soon, late, never]).say(AT_THE_SAME_TIME, heard)
+    await goodbye([soon, late, never]).say(at_the_same_time, heard)
     assert soon.told_at == pytest.approx(now + 0.12)
     assert late.told_at == pytest.approx(now + 0.3, abs=0.03)
     assert never.told_at == pytest.approx(now + 0.12 + ANSWERED_S, abs=0.03)
@@ -151,5 +151,18 @@ async def test_who_has_asked_something_is_answered_first_if_that_comes_soon(auto
 async def test_who_is_alone_tells_all_at_the_same_time(autojump_clock: MockClock) -> None:
     clients = [Client([]) for _ in range(1_000)]
     began = trio.current_time()
-    await goodbye(clients).say(AT_THE_SAME_TIME, heard)
+    await goodbye(clients).say(at_the_same_time, heard)
     assert {client.told_at for client in clients} == {pytest.approx(began + 0.12)}
+
+
+async def test_once_the_others_stop_as_well_nobody_is_let_go_slowly(autojump_clock: MockClock) -> None:
+    """As when all nodes of a host are told to stop at once, one of them first."""
+    connects: list[float] = []
+    began = trio.current_time()
+    others_until = began + 1.0
+
+    def pace() -> Pace:
+        return Pace(100, began + 60.0) if trio.current_time() < others_until else at_the_same_time()
+
+    await goodbye([Client(connects) for _ in range(MANY)]).say(pace, heard)
+    assert trio.current_time() - began < 1.3
