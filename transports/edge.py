@@ -170,7 +170,9 @@ class Edge:
         self.gate.stop_accepting()
         self._http.leaving = True
 
-    async def say_goodbye(self, pace: Callable[[], Pace], heard: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint) -> None:
+    async def say_goodbye(
+        self, pace: Callable[[], Pace], heard: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+    ) -> None:
         """Tell every client that the node stops, behind all that was released for it. Nobody is let in any more; see
         Goodbye."""
         await self._goodbye.say(pace, heard)

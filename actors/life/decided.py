@@ -33,8 +33,18 @@ class Decided:
     """
 
     __slots__ = (
-        "_actor", "_consequences", "_events", "_fence", "_head", "_kind", "_once", "_posted", "_taken", "departures",
-        "_snapshot_worth", "snapshot_offset",
+        "_actor",
+        "_consequences",
+        "_events",
+        "_fence",
+        "_head",
+        "_kind",
+        "_once",
+        "_posted",
+        "_snapshot_worth",
+        "_taken",
+        "departures",
+        "snapshot_offset",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once) -> None:

@@ -182,8 +182,8 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "nodes_reached": "All other nodes can be spoken to again.",
         "nodes_taken_back": "Those that were left out reach the others again, and are given their parts.",
         "nodes_unreached": (
-            "This node has not been able to speak to these for seconds; itself among them: to none. If that lasts, some "
-            "node is left out."
+            "This node has not been able to speak to these for seconds; itself among them: to none. If that lasts, "
+            "some node is left out."
         ),
         "clients_leave": (
             "A node that stops has nothing of its own any more, and lets its clients go one after another, as fast as "

@@ -84,7 +84,8 @@ class Referee(Protocol):
         """Be a node, with a lease: up at once where it is alone, else joining."""
 
     async def renew(self, lease_s: float, *, unreached: Collection[int] = ()) -> bool:
-        """Have the lease end so many seconds from now, and say which nodes this one can't reach. False: this node has been declared dead, and that is final."""
+        """Have the lease end so many seconds from now, and say which nodes this one can't reach. False: this node has
+        been declared dead, and that is final."""
 
     async def renew_beside(self, lease_s: float) -> bool | None:
         """As `renew`, beside one that has not been answered, and without waiting for that. None: it is under way yet,

@@ -226,7 +226,8 @@ class PostgresReferee:
 
     async def members(self) -> list[Member]:
         """See Referee."""
-        return [Member(*row[:-1], tuple(row[-1])) for row in await self._connection.fetch(MEMBERS)]
+        rows = await self._connection.fetch(MEMBERS)
+        return [Member(*columns, unreached=tuple(unreached)) for *columns, unreached in rows]
 
     async def releases(self, known: Collection[str]) -> dict[str, str | None]:
         """See Referee."""

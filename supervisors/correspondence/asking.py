@@ -361,8 +361,8 @@ class Asking:
     # Held.
 
     def _look_for(self, entity: str, *, former: int | None = None) -> None:
-        """Have the rows read, unless it is known whose it is: while shards move, all that waits would have that done again
-        and again. `former`: does not own it."""
+        """Have the rows read, unless it is known whose it is: while shards move, all that waits would have that done
+        again and again. `former`: does not own it."""
         owner = self._ownership.owner(entity)
         if owner in (None, former) or (owner == self._node and not self._ownership.owns(entity)):
             self._look()

@@ -69,6 +69,7 @@ class Draining:
 
     async def _let_go(self, until: float) -> None:
         """As long as this node serves them as others do: that is, while it has nothing of its own."""
+
         def pace() -> Pace:
             others = self._others_up()
             return Pace(self._config.connects_per_s * others, until) if others else at_the_same_time()

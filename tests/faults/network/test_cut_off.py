@@ -103,7 +103,7 @@ def test_one_that_is_cut_from_redis_for_a_moment_keeps_all_that_is_its_own(site:
 
 
 def test_one_that_stays_cut_from_redis_gives_the_others_what_it_owns_and_is_not_ready(site: Site) -> None:
-    victim, *others = site.by_rooms(ROOMS)
+    victim, *_ = site.by_rooms(ROOMS)
     with speaking(site) as traffic:
         alive, me = site.alive(), site.incarnation(victim)
         site.lab.cut(victim.host.name, "valkey")

@@ -16,7 +16,16 @@ from greenroom.actors.model.errors import (
 from greenroom.actors.model.lifecycle import Inspect
 from greenroom.supervisors.correspondence import correspondence, wire
 from greenroom.supervisors.correspondence.feeds import LAP_S
-from greenroom.supervisors.correspondence.wire import FeedEnded, Kicked, NotHeld, Rejected, Replied, Sent, decode, encode
+from greenroom.supervisors.correspondence.wire import (
+    FeedEnded,
+    Kicked,
+    NotHeld,
+    Rejected,
+    Replied,
+    Sent,
+    decode,
+    encode,
+)
 from tests.steps import counted_steps
 from tests.supervisors.correspondence.seeing import by_type, counting
 from tests.supervisors.correspondence.small_cluster import A, B, cluster
@@ -135,7 +144,9 @@ async def test_a_frame_that_cannot_be_read_is_as_a_parting_to_both_ends(autojump
         assert [error.name for error in seats[0].refusals] == ["talk.out"]
 
 
-async def test_a_frame_of_a_newer_release_is_passed_over_or_refused_and_parts_nothing(autojump_clock: MockClock) -> None:
+async def test_a_frame_of_a_newer_release_is_passed_over_or_refused_and_parts_nothing(
+    autojump_clock: MockClock,
+) -> None:
     """While a release is rolled out, nobody who waits or watches notices what the older one does not know."""
     async with cluster() as run:
         seat = run.nodes[B].watch("talk:a", ANN)

@@ -92,7 +92,9 @@ async def test_where_there_is_not_the_time_they_come_as_slowly_as_it_allows(auto
     assert max(found) <= MANY / 50 * 1.05 and len(found) <= 52
 
 
-async def test_those_that_can_be_told_when_to_come_are_told_so_though_there_is_no_time(autojump_clock: MockClock) -> None:
+async def test_those_that_can_be_told_when_to_come_are_told_so_though_there_is_no_time(
+    autojump_clock: MockClock,
+) -> None:
     """Event streams: of what the node had to let go at once the others see as much each second as they take."""
     connects: list[float] = []
     began = trio.current_time()
@@ -108,7 +110,7 @@ async def test_who_waits_for_the_next_start_of_this_node_does_not_ask_for_it_all
     connects: list[float] = []
     began = trio.current_time()
     await goodbye([Client(connects, None) for _ in range(100)]).say(at_the_same_time, heard)
-    assert 1.0 <= min(connects) - began and max(connects) - began <= 3.2
+    assert min(connects) - began >= 1.0 and max(connects) - began <= 3.2
 
 
 async def test_nobody_is_told_to_wait_for_long(autojump_clock: MockClock) -> None:
@@ -152,7 +154,7 @@ async def test_who_is_alone_tells_all_at_the_same_time(autojump_clock: MockClock
     clients = [Client([]) for _ in range(1_000)]
     began = trio.current_time()
     await goodbye(clients).say(at_the_same_time, heard)
-    assert {client.told_at for client in clients} == {pytest.approx(began + 0.12)}
+    assert {client.told_at for client in clients} == {began + 0.12}
 
 
 async def test_once_the_others_stop_as_well_nobody_is_let_go_slowly(autojump_clock: MockClock) -> None:
