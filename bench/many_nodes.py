@@ -147,6 +147,10 @@ class Asleep:
         """As System."""
         return 0
 
+    async def prepared(self) -> None:
+        """As System."""
+        await trio.lowlevel.checkpoint()
+
     async def prepare(self, _shards: Collection[int]) -> int:
         """As System."""
         await trio.lowlevel.checkpoint()

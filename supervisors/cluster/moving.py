@@ -34,6 +34,7 @@ ENTITIES_S = 0.5  # what the entities of a shard have to end, at least, while th
 ENTITIES_MAX_S = 4.0  # and at most
 COMMITS = 4  # of which so many may go by: one under way, the last burst's behind it, the snapshot; and some are slower
 PREPARED_S = 0.1  # what those of a first batch have to write snapshots
+PREPARED_S = 0.1  # what the entities of a batch have to write snapshots
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 
 
@@ -147,8 +148,10 @@ class Moving:
         batch, following = order[:most], order[most : 2 * most]
         unprepared = [shard for shard in batch if shard not in self._prepared]
         self._prepared = set(following)
-        if unprepared and await self._system.prepare(unprepared):
-            await trio.sleep(PREPARED_S)
+        with trio.move_on_after(PREPARED_S):
+            if unprepared and await self._system.prepare(unprepared):
+                await trio.sleep(PREPARED_S / 2)  # until what is in flight has landed
+            await self._system.prepared()
         await self._system.prepare(following)
 
     def _movable(self) -> dict[int, int]:

@@ -34,6 +34,8 @@ class SnapshotWriter:
         self._send, self._receive = trio.open_memory_channel[tuple[Head, int, bytes, KindLimits]](WAITING_MAX)
         self._at_once = trio.Semaphore(AT_ONCE)
         self.waiting_bytes = 0  # of the bodies that wait
+        self._queued = self._over = 0  # how many, so far
+        self._progress = trio.Event()
 
     def write_later(self, head: Head, offset: int, body: bytes, limits: KindLimits) -> None:
         """The state as of `offset`. Skipped when too many wait, or too much."""
@@ -43,8 +45,15 @@ class SnapshotWriter:
         try:
             self._send.send_nowait((head, offset, body, limits))
             self.waiting_bytes += len(body)
+            self._queued += 1
         except trio.WouldBlock:
             self._log.warning("snapshot_skipped")
+
+    async def caught_up(self) -> None:
+        """Return when all that waited when this was called are written, or could not be."""
+        queued = self._queued
+        while self._over < queued:
+            await self._progress.wait()
 
     async def write(self, head: Head, offset: int, body: bytes) -> None:
         """The state as of `offset`, now. Raises: StoreUnavailable."""
@@ -57,7 +66,12 @@ class SnapshotWriter:
         async for head, offset, body, limits in self._receive:
             self.waiting_bytes -= len(body)
             try:
-                await self._journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
+                try:
+                    await self._journal.save_snapshot(head.id, fence=head.fence, offset=offset, body=body)
+                finally:
+                    self._over += 1
+                    self._progress.set()
+                    self._progress = trio.Event()
                 if offset - head.trimmed > limits.history_events + limits.snapshot_every:
                     now_s = self._now()
                     trimmed = await self._journal.trim(  # one step: others wait behind it, and the sweep does the rest

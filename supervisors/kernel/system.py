@@ -197,9 +197,12 @@ class System:
         """How many are, after a survey."""
         return len(self._by_shard.get(shard, ())) if self._by_shard is not None else 0
 
+    async def prepared(self) -> None:
+        """Return when the snapshots are written that wait for that now."""
+        await self._host.snapshots.caught_up()
+
     async def prepare(self, shards: Collection[int]) -> int:
-        """These are to depart soon. How many of those awake in them write snapshots before: the others would be late.
-        After a survey."""
+        """These are to depart soon: have those awake in them write snapshots before. How many will. After a survey."""
         by_shard = self._by_shard
         assert by_shard is not None
         preparing = looked = 0
