@@ -56,6 +56,7 @@ class Moving:
         self._pacing = pacing or Pacing(list)  # nothing to be heeded
         self._slices = Slices()
         self._prepared: set[int] = set()  # shards of the next batch, whose entities know that they are to go
+        self._prepared_at = float("-inf")  # when they were told so last
         self._turn = trio.Lock()  # one batch at a time
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -147,12 +148,14 @@ class Moving:
         order = list(movable)
         batch, following = order[:most], order[most : 2 * most]
         unprepared = [shard for shard in batch if shard not in self._prepared]
-        self._prepared = set(following)
+        if await self._system.prepare(unprepared):
+            self._prepared_at = trio.current_time()
         with trio.move_on_after(PREPARED_S):
-            if unprepared and await self._system.prepare(unprepared):
-                await trio.sleep(PREPARED_S / 2)  # until what is in flight has landed
+            await trio.sleep_until(self._prepared_at + PREPARED_S / 2)  # with what is in flight, which lands first
             await self._system.prepared()
-        await self._system.prepare(following)
+        self._prepared = set(following)
+        if await self._system.prepare(following):
+            self._prepared_at = trio.current_time()
 
     def _movable(self) -> dict[int, int]:
         """What is to be another's: by shard, whose."""
