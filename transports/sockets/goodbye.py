@@ -16,7 +16,7 @@ from msgspec import Struct
 from greenroom.transports.sockets.flusher import Flusher
 from greenroom.transports.sockets.live import LiveConnections, LiveProtocol
 
-EVERY_S = 0.05  # between two batches
+EVERY_S = 0.02  # between two batches
 HEARD_S = 1.0  # what other nodes have to hear that those of a batch leave
 ANSWERED_S = 0.5  # what those have whose answers are on their way, from then on
 LOOK_S = 0.02  # between two looks whether they have come
@@ -65,13 +65,14 @@ class Goodbye:
         let_go: set[LiveProtocol] = set()
         async with trio.open_nursery() as nursery:  # owner: this call
             while left := [one for connection, one in self._live.items() if connection.open and one not in let_go]:
-                now_at = pace()
-                size = now_at.batch(len(left), trio.current_time())
-                batch = left[:size]
-                let_go.update(batch)
-                nursery.start_soon(self._let_go, batch, now_at.again_s(size), heard)
-                if size < len(left):
-                    await trio.sleep(EVERY_S)
+                let_go.update(left)  # they may be closed, or speak another protocol, when their turn comes
+                while left:
+                    now_at = pace()
+                    size = now_at.batch(len(left), trio.current_time())
+                    batch, left = left[:size], left[size:]
+                    nursery.start_soon(self._let_go, batch, now_at.again_s(size), heard)
+                    if left:
+                        await trio.sleep(EVERY_S)
 
     async def _let_go(
         self, batch: Sequence[LiveProtocol], again_s: tuple[float, float], heard: Callable[[], Awaitable[None]]
