@@ -19,8 +19,8 @@ from greenroom.store.ownership.referee import Member
 log = structlog.get_logger("greenroom.membership")
 
 LOST_S = 3.0  # so long somebody must have been out of reach before a node says so
-BACK_S = 10.0  # and so long within reach before it says so no more
 SKEW_S = 2.5  # and a renewal longer the rows must have said the same: whoever is in the same trouble says so by then
+BACK_S = 10.0  # so long those that were left out must have been within reach again
 
 
 class Reach:
@@ -31,19 +31,15 @@ class Reach:
         self._agreed_s = renewed_every_s + SKEW_S
         self.said: tuple[int, ...] = ()  # whom this node can't reach, as its row has it
         self._lost: dict[int, float] = {}  # nodes out of reach, and since when
-        self._last: dict[int, float] = {}  # of those that it says so of, when they were last
         self.left_out: frozenset[int] = frozenset()
         self._follows: frozenset[int] = frozenset()  # who is to be left out, by the rows as they were last
         self._since = 0.0  # and since when that is so
+        self._out_at: dict[int, float] = {}  # of those that are left out, when that last followed
 
     def saw(self, unreached: Collection[int], now: float) -> tuple[int, ...]:
         """These can't be reached now. Gives what this node says of it."""
         self._lost = {node: self._lost.get(node, now) for node in unreached}
-        for node, since in self._lost.items():
-            if now - since >= LOST_S or node in self._last:
-                self._last[node] = now
-        self._last = {node: at for node, at in self._last.items() if now - at < BACK_S}
-        said = tuple(sorted(self._last))
+        said = tuple(sorted(node for node, since in self._lost.items() if now - since >= LOST_S))
         if said != self.said:
             self.said = said
             if said:
@@ -57,7 +53,12 @@ class Reach:
         follows = frozenset(parted_from_most(up))
         if follows != self._follows:
             self._follows, self._since = follows, now
-        left_out = follows if now - self._since >= self._agreed_s else self.left_out & follows
+        for node in follows:
+            if node in self._out_at or now - self._since >= self._agreed_s:
+                self._out_at[node] = now
+        present = {one.incarnation for one in up}
+        self._out_at = {node: at for node, at in self._out_at.items() if node in present and now - at < BACK_S}
+        left_out = frozenset(self._out_at)
         if left_out != self.left_out:
             self.left_out = left_out
             if left_out:

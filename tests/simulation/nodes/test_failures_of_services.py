@@ -62,6 +62,7 @@ def test_whatever_becomes_of_redis_nothing_changes_hands_and_nothing_is_lost(bef
         before = owners(world)
         await befalls(world)
         assert owners(world) == before
+        await trio.sleep(15.0)
 
     assert not GONE & sound(played(trouble))
 

@@ -50,14 +50,12 @@ def test_what_passes_is_not_said() -> None:
     assert reach.saw([], 100.0 + LOST_S) == reach.saw([B], 100.0 + LOST_S + 0.1) == ()
 
 
-def test_what_lasts_is_said_until_it_has_been_over_for_a_while() -> None:
+def test_what_lasts_is_said_until_it_is_over() -> None:
     reach = Reach(1.5)
     reach.saw([B], 100.0)
-    assert reach.saw([B], 103.0) == (B,)
-    assert reach.saw([], 104.0) == reach.saw([], 103.0 + BACK_S - 0.1) == (B,)
-    assert reach.saw([B], 105.0) == (B,), "again, within that time"
-    assert reach.saw([], 105.0 + BACK_S - 0.1) == (B,)
-    assert reach.saw([], 105.0 + BACK_S) == ()
+    assert reach.saw([B, C], 103.0) == (B,)
+    assert reach.saw([C], 104.0) == ()
+    assert reach.saw([C], 106.0) == (C,)
 
 
 def test_nobody_is_left_out_before_all_have_had_the_time_to_say_that_they_are_no_better_off() -> None:
@@ -68,4 +66,17 @@ def test_nobody_is_left_out_before_all_have_had_the_time_to_say_that_they_are_no
     assert reach.heard(both, 103.0) == reach.heard(both, 103.0 + AGREED_S) == frozenset()
     assert reach.heard(early, 110.0) == frozenset()
     assert reach.heard(early, 110.0 + AGREED_S) == {A}
-    assert reach.heard([member(A), member(B)], 115.0) == frozenset(), "and comes back at once"
+    assert reach.heard(early, 120.0) == {A}
+
+
+def test_who_was_left_out_comes_back_when_it_has_been_within_reach_for_a_while() -> None:
+    reach = Reach(1.5)
+    cut, well = [member(A, A), member(B)], [member(A), member(B)]
+    reach.heard(cut, 100.0)
+    assert reach.heard(cut, 110.0) == {A}
+    assert reach.heard(well, 111.0) == reach.heard(well, 110.0 + BACK_S - 0.1) == {A}
+    assert reach.heard(cut, 120.0) == reach.heard(well, 120.0 + BACK_S - 0.1) == {A}, "not if it was cut off meanwhile"
+    assert reach.heard(well, 120.0 + BACK_S) == frozenset()
+    reach.heard(cut, 140.0)
+    assert reach.heard(cut, 150.0) == {A}
+    assert reach.heard([member(B)], 151.0) == frozenset(), "who is gone is not left out"
