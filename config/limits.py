@@ -190,7 +190,7 @@ class DrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             description="clients that a stopping node lets go each second for each other node, which they come to; "
             "more, where there would not be the time",
         ),
-    ] = 100
+    ] = 50
 
 
 class LogConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
