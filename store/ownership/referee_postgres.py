@@ -227,7 +227,7 @@ class PostgresReferee:
     async def members(self) -> list[Member]:
         """See Referee."""
         rows = await self._connection.fetch(MEMBERS)
-        return [Member(*columns, unreached=tuple(unreached)) for *columns, unreached in rows]
+        return [Member(*(*row[:-1], tuple(row[-1]))) for row in rows]
 
     async def releases(self, known: Collection[str]) -> dict[str, str | None]:
         """See Referee."""
