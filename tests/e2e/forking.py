@@ -116,9 +116,17 @@ class Forker:
         self._process.wait()
 
 
-@cache
 def forker() -> Forker:
-    """That of this process."""
+    """That of this process, on the network on which this thread is: where a test has several, it goes into another."""
+    try:
+        network = os.stat("/proc/thread-self/ns/net").st_ino
+    except OSError:
+        network = 0
+    return _forker_on(network)
+
+
+@cache
+def _forker_on(_network: int) -> Forker:
     return Forker()
 
 
