@@ -119,7 +119,7 @@ class Forker:
 def forker() -> Forker:
     """That of this process, on the network on which this thread is: where a test has several, it goes into another."""
     try:
-        network = os.stat("/proc/thread-self/ns/net").st_ino
+        network = Path("/proc/thread-self/ns/net").stat().st_ino
     except OSError:
         network = 0
     return _forker_on(network)
