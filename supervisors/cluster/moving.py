@@ -33,7 +33,6 @@ STRAGGLES_S = 0.2  # after that the next slice does not wait for the last entiti
 ENTITIES_S = 0.5  # what the entities of a shard have to end, at least, while the others in it wait
 ENTITIES_MAX_S = 4.0  # and at most
 COMMITS = 4  # of which so many may go by: one under way, the last burst's behind it, the snapshot; and some are slower
-PREPARED_S = 0.1  # what those of a first batch have to write snapshots
 PREPARED_S = 0.1  # what the entities of a batch have to write snapshots
 AGAIN_S = 0.2  # before what the referee did not answer, or refused, is tried again
 

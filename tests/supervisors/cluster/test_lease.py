@@ -1,6 +1,6 @@
 """How long a node relies on what it knows, with a referee that is slow, silent or gone; in virtual time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ class Referee:
         self.beside = 0
         self._row = trio.Lock()
 
-    async def renew(self, lease_s: float) -> bool:
+    async def renew(self, lease_s: float, *, unreached: Collection[int] = ()) -> bool:
         self.sent.append(trio.current_time())
         if self.silent:
             self.silent -= 1
