@@ -19,7 +19,7 @@ from trio.testing import MockClock
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
-from tests.e2e.cluster_template import FOLDER, new_folder
+from tests.starting.cluster_template import FOLDER, new_folder
 
 TEMPLATE = "greenroom_template"
 database_numbers = itertools.count(1)

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from tests.e2e.cluster_template import copy_cluster
-from tests.e2e.forking import Process, forker
+from tests.starting.cluster_template import copy_cluster
+from tests.starting.forking import Process, forker
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "greenroom.supervisors")

@@ -78,7 +78,7 @@ class Forker:
         self._rest = b""
         self._forked: list[int] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from tests.e2e.forking import fork_for_each; fork_for_each()"],
+            [sys.executable, "-c", "from tests.starting.forking import fork_for_each; fork_for_each()"],
             cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
