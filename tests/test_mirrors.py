@@ -43,6 +43,8 @@ ELSEWHERE = {
     "store/journal/postgres/probe.py": "supervisors/node/test_health.py",
     "store/journal/postgres/reads.py": "store/journal/test_journal.py",
     "store/migrations": "store/postgres/test_migrate.py",
+    "supervisors/cluster/looking.py": "supervisors/cluster/test_membership_shared.py",
+    "supervisors/node/draining.py": "faults/process/test_stop.py",
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/own/programs.py": "store/own/test_folders.py",
     # An entity is one idea, with its messages, its state and its view.
