@@ -12,6 +12,9 @@ from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal, UserId
 from greenroom.actors.saga import Saga, SoFar, Step
+from greenroom.actors.views.columns import Index, Key, Text
+from greenroom.actors.views.page import Page
+from greenroom.actors.views.view import Origin, View
 
 __all__ = [
     "ANONYMOUS",
@@ -22,15 +25,21 @@ __all__ = [
     "Ask",
     "Done",
     "Event",
+    "Index",
     "InvalidCommand",
+    "Key",
     "KindLimits",
     "Message",
+    "Origin",
+    "Page",
     "Principal",
     "Refused",
     "Saga",
     "SoFar",
     "Step",
     "Tell",
+    "Text",
     "Undelivered",
     "UserId",
+    "View",
 ]

@@ -10,7 +10,7 @@ dead letter waits, and nobody else: an append that brings none does not touch th
 from alembic import op
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 
 STATEMENTS = ("CREATE INDEX dead_letters_entity ON dead_letters (entity, id)",)
 

@@ -1,0 +1,213 @@
+"""Columns: the fields of a row as what Postgres keeps them in, and their values there and back.
+
+    class Row(Struct):
+        show: Key[str]              # text, part of the primary key
+        claps: Index[int] = 0       # bigint, may be filtered by
+        title: Text = ""            # text, searched
+        tags: list[str] = []        # jsonb, as anything that is a list or an object
+
+Decided from the annotations alone.
+"""
+
+import datetime
+import decimal
+import enum
+import types
+import typing
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+from greenroom.store.views.shape import Column
+
+T = TypeVar("T")
+
+
+class Mark(Struct, frozen=True):
+    """What a field of a row is beside its type."""
+
+    name: Literal["key", "index", "text"]
+
+
+Key = Annotated[T, Mark("key")]  # together with the others of its row it tells rows apart, and never changes
+Index = Annotated[T, Mark("index")]  # rows may be filtered by it
+Text = Annotated[str, Mark("text")]  # its words are searched
+
+PLAIN: dict[type, str] = {
+    bool: "boolean",
+    int: "bigint",
+    float: "double precision",
+    str: "text",
+    bytes: "bytea",
+    decimal.Decimal: "numeric",
+    datetime.datetime: "timestamptz",
+    datetime.date: "date",
+    uuid.UUID: "uuid",
+}
+ORDERED = frozenset(PLAIN.values()) - {"boolean", "bytea"}  # of these rows may be in the order of
+INT_MAX = 2**63 - 1
+JSON = "jsonb"
+AS_IS: Callable[[Any], Any] | None = None  # a value that the driver takes, and gives, as it is
+
+
+class BadField(Exception):
+    """A field of a row can't be kept; the text says which and why, to be read behind the name of the view's class."""
+
+
+class Stored(Struct, frozen=True):
+    """A field with its column: `encode` makes what the driver takes, `decode` of what it gives the field's value; None
+    where both are the same. Of NULL neither is asked."""
+
+    column: Column
+    type: Any  # the field's, without None and marks
+    encode: Callable[[Any], Any] | None
+    decode: Callable[[Any], Any] | None
+
+    def to_store(self, value: Any) -> Any:
+        """Raises: TypeError, ValueError for what the field does not hold."""
+        if value is None:
+            if not self.column.is_nullable:
+                raise TypeError(f"{self.column.name} is None, and is not declared as optional")
+            return None
+        return value if self.encode is None else self.encode(value)
+
+    def from_store(self, value: Any) -> Any:
+        """Raises: msgspec.MsgspecError, ValueError where the column holds what the field does not."""
+        return value if value is None or self.decode is None else self.decode(value)
+
+
+def stored_fields(row: type[Struct]) -> list[Stored]:
+    """The fields of a row with their columns, in order. Raises: BadField."""
+    hints = typing.get_type_hints(row, include_extras=True)
+    return [_stored(name, hints[name]) for name in row.__struct_fields__]
+
+
+def _stored(name: str, hint: Any) -> Stored:
+    if name.startswith("_"):
+        raise BadField(f"the field {name} begins with an underscore, as hidden columns do: rename it")
+    if len(name.encode()) > 63:
+        raise BadField(f"the field {name} is longer than the 63 bytes of a column's name")
+    marks = {mark.name for mark in _marks(hint)}
+    kind, is_nullable = _without_none(_bare(hint))
+    if "key" in marks and is_nullable:
+        raise BadField(f"the key field {name} may be None: a key has a value")
+    if "text" in marks and kind is not str:
+        raise BadField(f"the field {name} is Text, and so can only be a str")
+    sql, encode, decode = _kept(name, kind)
+    if ("key" in marks or "index" in marks) and sql == JSON:
+        raise BadField(f"the field {name} is a list or an object: neither a key nor an index can be made of it")
+    column = Column(
+        name=name,
+        type=sql,
+        is_nullable=is_nullable,
+        is_key="key" in marks,
+        is_indexed="index" in marks,
+        is_searched="text" in marks,
+    )
+    return Stored(column, kind, encode, decode)
+
+
+def _marks(hint: Any) -> Iterator[Mark]:
+    """Also of `Text | None`, where the mark is at one of the alternatives."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        inner, *notes = get_args(hint)
+        yield from (note for note in notes if isinstance(note, Mark))
+        yield from _marks(inner)
+    elif origin in (Union, types.UnionType):
+        for one in get_args(hint):
+            yield from _marks(one)
+
+
+def _bare(hint: Any) -> Any:
+    """Without what annotates it, constraints of msgspec's among that: a row is the fold's own, and not checked twice."""
+    return _bare(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) not in (Union, types.UnionType):
+        return hint, False
+    kinds = [one for one in get_args(hint) if one is not type(None)]
+    is_nullable = len(kinds) < len(get_args(hint))
+    if len(kinds) == 1:
+        return _bare(kinds[0]), is_nullable
+    return Union[tuple(kinds)], is_nullable  # noqa: UP007 made of what is known at run time only
+
+
+def _kept(name: str, kind: Any) -> tuple[str, Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+    """The column's type, and the ways there and back."""
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _of_values(name, [member.value for member in kind], lambda member: member.value, kind)
+    if get_origin(kind) is Literal:
+        return _of_values(name, list(get_args(kind)), _one_of(get_args(kind)), AS_IS)
+    if kind is float:
+        return PLAIN[float], _as_float, AS_IS
+    if kind is datetime.datetime:
+        return PLAIN[kind], _with_zone, AS_IS
+    if kind is datetime.date:
+        return PLAIN[kind], _as_date, AS_IS
+    if isinstance(kind, type) and kind in PLAIN:
+        return PLAIN[kind], _exactly(kind), AS_IS
+    try:
+        decoder = msgspec.json.Decoder(kind)
+    except TypeError as error:
+        raise BadField(f"the field {name}: {error}") from error
+    encoder = msgspec.json.Encoder(order="deterministic")  # sets and dicts too: what is equal is stored as equal
+    return JSON, lambda value: encoder.encode(value).decode(), decoder.decode
+
+
+def _of_values(
+    name: str, values: list[Any], encode: Callable[[Any], Any], decode: Callable[[Any], Any] | None
+) -> tuple[str, Callable[[Any], Any], Callable[[Any], Any] | None]:
+    kinds = {type(value) for value in values}
+    if kinds == {str} or kinds == {int}:
+        return PLAIN[kinds.pop()], encode, decode
+    raise BadField(f"the field {name} is one of {values!r:.80}: these must all be texts or all be whole numbers")
+
+
+def _one_of(values: tuple[Any, ...]) -> Callable[[Any], Any]:
+    def encode(value: Any) -> Any:
+        if value not in values:
+            raise ValueError(f"{value!r:.80} is none of {values!r:.80}")
+        return value
+
+    return encode
+
+
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    """The driver would take some others, and store what was not meant, or fail a batch of many entities."""
+
+    def encode(value: Any) -> Any:
+        if type(value) is not kind and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise TypeError(f"{value!r:.80} is no {kind.__name__}")
+        if kind is str and "\0" in value:
+            raise ValueError("a text in Postgres holds no NUL character")
+        if kind is int and not -INT_MAX - 1 <= value <= INT_MAX:
+            raise ValueError(f"{value} does not fit into 64 bits")
+        return value
+
+    return encode
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{value!r:.80} is no float")
+
+
+def _as_date(value: Any) -> datetime.date:
+    if type(value) is not datetime.date:  # a datetime is one too, and would lose its time
+        raise TypeError(f"{value!r:.80} is no date")
+    return value
+
+
+def _with_zone(value: Any) -> datetime.datetime:
+    """In UTC, as it comes back."""
+    if not isinstance(value, datetime.datetime):
+        raise TypeError(f"{value!r:.80} is no datetime")
+    if value.tzinfo is None:
+        raise ValueError(f"{value} says no time zone: which moment it is depends on the server")
+    return value.astimezone(datetime.UTC)

@@ -1,0 +1,103 @@
+"""The views installed in this process: each checked once, with what can be known of it from its code alone."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Event
+from greenroom.actors.views.columns import BadField, Stored, stored_fields
+from greenroom.actors.views.rules import class_problems, field_problems
+from greenroom.actors.views.view import View
+from greenroom.store.views.shape import Shape
+
+
+class BadViewClass(Exception):
+    """The class of a view breaks a rule; the text names the class and the rule."""
+
+
+class Installed:
+    """One view's class, with its columns and where its events come from."""
+
+    def __init__(self, view: type[View], kinds: Kinds) -> None:
+        """Raises: BadViewClass."""
+        where = f"{view.__module__}.{view.__qualname__}"
+        for problem in class_problems(view):
+            raise BadViewClass(f"{where}: {problem}")
+        try:
+            self.fields: tuple[Stored, ...] = tuple(stored_fields(view.Row))
+        except (BadField, NameError) as error:  # the latter: a type that is only known to type checkers
+            raise BadViewClass(f"{where}: {error}") from error
+        for problem in field_problems(view, list(self.fields)):
+            raise BadViewClass(f"{where}: {problem}")
+        if view.name in kinds:
+            raise BadViewClass(f"{where}: {view.name!r} is the name of a kind of entities: give the view another")
+        self.view = view
+        self.name = view.name
+        self.version = view.version
+        self.key_names = tuple(one.column.name for one in self.fields if one.column.is_key)
+        self.events: frozenset[type[Event]] = frozenset(view.of)
+        recorded = {event: [kind.name for kind in kinds if event in kind.actor.events] for event in view.of}
+        for event, recorders in recorded.items():
+            if not recorders:
+                raise BadViewClass(f"{where}: no installed entity records {event.__qualname__}: install it too")
+        self.kinds: frozenset[str] = frozenset(name for recorders in recorded.values() for name in recorders)
+        self.seeds = view.seed is not View.seed
+        self.shape = shape_of(view, self.fields)
+
+
+def shape_of(view: type[View], fields: Iterable[Stored]) -> Shape:
+    """What the table of the view's version holds."""
+    columns = tuple(one.column for one in fields)
+    orders: tuple[tuple[str, ...], ...] = ()
+    page = view.watch
+    if page is not None and (page.by or page.order):
+        named = (*((page.by,) if page.by else ()), *page.terms)
+        bare = {term.removeprefix("-") for term in named}
+        orders = ((*named, *(column.name for column in columns if column.is_key and column.name not in bare)),)
+    return Shape(columns=columns, orders=orders, language=view.language)
+
+
+class Views:
+    """The views by name, and by the kind whose events they fold. Falsy where there are none."""
+
+    def __init__(self, kinds: Kinds, views: Iterable[type[View]] = ()) -> None:
+        """Raises: BadViewClass."""
+        self.kinds = kinds
+        self._views: dict[str, Installed] = {}
+        self._by_kind: dict[str, tuple[Installed, ...]] = {}
+        for view in views:
+            self.install(view)
+
+    def install(self, view: type[View]) -> Installed:
+        """Once all entities are. Raises: BadViewClass, also when a kind or another view has its name."""
+        installed = Installed(view, self.kinds)
+        if installed.name in self._views:
+            other = self._views[installed.name].view
+            raise BadViewClass(
+                f"two views are named {installed.name!r}: {other.__module__}.{other.__qualname__} and "
+                f"{view.__module__}.{view.__qualname__}"
+            )
+        self._views[installed.name] = installed
+        for kind in installed.kinds:
+            self._by_kind[kind] = (*self._by_kind.get(kind, ()), installed)
+        return installed
+
+    @property
+    def by_kind(self) -> Mapping[str, tuple[Installed, ...]]:
+        """Kind -> the views that fold its events."""
+        return self._by_kind
+
+    def get(self, name: str) -> Installed | None:
+        return self._views.get(name)
+
+    def __getitem__(self, name: str) -> Installed:
+        """Raises: KeyError."""
+        return self._views[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._views
+
+    def __iter__(self) -> Iterator[Installed]:
+        return iter(self._views.values())
+
+    def __len__(self) -> int:
+        return len(self._views)
