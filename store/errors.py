@@ -44,3 +44,7 @@ class JournalDamaged(StoreError):
             "heads, journal and snapshots from a backup. If what the journal holds is right and only the head is not, "
             "set the head's offset to that of the last event, with the node stopped. Then send to the entity again."
         )
+
+
+class ViewRefused(StoreError):
+    """A view can't be installed on this database; the text says why and what to do."""

@@ -239,10 +239,10 @@ class Kinds:
         return iter(self._kinds.values())
 
 
-def find_actors(import_path: str) -> list[type[Actor[object]]]:
-    """The entity classes that `package.module` defines or re-exports from inside, or the one at `package.module:Class`.
+def find_classes(import_path: str) -> list[type]:
+    """The classes that `package.module` defines or re-exports from inside, or the one at `package.module:Class`.
 
-    Raises: BadEntityClass naming the path when it can't be imported or holds no entity.
+    Raises: BadEntityClass naming the path when it can't be imported.
     """
     module_name, _, class_name = import_path.partition(":")
     try:
@@ -250,16 +250,23 @@ def find_actors(import_path: str) -> list[type[Actor[object]]]:
     except Exception as error:
         raise BadEntityClass(f"GREENROOM_ENTITIES: cannot import {module_name!r}: {error}") from error
     if class_name:
-        found = [getattr(module, class_name, None)]
-    else:
-        found = [
-            item
-            for item in vars(module).values()
-            if isinstance(item, type)
-            and issubclass(item, Actor)
-            and f"{item.__module__}.".startswith(f"{module_name}.")
-        ]
-    actors = [item for item in found if isinstance(item, type) and issubclass(item, Actor) and hasattr(item, "kind")]
+        found = getattr(module, class_name, None)
+        return [found] if isinstance(found, type) else []
+    return [
+        item
+        for item in vars(module).values()
+        if isinstance(item, type) and f"{item.__module__}.".startswith(f"{module_name}.")
+    ]
+
+
+def actors_among(classes: Iterable[type]) -> list[type[Actor[object]]]:
+    """Those that are entity classes, and no bases of some."""
+    return [item for item in classes if issubclass(item, Actor) and hasattr(item, "kind")]
+
+
+def find_actors(import_path: str) -> list[type[Actor[object]]]:
+    """The entity classes at a path: see `find_classes`. Raises: BadEntityClass, also when there is none."""
+    actors = actors_among(find_classes(import_path))
     if not actors:
         raise BadEntityClass(f"GREENROOM_ENTITIES: {import_path!r} holds no entity class (a subclass of Actor)")
     return actors

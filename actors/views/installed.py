@@ -1,16 +1,17 @@
 """The views installed in this process: each checked once, with what can be known of it from its code alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.kinds import BadEntityClass, Kind, Kinds
 from greenroom.actors.model.message import Event
-from greenroom.actors.views.columns import BadField, Stored, stored_fields
+from greenroom.actors.views.columns import JSON, BadField, Stored, stored_fields
 from greenroom.actors.views.rules import class_problems, field_problems
 from greenroom.actors.views.view import View
 from greenroom.store.views.shape import Shape
 
 
-class BadViewClass(Exception):
+class BadViewClass(BadEntityClass):
     """The class of a view breaks a rule; the text names the class and the rule."""
 
 
@@ -39,9 +40,25 @@ class Installed:
         for event, recorders in recorded.items():
             if not recorders:
                 raise BadViewClass(f"{where}: no installed entity records {event.__qualname__}: install it too")
-        self.kinds: frozenset[str] = frozenset(name for recorders in recorded.values() for name in recorders)
+        self.kinds_by_name: dict[str, Kind] = {name: kinds[name] for found in recorded.values() for name in found}
+        self.kinds: frozenset[str] = frozenset(self.kinds_by_name)
+        self.key_fields = tuple(one for one in self.fields if one.column.is_key)
+        self.has_json = any(one.column.type == JSON for one in self.fields)  # whose text the server writes its own way
+        self._names = tuple(one.column.name for one in self.fields)
+        self._decodes = any(one.decode is not None for one in self.fields)
         self.seeds = view.seed is not View.seed
         self.shape = shape_of(view, self.fields)
+
+    def to_row(self, values: tuple[Any, ...]) -> Any:
+        """A row of the class `Row`, of its stored values. Raises: msgspec.MsgspecError, ValueError where they are not
+        of the fields' types."""
+        if self._decodes:
+            values = tuple(one.from_store(value) for one, value in zip(self.fields, values, strict=True))
+        return self.view.Row(**dict(zip(self._names, values, strict=True)))
+
+    def to_values(self, row: Any) -> tuple[Any, ...]:
+        """What is to be stored of a row. Raises: TypeError, ValueError for what a column can't hold."""
+        return tuple([one.to_store(getattr(row, one.column.name)) for one in self.fields])
 
 
 def shape_of(view: type[View], fields: Iterable[Stored]) -> Shape:
@@ -101,3 +118,8 @@ class Views:
 
     def __len__(self) -> int:
         return len(self._views)
+
+
+def views_among(classes: Iterable[type]) -> list[type[View]]:
+    """Those that are views, and no bases of some."""
+    return [item for item in classes if issubclass(item, View) and (item.of or hasattr(item, "Row"))]

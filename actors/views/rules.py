@@ -19,7 +19,7 @@ NAME_MAX = 40  # characters: names of tables and their indexes are made of it, a
 VERSION_MAX = 2**31 - 1
 FIELDS_MAX = 200
 _NAME = re.compile(rf"[a-z][a-z0-9_]{{0,{NAME_MAX - 1}}}")
-_VERSIONED = re.compile(r"_v[0-9]+$")
+_VERSIONED = re.compile(r"_v[0-9]+(_[0-9]+)?$")
 
 
 def class_problems(view: type[View]) -> Iterator[str]:

@@ -359,10 +359,32 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "Heads of entities that recorded nothing, and marks of senders that have nothing more to deliver, were "
             "removed."
         ),
+        "view_given_up": (
+            "What keeps a table of a view up has failed more often than its supervisor allows; it is left alone for some "
+            "seconds, and tried again. Other views go on."
+        ),
         "view_not_shown": (
             "An entity's view could not be made for those who watch it as a view; they keep the one they have, until "
             "one can be. The error says why; while it goes on it is logged once a minute."
         ),
+        "view_not_switched": (
+            "A table that is filled beside a live one does not take its place yet, and `error` says why: parked entities "
+            "most often. Mend the view and make it another version, or `greenroom views retry-parked`."
+        ),
+        "view_parked": (
+            "A view could not fold an event, so that entity waits, and all others go on. `greenroom views` has the "
+            "traceback; mend the view, then `greenroom views retry-parked`."
+        ),
+        "view_postponed": (
+            "Postgres refuses or does not answer, so a view is late; it goes on from the journal when it does."
+        ),
+        "view_switched": "A table that was filled beside a live one has caught up, and has taken its place.",
+        "view_without_code": (
+            "The database has a view that this release does not know. Nobody goes on with it here, and retention keeps "
+            "all events that it has not folded: if it was removed for good, `greenroom views drop-old`."
+        ),
+        "views_not_looked_up": "The rows of views could not be read; they are read again in a second.",
+        "views_not_swept": "The look for events that views have not folded could not be made; it is made again soon.",
         "watchers_not_told": (
             "Those who watch an entity could not be told that it begins anew; its next publication tells them."
         ),

@@ -6,7 +6,7 @@ its order holds. Outcomes come back in order, from a sync stretch of the lane's 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from time import perf_counter
 from typing import Protocol
@@ -24,6 +24,10 @@ LEAST = 0.95  # the share of `append_timeout_s` that every append has, at least
 
 class Writer(Protocol):
     """Who is told what became of what it submitted. One of a former fence is no business of the present activation."""
+
+    @property
+    def entity(self) -> str:
+        """Whose events it submits."""
 
     def committed(self, fence: int, through: int) -> None:
         """All that was submitted under `fence` up to the offset `through` is durable."""
@@ -93,11 +97,14 @@ class Committer:
         config: CommitConfig,
         on_batch: Callable[[int, float], None],  # events, seconds
         on_failure: Callable[[], None] = lambda: None,
+        landed: Callable[[Sequence[tuple[str, Append]]], None] | None = None,
     ) -> None:
+        """`landed` is told of each batch which entities' appends have landed; it never waits, and never raises."""
         self._journal = journal
         self._config = config
         self._on_batch = on_batch
         self._on_failure = on_failure
+        self._landed = landed
         self._lanes: list[dict[int, _Queue]] = [{} for _ in range(config.lanes)]
         self._waiting: list[trio.lowlevel.Task | None] = [None] * config.lanes
         self._congestion: list[trio.Event] = []
@@ -211,6 +218,14 @@ class Committer:
                 sent.writer.committed(append.fence, append.through)
             else:
                 self._fail(append.head_id, append.fence, sent.writer, outcome)
+        if self._landed is not None:
+            self._landed(
+                [
+                    (sent.writer.entity, sent.append)
+                    for sent, outcome in zip(batch, outcomes, strict=True)
+                    if outcome is landed
+                ]
+            )
         self._done(sum(sent.count for sent in batch), sum(sent.size for sent in batch))
 
     def _failed(self, batch: list[_Sent], failure: Exception) -> None:

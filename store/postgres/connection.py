@@ -1,20 +1,22 @@
 """The one door to Postgres: a connection that mends itself, and says of every failed statement whether it has landed.
 
-Only single auto-commit statements pass here, no explicit transactions: a process paused inside one would hold its row
-locks and with them up the takeover of its entities (trap 5 of the single-writer notes; the server ends such a session
-after a second all the same). Every statement has a deadline, and nothing is retried: a statement that failed is its
-caller's to judge.
+Nearly all of what passes here are single auto-commit statements. A process that is paused inside an explicit
+transaction holds its row locks, and with them would hold up the takeover of its entities (trap 5 of the single-writer
+notes); the server ends such a session after a second. So `transaction` is for what locks no entity's rows, as the
+folding of views. Every statement has a deadline, and nothing is retried: a statement that failed is its caller's to
+judge.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from asyncpg import TooManyConnectionsError
 
-from greenroom.store.errors import NoSessionLeft, OutcomeLost, StoreUnavailable, TookTooLong
+from greenroom.store.errors import NoSessionLeft, OutcomeLost, StoreError, StoreUnavailable, TookTooLong
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.failures import FAILURES, translate, was_heard
 from greenroom.store.postgres.silence import Silence
@@ -23,6 +25,8 @@ from greenroom.store.postgres.wire import Wire, open_wire, session
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 MakeRoom = Callable[[], Awaitable[bool]]  # has another session given up; false when there is none
+ROLLBACK_S = 1.0  # what giving a transaction up may take; then its session is ended
+T = TypeVar("T")
 SILENT_SHARE = 0.9  # of a statement's deadline: cancelled so late, it was not answered
 
 
@@ -72,9 +76,38 @@ class Connection:
         await self._take_turn()
         try:
             wire = await self._connected()
-            return await self._ask(wire, sql, args, write)
+            return await self._ask(wire.fetch, sql, args, write)
         finally:
             self._turn.release()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Transaction"]:
+        """Several statements that land together, at the end of the block, or not at all, when it is left by an error.
+
+        Between two of them the session is idle for a second at most, or the server ends it. Raises: as `fetch`, also in
+        the block; OutcomeLost at its end, when nobody knows whether it has landed.
+        """
+        await self._take_turn()
+        try:
+            wire = await self._connected()
+            await self._ask(wire.control, "BEGIN", (), write=False)
+            try:
+                yield Transaction(self, wire)
+                if await self._ask(wire.control, "COMMIT", (), write=True) != "COMMIT":
+                    raise StoreUnavailable("rolled back: a statement of the transaction had failed")
+            except BaseException:
+                await self._roll_back(wire)
+                raise
+        finally:
+            self._turn.release()
+
+    async def _roll_back(self, wire: Wire) -> None:
+        """A session that does not take part is ended, and so has rolled back too."""
+        if wire.is_closed():
+            return
+        with trio.move_on_after(ROLLBACK_S, shield=True):
+            with suppress(StoreError):
+                await self._ask(wire.control, "ROLLBACK", (), write=False)
 
     @property
     def has_session(self) -> bool:
@@ -89,16 +122,16 @@ class Connection:
         finally:
             self._turn.release()
 
-    async def _ask(self, wire: Wire, sql: str, args: Sequence[object], write: bool) -> Sequence[Any]:
+    async def _ask(self, send: Callable[..., Coroutine[Any, Any, T]], sql: str, args: Sequence[object], write: bool) -> T:
         await trio.lowlevel.checkpoint_if_cancelled()  # before anything is sent: the wire is as it was
         asked_at = trio.current_time()
         is_heard = False
         scope = self._silence.scope(asked_at + self._statement_s, self._heard_at)
         try:
             with scope:
-                rows = await self._bridge.run(wire.fetch, sql, *args)
+                answer = await self._bridge.run(send, sql, *args)
                 is_heard = True
-                return rows
+                return answer
         except FAILURES as error:
             is_heard = was_heard(error)
             translated = translate(error, write=write)
@@ -176,3 +209,18 @@ class Connection:
         return await open_wire(
             self._dsn, silence_s=self._statement_s / 2, settings=self._settings, connect_s=self._connect_s
         )
+
+
+class Transaction:
+    """A connection inside of `transaction`: only this one's statements run on it until the block ends."""
+
+    def __init__(self, connection: Connection, wire: Wire) -> None:
+        self._connection = connection
+        self._wire = wire
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Any]:
+        """Run one statement of it and return its rows. After one that failed only the end of the block is left.
+
+        Raises: StoreUnavailable, with DataRefused and TookTooLong among them. Nothing has landed, and nothing will.
+        """
+        return await self._connection._ask(self._wire.fetch, sql, args, write=False)

@@ -91,6 +91,22 @@ class Wire:
             if not is_whole:
                 self._session.terminate()
 
+    async def control(self, command: str) -> str:
+        """Begin or end a transaction; the server's word for what it did: a COMMIT may be a ROLLBACK. As `fetch` else."""
+        is_whole = False
+        try:
+            done = await self._session.execute(command)
+            if self._is_unreplicated:
+                raise NotReplicated("committed, but its waiting for a standby was cancelled")
+            is_whole = True
+            return done
+        except FAILURES as error:
+            is_whole = not spoils_wire(error)
+            raise
+        finally:
+            if not is_whole:
+                self._session.terminate()
+
     async def fetchval(self, query: str) -> Any:
         return await self._session.fetchval(query)
 

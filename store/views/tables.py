@@ -1,7 +1,8 @@
 """Tables: what one version of a view is in Postgres, as SQL.
 
-    views."standings_v1"   the table of version 1; another version has another
-    views."standings"      an SQL view of the live version's declared columns: the name for everybody's own queries
+    views."standings_v1"      the table of version 1; another version has another
+    views."standings_v1_2"    the second build of that version, which was made anew
+    views."standings"         an SQL view of the live table's declared columns: the name for everybody's own queries
 
 The schema `views` holds nothing of ours, so that no name of a view collides with one of our tables. Each row has hidden
 columns beside those declared: `_revision`, taken from one sequence under the row's lock, so that the newer of two is
@@ -29,14 +30,16 @@ def literal(text: str) -> str:
 
 
 class Table:
-    """The table of one version of a view; `row` and `stable` are their names in SQL."""
+    """The table of one version of a view; `rows` and `stable` are its own name in SQL, and the one that leads to the
+    live version."""
 
-    def __init__(self, name: str, version: int, shape: Shape) -> None:
+    def __init__(self, name: str, version: int, shape: Shape, build: int = 1) -> None:
         """`name` matches [a-z][a-z0-9_]*, at most 40 characters."""
         self.name = name
         self.version = version
         self.shape = shape
-        self.rows = f"{SCHEMA}.{quoted(f'{name}_v{version}')}"
+        self._own = f"{name}_v{version}" + (f"_{build}" if build > 1 else "")
+        self.rows = f"{SCHEMA}.{quoted(self._own)}"
         self.stable = f"{SCHEMA}.{quoted(name)}"
         self.columns = ", ".join(quoted(column.name) for column in shape.columns)
         self.key = ", ".join(quoted(column.name) for column in shape.key)
@@ -93,7 +96,7 @@ class Table:
 
     def _index(self, terms: str, *, method: str = "btree") -> str:
         digest = sha256(f"{method} {terms}".encode()).hexdigest()[:8]
-        name = quoted(f"{self.name}_v{self.version}_{digest}")
+        name = quoted(f"{self._own}_{digest}")
         return f"CREATE INDEX IF NOT EXISTS {name} ON {self.rows} USING {method} ({terms})"
 
 

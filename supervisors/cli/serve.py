@@ -8,7 +8,7 @@ import typer
 
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
-from greenroom.supervisors.cli.chosen.kinds import installed_kinds
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_views
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.group import serve_nodes
 from greenroom.supervisors.cli.serving.restarting import serve_and_reload
@@ -52,6 +52,7 @@ def serve(
                 serve_and_reload(settings, options)
             return
         kinds = installed_kinds(settings)
+        views = installed_views(settings, kinds)
         with logs_aside(), Ground(settings) as ground:
             importlib.import_module("greenroom.supervisors.node.node")  # takes a while, as our own servers do meanwhile
             database_url, redis_url = ground.answering()
@@ -59,6 +60,7 @@ def serve(
             run_node(
                 settings,
                 kinds,
+                views,
                 listener=ground.listener,
                 database_url=database_url,
                 redis_url=redis_url,

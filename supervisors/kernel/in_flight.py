@@ -34,6 +34,11 @@ class InFlight:
         self._life: Life | None = None
         self._settled: trio.Event | None = None
 
+    @property
+    def entity(self) -> str:
+        """See Writer."""
+        return self._life.entity if self._life is not None else ""
+
     def begin(self, life: Life) -> None:
         """Flights are that life's from now on; what became of the former one's is the caller's business."""
         self._life = life

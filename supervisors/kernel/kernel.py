@@ -4,7 +4,7 @@ make theirs here.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
@@ -20,6 +20,7 @@ from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters import DeadLetters
 from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.records import Append
 from greenroom.supervisors.delivery.relay import KEPT_MAX, Relay
 from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
@@ -66,7 +67,9 @@ class Kernel:
         memory_bytes: Callable[[], int] = lambda: 0,
         claims_waiting_max: int = 100_000,
         relay_kept_max: int = KEPT_MAX,
+        landed: Callable[[Sequence[tuple[str, Append]]], None] | None = None,
     ) -> None:
+        """`landed`: see Committer."""
         audiences = audiences if audiences is not None else Nobody()
         supervision = supervision or SupervisionConfig()
         passivation = passivation or PassivationConfig()
@@ -94,7 +97,7 @@ class Kernel:
 
         self.instruments = instruments
         self.ownership: Ownership = ownership or OwnsAll()
-        self.committer = Committer(journal, commit or CommitConfig(), count_commit, count_failure)
+        self.committer = Committer(journal, commit or CommitConfig(), count_commit, count_failure, landed)
         self.claims = Claims(journal, waiting_max=claims_waiting_max)
         self.note_store_unavailable = note_store_unavailable
         self.letters = LetterWriter(

@@ -18,6 +18,7 @@ from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
+from greenroom.supervisors.views.runners import Runners
 
 
 class Duties:
@@ -32,6 +33,7 @@ class Duties:
         clock: Callable[[], float],
         *,
         key_set: KeySetWatch | None = None,
+        views: Runners | None = None,
     ) -> None:
         keep = {
             kind.name: Keep(
@@ -55,6 +57,7 @@ class Duties:
             shards=kernel.ownership.shards,
         )
         keys = (ChildSpec(name="key_set", start=key_set.run, shutdown_s=1.0),) if key_set is not None else ()
+        kept = (ChildSpec(name="views", start=views.run, shutdown_s=3.0),) if views is not None else ()
         self._spec = SupervisorSpec(
             name="duties",
             strategy=Strategy.ONE_FOR_ONE,  # none knows of the others
@@ -66,6 +69,7 @@ class Duties:
                 ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
                 ChildSpec(name="retention", start=retention.run, shutdown_s=2.0),
                 *keys,
+                *kept,
             ),
         )
 

@@ -15,6 +15,7 @@ import trio
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.installed import Views
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
 from greenroom.config.limits import SupervisionConfig
 from greenroom.config.settings import Settings
@@ -56,6 +57,7 @@ from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.supervisors.supervision.watchdog import Watchdog
+from greenroom.supervisors.views.runners import Runners
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import anybody, staff_only
 from greenroom.transports.auth.tokens import TokenVerifier
@@ -75,6 +77,7 @@ class Node:
         settings: Settings,
         *,
         kinds: Kinds,
+        views: Views | None = None,
         database_url: str,
         redis_url: str,
         tokens: TokenVerifier | None,
@@ -85,7 +88,8 @@ class Node:
         own_servers: OwnServers | None = None,
         number: int | None = None,
     ) -> None:
-        """Starts nothing. `clock` gives Unix seconds. `number`: of several nodes that share an address."""
+        """Starts nothing. `clock` gives Unix seconds. `views`: those over `kinds`; None: none. `number`: of several nodes
+        that share an address."""
         self.url = url
         self._settings = settings
         self._database_url = database_url
@@ -170,6 +174,18 @@ class Node:
                 answer=local.answer,
             )
         others = self._joined.correspondence if self._joined is not None else None
+        self._views: Runners | None = None
+        if views:
+            self._views = Runners(
+                views,
+                self._pool,
+                kinds=kinds,
+                shards=settings.shards,
+                owned=self._membership.shards,
+                turn=turn,
+                now=clock,
+                new_backoff=new_backoff,
+            )
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,
@@ -187,6 +203,7 @@ class Node:
             tracing=telemetry.tracing,
             held=held,
             memory_bytes=resident_bytes,
+            landed=self._views.hints.committed if self._views is not None else None,
         )
         self._moving: Moving | None = None
         if others is not None:
@@ -203,7 +220,7 @@ class Node:
         self._key_set: KeySetWatch | None = None
         if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
             self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
-        self._duties = Duties(kernel, journal, letters, kinds, clock, key_set=self._key_set)
+        self._duties = Duties(kernel, journal, letters, kinds, clock, key_set=self._key_set, views=self._views)
         services = Services(
             kinds=kinds,
             submit=kernel.router.submit,
@@ -323,12 +340,14 @@ class Node:
         """Serve until `drain` is set, then drain and return. Ready once clients are let in.
 
         Raises: StoreUnavailable when the database can't be reached or migrated at the start, or another node serves
-        it; DeclaredDead when another has taken over.
+        it; DeclaredDead when another has taken over; ViewRefused when a view does not fit what is stored.
         """
         async with self._bridge, self._pool, trio.open_nursery() as nursery:  # owner: this call; a crash ends the node
             if self._own_servers is not None:
                 nursery.start_soon(mind_own_servers, self._own_servers)
             await migrate(self._bridge, self._database_url)
+            if self._views is not None:
+                await self._views.install()
             await self._membership.join()
             if self._joined is not None:
                 await self._joined.open()

@@ -13,13 +13,15 @@ STATEMENTS = (
     "CREATE SCHEMA IF NOT EXISTS views",
     # Taken under the lock of the row that it goes into: the newer of two is the greater.
     "CREATE SEQUENCE view_revisions",
-    # A version is `filling` beside a live one until it has caught up, then `live`; the one before is `old` until it is
-    # dropped on command. `shape` is JSON, as store/views/shape.py has it. `rung` rises when runners are to look.
+    # Each is a table: of a version, and of a build of it, for one that is made anew. It is `filling` beside a live one
+    # until it has caught up, then `live`; the one before is `old` until it is dropped on command. `shape` is JSON, as
+    # store/views/shape.py has it. `rung` rises when whoever fills it is to look anew.
     """
     CREATE TABLE view_versions (
         id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         name text COLLATE "C" NOT NULL,
         version int NOT NULL,
+        build int NOT NULL DEFAULT 1,
         shape text NOT NULL,
         digest text NOT NULL,
         kinds text[] NOT NULL,
@@ -28,7 +30,7 @@ STATEMENTS = (
         rung bigint NOT NULL DEFAULT 0,
         made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         live_at timestamptz,
-        UNIQUE (name, version)
+        UNIQUE (name, version, build)
     )
     """,
     "CREATE UNIQUE INDEX view_versions_live ON view_versions (name) WHERE state = 'live'",

@@ -1,11 +1,12 @@
-"""The kinds that a command works with: Greenroom's own entities, and those of whoever runs it."""
+"""The kinds and the views that a command works with: Greenroom's own, and those of whoever runs it."""
 
 import sys
 from pathlib import Path
 
 from greenroom.actors.chat.room import Room
 from greenroom.actors.identity import Session
-from greenroom.actors.model.kinds import Kinds, find_actors
+from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
+from greenroom.actors.views.installed import Views, views_among
 from greenroom.config.settings import Settings
 
 
@@ -19,9 +20,20 @@ def installed_kinds(settings: Settings) -> Kinds:
     if here not in sys.path:
         sys.path.append(here)  # last: what we import later, a `redis` or a `code`, must not be a file that lies there
     for path in settings.entities:
-        for actor in find_actors(path):
+        classes = find_classes(path)
+        actors = actors_among(classes)
+        if not actors and not views_among(classes):
+            raise BadEntityClass(
+                f"GREENROOM_ENTITIES: {path!r} holds no entity class (a subclass of Actor), and no view (one of View)"
+            )
+        for actor in actors:
             kinds.install(actor)
     return kinds
+
+
+def installed_views(settings: Settings, kinds: Kinds) -> Views:
+    """The views of GREENROOM_ENTITIES, over the installed kinds. Raises: BadEntityClass."""
+    return Views(kinds, [view for path in settings.entities for view in views_among(find_classes(path))])
 
 
 def built_in_kinds() -> Kinds:

@@ -13,7 +13,7 @@ from greenroom.supervisors.cli.chosen.database import naming_the_folder
 from greenroom.transports.sockets.gate import listen
 from greenroom.transports.sockets.shared_port import SharedPort
 
-SESSIONS_BESIDE = 5  # of a node with Postgres: two for claims, lease, rows of nodes, and one to migrate
+SESSIONS_BESIDE = 7  # of a node with Postgres: two for claims, lease, rows of nodes, one to migrate, two for views
 SESSIONS_OF_OTHERS = 10  # commands beside a server, and who looks into the database
 
 

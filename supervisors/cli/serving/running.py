@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.installed import Views
 from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.store.own.servers import OwnServers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 def run_node(
     settings: Settings,
     kinds: Kinds,
+    views: Views,
     *,
     listener: socket.socket,
     database_url: str,
@@ -46,6 +48,7 @@ def run_node(
     node = Node(
         settings,
         kinds=kinds,
+        views=views,
         database_url=database_url,
         redis_url=redis_url,
         tokens=token_verifier(settings, data_folder),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from greenroom.actors.model import kinds
 from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.config.settings import SettingsError
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import StoreUnavailable, ViewRefused
 from greenroom.store.own.data_folder import DataFolderError
 from greenroom.store.own.errors import OwnServerFailed
 from greenroom.store.ownership.referee import ShardsDiffer
@@ -50,7 +50,7 @@ def told_plainly() -> Iterator[None]:
                 _fail(str(cause), BAD_USAGE)
             case Trouble() as cause:
                 _fail(str(cause), cause.status)
-            case DeclaredDead() as cause:
+            case (DeclaredDead() | ViewRefused()) as cause:
                 _fail(str(cause), 1)
             case ShardsDiffer() as cause:
                 _fail(f"GREENROOM_SHARDS: {cause}", BAD_USAGE)

@@ -1,0 +1,118 @@
+"""Progress: how far each table is, for whoever looks, and what is done about parked entities."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.store import ParkedEntity, Version
+
+HEADS_AT_ONCE = 20_000  # that one statement looks at
+ROWS_AT_ONCE = 10_000  # of progress that one statement removes
+
+# Of a page of heads: how many have events that are not folded, how many events these are, and the oldest of them.
+LEFT = """
+WITH looked AS MATERIALIZED (
+    SELECT id, entity, "offset", trimmed FROM heads WHERE id > $2 ORDER BY id LIMIT $3
+), behind AS MATERIALIZED (
+    SELECT l.id, l."offset" AS through, greatest(coalesce(p."offset", 0), l.trimmed) AS folded
+    FROM looked l LEFT JOIN view_progress p ON p.view_id = $1 AND p.id = l.id
+    WHERE l."offset" > coalesce(p."offset", 0) AND p.parked IS NULL AND split_part(l.entity, ':', 1) = ANY ($4::text[])
+)
+SELECT (SELECT max(id) FROM looked), (SELECT count(*) FROM behind), (SELECT sum(through - folded)::bigint FROM behind),
+    (
+        SELECT min(e.at_ms) FROM (SELECT * FROM behind LIMIT $5) b
+        JOIN LATERAL (SELECT j.at_ms FROM journal j WHERE j.id = b.id AND j."offset" = b.folded + 1) e ON true
+    )
+"""
+PARKED_COUNT = "SELECT count(*) FROM view_progress WHERE view_id = $1 AND parked IS NOT NULL"
+PARKED = """
+SELECT h.entity, p.parked FROM view_progress p JOIN heads h ON h.id = p.id
+WHERE p.view_id = $1 AND p.parked IS NOT NULL ORDER BY p.id LIMIT $2
+"""
+RETRY = """
+UPDATE view_progress p SET parked = NULL
+WHERE p.view_id = ANY ($1::int[]) AND p.parked IS NOT NULL
+    AND ($2::text IS NULL OR p.id = (SELECT id FROM heads WHERE entity = $2))
+RETURNING p.id
+"""
+# Tables that are gone: each view_id by a step over the index.
+ORPHANS = """
+WITH RECURSIVE ids (view_id) AS (
+    (SELECT view_id FROM view_progress ORDER BY view_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.view_id FROM view_progress p WHERE p.view_id > ids.view_id ORDER BY p.view_id LIMIT 1)
+    FROM ids WHERE ids.view_id IS NOT NULL
+)
+SELECT view_id FROM ids WHERE view_id IS NOT NULL AND NOT EXISTS (SELECT FROM view_versions v WHERE v.id = ids.view_id)
+"""
+REMOVE = """
+DELETE FROM view_progress WHERE view_id = $1 AND id IN (
+    SELECT id FROM view_progress WHERE view_id = $1 ORDER BY id LIMIT $2
+) RETURNING id
+"""
+FOLDED = """
+SELECT p."offset", p.parked IS NOT NULL, h."offset"
+FROM heads h LEFT JOIN view_progress p ON p.view_id = $1 AND p.id = h.id
+WHERE h.entity = $2
+"""
+
+
+class Left(Struct):
+    """What is left to fold into one table."""
+
+    entities: int = 0
+    events: int = 0
+    oldest_ms: int | None = None  # when the oldest event that is not folded was recorded, Unix ms
+
+
+class PostgresProgress:
+    """All of it raises StoreUnavailable."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def left(self, version: Version, *, entities_max: int) -> Left:
+        """Counted over all nodes' entities; no further once it is more than so many."""
+        left = Left()
+        after: int | None = 0
+        while after is not None and left.entities <= entities_max:
+            arguments = (version.id, after, HEADS_AT_ONCE, sorted(version.kinds), entities_max)
+            ((after, entities, events, oldest_ms),) = await self._pool.fetch(LEFT, *arguments)
+            left.entities += entities
+            left.events += events or 0
+            if oldest_ms is not None:
+                left.oldest_ms = oldest_ms if left.oldest_ms is None else min(left.oldest_ms, oldest_ms)
+        return left
+
+    async def folded(self, version: Version, entity: str) -> int | None:
+        """Up to which event an entity is folded; None where it is parked, and so stays where it is."""
+        rows = await self._pool.fetch(FOLDED, version.id, entity)
+        if not rows:
+            return 0
+        offset, parked, _ = rows[0]
+        return None if parked else offset or 0
+
+    async def parked_count(self, version: Version) -> int:
+        ((count,),) = await self._pool.fetch(PARKED_COUNT, version.id)
+        return int(count)
+
+    async def parked(self, version: Version, *, limit: int) -> list[tuple[str, ParkedEntity]]:
+        """Entities with why each waits."""
+        rows = await self._pool.fetch(PARKED, version.id, limit)
+        return [(row[0], msgspec.json.decode(row[1], type=ParkedEntity)) for row in rows]
+
+    async def retry(self, versions: list[Version], entity: str | None = None) -> int:
+        """Parked entities of these tables, or one of them, are to be tried again by the next sweep: see
+        PostgresVersions.ring. How many there are."""
+        return len(await self._pool.fetch(RETRY, [one.id for one in versions], entity))
+
+    async def clean(self) -> int:
+        """Forget how far tables were that are gone. How many rows that was."""
+        removed = 0
+        ids: list[Any] = [row[0] for row in await self._pool.fetch(ORPHANS)]
+        for view_id in ids:
+            while found := len(await self._pool.fetch(REMOVE, view_id, ROWS_AT_ONCE)):
+                removed += found
+        return removed

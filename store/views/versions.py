@@ -1,0 +1,226 @@
+"""Versions: which tables of views there are, and what becomes of each.
+
+    (nothing) -- installed, as the first of its name --> live
+    (nothing) -- installed beside others -----------> filling -- caught up --> live -- another is --> old -- dropped
+
+All of this is done in transactions that one advisory lock puts in line, whichever nodes do it.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from msgspec import MsgspecError, Struct
+
+from greenroom.store.errors import ViewRefused
+from greenroom.store.postgres.connection import Connection, Transaction
+from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.shape import Shape, from_json, to_json
+from greenroom.store.views.store import Version
+from greenroom.store.views.tables import Table
+
+LOCK = "SELECT pg_advisory_xact_lock(0x67726e76)"  # "grnv"; any number that nobody else locks in this database
+# A table that somebody reads for long can't be locked; others who read it would wait behind us until it can.
+SOON = "SET LOCAL lock_timeout = '2s'"
+HEADS_AT_ONCE = 20_000  # of those looked at for a trimmed one
+
+ALL = """
+SELECT id, name, version, build, shape, kinds, state, paused, rung, extract(epoch FROM clock_timestamp() - made_at)::float8
+FROM view_versions ORDER BY name, version, build
+"""
+MADE = """
+INSERT INTO view_versions (name, version, build, shape, digest, kinds, state, live_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, CASE $7 WHEN 'live' THEN clock_timestamp() END)
+"""
+# By the index of names, a kind's at a time: in C's order `;` follows `:`.
+TRIMMED = """
+SELECT max(entity), min(entity) FILTER (WHERE trimmed > 0) FROM (
+    SELECT entity, trimmed FROM heads WHERE entity > $1 AND entity < $2 ORDER BY entity LIMIT $3
+) page
+"""
+SAID = "UPDATE view_versions SET shape = $2, kinds = $3 WHERE id = $1"
+OLDER = "UPDATE view_versions SET state = 'old' WHERE name = $1 AND state = 'live'"
+LIVE = "UPDATE view_versions SET state = 'live', live_at = clock_timestamp() WHERE id = $1"
+
+
+class Wanted(Struct, frozen=True):
+    """A view as this release's code has it."""
+
+    name: str
+    version: int
+    shape: Shape
+    kinds: frozenset[str]
+    seeds: bool  # can it begin from snapshots, where events are gone?
+
+
+class PostgresVersions:
+    """All of it raises StoreUnavailable."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def all(self) -> list[Version]:
+        """By name, version and build. One whose shape a newer release wrote in a way that this one can't read is left
+        out."""
+        return [version for row in await self._pool.fetch(ALL) if (version := _version(row)) is not None]
+
+    async def install(self, wanted: Sequence[Wanted]) -> None:
+        """Have a table for each, and see that those there are fit. A table that is new is filled by runners.
+
+        Raises: ViewRefused.
+        """
+        if not wanted:
+            return
+        async with self._pool.connection() as connection:
+            for one in wanted:
+                await self._install(connection, one)
+
+    async def _install(self, connection: Connection, wanted: Wanted) -> None:
+        known = [one for one in await self.all_of(connection, wanted.name) if one.version == wanted.version]
+        if not known:
+            await _refuse_trimmed(connection, wanted)
+        async with connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            others = await self.all_of(transaction, wanted.name)
+            mine = [one for one in others if one.version == wanted.version]
+            if not mine:
+                await _make(transaction, wanted, build=1, state="filling" if others else "live")
+                return
+            for one in mine:
+                if one.shape.digest != wanted.shape.digest:
+                    raise ViewRefused(
+                        f"the rows of the view {wanted.name} have changed, and its version has not: make it "
+                        f"version={max(other.version for other in others) + 1}, and its table is filled anew beside "
+                        f"this one ({_changed(one.shape, wanted.shape)})"
+                    )
+                table = Table(one.name, one.version, wanted.shape, one.build)
+                for statement in table.indexes() if one.shape != wanted.shape else ():
+                    await transaction.fetch(statement)
+                if one.shape != wanted.shape or not wanted.kinds <= one.kinds:
+                    kinds = sorted(wanted.kinds | one.kinds)
+                    await transaction.fetch(SAID, one.id, to_json(wanted.shape), kinds)
+
+    async def all_of(self, connection: Connection | Transaction, name: str) -> list[Version]:
+        """All versions and builds of one view, as this connection sees them."""
+        rows = await connection.fetch(ALL)
+        return [version for row in rows if (version := _version(row)) is not None and version.name == name]
+
+    async def switch(self, version: Version) -> bool:
+        """One that has been filled takes the live one's place, which becomes old. False when that is done already, or
+        a newer one is live."""
+        async with self._pool.connection() as connection, connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            all_of_it = {one.id: one for one in await self.all_of(transaction, version.name)}
+            mine = all_of_it.get(version.id)
+            live = [one for one in all_of_it.values() if one.state == "live"]
+            if mine is None or mine.state != "filling" or any(_rank(one) > _rank(mine) for one in live):
+                return False
+            await transaction.fetch(SOON)
+            await transaction.fetch(OLDER, version.name)
+            await transaction.fetch(LIVE, version.id)
+            for statement in mine.table.show():
+                await transaction.fetch(statement)
+            return True
+
+    async def rebuild(self, name: str) -> Version | None:
+        """Make another table of the live version, to be filled beside it; of one that is being filled, a new start.
+        None where there is no such view."""
+        async with self._pool.connection() as connection, connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            all_of_it = await self.all_of(transaction, name)
+            if not all_of_it:
+                return None
+            filling = [one for one in all_of_it if one.state == "filling"]
+            last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=_rank)
+            build = 1 + max(one.build for one in all_of_it if one.version == last.version)
+            for one in filling:
+                await _drop(transaction, one)
+            wanted = Wanted(name, last.version, last.shape, last.kinds, seeds=True)
+            await _make(transaction, wanted, build=build, state="filling")
+            return max(await self.all_of(transaction, name), key=lambda one: one.id)
+
+    async def drop(self, versions: Collection[Version], *, whole: bool = False) -> int:
+        """Drop the tables of those that are old; with `whole` whatever they are. How many there were."""
+        dropped = 0
+        async with self._pool.connection() as connection, connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            ids = {one.id for one in versions}
+            for name in sorted({one.name for one in versions}):
+                for one in await self.all_of(transaction, name):
+                    if one.id in ids and (whole or one.state == "old"):
+                        await _drop(transaction, one)
+                        dropped += 1
+        return dropped
+
+    async def pause(self, name: str, *, paused: bool) -> int:
+        """Fold nothing into any table of this view until it is resumed; or resume. How many tables it has."""
+        sql = "UPDATE view_versions SET paused = $2, rung = rung + 1 WHERE name = $1 RETURNING id"
+        return len(await self._pool.fetch(sql, name, paused))
+
+    async def ring(self, name: str) -> None:
+        """Whoever fills its tables is to look anew for what there is to fold."""
+        await self._pool.fetch("UPDATE view_versions SET rung = rung + 1 WHERE name = $1", name)
+
+
+async def _make(transaction: Transaction, wanted: Wanted, *, build: int, state: str) -> None:
+    table = Table(wanted.name, wanted.version, wanted.shape, build)
+    for statement in (*table.create(), *table.indexes(), *(table.show() if state == "live" else ())):
+        await transaction.fetch(statement)
+    shape = wanted.shape
+    kinds = sorted(wanted.kinds)
+    await transaction.fetch(MADE, wanted.name, wanted.version, build, to_json(shape), shape.digest, kinds, state)
+
+
+async def _drop(transaction: Transaction, version: Version) -> None:
+    """Its progress goes by pages, afterwards: nobody looks it up any more (see progress.py)."""
+    await transaction.fetch(SOON)
+    for statement in (*(version.table.hide() if version.state == "live" else ()), *version.table.drop()):
+        await transaction.fetch(statement)
+    await transaction.fetch("DELETE FROM view_versions WHERE id = $1", version.id)
+
+
+async def _refuse_trimmed(connection: Connection, wanted: Wanted) -> None:
+    """Raises: ViewRefused when events are gone that the view would have to fold."""
+    if wanted.seeds:
+        return
+    for kind in sorted(wanted.kinds):
+        after: str | None = f"{kind}:"
+        while after is not None:
+            rows = await connection.fetch(TRIMMED, after, f"{kind};", HEADS_AT_ONCE)
+            after, trimmed = rows[0]
+            if trimmed is not None:
+                raise ViewRefused(
+                    f"the view {wanted.name} can't be made: retention has taken events of {trimmed} and perhaps of "
+                    "others. Give the view a `seed(self, state, of)`, which makes an entity's rows from its state"
+                )
+
+
+def _rank(version: Version) -> tuple[int, int]:
+    return version.version, version.build
+
+
+def _changed(stored: Shape, code: Shape) -> str:
+    before, after = ({one.name: one for one in shape.columns} for shape in (stored, code))
+    parts = [f"{name} is gone" for name in before if name not in after]
+    parts += [f"{name} is new" for name in after if name not in before]
+    parts += [f"{name} is another" for name, one in after.items() if name in before and before[name] != one]
+    return ", ".join(parts) or "another order of the fields"
+
+
+def _version(row: Any) -> Version | None:
+    id_, name, version, build, shape, kinds, state, paused, rung, age_s = row
+    try:
+        read = from_json(shape)
+    except MsgspecError:
+        return None
+    return Version(
+        id=id_,
+        name=name,
+        version=version,
+        build=build,
+        shape=read,
+        kinds=frozenset(kinds),
+        state=state,
+        paused=paused,
+        rung=rung,
+        age_s=age_s,
+    )

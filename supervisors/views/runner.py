@@ -1,0 +1,368 @@
+"""The runner of one table: folds what its backlog holds, a batch a transaction.
+
+A batch locks how far its entities are folded, takes of each what follows directly, folds, and writes rows and progress
+together. What does not follow (a hole, another activation's events, another history of the database) is read from the
+journal in its turn. So it matters to nobody how often, or by how many nodes, an event is brought here.
+
+An entity whose next event can't be folded is parked: the row of its progress says why, and nothing of it is folded until
+somebody has that tried again. A store that is away makes a view late, and nothing else.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+import structlog
+import trio
+
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.views.changes import Change, Changes
+from greenroom.actors.views.folding import Folded, Folding, Unplaceable, cut
+from greenroom.actors.views.installed import Installed
+from greenroom.actors.views.stretch import FROM_JOURNAL, Stretch
+from greenroom.config.telemetry.shown import shown
+from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
+from greenroom.store.views.store import (
+    FoldTransaction,
+    ParkedEntity,
+    Raced,
+    Standing,
+    Unfolded,
+    Version,
+    ViewStore,
+    Writing,
+    Written,
+)
+from greenroom.supervisors.supervision.backoff import NewBackoff
+from greenroom.supervisors.views.backlog import Backlog
+
+log = structlog.get_logger("greenroom.views")
+
+BATCH_EVENTS = 500  # folded in one stretch of the event loop, some milliseconds
+HEADS_AT_ONCE = 500  # whose events one statement reads
+RACES_MAX = 20  # in a row; then it waits, as when the store is away
+FILL_SHARE = 0.5  # of the time, that filling a table beside a live one may take
+
+
+class Counted:
+    """What a runner has done since it began, for metrics and whoever looks."""
+
+    __slots__ = ("batches", "events", "lag_s", "parked", "rows", "seconds")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.rows = 0  # written or removed
+        self.parked = 0
+        self.batches = 0
+        self.seconds = 0.0
+        self.lag_s = 0.0  # from its recording until the oldest event of the last batch could be read in the rows
+
+
+class Lost(Exception):
+    """An entity's events are gone that the view had not folded."""
+
+
+class Runner:
+    """A supervised child: `run`. Sync code gives it work through its backlog."""
+
+    def __init__(
+        self,
+        installed: Installed,
+        version: Version,
+        store: ViewStore,
+        *,
+        turn: Turn,
+        new_backoff: NewBackoff,
+        changed: Callable[[Changes], None] | None = None,
+        now: Callable[[], float] = time.time,  # Unix seconds
+        batch_events: int = BATCH_EVENTS,
+    ) -> None:
+        """`changed` hears of rows once they are durable; it never waits, and never raises."""
+        self.version = version  # as it was last read; whoever reads it puts it here
+        self.installed = installed
+        self.backlog = Backlog()
+        self.counted = Counted()
+        self._store = store
+        self._turn = turn
+        self._new_backoff = new_backoff
+        self._changed = changed
+        self._now = now
+        self._batch_events = batch_events
+        self._resumed = trio.Event()
+
+    def see(self, version: Version) -> None:
+        """The table's row says this now."""
+        was_paused = self.version.paused
+        self.version = version
+        if version.paused and not was_paused:
+            self.backlog.forget_all()
+        elif was_paused and not version.paused:
+            self._resumed.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Fold until cancelled, which is safe at any time."""
+        task_status.started()
+        backoff = self._new_backoff()
+        while True:
+            await self._active()
+            try:
+                await self._turn_of_both()
+            except (StoreUnavailable, OutcomeLost, Raced) as error:
+                log.warning("view_postponed", view=self.version.name, version=self.version.version, error=str(error))
+                await trio.sleep(backoff.next())
+            else:
+                backoff = self._new_backoff()
+
+    async def _active(self) -> None:
+        while self.version.paused:
+            self.backlog.forget_all()
+            self._resumed = trio.Event()
+            await self._resumed.wait()
+
+    async def _turn_of_both(self) -> None:
+        """A batch of what was heard, then one of what is behind: neither keeps the other waiting.
+
+        Raises: StoreUnavailable, OutcomeLost, Raced, with all that was not folded in the backlog again.
+        """
+        await self.backlog.more()
+        heard = self.backlog.take(self._batch_events)
+        if heard:
+            await self._fold_all(heard)
+        head_ids = self.backlog.take_behind(HEADS_AT_ONCE)
+        if head_ids:
+            began = perf_counter()
+            await self._catch_up(head_ids)
+            if self.version.state == "filling":
+                await trio.sleep((perf_counter() - began) * (1 / FILL_SHARE - 1))
+
+    async def _catch_up(self, head_ids: Sequence[int]) -> None:
+        """Fold the next events of these entities, as the journal has them."""
+        try:
+            unfolded = await self._store.unfolded(self.version, head_ids, limit=self._batch_events)
+        except StoreUnavailable:
+            self.backlog.fall_behind(head_ids)
+            raise
+        found = {one.head_id for one in unfolded}
+        stretches: list[Stretch] = []
+        lost: list[Unfolded] = []
+        for one in unfolded:
+            standing = one.standing
+            if standing.parked or standing.offset >= standing.head_offset:
+                continue
+            if standing.trimmed > standing.offset or not one.events:
+                lost.append(one)
+                continue
+            kind = self.installed.kinds_by_name[one.entity.partition(":")[0]]
+            stretches.append(
+                Stretch(kind, one.entity, one.head_id, standing.offset, one.events, lineage=one.lineage)
+            )
+        try:
+            if stretches:
+                await self._fold_all(stretches)
+            for one in lost:
+                await self._begin_or_park(one)
+        except (StoreUnavailable, OutcomeLost, Raced):
+            self.backlog.fall_behind(one.head_id for one in lost)
+            raise
+        finally:
+            # Those that had no room, and those of whom there is more.
+            self.backlog.fall_behind(head_id for head_id in head_ids if head_id not in found)
+            ends = {one.head_id: one.standing.head_offset for one in unfolded}
+            self.backlog.fall_behind(one.head_id for one in stretches if one.stored and one.through < ends[one.head_id])
+
+    async def _begin_or_park(self, one: Unfolded) -> None:
+        """Its first events are gone: begin from its snapshot, if the view can, and nothing of it is folded yet."""
+        standing = one.standing
+        if standing.trimmed <= standing.offset:
+            await self._park(one.head_id, one.entity, Lost(f"its journal has no event {standing.offset + 1}"))
+            return
+        if self.installed.seeds and not standing.offset:
+            snapshot = await self._store.snapshot(one.head_id)
+            if snapshot is not None and snapshot.offset >= standing.trimmed:
+                kind = self.installed.kinds_by_name[one.entity.partition(":")[0]]
+                state = (snapshot.body, snapshot.saved_ms)
+                await self._fold_all(
+                    [Stretch(kind, one.entity, one.head_id, snapshot.offset, [], lineage=one.lineage, state=state)]
+                )
+                self.backlog.fall_behind((one.head_id,))
+                return
+        why = Lost(
+            f"retention has taken its events up to {standing.trimmed}, and it is folded up to {standing.offset}: "
+            "only another version, or a rebuild, of a view with a `seed` can begin from its state"
+        )
+        await self._park(one.head_id, one.entity, why)
+
+    async def _fold_all(self, stretches: Sequence[Stretch]) -> None:
+        """Fold them, in as many transactions as it takes. Raises: see `_turn_of_both`."""
+        groups = deque([list(stretches)])
+        races = 0
+        while groups:
+            group = groups.popleft()
+            try:
+                left = await self._fold(group)
+            except (DataRefused, Unplaceable) as error:
+                # Whose row it is that can't be stored is not said: by halves, until one event is alone.
+                first, second = cut(group)
+                if second:
+                    groups.extendleft((second, first))
+                else:
+                    await self._park(group[0].head_id, group[0].entity, error, only=group[0])
+                continue
+            except Raced:
+                races += 1
+                groups.appendleft(group)
+                if races < RACES_MAX:
+                    continue
+                self._give_back(groups)
+                raise
+            except BaseException:
+                groups.appendleft(group)
+                self._give_back(groups)
+                raise
+            races = 0
+            if left:
+                groups.appendleft(left)
+
+    def _give_back(self, groups: deque[list[Stretch]]) -> None:
+        self.backlog.fall_behind(dict.fromkeys(one.head_id for group in groups for one in group))
+
+    async def _fold(self, stretches: list[Stretch]) -> list[Stretch]:
+        """One transaction. Those that it left. Raises: StoreUnavailable, OutcomeLost, Raced, Unplaceable."""
+        began = perf_counter()
+        folding = Folding(self.installed, stretches, self._turn)
+        folded = folding.run()  # before anything is locked: most often it names all rows that it needs
+        async with self._store.transaction(self.version) as transaction:
+            standings = await transaction.lock(list(dict.fromkeys(one.head_id for one in stretches)))
+            usable, behind = follow(stretches, standings)
+            if usable != stretches:
+                folding = Folding(self.installed, usable, self._turn)
+                folded = folding.run()
+            while folded is None:
+                folding.load(await transaction.load(folding.missing))
+                folded = folding.run()
+            written = await self._write(transaction, folded, standings) if usable else Written([], [], [])
+        self.backlog.fall_behind(behind)
+        self._count(folded, usable, perf_counter() - began)
+        self._tell(folded, written)
+        return folded.left
+
+    async def _write(
+        self, transaction: FoldTransaction, folded: Folded, standings: dict[int, Standing]
+    ) -> Written:
+        at_ms = int(self._now() * 1000)
+        parked = {
+            head_id: ParkedEntity(offset=one.offset, error=one.error, traceback=one.traceback, at_ms=at_ms)
+            for head_id, one in folded.parked.items()
+            if head_id in folded.through
+        }
+        progress = {
+            head_id: offset
+            for head_id, offset in folded.through.items()
+            if head_id in parked or offset != standings[head_id].offset
+        }
+        return await transaction.write(
+            Writing(
+                folded.inserted,
+                folded.updated,
+                folded.removed,
+                {head_id: offset for head_id, offset in progress.items() if standings[head_id].has_row},
+                {head_id: offset for head_id, offset in progress.items() if not standings[head_id].has_row},
+                parked,
+            )
+        )
+
+    async def _park(self, head_id: int, entity: str, error: Exception, only: Stretch | None = None) -> None:
+        """Nothing of this entity is folded until somebody has that tried again. `only`: its next event, which can't be
+        stored; None: whatever comes next. Raises: StoreUnavailable, OutcomeLost, Raced."""
+        async with self._store.transaction(self.version) as transaction:
+            standing = (await transaction.lock([head_id])).get(head_id)
+            if standing is None or standing.parked or (only is not None and standing.offset >= max(only.through, 1)):
+                return
+            parked = Folding(self.installed, [only], self._turn).park_only(error).parked[head_id] if only else None
+            offset = parked.offset if parked is not None else standing.offset + 1
+            why = ParkedEntity(
+                offset=offset,
+                error=shown(error),
+                traceback=parked.traceback if parked is not None else "",
+                at_ms=int(self._now() * 1000),
+            )
+            progress = {head_id: standing.offset}
+            moved, begun = (progress, {}) if standing.has_row else ({}, progress)
+            await transaction.write(Writing([], [], [], moved, begun, {head_id: why}))
+        self._note_parked(entity, why.offset, why.error)
+
+    def _count(self, folded: Folded, usable: Sequence[Stretch], seconds: float) -> None:
+        counted = self.counted
+        counted.batches += 1
+        counted.seconds += seconds
+        counted.rows += len(folded.inserted) + len(folded.updated) + len(folded.removed)
+        left = {id(one) for one in folded.left}
+        done = [one for one in usable if id(one) not in left]
+        counted.events += sum(max(min(folded.through[one.head_id], one.through) - one.after, 0) for one in done)
+        oldest_ms = min((one.stored[0].at_ms for one in done if one.stored), default=None)
+        if oldest_ms is not None:
+            counted.lag_s = max(self._now() - oldest_ms / 1000, 0.0)
+        entities = {one.head_id: one.entity for one in usable}
+        for head_id, parked in folded.parked.items():
+            if head_id in folded.through:
+                self._note_parked(entities[head_id], parked.offset, parked.error)
+
+    def _note_parked(self, entity: str, offset: int, error: str) -> None:
+        self.counted.parked += 1
+        version = self.version
+        log.error(
+            "view_parked", view=version.name, version=version.version, entity=entity, offset=offset, error=error
+        )
+
+    def _tell(self, folded: Folded, written: Written) -> None:
+        if self._changed is None or self.version.state != "live":
+            return
+        place = [number for number, one in enumerate(self.installed.fields) if one.column.is_key]
+        rows = [
+            Change(tuple(values[number] for number in place), values, revision)
+            for values, revision in (
+                *zip(folded.inserted, written.inserted, strict=True),
+                *zip(folded.updated, written.updated, strict=True),
+            )
+        ]
+        rows += [Change(key, None, revision) for key, revision in zip(folded.removed, written.removed, strict=True)]
+        if rows:
+            self._changed(Changes(self.version.name, self.version.id, rows))
+
+
+def follow(stretches: Sequence[Stretch], standings: dict[int, Standing]) -> tuple[list[Stretch], list[int]]:
+    """Of each entity what follows directly on what is folded, and is what the journal holds; and the heads of those
+    whose next events are to be read from the journal instead.
+
+    Of what was heard of the journal holds all while the head has that fence, and that event: an append after it would
+    have the same fence, and one before a failover that was lost would be missing in the head. What was read is what it
+    holds while the history is the one in which it was read.
+    """
+    usable: list[Stretch] = []
+    behind: dict[int, None] = {}
+    at: dict[int, int] = {}
+    for stretch in stretches:
+        head_id = stretch.head_id
+        standing = standings.get(head_id)
+        if standing is None or standing.parked or head_id in behind:
+            continue
+        offset = at.get(head_id, standing.offset)
+        if stretch.state is not None:
+            if offset == 0 and stretch.lineage == standing.lineage:
+                usable.append(stretch)
+                at[head_id] = stretch.through
+            continue
+        if stretch.through <= offset:
+            continue
+        is_held = (
+            stretch.lineage == standing.lineage
+            if stretch.fence == FROM_JOURNAL
+            else stretch.fence == standing.fence and stretch.through <= standing.head_offset
+        )
+        if stretch.after > offset or not is_held:
+            behind[head_id] = None
+            continue
+        usable.append(stretch.part(offset, stretch.through))
+        at[head_id] = stretch.through
+    return usable, list(behind)

@@ -1,0 +1,191 @@
+"""The runners of a node: one for each table of a view whose code this release has, begun and ended as the rows say.
+
+Rows of versions are read each second, which is how nodes hear of one another's: that one is paused, that another has
+taken its place, that a table is gone. Each table has a supervisor of its own: a fault in one view is nobody else's.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+
+import structlog
+import trio
+
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.changes import Changes
+from greenroom.actors.views.installed import Views
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.progress import PostgresProgress
+from greenroom.store.views.store import Version
+from greenroom.store.views.store_postgres import PostgresViewStore
+from greenroom.store.views.versions import PostgresVersions, Wanted
+from greenroom.supervisors.supervision.backoff import NewBackoff
+from greenroom.supervisors.supervision.strategy import (
+    ChildSpec,
+    Restart,
+    RestartIntensity,
+    Strategy,
+    SupervisorSpec,
+)
+from greenroom.supervisors.supervision.supervise import SupervisorGaveUp, supervise
+from greenroom.supervisors.views.hints import Hints
+from greenroom.supervisors.views.runner import Runner
+from greenroom.supervisors.views.sweep import Sweep
+from greenroom.supervisors.views.switching import Switching
+
+log = structlog.get_logger("greenroom.views")
+
+LOOK_S = 1.0  # between two readings of the rows of versions
+REST_S = 10.0  # a table whose runner has crashed too often is left alone for so long
+
+
+class Filled:
+    """A table that is kept up here."""
+
+    def __init__(self, runner: Runner, sweep: Sweep) -> None:
+        self.runner = runner
+        self.sweep = sweep
+        self.scope = trio.CancelScope()
+
+
+class Runners:
+    """A supervised child: `run`. `install` comes before it, and `hints` is what the committer tells."""
+
+    def __init__(
+        self,
+        views: Views,
+        pool: Pool,
+        *,
+        kinds: Kinds,
+        shards: int,
+        owned: Callable[[], Collection[int] | None],
+        turn: Turn,
+        now: Callable[[], float],  # Unix seconds
+        new_backoff: NewBackoff,
+        changed: Callable[[Changes], None] | None = None,
+    ) -> None:
+        """`shards`: that entities hash onto; `owned`: those of this node, see Ownership.shards; `changed`: see Runner."""
+        self.hints = Hints(kinds)
+        self.store = PostgresViewStore(pool, shards=shards)
+        self.versions = PostgresVersions(pool)
+        self.progress = PostgresProgress(pool)
+        self.filled: dict[int, Filled] = {}  # by the id of the table's row
+        self.known: list[Version] = []  # all there are, as last read
+        self._views = views
+        self._owned = owned
+        self._turn = turn
+        self._now = now
+        self._new_backoff = new_backoff
+        self._changed = changed
+        self._look_now = trio.Event()
+        self._homeless: set[str] = set()  # views without code that were told of
+
+    async def install(self) -> None:
+        """Have a table for each view of this release. Raises: StoreUnavailable, ViewRefused."""
+        await self.versions.install(
+            [Wanted(one.name, one.version, one.shape, one.kinds, one.seeds) for one in self._views]
+        )
+        self.known = await self.versions.all()
+
+    def look_soon(self) -> None:
+        """The rows of versions have changed."""
+        self._look_now.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the tables up until cancelled. A store that is away leaves everything as it is."""
+        self.filled = {}
+        async with trio.open_nursery() as nursery:  # owner: this call; a table's crash stays with its supervisor
+            self._see(self.known, nursery)
+            task_status.started()
+            while True:
+                try:
+                    self.known = await self.versions.all()
+                    self._see(self.known, nursery)
+                except StoreUnavailable as error:
+                    log.debug("views_not_looked_up", error=str(error))
+                with trio.move_on_after(LOOK_S):
+                    await self._look_now.wait()
+                self._look_now = trio.Event()
+
+    def _see(self, known: Iterable[Version], nursery: trio.Nursery) -> None:
+        to_fill = {one.id: one for one in to_be_filled(known, self._views)}
+        for id_, filled in list(self.filled.items()):
+            version = to_fill.get(id_)
+            if version is None:
+                filled.scope.cancel()
+                del self.filled[id_]
+            else:
+                filled.runner.see(version)
+        for id_, version in to_fill.items():
+            if id_ not in self.filled:
+                self.filled[id_] = filled = self._filling(version)
+                nursery.start_soon(self._keep, filled)
+        self._tell_homeless(known)
+
+    def _filling(self, version: Version) -> Filled:
+        runner = Runner(
+            self._views[version.name],
+            version,
+            self.store,
+            turn=self._turn,
+            new_backoff=self._new_backoff,
+            changed=self._changed,
+            now=self._now,
+        )
+        return Filled(runner, Sweep(runner, self.store, shards=self._owned))
+
+    async def _keep(self, filled: Filled) -> None:
+        runner, sweep = filled.runner, filled.sweep
+        version = runner.version
+        switching = Switching(
+            runner,
+            sweep,
+            versions=self.versions,
+            progress=self.progress,
+            now=self._now,
+            switched=self.look_soon,
+        )
+        spec = SupervisorSpec(
+            name=f"view {version.name} {version.version}.{version.build}",
+            strategy=Strategy.ONE_FOR_ONE,  # each finds in the rows what the others did
+            intensity=RestartIntensity(restarts_max=10, window_s=10.0),
+            children=(
+                ChildSpec(name="runner", start=runner.run, shutdown_s=2.0),
+                ChildSpec(name="sweep", start=sweep.run, shutdown_s=1.0),
+                ChildSpec(name="switching", start=switching.run, shutdown_s=1.0, restart=Restart.TRANSIENT),
+            ),
+        )
+        self.hints.listen(runner.installed.kinds, runner.backlog)
+        try:
+            with filled.scope:
+                while True:
+                    try:
+                        await supervise(spec, backoff=self._new_backoff)
+                    except SupervisorGaveUp as error:
+                        log.error("view_given_up", view=version.name, version=version.version, error=str(error))
+                        await trio.sleep(REST_S)
+        finally:
+            self.hints.leave(runner.installed.kinds, runner.backlog)
+
+    def _tell_homeless(self, known: Iterable[Version]) -> None:
+        """Nobody goes on with these here, and retention keeps what they have not folded."""
+        for version in known:
+            if version.name not in self._views and version.name not in self._homeless:
+                self._homeless.add(version.name)
+                log.warning("view_without_code", view=version.name, version=version.version)
+
+
+def to_be_filled(known: Iterable[Version], views: Views) -> list[Version]:
+    """The tables that this release's code goes on with: of its own version those that are live or being filled. One
+    that is old already only where there is no other, as for a release that has been taken back."""
+    of_version: dict[str, list[Version]] = {}
+    for version in known:
+        installed = views.get(version.name)
+        if installed is not None and installed.version == version.version:
+            if installed.shape.digest == version.shape.digest:
+                of_version.setdefault(version.name, []).append(version)
+    found: list[Version] = []
+    for versions in of_version.values():
+        present = [one for one in versions if one.state != "old"]
+        found += present or [max(versions, key=lambda one: one.build)]
+    return found

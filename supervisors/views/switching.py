@@ -1,0 +1,79 @@
+"""Switching: a table that was filled beside a live one takes its place, once it has caught up.
+
+Caught up is what has no more entities behind than happen to be under way, none of them for long, and none parked: a
+table that lacks an entity is no better than the one it is to replace. All nodes look; the first that finds it so
+switches, and the others see it by the rows.
+"""
+
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.views.progress import PostgresProgress
+from greenroom.store.views.versions import PostgresVersions
+from greenroom.supervisors.views.runner import Runner
+from greenroom.supervisors.views.sweep import Sweep
+
+log = structlog.get_logger("greenroom.views")
+
+LOOK_S = 1.0
+UNDER_WAY_MAX = 100  # entities behind, of a table that has caught up
+OLDEST_MS = 2_000  # how long ago the oldest of their events may have been recorded
+
+
+class Switching:
+    """A supervised child of a table that is `filling`: `run` returns once it is not any more."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        sweep: Sweep,
+        *,
+        versions: PostgresVersions,
+        progress: PostgresProgress,
+        now: Callable[[], float],  # Unix seconds
+        switched: Callable[[], None],
+    ) -> None:
+        """`switched`: the rows of versions are to be read again."""
+        self._runner = runner
+        self._sweep = sweep
+        self._versions = versions
+        self._progress = progress
+        self._now = now
+        self._switched = switched
+        self._told = ""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled, or done. A store that is away makes it late."""
+        task_status.started()
+        while self._runner.version.state == "filling":
+            await trio.sleep(LOOK_S)
+            if self._runner.version.paused or not self._sweep.laps or self._runner.backlog.behind > UNDER_WAY_MAX:
+                continue
+            try:
+                await self._look()
+            except (StoreUnavailable, OutcomeLost) as error:
+                log.warning("view_not_switched", view=self._runner.version.name, error=str(error))
+
+    async def _look(self) -> None:
+        """Raises: StoreUnavailable, OutcomeLost."""
+        version = self._runner.version
+        parked = await self._progress.parked_count(version)
+        if parked:
+            self._tell(f"{parked} entities are parked")
+            return
+        left = await self._progress.left(version, entities_max=UNDER_WAY_MAX)
+        oldest_ms = int(self._now() * 1000) - OLDEST_MS
+        if left.entities > UNDER_WAY_MAX or (left.oldest_ms is not None and left.oldest_ms < oldest_ms):
+            return
+        if await self._versions.switch(version):
+            log.info("view_switched", view=version.name, version=version.version, build=version.build)
+        self._switched()
+
+    def _tell(self, why: str) -> None:
+        """Once, until it is another reason."""
+        if why != self._told:
+            self._told = why
+            log.warning("view_not_switched", view=self._runner.version.name, error=why)
