@@ -1,5 +1,6 @@
-"""Testing an entity of one's own: `Kit` runs one without a server, `simulate` whole nodes with faults under a seed."""
+"""Testing what is one's own: `Kit` runs an entity without a server, `fold` a view, `simulate` whole nodes with faults."""
 
+from greenroom.actors.testing.fold import NotPure, fold
 from greenroom.actors.testing.kit import Kit, Notice
 from greenroom.supervisors.simulation import (
     ALL_GUARDS,
@@ -25,12 +26,14 @@ __all__ = [
     "Guards",
     "Kit",
     "Moment",
+    "NotPure",
     "Notice",
     "Run",
     "Scenario",
     "SimulationFailed",
     "Summary",
     "Work",
+    "fold",
     "run_seed",
     "simulate",
 ]

@@ -22,6 +22,7 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import Message, reply_type, tag_of
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.actors.saga import Saga
+from greenroom.actors.views.installed import Installed
 
 FORMAT = 1  # the lock file's format
 Type = Any  # a written type, as the module's docstring says
@@ -90,19 +91,31 @@ class KindSchema(Struct, frozen=True, omit_defaults=True):
     past: dict[str, list[PastEvent]] = {}  # only in a lock
 
 
+class ViewSchema(Struct, frozen=True, omit_defaults=True):
+    """What one version of a view makes of events: its rows. What `fold` does is named by the version alone."""
+
+    version: int
+    row: StructSchema
+    columns: dict[str, str]  # field -> how it is kept: `text key`
+    structs: dict[str, StructSchema] = {}
+    language: str = ""  # of full text, where something is searched
+
+
 class Schema(Struct, frozen=True, kw_only=True):
-    """All kinds by name: what the lock file holds."""
+    """All kinds and all views by name: what the lock file holds."""
 
     format: int = FORMAT
     kinds: dict[str, KindSchema]
+    views: dict[str, ViewSchema] | UnsetType = UNSET  # where there are some
 
 
-def describe(kinds: Iterable[Kind]) -> Schema:
-    """The schema of these kinds, of the base classes that come with Greenroom, and of the runtime."""
+def describe(kinds: Iterable[Kind], views: Iterable[Installed] = ()) -> Schema:
+    """The schema of these kinds and views, of the base classes that come with Greenroom, and of the runtime."""
     described = {base.base_tags: describe_kind(base) for base in BASES}
     described |= {kind.name: describe_kind(kind.actor) for kind in kinds}
     described[RUNTIME] = _describe_runtime()
-    return Schema(kinds=dict(sorted(described.items())))
+    found = {view.name: describe_view(view) for view in views}
+    return Schema(kinds=dict(sorted(described.items())), views=dict(sorted(found.items())) or UNSET)
 
 
 def to_text(schema: Schema) -> str:
@@ -133,6 +146,20 @@ def describe_kind(actor: type[Actor[object]]) -> KindSchema:
         stored={"snapshot": types.of(inspect.type_info(actor.state_type))} if actor.durable else {},
         structs=types.structs(),
     )
+
+
+def describe_view(view: Installed) -> ViewSchema:
+    """The schema of one view."""
+    row, structs = describe_struct(view.view.Row)
+    shape = view.shape
+    columns = {
+        one.name: one.type
+        + (" null" if one.is_nullable else "")
+        + (" key" if one.is_key else "")
+        + (" searched" if one.is_searched else "")
+        for one in shape.columns
+    }
+    return ViewSchema(view.version, row, columns, structs, shape.language if shape.searched else "")
 
 
 def describe_struct(cls: type[Struct]) -> tuple[StructSchema, dict[str, StructSchema]]:
@@ -275,7 +302,7 @@ def _lines(value: Any, indent: str, parent: str) -> str:
     inner = indent + "  "
     items = []
     for key, item in value.items():
-        whole = parent in ("fields", "stored") or key == "reply"
+        whole = parent in ("fields", "stored", "columns") or key == "reply"
         written = json.dumps(item, ensure_ascii=False) if whole else _lines(item, inner, key)
         items.append(f"{inner}{json.dumps(key, ensure_ascii=False)}: {written}")
     return "{\n" + ",\n".join(items) + f"\n{indent}}}"

@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct
 
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.upcasters import EventDecoder, UnreadableEvent
-from greenroom.actors.schema.description import KindSchema, PastEvent, Schema, StructSchema, Type
+from greenroom.actors.schema.description import KindSchema, PastEvent, Schema, StructSchema, Type, ViewSchema
 from greenroom.actors.schema.reading import Reading, Reason, Refusal
 from greenroom.actors.schema.samples import event_samples
 
@@ -49,6 +49,8 @@ RULES = {
     "upcaster-fails": "let the upcaster make of the sample what the present types read",
     "upcaster-changes-present": "let the upcaster leave alone what has its present form already",
     "upcaster-removed": "bring the upcaster back: events of this shape may still be stored",
+    "view-row-changed": "give the view the next version: its table is filled anew, beside the present one",
+    "view-version-lowered": "give the view its version back, or a higher one",
 }
 READ: dict[Reason, str] = {
     Reason.TYPE: "field-type-changed",
@@ -120,7 +122,30 @@ def compare(locked: Schema, present: Schema, kinds: Iterable[Kind] = ()) -> Comp
         kind = _KindComparison(name, old, new, decoders.get(name) or EventDecoder(name, (), {}))
         broken += kind.broken()
         following[name] = msgspec.structs.replace(new, past=kind.past)
+    broken += _view_changes(locked.views or {}, present.views or {})
     return Comparison(broken, msgspec.structs.replace(present, kinds=following))
+
+
+def _view_changes(locked: Mapping[str, ViewSchema], present: Mapping[str, ViewSchema]) -> Iterator[Broken]:
+    """A view may go, and another version of it be anything; the rows of one version are what they were."""
+    for name, old in locked.items():
+        new = present.get(name)
+        if new is None or new.version > old.version:
+            continue
+        if new.version < old.version:
+            detail = f"it was version {old.version}, and is {new.version}"
+            yield Broken(name, "view", "", "view-version-lowered", detail)
+            continue
+        fields = old.row.fields.keys() | new.row.fields.keys()
+        changed = [
+            field
+            for field in sorted(fields)
+            if old.row.fields.get(field) != new.row.fields.get(field)
+            or old.columns.get(field) != new.columns.get(field)
+        ]
+        if changed or new != old:
+            detail = f"version {new.version} has other rows than before"
+            yield Broken(name, "view", ", ".join(changed), "view-row-changed", detail)
 
 
 class _KindComparison:

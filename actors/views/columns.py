@@ -123,7 +123,7 @@ def _marks(hint: Any) -> Iterator[Mark]:
 
 
 def _bare(hint: Any) -> Any:
-    """Without what annotates it, constraints of msgspec's among that: a row is the fold's own, and not checked twice."""
+    """Without what annotates it, constraints among that: a row is the fold's own, and not checked again."""
     return _bare(get_args(hint)[0]) if get_origin(hint) is Annotated else hint
 
 

@@ -218,8 +218,10 @@ class BatchRows:
     def end_event(self) -> None:
         """Raises: ValueError when the event has changed a key."""
         for key, row in self._event.items():
-            if row is not None and self._key_of(row) != key:
-                raise ValueError(f"the keys of a row do not change: {key!r:.120} has become {self._key_of(row)!r:.120}")
+            if row is not None and self._installed.key_of(row) != key:
+                raise ValueError(
+                    f"the keys of a row do not change: {key!r:.120} has become {self._installed.key_of(row)!r:.120}"
+                )
 
     # See `Rows`.
 
@@ -237,7 +239,7 @@ class BatchRows:
         """Raises: TypeError, KeyError when it is no row that this view was given."""
         if type(row) is not self._make:
             raise TypeError(f"`del self[row]` takes a row, not {row!r:.80}")
-        key = self._key_of(row)
+        key = self._installed.key_of(row)
         if self.touched.get(key) is not row:
             raise KeyError(f"no such row, or removed before: {key!r:.120}")
         self.touched[key] = self._event[key] = None
@@ -268,9 +270,6 @@ class BatchRows:
         if len(keys) != len(names) or any(name not in keys for name in names):
             raise TypeError(f"a row is named by its keys, {', '.join(names)}, not by {', '.join(keys) or 'nothing'}")
         return tuple(one.to_store(keys[one.column.name]) for one in self._installed.key_fields)
-
-    def _key_of(self, row: Any) -> Key:
-        return tuple(one.to_store(getattr(row, one.column.name)) for one in self._installed.key_fields)
 
     def _row(self, key: Key) -> Any | None:
         if key in self.touched:

@@ -18,8 +18,11 @@ class BadViewClass(BadEntityClass):
 class Installed:
     """One view's class, with its columns and where its events come from."""
 
-    def __init__(self, view: type[View], kinds: Kinds) -> None:
-        """Raises: BadViewClass."""
+    def __init__(self, view: type[View], kinds: Kinds | None = None) -> None:
+        """`kinds`: those whose events it folds, and whose names it must not have; None: it is looked at alone.
+
+        Raises: BadViewClass.
+        """
         where = f"{view.__module__}.{view.__qualname__}"
         for problem in class_problems(view):
             raise BadViewClass(f"{where}: {problem}")
@@ -29,21 +32,23 @@ class Installed:
             raise BadViewClass(f"{where}: {error}") from error
         for problem in field_problems(view, list(self.fields)):
             raise BadViewClass(f"{where}: {problem}")
-        if view.name in kinds:
+        if kinds is not None and view.name in kinds:
             raise BadViewClass(f"{where}: {view.name!r} is the name of a kind of entities: give the view another")
         self.view = view
         self.name = view.name
         self.version = view.version
         self.key_names = tuple(one.column.name for one in self.fields if one.column.is_key)
         self.events: frozenset[type[Event]] = frozenset(view.of)
-        recorded = {event: [kind.name for kind in kinds if event in kind.actor.events] for event in view.of}
-        for event, recorders in recorded.items():
+        self.kinds_by_name: dict[str, Kind] = {}
+        for event in view.of if kinds is not None else ():
+            recorders = [kind for kind in kinds or () if event in kind.actor.events]
             if not recorders:
                 raise BadViewClass(f"{where}: no installed entity records {event.__qualname__}: install it too")
-        self.kinds_by_name: dict[str, Kind] = {name: kinds[name] for found in recorded.values() for name in found}
+            self.kinds_by_name |= {kind.name: kind for kind in recorders}
         self.kinds: frozenset[str] = frozenset(self.kinds_by_name)
         self.key_fields = tuple(one for one in self.fields if one.column.is_key)
         self.has_json = any(one.column.type == JSON for one in self.fields)  # whose text the server writes its own way
+        self._key_places = [place for place, one in enumerate(self.fields) if one.column.is_key]
         self._names = tuple(one.column.name for one in self.fields)
         self._decodes = any(one.decode is not None for one in self.fields)
         self.seeds = view.seed is not View.seed
@@ -59,6 +64,14 @@ class Installed:
     def to_values(self, row: Any) -> tuple[Any, ...]:
         """What is to be stored of a row. Raises: TypeError, ValueError for what a column can't hold."""
         return tuple([one.to_store(getattr(row, one.column.name)) for one in self.fields])
+
+    def key_of(self, row: Any) -> tuple[Any, ...]:
+        """The values of a row's key fields, as stored. Raises: TypeError, ValueError, likewise."""
+        return tuple([one.to_store(getattr(row, one.column.name)) for one in self.key_fields])
+
+    def key_of_values(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Of a row's stored values those of its key."""
+        return tuple([values[place] for place in self._key_places])
 
 
 def shape_of(view: type[View], fields: Iterable[Stored]) -> Shape:

@@ -17,7 +17,9 @@ class Page(Struct, frozen=True, kw_only=True):
     by: str = ""  # a key field that is a text
     order: str | tuple[str, ...] = ()  # fields, `-claps` for the largest first; equal ones, and else all, by their keys
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX)] = 100  # the first so many rows
-    per_s: Annotated[float, Meta(gt=0, le=100)] = 5.0  # that watchers are told of changes at most so many times a second
+    per_s: Annotated[float, Meta(gt=0, le=100)] = (
+        5.0  # that watchers are told of changes at most so many times a second
+    )
 
     @property
     def terms(self) -> tuple[str, ...]:

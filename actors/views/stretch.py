@@ -53,8 +53,8 @@ class Stretch:
 
     def happened(self) -> list[tuple[Origin, Event]]:
         """Its events, as they are at present, each with where it comes from; up to the first that can't be decoded,
-        which `broken` names from then on. Where a newer release has recorded what this one does not read, it ends there:
-        a node of that release goes on."""
+        which `broken` names from then on. Where a newer release has recorded what this one does not read, the stretch
+        ends there: a node of that release goes on."""
         if self._happened is None:
             self._happened = []
             decode, entity = self._kind.decode_events, self.entity

@@ -87,7 +87,11 @@ class View:
     def __init_subclass__(cls, *, version: int = 1, name: str = "", inline: bool = False, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls.version = version
-        cls.name = name or vars(cls).get("name", "") or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+        cls.name = (
+            name
+            or vars(cls).get("name", "")
+            or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+        )
         cls.inline = inline
 
     def __init__(self, rows: Rows) -> None:

@@ -360,16 +360,16 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "removed."
         ),
         "view_given_up": (
-            "What keeps a table of a view up has failed more often than its supervisor allows; it is left alone for some "
-            "seconds, and tried again. Other views go on."
+            "What keeps a table of a view up has failed more often than its supervisor allows; it is left alone for "
+            "some seconds, and tried again. Other views go on."
         ),
         "view_not_shown": (
             "An entity's view could not be made for those who watch it as a view; they keep the one they have, until "
             "one can be. The error says why; while it goes on it is logged once a minute."
         ),
         "view_not_switched": (
-            "A table that is filled beside a live one does not take its place yet, and `error` says why: parked entities "
-            "most often. Mend the view and make it another version, or `greenroom views retry-parked`."
+            "A table that is filled beside a live one does not take its place yet, and `error` says why: parked "
+            "entities most often. Mend the view and make it another version, or `greenroom views retry-parked`."
         ),
         "view_parked": (
             "A view could not fold an event, so that entity waits, and all others go on. `greenroom views` has the "

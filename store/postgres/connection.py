@@ -122,7 +122,9 @@ class Connection:
         finally:
             self._turn.release()
 
-    async def _ask(self, send: Callable[..., Coroutine[Any, Any, T]], sql: str, args: Sequence[object], write: bool) -> T:
+    async def _ask(
+        self, send: Callable[..., Coroutine[Any, Any, T]], sql: str, args: Sequence[object], write: bool
+    ) -> T:
         await trio.lowlevel.checkpoint_if_cancelled()  # before anything is sent: the wire is as it was
         asked_at = trio.current_time()
         is_heard = False

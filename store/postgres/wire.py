@@ -92,7 +92,7 @@ class Wire:
                 self._session.terminate()
 
     async def control(self, command: str) -> str:
-        """Begin or end a transaction; the server's word for what it did: a COMMIT may be a ROLLBACK. As `fetch` else."""
+        """Begin or end a transaction; the server's word for what was done: COMMIT may be a ROLLBACK. As `fetch` else."""
         is_whole = False
         try:
             done = await self._session.execute(command)

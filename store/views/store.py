@@ -66,7 +66,9 @@ class Unfolded(NamedTuple):
     entity: str
     lineage: str
     standing: Standing
-    events: list[StoredEvent]  # what follows `standing.offset`, without a gap; [] where it is trimmed, or nothing is left
+    events: list[
+        StoredEvent
+    ]  # what follows `standing.offset`, without a gap; [] where it is trimmed, or nothing is left
 
 
 class Snapshot(NamedTuple):

@@ -24,7 +24,8 @@ SOON = "SET LOCAL lock_timeout = '2s'"
 HEADS_AT_ONCE = 20_000  # of those looked at for a trimmed one
 
 ALL = """
-SELECT id, name, version, build, shape, kinds, state, paused, rung, extract(epoch FROM clock_timestamp() - made_at)::float8
+SELECT id, name, version, build, shape, kinds, state, paused, rung,
+    extract(epoch FROM clock_timestamp() - made_at)::float8
 FROM view_versions ORDER BY name, version, build
 """
 MADE = """

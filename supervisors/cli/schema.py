@@ -17,7 +17,7 @@ from greenroom.store.journal.walk import StoredWalk, Walked
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli.chosen.database import with_database
-from greenroom.supervisors.cli.chosen.kinds import installed_kinds
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_views
 from greenroom.supervisors.cli.terminal.console import console
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 
@@ -51,14 +51,16 @@ def show_schema(
         if only_check + update + stored + (beside is not None) > 1 or (force and not update):
             wrong = "one of --check, --update, --stored and --beside; --force goes with --update"
             raise Trouble(wrong, status=BAD_USAGE)
-        kinds = installed_kinds(load_settings())
+        settings = load_settings()
+        kinds = installed_kinds(settings)
+        views = installed_views(settings, kinds)
         if stored:
             _try_stored(StoredCheck(kinds), megabytes)
             return
         if beside is not None:
             _show_lacks(beside, list(kinds))
             return
-        schema = describe(kinds)
+        schema = describe(kinds, views)
         if not (only_check or update):
             typer.echo(to_text(schema), nl=False)
             return

@@ -15,8 +15,8 @@ import trio
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.views.installed import Views
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
+from greenroom.actors.views.installed import Views
 from greenroom.config.limits import SupervisionConfig
 from greenroom.config.settings import Settings
 from greenroom.config.telemetry.exporters import Telemetry
@@ -118,7 +118,7 @@ class Node:
         is_pooled = pool_mode_of(database_url)[1]
         referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, spare=spare, is_pooled=is_pooled)
         self._joined: Joined | None = None
-        knowledge = to_json(knowledge_of(list(kinds)))
+        knowledge = to_json(knowledge_of(list(kinds), list(views or ())))
         release = digest_of(knowledge)
         self._membership = Membership(
             referee,

@@ -4,8 +4,8 @@ A batch locks how far its entities are folded, takes of each what follows direct
 together. What does not follow (a hole, another activation's events, another history of the database) is read from the
 journal in its turn. So it matters to nobody how often, or by how many nodes, an event is brought here.
 
-An entity whose next event can't be folded is parked: the row of its progress says why, and nothing of it is folded until
-somebody has that tried again. A store that is away makes a view late, and nothing else.
+An entity whose next event can't be folded is parked: the row of its progress says why, and nothing of it is folded
+until somebody has that tried again. A store that is away makes a view late, and nothing else.
 """
 
 import time
@@ -126,6 +126,8 @@ class Runner:
         Raises: StoreUnavailable, OutcomeLost, Raced, with all that was not folded in the backlog again.
         """
         await self.backlog.more()
+        if self.version.paused:
+            return
         heard = self.backlog.take(self._batch_events)
         if heard:
             await self._fold_all(heard)
@@ -154,9 +156,7 @@ class Runner:
                 lost.append(one)
                 continue
             kind = self.installed.kinds_by_name[one.entity.partition(":")[0]]
-            stretches.append(
-                Stretch(kind, one.entity, one.head_id, standing.offset, one.events, lineage=one.lineage)
-            )
+            stretches.append(Stretch(kind, one.entity, one.head_id, standing.offset, one.events, lineage=one.lineage))
         try:
             if stretches:
                 await self._fold_all(stretches)
@@ -247,9 +247,7 @@ class Runner:
         self._tell(folded, written)
         return folded.left
 
-    async def _write(
-        self, transaction: FoldTransaction, folded: Folded, standings: dict[int, Standing]
-    ) -> Written:
+    async def _write(self, transaction: FoldTransaction, folded: Folded, standings: dict[int, Standing]) -> Written:
         at_ms = int(self._now() * 1000)
         parked = {
             head_id: ParkedEntity(offset=one.offset, error=one.error, traceback=one.traceback, at_ms=at_ms)
@@ -311,16 +309,13 @@ class Runner:
     def _note_parked(self, entity: str, offset: int, error: str) -> None:
         self.counted.parked += 1
         version = self.version
-        log.error(
-            "view_parked", view=version.name, version=version.version, entity=entity, offset=offset, error=error
-        )
+        log.error("view_parked", view=version.name, version=version.version, entity=entity, offset=offset, error=error)
 
     def _tell(self, folded: Folded, written: Written) -> None:
         if self._changed is None or self.version.state != "live":
             return
-        place = [number for number, one in enumerate(self.installed.fields) if one.column.is_key]
         rows = [
-            Change(tuple(values[number] for number in place), values, revision)
+            Change(self.installed.key_of_values(values), values, revision)
             for values, revision in (
                 *zip(folded.inserted, written.inserted, strict=True),
                 *zip(folded.updated, written.updated, strict=True),

@@ -64,7 +64,7 @@ class Runners:
         new_backoff: NewBackoff,
         changed: Callable[[Changes], None] | None = None,
     ) -> None:
-        """`shards`: that entities hash onto; `owned`: those of this node, see Ownership.shards; `changed`: see Runner."""
+        """`shards`: that entities hash onto; `owned`: those of this node, see Ownership; `changed`: see Runner."""
         self.hints = Hints(kinds)
         self.store = PostgresViewStore(pool, shards=shards)
         self.versions = PostgresVersions(pool)
@@ -181,9 +181,10 @@ def to_be_filled(known: Iterable[Version], views: Views) -> list[Version]:
     of_version: dict[str, list[Version]] = {}
     for version in known:
         installed = views.get(version.name)
-        if installed is not None and installed.version == version.version:
-            if installed.shape.digest == version.shape.digest:
-                of_version.setdefault(version.name, []).append(version)
+        if installed is None or installed.version != version.version:
+            continue
+        if installed.shape.digest == version.shape.digest:
+            of_version.setdefault(version.name, []).append(version)
     found: list[Version] = []
     for versions in of_version.values():
         present = [one for one in versions if one.state != "old"]

@@ -1,8 +1,8 @@
 """The sweep of one table: finds entities with events that nobody here has heard of.
 
-It walks over all heads by their ids, and gives the backlog those of this node's shards that are behind: all that is left
-of a crash, of another node, of a time without this code. At the start, when shards have come, and when it is asked to,
-it goes quickly; besides it goes round slowly, for what should not be missed and might be.
+It walks over all heads by their ids, and gives the backlog those of this node's shards that are behind: all that is
+left of a crash, of another node, of a time without this code. At the start, when shards have come, and when it is asked
+to, it goes quickly; besides it goes round slowly, for what should not be missed and might be.
 """
 
 from collections.abc import Callable, Collection

@@ -47,7 +47,8 @@ WHERE h.entity = $1
 
 # By age: everything before the first event that is young enough, so what stays has no gap even if the clock went back.
 # `since_ms` becomes when the first event that stays was recorded. Where there is none, one that is appended meanwhile
-# was recorded about now.
+# was recorded about now. Nothing goes that a view has yet to fold: progress only rises, so what this statement sees of
+# it is never too much. Tables that are old hold nothing back.
 TRIM = """
 WITH cut AS (
     UPDATE heads h SET trimmed = c.cut, since_ms = coalesce(
@@ -57,6 +58,11 @@ WITH cut AS (
         SELECT s.id, s.trimmed, least(
             s.snapshot_offset,
             s.trimmed + $5::bigint,
+            (
+                SELECT min(coalesce(p."offset", 0))
+                FROM view_versions v LEFT JOIN view_progress p ON p.view_id = v.id AND p.id = s.id
+                WHERE v.state <> 'old' AND split_part(s.entity, ':', 1) = ANY (v.kinds)
+            ),
             greatest(
                 s."offset" - $2::bigint,
                 coalesce(

@@ -1,0 +1,206 @@
+"""Views of a node on a real Postgres: what is recorded comes into their rows, whatever stops and starts meanwhile."""
+
+from typing import Any
+
+import pytest
+import trio
+from msgspec import Struct
+
+from greenroom import Key, Origin, View
+from greenroom.store.errors import ViewRefused
+from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Standings
+from tests.supervisors.views.stage import Stage, stage, until
+
+
+async def test_what_is_recorded_comes_into_the_rows(database_url: str) -> None:
+    async with stage(database_url, Standings, Directory, Everything) as node:
+        await node.clap("finale", "ann", 3)
+        await node.clap("finale", "bob", 1)
+        await node.clap("opening", "ann", 1)
+        await node.rename("finale", "The End")
+        for name in ("standings", "shows", "everything"):
+            await node.folded(name)
+        assert await node.rows("standings") == [("finale", "ann", 3), ("finale", "bob", 1), ("opening", "ann", 1)]
+        assert await node.rows("everything") == [("claps", 5)]
+        assert (await node.rows("shows"))[0][:3] == ("finale", "The End", 4)
+        await node.close("finale")
+        await node.folded("shows")
+        assert [row[0] for row in await node.rows("shows")] == ["opening"]
+
+
+async def test_what_was_recorded_while_nobody_ran_is_found_by_the_sweep(database_url: str) -> None:
+    async with stage(database_url, Standings, is_running=False) as node:
+        await node.clap("finale", "ann", 3)
+        assert await node.rows("standings") == []
+    async with stage(database_url, Standings) as node:
+        await node.folded("standings")
+        assert await node.rows("standings") == [("finale", "ann", 3)]
+        await node.clap("finale", "ann", 1)  # by another activation, and after a hole
+        await node.folded("standings")
+        assert await node.rows("standings") == [("finale", "ann", 4)]
+
+
+async def test_each_event_is_folded_once_however_many_nodes_bring_it(database_url: str) -> None:
+    async with stage(database_url, Standings, Everything) as one, stage(database_url, Standings, Everything) as other:
+        async with trio.open_nursery() as nursery:
+            for number in range(100):
+                node = one if number % 2 else other
+                nursery.start_soon(node.clap, f"show{number % 7}-{number % 2}", f"user{number % 3}", 1)
+        for name in ("standings", "everything"):
+            await one.folded(name)
+        assert sum(row[2] for row in await one.rows("standings")) == 100
+        assert await one.rows("everything") == [("claps", 100)]
+
+
+async def test_a_poison_event_parks_its_entity_and_nobody_else(database_url: str) -> None:
+    async with stage(database_url, Standings) as node:
+        await node.clap("bad", "ann", 1)
+        await node.clap("bad", "poison", 1)
+        await node.clap("bad", "ann", 1)
+        await node.clap("good", "ann", 1)
+        await node.folded("standings")
+        await until(lambda: parked(node, "show:bad"))
+        await node.clap("bad", "ann", 1)
+        await node.clap("good", "ann", 1)
+        await node.folded("standings")
+        assert await node.rows("standings") == [("bad", "ann", 1), ("good", "ann", 2)]
+
+
+async def parked(node: Stage, entity: str) -> bool:
+    return entity in await node.parked("standings")
+
+
+class Mended(View, name="standings"):
+    """Standings, with its fold mended and its rows as they were."""
+
+    of = (Clapped, Closed)
+    Row = Standings.Row
+
+    def fold(self, event: Clapped | Closed, of: Origin) -> None:
+        if isinstance(event, Clapped):
+            self.row(show=of.key, user=event.user).claps += event.times
+
+
+async def test_a_parked_entity_goes_on_where_it_was_once_its_fold_is_mended(database_url: str) -> None:
+    async with stage(database_url, Standings) as node:
+        await node.clap("bad", "ann", 1)
+        await node.clap("bad", "poison", 5)
+        await node.clap("bad", "ann", 1)
+        await until(lambda: parked(node, "show:bad"))
+    async with stage(database_url, Mended) as node:
+        await node.folded("standings")
+        assert await node.rows("standings") == [("bad", "ann", 1)]  # until somebody says so
+        version = await node.version("standings")
+        assert await node.runners.progress.retry([version], "show:good") == 0
+        assert await node.runners.progress.retry([version]) == 1
+        await node.runners.versions.ring("standings")
+        await node.folded("standings")
+        assert await node.rows("standings") == [("bad", "ann", 2), ("bad", "poison", 5)]
+
+
+async def test_a_view_that_is_paused_is_late_and_then_is_not(database_url: str) -> None:
+    async with stage(database_url, Standings) as node:
+        await node.runners.versions.pause("standings", paused=True)
+        node.runners.look_soon()
+        await until(lambda: is_paused(node))
+        await node.clap("finale", "ann", 1)
+        await trio.sleep(0.2)
+        assert await node.rows("standings") == []
+        await node.runners.versions.pause("standings", paused=False)
+        await node.folded("standings")
+        assert await node.rows("standings") == [("finale", "ann", 1)]
+
+
+async def is_paused(node: Stage) -> bool:
+    return all(one.runner.version.paused for one in node.runners.filled.values())
+
+
+async def test_watchers_are_told_of_rows_with_revisions_that_rise(database_url: str) -> None:
+    async with stage(database_url, Directory) as node:
+        for number in range(3):
+            await node.clap("finale", "ann", 1)
+            await node.folded("shows")
+            assert len(node.changes) == number + 1
+        await node.close("finale")
+        await node.folded("shows")
+        rows = [row for changes in node.changes for row in changes.rows]
+        assert [row.key for row in rows] == [("finale",)] * 4
+        assert [row.values and row.values[2] for row in rows] == [1, 2, 3, None]
+        revisions = [row.revision for row in rows]
+        assert revisions == sorted(set(revisions))
+
+
+class Narrow(View, name="standings"):
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(show=of.key)
+
+
+async def test_rows_that_changed_without_another_version_are_refused(database_url: str) -> None:
+    async with stage(database_url, Standings):
+        pass
+    with pytest.RaisesGroup(pytest.RaisesExc(ViewRefused, match=r"version=2.*user is gone"), flatten_subgroups=True):
+        async with stage(database_url, Narrow):
+            pass
+
+
+async def test_a_view_of_entities_that_are_trimmed_needs_a_seed(database_url: str) -> None:
+    class Seeded(Standings):
+        def seed(self, state: Any, of: Origin) -> None:
+            self.row(show=of.key, user="before").claps = state.total
+
+    async with stage(database_url) as node:
+        for _ in range(5):
+            await node.clap("old", "ann", 1)
+        await node.clap("new", "ann", 1)
+        head_id, fence = (await node.pool.fetch("SELECT id, fence FROM heads WHERE entity = 'show:old'"))[0]
+        assert await node.journal.save_snapshot(head_id, fence=fence, offset=4, body=b'{"total":4}')
+        await node.journal.trim(head_id, keep_count=1, keep_after_ms=0, ids_after_ms=0)
+    with pytest.RaisesGroup(pytest.RaisesExc(ViewRefused, match=r"show:old.*seed"), flatten_subgroups=True):
+        async with stage(database_url, Standings):
+            pass
+    async with stage(database_url, Seeded) as node:
+        await node.folded("seeded")
+        assert await node.rows("seeded") == [("new", "ann", 1), ("old", "ann", 1), ("old", "before", 4)]
+
+
+class Second(View, name="standings", version=2):
+    """Another row: only by show."""
+
+    of = (Clapped, Renamed)
+
+    class Row(Struct):
+        show: Key[str]
+        claps: int = 0
+        people: int = 0
+
+    def fold(self, event: Clapped | Renamed, of: Origin) -> None:
+        row = self.row(show=of.key)
+        if isinstance(event, Clapped):
+            row.claps += event.times
+
+
+async def test_another_version_is_filled_beside_and_takes_the_place_of_the_one_before(database_url: str) -> None:
+    async with stage(database_url, Standings) as node:
+        for number in range(30):
+            await node.clap(f"show{number % 10}", "ann", 1)
+        await node.folded("standings")
+        first = await node.version("standings")
+    async with stage(database_url, Second) as node:
+        assert (await node.version("standings", 2)).state == "filling"
+        assert await node.rows("standings") == [(f"show{number}", "ann", 3) for number in range(10)]
+        await until(lambda: is_live(node, 2))
+        assert await node.rows("standings") == [(f"show{number}", 3, 0) for number in range(10)]
+        assert (await node.version("standings", 1)).state == "old"
+        assert len(await node.rows_of(first)) == 10  # until it is dropped
+        assert await node.runners.versions.drop([first]) == 1
+        assert await node.runners.progress.clean() == 10
+        assert [one.version for one in await node.runners.versions.all()] == [2]
+
+
+async def is_live(node: Stage, number: int) -> bool:
+    return (await node.version("standings")).version == number
