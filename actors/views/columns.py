@@ -143,14 +143,8 @@ def _kept(name: str, kind: Any) -> tuple[str, Callable[[Any], Any] | None, Calla
         return _of_values(name, [member.value for member in kind], lambda member: member.value, kind)
     if get_origin(kind) is Literal:
         return _of_values(name, list(get_args(kind)), _one_of(get_args(kind)), AS_IS)
-    if kind is float:
-        return PLAIN[float], _as_float, AS_IS
-    if kind is datetime.datetime:
-        return PLAIN[kind], _with_zone, AS_IS
-    if kind is datetime.date:
-        return PLAIN[kind], _as_date, AS_IS
     if isinstance(kind, type) and kind in PLAIN:
-        return PLAIN[kind], _exactly(kind), AS_IS
+        return PLAIN[kind], ENCODERS.get(kind) or _exactly(kind), AS_IS
     try:
         decoder = msgspec.json.Decoder(kind)
     except TypeError as error:
@@ -183,13 +177,25 @@ def _exactly(kind: type) -> Callable[[Any], Any]:
     def encode(value: Any) -> Any:
         if type(value) is not kind and (not isinstance(value, kind) or isinstance(value, bool)):
             raise TypeError(f"{value!r:.80} is no {kind.__name__}")
-        if kind is str and "\0" in value:
-            raise ValueError("a text in Postgres holds no NUL character")
-        if kind is int and not -INT_MAX - 1 <= value <= INT_MAX:
-            raise ValueError(f"{value} does not fit into 64 bits")
         return value
 
     return encode
+
+
+def _as_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is no str")
+    if "\0" in value:
+        raise ValueError("a text in Postgres holds no NUL character")
+    return value
+
+
+def _as_integer(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r:.80} is no int")
+    if not -INT_MAX - 1 <= value <= INT_MAX:
+        raise ValueError(f"{value} does not fit into 64 bits")
+    return value
 
 
 def _as_float(value: Any) -> float:
@@ -211,3 +217,12 @@ def _with_zone(value: Any) -> datetime.datetime:
     if value.tzinfo is None:
         raise ValueError(f"{value} says no time zone: which moment it is depends on the server")
     return value.astimezone(datetime.UTC)
+
+
+ENCODERS: dict[type, Callable[[Any], Any]] = {
+    str: _as_text,
+    int: _as_integer,
+    float: _as_float,
+    datetime.datetime: _with_zone,
+    datetime.date: _as_date,
+}

@@ -120,7 +120,7 @@ class View:
     def may_watch(cls, principal: Principal, key: str) -> None:
         """May they read and watch the page `key`? Raise Refused if not. Nobody may unless the view says so here.
 
-        Staff (the roles `service` and `admin`) and Greenroom itself are not asked about.
+        Staff (the roles `service` and `admin`) and Greenroom itself are not asked about. Raises: Refused.
         """
         raise Refused("view.closed", f"{cls.name} is not open to clients: it has no `may_watch`")
 

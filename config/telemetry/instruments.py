@@ -245,6 +245,42 @@ class Instruments:
         int,
         Metric("counter", "gaps in what is watched of other nodes' entities, filled from the journal"),
     ] = 0
+    # Of each table of a view that this node fills, by (view, version).
+    view_events: Annotated[
+        dict[tuple[str, str], int],
+        Metric("counter", "events folded into views by this node", labels=("view", "version")),
+    ] = field(default_factory=dict)
+    view_rows: Annotated[
+        dict[tuple[str, str], int],
+        Metric("counter", "rows of views written or removed by this node", labels=("view", "version")),
+    ] = field(default_factory=dict)
+    view_parks: Annotated[
+        dict[tuple[str, str], int],
+        Metric(
+            "counter",
+            "entities parked, since a view could not fold their next event",
+            look="ever: `greenroom views` says why",
+            labels=("view", "version"),
+        ),
+    ] = field(default_factory=dict)
+    view_waiting: Annotated[
+        dict[tuple[str, str], int],
+        Metric(
+            "gauge",
+            "entities with events that this node has yet to fold, as far as it knows",
+            look="it rises: a view is slower than its events come, or paused",
+            labels=("view", "version"),
+        ),
+    ] = field(default_factory=dict)
+    view_lag_s: Annotated[
+        dict[tuple[str, str], float],
+        Metric(
+            "gauge",
+            "from the recording of the oldest event of the last batch until it was in the rows",
+            look="above a second, but while a table is filled: as above",
+            labels=("view", "version"),
+        ),
+    ] = field(default_factory=dict)
     commands_max: int = 1000  # different (kind, command, outcome) that are told apart
 
     def count_command(self, kind: str, command: str, outcome: str, count: int = 1) -> None:
@@ -348,5 +384,5 @@ def reading_of(section: Instruments | Observed, row: Row) -> Callable[[], Readin
     return read
 
 
-def _labelled(labels: tuple[str, ...], counts: Mapping[tuple[str, ...], int]) -> list[Labelled]:
+def _labelled(labels: tuple[str, ...], counts: Mapping[tuple[str, ...], Number]) -> list[Labelled]:
     return [(dict(zip(labels, key, strict=True)), count) for key, count in counts.items()]

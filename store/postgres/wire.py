@@ -92,7 +92,10 @@ class Wire:
                 self._session.terminate()
 
     async def control(self, command: str) -> str:
-        """Begin or end a transaction; the server's word for what was done: COMMIT may be a ROLLBACK. As `fetch` else."""
+        """Begin or end a transaction. What the server says it did: a COMMIT may be a ROLLBACK.
+
+        Ends the session as `fetch` does. Raises: what asyncpg raises, NotReplicated.
+        """
         is_whole = False
         try:
             done = await self._session.execute(command)

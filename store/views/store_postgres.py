@@ -84,10 +84,11 @@ class PostgresViewStore:
         found: dict[int, Unfolded] = {}
         for row in await self._pool.fetch(UNFOLDED, version.id, list(head_ids), limit):
             columns = tuple(row)
-            head_id, entity, lineage, *standing = columns[:HEAD_COLUMNS]
+            head_id, entity, lineage = columns[:3]
+            standing = Standing(*columns[3:HEAD_COLUMNS], lineage)
             one = found.get(head_id)
             if one is None:
-                one = found[head_id] = Unfolded(head_id, entity, lineage, Standing(*standing, lineage), [])
+                one = found[head_id] = Unfolded(head_id, entity, lineage, standing, [])
             stored = columns[HEAD_COLUMNS + 1 : -1]
             if stored[0] is not None and stored[0] == one.standing.offset + len(one.events) + 1:
                 one.events.append(event(stored))

@@ -69,7 +69,7 @@ class PostgresFoldTransaction:
         return found
 
     async def write(self, writing: Writing) -> Written:
-        """See FoldTransaction."""
+        """See FoldTransaction. Raises: Raced, DataRefused, StoreUnavailable."""
         arguments: list[object] = [self._view_id]
         present: list[str] = []
         for name, rows in (

@@ -18,6 +18,7 @@ from greenroom.supervisors.cli.schema import show_schema
 from greenroom.supervisors.cli.serve import serve
 from greenroom.supervisors.cli.status import show_status
 from greenroom.supervisors.cli.token import print_token
+from greenroom.supervisors.cli.views import views_app
 
 app = typer.Typer(
     name="greenroom",
@@ -35,6 +36,7 @@ app.command("explain")(explain)
 app.command("entities")(show_entities)
 app.command("schema")(show_schema)
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(views_app, name="views")
 
 
 def main() -> None:

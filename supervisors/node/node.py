@@ -185,6 +185,7 @@ class Node:
                 turn=turn,
                 now=clock,
                 new_backoff=new_backoff,
+                instruments=instruments,
             )
         self._kernel = kernel = Kernel(
             kinds=kinds,

@@ -21,6 +21,7 @@ from greenroom.actors.views.changes import Change, Changes
 from greenroom.actors.views.folding import Folded, Folding, Unplaceable, cut
 from greenroom.actors.views.installed import Installed
 from greenroom.actors.views.stretch import FROM_JOURNAL, Stretch
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
 from greenroom.store.views.store import (
@@ -45,20 +46,6 @@ RACES_MAX = 20  # in a row; then it waits, as when the store is away
 FILL_SHARE = 0.5  # of the time, that filling a table beside a live one may take
 
 
-class Counted:
-    """What a runner has done since it began, for metrics and whoever looks."""
-
-    __slots__ = ("batches", "events", "lag_s", "parked", "rows", "seconds")
-
-    def __init__(self) -> None:
-        self.events = 0
-        self.rows = 0  # written or removed
-        self.parked = 0
-        self.batches = 0
-        self.seconds = 0.0
-        self.lag_s = 0.0  # from its recording until the oldest event of the last batch could be read in the rows
-
-
 class Lost(Exception):
     """An entity's events are gone that the view had not folded."""
 
@@ -74,6 +61,7 @@ class Runner:
         *,
         turn: Turn,
         new_backoff: NewBackoff,
+        instruments: Instruments,
         changed: Callable[[Changes], None] | None = None,
         now: Callable[[], float] = time.time,  # Unix seconds
         batch_events: int = BATCH_EVENTS,
@@ -82,10 +70,11 @@ class Runner:
         self.version = version  # as it was last read; whoever reads it puts it here
         self.installed = installed
         self.backlog = Backlog()
-        self.counted = Counted()
         self._store = store
         self._turn = turn
         self._new_backoff = new_backoff
+        self._instruments = instruments
+        self._labels = version.name, str(version.version)
         self._changed = changed
         self._now = now
         self._batch_events = batch_events
@@ -95,6 +84,7 @@ class Runner:
         """The table's row says this now."""
         was_paused = self.version.paused
         self.version = version
+        self._instruments.view_waiting[self._labels] = self.backlog.waiting
         if version.paused and not was_paused:
             self.backlog.forget_all()
         elif was_paused and not version.paused:
@@ -229,7 +219,6 @@ class Runner:
 
     async def _fold(self, stretches: list[Stretch]) -> list[Stretch]:
         """One transaction. Those that it left. Raises: StoreUnavailable, OutcomeLost, Raced, Unplaceable."""
-        began = perf_counter()
         folding = Folding(self.installed, stretches, self._turn)
         folded = folding.run()  # before anything is locked: most often it names all rows that it needs
         async with self._store.transaction(self.version) as transaction:
@@ -243,7 +232,7 @@ class Runner:
                 folded = folding.run()
             written = await self._write(transaction, folded, standings) if usable else Written([], [], [])
         self.backlog.fall_behind(behind)
-        self._count(folded, usable, perf_counter() - began)
+        self._count(folded, usable)
         self._tell(folded, written)
         return folded.left
 
@@ -290,24 +279,26 @@ class Runner:
             await transaction.write(Writing([], [], [], moved, begun, {head_id: why}))
         self._note_parked(entity, why.offset, why.error)
 
-    def _count(self, folded: Folded, usable: Sequence[Stretch], seconds: float) -> None:
-        counted = self.counted
-        counted.batches += 1
-        counted.seconds += seconds
-        counted.rows += len(folded.inserted) + len(folded.updated) + len(folded.removed)
+    def _count(self, folded: Folded, usable: Sequence[Stretch]) -> None:
         left = {id(one) for one in folded.left}
         done = [one for one in usable if id(one) not in left]
-        counted.events += sum(max(min(folded.through[one.head_id], one.through) - one.after, 0) for one in done)
+        events = sum(max(min(folded.through[one.head_id], one.through) - one.after, 0) for one in done)
+        self._raise(self._instruments.view_events, events)
+        rows = len(folded.inserted) + len(folded.updated) + len(folded.removed)
+        self._raise(self._instruments.view_rows, rows)
         oldest_ms = min((one.stored[0].at_ms for one in done if one.stored), default=None)
         if oldest_ms is not None:
-            counted.lag_s = max(self._now() - oldest_ms / 1000, 0.0)
+            self._instruments.view_lag_s[self._labels] = max(self._now() - oldest_ms / 1000, 0.0)
         entities = {one.head_id: one.entity for one in usable}
         for head_id, parked in folded.parked.items():
             if head_id in folded.through:
                 self._note_parked(entities[head_id], parked.offset, parked.error)
 
+    def _raise(self, counts: dict[tuple[str, str], int], by: int) -> None:
+        counts[self._labels] = counts.get(self._labels, 0) + by
+
     def _note_parked(self, entity: str, offset: int, error: str) -> None:
-        self.counted.parked += 1
+        self._raise(self._instruments.view_parks, 1)
         version = self.version
         log.error("view_parked", view=version.name, version=version.version, entity=entity, offset=offset, error=error)
 

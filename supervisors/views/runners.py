@@ -13,6 +13,7 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Views
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.progress import PostgresProgress
@@ -62,6 +63,7 @@ class Runners:
         turn: Turn,
         now: Callable[[], float],  # Unix seconds
         new_backoff: NewBackoff,
+        instruments: Instruments,
         changed: Callable[[Changes], None] | None = None,
     ) -> None:
         """`shards`: that entities hash onto; `owned`: those of this node, see Ownership; `changed`: see Runner."""
@@ -76,6 +78,7 @@ class Runners:
         self._turn = turn
         self._now = now
         self._new_backoff = new_backoff
+        self._instruments = instruments
         self._changed = changed
         self._look_now = trio.Event()
         self._homeless: set[str] = set()  # views without code that were told of
@@ -129,6 +132,7 @@ class Runners:
             self.store,
             turn=self._turn,
             new_backoff=self._new_backoff,
+            instruments=self._instruments,
             changed=self._changed,
             now=self._now,
         )

@@ -12,12 +12,15 @@ from greenroom.actors.model.kinds import Kind, find_actors
 
 ROOT = Path(__file__).parents[2]
 NAMED_BLOCK = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BEFORE = {"views.md": "README.md"}
 AUCTION = ["wallet.py", "deal.py", "auction.py", "settlement.py"]
 AUCTION_PAGE = ["page/index.html", "page/auction.css", "page/auction.js"]
 
 
 def write_blocks(page: str, folder: Path) -> list[str]:
-    """The names of the files that the page's blocks were written to."""
+    """The names of the files that the page's blocks were written to; those of the page that it goes on from are too."""
+    for name, code in NAMED_BLOCK.findall((ROOT / BEFORE[page]).read_text(encoding="utf-8")) if page in BEFORE else ():
+        (folder / name).write_text(code, encoding="utf-8")
     blocks = NAMED_BLOCK.findall((ROOT / "docs" / "guides" / page).read_text(encoding="utf-8"))
     for name, code in blocks:
         (folder / name).parent.mkdir(exist_ok=True)
@@ -32,6 +35,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("testing-entities.md", ["test_lobby.py"]),
         ("schema-evolution.md", ["thermometer.py", "test_thermometer.py"]),
         ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py"]),
+        ("views.md", ["standings.py", "test_standings.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),
     ],
 )
@@ -66,6 +70,7 @@ def test_the_entity_is_found_as_greenroom_entities_finds_it(tmp_path: Path, monk
     [
         ("writing-an-entity.md", ["poll.py"]),
         ("sagas.md", ["shop.py", "checkout.py"]),
+        ("views.md", ["standings.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py"]),
     ],
 )

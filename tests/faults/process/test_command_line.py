@@ -24,6 +24,7 @@ COMMANDS = (
     "entities",
     "schema",
     "dead-letters",
+    "views",
 )
 
 
@@ -44,6 +45,8 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         ("entities",): ("limits", "--markdown", "GREENROOM_ENTITIES"),
         ("schema",): ("--check", "--update", "--stored", "--lock", "--force"),
         ("dead-letters",): ("list", "show", "retry", "drop"),
+        ("views",): ("--json", "rebuild", "pause", "resume", "retry-parked", "drop-old", "parked"),
+        ("views", "retry-parked"): ("NAME", "--entity"),
         ("dead-letters", "list"): ("--entity", "--kind", "--type", "--json"),
         ("dead-letters", "retry"): ("ID", "--entity", "--all", "--wait"),
     }.items():

@@ -27,6 +27,7 @@ class Entity:
     def __init__(self, committer: Committer, claimed: Claimed) -> None:
         self._committer = committer
         self.head = claimed.head
+        self.entity = claimed.head.entity
         self.sent = claimed.head.offset
         self.told: list[object] = []
 

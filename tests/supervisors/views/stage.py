@@ -40,6 +40,7 @@ class Stage:
         self.kinds = Kinds(kinds)
         self.owned: Collection[int] | None = None
         self.changes: list[Changes] = []
+        self.instruments = Instruments()
         self.views = Views(self.kinds, views)
         self.runners = Runners(
             self.views,
@@ -50,6 +51,7 @@ class Stage:
             turn=Turn(),
             now=time.time,
             new_backoff=lambda: Backoff(random=Random(0), first_s=0.01, max_s=0.1),
+            instruments=self.instruments,
             changed=self.changes.append,
         )
         self.journal = PostgresJournal(pool, incarnation=number)
@@ -57,7 +59,7 @@ class Stage:
             kinds=self.kinds,
             journal=self.journal,
             dead_letters=PostgresDeadLetters(pool),
-            instruments=Instruments(),
+            instruments=self.instruments,
             clock=time.time,
             landed=self.runners.hints.committed if views else None,
         )

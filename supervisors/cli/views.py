@@ -1,0 +1,251 @@
+"""`greenroom views [--json]` and what can be done about them: rebuild, pause, resume, retry-parked, drop-old.
+
+All of it goes through the database, so it needs no token and no running server; those that run see it within a second.
+"""
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import trio
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from greenroom.config.settings import load_settings
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.progress import Left, PostgresProgress
+from greenroom.store.views.store import Version
+from greenroom.store.views.versions import PostgresVersions
+from greenroom.supervisors.cli.chosen.database import with_database
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_views
+from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
+from greenroom.supervisors.cli.terminal.printable import printable
+
+ALL = 1 << 62  # entities
+RATE_S = 1.0  # between two looks at what is left, of a table that is behind
+PARKED_SHOWN = 100  # entities
+
+T = TypeVar("T")
+views_app = typer.Typer(help="Tables that follow the events: how far they are, and what to do about them.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the view, as `greenroom views` shows it.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, and nothing shortened.")]
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One table, as this command shows it."""
+
+    name: str
+    version: int
+    build: int
+    state: str
+    paused: bool
+    entities_behind: int
+    events_behind: int
+    oldest_unfolded_s: float | None  # since the oldest event that is not folded was recorded
+    events_per_s: float | None  # by which what is left has become less, while there was some
+    estimate_s: float | None  # until nothing is left, at that rate
+    parked: int
+    parked_entities: list[dict[str, Any]]
+
+
+class Stores:
+    """What the commands work on."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.versions = PostgresVersions(pool)
+        self.progress = PostgresProgress(pool)
+
+    async def of(self, name: str) -> list[Version]:
+        """All tables of one view. Raises: Trouble when there is none."""
+        found = [one for one in await self.versions.all() if one.name == name]
+        if not found:
+            raise Trouble(f"no view {name}")
+        return found
+
+
+@views_app.callback(invoke_without_command=True)
+def list_views(context: typer.Context, as_json: Json = False) -> None:
+    """Show every table of a view: how far behind its entities are, what is parked, and how long it will take."""
+    if context.invoked_subcommand is not None:
+        return
+    with told_plainly():
+        told = _with_stores(_told)
+        if as_json:
+            sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+            return
+        table = Table("view", "version", "state", "behind", "oldest", "events/s", "estimate", "parked")
+        for one in told:
+            build = f" ({one.build})" if one.build > 1 else ""
+            table.add_row(
+                one.name,
+                f"{one.version}{build}",
+                one.state + (", paused" if one.paused else ""),
+                f"{one.entities_behind} entities, {one.events_behind} events" if one.entities_behind else "nothing",
+                _seconds(one.oldest_unfolded_s),
+                "" if one.events_per_s is None else f"{one.events_per_s:.0f}",
+                _seconds(one.estimate_s),
+                str(one.parked or ""),
+            )
+        console = Console()
+        console.print(table)
+        for one in told:
+            for parked in one.parked_entities:
+                where = f"{one.name} {one.version}: {parked['entity']} at event {parked['offset']}: {parked['error']}"
+                console.print(Text(printable(where)))
+
+
+@views_app.command(name="parked")
+def show_parked(name: Name, as_json: Json = False) -> None:
+    """Show the entities of a view that wait, each with the event that could not be folded, and where that raised."""
+
+    async def parked(stores: Stores) -> list[dict[str, Any]]:
+        return [one for version in await stores.of(name) for one in await _parked(stores, version)]
+
+    with told_plainly():
+        found = _with_stores(parked)
+        if as_json:
+            sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+            return
+        for one in found:
+            sys.stdout.write(f"{printable(one['entity'])} at event {one['offset']}\n{printable(one['traceback'])}\n")
+        if not found:
+            sys.stdout.write("nothing is parked\n")
+
+
+@views_app.command(name="retry-parked")
+def retry_parked(
+    name: Name,
+    entity: Annotated[str | None, typer.Option(metavar="ENTITY", help="Only this one, as in room:lobby.")] = None,
+) -> None:
+    """Have a running server try parked entities again, from the event that could not be folded."""
+
+    async def retry(stores: Stores) -> int:
+        found = await stores.progress.retry(await stores.of(name), entity)
+        await stores.versions.ring(name)
+        return found
+
+    with told_plainly():
+        found = _with_stores(retry)
+        if not found and entity is not None:
+            raise Trouble(f"{entity} is not parked")
+        sys.stdout.write(f"{found} to be tried again\n")
+
+
+@views_app.command(name="pause")
+def pause(name: Name) -> None:
+    """Fold nothing into a view's tables until it is resumed. They can be read; retention keeps what they have not."""
+    _pause(name, paused=True)
+
+
+@views_app.command(name="resume")
+def resume(name: Name) -> None:
+    """Go on with a view that was paused."""
+    _pause(name, paused=False)
+
+
+@views_app.command(name="rebuild")
+def rebuild(name: Name) -> None:
+    """Fill another table of the live version beside it, which takes its place once it has caught up.
+
+    For rows that are not to be trusted. A view that has changed is rebuilt by its next version, without this.
+    """
+
+    async def make(stores: Stores) -> Version:
+        await stores.of(name)
+        made = await stores.versions.rebuild(name)
+        if made is None:
+            raise Trouble(f"no view {name}")
+        await stores.progress.clean()
+        return made
+
+    with told_plainly():
+        made = _with_stores(make)
+        sys.stdout.write(f"{made.table.rows} is to be filled; `greenroom views` shows how far it is\n")
+
+
+@views_app.command(name="drop-old")
+def drop_old(
+    name: Name,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The live table too: of a view that this release's code does not have.")
+    ] = False,
+) -> None:
+    """Drop the tables of a view that others have taken the place of, and forget how far they were."""
+
+    async def drop(stores: Stores) -> tuple[int, list[Version]]:
+        found = await stores.of(name)
+        dropped = await stores.versions.drop(found, whole=whole)
+        await stores.progress.clean()
+        return dropped, [one for one in await stores.versions.all() if one.name == name]
+
+    with told_plainly():
+        if whole:
+            settings = load_settings()
+            if name in installed_views(settings, installed_kinds(settings)):
+                raise Trouble(f"{name} is a view of this release: take it out of the code first", status=BAD_USAGE)
+        dropped, left = _with_stores(drop)
+        if not dropped:
+            raise Trouble(f"{name} has no old table; {', '.join(f'{one.table.rows} is {one.state}' for one in left)}")
+        sys.stdout.write(f"dropped {dropped}\n")
+
+
+def _pause(name: str, *, paused: bool) -> None:
+    with told_plainly():
+        if not _with_stores(lambda stores: stores.versions.pause(name, paused=paused)):
+            raise Trouble(f"no view {name}")
+        sys.stdout.write(f"{name} is {'paused' if paused else 'resumed'}\n")
+
+
+async def _told(stores: Stores) -> list[Told]:
+    versions = await stores.versions.all()
+    looked_at = time.monotonic()
+    before = {one.id: await stores.progress.left(one, entities_max=ALL) for one in versions if one.state != "old"}
+    if any(left.events for left in before.values()):
+        await trio.sleep(RATE_S)
+    return [await _one(stores, version, before.get(version.id), looked_at) for version in versions]
+
+
+async def _one(stores: Stores, version: Version, before: Left | None, looked_at: float) -> Told:
+    left, rate = before or Left(), None
+    if before is not None and before.events:
+        left = await stores.progress.left(version, entities_max=ALL)
+        rate = max((before.events - left.events) / (time.monotonic() - looked_at), 0.0)
+    return Told(
+        name=version.name,
+        version=version.version,
+        build=version.build,
+        state=version.state,
+        paused=version.paused,
+        entities_behind=left.entities,
+        events_behind=left.events,
+        oldest_unfolded_s=None if left.oldest_ms is None else max(time.time() - left.oldest_ms / 1000, 0.0),
+        events_per_s=rate,
+        estimate_s=left.events / rate if rate else None,
+        parked=await stores.progress.parked_count(version),
+        parked_entities=await _parked(stores, version),
+    )
+
+
+async def _parked(stores: Stores, version: Version) -> list[dict[str, Any]]:
+    found = await stores.progress.parked(version, limit=PARKED_SHOWN)
+    return [{"entity": entity, **msgspec.structs.asdict(one)} for entity, one in found]
+
+
+def _with_stores(ask: Callable[[Stores], Awaitable[T]]) -> T:
+    async def run(bridge: Bridge, url: str) -> T:
+        async with Pool(bridge, url, incarnation=0, size=1) as pool:
+            return await ask(Stores(pool))
+
+    return with_database(run)
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
