@@ -41,6 +41,7 @@ class Stage:
         self.owned: Collection[int] | None = None
         self.changes: list[Changes] = []
         self.instruments = Instruments()
+        self.turn = Turn()
         self.views = Views(self.kinds, views)
         self.runners = Runners(
             self.views,
@@ -48,7 +49,7 @@ class Stage:
             kinds=self.kinds,
             shards=4096,
             owned=lambda: self.owned,
-            turn=Turn(),
+            turn=self.turn,
             now=time.time,
             new_backoff=lambda: Backoff(random=Random(0), first_s=0.01, max_s=0.1),
             instruments=self.instruments,

@@ -1,0 +1,173 @@
+"""Fields of rows as columns: their types in Postgres, and values there and back."""
+
+import datetime
+import enum
+import uuid
+from decimal import Decimal
+from typing import Any, Literal
+
+import pytest
+from msgspec import Struct
+
+from greenroom import Index, Key, Text, UserId
+from greenroom.actors.views.columns import INT_MAX, BadField, Stored, stored_fields
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Rank(enum.IntEnum):
+    LOW = 1
+
+
+class Inner(Struct):
+    a: int
+    b: str = ""
+
+
+class Row(Struct):
+    key: Key[str]
+    user: Key[UserId]
+    count: Index[int] = 0
+    share: float = 0.0
+    is_open: bool = False
+    body: bytes = b""
+    price: Decimal = Decimal(0)
+    id: uuid.UUID | None = None
+    at: datetime.datetime | None = None
+    day: datetime.date | None = None
+    colour: Colour = Colour.RED
+    rank: Rank = Rank.LOW
+    state: Literal["on", "off"] = "on"
+    title: Text = ""
+    subtitle: Text | None = None
+    tags: list[str] = []
+    inner: Inner | None = None
+    counts: dict[str, int] = {}
+    either: int | str = 0
+
+
+FIELDS = {one.column.name: one for one in stored_fields(Row)}
+
+
+def test_types() -> None:
+    assert {name: one.column.type for name, one in FIELDS.items()} == {
+        "key": "text",
+        "user": "text",
+        "count": "bigint",
+        "share": "double precision",
+        "is_open": "boolean",
+        "body": "bytea",
+        "price": "numeric",
+        "id": "uuid",
+        "at": "timestamptz",
+        "day": "date",
+        "colour": "text",
+        "rank": "bigint",
+        "state": "text",
+        "title": "text",
+        "subtitle": "text",
+        "tags": "jsonb",
+        "inner": "jsonb",
+        "counts": "jsonb",
+        "either": "jsonb",
+    }
+
+
+def test_what_fields_are_marked_as() -> None:
+    columns = [one.column for one in FIELDS.values()]
+    assert [one.name for one in columns if one.is_key] == ["key", "user"]
+    assert [one.name for one in columns if one.is_indexed] == ["count"]
+    assert [one.name for one in columns if one.is_searched] == ["title", "subtitle"]
+    assert [one.name for one in columns if one.is_nullable] == ["id", "at", "day", "subtitle", "inner"]
+
+
+NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("key", "any text, ü too"),
+        ("count", -INT_MAX - 1),
+        ("share", 0.25),
+        ("is_open", True),
+        ("body", b"\0\xff"),
+        ("price", Decimal("1.50")),
+        ("id", uuid.UUID(int=7)),
+        ("id", None),
+        ("at", NOON),
+        ("day", datetime.date(2026, 1, 1)),
+        ("colour", Colour.BLUE),
+        ("rank", Rank.LOW),
+        ("state", "off"),
+        ("tags", ["a", "b"]),
+        ("inner", Inner(a=1, b="x")),
+        ("counts", {"b": 1, "a": 2}),
+        ("either", "text"),
+    ],
+)
+def test_there_and_back(name: str, value: Any) -> None:
+    one = FIELDS[name]
+    assert one.from_store(one.to_store(value)) == value
+
+
+def test_a_moment_is_stored_in_utc() -> None:
+    eastern = datetime.timezone(datetime.timedelta(hours=2))
+    assert FIELDS["at"].to_store(NOON.astimezone(eastern)) == NOON
+    assert FIELDS["at"].to_store(NOON.astimezone(eastern)).tzinfo is datetime.UTC
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("key", None),
+        ("key", 1),
+        ("key", "nul \0"),
+        ("count", "1"),
+        ("count", True),
+        ("count", 1.5),
+        ("count", INT_MAX + 1),
+        ("share", "0.5"),
+        ("share", True),
+        ("is_open", 1),
+        ("body", "text"),
+        ("price", 1.5),
+        ("id", "7"),
+        ("at", datetime.datetime(2026, 1, 1)),
+        ("at", "2026-01-01"),
+        ("day", NOON),
+        ("colour", "red"),
+        ("state", "ajar"),
+    ],
+)
+def test_what_a_column_can_not_hold_is_refused_before_the_server_sees_it(name: str, value: Any) -> None:
+    with pytest.raises((TypeError, ValueError, AttributeError)):
+        FIELDS[name].to_store(value)
+
+
+def fields(hint: Any, name: str = "field") -> list[Stored]:
+    return stored_fields(type("Row", (Struct,), {"__annotations__": {name: hint}}))
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        (Key[list[str]], "neither a key nor an index"),
+        (Index[dict[str, int]], "neither a key nor an index"),
+        (Key[str | None], "may be None"),
+        (Literal["a", 1], "all be texts or all be whole numbers"),
+        (Literal[True, False], "all be texts or all be whole numbers"),
+    ],
+)
+def test_fields_that_can_not_be_kept(hint: Any, said: str) -> None:
+    with pytest.raises(BadField, match=said):
+        fields(hint)
+
+
+@pytest.mark.parametrize(("name", "said"), [("_hidden", "underscore"), ("x" * 64, "63 bytes")])
+def test_names_that_no_column_can_have(name: str, said: str) -> None:
+    with pytest.raises(BadField, match=said):
+        fields(int, name)

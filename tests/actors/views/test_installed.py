@@ -1,0 +1,46 @@
+"""What is known of views once they are installed."""
+
+import pytest
+
+from greenroom import Actor, View
+from greenroom.actors.model.kinds import Kinds, find_classes
+from greenroom.actors.views.installed import Installed, Views, views_among
+from tests.actors.views import shows
+from tests.actors.views.shows import Clapped, Directory, Everything, Show, Standings, installed
+
+
+def test_views_are_found_by_the_kinds_whose_events_they_fold() -> None:
+    views = Views(Kinds([Show]), [Standings, Directory])
+    assert [one.name for one in views.by_kind["show"]] == ["standings", "shows"]
+    assert "standings" in views and views["standings"].view is Standings and views.get("no") is None
+    with pytest.raises(KeyError):
+        views["no"]
+    assert not Views(Kinds([Show]))
+
+
+def test_a_page_is_read_in_the_order_of_an_index() -> None:
+    assert installed(Standings).shape.orders == (("show", "-claps", "user"),)
+    assert installed(Directory).shape.orders == ()
+
+
+def test_rows_and_what_is_stored_of_them() -> None:
+    one = installed(Directory)
+    row = Directory.Row(show="finale", title="The End", claps=3, users=["ann"])
+    values = one.to_values(row)
+    assert values == ("finale", "The End", 3, '["ann"]')
+    assert one.to_row(values) == row
+    assert one.key_of(row) == one.key_of_values(values) == ("finale",)
+    assert one.has_json and not installed(Standings).has_json
+
+
+def test_a_view_can_be_looked_at_alone() -> None:
+    alone = Installed(Standings)
+    assert alone.kinds == frozenset() and alone.events >= {Clapped}
+
+
+def test_the_views_of_a_module_are_found_beside_its_entities() -> None:
+    class Base(View):
+        """Has neither rows nor events: others derive from it."""
+
+    assert views_among(find_classes("tests.actors.views.shows")) == [Standings, Directory, Everything]
+    assert views_among([Base, Actor, shows.Total]) == []

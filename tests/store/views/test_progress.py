@@ -1,0 +1,55 @@
+"""How far tables are, and parked entities."""
+
+import time
+
+from greenroom.store.views.store import ParkedEntity
+from tests.actors.views.shows import Clapped
+from tests.store.views.tables import NOTHING, replace, stores, wanted
+from tests.supervisors.views.stage import record
+
+WHY = ParkedEntity(offset=1, error="e", traceback="t", at_ms=1)
+
+
+async def test_what_is_left_is_counted(database_url: str) -> None:
+    async with stores(database_url) as made:
+        version = await made.make()
+        began_ms = int(time.time() * 1000)
+        for entity, count in (("show:a", 3), ("show:b", 5), ("show:c", 1), ("room:x", 9)):
+            await record(made.pool, entity, *(Clapped(user="ann") for _ in range(count)))
+        ids = {row[1]: row[0] for row in await made.pool.fetch("SELECT id, entity FROM heads")}
+        begun = {ids["show:a"]: 1, ids["show:b"]: 5, ids["show:c"]: 0}
+        async with made.store.transaction(version) as transaction:
+            await transaction.write(replace(NOTHING, begun=begun, parked={ids["show:c"]: WHY}))
+        left = await made.progress.left(version, entities_max=100)
+        assert (left.entities, left.events) == (1, 2)
+        assert left.oldest_ms is not None and left.oldest_ms >= began_ms
+        assert await made.progress.folded(version, "show:b") == 5
+        assert await made.progress.folded(version, "show:c") is None
+        assert await made.progress.folded(version, "show:nobody") == 0
+
+
+async def test_parked_entities_are_tried_again_one_or_all(database_url: str) -> None:
+    async with stores(database_url) as made:
+        version = await made.make()
+        one, two = await made.heads("show:a", "show:b")
+        async with made.store.transaction(version) as transaction:
+            await transaction.write(replace(NOTHING, begun={one: 0, two: 0}, parked={one: WHY, two: WHY}))
+        assert await made.progress.parked_count(version) == 2
+        assert await made.progress.retry([version], "show:b") == 1
+        assert [entity for entity, _ in await made.progress.parked(version, limit=9)] == ["show:a"]
+        assert await made.progress.retry([version]) == 1
+        assert await made.progress.parked_count(version) == 0
+
+
+async def test_progress_of_tables_that_are_gone_goes_too(database_url: str) -> None:
+    async with stores(database_url) as made:
+        first = await made.make()
+        second = await made.make(wanted(2))
+        ids = await made.heads(*(f"show:{number}" for number in range(30)))
+        for version in (first, second):
+            async with made.store.transaction(version) as transaction:
+                await transaction.write(replace(NOTHING, begun=dict.fromkeys(ids, 1)))
+        assert await made.progress.clean() == 0
+        await made.versions.drop([first], whole=True)
+        assert await made.progress.clean() == 30
+        assert [row[0] for row in await made.pool.fetch("SELECT count(*) FROM view_progress")] == [30]

@@ -1,0 +1,101 @@
+"""The backlog: what waits, within its bounds."""
+
+import pytest
+import trio
+import trio.testing
+
+from greenroom.actors.views.stretch import Stretch
+from greenroom.supervisors.views.backlog import ROOM, Backlog
+from tests.actors.views.shows import Clapped, stretch
+
+
+def heard(head_id: int, after: int = 0, count: int = 1) -> Stretch:
+    return stretch("show:a", *(Clapped(user="ann") for _ in range(count)), head_id=head_id, after=after, fence=1)
+
+
+def ends(stretches: list[Stretch]) -> list[tuple[int, int]]:
+    return [(one.head_id, one.through) for one in stretches]
+
+
+def test_what_waits_longest_comes_first_and_an_entitys_in_order() -> None:
+    backlog = Backlog()
+    for one in (heard(2), heard(1), heard(2, after=1), heard(3)):
+        backlog.hear(one)
+    assert backlog.waiting == 3
+    assert ends(backlog.take(10)) == [(2, 1), (2, 2), (1, 1), (3, 1)]
+    assert backlog.take(10) == [] and backlog.bytes == 0
+
+
+def test_a_batch_takes_what_fits_and_one_at_least() -> None:
+    backlog = Backlog()
+    for one in (heard(1, count=6), heard(1, after=6, count=6), heard(2, count=2)):
+        backlog.hear(one)
+    assert ends(backlog.take(5)) == [(1, 6)]
+    assert ends(backlog.take(7)) == [(1, 12)]
+    assert ends(backlog.take(7)) == [(2, 2)]
+
+
+@pytest.mark.bound("events that wait to be folded into one table of a view")
+def test_too_many_bytes_leave_the_head_alone() -> None:
+    one = heard(1, count=10)
+    backlog = Backlog(bytes_max=2 * one.bytes)
+    backlog.hear(one)
+    backlog.hear(heard(2, count=10))
+    backlog.hear(heard(2, after=10, count=10))  # beyond: what was heard of that entity goes too, or it would be a hole
+    assert backlog.take_behind(10) == [2]
+    assert ends(backlog.take(100)) == [(1, 10)] and backlog.bytes == 0
+
+
+def test_an_entity_that_is_behind_is_read_and_not_heard() -> None:
+    backlog = Backlog()
+    backlog.fall_behind((1,))
+    backlog.hear(heard(1))
+    assert backlog.take(10) == [] and backlog.behind == 1
+
+
+@pytest.mark.bound("entities remembered so")
+def test_too_many_heads_are_left_to_a_sweep() -> None:
+    backlog = Backlog(heads_max=3)
+    backlog.fall_behind(range(3))
+    assert not backlog.swept_away
+    backlog.fall_behind((2, 3))
+    assert backlog.swept_away and backlog.behind == 3
+
+
+def test_what_is_put_back_comes_before_what_waits() -> None:
+    backlog = Backlog()
+    backlog.hear(heard(1, after=2))
+    backlog.hear(heard(3))
+    backlog.put_back([heard(1), heard(1, after=1), heard(2)])
+    assert ends(backlog.take(10)) == [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1)]
+
+
+def test_what_is_forgotten_is_for_a_sweep_to_find() -> None:
+    backlog = Backlog()
+    backlog.hear(heard(1))
+    backlog.fall_behind((2,))
+    backlog.forget_all()
+    assert backlog.waiting == backlog.bytes == 0 and backlog.swept_away
+
+
+async def test_who_waits_for_more_is_woken_by_it() -> None:
+    backlog = Backlog()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(backlog.more)
+        await trio.testing.wait_all_tasks_blocked()
+        backlog.hear(heard(1))
+    backlog.take(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(backlog.more)
+        await trio.testing.wait_all_tasks_blocked()
+        backlog.fall_behind((1,))
+
+
+async def test_a_sweep_waits_for_room() -> None:
+    backlog = Backlog(heads_max=2 * ROOM)
+    backlog.fall_behind(range(ROOM + 1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(backlog.room)
+        await trio.testing.wait_all_tasks_blocked()
+        assert nursery.child_tasks
+        backlog.take_behind(2)

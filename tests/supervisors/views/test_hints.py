@@ -1,0 +1,35 @@
+"""Hints: whom the committer's word reaches."""
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.store.journal.records import Append
+from greenroom.supervisors.views.backlog import Backlog
+from greenroom.supervisors.views.hints import Hints
+from tests.actors.views.shows import Clapped, Show, stored
+
+
+def append(count: int = 1, head_id: int = 1) -> Append:
+    return Append(head_id, 7, 4, stored([Clapped(user="ann")] * count, 4))
+
+
+def test_who_listens_to_a_kind_hears_what_its_entities_record() -> None:
+    hints = Hints(Kinds([Show]))
+    one, other = Backlog(), Backlog()
+    hints.listen(["show"], one)
+    hints.committed([("show:a", append(2)), ("room:a", append())])
+    hints.listen(["show"], other)
+    hints.committed([("show:b", append(head_id=2)), ("show:c", Append(3, 7, 4, []))])
+    assert [(s.entity, s.after, s.through, s.fence) for s in one.take(9)] == [("show:a", 4, 6, 7), ("show:b", 4, 5, 7)]
+    assert [s.entity for s in other.take(9)] == ["show:b"]
+
+
+def test_who_has_left_hears_nothing() -> None:
+    hints = Hints(Kinds([Show]))
+    one, other = Backlog(), Backlog()
+    hints.listen(["show"], one)
+    hints.listen(["show"], other)
+    hints.leave(["show"], one)
+    hints.committed([("show:a", append())])
+    assert (one.waiting, other.waiting) == (0, 1)
+    hints.leave(["show"], other)
+    hints.committed([("show:a", append())])
+    assert other.waiting == 1

@@ -1,0 +1,207 @@
+"""The runner of one table: what it takes of what it is brought, and what it does about what can't be folded."""
+
+from typing import Any
+
+import pytest
+import trio
+from msgspec import Struct
+from trio.testing import wait_all_tasks_blocked
+
+from greenroom import Actor, Event, Index, Key, Origin, View
+from greenroom.store.views.store import Standing
+from greenroom.supervisors.supervision.watchdog import Watchdog
+from greenroom.supervisors.views import runner as runner_module
+from greenroom.supervisors.views.runner import follow
+from tests.actors.views.shows import Clapped, Standings, stretch
+from tests.supervisors.views.stage import Stage, record, stage, until
+
+
+def standing(
+    offset: int = 0, *, fence: int = 7, head_offset: int = 9, parked: bool = False, lineage: str = ""
+) -> Standing:
+    return Standing(offset, True, parked, fence, head_offset, 0, lineage)
+
+
+def heard(after: int, count: int = 1, *, fence: int = 7, head_id: int = 1) -> Any:
+    return stretch("show:a", *([Clapped(user="ann")] * count), after=after, fence=fence, head_id=head_id)
+
+
+def read(after: int, count: int = 1, *, lineage: str = "") -> Any:
+    return stretch("show:a", *([Clapped(user="ann")] * count), after=after, lineage=lineage)
+
+
+def ends(found: Any) -> Any:
+    usable, behind = found
+    return [(one.after, one.through) for one in usable], behind
+
+
+def test_what_follows_directly_is_folded() -> None:
+    assert ends(follow([heard(0, 2), heard(2), heard(3)], {1: standing()})) == ([(0, 2), (2, 3), (3, 4)], [])
+
+
+def test_what_was_folded_before_is_passed_over_and_of_a_part_the_rest_is_folded() -> None:
+    assert ends(follow([heard(0, 2), heard(2, 3)], {1: standing(4)})) == ([(4, 5)], [])
+    assert ends(follow([heard(0, 2)], {1: standing(2)})) == ([], [])
+
+
+def test_a_hole_is_for_the_journal_to_fill() -> None:
+    assert ends(follow([heard(0), heard(2), heard(3)], {1: standing()})) == ([(0, 1)], [1])
+
+
+def test_parked_entities_and_those_without_a_head_are_left() -> None:
+    assert ends(follow([heard(0)], {1: standing(parked=True)})) == ([], [])
+    assert ends(follow([heard(0)], {})) == ([], [])
+
+
+def test_what_another_activation_has_recorded_is_read_from_the_journal() -> None:
+    assert ends(follow([heard(0, fence=6)], {1: standing(fence=7)})) == ([], [1])
+
+
+def test_what_a_failover_has_lost_is_never_folded() -> None:
+    """The head is where it was before: the same fence, and an offset below."""
+    assert ends(follow([heard(0, 3)], {1: standing(head_offset=2)})) == ([], [1])
+    assert ends(follow([read(0, lineage="")], {1: standing(lineage=".2")})) == ([], [1])
+    assert ends(follow([read(0, lineage=".2")], {1: standing(lineage=".2", fence=99)})) == ([(0, 1)], [])
+
+
+def test_an_entity_begins_from_its_state_only_once() -> None:
+    begun = stretch("show:a", after=5, state=(b"{}", 1))
+    assert ends(follow([begun], {1: standing()})) == ([(5, 5)], [])
+    assert ends(follow([begun], {1: standing(5)})) == ([], [])
+    assert ends(follow([begun], {1: standing(lineage=".2")})) == ([], [])
+
+
+async def is_parked(node: Stage, entity: str, name: str) -> bool:
+    return entity in await node.parked(name)
+
+
+class Indexed(View, name="indexed"):
+    """Its index holds no text that is very long, which only the server knows."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        user: Index[str] = ""
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(show=of.key).user = event.user
+
+
+async def test_whose_row_the_server_refuses_is_found_and_parked_alone(database_url: str) -> None:
+    async with stage(database_url, Indexed, is_running=False) as node:
+        for number in range(20):
+            await node.record(f"show:{number:02}", Clapped(user="ann"), Clapped(user="bob"))
+        unfit = "".join(chr(33 + (number * number) % 94) for number in range(20_000))
+        await node.record("show:bad", Clapped(user="ann"), Clapped(user=unfit), Clapped(user="cyd"))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.runners.run)
+            await node.folded("indexed")
+            await until(lambda: is_parked(node, "show:bad", "indexed"))
+            rows = dict(await node.rows("indexed"))  # type: ignore[arg-type]
+            assert rows.pop("bad") == "ann"
+            assert list(rows.values()) == ["bob"] * 20
+            assert list(await node.parked("indexed")) == ["show:bad"]
+            nursery.cancel_scope.cancel()
+
+
+class Endless(View, name="endless"):
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        claps: int = 0
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(show=of.key).claps += event.times
+        while event.user == "for ever":
+            pass
+
+
+async def test_a_fold_that_never_returns_is_interrupted_and_its_entity_parked(database_url: str) -> None:
+    async with stage(database_url, Endless) as node, trio.open_nursery() as nursery:
+        await nursery.start(Watchdog(node.turn, stuck_s=0.3, slow_s=0.2).run)
+        await node.record("show:good", Clapped(user="ann"))
+        await node.clap("bad", "for ever", 1)
+        await until(lambda: is_parked(node, "show:bad", "endless"))
+        assert "HandlerStuck" in (await node.parked("endless"))["show:bad"]
+        await node.runners.versions.ring("endless")
+        await node.folded("endless")
+        assert await node.rows("endless") == [("good", 1)]
+        nursery.cancel_scope.cancel()
+
+
+class Once(Event, tag="reading.noted"):
+    degrees: float
+
+
+class Reading(Actor[Struct]):
+    kind = "reading"
+    events = (Once,)
+    upcasters = {"reading.noted": lambda stored: {"type": "reading.noted", "degrees": stored.get("degrees", 0.0)}}
+
+    def apply(self, event: Once) -> None: ...
+
+
+class Warmest(View, name="warmest"):
+    of = (Once,)
+
+    class Row(Struct):
+        where: Key[str]
+        degrees: float = 0.0
+
+    def fold(self, event: Once, of: Origin) -> None:
+        row = self.row(where=of.key)
+        row.degrees = max(row.degrees, event.degrees)
+
+
+async def test_what_was_stored_long_ago_is_folded_as_it_is_at_present(database_url: str) -> None:
+    async with stage(database_url, Warmest, kinds=(Reading,)) as node:
+        await record(node.pool, "reading:roof", Once(degrees=21.5))
+        await node.pool.fetch('UPDATE journal SET payload = \'{"type":"reading.noted","celsius":99}\'')
+        await record(node.pool, "reading:roof", Once(degrees=20.5))
+        await node.runners.versions.ring("warmest")
+        await node.folded("warmest")
+        assert await node.rows("warmest") == [("roof", 20.5)]
+
+
+async def test_a_journal_with_a_hole_parks_its_entity(database_url: str) -> None:
+    async with stage(database_url, Standings, is_running=False) as node:
+        await node.record("show:bad", *(Clapped(user="ann") for _ in range(3)))
+        await node.pool.fetch('DELETE FROM journal WHERE "offset" = 1')
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.runners.run)
+            await until(lambda: is_parked(node, "show:bad", "standings"))
+            assert "no event 1" in (await node.parked("standings"))["show:bad"]
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.bound("events folded at once")
+async def test_a_long_journal_is_folded_some_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+    folding = runner_module.Folding
+
+    class Counting(folding):  # type: ignore[misc, valid-type]
+        def __init__(self, installed: Any, stretches: Any, turn: Any) -> None:
+            batches.append(sum(len(one.stored) for one in stretches))
+            super().__init__(installed, stretches, turn)
+
+    monkeypatch.setattr(runner_module, "Folding", Counting)
+    async with stage(database_url, Standings, is_running=False) as node:
+        for number in range(3):
+            await node.record(f"show:{number}", *(Clapped(user="ann") for _ in range(700)))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.runners.run)
+            await node.folded("standings")
+            nursery.cancel_scope.cancel()
+        assert await node.rows("standings") == [(str(number), "ann", 700) for number in range(3)]
+    assert max(batches) == runner_module.BATCH_EVENTS
+
+
+async def test_what_is_brought_while_nothing_waits_is_folded_at_once(database_url: str) -> None:
+    async with stage(database_url, Standings) as node:
+        await node.folded("standings")
+        await wait_all_tasks_blocked(0.05)
+        with trio.fail_after(2):  # the sweep goes round once a minute
+            await node.clap("finale", "ann", 1)
+            await node.folded("standings")

@@ -1,0 +1,125 @@
+"""The sweep: when it goes round, and what it brings."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import pytest
+import trio
+from msgspec.structs import replace
+from trio.testing import MockClock
+
+from greenroom.actors.life.turn import Turn
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.views.store import Behind, Version
+from greenroom.supervisors.supervision.backoff import new_backoff
+from greenroom.supervisors.views.runner import Runner
+from greenroom.supervisors.views.sweep import ROUND_S, Sweep
+from tests.actors.views.shows import Standings, installed
+
+
+class FakeStore:
+    """Heads 1 to 10, those in `late` behind."""
+
+    def __init__(self) -> None:
+        self.late: set[int] = set()
+        self.asked: list[tuple[int, Collection[int] | None]] = []
+        self.is_away = False
+
+    async def behind(
+        self, version: Version, *, after_id: int, limit: int, shards: Collection[int] | None
+    ) -> tuple[list[Behind], int | None]:
+        await trio.lowlevel.checkpoint()
+        self.asked.append((after_id, shards))
+        if self.is_away:
+            raise StoreUnavailable("away")
+        page = [number for number in range(1, 11) if number > after_id][:limit]
+        return [Behind(number, "show:x") for number in page if number in self.late], page[-1] if page else None
+
+
+VERSION = Version(
+    id=1,
+    name="standings",
+    version=1,
+    build=1,
+    shape=installed(Standings).shape,
+    kinds=frozenset({"show"}),
+    state="live",
+    paused=False,
+    rung=0,
+    age_s=0.0,
+)
+
+
+class World:
+    def __init__(self) -> None:
+        self.store = FakeStore()
+        self.shards: Collection[int] | None = None
+        store: Any = self.store
+        self.runner = Runner(
+            installed(Standings), VERSION, store, turn=Turn(), new_backoff=new_backoff, instruments=Instruments()
+        )
+        self.sweep = Sweep(self.runner, store, shards=lambda: self.shards, page=4)
+
+    def see(self, **fields: Any) -> None:
+        self.runner.see(replace(self.runner.version, **fields))
+
+
+@pytest.fixture
+def world(autojump_clock: MockClock) -> Iterator[World]:
+    yield World()
+
+
+async def run(world: World, seconds: float) -> list[int]:
+    """Which heads it has brought, after so long."""
+    with trio.move_on_after(seconds):
+        await world.sweep.run()
+    return sorted(world.runner.backlog.take_behind(100))
+
+
+async def test_all_that_is_behind_is_brought_at_the_start(world: World) -> None:
+    world.store.late = {1, 4, 5, 10}
+    assert await run(world, 10) == [1, 4, 5, 10]
+    assert [after for after, _ in world.store.asked] == [0, 4, 8, 10]
+    assert world.sweep.laps == 1 and world.sweep.found == 4
+
+
+async def test_it_goes_round_now_and_then(world: World) -> None:
+    await run(world, 3 * ROUND_S)
+    assert world.sweep.laps == 3
+
+
+@pytest.mark.parametrize("reason", ["shards", "ring", "swept away"])
+async def test_a_reason_has_it_go_round_at_once(world: World, reason: str) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sweep.run)
+        await trio.sleep(5)
+        laps = world.sweep.laps
+        match reason:
+            case "shards":
+                world.shards = frozenset({7})
+            case "ring":
+                world.see(rung=1)
+            case _:
+                world.runner.backlog.swept_away = True
+        await trio.sleep(5)
+        assert world.sweep.laps == laps + 1
+        nursery.cancel_scope.cancel()
+    assert world.store.asked[-1][1] == (frozenset({7}) if reason == "shards" else None)
+
+
+async def test_nothing_is_looked_for_while_the_view_is_paused(world: World) -> None:
+    world.see(paused=True)
+    assert await run(world, 3 * ROUND_S) == [] and world.store.asked == []
+
+
+async def test_a_store_that_is_away_has_it_begin_anew(world: World) -> None:
+    world.store.is_away = True
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sweep.run)
+        await trio.sleep(5)
+        assert world.sweep.laps == 0
+        world.store.is_away = False
+        await trio.sleep(5)
+        assert world.sweep.laps == 1
+        nursery.cancel_scope.cancel()
