@@ -1,4 +1,4 @@
-"""Testing what is one's own: `Kit` runs an entity, `fold` a view without a server; `simulate` whole nodes with faults."""
+"""Testing what is one's own: `Kit` runs an entity, `fold` a view, without a server; `simulate` whole nodes."""
 
 from greenroom.actors.testing.fold import NotPure, fold
 from greenroom.actors.testing.kit import Kit, Notice

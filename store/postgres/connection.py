@@ -84,8 +84,8 @@ class Connection:
     async def transaction(self) -> AsyncIterator["Transaction"]:
         """Several statements that land together, at the end of the block, or not at all, when it is left by an error.
 
-        Between two of them the session is idle for a second at most, or the server ends it. Raises: StoreUnavailable, also
-        in the block; OutcomeLost at its end, when nobody knows whether it has landed.
+        Between two of them the session is idle for a second at most, or the server ends it. Raises: StoreUnavailable,
+        also in the block; OutcomeLost at its end, when nobody knows whether it has landed.
         """
         await self._take_turn()
         try:

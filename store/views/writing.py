@@ -70,7 +70,7 @@ class PostgresFoldTransaction:
 
     async def write(self, writing: Writing) -> Written:
         """See FoldTransaction. Raises: Raced, DataRefused, StoreUnavailable."""
-        arguments: list[object] = [self._view_id]
+        arguments: list[object] = []
         present: list[str] = []
         for name, rows in (
             ("inserted", writing.inserted),
@@ -84,7 +84,14 @@ class PostgresFoldTransaction:
             if offsets:
                 present.append(name)
                 ids = sorted(offsets)
-                arguments += [ids, [offsets[one] for one in ids], [_json(writing.parked.get(one)) for one in ids]]
+                arguments += [
+                    self._view_id,
+                    ids,
+                    [offsets[one] for one in ids],
+                    [_json(writing.parked.get(one)) for one in ids],
+                ]
+        if not present:
+            return Written([], [], [])
         revisions: dict[int, list[tuple[int, int]]] = {INSERTED: [], UPDATED: [], REMOVED: [], BEGUN: []}
         for what, number, revision in await self._transaction.fetch(write_sql(self._table, tuple(present)), *arguments):
             revisions[what].append((number, revision))
@@ -99,7 +106,7 @@ def load_sql(table: Table) -> str:
 
 
 def write_sql(table: Table, present: tuple[str, ...]) -> str:
-    """The statement that writes, of these parts. Its first parameter is the view's id, then each part's in order."""
+    """The statement that writes, of these parts; each has its parameters, in order."""
     return _write_sql(table.rows, table.shape.columns, present)
 
 
@@ -122,7 +129,7 @@ def _write_sql(rows: str, columns: tuple[Column, ...], present: tuple[str, ...])
     others = [column for column in columns if not column.is_key]
     parts: list[str] = []
     answers: list[str] = []
-    at = 2
+    at = 1
     for name in present:
         match name:
             case "inserted":
@@ -160,11 +167,11 @@ def _write_sql(rows: str, columns: tuple[Column, ...], present: tuple[str, ...])
                 at += len(key)
             case _:
                 text = MOVED if name == "moved" else BEGAN
-                parts.append(text.format(view="$1::int", ids=f"${at}", offsets=f"${at + 1}", why=f"${at + 2}"))
+                parts.append(text.format(view=f"${at}::int", ids=f"${at + 1}", offsets=f"${at + 2}", why=f"${at + 3}"))
                 if name == "began":
                     answers.append(f"SELECT {BEGUN}, id, 0 FROM began")
-                at += 3
-    answers = answers or ["SELECT 0, 0, 0 WHERE $1::int IS NULL"]
+                at += 4
+    answers = answers or ["SELECT 0, 0, 0 WHERE false"]
     return f"WITH {', '.join(parts)}\n" + "\nUNION ALL ".join(answers)
 
 

@@ -76,8 +76,7 @@ async def test_an_entity_whose_events_are_gone_shows_it(database_url: str) -> No
         assert (found.events, found.standing.trimmed) == ([], 2)
         assert await made.store.snapshot(head[0]) is None
         await made.pool.fetch(
-            'INSERT INTO snapshots (id, fence, "offset", body, at) VALUES ($1, 1, 3, $2, to_timestamp(5))',
+            """INSERT INTO snapshots (id, fence, "offset", body, at) VALUES ($1, 1, 3, '{}', to_timestamp(5))""",
             head[0],
-            b"{}",
         )
         assert await made.store.snapshot(head[0]) == (3, b"{}", 5_000)

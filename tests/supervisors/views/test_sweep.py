@@ -1,6 +1,6 @@
 """The sweep: when it goes round, and what it brings."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -66,8 +66,8 @@ class World:
 
 
 @pytest.fixture
-def world(autojump_clock: MockClock) -> Iterator[World]:
-    yield World()
+def world() -> World:
+    return World()
 
 
 async def run(world: World, seconds: float) -> list[int]:
@@ -77,20 +77,20 @@ async def run(world: World, seconds: float) -> list[int]:
     return sorted(world.runner.backlog.take_behind(100))
 
 
-async def test_all_that_is_behind_is_brought_at_the_start(world: World) -> None:
+async def test_all_that_is_behind_is_brought_at_the_start(world: World, autojump_clock: MockClock) -> None:
     world.store.late = {1, 4, 5, 10}
     assert await run(world, 10) == [1, 4, 5, 10]
     assert [after for after, _ in world.store.asked] == [0, 4, 8, 10]
     assert world.sweep.laps == 1 and world.sweep.found == 4
 
 
-async def test_it_goes_round_now_and_then(world: World) -> None:
+async def test_it_goes_round_now_and_then(world: World, autojump_clock: MockClock) -> None:
     await run(world, 3 * ROUND_S)
     assert world.sweep.laps == 3
 
 
 @pytest.mark.parametrize("reason", ["shards", "ring", "swept away"])
-async def test_a_reason_has_it_go_round_at_once(world: World, reason: str) -> None:
+async def test_a_reason_has_it_go_round_at_once(world: World, autojump_clock: MockClock, reason: str) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.sweep.run)
         await trio.sleep(5)
@@ -108,12 +108,12 @@ async def test_a_reason_has_it_go_round_at_once(world: World, reason: str) -> No
     assert world.store.asked[-1][1] == (frozenset({7}) if reason == "shards" else None)
 
 
-async def test_nothing_is_looked_for_while_the_view_is_paused(world: World) -> None:
+async def test_nothing_is_looked_for_while_the_view_is_paused(world: World, autojump_clock: MockClock) -> None:
     world.see(paused=True)
     assert await run(world, 3 * ROUND_S) == [] and world.store.asked == []
 
 
-async def test_a_store_that_is_away_has_it_begin_anew(world: World) -> None:
+async def test_a_store_that_is_away_has_it_begin_anew(world: World, autojump_clock: MockClock) -> None:
     world.store.is_away = True
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.sweep.run)
