@@ -9,6 +9,7 @@ All of this is done in transactions that one advisory lock puts in line, whichev
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import MsgspecError, Struct
 
 from greenroom.store.errors import ViewRefused
@@ -37,6 +38,13 @@ TRIMMED = """
 SELECT max(entity), min(entity) FILTER (WHERE trimmed > 0) FROM (
     SELECT entity, trimmed FROM heads WHERE entity > $1 AND entity < $2 ORDER BY entity LIMIT $3
 ) page
+"""
+# Of nodes that are up; what each release knows of views is read once.
+RELEASES = """
+SELECT n.release, CASE WHEN n.release = ANY ($1::text[]) THEN NULL ELSE (
+    SELECT coalesce(r.knowledge::jsonb #> '{schema,views}', '{}')::text FROM releases r WHERE r.digest = n.release
+) END
+FROM (SELECT DISTINCT release FROM nodes WHERE state <> 'dead' AND lease_until > clock_timestamp()) n
 """
 SAID = "UPDATE view_versions SET shape = $2, kinds = $3 WHERE id = $1"
 OLDER = "UPDATE view_versions SET state = 'old' WHERE name = $1 AND state = 'live'"
@@ -104,6 +112,12 @@ class PostgresVersions:
         """All versions and builds of one view, as this connection sees them."""
         rows = await connection.fetch(ALL)
         return [version for row in rows if (version := _version(row)) is not None and version.name == name]
+
+    async def releases(self, known: Collection[str]) -> dict[str, dict[str, int] | None]:
+        """The releases of nodes that are up, by digest, each with the views that it has and their versions; None for
+        those that are known."""
+        rows = await self._pool.fetch(RELEASES, list(known))
+        return {digest: None if views is None else _versions_in(views) for digest, views in rows}
 
     async def switch(self, version: Version) -> bool:
         """One that has been filled takes the live one's place, which becomes old. False when that is done already, or
@@ -193,6 +207,16 @@ async def _refuse_trimmed(connection: Connection, wanted: Wanted) -> None:
                     f"the view {wanted.name} can't be made: retention has taken events of {trimmed} and perhaps of "
                     "others. Give the view a `seed(self, state, of)`, which makes an entity's rows from its state"
                 )
+
+
+def _versions_in(views: str) -> dict[str, int]:
+    return {name: one.version for name, one in msgspec.json.decode(views, type=dict[str, _Numbered]).items()}
+
+
+class _Numbered(Struct):
+    """What is read here of a view in a release's knowledge."""
+
+    version: int
 
 
 def _rank(version: Version) -> tuple[int, int]:

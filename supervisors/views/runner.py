@@ -68,6 +68,7 @@ class Runner:
     ) -> None:
         """`changed` hears of rows once they are durable; it never waits, and never raises."""
         self.version = version  # as it was last read; whoever reads it puts it here
+        self.is_mixed = False  # are nodes up whose release lacks this version's code?
         self.installed = installed
         self.backlog = Backlog()
         self._store = store

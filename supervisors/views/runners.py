@@ -82,6 +82,7 @@ class Runners:
         self._changed = changed
         self._look_now = trio.Event()
         self._homeless: set[str] = set()  # views without code that were told of
+        self._releases: dict[str, dict[str, int]] = {}  # of nodes that are up: by digest, views with their versions
 
     async def install(self) -> None:
         """Have a table for each view of this release. Raises: StoreUnavailable, ViewRefused."""
@@ -102,6 +103,10 @@ class Runners:
             task_status.started()
             while True:
                 try:
+                    found = await self.versions.releases(self._releases.keys())
+                    self._releases = {
+                        digest: self._releases[digest] if views is None else views for digest, views in found.items()
+                    }
                     self.known = await self.versions.all()
                     self._see(self.known, nursery)
                 except StoreUnavailable as error:
@@ -123,6 +128,11 @@ class Runners:
             if id_ not in self.filled:
                 self.filled[id_] = filled = self._filling(version)
                 nursery.start_soon(self._keep, filled)
+        for filled in self.filled.values():
+            version = filled.runner.version
+            filled.runner.is_mixed = any(
+                views.get(version.name) != version.version for views in self._releases.values()
+            )
         self._tell_homeless(known)
 
     def _filling(self, version: Version) -> Filled:

@@ -3,6 +3,9 @@
 It walks over all heads by their ids, and gives the backlog those of this node's shards that are behind: all that is
 left of a crash, of another node, of a time without this code. At the start, when shards have come, and when it is asked
 to, it goes quickly; besides it goes round slowly, for what should not be missed and might be.
+
+While nodes are up whose release lacks this version's code, nobody hears of what is recorded there. Then each that has
+it goes round without a pause, over the shards of all.
 """
 
 from collections.abc import Callable, Collection
@@ -22,6 +25,7 @@ LOOK_S = 1.0  # between two looks whether there is a reason to go round
 ROUND_S = 60.0  # between the end of a lap without a reason and the next one
 SLOW_SHARE = 0.01  # of the time, that such a lap may take
 FAST_SHARE = 0.5  # likewise, of one that has a reason
+MIXED_SHARE = 0.1  # likewise, while other nodes lack this version's code
 
 
 class Sweep:
@@ -40,7 +44,7 @@ class Sweep:
         self._store = store
         self._shards = shards
         self._page = page
-        self._looked_at: tuple[Collection[int] | None, int] | None = None  # the shards and the ring of the last lap
+        self._looked_at: tuple[Collection[int] | None, int, bool] | None = None  # what it was at the last lap: see _now
         self.laps = 0
         self.found = 0  # entities, by the last whole lap
 
@@ -51,24 +55,32 @@ class Sweep:
         rounded_at = trio.current_time()
         while True:
             is_due = trio.current_time() - rounded_at >= ROUND_S
-            if not self._runner.version.paused and (self._has_reason() or is_due):
+            is_mixed = self._runner.is_mixed
+            if not self._runner.version.paused and (self._has_reason() or is_due or is_mixed):
+                share = FAST_SHARE if self._has_reason() else MIXED_SHARE if is_mixed else SLOW_SHARE
                 try:
-                    await self._lap(SLOW_SHARE if not self._has_reason() else FAST_SHARE)
+                    await self._lap(share)
                 except StoreUnavailable as error:
                     log.debug("views_not_swept", error=str(error))
                 rounded_at = trio.current_time()
             await trio.sleep(LOOK_S)
 
     def _has_reason(self) -> bool:
-        return self._runner.backlog.swept_away or self._looked_at is None or not self._is_as_then(*self._looked_at)
+        then = self._looked_at
+        if then is None or self._runner.backlog.swept_away:
+            return True
+        shards, rung, is_mixed = self._now()
+        return shards is not then[0] or rung != then[1] or is_mixed != then[2]
 
-    def _is_as_then(self, shards: Collection[int] | None, rung: int) -> bool:
-        return shards is self._shards() and rung == self._runner.version.rung
+    def _now(self) -> tuple[Collection[int] | None, int, bool]:
+        """The shards to look at; how often it was rung; are releases mixed?"""
+        is_mixed = self._runner.is_mixed
+        return None if is_mixed else self._shards(), self._runner.version.rung, is_mixed
 
     async def _lap(self, share: float) -> None:
         """Look at every head once. Raises: StoreUnavailable."""
         runner, backlog = self._runner, self._runner.backlog
-        seen = self._shards(), runner.version.rung
+        seen = self._now()
         backlog.swept_away = False
         found, after_id = 0, 0
         while not runner.version.paused:

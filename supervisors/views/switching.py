@@ -1,7 +1,8 @@
 """Switching: a table that was filled beside a live one takes its place, once it has caught up.
 
 Caught up is what has no more entities behind than happen to be under way, none of them for long, and none parked: a
-table that lacks an entity is no better than the one it is to replace. All nodes look; the first that finds it so
+table that lacks an entity is no better than the one it is to replace. And not while nodes are up that lack its code:
+they serve the one before. All nodes look; the first that finds it so
 switches, and the others see it by the rows.
 """
 
@@ -60,6 +61,9 @@ class Switching:
     async def _look(self) -> None:
         """Raises: StoreUnavailable, OutcomeLost."""
         version = self._runner.version
+        if self._runner.is_mixed:
+            self._tell("a node is up whose release lacks its code")
+            return
         parked = await self._progress.parked_count(version)
         if parked:
             self._tell(f"{parked} entities are parked")

@@ -15,6 +15,7 @@ from greenroom import Event, View
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
 from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Views
 from greenroom.config.telemetry.instruments import Instruments
@@ -56,6 +57,7 @@ class Stage:
             changed=self.changes.append,
         )
         self.journal = PostgresJournal(pool, incarnation=number)
+        self._number = number
         self.kernel = Kernel(
             kinds=self.kinds,
             journal=self.journal,
@@ -63,6 +65,22 @@ class Stage:
             instruments=self.instruments,
             clock=time.time,
             landed=self.runners.hints.committed if views else None,
+        )
+
+    async def be_up(self) -> None:
+        """As a node says it of itself."""
+        knowledge = to_json(knowledge_of(list(self.kinds), list(self.views)))
+        digest = digest_of(knowledge)
+        await self.pool.fetch(
+            "INSERT INTO releases (digest, knowledge) VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, knowledge
+        )
+        await self.pool.fetch(
+            """
+            INSERT INTO nodes (incarnation, url, version, host, process, state, lease_until, release)
+            VALUES ($1, '', '', '', '', 'up', now() + interval '1 hour', $2)
+            """,
+            self._number,
+            digest,
         )
 
     # What happens.
@@ -118,21 +136,23 @@ async def stage(
     *views: type[View],
     kinds: Sequence[type[Actor[Any]]] = (Show,),
     is_running: bool = True,
-    prepare: Callable[[Stage], None] = lambda _: None,
+    is_installed: bool = True,
 ) -> AsyncIterator[Stage]:
-    """A node that runs; without its views when it is not to be running."""
+    """A node that runs; without its views when these are not to be running, or not installed yet."""
     number = next(incarnations)
     with capture_logs() as logs:
         async with Bridge() as bridge, Pool(bridge, database_url, incarnation=number) as pool:
             made = Stage(pool, views, kinds, number)
-            prepare(made)
-            await made.runners.install()
+            if is_installed:
+                await made.runners.install()
+                await made.be_up()
             async with trio.open_nursery() as nursery:  # owner: this call
                 await nursery.start(made.kernel.run)
                 if is_running:
                     await nursery.start(made.runners.run)
                 yield made
                 nursery.cancel_scope.cancel()
+            await pool.fetch("UPDATE nodes SET state = 'dead' WHERE incarnation = $1", number)
     print(*logs[-20:], sep="\n")  # pytest shows it when the test has failed
 
 
