@@ -239,7 +239,7 @@ async def test_a_server_that_is_killed_in_the_middle_makes_views_late(
             await record(node.pool, f"show:{number}", *(Clapped(user="ann") for _ in range(30)))
     async with stage(database_url, Second) as node:
         await trio.sleep(0.3)
-        await trio.to_thread.run_sync(lambda: own_servers.restart_postgres(crash=True))
+        own_servers.restart_postgres(crash=True)
         await until(lambda: lives(node, 2), 60)
         await node.folded("standings", 2)
         assert await held(node, await node.version("standings", 2)) == await truth(node)
