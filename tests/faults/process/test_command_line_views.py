@@ -1,0 +1,119 @@
+"""`greenroom views` beside a server that runs, and views of a server that is killed."""
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+
+from tests.e2e.server import Server
+from tests.faults.process.command_line import CommandLine
+
+UNTIL_S = 30.0
+ENTITIES = "tests.actors.views.shows"
+
+
+def views(command_line: CommandLine, server: Server) -> dict[str, Any]:
+    """By name; of one that has several tables the newest."""
+    ran = command_line.greenroom(server, "views", "--json")
+    assert ran.status == 0 and ran.err == "", ran
+    return {one["name"]: one for one in sorted(json.loads(ran.out), key=lambda one: one["build"])}
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + UNTIL_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_what_is_behind_and_parked_is_shown_and_can_be_mended(command_line: CommandLine) -> None:
+    server = Server(GREENROOM_ENTITIES=ENTITIES)
+    try:
+        server.start()
+        for user in ("ann", "poison", "bob"):
+            server.command("show:finale", "clap", {"user": user})
+        until(lambda: views(command_line, server)["standings"]["parked"] == 1)
+        one = views(command_line, server)["standings"]
+        assert (one["version"], one["state"], one["paused"]) == (1, "live", False)
+        assert one["parked_entities"][0]["entity"] == "show:finale"
+        shown = command_line.greenroom(server, "views")
+        assert shown.status == 0 and "standings" in shown.out and "show:finale at event 2" in shown.out
+        parked = command_line.greenroom(server, "views", "parked", "standings")
+        assert parked.status == 0 and "in fold" in parked.out and "poison" in parked.out
+        metrics = server.request("GET", "/metrics").body.decode()
+        assert re.search(r'^greenroom_view_parks_total{.*view="standings".*} 1', metrics, re.MULTILINE), metrics
+
+        assert command_line.greenroom(server, "views", "retry-parked", "standings").out == "1 to be tried again\n"
+        until(lambda: views(command_line, server)["standings"]["parked"] == 1)  # its fold is as it was
+        other = command_line.greenroom(server, "views", "retry-parked", "standings", "--entity", "show:other")
+        assert other.status == 1 and "show:other is not parked" in other.err
+
+        assert command_line.greenroom(server, "views", "pause", "shows").out == "shows is paused\n"
+        assert views(command_line, server)["shows"]["paused"]
+        assert command_line.greenroom(server, "views", "resume", "shows").out == "shows is resumed\n"
+
+        nothing = command_line.greenroom(server, "views", "drop-old", "shows")
+        assert nothing.status == 1 and "no old table" in nothing.err
+        kept = command_line.run(["views", "drop-old", "shows", "--whole"], server._environment())
+        assert kept.status == 2 and "take it out of the code" in kept.err
+        assert command_line.greenroom(server, "views", "rebuild", "shows").status == 0
+        until(lambda: views(command_line, server)["shows"]["state"] == "live")
+        assert views(command_line, server)["shows"]["build"] == 2
+        assert command_line.greenroom(server, "views", "drop-old", "shows").out == "dropped 1\n"
+        for command in ("pause", "resume", "rebuild", "parked", "retry-parked", "drop-old"):
+            nobody = command_line.greenroom(server, "views", command, "nobody")
+            assert nobody.status == 1 and "no view nobody" in nobody.err, command
+    finally:
+        server.remove()
+
+
+def test_a_server_that_is_killed_again_and_again_counts_each_event_once(
+    command_line: CommandLine, database_url: str
+) -> None:
+    server = Server(GREENROOM_ENTITIES=ENTITIES, GREENROOM_DATABASE_URL=database_url)
+    try:
+        server.start()
+        for _ in range(3):
+            stop = threading.Event()
+
+            def clap() -> None:
+                number = 0
+                while not stop.is_set():  # noqa: B023
+                    number += 1
+                    try:
+                        server.command(f"show:{number % 5}", "clap", {"user": f"user{number % 3}"})
+                    except (OSError, AssertionError):
+                        return
+
+            clapping = [threading.Thread(target=clap) for _ in range(4)]
+            for thread in clapping:
+                thread.start()
+            time.sleep(1.0)
+            server.kill()
+            stop.set()
+            for thread in clapping:
+                thread.join()
+            server.start()
+        until(lambda: views(command_line, server)["everything"]["events_behind"] == 0)
+        shows = {number: server.request("GET", f"/api/show/{number}").body["view"]["total"] for number in range(5)}
+        claps = table(database_url, 'SELECT "show", sum(claps) FROM views.standings GROUP BY 1')
+        assert {int(show): total for show, total in claps} == {key: total for key, total in shows.items() if total}
+        assert table(database_url, "SELECT sum(claps) FROM views.everything") == [(sum(shows.values()),)]
+    finally:
+        server.remove()
+
+
+def table(database_url: str, query: str) -> list[tuple[Any, ...]]:
+    async def ask() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
