@@ -46,6 +46,8 @@ ELSEWHERE = {
     "supervisors/cluster/looking.py": "supervisors/cluster/test_membership_shared.py",
     "supervisors/node/draining.py": "faults/process/test_stop.py",
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
+    "store/views/shape.py": "store/views/test_tables.py",
+    "supervisors/cli/views.py": "faults/process/test_command_line_views.py",
     "store/own/programs.py": "store/own/test_folders.py",
     # An entity is one idea, with its messages, its state and its view.
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",

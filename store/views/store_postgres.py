@@ -85,7 +85,7 @@ class PostgresViewStore:
         for row in await self._pool.fetch(UNFOLDED, version.id, list(head_ids), limit):
             columns = tuple(row)
             head_id, entity, lineage = columns[:3]
-            standing = Standing(*columns[3:HEAD_COLUMNS], lineage)
+            standing = Standing(*(*columns[3:HEAD_COLUMNS], lineage))
             one = found.get(head_id)
             if one is None:
                 one = found[head_id] = Unfolded(head_id, entity, lineage, standing, [])

@@ -4,13 +4,13 @@ import datetime
 import enum
 import uuid
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from msgspec import Struct
 
 from greenroom import Index, Key, Text, UserId
-from greenroom.actors.views.columns import INT_MAX, BadField, Stored, stored_fields
+from greenroom.actors.views.columns import INT_MAX, BadField, Mark, Stored, stored_fields
 
 
 class Colour(enum.Enum):
@@ -157,7 +157,7 @@ def fields(hint: Any, name: str = "field") -> list[Stored]:
     [
         (Key[list[str]], "neither a key nor an index"),
         (Index[dict[str, int]], "neither a key nor an index"),
-        (Key[str | None], "may be None"),
+        (Annotated[str | None, Mark("key")], "may be None"),
         (Literal["a", 1], "all be texts or all be whole numbers"),
         (Literal[True, False], "all be texts or all be whole numbers"),
     ],

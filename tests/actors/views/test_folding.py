@@ -178,6 +178,7 @@ class Wide(View, name="wide"):
             self.row(number=number).text = event.user
 
 
+@pytest.mark.bound("rows that one event of a view may touch")
 def test_an_event_that_touches_too_many_rows_is_parked() -> None:
     assert not folded(Wide, stretch("show:a", Clapped(user="ann", times=ROWS_MAX))).parked
     found = folded(Wide, stretch("show:a", Clapped(user="ann", times=ROWS_MAX + 1)))
@@ -196,6 +197,7 @@ class Spread(View, name="spread"):
             self.row(show=of.key, number=number)
 
 
+@pytest.mark.bound("rows that one batch of a view touches")
 def test_a_batch_that_touches_too_many_rows_is_cut() -> None:
     stretches = [
         stretch(f"show:{number}", Clapped(user="ann", times=ROWS_MAX), head_id=number)
@@ -206,6 +208,7 @@ def test_a_batch_that_touches_too_many_rows_is_cut() -> None:
     assert len(found.left) == 8
 
 
+@pytest.mark.bound("bytes of a row of a view")
 def test_what_fits_in_no_column_is_nobodys_until_it_is_alone() -> None:
     events = [Clapped(user="x" * (ROW_BYTES_MAX + 1), times=1), Clapped(user="ann", times=0)]
     with pytest.raises(Unplaceable, match="at most"):

@@ -59,7 +59,7 @@ def test_too_many_heads_are_left_to_a_sweep() -> None:
     backlog.fall_behind(range(3))
     assert not backlog.swept_away
     backlog.fall_behind((2, 3))
-    assert backlog.swept_away and backlog.behind == 3
+    assert (backlog.swept_away, backlog.behind) == (True, 3)
 
 
 def test_what_is_put_back_comes_before_what_waits() -> None:
@@ -75,7 +75,7 @@ def test_what_is_forgotten_is_for_a_sweep_to_find() -> None:
     backlog.hear(heard(1))
     backlog.fall_behind((2,))
     backlog.forget_all()
-    assert backlog.waiting == backlog.bytes == 0 and backlog.swept_away
+    assert (backlog.waiting, backlog.bytes, backlog.swept_away) == (0, 0, True)
 
 
 async def test_who_waits_for_more_is_woken_by_it() -> None:

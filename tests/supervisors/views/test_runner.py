@@ -10,6 +10,7 @@ from msgspec import Struct
 from trio.testing import wait_all_tasks_blocked
 
 from greenroom import Actor, Event, Index, Key, Origin, View
+from greenroom.actors.views.folding import Folding
 from greenroom.store.views.store import Standing
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.supervisors.views import runner as runner_module
@@ -100,7 +101,7 @@ async def test_whose_row_the_server_refuses_is_found_and_parked_alone(database_u
             await nursery.start(node.runners.run)
             await node.folded("indexed")
             await until(lambda: is_parked(node, "show:bad", "indexed"))
-            rows = dict(await node.rows("indexed"))  # type: ignore[arg-type]
+            rows = dict(await node.rows("indexed"))
             assert rows.pop("bad") == "ann"
             assert list(rows.values()) == ["bob"] * 20
             assert list(await node.parked("indexed")) == ["show:bad"]
@@ -183,9 +184,8 @@ async def test_a_journal_with_a_hole_parks_its_entity(database_url: str) -> None
 @pytest.mark.bound("events folded at once")
 async def test_a_long_journal_is_folded_some_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[int] = []
-    folding = runner_module.Folding
 
-    class Counting(folding):  # type: ignore[misc, valid-type]
+    class Counting(Folding):
         def __init__(self, installed: Any, stretches: Any, turn: Any) -> None:
             batches.append(sum(len(one.stored) for one in stretches))
             super().__init__(installed, stretches, turn)
