@@ -226,14 +226,14 @@ class BatchRows:
     # See `Rows`.
 
     def get(self, keys: dict[str, Any]) -> Any:
-        key = self._key(keys)
+        key = self._installed.key_named(keys)
         row = self._row(key)
         if row is None:
             row = self.touched[key] = self._event[key] = self._make(**keys)
         return row
 
     def find(self, keys: dict[str, Any]) -> Any | None:
-        return self._row(self._key(keys))
+        return self._row(self._installed.key_named(keys))
 
     def remove(self, row: Any) -> None:
         """Raises: TypeError, KeyError when it is no row that this view was given."""
@@ -264,12 +264,6 @@ class BatchRows:
             elif values != before:
                 updated.append(values)
         return inserted, updated, removed
-
-    def _key(self, keys: dict[str, Any]) -> Key:
-        names = self._installed.key_names
-        if len(keys) != len(names) or any(name not in keys for name in names):
-            raise TypeError(f"a row is named by its keys, {', '.join(names)}, not by {', '.join(keys) or 'nothing'}")
-        return tuple(one.to_store(keys[one.column.name]) for one in self._installed.key_fields)
 
     def _row(self, key: Key) -> Any | None:
         if key in self.touched:

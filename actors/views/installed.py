@@ -1,6 +1,7 @@
 """The views installed in this process: each checked once, with what can be known of it from its code alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 from greenroom.actors.model.kinds import BadEntityClass, Kind, Kinds
@@ -48,6 +49,8 @@ class Installed:
         self.kinds: frozenset[str] = frozenset(self.kinds_by_name)
         self.key_fields = tuple(one for one in self.fields if one.column.is_key)
         self.has_json = any(one.column.type == JSON for one in self.fields)  # whose text the server writes its own way
+        are_texts = all(one.type is str for one in self.key_fields)
+        self._of_texts = attrgetter(*self.key_names) if are_texts else None
         self._key_places = [place for place, one in enumerate(self.fields) if one.column.is_key]
         self._names = tuple(one.column.name for one in self.fields)
         self._decodes = any(one.decode is not None for one in self.fields)
@@ -67,7 +70,22 @@ class Installed:
 
     def key_of(self, row: Any) -> tuple[Any, ...]:
         """The values of a row's key fields, as stored. Raises: TypeError, ValueError, likewise."""
+        if self._of_texts is not None:
+            values = self._of_texts(row)
+            return values if len(self.key_names) > 1 else (values,)
         return tuple([one.to_store(getattr(row, one.column.name)) for one in self.key_fields])
+
+    def key_named(self, keys: dict[str, Any]) -> tuple[Any, ...]:
+        """Of keys by name. Raises: TypeError when they are not all, or others; TypeError, ValueError, likewise."""
+        if tuple(keys) != self.key_names:
+            if keys.keys() != set(self.key_names):
+                given = ", ".join(keys) or "nothing"
+                raise TypeError(f"a row is named by its keys, {', '.join(self.key_names)}, not by {given}")
+            keys = {name: keys[name] for name in self.key_names}
+        values = tuple(keys.values())
+        if self._of_texts is not None and all(type(value) is str for value in values):
+            return values  # as they are: most keys, and each event of a batch names one or two
+        return tuple([one.to_store(value) for one, value in zip(self.key_fields, values, strict=True)])
 
     def key_of_values(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """Of a row's stored values those of its key."""

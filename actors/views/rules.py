@@ -86,8 +86,6 @@ def field_problems(view: type[View], fields: list[Stored]) -> Iterator[str]:
         yield f"`language` is the name of a text search configuration, not {view.language!r:.80}"
     if view.watch is not None:
         yield from _page_problems(view.watch, fields)
-    if view.inline:
-        yield from _inline_problems(fields)
 
 
 def _page_problems(page: object, fields: list[Stored]) -> Iterator[str]:
@@ -115,9 +113,3 @@ def _page_problems(page: object, fields: list[Stored]) -> Iterator[str]:
             yield f"`watch.order` names {name}, which may be None: give it a value that says where those rows belong"
     if len(set(names)) < len(names) or page.by in names:
         yield "`watch.order` names a field twice, or the one that `by` has"
-
-
-def _inline_problems(fields: list[Stored]) -> Iterator[str]:
-    keys = [one for one in fields if one.column.is_key]
-    if len(keys) != 1 or keys[0].type is not str:
-        yield "an inline view has one row for each entity: its only key is a text, the entity's key or its whole name"

@@ -82,9 +82,8 @@ class View:
     language: ClassVar[str] = "simple"  # the configuration of Postgres's full text search for what is `Text`
     name: ClassVar[str] = ""  # [a-z][a-z0-9_]*; where it is not given, the class's name in small letters
     version: ClassVar[int] = 1
-    inline: ClassVar[bool] = False  # written with the events themselves: each entity folds into one row, which it keys
 
-    def __init_subclass__(cls, *, version: int = 1, name: str = "", inline: bool = False, **kwargs: object) -> None:
+    def __init_subclass__(cls, *, version: int = 1, name: str = "", **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls.version = version
         cls.name = (
@@ -92,7 +91,6 @@ class View:
             or vars(cls).get("name", "")
             or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
         )
-        cls.inline = inline
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows

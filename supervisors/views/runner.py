@@ -43,7 +43,7 @@ log = structlog.get_logger("greenroom.views")
 BATCH_EVENTS = 500  # folded in one stretch of the event loop, some milliseconds
 HEADS_AT_ONCE = 500  # whose events one statement reads
 RACES_MAX = 20  # in a row; then it waits, as when the store is away
-FILL_SHARE = 0.5  # of the time, that filling a table beside a live one may take
+FILL_SHARE = 0.5  # of the time, that filling a table beside a live one may take while there is other work
 
 
 class Lost(Exception):
@@ -75,6 +75,7 @@ class Runner:
         self._turn = turn
         self._new_backoff = new_backoff
         self._instruments = instruments
+        self._commits = 0
         self._labels = version.name, str(version.version)
         self._changed = changed
         self._now = now
@@ -126,8 +127,13 @@ class Runner:
         if head_ids:
             began = perf_counter()
             await self._catch_up(head_ids)
-            if self.version.state == "filling":
+            if self.version.state == "filling" and self._others_work():
                 await trio.sleep((perf_counter() - began) * (1 / FILL_SHARE - 1))
+
+    def _others_work(self) -> bool:
+        """Has this node committed anything since it was asked last?"""
+        before, self._commits = self._commits, self._instruments.commit_s.count
+        return self._commits > before
 
     async def _catch_up(self, head_ids: Sequence[int]) -> None:
         """Fold the next events of these entities, as the journal has them."""

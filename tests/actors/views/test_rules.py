@@ -19,14 +19,14 @@ class Row(Struct):
     tags: list[str] = []
 
 
-def view(base: type[View] = View, *, version: Any = 1, name: str = "made", inline: bool = False, **body: Any) -> Any:
+def view(base: type[View] = View, *, version: Any = 1, name: str = "made", **body: Any) -> Any:
     def fold(self: View, event: Any, of: Origin) -> None: ...
 
     class_body = {"of": (Clapped,), "Row": Row, "fold": fold, **body}
     absent = [key for key, value in class_body.items() if value is None]
     for key in absent:
         del class_body[key]
-    return type("Made", (base,), class_body, version=version, name=name, inline=inline)
+    return type("Made", (base,), class_body, version=version, name=name)
 
 
 class NotRecorded(Event, tag="nobody.said"):
@@ -90,7 +90,6 @@ def plain(cls: Any, principal: Any, key: str) -> None: ...
         ({"watch": Page(order="note")}, "may be None"),
         ({"watch": Page(by="show", order=("claps", "-claps"))}, "twice"),
         ({"watch": Page(by="show", order="show")}, "twice"),
-        ({"inline": True}, "its only key is a text"),
     ],
 )
 def test_what_breaks_a_rule_is_refused(how: dict[str, Any], said: str) -> None:

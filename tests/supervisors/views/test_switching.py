@@ -1,4 +1,4 @@
-"""Switching: when a table that is being filled takes the place of the live one. On fakes; test_traps.py has real ones."""
+"""Switching: when a table that is being filled takes the live one's place. On fakes; test_traps.py has real ones."""
 
 from typing import Any
 
