@@ -9,7 +9,7 @@ from msgspec import Struct
 from greenroom import Key, Origin, View
 from greenroom.store.errors import ViewRefused
 from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Standings
-from tests.supervisors.views.stage import Stage, stage, until
+from tests.supervisors.views.stage import Stage, record, stage, until
 
 
 async def test_what_is_recorded_comes_into_the_rows(database_url: str) -> None:
@@ -50,6 +50,19 @@ async def test_each_event_is_folded_once_however_many_nodes_bring_it(database_ur
             await one.folded(name)
         assert sum(row[2] for row in await one.rows("standings")) == 100
         assert await one.rows("everything") == [("claps", 100)]
+
+
+async def test_two_runners_on_the_same_shards_fold_each_event_once(database_url: str) -> None:
+    async with stage(database_url, Everything) as one, stage(database_url, Everything) as other:
+        for number in range(1, 7):
+            for show in range(20):
+                await record(one.pool, f"show:{show}", *(Clapped(user="ann") for _ in range(5)))
+            heads = [row[0] for row in await one.pool.fetch("SELECT id FROM heads")]
+            for node in (one, other):
+                (runner,) = [filled.runner for filled in node.runners.filled.values()]
+                runner.backlog.fall_behind(heads)
+            await one.folded("everything")
+            assert await one.rows("everything") == [("claps", 100 * number)]
 
 
 async def test_a_poison_event_parks_its_entity_and_nobody_else(database_url: str) -> None:
