@@ -62,8 +62,13 @@ class Bench:
         self.journal = FaultyJournal()
         self.batches: list[int] = []
         self.failures = 0
+        self.landed: list[list[tuple[str, int, int]]] = []
         self.committer = Committer(
-            self.journal, config, lambda events, _: self.batches.append(events), self._count_failure
+            self.journal,
+            config,
+            lambda events, _: self.batches.append(events),
+            self._count_failure,
+            lambda batch: self.landed.append([(entity, one.after, len(one.events)) for entity, one in batch]),
         )
 
     def _count_failure(self) -> None:
@@ -97,6 +102,7 @@ async def test_what_piles_up_behind_a_statement_goes_out_as_one_append_for_each_
         await bench.committer.flushed()
         assert bench.journal.appends == [[("c:a", 0, 1)], [("c:a", 1, 5), ("c:b", 0, 1)]]
         assert (a.told, b.told, bench.batches) == ([1, 6], [1], [1, 6])
+        assert bench.landed == bench.journal.appends
 
 
 async def test_a_lone_event_does_not_wait_for_company(autojump_clock: MockClock) -> None:
