@@ -181,7 +181,7 @@ class Folding:
         """Raises: Unplaceable."""
         try:
             inserted, updated, removed = rows.changes()
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        except Exception as error:  # the rows' own types may raise anything
             raise Unplaceable(shown(error)) from error
         through = {stretch.head_id: self._through(stretch) for stretch in self._stretches}
         return Folded(inserted, updated, removed, through, self._parked, self._left)
@@ -247,7 +247,8 @@ class BatchRows:
     # For whoever runs the fold.
 
     def changes(self) -> tuple[list[Values], list[Values], list[Key]]:
-        """Inserted, updated, removed. Raises: TypeError, ValueError for what a column can't hold."""
+        """Inserted, updated, removed. Raises: TypeError, ValueError for what a column can't hold, and whatever the
+        fields' own types do."""
         inserted: list[Values] = []
         updated: list[Values] = []
         removed: list[Key] = []

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import MsgspecError, Struct
 
-from greenroom.store.errors import ViewRefused
+from greenroom.store.errors import TookTooLong, ViewRefused
 from greenroom.store.postgres.connection import Connection, Transaction
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.shape import Shape, from_json, to_json
@@ -102,8 +102,8 @@ class PostgresVersions:
                         f"this one ({_changed(one.shape, wanted.shape)})"
                     )
                 table = Table(one.name, one.version, wanted.shape, one.build)
-                for statement in table.indexes() if one.shape != wanted.shape else ():
-                    await transaction.fetch(statement)
+                if one.shape != wanted.shape:
+                    await _index(transaction, table)
                 if one.shape != wanted.shape or not wanted.kinds <= one.kinds:
                     kinds = sorted(wanted.kinds | one.kinds)
                     await transaction.fetch(SAID, one.id, to_json(wanted.shape), kinds)
@@ -183,6 +183,18 @@ async def _make(transaction: Transaction, wanted: Wanted, *, build: int, state: 
     shape = wanted.shape
     kinds = sorted(wanted.kinds)
     await transaction.fetch(MADE, wanted.name, wanted.version, build, to_json(shape), shape.digest, kinds, state)
+
+
+async def _index(transaction: Transaction, table: Table) -> None:
+    """Have the indexes that a table lacks. Raises: ViewRefused when that takes longer than a statement may."""
+    for statement in table.indexes():
+        try:
+            await transaction.fetch(statement)
+        except TookTooLong as error:
+            raise ViewRefused(
+                f"the view {table.name} wants an index that takes long to be made. Make it beforehand, or another "
+                f"version of the view: {statement.replace('INDEX IF', 'INDEX CONCURRENTLY IF')}"
+            ) from error
 
 
 async def _drop(transaction: Transaction, version: Version) -> None:

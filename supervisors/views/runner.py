@@ -15,6 +15,7 @@ from time import perf_counter
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.views.changes import Change, Changes
@@ -67,9 +68,9 @@ class Runner:
         batch_events: int = BATCH_EVENTS,
     ) -> None:
         """`changed` hears of rows once they are durable; it never waits, and never raises."""
-        self.version = version  # as it was last read; whoever reads it puts it here
-        self.is_mixed = False  # are nodes up whose release lacks this version's code?
         self.installed = installed
+        self.version = self._own(version)  # as it was last read, but for the kinds
+        self.is_mixed = False  # are nodes up whose release lacks this version's code?
         self.backlog = Backlog()
         self._store = store
         self._turn = turn
@@ -85,12 +86,16 @@ class Runner:
     def see(self, version: Version) -> None:
         """The table's row says this now."""
         was_paused = self.version.paused
-        self.version = version
+        self.version = self._own(version)
         self._instruments.view_waiting[self._labels] = self.backlog.waiting
         if version.paused and not was_paused:
             self.backlog.forget_all()
         elif was_paused and not version.paused:
             self._resumed.set()
+
+    def _own(self, version: Version) -> Version:
+        """Of the kinds whose events this release folds: those of the row are all that any has."""
+        return replace(version, kinds=self.installed.kinds)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Fold until cancelled, which is safe at any time."""

@@ -368,3 +368,20 @@ def test_the_turn_says_which_event_is_being_folded() -> None:
 
     Folding(installed(Watched), [stretch("show:a", Clapped(user="ann"))], turn).run()
     assert seen == [(Clapped(user="ann"), "show:a")] and turn.item is None
+
+
+class Looped(View, name="looped"):
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        tags: list[Any] = []
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        row = self.row(show=of.key)
+        row.tags.append(row.tags if event.user == "itself" else event.user)
+
+
+def test_a_row_that_can_not_be_written_down_at_all_is_nobodys_until_it_is_alone() -> None:
+    with pytest.raises(Unplaceable):
+        folded(Looped, stretch("show:a", Clapped(user="itself")))

@@ -6,9 +6,11 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from tests.e2e.server import Server
 from tests.faults.process.command_line import CommandLine
@@ -106,6 +108,44 @@ def test_a_server_that_is_killed_again_and_again_counts_each_event_once(
         assert table(database_url, "SELECT sum(claps) FROM views.everything") == [(sum(shows.values()),)]
     finally:
         server.remove()
+
+
+CHANGED = """
+from msgspec import Struct
+
+from greenroom import Key, View
+from tests.actors.views.shows import Clapped
+
+
+class Standings(View{arguments}):
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+
+    def fold(self, event, of):
+        self.row(show=of.key)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"), [("", 1, "make it version=2"), (', name="show"', 2, "is the name of a kind")]
+)
+def test_a_view_that_does_not_fit_stops_the_start(
+    database_url: str, tmp_path: Path, arguments: str, status: int, said: str
+) -> None:
+    server = Server(GREENROOM_ENTITIES=ENTITIES, GREENROOM_DATABASE_URL=database_url)
+    other = Server(cwd=tmp_path, GREENROOM_ENTITIES=f"{ENTITIES}:Show,changed", GREENROOM_DATABASE_URL=database_url)
+    (tmp_path / "changed.py").write_text(CHANGED.replace("{arguments}", arguments))
+    try:
+        server.start()
+        server.stop()
+        other.launch()
+        assert other._process is not None and other._process.wait(60) == status
+        assert said in other.log() and "Traceback" not in other.log()
+    finally:
+        server.remove()
+        other.remove()
 
 
 def table(database_url: str, query: str) -> list[tuple[Any, ...]]:
