@@ -103,5 +103,5 @@ def test_a_lock_without_views_says_nothing_of_them() -> None:
 
 
 def test_two_releases_with_other_views_are_two() -> None:
-    releases = ([], [view()], [view(version=2)])
+    releases: list[list[Installed]] = [[], [view()], [view(version=2)]]
     assert len({digest_of(to_json(knowledge_of([], views))) for views in releases}) == 3
