@@ -16,8 +16,8 @@ pytestmark = pytest.mark.usefixtures("clean_surroundings")
 def test_postgres_of_our_own_has_sessions_for_all_nodes() -> None:
     one, four = sessions_needed(load_settings(nodes=1)), sessions_needed(load_settings(nodes=4))
     settings = load_settings(nodes=1)
-    assert one == settings.store.connections + settings.commit.lanes + 15
-    assert four - one == 3 * (settings.store.connections + settings.commit.lanes + 5)
+    assert one == settings.store.connections + settings.commit.lanes + 17
+    assert four - one == 3 * (settings.store.connections + settings.commit.lanes + 7)
     assert sessions_needed(load_settings(nodes=0)) == one, "of others, each has its own ground"
 
 
