@@ -15,6 +15,7 @@ from greenroom.actors.saga import Saga, SoFar, Step
 from greenroom.actors.views.columns import Index, Key, Text
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.view import Origin, View
+from greenroom.store.views.asked import Rows
 
 __all__ = [
     "ANONYMOUS",
@@ -34,6 +35,7 @@ __all__ = [
     "Page",
     "Principal",
     "Refused",
+    "Rows",
     "Saga",
     "SoFar",
     "Step",

@@ -7,6 +7,7 @@ from os import urandom
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.notice import SESSION_KIND
+from greenroom.actors.views.reader import ViewReader
 from greenroom.config.limits import ClientConfig, HttpConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
@@ -51,6 +52,7 @@ class Services:
         "tokens",
         "tracing",
         "version",
+        "views",
         "watching",
     )
 
@@ -75,11 +77,12 @@ class Services:
         anonymous_watch: bool = False,
         before_watching: Before | None = None,
         audience_elsewhere: Elsewhere | None = None,
+        views: ViewReader | None = None,
     ) -> None:
         """`anonymous`: clients without a token may come, name themselves and act; `anonymous_watch`: they may come and
         look, as nobody. `clock` gives Unix seconds, `chance` 0 <= x < 1; this and `new_client_id` are arguments where a
         seed decides everything. `before_watching` and `audience_elsewhere` are for entities on other nodes: see
-        Watching and Audience.
+        Watching and Audience. `views`: None where no view is installed.
         """
         self.kinds = kinds
         self.submit = submit
@@ -93,18 +96,19 @@ class Services:
         self.instruments = instruments
         self.tracing = tracing
         self.version = version
+        self.views = views
         self.new_client_id = new_client_id
         self.chance = chance
         self.deadlines = Deadlines()
         self.reads = Reads()
         self.reading = Reading(kinds, submit, journal, self.deadlines, self.reads, client)
-        views = ViewWatching(self.reading, self.deadlines, instruments, hub.go_on, per_s=hub.views_per_s)
+        view_watching = ViewWatching(self.reading, self.deadlines, instruments, hub.go_on, per_s=hub.views_per_s)
         self.watching = Watching(
             hub,
             self.reading,
             self.reads,
             Audience(kinds, submit, audience_elsewhere),
-            views,
+            view_watching,
             client,
             before=before_watching,
         )

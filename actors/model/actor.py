@@ -26,6 +26,7 @@ from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.journal.consequences.timers import TimerRow
+from greenroom.store.views.asked import Asked, Row, Rows
 
 State_co = TypeVar("State_co", covariant=True)  # so that any actor is an Actor[object]
 TIMER_NAME_MAX = 512  # characters
@@ -69,6 +70,9 @@ class Runtime(Protocol):
         no such message."""
 
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply: ...
+
+    async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
+        """Of the view with that class of rows."""
 
 
 class Actor(Generic[State_co]):
@@ -119,6 +123,14 @@ class Actor(Generic[State_co]):
         self.effects = Effects()
 
     # What an entity decides.
+
+    async def begin(self) -> None:
+        """Fetch what it begins with, before its first message: of an entity without a journal, whose state is
+        elsewhere. Messages wait meanwhile, and whoever watched a former life starts over once this has returned.
+
+        Must not record or name anything. Raises: StoreUnavailable, and then it is tried again with backoff; anything
+        else is a crash, as in `handle`.
+        """
 
     def handle(self, message: Any) -> Any:
         """Answer one message: return the reply (None for a tell), or raise Refused before anything is recorded.
@@ -302,6 +314,26 @@ class Actor(Generic[State_co]):
         if entity == self.entity or entity in self.chain:
             raise CallCycle(" -> ".join((*self.chain, self.entity, entity)))
         return await self.runtime.ask(entity, message, chain=(*self.chain, self.entity), principal=SYSTEM)
+
+    async def query(
+        self,
+        row: type[Row],
+        key: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        search: str | None = None,
+        where: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Rows[Row]:
+        """Rows of one page of a view, from an async handler: `await self.query(Standings.Row, "finale", limit=10)`.
+
+        As they are folded by now, in the page's order; `where` names keys and indexes, and `may_watch` is not asked.
+        Raises: BadQuery for what the view has not declared, TypeError where it is not installed; Unavailable,
+        StoreUnavailable.
+        """
+        asked = Asked(limit=limit, after=after, before=before, search=search, where=where)
+        return await self.runtime.query(row, key, asked)
 
     # What it may look at.
 

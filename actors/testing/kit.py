@@ -11,7 +11,7 @@ not in `commands` or `internal` is refused; time stands still until `advance`.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
@@ -41,6 +41,7 @@ from greenroom.actors.testing.world import KitWorld
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import Claimed, Head, StoredEvent
+from greenroom.store.views.asked import Asked, Row, Rows
 
 RETRY_S = 1.0  # until a durable timer that was refused for now fires again, about
 EPOCH_S = 1_750_000_000.0  # where time begins unless told otherwise: fixed, so that tests repeat
@@ -172,6 +173,10 @@ class Kit(Generic[A_co]):
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
         self._world.answers[entity] = answer
 
+    def when_queried(self, row: type[Row], find: Callable[[str, Asked], Rows[Row]]) -> None:
+        """Play a view: `find(key, asked)` returns the rows that a query of ours finds."""
+        self._world.found[row] = find
+
     def answered(self, told: Told, reply: Any = None) -> None:
         """What it told another entity, with `about`, has been done there."""
         reply = Done() if reply is None else reply
@@ -275,7 +280,10 @@ class Kit(Generic[A_co]):
 
     def _wake(self, snapshot: bytes | None) -> Life:
         if not self.kind.actor.durable:
-            return Life(self.kind, self.entity, self._world, Turn())
+            life = Life(self.kind, self.entity, self._world, Turn())
+            if self.kind.begins:
+                _run_through(life.actor.begin)
+            return life
         head = Head(1, self.entity, 1, "kit", len(self._journal))
         life = Life(self.kind, self.entity, self._world, Turn(), head)
         offset = 0 if snapshot is None else head.offset
@@ -292,9 +300,7 @@ class Kit(Generic[A_co]):
     def _finish(self, envelope: Envelope) -> None:
         waiting = self._handle(envelope)
         if waiting is not None:
-            from trio.testing import MockClock  # here, since a node imports this module too and never needs it
-
-            trio.run(self._await, waiting, envelope, clock=MockClock(autojump_threshold=0))
+            _run_through(self._await, waiting, envelope)
 
     def _envelope(self, message: Message, principal: Principal) -> Envelope:
         """As `message` arrives when it is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
@@ -388,6 +394,13 @@ class Kit(Generic[A_co]):
         shown = self.kind.showing.shown(event)
         if shown is not None:
             self.publications.append(decode(shown.payload))
+
+
+def _run_through(function: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    """In virtual time."""
+    from trio.testing import MockClock  # here, since a node imports this module too and never needs it
+
+    trio.run(function, *arguments, clock=MockClock(autojump_threshold=0))
 
 
 def _answer_of(envelope: Envelope) -> Any:

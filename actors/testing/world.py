@@ -13,6 +13,7 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
+from greenroom.store.views.asked import Asked, Row, Rows
 
 
 class KitWorld:
@@ -23,6 +24,7 @@ class KitWorld:
         self.watching: list[Principal] = []
         self.asked: list[Told] = []  # questions to other entities, oldest first
         self.answers: dict[str, Callable[[Any], Any]] = {}  # entity -> what it replies
+        self.found: dict[type[Any], Callable[[str, Asked], Rows[Any]]] = {}  # class of rows -> what a query finds
         self._kind = kind
         self._kinds = kinds
         self.spend = Budgets(self.now).spend
@@ -55,3 +57,9 @@ class KitWorld:
         assert entity in self.answers, f"{chain[-1]} asks {entity}: say kit.when_asked({entity!r}, ...)"
         reply: Reply = self.answers[entity](message)
         return reply
+
+    async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
+        """Raises: AssertionError when the test has not said what there is."""
+        await trio.lowlevel.checkpoint()
+        assert row in self.found, f"it queries {row.__qualname__}: say kit.when_queried({row.__qualname__}, ...)"
+        return self.found[row](key, asked)

@@ -7,6 +7,7 @@ from typing import Any
 from greenroom.actors.model.kinds import BadEntityClass, Kind, Kinds
 from greenroom.actors.model.message import Event
 from greenroom.actors.views.columns import JSON, BadField, Stored, stored_fields
+from greenroom.actors.views.page import Page
 from greenroom.actors.views.rules import class_problems, field_problems
 from greenroom.actors.views.view import View
 from greenroom.store.views.shape import Shape
@@ -95,13 +96,15 @@ class Installed:
 def shape_of(view: type[View], fields: Iterable[Stored]) -> Shape:
     """What the table of the view's version holds."""
     columns = tuple(one.column for one in fields)
-    orders: tuple[tuple[str, ...], ...] = ()
-    page = view.watch
-    if page is not None and (page.by or page.order):
-        named = (*((page.by,) if page.by else ()), *page.terms)
-        bare = {term.removeprefix("-") for term in named}
-        orders = ((*named, *(column.name for column in columns if column.is_key and column.name not in bare)),)
-    return Shape(columns=columns, orders=orders, language=view.language)
+    page = view.watch or Page()
+    total = page.total(tuple(column.name for column in columns if column.is_key))
+    by = (page.by,) if page.by else ()
+    orders = [(*by, *(term for term in total if term not in by))] if page.by or page.order else []
+    for column in columns:
+        if column.is_indexed:  # the rows of one page that have one value, in the page's order
+            rest = (term for term in (*by, *total) if term.removeprefix("-") != column.name)
+            orders.append((column.name, *dict.fromkeys(rest)))
+    return Shape(columns=columns, orders=tuple(orders), language=view.language)
 
 
 class Views:

@@ -25,3 +25,11 @@ class Page(Struct, frozen=True, kw_only=True):
     def terms(self) -> tuple[str, ...]:
         """`order` as a tuple."""
         return (self.order,) if isinstance(self.order, str) else self.order
+
+    def total(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The order of one page's rows, in which no two are equal: `order`, and then the fields `keys` that it leaves
+        open, the same way round as its last one, so that one comparison of rows says what is behind another."""
+        terms = self.terms
+        named = {self.by, *(term.removeprefix("-") for term in terms)}
+        sign = "-" if terms and terms[-1].startswith("-") else ""
+        return (*terms, *(f"{sign}{name}" for name in keys if name not in named)) or keys

@@ -97,6 +97,14 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "it publishes again. `error` says why."
         ),
         "shards_untold": "A node could not be told that shards are its own now; it reads so in the database, later.",
+        "page_not_told": (
+            "A watched page of a view could not be told which of its rows have changed; it reads them again as soon as "
+            "it can."
+        ),
+        "pages_not_told": (
+            "Another node could not be told which rows of its watched pages have changed; these are read again once it "
+            "can be told so."
+        ),
         "still_owed": "Another node could not be told yet that answers or publications for it were lost.",
         "audience_change_dropped": (
             "An entity was not told who watches it, since it was too busy. It hears of the next."

@@ -58,8 +58,9 @@ class Table:
     def indexes(self) -> list[str]:
         """Statements, each of which does nothing where its index is there."""
         made: list[str] = []
+        ordered = {order[0].removeprefix("-") for order in self.shape.orders}
         for column in self.shape.columns:
-            if column.is_indexed:
+            if column.is_indexed and column.name not in ordered:
                 # With the key behind it, so that pages of a filter have an order that a cursor can go on from.
                 made.append(self._index(f"{quoted(column.name)}, {self._key_without(column)}".removesuffix(", ")))
         for order in self.shape.orders:

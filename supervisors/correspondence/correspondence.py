@@ -24,6 +24,7 @@ from greenroom.supervisors.correspondence.catching_up import CatchingUp
 from greenroom.supervisors.correspondence.chasing import Chasing
 from greenroom.supervisors.correspondence.feeding import Feeding
 from greenroom.supervisors.correspondence.feeds import Feeds
+from greenroom.supervisors.correspondence.paging import PagesElsewhere
 from greenroom.supervisors.correspondence.questions import Answer as Answers
 from greenroom.supervisors.correspondence.questions import Questions, no_answer
 from greenroom.supervisors.correspondence.rechecks import Rechecks
@@ -48,6 +49,8 @@ from greenroom.supervisors.correspondence.wire import (
     OfNewerRelease,
     OtherVersion,
     Owned,
+    PagesChanged,
+    PagesStale,
     Published,
     Question,
     Rejected,
@@ -180,6 +183,7 @@ class Correspondence:
             audience_changed=lambda entity, who, joined: audience.changed(entity, who, joined=joined),
         )
         self.questions = Questions(answer=answer, send=self._say)
+        self.pages = PagesElsewhere(send=self._say, nodes=nodes)
         self._takes: dict[type, Callable[[int, Any], None]] = {
             Sent: self.answering.sent,
             Abandoned: self.answering.abandoned,
@@ -207,6 +211,8 @@ class Correspondence:
             Owned: lambda _, owned: hear(owned.owner, owned.terms),
             Question: self.questions.asked,
             Told: self.questions.told,
+            PagesChanged: self.pages.heard,
+            PagesStale: self.pages.heard_stale,
         }
 
     def _submit(self, entity: str, envelope: Envelope) -> None:
@@ -234,6 +240,7 @@ class Correspondence:
         self.audiences.end_moved()
         self.feeds.look_soon()
         self.asking.moved(shards)
+        self.pages.moved(shards)
 
     # From the links: see Correspondent.
 
@@ -286,6 +293,7 @@ class Correspondence:
             self.feeds.parted,
             self.asking.parted,
             self.questions.parted,
+            self.pages.parted,
         ):
             try:
                 hears(node)

@@ -255,12 +255,29 @@ class Circular(Struct, frozen=True, array_like=True, tag=26, gc=False):
     entity: str  # lives on the node that is told
 
 
+class PagesChanged(Struct, frozen=True, array_like=True, tag=27, gc=False):
+    """Rows of a view's pages there have changed, in the table of that number."""
+
+    view: str
+    version: int
+    rows: dict[str, list[tuple[bytes, int, bytes | None]]]  # by page: key, revision, and the row; None: it was removed
+
+
+class PagesStale(Struct, frozen=True, array_like=True, tag=28, gc=False):
+    """Rows of pages there may have changed otherwise: of a view, or all (""); on these shards, or all (none named)."""
+
+    view: str
+    shards: list[int]
+
+
 FromAsker = Sent | Abandoned | Due | Chased
 FromOwner = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 FromWatcher = Feed | Unfeed | Watched | Listen
 FromWatched = Published | Shown | Kicked | Began | FeedEnded
 OfAudience = Roster | Came
-Frame = FromAsker | Circular | FromOwner | FromWatcher | FromWatched | OfAudience | Owned | HandedOn | Question | Told
+FromFolder = PagesChanged | PagesStale
+BetweenNodes = Owned | HandedOn | Question | Told | FromFolder
+Frame = FromAsker | Circular | FromOwner | FromWatcher | FromWatched | OfAudience | BetweenNodes
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode

@@ -222,7 +222,12 @@ class Cell:
         """Begin the next life. Until that has succeeded, flights and failure of the former one stay as they are."""
         host = self._host
         if not self.kind.actor.durable:
-            self._adopt(Life(self.kind, self.entity, host.world, host.turn))
+            life = Life(self.kind, self.entity, host.world, host.turn)
+            if self.kind.begins:
+                await host.insist(life.actor.begin)
+            self._adopt(life)
+            if self.kind.begins:
+                host.audiences.began(self.entity, life.epoch, 0)
             return
         in_flight = self._in_flight
         former = self._life
@@ -484,8 +489,8 @@ class Cell:
                     case TimersDue():
                         self._fire_due()
                     case Reclaim():
-                        head = self.head  # perhaps claimed anew since that was asked
-                        if head is not None and lineage_of(head.epoch) != self._host.lineage():
+                        head = self.head  # perhaps claimed anew since that was asked; None of one without a journal
+                        if head is None or lineage_of(head.epoch) != self._host.lineage():
                             ending = Ending.REBUILD  # after the others, one of which may end us
                     case Passivate():
                         # Not while anything else is asked: asleep it would be forgotten.

@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import trio
 
@@ -21,6 +21,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.journal import Journal
+from greenroom.store.views.asked import Asked, Row, Rows
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
@@ -33,6 +34,13 @@ from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 from greenroom.supervisors.supervision.failures import Failures
 
 Result = TypeVar("Result")
+
+
+class Query(Protocol):
+    """Whoever reads views."""
+
+    async def rows(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
+        """Raises: see Actor.query."""
 
 
 class NodeWorld:
@@ -48,6 +56,7 @@ class NodeWorld:
         monotonic: Callable[[], float],
         rng: random.Random,
         tracing: Tracing | None,
+        query: Query | None,
     ) -> None:
         self.now = now
         self.monotonic = monotonic
@@ -57,6 +66,7 @@ class NodeWorld:
         self._router = router
         self._rng = rng
         self._tracing = tracing
+        self._query = query
 
     def new_epoch(self) -> str:
         return f"{self._rng.getrandbits(32):08x}"
@@ -67,6 +77,12 @@ class NodeWorld:
 
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
         return await self._router.ask(entity, message, chain=chain, principal=principal)
+
+    async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
+        """Raises: TypeError where no such view is installed; see Actor.query."""
+        if self._query is None:
+            raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
+        return await self._query.rows(row, key, asked)
 
     def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
         return nullcontext() if self._tracing is None else self._tracing.child(name, parent, {ENTITY: entity})

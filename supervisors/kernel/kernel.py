@@ -26,7 +26,7 @@ from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
 from greenroom.supervisors.kernel.audiences import Audiences, Nobody
 from greenroom.supervisors.kernel.cell import Cell
-from greenroom.supervisors.kernel.host import Host, NodeWorld
+from greenroom.supervisors.kernel.host import Host, NodeWorld, Query
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.kernel.ownership import Ownership, OwnsAll
 from greenroom.supervisors.kernel.passivation import Passivation
@@ -68,8 +68,9 @@ class Kernel:
         claims_waiting_max: int = 100_000,
         relay_kept_max: int = KEPT_MAX,
         landed: Callable[[Sequence[tuple[str, Append]]], None] | None = None,
+        query: Query | None = None,
     ) -> None:
-        """`landed`: see Committer."""
+        """`landed`: see Committer. `query` reads views; None: none is installed."""
         audiences = audiences if audiences is not None else Nobody()
         supervision = supervision or SupervisionConfig()
         passivation = passivation or PassivationConfig()
@@ -136,6 +137,7 @@ class Kernel:
             monotonic=monotonic,
             rng=rng,
             tracing=tracing,
+            query=query,
         )
         host = Host(
             world=world,
@@ -167,6 +169,10 @@ class Kernel:
     def is_present(self, entity: str) -> bool:
         """Is it awake here, or watched here?"""
         return entity in self._cells or self._audiences.is_watched(entity)
+
+    def present(self) -> set[str]:
+        """All that are awake here, or live here and are watched on some node."""
+        return {*self._cells, *(entity for entity, _ in self._audiences.watched())}
 
     @property
     def core(self) -> tuple[ChildSpec, ...]:

@@ -140,20 +140,22 @@ class System:
     def lineage_changed(self, lineage: str) -> None:
         """The database has another history: what was claimed in a former one may be ahead of the journal.
 
-        Such entities are built anew. Those asleep that somebody watches are woken, to tell their watchers. Messages on
-        their way are taken from the outbox again: it no longer has those whose cause was lost.
+        Such entities are built anew, and so are those that began with what they fetched of it. Those asleep that
+        somebody watches are woken, to tell their watchers. Messages on their way are taken from the outbox again: it no
+        longer has those whose cause was lost.
         """
         if lineage == self.lineage:
             return
         self.lineage = lineage
         self._host.relay.begin_lineage(lineage)
         for cell in list(self._cells.values()):
-            if cell.head is not None and lineage_of(cell.head.epoch) != lineage:
+            if cell.kind.begins or (cell.head is not None and lineage_of(cell.head.epoch) != lineage):
                 cell.mailbox.put_control(Reclaim())
         for entity, epoch in self._host.audiences.watched():
             if entity in self._cells or lineage_of(epoch) == lineage:
                 continue
-            if not self._kinds[split_entity(entity)[0]].actor.durable:
+            kind = self._kinds[split_entity(entity)[0]]
+            if not kind.actor.durable and not kind.begins:
                 continue
             self._wake_for_watchers(entity)
 

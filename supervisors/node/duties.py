@@ -1,6 +1,6 @@
 """What goes on in the background of a node, under a supervisor of its own: a crash of one duty is nobody else's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -18,7 +18,6 @@ from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
-from greenroom.supervisors.views.runners import Runners
 
 
 class Duties:
@@ -33,7 +32,7 @@ class Duties:
         clock: Callable[[], float],
         *,
         key_set: KeySetWatch | None = None,
-        views: Runners | None = None,
+        views: Sequence[ChildSpec] = (),
     ) -> None:
         keep = {
             kind.name: Keep(
@@ -57,7 +56,6 @@ class Duties:
             shards=kernel.ownership.shards,
         )
         keys = (ChildSpec(name="key_set", start=key_set.run, shutdown_s=1.0),) if key_set is not None else ()
-        kept = (ChildSpec(name="views", start=views.run, shutdown_s=3.0),) if views is not None else ()
         self._spec = SupervisorSpec(
             name="duties",
             strategy=Strategy.ONE_FOR_ONE,  # none knows of the others
@@ -69,7 +67,7 @@ class Duties:
                 ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
                 ChildSpec(name="retention", start=retention.run, shutdown_s=2.0),
                 *keys,
-                *kept,
+                *views,
             ),
         )
 

@@ -137,6 +137,7 @@ class Joined:
         """It is gone, and so is what was on its way to it."""
         if self._links is not None:
             self._links.forget(node)
+            self.correspondence.pages.parted(node)  # though nothing has ever been said between us
 
     def announce(self, owner: int, terms: Mapping[int, int]) -> None:
         """All other nodes are to hear that it owns these shards, under these terms."""

@@ -57,7 +57,9 @@ from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.supervisors.supervision.watchdog import Watchdog
+from greenroom.supervisors.views.pages import Nobody
 from greenroom.supervisors.views.runners import Runners
+from greenroom.supervisors.views.shown import ShownViews, reader_of
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import anybody, staff_only
 from greenroom.transports.auth.tokens import TokenVerifier
@@ -118,6 +120,7 @@ class Node:
         is_pooled = pool_mode_of(database_url)[1]
         referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, spare=spare, is_pooled=is_pooled)
         self._joined: Joined | None = None
+        reader = reader_of(views, kinds, self._pool.fetch) if views else None
         knowledge = to_json(knowledge_of(list(kinds), list(views or ())))
         release = digest_of(knowledge)
         self._membership = Membership(
@@ -175,7 +178,17 @@ class Node:
             )
         others = self._joined.correspondence if self._joined is not None else None
         self._views: Runners | None = None
-        if views:
+        shown: ShownViews | None = None
+        if views and reader is not None:
+            shown = ShownViews(
+                reader,
+                kernel=lambda: self._kernel,
+                ownership=self._membership,
+                elsewhere=others.pages if others is not None else Nobody(),
+                node=incarnation,
+            )
+            if others is not None:
+                others.pages.here = shown.pages
             self._views = Runners(
                 views,
                 self._pool,
@@ -186,6 +199,9 @@ class Node:
                 now=clock,
                 new_backoff=new_backoff,
                 instruments=instruments,
+                changed=shown.pages.changed,
+                unsure=shown.pages.may_differ,
+                learned=shown.learn,
             )
         self._kernel = kernel = Kernel(
             kinds=kinds,
@@ -205,6 +221,7 @@ class Node:
             held=held,
             memory_bytes=resident_bytes,
             landed=self._views.hints.committed if self._views is not None else None,
+            query=reader,
         )
         self._moving: Moving | None = None
         if others is not None:
@@ -221,7 +238,8 @@ class Node:
         self._key_set: KeySetWatch | None = None
         if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
             self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
-        self._duties = Duties(kernel, journal, letters, kinds, clock, key_set=self._key_set, views=self._views)
+        kept = kept_up(self._views, shown)
+        self._duties = Duties(kernel, journal, letters, kinds, clock, key_set=self._key_set, views=kept)
         services = Services(
             kinds=kinds,
             submit=kernel.router.submit,
@@ -239,6 +257,7 @@ class Node:
             version=version,
             before_watching=others.feeds.before if others is not None else None,
             audience_elsewhere=others.changed if others is not None else None,
+            views=reader,
         )
         ask = self._joined.ask if self._joined is not None else ask_nobody
         scraping = Scraping(
@@ -274,6 +293,7 @@ class Node:
             env=settings.env,
             version=version,
             kinds=kinds,
+            views=views,
             bounds=Bounds(deadline_max_s=settings.http.deadline_max_s, history_max=settings.client.history_max),
             health=self._health.health,
             ready=self._health.ready,
@@ -393,6 +413,16 @@ class Node:
         )
 
         await supervise(spec, task_status=task_status, backoff=new_backoff)
+
+
+def kept_up(runners: Runners | None, shown: ShownViews | None) -> tuple[ChildSpec, ...]:
+    """What views need beside the entities, each by itself."""
+    if runners is None or shown is None:
+        return ()
+    return (
+        ChildSpec(name="views", start=runners.run, shutdown_s=3.0),
+        ChildSpec(name="pages", start=shown.pages.run, shutdown_s=1.0),
+    )
 
 
 def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:

@@ -19,6 +19,7 @@ from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append, Head, StoredEvent
+from greenroom.store.views.asked import Asked, Row, Rows
 from greenroom.supervisors.kernel.cell import Cell
 from greenroom.supervisors.simulation.timeline import Timeline
 
@@ -405,3 +406,6 @@ class _NoRuntime:
 
     async def ask(self, entity: str, message: Ask[Reply], *, chain: tuple[str, ...], principal: Principal) -> Reply:
         raise Violated("apply must not ask")
+
+    async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
+        raise Violated("apply must not query")

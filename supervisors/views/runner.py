@@ -10,7 +10,8 @@ until somebody has that tried again. A store that is away makes a view late, and
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 
 import structlog
@@ -64,10 +65,12 @@ class Runner:
         new_backoff: NewBackoff,
         instruments: Instruments,
         changed: Callable[[Changes], None] | None = None,
+        unsure: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.time,  # Unix seconds
         batch_events: int = BATCH_EVENTS,
     ) -> None:
-        """`changed` hears of rows once they are durable; it never waits, and never raises."""
+        """`changed` hears of rows once they are durable, and `unsure` of the view, by name, where nobody knows whether
+        some are. Neither waits, nor raises."""
         self.installed = installed
         self.version = self._own(version)  # as it was last read, but for the kinds
         self.is_mixed = False  # are nodes up whose release lacks this version's code?
@@ -79,6 +82,8 @@ class Runner:
         self._commits = 0
         self._labels = version.name, str(version.version)
         self._changed = changed
+        self._unsure = unsure
+        self._doubted: set[int] = set()  # heads of transactions of which nobody knows whether they have landed
         self._now = now
         self._batch_events = batch_events
         self._resumed = trio.Event()
@@ -150,6 +155,7 @@ class Runner:
         found = {one.head_id for one in unfolded}
         stretches: list[Stretch] = []
         lost: list[Unfolded] = []
+        self._beyond_doubt(one.head_id for one in unfolded if one.standing.offset >= one.standing.head_offset)
         for one in unfolded:
             standing = one.standing
             if standing.parked or standing.offset >= standing.head_offset:
@@ -233,20 +239,42 @@ class Runner:
         """One transaction. Those that it left. Raises: StoreUnavailable, OutcomeLost, Raced, Unplaceable."""
         folding = Folding(self.installed, stretches, self._turn)
         folded = folding.run()  # before anything is locked: most often it names all rows that it needs
-        async with self._store.transaction(self.version) as transaction:
-            standings = await transaction.lock(list(dict.fromkeys(one.head_id for one in stretches)))
-            usable, behind = follow(stretches, standings)
-            if usable != stretches:
-                folding = Folding(self.installed, usable, self._turn)
-                folded = folding.run()
-            while folded is None:
-                folding.load(await transaction.load(folding.missing))
-                folded = folding.run()
-            written = await self._write(transaction, folded, standings) if usable else Written([], [], [])
+        head_ids = list(dict.fromkeys(one.head_id for one in stretches))
+        with self._transacting(head_ids):
+            async with self._store.transaction(self.version) as transaction:
+                standings = await transaction.lock(head_ids)
+                usable, behind = follow(stretches, standings)
+                if usable != stretches:
+                    folding = Folding(self.installed, usable, self._turn)
+                    folded = folding.run()
+                while folded is None:
+                    folding.load(await transaction.load(folding.missing))
+                    folded = folding.run()
+                written = await self._write(transaction, folded, standings) if usable else Written([], [], [])
         self.backlog.fall_behind(behind)
         self._count(folded, usable)
         self._tell(folded, written)
         return folded.left
+
+    @contextmanager
+    def _transacting(self, head_ids: Collection[int]) -> Iterator[None]:
+        """Around a transaction that locks these. One that is cut off may have landed all the same, or land later: who
+        has locked the same after it knows that it has come to its end."""
+        try:
+            yield
+        except (StoreUnavailable, Raced, Unplaceable):
+            raise  # nothing has landed
+        except BaseException:
+            self._doubted.update(head_ids)
+            raise
+        self._beyond_doubt(head_ids)
+
+    def _beyond_doubt(self, head_ids: Iterable[int]) -> None:
+        """Nothing of these is under way any more: once that is so of all, whoever was not told may look."""
+        if self._doubted:
+            self._doubted.difference_update(head_ids)
+            if not self._doubted and self._unsure is not None and self.version.state == "live":
+                self._unsure(self.version.name)
 
     async def _write(self, transaction: FoldTransaction, folded: Folded, standings: dict[int, Standing]) -> Written:
         at_ms = int(self._now() * 1000)

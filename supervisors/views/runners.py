@@ -4,7 +4,7 @@ Rows of versions are read each second, which is how nodes hear of one another's:
 taken its place, that a table is gone. Each table has a supervisor of its own: a fault in one view is nobody else's.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import structlog
 import trio
@@ -65,8 +65,11 @@ class Runners:
         new_backoff: NewBackoff,
         instruments: Instruments,
         changed: Callable[[Changes], None] | None = None,
+        unsure: Callable[[str], None] | None = None,
+        learned: Callable[[Iterable[Version]], None] = lambda versions: None,
     ) -> None:
-        """`shards`: that entities hash onto; `owned`: those of this node, see Ownership; `changed`: see Runner."""
+        """`shards`: that entities hash onto; `owned`: those of this node, see Ownership; `changed` and `unsure`: see
+        Runner. `learned` hears which versions there are, once the runners know."""
         self.hints = Hints(kinds)
         self.store = PostgresViewStore(pool, shards=shards)
         self.versions = PostgresVersions(pool)
@@ -80,6 +83,8 @@ class Runners:
         self._new_backoff = new_backoff
         self._instruments = instruments
         self._changed = changed
+        self._unsure = unsure
+        self._learned = learned
         self._look_now = trio.Event()
         self._homeless: set[str] = set()  # views without code that were told of
         self._releases: dict[str, dict[str, int]] = {}  # of nodes that are up: by digest, views with their versions
@@ -90,6 +95,7 @@ class Runners:
             [Wanted(one.name, one.version, one.shape, one.kinds, one.seeds) for one in self._views]
         )
         self.known = await self.versions.all()
+        self._learned(self.known)
 
     def look_soon(self) -> None:
         """The rows of versions have changed."""
@@ -115,7 +121,7 @@ class Runners:
                     await self._look_now.wait()
                 self._look_now = trio.Event()
 
-    def _see(self, known: Iterable[Version], nursery: trio.Nursery) -> None:
+    def _see(self, known: Sequence[Version], nursery: trio.Nursery) -> None:
         to_fill = {one.id: one for one in to_be_filled(known, self._views)}
         for id_, filled in list(self.filled.items()):
             version = to_fill.get(id_)
@@ -134,6 +140,7 @@ class Runners:
                 views.get(version.name) != version.version for views in self._releases.values()
             )
         self._tell_homeless(known)
+        self._learned(known)
 
     def _filling(self, version: Version) -> Filled:
         runner = Runner(
@@ -144,6 +151,7 @@ class Runners:
             new_backoff=self._new_backoff,
             instruments=self._instruments,
             changed=self._changed,
+            unsure=self._unsure,
             now=self._now,
         )
         return Filled(runner, Sweep(runner, self.store, shards=self._owned))

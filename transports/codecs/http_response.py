@@ -22,9 +22,8 @@ _STATUS_LINES: Final = {
 _NO_BODY: Final = frozenset((204, 304))  # RFC 9112 section 6.3: they end with their head, whatever it says
 # What an answer says is of now and for the asker alone, so no cache keeps it (RFC 9111 section 5.2.2.5); and no browser
 # takes it for anything but what it is, whatever somebody has written into it.
-_BODY_HEADERS: Final = (
-    b"\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Type: %b\r\nContent-Length: %d"
-)
+_BODY_HEADERS: Final = b"%b\r\nX-Content-Type-Options: nosniff\r\nContent-Type: %b\r\nContent-Length: %d"
+_NO_STORE: Final = b"\r\nCache-Control: no-store"  # unless the answer says otherwise, as one with an ETag does
 # RFC 9110 sections 5.6.2 (token) and 5.5 (field value): no CR, LF or NUL, which would begin a line of their own.
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -51,7 +50,10 @@ def response(
     Raises: ValueError for a header that would break out of its line.
     """
     size = -1 if status in _NO_BODY else len(body)  # RFC 9110 section 8.6: a 204 MUST NOT have a Content-Length
-    after_date = _after_date(content_type, size, tuple(headers), keep_alive)
+    lines = tuple(headers)
+    # Of those with an ETag each is another: remembered, they would put out what comes again.
+    after = _after_date.__wrapped__ if lines and any(name == b"ETag" for name, _ in lines) else _after_date
+    after_date = after(content_type, size, lines, keep_alive)
     return b"".join((_STATUS_LINES[status], date, after_date, b"" if head_only or size < 0 else body))
 
 
@@ -81,7 +83,8 @@ def stream_head(
 @lru_cache(256)  # answers to one command are as a rule of a few lengths
 def _after_date(content_type: bytes, size: int, headers: tuple[tuple[bytes, bytes], ...], keep_alive: bool) -> bytes:
     """The rest of the head of a whole response. `size`: bytes of its body, -1 for none."""
-    about_body = _BODY_HEADERS % (content_type, size) if size >= 0 else b""
+    stored = b"" if any(name == b"Cache-Control" for name, _ in headers) else _NO_STORE
+    about_body = _BODY_HEADERS % (stored, content_type, size) if size >= 0 else b""
     # RFC 9112 section 9.6: a server that will close SHOULD say so.
     return about_body + _lines(headers) + (b"\r\n\r\n" if keep_alive else b"\r\nConnection: close\r\n\r\n")
 

@@ -1,6 +1,7 @@
 """Commands, views and history over HTTP.
 
-`POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`.
+`POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`, and
+`GET /api/{view}/{key}` of views that are made of many entities (transports/views/reading.py).
 What such a path names is told by `addresses.py`.
 """
 
@@ -12,11 +13,14 @@ import structlog
 import trio
 from opentelemetry.trace import Span
 
+from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerFailed, Overloaded
 from greenroom.actors.model.kinds import Command
 from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import Principal
+from greenroom.actors.views.installed import Installed
+from greenroom.actors.views.page_actor import check_access
 from greenroom.config.telemetry.shown import shown
 from greenroom.config.telemetry.tracing import ENTITY, traceparent_of
 from greenroom.transports.auth.http_principal import http_identity
@@ -25,9 +29,11 @@ from greenroom.transports.codecs.http_head import Request, query_pairs
 from greenroom.transports.codecs.numbers import EXACT_MAX, seconds, whole_number
 from greenroom.transports.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.http.addresses import HISTORY, VIEW, Address, Addresses, split_key
-from greenroom.transports.http.live import Finish
+from greenroom.transports.http.live import Finish, Headers
 from greenroom.transports.hub.reading import HistoryRange, Page, Sureness, page_json
 from greenroom.transports.services import Services
+from greenroom.transports.views.reading import answer as rows_of
+from greenroom.transports.views.reading import is_known, understood
 
 log = structlog.get_logger("greenroom.http")
 
@@ -72,10 +78,10 @@ class _Answer:
             self.span.set_attribute("greenroom.outcome", outcome)
             self.span.end()
 
-    def give(self, body: bytes) -> None:
+    def give(self, body: bytes, headers: Headers = (), *, status: int = 200) -> None:
         if not self.done:
             self._end("ok")
-            self._finish(200, body, ())
+            self._finish(status, body, headers)
 
     def resolve(self, reply: object, encoded: bytes | None) -> None:
         if self.done:
@@ -133,6 +139,10 @@ class HttpApi:
                 anonymous=services.anonymous,
                 watches=services.anonymous_watch and method in ("GET", "HEAD"),
             ).principal
+            view = self._view_of(request) if services.views is not None else None
+            if view is not None:
+                self._rows(request, view, principal, finish)
+                return
             address = self._address(path, method == "POST")
             if address.command is not None:
                 self._command(request, address, address.command, principal, finish)
@@ -151,7 +161,9 @@ class HttpApi:
         """One that was refused before it was understood. Names that nobody installed are counted together."""
         kind, command = OTHER, OTHER
         segments = request.segments
-        if len(segments) > 2 and segments[1] in self.services.kinds:
+        if self._view_of(request) is not None:
+            kind, command = segments[1], VIEW
+        elif len(segments) > 2 and segments[1] in self.services.kinds:
             installed = self.services.kinds[segments[1]]
             kind = installed.name
             _, name = split_key(installed, list(segments[2:]), request.method == "POST")
@@ -232,6 +244,46 @@ class HttpApi:
             )
 
         self._once_signed_in(request, principal, answer, read)
+
+    def _view_of(self, request: Request) -> Installed | None:
+        """The view whose rows a request wants. Its history is that of its pages' entities."""
+        views = self.services.views
+        segments = request.segments
+        if views is None or request.method not in ("GET", "HEAD") or segments[3:] == (HISTORY,):
+            return None
+        return views.views.get(segments[1])
+
+    def _rows(self, request: Request, view: Installed, principal: Principal, finish: Finish) -> None:
+        """Raises: BadEntity, BadRequest, HttpError; what the view refuses with."""
+        views, hub = self.services.views, self.services.hub
+        assert views is not None
+        key = "/".join(request.segments[2:])
+        entity = f"{view.name}:{key}"
+        split_entity(entity)
+        wanted = understood(request.query, view)
+        address = Address(entity, VIEW, (view.name, VIEW), f"{view.name}.{VIEW}", None)
+        answer = _Answer(self, request, address, finish, trio.current_time())
+
+        async def read() -> None:
+            etag, body = await rows_of(views, hub, view, key, wanted, answer.deadline)
+            headers = ((b"ETag", etag), (b"Cache-Control", b"private, no-cache"))
+            if is_known(etag, request.headers.get(b"if-none-match")):
+                answer.give(b"", headers, status=304)
+            else:
+                answer.give(body, headers)
+
+        def begin() -> None:
+            try:
+                check_access(view.view, principal, key)
+            except ActorError as error:
+                answer.reject(error)
+            except Exception as error:  # the edge: the view's own code may raise anything
+                log.exception("read_failed", entity=entity, error=shown(error))
+                answer.broken(error)
+            else:
+                self.services.reads.start(read, answer.reject, answer.broken)
+
+        self._once_signed_in(request, principal, answer, begin)
 
     def _history(self, request: Request, address: Address, principal: Principal, finish: Finish) -> None:
         wanted = history_range(request.query, self.services.client.history_max)

@@ -9,7 +9,9 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import tag_of
 from greenroom.actors.schema.repeats import repeats_of
 from greenroom.actors.schema.shown import Shown, name_of, published, shown_events
-from greenroom.transports.pages.message_schemas import Json, described, doc_of, message_schemas
+from greenroom.actors.views.installed import Installed
+from greenroom.transports.pages.message_schemas import Json, described, doc_of, message_schemas, without_pages
+from greenroom.transports.pages.view_documents import row_schemas, view_channel
 
 KEY_IN_WORDS = "The entity's key: 1–255 bytes of UTF-8, without control characters"
 
@@ -19,12 +21,12 @@ def servers(*, host: str, prefix: str = "") -> Json:
     return {"here": {"host": host, "pathname": f"{prefix}/connection/websocket", "protocol": "ws"}}
 
 
-def asyncapi(kinds: Iterable[Kind], *, version: str) -> Json:
-    """The channels of `kinds`, what they publish and what they take: the document without its `servers`.
+def asyncapi(kinds: Iterable[Kind], *, version: str, views: Iterable[Installed] = ()) -> Json:
+    """The channels of `kinds` and of `views`, what they publish and what they take: the document without its `servers`.
 
     Actions are the server's: it sends publications and receives commands (over the client protocol, an rpc).
     """
-    kinds = tuple(kinds)
+    kinds = without_pages(kinds)
     schemas, components = message_schemas(kinds)
     channels: Json = {}
     operations: Json = {}
@@ -78,6 +80,12 @@ def asyncapi(kinds: Iterable[Kind], *, version: str) -> Json:
             "parameters": {"key": {"description": KEY_IN_WORDS}},
             "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
         }
+    watched = [view for view in views if view.view.watch is not None]
+    rows, row_components = row_schemas(watched)
+    for view in watched:
+        shown = view_channel(view, rows[view.name])
+        channels[view.name], operations[f"{view.name}.watch"] = shown[:2]
+        messages |= shown[2]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -88,7 +96,7 @@ def asyncapi(kinds: Iterable[Kind], *, version: str) -> Json:
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": components},
+        "components": {"messages": messages, "schemas": components | row_components},
     }
 
 

@@ -8,7 +8,7 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import tag_of
 from greenroom.actors.schema.repeats import repeats_of
 from greenroom.actors.schema.shown import name_of, published, shown_events
-from greenroom.transports.pages.message_schemas import JsonSchema, doc_of, message_schemas, resolved
+from greenroom.transports.pages.message_schemas import JsonSchema, doc_of, message_schemas, resolved, without_pages
 
 
 class Field(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Chapter(Struct, frozen=True):
 
 def chapters(kinds: Iterable[Kind]) -> list[Chapter]:
     """One for each kind, in the order given."""
-    kinds = tuple(kinds)
+    kinds = without_pages(kinds)
     schemas, components = message_schemas(kinds)
 
     def entry(name: str, item: object, reply: object = None, more: str = "") -> Entry:

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.installed import Views
 from greenroom.transports.admin.desk import Desk
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import Guard, anybody
@@ -28,6 +29,7 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     health: Callable[[], Mapping[str, object]]  # the process is alive; must not wait
     ready: Callable[[], Awaitable[tuple[bool, Mapping[str, object]]]]  # able to serve, and what says so
     scrape: Callable[[], Awaitable[bytes]]  # Prometheus text, version 0.0.4
+    views: Views | None = None  # None: none is installed
     prefix: str = ""  # of every address, as clients see it: `/chat`
     details: Guard = anybody  # may whoever brings this Authorization header read documents and figures?
     desk: Desk | None = None  # what operators ask; None: there is no /admin

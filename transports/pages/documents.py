@@ -37,7 +37,14 @@ class Documents:
         context = self._context
         has_admin = context.desk is not None
         return encode(
-            openapi(context.kinds, context.bounds, version=context.version, prefix=context.prefix, admin=has_admin)
+            openapi(
+                context.kinds,
+                context.bounds,
+                version=context.version,
+                prefix=context.prefix,
+                admin=has_admin,
+                views=context.views or (),
+            )
         )
 
     def asyncapi(self, host: str) -> bytes:
@@ -46,4 +53,5 @@ class Documents:
 
     @cached_property
     def _asyncapi(self) -> Json:
-        return asyncapi(self._context.kinds, version=self._context.version)
+        context = self._context
+        return asyncapi(context.kinds, version=context.version, views=context.views or ())

@@ -4,13 +4,14 @@ A command's fields, bounds and docstring come from its class, so what the docume
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypedDict, cast
 
 import msgspec
 
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.shown import published
+from greenroom.actors.views.page_actor import is_page
 
 Json = dict[str, object]
 JsonSchema = TypedDict(  # what is read here of the schemas that msgspec makes
@@ -33,6 +34,11 @@ JsonSchema = TypedDict(  # what is read here of the schemas that msgspec makes
 )
 NO_REPLY: JsonSchema = {"type": "object", "maxProperties": 0}  # what a command without a reply of its own answers
 _REFS = "#/components/schemas/{name}"
+
+
+def without_pages(kinds: Iterable[Kind]) -> tuple[Kind, ...]:
+    """Those that say something of their own: pages of views are described with their views."""
+    return tuple(kind for kind in kinds if not is_page(kind.actor))
 
 
 def message_schemas(kinds: tuple[Kind, ...]) -> tuple[dict[object, JsonSchema], dict[str, JsonSchema]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from greenroom.actors.model.entity import KEY_BYTES_MAX
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.repeats import REUSED, repeats_of
+from greenroom.actors.views.installed import Installed
 from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.transports.codecs.numbers import EXACT_MAX
 from greenroom.transports.http.api import COMMAND_ID_MAX
@@ -22,7 +23,9 @@ from greenroom.transports.pages.message_schemas import (
     doc_of,
     message_schemas,
     resolved,
+    without_pages,
 )
+from greenroom.transports.pages.view_documents import row_schemas, view_path
 
 _NO_CONTROLS = r"[^\u0000-\u001f\u007f-\u009f]+"
 _POSITION = r"([0-9a-f]{8}[^:,]*:)?(0|[1-9][0-9]{0,14})"
@@ -40,11 +43,21 @@ _CHANNEL: Json = {
 }
 
 
-def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str = "", admin: bool = False) -> Json:
-    """The commands, views and histories of `kinds`, event streams and probes, and with `admin` what operators ask. All
-    of it below `prefix`."""
-    kinds = tuple(kinds)
+def openapi(
+    kinds: Iterable[Kind],
+    bounds: Bounds,
+    *,
+    version: str,
+    prefix: str = "",
+    admin: bool = False,
+    views: Iterable[Installed] = (),
+) -> Json:
+    """The commands, views and histories of `kinds`, pages of `views`, event streams and probes, and with `admin` what
+    operators ask. All of it below `prefix`."""
+    kinds = without_pages(kinds)
     schemas, components = message_schemas(kinds)
+    views = tuple(views)
+    rows, row_components = row_schemas(views)
     paths: Json = {}
     for kind in kinds:
         key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
@@ -66,11 +79,18 @@ def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str 
         paths[f"/api/{kind.name}/{{key}}"] = {"parameters": [key], "get": _view(kind, bounds)}
         if kind.actor.durable:
             paths[f"/api/{kind.name}/{{key}}/history"] = {"parameters": [key], "get": _history(kind, bounds)}
+    for view in views:
+        key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
+        row = rows[view.name]
+        paths[f"/api/{view.name}/{{key}}"] = view_path(view, row, row_components, key=key, timeout=_timeout(bounds))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Greenroom", "version": version, "description": "Commands and reads over HTTP."},
         "servers": [{"url": prefix or "/"}],
-        "tags": [{"name": kind.name, "description": doc_of(kind.actor)} for kind in kinds],
+        "tags": [
+            *({"name": kind.name, "description": doc_of(kind.actor)} for kind in kinds),
+            *({"name": view.name, "description": doc_of(view.view)} for view in views),
+        ],
         "security": [{"token": []}, {}],
         "paths": paths | {"/events": {"get": _EVENTS}} | _PROBES | (_ADMIN if admin else {}),
         "components": {
@@ -83,7 +103,7 @@ def openapi(kinds: Iterable[Kind], bounds: Bounds, *, version: str, prefix: str 
                     "content": _json(_REFUSAL),
                 },
             },
-            "schemas": components,
+            "schemas": components | row_components,
         },
     }
 

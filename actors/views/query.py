@@ -1,0 +1,141 @@
+"""Queries: which rows of a view somebody asks for, held to what the view has declared, and where the next ones begin.
+
+Filters are on keys and on what is marked `Index`, so that each is answered by an index; a key other than the first only
+together with those before it. Decisions only: reader.py asks the database.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from greenroom.actors.views.cursor import BadCursor, Cursors
+from greenroom.actors.views.layout import Layout, NotThatValue
+from greenroom.actors.views.page import ALL, LIMIT_MAX
+from greenroom.store.views.asked import Asked
+from greenroom.store.views.paging import RANK, Wanted, best_first
+from greenroom.store.views.reading import Found
+from greenroom.store.views.tables import Table
+
+SEARCH_MAX = 500  # characters of a search
+# What a query over HTTP says beside its filters; a column of such a name can be read, and not filtered by.
+RESERVED = ("limit", "after", "before", "search", "at", "stale")
+
+
+class BadQuery(Exception):
+    """What is asked for is not to be had."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        """`field` of the query, and what is wrong with it, to be read behind that."""
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class NoSuchPage(Exception):
+    """The view has one page, which is called otherwise."""
+
+
+class Query:
+    """One query of one page, understood."""
+
+    def __init__(self, layout: Layout, table: Table, key: str, asked: Asked) -> None:
+        """Raises: BadQuery, NoSuchPage."""
+        self._layout = layout
+        self._backwards = asked.before is not None
+        self.limit = layout.page.limit if asked.limit is None else asked.limit
+        if not 1 <= self.limit <= LIMIT_MAX:
+            raise BadQuery("limit", f"must be 1 to {LIMIT_MAX}")
+        if self._backwards and asked.after is not None:
+            raise BadQuery("before", "and after exclude each other")
+        where = self._filters(asked.where)
+        search = _search(layout, asked.search)
+        order = layout.order if search is None else best_first(table)
+        names = [term.removeprefix("-") for term in order]
+        self._places = tuple(None if name == RANK else layout.shape.names.index(name) for name in names)
+        purpose = (layout.view, key, *order, "where", *(f"{name}={value!r}" for name, value in where), search or "")
+        self._cursors = Cursors(purpose, [float if name == RANK else layout.type_of(name) for name in names])
+        self._is_from_cursor = asked.after is not None or self._backwards
+        self.wanted = Wanted(
+            where=(*self._page(key), *where),
+            search=search,
+            order=order,
+            limit=self.limit + 1,  # one more, which tells whether there is more
+            place=self._place(asked),
+            backwards=self._backwards,
+        )
+
+    def _page(self, key: str) -> tuple[tuple[str, str], ...]:
+        """The filter that makes the page. Raises: NoSuchPage."""
+        by = self._layout.page.by
+        if not by:
+            if key != ALL:
+                raise NoSuchPage(f"{self._layout.view} has one page, {ALL!r}")
+            return ()
+        return ((by, key),)
+
+    def _filters(self, asked: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """In the order of the columns, so that the same filters are the same query. Raises: BadQuery."""
+        layout = self._layout
+        fixed = {layout.page.by, *asked}
+        keys = [column.name for column in layout.shape.key]
+        found: dict[str, Any] = {}
+        for name, value in asked.items():
+            column = layout.shape.column(name)
+            if column is None or not (column.is_key or column.is_indexed):
+                raise BadQuery(name, f"is no key and no index of {layout.view}")
+            missing = [one for one in keys[: keys.index(name)] if one not in fixed] if not column.is_indexed else []
+            if missing:
+                raise BadQuery(name, f"can be filtered by together with {' and '.join(missing)}")
+            try:
+                found[name] = layout.value_of(name, value)
+            except NotThatValue as error:
+                raise BadQuery(name, str(error)) from None
+        return [(name, found[name]) for name in layout.shape.names if name in found]
+
+    def _place(self, asked: Asked) -> tuple[Any, ...] | None:
+        """Raises: BadQuery."""
+        for field, cursor in (("after", asked.after), ("before", asked.before)):
+            if cursor is not None:
+                try:
+                    return self._cursors.decode(cursor)
+                except BadCursor:
+                    raise BadQuery(field, "is no cursor of this page with these filters") from None
+        return None
+
+    def arrange(self, found: Sequence[Found]) -> "Arranged":
+        """What was read for `wanted`, as it is to be given."""
+        has_more = len(found) > self.limit
+        rows = list(found[: self.limit])
+        if self._backwards:
+            rows.reverse()
+        has_next, has_previous = (True, has_more) if self._backwards else (has_more, self._is_from_cursor)
+        return Arranged(
+            self._layout,
+            rows,
+            self._cursor(rows[-1]) if rows and has_next else None,
+            self._cursor(rows[0]) if rows and has_previous else None,
+        )
+
+    def _cursor(self, row: Found) -> str:
+        return self._cursors.encode([row.rank if at is None else row.values[at] for at in self._places])
+
+
+class Arranged(Struct, frozen=True):
+    """The rows of one answer, in the page's order, and cursors for what is behind and before them."""
+
+    layout: Layout  # of the version that they were read of
+    rows: list[Found]
+    next: str | None  # None: there is nothing
+    previous: str | None
+
+
+def _search(layout: Layout, text: str | None) -> str | None:
+    """Raises: BadQuery."""
+    if text is None:
+        return None
+    if not layout.shape.searched:
+        raise BadQuery("search", f"finds nothing in {layout.view}: no field of it is Text")
+    if len(text) > SEARCH_MAX or "\0" in text:
+        raise BadQuery("search", f"must be at most {SEARCH_MAX} characters, none of them NUL")
+    return text

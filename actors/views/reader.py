@@ -1,0 +1,124 @@
+"""The reader: rows of the live version of each view, for whoever asks, and for the pages that are watched.
+
+Which version is live is learned from the rows of `view_versions` by whoever minds them. A version is read by its stored
+shape, not by this release's code: while releases change, a node may have to read rows of one whose code it lacks.
+"""
+
+from collections.abc import Iterable
+
+import trio
+from msgspec import MsgspecError, Struct
+
+from greenroom.actors.model.errors import Overloaded, Unavailable
+from greenroom.actors.views.installed import Views
+from greenroom.actors.views.layout import Layout, NoSuchColumn
+from greenroom.actors.views.page_actor import Loaded
+from greenroom.actors.views.query import Arranged, Query
+from greenroom.store.views.asked import Asked, Row, Rows
+from greenroom.store.views.paging import Wanted
+from greenroom.store.views.reading import Reading
+from greenroom.store.views.store import Version
+from greenroom.store.views.tables import Table
+
+WAITING_MAX = 256  # who waits on this node until something is folded; with more, nobody else may
+LOADS_AT_ONCE = 2  # pages that are read for who watches them: a node's whole audience may come at once
+FOLDED_FIRST_S, FOLDED_MAX_S = 0.004, 0.5  # between two looks whether an entity is folded
+
+
+class Live(Struct, frozen=True):
+    """The live version of a view."""
+
+    version: Version
+    table: Table
+    layout: Layout
+
+
+class ViewReader:
+    """Of one node. What asks the database raises StoreUnavailable."""
+
+    def __init__(self, views: Views, reading: Reading) -> None:
+        self.views = views
+        self._reading = reading
+        self._live: dict[str, Live] = {}
+        self._waiting = 0
+        self._loads = trio.CapacityLimiter(LOADS_AT_ONCE)
+
+    def learn(self, versions: Iterable[Version]) -> list[str]:
+        """These versions there are. The names of views of which another is live than was known, also the first."""
+        changed: list[str] = []
+        live = {one.name: one for one in versions if one.state == "live"}
+        for installed in self.views:
+            name = installed.name
+            version, known = live.get(name), self._live.get(name)
+            if version is None:
+                continue
+            if known is None or known.version.id != version.id or known.version.shape != version.shape:
+                try:
+                    layout = Layout(name, version.id, version.shape, installed.view.watch)
+                except NoSuchColumn:  # the pages of this release's code can't be made of it; its own version follows
+                    continue
+                self._live[name] = Live(version, version.table, layout)
+                changed.append(name)
+        return changed
+
+    def live(self, name: str) -> Live:
+        """Raises: Unavailable while this release's first version of the view is yet to be filled."""
+        found = self._live.get(name)
+        if found is None:
+            raise Unavailable(f"the view {name} is being made")
+        return found
+
+    def layout(self, name: str, version_id: int) -> Layout | None:
+        """Of the table of that number, if it is the live one."""
+        found = self._live.get(name)
+        return found.layout if found is not None and found.version.id == version_id else None
+
+    async def read(self, name: str, key: str, asked: Asked) -> Arranged:
+        """Raises: BadQuery, NoSuchPage, Unavailable, StoreUnavailable."""
+        live = self.live(name)
+        query = Query(live.layout, live.table, key, asked)
+        return query.arrange(await self._reading.page(live.table, query.wanted))
+
+    async def rows(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
+        """As `read`, of the view with that class of rows. Raises: as `read`; TypeError where no such view is installed;
+        Unavailable, too, where the live version is of another shape."""
+        installed = next((one for one in self.views if one.view.Row is row), None)
+        if installed is None:
+            raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
+        found = await self.read(installed.name, key, asked)
+        try:
+            rows = [installed.to_row(one.values) for one in found.rows]
+        except (MsgspecError, TypeError, ValueError) as error:
+            raise Unavailable(f"the live version of the view {installed.name} is another than the code's") from error
+        return Rows(rows, found.next, found.previous)
+
+    async def load(self, view: str, key: str, *, spare: int) -> Loaded:
+        """See PageSource."""
+        live = self._live.get(view)
+        if live is None:  # empty until there is one, and then read anew
+            installed = self.views[view]
+            return Loaded(Layout(view, 0, installed.shape, installed.view.watch), [], 0)
+        layout = live.layout
+        page = Asked(limit=layout.page.limit)
+        wanted = Query(layout, live.table, key, page).wanted
+        wanted = Wanted(where=wanted.where, order=wanted.order, limit=layout.page.limit + spare)
+        async with self._loads:
+            found, floor = await self._reading.first(live.table, wanted)
+        rows = sorted((layout.row_of(one.values, one.revision) for one in found), key=lambda row: row.place)
+        return Loaded(layout, rows, floor)
+
+    async def until_folded(self, name: str, entity: str, offset: int) -> None:
+        """Return once the view has folded the entity up to there. The deadline is the caller's.
+
+        Raises: Unavailable, Overloaded.
+        """
+        if self._waiting >= WAITING_MAX:
+            raise Overloaded("too many wait for something to be folded")
+        self._waiting += 1
+        try:
+            wait_s = FOLDED_FIRST_S
+            while await self._reading.folded(self.live(name).version.id, entity) < offset:
+                await trio.sleep(wait_s)
+                wait_s = min(2 * wait_s, FOLDED_MAX_S)
+        finally:
+            self._waiting -= 1

@@ -1,0 +1,26 @@
+"""Rows of views, for whoever asks in code."""
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+Row = TypeVar("Row")
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """A query of one page, as it came."""
+
+    limit: int | None = None  # None: as many as the page shows
+    after: str | None = None  # a cursor: the rows behind it
+    before: str | None = None  # a cursor: those before it, up to there
+    where: Mapping[str, Any] = {}  # column -> the value that it is to have, or a text that says it
+    search: str | None = None  # as people write it into a search box
+
+
+class Rows(Struct, Generic[Row], frozen=True):
+    """What a query finds, in the page's order."""
+
+    rows: list[Row]
+    next: str | None = None  # cursors, for `after` and for `before`; None: there is nothing
+    previous: str | None = None

@@ -1,0 +1,54 @@
+"""Views as they are shown by one node: read, and watched page by page. Put together here."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.installed import Views
+from greenroom.actors.views.page_actor import page_kind
+from greenroom.actors.views.reader import ViewReader
+from greenroom.store.views.reading import Reading
+from greenroom.store.views.store import Version
+from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.views.pages import Elsewhere, Pages
+
+
+def reader_of(views: Views, kinds: Kinds, fetch: Callable[..., Awaitable[Sequence[Any]]]) -> ViewReader:
+    """What reads them; pages of those that can be watched are installed among `kinds`. `fetch`: see `Pool.fetch`."""
+    reader = ViewReader(views, Reading(fetch))
+    for one in views:
+        if one.view.watch is not None:
+            kinds.install(page_kind(one.view, reader))
+    return reader
+
+
+class ShownViews:
+    """Of one node. `pages` is to be run."""
+
+    def __init__(
+        self,
+        reader: ViewReader,
+        *,
+        kernel: Callable[[], Kernel],
+        ownership: Ownership,
+        elsewhere: Elsewhere,
+        node: int,
+    ) -> None:
+        """`kernel` is made later; `node`: this one's incarnation."""
+        self.reader = reader
+        self.pages = Pages(
+            [one.name for one in reader.views if one.view.watch is not None],
+            is_present=lambda entity: kernel().is_present(entity),
+            present=lambda: kernel().present(),
+            layout=reader.layout,
+            put=lambda entity, message: kernel().router.put(entity, message),
+            ownership=ownership,
+            elsewhere=elsewhere,
+            node=node,
+        )
+
+    def learn(self, versions: Iterable[Version]) -> None:
+        """These there are, as was just read, and whoever fills them here knows so already."""
+        for name in self.reader.learn(versions):
+            self.pages.may_differ(name)

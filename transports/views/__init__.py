@@ -1,0 +1,1 @@
+"""Reading views over HTTP: what a query asks for, cursors, and the answers."""
