@@ -36,6 +36,7 @@ from bench.questions import (
     restart,
     scaling,
     storm,
+    views,
 )
 from bench.reporting import tables
 from bench.reporting.comparison import Compared, compare
@@ -58,6 +59,7 @@ QUESTIONS = {
         restart.QUESTION,
         failover.QUESTION,
         cluster.QUESTION,
+        views.QUESTION,
         scaling.QUESTION,
     )
 }

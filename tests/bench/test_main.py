@@ -28,6 +28,17 @@ INTERFACE = {  # the fields that /docs and scripts rely on
         "duplicated",
     ],
     "cluster": ["nodes", "sends_per_s", "ask_p50_ms", "ask_p99_ms", "deliveries_per_s"],
+    "views": [
+        "catch_up_per_s",
+        "rebuild_per_s",
+        "lag_p50_ms",
+        "lag_p99_ms",
+        "watch_p50_ms",
+        "watch_p99_ms",
+        "append_cost_share",
+        "wrong_rows",
+        "pages_flat",
+    ],
     "scaling": ["nodes", "entities", "shards", "statements_per_s"],
 }
 
