@@ -31,6 +31,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "auth",
         "bus",
         "hub",
+        "views",
         "services",
         "client",
         "carriers",

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "store/migrations": "store/postgres/test_migrate.py",
     "supervisors/cluster/looking.py": "supervisors/cluster/test_membership_shared.py",
     "supervisors/node/draining.py": "faults/process/test_stop.py",
+    "store/views/reading.py": "store/views/test_paging.py",
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/views/shape.py": "store/views/test_tables.py",
     "supervisors/cli/views.py": "faults/process/test_command_line_views.py",

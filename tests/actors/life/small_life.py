@@ -90,6 +90,9 @@ class World:
     async def ask(self, entity: str, message: Any, **_: Any) -> Any:
         raise AssertionError("nobody asks here")
 
+    async def query(self, row: Any, key: str, asked: Any) -> Any:
+        raise AssertionError("nobody queries here")
+
 
 class Slot:
     def __init__(self) -> None:

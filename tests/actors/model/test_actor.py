@@ -72,6 +72,9 @@ class TickingRuntime:
     async def ask(self, entity: str, message: Any, **_: Any) -> Any:
         raise NotImplementedError
 
+    async def query(self, row: Any, key: str, asked: Any) -> Any:
+        raise NotImplementedError
+
 
 def test_the_events_of_one_message_share_one_moment() -> None:
     """The cell stores one time for all events of a message; a replay must see what `apply` saw at first."""

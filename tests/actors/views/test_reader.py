@@ -1,0 +1,134 @@
+"""Queries in code, and which version is read. What is read over HTTP is tried in transports/views/test_reading.py."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from greenroom import Actor, Ask, Rows
+from greenroom.actors.model.errors import Unavailable
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.testing.kit import Kit
+from greenroom.actors.views.installed import Views
+from greenroom.actors.views.query import BadQuery
+from greenroom.actors.views.reader import ViewReader
+from greenroom.store.views.asked import Asked
+from greenroom.store.views.reading import Reading
+from greenroom.store.views.shape import Shape
+from greenroom.store.views.store import Version
+from tests.actors.views.boards import Board, Everybody, Notes, Show, installed
+from tests.supervisors.views.shown_stage import shown_stage
+
+
+class Leader(Ask[str], tag="herald.leader"):
+    show: str
+
+
+class Nothing(Struct):
+    pass
+
+
+class Herald(Actor[Nothing]):
+    """Asks a view."""
+
+    kind = "herald"
+    commands = (Leader,)
+    durable = False
+
+    async def handle(self, message: Leader) -> str:
+        found = await self.query(Board.Row, message.show, limit=1)
+        return found.rows[0].user if found.rows else ""
+
+    def view(self) -> Any:
+        return {}
+
+
+async def test_rows_in_code_are_of_the_views_own_class(database_url: str) -> None:
+    async with shown_stage(database_url, Board) as node:
+        for number, user in enumerate(("ann", "bob", "eve"), 1):
+            await node.clap("a", user, number)
+        await node.reader.until_folded("board", "show:a", 3)
+        world = node.kernel.world
+        first = await world.query(Board.Row, "a", Asked(limit=2))
+        assert first.rows == [Board.Row(show="a", user="eve", claps=3), Board.Row(show="a", user="bob", claps=2)]
+        rest = await world.query(Board.Row, "a", Asked(after=first.next))
+        assert [row.user for row in rest.rows] == ["ann"]
+        assert (await world.query(Board.Row, "a", Asked(where={"user": "bob"}))).rows == first.rows[1:]
+        with pytest.raises(BadQuery, match="claps is no key"):
+            await world.query(Board.Row, "a", Asked(where={"claps": 3}))
+        with pytest.raises(TypeError, match="no installed view"):
+            await world.query(Everybody.Row, "all", Asked())
+
+
+def test_the_kit_plays_a_view() -> None:
+    kit = Kit(Herald)
+    asked: list[tuple[str, Asked]] = []
+
+    def find(key: str, query: Asked) -> Rows[Board.Row]:
+        asked.append((key, query))
+        return Rows([Board.Row(show=key, user="ann")])
+
+    with pytest.raises(AssertionError, match="when_queried"):
+        kit.ask(Leader(show="a"))
+    kit.when_queried(Board.Row, find)
+    assert kit.ask(Leader(show="a")) == "ann"
+    assert asked == [("a", Asked(limit=1))]
+
+
+def version(number: int, shape: Shape, state: Any = "live") -> Version:
+    return Version(
+        id=number, name="board", version=number, build=1, shape=shape, kinds=frozenset({"show"}), state=state,
+        paused=False, rung=0, age_s=0.0,
+    )  # fmt: skip
+
+
+async def nothing(sql: str, *arguments: object) -> list[Any]:
+    return []
+
+
+def reader() -> ViewReader:
+    return ViewReader(Views(Kinds((Show,)), (Board, Notes)), Reading(nothing))
+
+
+def test_the_live_version_is_learned_and_told_once() -> None:
+    read = reader()
+    shape = installed(Board).shape
+    with pytest.raises(Unavailable):
+        read.live("board")
+    assert read.learn([version(1, shape, "filling")]) == []
+    assert read.learn([version(1, shape)]) == ["board"]
+    assert read.learn([version(1, shape)]) == []
+    assert read.layout("board", 1) is not None
+    assert read.learn([version(1, shape, "old"), version(2, shape)]) == ["board"]
+    assert read.layout("board", 1) is None
+    assert read.live("board").version.id == 2
+
+
+def test_a_live_version_of_which_no_pages_can_be_made_is_not_read() -> None:
+    read = reader()
+    shape = installed(Board).shape
+    other = msgspec.structs.replace(shape, columns=shape.columns[:2])
+    assert read.learn([version(1, other)]) == []
+    with pytest.raises(Unavailable):
+        read.live("board")
+
+
+async def test_a_page_of_a_view_that_has_no_live_version_is_empty() -> None:
+    loaded = await reader().load("board", "a", spare=1)
+    assert (loaded.rows, loaded.floor, loaded.layout.version) == ([], 0, 0)
+
+
+async def test_rows_of_another_shape_than_the_codes_are_not_taken_for_its_own() -> None:
+    """While another version of the view is being filled."""
+    shape = installed(Board).shape
+    more = msgspec.structs.replace(shape.columns[2], name="more")
+    wider = msgspec.structs.replace(shape, columns=(*shape.columns, more))
+
+    async def one_row(sql: str, *arguments: object) -> list[Any]:
+        return [("a", "ann", 1, 2, 7)]
+
+    read = ViewReader(Views(Kinds((Show,)), (Board,)), Reading(one_row))
+    read.learn([version(1, wider)])
+    with pytest.raises(Unavailable):
+        await read.rows(Board.Row, "a", Asked())

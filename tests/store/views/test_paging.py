@@ -1,0 +1,308 @@
+"""Pages of views as Postgres gives them."""
+
+import datetime
+import decimal
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from greenroom.actors.views.layout import Layout
+from greenroom.actors.views.query import Query
+from greenroom.actors.views.view import View
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.asked import Asked
+from greenroom.store.views.paging import HIT_BEGINS, HIT_ENDS, beyond
+from greenroom.store.views.reading import Reading, split_hits
+from greenroom.store.views.tables import REVISION, Table
+from tests.actors.views.boards import Board, Everybody, Notes, installed
+
+NOON = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)
+
+
+class Stored:
+    """The table of a view, and pages of it."""
+
+    def __init__(self, pool: Pool, view: type[View]) -> None:
+        self.pool = pool
+        self.view = view
+        self.installed = installed(view)
+        self.table = Table(view.name, 1, self.installed.shape)
+        self.layout = Layout(view.name, 1, self.installed.shape, view.watch)
+        self.reading = Reading(pool.fetch)
+
+    async def make(self) -> None:
+        for statement in (*self.table.create(), *self.table.indexes()):
+            await self.pool.fetch(statement)
+
+    async def put(self, *rows: tuple[Any, ...]) -> None:
+        """As fields' values."""
+        columns = self.table.shape.columns
+        names = ", ".join(f"${number}::{one.type}" for number, one in enumerate(columns, 1))
+        for row in rows:
+            values = [one.to_store(value) for one, value in zip(self.installed.fields, row, strict=True)]
+            await self.pool.fetch(
+                f"INSERT INTO {self.table.rows} ({self.table.columns}, {REVISION}) "
+                f"VALUES ({names}, nextval('view_revisions'))",
+                *values,
+            )
+
+    def query(self, key: str, **asked: Any) -> Query:
+        return Query(self.layout, self.table, key, Asked(**asked))
+
+    async def page(self, key: str, **asked: Any) -> tuple[list[tuple[Any, ...]], str | None, str | None]:
+        query = self.query(key, **asked)
+        found = query.arrange(await self.reading.page(self.table, query.wanted))
+        return [row.values for row in found.rows], found.next, found.previous
+
+
+@asynccontextmanager
+async def stored(database_url: str, view: type[View]) -> AsyncIterator[Stored]:
+    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
+        found = Stored(pool, view)
+        await found.make()
+        yield found
+
+
+def note(number: int, *, room: str = "a", weight: float = 0.0, title: str = "", body: str = "", **more: Any) -> Any:
+    return (
+        room, number, title, body, more.get("team", "none"), more.get("price", decimal.Decimal(0)), NOON, weight,
+        more.get("open", True), more.get("tags", []),
+    )  # fmt: skip
+
+
+async def test_going_on_and_back_gives_every_row_once_in_order(database_url: str) -> None:
+    chance = random.Random(5)
+    async with stored(database_url, Board) as board:
+        rows = [("finale", f"u{number:02}", chance.randrange(8)) for number in range(40)]
+        await board.put(*chance.sample(rows, len(rows)), *(("semi", user, claps) for _, user, claps in rows))
+        wanted = sorted(rows, key=lambda row: (row[2], row[1]), reverse=True)
+        found, cursor, previous = await board.page("finale", limit=7)
+        assert previous is None
+        pages = [found]
+        while cursor is not None:
+            found, cursor, previous = await board.page("finale", limit=7, after=cursor)
+            pages.append(found)
+        assert [row for page in pages for row in page] == wanted
+        for before in reversed(pages[:-1]):
+            found, _, previous = await board.page("finale", limit=7, before=previous)
+            assert found == before
+        assert previous is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_orders_that_run_both_ways_are_gone_through_too(database_url: str, seed: int) -> None:
+    chance = random.Random(seed)
+    async with stored(database_url, Notes) as notes:
+        titles = ["", "a", "B", "ä", "b\n", "'; DROP"]
+        rows = [note(n, weight=chance.choice([0.1, -1.5, 3.0]), title=chance.choice(titles)) for n in range(40)]
+        await notes.put(*rows)
+        wanted = [row[1] for row in sorted(rows, key=lambda row: (-row[7], row[2].encode(), row[1]))]
+        there: list[int] = []
+        cursor: str | None = None
+        while True:
+            found, cursor, previous = await notes.page("a", limit=6, **({"after": cursor} if cursor else {}))
+            there += [row[1] for row in found]
+            if cursor is None:
+                break
+        assert there == wanted
+        back = [row[1] for row in found]
+        while previous is not None:
+            found, _, previous = await notes.page("a", limit=6, before=previous)
+            back = [row[1] for row in found] + back
+        assert back == wanted
+
+
+async def test_what_comes_and_goes_meanwhile_neither_hides_a_row_nor_shows_one_twice(database_url: str) -> None:
+    async with stored(database_url, Board) as board:
+        await board.put(*(("finale", f"u{number}", number) for number in range(6)))
+        first, cursor, _ = await board.page("finale", limit=2)
+        await board.put(("finale", "new", 100), ("finale", "behind", 0))
+        await board.pool.fetch(f"DELETE FROM {board.table.rows} WHERE \"user\" IN ('u4', 'u2')")
+        rest, _, _ = await board.page("finale", limit=10, after=cursor)
+        assert [user for _, user, _ in first] == ["u5", "u4"]
+        assert [user for _, user, _ in rest] == ["u3", "u1", "u0", "behind"], "from the place of one that is gone, too"
+
+
+async def test_pages_are_kept_apart_whatever_their_keys_hold(database_url: str) -> None:
+    async with stored(database_url, Board) as board:
+        names = ["a", "a'b", 'a"b', "a%", "$1", "ä", "a;--", " "]
+        await board.put(*((name, "ann", number) for number, name in enumerate(names)))
+        for number, name in enumerate(names):
+            assert (await board.page(name))[0] == [(name, "ann", number)]
+
+
+async def test_filters_leave_what_has_the_value(database_url: str) -> None:
+    async with stored(database_url, Notes) as notes:
+        await notes.put(*(note(n, team="red" if n % 3 else "blue", open=n % 2 == 0) for n in range(12)))
+        found, cursor, _ = await notes.page("a", limit=2, where={"team": "red", "open": "true"})
+        assert [row[1] for row in found] == [2, 4]
+        found, _, _ = await notes.page("a", where={"open": True, "team": "red"}, after=cursor)
+        assert [row[1] for row in found] == [8, 10]
+        assert [row[1] for row in (await notes.page("a", where={"number": "7"}))[0]] == [7]
+
+
+PLENTY = f"""
+INSERT INTO {{rows}} (room, number, title, body, team, price, at, weight, open, tags, {REVISION})
+SELECT 'r' || n % 20, n, 't' || n, CASE n % 997 WHEN 0 THEN 'a balloon' ELSE 'words' END, 'team' || n % 50, 0, now(),
+    n % 7, n % 100 <> 0, '[]', n
+FROM generate_series(1, 20000) n
+"""
+FILTERS: dict[str, dict[str, Any]] = {  # each declared one, and a search
+    "the page": {},
+    "number": {"where": {"number": "120"}},
+    "team": {"where": {"team": "team20"}},
+    "open": {"where": {"open": "false"}},
+    "search": {"search": "balloon"},
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("further", [False, True])
+async def test_every_filter_is_answered_by_an_index(database_url: str, name: str, further: bool) -> None:
+    """And reads no more of it than about what it shows: of a page of a thousand rows, its beginning."""
+    async with stored(database_url, Notes) as notes:
+        await notes.pool.fetch(PLENTY.format(rows=notes.table.rows))
+        await notes.pool.fetch(f"VACUUM ANALYZE {notes.table.rows}")
+        asked: dict[str, Any] = {"limit": 5, **FILTERS[name]}
+        if further:
+            cursor = (await notes.page("r0", **asked))[1]
+            asked["after"] = cursor
+            if cursor is None:
+                pytest.skip("there is one row of it")
+        plans = Plans(notes.pool)
+        query = notes.query("r0", **asked)
+        await Reading(plans.fetch).page(notes.table, query.wanted)
+        (plan,) = plans.found
+        assert "Seq Scan" not in json.dumps(plan), json.dumps(plan, indent=1)
+        assert scanned(plan) <= 100, json.dumps(plan, indent=1)
+
+
+class Plans:
+    """Runs statements as EXPLAIN, and keeps the plans."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.found: list[Any] = []
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Any]:
+        rows = await self._pool.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
+        self.found.append(json.loads(rows[0][0])[0]["Plan"])
+        return []
+
+
+def scanned(plan: dict[str, Any]) -> float:
+    """Rows of the table that were read, those thrown away among them."""
+    own = 0.0
+    if plan["Node Type"] in ("Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Seq Scan"):
+        own = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    return max([own, *(scanned(one) for one in plan.get("Plans", ()))])
+
+
+async def test_a_search_gives_the_best_first_with_what_was_found(database_url: str) -> None:
+    async with stored(database_url, Notes) as notes:
+        await notes.put(
+            note(1, title="Balloons", body="red balloons over the river"),
+            note(2, body="a red kite, and much later perhaps a balloon"),
+            note(3, body="nothing of it"),
+            note(4, room="b", body="red balloon"),
+        )
+        query = notes.query("a", search="red balloon")
+        found = await notes.reading.page(notes.table, query.wanted)
+        assert [row.values[1] for row in found] == [1, 2]
+        assert found[0].rank > found[1].rank > 0
+        assert found[1].snippet[1::2] == ("red", "balloon")
+        assert "".join(found[1].snippet) in "a red kite, and much later perhaps a balloon"
+
+
+@pytest.mark.parametrize(
+    ("search", "numbers"),
+    [
+        ('"red balloon"', [1]),
+        ("red -balloon", [2]),
+        ("kite or ship", [3, 2]),
+        ("", []),
+        ("-red", []),
+        ("red or -kite", []),
+        ('" & | ! ( ) :* <->', []),
+        ("the", []),
+        ("'; DROP TABLE heads; --", []),
+    ],
+)
+async def test_a_search_is_what_people_write(database_url: str, search: str, numbers: list[int]) -> None:
+    async with stored(database_url, Notes) as notes:
+        await notes.put(note(1, body="a red balloon"), note(2, body="a red kite"), note(3, title="ship"))
+        found, _, _ = await notes.page("a", search=search)
+        assert [row[1] for row in found] == numbers
+
+
+async def test_a_search_is_gone_through_as_well(database_url: str) -> None:
+    async with stored(database_url, Notes) as notes:
+        await notes.put(*(note(n, body="balloon " * (1 + n % 3)) for n in range(9)))
+        whole, _, _ = await notes.page("a", search="balloon")
+        there: list[Any] = []
+        cursor: str | None = None
+        while True:
+            found, cursor, previous = await notes.page(
+                "a", search="balloon", limit=2, **({"after": cursor} if cursor else {})
+            )
+            there += found
+            if cursor is None:
+                break
+        assert there == whole
+        assert len(there) == 9
+        assert (await notes.page("a", search="balloon", limit=2, before=previous))[0] == whole[6:8]
+
+
+async def test_what_is_found_is_not_feigned_by_what_was_written(database_url: str) -> None:
+    async with stored(database_url, Notes) as notes:
+        await notes.put(note(1, body=f"{HIT_BEGINS}fake{HIT_ENDS} balloon <b>x</b>"))
+        query = notes.query("a", search="balloon")
+        (found,) = await notes.reading.page(notes.table, query.wanted)
+        assert found.snippet[1::2] == ("balloon",)
+        assert "fake" in found.snippet[0]
+
+
+async def test_the_first_rows_come_with_a_revision_that_none_of_them_exceeds(database_url: str) -> None:
+    async with stored(database_url, Board) as board:
+        wanted = board.query("finale").wanted
+        found, floor = await board.reading.first(board.table, wanted)
+        assert (found, floor) == ([], 1)
+        await board.put(("finale", "ann", 1), ("finale", "bob", 2), ("semi", "eve", 3))
+        found, floor = await board.reading.first(board.table, wanted)
+        assert [(row.values, row.revision) for row in found] == [(("finale", "bob", 2), 2), (("finale", "ann", 1), 1)]
+        assert floor == 3
+
+
+async def test_how_far_an_entity_is_folded(database_url: str) -> None:
+    async with stored(database_url, Everybody) as some:
+        await some.pool.fetch("INSERT INTO heads (entity, fence, incarnation, epoch) VALUES ('show:a', 1, 1, 'e')")
+        assert await some.reading.folded(3, "show:a") == 0
+        await some.pool.fetch('INSERT INTO view_progress (view_id, id, "offset") SELECT 3, id, 17 FROM heads')
+        assert await some.reading.folded(3, "show:a") == 17
+        assert await some.reading.folded(4, "show:a") == 0
+        assert await some.reading.folded(3, "show:b") == 0
+
+
+def test_one_comparison_where_all_run_the_same_way() -> None:
+    assert beyond(("-claps", "-user"), ("$1", "$2")) == '("claps", "user") < ($1, $2)'
+    assert beyond(("-claps", "-user"), ("$1", "$2"), backwards=True) == '("claps", "user") > ($1, $2)'
+    assert beyond(("a",), ("$1",)) == '("a") > ($1)'
+
+
+@pytest.mark.parametrize(
+    ("snippet", "parts"),
+    [
+        ("", [""]),
+        ("plain", ["plain"]),
+        ("a \x02b\x03 c", ["a ", "b", " c"]),
+        ("\x02b\x03", ["", "b", ""]),
+        ("\x02a\x03\x02b\x03 c", ["", "a", "", "b", " c"]),
+    ],
+)
+def test_text_and_found_words_by_turns(snippet: str, parts: list[str]) -> None:
+    assert split_hits(snippet) == parts
