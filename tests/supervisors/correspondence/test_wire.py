@@ -36,6 +36,7 @@ KICKS = st.builds(
     but_roles=st.frozensets(TEXTS, max_size=3),
 )
 ORIGINS = st.builds(Origin, sender=NUMBERS, seq=NUMBERS, entity=TEXTS, about=TEXTS, after=NUMBERS)
+TOLD_ROWS = st.tuples(st.binary(max_size=20), NUMBERS, st.none() | st.binary(max_size=20))
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     int: NUMBERS,
     str: TEXTS,
@@ -45,6 +46,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     Kick: KICKS,
     dict[str, bytes]: st.dictionaries(TEXTS, st.binary(max_size=20), max_size=3),
     dict[str, bytes] | None: st.none() | st.dictionaries(TEXTS, st.binary(max_size=20), max_size=3),
+    dict[str, list[tuple[bytes, int, bytes | None]]]: st.dictionaries(
+        TEXTS, st.lists(TOLD_ROWS, max_size=3), max_size=3
+    ),
     dict[int, list[Principal]]: st.dictionaries(NUMBERS, st.lists(PRINCIPALS, max_size=3), max_size=3),
     dict[int, int]: st.dictionaries(NUMBERS, NUMBERS, max_size=5),
     list[tuple[str, str]]: st.lists(st.tuples(TEXTS, TEXTS), max_size=3),
