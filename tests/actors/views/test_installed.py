@@ -20,7 +20,7 @@ def test_views_are_found_by_the_kinds_whose_events_they_fold() -> None:
 
 def test_a_page_is_read_in_the_order_of_an_index() -> None:
     assert installed(Standings).shape.orders == (("show", "-claps", "-user"),)
-    assert installed(Directory).shape.orders == ()
+    assert installed(Directory).shape.orders == (("claps", "show"),)  # by what is marked Index, and then by the key
 
 
 def test_rows_and_what_is_stored_of_them() -> None:
