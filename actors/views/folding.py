@@ -26,6 +26,7 @@ ROUNDS_MAX = 8  # times that a batch may ask for rows it knows only by others' c
 RESTARTS_MAX = 8  # entities of a batch that are parked with the batch begun again for each; then it is cut short
 ROWS_MAX = 1_000  # rows that one event may touch
 BATCH_ROWS_MAX = 20_000  # rows that a batch may touch; then it is cut short
+SEED_ROWS_MAX = BATCH_ROWS_MAX  # rows that an entity's state may be made into: all that its events would have come to
 ROW_BYTES_MAX = 1 << 20  # of a row's texts, bytes and JSON together
 TRACEBACK_MAX = 4_000  # characters kept of where it raised, from the end
 
@@ -119,7 +120,7 @@ class Folding:
         try:
             if stretch.state is not None and (before is None or before > stretch.after):
                 origin = Origin(stretch.entity, stretch.after, stretch.state[1])
-                rows.begin_event()
+                rows.begin_event(rows_max=SEED_ROWS_MAX)
                 state = stretch.decoded_state()
                 turn.item = state
                 view.seed(state, origin)
@@ -206,14 +207,16 @@ class BatchRows:
         self.touched: dict[Key, Any] = {}  # key -> the row; None: there is none, or it was removed
         self._before: dict[Key, Values] = {}  # what was loaded of those there were, as it would be stored again
         self._event: dict[Key, Any] = {}  # those that the present event has had
+        self._event_rows_max = ROWS_MAX
 
     @property
     def event_touched(self) -> bool:
         """Has the present event had a row?"""
         return bool(self._event)
 
-    def begin_event(self) -> None:
+    def begin_event(self, *, rows_max: int = ROWS_MAX) -> None:
         self._event = {}
+        self._event_rows_max = rows_max
 
     def end_event(self) -> None:
         """Raises: ValueError when the event has changed a key."""
@@ -272,8 +275,8 @@ class BatchRows:
         else:
             row = self.touched[key] = self._from_loaded(key)
         if key not in self._event:
-            if len(self._event) >= ROWS_MAX:
-                raise TooMuch(f"one event may touch {ROWS_MAX} rows, and not more")
+            if len(self._event) >= self._event_rows_max:
+                raise TooMuch(f"one event may touch {self._event_rows_max} rows, and not more")
             self._event[key] = row
         return row
 

@@ -48,6 +48,8 @@ class Installed:
                 raise BadViewClass(f"{where}: no installed entity records {event.__qualname__}: install it too")
             self.kinds_by_name |= {kind.name: kind for kind in recorders}
         self.kinds: frozenset[str] = frozenset(self.kinds_by_name)
+        if kinds is not None and view.guarded_by and view.guarded_by not in kinds:
+            raise BadViewClass(f"{where}: `guarded_by` names {view.guarded_by!r}, and no such kind is installed")
         self.key_fields = tuple(one for one in self.fields if one.column.is_key)
         self.has_json = any(one.column.type == JSON for one in self.fields)  # whose text the server writes its own way
         are_texts = all(one.type is str for one in self.key_fields)
@@ -128,9 +130,29 @@ class Views:
                 f"{view.__module__}.{view.__qualname__}"
             )
         self._views[installed.name] = installed
+        for one in self:
+            self._check_across(one)
         for kind in installed.kinds:
             self._by_kind[kind] = (*self._by_kind.get(kind, ()), installed)
         return installed
+
+    def _check_across(self, installed: Installed) -> None:
+        """Raises: BadViewClass. Without the other view, which may be left out, nothing is searched across."""
+        view = installed.view
+        other = self._views.get(view.across)
+        if other is None:
+            return
+        assert view.watch is not None
+        where, by = f"{view.__module__}.{view.__qualname__}", view.watch.by
+        if other.view.watch is None or not other.view.watch.by:
+            raise BadViewClass(f"{where}: `across` names {other.name}, which has no pages by a key")
+        if by == other.view.watch.by or by not in other.key_names:
+            raise BadViewClass(f"{where}: `across` names {other.name}, whose rows are told apart by no {by}")
+
+    def across(self, view: str, name: str) -> Installed | None:
+        """The view `name`, if pages of it are searched across those of `view`."""
+        found = self._views.get(name)
+        return found if found is not None and found.view.across == view else None
 
     @property
     def by_kind(self) -> Mapping[str, tuple[Installed, ...]]:

@@ -13,7 +13,7 @@ from greenroom.actors.views.cursor import BadCursor, Cursors
 from greenroom.actors.views.layout import Layout, NotThatValue
 from greenroom.actors.views.page import ALL, LIMIT_MAX
 from greenroom.store.views.asked import Asked
-from greenroom.store.views.paging import RANK, Wanted, best_first
+from greenroom.store.views.paging import RANK, Among, Wanted, best_first
 from greenroom.store.views.reading import Found
 from greenroom.store.views.tables import Table
 
@@ -36,12 +36,23 @@ class NoSuchPage(Exception):
     """The view has one page, which is called otherwise."""
 
 
+class Across(Struct, frozen=True):
+    """Another view, each page of which names pages of the one that is asked."""
+
+    view: str
+    by: str  # the key that its pages are by
+    table: Table  # the live one
+
+
 class Query:
     """One query of one page, understood."""
 
-    def __init__(self, layout: Layout, table: Table, key: str, asked: Asked) -> None:
-        """Raises: BadQuery, NoSuchPage."""
+    def __init__(self, layout: Layout, table: Table, key: str, asked: Asked, across: Across | None = None) -> None:
+        """`across`: not of the page `key` but of all those that the page `key` of that other view names.
+
+        Raises: BadQuery, NoSuchPage."""
         self._layout = layout
+        self._across = across
         self._backwards = asked.before is not None
         self.limit = layout.page.limit if asked.limit is None else asked.limit
         if not 1 <= self.limit <= LIMIT_MAX:
@@ -50,14 +61,25 @@ class Query:
             raise BadQuery("before", "and after exclude each other")
         where = self._filters(asked.where)
         search = _search(layout, asked.search)
+        if across is not None and search is None:
+            raise BadQuery("search", f"must be given: {layout.view} of many pages have no other order")
         order = layout.order if search is None else best_first(table)
         names = [term.removeprefix("-") for term in order]
         self._places = tuple(None if name == RANK else layout.shape.names.index(name) for name in names)
-        purpose = (layout.view, key, *order, "where", *(f"{name}={value!r}" for name, value in where), search or "")
+        purpose = (
+            layout.view,
+            across.view if across is not None else "",
+            key,
+            *order,
+            "where",
+            *(f"{name}={value!r}" for name, value in where),
+            search or "",
+        )
         self._cursors = Cursors(purpose, [float if name == RANK else layout.type_of(name) for name in names])
         self._is_from_cursor = asked.after is not None or self._backwards
         self.wanted = Wanted(
-            where=(*self._page(key), *where),
+            where=(*(self._page(key) if across is None else ()), *where),
+            among=Among(layout.page.by, across.table, (across.by, key)) if across is not None else None,
             search=search,
             order=order,
             limit=self.limit + 1,  # one more, which tells whether there is more
@@ -77,7 +99,7 @@ class Query:
     def _filters(self, asked: Mapping[str, Any]) -> list[tuple[str, Any]]:
         """In the order of the columns, so that the same filters are the same query. Raises: BadQuery."""
         layout = self._layout
-        fixed = {layout.page.by, *asked}
+        fixed = {layout.page.by, *asked} if self._across is None else {*asked}
         keys = [column.name for column in layout.shape.key]
         found: dict[str, Any] = {}
         for name, value in asked.items():

@@ -13,7 +13,7 @@ from greenroom.actors.model.errors import Overloaded, Unavailable
 from greenroom.actors.views.installed import Views
 from greenroom.actors.views.layout import Layout, NoSuchColumn
 from greenroom.actors.views.page_actor import Loaded
-from greenroom.actors.views.query import Arranged, Query
+from greenroom.actors.views.query import Across, Arranged, Query
 from greenroom.store.views.asked import Asked, Row, Rows
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Reading
@@ -73,11 +73,18 @@ class ViewReader:
         found = self._live.get(name)
         return found.layout if found is not None and found.version.id == version_id else None
 
-    async def read(self, name: str, key: str, asked: Asked) -> Arranged:
-        """Raises: BadQuery, NoSuchPage, Unavailable, StoreUnavailable."""
+    async def read(self, name: str, key: str, asked: Asked, *, across: str = "") -> Arranged:
+        """`across`: rows of all pages that the page `key` of that other view names.
+
+        Raises: BadQuery, NoSuchPage, Unavailable, StoreUnavailable."""
         live = self.live(name)
-        query = Query(live.layout, live.table, key, asked)
+        query = Query(live.layout, live.table, key, asked, self._across(across) if across else None)
         return query.arrange(await self._reading.page(live.table, query.wanted))
+
+    def _across(self, name: str) -> Across:
+        """Raises: Unavailable."""
+        other = self.live(name)
+        return Across(name, other.layout.page.by, other.table)
 
     async def rows(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """As `read`, of the view with that class of rows. Raises: as `read`; TypeError where no such view is installed;

@@ -86,6 +86,11 @@ def field_problems(view: type[View], fields: list[Stored]) -> Iterator[str]:
         yield f"`language` is the name of a text search configuration, not {view.language!r:.80}"
     if view.watch is not None:
         yield from _page_problems(view.watch, fields)
+    for attribute in ("guarded_by", "across"):
+        if getattr(view, attribute) and not (isinstance(view.watch, Page) and view.watch.by):
+            yield f"`{attribute}` is about its pages: say `watch = Page(by=...)`"
+    if view.across and not any(one.column.is_searched for one in fields):
+        yield "`across` is for a search, and no field of Row is Text"
 
 
 def _page_problems(page: object, fields: list[Stored]) -> Iterator[str]:

@@ -80,6 +80,12 @@ class View:
     Row: ClassVar[type[Struct]]
     watch: ClassVar[Page | None] = None  # how it can be watched; None: not at all
     language: ClassVar[str] = "simple"  # the configuration of Postgres's full text search for what is `Text`
+    guarded_by: ClassVar[str] = (
+        ""  # a kind: whoever may watch `room:lobby` may read the page `lobby`. Who may watch that
+    )
+    # page is still said by `may_watch`
+    across: ClassVar[str] = ""  # another view, of whose rows each names a page of this one: whoever may watch a page of
+    # that may search all those at once, `GET /api/conversations/ann/messages?search=`
     name: ClassVar[str] = ""  # [a-z][a-z0-9_]*; where it is not given, the class's name in small letters
     version: ClassVar[int] = 1
 

@@ -131,6 +131,13 @@ class NodeSettings(SectionSettings):
             (), "entities of your own to serve", allowed="package.module:Class or package.module, separated by commas"
         )
     )
+    built_in_views: Annotated[
+        tuple[Literal["conversations", "entities", "messages", "rooms"], ...], NoDecode, BeforeValidator(split)
+    ] = _setting(
+        ("conversations", "messages", "rooms"),
+        "Greenroom's own views that are kept up; each costs statements for what it folds, `entities` for every event",
+        allowed="conversations, entities, messages and rooms, separated by commas; empty for none",
+    )
     static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(
         None,
         "folder of pages of your own, served from / on; its index.html takes the place of the chat page",

@@ -24,10 +24,19 @@ HEADLINE = (
 )
 
 
+class Among(Struct, frozen=True):
+    """Only rows whose `column` has a value that some row of another table has in its column of that name."""
+
+    column: str
+    table: Table
+    where: tuple[str, str]  # a column of that table, and the text that it is to be there
+
+
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which rows of a view, and in which order."""
 
     where: tuple[tuple[str, Any], ...] = ()  # columns that have these values, as the driver takes them
+    among: Among | None = None
     search: str | None = None
     order: tuple[str, ...]  # columns, `-claps` for a descending one; total, for it ends with the key
     limit: int
@@ -50,6 +59,10 @@ def statement(table: Table, wanted: Wanted) -> tuple[str, list[Any]]:
         return f"${len(arguments)}::{kind}"
 
     conditions = [f"{quoted(name)} = {argument(value, _column(table, name).type)}" for name, value in wanted.where]
+    if wanted.among is not None:
+        name, (other, text) = quoted(wanted.among.column), wanted.among.where
+        those = f"SELECT {name} FROM {wanted.among.table.rows} WHERE {quoted(other)} = {argument(text, 'text')}"
+        conditions.append(f"{name} IN ({those})")
     columns = f"{table.columns}, {REVISION}"
     query = ""
     if wanted.search is not None:

@@ -1,7 +1,8 @@
 """Commands, views and history over HTTP.
 
 `POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`, and
-`GET /api/{view}/{key}` of views that are made of many entities (transports/views/reading.py).
+`GET /api/{view}/{key}` of views that are made of many entities, or `GET /api/{other}/{key}/{view}` of all pages that
+another view's page names (transports/views/reading.py).
 What such a path names is told by `addresses.py`.
 """
 
@@ -257,22 +258,40 @@ class HttpApi:
         """Raises: BadEntity, BadRequest, HttpError; what the view refuses with."""
         views, hub = self.services.views, self.services.hub
         assert views is not None
-        key = "/".join(request.segments[2:])
+        parts = request.segments[2:]
+        asked = views.views.across(view.name, parts[-1]) if len(parts) > 1 else None
+        key = "/".join(parts if asked is None else parts[:-1])
         entity = f"{view.name}:{key}"
         split_entity(entity)
-        wanted = understood(request.query, view)
+        wanted = understood(request.query, asked or view)
         address = Address(entity, VIEW, (view.name, VIEW), f"{view.name}.{VIEW}", None)
         answer = _Answer(self, request, address, finish, trio.current_time())
 
         async def read() -> None:
-            etag, body = await rows_of(views, hub, view, key, wanted, answer.deadline)
+            across = view.name if asked is not None else ""
+            etag, body = await rows_of(views, hub, asked or view, key, wanted, answer.deadline, across=across)
             headers = ((b"ETag", etag), (b"Cache-Control", b"private, no-cache"))
             if is_known(etag, request.headers.get(b"if-none-match")):
                 answer.give(b"", headers, status=304)
             else:
                 answer.give(body, headers)
 
+        def start() -> None:
+            self.services.reads.start(read, answer.reject, answer.broken)
+
         def begin() -> None:
+            guard = view.view.guarded_by
+            if guard:
+                self.services.reading.permit(
+                    f"{guard}:{key}",
+                    principal,
+                    start,
+                    answer.reject,
+                    answer.broken,
+                    deadline=answer.deadline,
+                    trace=answer.trace,
+                )
+                return
             try:
                 check_access(view.view, principal, key)
             except ActorError as error:
@@ -281,7 +300,7 @@ class HttpApi:
                 log.exception("read_failed", entity=entity, error=shown(error))
                 answer.broken(error)
             else:
-                self.services.reads.start(read, answer.reject, answer.broken)
+                start()
 
         self._once_signed_in(request, principal, answer, begin)
 

@@ -31,6 +31,7 @@ encode = msgspec.json.encode
 
 INSPECT = Inspect()
 FAST = Inspect(fast=True)
+BARE = Inspect(bare=True)
 COUNT = Naming()
 NEWEST = 2**63 - 1  # no event has that offset
 READ_MAX = 1000  # events at a time, in search of what is not hidden
@@ -128,6 +129,24 @@ class Reading:
         if sureness == "verified":
             seen = self._verified(Inspected, question, entity, principal, seen, refused, broken, deadline, trace)
         self._ask(question, principal, _Inspection(entity, Inspected, seen, refused, broken), deadline, trace)
+
+    def permit(
+        self,
+        entity: str,
+        principal: Principal,
+        allowed: Callable[[], None],
+        refused: WhenRefused,
+        broken: WhenBroken,
+        *,
+        deadline: float,
+        trace: str | None = None,
+    ) -> None:
+        """Ask `entity` whether `principal` may watch it. The callbacks, and the deadline, are those of `inspect`."""
+
+        def seen(_: Inspected) -> None:
+            allowed()
+
+        self._ask(BARE, principal, _Inspection(entity, Inspected, seen, refused, broken), deadline, trace)
 
     def _verified(
         self,

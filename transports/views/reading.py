@@ -6,6 +6,8 @@ filter: a key or an index of the view with the value that it is to have.
 The answer says where the page's channel stands, as it is known on this node: whoever subscribes from there misses
 nothing. Nobody is woken to say so, so of a page that nobody watches here it is a place that no channel knows, from
 which a subscriber is given all of the page.
+
+`GET /api/{other}/{key}/{view}` is the same of all pages of the view that the rows of `{other}:{key}` name, for a search.
 """
 
 from hashlib import blake2b

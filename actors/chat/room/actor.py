@@ -367,7 +367,8 @@ class Room(Actor[RoomState]):
         self._require_rank_over(ask.user)
         self._check_room_for_another(self.state.banned, ask.user)
         until_ms = self._until_ms(ask.seconds)
-        self.record(Banned(user=ask.user, by=self.principal.user, until_ms=until_ms))
+        was_member = ask.user in self.state.members
+        self.record(Banned(user=ask.user, by=self.principal.user, until_ms=until_ms, member=was_member))
         self._end_by_timer("ban", ask.user, until_ms)
         self.kick(UNSUBSCRIBED, "banned from the room", user=ask.user)
         self._find_heir()

@@ -98,6 +98,7 @@ class Banned(Event, omit_defaults=True, tag="room.banned"):
     user: str
     by: str
     until_ms: int = 0  # Unix; 0 for good
+    member: bool = False  # were they a member until then?
 
 
 class Unbanned(Event, omit_defaults=True, tag="room.unbanned"):

@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 from greenroom.actors.chat.room import Room
+from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
+from greenroom.actors.views.entities import entities_of
 from greenroom.actors.views.installed import Views, views_among
+from greenroom.actors.views.view import View
 from greenroom.config.settings import Settings
 
 
@@ -32,8 +35,17 @@ def installed_kinds(settings: Settings) -> Kinds:
 
 
 def installed_views(settings: Settings, kinds: Kinds) -> Views:
-    """The views of GREENROOM_ENTITIES, over the installed kinds. Raises: BadEntityClass."""
-    return Views(kinds, [view for path in settings.entities for view in views_among(find_classes(path))])
+    """Greenroom's own views as GREENROOM_BUILT_IN_VIEWS has them, then those of GREENROOM_ENTITIES, over the installed
+    kinds. Raises: BadEntityClass."""
+    views = [built_in_view(name, kinds) for name in sorted(set(settings.built_in_views))]
+    return Views(kinds, [*views, *(view for path in settings.entities for view in views_among(find_classes(path)))])
+
+
+def built_in_view(name: str, kinds: Kinds) -> type[View]:
+    """`kinds`: all that are installed. Raises: KeyError."""
+    if name == "entities":
+        return entities_of(kinds)
+    return {view.name: view for view in (Conversations, Messages, Rooms)}[name]
 
 
 def built_in_kinds() -> Kinds:
