@@ -7,7 +7,8 @@ The answer says where the page's channel stands, as it is known on this node: wh
 nothing. Nobody is woken to say so, so of a page that nobody watches here it is a place that no channel knows, from
 which a subscriber is given all of the page.
 
-`GET /api/{other}/{key}/{view}` is the same of all pages of the view that the rows of `{other}:{key}` name, for a search.
+`GET /api/{other}/{key}/{view}` is the same of all pages of the view that the rows of `{other}:{key}` name, for
+a search.
 """
 
 from hashlib import blake2b
@@ -104,9 +105,9 @@ def _moment(at: str, view: Installed) -> tuple[str, int]:
 
 
 async def answer(
-    reader: ViewReader, hub: Hub, view: Installed, key: str, request: ViewRequest, deadline: float
+    reader: ViewReader, hub: Hub, view: Installed, key: str, request: ViewRequest, deadline: float, *, across: str = ""
 ) -> tuple[bytes, bytes]:
-    """ETag and body. `deadline` on the trio clock.
+    """ETag and body. `deadline` on the trio clock. `across`: the view whose page `key` names the pages that are meant.
 
     Raises: BadRequest, DeadlineExceeded, Unavailable, Overloaded, StoreUnavailable.
     """
@@ -115,9 +116,10 @@ async def answer(
         if request.entity:
             is_late = await _waits_in_vain(reader, view, request, deadline)
         # Before the rows are read: what comes behind it is not older than they are.
-        position = hub.position(f"{view.name}:{key}") if view.view.watch is not None else None
+        is_watched = view.view.watch is not None and not across
+        position = hub.position(f"{view.name}:{key}") if is_watched else None
         try:
-            found = await reader.read(view.name, key, request.asked)
+            found = await reader.read(view.name, key, request.asked, across=across)
         except BadQuery as error:
             raise BadRequest(str(error)) from None
         except NoSuchPage as error:

@@ -45,7 +45,7 @@ class Said(Struct, array_like=True):
 
     def is_unread_by(self, row: Any) -> bool:
         """Is it somebody else's, behind what the user of `row` has read?"""
-        return self.offset > row.read and self.author != row.user
+        return bool(self.offset > row.read and self.author != row.user)
 
 
 class Roster(Struct):

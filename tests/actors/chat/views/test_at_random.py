@@ -34,24 +34,23 @@ TEXTS = ("hi", "hi @bob, and @ann!", "mail eve@cat", "@cat", "\0 nul \0 @dan")
 
 def something(lots: random.Random) -> Message:
     user, offset, text = lots.choice(USERS), lots.randint(1, 60), lots.choice(TEXTS)
-    return lots.choice(
-        [
-            SendMessage(text=text),
-            SendMessage(text=text),
-            Join(),
-            Leave(),
-            Edit(offset=offset, text=text),
-            Delete(offset=offset),
-            Read(offset=offset),
-            Ban(user=user),
-            Unban(user=user),
-            Mute(user=user, seconds=5),
-            Invite(user=user),
-            Set(title=lots.choice(["", "Den", "Lobby"])),
-            Set(open=lots.random() < 0.7),
-            SetRole(user=user, role="moderator"),
-        ]
-    )
+    messages: list[Message] = [
+        SendMessage(text=text),
+        SendMessage(text=text),
+        Join(),
+        Leave(),
+        Edit(offset=offset, text=text),
+        Delete(offset=offset),
+        Read(offset=offset),
+        Ban(user=user),
+        Unban(user=user),
+        Mute(user=user, seconds=5),
+        Invite(user=user),
+        Set(title=lots.choice(["", "Den", "Lobby"])),
+        Set(open=lots.random() < 0.7),
+        SetRole(user=user, role="moderator"),
+    ]
+    return lots.choice(messages)
 
 
 def played(key: str, seed: int) -> Kit[Room]:
@@ -64,7 +63,7 @@ def played(key: str, seed: int) -> Kit[Room]:
     return room
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 def test_views_say_what_rooms_do(seed: int) -> None:
     rooms = [played(key, seed * 3 + number) for number, key in enumerate(("lobby", "den", "@ann+bob"))]
     happened = mixed(rooms, seed)
@@ -97,7 +96,7 @@ def test_views_say_what_rooms_do(seed: int) -> None:
 
 
 @pytest.mark.parametrize("key", ["lobby", "@ann+bob"])
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_rows_made_of_a_room_s_state_are_those_of_its_events(key: str, seed: int) -> None:
     room = played(key, seed)
     of = Origin(room.entity, room.offset, int(room.now * 1000))

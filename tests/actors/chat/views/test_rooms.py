@@ -11,7 +11,8 @@ from tests.actors.chat.views.chats import events_of
 
 
 def only_row(room: Kit[Room]) -> Rooms.Row:
-    (row,) = fold(Rooms, events_of(room))
+    rows: list[Rooms.Row] = fold(Rooms, events_of(room))
+    (row,) = rows
     return row
 
 

@@ -13,7 +13,7 @@ from greenroom.actors.chat.views.texts import MENTIONS_MAX, kept, mentioned, pre
         ("hi @ann, @bob: (@cat) “@dan” @eve's", ["ann", "bob", "cat", "dan", "eve's"]),
         ("@ann @ann", ["ann"]),
         ("mail ann@example.org", []),
-        ("@ @. @@ann", ["ann"]),
+        ("@ @. @@ann", []),
         ("@j.r.r.tolkien.", ["j.r.r.tolkien"]),
         ("@" + "x" * 65, []),
         ("@zoë @日本", ["zoë", "日本"]),
