@@ -49,7 +49,9 @@ def create_pages(context: PagesContext) -> QuartTrio:
     app.config["MAX_CONTENT_LENGTH"] = REQUEST_BYTES_MAX
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     assets = load_assets(_HERE / "static")
-    page = app.jinja_env.get_template("chat.html").render(env=context.env, version=context.version)
+    page = app.jinja_env.get_template("chat.html").render(
+        env=context.env, views=" ".join(sorted(view.name for view in context.views or ()))
+    )
     chat = asset(page.encode(), _HTML)
     admin = asset(app.jinja_env.get_template("admin.html").render(env=context.env).encode(), _HTML)
     documents = Documents(context, app.jinja_env.get_template("docs.html"))

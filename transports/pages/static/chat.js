@@ -1,14 +1,18 @@
 // The chat page: who I am, which room I am in, and what the keys and buttons do. The protocol is greenroom.js, the
-// room's state room.js, the list of messages timeline.js, what is being sent outbox.js.
+// room's state room.js, the list of messages timeline.js, what is being sent outbox.js, the list of rooms sidebar.js,
+// the search finder.js.
 
 import { NAME, askWho, confirmed } from "./dialogs.js";
 import { directKey, partnerIn } from "./direct.js";
 import { avatar, element, icon, paintAvatar } from "./element.js";
+import { Finder } from "./finder.js";
 import { Client, ProtocolError } from "./greenroom.js";
 import { memory } from "./memory.js";
 import { Outbox } from "./outbox.js";
 import { Room } from "./room.js";
+import { drawSidebar, sidebarOf } from "./sidebar.js";
 import { Timeline, rowsOf } from "./timeline.js";
+import { Page } from "./views.js";
 
 const HISTORY_PAGE = 100;
 const PAGES_PER_SCROLL = 8; // of history, while looking for messages among reactions and reads
@@ -21,11 +25,13 @@ const MEMBERS_SHOWN = 200;
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const local = document.documentElement.dataset.env === "local";
+const views = new Set(document.documentElement.dataset.views.split(" ")); // those that this server keeps up
 
 let me = "";
 let token = memory.get("sessionStorage", "token");
 let client = null;
 let visit = null; // the room that is open: {key, room, subscription, outbox, …}
+let conversations = new Page("room"); // empty where the server keeps none up
 
 // ---- who I am
 
@@ -59,6 +65,8 @@ function start(user, withToken) {
   url.protocol = url.protocol.replace("http", "ws");
   client = new Client(url.href, token ? { token } : { data: { user } });
   client.addEventListener("state", onState);
+  conversations = new Page("room");
+  if (user && views.has("conversations")) watchConversations(conversations);
   enter(keyOf(query.get("room")) ?? "lobby", { replace: true });
   client.connect();
 }
@@ -113,30 +121,33 @@ function rooms() {
   }
 }
 
-function drawRooms() {
-  const links = rooms().map((key) => {
-    const partner = partnerOf(key);
-    return element(
-      "li",
-      {},
-      element(
-        "a",
-        {
-          href: urlOf(key),
-          "aria-current": key === visit?.key && "page",
-          onclick: (event) => {
-            if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-            event.preventDefault();
-            enter(key);
-            closeDrawers();
-          },
-        },
-        element("span", { class: "sign", "aria-hidden": "true" }, partner ? "@" : "#"),
-        element("span", { class: "name" }, nameOf(key)),
-      ),
-    );
+function watchConversations(page) {
+  const redraw = () => page === conversations && drawRooms();
+  client.subscribe(`conversations:${me}`, {
+    subscribed: ({ data, recovered }) => {
+      if (!recovered) page.begin(data);
+      redraw();
+    },
+    publication: ({ data }) => {
+      page.change(data);
+      redraw();
+    },
   });
-  $("room-list").replaceChildren(...links);
+}
+
+let sidebarSign = "";
+
+function drawRooms() {
+  const reading = visit && document.visibilityState === "visible" && stuck ? visit.key : null; // marked as read any moment
+  const items = sidebarOf({ rows: conversations.sorted("at_ms"), looked: rooms(), read: reading });
+  const sign = JSON.stringify([items, visit?.key, me]);
+  if (sign === sidebarSign) return;
+  sidebarSign = sign;
+  const open = (key) => {
+    enter(key);
+    closeDrawers();
+  };
+  drawSidebar($("room-list"), items, { current: visit?.key, nameOf, partnerOf, urlOf, open });
 }
 
 function urlOf(key) {
@@ -184,6 +195,7 @@ class Visit {
     this.timers = [];
     this.readSent = 0;
     this.typingSentAt = 0;
+    this.sought = null; // the offset of a message to be shown once the room is here
   }
 
   begin() {
@@ -247,7 +259,16 @@ class Visit {
     this.outbox.run();
     this.fetchPresence();
     this.draw();
-    this.fillScreen();
+    if (this.sought) this.showSought();
+    else this.fillScreen();
+  }
+
+  showSought() {
+    const offset = this.sought;
+    this.sought = null;
+    stuck = false;
+    drawNow();
+    actions.show(offset);
   }
 
   publication(pub) {
@@ -411,6 +432,7 @@ function drawNow() {
   drawStatus();
   drawComposer(title);
   drawJump();
+  drawRooms();
   visit.markRead();
   setTimeout(() => $("log").setAttribute("aria-busy", String(!visit?.loaded)), 50);
 }
@@ -786,6 +808,37 @@ for (const id of ["rooms", "members"]) {
 }
 $("backdrop").addEventListener("click", closeDrawers);
 document.addEventListener("keydown", (event) => event.key === "Escape" && closeDrawers());
+
+// ---- search
+
+const finder = new Finder(
+  { dialog: $("finder"), input: $("find"), found: $("found"), here: $("find-here"), hereName: $("find-here-name") },
+  {
+    views,
+    who: () => ({ user: me, token }),
+    current: () => (visit ? { key: visit.key, name: nameOf(visit.key, visit.room.title) } : { key: "", name: "" }),
+    nameOf,
+    urlOf,
+    open(key, offset) {
+      closeDrawers();
+      const isHere = visit?.key === key;
+      enter(key);
+      if (offset) visit.sought = offset;
+      if (offset && isHere && visit.loaded) visit.showSought();
+      if (!offset) text.focus();
+    },
+  },
+);
+const canFind = views.has("rooms") || views.has("messages");
+$("finder-open").hidden = !canFind;
+$("finder-open").addEventListener("click", () => finder.show());
+$("finder-close").addEventListener("click", () => $("finder").close());
+document.addEventListener("keydown", (event) => {
+  if (!canFind || event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  if ($("welcome").open || $("confirm").open) return;
+  event.preventDefault();
+  finder.show();
+});
 
 $("open-room").addEventListener("submit", (event) => {
   event.preventDefault();
