@@ -21,6 +21,14 @@ async function say(page, text) {
   await box(page).press("Enter");
 }
 
+const entry = (page, room) => page.locator("#room-list a").filter({ has: page.locator(".name", { hasText: room.replace("room:", "") }) });
+const badges = async (page, room) => (await entry(page, room).locator(".badge").allInnerTexts()).join(" ");
+const find = async (page, text) => {
+  await page.keyboard.press("Control+k");
+  await page.getByRole("searchbox", { name: "Search rooms and messages" }).fill(text);
+};
+const found = (page, text) => page.locator("#found a").filter({ hasText: text });
+
 const arrived = (page, text) => message(page, text).first().waitFor();
 
 /** Every text of the room once, in the order given. */
@@ -138,6 +146,109 @@ const scenarios = {
     await ann.getByRole("button", { name: "Members" }).tap();
     await ann.locator("#members.shown").waitFor();
     await until(async () => (await members(ann).count()) === 2, "the members");
+  },
+
+  async conversations_are_counted_live({ url, room }) {
+    const ann = await open(url, `${room}-one`, "ann");
+    const bob = await open(url, `${room}-one`, "bob");
+    await say(ann, "hello");
+    await arrived(bob, "hello");
+    await say(bob, "hello to you");
+    await arrived(ann, "hello to you");
+    await ann.locator("#room-name").fill(`${room}-two`);
+    await ann.locator("#room-name").press("Enter");
+    await say(ann, "nobody here");
+    await arrived(ann, "nobody here");
+    await until(async () => (await badges(ann, `${room}-one`)) === "", "what was read, read");
+    await say(bob, "where are you?");
+    await until(async () => (await badges(ann, `${room}-one`)) === "1", "one unread");
+    await say(bob, "@ann?");
+    await until(async () => (await badges(ann, `${room}-one`)) === "@ 2", "two unread, and a mention");
+    assert.match(await entry(ann, `${room}-one`).innerText(), /bob: @ann\?/);
+    assert.match(await ann.locator("#room-list").ariaSnapshot(), /2 unread, you are mentioned/);
+    assert.match(await ann.locator("#room-list a .name").first().innerText(), /-one$/, "the newest first");
+    await entry(ann, `${room}-one`).click();
+    await arrived(ann, "@ann?");
+    await until(async () => (await badges(ann, `${room}-one`)) === "", "none unread");
+    await ann.reload();
+    await entry(ann, `${room}-two`).waitFor();
+    assert.equal(await badges(ann, `${room}-one`), "");
+  },
+
+  async a_direct_message_comes_by_itself({ url, room, users }) {
+    const [one, two] = users;
+    const first = await open(url, room, one);
+    const second = await open(url, `@${one}+${two}`, two);
+    await say(second, "psst");
+    await first.locator("#room-list a", { hasText: two }).waitFor();
+    await until(async () => (await first.locator("#room-list a", { hasText: two }).locator(".badge").allInnerTexts()).join() === "1", "a new conversation");
+    await first.locator("#room-list a", { hasText: two }).click();
+    await arrived(first, "psst");
+  },
+
+  /** Without a mouse. */
+  async rooms_and_messages_are_found({ url, room }) {
+    const ann = await open(url, `${room}-a`, "ann");
+    const bob = await open(url, `${room}-b`, "bob");
+    await say(ann, "the <i>pelican</i> is here");
+    await arrived(ann, "pelican");
+    await say(bob, "a pelican of bob's");
+    await arrived(bob, "pelican");
+    await find(ann, "");
+    await found(ann, `${room.replace("room:", "")}-b`).waitFor();
+    await find(ann, `${room.replace("room:", "")}-b`);
+    await until(async () => (await found(ann, "").count()) === 1, "that room alone");
+    await find(ann, "pelican");
+    await found(ann, "pelican").locator("mark").waitFor();
+    assert.equal(await found(ann, "pelican").count(), 1, "what is said in rooms that ann is not in is not found");
+    assert.equal(await found(ann, "pelican").locator("mark").innerText(), "pelican");
+    assert.match(await found(ann, "pelican").innerText(), /the <i>pelican<\/i> is here/);
+    await ann.keyboard.press("Escape");
+    await ann.locator("#finder[open]").waitFor({ state: "detached" });
+    await find(ann, `${room.replace("room:", "")}-b`);
+    await until(async () => (await found(ann, "").count()) === 1, "that room");
+    await ann.keyboard.press("ArrowDown");
+    await ann.keyboard.press("Enter");
+    await arrived(ann, "a pelican of bob's");
+    await say(ann, "I am here, too");
+    await arrived(ann, "I am here, too");
+    await until(async () => {
+      await find(ann, "pelican");
+      await found(ann, "pelican").first().waitFor();
+      return (await found(ann, "pelican").count()) === 2;
+    }, "the messages of both rooms");
+    await ann.getByLabel("Only in").check();
+    await until(async () => (await found(ann, "pelican").count()) === 1, "those of this room");
+    await found(ann, "the").first().waitFor({ state: "detached" });
+  },
+
+  async a_message_that_was_found_is_shown({ url, room, text }) {
+    const ann = await open(url, "room:elsewhere", "ann");
+    await find(ann, text);
+    await found(ann, text).first().click();
+    await message(ann, text).waitFor();
+    await until(async () => message(ann, text).evaluate((node) => {
+      const { top, bottom } = node.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    }), "it to be on the screen");
+    assert.match(ann.url(), new RegExp(room.replace("room:", "")));
+  },
+
+  async a_phone_in_the_dark_finds_rooms({ url, room }) {
+    const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" };
+    const bob = await open(url, `${room}-b`, "bob");
+    await say(bob, `a long word: ${"w".repeat(300)} walrus`);
+    await arrived(bob, "a long word");
+    const ann = await open(url, `${room}-a`, "ann", phone);
+    await ann.getByRole("button", { name: "Rooms", exact: true }).tap();
+    await ann.getByRole("button", { name: "Search" }).tap();
+    await found(ann, `${room.replace("room:", "")}-b`).waitFor();
+    const fits = await ann.evaluate(() => [document.documentElement.scrollWidth, document.getElementById("found").scrollWidth - document.getElementById("found").clientWidth]);
+    assert.ok(fits[0] <= 375 && fits[1] <= 0, JSON.stringify(fits));
+    const dark = await ann.evaluate(() => getComputedStyle(document.getElementById("finder")).backgroundColor);
+    assert.match(dark, /rgb\((\d|[1-6]\d), /, dark);
+    await found(ann, `${room.replace("room:", "")}-b`).tap();
+    await arrived(ann, "a long word");
   },
 
   async two_bid_at_an_auction({ url, auction, users }) {

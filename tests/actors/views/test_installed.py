@@ -1,10 +1,11 @@
 """What is known of views once they are installed."""
 
 import pytest
+from msgspec import Struct
 
-from greenroom import Actor, View
+from greenroom import Actor, Key, Origin, Page, Text, View
 from greenroom.actors.model.kinds import Kinds, find_classes
-from greenroom.actors.views.installed import Installed, Views, views_among
+from greenroom.actors.views.installed import BadViewClass, Installed, Views, views_among
 from tests.actors.views import shows
 from tests.actors.views.shows import Clapped, Directory, Everything, Show, Standings, installed
 
@@ -44,3 +45,59 @@ def test_the_views_of_a_module_are_found_beside_its_entities() -> None:
 
     assert views_among(find_classes("tests.actors.views.shows")) == [Standings, Directory, Everything]
     assert views_among([Base, Actor, shows.Total]) == []
+
+
+class Said(View, version=1):
+    """What was said in each show."""
+
+    of = (Clapped,)
+    across = "followed"
+
+    class Row(Struct):
+        show: Key[str]
+        text: Text = ""
+
+    watch = Page(by="show")
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(show=of.key).text = event.user
+
+
+class Followed(View, version=1):
+    """Who follows which show."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        user: Key[str]
+        show: Key[str]
+
+    watch = Page(by="user")
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(user=event.user, show=of.key)
+
+
+def test_a_view_is_searched_across_another_that_names_its_pages() -> None:
+    views = Views(Kinds([Show]), [Said, Followed])
+    assert views.across("followed", "said") is views["said"]
+    assert views.across("said", "followed") is None
+    assert views.across("followed", "nothing") is None
+    assert Views(Kinds([Show]), [Said]).across("followed", "said") is not None, "and there is no such address"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_view_that_names_no_pages_is_refused(first: bool) -> None:
+    class Other(View, version=1, name="followed"):
+        of = (Clapped,)
+
+        class Row(Struct):
+            user: Key[str]
+
+        watch = Page(by="user")
+
+        def fold(self, event: Clapped, of: Origin) -> None:
+            self.row(user=event.user)
+
+    with pytest.raises(BadViewClass, match="told apart by no show"):
+        Views(Kinds([Show]), [Said, Other] if first else [Other, Said])

@@ -4,7 +4,7 @@ import pytest
 
 from greenroom.actors.views.layout import Layout
 from greenroom.actors.views.page import LIMIT_MAX
-from greenroom.actors.views.query import SEARCH_MAX, Arranged, BadQuery, NoSuchPage, Query
+from greenroom.actors.views.query import SEARCH_MAX, Across, Arranged, BadQuery, NoSuchPage, Query
 from greenroom.actors.views.view import View
 from greenroom.store.views.asked import Asked
 from greenroom.store.views.reading import Found
@@ -162,3 +162,29 @@ def test_a_search_is_bounded(search: str) -> None:
 def test_what_has_no_text_is_not_searched() -> None:
     with pytest.raises(BadQuery, match="search finds nothing in board"):
         query(Board, search="ann")
+
+
+def across(**asked: Any) -> Query:
+    """Notes of the rooms that the page `ann` of another view names."""
+    shape = installed(Notes).shape
+    other = Across("teams", "user", Table("teams", 1, shape))
+    return Query(Layout("notes", 7, shape, Notes.watch), Table("notes", 1, shape), "ann", Asked(**asked), other)
+
+
+def test_a_search_across_pages_takes_those_that_the_other_view_names() -> None:
+    wanted = across(search="tea").wanted
+    assert wanted.where == ()
+    assert wanted.among is not None
+    assert (wanted.among.column, wanted.among.where) == ("room", ("user", "ann"))
+    assert across(search="tea", where={"room": "a", "number": "3"}).wanted.where == (("room", "a"), ("number", 3))
+    with pytest.raises(BadQuery, match="number can be filtered by together with room"):
+        across(search="tea", where={"number": "3"})
+    with pytest.raises(BadQuery, match="search must be given"):
+        across()
+
+
+def test_a_cursor_of_a_page_is_none_of_a_search_across_pages() -> None:
+    row = Found(("ann", 1, "", "", "", 0, None, 0.0, True, "[]"), 1, rank=0.5)
+    arranged = query(Notes, "ann", search="tea", limit=1).arrange([row, row])
+    with pytest.raises(BadQuery, match="is no cursor"):
+        across(search="tea", after=arranged.next)

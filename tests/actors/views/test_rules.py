@@ -90,6 +90,10 @@ def plain(cls: Any, principal: Any, key: str) -> None: ...
         ({"watch": Page(order="note")}, "may be None"),
         ({"watch": Page(by="show", order=("claps", "-claps"))}, "twice"),
         ({"watch": Page(by="show", order="show")}, "twice"),
+        ({"watch": Page(), "guarded_by": "show"}, "say `watch = Page"),
+        ({"watch": Page(by="show"), "guarded_by": "nothing"}, "no such kind"),
+        ({"across": "standings"}, "say `watch = Page"),
+        ({"watch": Page(by="show"), "across": "standings"}, "no field of Row is Text"),
     ],
 )
 def test_what_breaks_a_rule_is_refused(how: dict[str, Any], said: str) -> None:

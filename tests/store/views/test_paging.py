@@ -9,17 +9,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
+from greenroom.actors.views.columns import Key
 from greenroom.actors.views.layout import Layout
-from greenroom.actors.views.query import Query
-from greenroom.actors.views.view import View
+from greenroom.actors.views.page import Page
+from greenroom.actors.views.query import Across, Query
+from greenroom.actors.views.view import Origin, View
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.asked import Asked
 from greenroom.store.views.paging import HIT_BEGINS, HIT_ENDS, beyond
 from greenroom.store.views.reading import Reading, split_hits
 from greenroom.store.views.tables import REVISION, Table
-from tests.actors.views.boards import Board, Everybody, Notes, installed
+from tests.actors.views.boards import Board, Clapped, Everybody, Notes, installed
 
 NOON = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)
 
@@ -306,3 +309,42 @@ def test_one_comparison_where_all_run_the_same_way() -> None:
 )
 def test_text_and_found_words_by_turns(snippet: str, parts: list[str]) -> None:
     assert split_hits(snippet) == parts
+
+
+class Teams(View, version=1):
+    """Whose rooms are which."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        user: Key[str]
+        room: Key[str]
+
+    watch = Page(by="user")
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(user=event.user, room=of.key)
+
+
+async def test_a_search_across_pages_finds_what_is_on_those_that_are_named(database_url: str) -> None:
+    async with stored(database_url, Notes) as notes:
+        teams = Stored(notes.pool, Teams)
+        await teams.make()
+        await teams.put(("ann", "a"), ("ann", "b"), ("bob", "c"))
+        await notes.put(*(note(number, room=room, title=f"balloon {room}") for number in (1, 2) for room in "abc"))
+
+        async def found(user: str, **asked: Any) -> tuple[list[tuple[str, int]], str | None]:
+            asked_for = Asked(search="balloon", **asked)
+            query = Query(notes.layout, notes.table, user, asked_for, Across("teams", "user", teams.table))
+            arranged = query.arrange(await notes.reading.page(notes.table, query.wanted))
+            return [row.values[:2] for row in arranged.rows], arranged.next
+
+        assert sorted((await found("ann"))[0]) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+        assert sorted((await found("bob"))[0]) == [("c", 1), ("c", 2)]
+        assert (await found("eve"))[0] == []
+        assert sorted((await found("ann", where={"room": "b"}))[0]) == [("b", 1), ("b", 2)]
+        assert (await found("ann", where={"room": "c"}))[0] == []
+        first, cursor = await found("ann", limit=3)
+        second, cursor = await found("ann", limit=3, after=cursor)
+        assert cursor is None
+        assert sorted(first + second) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]

@@ -1,0 +1,30 @@
+"""The chat page's conversations and search, in Chromium. The scenarios are in tests/js/chat.mjs; each fails on any error
+in the console.
+"""
+
+import pytest
+
+from tests.e2e.javascript import JavaScript
+from tests.e2e.server import Server
+
+
+@pytest.mark.parametrize(
+    "scenario", ["conversations_are_counted_live", "rooms_and_messages_are_found", "a_phone_in_the_dark_finds_rooms"]
+)
+def test_scenario(chromium: JavaScript, mortal_server: Server, room: str, scenario: str) -> None:
+    chromium.run(scenario, {"url": mortal_server.url, "room": room})
+
+
+def test_a_direct_message_comes_by_itself(chromium: JavaScript, mortal_server: Server, room: str) -> None:
+    users = ["direct-ann", "direct-bob"]
+    chromium.run("a_direct_message_comes_by_itself", {"url": mortal_server.url, "room": room, "users": users})
+
+
+def test_a_message_that_was_found_is_shown(chromium: JavaScript, mortal_server: Server, room: str) -> None:
+    texts = ["about a capybara", *(f"message {number:03}" for number in range(120))]
+    connection = mortal_server.connection()
+    for text in texts:
+        mortal_server.command(room, "send", {"text": text}, user="ann", connection=connection)
+    connection.close()
+    given = {"url": mortal_server.url, "room": room, "text": "capybara"}
+    chromium.run("a_message_that_was_found_is_shown", given)
