@@ -1,5 +1,6 @@
-"""The chat page's conversations and search, in Chromium. The scenarios are in tests/js/chat.mjs; each fails on any error
-in the console.
+"""The chat page's conversations and search, in Chromium.
+
+The scenarios are in tests/js/chat.mjs; each fails on any error in the console.
 """
 
 import pytest
