@@ -19,8 +19,9 @@ from greenroom.store.views.tables import REVISION, SEARCH, Table, literal, quote
 RANK = "_rank"  # real: how well a row fits a search
 SNIPPET = "_snippet"
 HIT_BEGINS, HIT_ENDS = "\x02", "\x03"  # around words that were found, in a snippet
-HEADLINE = (
-    f'StartSel="{HIT_BEGINS}", StopSel="{HIT_ENDS}", MaxFragments=2, MinWords=5, MaxWords=20, FragmentDelimiter=" … "'
+HEADLINE = (  # ShortWord: how short a word is left out at a fragment's ends; a whole text would lose its first "a"
+    f'StartSel="{HIT_BEGINS}", StopSel="{HIT_ENDS}", MaxFragments=2, MinWords=5, MaxWords=20, ShortWord=0, '
+    'FragmentDelimiter=" … "'
 )
 
 

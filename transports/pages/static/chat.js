@@ -217,6 +217,7 @@ class Visit {
   }
 
   leave() {
+    if (this.readTimer) this.sendRead();
     for (const timer of this.timers) clearInterval(timer);
     this.outbox.stop();
     client.unsubscribe(this.subscription);
@@ -384,13 +385,16 @@ class Visit {
     if (document.visibilityState !== "visible" || !atBottom() || !this.room.members.has(me) || this.readTimer) return;
     const last = this.room.lastMessage()?.offset ?? 0;
     if (last <= Math.max(this.readSent, this.room.members.get(me).read)) return;
-    this.readTimer = setTimeout(() => {
-      this.readTimer = 0;
-      const offset = this.room.lastMessage()?.offset ?? 0;
-      if (visit !== this || offset <= this.readSent || this.subscription.state !== "subscribed") return;
-      this.readSent = offset;
-      this.command("read", { offset }).catch(() => (this.readSent = 0));
-    }, READ_EVERY_MS);
+    this.readTimer = setTimeout(() => visit === this && this.sendRead(), READ_EVERY_MS);
+  }
+
+  sendRead() {
+    clearTimeout(this.readTimer);
+    this.readTimer = 0;
+    const offset = this.room.lastMessage()?.offset ?? 0;
+    if (offset <= this.readSent || this.subscription.state !== "subscribed") return;
+    this.readSent = offset;
+    this.command("read", { offset }).catch(() => (this.readSent = 0));
   }
 }
 
