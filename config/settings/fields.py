@@ -17,6 +17,7 @@ from greenroom.config.settings.forms import (
     public_key,
     redis_address,
     split,
+    split_unless_none,
 )
 from greenroom.config.settings.sections import SectionSettings
 
@@ -132,11 +133,13 @@ class NodeSettings(SectionSettings):
         )
     )
     built_in_views: Annotated[
-        tuple[Literal["conversations", "entities", "messages", "rooms"], ...], NoDecode, BeforeValidator(split)
+        tuple[Literal["conversations", "entities", "messages", "rooms"], ...],
+        NoDecode,
+        BeforeValidator(split_unless_none),
     ] = _setting(
         ("conversations", "messages", "rooms"),
         "Greenroom's own views that are kept up; each costs statements for what it folds, `entities` for every event",
-        allowed="conversations, entities, messages and rooms, separated by commas; empty for none",
+        allowed="conversations, entities, messages and rooms, separated by commas; none",
     )
     static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(
         None,

@@ -33,6 +33,11 @@ def split(value: object) -> object:
     return tuple(part for item in value.split(",") if (part := item.strip())) if isinstance(value, str) else value
 
 
+def split_unless_none(value: object) -> object:
+    """As `split`, and `none` is nothing: a variable that is empty counts as unset."""
+    return () if value == "none" else split(value)
+
+
 def origin(text: str) -> str:
     """`scheme://host[:port]` as browsers send it: lower case, no slash at the end, no port that goes without saying.
 

@@ -65,4 +65,6 @@ def default_text(info: FieldInfo) -> str:
     """ "" where unset is the default."""
     if isinstance(info.default, bool):
         return str(info.default).lower()
-    return "" if info.default in (None, ()) else str(info.default)
+    if isinstance(info.default, tuple):
+        return ",".join(map(str, info.default))
+    return "" if info.default is None else str(info.default)

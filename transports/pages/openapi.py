@@ -25,7 +25,7 @@ from greenroom.transports.pages.message_schemas import (
     resolved,
     without_pages,
 )
-from greenroom.transports.pages.view_documents import row_schemas, view_path
+from greenroom.transports.pages.view_documents import across_path, row_schemas, view_path
 
 _NO_CONTROLS = r"[^\u0000-\u001f\u007f-\u009f]+"
 _POSITION = r"([0-9a-f]{8}[^:,]*:)?(0|[1-9][0-9]{0,14})"
@@ -83,6 +83,10 @@ def openapi(
         key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
         row = rows[view.name]
         paths[f"/api/{view.name}/{{key}}"] = view_path(view, row, row_components, key=key, timeout=_timeout(bounds))
+        if any(other.name == view.view.across for other in views):
+            paths[f"/api/{view.view.across}/{{key}}/{view.name}"] = across_path(
+                view, row, row_components, key=key, timeout=_timeout(bounds)
+            )
     return {
         "openapi": "3.1.0",
         "info": {"title": "Greenroom", "version": version, "description": "Commands and reads over HTTP."},

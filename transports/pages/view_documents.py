@@ -38,6 +38,25 @@ def row_schemas(views: Iterable[Installed]) -> tuple[dict[str, Json], Json]:
 
 def view_path(view: Installed, row: Json, components: Json, *, key: Json, timeout: Json) -> Json:
     """What `/api/{view}/{key}` takes and answers. `key` and `timeout`: the parameters that all paths have."""
+    whole = view.view.watch is None or not view.view.watch.by
+    get = _get(view, row, [*_parameters(view, components), timeout])
+    return {"parameters": [key | {"schema": {"const": ALL}} if whole else key], "get": get}
+
+
+def across_path(view: Installed, row: Json, components: Json, *, key: Json, timeout: Json) -> Json:
+    """What `/api/{other}/{key}/{view}` takes and answers: a search of all pages that the other view's page names."""
+    parameters = [
+        one | {"required": True} if one["name"] == "search" else one
+        for one in _parameters(view, components, every=True)
+    ]
+    get = _get(view, row, [*parameters, timeout]) | {
+        "operationId": f"{view.view.across}.{view.name}",
+        "summary": f"Rows of {view.name} of all that {view.view.across} name, searched at once",
+    }
+    return {"parameters": [key], "get": get}
+
+
+def _get(view: Installed, row: Json, parameters: list[Json]) -> Json:
     page: Json = {
         "type": "object",
         "required": ["rows", "next", "previous", "epoch", "offset"],
@@ -51,22 +70,21 @@ def view_path(view: Installed, row: Json, components: Json, *, key: Json, timeou
             "stale": {"type": "boolean", "description": "What `at` names is not among it yet"},
         },
     }
-    get: Json = {
+    return {
         "operationId": f"{view.name}.rows",
         "tags": [view.name],
         "summary": f"Rows of {view.name}, page by page",
-        "parameters": [*_parameters(view, components), timeout],
+        "parameters": parameters,
         "responses": {
             "200": {"description": "Rows in the page's order", "content": {"application/json": {"schema": page}}},
             "304": {"description": "As the `ETag` in If-None-Match has it"},
             "default": {"$ref": "#/components/responses/Refused"},
         },
     }
-    whole = view.view.watch is None or not view.view.watch.by
-    return {"parameters": [key | {"schema": {"const": ALL}} if whole else key], "get": get}
 
 
-def _parameters(view: Installed, components: Json) -> Iterable[Json]:
+def _parameters(view: Installed, components: Json, *, every: bool = False) -> Iterable[Json]:
+    """`every`: of several pages, which may be filtered by the key that a page is by."""
     yield _query("limit", "At most so many; unless given, as many as the page shows", {
         "type": "integer", "minimum": 1, "maximum": LIMIT_MAX,
     })  # fmt: skip
@@ -77,7 +95,7 @@ def _parameters(view: Installed, components: Json) -> Iterable[Json]:
     if view.shape.searched:
         text: Json = {"type": "string", "maxLength": SEARCH_MAX}
         yield _query("search", 'Rows with these words, the best first: `red balloon`, `"red balloon"`, `-kite`', text)
-    by = view.view.watch.by if view.view.watch is not None else ""
+    by = view.view.watch.by if view.view.watch is not None and not every else ""
     properties: Any = components[f"{view.name}.{view.view.Row.__name__}"]
     for column in view.shape.columns:
         if (column.is_key and column.name != by) or column.is_indexed:

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from greenroom import View
+from greenroom.actors.chat.room import Room
+from greenroom.actors.chat.views import Conversations, Messages
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.views.installed import Views
 from greenroom.actors.views.page_actor import page_kind
@@ -66,3 +69,15 @@ def test_asyncapi_has_the_channels_of_views_that_can_be_watched() -> None:
 def test_people_read_of_kinds_that_say_something_of_their_own() -> None:
     kinds, _ = kinds_and_views()
     assert [chapter.name for chapter in chapters(kinds)] == ["show"]
+
+
+def test_openapi_has_the_search_across_pages_of_views_that_are_there() -> None:
+    def paths(*views: type[View]) -> Any:
+        kinds = Kinds([Room])
+        return openapi(kinds, BOUNDS, version="1", views=Views(kinds, views))["paths"]
+
+    get = paths(Conversations, Messages)["/api/conversations/{key}/messages"]["get"]
+    assert get["operationId"] == "conversations.messages"
+    required = {one["name"]: one["required"] for one in get["parameters"]}
+    assert required["search"] and not required["room"] and not required["limit"]
+    assert "/api/conversations/{key}/messages" not in paths(Messages)
