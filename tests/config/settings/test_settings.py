@@ -110,3 +110,22 @@ def test_a_folder_of_static_files_must_be_there() -> None:
     for wrong in ("nowhere", "file"):
         (problem,) = problems(static=wrong)
         assert problem.startswith("GREENROOM_STATIC: must be a folder") and repr(wrong) in problem
+
+
+@pytest.mark.parametrize(
+    ("said", "views"),
+    [
+        ("", ("conversations", "messages", "rooms")),
+        ("none", ()),
+        ("rooms, entities", ("rooms", "entities")),
+    ],
+)
+def test_which_views_of_its_own_are_kept_up(monkeypatch: pytest.MonkeyPatch, said: str, views: tuple[str, ...]) -> None:
+    setenv(monkeypatch, {"GREENROOM_BUILT_IN_VIEWS": said})
+    assert load_settings().built_in_views == views
+
+
+def test_a_view_that_greenroom_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, {"GREENROOM_BUILT_IN_VIEWS": "rooms,nope"})
+    with pytest.raises(SettingsError, match="BUILT_IN_VIEWS"):
+        load_settings()

@@ -9,6 +9,9 @@ const { Client, Subscription, backoffMs, isFinal } = await load("greenroom.js");
 const { Room } = await load("room.js");
 const { Outbox } = await load("outbox.js");
 const { directKey, partnerIn } = await load("direct.js");
+const { Page, inPath } = await load("views.js");
+const { newsOf, sidebarOf } = await load("sidebar.js");
+const { roomsLike } = await load("finder.js");
 
 /** A socket that the test plays the server of. */
 class FakeSocket {
@@ -271,4 +274,41 @@ test("a subscription's position goes on past what is hidden, and a new epoch cou
   subscription.take({ offset: 3, data: 1 });
   assert.deepEqual(seen, [4, 2, 3]);
   assert.deepEqual([subscription.request().epoch, subscription.request().offset], ["f", 3]);
+});
+
+test("a page of a view follows what changes, and is put in order", () => {
+  const page = new Page("user", "room");
+  const row = (room, at_ms) => ({ user: "ann", room, at_ms });
+  page.change({ set: row("early", 1) }); // before the page came
+  page.begin({ rows: [row("a", 3), row("b", 2)] });
+  page.change({ set: row("c", 4) });
+  page.change({ set: row("b", 5) });
+  page.change({ gone: { room: "a", user: "ann" } });
+  page.change({ gone: { room: "never", user: "ann" } });
+  assert.deepEqual(page.sorted("at_ms").map(({ room }) => room), ["b", "c"]);
+  page.begin({ rows: [] });
+  assert.deepEqual(page.sorted("at_ms"), []);
+});
+
+test("a key in a path is one segment", () => {
+  assert.equal(inPath("a/b c%"), "a%2Fb%20c%25");
+  assert.equal(inPath("@ann+bob"), "@ann%2Bbob");
+});
+
+test("the sidebar has conversations as they are counted, then rooms that were looked at", () => {
+  const rows = [
+    { room: "lobby", title: "Lobby", unread: 3, mentions: 1, last_author: "bob", last_text: "hi" },
+    { room: "crowd", title: "", unread: null, mentions: 0, last_author: "", last_text: "" },
+  ];
+  const items = sidebarOf({ rows, looked: ["lobby", "seen"] });
+  assert.deepEqual(items.map(({ key }) => key), ["lobby", "crowd", "seen"]);
+  assert.deepEqual(items.map(newsOf), ["3 unread, you are mentioned", "", ""]);
+  assert.equal(items[0].line, "bob: hi");
+  assert.equal(newsOf(sidebarOf({ rows, looked: [], read: "lobby" })[0]), "", "what is being read is not news");
+  assert.equal(newsOf({ unread: 100, mentions: 0 }), "more than 99 unread");
+});
+
+test("rooms are found by a part of their title or key", () => {
+  const rows = [{ room: "lobby", title: "" }, { room: "tea", title: "The LOBBY of tea" }, { room: "den", title: "" }];
+  assert.deepEqual(roomsLike(rows, "lob").map(({ room }) => room), ["lobby", "tea"]);
 });

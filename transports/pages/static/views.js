@@ -40,7 +40,7 @@ export async function readView(path, asked, { user = "", token = null, signal } 
 }
 
 /** A key in a path: a slash in it is no end of it. */
-export const inPath = (key) => encodeURIComponent(key).replaceAll("%40", "@").replaceAll("%2B", "+");
+export const inPath = (key) => encodeURIComponent(key).replaceAll("%40", "@");
 
 /** A header holds bytes, each as a character. */
 const bytesOf = (text) => String.fromCharCode(...new TextEncoder().encode(text));
