@@ -134,6 +134,10 @@ export class Finder {
   }
 
   #key(event) {
+    if (event.key === "Escape" && !event.isComposing) {
+      event.preventDefault(); // a search field would be emptied first, and the dialog stay
+      return this.#parts.dialog.close();
+    }
     if (!["ArrowDown", "ArrowUp"].includes(event.key)) return;
     const stops = [this.#parts.input, ...this.#parts.found.querySelectorAll("a")];
     const at = stops.indexOf(document.activeElement);
