@@ -304,6 +304,7 @@ test("the sidebar has conversations as they are counted, then rooms that were lo
   assert.deepEqual(items.map(({ key }) => key), ["lobby", "crowd", "seen"]);
   assert.deepEqual(items.map(newsOf), ["3 unread, you are mentioned", "", ""]);
   assert.equal(items[0].line, "bob: hi");
+  assert.equal(sidebarOf({ rows, looked: [], me: "bob" })[0].line, "You: hi");
   assert.equal(newsOf(sidebarOf({ rows, looked: [], read: "lobby" })[0]), "", "what is being read is not news");
   assert.equal(newsOf({ unread: 100, mentions: 0 }), "more than 99 unread");
 });

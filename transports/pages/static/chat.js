@@ -139,7 +139,7 @@ let sidebarSign = "";
 
 function drawRooms() {
   const reading = visit && document.visibilityState === "visible" && stuck ? visit.key : null; // marked as read any moment
-  const items = sidebarOf({ rows: conversations.sorted("at_ms"), looked: rooms(), read: reading });
+  const items = sidebarOf({ rows: conversations.sorted("at_ms"), looked: rooms(), me, read: reading });
   const sign = JSON.stringify([items, visit?.key, me]);
   if (sign === sidebarSign) return;
   sidebarSign = sign;

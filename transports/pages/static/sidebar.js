@@ -8,11 +8,11 @@ const COUNTED_MAX = 99;
  * `rows` are those of the view `conversations`, `looked` keys of rooms. `read` is the key of the room that is being read
  * right now, of which nothing is unread. Returns items for `drawSidebar`.
  */
-export function sidebarOf({ rows, looked, read = null }) {
+export function sidebarOf({ rows, looked, me = "", read = null }) {
   const mine = rows.map((row) => ({
     key: row.room,
     title: row.title,
-    line: row.last_text ? `${row.last_author}: ${row.last_text}` : "",
+    line: row.last_text ? `${row.last_author === me ? "You" : row.last_author}: ${row.last_text}` : "",
     unread: row.room === read ? 0 : (row.unread ?? 0),
     mentions: row.room === read ? 0 : row.mentions,
   }));
