@@ -63,6 +63,8 @@ class Conversations(View, version=1):
     of = (Joined, Left, Banned, ReadUpTo, Changed, MessageSent, MessageEdited, MessageDeleted)
 
     class Row(Struct):
+        """A room that a user is in."""
+
         user: Key[str]
         room: Key[str]  # its key
         title: str = ""  # "" when it has none, or is a crowd
@@ -127,6 +129,7 @@ class Conversations(View, version=1):
 
     @classmethod
     def may_watch(cls, principal: Principal, key: str) -> None:
+        """The user themself. Raises: Refused."""
         if not principal.user or principal.user != key:
             raise Refused("conversations.not_yours", "these conversations are another user's")
 

@@ -20,6 +20,8 @@ class Messages(View, version=1):
     of = (MessageSent, MessageEdited, MessageDeleted)
 
     class Row(Struct):
+        """A message."""
+
         room: Key[str]
         offset: Key[int]  # its name in the room
         author: Index[str] = ""

@@ -38,6 +38,8 @@ class Rooms(View, version=1):
     of = (Joined, Left, Banned, Invited, Gifted, Changed, MessageSent, MessageEdited, MessageDeleted)
 
     class Row(Struct):
+        """A room."""
+
         listed: Key[str]  # open or closed
         room: Key[Text]  # its key
         title: Text = ""
@@ -82,6 +84,7 @@ class Rooms(View, version=1):
 
     @classmethod
     def may_watch(cls, principal: Principal, key: str) -> None:
+        """Open rooms are everybody's to see. Raises: Refused for all others."""
         if key != OPEN:
             raise Refused("rooms.closed", "only open rooms are listed for everybody")
 

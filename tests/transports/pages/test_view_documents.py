@@ -78,6 +78,6 @@ def test_openapi_has_the_search_across_pages_of_views_that_are_there() -> None:
 
     get = paths(Conversations, Messages)["/api/conversations/{key}/messages"]["get"]
     assert get["operationId"] == "conversations.messages"
-    required = {one["name"]: one["required"] for one in get["parameters"]}
+    required = {one.get("name", ""): one.get("required") for one in get["parameters"]}
     assert required["search"] and not required["room"] and not required["limit"]
     assert "/api/conversations/{key}/messages" not in paths(Messages)
