@@ -16,10 +16,12 @@ import pytest
 import typer.main
 
 from greenroom.actors.chat.room import Room
+from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds, find_actors
 from greenroom.actors.model.message import tag_of
+from greenroom.actors.views.query import RESERVED
 from greenroom.config.settings import Settings
 from greenroom.supervisors.cli.app import app
 from greenroom.testing import Kit
@@ -110,7 +112,8 @@ def test_each_command_exists_and_takes_these_fields(page: Path, kinds: Kinds) ->
 @pytest.mark.parametrize("page", TOLD, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_address_exists(page: Path, kinds: Kinds) -> None:
     text = text_of(page)
-    views = {name.lower() for name in VIEW.findall(text)}
+    views: dict[str, Any] = {view.name: view for view in (Conversations, Messages, Rooms)}
+    views |= {name.lower(): None for name in VIEW.findall(text)}
     for where, rest in GET.findall(text):
         path, _, query = rest.partition("?")
         if where == "events":
@@ -123,8 +126,8 @@ def test_each_address_exists(page: Path, kinds: Kinds) -> None:
             _, kind, _, *history = path.split("/")
             asked = {pair.partition("=")[0] for pair in query.split("&") if pair}
             if kind in views:
-                assert not history
-                assert asked <= {"limit", "after", "before", "at", "stale"}
+                assert not history or views[history[0]].across == kind
+                assert asked <= {*RESERVED}
                 continue
             kinds[kind]
             assert history in ([], ["history"])
