@@ -155,7 +155,12 @@ class Runner:
         found = {one.head_id for one in unfolded}
         stretches: list[Stretch] = []
         lost: list[Unfolded] = []
-        self._beyond_doubt(one.head_id for one in unfolded if one.standing.offset >= one.standing.head_offset)
+        if not found:  # a failover has taken their heads as well: there is nothing to come back for
+            self._beyond_doubt(head_ids)
+            return
+        self._beyond_doubt(
+            one.head_id for one in unfolded if one.standing.parked or one.standing.offset >= one.standing.head_offset
+        )
         for one in unfolded:
             standing = one.standing
             if standing.parked or standing.offset >= standing.head_offset:
@@ -208,15 +213,7 @@ class Runner:
         while groups:
             group = groups.popleft()
             try:
-                left = await self._fold(group)
-            except (DataRefused, Unplaceable) as error:
-                # Whose row it is that can't be stored is not said: by halves, until one event is alone.
-                first, second = cut(group)
-                if second:
-                    groups.extendleft((second, first))
-                else:
-                    await self._park(group[0].head_id, group[0].entity, error, only=group[0])
-                continue
+                left = await self._fold_or_park(group, groups)
             except Raced:
                 races += 1
                 groups.appendleft(group)
@@ -231,6 +228,19 @@ class Runner:
             races = 0
             if left:
                 groups.appendleft(left)
+
+    async def _fold_or_park(self, group: list[Stretch], groups: deque[list[Stretch]]) -> list[Stretch]:
+        """What is left of the group, which is nothing where its halves are to come before the others."""
+        try:
+            return await self._fold(group)
+        except (DataRefused, Unplaceable) as error:
+            # Whose row it is that can't be stored is not said: by halves, until one event is alone.
+            first, second = cut(group)
+            if not second:
+                await self._park(group[0].head_id, group[0].entity, error, only=group[0])
+                return []
+            groups.extendleft((second, first))
+            return []
 
     def _give_back(self, groups: deque[list[Stretch]]) -> None:
         self.backlog.fall_behind(dict.fromkeys(one.head_id for group in groups for one in group))

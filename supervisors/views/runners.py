@@ -111,7 +111,8 @@ class Runners:
                 try:
                     found = await self.versions.releases(self._releases.keys())
                     self._releases = {
-                        digest: self._releases[digest] if views is None else views for digest, views in found.items()
+                        digest: self._releases.get(digest, {}) if views is None else views
+                        for digest, views in found.items()
                     }
                     self.known = await self.versions.all()
                     self._see(self.known, nursery)

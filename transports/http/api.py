@@ -279,18 +279,21 @@ class HttpApi:
         def start() -> None:
             self.services.reads.start(read, answer.reject, answer.broken)
 
+        def permit(asked_of: str, then: Callable[[], None]) -> None:
+            self.services.reading.permit(
+                asked_of, principal, then, answer.reject, answer.broken, deadline=answer.deadline, trace=answer.trace
+            )
+
+        def wait() -> None:
+            if wanted.entity:  # how far an entity is, is nothing for those who may not watch it
+                permit(wanted.entity, start)
+            else:
+                start()
+
         def begin() -> None:
             guard = view.view.guarded_by
             if guard:
-                self.services.reading.permit(
-                    f"{guard}:{key}",
-                    principal,
-                    start,
-                    answer.reject,
-                    answer.broken,
-                    deadline=answer.deadline,
-                    trace=answer.trace,
-                )
+                permit(f"{guard}:{key}", wait)
                 return
             try:
                 check_access(view.view, principal, key)
@@ -300,7 +303,7 @@ class HttpApi:
                 log.exception("read_failed", entity=entity, error=shown(error))
                 answer.broken(error)
             else:
-                start()
+                wait()
 
         self._once_signed_in(request, principal, answer, begin)
 

@@ -97,7 +97,7 @@ class Conversations(View, version=1):
                 _count(row, roster)
             case Joined():
                 self._enter(roster, event.user, of)
-            case Left(user=user) | Banned(user=user, member=True):
+            case Left(user=user) | Banned(user=user) if user in roster.members:
                 roster.members.remove(user)
                 del self[self.row(user=user, room=of.key)]
             case Changed(title=str(title)):
@@ -216,7 +216,7 @@ class Conversations(View, version=1):
             case Joined(user=user):
                 row = self.row(user=user, room=of.key)
                 row.unread, row.at_ms = None, of.at_ms
-            case Left(user=user) | Banned(user=user, member=True):
+            case Left(user=user) | Banned(user=user):
                 row = self.find(user=user, room=of.key)
                 if row is not None:  # else it was among the many that `seed` had no room for
                     del self[row]

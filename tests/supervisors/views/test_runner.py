@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from greenroom import Actor, Event, Index, Key, Origin, View
 from greenroom.actors.views.folding import Folding
+from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import Standing
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.supervisors.views import runner as runner_module
@@ -106,6 +107,43 @@ async def test_whose_row_the_server_refuses_is_found_and_parked_alone(database_u
             assert list(rows.values()) == ["bob"] * 20
             assert list(await node.parked("indexed")) == ["show:bad"]
             nursery.cancel_scope.cancel()
+
+
+async def test_an_entity_that_could_not_be_parked_is_come_back_to(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so are those that were to be folded after it."""
+    park, failures = runner_module.Runner._park, iter([StoreUnavailable("away")])
+
+    async def fails_once(*args: Any, **kwargs: Any) -> None:
+        for failure in failures:
+            raise failure
+        await park(*args, **kwargs)
+
+    monkeypatch.setattr(runner_module.Runner, "_park", fails_once)
+    unfit = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
+    async with stage(database_url, Indexed, is_running=False) as node:
+        for name, user in (("a", unfit), ("b", "bob"), ("c", "cy")):
+            await node.record(f"show:{name}", Clapped(user=user))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.runners.run)
+            await until(lambda: is_parked(node, "show:a", "indexed"))
+            await node.folded("indexed")
+            assert await node.rows("indexed") == [("b", "bob"), ("c", "cy")]
+            nursery.cancel_scope.cancel()
+
+
+async def test_what_has_no_head_any_more_is_not_come_back_to(database_url: str) -> None:
+    """A failover has taken the entity itself."""
+    async with stage(database_url, Standings) as node:
+        await node.folded("standings")
+        (filled,) = node.runners.filled.values()
+        filled.runner.backlog.fall_behind((999_999_999,))
+        with trio.fail_after(5):
+            while filled.runner.backlog.waiting:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        await trio.sleep(0.1)
+        assert not filled.runner.backlog.waiting
 
 
 class Endless(View, name="endless"):

@@ -217,3 +217,23 @@ async def test_another_version_is_filled_beside_and_takes_the_place_of_the_one_b
 
 async def is_live(node: Stage, number: int) -> bool:
     return (await node.version("standings")).version == number
+
+
+async def test_nodes_of_which_no_release_is_known_are_of_another(database_url: str) -> None:
+    async with stage(database_url, Standings) as node:
+        await node.pool.fetch(
+            """
+            INSERT INTO nodes (incarnation, url, version, host, process, state, lease_until, release)
+            VALUES (99, '', '', '', '', 'up', now() + interval '1 hour', '')
+            """
+        )
+        node.runners.look_soon()
+        (filled,) = node.runners.filled.values()
+
+        async def is_mixed() -> bool:
+            return filled.runner.is_mixed
+
+        await until(is_mixed)
+        await node.clap("finale", "ann", 2)
+        await node.folded("standings")
+        assert await node.rows("standings") == [("finale", "ann", 2)]

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import trio
 
+from greenroom import Refused
 from greenroom.actors.views import reader
 from greenroom.transports.views.reading import is_known
-from tests.actors.views.boards import ALL_VIEWS, Board, Everybody
+from tests.actors.views.boards import ALL_VIEWS, Board, Everybody, Show
 from tests.supervisors.views.shown_stage import ShownStage, shown_stage, until
 
 ANN = {"X_Greenroom_User": "ann"}
@@ -176,6 +177,23 @@ async def test_rows_may_wait_for_what_was_just_done(database_url: str) -> None:
             answer = await node.get(f"/api/board/a?at=show:a@{offset}")
             assert answer.json["rows"][0]["claps"] >= number
             assert "stale" not in answer.json
+
+
+async def test_how_far_an_entity_is_is_told_to_those_who_may_watch_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not there is one, and however far it is."""
+
+    def closed(self: Show) -> None:
+        raise Refused("show.closed")
+
+    monkeypatch.setattr(Show, "may_watch", closed)
+    async with shown_stage(database_url, Board) as node:
+        await filled(node)
+        for moment in ("show:a@1", "show:a@99", "show:never@1"):
+            refused = await node.get(f"/api/board/a?at={moment}&stale=ok", **ANN)
+            assert refused.error[:2] == (403, "show.closed"), moment
+        assert (await node.get("/api/board/a", **ANN)).status == 200
 
 
 async def test_the_wait_is_bounded_and_old_rows_are_given_to_who_takes_them(database_url: str) -> None:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from greenroom import Principal, Refused
 from greenroom.actors.chat.room import Room
+from greenroom.actors.chat.room.events import Banned
 from greenroom.actors.chat.room.messages import Ban, Delete, Edit, Join, Leave, Read, SendMessage, Set
 from greenroom.actors.chat.views import Conversations
 from greenroom.actors.chat.views.conversations import COUNTED_MAX, RECENT_MAX
@@ -40,6 +42,16 @@ def test_messages_of_others_are_unread_until_they_are_read(room: Kit[Room]) -> N
     say(room, user="bob")
     rows = rows_of(room)
     assert (rows["ann"].unread, rows["bob"].unread, rows["cat"].unread) == (1, 0, 3)
+
+
+def test_who_is_banned_has_no_conversation_whatever_the_event_says_of_membership(room: Kit[Room]) -> None:
+    """Those that were recorded before it said so are read as of one who was no member."""
+    room.ask(Ban(user="bob"), roles=("admin",))
+    events = [
+        (entity, msgspec.structs.replace(event, member=False) if isinstance(event, Banned) else event)
+        for entity, event in events_of(room)
+    ]
+    assert {row.user for row in without(fold(Conversations, events), user="")} == {"ann", "cat"}
 
 
 def test_as_many_are_counted_as_are_recent(room: Kit[Room]) -> None:
