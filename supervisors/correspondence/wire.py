@@ -255,7 +255,7 @@ class Circular(Struct, frozen=True, array_like=True, tag=26, gc=False):
     entity: str  # lives on the node that is told
 
 
-class PagesChanged(Struct, frozen=True, array_like=True, tag=27, gc=False):
+class PagesChanged(Struct, frozen=True, array_like=True, tag=64, gc=False):
     """Rows of a view's pages there have changed, in the table of that number."""
 
     view: str
@@ -263,7 +263,7 @@ class PagesChanged(Struct, frozen=True, array_like=True, tag=27, gc=False):
     rows: dict[str, list[tuple[bytes, int, bytes | None]]]  # by page: key, revision, and the row; None: it was removed
 
 
-class PagesStale(Struct, frozen=True, array_like=True, tag=28, gc=False):
+class PagesStale(Struct, frozen=True, array_like=True, tag=65, gc=False):
     """Rows of pages there may have changed otherwise: of a view, or all (""); on these shards, or all (none named)."""
 
     view: str

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -155,7 +156,9 @@ def test_an_event_stream_is_told_at_once_and_comes_again_after_a_stop(
     client.ask("POST", f"/api/room/{room}/send", {"text": "one"})
     last = [next_event(answer)["id"] for _ in range(2)][-1]
     server.stop()
-    assert answer.read().strip(b":\n") == b"", "it ends, in good order"
+    assert re.fullmatch(rb":*retry: \d+", answer.read().strip(b":\n")), (
+        "it ends in good order, and says when to come again"
+    )
     meanwhile = client.open("GET", f"/events?channel=room:{room}", Last_Event_ID=last, Origin="https://evil.example")
     assert meanwhile.status == 200
     assert meanwhile.getheader("content-type") == "text/event-stream"
