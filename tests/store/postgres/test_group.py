@@ -47,6 +47,17 @@ async def ask_all(group: Group, times: int, sql: str = ONE) -> None:
             nursery.start_soon(ask, group, sql)
 
 
+async def in_the_end(call: Callable[[], Awaitable[object]]) -> None:
+    """A busy machine's server still counts a session for a while that has ended."""
+    while True:
+        try:
+            await call()
+        except NoSessionLeft:
+            await trio.sleep(NARROW_S)
+        else:
+            return
+
+
 async def sessions(connection: Connection) -> list[str]:
     return sorted(row[0].rpartition(" ")[2].partition("-")[0] for row in await connection.fetch(NAMES))
 
@@ -77,7 +88,7 @@ async def test_a_lane_without_a_session_gets_a_readers(
             if busy:
                 nursery.start_soon(ask_all, pool.readers, 15, "SELECT pg_sleep(0.05)")
                 await wait_all_tasks_blocked(0.01)
-            await lane.fetch(ONE, write=True)
+            await in_the_end(lambda: lane.fetch(ONE, write=True))
         assert await sessions(lane) == ["lane", "read"]
         await ask_all(pool.readers, 15)
         assert await sessions(lane) == ["lane", "read"]
@@ -111,6 +122,7 @@ async def test_where_lanes_need_all_sessions_readers_are_told_at_once_and_come_b
         assert trio.current_time() - begun < 0.5
         await limit(3)
         await trio.sleep(NARROW_S)
+        await in_the_end(lambda: ask(pool.readers))
         await ask_all(pool.readers, 9)
         assert await sessions(lanes[0]) == ["lane", "lane", "read"]
 
