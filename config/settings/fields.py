@@ -137,8 +137,8 @@ class NodeSettings(SectionSettings):
         NoDecode,
         BeforeValidator(split_unless_none),
     ] = _setting(
-        ("conversations", "messages", "rooms"),
-        "Greenroom's own views that are kept up; each costs statements for what it folds, `entities` for every event",
+        (),
+        "Greenroom's own views that are kept up; each costs time for what it folds, `entities` for every event",
         allowed="conversations, entities, messages and rooms, separated by commas; none",
     )
     static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(

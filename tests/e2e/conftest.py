@@ -11,13 +11,16 @@ from tests.e2e.javascript import JavaScript
 from tests.e2e.server import Server
 
 room_numbers = itertools.count(1)
+CHAT_VIEWS = "conversations,messages,rooms"  # what the chat page has its sidebar and its search from
 JS = Path(__file__).parents[1] / "js"
 
 
 @pytest.fixture(scope="session")
 def _steady_server() -> Iterator[Server]:
     # Pings so frequent that a test can wait for three of them.
-    server = Server(GREENROOM_CLIENT_PING_S="2", GREENROOM_CLIENT_PONG_TIMEOUT_S="1.9")
+    server = Server(
+        GREENROOM_CLIENT_PING_S="2", GREENROOM_CLIENT_PONG_TIMEOUT_S="1.9", GREENROOM_BUILT_IN_VIEWS=CHAT_VIEWS
+    )
     server.start()
     yield server
     server.remove()
@@ -25,7 +28,7 @@ def _steady_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def _mortal_server() -> Iterator[Server]:
-    server = Server()
+    server = Server(GREENROOM_BUILT_IN_VIEWS=CHAT_VIEWS)
     server.start()
     yield server
     server.remove()

@@ -115,7 +115,7 @@ def test_a_folder_of_static_files_must_be_there() -> None:
 @pytest.mark.parametrize(
     ("said", "views"),
     [
-        ("", ("conversations", "messages", "rooms")),
+        ("", ()),
         ("none", ()),
         ("rooms, entities", ("rooms", "entities")),
     ],
