@@ -37,9 +37,13 @@ class Chat:
         return int(said["offset"])
 
     def get(self, path: str, user: str, **more: Any) -> Answer:
-        """Once what was said last is folded."""
+        """Once what was said last is folded, which is for those to wait for who may watch that room."""
         entity, _, offset = self.at.rpartition("@")
-        return self.server.request("GET", f"/api/{path}&at={entity.replace('@', '%40')}%40{offset}", user=user, **more)
+        room, at = entity.partition(":")[2], f"&at={entity.replace('@', '%40')}%40{offset}"
+        for page in (f"messages/{room}?limit=1", f"conversations/{self.ann}?limit=1", "rooms/open?limit=1"):
+            waited = self.server.request("GET", f"/api/{page}{at}", user=self.ann)
+            assert waited.status == 200, waited
+        return self.server.request("GET", f"/api/{path}", user=user, **more)
 
     def texts(self, path: str, user: str) -> list[str]:
         answer = self.get(path, user)
@@ -118,9 +122,13 @@ def test_the_directory_lists_open_rooms(chat: Chat) -> None:
 def test_entities_are_for_staff(chat: Chat) -> None:
     assert chat.get("entities/room?limit=1", chat.ann).status == 403
     token = chat.server.token("bot", roles=["service"])
-    answer = chat.get("entities/room?limit=1000", chat.ann, headers={"Authorization": f"Bearer {token}"})
-    row = next(row for row in answer.body["rows"] if row["key"] == chat.closed)
-    assert row["offset"] == int(chat.at.rpartition("@")[2])
+    offset = int(chat.at.rpartition("@")[2])
+
+    def told() -> list[int]:
+        answer = chat.get("entities/room?limit=1000", chat.ann, headers={"Authorization": f"Bearer {token}"})
+        return [row["offset"] for row in answer.body["rows"] if row["key"] == chat.closed]
+
+    wait_until(lambda: told() == [offset], "the entity's row")
 
 
 def conversations(chat: Chat, user: str) -> dict[str, Any]:
