@@ -88,13 +88,6 @@ class Backlog:
             del self._heard[head_id]
         return taken
 
-    def put_back(self, stretches: Iterable[Stretch]) -> None:
-        """Before what waits."""
-        for stretch in reversed(list(stretches)):
-            self._heard = {stretch.head_id: [stretch, *self._heard.pop(stretch.head_id, ())], **self._heard}
-            self.bytes += stretch.bytes
-        self._more.set()
-
     def take_behind(self, heads_max: int) -> list[int]:
         """Heads whose events are to be read."""
         taken = list(self._behind)[:heads_max] if len(self._behind) > heads_max else list(self._behind)

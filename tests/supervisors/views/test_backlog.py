@@ -62,14 +62,6 @@ def test_too_many_heads_are_left_to_a_sweep() -> None:
     assert (backlog.swept_away, backlog.behind) == (True, 3)
 
 
-def test_what_is_put_back_comes_before_what_waits() -> None:
-    backlog = Backlog()
-    backlog.hear(heard(1, after=2))
-    backlog.hear(heard(3))
-    backlog.put_back([heard(1), heard(1, after=1), heard(2)])
-    assert ends(backlog.take(10)) == [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1)]
-
-
 def test_what_is_forgotten_is_for_a_sweep_to_find() -> None:
     backlog = Backlog()
     backlog.hear(heard(1))

@@ -232,7 +232,9 @@ async def test_two_that_wait_for_one_another_are_both_done(database_url: str) ->
                 nursery.start_soon(other.clap, f"other{number % 3}", "b", 1)
         await one.folded("crossing")
         counts = {row[0]: row[1] for row in await one.rows("crossing")}
-    assert counts.keys() == {"a", "b"} and sum(counts.values()) >= 62 + 58
+    assert counts.keys() == {"a", "b"}
+    # Of 62 events all add one, and all but the first of a row another one; that may be so of one row only.
+    assert 62 + 60 <= sum(counts.values()) <= 62 + 61
 
 
 async def test_a_server_that_is_killed_in_the_middle_makes_views_late(
