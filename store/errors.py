@@ -30,6 +30,10 @@ class NotOwner(StoreError):
     """The entity's shard is under a newer term than the caller's: another node owns it."""
 
 
+class Erased(StoreError):
+    """The entity was erased for good: its name is not given to anybody again."""
+
+
 class JournalDamaged(StoreError):
     """What is stored of one entity contradicts itself, or the server refuses it. Somebody must look; others go on."""
 

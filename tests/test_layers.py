@@ -20,7 +20,18 @@ FILES_MAX = 16  # of a folder: beyond, a newcomer does not find the room
 # From the ground up; what is named here is a folder or a loose file of the package.
 FLOORS: dict[str, tuple[str, ...]] = {
     "config": ("bounds", "limits", "redis_url", "settings", "telemetry", "reference"),
-    "store": ("errors", "keep_alive", "postgres", "migrations", "ownership", "journal", "views", "overview", "own"),
+    "store": (
+        "errors",
+        "keep_alive",
+        "postgres",
+        "migrations",
+        "ownership",
+        "journal",
+        "views",
+        "erasure",
+        "overview",
+        "own",
+    ),
     "actors": ("model", "life", "saga", "views", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",

@@ -46,6 +46,9 @@ class Kick(Struct, frozen=True, gc=False):
         return who.user not in self.but and self.but_roles.isdisjoint(who.roles) and not who.system
 
 
+FORGOTTEN = Kick(2410, "forgotten")  # what watchers of an entity hear that was erased
+
+
 class After(Struct, frozen=True, gc=False):
     """A message to oneself, after a while. Lost with the actor: what must happen is a durable timer."""
 

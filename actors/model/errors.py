@@ -77,6 +77,12 @@ class MalformedCommand(InvalidCommand):
     name, status = "malformed", 400
 
 
+class Forgotten(ActorError):
+    """The entity was erased for good; nobody can make one of its name again."""
+
+    name, status = "forgotten", 410
+
+
 class HandlerFailed(ActorError):
     """The handler raised, again after restarts: the message is among the dead letters."""
 

@@ -96,6 +96,10 @@ class HandOver(Struct, frozen=True):
     """Control: finish the burst, flush, and end: another node is to own the entity."""
 
 
+class Forget(Struct, frozen=True):
+    """Control: the entity is being erased. End at once; what is in flight can't land any more."""
+
+
 class TimersDue(Struct, frozen=True):
     """Control: a durable timer is due."""
 

@@ -106,7 +106,7 @@ def shape_of(view: type[View], fields: Iterable[Stored]) -> Shape:
         if column.is_indexed:  # the rows of one page that have one value, in the page's order
             rest = (term for term in (*by, *total) if term.removeprefix("-") != column.name)
             orders.append((column.name, *dict.fromkeys(rest)))
-    return Shape(columns=columns, orders=tuple(orders), language=view.language)
+    return Shape(columns=columns, orders=tuple(orders), language=view.language, entity_key=view.entity_key)
 
 
 class Views:

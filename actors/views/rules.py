@@ -84,6 +84,9 @@ def field_problems(view: type[View], fields: list[Stored]) -> Iterator[str]:
             yield f"the field {one.name} needs a default: a new row has only its keys"
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", str(view.language)):
         yield f"`language` is the name of a text search configuration, not {view.language!r:.80}"
+    texts = [one.column.name for one in fields if one.column.is_key and one.type is str]
+    if view.entity_key and view.entity_key not in texts:
+        yield f"`entity_key` must be a key field that is a text, not {view.entity_key!r:.80}"
     if view.watch is not None:
         yield from _page_problems(view.watch, fields)
     for attribute in ("guarded_by", "across"):

@@ -86,6 +86,9 @@ class View:
     # page is still said by `may_watch`
     across: ClassVar[str] = ""  # another view, of whose rows each names a page of this one: whoever may watch a page of
     # that may search all those at once, `GET /api/conversations/ann/messages?search=`
+    # The key field that holds the key, or the whole name, of the one entity that a row is made of: its rows go with it
+    # when it is erased. "": rows may be of several, and the view is made anew then.
+    entity_key: ClassVar[str] = ""
     name: ClassVar[str] = ""  # [a-z][a-z0-9_]*; where it is not given, the class's name in small letters
     version: ClassVar[int] = 1
 

@@ -58,6 +58,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "question_not_sent": (
             "An operator's question could not be sent to another node, which is shown as one that does not answer."
         ),
+        "entity_erased": "Somebody wanted an entity that was erased: they are told that it is gone for good.",
+        "entity_forgotten": (
+            "What is being erased has left this node's memory; the number is the erasure's, in the table `erasures`."
+        ),
         "feed_broken": (
             "What an entity published could not be sent to a node where it is watched: that node is told, and reads it "
             "in the journal."

@@ -29,7 +29,7 @@ class Claims:
     async def claim(self, entity: str, *, term: int, above: int = 0) -> Claimed:
         """Raise the entity's fence, above `above`, and load it.
 
-        Raises: NotOwner; JournalDamaged, for this entity alone; StoreUnavailable, also when too many wait.
+        Raises: NotOwner; Erased; JournalDamaged, for this entity alone; StoreUnavailable, also when too many wait.
         """
         if len(self._waiting) >= self._waiting_max:
             raise StoreUnavailable("too many entities wait to be claimed")

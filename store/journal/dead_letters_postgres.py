@@ -5,6 +5,7 @@ from typing import Any
 
 from greenroom.store.journal.consequences.letters import letter_columns, storable
 from greenroom.store.journal.dead_letters import ALL, TEXT_CHARACTERS_MAX, Census, DeadLetter, Which
+from greenroom.store.journal.names import digest_of
 from greenroom.store.ownership.sharding import SHARDS, mask_of, shard_sql
 from greenroom.store.postgres.pool import Pool
 
@@ -17,7 +18,8 @@ COLUMNS = (
 ADD = """
 WITH added AS (
     INSERT INTO dead_letters (at, entity, message_type, payload, principal, error, traceback, trace, strikes, key)
-    VALUES (now(), $1, $2, $3, $4, $5, $6, $7, $8, $11)
+    SELECT now(), $1, $2, $3, $4, $5, $6, $7, $8, $11
+    WHERE NOT EXISTS (SELECT FROM erasures WHERE digest = $12)
     ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING
     RETURNING id
 )
@@ -68,7 +70,7 @@ class PostgresDeadLetters:
         if letter.id:
             await self._fetch(REPLACE, *letter_columns(letter), letter.id, key)
         else:
-            await self._fetch(ADD, *letter_columns(letter), KEPT_MAX, TRIMMED_MAX, key)
+            await self._fetch(ADD, *letter_columns(letter), KEPT_MAX, TRIMMED_MAX, key, digest_of(letter.entity))
 
     async def list(self, *, limit: int, before: int | None = None, which: Which = ALL) -> Sequence[DeadLetter]:
         where, arguments = _where(which, before=before)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
+from greenroom.store.errors import Erased, JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.records import Append, Claimed, Due, Head, Outcome, Remembered, StoredEvent, Trimmed
 
@@ -20,7 +20,7 @@ READ_BYTES_MAX = 8 << 20  # bytes of events, or of outbox rows, that one read gi
 NOTHING_ABOVE: Mapping[str, int] = MappingProxyType({})
 
 
-Claim = Claimed | NotOwner | JournalDamaged | StoreUnavailable  # what became of one entity's claim
+Claim = Claimed | NotOwner | Erased | JournalDamaged | StoreUnavailable  # what became of one entity's claim
 
 
 class Journal(Protocol):
@@ -32,7 +32,7 @@ class Journal(Protocol):
         """Raise the fence of each entity (creating heads that don't exist), wait for appends in flight, then load.
 
         `terms` has the term of each entity's shard, as this node knows it, and their order is that of what is returned.
-        An entity that belongs to somebody else, or to a newer term, is NotOwner.
+        An entity that belongs to somebody else, or to a newer term, is NotOwner; one that was erased is Erased.
 
         Where `above` names an entity, its fence rises above that: to a fence that this incarnation has had before, a
         server that has lost its claims would grant it again, and with it whatever was sent under it and is late.

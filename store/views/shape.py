@@ -29,6 +29,7 @@ class Shape(Struct, frozen=True, omit_defaults=True):
     # `is_indexed` and of the key.
     orders: tuple[tuple[str, ...], ...] = ()
     language: str = "simple"  # the text search configuration of what is searched
+    entity_key: str = ""  # the column of the key that says which entity a row is of, where each is of one
 
     @property
     def names(self) -> tuple[str, ...]:

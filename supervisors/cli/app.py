@@ -11,6 +11,7 @@ import typer
 from greenroom.supervisors.cli.dead_letters import letters_app
 from greenroom.supervisors.cli.entities import show_entities
 from greenroom.supervisors.cli.explain import explain
+from greenroom.supervisors.cli.forget import forget
 from greenroom.supervisors.cli.generation import new_generation
 from greenroom.supervisors.cli.migrate import migrate_schema
 from greenroom.supervisors.cli.new import new
@@ -33,6 +34,7 @@ app.command("migrate")(migrate_schema)
 app.command("new-generation")(new_generation)
 app.command("status")(show_status)
 app.command("explain")(explain)
+app.command("forget")(forget)
 app.command("entities")(show_entities)
 app.command("schema")(show_schema)
 app.add_typer(letters_app, name="dead-letters")

@@ -26,6 +26,8 @@ class Deliverer(Protocol):
 
     def rejected(self, delivery: "Delivery", error: ActorError) -> None: ...
 
+    def postpone(self, delivery: "Delivery", error: ActorError) -> None: ...
+
 
 class Delivery(Struct, eq=False, gc=False):
     """One message on its way: the reply slot of each of its envelopes, one at a time.
@@ -42,6 +44,23 @@ class Delivery(Struct, eq=False, gc=False):
 
     def reject(self, error: ActorError) -> None:
         self.pair.deliverer.rejected(self, error)
+
+
+class Return(Struct, eq=False, frozen=True):
+    """The reply slot of the word to a sender that its message can't be delivered: until it has that, nor is the message
+    decided."""
+
+    deliverer: Deliverer
+    delivery: Delivery
+
+    def resolve(self, reply: Any, encoded: bytes | None) -> None:
+        self.deliverer.decided(self.delivery)
+
+    def reject(self, error: ActorError) -> None:
+        if error.temporary:
+            self.deliverer.postpone(self.delivery, error)
+        else:
+            self.deliverer.decided(self.delivery)  # whatever it makes of that
 
 
 class Pair:

@@ -20,13 +20,14 @@ import trio
 from greenroom.actors.life.outgoing import Outgoing, decode_body
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Origin
-from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.errors import ActorError, Forgotten
 from greenroom.actors.model.kinds import Kind, Kinds
+from greenroom.actors.model.lifecycle import Undelivered
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow, is_cut_short
 from greenroom.store.journal.journal import Journal
-from greenroom.supervisors.delivery.pair import Delivery, Pair, Row
+from greenroom.supervisors.delivery.pair import Delivery, Pair, Return, Row
 from greenroom.supervisors.supervision.backoff import Backoff
 
 log = structlog.get_logger("greenroom.relay")
@@ -143,6 +144,10 @@ class Relay:
         self._deleted_before = []
         self._wake_sweep.set()
 
+    def forget(self, head_id: int) -> None:
+        """The sender is erased: nothing more of it is sent, and its rows are removed by whoever erases it."""
+        self._drop({head_id})
+
     def _is_forgotten(self, delivery: Delivery) -> bool:
         """Was its row dropped, to be read again from the outbox? Then what becomes of this one is nobody's business."""
         return self._rows.get((delivery.row.head_id, delivery.row.offset)) is not delivery.row
@@ -152,15 +157,19 @@ class Relay:
         stuck = {pair.sender_id for pair in self._pairs.values() if pair.attempts >= STUCK_AFTER}
         for head_id in stuck:
             self._leave_out(head_id)
-        for key in [key for key, row in self._rows.items() if row.left and key[0] in stuck]:
-            row = self._rows.pop(key)
-            self.waiting -= row.left
-            self.waiting_bytes -= row.bytes_left
-        self._forget_pairs({key for key in self._pairs if key[0] in stuck})
+        self._drop(stuck)
         if self._read_to[0] in stuck:
             self._read_to = (self._read_to[0], OFFSET_MAX)  # its next row comes behind those just forgotten
         if stuck:
             log.warning("outbox_parked", senders=len(stuck), waiting=self.waiting)
+
+    def _drop(self, senders: set[int]) -> None:
+        """Forget what these have on its way."""
+        for key in [key for key, row in self._rows.items() if row.left and key[0] in senders]:
+            row = self._rows.pop(key)
+            self.waiting -= row.left
+            self.waiting_bytes -= row.bytes_left
+        self._forget_pairs({key for key in self._pairs if key[0] in senders})
 
     def _forget_pairs(self, keys: set[tuple[int, str]]) -> None:
         for key in keys:
@@ -270,7 +279,29 @@ class Relay:
             self._wake_sweep.set()
 
     def rejected(self, delivery: Delivery, error: ActorError) -> None:
-        """Not now."""
+        """Not now; or never, where the receiver was erased."""
+        if self._is_forgotten(delivery):
+            return
+        if isinstance(error, Forgotten):
+            self._return(delivery)
+        else:
+            self.postpone(delivery, error)
+
+    def _return(self, delivery: Delivery) -> None:
+        """Nobody will ever take it: its sender hears so, if it asked to be told."""
+        pair, about = delivery.pair, delivery.message.about
+        if not about:
+            self.decided(delivery)
+            return
+        told = Undelivered(entity=pair.receiver, about=about, name=Forgotten.name, detail="it was erased")
+        envelope = Envelope(message=told, slot=Return(self, delivery), queued_at=trio.current_time())
+        try:
+            self._submit(pair.sender, envelope)
+        except ActorError as error:
+            self.postpone(delivery, error)
+
+    def postpone(self, delivery: Delivery, error: ActorError) -> None:
+        """It is sent again, before all that is behind it."""
         if self._is_forgotten(delivery):
             return
         pair = delivery.pair

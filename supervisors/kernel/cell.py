@@ -25,6 +25,7 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing
 from greenroom.actors.model.errors import (
     ActorError,
+    Forgotten,
     HandlerFailed,
     NotHere,
     NotInRelease,
@@ -33,11 +34,11 @@ from greenroom.actors.model.errors import (
     Unavailable,
 )
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
+from greenroom.actors.model.lifecycle import Forget, HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.actors.model.upcasters import UnreadableEvent
 from greenroom.config.telemetry.shown import shown
-from greenroom.store.errors import JournalDamaged, NotOwner, StoreUnavailable
+from greenroom.store.errors import Erased, JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.records import Head, Outcome, Remembered
 from greenroom.supervisors.kernel.host import Host
@@ -65,6 +66,7 @@ class Ending(Enum):
     REFUSED = "refused"  # its claim, though nobody else is known to own it
     FAILED = "failed"
     DAMAGED = "damaged"  # what is stored of it contradicts itself, or is refused: somebody must look
+    ERASED = "erased"  # for good
     BEHIND = "behind"  # a newer release has recorded what this one can't read
     REBUILD = "rebuild"  # only this life ends
 
@@ -156,6 +158,10 @@ class Cell:
                     log.info("entity_moved", entity=self.entity, reason=str(error))
                     ending = Ending.MOVED if self._host.ownership.lost(self.entity) else Ending.REFUSED
                     return
+                except Erased:
+                    log.info("entity_erased", entity=self.entity)
+                    ending = Ending.ERASED
+                    return
                 except JournalDamaged as error:
                     log.error("entity_damaged", entity=self.entity, error=str(error))
                     self._host.failures.note(self.entity, "damaged", str(error))
@@ -206,7 +212,7 @@ class Cell:
         known = {id(one.slot) for one in moving if type(one) is Envelope}
         for answer in answers_of(flights):
             if id(answer.slot) not in known:
-                answer.slot.reject(OutcomeUnknown("the entity stopped before its commit was known"))
+                answer.slot.reject(_unanswered(ending))
         if ending is Ending.MOVED:
             doubt(flights)
             moving += left
@@ -488,6 +494,8 @@ class Cell:
                         pass  # what is in flight has failed, and says so
                     case TimersDue():
                         self._fire_due()
+                    case Forget():
+                        return Ending.ERASED
                     case Reclaim():
                         head = self.head  # perhaps claimed anew since that was asked; None of one without a journal
                         if head is None or lineage_of(head.epoch) != self._host.lineage():
@@ -558,10 +566,19 @@ class Cell:
             self._host.note_store_unavailable(error)  # the journal has it all; waking will replay more
 
 
+def _unanswered(ending: Ending) -> ActorError:
+    """What those hear whose messages were handled, and may be in the journal or not."""
+    if ending is Ending.ERASED:  # there is none any more
+        return Forgotten("the entity was erased")
+    return OutcomeUnknown("the entity stopped before its commit was known")
+
+
 def _why_not(ending: Ending) -> ActorError:
     """What those hear whose messages were not handled."""
     if ending is Ending.REFUSED:
         return NotHere("the entity's claim was refused")
+    if ending is Ending.ERASED:
+        return Forgotten("the entity was erased")
     if ending is Ending.BEHIND:
         return NotInRelease("a newer release has recorded what this node's can't read")
     return Unavailable(f"the entity {'stopped here' if ending is Ending.STOPPED else ending.value}")

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.effects import FORGOTTEN
 from greenroom.actors.model.kinds import Kinds
 from greenroom.config.limits import CommitConfig, MailboxConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.held import Held
@@ -173,6 +174,15 @@ class Kernel:
     def present(self) -> set[str]:
         """All that are awake here, or live here and are watched on some node."""
         return {*self._cells, *(entity for entity, _ in self._audiences.watched())}
+
+    async def forget(self, entity: str, head_id: int | None) -> None:
+        """It is being erased, and can't be claimed any more: return once nothing of it is left in memory here. Its
+        watchers, on all nodes, hear so."""
+        await self.system.forget(entity)
+        self._audiences.kick(entity, FORGOTTEN)
+        if head_id is not None:
+            self.relay.forget(head_id)
+        await self.letters.forget(entity)
 
     @property
     def core(self) -> tuple[ChildSpec, ...]:

@@ -60,6 +60,14 @@ class LetterWriter:
         self._instruments.dead_letters += 1
         log.error("dead_letter", entity=letter.entity, message_type=letter.message_type, error=letter.error)
 
+    async def forget(self, entity: str) -> None:
+        """Its letters are not written. Return once none of them is being written either."""
+        for waiting in [one for one in list(self._waiting)[1:] if one[0].entity == entity]:
+            self._waiting.remove(waiting)
+            self.waiting_bytes -= waiting[0].weight
+        while any(letter.entity == entity for letter, _ in self._waiting):
+            await self._written.wait()
+
     async def flushed(self) -> None:
         """Return when none waits to be written."""
         while self._waiting:

@@ -10,7 +10,7 @@ import trio
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import ActorError, NotHere, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import HandOver, Reclaim, Stop
+from greenroom.actors.model.lifecycle import Forget, HandOver, Reclaim, Stop
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.journal.epoch import lineage_of
@@ -22,6 +22,7 @@ from greenroom.supervisors.kernel.router import Awake, Draining
 log = structlog.get_logger("greenroom.system")
 
 DAMAGED_S = 30.0  # how long an entity stays down whose journal is damaged; then it may have been mended
+FORGET_LOOK_S = 0.02  # between two looks whether one that is erased has ended
 STEPS = 1_000  # cells looked at between two chances for others
 PREPARED_MAX = 64  # snapshots that are written before a batch of shards departs
 QUARANTINED_MAX = 10_000  # failed entities that are kept down at once; beyond, the one that failed first may wake
@@ -113,11 +114,8 @@ class System:
 
     def _note_untold(self, cell: Cell, ending: Ending, down_s: float) -> None:
         entity = cell.entity
-        if (
-            cell.left_unknown
-            and ending not in (Ending.MOVED, Ending.REFUSED)
-            and self._host.audiences.is_watched(entity)
-        ):
+        is_over = ending in (Ending.MOVED, Ending.REFUSED, Ending.ERASED)
+        if cell.left_unknown and not is_over and self._host.audiences.is_watched(entity):
             at = self._untold[entity] = trio.current_time() + down_s
             if ending is not Ending.STOPPED and self._nursery is not None:
                 self._nursery.start_soon(self._wake_to_tell, entity, at)
@@ -158,6 +156,12 @@ class System:
             if not kind.actor.durable and not kind.begins:
                 continue
             self._wake_for_watchers(entity)
+
+    async def forget(self, entity: str) -> None:
+        """It is being erased, and can't be claimed any more. Return once nobody of that name is awake here."""
+        while (cell := self._cells.get(entity)) is not None:
+            cell.mailbox.put_control(Forget())
+            await trio.sleep(FORGET_LOOK_S)
 
     # Departing shards.
 

@@ -12,6 +12,7 @@ from greenroom.store.journal.retention import Retention
 from greenroom.supervisors.duties.dead_letter_retries import DeadLetterRetries
 from greenroom.supervisors.duties.dead_letter_watch import DeadLetterWatch
 from greenroom.supervisors.duties.folding import Folding
+from greenroom.supervisors.duties.forgetting import Forgetting
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -33,6 +34,7 @@ class Duties:
         *,
         key_set: KeySetWatch | None = None,
         views: Sequence[ChildSpec] = (),
+        forgetting: Forgetting,
     ) -> None:
         keep = {
             kind.name: Keep(
@@ -65,6 +67,7 @@ class Duties:
                 ChildSpec(name="lineage_watch", start=lineage_watch.run, shutdown_s=1.0),
                 ChildSpec(name="dead_letter_retries", start=retries.run, shutdown_s=2.0),
                 ChildSpec(name="dead_letter_watch", start=letter_watch.run, shutdown_s=2.0),
+                ChildSpec(name="forgetting", start=forgetting.run, shutdown_s=1.0),
                 ChildSpec(name="retention", start=retention.run, shutdown_s=2.0),
                 *keys,
                 *views,

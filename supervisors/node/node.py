@@ -23,6 +23,7 @@ from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Observed
 from greenroom.config.telemetry.logs import dropped_lines
+from greenroom.store.erasure.erasures import PostgresErasures
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.own.servers import OwnServers
@@ -44,6 +45,7 @@ from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.cluster.pacing import Pacing, lately, means
 from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.duties.collector import Collector
+from greenroom.supervisors.duties.forgetting import Forgetting
 from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
@@ -239,7 +241,12 @@ class Node:
         if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
             self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
         kept = kept_up(self._views, shown)
-        self._duties = Duties(kernel, journal, letters, kinds, clock, key_set=self._key_set, views=kept)
+        forgetting = Forgetting(
+            PostgresErasures(self._pool), kernel, incarnation=incarnation, unwatch=fan_out.hub.forget
+        )
+        self._duties = Duties(
+            kernel, journal, letters, kinds, clock, key_set=self._key_set, views=kept, forgetting=forgetting
+        )
         services = Services(
             kinds=kinds,
             submit=kernel.router.submit,

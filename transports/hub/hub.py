@@ -21,7 +21,7 @@ from time import perf_counter
 import structlog
 import trio
 
-from greenroom.actors.model.effects import Kick
+from greenroom.actors.model.effects import FORGOTTEN, Kick
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.principal import Principal
@@ -160,6 +160,17 @@ class Hub:
             self._finish(topic)
         elif not topic.dirty:
             self._mark(topic)
+
+    def forget(self, entity: str) -> None:
+        """It is erased: whoever watches it is told, and nothing of it is kept."""
+        topic = self._topics.get(entity)
+        if topic is None:
+            return
+        self.kick(entity, FORGOTTEN)
+        self._finish(topic)
+        topic.restart("", 0)
+        if topic in self._lingering and not topic.held:
+            self._forget(topic)
 
     def watching(self, entity: str) -> Collection[Principal]:
         topic = self._topics.get(entity)

@@ -6,8 +6,9 @@ Heads are locked in the order of their ids, by the append too, so two statements
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from greenroom.store.errors import DataRefused, JournalDamaged, NotOwner
+from greenroom.store.errors import DataRefused, Erased, JournalDamaged, NotOwner
 from greenroom.store.journal.journal import Claim
+from greenroom.store.journal.names import digest_of
 from greenroom.store.journal.postgres.load import Loading
 from greenroom.store.journal.records import Claimed, Head
 from greenroom.store.ownership.sharding import shard_of
@@ -23,6 +24,8 @@ from greenroom.store.postgres.connection import Connection
 # joined, all rows of shards would be read for a single entity.
 # Terms are those of shards, and so each entity's own. The conflict branch sees it only as the upper half of the fence
 # that was to be: so none is formed above a head's that is under a newer term.
+# What was erased is not made anew. While that is under way its head is there, under a term that nobody has; so only the
+# claim of an entity without a head looks.
 RAISE = """
 INSERT INTO heads (entity, fence, incarnation, epoch, lineage, era, since_ms, claimed_ms, shard)
 SELECT w.entity,
@@ -43,6 +46,9 @@ WHERE (known.fence IS NULL OR known.fence >> 32 <= w.term) AND coalesce(
     ),
     true
 )
+AND (known.id IS NOT NULL OR NOT EXISTS (
+    SELECT FROM erasures e WHERE e.digest = sha256(convert_to(w.entity, 'UTF8'))
+))
 ORDER BY known.id NULLS LAST, w.entity
 ON CONFLICT (entity) DO UPDATE SET
     fence = greatest(
@@ -58,6 +64,9 @@ RETURNING id, entity, fence, epoch || lineage AS epoch, "offset", trimmed, era, 
     xmax <> 0 AS known
 """
 
+ERASED = """
+SELECT w.entity FROM unnest($1::text[], $2::bytea[]) AS w (entity, digest) JOIN erasures e ON e.digest = w.digest
+"""
 FENCES = "SELECT id, fence FROM heads WHERE id = ANY ($1::bigint[])"
 
 
@@ -95,6 +104,11 @@ class Claiming:
             if row["known"] or row["offset"]:
                 old.append(claimed)  # a head that is new has nothing to load; one without events may have timers
         await self._load(old, window, found)
+        refused = [entity for entity, claim in found.items() if type(claim) is NotOwner]
+        if refused:
+            digests = [digest_of(entity) for entity in refused]
+            for (entity,) in await self._connection.fetch(ERASED, refused, digests):
+                found[entity] = Erased(entity)
         return found
 
     async def _raise(

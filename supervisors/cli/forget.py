@@ -1,0 +1,179 @@
+"""`greenroom forget ENTITY`: erase it, everywhere, for good.
+
+All of it goes through the database, so it needs no token. Nodes that run hear of it within a second; where it is ended
+on the way, the same command goes on with it.
+"""
+
+import getpass
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from greenroom.actors.model.entity import BadEntity, split_entity
+from greenroom.store.erasure.erasing import Erasing, Told, Waits
+from greenroom.store.erasure.erasures import Erasure, PostgresErasures
+from greenroom.store.erasure.removing import count
+from greenroom.store.erasure.views import views_of
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
+from greenroom.supervisors.cli.chosen.database import with_database
+from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
+from greenroom.supervisors.cli.terminal.printable import printable
+
+LISTED = 1_000
+HEAD = "SELECT id FROM heads WHERE entity = $1"
+
+T = TypeVar("T")
+
+
+def forget(
+    entity: Annotated[str | None, typer.Argument(metavar="ENTITY", help="As in room:lobby.")] = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept for ever, so without what is erased.")] = "",
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who asks for it; else who is logged in here.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    past: Annotated[bool, typer.Option("--list", help="Show what has been erased, by whom and why.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Erase an entity for good: its events, its state, what it was told and answered, its rows in every view.
+
+    Nobody can make one of that name again. What it told other entities is theirs, and stays.
+    """
+    with told_plainly():
+        if past:
+            return _show(_with_pool(lambda pool: PostgresErasures(pool).newest(limit=LISTED)), as_json)
+        if entity is None:
+            raise Trouble("say what: ENTITY, as in room:lobby", status=BAD_USAGE)
+        try:
+            split_entity(entity)
+        except BadEntity as error:
+            raise Trouble(str(error), status=BAD_USAGE) from error
+        found, rows, views = _with_pool(lambda pool: _look(pool, entity))
+        if found is None and not rows:
+            raise Trouble(f"there is no {printable(entity)}")
+        if dry_run:
+            return _say({"entity": entity, "rows": rows, "views": views, "begun": found is not None}, as_json)
+        if found is None or found.done_ms is None:
+            if found is None and not reason.strip():
+                raise Trouble("say why, with --reason: it is kept with who did it and when", status=BAD_USAGE)
+            if found is None and not yes:
+                _ask(entity, rows, views)
+            asked_by = by or f"{getpass.getuser()}@{socket.gethostname()}"
+            found = _with_pool(lambda pool: _erase(pool, entity, reason.strip(), asked_by))
+        _say({"entity": entity} | _plain(found), as_json)
+
+
+async def _look(pool: Pool, entity: str) -> tuple[Erasure | None, dict[str, int], dict[str, str]]:
+    found = await PostgresErasures(pool).find(entity)
+    heads = await pool.fetch(HEAD, entity)
+    rows = await count(pool, heads[0][0], entity) if heads else {}
+    return found, rows, await views_of(pool, entity.partition(":")[0])
+
+
+async def _erase(pool: Pool, entity: str, reason: str, asked_by: str) -> Erasure:
+    """Raises: Trouble."""
+    erasures = PostgresErasures(pool)
+    erasure = await erasures.begin(entity, reason=reason, asked_by=asked_by)
+    if erasure is None:
+        raise Trouble(f"there is no {printable(entity)}")
+    if erasure.done_ms is None:
+        try:
+            with _bar() as told:
+                await Erasing(pool, erasure, told).run()
+        except Waits as why:
+            raise Trouble(f"begun, and not done: {why}. The same command goes on with it") from why
+    done = await erasures.find(entity)
+    assert done is not None
+    return done
+
+
+def _ask(entity: str, rows: dict[str, int], views: dict[str, str]) -> None:
+    """Raises: Trouble unless the answer is yes."""
+    if not sys.stdin.isatty():
+        raise Trouble("nobody is there to be asked: say --yes", status=BAD_USAGE)
+    console = Console(stderr=True)
+    console.print(_summary(rows, views), markup=False)
+    if not typer.confirm(f"Erase {printable(entity)} for good?", err=True):
+        raise Trouble("nothing was erased")
+
+
+@contextmanager
+def _bar() -> Iterator[Told]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=None)
+
+        def told(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total or None)
+
+        yield told
+
+
+def _show(erasures: list[Erasure], as_json: bool) -> None:
+    told = [_plain(one) for one in erasures]
+    if as_json:
+        _print_json(told)
+        return
+    for one in told:
+        sys.stdout.write(printable(f"{one['kind']} {one['digest'] or ''} {_sentence(one)}") + "\n")
+    if not told:
+        sys.stdout.write("nothing was erased\n")
+
+
+def _say(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(told)
+    elif "rows" in told:
+        sys.stdout.write(f"{printable(told['entity'])}: {_summary(told['rows'], told['views'])}\n")
+    else:
+        sys.stdout.write(f"{printable(told['entity'])} {printable(_sentence(told))}\n")
+
+
+def _summary(rows: dict[str, int], views: dict[str, str]) -> str:
+    parts = [f"{number} rows of {table}" for table, number in rows.items() if number]
+    parts += [f"its rows of the view {name}" for name, what in views.items() if what == "rows"]
+    parts += [f"the view {name}, made anew" for name, what in views.items() if what == "anew"]
+    return ", ".join(parts) or "a name, and nothing else"
+
+
+def _sentence(told: dict[str, Any]) -> str:
+    if told["done"] is None:
+        return f"is being erased since {told['began']}, for {told['by']}: {told['reason']}"
+    return f"was erased on {told['done']}, for {told['by']}: {told['reason']}"
+
+
+def _plain(erasure: Erasure) -> dict[str, Any]:
+    return {
+        "id": erasure.id,
+        "kind": erasure.kind,
+        "digest": erasure.digest.hex(),
+        "reason": erasure.reason,
+        "by": erasure.asked_by,
+        "began": _at(erasure.began_ms),
+        "done": _at(erasure.done_ms),
+        "did": msgspec.json.decode(erasure.did),
+    }
+
+
+def _at(ms: int | None) -> str | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(" ", "seconds")
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def _with_pool(ask: Callable[[Pool], Awaitable[T]]) -> T:
+    async def run(bridge: Bridge, url: str) -> T:
+        async with Pool(bridge, url, incarnation=0, size=2) as pool:
+            return await ask(pool)
+
+    return with_database(run)
