@@ -131,12 +131,13 @@ async def test_a_claim_that_began_before_does_not_make_it_anew(database_url: str
     async with forgetful(database_url) as node:
         await node.clap("c", "ann")
         erasure = await begin(node, "show:c")
-        erasing = Erasing(node.pool, erasure, lambda *_: None, patience_s=3.0)
-        async with node.pool.connection() as connection, connection.transaction() as transaction:
-            await transaction.fetch("UPDATE heads SET claimed_ms = claimed_ms WHERE entity = 'show:nobody'")
-            with pytest.raises(Waits, match="still writes heads"):
+        await until(lambda: _heard(node, erasure))
+        erasing = Erasing(node.pool, erasure, lambda *_: None, patience_s=0.2)
+        with pytest.raises(Waits, match="still writes heads"):
+            async with node.pool.connection() as connection, connection.transaction() as transaction:
+                await transaction.fetch("UPDATE heads SET claimed_ms = claimed_ms WHERE entity = 'show:nobody'")
                 await erasing.run()
-            assert await node.pool.fetch("SELECT 1 FROM heads WHERE entity = 'show:c'")
+        assert await node.pool.fetch("SELECT 1 FROM heads WHERE entity = 'show:c'")
         await erasing.run()
         assert not await node.pool.fetch("SELECT 1 FROM heads WHERE entity = 'show:c'")
 
@@ -202,6 +203,10 @@ async def test_it_is_gone_on_with_wherever_it_was_ended(database_url: str) -> No
         assert done is not None
         assert '"journal": 2' in done.did and '"view_rows": 1' in done.did
         assert [one.state for one in await node.runners.versions.all()] == ["live", "live"]
+
+
+async def _heard(node: Stage, erasure: Erasure) -> bool:
+    return not await PostgresErasures(node.pool).deaf(erasure)
 
 
 async def _is(so: bool) -> bool:
