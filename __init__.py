@@ -10,6 +10,7 @@ from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
+from greenroom.actors.model.personal import Personal, Subject
 from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal, UserId
 from greenroom.actors.saga import Saga, SoFar, Step
 from greenroom.actors.views.columns import Index, Key, Text
@@ -33,12 +34,14 @@ __all__ = [
     "Message",
     "Origin",
     "Page",
+    "Personal",
     "Principal",
     "Refused",
     "Rows",
     "Saga",
     "SoFar",
     "Step",
+    "Subject",
     "Tell",
     "Text",
     "Undelivered",

@@ -63,6 +63,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "duties",
         "node",
         "simulation",
+        "erasure",
         "cli",
         "__main__",
     ),

@@ -16,6 +16,7 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits
 from greenroom.actors.model.message import Ask, Done, Event, Message
 from greenroom.actors.model.notice import NOTICE_BYTES_MAX, SESSION_KIND, Push, Pushed
+from greenroom.actors.model.personal import Personal, Subject
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
@@ -60,8 +61,8 @@ class SignedOut(Event, tag="session.signed_out"):
 class PushReceived(Event, omit_defaults=True, tag="session.pushed"):
     """Something came for the user that devices are to show."""
 
-    data: Any
-    by: str = ""  # the user on whose behalf it came; "" when it was nobody's
+    data: Personal[Any]
+    by: Subject = ""  # the user on whose behalf it came; "" when it was nobody's
 
 
 SessionEvent = ReadUpTo | SignedOut | PushReceived
@@ -101,6 +102,7 @@ class Session(Actor[SessionState]):
     """One user across devices; the key is the user id."""
 
     kind = SESSION_KIND
+    key_is_user = True
     commands: ClassVar[tuple[type[Message], ...]] = (Read, SignOut, Push)
     events: ClassVar[tuple[type[Event], ...]] = (ReadUpTo, SignedOut, PushReceived)
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (PresenceShown, PushShown)

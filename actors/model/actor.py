@@ -96,6 +96,7 @@ class Actor(Generic[State_co]):
     publish_with: ClassVar[type[Message] | None] = None  # the command that a client's `publish` into the channel is
     base_tags: ClassVar[str] = ""  # `saga`: a base class brings events and internal messages tagged `saga.something`
     publishes_info: ClassVar[bool] = True  # do publications say which user caused the event?
+    key_is_user: ClassVar[bool] = False  # the key is a user's id: the entity is forgotten with them
     durable: ClassVar[bool] = True  # False: no journal, state ends with the actor
     limits: ClassVar[KindLimits] = KindLimits()
     state_type: ClassVar[type[Any]]

@@ -100,6 +100,10 @@ class Forget(Struct, frozen=True):
     """Control: the entity is being erased. End at once; what is in flight can't land any more."""
 
 
+class BeginAnew(Struct, frozen=True):
+    """Control: what the journal holds of the entity was written anew, and memory is not what it says."""
+
+
 class TimersDue(Struct, frozen=True):
     """Control: a durable timer is due."""
 

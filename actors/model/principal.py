@@ -80,7 +80,7 @@ def user_fields(message: type[Struct]) -> tuple[str, ...]:
     """The fields declared as `UserId`, `UserId | None`, or a list, set or dict of some (by its keys)."""
     info = inspect.type_info(message)
     assert isinstance(info, inspect.StructType)
-    return tuple(field.name for field in info.fields if any(map(_is_user_id, _parts(field.type))))
+    return tuple(field.name for field in info.fields if any(map(is_user_id, _parts(field.type))))
 
 
 def _parts(declared: inspect.Type) -> Iterator[inspect.Type]:
@@ -100,5 +100,6 @@ def _parts(declared: inspect.Type) -> Iterator[inspect.Type]:
                 yield one
 
 
-def _is_user_id(declared: inspect.Type) -> bool:
+def is_user_id(declared: inspect.Type) -> bool:
+    """Is it the type `UserId`?"""
     return isinstance(declared, inspect.Metadata) and bool((declared.extra or {}).get(_MARK))

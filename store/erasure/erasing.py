@@ -7,26 +7,18 @@ views        its rows in each table of a view; where they are not its alone, the
 ended        once nobody is left who may not have seen the mark, its head goes, and its name
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import trio
 
 from greenroom.store.erasure.erasures import Erasure, PostgresErasures
+from greenroom.store.erasure.remaking import LOOK_S, Remaking, Told, Waits
 from greenroom.store.erasure.removing import ROWS_AT_ONCE, TABLES, Removing, count
-from greenroom.store.erasure.views import Made, ViewRows
+from greenroom.store.erasure.views import ViewRows
 from greenroom.store.postgres.pool import Pool
 
-LOOK_S = 0.2
 PATIENCE_S = 30.0  # for what others have to do: nodes, relays, whoever writes heads; and then it may be begun again
-
-
-class Waits(Exception):
-    """Others have something to do before it can go on; the text says who, and what. Do it again then."""
-
-
-# What goes on, how much of it is done, and of how much: 0 where that is not known.
-Told = Callable[[str, int, int], None]
 
 
 class Erasing:
@@ -37,6 +29,7 @@ class Erasing:
         self._erasures = PostgresErasures(pool)
         self._removing = Removing(pool, erasure)
         self._views = ViewRows(pool, erasure)
+        self._remaking = Remaking(pool, erasure.id)
         self._erasure = erasure
         self._told = told
         self._patience_s = patience_s
@@ -46,7 +39,7 @@ class Erasing:
         await self._heard()
         await self._rows()
         for made in await self._views.remove():
-            await self._made_anew(made)
+            await self._remaking.made_anew(made, self._told, patience_s=self._patience_s)
         await self._undelivered()
         await self._rows()  # what a node that is gone has still written
         await self._seen()
@@ -75,26 +68,6 @@ class Erasing:
                 rows = await self._removing.step(table)
                 done += rows
                 self._told(f"removing from {table}", done, total)
-
-    async def _made_anew(self, made: Made) -> None:
-        """Wait until a view's new table has taken the live one's place, and drop those that have the entity's rows."""
-        first: int | None = None
-        since = trio.current_time()
-        least = 1 << 62
-        while not await self._views.is_live(made):
-            left = await self._views.left(made)
-            first = left if first is None else max(first, left)
-            self._told(f"making the view {made.name} anew", first - left, first)
-            if left < least:
-                least, since = left, trio.current_time()
-            elif trio.current_time() - since > self._patience_s:
-                raise Waits(
-                    f"the view {made.name} is made anew without it, and does not get on: is a server running that has "
-                    "its code? `greenroom views` says more; `greenroom views drop-old NAME --whole` drops one that is "
-                    "gone from the code"
-                )
-            await trio.sleep(LOOK_S)
-        await self._views.drop_before(made)
 
     async def _undelivered(self) -> None:
         with trio.move_on_after(self._patience_s):

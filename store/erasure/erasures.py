@@ -26,26 +26,37 @@ MARK = """
 UPDATE heads SET fence = $2, incarnation = 0, "offset" = 0, trimmed = 0, snapshot_offset = 0, claimed_ms = $3
 WHERE entity = $1 RETURNING id
 """
-BEGIN = """
-INSERT INTO erasures (kind, digest, name, head_id, reason, asked_by) VALUES ($1, $2, $3, $4, $5, $6)
+NEXT_CALL = "(SELECT coalesce(max(call), 0) + 1 FROM erasures)"
+BEGIN = f"""
+INSERT INTO erasures (kind, digest, name, head_id, reason, asked_by, call) VALUES ($1, $2, $3, $4, $5, $6, {NEXT_CALL})
 """
+BEGIN_USER = "INSERT INTO erasures (kind, digest, name, reason, asked_by, did) VALUES ($1, $2, $3, $4, $5, $6::jsonb)"
+# Who was forgotten and has come back is another: the audit of the former one keeps a digest that nobody looks for.
+AGAIN = """
+UPDATE erasures SET digest = sha256(digest || convert_to(id::text, 'UTF8')) WHERE digest = $1 AND done_at IS NOT NULL
+"""
+CALL = f"UPDATE erasures SET call = {NEXT_CALL} WHERE id = $1"
 HEARD = "UPDATE nodes SET erased = greatest(erased, $2) WHERE incarnation = $1"
 UNDONE = """
-SELECT (SELECT coalesce(max(id), 0) FROM erasures), id, name, head_id FROM erasures WHERE id > $1 AND done_at IS NULL
-UNION ALL SELECT coalesce(max(id), 0), NULL, NULL, NULL FROM erasures
+SELECT call, id, kind, name, head_id FROM erasures WHERE call > $1 AND done_at IS NULL
+UNION ALL SELECT coalesce(max(call), 0), NULL, NULL, NULL, NULL FROM erasures
 ORDER BY 2 NULLS LAST
 """
 DEAF = """
 SELECT incarnation, url FROM nodes
-WHERE state <> 'dead' AND lease_until > clock_timestamp() AND erased < $1 ORDER BY incarnation
+WHERE state <> 'dead' AND lease_until > clock_timestamp() AND erased < (SELECT e.call FROM erasures e WHERE e.id = $1)
+ORDER BY incarnation
 """
+# Of these the heads that were written anew, and that nobody has claimed since.
+CHANGED = "SELECT entity FROM heads WHERE entity = ANY ($1::text[]) AND incarnation = 0"
+USER = ""  # in place of a kind: what is erased is what there is of a user
 
 
 class Erasure(NamedTuple):
     """One of them. Times in Unix ms; `did` is JSON."""
 
     id: int
-    kind: str  # of the entity
+    kind: str  # of the entity; USER where it is a user's
     digest: bytes
     name: str | None  # None once it is done
     head_id: int | None
@@ -60,8 +71,14 @@ class Undone(NamedTuple):
     """What a node is to forget, as it hears of it."""
 
     id: int
+    kind: str
     name: str
     head_id: int | None
+
+
+def name_of_user(user: str) -> str:
+    """A user's name among erasures: no entity's."""
+    return f"user {user}"
 
 
 class PostgresErasures:
@@ -95,15 +112,36 @@ class PostgresErasures:
                 found = await transaction.fetch(FIND, digest)
             return Erasure(*found[0])
 
+    async def begin_user(self, user: str, *, reason: str, asked_by: str, did: str) -> Erasure:
+        """Note that it has begun, with `did` as JSON; one that was begun before, and is not done, is given as it is.
+        A user who has come back since is forgotten again."""
+        name = name_of_user(user)
+        async with self._pool.connection() as connection, connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            await transaction.fetch(AGAIN, digest_of(name))
+            if not await transaction.fetch(FIND, digest_of(name)):
+                await transaction.fetch(BEGIN_USER, USER, digest_of(name), name, reason, asked_by, did)
+            return Erasure(*(await transaction.fetch(FIND, digest_of(name)))[0])
+
+    async def call(self, erasure: Erasure) -> None:
+        """Nodes are to hear of it now."""
+        async with self._pool.connection() as connection, connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            await transaction.fetch(CALL, erasure.id)
+
     # What nodes hear of it.
 
     async def undone(self, *, after: int) -> tuple[list[Undone], int]:
-        """Those behind `after` that are not done, and the number of the last of all."""
+        """Those called behind `after` that are not done, and the last call of all."""
         *rows, (last, *_) = await self._pool.fetch(UNDONE, after)
-        return [Undone(id_, name, head_id) for _, id_, name, head_id in rows], last
+        return [Undone(*tuple(row)[1:]) for row in rows], last
+
+    async def changed(self, entities: Sequence[str]) -> list[str]:
+        """Those of these entities whose events and state were written anew, and whom nobody has claimed since."""
+        return [row[0] for row in await self._pool.fetch(CHANGED, list(entities))]
 
     async def heard(self, incarnation: int, *, through: int) -> None:
-        """That node has nothing in memory any more of what erasures up to this one are about."""
+        """That node has nothing in memory any more of what erasures up to this call are about."""
         await self._pool.fetch(HEARD, incarnation, through)
 
     async def deaf(self, erasure: Erasure) -> Sequence[Any]:

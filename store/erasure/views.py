@@ -4,15 +4,12 @@ A row says nothing of the entities it was made of. A view that keys its rows by 
 and they are deleted. Of any other the rows may be of many entities, so its table is made anew from what is left.
 """
 
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from greenroom.store.erasure.erasures import Erasure
+from greenroom.store.erasure.remaking import WANTED, Made, Remaking
 from greenroom.store.erasure.removing import ROWS_AT_ONCE
-from greenroom.store.postgres.connection import Transaction
 from greenroom.store.postgres.pool import Pool
-from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import quoted
 from greenroom.store.views.versions import PostgresVersions
@@ -25,9 +22,6 @@ INSERT INTO view_progress AS p (view_id, id, "offset") VALUES ($1, $2, $3)
 ON CONFLICT (view_id, id) DO UPDATE SET "offset" = excluded."offset", parked = NULL
 RETURNING xmax <> 0
 """
-TOUCHED = "UPDATE erasures SET did = jsonb_set(did, ARRAY['views', $2], to_jsonb($3::int)) WHERE id = $1"
-WITH_VIEWS = "UPDATE erasures SET did = '{\"views\": {}}'::jsonb || did WHERE id = $1"
-DID = "SELECT coalesce(did -> 'views', '{}')::text FROM erasures WHERE id = $1"
 OTHERS = "SELECT entity FROM heads WHERE entity = ANY ($1::text[]) LIMIT 1"
 REMOVE = """
 WITH gone AS (
@@ -44,13 +38,6 @@ FROM counted c WHERE e.id = $3 RETURNING c.rows
 """
 
 
-class Made(NamedTuple):
-    """A view's table that is filled without the entity."""
-
-    name: str
-    id: int
-
-
 class ViewRows:
     """Of one entity whose erasure has begun: its head shows no events. All of it raises StoreUnavailable."""
 
@@ -58,43 +45,25 @@ class ViewRows:
         self._pool = pool
         self._erasure = erasure
         self._versions = PostgresVersions(pool)
-        self._progress = PostgresProgress(pool)
 
     async def remove(self) -> list[Made]:
         """Fold nothing of it any more, and delete its rows; the tables that have to take the place of others."""
-        await self._pool.fetch(WITH_VIEWS, self._erasure.id)
         for version in await self._versions.all():
             if self._erasure.kind in version.kinds:
                 await self._end(version)
-        wanted = await self._wanted()
-        made: list[Made] = []
-        for name, number in wanted.items():
-            if not number:
-                table = await self._versions.rebuild(name)
-                if table is None:
-                    continue  # it was dropped meanwhile
-                number = table.id
-                await self._pool.fetch(TOUCHED, self._erasure.id, name, number)
-            made.append(Made(name, number))
-        return made
+        return await Remaking(self._pool, self._erasure.id).begin()
 
     async def _end(self, version: Version) -> None:
         erasure = self._erasure
         mine = await self._values(version)
         async with self._pool.connection() as connection, connection.transaction() as transaction:
             ((was_folded,),) = await transaction.fetch(END_FOLDING, version.id, erasure.head_id, FOLDED)
-            if was_folded and not mine and version.name not in await self._wanted(transaction):
-                await transaction.fetch(TOUCHED, erasure.id, version.name, 0)  # to be made anew
+            if was_folded and not mine:
+                await transaction.fetch(WANTED, erasure.id, [version.name])
         rows = ROWS_AT_ONCE if mine else 0
         while rows == ROWS_AT_ONCE:
             sql = REMOVE.format(rows=version.table.rows, column=quoted(version.shape.entity_key))
             ((rows,),) = await self._pool.fetch(sql, mine, ROWS_AT_ONCE, erasure.id)
-
-    async def _wanted(self, transaction: Transaction | None = None) -> dict[str, int]:
-        """Views that are to be made anew, each with the number of the new table; 0: there is none yet."""
-        fetch = self._pool.fetch if transaction is None else transaction.fetch
-        ((did,),) = await fetch(DID, self._erasure.id)
-        return msgspec.json.decode(did, type=dict[str, int])
 
     async def _values(self, version: Version) -> list[str]:
         """What the view's key column has in rows of this entity alone. [] where rows don't say whose they are."""
@@ -107,27 +76,6 @@ class ViewRows:
         if same_key and await self._pool.fetch(OTHERS, same_key):
             return []
         return [name, key]
-
-    # Tables that are made anew.
-
-    async def is_live(self, made: Made) -> bool:
-        """Has it, or one that was made after it, taken the live one's place? Also where the view was dropped."""
-        mine = await self._of(made.name)
-        return not mine or any(one.state == "live" and one.id >= made.id for one in mine)
-
-    async def left(self, made: Made) -> int:
-        """Events that are still to be folded into it."""
-        filling = [one for one in await self._of(made.name) if one.state == "filling" and one.id >= made.id]
-        left = [await self._progress.left(one, entities_max=1 << 62) for one in filling]
-        return min((one.events for one in left), default=0)
-
-    async def drop_before(self, made: Made) -> None:
-        """Those that were made before it hold rows of the entity."""
-        await self._versions.drop([one for one in await self._of(made.name) if one.id < made.id])
-        await self._progress.clean()
-
-    async def _of(self, name: str) -> list[Version]:
-        return [one for one in await self._versions.all() if one.name == name]
 
 
 async def views_of(pool: Pool, kind: str) -> dict[str, str]:

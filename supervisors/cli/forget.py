@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from greenroom.actors.model.entity import BadEntity, split_entity
-from greenroom.store.erasure.erasing import Erasing, Told, Waits
+from greenroom.store.erasure.erasing import Erasing
 from greenroom.store.erasure.erasures import Erasure, PostgresErasures
+from greenroom.store.erasure.remaking import Told, Waits
 from greenroom.store.erasure.removing import count
 from greenroom.store.erasure.views import views_of
 from greenroom.store.postgres.bridge import Bridge

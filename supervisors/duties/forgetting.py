@@ -9,13 +9,14 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from greenroom.store.erasure.erasures import PostgresErasures
+from greenroom.store.erasure.erasures import USER, PostgresErasures
 from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.kernel.kernel import Kernel
 
 log = structlog.get_logger("greenroom.node")
 
 LOOK_S = 1.0
+PAGE = 5_000  # entities that one statement asks about
 
 
 class Forgetting:
@@ -46,8 +47,20 @@ class Forgetting:
         if last <= self._through:
             return
         for one in undone:
+            if one.kind == USER:
+                await self._begin_anew()
+                continue
             await self._kernel.forget(one.name, one.head_id)
             self._unwatch(one.name)
             log.info("entity_forgotten", erasure=one.id)  # without its name, which is to be nowhere
         await self._erasures.heard(self._incarnation, through=last)
         self._through = last
+
+    async def _begin_anew(self) -> None:
+        """Whose events and state were written anew begins another life, and whoever watches it starts over.
+
+        Raises: StoreUnavailable."""
+        known = sorted(self._kernel.present())
+        for first in range(0, len(known), PAGE):
+            for entity in await self._erasures.changed(known[first : first + PAGE]):
+                await self._kernel.begin_anew(entity)

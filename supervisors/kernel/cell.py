@@ -34,7 +34,7 @@ from greenroom.actors.model.errors import (
     Unavailable,
 )
 from greenroom.actors.model.kinds import Kind
-from greenroom.actors.model.lifecycle import Forget, HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
+from greenroom.actors.model.lifecycle import BeginAnew, Forget, HandOver, Passivate, Rebuild, Reclaim, Stop, TimersDue
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.actors.model.upcasters import UnreadableEvent
 from greenroom.config.telemetry.shown import shown
@@ -494,6 +494,8 @@ class Cell:
                         pass  # what is in flight has failed, and says so
                     case TimersDue():
                         self._fire_due()
+                    case BeginAnew():
+                        ending = Ending.REBUILD
                     case Forget():
                         return Ending.ERASED
                     case Reclaim():

@@ -175,6 +175,11 @@ class Kernel:
         """All that are awake here, or live here and are watched on some node."""
         return {*self._cells, *(entity for entity, _ in self._audiences.watched())}
 
+    async def begin_anew(self, entity: str) -> None:
+        """Its rows were written anew under it: return once nobody awake here knows what it was. Its watchers hear of
+        another epoch."""
+        await self.system.begin_anew(entity)
+
     async def forget(self, entity: str, head_id: int | None) -> None:
         """It is being erased, and can't be claimed any more: return once nothing of it is left in memory here. Its
         watchers, on all nodes, hear so."""

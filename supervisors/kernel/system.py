@@ -10,7 +10,7 @@ import trio
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import ActorError, NotHere, Overloaded, Unavailable
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.lifecycle import Forget, HandOver, Reclaim, Stop
+from greenroom.actors.model.lifecycle import BeginAnew, Forget, HandOver, Reclaim, Stop
 from greenroom.actors.model.mailbox import Item, Mailbox
 from greenroom.config.limits import PassivationConfig
 from greenroom.store.journal.epoch import lineage_of
@@ -161,6 +161,19 @@ class System:
         """It is being erased, and can't be claimed any more. Return once nobody of that name is awake here."""
         while (cell := self._cells.get(entity)) is not None:
             cell.mailbox.put_control(Forget())
+            await trio.sleep(FORGET_LOOK_S)
+
+    async def begin_anew(self, entity: str) -> None:
+        """Whatever its present life knows is not what the journal holds any more: return once that has ended. One that
+        sleeps is woken where somebody watches it."""
+        cell = self._cells.get(entity)
+        if cell is None:
+            if self._host.ownership.owns(entity) and self._host.audiences.watching(entity):
+                self._wake_for_watchers(entity)
+            return
+        former = cell.actor
+        while self._cells.get(entity) is cell and cell.actor is former:
+            cell.mailbox.put_control(BeginAnew())
             await trio.sleep(FORGET_LOOK_S)
 
     # Departing shards.

@@ -5,31 +5,32 @@ from typing import Any
 from msgspec import Struct
 
 from greenroom.actors.model.message import Event
+from greenroom.actors.model.personal import Personal, Subject
 
 
 class MessageSent(Event, omit_defaults=True, tag="room.message", gc=False):
     """Somebody said something. The event's offset is from now on the message's name."""
 
-    author: str
-    text: str
+    author: Subject
+    text: Personal[str]
     reply_to: int | None = None
-    data: Any = None
-    client_id: str | None = None
+    data: Personal[Any] = None
+    client_id: Personal[str | None] = None
 
 
 class MessageEdited(Event, tag="room.edited"):
     """A message has another text."""
 
     message: int  # the offset of the message
-    text: str
-    by: str
+    text: Personal[str]
+    by: Subject
 
 
 class MessageDeleted(Event, tag="room.deleted"):
     """A message was taken back: its text is shown no more."""
 
     message: int
-    by: str
+    by: Subject
 
 
 class Reacted(Event, tag="room.reacted"):
@@ -37,7 +38,7 @@ class Reacted(Event, tag="room.reacted"):
 
     message: int
     emoji: str
-    user: str
+    user: Subject
 
 
 class Unreacted(Event, tag="room.unreacted"):
@@ -45,33 +46,33 @@ class Unreacted(Event, tag="room.unreacted"):
 
     message: int
     emoji: str
-    user: str
+    user: Subject
 
 
 class Joined(Event, tag="room.joined"):
     """Somebody became a member."""
 
-    user: str
+    user: Subject
     role: str
 
 
 class Left(Event, tag="room.left"):
     """A member is one no more, by their own wish or put out."""
 
-    user: str
+    user: Subject
 
 
 class ReadUpTo(Event, tag="room.read"):
     """A member has read everything up to a message."""
 
-    user: str
+    user: Subject
     message: int
 
 
 class Gifted(Event, tag="room.gift"):
     """Somebody gave the room something."""
 
-    user: str
+    user: Subject
     item: str
     count: int
     total: int  # how many of this item were given, this gift included
@@ -80,23 +81,23 @@ class Gifted(Event, tag="room.gift"):
 class Muted(Event, omit_defaults=True, tag="room.muted"):
     """Somebody may read and not speak."""
 
-    user: str
-    by: str
+    user: Subject
+    by: Subject
     until_ms: int = 0  # Unix; 0 for good
 
 
 class Unmuted(Event, omit_defaults=True, tag="room.unmuted"):
     """A mute has ended."""
 
-    user: str
-    by: str = ""  # "" when its time was over
+    user: Subject
+    by: Subject = ""  # "" when its time was over
 
 
 class Banned(Event, omit_defaults=True, tag="room.banned"):
     """Somebody was put out and stays out."""
 
-    user: str
-    by: str
+    user: Subject
+    by: Subject
     until_ms: int = 0  # Unix; 0 for good
     member: bool = False  # were they a member until then?
 
@@ -104,14 +105,14 @@ class Banned(Event, omit_defaults=True, tag="room.banned"):
 class Unbanned(Event, omit_defaults=True, tag="room.unbanned"):
     """A ban has ended."""
 
-    user: str
-    by: str = ""  # "" when its time was over
+    user: Subject
+    by: Subject = ""  # "" when its time was over
 
 
 class Changed(Event, omit_defaults=True, tag="room.changed"):
     """Settings that changed; the others are absent."""
 
-    by: str
+    by: Subject
     title: str | None = None
     open: bool | None = None
     slow_mode_s: int | None = None
@@ -122,16 +123,16 @@ class Changed(Event, omit_defaults=True, tag="room.changed"):
 class Invited(Event, tag="room.invited"):
     """Somebody may join though the room is closed."""
 
-    user: str
-    by: str
+    user: Subject
+    by: Subject
 
 
 class RoleGiven(Event, omit_defaults=True, tag="room.role"):
     """A member has another role."""
 
-    user: str
+    user: Subject
     role: str
-    by: str = ""  # "" when the owner had gone
+    by: Subject = ""  # "" when the owner had gone
 
 
 RoomEvent = (
@@ -157,11 +158,11 @@ RoomEvent = (
 class TypingShown(Struct, frozen=True, tag_field="type", tag="room.typing"):
     """Ephemeral: without an offset."""
 
-    user: str
+    user: Subject
 
 
 class CommentShown(Struct, frozen=True, tag_field="type", tag="room.comment"):
     """Ephemeral: without an offset."""
 
-    user: str
-    text: str
+    user: Subject
+    text: Personal[str]

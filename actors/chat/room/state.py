@@ -24,6 +24,7 @@ from greenroom.actors.chat.room.events import (
     Unreacted,
 )
 from greenroom.actors.chat.room.messages import MEMBERS_MAX
+from greenroom.actors.model.personal import Personal, Subject
 
 WINDOW = 50  # messages kept with their text, for the view
 AUTHORS = 1_000  # messages whose author is known, so that they can be edited, deleted and reacted to
@@ -41,14 +42,14 @@ class Member(Struct, omit_defaults=True, gc=False):
 class Posted(Struct, omit_defaults=True):
     """A message as the view shows it."""
 
-    author: str
-    text: str
+    author: Subject
+    text: Personal[str]
     at_ms: int
     edited: bool = False
     deleted: bool = False
     reply_to: int | None = None
-    client_id: str | None = None
-    data: Any = None
+    client_id: Personal[str | None] = None
+    data: Personal[Any] = None
 
 
 class RoomState(Struct):
@@ -60,18 +61,18 @@ class RoomState(Struct):
     max_members: int = MEMBERS_MAX
     pinned: int = 0  # a message's offset
     pinned_message: Posted | None = None  # kept apart, since it outlives the window
-    owner: str = ""
-    members: dict[str, Member] = field(default_factory=dict)  # longest-standing first
-    invited: dict[str, int] = field(default_factory=dict)  # -> when, Unix ms
-    muted: dict[str, int] = field(default_factory=dict)  # -> until, Unix ms; 0 for good
-    banned: dict[str, int] = field(default_factory=dict)  # -> until, Unix ms; 0 for good
+    owner: Subject = ""
+    members: dict[Subject, Member] = field(default_factory=dict)  # longest-standing first
+    invited: dict[Subject, int] = field(default_factory=dict)  # -> when, Unix ms
+    muted: dict[Subject, int] = field(default_factory=dict)  # -> until, Unix ms; 0 for good
+    banned: dict[Subject, int] = field(default_factory=dict)  # -> until, Unix ms; 0 for good
     window: dict[int, Posted] = field(default_factory=dict)  # offset -> the newest messages, oldest first
-    authors: dict[int, str] = field(default_factory=dict)  # offset -> author, of many more, without the deleted
+    authors: dict[int, Subject] = field(default_factory=dict)  # offset -> author, of many more, without the deleted
     forgotten: int = 0  # up to this offset not even a message's author is known here
-    reactions: dict[int, dict[str, list[str]]] = field(default_factory=dict)  # offset -> emoji -> users
+    reactions: dict[int, dict[str, list[Subject]]] = field(default_factory=dict)  # offset -> emoji -> users
     sent: int = 0  # messages ever
     gifts: dict[str, int] = field(default_factory=dict)  # item -> how many, exactly
-    givers: dict[str, int] = field(default_factory=dict)  # user -> how many of any item, exactly
+    givers: dict[Subject, int] = field(default_factory=dict)  # user -> how many of any item, exactly
     gifts_of_others: int = 0  # what those gave who came after `givers` was full
 
     def change(self, event: RoomEvent, offset: int, at_ms: int) -> None:

@@ -11,7 +11,8 @@ down_revision = "0015"
 STATEMENTS = (
     # A row for each, kept for ever: the audit, and of an entity its tombstone. `digest` is the SHA-256 of its name (of
     # a user's: `user ` and the id), which is all that is left of the name once it is done; `name` is there until then,
-    # for whoever goes on with it. `did` is JSON: what was done and removed so far.
+    # for whoever goes on with it. `call` orders what nodes are to hear, each once it is time for that. `did` is JSON:
+    # what was done and removed so far.
     """
     CREATE TABLE erasures (
         id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -21,12 +22,13 @@ STATEMENTS = (
         head_id bigint,
         reason text NOT NULL,
         asked_by text NOT NULL,
+        call int UNIQUE,
         began_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         done_at timestamptz,
         did jsonb NOT NULL DEFAULT '{}'
     )
     """,
-    # Erasures up to this one have left this node's memory. A node of the release before never says so.
+    # What erasures up to this call are about has left this node's memory. A node of the release before never says so.
     "ALTER TABLE nodes ADD COLUMN erased int NOT NULL DEFAULT 0",
 )
 

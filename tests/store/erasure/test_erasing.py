@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from greenroom.actors.model.errors import Forgotten
-from greenroom.store.erasure.erasing import Erasing, Waits
+from greenroom.store.erasure.erasing import Erasing
 from greenroom.store.erasure.erasures import Erasure, PostgresErasures
+from greenroom.store.erasure.remaking import Waits
 from greenroom.store.errors import Erased
 from greenroom.store.journal.dead_letters import DeadLetter, Which
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters

@@ -1,0 +1,1 @@
+"""Forgetting a user: whose fields say what is theirs, entity by entity."""
