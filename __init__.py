@@ -10,8 +10,8 @@ from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
-from greenroom.actors.model.personal import Personal, Subject
 from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal, UserId
+from greenroom.actors.personal.fields import Personal, Subject
 from greenroom.actors.saga import Saga, SoFar, Step
 from greenroom.actors.views.columns import Index, Key, Text
 from greenroom.actors.views.page import Page

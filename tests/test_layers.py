@@ -32,7 +32,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "overview",
         "own",
     ),
-    "actors": ("model", "life", "saga", "views", "schema", "identity", "chat", "testing"),
+    "actors": ("model", "personal", "life", "saga", "views", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",
         "deadlines",

@@ -16,8 +16,8 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits
 from greenroom.actors.model.message import Ask, Done, Event, Message
 from greenroom.actors.model.notice import NOTICE_BYTES_MAX, SESSION_KIND, Push, Pushed
-from greenroom.actors.model.personal import Personal, Subject
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
+from greenroom.actors.personal.fields import Personal, Subject
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
 CONNECTIONS_SHOWN = 100

@@ -1,4 +1,4 @@
-"""Upcasters: what an event was when it was stored, made into what it is now. The journal itself is never rewritten.
+"""Upcasters: what an event was when it was stored, made into what it is now. They never rewrite the journal.
 
 An upcaster takes the stored JSON object and gives the present one; several, which are applied in turn at the same
 offset; or [] for one that means nothing any more. It is called again on what it gave, by that one's tag, until nothing

@@ -31,7 +31,7 @@ BEGIN = f"""
 INSERT INTO erasures (kind, digest, name, head_id, reason, asked_by, call) VALUES ($1, $2, $3, $4, $5, $6, {NEXT_CALL})
 """
 BEGIN_USER = "INSERT INTO erasures (kind, digest, name, reason, asked_by, did) VALUES ($1, $2, $3, $4, $5, $6::jsonb)"
-# Who was forgotten and has come back is another: the audit of the former one keeps a digest that nobody looks for.
+# A user may be forgotten again, for what came later: the audit of the former one keeps a digest that none looks for.
 AGAIN = """
 UPDATE erasures SET digest = sha256(digest || convert_to(id::text, 'UTF8')) WHERE digest = $1 AND done_at IS NOT NULL
 """
@@ -114,7 +114,7 @@ class PostgresErasures:
 
     async def begin_user(self, user: str, *, reason: str, asked_by: str, did: str) -> Erasure:
         """Note that it has begun, with `did` as JSON; one that was begun before, and is not done, is given as it is.
-        A user who has come back since is forgotten again."""
+        Of one who was forgotten before, another begins."""
         name = name_of_user(user)
         async with self._pool.connection() as connection, connection.transaction() as transaction:
             await transaction.fetch(LOCK)

@@ -22,11 +22,11 @@ EVENTS = """
 WITH page AS MATERIALIZED (
     SELECT id, "offset" FROM journal WHERE (id, "offset") > ($1::bigint, $2::bigint) ORDER BY id, "offset" LIMIT $3
 )
-SELECT j.id, j."offset", j.payload, j.info, position($5::bytea IN j.command_id) > 0
+SELECT j.id, j."offset", j.payload, j.info, position($5::bytea IN j.command_id) > 0, position($4 IN j.reply) > 0
 FROM page p JOIN journal j ON j.id = p.id AND j."offset" = p."offset"
 WHERE position($4::bytea IN j.payload) > 0 OR position($4 IN j.info) > 0 OR position($4 IN j.reply) > 0
     OR position($5 IN j.command_id) > 0
-UNION ALL (SELECT id, "offset", NULL, NULL, NULL FROM page ORDER BY id DESC, "offset" DESC LIMIT 1)
+UNION ALL (SELECT id, "offset", NULL, NULL, NULL, NULL FROM page ORDER BY id DESC, "offset" DESC LIMIT 1)
 """
 SNAPSHOTS = """
 WITH page AS MATERIALIZED (SELECT id FROM snapshots WHERE id > $1::bigint ORDER BY id LIMIT $2)
@@ -67,7 +67,7 @@ THEIRS = {
 }
 # Where the id, as a JSON string, is still to be found.
 LEFT = {
-    "journal": "position($1::bytea IN payload) > 0 OR position($1 IN info) > 0",
+    "journal": "position($1::bytea IN payload) > 0 OR position($1 IN info) > 0 OR position($1 IN reply) > 0",
     "snapshots": "position($1::bytea IN body) > 0",
     "timers": "position($1::bytea IN body) > 0",
     "outbox": "position($1::bytea IN body) > 0",
@@ -81,6 +81,7 @@ class Found(NamedTuple):
     payload: bytes
     info: bytes | None
     has_their_id: bool  # a command id of theirs
+    is_answered: bool  # with a reply that names them
 
 
 class Anew(NamedTuple):
@@ -111,18 +112,15 @@ class Rewriting:
     async def events(self, after: tuple[int, int]) -> tuple[dict[int, list[Found]], tuple[int, int] | None]:
         """Of the next page of the journal what has something of them, by head; and where it ends. None: at the end."""
         needles = self._needles
-        *rows, last = [
-            *await self._pool.fetch(EVENTS, *after, EVENTS_AT_ONCE, needles.json, needles.command_id),
-            None,
-        ]
-        assert last is None
+        rows = await self._pool.fetch(EVENTS, *after, EVENTS_AT_ONCE, needles.json, needles.command_id)
         found: dict[int, list[Found]] = {}
         end: tuple[int, int] | None = None
-        for head_id, offset, payload, info, has_their_id in rows:
+        for head_id, offset, payload, info, has_their_id, is_answered in rows:
             if payload is None:
                 end = (head_id, offset)
             else:
-                found.setdefault(head_id, []).append(Found(offset, payload, info, bool(has_their_id)))
+                event = Found(offset, payload, info, bool(has_their_id), bool(is_answered))
+                found.setdefault(head_id, []).append(event)
         return found, end
 
     async def snapshots(self, after: int) -> tuple[list[int], int | None]:

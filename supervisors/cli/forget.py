@@ -5,6 +5,7 @@ on the way, the same command goes on with it.
 """
 
 import getpass
+import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,18 +19,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from greenroom.actors.model.entity import BadEntity, split_entity
+from greenroom.actors.model.principal import user_id_problem
+from greenroom.config.settings import load_settings
 from greenroom.store.erasure.erasing import Erasing
-from greenroom.store.erasure.erasures import Erasure, PostgresErasures
+from greenroom.store.erasure.erasures import Erasure, PostgresErasures, name_of_user
 from greenroom.store.erasure.remaking import Told, Waits
 from greenroom.store.erasure.removing import count
+from greenroom.store.erasure.rewriting import Rewriting
 from greenroom.store.erasure.views import views_of
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli.chosen.database import with_database
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
+from greenroom.supervisors.erasure.users import Did, ForgettingUser, needles_of
 
 LISTED = 1_000
+WHOLE_S = 600.0  # for a statement that looks through a whole table
 HEAD = "SELECT id FROM heads WHERE entity = $1"
 
 T = TypeVar("T")
@@ -37,6 +44,9 @@ T = TypeVar("T")
 
 def forget(
     entity: Annotated[str | None, typer.Argument(metavar="ENTITY", help="As in room:lobby.")] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="USER", help="A user's id: erase what is theirs, anywhere.")
+    ] = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept for ever, so without what is erased.")] = "",
     by: Annotated[str, typer.Option(metavar="NAME", help="Who asks for it; else who is logged in here.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
@@ -51,8 +61,12 @@ def forget(
     with told_plainly():
         if past:
             return _show(_with_pool(lambda pool: PostgresErasures(pool).newest(limit=LISTED)), as_json)
-        if entity is None:
-            raise Trouble("say what: ENTITY, as in room:lobby", status=BAD_USAGE)
+        if (entity is None) == (user is None):
+            raise Trouble("say what: ENTITY, as in room:lobby, or --user USER", status=BAD_USAGE)
+        asked_by = by or f"{getpass.getuser()}@{socket.gethostname()}"
+        if user is not None:
+            return _forget_user(user, reason.strip(), asked_by, yes=yes, dry_run=dry_run, as_json=as_json)
+        assert entity is not None
         try:
             split_entity(entity)
         except BadEntity as error:
@@ -67,9 +81,43 @@ def forget(
                 raise Trouble("say why, with --reason: it is kept with who did it and when", status=BAD_USAGE)
             if found is None and not yes:
                 _ask(entity, rows, views)
-            asked_by = by or f"{getpass.getuser()}@{socket.gethostname()}"
             found = _with_pool(lambda pool: _erase(pool, entity, reason.strip(), asked_by))
         _say({"entity": entity} | _plain(found), as_json)
+
+
+def _forget_user(user: str, reason: str, asked_by: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Raises: Trouble."""
+    kinds = installed_kinds(load_settings())
+    if problem := user_id_problem(user):
+        raise Trouble(f"--user: {printable(user)} {problem}", status=BAD_USAGE)
+    theirs = [f"{kind.name}:{user}" for kind in kinds if kind.actor.key_is_user and kind.actor.durable]
+    rows = _with_pool(lambda pool: Rewriting(pool, needles_of(user), 0).left(), statement_s=WHOLE_S)
+    if dry_run:
+        return _say({"entity": user, "rows": rows, "views": {}, "entities": theirs}, as_json)
+    if not reason:
+        raise Trouble("say why, with --reason: it is kept with who did it and when", status=BAD_USAGE)
+    if not yes:
+        _ask(user, rows, {})
+
+    async def erase(pool: Pool) -> Erasure:
+        did = msgspec.json.encode(Did(alias=f"forgotten-{secrets.token_hex(4)}")).decode()
+        erasures = PostgresErasures(pool)
+        erasure = await erasures.begin_user(user, reason=reason, asked_by=asked_by, did=did)
+        with _bar() as told:
+            try:
+                await ForgettingUser(pool, kinds, user, erasure, told).run()
+            except Waits as why:
+                raise Trouble(f"begun, and not done: {why}. The same command goes on with it") from why
+        done = await erasures.find(name_of_user(user))
+        assert done is not None
+        return done
+
+    told = _plain(_with_pool(erase, statement_s=WHOLE_S))
+    _say({"entity": user} | told, as_json)
+    left = told["did"].get("left", {})
+    if left and not as_json:
+        where = ", ".join(f"{number} rows of {table}" for table, number in left.items())
+        sys.stderr.write(f"greenroom: their id is still in {where}: in fields that are neither Subject nor UserId\n")
 
 
 async def _look(pool: Pool, entity: str) -> tuple[Erasure | None, dict[str, int], dict[str, str]]:
@@ -172,9 +220,9 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 
 
-def _with_pool(ask: Callable[[Pool], Awaitable[T]]) -> T:
+def _with_pool(ask: Callable[[Pool], Awaitable[T]], *, statement_s: float = 10.0) -> T:
     async def run(bridge: Bridge, url: str) -> T:
-        async with Pool(bridge, url, incarnation=0, size=2) as pool:
+        async with Pool(bridge, url, incarnation=0, size=2, statement_s=statement_s) as pool:
             return await ask(pool)
 
     return with_database(run)

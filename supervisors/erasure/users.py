@@ -16,8 +16,8 @@ import msgspec
 import trio
 
 from greenroom.actors.model.kinds import Kind, Kinds
-from greenroom.actors.model.personal import Redaction, shape_of
 from greenroom.actors.model.upcasters import UnreadableEvent
+from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.store.erasure.erasing import PATIENCE_S, Erasing
 from greenroom.store.erasure.erasures import Erasure, PostgresErasures
 from greenroom.store.erasure.remaking import LOOK_S, Remaking, Told, Waits
@@ -72,15 +72,18 @@ class ForgettingUser:
         for kind in self._kinds:
             if kind.actor.key_is_user and kind.actor.durable:
                 await self._theirs(f"{kind.name}:{self._user}")
+        written = 0
         for _ in range(PASSES_MAX):
-            if not await self._pass():
+            more = await self._pass()
+            written += more
+            if not more:
                 break
         for table in THEIRS:
             self._told(f"removing from {table}", 0, 0)
             await self._rewriting.remove(table)
         await self._erasures.call(self._erasure)
         await self._heard()
-        await self._views()
+        await self._views(is_fresh=written > 0)
         left = await self._rewriting.left()
         await self._pool.fetch(DONE, self._erasure.id, msgspec.json.encode(left).decode())
 
@@ -134,7 +137,7 @@ class ForgettingUser:
         if isinstance(info, dict) and is_theirs:
             info = {"user": self._redaction.alias, "client": ""}
         told = None if info is None else msgspec.json.encode(info)
-        if payload == found.payload and told == found.info and not found.has_their_id:
+        if payload == found.payload and told == found.info and not (found.has_their_id or found.is_answered):
             return None
         return Anew(found.offset, payload, told, is_theirs)
 
@@ -152,9 +155,8 @@ class ForgettingUser:
 
     def _state(self, kind: Kind, body: bytes, *, is_trimmed: bool) -> bytes | None:
         """The state without them. Where fields say too little of it, events make it anew; None then."""
-        made = msgspec.json.encode(
-            self._redaction.redact(self._shape(kind.actor.state_type), msgspec.json.decode(body))
-        )
+        shape = self._shape(kind.actor.state_type)
+        made = msgspec.json.encode(self._redaction.redact(shape, msgspec.json.decode(body)))
         return None if msgspec.json.encode(self._user) in made and not is_trimmed else made
 
     def _shape(self, declared: type[Any]) -> msgspec.inspect.Type:
@@ -172,8 +174,11 @@ class ForgettingUser:
         deaf = await self._erasures.deaf(self._erasure)
         raise Waits(f"{', '.join(str(url) for _, url in deaf)} did not say that it has begun anew: stop what is stuck")
 
-    async def _views(self) -> None:
+    async def _views(self, *, is_fresh: bool) -> None:
+        """`is_fresh`: tables that were begun before may hold what has only now been written anew."""
         remaking = Remaking(self._pool, self._erasure.id)
+        if is_fresh:
+            await self._pool.fetch("UPDATE erasures SET did = did - 'views' WHERE id = $1", self._erasure.id)
         ((did,),) = await self._pool.fetch("SELECT did::text FROM erasures WHERE id = $1", self._erasure.id)
         await remaking.want(msgspec.json.decode(did, type=Did).kinds)
         for made in await remaking.begin():

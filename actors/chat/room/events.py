@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from greenroom.actors.model.message import Event
-from greenroom.actors.model.personal import Personal, Subject
+from greenroom.actors.personal.fields import Personal, Subject
 
 
 class MessageSent(Event, omit_defaults=True, tag="room.message", gc=False):

@@ -24,7 +24,7 @@ from greenroom.actors.chat.room.events import (
     Unreacted,
 )
 from greenroom.actors.chat.room.messages import MEMBERS_MAX
-from greenroom.actors.model.personal import Personal, Subject
+from greenroom.actors.personal.fields import Personal, Subject
 
 WINDOW = 50  # messages kept with their text, for the view
 AUTHORS = 1_000  # messages whose author is known, so that they can be edited, deleted and reacted to

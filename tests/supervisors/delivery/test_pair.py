@@ -14,6 +14,9 @@ class Heard:
     def decided(self, delivery: Delivery) -> None:
         self.said.append((delivery.message.seq, "decided"))
 
+    def postpone(self, delivery: Delivery, error: ActorError) -> None:
+        raise NotImplementedError
+
     def rejected(self, delivery: Delivery, error: ActorError) -> None:
         self.said.append((delivery.message.seq, error))
 

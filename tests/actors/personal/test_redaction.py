@@ -9,7 +9,7 @@ from msgspec import Struct
 from greenroom import Personal, Subject, UserId
 from greenroom.actors.chat.room.events import Gifted, MessageSent, Muted
 from greenroom.actors.chat.room.state import Member, Posted, RoomState
-from greenroom.actors.model.personal import Redaction, shape_of
+from greenroom.actors.personal.redaction import Redaction, shape_of
 
 
 def redacted(value: Struct, *, is_about: bool = False) -> Any:

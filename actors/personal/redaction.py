@@ -1,34 +1,12 @@
-"""Personal fields: what of a stored value is about which user, so that a user can be forgotten.
+"""Redaction: what is left of stored values without one user, by their declared fields. See fields.py."""
 
-    class MessageSent(Event, tag="room.message"):
-        author: Subject            # names a user, as `UserId` does
-        text: Personal[str]        # is about them
-        room_size: int             # is about nobody
-
-    class RoomState(Struct):
-        members: dict[Subject, Member]
-
-When a user is forgotten, their id becomes a name that says nothing, the same wherever it stood, and what is about them
-becomes empty. A `Personal` field is about the users whom its own struct names; where that names nobody, those whom the
-struct around it does; of an event that names nobody, the one who caused it. All else stays as it is, and so does the
-event: what an entity has counted, it has counted.
-"""
-
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any
 
 import msgspec
 import msgspec.inspect as inspect
-from msgspec import Meta
 
 from greenroom.actors.model.principal import is_user_id
-
-T = TypeVar("T")
-
-_SUBJECT: Final = "subject"
-_PERSONAL: Final = "personal"
-
-Subject = Annotated[str, Meta(extra={_SUBJECT: True})]  # names a user; may be "" for nobody, which a UserId may not
-Personal = Annotated[T, Meta(extra={_PERSONAL: True})]  # is about the user that its struct names
+from greenroom.actors.personal.fields import PERSONAL, SUBJECT
 
 
 class Redaction:
@@ -44,9 +22,9 @@ class Redaction:
         match declared:
             case inspect.Metadata():
                 extra = declared.extra or {}
-                if _SUBJECT in extra or is_user_id(declared):
+                if SUBJECT in extra or is_user_id(declared):
                     return self.alias if value == self._user else value
-                if _PERSONAL in extra and is_about:
+                if PERSONAL in extra and is_about:
                     return empty(declared.type)
                 return self.redact(declared.type, value, is_about=is_about)
             case inspect.UnionType():
@@ -95,7 +73,7 @@ def _names_users(declared: inspect.Type) -> bool:
     """Is it a user's id, or some, or a dict by users?"""
     match declared:
         case inspect.Metadata():
-            return _SUBJECT in (declared.extra or {}) or is_user_id(declared) or _names_users(declared.type)
+            return SUBJECT in (declared.extra or {}) or is_user_id(declared) or _names_users(declared.type)
         case inspect.UnionType():
             return any(map(_names_users, declared.types))
         case inspect.CollectionType():
