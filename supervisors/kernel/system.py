@@ -168,7 +168,7 @@ class System:
         sleeps is woken where somebody watches it."""
         cell = self._cells.get(entity)
         if cell is None:
-            if self._host.ownership.owns(entity) and self._host.audiences.watching(entity):
+            if self._host.ownership.owns(entity) and self._host.audiences.is_watched(entity):
                 self._wake_for_watchers(entity)
             return
         former = cell.actor

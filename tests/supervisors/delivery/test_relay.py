@@ -14,7 +14,8 @@ from trio.testing import MockClock
 
 from greenroom.actors.life.outgoing import Outgoing, encode_body, sequence
 from greenroom.actors.model.envelope import Origin
-from greenroom.actors.model.errors import Overloaded, Unavailable
+from greenroom.actors.model.errors import Forgotten, Overloaded, Unavailable
+from greenroom.actors.model.lifecycle import Undelivered
 from greenroom.actors.model.message import Done
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
@@ -78,6 +79,47 @@ async def test_a_rejected_message_comes_again_before_all_that_was_behind_it(auto
         run.decide(3)
         await settled()
         assert run.relay.waiting == 0 and not run.journal.rows
+
+
+async def test_what_nobody_can_take_any_more_is_given_up_and_those_behind_it_too(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.post(A, (B, "1"), (C, "2"))
+        run.inbox.pop(0).slot.reject(Forgotten("erased"))  # type: ignore[union-attr]
+        run.decide()
+        await settled()
+        assert run.relay.waiting == 0 and not run.journal.rows
+
+
+async def test_who_asked_to_be_told_hears_that_nobody_can_take_it(autojump_clock: MockClock) -> None:
+    """The row stays until the sender has heard it: else a crash would leave it waiting for ever."""
+    async with world() as run:
+        message = Outgoing(sequence(1, 0), B, Raw(b'{"type":"log.heard","text":"1"}'), "step")
+        row = run.journal.rows[IDS[A], 1] = OutboxRow(1, encode_body([message]), IDS[A], A)
+        run.offsets[A] = 1
+        run.relay.post(row, [message], run.lineage)
+        told: list[Any] = []
+        run.relay._submit = lambda entity, envelope: told.append((entity, envelope))
+        run.inbox.pop(0).slot.reject(Forgotten("erased"))  # type: ignore[union-attr]
+        ((to, envelope),) = told
+        assert (to, envelope.message.about, envelope.message.name) == (A, "step", "forgotten")
+        assert isinstance(envelope.message, Undelivered)
+        await settled()
+        assert run.journal.rows
+        envelope.slot.resolve(None, None)
+        await settled()
+        assert not run.journal.rows
+
+
+async def test_nothing_more_is_sent_of_who_is_erased(autojump_clock: MockClock) -> None:
+    async with world() as run:
+        run.post(A, *((B, str(number)) for number in range(UNDER_WAY_MAX + 5)))
+        run.post(C, (B, "of another"))
+        run.relay.forget(IDS[A])
+        run.journal.rows.pop((IDS[A], 1))
+        run.decide(UNDER_WAY_MAX)
+        await trio.sleep(60)
+        assert run.texts(B)[UNDER_WAY_MAX:] == ["of another"]
+        assert run.relay.waiting == 1
 
 
 async def test_nothing_is_sent_again_while_anything_of_its_lane_is_under_way(autojump_clock: MockClock) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -54,6 +55,28 @@ async def test_a_store_that_is_away_is_waited_for(autojump_clock: MockClock) -> 
     await write(letters, "log:a", "log:b")
     assert [letter.entity for letter in await letters.list(limit=10)] == ["log:b", "log:a"]
     assert letters.tried == ["log:a"] * 4 + ["log:b"]
+
+
+async def test_letters_of_what_is_erased_are_not_written_and_the_one_under_way_is_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    letters = MemoryDeadLetters()
+    writer = LetterWriter(
+        letters,
+        instruments=Instruments(),
+        new_backoff=lambda: Backoff(random=Random(0), first_s=0.1, max_s=0.1),
+        note_store_unavailable=lambda _: None,
+    )
+    for entity in ("log:gone", "log:a", "log:gone"):
+        writer.keep(entity, Envelope(message=Heard(text=entity)), ValueError())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(writer.forget, "log:gone")
+        await trio.testing.wait_all_tasks_blocked()
+        await nursery.start(writer.run)
+        await writer.flushed()
+        nursery.cancel_scope.cancel()
+    assert [letter.entity for letter in await letters.list(limit=10)] == ["log:a", "log:gone"]  # the first: under way
+    assert writer.waiting_bytes == 0
 
 
 class Forgetful(MemoryDeadLetters):

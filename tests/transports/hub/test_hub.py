@@ -414,6 +414,20 @@ def test_a_kick_may_name_a_user_and_reach_everywhere() -> None:
 
 
 @pytest.mark.bound("a topic's tail")
+def test_of_what_is_erased_nothing_is_kept_and_whoever_watches_is_told() -> None:
+    setup = Setup()
+    ann, bob = Watcher("ann"), Watcher("bob")
+    topic = setup.watch(ann)
+    setup.publish(1, 2)
+    setup.hub.forget(A)
+    assert ann.kicks == [(2410, "forgotten")] and not topic.tail
+    setup.hub.detach(topic, ann)
+    setup.hub.forget(A)
+    assert setup.hub.topics() == []
+    setup.hub.forget("note:never")
+    assert bob.kicks == []
+
+
 def test_the_tail_is_bounded_in_number_and_bytes() -> None:
     size = WEIGHT + len(Publication(event(2), "e").json)
     for config in (HubConfig(tail_events=3), HubConfig(tail_bytes=3 * size)):
