@@ -286,8 +286,12 @@ class Node:
             task_status.started()
 
     async def _flush(self) -> None:
+        """Woken, as the flusher is: to look every millisecond of hours that pass in no time takes more than all else."""
+        turn_end = self.fan_out.turn_end
         while True:
+            await turn_end.wait()
             await trio.sleep(self.cluster.flush_s)
+            turn_end.clear()
             self.hub.flush_all()
 
     async def ask(self, entity: str, message: Ask[Any], **how: Any) -> Any:

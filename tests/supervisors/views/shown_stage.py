@@ -131,9 +131,12 @@ class ShownStage:
             task_status.started()
 
     async def _flush(self) -> None:
+        turn_end = self.fan_out.turn_end
         while True:
-            self.fan_out.hub.flush_all()
+            await turn_end.wait()
             await trio.sleep(FLUSH_S)
+            turn_end.clear()
+            self.fan_out.hub.flush_all()
 
     async def ask(self, show: str, message: Ask[Any]) -> Any:
         return await self.kernel.router.ask(f"show:{show}", message)
