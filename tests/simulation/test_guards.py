@@ -4,6 +4,8 @@ What shows it is never a copy of the guard: an event that happens twice, an owne
 an assertion of the runtime's own. And it is the guard that was missed: with all of them the same seed passes.
 """
 
+from functools import cache
+
 import pytest
 
 from greenroom.testing import ALL_GUARDS, Faults, Guards, run_seed
@@ -11,6 +13,7 @@ from tests.simulation.ledger import ledgers
 
 SEEDS = 12
 SEEDS_MORE = {"lineage": 40}  # it takes a node that writes before it hears of the failover
+FIRST = {"fence": 1, "above": 2, "lineage": 9}  # where it is missed as things are; the other seeds are tried after it
 MINUTES = 3.0
 FAULTS = {
     "in flight": Faults(  # appends that are slow, given up on, late or sent twice, and nodes that come and go
@@ -88,8 +91,16 @@ def shown(guards: Guards, faults: str, seed: int) -> list[str]:
     return run_seed(scenario, seed, minutes=MINUTES, faults=FAULTS[faults], guards=guards, swarm=False).violations
 
 
+@cache
+def shown_with_all(faults: str, seed: int) -> list[str]:
+    """Several guards are missed in the same world; with all of them it need not be run for each."""
+    return shown(ALL_GUARDS, faults, seed)
+
+
 @pytest.mark.parametrize(("guard", "faults"), REMOVALS)
 def test_a_removed_guard_is_missed(guard: str, faults: str) -> None:
     without = Guards(**{guard: False})
-    missed = next(seed for seed in range(SEEDS_MORE.get(guard, SEEDS)) if shown(without, faults, seed))
-    assert not shown(ALL_GUARDS, faults, missed)
+    first = FIRST.get(guard, 0)
+    seeds = [first, *(seed for seed in range(SEEDS_MORE.get(guard, SEEDS)) if seed != first)]
+    missed = next(seed for seed in seeds if shown(without, faults, seed))
+    assert not shown_with_all(faults, missed)

@@ -4,6 +4,7 @@ With all of them the seed that shows it passes.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.simulation.test_guards import FAULTS
 
 SEEDS = 4
 SEEDS_MORE = {"is_due": 8}  # a timer must be moved while its message waits behind the one that moves it
+FIRST = {"is_due": 2}  # where it is missed as things are; the other seeds are tried after it
 MINUTES = 3.0
 
 IN_THE_DATABASE = [
@@ -49,11 +51,17 @@ def shown(guards: Guards, faults: str, seed: int) -> list[str]:
     return run_seed(scenario, seed, minutes=MINUTES, faults=FAULTS[faults], guards=guards, swarm=False).violations
 
 
+@cache
+def shown_with_all(faults: str, seed: int) -> list[str]:
+    """Most guards are missed in the same world; with all of them it need not be run for each."""
+    return shown(ALL_GUARDS, faults, seed)
+
+
 @pytest.mark.parametrize(("guard", "faults"), IN_THE_DATABASE)
 def test_a_removed_guard_of_the_database_is_missed(guard: str, faults: str) -> None:
     without = Guards(**{guard: False})
     missed = next(seed for seed in range(SEEDS) if shown(without, faults, seed))
-    assert not shown(ALL_GUARDS, faults, missed)
+    assert not shown_with_all(faults, missed)
 
 
 @pytest.mark.parametrize(("cls", "guard", "without", "faults"), IN_THE_RUNTIME)
@@ -62,5 +70,7 @@ def test_a_removed_guard_of_the_runtime_is_missed(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(cls, guard, without)
-        missed = next(seed for seed in range(SEEDS_MORE.get(guard, SEEDS)) if shown(ALL_GUARDS, faults, seed))
-    assert not shown(ALL_GUARDS, faults, missed)
+        first = FIRST.get(guard, 0)
+        seeds = [first, *(seed for seed in range(SEEDS_MORE.get(guard, SEEDS)) if seed != first)]
+        missed = next(seed for seed in seeds if shown(ALL_GUARDS, faults, seed))
+    assert not shown_with_all(faults, missed)

@@ -144,7 +144,7 @@ async def test_what_can_not_be_delivered_leaves_room_for_all_else(
     """A receiver that refuses everything for long, told more than fits into memory; and then it comes back."""
     monkeypatch.setattr(relay_module, "LEFT_OUT_MAX", left_out_max)
     async with world(kept_max=20) as run:
-        run.refusals[C] = deque(Overloaded("full") for _ in range(10**6))
+        run.refusals[C] = deque(Overloaded("full") for _ in range(10_000))
         sent: dict[str, list[str]] = {}
         for number in range(90):
             sender = f"log:sender-{number % senders}"
@@ -158,6 +158,7 @@ async def test_what_can_not_be_delivered_leaves_room_for_all_else(
             await run.decide_all(4)
         await run.decide_all(20)
         assert run.texts(B) == [f"{number:03}" for number in range(50)]
+        assert run.refusals[C], "it has refused all along"
         run.refusals[C].clear()
         await run.decide_all(300)
         assert not run.journal.rows and run.relay.waiting == 0
