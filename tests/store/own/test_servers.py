@@ -1,5 +1,6 @@
 """Our own Postgres and Valkey: durable, reachable by their URLs only, restarted, and gone when their parent is."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from greenroom.store.own.account import as_account
 from greenroom.store.own.processes import exists
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
+from tests.starting.cluster_template import copy_cluster
 
 PARENT = """
 import sys, signal, pathlib
@@ -43,11 +45,22 @@ async def ping(redis_url: str) -> bool:
         await client.aclose()
 
 
-async def test_both_answer_at_their_urls_and_postgres_is_durable(own_servers: OwnServers) -> None:
+async def test_both_answer_at_their_urls(own_servers: OwnServers) -> None:
     async with Bridge() as bridge:
         assert await bridge.run(ping, own_servers.redis_url)
+        assert await bridge.run(answer, own_servers.database_url, "SELECT 1") == 1
+
+
+def test_postgres_is_durable(tmp_path: Path) -> None:
+    """One of its own: that of the tests syncs nothing."""
+    copy_cluster(tmp_path / "data")
+    servers = OwnServers(tmp_path / "data")
+    database_url, _ = servers.start()
+    try:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            assert await bridge.run(answer, own_servers.database_url, f"SHOW {setting}") == "on"
+            assert asyncio.run(answer(database_url, f"SHOW {setting}")) == "on"
+    finally:
+        servers.stop()
 
 
 async def test_neither_listens_on_tcp(own_servers: OwnServers) -> None:

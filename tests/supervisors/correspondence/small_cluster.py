@@ -286,7 +286,7 @@ class Node:
             task_status.started()
 
     async def _flush(self) -> None:
-        """Woken, as the flusher is: hours pass in no time, and a look at each of their milliseconds takes much of it."""
+        """Woken, as the flusher is: hours pass in no time, and to look at each of their milliseconds takes long."""
         turn_end = self.fan_out.turn_end
         while True:
             await turn_end.wait()
