@@ -7,6 +7,7 @@ themselves, the wheel's, and the one of docs/start.md.
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import select
@@ -140,6 +141,8 @@ def fork_for_each() -> None:
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 os.write(1, f"{found[0]} {os.waitstatus_to_exitcode(found[1])}\n".encode())
 
+    gc.collect()
+    gc.freeze()  # what a server collects, as it does once it has started, is its own, and pages stay common to all
     with_us = die_with_parent(signal.SIGTERM)  # nobody is left of tests that were killed themselves
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the tests is for the tests
     signal.signal(signal.SIGCHLD, reap)

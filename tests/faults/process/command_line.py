@@ -3,6 +3,7 @@
 Importing all of the server takes longer than most commands do. So one process imports it, and forks for each command.
 """
 
+import gc
 import json
 import os
 import signal
@@ -58,6 +59,8 @@ def fork_for_each() -> None:
     from greenroom.supervisors.cli.app import main
     from greenroom.supervisors.cli.terminal.console import console
 
+    gc.collect()
+    gc.freeze()  # see tests/starting/forking.py
     for line in sys.stdin:
         arguments, settings, folder = json.loads(line)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
