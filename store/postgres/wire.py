@@ -5,9 +5,9 @@ A peer that is gone says nothing. So the socket asks for it while idle (keepaliv
 statement ends that by itself (`statement_timeout`), just before we would, and so says for certain that nothing landed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
@@ -35,6 +35,9 @@ STARTUP = ("application_name",)
 WAITS_FOR_STANDBY = "SyncRepWaitForLSN"
 # Which part of its deadline a statement has at the server: whose wire works then hears of it in time.
 SERVER_SHARE = 0.9
+
+
+T = TypeVar("T")
 
 
 class _Session(Protocol):
@@ -77,32 +80,23 @@ class Wire:
     async def fetch(self, query: str, *args: object) -> list[Any]:
         """The rows. Ends the session when it ends without the whole answer, cancelled too, so that a late answer is
         never taken for the next's. Raises: what asyncpg raises, NotReplicated."""
-        is_whole = False
-        try:
-            rows = await self._session.fetch(query, *args)
-            if self._is_unreplicated:
-                raise NotReplicated("committed, but its waiting for a standby was cancelled")
-            is_whole = True
-            return rows
-        except FAILURES as error:
-            is_whole = not spoils_wire(error)
-            raise
-        finally:
-            if not is_whole:
-                self._session.terminate()
+        return await self._whole(self._session.fetch(query, *args))
 
     async def control(self, command: str) -> str:
         """Begin or end a transaction. What the server says it did: a COMMIT may be a ROLLBACK.
 
         Ends the session as `fetch` does. Raises: what asyncpg raises, NotReplicated.
         """
+        return await self._whole(self._session.execute(command))
+
+    async def _whole(self, answer: Awaitable[T]) -> T:
         is_whole = False
         try:
-            done = await self._session.execute(command)
+            said = await answer
             if self._is_unreplicated:
                 raise NotReplicated("committed, but its waiting for a standby was cancelled")
             is_whole = True
-            return done
+            return said
         except FAILURES as error:
             is_whole = not spoils_wire(error)
             raise

@@ -164,8 +164,13 @@ FILTERS: dict[str, dict[str, Any]] = {  # each declared one, and a search
 }
 
 
-@pytest.mark.parametrize("name", FILTERS)
-@pytest.mark.parametrize("further", [False, True])
+ONE_ROW = {"number", "search"}  # of which there is nothing behind the first page
+
+
+@pytest.mark.parametrize(
+    ("name", "further"),
+    [(name, further) for name in FILTERS for further in (False, True) if not (further and name in ONE_ROW)],
+)
 async def test_every_filter_is_answered_by_an_index(database_url: str, name: str, further: bool) -> None:
     """And reads no more of it than about what it shows: of a page of a thousand rows, its beginning."""
     async with stored(database_url, Notes) as notes:
@@ -173,10 +178,8 @@ async def test_every_filter_is_answered_by_an_index(database_url: str, name: str
         await notes.pool.fetch(f"VACUUM ANALYZE {notes.table.rows}")
         asked: dict[str, Any] = {"limit": 5, **FILTERS[name]}
         if further:
-            cursor = (await notes.page("r0", **asked))[1]
-            asked["after"] = cursor
-            if cursor is None:
-                pytest.skip("there is one row of it")
+            asked["after"] = (await notes.page("r0", **asked))[1]
+            assert asked["after"] is not None
         plans = Plans(notes.pool)
         query = notes.query("r0", **asked)
         await Reading(plans.fetch).page(notes.table, query.wanted)
