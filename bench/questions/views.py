@@ -259,7 +259,7 @@ async def _main(data_dir: Path, params: ViewsParams, tell: Callable[[str], None]
             live = await node.live("standings")
             total = (await pool.fetch("SELECT sum(\"offset\") FROM heads WHERE entity LIKE 'show:%'"))[0][0]
             begun = time.perf_counter()
-            filling = await node.runners.versions.rebuild("standings")
+            filling = await node.runners.rebuild("standings")
             assert filling is not None
             node.runners.look_soon()
             await node.folded_into(filling)

@@ -74,10 +74,10 @@ class Table:
         """Statements that remove it. The stable name must lead elsewhere before."""
         return [f"DROP TABLE IF EXISTS {self.rows}"]
 
-    def show(self) -> list[str]:
-        """Statements by which the stable name leads here, to be run in one transaction: columns may differ, so it is
-        made anew."""
-        return [*self.hide(), f"CREATE VIEW {self.stable} AS SELECT {self.columns} FROM {self.rows}"]
+    def show(self) -> str:
+        """The statement by which the stable name leads here; where it leads elsewhere, and columns are not those there
+        with others behind them, it is to be hidden first."""
+        return f"CREATE OR REPLACE VIEW {self.stable} AS SELECT {self.columns} FROM {self.rows}"
 
     def hide(self) -> list[str]:
         """Statements after which the stable name leads nowhere."""

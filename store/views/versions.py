@@ -2,6 +2,10 @@
 
     (nothing) -- installed, as the first of its name --> live
     (nothing) -- installed beside others -----------> filling -- caught up --> live -- another is --> old -- dropped
+    old -- installed again, as by a release that is taken back --> filling
+
+A table that is filled takes the place of the live one once no node is up that has another version's code, be that a
+higher one: what all nodes fold is what is served. One that is `filling`, and whose code no node has, is abandoned.
 
 All of this is done in transactions that one advisory lock puts in line, whichever nodes do it.
 """
@@ -16,6 +20,7 @@ from greenroom.store.errors import TookTooLong, ViewRefused
 from greenroom.store.postgres.connection import Connection, Transaction
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.shape import Shape, from_json, to_json
+from greenroom.store.views.stable_name import refuse_dependents, show
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import Table
 
@@ -49,6 +54,15 @@ FROM (SELECT DISTINCT release FROM nodes WHERE state <> 'dead' AND lease_until >
 SAID = "UPDATE view_versions SET shape = $2, kinds = $3 WHERE id = $1"
 OLDER = "UPDATE view_versions SET state = 'old' WHERE name = $1 AND state = 'live'"
 LIVE = "UPDATE view_versions SET state = 'live', live_at = clock_timestamp() WHERE id = $1"
+REOPENED = "UPDATE view_versions SET state = 'filling', rung = rung + 1 WHERE id = $1"
+# Retention passes by tables that are old. A kind's at a time, as above.
+PASSED = """
+SELECT max(entity), min(entity) FILTER (WHERE trimmed > folded) FROM (
+    SELECT h.entity, h.trimmed, coalesce(p."offset", 0) AS folded
+    FROM heads h LEFT JOIN view_progress p ON p.view_id = $4 AND p.id = h.id
+    WHERE h.entity > $1 AND h.entity < $2 ORDER BY h.entity LIMIT $3
+) page
+"""
 
 
 class Wanted(Struct, frozen=True):
@@ -91,22 +105,56 @@ class PostgresVersions:
             await transaction.fetch(LOCK)
             others = await self.all_of(transaction, wanted.name)
             mine = [one for one in others if one.version == wanted.version]
-            if not mine:
+            if mine:
+                _refuse_other_rows(wanted, mine, others)
+                for one in mine:
+                    if one.shape != wanted.shape:
+                        await _index(transaction, Table(one.name, one.version, wanted.shape, one.build))
+                    if one.shape != wanted.shape or not wanted.kinds <= one.kinds:
+                        kinds = sorted(wanted.kinds | one.kinds)
+                        await transaction.fetch(SAID, one.id, to_json(wanted.shape), kinds)
+                if all(one.state == "old" for one in mine):
+                    await transaction.fetch(REOPENED, max(mine, key=_rank).id)
+            else:
                 await _make(transaction, wanted, build=1, state="filling" if others else "live")
+        await self._settle(connection, wanted, mine)
+
+    async def _settle(self, connection: Connection, wanted: Wanted, before: Sequence[Version]) -> None:
+        """The tables are known, so retention keeps from now on what they have not folded. What it took until then? Undo
+        what would be a lack. `before`: the tables of this version that there were. Raises: ViewRefused."""
+        if not before:
+            try:
+                await _refuse_trimmed(connection, wanted)
+            except ViewRefused:
+                made = [one for one in await self.all_of(connection, wanted.name) if one.version == wanted.version]
+                await self.drop(made, whole=True)
+                raise
+            return
+        last = max(before, key=_rank)
+        if all(one.state == "old" for one in before):
+            passed = await _passed(connection, wanted.kinds, last)
+            if passed is None:
                 return
-            for one in mine:
-                if one.shape.digest != wanted.shape.digest:
-                    raise ViewRefused(
-                        f"the rows of the view {wanted.name} have changed, and its version has not: make it "
-                        f"version={max(other.version for other in others) + 1}, and its table is filled anew beside "
-                        f"this one ({_changed(one.shape, wanted.shape)})"
-                    )
-                table = Table(one.name, one.version, wanted.shape, one.build)
-                if one.shape != wanted.shape:
-                    await _index(transaction, table)
-                if one.shape != wanted.shape or not wanted.kinds <= one.kinds:
-                    kinds = sorted(wanted.kinds | one.kinds)
-                    await transaction.fetch(SAID, one.id, to_json(wanted.shape), kinds)
+            if not wanted.seeds:
+                await connection.fetch("UPDATE view_versions SET state = 'old' WHERE id = $1", last.id)
+                raise ViewRefused(
+                    f"version {wanted.version} of the view {wanted.name} can't be gone back to: retention has taken "
+                    f"events of {passed} since another took its place. Give the view the next version, and a `seed`"
+                )
+            async with connection.transaction() as transaction:  # another table can begin from states
+                await transaction.fetch(LOCK)
+                await _drop(transaction, last)
+                await _make(transaction, wanted, build=last.build + 1, state="filling")
+            return
+        added = wanted.kinds - last.kinds
+        passed = await _passed(connection, added, last) if added and not wanted.seeds else None
+        if passed is not None:
+            for one in before:
+                await connection.fetch(SAID, one.id, to_json(wanted.shape), sorted(one.kinds))
+            raise ViewRefused(
+                f"the view {wanted.name} folds events of {', '.join(sorted(added))} now, of which retention has taken "
+                f"some: those of {passed}, and perhaps of others. Give the view a `seed`"
+            )
 
     async def all_of(self, connection: Connection | Transaction, name: str) -> list[Version]:
         """All versions and builds of one view, as this connection sees them."""
@@ -120,48 +168,70 @@ class PostgresVersions:
         return {digest: None if views is None else _versions_in(views) for digest, views in rows}
 
     async def switch(self, version: Version) -> bool:
-        """One that has been filled takes the live one's place, which becomes old. False when that is done already, or
-        a newer one is live."""
+        """One that has been filled takes the live one's place, which becomes old; no node that is up has the code of
+        another version. False when that is done already, or a later build of the same version is live.
+
+        Raises: ViewRefused while SQL views of others hang on the stable name, and its columns change."""
         async with self._pool.connection() as connection, connection.transaction() as transaction:
             await transaction.fetch(LOCK)
             all_of_it = {one.id: one for one in await self.all_of(transaction, version.name)}
             mine = all_of_it.get(version.id)
             live = [one for one in all_of_it.values() if one.state == "live"]
-            if mine is None or mine.state != "filling" or any(_rank(one) > _rank(mine) for one in live):
+            if (
+                mine is None
+                or mine.state != "filling"
+                or any(one.version == mine.version and one.build > mine.build for one in live)
+            ):
                 return False
             await transaction.fetch(SOON)
             await transaction.fetch(OLDER, version.name)
             await transaction.fetch(LIVE, version.id)
-            for statement in mine.table.show():
-                await transaction.fetch(statement)
+            await show(transaction, mine.table, live[0].shape if live else None)
             return True
 
-    async def rebuild(self, name: str) -> Version | None:
-        """Make another table of the live version, to be filled beside it; of one that is being filled, a new start.
-        None where there is no such view."""
-        async with self._pool.connection() as connection, connection.transaction() as transaction:
-            await transaction.fetch(LOCK)
-            all_of_it = await self.all_of(transaction, name)
-            if not all_of_it:
-                return None
-            filling = [one for one in all_of_it if one.state == "filling"]
-            last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=_rank)
-            build = 1 + max(one.build for one in all_of_it if one.version == last.version)
-            for one in filling:
-                await _drop(transaction, one)
-            wanted = Wanted(name, last.version, last.shape, last.kinds, seeds=True)
-            await _make(transaction, wanted, build=build, state="filling")
-            return max(await self.all_of(transaction, name), key=lambda one: one.id)
+    async def rebuild(self, wanted: Wanted) -> Version:
+        """Make another table of this release's version, to be filled beside the live one; where one is being filled, a
+        new start. Tables of other versions stay. Raises: ViewRefused."""
+        async with self._pool.connection() as connection:
+            await _refuse_trimmed(connection, wanted)
+            async with connection.transaction() as transaction:
+                await transaction.fetch(LOCK)
+                all_of_it = await self.all_of(transaction, wanted.name)
+                mine = [one for one in all_of_it if one.version == wanted.version and one.state != "old"]
+                if not mine:
+                    kept = ", ".join(f"version {one.version} is {one.state}" for one in all_of_it)
+                    raise ViewRefused(
+                        f"version {wanted.version} of the view {wanted.name}, as this release has it, is not kept up: "
+                        f"{kept or 'there is no table of it'}"
+                    )
+                build = 1 + max(one.build for one in all_of_it if one.version == wanted.version)
+                for one in mine:
+                    if one.state == "filling":
+                        await _drop(transaction, one)
+                kinds = wanted.kinds.union(*(one.kinds for one in mine))
+                await _make(transaction, msgspec.structs.replace(wanted, kinds=kinds), build=build, state="filling")
+                return max(await self.all_of(transaction, wanted.name), key=lambda one: one.id)
 
-    async def drop(self, versions: Collection[Version], *, whole: bool = False) -> int:
-        """Drop the tables of those that are old; with `whole` whatever they are. How many there were."""
+    async def abandoned(self, versions: Collection[Version], code: Collection[Wanted]) -> set[int]:
+        """Which of them nobody goes on with, by id: they are being filled, and neither a node that is up nor `code` has
+        their version."""
+        kept = {(one.name, one.version) for one in code}
+        for views in (await self.releases(())).values():
+            kept.update((views or {}).items())
+        return {one.id for one in versions if one.state == "filling" and (one.name, one.version) not in kept}
+
+    async def drop(self, versions: Collection[Version], *, abandoned: Collection[int] = (), whole: bool = False) -> int:
+        """Drop the tables of those that are old, or still `filling` and among the ids `abandoned`; with `whole`
+        whatever they are. How many there were. Raises: ViewRefused while SQL views of others hang on one."""
         dropped = 0
         async with self._pool.connection() as connection, connection.transaction() as transaction:
             await transaction.fetch(LOCK)
             ids = {one.id for one in versions}
             for name in sorted({one.name for one in versions}):
                 for one in await self.all_of(transaction, name):
-                    if one.id in ids and (whole or one.state == "old"):
+                    if one.id in ids and (
+                        whole or one.state == "old" or (one.state == "filling" and one.id in abandoned)
+                    ):
                         await _drop(transaction, one)
                         dropped += 1
         return dropped
@@ -178,8 +248,10 @@ class PostgresVersions:
 
 async def _make(transaction: Transaction, wanted: Wanted, *, build: int, state: str) -> None:
     table = Table(wanted.name, wanted.version, wanted.shape, build)
-    for statement in (*table.create(), *table.indexes(), *(table.show() if state == "live" else ())):
+    for statement in (*table.create(), *table.indexes()):
         await transaction.fetch(statement)
+    if state == "live":
+        await show(transaction, table, None)
     shape = wanted.shape
     kinds = sorted(wanted.kinds)
     await transaction.fetch(MADE, wanted.name, wanted.version, build, to_json(shape), shape.digest, kinds, state)
@@ -200,9 +272,23 @@ async def _index(transaction: Transaction, table: Table) -> None:
 async def _drop(transaction: Transaction, version: Version) -> None:
     """Its progress goes by pages, afterwards: nobody looks it up any more (see progress.py)."""
     await transaction.fetch(SOON)
+    if version.state == "live":
+        await refuse_dependents(transaction, version.table)
     for statement in (*(version.table.hide() if version.state == "live" else ()), *version.table.drop()):
         await transaction.fetch(statement)
     await transaction.fetch("DELETE FROM view_versions WHERE id = $1", version.id)
+
+
+async def _passed(connection: Connection, kinds: Collection[str], version: Version) -> str | None:
+    """An entity of these kinds of which retention has taken what that table has not folded."""
+    for kind in sorted(kinds):
+        after: str | None = f"{kind}:"
+        while after is not None:
+            rows = await connection.fetch(PASSED, after, f"{kind};", HEADS_AT_ONCE, version.id)
+            after, passed = rows[0]
+            if passed is not None:
+                return str(passed)
+    return None
 
 
 async def _refuse_trimmed(connection: Connection, wanted: Wanted) -> None:
@@ -219,6 +305,17 @@ async def _refuse_trimmed(connection: Connection, wanted: Wanted) -> None:
                     f"the view {wanted.name} can't be made: retention has taken events of {trimmed} and perhaps of "
                     "others. Give the view a `seed(self, state, of)`, which makes an entity's rows from its state"
                 )
+
+
+def _refuse_other_rows(wanted: Wanted, mine: Sequence[Version], others: Sequence[Version]) -> None:
+    """Raises: ViewRefused when tables of this version hold other rows than its code has."""
+    for one in mine:
+        if one.shape.digest != wanted.shape.digest:
+            raise ViewRefused(
+                f"the rows of the view {wanted.name} have changed, and its version has not: make it "
+                f"version={max(other.version for other in others) + 1}, and its table is filled anew beside "
+                f"this one ({_changed(one.shape, wanted.shape)})"
+            )
 
 
 def _versions_in(views: str) -> dict[str, int]:

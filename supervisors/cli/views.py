@@ -20,11 +20,12 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.progress import Left, PostgresProgress
 from greenroom.store.views.store import Version
-from greenroom.store.views.versions import PostgresVersions
+from greenroom.store.views.versions import PostgresVersions, Wanted
 from greenroom.supervisors.cli.chosen.database import with_database
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_views
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
+from greenroom.supervisors.views.runners import wanted_of
 
 ALL = 1 << 62  # entities
 RATE_S = 1.0  # between two looks at what is left, of a table that is behind
@@ -45,6 +46,7 @@ class Told(msgspec.Struct, frozen=True):
     build: int
     state: str
     paused: bool
+    abandoned: bool  # it is being filled, and nobody has its code; `drop-old` drops it
     entities_behind: int
     events_behind: int
     oldest_unfolded_s: float | None  # since the oldest event that is not folded was recorded
@@ -85,7 +87,7 @@ def list_views(context: typer.Context, as_json: Json = False) -> None:
             table.add_row(
                 one.name,
                 f"{one.version}{build}",
-                one.state + (", paused" if one.paused else ""),
+                one.state + (", paused" if one.paused else "") + (", abandoned" if one.abandoned else ""),
                 f"{one.entities_behind} entities, {one.events_behind} events" if one.entities_behind else "nothing",
                 _seconds(one.oldest_unfolded_s),
                 "" if one.events_per_s is None else f"{one.events_per_s:.0f}",
@@ -151,16 +153,17 @@ def resume(name: Name) -> None:
 
 @views_app.command(name="rebuild")
 def rebuild(name: Name) -> None:
-    """Fill another table of the live version beside it, which takes its place once it has caught up.
+    """Fill another table of this release's version beside the live one, which takes its place once it has caught up.
 
     For rows that are not to be trusted. A view that has changed is rebuilt by its next version, without this.
     """
 
     async def make(stores: Stores) -> Version:
         await stores.of(name)
-        made = await stores.versions.rebuild(name)
-        if made is None:
-            raise Trouble(f"no view {name}")
+        code = next((one for one in _code() if one.name == name), None)
+        if code is None:
+            raise Trouble(f"{name} is no view of this release: nobody could fill it")
+        made = await stores.versions.rebuild(code)
         await stores.progress.clean()
         return made
 
@@ -176,19 +179,18 @@ def drop_old(
         bool, typer.Option("--whole", help="The live table too: of a view that this release's code does not have.")
     ] = False,
 ) -> None:
-    """Drop the tables of a view that others have taken the place of, and forget how far they were."""
+    """Drop the tables of a view that others have taken the place of, or that nobody fills any more."""
 
     async def drop(stores: Stores) -> tuple[int, list[Version]]:
         found = await stores.of(name)
-        dropped = await stores.versions.drop(found, whole=whole)
+        abandoned = await stores.versions.abandoned(found, _code())
+        dropped = await stores.versions.drop(found, abandoned=abandoned, whole=whole)
         await stores.progress.clean()
         return dropped, [one for one in await stores.versions.all() if one.name == name]
 
     with told_plainly():
-        if whole:
-            settings = load_settings()
-            if name in installed_views(settings, installed_kinds(settings)):
-                raise Trouble(f"{name} is a view of this release: take it out of the code first", status=BAD_USAGE)
+        if whole and any(one.name == name for one in _code()):
+            raise Trouble(f"{name} is a view of this release: take it out of the code first", status=BAD_USAGE)
         dropped, left = _with_stores(drop)
         if not dropped:
             raise Trouble(f"{name} has no old table; {', '.join(f'{one.table.rows} is {one.state}' for one in left)}")
@@ -204,14 +206,18 @@ def _pause(name: str, *, paused: bool) -> None:
 
 async def _told(stores: Stores) -> list[Told]:
     versions = await stores.versions.all()
+    abandoned = await stores.versions.abandoned(versions, _code())
     looked_at = time.monotonic()
     before = {one.id: await stores.progress.left(one, entities_max=ALL) for one in versions if one.state != "old"}
     if any(left.events for left in before.values()):
         await trio.sleep(RATE_S)
-    return [await _one(stores, version, before.get(version.id), looked_at) for version in versions]
+    return [
+        await _one(stores, version, before.get(version.id), looked_at, is_abandoned=version.id in abandoned)
+        for version in versions
+    ]
 
 
-async def _one(stores: Stores, version: Version, before: Left | None, looked_at: float) -> Told:
+async def _one(stores: Stores, version: Version, before: Left | None, looked_at: float, *, is_abandoned: bool) -> Told:
     left, rate = before or Left(), None
     if before is not None and before.events:
         left = await stores.progress.left(version, entities_max=ALL)
@@ -222,6 +228,7 @@ async def _one(stores: Stores, version: Version, before: Left | None, looked_at:
         build=version.build,
         state=version.state,
         paused=version.paused,
+        abandoned=is_abandoned,
         entities_behind=left.entities,
         events_behind=left.events,
         oldest_unfolded_s=None if left.oldest_ms is None else max(time.time() - left.oldest_ms / 1000, 0.0),
@@ -235,6 +242,12 @@ async def _one(stores: Stores, version: Version, before: Left | None, looked_at:
 async def _parked(stores: Stores, version: Version) -> list[dict[str, Any]]:
     found = await stores.progress.parked(version, limit=PARKED_SHOWN)
     return [{"entity": entity, **msgspec.structs.asdict(one)} for entity, one in found]
+
+
+def _code() -> list[Wanted]:
+    """The views of this release."""
+    settings = load_settings()
+    return wanted_of(installed_views(settings, installed_kinds(settings)))
 
 
 def _with_stores(ask: Callable[[Stores], Awaitable[T]]) -> T:

@@ -12,7 +12,7 @@ import trio
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.views.changes import Changes
-from greenroom.actors.views.installed import Views
+from greenroom.actors.views.installed import Installed, Views
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.pool import Pool
@@ -91,11 +91,16 @@ class Runners:
 
     async def install(self) -> None:
         """Have a table for each view of this release. Raises: StoreUnavailable, ViewRefused."""
-        await self.versions.install(
-            [Wanted(one.name, one.version, one.shape, one.kinds, one.seeds) for one in self._views]
-        )
+        await self.versions.install(wanted_of(self._views))
         self.known = await self.versions.all()
         self._learned(self.known)
+
+    async def rebuild(self, name: str) -> Version:
+        """See PostgresVersions. Raises: KeyError for no view of this release; ViewRefused, StoreUnavailable."""
+        (wanted,) = wanted_of([self._views[name]])
+        made = await self.versions.rebuild(wanted)
+        self.look_soon()
+        return made
 
     def look_soon(self) -> None:
         """The rows of versions have changed."""
@@ -198,9 +203,14 @@ class Runners:
                 log.warning("view_without_code", view=version.name, version=version.version)
 
 
+def wanted_of(views: Iterable[Installed]) -> list[Wanted]:
+    """These, as they are to be stored."""
+    return [Wanted(one.name, one.version, one.shape, one.kinds, one.seeds) for one in views]
+
+
 def to_be_filled(known: Iterable[Version], views: Views) -> list[Version]:
     """The tables that this release's code goes on with: of its own version those that are live or being filled. One
-    that is old already only where there is no other, as for a release that has been taken back."""
+    that is old already only where there is no other, until the next start has it filled again."""
     of_version: dict[str, list[Version]] = {}
     for version in known:
         installed = views.get(version.name)

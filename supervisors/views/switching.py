@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.errors import OutcomeLost, StoreUnavailable, ViewRefused
 from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.versions import PostgresVersions
 from greenroom.supervisors.views.runner import Runner
@@ -20,6 +20,7 @@ from greenroom.supervisors.views.sweep import Sweep
 log = structlog.get_logger("greenroom.views")
 
 LOOK_S = 1.0
+BLOCKED_S = 10.0  # between two tries while SQL views of others stand in the way
 UNDER_WAY_MAX = 100  # entities behind, of a table that has caught up
 OLDEST_MS = 2_000  # how long ago the oldest of their events may have been recorded
 
@@ -72,7 +73,13 @@ class Switching:
         oldest_ms = int(self._now() * 1000) - OLDEST_MS
         if left.entities > UNDER_WAY_MAX or (left.oldest_ms is not None and left.oldest_ms < oldest_ms):
             return
-        if await self._versions.switch(version):
+        try:
+            is_switched = await self._versions.switch(version)
+        except ViewRefused as error:
+            self._tell(str(error))
+            await trio.sleep(BLOCKED_S)
+            return
+        if is_switched:
             log.info("view_switched", view=version.name, version=version.version, build=version.build)
         self._switched()
 

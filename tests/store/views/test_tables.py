@@ -59,14 +59,14 @@ def test_a_table_with_its_indexes_and_its_stable_name(database_url: str) -> None
         return asyncio.run(_execute(database_url, *statements))
 
     first, second = Table("shows", 1, SHAPE), Table("shows", 2, SHAPE)
-    run(*first.create(), *first.indexes(), *first.indexes(), *first.show(), "SELECT 1")
+    run(*first.create(), *first.indexes(), *first.indexes(), first.show(), "SELECT 1")
     insert = """INSERT INTO {} ("show", "order", claps, title, note, tags, _revision)
         VALUES ('a', 1, 5, 'The running shows', NULL, '[]', nextval('view_revisions'))"""
     run(insert.format(first.rows), "SELECT 1")
     assert run('SELECT * FROM views."shows"') == [("a", 1, 5, "The running shows", None, "[]")]
     found = f"SELECT claps FROM {first.rows} WHERE _search @@ to_tsquery('english', 'run & show')"
     assert run(found) == [(5,)]
-    run(*second.create(), *second.indexes(), *second.show(), *first.drop(), 'SELECT * FROM views."shows"')
+    run(*second.create(), *second.indexes(), second.show(), *first.drop(), 'SELECT * FROM views."shows"')
     assert run('SELECT count(*) FROM views."shows"') == [(0,)]
     names = [row[0] for row in run("SELECT indexname FROM pg_indexes WHERE schemaname = 'views'")]
     assert len(names) == 4 and all(str(name).startswith("shows_v2") for name in names)

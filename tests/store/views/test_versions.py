@@ -1,10 +1,13 @@
 """Versions: from being installed to being dropped, whoever does it."""
 
+from typing import Any
+
 import msgspec
 import pytest
 import trio
 
 from greenroom.store.errors import ViewRefused
+from greenroom.store.views import versions as versions_module
 from greenroom.store.views.shape import Column
 from tests.store.views.tables import NOTHING, SHAPE, Stores, replace, stores, wanted
 
@@ -65,25 +68,79 @@ async def test_one_takes_the_place_of_another_once(database_url: str) -> None:
         assert await states(made) == [(2, 1, "live")]
 
 
-async def test_a_lower_one_never_takes_the_place_of_a_higher_one(database_url: str) -> None:
+async def test_a_release_that_is_taken_back_fills_its_table_again_and_is_served(database_url: str) -> None:
     async with stores(database_url) as made:
-        await made.make(wanted(5))
-        lower = await made.make(wanted(4, shape=OTHER))
-        assert not await made.versions.switch(lower)
-        assert await states(made) == [(4, 1, "filling"), (5, 1, "live")]
+        await made.make()
+        assert await made.versions.switch(await made.make(wanted(2, shape=OTHER)))
+        await made.versions.install([wanted()])
+        assert await states(made) == [(1, 1, "filling"), (2, 1, "live")]
+        first, _ = await made.versions.all()
+        assert await made.versions.switch(first)
+        assert await states(made) == [(1, 1, "live"), (2, 1, "old")]
+
+
+@pytest.mark.parametrize("seeds", [False, True])
+async def test_a_table_that_retention_has_passed_is_not_gone_back_to(database_url: str, seeds: bool) -> None:
+    async with stores(database_url) as made:
+        await made.make()
+        assert await made.versions.switch(await made.make(wanted(2, shape=OTHER)))
+        await made.heads("show:a", offset=9, trimmed=3)
+        if seeds:
+            await made.versions.install([wanted(seeds=True)])
+            assert await states(made) == [(1, 2, "filling"), (2, 1, "live")]
+        else:
+            with pytest.raises(ViewRefused, match=r"gone back to.*show:a"):
+                await made.versions.install([wanted()])
+            assert await states(made) == [(1, 1, "old"), (2, 1, "live")]
+
+
+async def test_a_build_never_takes_the_place_of_a_later_one(database_url: str) -> None:
+    async with stores(database_url) as made:
+        await made.make()
+        earlier = await made.versions.rebuild(wanted())
+        await made.pool.fetch("UPDATE view_versions SET state = 'old' WHERE state = 'live'")
+        await made.pool.fetch("UPDATE view_versions SET state = 'live', build = 3 WHERE build = 1")
+        assert not await made.versions.switch(earlier)
 
 
 async def test_a_rebuild_is_another_table_of_the_same_version(database_url: str) -> None:
     async with stores(database_url) as made:
+        with pytest.raises(ViewRefused, match="no table of it"):
+            await made.versions.rebuild(wanted(name="nobody"))
         await made.make()
-        assert await made.versions.rebuild("nobody") is None
-        built = await made.versions.rebuild("standings")
-        assert built is not None and built.table.rows == 'views."standings_v1_2"'
-        again = await made.versions.rebuild("standings")  # one that is under way begins anew
-        assert again is not None and again.build == 3 and again.id != built.id
+        built = await made.versions.rebuild(wanted())
+        assert built.table.rows == 'views."standings_v1_2"'
+        again = await made.versions.rebuild(wanted())  # one that is under way begins anew
+        assert again.build == 3 and again.id != built.id
         assert await states(made) == [(1, 1, "live"), (1, 3, "filling")]
         assert await made.versions.switch(again)
         assert await states(made) == [(1, 1, "old"), (1, 3, "live")]
+
+
+async def test_a_rebuild_leaves_what_other_code_fills_and_refuses_what_is_trimmed(database_url: str) -> None:
+    async with stores(database_url) as made:
+        await made.make()
+        await made.make(wanted(2, shape=OTHER))
+        assert (await made.versions.rebuild(wanted())).version == 1
+        assert await states(made) == [(1, 1, "live"), (1, 2, "filling"), (2, 1, "filling")]
+        with pytest.raises(ViewRefused, match="version 3"):
+            await made.versions.rebuild(wanted(3))
+        await made.heads("show:a", offset=9, trimmed=3)
+        with pytest.raises(ViewRefused, match="show:a"):
+            await made.versions.rebuild(wanted())
+
+
+async def test_what_nobody_fills_any_more_is_dropped(database_url: str) -> None:
+    async with stores(database_url) as made:
+        await made.make()
+        orphan = await made.make(wanted(2, shape=OTHER))
+        found = await made.versions.all()
+        assert await made.versions.abandoned(found, [wanted(2)]) == set()
+        abandoned = await made.versions.abandoned(found, [wanted()])
+        assert abandoned == {orphan.id}
+        assert await made.versions.drop(found) == 0
+        assert await made.versions.drop(found, abandoned=abandoned) == 1
+        assert await states(made) == [(1, 1, "live")]
 
 
 async def test_a_live_one_is_dropped_only_as_a_whole(database_url: str) -> None:
@@ -106,6 +163,35 @@ async def test_trimmed_entities_refuse_a_view_without_a_seed(database_url: str) 
         await made.make(wanted(seeds=True))
         await made.make()  # it is there, so nothing was missed since
         assert await states(made) == [(1, 1, "live")]
+
+
+async def test_what_is_trimmed_while_the_table_is_made_refuses_it_too(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stores(database_url) as made:
+        check = versions_module._refuse_trimmed
+
+        async def check_then_trim(*arguments: Any) -> None:
+            await check(*arguments)
+            await made.heads("show:b", offset=9, trimmed=3)
+
+        monkeypatch.setattr(versions_module, "_refuse_trimmed", check_then_trim)
+        with pytest.raises(ViewRefused, match="show:b"):
+            await made.versions.install([wanted()])
+        assert await states(made) == []
+
+
+async def test_a_kind_is_added_unless_its_events_are_gone(database_url: str) -> None:
+    async with stores(database_url) as made:
+        await made.make()
+        await made.make(replace(wanted(), kinds=frozenset({"show", "room"})))
+        assert (await made.versions.all())[0].kinds == {"show", "room"}
+        await made.heads("cast:b", offset=9, trimmed=3)
+        more = replace(wanted(), kinds=frozenset({"show", "cast"}))
+        for _ in range(2):  # nor at the second try
+            with pytest.raises(ViewRefused, match=r"events of cast now.*cast:b"):
+                await made.versions.install([more])
+        await made.make(replace(more, seeds=True))
 
 
 async def test_pausing_and_ringing_are_seen_in_the_row(database_url: str) -> None:

@@ -215,6 +215,22 @@ async def test_another_version_is_filled_beside_and_takes_the_place_of_the_one_b
         assert [one.version for one in await node.runners.versions.all()] == [2]
 
 
+async def test_a_release_that_is_taken_back_serves_what_it_folds(database_url: str) -> None:
+    async with stage(database_url, Standings) as node:
+        await node.clap("a", "ann", 1)
+        await node.folded("standings")
+    async with stage(database_url, Second) as node:
+        await until(lambda: is_live(node, 2))
+        await node.clap("a", "ann", 2)
+        await node.folded("standings")
+    async with stage(database_url, Standings) as node:
+        await node.clap("a", "bob", 5)
+        await until(lambda: is_live(node, 1))
+        await node.folded("standings")
+        assert await node.rows("standings") == [("a", "ann", 3), ("a", "bob", 5)]
+        assert (await node.version("standings", 2)).state == "old"
+
+
 async def is_live(node: Stage, number: int) -> bool:
     return (await node.version("standings")).version == number
 
