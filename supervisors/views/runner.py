@@ -127,6 +127,8 @@ class Runner:
 
         Raises: StoreUnavailable, OutcomeLost, Raced, with all that was not folded in the backlog again.
         """
+        if self._doubted and not self.backlog.behind:  # a pause, or a full backlog, may have forgotten them
+            self.backlog.fall_behind(self._doubted)
         await self.backlog.more()
         if self.version.paused:
             return
