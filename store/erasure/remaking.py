@@ -62,7 +62,7 @@ class Remaking:
         made: list[Made] = []
         for name, number in msgspec.json.decode(did, type=dict[str, int]).items():
             if not number:
-                table = await self._versions.rebuild(name)
+                table = await self._versions.remake(name)
                 if table is None:
                     continue  # it was dropped meanwhile
                 number = table.id

@@ -212,6 +212,23 @@ class PostgresVersions:
                 await _make(transaction, msgspec.structs.replace(wanted, kinds=kinds), build=build, state="filling")
                 return max(await self.all_of(transaction, wanted.name), key=lambda one: one.id)
 
+    async def remake(self, name: str) -> Version | None:
+        """As `rebuild`, whatever code there is: of the version that is being filled, of which no table stays, else of
+        the live one. Rows of trimmed entities are made by a `seed`, or not at all. None where there is no such view."""
+        async with self._pool.connection() as connection, connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            all_of_it = await self.all_of(transaction, name)
+            if not all_of_it:
+                return None
+            filling = [one for one in all_of_it if one.state == "filling"]
+            last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=_rank)
+            build = 1 + max(one.build for one in all_of_it if one.version == last.version)
+            for one in filling:
+                await _drop(transaction, one)
+            wanted = Wanted(name, last.version, last.shape, last.kinds, seeds=True)
+            await _make(transaction, wanted, build=build, state="filling")
+            return max(await self.all_of(transaction, name), key=lambda one: one.id)
+
     async def abandoned(self, versions: Collection[Version], code: Collection[Wanted]) -> set[int]:
         """Which of them nobody goes on with, by id: they are being filled, and neither a node that is up nor `code` has
         their version."""
