@@ -35,6 +35,7 @@ class Chat:
     processes: int = param(2, "generator processes")
     rest_ms: float = param(1.0, "pause of a generator between two looks at its sockets; counts as latency")
     url: str = param("", "measure this server instead of starting one")
+    views: str = param("", "built-in views that the server keeps up, as conversations,messages,rooms")
 
 
 @dataclass(frozen=True)
@@ -221,10 +222,14 @@ def _drain(chatters: Clients, clients: list[Client]) -> bool:
     return False
 
 
+def _settings(params: Chat) -> dict[str, str]:
+    return {"GREENROOM_BUILT_IN_VIEWS": params.views} if params.views else {}
+
+
 def answer(params: Chat, say: Say, serve: Serve | None = None) -> Answer:
     """Start the server and have it chatted with; `serve`: a peer's."""
     say("starting the server", 0.0)
-    with serve() if serve else serving(params.url) as server:
+    with serve() if serve else serving(params.url, _settings(params)) as server:
         return measure(params, say, server)
 
 

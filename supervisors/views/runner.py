@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from time import perf_counter
 
 import structlog
@@ -25,7 +26,7 @@ from greenroom.actors.views.installed import Installed
 from greenroom.actors.views.stretch import FROM_JOURNAL, Stretch
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.shown import shown
-from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
+from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable, TookTooLong
 from greenroom.store.views.store import (
     FoldTransaction,
     ParkedEntity,
@@ -39,13 +40,14 @@ from greenroom.store.views.store import (
 )
 from greenroom.supervisors.supervision.backoff import NewBackoff
 from greenroom.supervisors.views.backlog import Backlog
+from greenroom.supervisors.views.batch_size import EVENTS_MAX, BatchSize
 
 log = structlog.get_logger("greenroom.views")
 
-BATCH_EVENTS = 500  # folded in one stretch of the event loop, some milliseconds
 HEADS_AT_ONCE = 500  # whose events one statement reads
 RACES_MAX = 20  # in a row; then it waits, as when the store is away
-FILL_SHARE = 0.5  # of the time, that filling a table beside a live one may take while there is other work
+FILL_SHARE = 0.5  # of the time, that reading the journal into a table may take while there is other work
+CALM_S = 1.0  # after the last commit of this node there is no other work
 
 
 class Lost(Exception):
@@ -67,7 +69,7 @@ class Runner:
         changed: Callable[[Changes], None] | None = None,
         unsure: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.time,  # Unix seconds
-        batch_events: int = BATCH_EVENTS,
+        batch_events: int = EVENTS_MAX,
     ) -> None:
         """`changed` hears of rows once they are durable, and `unsure` of the view, by name, where nobody knows whether
         some are. Neither waits, nor raises."""
@@ -79,13 +81,14 @@ class Runner:
         self._turn = turn
         self._new_backoff = new_backoff
         self._instruments = instruments
-        self._commits = 0
+        self._commits = instruments.commit_s.count
+        self._busy_at = -inf  # when this node had last committed something, by perf_counter
         self._labels = version.name, str(version.version)
         self._changed = changed
         self._unsure = unsure
         self._doubted: set[int] = set()  # heads of transactions of which nobody knows whether they have landed
         self._now = now
-        self._batch_events = batch_events
+        self._size = BatchSize(events_max=batch_events)
         self._resumed = trio.Event()
 
     def see(self, version: Version) -> None:
@@ -132,26 +135,31 @@ class Runner:
         await self.backlog.more()
         if self.version.paused:
             return
-        heard = self.backlog.take(self._batch_events)
+        heard = self.backlog.take(self._size.events)
         if heard:
             await self._fold_all(heard)
         head_ids = self.backlog.take_behind(HEADS_AT_ONCE)
         if head_ids:
             began = perf_counter()
             await self._catch_up(head_ids)
-            if self.version.state == "filling" and self._others_work():
+            if self._others_work():
                 await trio.sleep((perf_counter() - began) * (1 / FILL_SHARE - 1))
 
     def _others_work(self) -> bool:
-        """Has this node committed anything since it was asked last?"""
+        """Has this node committed anything lately?"""
         before, self._commits = self._commits, self._instruments.commit_s.count
-        return self._commits > before
+        if self._commits > before:
+            self._busy_at = perf_counter()
+        return perf_counter() - self._busy_at < CALM_S
 
     async def _catch_up(self, head_ids: Sequence[int]) -> None:
         """Fold the next events of these entities, as the journal has them."""
+        limit = self._size.events if self._others_work() else self._size.most
         try:
-            unfolded = await self._store.unfolded(self.version, head_ids, limit=self._batch_events)
-        except StoreUnavailable:
+            unfolded = await self._store.unfolded(self.version, head_ids, limit=limit)
+        except StoreUnavailable as error:
+            if isinstance(error, TookTooLong):
+                self._size.failed(limit)
             self.backlog.fall_behind(head_ids)
             raise
         found = {one.head_id for one in unfolded}
@@ -223,7 +231,9 @@ class Runner:
                     continue
                 self._give_back(groups)
                 raise
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, (StoreUnavailable, OutcomeLost)):
+                    self._size.failed(sum(len(one.stored) for one in group))
                 groups.appendleft(group)
                 self._give_back(groups)
                 raise
@@ -250,7 +260,7 @@ class Runner:
     async def _fold(self, stretches: list[Stretch]) -> list[Stretch]:
         """One transaction. Those that it left. Raises: StoreUnavailable, OutcomeLost, Raced, Unplaceable."""
         folding = Folding(self.installed, stretches, self._turn)
-        folded = folding.run()  # before anything is locked: most often it names all rows that it needs
+        folded, stretch_s = timed(folding)  # before anything is locked: most often it names all rows that it needs
         head_ids = list(dict.fromkeys(one.head_id for one in stretches))
         with self._transacting(head_ids):
             async with self._store.transaction(self.version) as transaction:
@@ -258,14 +268,22 @@ class Runner:
                 usable, behind = follow(stretches, standings)
                 if usable != stretches:
                     folding = Folding(self.installed, usable, self._turn)
-                    folded = folding.run()
+                    folded, took_s = timed(folding)
+                    stretch_s = max(stretch_s, took_s)
                 while folded is None:
+                    await trio.lowlevel.checkpoint()
                     folding.load(await transaction.load(folding.missing))
-                    folded = folding.run()
+                    folded, took_s = timed(folding)
+                    stretch_s = max(stretch_s, took_s)
+                await trio.lowlevel.checkpoint()
                 written = await self._write(transaction, folded, standings) if usable else Written([], [], [])
         self.backlog.fall_behind(behind)
         self._count(folded, usable)
+        await trio.lowlevel.cancel_shielded_checkpoint()  # it has landed: whoever watches is told in any case
+        began = perf_counter()
         self._tell(folded, written)
+        stretch_s = max(stretch_s, perf_counter() - began)
+        self._size.took(sum(len(one.stored) for one in usable), stretch_s)
         return folded.left
 
     @contextmanager
@@ -367,6 +385,13 @@ class Runner:
         rows += [Change(key, None, revision) for key, revision in zip(folded.removed, written.removed, strict=True)]
         if rows:
             self._changed(Changes(self.version.name, self.version.id, rows))
+
+
+def timed(folding: Folding) -> tuple[Folded | None, float]:
+    """A pass of it, and the seconds that it held the event loop."""
+    began = perf_counter()
+    folded = folding.run()
+    return folded, perf_counter() - began
 
 
 def follow(stretches: Sequence[Stretch], standings: dict[int, Standing]) -> tuple[list[Stretch], list[int]]:

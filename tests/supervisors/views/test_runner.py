@@ -11,10 +11,11 @@ from trio.testing import wait_all_tasks_blocked
 
 from greenroom import Actor, Event, Index, Key, Origin, View
 from greenroom.actors.views.folding import Folding
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import StoreUnavailable, TookTooLong
 from greenroom.store.views.store import Standing
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.supervisors.views import runner as runner_module
+from greenroom.supervisors.views.batch_size import EVENTS_MAX
 from greenroom.supervisors.views.runner import follow
 from tests.actors.views.shows import Clapped, Standings, stretch
 from tests.supervisors.views.stage import Stage, record, stage, until
@@ -237,7 +238,7 @@ async def test_a_long_journal_is_folded_some_at_a_time(database_url: str, monkey
             await node.folded("standings")
             nursery.cancel_scope.cancel()
         assert await node.rows("standings") == [(str(number), "ann", 700) for number in range(3)]
-    assert max(batches) == runner_module.BATCH_EVENTS
+    assert max(batches) == EVENTS_MAX  # nobody else needs the loop
 
 
 async def test_what_is_brought_while_nothing_waits_is_folded_at_once(database_url: str) -> None:
@@ -247,3 +248,28 @@ async def test_what_is_brought_while_nothing_waits_is_folded_at_once(database_ur
         with trio.fail_after(2):  # the sweep goes round once a minute
             await node.clap("finale", "ann", 1)
             await node.folded("standings")
+
+
+async def test_a_batch_that_took_too_long_is_tried_with_fewer_events(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store has no time for more than 60 at once: all are folded, and no entity is parked."""
+    fold, tried = runner_module.Runner._fold, []
+
+    async def has_a_limit(self: Any, stretches: Any) -> Any:
+        tried.append(sum(len(one.stored) for one in stretches))
+        if tried[-1] > 60:
+            raise TookTooLong("too many")
+        return await fold(self, stretches)
+
+    monkeypatch.setattr(runner_module.Runner, "_fold", has_a_limit)
+    async with stage(database_url, Standings, is_running=False) as node:
+        await node.record("show:a", *(Clapped(user="ann") for _ in range(700)))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.runners.run)
+            with trio.fail_after(10):
+                await node.folded("standings")
+            nursery.cancel_scope.cancel()
+        assert await node.rows("standings") == [("a", "ann", 700)]
+        assert not await node.parked("standings")
+    assert tried[0] == EVENTS_MAX

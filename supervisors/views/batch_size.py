@@ -1,0 +1,32 @@
+"""How many events are folded at once: as many as hold the event loop for about STRETCH_S. Decisions only.
+
+What an event costs is the view's matter: one of a room may change a row, or two hundred. So it is measured, batch by
+batch. A batch that the store had no time for is tried with fewer events, and what went well comes back slowly.
+"""
+
+STRETCH_S = 0.002  # without a checkpoint, while others need the loop
+EVENTS_MAX = 500
+EVENTS_FIRST = 32  # before anything is known of the view
+GROWTH = 2.0  # from one batch to the next, at most: one quick batch says little
+REGROWTH = 16  # a batch that failed cost seconds: such a part more is tried with each that went well
+
+
+class BatchSize:
+    """Of one table. `events` is what the next batch may hold while others need the loop, `most` while nobody does."""
+
+    def __init__(self, *, events_max: int = EVENTS_MAX) -> None:
+        self.most = events_max
+        self._events_max = events_max
+        self.events = min(EVENTS_FIRST, events_max)
+
+    def took(self, events: int, stretch_s: float) -> None:
+        """A batch of so many has landed; its longest stretch without a checkpoint."""
+        self.most = min(self._events_max, self.most + 1 + self.most // REGROWTH)
+        fits = int(events * STRETCH_S / stretch_s) if stretch_s > 0 else self._events_max
+        if fits < self.events or events >= self.events:  # that a small batch was quick says nothing of a greater one
+            self.events = max(1, min(fits, int(self.events * GROWTH), self.most))
+
+    def failed(self, events: int) -> None:
+        """A batch of so many took too long for the store: the next has half as many, whoever else needs the loop."""
+        self.most = max(1, min(self.most, events) // 2)
+        self.events = min(self.events, self.most)
