@@ -1,10 +1,15 @@
 """How many events are folded at once: as many as hold the event loop for about STRETCH_S. Decisions only.
 
+A transaction costs much the same whatever it holds, so small batches fold fewer events a second. Where more entities wait
+than the next batches have events, each may hold the loop for longer, up to LATE_S: a view that never catches up is no use.
+
 What an event costs is the view's matter: one of a room may change a row, or two hundred. So it is measured, batch by
 batch. A batch that the store had no time for is tried with fewer events, and what went well comes back slowly.
 """
 
 STRETCH_S = 0.002  # without a checkpoint, while others need the loop
+LATE_S = 0.012  # the same, where many wait
+WAITING = 2  # batches' worth that may wait before a stretch becomes longer
 EVENTS_MAX = 500
 EVENTS_FIRST = 32  # before anything is known of the view
 GROWTH = 2.0  # from one batch to the next, at most: one quick batch says little
@@ -19,10 +24,11 @@ class BatchSize:
         self._events_max = events_max
         self.events = min(EVENTS_FIRST, events_max)
 
-    def took(self, events: int, stretch_s: float) -> None:
-        """A batch of so many has landed; its longest stretch without a checkpoint."""
+    def took(self, events: int, stretch_s: float, *, waiting: int = 0) -> None:
+        """A batch of so many has landed; its longest stretch without a checkpoint, and how many entities wait now."""
         self.most = min(self._events_max, self.most + 1 + self.most // REGROWTH)
-        fits = int(events * STRETCH_S / stretch_s) if stretch_s > 0 else self._events_max
+        may_s = min(LATE_S, STRETCH_S * max(1.0, waiting / (WAITING * self.events)))
+        fits = int(events * may_s / stretch_s) if stretch_s > 0 else self._events_max
         if fits < self.events or events >= self.events:  # that a small batch was quick says nothing of a greater one
             self.events = max(1, min(fits, int(self.events * GROWTH), self.most))
 

@@ -283,7 +283,7 @@ class Runner:
         began = perf_counter()
         self._tell(folded, written)
         stretch_s = max(stretch_s, perf_counter() - began)
-        self._size.took(sum(len(one.stored) for one in usable), stretch_s)
+        self._size.took(sum(len(one.stored) for one in usable), stretch_s, waiting=self.backlog.waiting)
         return folded.left
 
     @contextmanager

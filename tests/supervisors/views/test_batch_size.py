@@ -1,6 +1,6 @@
 """How many events are folded at once: by the time that they hold the loop, and by what the store had time for."""
 
-from greenroom.supervisors.views.batch_size import EVENTS_FIRST, EVENTS_MAX, STRETCH_S, BatchSize
+from greenroom.supervisors.views.batch_size import EVENTS_FIRST, EVENTS_MAX, LATE_S, STRETCH_S, BatchSize
 
 
 def test_events_that_are_dear_are_folded_few_at_a_time() -> None:
@@ -40,3 +40,12 @@ def test_what_the_store_had_no_time_for_is_halved_down_to_one_and_comes_back() -
     for _ in range(100):
         size.took(size.events, STRETCH_S / 100)
     assert (size.events, size.most) == (EVENTS_MAX, EVENTS_MAX)
+
+
+def test_where_many_wait_a_batch_may_hold_the_loop_for_longer() -> None:
+    calm, late, drowning = BatchSize(), BatchSize(), BatchSize()
+    calm.took(32, STRETCH_S)
+    late.took(32, STRETCH_S, waiting=96)
+    drowning.took(32, STRETCH_S * 4, waiting=100_000)
+    assert (calm.events, late.events) == (32, 48)
+    assert drowning.events == int(32 * LATE_S / (STRETCH_S * 4)), "but no longer than that"
