@@ -13,6 +13,8 @@ from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal, UserId
 from greenroom.actors.personal.fields import Personal, Subject
 from greenroom.actors.saga import Saga, SoFar, Step
+from greenroom.actors.sinks.errors import BatchRefused, Gone, Unreachable
+from greenroom.actors.sinks.sink import Batch, Sink
 from greenroom.actors.views.columns import Index, Key, Text
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.view import Origin, View
@@ -25,8 +27,11 @@ __all__ = [
     "ActorError",
     "Answered",
     "Ask",
+    "Batch",
+    "BatchRefused",
     "Done",
     "Event",
+    "Gone",
     "Index",
     "InvalidCommand",
     "Key",
@@ -39,12 +44,14 @@ __all__ = [
     "Refused",
     "Rows",
     "Saga",
+    "Sink",
     "SoFar",
     "Step",
     "Subject",
     "Tell",
     "Text",
     "Undelivered",
+    "Unreachable",
     "UserId",
     "View",
 ]

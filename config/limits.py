@@ -7,9 +7,11 @@ msgspec enforces the bounds when it decodes or converts, not in the constructor:
 through `settings/`, and a test may build a section with a value that no operator could set.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from pydantic import SecretStr
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -212,3 +214,14 @@ class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Literal["none", "console", "otlp"],
         Meta(description="where spans go; otlp needs opentelemetry-exporter-otlp-proto-http"),
     ] = "none"
+
+
+class SinkConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the sinks that come with Greenroom deliver to."""
+
+    webhook_urls: Mapping[str, str] = {}  # by the sink's name
+    webhook_secret: SecretStr | None = None  # `whsec_…`, or two of them with a space between
+    webhook_private_addresses: bool = False  # may these be in private networks, and without TLS?
+    webhook_timeout_s: float = 15.0  # for one request, seconds
+    kafka_servers: str = ""  # host:port, several separated by commas
+    kafka_options: SecretStr | None = None  # of librdkafka: a JSON object

@@ -32,7 +32,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "overview",
         "own",
     ),
-    "actors": ("model", "personal", "life", "saga", "views", "schema", "identity", "chat", "testing"),
+    "actors": ("model", "personal", "life", "saga", "views", "sinks", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",
         "deadlines",
@@ -58,6 +58,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "kernel",
         "cluster",
         "views",
+        "sinks",
         "correspondence",
         "admin",
         "duties",

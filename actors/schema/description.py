@@ -22,6 +22,7 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import Message, reply_type, tag_of
 from greenroom.actors.model.schedule import DurableTimer
 from greenroom.actors.saga import Saga
+from greenroom.actors.sinks.installed import InstalledSink
 from greenroom.actors.views.installed import Installed
 
 FORMAT = 1  # the lock file's format
@@ -99,6 +100,7 @@ class ViewSchema(Struct, frozen=True, omit_defaults=True):
     columns: dict[str, str]  # field -> how it is kept: `text key`
     structs: dict[str, StructSchema] = {}
     language: str = ""  # of full text, where something is searched
+    sink: bool = False  # it has no rows
 
 
 class Schema(Struct, frozen=True, kw_only=True):
@@ -109,12 +111,13 @@ class Schema(Struct, frozen=True, kw_only=True):
     views: dict[str, ViewSchema] | UnsetType = UNSET  # where there are some
 
 
-def describe(kinds: Iterable[Kind], views: Iterable[Installed] = ()) -> Schema:
-    """The schema of these kinds and views, of the base classes that come with Greenroom, and of the runtime."""
+def describe(kinds: Iterable[Kind], views: Iterable[Installed] = (), sinks: Iterable[InstalledSink] = ()) -> Schema:
+    """The schema of these kinds, views and sinks, of the base classes that come with Greenroom, and of the runtime."""
     described = {base.base_tags: describe_kind(base) for base in BASES}
     described |= {kind.name: describe_kind(kind.actor) for kind in kinds}
     described[RUNTIME] = _describe_runtime()
     found = {view.name: describe_view(view) for view in views}
+    found |= {one.name: ViewSchema(one.version, StructSchema(), {}, sink=True) for one in sinks}
     return Schema(kinds=dict(sorted(described.items())), views=dict(sorted(found.items())) or UNSET)
 
 

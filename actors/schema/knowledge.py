@@ -15,6 +15,7 @@ from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.description import BadSchema, KindSchema, Schema, StructSchema, describe
 from greenroom.actors.schema.reading import Reading, Reason, Refusal
 from greenroom.actors.schema.rules import READ
+from greenroom.actors.sinks.installed import InstalledSink
 from greenroom.actors.views.installed import Installed
 
 Section = Literal["kind", "command", "internal", "event"]
@@ -41,10 +42,12 @@ class Lack(Struct, frozen=True):
         return bool(self.refused) and all(one.reason is Reason.IGNORED for one in self.refused)
 
 
-def knowledge_of(kinds: Collection[Kind], views: Collection[Installed] = ()) -> Knowledge:
-    """What the release with these kinds and views knows."""
+def knowledge_of(
+    kinds: Collection[Kind], views: Collection[Installed] = (), sinks: Collection[InstalledSink] = ()
+) -> Knowledge:
+    """What the release with these kinds, views and sinks knows."""
     upcasts = {kind.name: sorted(kind.actor.upcasters) for kind in kinds if kind.actor.upcasters}
-    return Knowledge(describe(kinds, views), upcasts)
+    return Knowledge(describe(kinds, views, sinks), upcasts)
 
 
 def to_json(knowledge: Knowledge) -> str:

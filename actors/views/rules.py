@@ -24,24 +24,24 @@ _VERSIONED = re.compile(r"_v[0-9]+(_[0-9]+)?$")
 
 def class_problems(view: type[View]) -> Iterator[str]:
     """All that can be said without looking at the fields' types."""
-    yield from _name_problems(view)
-    yield from _event_problems(view)
+    yield from name_problems(view.name, view.version)
+    yield from event_problems(view.of)
     yield from _row_problems(view)
     yield from _method_problems(view)
 
 
-def _name_problems(view: type[View]) -> Iterator[str]:
-    if not _NAME.fullmatch(view.name):
-        yield f"the name {view.name!r:.80} must match [a-z][a-z0-9_]* and be at most {NAME_MAX} characters: say another"
-    elif _VERSIONED.search(view.name):
-        yield f"the name {view.name!r} ends as tables of versions do: say another"
-    version: object = view.version
+def name_problems(name: str, version: object) -> Iterator[str]:
+    """Of a view, or a sink."""
+    if not _NAME.fullmatch(name):
+        yield f"the name {name!r:.80} must match [a-z][a-z0-9_]* and be at most {NAME_MAX} characters: say another"
+    elif _VERSIONED.search(name):
+        yield f"the name {name!r} ends as tables of versions do: say another"
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
         yield f"`version` is a whole number from 1, not {version!r:.80}"
 
 
-def _event_problems(view: type[View]) -> Iterator[str]:
-    events: object = view.of
+def event_problems(events: object) -> Iterator[str]:
+    """Of `of`."""
     if isinstance(events, type):
         yield f"`of = ({events.__qualname__})` is the class itself: add the comma, `({events.__qualname__},)`"
     elif not isinstance(events, (tuple, list)) or not events:

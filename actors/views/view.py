@@ -56,6 +56,11 @@ class Origin(Struct, frozen=True, gc=False):
         return user if isinstance(user, str) else ""
 
 
+def name_of(cls: type) -> str:
+    """A class's name in small letters: `ToWarehouse` is `to_warehouse`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+
+
 class Rows(Protocol):
     """What a fold works on: the rows of one batch. Keys are given in the order of the key fields."""
 
@@ -95,11 +100,7 @@ class View:
     def __init_subclass__(cls, *, version: int = 1, name: str = "", **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls.version = version
-        cls.name = (
-            name
-            or vars(cls).get("name", "")
-            or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
-        )
+        cls.name = name or vars(cls).get("name", "") or name_of(cls)
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows

@@ -6,18 +6,21 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from greenroom.config.limits import DrainConfig
+from greenroom.config.limits import DrainConfig, SinkConfig
 from greenroom.config.settings.forms import (
+    addresses_by_name,
     below,
     database_address,
     existing_file,
     existing_folder,
     import_path,
+    json_object,
     origin,
     public_key,
     redis_address,
     split,
     split_unless_none,
+    webhook_secrets,
 )
 from greenroom.config.settings.sections import SectionSettings
 
@@ -163,6 +166,42 @@ class NodeSettings(SectionSettings):
         ge=1,
         le=100_000,
     )
+
+    webhook_urls: Annotated[dict[str, str], NoDecode, BeforeValidator(addresses_by_name)] = _setting(
+        {},
+        "where webhook sinks deliver to",
+        allowed="name=https://host/path, several separated by commas; the name is a sink's",
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(webhook_secrets)] | None = _setting(
+        None,
+        "what webhook sinks sign with; with two, both sign, so that receivers can change from one to the other",
+        allowed="whsec_ and 24 to 64 bytes in base64; two with a space between",
+    )
+    webhook_private_addresses: bool = _setting(
+        False, "may webhook sinks deliver to private networks and to this host, and by http://?"
+    )
+    webhook_timeout_s: float = _setting(
+        15.0, "longest that a webhook's receiver may take to answer, seconds", gt=0, le=300
+    )
+    kafka_servers: str = _setting(
+        "", "Kafka-compatible brokers that Kafka sinks begin with", allowed="host:port, several separated by commas"
+    )
+    kafka_options: Annotated[SecretStr, AfterValidator(json_object)] | None = _setting(
+        None,
+        "further options of librdkafka, such as security.protocol and sasl.password",
+        allowed="a JSON object of texts",
+    )
+
+    @property
+    def sink(self) -> SinkConfig:
+        return SinkConfig(
+            webhook_urls=self.webhook_urls,
+            webhook_secret=self.webhook_secret,
+            webhook_private_addresses=self.webhook_private_addresses,
+            webhook_timeout_s=self.webhook_timeout_s,
+            kafka_servers=self.kafka_servers,
+            kafka_options=self.kafka_options,
+        )
 
     @property
     def details_for_staff(self) -> bool:

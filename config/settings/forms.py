@@ -5,9 +5,11 @@ Nothing here says what is wrong: the refusal is made of the setting's name and o
 
 import os
 import re
+from base64 import b64decode
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from pydantic import SecretStr
 
 from greenroom.config.redis_url import REDIS_SCHEMES
@@ -116,3 +118,43 @@ def existing_folder(path: Path) -> Path:
     if not (path.is_dir() and os.access(path, os.R_OK | os.X_OK)):
         raise ValueError
     return path
+
+
+def addresses_by_name(value: object) -> object:
+    """`name=https://host/path`, several separated by commas."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, str] = {}
+    for part in filter(None, (one.strip() for one in value.split(","))):
+        name, _, url = (text.strip() for text in part.partition("="))
+        split = urlsplit(url)
+        if not name or split.scheme not in ("http", "https") or not split.hostname or "@" in split.netloc:
+            raise ValueError("must be name=https://host/path")
+        if name in found:
+            raise ValueError(f"names {name} twice")
+        found[name] = url
+    return found
+
+
+def webhook_secrets(value: SecretStr) -> SecretStr:
+    """As Standard Webhooks writes them."""
+    secrets = value.get_secret_value().split()
+    if not 1 <= len(secrets) <= 2:
+        raise ValueError("must be one secret, or two with a space between")
+    for one in secrets:
+        try:
+            size = len(b64decode(one.removeprefix("whsec_"), validate=True)) if one.startswith("whsec_") else 0
+        except ValueError:
+            size = 0
+        if not 24 <= size <= 64:
+            raise ValueError("must be whsec_ and 24 to 64 bytes in base64")
+    return value
+
+
+def json_object(value: SecretStr) -> SecretStr:
+    """Of texts."""
+    try:
+        msgspec.json.decode(value.get_secret_value(), type=dict[str, str])
+    except msgspec.MsgspecError:
+        raise ValueError("must be a JSON object of texts") from None
+    return value

@@ -281,6 +281,24 @@ class Instruments:
             labels=("view", "version"),
         ),
     ] = field(default_factory=dict)
+    sink_failures: Annotated[
+        dict[tuple[str, str], int],
+        Metric(
+            "counter",
+            "batches that could not be delivered to a sink: tried again, or what they hold parked",
+            look="it rises for long: the other side is away or refuses; `sink_rests` in the log says why",
+            labels=("view", "version"),
+        ),
+    ] = field(default_factory=dict)
+    sink_resting: Annotated[
+        dict[tuple[str, str], int],
+        Metric(
+            "gauge",
+            "1 while a sink waits for the other side to come back",
+            look="1 for minutes: nothing is delivered, and retention keeps what is not",
+            labels=("view", "version"),
+        ),
+    ] = field(default_factory=dict)
     commands_max: int = 1000  # different (kind, command, outcome) that are told apart
 
     def count_command(self, kind: str, command: str, outcome: str, count: int = 1) -> None:

@@ -336,6 +336,14 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "database that was lost, or a failover. Whoever is awake in them ends, and is built anew where it is owned."
         ),
         "shards_taken": "Shards that were nobody's are this node's now, as after the end of another one.",
+        "sink_failed": "A batch could not be delivered to a sink; it is delivered again, by fewer events at a time.",
+        "sink_paused": (
+            "The other side of a sink wants nothing more, ever. Nothing is delivered until `greenroom views resume`."
+        ),
+        "sink_rests": (
+            "A sink's other side does not answer, or asks to be left alone, or takes nothing at all; `error` says why. "
+            "It is tried again after so many seconds; until then nothing is delivered, and retention keeps its events."
+        ),
         "snapshot_failed": (
             "An entity's state can't be encoded as a snapshot. Its journal has it all, but waking takes longer. "
             "Mend the state's types."

@@ -31,6 +31,7 @@ class Version(Struct, frozen=True, kw_only=True):
     shape: Shape
     kinds: frozenset[str]  # whose events it is made of
     state: Literal["filling", "live", "old"]
+    kind: Literal["view", "sink"] = "view"  # a sink has no table
     paused: bool
     rung: int  # rises when whoever fills it is to look anew
     age_s: float  # since it was made

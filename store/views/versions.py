@@ -11,7 +11,7 @@ All of this is done in transactions that one advisory lock puts in line, whichev
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import MsgspecError, Struct
@@ -30,13 +30,13 @@ SOON = "SET LOCAL lock_timeout = '2s'"
 HEADS_AT_ONCE = 20_000  # of those looked at for a trimmed one
 
 ALL = """
-SELECT id, name, version, build, shape, kinds, state, paused, rung,
+SELECT id, name, version, build, shape, kinds, state, kind, paused, rung,
     extract(epoch FROM clock_timestamp() - made_at)::float8
 FROM view_versions ORDER BY name, version, build
 """
 MADE = """
-INSERT INTO view_versions (name, version, build, shape, digest, kinds, state, live_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, CASE $7 WHEN 'live' THEN clock_timestamp() END)
+INSERT INTO view_versions (name, version, build, shape, digest, kinds, state, kind, live_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE $7 WHEN 'live' THEN clock_timestamp() END)
 """
 # By the index of names, a kind's at a time: in C's order `;` follows `:`.
 TRIMMED = """
@@ -63,6 +63,10 @@ SELECT max(entity), min(entity) FILTER (WHERE trimmed > folded) FROM (
     WHERE h.entity > $1 AND h.entity < $2 ORDER BY h.entity LIMIT $3
 ) page
 """
+BEGIN_OTHERWISE = {
+    "view": "Give the view a `seed(self, state, of)`, which makes an entity's rows from its state",
+    "sink": 'Say where it begins: `since = "kept"`, or `since = "now"`',
+}
 
 
 class Wanted(Struct, frozen=True):
@@ -72,7 +76,8 @@ class Wanted(Struct, frozen=True):
     version: int
     shape: Shape
     kinds: frozenset[str]
-    seeds: bool  # can it begin from snapshots, where events are gone?
+    seeds: bool  # can it begin where events are gone?
+    kind: Literal["view", "sink"] = "view"
 
 
 class PostgresVersions:
@@ -104,11 +109,13 @@ class PostgresVersions:
         async with connection.transaction() as transaction:
             await transaction.fetch(LOCK)
             others = await self.all_of(transaction, wanted.name)
+            if others and others[0].kind != wanted.kind:
+                raise ViewRefused(f"{wanted.name} was a {others[0].kind}, and is a {wanted.kind}: give it another name")
             mine = [one for one in others if one.version == wanted.version]
             if mine:
                 _refuse_other_rows(wanted, mine, others)
                 for one in mine:
-                    if one.shape != wanted.shape:
+                    if one.shape != wanted.shape and one.kind == "view":
                         await _index(transaction, Table(one.name, one.version, wanted.shape, one.build))
                     if one.shape != wanted.shape or not wanted.kinds <= one.kinds:
                         kinds = sorted(wanted.kinds | one.kinds)
@@ -186,7 +193,8 @@ class PostgresVersions:
             await transaction.fetch(SOON)
             await transaction.fetch(OLDER, version.name)
             await transaction.fetch(LIVE, version.id)
-            await show(transaction, mine.table, live[0].shape if live else None)
+            if mine.kind == "view":
+                await show(transaction, mine.table, live[0].shape if live else None)
             return True
 
     async def rebuild(self, wanted: Wanted) -> Version:
@@ -264,14 +272,17 @@ class PostgresVersions:
 
 
 async def _make(transaction: Transaction, wanted: Wanted, *, build: int, state: str) -> None:
-    table = Table(wanted.name, wanted.version, wanted.shape, build)
-    for statement in (*table.create(), *table.indexes()):
-        await transaction.fetch(statement)
-    if state == "live":
-        await show(transaction, table, None)
+    if wanted.kind == "view":
+        table = Table(wanted.name, wanted.version, wanted.shape, build)
+        for statement in (*table.create(), *table.indexes()):
+            await transaction.fetch(statement)
+        if state == "live":
+            await show(transaction, table, None)
     shape = wanted.shape
     kinds = sorted(wanted.kinds)
-    await transaction.fetch(MADE, wanted.name, wanted.version, build, to_json(shape), shape.digest, kinds, state)
+    await transaction.fetch(
+        MADE, wanted.name, wanted.version, build, to_json(shape), shape.digest, kinds, state, wanted.kind
+    )
 
 
 async def _index(transaction: Transaction, table: Table) -> None:
@@ -289,10 +300,11 @@ async def _index(transaction: Transaction, table: Table) -> None:
 async def _drop(transaction: Transaction, version: Version) -> None:
     """Its progress goes by pages, afterwards: nobody looks it up any more (see progress.py)."""
     await transaction.fetch(SOON)
-    if version.state == "live":
-        await refuse_dependents(transaction, version.table)
-    for statement in (*(version.table.hide() if version.state == "live" else ()), *version.table.drop()):
-        await transaction.fetch(statement)
+    if version.kind == "view":
+        if version.state == "live":
+            await refuse_dependents(transaction, version.table)
+        for statement in (*(version.table.hide() if version.state == "live" else ()), *version.table.drop()):
+            await transaction.fetch(statement)
     await transaction.fetch("DELETE FROM view_versions WHERE id = $1", version.id)
 
 
@@ -319,8 +331,8 @@ async def _refuse_trimmed(connection: Connection, wanted: Wanted) -> None:
             after, trimmed = rows[0]
             if trimmed is not None:
                 raise ViewRefused(
-                    f"the view {wanted.name} can't be made: retention has taken events of {trimmed} and perhaps of "
-                    "others. Give the view a `seed(self, state, of)`, which makes an entity's rows from its state"
+                    f"the {wanted.kind} {wanted.name} can't be made: retention has taken events of {trimmed} and "
+                    f"perhaps of others. {BEGIN_OTHERWISE[wanted.kind]}"
                 )
 
 
@@ -358,7 +370,7 @@ def _changed(stored: Shape, code: Shape) -> str:
 
 
 def _version(row: Any) -> Version | None:
-    id_, name, version, build, shape, kinds, state, paused, rung, age_s = row
+    id_, name, version, build, shape, kinds, state, kind, paused, rung, age_s = row
     try:
         read = from_json(shape)
     except MsgspecError:
@@ -371,6 +383,7 @@ def _version(row: Any) -> Version | None:
         shape=read,
         kinds=frozenset(kinds),
         state=state,
+        kind=kind,
         paused=paused,
         rung=rung,
         age_s=age_s,

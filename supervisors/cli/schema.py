@@ -17,7 +17,7 @@ from greenroom.store.journal.walk import StoredWalk, Walked
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli.chosen.database import with_database
-from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_views
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_sinks, installed_views
 from greenroom.supervisors.cli.terminal.console import console
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 
@@ -60,7 +60,7 @@ def show_schema(
         if beside is not None:
             _show_lacks(beside, list(kinds))
             return
-        schema = describe(kinds, views)
+        schema = describe(kinds, views, installed_sinks(settings, views))
         if not (only_check or update):
             typer.echo(to_text(schema), nl=False)
             return

@@ -18,14 +18,15 @@ from rich.text import Text
 from greenroom.config.settings import load_settings
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.claims import PostgresClaims
 from greenroom.store.views.progress import Left, PostgresProgress
 from greenroom.store.views.store import Version
 from greenroom.store.views.versions import PostgresVersions, Wanted
 from greenroom.supervisors.cli.chosen.database import with_database
-from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_views
+from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_sinks, installed_views
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
-from greenroom.supervisors.views.runners import wanted_of
+from greenroom.supervisors.views.runners import wanted_of, wanted_of_sinks
 
 ALL = 1 << 62  # entities
 RATE_S = 1.0  # between two looks at what is left, of a table that is behind
@@ -42,6 +43,7 @@ class Told(msgspec.Struct, frozen=True):
     """One table, as this command shows it."""
 
     name: str
+    kind: str  # view or sink
     version: int
     build: int
     state: str
@@ -62,6 +64,7 @@ class Stores:
     def __init__(self, pool: Pool) -> None:
         self.versions = PostgresVersions(pool)
         self.progress = PostgresProgress(pool)
+        self.claims = PostgresClaims(pool, incarnation=0)  # it claims nothing
 
     async def of(self, name: str) -> list[Version]:
         """All tables of one view. Raises: Trouble when there is none."""
@@ -81,11 +84,12 @@ def list_views(context: typer.Context, as_json: Json = False) -> None:
         if as_json:
             sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
             return
-        table = Table("view", "version", "state", "behind", "oldest", "events/s", "estimate", "parked")
+        table = Table("view", "kind", "version", "state", "behind", "oldest", "events/s", "estimate", "parked")
         for one in told:
             build = f" ({one.build})" if one.build > 1 else ""
             table.add_row(
                 one.name,
+                one.kind,
                 f"{one.version}{build}",
                 one.state + (", paused" if one.paused else "") + (", abandoned" if one.abandoned else ""),
                 f"{one.entities_behind} entities, {one.events_behind} events" if one.entities_behind else "nothing",
@@ -159,7 +163,8 @@ def rebuild(name: Name) -> None:
     """
 
     async def make(stores: Stores) -> Version:
-        await stores.of(name)
+        if (await stores.of(name))[0].kind == "sink":
+            raise Trouble(f"{name} is a sink, which has no table: `greenroom views replay {name} --from 1`")
         code = next((one for one in _code() if one.name == name), None)
         if code is None:
             raise Trouble(f"{name} is no view of this release: nobody could fill it")
@@ -170,6 +175,34 @@ def rebuild(name: Name) -> None:
     with told_plainly():
         made = _with_stores(make)
         sys.stdout.write(f"{made.table.rows} is to be filled; `greenroom views` shows how far it is\n")
+
+
+@views_app.command(name="replay")
+def replay(
+    name: Name,
+    offset: Annotated[
+        int, typer.Option("--from", min=1, metavar="OFFSET", help="The first event of an entity to be delivered again.")
+    ],
+    entity: Annotated[
+        str | None, typer.Argument(metavar="[ENTITY]", help="Of this one alone, as in room:lobby; else of all.")
+    ] = None,
+) -> None:
+    """Have a sink's events delivered again: of each entity from this one on, or from the oldest that retention has
+    kept. Parked entities are tried again, too."""
+
+    async def again(stores: Stores) -> int:
+        found = await stores.of(name)
+        if found[0].kind != "sink":
+            raise Trouble(f"{name} is a view: `greenroom views rebuild {name}`", status=BAD_USAGE)
+        count = await stores.claims.replay([one for one in found if one.state != "old"], offset=offset, entity=entity)
+        await stores.versions.ring(name)
+        return count
+
+    with told_plainly():
+        count = _with_stores(again)
+        if not count and entity is not None:
+            raise Trouble(f"nothing of {entity} was delivered from event {offset} on")
+        sys.stdout.write(f"{count} {'entity' if count == 1 else 'entities'} to be delivered again\n")
 
 
 @views_app.command(name="drop-old")
@@ -190,7 +223,7 @@ def drop_old(
 
     with told_plainly():
         if whole and any(one.name == name for one in _code()):
-            raise Trouble(f"{name} is a view of this release: take it out of the code first", status=BAD_USAGE)
+            raise Trouble(f"{name} is of this release: take it out of the code first", status=BAD_USAGE)
         dropped, left = _with_stores(drop)
         if not dropped:
             raise Trouble(f"{name} has no old table; {', '.join(f'{one.table.rows} is {one.state}' for one in left)}")
@@ -224,6 +257,7 @@ async def _one(stores: Stores, version: Version, before: Left | None, looked_at:
         rate = max((before.events - left.events) / (time.monotonic() - looked_at), 0.0)
     return Told(
         name=version.name,
+        kind=version.kind,
         version=version.version,
         build=version.build,
         state=version.state,
@@ -245,9 +279,10 @@ async def _parked(stores: Stores, version: Version) -> list[dict[str, Any]]:
 
 
 def _code() -> list[Wanted]:
-    """The views of this release."""
+    """The views and the sinks of this release."""
     settings = load_settings()
-    return wanted_of(installed_views(settings, installed_kinds(settings)))
+    views = installed_views(settings, installed_kinds(settings))
+    return [*wanted_of(views), *wanted_of_sinks(installed_sinks(settings, views))]
 
 
 def _with_stores(ask: Callable[[Stores], Awaitable[T]]) -> T:

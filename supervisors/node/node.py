@@ -16,6 +16,7 @@ import trio
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
+from greenroom.actors.sinks.installed import Sinks
 from greenroom.actors.views.installed import Views
 from greenroom.config.limits import SupervisionConfig
 from greenroom.config.settings import Settings
@@ -33,6 +34,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.postgres.pooling import pool_mode_of
+from greenroom.store.views.claims import PostgresClaims
 from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
 from greenroom.supervisors.admin.local import Local
@@ -55,6 +57,7 @@ from greenroom.supervisors.node.draining import Draining
 from greenroom.supervisors.node.duties import Duties
 from greenroom.supervisors.node.health import Health, Pulse
 from greenroom.supervisors.node.joined import Joined
+from greenroom.supervisors.sinks.deliverer import delivering_to
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
@@ -82,6 +85,7 @@ class Node:
         *,
         kinds: Kinds,
         views: Views | None = None,
+        sinks: Sinks | None = None,
         database_url: str,
         redis_url: str,
         tokens: TokenVerifier | None,
@@ -92,7 +96,7 @@ class Node:
         own_servers: OwnServers | None = None,
         number: int | None = None,
     ) -> None:
-        """Starts nothing. `clock` gives Unix seconds. `views`: those over `kinds`; None: none. `number`: of several
+        """Starts nothing. `clock` gives Unix seconds. `views` and `sinks`: those over `kinds`; None: none. `number`: of several
         nodes that share an address."""
         self.url = url
         self._settings = settings
@@ -123,7 +127,7 @@ class Node:
         referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, spare=spare, is_pooled=is_pooled)
         self._joined: Joined | None = None
         reader = reader_of(views, kinds, self._pool.fetch) if views else None
-        knowledge = to_json(knowledge_of(list(kinds), list(views or ())))
+        knowledge = to_json(knowledge_of(list(kinds), list(views or ()), list(sinks or ())))
         release = digest_of(knowledge)
         self._membership = Membership(
             referee,
@@ -191,8 +195,9 @@ class Node:
             )
             if others is not None:
                 others.pages.here = shown.pages
+        if views or sinks:
             self._views = Runners(
-                views,
+                views if views is not None else Views(kinds),
                 self._pool,
                 kinds=kinds,
                 shards=settings.shards,
@@ -201,9 +206,20 @@ class Node:
                 now=clock,
                 new_backoff=new_backoff,
                 instruments=instruments,
-                changed=shown.pages.changed,
-                unsure=shown.pages.may_differ,
-                learned=shown.learn,
+                changed=shown.pages.changed if shown is not None else None,
+                unsure=shown.pages.may_differ if shown is not None else None,
+                learned=shown.learn if shown is not None else None,
+                sinks=sinks,
+                deliverer=delivering_to(
+                    sinks,
+                    PostgresClaims(self._pool, incarnation=incarnation),
+                    config=settings.sink,
+                    instruments=instruments,
+                    new_backoff=new_backoff,
+                    now=clock,
+                )
+                if sinks
+                else None,
             )
         self._kernel = kernel = Kernel(
             kinds=kinds,
@@ -423,13 +439,11 @@ class Node:
 
 
 def kept_up(runners: Runners | None, shown: ShownViews | None) -> tuple[ChildSpec, ...]:
-    """What views need beside the entities, each by itself."""
-    if runners is None or shown is None:
-        return ()
-    return (
-        ChildSpec(name="views", start=runners.run, shutdown_s=3.0),
-        ChildSpec(name="pages", start=shown.pages.run, shutdown_s=1.0),
-    )
+    """What views and sinks need beside the entities, each by itself."""
+    kept = [ChildSpec(name="views", start=runners.run, shutdown_s=3.0)] if runners is not None else []
+    if shown is not None:
+        kept.append(ChildSpec(name="pages", start=shown.pages.run, shutdown_s=1.0))
+    return tuple(kept)
 
 
 def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:

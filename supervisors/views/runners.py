@@ -4,19 +4,21 @@ Rows of versions are read each second, which is how nodes hear of one another's:
 taken its place, that a table is gone. Each table has a supervisor of its own: a fault in one view is nobody else's.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 import trio
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.sinks.installed import InstalledSink, Sinks
 from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Installed, Views
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.progress import PostgresProgress
+from greenroom.store.views.shape import Shape
 from greenroom.store.views.store import Version
 from greenroom.store.views.store_postgres import PostgresViewStore
 from greenroom.store.views.versions import PostgresVersions, Wanted
@@ -29,6 +31,7 @@ from greenroom.supervisors.supervision.strategy import (
     SupervisorSpec,
 )
 from greenroom.supervisors.supervision.supervise import SupervisorGaveUp, supervise
+from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.hints import Hints
 from greenroom.supervisors.views.runner import Runner
 from greenroom.supervisors.views.sweep import Sweep
@@ -37,13 +40,14 @@ from greenroom.supervisors.views.switching import Switching
 log = structlog.get_logger("greenroom.views")
 
 LOOK_S = 1.0  # between two readings of the rows of versions
+NO_ROWS = Shape(())  # of a sink
 REST_S = 10.0  # a table whose runner has crashed too often is left alone for so long
 
 
 class Filled:
     """A table that is kept up here."""
 
-    def __init__(self, runner: Runner, sweep: Sweep) -> None:
+    def __init__(self, runner: Follower, sweep: Sweep) -> None:
         self.runner = runner
         self.sweep = sweep
         self.scope = trio.CancelScope()
@@ -66,10 +70,13 @@ class Runners:
         instruments: Instruments,
         changed: Callable[[Changes], None] | None = None,
         unsure: Callable[[str], None] | None = None,
-        learned: Callable[[Iterable[Version]], None] = lambda versions: None,
+        learned: Callable[[Iterable[Version]], None] | None = None,
+        sinks: Sinks | None = None,
+        deliverer: Callable[["Runners", Version], Follower] | None = None,
     ) -> None:
         """`shards`: that entities hash onto; `owned`: those of this node, see Ownership; `changed` and `unsure`: see
-        Runner. `learned` hears which versions there are, once the runners know."""
+        Runner. `learned` hears which versions there are, once the runners know. `sinks`: beside the views; what
+        delivers to a version of one is made by `deliverer`."""
         self.hints = Hints(kinds)
         self.store = PostgresViewStore(pool, shards=shards)
         self.versions = PostgresVersions(pool)
@@ -77,6 +84,8 @@ class Runners:
         self.filled: dict[int, Filled] = {}  # by the id of the table's row
         self.known: list[Version] = []  # all there are, as last read
         self._views = views
+        self._sinks: Sinks | tuple[()] = sinks if sinks is not None else ()
+        self._deliverer = deliverer
         self._owned = owned
         self._turn = turn
         self._now = now
@@ -84,14 +93,14 @@ class Runners:
         self._instruments = instruments
         self._changed = changed
         self._unsure = unsure
-        self._learned = learned
+        self._learned = learned or (lambda versions: None)
         self._look_now = trio.Event()
         self._homeless: set[str] = set()  # views without code that were told of
         self._releases: dict[str, dict[str, int]] = {}  # of nodes that are up: by digest, views with their versions
 
     async def install(self) -> None:
-        """Have a table for each view of this release. Raises: StoreUnavailable, ViewRefused."""
-        await self.versions.install(wanted_of(self._views))
+        """Have a table for each view of this release; a sink has none. Raises: StoreUnavailable, ViewRefused."""
+        await self.versions.install([*wanted_of(self._views), *wanted_of_sinks(self._sinks)])
         self.known = await self.versions.all()
         self._learned(self.known)
 
@@ -128,7 +137,8 @@ class Runners:
                 self._look_now = trio.Event()
 
     def _see(self, known: Sequence[Version], nursery: trio.Nursery) -> None:
-        to_fill = {one.id: one for one in to_be_filled(known, self._views)}
+        digests = self._digests
+        to_fill = {one.id: one for one in to_be_filled(known, digests)}
         for id_, filled in list(self.filled.items()):
             version = to_fill.get(id_)
             if version is None:
@@ -148,7 +158,17 @@ class Runners:
         self._tell_homeless(known)
         self._learned(known)
 
+    @property
+    def _digests(self) -> dict[str, tuple[int, str]]:
+        """Of views and sinks by name: the version that this release's code has, and the digest of its rows."""
+        sinks = {one.name: (one.version, NO_ROWS.digest) for one in self._sinks}
+        return {one.name: (one.version, one.shape.digest) for one in self._views} | sinks
+
     def _filling(self, version: Version) -> Filled:
+        if version.kind == "sink":
+            assert self._deliverer is not None
+            deliverer = self._deliverer(self, version)
+            return Filled(deliverer, Sweep(deliverer, self.store, shards=self._owned))
         runner = Runner(
             self._views[version.name],
             version,
@@ -198,7 +218,7 @@ class Runners:
     def _tell_homeless(self, known: Iterable[Version]) -> None:
         """Nobody goes on with these here, and retention keeps what they have not folded."""
         for version in known:
-            if version.name not in self._views and version.name not in self._homeless:
+            if version.name not in self._digests and version.name not in self._homeless:
                 self._homeless.add(version.name)
                 log.warning("view_without_code", view=version.name, version=version.version)
 
@@ -208,15 +228,17 @@ def wanted_of(views: Iterable[Installed]) -> list[Wanted]:
     return [Wanted(one.name, one.version, one.shape, one.kinds, one.seeds) for one in views]
 
 
-def to_be_filled(known: Iterable[Version], views: Views) -> list[Version]:
+def wanted_of_sinks(sinks: Iterable[InstalledSink]) -> list[Wanted]:
+    """These, likewise. They have no rows."""
+    return [Wanted(one.name, one.version, NO_ROWS, one.kinds, one.sink.since != "first", kind="sink") for one in sinks]
+
+
+def to_be_filled(known: Iterable[Version], digests: Mapping[str, tuple[int, str]]) -> list[Version]:
     """The tables that this release's code goes on with: of its own version those that are live or being filled. One
     that is old already only where there is no other, until the next start has it filled again."""
     of_version: dict[str, list[Version]] = {}
     for version in known:
-        installed = views.get(version.name)
-        if installed is None or installed.version != version.version:
-            continue
-        if installed.shape.digest == version.shape.digest:
+        if digests.get(version.name) == (version.version, version.shape.digest):
             of_version.setdefault(version.name, []).append(version)
     found: list[Version] = []
     for versions in of_version.values():

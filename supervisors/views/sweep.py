@@ -17,7 +17,7 @@ import trio
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import ViewStore
 from greenroom.supervisors.views.backlog import ROOM
-from greenroom.supervisors.views.runner import Runner
+from greenroom.supervisors.views.follower import Follower
 
 log = structlog.get_logger("greenroom.views")
 
@@ -33,7 +33,7 @@ class Sweep:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Follower,
         store: ViewStore,
         *,
         shards: Callable[[], Collection[int] | None],

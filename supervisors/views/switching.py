@@ -14,7 +14,7 @@ import trio
 from greenroom.store.errors import OutcomeLost, StoreUnavailable, ViewRefused
 from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.versions import PostgresVersions
-from greenroom.supervisors.views.runner import Runner
+from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.sweep import Sweep
 
 log = structlog.get_logger("greenroom.views")
@@ -30,7 +30,7 @@ class Switching:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Follower,
         sweep: Sweep,
         *,
         versions: PostgresVersions,

@@ -7,6 +7,7 @@ from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
+from greenroom.actors.sinks.installed import Sinks, sinks_among
 from greenroom.actors.views.entities import entities_of
 from greenroom.actors.views.installed import Views, views_among
 from greenroom.actors.views.view import View
@@ -25,9 +26,10 @@ def installed_kinds(settings: Settings) -> Kinds:
     for path in settings.entities:
         classes = find_classes(path)
         actors = actors_among(classes)
-        if not actors and not views_among(classes):
+        if not actors and not views_among(classes) and not sinks_among(classes):
             raise BadEntityClass(
-                f"GREENROOM_ENTITIES: {path!r} holds no entity class (a subclass of Actor), and no view (one of View)"
+                f"GREENROOM_ENTITIES: {path!r} holds no entity class (a subclass of Actor), no view (one of View), and "
+                "no sink (one of Sink)"
             )
         for actor in actors:
             kinds.install(actor)
@@ -39,6 +41,12 @@ def installed_views(settings: Settings, kinds: Kinds) -> Views:
     kinds. Raises: BadEntityClass."""
     views = [built_in_view(name, kinds) for name in sorted(set(settings.built_in_views))]
     return Views(kinds, [*views, *(view for path in settings.entities for view in views_among(find_classes(path)))])
+
+
+def installed_sinks(settings: Settings, views: Views) -> Sinks:
+    """Those of GREENROOM_ENTITIES, over the kinds of the views. Raises: BadEntityClass."""
+    sinks = [sink for path in settings.entities for sink in sinks_among(find_classes(path))]
+    return Sinks(views.kinds, sinks, views)
 
 
 def built_in_view(name: str, kinds: Kinds) -> type[View]:

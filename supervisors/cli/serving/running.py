@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.sinks.installed import Sinks
 from greenroom.actors.views.installed import Views
 from greenroom.config.settings import Settings
 from greenroom.store.own.data_folder import DataFolder
@@ -26,6 +27,7 @@ def run_node(
     settings: Settings,
     kinds: Kinds,
     views: Views,
+    sinks: Sinks,
     *,
     listener: socket.socket,
     database_url: str,
@@ -49,6 +51,7 @@ def run_node(
         settings,
         kinds=kinds,
         views=views,
+        sinks=sinks,
         database_url=database_url,
         redis_url=redis_url,
         tokens=token_verifier(settings, data_folder),

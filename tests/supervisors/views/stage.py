@@ -11,39 +11,47 @@ import msgspec
 import trio
 from structlog.testing import capture_logs
 
-from greenroom import Event, View
+from greenroom import Event, Sink, View
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
+from greenroom.actors.sinks.installed import Sinks
 from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Views
+from greenroom.config.limits import SinkConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.claims import PostgresClaims
 from greenroom.store.views.store import Version
 from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.sinks.deliverer import delivering_to
 from greenroom.supervisors.supervision.backoff import Backoff
 from greenroom.supervisors.views.runners import Runners
 from tests.actors.views.shows import Clap, Close, Rename, Show
 
 UNTIL_S = 30.0
 incarnations = count(1)
+SINK_CONFIG = SinkConfig()
 
 
 class Stage:
     """One node. `tables` are its runners; entities of `kinds` live on it."""
 
-    def __init__(self, pool: Pool, views: Sequence[type[View]], kinds: Sequence[type[Actor[Any]]], number: int) -> None:
+    def __init__(
+        self, pool: Pool, views: Sequence[type[View] | type[Sink]], kinds: Sequence[type[Actor[Any]]], number: int
+    ) -> None:
         self.pool = pool
         self.kinds = Kinds(kinds)
         self.owned: Collection[int] | None = None
         self.changes: list[Changes] = []
         self.instruments = Instruments()
         self.turn = Turn()
-        self.views = Views(self.kinds, views)
+        self.views = Views(self.kinds, [one for one in views if issubclass(one, View)])
+        self.sinks = Sinks(self.kinds, [one for one in views if issubclass(one, Sink)], self.views)
         self.runners = Runners(
             self.views,
             pool,
@@ -55,9 +63,20 @@ class Stage:
             new_backoff=lambda: Backoff(random=Random(0), first_s=0.01, max_s=0.1),
             instruments=self.instruments,
             changed=self.changes.append,
+            sinks=self.sinks,
+            deliverer=delivering_to(
+                self.sinks,
+                PostgresClaims(pool, incarnation=number),
+                config=SINK_CONFIG,
+                instruments=self.instruments,
+                new_backoff=lambda: Backoff(random=Random(0), first_s=0.01, max_s=0.1),
+                rests=lambda: Backoff(random=Random(0), first_s=0.05, max_s=0.2),
+                now=time.time,
+            ),
         )
+        self.runners_claims = PostgresClaims(pool, incarnation=number)
         self.journal = PostgresJournal(pool, incarnation=number)
-        self._number = number
+        self.number = number
         self.kernel = Kernel(
             kinds=self.kinds,
             journal=self.journal,
@@ -69,7 +88,7 @@ class Stage:
 
     async def be_up(self) -> None:
         """As a node says it of itself."""
-        knowledge = to_json(knowledge_of(list(self.kinds), list(self.views)))
+        knowledge = to_json(knowledge_of(list(self.kinds), list(self.views), list(self.sinks)))
         digest = digest_of(knowledge)
         await self.pool.fetch(
             "INSERT INTO releases (digest, knowledge) VALUES ($1, $2) ON CONFLICT DO NOTHING", digest, knowledge
@@ -79,7 +98,7 @@ class Stage:
             INSERT INTO nodes (incarnation, url, version, host, process, state, lease_until, release)
             VALUES ($1, '', '', '', '', 'up', now() + interval '1 hour', $2)
             """,
-            self._number,
+            self.number,
             digest,
         )
 
@@ -133,7 +152,7 @@ class Stage:
 @asynccontextmanager
 async def stage(
     database_url: str,
-    *views: type[View],
+    *views: type[View] | type[Sink],
     kinds: Sequence[type[Actor[Any]]] = (Show,),
     is_running: bool = True,
     is_installed: bool = True,
