@@ -1,5 +1,6 @@
-"""Testing what is one's own: `Kit` runs an entity, `fold` a view, without a server; `simulate` whole nodes."""
+"""Testing what is one's own: `Kit` runs an entity, `fold` a view, `deliver` to a sink, without a server; `simulate` whole nodes."""
 
+from greenroom.actors.testing.deliver import deliver
 from greenroom.actors.testing.fold import NotPure, fold
 from greenroom.actors.testing.kit import Kit, Notice
 from greenroom.supervisors.simulation import (
@@ -33,6 +34,7 @@ __all__ = [
     "SimulationFailed",
     "Summary",
     "Work",
+    "deliver",
     "fold",
     "run_seed",
     "simulate",

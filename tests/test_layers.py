@@ -43,6 +43,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "bus",
         "hub",
         "views",
+        "webhooks",
         "services",
         "client",
         "carriers",

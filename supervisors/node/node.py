@@ -96,8 +96,8 @@ class Node:
         own_servers: OwnServers | None = None,
         number: int | None = None,
     ) -> None:
-        """Starts nothing. `clock` gives Unix seconds. `views` and `sinks`: those over `kinds`; None: none. `number`: of several
-        nodes that share an address."""
+        """Starts nothing. `clock` gives Unix seconds. `views` and `sinks`: those over `kinds`; None: none.
+        `number`: of several nodes that share an address."""
         self.url = url
         self._settings = settings
         self._database_url = database_url

@@ -12,7 +12,7 @@ from greenroom.actors.model.kinds import Kind, find_actors
 
 ROOT = Path(__file__).parents[2]
 NAMED_BLOCK = re.compile(r"^```\w+ file=(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BEFORE = {"views.md": "README.md"}
+BEFORE = {"views.md": "README.md", "sinks.md": "README.md"}
 AUCTION = ["wallet.py", "deal.py", "auction.py", "settlement.py"]
 AUCTION_PAGE = ["page/index.html", "page/auction.css", "page/auction.js"]
 
@@ -36,6 +36,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("schema-evolution.md", ["thermometer.py", "test_thermometer.py"]),
         ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py"]),
         ("views.md", ["standings.py", "test_standings.py"]),
+        ("sinks.md", ["warehouse.py", "test_warehouse.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Sinks of a node on a real Postgres: what is recorded is delivered, at least once and in order, whatever goes wrong."""
+"""Sinks of a node on a real Postgres: what is recorded is delivered, at least once and in order, come what may."""
 
 from collections import defaultdict
 from typing import Any, ClassVar

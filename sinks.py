@@ -1,0 +1,5 @@
+"""Sinks that come with Greenroom, to be subclassed with an `of`."""
+
+from greenroom.transports.webhooks.sink import WebhookSink
+
+__all__ = ["WebhookSink"]

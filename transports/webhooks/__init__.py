@@ -1,0 +1,1 @@
+"""Webhooks: what is handed to other people's servers by HTTP, signed."""
