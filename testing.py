@@ -1,4 +1,4 @@
-"""Testing what is one's own: `Kit` runs an entity, `fold` a view, `deliver` to a sink, without a server; `simulate` whole nodes."""
+"""Testing what is one's own: `Kit` runs an entity, `fold` a view, `deliver` a sink; `simulate` runs whole nodes."""
 
 from greenroom.actors.testing.deliver import deliver
 from greenroom.actors.testing.fold import NotPure, fold

@@ -100,7 +100,7 @@ class WebhookClient:
             except h11.RemoteProtocolError as error:
                 raise Broken(str(error)) from error
             if event is h11.NEED_DATA:
-                protocol.receive_data(await stream.receive_some(RECEIVE_BYTES))
+                protocol.receive_data(bytes(await stream.receive_some(RECEIVE_BYTES)))
             elif isinstance(event, h11.Response):
                 found = {bytes(name): bytes(value) for name, value in event.headers}
                 answer = Answer(event.status_code, found.get(b"retry-after", b"").decode("latin-1"))

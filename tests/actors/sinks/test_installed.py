@@ -25,7 +25,7 @@ def made(name: str = "far", *, version: Any = 1, **fields: Any) -> type[Sink]:
 
 def test_what_is_known_of_one() -> None:
     installed = InstalledSink(made(), Kinds([Show]))
-    assert (installed.name, installed.version, installed.kinds) == ("far", 1, {"show"})
+    assert (installed.name, installed.version, installed.kinds) == ("far", 1, frozenset({"show"}))
 
 
 @pytest.mark.parametrize(

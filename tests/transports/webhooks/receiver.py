@@ -53,7 +53,6 @@ class Receiver:
                 answer = self.answers.popleft() if self.answers else ok()
                 if answer is None:
                     await trio.sleep_forever()
-                    return
                 if not answer:
                     return
                 if answer.startswith(b"HTTP/1.1 2"):

@@ -108,7 +108,9 @@ async def test_a_certificate_is_verified(tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     listeners = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1")
-    port = listeners[0].transport_listener.socket.getsockname()[1]
+    inner = listeners[0].transport_listener
+    assert isinstance(inner, trio.SocketListener)
+    port = inner.socket.getsockname()[1]
     far = Receiver(port)
 
     async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
