@@ -53,7 +53,7 @@ class Remaking:
     async def want(self, kinds: Iterable[str]) -> None:
         """All views that fold events of these kinds."""
         among = set(kinds)
-        names = sorted({one.name for one in await self._versions.all() if among & one.kinds})
+        names = sorted({one.name for one in await self._versions.all() if among & one.kinds and one.kind == "view"})
         await self._pool.fetch(WANTED, self._erasure_id, names)
 
     async def begin(self) -> list[Made]:

@@ -58,7 +58,8 @@ class ViewRows:
         mine = await self._values(version)
         async with self._pool.connection() as connection, connection.transaction() as transaction:
             ((was_folded,),) = await transaction.fetch(END_FOLDING, version.id, erasure.head_id, FOLDED)
-            if was_folded and not mine:
+            # A sink has no rows: what it has delivered is the other side's, and is not delivered again.
+            if was_folded and not mine and version.kind == "view":
                 await transaction.fetch(WANTED, erasure.id, [version.name])
         rows = ROWS_AT_ONCE if mine else 0
         while rows == ROWS_AT_ONCE:
@@ -85,6 +86,6 @@ async def views_of(pool: Pool, kind: str) -> dict[str, str]:
     found: dict[str, str] = {}
     versions: list[Any] = await PostgresVersions(pool).all()
     for version in versions:
-        if kind in version.kinds and found.get(version.name) != "anew":
+        if version.kind == "view" and kind in version.kinds and found.get(version.name) != "anew":
             found[version.name] = "rows" if version.shape.entity_key else "anew"
     return found

@@ -226,7 +226,7 @@ class PostgresVersions:
         async with self._pool.connection() as connection, connection.transaction() as transaction:
             await transaction.fetch(LOCK)
             all_of_it = await self.all_of(transaction, name)
-            if not all_of_it:
+            if not all_of_it or all_of_it[0].kind == "sink":
                 return None
             filling = [one for one in all_of_it if one.state == "filling"]
             last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=_rank)

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trio
 
+from greenroom import Batch, Sink
 from greenroom.actors.model.errors import Forgotten
 from greenroom.store.erasure.erasing import Erasing
 from greenroom.store.erasure.erasures import Erasure, PostgresErasures
@@ -17,7 +18,7 @@ from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
 from greenroom.supervisors.duties.forgetting import Forgetting
-from tests.actors.views.shows import Clap, Directory, Everything, Rename, Standings
+from tests.actors.views.shows import Clap, Clapped, Directory, Everything, Rename, Standings
 from tests.store.erasure.database import places_of
 from tests.supervisors.views.stage import Stage, stage, until
 
@@ -35,7 +36,7 @@ async def forgetful(database_url: str, *views: Any) -> AsyncIterator[Stage]:
     """A node that hears of erasures."""
     async with stage(database_url, *views) as node, trio.open_nursery() as nursery:
         erasures = PostgresErasures(node.pool)
-        forgetting = Forgetting(erasures, node.kernel, incarnation=node._number, unwatch=lambda _: None)
+        forgetting = Forgetting(erasures, node.kernel, incarnation=node.number, unwatch=lambda _: None)
         await nursery.start(forgetting.run)
         yield node
         nursery.cancel_scope.cancel()
@@ -212,3 +213,28 @@ async def _heard(node: Stage, erasure: Erasure) -> bool:
 
 async def _is(so: bool) -> bool:
     return so
+
+
+class Noting(Sink):
+    """Notes what is delivered."""
+
+    of = (Clapped,)
+    came: ClassVar[list[tuple[str, int]]] = []
+
+    async def deliver(self, batch: Batch) -> None:
+        self.came.extend((of.entity, of.offset) for _, of in batch)
+
+
+async def test_a_sink_is_delivered_nothing_again(database_url: str) -> None:
+    """It has no table that could be made anew; what others have is delivered once."""
+    Noting.came.clear()
+    async with forgetful(database_url, Noting) as node:
+        await node.clap(SECRET, "ann", 1)
+        await node.clap("other", "ann", 1)
+        await node.folded("noting")
+        await erase(node, f"show:{SECRET}")
+        await node.runners.versions.ring("noting")
+        await node.clap("other", "ann", 1)
+        await node.folded("noting")
+        assert [one.build for one in await node.runners.versions.all()] == [1]
+    assert sorted(Noting.came) == [("show:other", 1), ("show:other", 2), (f"show:{SECRET}", 1)]

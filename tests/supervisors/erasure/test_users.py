@@ -80,7 +80,7 @@ class Authors(View, name="authors"):
 async def books(database_url: str) -> AsyncIterator[Stage]:
     async with stage(database_url, Authors, kinds=(Guestbook, Session)) as node, trio.open_nursery() as nursery:
         erasures = PostgresErasures(node.pool)
-        duty = Forgetting(erasures, node.kernel, incarnation=node._number, unwatch=lambda _: None)
+        duty = Forgetting(erasures, node.kernel, incarnation=node.number, unwatch=lambda _: None)
         await nursery.start(duty.run)
         yield node
         nursery.cancel_scope.cancel()
