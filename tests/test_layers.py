@@ -209,6 +209,8 @@ def circles(graph: dict[tuple[str, ...], set[tuple[str, ...]]]) -> list[list[tup
 @pytest.mark.parametrize("package", [*ORDER, *OUTSIDE])
 def test_no_folder_is_crowded(package: str) -> None:
     for folder in {path.parent for path in modules(package)}:
+        if folder == ROOT / "store/migrations/versions":
+            continue  # numbered, and read one after another
         files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(files) <= FILES_MAX, f"{folder.relative_to(ROOT)} holds {len(files)} files"
 

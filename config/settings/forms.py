@@ -121,7 +121,7 @@ def existing_folder(path: Path) -> Path:
 
 
 def addresses_by_name(value: object) -> object:
-    """`name=https://host/path`, several separated by commas."""
+    """`name=https://host/path`, several separated by commas. Raises: ValueError."""
     if not isinstance(value, str):
         return value
     found: dict[str, str] = {}
@@ -137,7 +137,7 @@ def addresses_by_name(value: object) -> object:
 
 
 def webhook_secrets(value: SecretStr) -> SecretStr:
-    """As Standard Webhooks writes them."""
+    """As Standard Webhooks writes them. Raises: ValueError."""
     secrets = value.get_secret_value().split()
     if not 1 <= len(secrets) <= 2:
         raise ValueError("must be one secret, or two with a space between")
@@ -152,7 +152,7 @@ def webhook_secrets(value: SecretStr) -> SecretStr:
 
 
 def json_object(value: SecretStr) -> SecretStr:
-    """Of texts."""
+    """Of texts. Raises: ValueError."""
     try:
         msgspec.json.decode(value.get_secret_value(), type=dict[str, str])
     except msgspec.MsgspecError:

@@ -18,6 +18,8 @@ HELD_MAX = 1_000  # entities that wait by themselves; beyond, it is the other si
 
 
 class Verdict(Enum):
+    """What to do about a batch that was not delivered."""
+
     SPLIT = auto()  # deliver it by halves
     HOLD = auto()  # this entity waits, others go on
     PARK = auto()  # this entity waits until somebody has it tried again

@@ -19,6 +19,8 @@ RECEIVE_BYTES = 16 << 10
 
 
 class Answer(NamedTuple):
+    """What of an answer says what follows."""
+
     status: int
     retry_after: str  # the header, "" where there is none
 

@@ -61,7 +61,7 @@ class WebhookSink(Sink):
         return WebhookClient(url, private=private)
 
     async def deliver(self, batch: Batch) -> None:
-        """See Sink."""
+        """See Sink. Raises: Unreachable, BatchRefused, Gone; RuntimeError where the receiver breaks."""
         assert self._client is not None
         body = msgspec.json.encode({"sink": self.name, "events": [item(batch, event, of) for event, of in batch]})
         id_ = id_of(self.name, [(of.entity, batch.epoch(of), of.offset) for _, of in batch])
@@ -91,7 +91,7 @@ def item(batch: Batch, event: Any, of: Any) -> dict[str, Any]:
 
 
 def check(answer: Answer, *, now: float) -> None:
-    """Raises: BatchRefused, Gone; Unreachable for all else that is not 2xx, also a redirect, which is not followed."""
+    """Raises: BatchRefused, Gone; RuntimeError for a 500; Unreachable for all else that is not 2xx, also a redirect, which is not followed."""
     status = answer.status
     if 200 <= status < 300:
         return

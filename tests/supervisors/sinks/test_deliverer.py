@@ -72,6 +72,18 @@ async def test_what_is_recorded_is_delivered_in_order(database_url: str) -> None
     assert dict(far.came) == {f"show:show{number}": list(range(1, 11)) for number in range(3)}
 
 
+@pytest.mark.bound("events in one batch to a sink")
+async def test_many_events_come_in_batches(database_url: str) -> None:
+    far = Far()
+    async with stage(database_url, to(far)) as node:
+        for show in ("one", "two"):
+            await record(node.pool, f"show:{show}", *(Clapped(user="ann") for _ in range(150)))
+        await node.runners.versions.ring("far")
+        await node.folded("far")
+    assert far.came == {f"show:{show}": list(range(1, 151)) for show in ("one", "two")}
+    assert max(map(len, far.batches)) == 100
+
+
 async def test_what_was_recorded_while_nobody_ran_is_found_and_nothing_comes_twice(database_url: str) -> None:
     far = Far()
     async with stage(database_url, to(far), is_running=False) as node:

@@ -2,6 +2,8 @@
 
 from random import Random
 
+import pytest
+
 from greenroom.supervisors.sinks.patience import FAILURES_MAX, HELD_MAX, REFUSED_MAX, Patience, Suspect, Verdict
 from greenroom.supervisors.supervision.backoff import Backoff
 
@@ -57,6 +59,7 @@ def test_what_is_refused_is_parked_at_once_but_not_everything() -> None:
     assert tried.failed(alone(), is_refused=True, now=0) is Verdict.PARK
 
 
+@pytest.mark.bound("entities of a sink whose next event fails")
 def test_those_that_wait_are_bounded() -> None:
     tried = patience()
     for head_id in range(HELD_MAX):

@@ -61,6 +61,7 @@ async def test_what_is_no_answer_is_none(wrong: bytes) -> None:
         await client.aclose()
 
 
+@pytest.mark.bound("bytes of a webhook's answer")
 async def test_of_a_long_answer_the_status_counts() -> None:
     async with receiver() as far:
         far.answers += [b"HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n" + b"x" * (BODY_MAX + 1)]
