@@ -91,7 +91,8 @@ def item(batch: Batch, event: Any, of: Any) -> dict[str, Any]:
 
 
 def check(answer: Answer, *, now: float) -> None:
-    """Raises: BatchRefused, Gone; RuntimeError for a 500; Unreachable for all else that is not 2xx, also a redirect, which is not followed."""
+    """Raises: BatchRefused, Gone; RuntimeError for a 500; Unreachable for all else that is not 2xx, also a redirect,
+    which is not followed."""
     status = answer.status
     if 200 <= status < 300:
         return
