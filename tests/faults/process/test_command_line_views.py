@@ -157,3 +157,27 @@ def table(database_url: str, query: str) -> list[tuple[Any, ...]]:
             await connection.close()
 
     return asyncio.run(ask())
+
+
+def test_a_sink_is_listed_and_delivers_again(command_line: CommandLine, tmp_path: Path) -> None:
+    came = tmp_path / "came"
+    came.touch()
+    server = Server(GREENROOM_ENTITIES=f"{ENTITIES},tests.actors.sinks.shows_sink", GREENROOM_TEST_SINK_FILE=str(came))
+    try:
+        server.start()
+        for show in ("a", "a", "b"):
+            server.command(f"show:{show}", "clap", {"user": "ann"})
+        until(lambda: len(came.read_text().splitlines()) == 3)
+        until(lambda: views(command_line, server)["to_file"]["entities_behind"] == 0)
+        assert views(command_line, server)["to_file"]["kind"] == "sink"
+        again = command_line.greenroom(server, "views", "replay", "to_file", "--from", "2", "show:a")
+        assert again.out == "1 entity to be delivered again\n", again
+        until(lambda: came.read_text().splitlines()[3:] == ["show:a 2"])
+        until(lambda: views(command_line, server)["to_file"]["entities_behind"] == 0)
+        assert command_line.greenroom(server, "views", "replay", "to_file", "--from", "1").status == 0
+        until(lambda: sorted(came.read_text().splitlines()[4:]) == ["show:a 1", "show:a 2", "show:b 1"])
+        for wrong, why in ((("rebuild", "to_file"), "has no table"), (("replay", "nobody", "--from", "1"), "no view")):
+            refused = command_line.greenroom(server, "views", *wrong)
+            assert refused.status == 1 and why in refused.err
+    finally:
+        server.remove()
