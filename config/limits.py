@@ -223,5 +223,3 @@ class SinkConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhook_secret: SecretStr | None = None  # `whsec_…`, or two of them with a space between
     webhook_private_addresses: bool = False  # may these be in private networks, and without TLS?
     webhook_timeout_s: float = 15.0  # for one request, seconds
-    kafka_servers: str = ""  # host:port, several separated by commas
-    kafka_options: SecretStr | None = None  # of librdkafka: a JSON object

@@ -14,7 +14,6 @@ from greenroom.config.settings.forms import (
     existing_file,
     existing_folder,
     import_path,
-    json_object,
     origin,
     public_key,
     redis_address,
@@ -183,14 +182,6 @@ class NodeSettings(SectionSettings):
     webhook_timeout_s: float = _setting(
         15.0, "longest that a webhook's receiver may take to answer, seconds", gt=0, le=300
     )
-    kafka_servers: str = _setting(
-        "", "Kafka-compatible brokers that Kafka sinks begin with", allowed="host:port, several separated by commas"
-    )
-    kafka_options: Annotated[SecretStr, AfterValidator(json_object)] | None = _setting(
-        None,
-        "further options of librdkafka, such as security.protocol and sasl.password",
-        allowed="a JSON object of texts",
-    )
 
     @property
     def sink(self) -> SinkConfig:
@@ -199,8 +190,6 @@ class NodeSettings(SectionSettings):
             webhook_secret=self.webhook_secret,
             webhook_private_addresses=self.webhook_private_addresses,
             webhook_timeout_s=self.webhook_timeout_s,
-            kafka_servers=self.kafka_servers,
-            kafka_options=self.kafka_options,
         )
 
     @property

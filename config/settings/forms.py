@@ -9,7 +9,6 @@ from base64 import b64decode
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 from pydantic import SecretStr
 
 from greenroom.config.redis_url import REDIS_SCHEMES
@@ -148,13 +147,4 @@ def webhook_secrets(value: SecretStr) -> SecretStr:
             size = 0
         if not 24 <= size <= 64:
             raise ValueError("must be whsec_ and 24 to 64 bytes in base64")
-    return value
-
-
-def json_object(value: SecretStr) -> SecretStr:
-    """Of texts. Raises: ValueError."""
-    try:
-        msgspec.json.decode(value.get_secret_value(), type=dict[str, str])
-    except msgspec.MsgspecError:
-        raise ValueError("must be a JSON object of texts") from None
     return value

@@ -1,7 +1,7 @@
 """How many events are folded at once: as many as hold the event loop for about STRETCH_S. Decisions only.
 
-A transaction costs much the same whatever it holds, so small batches fold fewer events a second. Where more entities wait
-than the next batches have events, each may hold the loop for longer, up to LATE_S: a view that never catches up is no use.
+A transaction costs much the same whatever it holds, so small batches fold fewer events a second. Where more entities
+wait than the next batches have events, each may hold the loop for longer, up to LATE_S: a view is to keep up.
 
 What an event costs is the view's matter: one of a room may change a row, or two hundred. So it is measured, batch by
 batch. A batch that the store had no time for is tried with fewer events, and what went well comes back slowly.
