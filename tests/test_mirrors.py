@@ -48,7 +48,6 @@ ELSEWHERE = {
     "store/migrations": "store/postgres/test_migrate.py",
     "supervisors/cluster/looking.py": "supervisors/cluster/test_membership_shared.py",
     "supervisors/node/draining.py": "faults/process/test_stop.py",
-    "store/views/claims.py": "supervisors/sinks/test_deliverer.py",
     "store/views/reading.py": "store/views/test_paging.py",
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/views/shape.py": "store/views/test_tables.py",

@@ -70,8 +70,9 @@ class Erasing:
                 self._told(f"removing from {table}", done, total)
 
     async def _undelivered(self) -> None:
+        before = await self._removing.addressed()  # what comes later is refused as soon as it is sent
         with trio.move_on_after(self._patience_s):
-            while await self._removing.addressed():
+            while before & await self._removing.addressed():
                 self._told("waiting for messages to it to be given up", 0, 0)
                 await trio.sleep(LOOK_S)
             return

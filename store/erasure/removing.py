@@ -42,7 +42,8 @@ WHERE l.locktype = 'relation' AND l.relation = 'heads'::regclass AND l.mode = 'R
     AND l.pid <> pg_backend_pid()
 """
 # Other entities' messages to it: their relay gives them up as soon as it tries to deliver them.
-ADDRESSED = "SELECT count(*) FROM outbox WHERE position(convert_to($1, 'UTF8') IN body) > 0"
+# A body with the name somewhere in it is as good as one to it: who waits for those that there were waits for no more.
+ADDRESSED = """SELECT id, "offset" FROM outbox WHERE position(convert_to($1, 'UTF8') IN body) > 0"""
 END_PROGRESS = "DELETE FROM view_progress WHERE id = $1 AND view_id IN (SELECT id FROM view_versions)"
 END_HEAD = "DELETE FROM heads WHERE id = $1 AND fence = $2"
 END = "UPDATE erasures SET name = NULL, head_id = NULL, done_at = clock_timestamp() WHERE id = $1"
@@ -63,10 +64,9 @@ class Removing:
         ((rows,),) = await self._pool.fetch(sql, erasure.head_id, erasure.name, ROWS_AT_ONCE, erasure.id)
         return int(rows)
 
-    async def addressed(self) -> int:
-        """Rows of others' outboxes with messages to it."""
-        ((rows,),) = await self._pool.fetch(ADDRESSED, self._erasure.name)
-        return int(rows)
+    async def addressed(self) -> set[tuple[int, int]]:
+        """Rows of others' outboxes with messages to it, or whose messages have its name in them: head and offset."""
+        return {(row[0], row[1]) for row in await self._pool.fetch(ADDRESSED, self._erasure.name)}
 
     async def writers(self) -> set[tuple[int, str]]:
         """Transactions that write heads at this moment."""

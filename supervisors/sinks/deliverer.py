@@ -98,6 +98,7 @@ class Deliverer:
         self._patience = Patience(attempts_max=installed.sink.attempts_max, waits=rests)
         self._suspects: deque[Suspect] = deque()
         self._rest = rests()
+        self._backoff = new_backoff()
         self._elsewhere: dict[int, float] = {}  # heads that another node delivers -> when to look again
         self._resumed = trio.Event()
 
@@ -120,12 +121,12 @@ class Deliverer:
         task_status.started()
         while True:
             await self._active()
-            sink = self.installed.sink(self._config)
             try:
+                sink = self.installed.sink(self._config)
                 async with sink.connected():
                     while not self.version.paused:
                         await self._turn(sink)
-            except Exception as error:  # of `connected`: code of whoever wrote the sink, which is as bad as no answer
+            except Exception as error:  # code of whoever wrote the sink, beside `deliver`: as bad as no answer
                 await self._rest_after(error)
 
     async def _active(self) -> None:
@@ -146,7 +147,9 @@ class Deliverer:
             await self._try(sink, suspect)
         except (StoreUnavailable, OutcomeLost) as error:
             self._postpone(suspect, error)
-            await trio.sleep(self._new_backoff().next())
+            await trio.sleep(self._backoff.next())
+        else:
+            self._backoff = self._new_backoff()
 
     def _postpone(self, suspect: Suspect, error: Exception) -> None:
         log.warning("view_postponed", view=self.version.name, version=self.version.version, error=str(error))

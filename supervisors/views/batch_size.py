@@ -11,6 +11,7 @@ STRETCH_S = 0.002  # without a checkpoint, while others need the loop
 LATE_S = 0.012  # the same, where many wait
 WAITING = 2  # batches' worth that may wait before a stretch becomes longer
 EVENTS_MAX = 500
+EVENTS_MIN = 8  # with fewer all goes into transactions, and it never catches up; but see `failed`
 EVENTS_FIRST = 32  # before anything is known of the view
 GROWTH = 2.0  # from one batch to the next, at most: one quick batch says little
 REGROWTH = 16  # a batch that failed cost seconds: such a part more is tried with each that went well
@@ -25,12 +26,14 @@ class BatchSize:
         self.events = min(EVENTS_FIRST, events_max)
 
     def took(self, events: int, stretch_s: float, *, waiting: int = 0) -> None:
-        """A batch of so many has landed; its longest stretch without a checkpoint, and how many entities wait now."""
+        """A batch of so many has landed; its longest stretch without a checkpoint, and how many entities wait now.
+
+        The stretch is in seconds of CPU: that the host is busy with others says nothing of the view."""
         self.most = min(self._events_max, self.most + 1 + self.most // REGROWTH)
         may_s = min(LATE_S, STRETCH_S * max(1.0, waiting / (WAITING * self.events)))
         fits = int(events * may_s / stretch_s) if stretch_s > 0 else self._events_max
         if fits < self.events or events >= self.events:  # that a small batch was quick says nothing of a greater one
-            self.events = max(1, min(fits, int(self.events * GROWTH), self.most))
+            self.events = min(max(fits, EVENTS_MIN), int(self.events * GROWTH), self.most)
 
     def failed(self, events: int) -> None:
         """A batch of so many took too long for the store: the next has half as many, whoever else needs the loop."""

@@ -238,3 +238,23 @@ async def test_a_sink_is_delivered_nothing_again(database_url: str) -> None:
         await node.folded("noting")
         assert [one.build for one in await node.runners.versions.all()] == [1]
     assert sorted(Noting.came) == [("show:other", 1), ("show:other", 2), (f"show:{SECRET}", 1)]
+
+
+async def test_messages_that_only_name_it_and_come_later_are_not_waited_for(database_url: str) -> None:
+    """Names begin as others do, and a busy entity's outbox is never empty."""
+    async with forgetful(database_url) as node, trio.open_nursery() as nursery:
+        await node.clap(SECRET, "ann", 1)
+        erasing = Erasing(node.pool, await begin(node, f"show:{SECRET}"), lambda *_: None, patience_s=5.0)
+        there = 'INSERT INTO outbox (id, "offset", body) VALUES (0, $1, $2)'
+
+        async def one_after_another(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+            body = f"show:{SECRET}-and-another".encode()
+            await node.pool.fetch(there, 0, body)
+            task_status.started()
+            for offset in range(1, 1_000_000):
+                await node.pool.fetch(there, offset, body)
+                await node.pool.fetch('DELETE FROM outbox WHERE id = 0 AND "offset" = $1', offset - 1)
+
+        await nursery.start(one_after_another)
+        await erasing.run()
+        nursery.cancel_scope.cancel()

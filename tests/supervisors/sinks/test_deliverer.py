@@ -5,8 +5,10 @@ from typing import Any, ClassVar
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from greenroom import Batch, BatchRefused, Gone, Sink, Unreachable
+from greenroom.config.limits import SinkConfig
 from greenroom.store.errors import ViewRefused
 from tests.actors.views.shows import Clapped, Renamed
 from tests.supervisors.views.stage import Stage, record, stage, until
@@ -356,3 +358,43 @@ async def test_what_can_not_be_opened_is_opened_again(database_url: str) -> None
         await node.clap("finale", "ann", 1)
         await node.folded("connected")
     assert (Connected.opened, Connected.came) == (3, [1])
+
+
+async def test_what_can_not_be_made_is_made_again(database_url: str) -> None:
+    far = Far()
+    made: list[int] = []
+
+    def broken_at_first(self: Sink, config: SinkConfig) -> None:
+        made.append(1)
+        if len(made) == 1:
+            raise ValueError("no such file")
+        Sink.__init__(self, config)
+
+    async with stage(database_url, to(far, __init__=broken_at_first), is_running=False) as node:
+        await node.clap("finale", "ann", 1)
+        with capture_logs() as logs:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(node.runners.run)
+                await node.folded("far")
+                nursery.cancel_scope.cancel()
+    told = [one["event"] for one in logs]
+    assert "sink_rests" in told and "child_restarted" not in told
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("error", [OSError("reset"), trio.TooSlowError(), Unreachable("503")])
+async def test_who_gets_no_answer_does_not_look_for_the_event_that_is_at_fault(
+    database_url: str, error: Exception
+) -> None:
+    far = Far()
+    far.wrong["ann"] = error
+    async with stage(database_url, to(far, attempts_max=1), is_running=False) as node, trio.open_nursery() as nursery:
+        await node.clap("of-ann", "ann", 1)
+        await node.clap("of-bob", "bob", 1)
+        await nursery.start(node.runners.run)
+        await until(lambda: has_tried(far, 3))
+        assert not far.came, "halves of a batch were delivered"
+        far.wrong.clear()
+        await node.folded("far")
+        nursery.cancel_scope.cancel()
+    assert far.came == {"show:of-ann": [1], "show:of-bob": [1]}

@@ -1,14 +1,12 @@
 """How many events are folded at once: by the time that they hold the loop, and by what the store had time for."""
 
-from greenroom.supervisors.views.batch_size import EVENTS_FIRST, EVENTS_MAX, LATE_S, STRETCH_S, BatchSize
+from greenroom.supervisors.views.batch_size import EVENTS_FIRST, EVENTS_MAX, EVENTS_MIN, LATE_S, STRETCH_S, BatchSize
 
 
 def test_events_that_are_dear_are_folded_few_at_a_time() -> None:
     size = BatchSize()
-    size.took(EVENTS_FIRST, STRETCH_S * 8)
-    assert size.events == EVENTS_FIRST // 8
-    size.took(size.events, STRETCH_S * 100)
-    assert size.events == 1
+    size.took(EVENTS_FIRST, STRETCH_S * 2)
+    assert size.events == EVENTS_FIRST // 2
 
 
 def test_cheap_ones_are_folded_more_at_a_time_step_by_step() -> None:
@@ -49,3 +47,10 @@ def test_where_many_wait_a_batch_may_hold_the_loop_for_longer() -> None:
     drowning.took(32, STRETCH_S * 4, waiting=100_000)
     assert (calm.events, late.events) == (32, 48)
     assert drowning.events == int(32 * LATE_S / (STRETCH_S * 4)), "but no longer than that"
+
+
+def test_however_long_an_event_takes_there_are_some_in_a_batch() -> None:
+    size = BatchSize()
+    for _ in range(10):
+        size.took(size.events, STRETCH_S * 1_000)
+    assert size.events == EVENTS_MIN, "else a busy moment leaves it with transactions of one event"
