@@ -29,11 +29,12 @@ from greenroom.transports.routes import Routes
 from greenroom.transports.services import Services
 from greenroom.transports.sockets.admission import Admission
 from greenroom.transports.sockets.connection import Connection
-from greenroom.transports.sockets.flusher import REST_SHARE, Flusher, TurnEnd
+from greenroom.transports.sockets.flusher import Flusher, TurnEnd
 from greenroom.transports.sockets.gate import Gate
 from greenroom.transports.sockets.goodbye import Goodbye, Pace
 from greenroom.transports.sockets.live import LiveConnections
 from greenroom.transports.sockets.poller import Poller
+from greenroom.transports.sockets.rests import SHARE
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
@@ -88,7 +89,7 @@ class Edge:
         origins: tuple[str, ...],
         host: str | None = None,
         prefix: str = "",
-        rest_share: float = REST_SHARE,
+        rest_share: float = SHARE,
         operators: Operators | None = None,
         admin: Live | None = None,
     ) -> None:
@@ -99,7 +100,14 @@ class Edge:
         self.admission = Admission(gate)
         self.live = LiveConnections(self.admission)
         self.poller = Poller()
-        self.flusher = Flusher(self.poller, fan_out.turn_end, fan_out.hub.flush, rest_share=rest_share)
+        instruments = services.instruments
+        self.flusher = Flusher(
+            self.poller,
+            fan_out.turn_end,
+            fan_out.hub.flush,
+            rest_share=rest_share,
+            delivered=lambda: instruments.deliveries,
+        )
         self._goodbye = Goodbye(self.live, self.flusher)
         self.handover = Handover(
             pages,

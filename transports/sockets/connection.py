@@ -63,6 +63,7 @@ class Connection:
         "_ring_max",
         "_socket",
         "_unread",
+        "flushed_at",
         "open",
         "peer",
         "protocol",
@@ -94,6 +95,7 @@ class Connection:
         self._largest = 0  # bytes of the longest piece, while the socket takes no more
         self._partial = False
         self._dirty = False
+        self.flushed_at = 0.0  # see Flushed
         self._blocked_at: float | None = None  # trio clock, since the socket takes no more
         self._unread = -1  # bytes that the kernel still held for the peer when `waited_s` last looked; -1 if unknown
         self._ephemeral: dict[str, bytes] | None = None

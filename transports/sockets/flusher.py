@@ -11,18 +11,9 @@ import trio
 from trio._core import wait_all_tasks_blocked  # type: ignore[attr-defined]
 
 from greenroom.transports.sockets.poller import Poller
+from greenroom.transports.sockets.rests import SHARE, Rests
 
 log = structlog.get_logger("greenroom.flusher")
-
-# After a flush that took long, the next waits REST_SHARE times as long: under load system calls then carry several
-# messages each. After one to fewer than CROWD connections it waits only while the loop has something else to do; the
-# next messages of a crowd are for the same connections, and worth waiting for. One for a FEW delays nobody, however
-# slow the machine: to look for other work would cost half as much again (docs/inside/decisions/0011-flushes-rest.md).
-FEW = 16
-CROWD = 500
-REST_SHARE = 2.0
-REST_S_MIN = 0.0005
-REST_S_MAX = 0.02
 
 SLICE_S = 0.005  # how long sockets that the hub has given something keep others from their turn
 LOOK = 32  # sockets between two looks at the clock
@@ -32,6 +23,7 @@ class Flushed(Protocol):
     """A connection, as its flusher sees it."""
 
     peer: str
+    flushed_at: float  # by perf_counter; the flusher's own
 
     def flush(self) -> None: ...
 
@@ -79,16 +71,20 @@ class Flusher:
         turn_end: TurnEnd,
         before_flush: Callable[[], bool],
         *,
-        rest_share: float = REST_SHARE,
+        rest_share: float = SHARE,
+        delivered: Callable[[], int] = lambda: 0,
     ) -> None:
         """`before_flush`: the hub turns some of what it has collected into bytes; true when some is left.
-        `rest_share` is 0 on a virtual clock, which stands still while a test is busy."""
+        `rest_share`: see `Rests`. `delivered`: how many messages the hub has handed to connections so far."""
         self.poller = poller
         self.wake = turn_end.wake
         self.queued_bytes = 0  # over all connections that are blocked
         self.blocked: dict[Flushed, None] = {}  # those whose socket would take no more, oldest first
         self._turn_end = turn_end
-        self._rest_share = rest_share
+        self._rests = Rests(rest_share)
+        self._delivered = delivered
+        self._began = 0.0  # the present flush, by perf_counter
+        self._since_s: float | None = None  # how long before that one of its connections was flushed the last time
         self._before_flush = before_flush
         self._dirty: list[Flushed] = []
         self._served = 0  # connections in the present flush
@@ -106,20 +102,13 @@ class Flusher:
         task_status.started()
         while True:
             await self._turn_end.wait()
-            begun = perf_counter()
-            self._served = 0
+            self._began, self._since_s, self._served = perf_counter(), None, 0
+            delivered = self._delivered()
             while self.flush_some():
                 await trio.lowlevel.checkpoint()
-            if self._served <= FEW:
-                continue
-            rest_s = min(self._rest_share * (perf_counter() - begun), REST_S_MAX)
-            if rest_s < REST_S_MIN:
-                continue
-            if self._served >= CROWD:
-                await trio.sleep(rest_s)
-            else:
-                with trio.move_on_after(rest_s):
-                    await wait_all_tasks_blocked()  # until a pass of the scheduler finds nothing to run or to read
+            if self._since_s is not None:
+                messages, took_s = self._delivered() - delivered, perf_counter() - self._began
+                await _rest(*self._rests.after(self._served, messages, self._since_s, took_s))
 
     def flush(self) -> None:
         """All that has piled up, in one stretch."""
@@ -143,6 +132,8 @@ class Flusher:
                 self._handing_out = False
             self._left, self._dirty = self._dirty, []
             self._served += len(self._left)
+        if self._since_s is None and (some := self._left or fresh):
+            self._since_s = self._began - some[len(some) // 2].flushed_at
         for connection in fresh:
             self._flush_one(connection)
         left = self._left
@@ -157,8 +148,19 @@ class Flusher:
         return self._more
 
     def _flush_one(self, connection: Flushed) -> None:
+        connection.flushed_at = self._began
         try:
             connection.flush()
         except Exception:  # the edge, as in `Connection.on_ready`
             log.exception("connection_failed", peer=connection.peer)
             connection.abort()
+
+
+async def _rest(rest_s: float, though_idle: bool) -> None:
+    if not rest_s:
+        return
+    if though_idle:
+        await trio.sleep(rest_s)
+    else:
+        with trio.move_on_after(rest_s):
+            await wait_all_tasks_blocked()  # until a pass of the scheduler finds nothing to run or to read

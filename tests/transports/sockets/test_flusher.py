@@ -10,7 +10,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.transports.sockets import flusher as flusher_module
 from greenroom.transports.sockets import flusher as module
-from greenroom.transports.sockets.flusher import LOOK, REST_S_MAX, Flusher, TurnEnd
+from greenroom.transports.sockets.flusher import LOOK, Flusher, TurnEnd
+from greenroom.transports.sockets.rests import CROWD, FEW, REST_S_MAX
 
 
 class Peer:
@@ -18,6 +19,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.flushes = 0
+        self.flushed_at = 0.0
 
     def flush(self) -> None:
         self.flushes += 1
@@ -32,7 +34,7 @@ def flusher_that_rests() -> Flusher:
 
 
 def some() -> list[Peer]:
-    return [Peer() for _ in range(flusher_module.FEW + 1)]
+    return [Peer() for _ in range(FEW + 1)]
 
 
 def add(flusher: Flusher, peers: list[Peer]) -> None:
@@ -203,7 +205,7 @@ async def test_what_is_produced_while_a_crowd_is_served_waits_for_the_next_flush
 ) -> None:
     """Else there would be no end of the flush, no rest, and a message a call."""
     monkeypatch.setattr(flusher_module, "SLICE_S", 0.0)
-    crowd = [Peer() for _ in range(flusher_module.CROWD)]
+    crowd = [Peer() for _ in range(CROWD)]
     handed_out = 0
 
     def hand_out() -> bool:
@@ -230,7 +232,7 @@ async def test_what_is_produced_while_a_crowd_is_served_waits_for_the_next_flush
 
 
 async def test_a_crowd_is_rested_after_though_the_loop_is_idle(mock_clock: MockClock) -> None:
-    flusher, crowd = flusher_that_rests(), [Peer() for _ in range(flusher_module.CROWD)]
+    flusher, crowd = flusher_that_rests(), [Peer() for _ in range(CROWD)]
     async with trio.open_nursery() as nursery:
         await nursery.start(flusher.run)
         for flushes in (1, 1, 2):
