@@ -102,13 +102,16 @@ class Flusher:
         task_status.started()
         while True:
             await self._turn_end.wait()
-            self._began, self._since_s, self._served = perf_counter(), None, 0
+            self._begin()
             delivered = self._delivered()
             while self.flush_some():
                 await trio.lowlevel.checkpoint()
             if self._since_s is not None:
                 messages, took_s = self._delivered() - delivered, perf_counter() - self._began
                 await _rest(*self._rests.after(self._served, messages, self._since_s, took_s))
+
+    def _begin(self) -> None:
+        self._began, self._since_s, self._served = perf_counter(), None, 0
 
     def flush(self) -> None:
         """All that has piled up, in one stretch."""
