@@ -2,6 +2,8 @@
 
 A room's row is on the page `open` or on the page `closed`, and moves when the room is closed or opened: who may see
 which is then a matter of the page. Direct conversations are on neither.
+
+Nothing of what is said is in a row: the page is everybody's, and so theirs, too, who are banned from a room on it.
 """
 
 from typing import Any
@@ -15,13 +17,11 @@ from greenroom.actors.chat.room.events import (
     Invited,
     Joined,
     Left,
-    MessageDeleted,
-    MessageEdited,
     MessageSent,
     RoomEvent,
 )
 from greenroom.actors.chat.room.state import RoomState
-from greenroom.actors.chat.views.texts import kept, preview
+from greenroom.actors.chat.views.texts import kept
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.principal import Principal
 from greenroom.actors.views.columns import Key, Text
@@ -31,11 +31,11 @@ from greenroom.actors.views.view import Origin, View
 OPEN, CLOSED = "open", "closed"
 
 
-class Rooms(View, version=1):
+class Rooms(View, version=2):
     """The directory: a row for each room that there is, those with the newest messages first. Open ones are
     everybody's to see, closed ones only staff's, and direct conversations are not in it."""
 
-    of = (Joined, Left, Banned, Invited, Gifted, Changed, MessageSent, MessageEdited, MessageDeleted)
+    of = (Joined, Left, Banned, Invited, Gifted, Changed, MessageSent)
 
     class Row(Struct):
         """A room."""
@@ -44,9 +44,6 @@ class Rooms(View, version=1):
         room: Key[Text]  # its key
         title: Text = ""
         members: int = 0
-        last_offset: int = 0  # of the newest message; 0 when nothing was said
-        last_author: str = ""
-        last_text: str = ""  # its beginning; "" once it was deleted
         at_ms: int = 0  # Unix: of the newest message, before the first one of the room's beginning
 
     watch = Page(by="listed", order="-at_ms", limit=100, per_s=2)
@@ -57,12 +54,7 @@ class Rooms(View, version=1):
         row = self._row_of(of)
         match event:
             case MessageSent():
-                row.last_offset, row.last_author, row.last_text = of.offset, event.author, preview(event.text)
                 row.at_ms = of.at_ms
-            case MessageEdited(message=message) if message == row.last_offset:
-                row.last_text = preview(event.text)
-            case MessageDeleted(message=message) if message == row.last_offset:
-                row.last_text = ""
             case Joined():
                 row.members += 1
             case Left() | Banned(member=True):
@@ -79,8 +71,7 @@ class Rooms(View, version=1):
         row = self.row(listed=OPEN if state.open else CLOSED, room=of.key)
         row.title, row.members, row.at_ms = kept(state.title), len(state.members), of.at_ms
         if state.window:
-            row.last_offset, last = next(reversed(state.window.items()))
-            row.last_author, row.last_text, row.at_ms = last.author, preview(last.text), last.at_ms
+            row.at_ms = next(reversed(state.window.values())).at_ms
 
     @classmethod
     def may_watch(cls, principal: Principal, key: str) -> None:

@@ -112,9 +112,8 @@ export class Finder {
     this.#parts.found.replaceChildren(...sections);
   }
 
-  #room({ room, title, members, last_author, last_text }) {
-    const said = last_text ? `${last_author}: ${last_text}` : "";
-    return this.#link(room, null, element("b", {}, `# ${this.#page.nameOf(room, title)}`), element("small", {}, `${members} ${members === 1 ? "member" : "members"}`), said && element("span", { class: "line" }, said));
+  #room({ room, title, members }) {
+    return this.#link(room, null, element("b", {}, `# ${this.#page.nameOf(room, title)}`), element("small", {}, `${members} ${members === 1 ? "member" : "members"}`));
   }
 
   #message({ room, offset, author, at_ms }, snippet) {
