@@ -76,6 +76,7 @@ ELSEWHERE = {
     "transports/pages/app.py": "transports/pages/test_pages.py",
     "transports/pages/assets.py": "transports/pages/test_pages.py",
     "transports/pages/chapters.py": "transports/pages/test_pages.py",
+    "transports/pages/operator_requests.py": "transports/pages/test_admin.py",
     "transports/pages/message_schemas.py": "transports/pages/test_openapi.py",
     "transports/sockets/live.py": "transports/http/test_live.py",
     # Commands are tried as they are typed, and what they stand on by starting and stopping processes.

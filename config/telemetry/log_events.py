@@ -46,6 +46,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "dead_letters_dropped": "An admin has asked on the page that these dead letters be dropped.",
         "dead_letters_wished": "An admin has asked on the page that these dead letters be handled once more.",
+        "view_steered": (
+            "An admin has asked on the page for something to be done about a view or a sink: `what` is pause, resume, "
+            "rebuild, retry (of its parked entities, or the one named) or drop-old. As `greenroom views` does it."
+        ),
         "look_failed": (
             "What an admin page shows could not be made; the page says `internal error`, and it is tried again. A bug: "
             "the traceback says where."

@@ -13,6 +13,7 @@ from greenroom.store.journal.names import decode_name
 from greenroom.store.ownership.sharding import shard_of
 
 SHOWN_MAX = 20  # timers, rows of the outbox and dead letters that are shown
+VIEWS_MAX = 100  # tables of views and sinks that are shown
 COUNTED_MAX = 10_000  # rows that are counted; with more it says so many
 BODY_BYTES_MAX = 65_536  # of a row of the outbox that is read
 
@@ -47,6 +48,13 @@ LETTERS = """
 SELECT id, (extract(epoch FROM at) * 1000)::bigint AS at_ms, message_type, strikes, wished, left(error, 500) AS error,
     (SELECT count(*) FROM (SELECT FROM dead_letters WHERE entity = $1 LIMIT $3) few) AS count
 FROM dead_letters WHERE entity = $1 ORDER BY id DESC LIMIT $2
+"""
+# Of one entity, by the keys of both.
+FOLDED = """
+SELECT v.name, v.kind, v.version, v.build, v.state, v.paused, coalesce(p."offset", 0) AS "offset",
+    (p.parked ->> 'offset')::bigint AS parked, left(p.parked ->> 'error', 500) AS error
+FROM view_versions v LEFT JOIN view_progress p ON p.view_id = v.id AND p.id = $1
+WHERE $2 = ANY (v.kinds) ORDER BY v.name, v.version, v.build LIMIT $3
 """
 SNAPSHOT = """
 SELECT s."offset", s.body FROM heads h JOIN snapshots s ON s.id = h.id AND s."offset" > 0
@@ -119,6 +127,20 @@ class Counts(Struct, frozen=True):
     letters: int = 0
 
 
+class Folded(Struct, frozen=True):
+    """How far one table of a view, or a sink, has come with this entity."""
+
+    name: str
+    kind: str  # view or sink
+    version: int
+    build: int
+    state: str
+    paused: bool
+    offset: int  # folded, or delivered, up to here
+    parked: int | None  # it waits at this event
+    error: str | None  # why
+
+
 class StoredEntity(Struct, frozen=True):
     """All of it. `place` is None before a first node has set up the shards, `head` where nothing is stored."""
 
@@ -129,6 +151,7 @@ class StoredEntity(Struct, frozen=True):
     timers: list[StoredTimer]  # those due first
     outbox: list[OutboxBody]  # the oldest
     letters: list[LetterLine]  # the newest
+    views: list[Folded] = []
 
 
 async def stored_entity(fetch: Fetch, entity: str) -> StoredEntity:
@@ -144,7 +167,10 @@ async def stored_entity(fetch: Fetch, entity: str) -> StoredEntity:
     counted: dict[str, int] = {}
     timers: list[StoredTimer] = []
     outbox: list[OutboxBody] = []
+    views: list[Folded] = []
     if head is not None:
+        kind = entity.partition(":")[0]
+        views = [Folded(**dict(row)) for row in await fetch(FOLDED, head.id, kind, VIEWS_MAX)]
         counted = dict((await fetch(COUNTS, head.id, COUNTED_MAX))[0])
         if counted["timers"]:
             found = await fetch(TIMERS, head.id, SHOWN_MAX)
@@ -160,6 +186,7 @@ async def stored_entity(fetch: Fetch, entity: str) -> StoredEntity:
         timers=timers,
         outbox=outbox,
         letters=[LetterLine(**{name: row[name] for name in LetterLine.__struct_fields__}) for row in letters],
+        views=views,
     )
 
 

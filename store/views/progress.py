@@ -1,6 +1,6 @@
 """Progress: how far each table is, for whoever looks, and what is done about parked entities."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -28,8 +28,14 @@ SELECT (SELECT max(id) FROM looked), (SELECT count(*) FROM behind), (SELECT sum(
 """
 PARKED_COUNT = "SELECT count(*) FROM view_progress WHERE view_id = $1 AND parked IS NOT NULL"
 PARKED = """
-SELECT h.entity, p.parked FROM view_progress p JOIN heads h ON h.id = p.id
-WHERE p.view_id = $1 AND p.parked IS NOT NULL ORDER BY p.id LIMIT $2
+SELECT p.id, h.entity, p.parked FROM view_progress p JOIN heads h ON h.id = p.id
+WHERE p.view_id = $1 AND p.parked IS NOT NULL AND p.id > $3 ORDER BY p.id LIMIT $2
+"""
+# Of a page of heads: how many events of these kinds there are.
+KEPT = """
+SELECT sum("offset" - trimmed) FILTER (WHERE split_part(entity, ':', 1) = ANY ($3::text[]))::bigint FROM (
+    SELECT id, entity, "offset", trimmed FROM heads WHERE id > $1 ORDER BY id LIMIT $2
+) looked
 """
 RETRY = """
 UPDATE view_progress p SET parked = NULL
@@ -67,6 +73,14 @@ class Left(Struct):
     oldest_ms: int | None = None  # when the oldest event that is not folded was recorded, Unix ms
 
 
+class Parked(NamedTuple):
+    """An entity that waits in one table."""
+
+    head_id: int
+    entity: str
+    why: ParkedEntity
+
+
 class PostgresProgress:
     """All of it raises StoreUnavailable."""
 
@@ -78,13 +92,24 @@ class PostgresProgress:
         left = Left()
         after: int | None = 0
         while after is not None and left.entities <= entities_max:
-            arguments = (version.id, after, HEADS_AT_ONCE, sorted(version.kinds), entities_max)
-            ((after, entities, events, oldest_ms),) = await self._pool.fetch(LEFT, *arguments)
-            left.entities += entities
-            left.events += events or 0
-            if oldest_ms is not None:
-                left.oldest_ms = oldest_ms if left.oldest_ms is None else min(left.oldest_ms, oldest_ms)
+            after = await self.count_on(left, version, after, entities_max=entities_max)
         return left
+
+    async def count_on(self, left: Left, version: Version, after: int, *, entities_max: int) -> int | None:
+        """Add to `left` what the heads behind `after` have left, of so many as one statement looks at. The last of
+        these; None at the end. The oldest event is looked for among those of `entities_max` entities."""
+        arguments = (version.id, after, HEADS_AT_ONCE, sorted(version.kinds), entities_max)
+        ((last, entities, events, oldest_ms),) = await self._pool.fetch(LEFT, *arguments)
+        left.entities += entities
+        left.events += events or 0
+        if oldest_ms is not None:
+            left.oldest_ms = oldest_ms if left.oldest_ms is None else min(left.oldest_ms, oldest_ms)
+        return None if last is None else int(last)
+
+    async def kept_on(self, version: Version, after: int) -> int:
+        """How many events are kept of its kinds, of as many heads behind `after` as `count_on` looks at."""
+        ((events,),) = await self._pool.fetch(KEPT, after, HEADS_AT_ONCE, sorted(version.kinds))
+        return int(events or 0)
 
     async def folded(self, version: Version, entity: str) -> int | None:
         """Up to which event an entity is folded; None where it is parked, and so stays where it is."""
@@ -98,10 +123,10 @@ class PostgresProgress:
         ((count,),) = await self._pool.fetch(PARKED_COUNT, version.id)
         return int(count)
 
-    async def parked(self, version: Version, *, limit: int) -> list[tuple[str, ParkedEntity]]:
-        """Entities with why each waits."""
-        rows = await self._pool.fetch(PARKED, version.id, limit)
-        return [(row[0], msgspec.json.decode(row[1], type=ParkedEntity)) for row in rows]
+    async def parked(self, version: Version, *, limit: int, after: int = 0) -> list[Parked]:
+        """Entities with why each waits, by rising heads; those behind the head `after`."""
+        rows = await self._pool.fetch(PARKED, version.id, limit, after)
+        return [Parked(row[0], row[1], msgspec.json.decode(row[2], type=ParkedEntity)) for row in rows]
 
     async def retry(self, versions: list[Version], entity: str | None = None) -> int:
         """Parked entities of these tables, or one of them, are to be tried again by the next sweep: see

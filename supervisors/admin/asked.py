@@ -10,11 +10,14 @@ from greenroom.supervisors.admin.local import Local
 from greenroom.supervisors.admin.told import (
     AboutEntity,
     AboutNode,
+    AboutViews,
     EntityTold,
     NodeTold,
     Question,
+    ViewsTold,
     decode_entity,
     decode_node,
+    decode_views,
 )
 
 T = TypeVar("T")
@@ -42,17 +45,14 @@ class Asked:
 
     async def nodes(self, others: Iterable[int]) -> dict[int, NodeTold]:
         """Those of them that have answered, and this one."""
-        found: dict[int, NodeTold] = {}
+        found = await self._others(others, AboutNode(), decode_node)
+        found[self.me] = await self._local.of_node()
+        return found
 
-        async def ask(node: int) -> None:
-            told = await self._other(node, AboutNode(), decode_node)
-            if told is not None:
-                found[node] = told
-
-        async with trio.open_nursery() as nursery:  # owner: this call
-            for node in set(others) - {self.me}:
-                nursery.start_soon(ask, node)
-            found[self.me] = await self._local.of_node()
+    async def views(self, others: Iterable[int]) -> dict[int, ViewsTold]:
+        """Likewise."""
+        found = await self._others(others, AboutViews(), decode_views)
+        found[self.me] = self._local.of_views()
         return found
 
     async def entity(self, node: int, about: AboutEntity) -> EntityTold | None:
@@ -60,6 +60,19 @@ class Asked:
         if node == self.me:
             return self._local.of_entity(about)
         return await self._other(node, about, decode_entity)
+
+    async def _others(self, nodes: Iterable[int], question: Question, decode: Callable[[bytes], T]) -> dict[int, T]:
+        found: dict[int, T] = {}
+
+        async def ask(node: int) -> None:
+            told = await self._other(node, question, decode)
+            if told is not None:
+                found[node] = told
+
+        async with trio.open_nursery() as nursery:  # owner: this call
+            for node in set(nodes) - {self.me}:
+                nursery.start_soon(ask, node)
+        return found
 
     async def _other(self, node: int, question: Question, decode: Callable[[bytes], T]) -> T | None:
         said = await self._ask(node, msgspec.json.encode(question), ANSWER_S)

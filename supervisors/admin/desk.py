@@ -27,11 +27,12 @@ from greenroom.supervisors.admin.cluster import ClusterShown, cluster_shown, for
 from greenroom.supervisors.admin.explaining import Explanation, explanation
 from greenroom.supervisors.admin.live import LiveBoard
 from greenroom.supervisors.admin.told import STATE_BYTES_MAX, AboutEntity, NodeTold
+from greenroom.transports.admin.desk import CLUSTER, VIEWS, ViewDesk
 
 STORE_S = 3.0  # what the database has to answer, of one question of an operator
 REMEMBERED_S = 10.0  # what nodes said so long ago is no longer what rates are counted from
 PAYLOAD_BYTES_MAX = 16_384  # of an event or a dead letter that is shown
-ENTITY_S, CLUSTER_S = 2.0, 1.0  # between two looks, while somebody watches
+ENTITY_S, CLUSTER_S = 2.0, 1.0  # between two looks, while somebody watches; of views as of an entity
 
 encode = msgspec.json.encode
 
@@ -54,6 +55,7 @@ class Desk:
         kinds: Kinds,
         members: Members,
         asked: Asked,
+        views: ViewDesk,
         clock: Callable[[], float],
     ) -> None:
         """`fetch` runs one statement. `clock` gives Unix seconds."""
@@ -63,14 +65,18 @@ class Desk:
         self._kinds = kinds
         self._members = members
         self._asked = asked
+        self.views = views
         self._clock = clock
         self._told: dict[int, NodeTold] = {}  # what nodes said last
         self._told_at = float("-inf")  # on trio's clock
-        self.live = LiveBoard(self._looked, pace_s=lambda what: ENTITY_S if what else CLUSTER_S)
+        self.live = LiveBoard(self._looked, pace_s=lambda what: CLUSTER_S if what == CLUSTER else ENTITY_S)
 
     async def _looked(self, what: str, full: bool, viewer: bool) -> tuple[bytes, bytes]:
         """What is shown to those who see all, and to the others; b"" for whom nobody is there. Raises: StoreError."""
-        if not what:
+        if what == VIEWS:
+            tables = await self.views.shown()
+            return tables, tables
+        if what == CLUSTER:
             shown = await self._cluster()
             return encode(shown) if full else b"", encode(for_viewers(shown)) if viewer else b""
         read = await self._entity(what)
@@ -173,12 +179,13 @@ def _these(numbers: Sequence[int]) -> Which:
 
 
 @contextmanager
-def in_time() -> Iterator[None]:
-    """What the database is asked within. Raises: StoreUnavailable once that has taken STORE_S."""
-    with trio.move_on_after(STORE_S) as scope:
+def in_time(within_s: float | None = None) -> Iterator[None]:
+    """What the database is asked within. Raises: StoreUnavailable once that has taken so long, or else STORE_S."""
+    seconds = STORE_S if within_s is None else within_s
+    with trio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
-        raise StoreUnavailable(f"no answer from Postgres within {STORE_S:g} s")
+        raise StoreUnavailable(f"no answer from Postgres within {seconds:g} s")
 
 
 def _row_of(member: Member) -> NodeRow:

@@ -84,6 +84,21 @@ class Letter(Struct, frozen=True):
     error: str | None
 
 
+class Folding(Struct, frozen=True, kw_only=True):
+    """A table of a view that is made of its events, or a sink that they are delivered to."""
+
+    name: str
+    kind: str
+    version: int
+    build: int
+    state: str
+    paused: bool
+    offset: int  # up to here
+    behind: int  # events that are kept and not folded yet
+    parked: int | None  # it waits at this event
+    error: str | None
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """The whole."""
 
@@ -97,6 +112,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     outbox: list[Sending]
     letters: list[Letter]
     letters_count: int
+    views: list[Folding] = []
     counted_max: int = COUNTED_MAX
     told: EntityTold | None  # by its node
     told_why: str = ""  # there is nothing of it
@@ -161,10 +177,32 @@ def explanation(
             for one in stored.letters
         ],
         letters_count=counts.letters,
+        views=_folding(stored, full=full),
         told=told,
         told_why=told_why,
         watchers=told.watchers if told is not None else {},
     )
+
+
+def _folding(stored: StoredEntity, *, full: bool) -> list[Folding]:
+    head = stored.head
+    if head is None:
+        return []
+    return [
+        Folding(
+            name=one.name,
+            kind=one.kind,
+            version=one.version,
+            build=one.build,
+            state=one.state,
+            paused=one.paused,
+            offset=one.offset,
+            behind=max(head.offset - max(one.offset, head.trimmed), 0),
+            parked=one.parked,
+            error=one.error if full else None,
+        )
+        for one in stored.views
+    ]
 
 
 def _sending(rows: Sequence[OutboxBody]) -> list[Sending]:

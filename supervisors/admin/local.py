@@ -23,12 +23,14 @@ from greenroom.supervisors.admin.told import (
     AboutEntity,
     AboutMetrics,
     AboutNode,
+    AboutViews,
     DeepMailbox,
     EntityTold,
     Failed,
     Moved,
     NodeTold,
     SlowConsumer,
+    ViewsTold,
     decode_question,
 )
 from greenroom.supervisors.admin.traces import Traces
@@ -108,6 +110,8 @@ class Local:
         about = decode_question(question)
         if isinstance(about, AboutMetrics):
             return self._metrics()
+        if isinstance(about, AboutViews):
+            return msgspec.json.encode(self.of_views())
         return msgspec.json.encode(await self.of_node() if isinstance(about, AboutNode) else self.of_entity(about))
 
     async def of_node(self) -> NodeTold:
@@ -155,6 +159,16 @@ class Local:
             links={f"{node:016x}": how for node, how in self._links().items()},
             moves=[_moved(one) for one in self._moves()[:MOVES_SHOWN]],
             failures=[_failed(one) for one in kernel.failures.newest(FAILURES_SHOWN)],
+        )
+
+    def of_views(self) -> ViewsTold:
+        counted = self._instruments
+        return ViewsTold(
+            node=f"{self.node:016x}",
+            at_s=time.monotonic(),
+            started_at_ms=self._started_at_ms,
+            events={" ".join(labels): count for labels, count in counted.view_events.items()},
+            resting=[" ".join(labels) for labels, rests in counted.sink_resting.items() if rests],
         )
 
     def of_entity(self, about: AboutEntity) -> EntityTold:

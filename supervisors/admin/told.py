@@ -28,6 +28,10 @@ class AboutMetrics(Struct, frozen=True, tag="metrics"):
     """What have you counted? Answered with Prometheus text."""
 
 
+class AboutViews(Struct, frozen=True, tag="views"):
+    """What have you folded and delivered?"""
+
+
 class DeepMailbox(Struct, frozen=True):
     """An entity that is behind."""
 
@@ -94,6 +98,16 @@ class NodeTold(Struct, frozen=True, kw_only=True):
     failures: list[Failed]  # likewise
 
 
+class ViewsTold(Struct, frozen=True, kw_only=True):
+    """A node, of the tables of views and the sinks that it keeps up, each by `standings 1`: name and version."""
+
+    node: str
+    at_s: float  # its own clock, for rates
+    started_at_ms: int
+    events: dict[str, int] = {}  # folded or delivered since it started
+    resting: list[str] = []  # sinks that wait for the other side
+
+
 class Span(Struct, frozen=True):
     """One of a trace."""
 
@@ -130,7 +144,8 @@ class EntityTold(Struct, frozen=True, kw_only=True):
     spans: list[Span] = []
 
 
-Question = AboutNode | AboutEntity | AboutMetrics
-decode_question = msgspec.json.Decoder(AboutNode | AboutEntity | AboutMetrics).decode
+Question = AboutNode | AboutEntity | AboutMetrics | AboutViews
+decode_question = msgspec.json.Decoder(AboutNode | AboutEntity | AboutMetrics | AboutViews).decode
 decode_node = msgspec.json.Decoder(NodeTold).decode
+decode_views = msgspec.json.Decoder(ViewsTold).decode
 decode_entity = msgspec.json.Decoder(EntityTold).decode

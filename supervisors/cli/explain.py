@@ -23,7 +23,7 @@ from greenroom.store.overview.cluster import NodeRow, node_rows
 from greenroom.store.overview.entity import StoredEntity, stored_entity
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
-from greenroom.supervisors.admin.explaining import Explanation, explanation
+from greenroom.supervisors.admin.explaining import Explanation, Folding, explanation
 from greenroom.supervisors.admin.told import EntityTold
 from greenroom.supervisors.cli.chosen.database import with_database
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
@@ -147,6 +147,7 @@ def rows_of(found: Explanation) -> list[tuple[str, str]]:
         lines += [("", f"{one.type or '?'} to {one.to}") for one in found.outbox]
         lines.append(("marks", f"of {_counted(stored.marks, more)} senders"))
         lines.append(("command ids", f"{_counted(stored.kept_ids, more)} outlive their events"))
+    lines += [("view" if one.kind == "view" else "sink", _folding(one)) for one in found.views]
     lines.append(("dead letters", _counted(found.letters_count, found.counted_max)))
     for one in found.letters:
         wished = ", to be retried" if one.wished else ""
@@ -188,6 +189,14 @@ def _snapshot(found: Explanation) -> str:
         return "none"
     at = f", of {_at(snapshot.at_ms)}" if snapshot.at_ms is not None else ""
     return f"offset {snapshot.offset}, {snapshot.bytes if snapshot.bytes is not None else '?'} bytes{at}"
+
+
+def _folding(one: Folding) -> str:
+    build = f" ({one.build})" if one.build > 1 else ""
+    behind = f", {one.behind} behind" if one.behind else ""
+    waits = f", parked at event {one.parked}: {one.error or ''}" if one.parked is not None else ""
+    paused = ", paused" if one.paused else ""
+    return f"{one.name} {one.version}{build}, {one.state}{paused}: up to {one.offset}{behind}{waits}"
 
 
 def _counted(count: int, most: int) -> str:

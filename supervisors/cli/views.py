@@ -15,13 +15,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from greenroom.actors.model.errors import Refused
 from greenroom.config.settings import load_settings
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.claims import PostgresClaims
-from greenroom.store.views.progress import Left, PostgresProgress
+from greenroom.store.views.progress import Left
 from greenroom.store.views.store import Version
-from greenroom.store.views.versions import PostgresVersions, Wanted
+from greenroom.store.views.versions import Wanted
+from greenroom.supervisors.admin.tables import Tables
 from greenroom.supervisors.cli.chosen.database import with_database
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_sinks, installed_views
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
@@ -58,20 +60,12 @@ class Told(msgspec.Struct, frozen=True):
     parked_entities: list[dict[str, Any]]
 
 
-class Stores:
+class Stores(Tables):
     """What the commands work on."""
 
     def __init__(self, pool: Pool) -> None:
-        self.versions = PostgresVersions(pool)
-        self.progress = PostgresProgress(pool)
+        super().__init__(pool, _code)
         self.claims = PostgresClaims(pool, incarnation=0)  # it claims nothing
-
-    async def of(self, name: str) -> list[Version]:
-        """All tables of one view. Raises: Trouble when there is none."""
-        found = [one for one in await self.versions.all() if one.name == name]
-        if not found:
-            raise Trouble(f"no view {name}")
-        return found
 
 
 @views_app.callback(invoke_without_command=True)
@@ -131,13 +125,8 @@ def retry_parked(
 ) -> None:
     """Have a running server try parked entities again, from the event that could not be folded."""
 
-    async def retry(stores: Stores) -> int:
-        found = await stores.progress.retry(await stores.of(name), entity)
-        await stores.versions.ring(name)
-        return found
-
     with told_plainly():
-        found = _with_stores(retry)
+        found = _with_stores(lambda stores: stores.retry(name, entity))
         if not found and entity is not None:
             raise Trouble(f"{entity} is not parked")
         sys.stdout.write(f"{found} to be tried again\n")
@@ -163,12 +152,7 @@ def rebuild(name: Name) -> None:
     """
 
     async def make(stores: Stores) -> Version:
-        if (await stores.of(name))[0].kind == "sink":
-            raise Trouble(f"{name} is a sink, which has no table: `greenroom views replay {name} --from 1`")
-        code = next((one for one in _code() if one.name == name), None)
-        if code is None:
-            raise Trouble(f"{name} is no view of this release: nobody could fill it")
-        made = await stores.versions.rebuild(code)
+        made = await stores.rebuild(name)
         await stores.progress.clean()
         return made
 
@@ -215,9 +199,7 @@ def drop_old(
     """Drop the tables of a view that others have taken the place of, or that nobody fills any more."""
 
     async def drop(stores: Stores) -> tuple[int, list[Version]]:
-        found = await stores.of(name)
-        abandoned = await stores.versions.abandoned(found, _code())
-        dropped = await stores.versions.drop(found, abandoned=abandoned, whole=whole)
+        dropped = await stores.drop_old(name, whole=whole)
         await stores.progress.clean()
         return dropped, [one for one in await stores.versions.all() if one.name == name]
 
@@ -232,14 +214,13 @@ def drop_old(
 
 def _pause(name: str, *, paused: bool) -> None:
     with told_plainly():
-        if not _with_stores(lambda stores: stores.versions.pause(name, paused=paused)):
-            raise Trouble(f"no view {name}")
+        _with_stores(lambda stores: stores.pause(name, paused=paused))
         sys.stdout.write(f"{name} is {'paused' if paused else 'resumed'}\n")
 
 
 async def _told(stores: Stores) -> list[Told]:
     versions = await stores.versions.all()
-    abandoned = await stores.versions.abandoned(versions, _code())
+    abandoned = await stores.abandoned(versions)
     looked_at = time.monotonic()
     before = {one.id: await stores.progress.left(one, entities_max=ALL) for one in versions if one.state != "old"}
     if any(left.events for left in before.values()):
@@ -275,7 +256,7 @@ async def _one(stores: Stores, version: Version, before: Left | None, looked_at:
 
 async def _parked(stores: Stores, version: Version) -> list[dict[str, Any]]:
     found = await stores.progress.parked(version, limit=PARKED_SHOWN)
-    return [{"entity": entity, **msgspec.structs.asdict(one)} for entity, one in found]
+    return [{"entity": one.entity, **msgspec.structs.asdict(one.why)} for one in found]
 
 
 def _code() -> list[Wanted]:
@@ -288,7 +269,10 @@ def _code() -> list[Wanted]:
 def _with_stores(ask: Callable[[Stores], Awaitable[T]]) -> T:
     async def run(bridge: Bridge, url: str) -> T:
         async with Pool(bridge, url, incarnation=0, size=1) as pool:
-            return await ask(Stores(pool))
+            try:
+                return await ask(Stores(pool))
+            except Refused as error:
+                raise Trouble(error.detail) from None
 
     return with_database(run)
 

@@ -39,7 +39,9 @@ from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
 from greenroom.supervisors.admin.local import Local
 from greenroom.supervisors.admin.scraping import Scraping
+from greenroom.supervisors.admin.tables import Tables
 from greenroom.supervisors.admin.traces import Traces
+from greenroom.supervisors.admin.view_desk import ViewDesk
 from greenroom.supervisors.cluster.evidence import this_host, this_process
 from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.moves import Moves
@@ -63,7 +65,7 @@ from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensi
 from greenroom.supervisors.supervision.supervise import supervise
 from greenroom.supervisors.supervision.watchdog import Watchdog
 from greenroom.supervisors.views.pages import Nobody
-from greenroom.supervisors.views.runners import Runners
+from greenroom.supervisors.views.runners import Runners, wanted_of, wanted_of_sinks
 from greenroom.supervisors.views.shown import ShownViews, reader_of
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import anybody, staff_only
@@ -291,13 +293,16 @@ class Node:
             shares_address=number is not None,
             instruments=instruments,
         )
+        asked = Asked(local, ask)
+        code = (*wanted_of(views or ()), *wanted_of_sinks(sinks or ()))
         self._desk = Desk(
             fetch=self._pool.fetch,
             journal=journal,
             letters=letters,
             kinds=kinds,
             members=self._membership,
-            asked=Asked(local, ask),
+            asked=asked,
+            views=ViewDesk(Tables(self._pool, lambda: code), members=self._membership, asked=asked, clock=clock),
             clock=clock,
         )
         operators = Operators(tokens, services.sessions, is_local=settings.env == "local")

@@ -101,6 +101,126 @@ const scenarios = {
     await section(page, "Dead letters").getByText("None.").waitFor();
   },
 
+  async an_admin_pauses_rebuilds_and_drops({ url, token }) {
+    const page = await byToken(url, token, {}, "#/views");
+    const shows = section(page, "shows");
+    const dialog = page.getByRole("dialog");
+    const meant = async (button, title, yes) => {
+      await shows.getByRole("button", { name: `${button} shows` }).click();
+      await page.getByRole("dialog", { name: title }).getByText("shows:").waitFor();
+      await dialog.getByRole("button", { name: yes, exact: true }).click();
+    };
+    await row(page, "Tables of shows", "live").getByText("nothing").waitFor();
+    await shows.getByRole("button", { name: "Pause shows" }).click();
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await ask("is it paused"), false, "nothing is done that was not meant");
+    await meant("Pause", "Pause it?", "Pause it");
+    await status(page).getByText("shows is paused.").waitFor();
+    await shows.getByText("paused", { exact: true }).waitFor();
+    await ask("clap");
+    await row(page, "Tables of shows", "live").getByText("1 entity, 1 event").waitFor();
+    await meant("Resume", "Go on with it?", "Resume it");
+    await row(page, "Tables of shows", "live").getByText("nothing").waitFor();
+    await meant("Rebuild", "Fill another table?", "Rebuild it");
+    await status(page).getByText("is being filled").waitFor();
+    await row(page, "Tables of shows", "1 (2)").getByText("live").waitFor();
+    await row(page, "Tables of shows", "old").waitFor();
+    await meant("Drop old", "Drop its old tables?", "Drop them");
+    await status(page).getByText("1 dropped.").waitFor();
+    await until(async () => (await row(page, "Tables of shows", "old").count()) === 0, "the old table to go");
+    assert.equal(await shows.getByRole("button", { name: "Drop old shows" }).count(), 0, "there is nothing to drop");
+  },
+
+  async an_admin_retries_what_is_parked({ url, token, entity }) {
+    const page = await byToken(url, token, {}, "#/views");
+    const standings = section(page, "standings");
+    await standings.getByRole("button", { name: "Show what is parked in standings 1" }).click();
+    const parked = row(page, "Parked in standings", entity);
+    await parked.getByText("poison", { exact: false }).first().click();
+    await parked.getByLabel(`Traceback of ${entity}`).getByText("in fold", { exact: false }).waitFor();
+    await standings.getByRole("button", { name: `Retry ${entity}` }).click();
+    const dialog = page.getByRole("dialog", { name: "Try again?" });
+    await dialog.getByText(entity).waitFor();
+    await dialog.getByRole("button", { name: "Try again" }).click();
+    await status(page).getByText("1 to be tried again").waitFor();
+    await ask("wait until it is parked again");
+    await parked.getByRole("link", { name: entity }).click();
+    await page.getByRole("heading", { name: entity }).waitFor();
+    await row(page, "How far views and sinks have come with it", "standings").getByText("poison", { exact: false }).waitFor();
+    await row(page, "How far views and sinks have come with it", "shows").getByText("live").waitFor();
+  },
+
+  async a_viewer_sees_views_and_changes_none({ url, token, entity, secret }) {
+    const page = await byToken(url, token, {}, "#/views");
+    await section(page, "standings").getByRole("button", { name: "Show what is parked in standings 1" }).click();
+    await row(page, "Parked in standings", entity).getByText("(for admins)").waitFor();
+    assert.equal(await page.getByRole("button", { name: /Pause|Resume|Rebuild|Retry|Drop/ }).count(), 0);
+    assert.ok(!(await page.content()).includes(secret));
+    const answers = await page.evaluate(async (token) => {
+      const steps = ["pause", "resume", "rebuild", "retry", "drop-old"];
+      const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+      const posted = steps.map((step) => fetch(`admin/api/views/${step}`, { method: "POST", headers, body: '{"view":"standings"}' }));
+      return Promise.all(posted.map(async (one) => (await one).status));
+    }, token);
+    assert.deepEqual(answers, [403, 403, 403, 403, 403], "whatever the page shows, the server keeps");
+    await page.goto(`${url}/admin#/entity/${encodeURIComponent(entity)}`);
+    await row(page, "How far views and sinks have come with it", "standings").getByText("(why: for admins)").waitFor();
+    assert.ok(!(await section(page, "Views and sinks").innerText()).includes(secret));
+    forgive("403");
+  },
+
+  async views_on_a_phone_in_the_dark({ url, token, entity }) {
+    const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" };
+    const page = await byToken(url, token, phone, "#/views");
+    const show = page.getByRole("button", { name: "Show what is parked in standings 1" });
+    await show.waitFor();
+    const tap = await show.boundingBox();
+    assert.ok(tap.height >= 40, JSON.stringify(tap));
+    await show.tap();
+    await row(page, "Parked in standings", entity).getByText("poison", { exact: false }).first().click();
+    await page.getByLabel(`Traceback of ${entity}`).waitFor();
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 375, `${width} pixels wide`);
+    await page.getByRole("button", { name: "Pause standings" }).tap();
+    const dialog = page.getByRole("dialog", { name: "Pause it?" });
+    await dialog.waitFor();
+    const ground = await dialog.evaluate((node) => getComputedStyle(node).backgroundColor.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0));
+    assert.ok(ground < 200, `${ground}`);
+    await dialog.getByRole("button", { name: "Cancel" }).tap();
+    await dialog.waitFor({ state: "hidden" });
+  },
+
+  async views_by_keyboard({ url, token }) {
+    const page = await byToken(url, token, {}, "#/views");
+    await live(page);
+    await page.locator("#main").focus();
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent);
+    const tabTo = async (label) => {
+      for (let presses = 0; presses < 40 && (await focused()) !== label; presses++) await page.keyboard.press("Tab");
+      assert.equal(await focused(), label);
+    };
+    await tabTo("Pause shows");
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Pause it?" });
+    await dialog.waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await ask("is it paused"), false);
+    assert.equal(await focused(), "Pause shows", "where one was");
+    await page.keyboard.press("Enter");
+    await tabTo("Pause it");
+    await page.keyboard.press("Enter");
+    await status(page).getByText("shows is paused.").waitFor();
+    await page.getByRole("button", { name: "Resume shows" }).waitFor();
+    await page.locator("#main").focus();
+    await tabTo("Resume shows");
+    await page.keyboard.press("Enter");
+    await tabTo("Resume it");
+    await page.keyboard.press("Enter");
+    await status(page).getByText("shows goes on.").waitFor();
+  },
+
   async a_viewer_sees_the_machinery_and_no_content({ url, token, entity, secret }) {
     const page = await byToken(url, token);
     await live(page);
@@ -147,7 +267,7 @@ const scenarios = {
     const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" };
     const page = await byName(url, "ann", phone);
     await live(page);
-    for (const hash of ["#/", "#/shards", "#/letters", `#/entity/${encodeURIComponent(entity)}`]) {
+    for (const hash of ["#/", "#/shards", "#/views", "#/letters", `#/entity/${encodeURIComponent(entity)}`]) {
       await page.goto(`${url}/admin${hash}`);
       await page.locator("main section").first().waitFor();
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -174,7 +294,7 @@ const scenarios = {
       await page.keyboard.press("Tab");
       seen.push(await focused());
     }
-    assert.deepEqual(seen.slice(0, 5), ["Skip to the content", "Cluster", "Shards", "Dead letters", "find-name"]);
+    assert.deepEqual(seen.slice(0, 6), ["Skip to the content", "Cluster", "Shards", "Views", "Dead letters", "find-name"]);
     await page.locator("#find-name").focus();
     await page.keyboard.type(entity);
     await page.keyboard.press("Enter");

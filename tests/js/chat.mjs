@@ -305,6 +305,21 @@ const scenarios = {
     forgive(); // a browser logs the connections that a restart breaks
   },
 
+  /** Those of the documents: see tests/e2e/browser/pictures.py, which has said what is there to be read. */
+  async pictures({ url, room, folder }) {
+    for (const [name, colorScheme] of [["chat", "light"], ["chat-dark", "dark"]]) {
+      const ann = await open(url, room, "ann", { colorScheme });
+      const ben = await open(url, room, "ben");
+      await open(url, room, "cleo");
+      await until(async () => (await members(ann).count()) === 3, "all three");
+      await until(async () => (await badges(ann, "lobby")) === "@ 3", "what is unread");
+      await box(ann).focus();
+      await box(ben).pressSequentially("And");
+      await ann.locator("#typing.shown", { hasText: "ben is typing" }).waitFor();
+      await ann.screenshot({ path: `${folder}/${name}.png` });
+    }
+  },
+
   async docs_are_readable({ url }) {
     const page = await open(url, "room:any", "ann");
     await page.goto(`${url}/docs`);

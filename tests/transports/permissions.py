@@ -120,7 +120,41 @@ PAGES = """
 /admin/api/journal?name=room:a unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 /admin/api/retry               unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 /admin/api/drop                unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/live?show=views         unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/views               unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/parked?table=1      unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/views/pause         unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/views/resume        unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/views/rebuild       unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/views/retry         unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/views/drop-old      unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 """
+
+# Of the built-in views: pages, and who may read or watch them. Columns as above; of a direct conversation `member` is
+# one of the two, and `signed_out` the other.
+VIEWS = """
+                                             anonymous       stranger   member     left       muted      banned     signed_out moderator  owner      service    viewer     admin
+rooms:open, read                             yes             yes        yes        yes        yes        yes        signed_out yes        yes        yes        yes        yes
+rooms:open, watch                            yes             yes        yes        yes        yes        yes        signed_out yes        yes        yes        yes        yes
+rooms:closed, read                           rooms.closed rooms.closed rooms.closed rooms.closed rooms.closed rooms.closed signed_out rooms.closed rooms.closed yes rooms.closed yes
+rooms:closed, watch                          rooms.closed rooms.closed rooms.closed rooms.closed rooms.closed rooms.closed signed_out rooms.closed rooms.closed yes rooms.closed yes
+conversations of one's own, read             –               yes        yes        yes        yes        yes        signed_out yes        yes        yes        yes        yes
+conversations of one's own, search across    –               yes        yes        yes        yes        yes        signed_out yes        yes        yes        yes        yes
+conversations of one's own, watch            –               yes        yes        yes        yes        yes        signed_out yes        yes        yes        yes        yes
+conversations of another, read               conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours signed_out conversations.not_yours conversations.not_yours yes conversations.not_yours yes
+conversations of another, search across      conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours signed_out conversations.not_yours conversations.not_yours yes conversations.not_yours yes
+conversations of another, watch              conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours conversations.not_yours signed_out conversations.not_yours conversations.not_yours yes conversations.not_yours yes
+messages of an open room, read               yes             yes        yes        yes        yes        banned     signed_out yes        yes        yes        yes        yes
+messages of a closed room, read              unauthenticated closed     yes        closed     yes        banned     signed_out yes        yes        closed     closed     yes
+messages of a direct conversation, read      unauthenticated not_member yes        not_member not_member not_member signed_out not_member not_member not_member not_member not_member
+messages of an open room, watch              view.closed     view.closed view.closed view.closed view.closed view.closed signed_out view.closed view.closed yes        view.closed yes
+messages of a closed room, watch             view.closed     view.closed view.closed view.closed view.closed view.closed signed_out view.closed view.closed yes        view.closed yes
+messages of a direct conversation, watch     view.closed     view.closed view.closed view.closed view.closed view.closed signed_out view.closed view.closed yes        view.closed yes
+entities:room, read                          view.closed     view.closed view.closed view.closed view.closed view.closed signed_out view.closed view.closed yes        view.closed yes
+entities:room, watch                         view.closed     view.closed view.closed view.closed view.closed view.closed signed_out view.closed view.closed yes        view.closed yes
+any page, watch, by a subscription token     yes             yes        yes        yes        yes        yes        signed_out yes        yes        yes        yes        yes
+a sink, read                                 unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind unknown_kind
+"""  # noqa: E501 - a table
 
 GOES_ON: Final = "goes on"
 ENDS: Final = "ends"
@@ -170,6 +204,7 @@ TABLES: Final[dict[str, Table]] = {
     "closed": open_room | _table(CLOSED),
     "direct": _table(DIRECT),
     "session": _table(SESSION),
+    "views": _table(VIEWS),
     "pages": _table(PAGES),
 }
 
@@ -214,6 +249,15 @@ TITLES: Final = {
     "closed": ("A closed room", "The invited, too, may read and join, and do what a stranger may in an open room."),
     "direct": ("A direct conversation", "Without roles: *member* is one of its two users, *signed out* the other."),
     "session": ("A session", "*member* is the user whose session it is, *signed out* the same with an older token."),
+    "views": (
+        "Views",
+        "The [built-in ones](chat-views.md), and a sink, which nobody reads. Reading is `GET`, with `search` where the "
+        "view has texts; watching is subscribe, history and presence over WebSocket, and `/events`, as events and as "
+        "views. A subscription token is what whoever has the secret lets its bearer watch, bans or not; it does not "
+        "count for reading. What a search across finds is in the rooms that the user is in. Tables are read by SQL "
+        "with the database's own roles, and by nobody through a server. How views and sinks are is seen, and steered, "
+        "by the pages below.",
+    ),
     "pages": (
         "Pages",
         "Outside `local`, unless [`GREENROOM_DETAILS`](settings.md) opens documents and figures. Whatever "

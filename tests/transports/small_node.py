@@ -21,6 +21,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import AudienceChanged
 from greenroom.actors.model.message import Ask, Done, Event, Message
 from greenroom.actors.model.principal import Principal
+from greenroom.actors.views.reader import ViewReader
 from greenroom.config.limits import ClientConfig, CommitConfig, GateConfig, HttpConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
@@ -322,9 +323,12 @@ class SmallNode:
         http: HttpConfig | None = None,
         kinds: tuple[type[Actor[Any]], ...] = (Talk, Stalled, Auction, Ledger),
         admin: Live | None = None,
+        views: Callable[[Kinds], ViewReader] | None = None,
     ) -> None:
+        """`views` makes what reads them, of the kinds."""
         self.instruments = Instruments()
         self.kinds = Kinds(kinds)
+        self.reader = views(self.kinds) if views is not None else None
         self.journal = MemoryJournal()
         fan_out = FanOut(self.kinds, hub or HubConfig(leave_s=0), self.instruments)
         self.hub = fan_out.hub
@@ -354,6 +358,7 @@ class SmallNode:
             instruments=self.instruments,
             tracing=Tracing(trace.get_tracer("test"), sample=0.0),
             version="0",
+            views=self.reader,
         )
         self.listener = listen("127.0.0.1", 0, backlog=100)
         self.port = self.listener.getsockname()[1]

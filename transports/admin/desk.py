@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-CLUSTER = ""  # what is watched: the cluster, or an entity by its name
+# What is watched: the cluster, the tables of views, or an entity by its name, which has a colon.
+CLUSTER, VIEWS = "", "views"
 
 
 class Onlooker(Protocol):
@@ -27,11 +28,36 @@ class Live(Protocol):
         """No more. Does nothing for who does not watch."""
 
 
+class ViewDesk(Protocol):
+    """The tables of views and sinks. All of these raise StoreUnavailable; Refused for what there is not or can't be."""
+
+    async def shown(self) -> bytes:
+        """Each with its state, what is left to fold, and what is parked. No content."""
+
+    async def parked(self, table: int, *, after: int, limit: int, full: bool) -> bytes:
+        """`{"parked", "next"}`: entities that wait in one table; `next` is what to go on after, null at the end."""
+
+    async def pause(self, view: str, *, paused: bool) -> bytes:
+        """`{"view", "paused"}`"""
+
+    async def retry(self, view: str, entity: str | None) -> bytes:
+        """`{"view", "retried"}`: how many parked entities will be tried again."""
+
+    async def rebuild(self, view: str) -> bytes:
+        """`{"view", "table"}`: what is to be filled."""
+
+    async def drop_old(self, view: str) -> bytes:
+        """`{"view", "dropped"}`: how many tables."""
+
+
 class Desk(Protocol):
     """All of these raise StoreUnavailable, and for the name of an entity BadEntity."""
 
     @property
     def live(self) -> Live: ...
+
+    @property
+    def views(self) -> ViewDesk: ...
 
     async def cluster(self, *, full: bool) -> bytes:
         """Nodes, and what all of them say together."""

@@ -1,4 +1,5 @@
-"""`GET /admin/live`: the cluster, or `?entity=room:lobby` that entity, as server-sent events for whoever may look.
+"""`GET /admin/live`: the cluster, with `?show=views` the tables of views, or with `?entity=room:lobby` that entity, as
+server-sent events for whoever may look.
 
 Read by the pages with `fetch`, not `EventSource`: the token is in a header, and in no address. Each event stands for
 itself, so of what a slow reader has not taken only the newest waits. Nothing is resumed.
@@ -10,7 +11,7 @@ import trio
 
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import ActorError, Refused
-from greenroom.transports.admin.desk import CLUSTER, Live
+from greenroom.transports.admin.desk import CLUSTER, VIEWS, Live
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
@@ -159,7 +160,10 @@ def _what(query: Mapping[str, str]) -> str:
     """Raises: BadEntity, HttpError."""
     entity = query.get("entity")
     if entity is None:
-        return CLUSTER
+        page = query.get("show")
+        if page not in (None, VIEWS):
+            raise HttpError(400, f"show: only {VIEWS}")
+        return CLUSTER if page is None else VIEWS
     if not entity:
         raise HttpError(400, "entity: name one, as in ?entity=room:lobby")
     split_entity(entity)

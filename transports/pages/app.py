@@ -1,7 +1,7 @@
 """The Quart app: the chat page and its files, health, metrics, the documents of the API, the page for operators, and
 the operator's own pages.
 
-But for two routes of `admin.py` it only reads: no other takes a body or changes anything, and none sets a cookie.
+But for the routes of `admin.py` it only reads: no other takes a body or changes anything, and none sets a cookie.
 Everything that lives longer than a request is given by the node through PagesContext.
 """
 

@@ -13,7 +13,8 @@ from greenroom.actors.views.installed import Installed
 from greenroom.config.bounds import EVENT_CHANNELS_MAX
 from greenroom.transports.codecs.numbers import EXACT_MAX
 from greenroom.transports.http.api import COMMAND_ID_MAX
-from greenroom.transports.pages.admin import LETTERS_MAX, PAGE_MAX
+from greenroom.transports.pages.admin import LETTERS_MAX
+from greenroom.transports.pages.admin_views import NAME_PATTERN
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
 from greenroom.transports.pages.message_schemas import (
@@ -25,6 +26,7 @@ from greenroom.transports.pages.message_schemas import (
     resolved,
     without_pages,
 )
+from greenroom.transports.pages.operator_requests import PAGE_MAX
 from greenroom.transports.pages.view_documents import across_path, row_schemas, view_path
 
 _NO_CONTROLS = r"[^\u0000-\u001f\u007f-\u009f]+"
@@ -310,6 +312,30 @@ def _decided(name: str, summary: str, answer: str, which: str) -> Json:
     }
 
 
+_TABLE = _query("table", "The `id` of a table", required=True, type="integer", minimum=1, maximum=EXACT_MAX)
+_BEHIND = (
+    _query("after", "Go on behind this one: `next` of the page before", type="integer", minimum=1, maximum=EXACT_MAX),
+    _PAGE[1],
+)
+
+
+def _steered(name: str, summary: str, **more: Json) -> Json:
+    """What is done about a view or a sink."""
+    view: Json = {"type": "string", "pattern": NAME_PATTERN}
+    body = {"type": "object", "properties": {"view": view, **more}, "required": ["view"], "additionalProperties": False}
+    return {
+        "post": {
+            "operationId": f"admin.views.{name}",
+            "summary": summary,
+            "requestBody": {"required": True, "content": _json(body)},
+            "responses": {
+                "200": {"description": "See docs/run/admin.md", "content": _PROBE},
+                "default": {"$ref": "#/components/responses/Refused"},
+            },
+        }
+    }
+
+
 _ADMIN: Json = {
     "/admin/api/me": _asked("me", "Who looks, and as what"),
     "/admin/api/cluster": _asked("cluster", "Nodes, and what all of them say together"),
@@ -321,11 +347,20 @@ _ADMIN: Json = {
         "retry", "Have dead letters handled once more, for admins", "wished", "Those that will be"
     ),
     "/admin/api/drop": _decided("drop", "Forget dead letters, for admins", "dropped", "Those that there were"),
+    "/admin/api/views": _asked("views", "Views and sinks: how far, how fast, and what is parked"),
+    "/admin/api/parked": _asked("parked", "Entities that wait in one table", _TABLE, *_BEHIND),
+    "/admin/api/views/pause": _steered("pause", "Fold or deliver nothing until it is resumed, for admins"),
+    "/admin/api/views/resume": _steered("resume", "Go on with it, for admins"),
+    "/admin/api/views/rebuild": _steered("rebuild", "Fill another table beside the live one, for admins"),
+    "/admin/api/views/retry": _steered(
+        "retry", "Try its parked entities again, or one of them, for admins", entity=_CHANNEL
+    ),
+    "/admin/api/views/drop-old": _steered("drop_old", "Drop the tables that others took the place of, for admins"),
     "/admin/live": {
         "get": {
             "operationId": "admin.live",
-            "summary": "The cluster, or one entity, again and again as server-sent events",
-            "parameters": [_ONE],
+            "summary": "The cluster, views and sinks, or one entity, again and again as server-sent events",
+            "parameters": [_ONE, _query("show", "Views and sinks", type="string", enum=["views"])],
             "responses": _EVENTS["responses"],
         }
     },

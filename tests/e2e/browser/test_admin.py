@@ -3,6 +3,7 @@ console.
 """
 
 import http.client
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,62 @@ def test_a_viewer_sees_the_machinery_and_no_content(
     given = {"url": server.url, "entity": entity, "token": token, "secret": SECRET}
     chromium_of_admins.run("a_viewer_sees_the_machinery_and_no_content", given)
     assert len(letters(server, entity)) == 1
+
+
+@pytest.fixture(scope="module")
+def server_of_shows() -> Iterator[Server]:
+    """It has views, and in one of them an entity that is parked."""
+    server = Server(GREENROOM_ENTITIES="tests.actors.views.shows", GREENROOM_SUPERVISION_BACKOFF_FIRST_S="0.01")
+    server.start()
+    server.command("show:finale", "clap", {"user": "ann"})
+    server.command("show:bad", "clap", {"user": "poison"})
+    wait_until(lambda: views(server)["standings"]["tables"][0]["parked"] == 1, "it to be parked")
+    yield server
+    print(server.log()[-20_000:])
+    server.remove()
+
+
+def views(server: Server) -> dict[str, Any]:
+    return {one["name"]: one for one in server.request("GET", "/admin/api/views").body["views"]}
+
+
+def test_an_admin_pauses_rebuilds_and_drops(chromium_of_admins: JavaScript, server_of_shows: Server) -> None:
+    server = server_of_shows
+    given = {"url": server.url, "token": server.token("ruth", roles=["admin"])}
+    asked = {
+        "is it paused": lambda: views(server)["shows"]["paused"],
+        "clap": lambda: server.command("show:finale", "clap", {"user": "bob"}),
+    }
+    chromium_of_admins.run("an_admin_pauses_rebuilds_and_drops", given, asked)
+    said = [line for line in server.log().splitlines() if '"view_steered"' in line and '"by": "ruth"' in line]
+    assert [json.loads(line)["what"] for line in said] == ["pause", "resume", "rebuild", "drop-old"]
+
+
+def test_an_admin_retries_what_is_parked(chromium_of_admins: JavaScript, server_of_shows: Server) -> None:
+    server = server_of_shows
+    given = {"url": server.url, "entity": "show:bad", "token": server.token("rita", roles=["admin"])}
+
+    def parked_again() -> None:
+        wait_until(lambda: views(server)["standings"]["tables"][0]["parked"] == 1, "its fold to fail again")
+
+    chromium_of_admins.run("an_admin_retries_what_is_parked", given, {"wait until it is parked again": parked_again})
+    assert '"by": "rita"' in server.log(), "the log says who"
+
+
+def test_a_viewer_sees_views_and_changes_none(chromium_of_admins: JavaScript, server_of_shows: Server) -> None:
+    server = server_of_shows
+    token = server.token("vera", roles=["viewer"])
+    given = {"url": server.url, "entity": "show:bad", "token": token, "secret": "poison"}
+    chromium_of_admins.run("a_viewer_sees_views_and_changes_none", given)
+    assert '"by": "vera"' not in server.log()
+    assert not views(server)["standings"]["paused"]
+
+
+@pytest.mark.parametrize("scenario", ["views_on_a_phone_in_the_dark", "views_by_keyboard"])
+def test_views(chromium_of_admins: JavaScript, server_of_shows: Server, scenario: str) -> None:
+    server = server_of_shows
+    given = {"url": server.url, "entity": "show:bad", "token": server.token("root", roles=["admin"])}
+    chromium_of_admins.run(scenario, given, {"is it paused": lambda: views(server)["shows"]["paused"]})
 
 
 def test_others_are_turned_away(chromium_of_admins: JavaScript, mortal_server: Server) -> None:

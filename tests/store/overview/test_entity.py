@@ -94,6 +94,31 @@ async def test_all_that_is_stored_of_it_is_told(pool: Pool) -> None:
     assert await stored_snapshot(pool.fetch, ENTITY, bytes_max=6) is None, "one that is too long is not read"
 
 
+async def test_how_far_views_are_with_it_is_told_of_those_that_are_made_of_its_kind(pool: Pool) -> None:
+    await taken(pool)
+    claimed = await written(pool, Consequences(), events=3)
+    for name, kinds, kind in (("board", ["room", "log"], "view"), ("far", ["room"], "sink"), ("logs", ["log"], "view")):
+        await pool.fetch(
+            "INSERT INTO view_versions (name, version, shape, digest, kinds, state, kind) "
+            "VALUES ($1, 1, '{}', '', $2, 'live', $3)",
+            name,
+            kinds,
+            kind,
+        )
+    await pool.fetch(
+        'INSERT INTO view_progress (view_id, id, "offset", parked) SELECT id, $1, 2, $2::jsonb FROM view_versions '
+        "WHERE name = 'far'",
+        claimed.head.id,
+        '{"offset": 3, "error": "bang", "traceback": "", "at_ms": 1}',
+    )
+    found = (await stored_entity(pool.fetch, ENTITY)).views
+    assert [(one.name, one.kind, one.offset, one.parked, one.error) for one in found] == [
+        ("board", "view", 0, None, None),
+        ("far", "sink", 2, 3, "bang"),
+    ]
+    assert (await stored_entity(pool.fetch, "room:nobody")).views == []
+
+
 async def test_no_more_is_read_than_is_shown(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("SHOWN_MAX", 2), ("COUNTED_MAX", 3), ("BODY_BYTES_MAX", 4)):
         monkeypatch.setattr(entity_module, name, value)

@@ -22,6 +22,7 @@ async def test_what_is_left_is_counted(database_url: str) -> None:
             await transaction.write(replace(NOTHING, begun=begun, parked={ids["show:c"]: WHY}))
         left = await made.progress.left(version, entities_max=100)
         assert (left.entities, left.events) == (1, 2)
+        assert await made.progress.kept_on(version, 0) == 9
         assert left.oldest_ms is not None and left.oldest_ms >= began_ms
         assert await made.progress.folded(version, "show:b") == 5
         assert await made.progress.folded(version, "show:c") is None
@@ -35,8 +36,11 @@ async def test_parked_entities_are_tried_again_one_or_all(database_url: str) -> 
         async with made.store.transaction(version) as transaction:
             await transaction.write(replace(NOTHING, begun={one: 0, two: 0}, parked={one: WHY, two: WHY}))
         assert await made.progress.parked_count(version) == 2
+        (first,) = await made.progress.parked(version, limit=1)
+        assert first == (one, "show:a", WHY)
+        assert await made.progress.parked(version, limit=9, after=first.head_id) == [(two, "show:b", WHY)]
         assert await made.progress.retry([version], "show:b") == 1
-        assert [entity for entity, _ in await made.progress.parked(version, limit=9)] == ["show:a"]
+        assert [one.entity for one in await made.progress.parked(version, limit=9)] == ["show:a"]
         assert await made.progress.retry([version]) == 1
         assert await made.progress.parked_count(version) == 0
 

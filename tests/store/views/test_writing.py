@@ -56,7 +56,7 @@ async def test_progress_begins_and_moves_with_the_rows(database_url: str) -> Non
         async with made.store.transaction(version) as transaction:
             found = await transaction.lock([one, two])
         assert (found[one][:3], found[two][:3]) == ((7, True, True), (6, True, False))
-        assert await made.progress.parked(version, limit=10) == [("show:a", why)]
+        assert [one[1:] for one in await made.progress.parked(version, limit=10)] == [("show:a", why)]
 
 
 async def test_what_is_left_by_an_error_has_not_landed(database_url: str) -> None:

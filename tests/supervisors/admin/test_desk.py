@@ -27,6 +27,7 @@ from greenroom.supervisors.admin.local import Local
 from greenroom.supervisors.admin.told import AboutEntity, EntityTold, NodeTold
 from tests.supervisors.admin.telling import told, told_of_entity
 from tests.supervisors.kernel.small_kernel import Log
+from tests.transports.admin.desk import StubDesk
 
 ME, SHARDS = 7, 16
 LETTER = DeadLetter(
@@ -82,6 +83,7 @@ class Scene:
             kinds=Kinds((Log,)),
             members=self,
             asked=Asked(self.me),
+            views=StubDesk().views,
             clock=lambda: 5.0,
         )
 
@@ -202,3 +204,5 @@ async def test_who_watches_is_shown_what_they_may_see(scene: Scene) -> None:
         full, viewer = await scene.desk._looked(what, True, True)
         assert json.loads(full) and json.loads(viewer)
         assert await scene.desk._looked(what, False, False) == (b"", b"")
+    full, viewer = await scene.desk._looked("views", True, True)
+    assert json.loads(full) == {"asked": "views"} and viewer == full

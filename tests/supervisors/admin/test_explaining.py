@@ -6,6 +6,7 @@ from greenroom.actors.life.outgoing import Outgoing, encode_body
 from greenroom.actors.model.kinds import Kinds
 from greenroom.store.overview.entity import (
     Counts,
+    Folded,
     LetterLine,
     OutboxBody,
     Place,
@@ -32,6 +33,11 @@ STORED = StoredEntity(
         OutboxBody(3, b"no list"),
     ],
     letters=[LetterLine(9, 5_000, "log.heard", 3, True, "whisper failed")],
+    views=[
+        Folded("board", "view", 2, 1, "live", False, 10, None, None),
+        Folded("board", "view", 3, 1, "filling", False, 0, None, None),
+        Folded("far", "sink", 1, 1, "live", True, 8, 9, "whisper is not taken"),
+    ],
 )
 TOLD = told_of_entity(
     watchers={f"{1:016x}": 2},
@@ -60,6 +66,12 @@ def test_all_of_it_is_there() -> None:
     assert [one.name for one in found.timers] == ["timer-of-ann"]
     assert found.letters[0].error == "whisper failed" and found.letters[0].wished
     assert found.watchers == {f"{1:016x}": 2}
+    assert [(one.name, one.version, one.offset, one.behind) for one in found.views] == [
+        ("board", 2, 10, 0),
+        ("board", 3, 0, 4),  # of which it is made of what is kept
+        ("far", 1, 8, 2),
+    ]
+    assert (found.views[2].parked, found.views[2].error) == (9, "whisper is not taken")
 
 
 def test_who_may_not_see_content_is_shown_none() -> None:
@@ -67,7 +79,7 @@ def test_who_may_not_see_content_is_shown_none() -> None:
     machinery = msgspec.json.encode(explained(full=False)).decode()
     assert all(secret in everything for secret in SECRETS)
     assert not [secret for secret in SECRETS if secret in machinery]
-    assert "log.heard" in machinery and '"offset":10' in machinery
+    assert "log.heard" in machinery and '"offset":10' in machinery and '"parked":9' in machinery
 
 
 def test_what_is_not_known_is_said_so() -> None:

@@ -10,7 +10,15 @@ from trio.testing import MockClock
 from greenroom.actors.model.entity import BadEntity
 from greenroom.supervisors.admin import local as local_module
 from greenroom.supervisors.admin.local import Blocked, Local, Sockets
-from greenroom.supervisors.admin.told import AboutEntity, AboutNode, EntityTold, decode_entity, decode_node
+from greenroom.supervisors.admin.told import (
+    AboutEntity,
+    AboutNode,
+    AboutViews,
+    EntityTold,
+    decode_entity,
+    decode_node,
+    decode_views,
+)
 from greenroom.supervisors.admin.traces import Traces
 from greenroom.supervisors.cluster.moves import Move
 from tests.supervisors.kernel.small_kernel import Fail, Kernel, Note, Read, kernel
@@ -79,6 +87,15 @@ async def test_a_node_tells_who_is_awake_who_is_behind_and_who_is_slow(autojump_
         (move,) = found.moves
         assert (move.at_ms, move.former, move.owner, move.seconds) == (2_000, f"{1:016x}", f"{2:016x}", 0.25)
         await trio.sleep(1)
+
+
+async def test_a_node_tells_what_it_has_folded_and_which_sinks_rest(autojump_clock: MockClock) -> None:
+    async with kernel() as run:
+        run.instruments.view_events["standings", "2"] = 7
+        run.instruments.sink_resting |= {("far", "1"): 1, ("near", "1"): 0}
+        found = decode_views(await of(run).answer(msgspec.json.encode(AboutViews())))
+        assert (found.events, found.resting) == ({"standings 2": 7}, ["far 1"])
+        assert (found.node, found.started_at_ms) == (f"{1:016x}", 50_000)
 
 
 async def test_of_very_many_others_have_their_turn_meanwhile(

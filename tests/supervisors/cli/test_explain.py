@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from greenroom.supervisors.admin.explaining import Explanation, Placed, Snapshot, Stored, Timer
+from greenroom.supervisors.admin.explaining import Explanation, Folding, Placed, Snapshot, Stored, Timer
 from greenroom.supervisors.admin.told import Failed
 from greenroom.supervisors.cli.explain import rows_of
 from tests.e2e.server import Server
@@ -83,6 +83,12 @@ def test_all_that_can_be_said_is_said() -> None:
         outbox=[],
         letters=[],
         letters_count=0,
+        views=[
+            Folding(
+                name="board", kind="view", version=2, build=3, state="live", paused=True, offset=7, behind=2, parked=8,
+                error="bang",
+            )
+        ],
         told=told_of_entity(
             idle_s=1.0, waits=3, waits_bytes=30, waits_s=0.5, flights=2, suspects=1, restarts=4, departing=True,
             failures=[Failed(0, "room:a", "restarted", "boom")],
@@ -100,6 +106,7 @@ def test_all_that_can_be_said_is_said() -> None:
         "5 events kept",
         "snapshot: offset 8, 100 bytes",
         "timers: 10000 or more",
+        "view: board 2 (3), live, paused: up to 7, 2 behind, parked at event 8: bang",
         "1970-01-01 00:00:00+00:00  wake",
     ):
         assert words in text, text

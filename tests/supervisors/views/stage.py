@@ -146,7 +146,7 @@ class Stage:
     async def parked(self, name: str) -> dict[str, str]:
         """Entity -> what was wrong."""
         found = await self.runners.progress.parked(await self.version(name), limit=1000)
-        return {entity: one.error for entity, one in found}
+        return {one.entity: one.why.error for one in found}
 
 
 @asynccontextmanager

@@ -27,11 +27,42 @@ class Board:
             self.watched.remove((what, onlooker))
 
 
+class StubViews:
+    """Likewise, of views."""
+
+    def __init__(self, desk: "StubDesk") -> None:
+        self._answer = desk._answer
+        self.steered: list[tuple[Any, ...]] = []
+
+    async def shown(self) -> bytes:
+        return self._answer("views")
+
+    async def parked(self, table: int, *, after: int, limit: int, full: bool) -> bytes:
+        return self._answer("parked", table=table, after=after, limit=limit, full=full)
+
+    async def pause(self, view: str, *, paused: bool) -> bytes:
+        self.steered.append(("pause" if paused else "resume", view))
+        return self._answer("pause", view=view, paused=paused)
+
+    async def retry(self, view: str, entity: str | None) -> bytes:
+        self.steered.append(("retry", view, entity) if entity is not None else ("retry", view))
+        return self._answer("retry", view=view, entity=entity)
+
+    async def rebuild(self, view: str) -> bytes:
+        self.steered.append(("rebuild", view))
+        return self._answer("rebuild", view=view)
+
+    async def drop_old(self, view: str) -> bytes:
+        self.steered.append(("drop-old", view))
+        return self._answer("drop-old", view=view)
+
+
 class StubDesk:
     """Answers with the name and the arguments of what it was asked."""
 
     def __init__(self) -> None:
         self.live = Board()
+        self.views = StubViews(self)
         self.retried: list[int] = []
         self.dropped: list[int] = []
         self.is_away = False

@@ -65,6 +65,13 @@ async def test_a_viewer_sees_less_and_an_entity_is_watched_by_its_name(autojump_
         assert what == "room:a b" and not page.sees_all
 
 
+async def test_the_tables_of_views_are_watched_by_a_name_that_no_entity_has(autojump_clock: MockClock) -> None:
+    async with node(anonymous=False) as (small, board):
+        await opened(small, "/admin/live?show=views", Authorization=bearer("viewer"))
+        ((what, _),) = board.watched
+        assert what == "views"
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "status", "name"),
     [
@@ -73,6 +80,8 @@ async def test_a_viewer_sees_less_and_an_entity_is_watched_by_its_name(autojump_
         ("/admin/live", {"Authorization": bearer("service")}, 403, "not_operator"),
         ("/admin/live", {"Authorization": bearer(exp=int(STARTED) - 1)}, 401, "token_expired"),
         ("/admin/live?entity=", {"Authorization": bearer()}, 400, "bad_request"),
+        ("/admin/live?show=", {"Authorization": bearer()}, 400, "bad_request"),
+        ("/admin/live?show=entities", {"Authorization": bearer()}, 400, "bad_request"),
         ("/admin/live?entity=nonsense", {"Authorization": bearer()}, 400, "bad_entity"),
         ("/admin/live", {"Authorization": bearer(), "Origin": "http://elsewhere"}, 403, "forbidden"),
     ],

@@ -11,8 +11,9 @@ from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.sign_outs import SessionChecks, SignedIn
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.pages import Bounds, PagesContext
-from greenroom.transports.pages.admin import LETTERS_MAX, PAGE_MAX
+from greenroom.transports.pages.admin import LETTERS_MAX
 from greenroom.transports.pages.app import create_pages
+from greenroom.transports.pages.operator_requests import PAGE_MAX
 from tests.transports.admin.desk import StubDesk
 from tests.transports.pages.counter import Counter
 from tests.transports.world import SECRET, STARTED, no_metrics, token

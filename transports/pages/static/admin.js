@@ -1,6 +1,8 @@
-// The admin page: who looks, at what, and what the buttons do. What is shown is admin_views.js, what is read admin_live.js.
+// The admin page: who looks, at what, and what the buttons do. What is shown is admin_views.js, and for views and sinks
+// admin_tables.js; what is read admin_live.js.
 
 import { Live, Refused, read } from "./admin_live.js";
+import { STEPS, done, tables } from "./admin_tables.js";
 import * as views from "./admin_views.js";
 import { askWho, confirmed } from "./dialogs.js";
 import { element } from "./element.js";
@@ -9,6 +11,7 @@ import { morphChildren } from "./morph.js";
 
 const EVENTS = 20;
 const LETTERS = 50;
+const PARKED = 20;
 const LETTERS_EVERY_MS = 5000;
 const $ = (id) => document.getElementById(id);
 const local = document.documentElement.dataset.env === "local";
@@ -19,6 +22,7 @@ let live = null;
 let timer = 0;
 let visit = 0; // rises with each page that is opened: what comes late is for another
 let open = null; // what the entity's page has read: {name, shown, state, journal}
+let folded = null; // what the page of views has: {shown, parked: a table's id -> {parked, next, after, count}}
 const wished = new Set(); // letters that were asked to be retried here
 const dropped = new Set(); // and those that were dropped
 
@@ -76,6 +80,7 @@ function leave() {
   clearTimeout(timer);
   visit += 1;
   open = null;
+  folded = null;
 }
 
 function route() {
@@ -91,6 +96,7 @@ function route() {
   }
   if (current === "entity") watchEntity(decoded(rest));
   else if (current === "letters") readLetters();
+  else if (current === "views") watchTables();
   else watch("admin/live", (shown) => {
     paint(current === "shards" ? views.shards(shown) : views.cluster(shown));
     say(shown.trouble ? `The database does not answer: ${shown.trouble}` : "Live", Boolean(shown.trouble));
@@ -158,6 +164,33 @@ async function readContent(what, more = {}) {
   paintEntity();
 }
 
+// ---- views and sinks
+
+function watchTables() {
+  folded = { shown: null, parked: new Map() };
+  watch("admin/live?show=views", (shown) => {
+    folded.shown = shown;
+    paintTables();
+    say("Live");
+    const counts = new Map(shown.views.flatMap((view) => view.tables).map((one) => [one.id, one.parked]));
+    for (const [id, { count }] of folded.parked) if (counts.get(id) !== count) readParked(id).catch((error) => say(error.message, true));
+  });
+}
+
+function paintTables() {
+  if (folded?.shown) paint(tables(folded.shown, { isAdmin: me.is_admin, now: Date.now(), parked: folded.parked }));
+}
+
+async function readParked(id, after = 0) {
+  const mine = visit;
+  const count = folded.shown.views.flatMap((view) => view.tables).find((one) => one.id === id)?.parked;
+  if (count === undefined) return folded.parked.delete(id);
+  const found = await read(who, `admin/api/parked?${new URLSearchParams({ table: id, limit: PARKED, ...(after ? { after } : {}) })}`);
+  if (mine !== visit) return;
+  folded.parked.set(id, { ...found, after, count });
+  paintTables();
+}
+
 // ---- dead letters
 
 async function readLetters(before) {
@@ -203,13 +236,27 @@ const actions = {
   },
   async drop(button) {
     const id = Number(button.dataset.letter);
-    if (!(await confirmed(`Letter ${id}, ${button.dataset.about}. Nobody will handle that message any more, and what is known of it is gone.`))) return;
+    const about = `Letter ${id}, ${button.dataset.about}. Nobody will handle that message any more, and what is known of it is gone.`;
+    if (!(await confirmed(about, { title: "Drop this dead letter?", yes: "Drop it", no: "Keep it" }))) return;
     const { dropped: found } = await read(who, "admin/api/drop", { body: { ids: [id] } });
     dropped.add(id);
     say(found.includes(id) ? `Letter ${id} is dropped.` : `Letter ${id} was gone: it has been handled, or dropped.`);
     if (open) return paintEntity();
     button.closest("td")?.replaceChildren(element("span", { class: "tag" }, "dropped"));
     $("main").focus();
+  },
+  async parked(button) {
+    const id = Number(button.dataset.table);
+    if (!folded.parked.delete(id)) return readParked(id);
+    paintTables();
+  },
+  "parked-page": (button) => readParked(Number(button.dataset.table), Number(button.dataset.after)),
+  async steer(button) {
+    const { step, view, entity } = button.dataset;
+    const { title, yes, about } = STEPS[step];
+    if (!(await confirmed(about(view, entity), { title, yes, no: "Cancel" }))) return;
+    const answer = await read(who, `admin/api/views/${step}`, { body: { view, ...(entity ? { entity } : {}) } });
+    say(done(step, view, answer));
   },
 };
 

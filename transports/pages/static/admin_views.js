@@ -48,11 +48,11 @@ export function when(ms, now) {
 
 // ---- pieces
 
-const section = (key, title, ...content) => element("section", { "data-key": key, "aria-label": title }, element("h2", {}, title), ...content);
-const nothing = (text) => element("p", { class: "nothing" }, text);
+export const section = (key, title, ...content) => element("section", { "data-key": key, "aria-label": title }, element("h2", {}, title), ...content);
+export const nothing = (text) => element("p", { class: "nothing" }, text);
 
 /** `columns`: [label, cell of a row, is it a number?]; the first names its row. */
-function table(caption, columns, rows, keyOf) {
+export function table(caption, columns, rows, keyOf) {
   const cell = (row, [label, show, isNumber], index) => {
     const content = show(row);
     const all = Array.isArray(content) ? content : [content];
@@ -67,7 +67,7 @@ function table(caption, columns, rows, keyOf) {
   );
 }
 
-function figures(pairs) {
+export function figures(pairs) {
   return element("dl", { class: "figures", "data-key": "figures" }, ...pairs.map(([name, value, how]) => element("div", {}, element("dt", {}, name), element("dd", { class: how || null }, value))));
 }
 
@@ -75,9 +75,11 @@ function facts(pairs) {
   return element("dl", { class: "facts" }, ...pairs.filter(Boolean).flatMap(([name, ...value]) => [element("dt", {}, name), element("dd", {}, ...value)]));
 }
 
-const tag = (text, how) => element("span", { class: `tag ${how}` }, text);
+export const tag = (text, how = "") => element("span", { class: `tag ${how}` }, text);
 
 const STATES = { up: "good", joining: "warn", draining: "warn", dead: "bad" };
+
+export const VIEW_STATES = { live: "good", filling: "warn" };
 
 const badLinks = (one) => Object.entries(one.told?.links ?? {}).filter(([, how]) => how === "no answer").map(([node]) => tag(`no link to ${node.slice(0, 8)}`, "warn"));
 
@@ -292,6 +294,16 @@ export function entity(shown, { isAdmin, now, wished, dropped }) {
         ["Decide", (one) => decide(one, shown.entity, { isAdmin, wished, dropped })],
       ], shown.letters, (one) => String(one.id))
       : nothing("None.")),
+    section("views", "Views and sinks", shown.views.length
+      ? table("How far views and sinks have come with it", [
+        ["Name", (one) => [element("a", { href: "#/views" }, one.name), one.kind === "sink" ? " (a sink)" : ""]],
+        ["Version", (one) => (one.build > 1 ? `${one.version} (${one.build})` : String(one.version)), true],
+        ["State", (one) => [tag(one.state, VIEW_STATES[one.state] ?? ""), one.paused ? tag("paused", "warn") : null]],
+        ["Up to event", (one) => count(one.offset), true],
+        ["Behind", (one) => (one.behind ? count(one.behind) : "nothing"), true],
+        ["Parked", (one) => (one.parked === null ? "–" : [tag(`at event ${count(one.parked)}`, "bad"), " ", one.error ?? "(why: for admins)"])],
+      ], shown.views, (one) => `${one.name} ${one.version} ${one.build}`)
+      : nothing("No view or sink is told of it.")),
     section("traces", "Last traces", told?.spans.length
       ? table("Spans that were recorded while this page was open", [
         ["Span", (one) => one.name],

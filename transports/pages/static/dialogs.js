@@ -50,9 +50,12 @@ export function askWho({ local, token, name, error = "", mayCancel, isToken, sho
   $(byToken ? "token" : "name").focus();
 }
 
-/** Resolves to whether it is really meant. `text`: what it is about. */
-export function confirmed(text) {
+/** Resolves to whether it is really meant. `text`: what it is about; the words around it are the page's, unless given. */
+export function confirmed(text, { title, yes, no } = {}) {
   const dialog = $("confirm");
+  if (title) $("confirm-title").textContent = title;
+  if (yes) $("confirm-yes").textContent = yes;
+  if (no) $("confirm-no").textContent = no;
   $("confirm-text").textContent = text;
   dialog.returnValue = "no";
   return new Promise((resolve) => {
