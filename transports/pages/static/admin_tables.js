@@ -44,7 +44,7 @@ export function tables(shown, { isAdmin, now, parked }) {
 function one(view, { isAdmin, now, parked }) {
   return section(
     `view-${view.name}`, view.name,
-    element("p", { class: "hint" }, view.kind === "sink" ? "A sink. " : "A view. ", view.in_code ? "" : "No code of this release. ", view.paused ? tag("paused", "warn") : ""),
+    element("p", { class: "hint" }, view.kind === "sink" ? "A sink. " : "", view.in_code ? "" : "This release has no code of it. ", view.paused ? tag("paused", "warn") : ""),
     table(`Tables of ${view.name}`, [
       ["Version", (one) => (one.build > 1 ? `${one.version} (${one.build})` : String(one.version))],
       ["State", (one) => [tag(one.state, VIEW_STATES[one.state] ?? ""), one.abandoned ? tag("abandoned", "bad") : null, one.resting ? tag("rests", "warn") : null]],
