@@ -39,7 +39,7 @@ class Tables:
         return await self.versions.abandoned(versions, self._code())
 
     async def pause(self, name: str, *, paused: bool) -> None:
-        """See PostgresVersions."""
+        """See PostgresVersions. Raises: Refused when there is no such view."""
         if not await self.versions.pause(name, paused=paused):
             raise Refused("no_such_view", f"no view {name}", status=404)
 

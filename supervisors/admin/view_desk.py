@@ -134,6 +134,7 @@ class ViewDesk:
         return encode(ViewsShown(int(at_s * 1000), len({*nodes, self._asked.me}), len(told), views))
 
     async def parked(self, table: int, *, after: int, limit: int, full: bool) -> bytes:
+        """See ViewDesk in transports/admin. Raises: Refused for a table that is gone."""
         with in_time():
             version = next((one for one in await self._tables.versions.all() if one.id == table), None)
             if version is None:

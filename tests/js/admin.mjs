@@ -136,8 +136,8 @@ const scenarios = {
   async an_admin_retries_what_is_parked({ url, token, entity }) {
     const page = await byToken(url, token, {}, "#/views");
     const standings = section(page, "standings");
-    await standings.getByRole("button", { name: "Show what is parked in standings 1" }).click();
-    const parked = row(page, "Parked in standings", entity);
+    await standings.getByRole("button", { name: "Show what is parked in standings 1" }).first().click();
+    const parked = row(page, "Parked in standings", entity).first();
     await parked.getByText("poison", { exact: false }).first().click();
     await parked.getByLabel(`Traceback of ${entity}`).getByText("in fold", { exact: false }).waitFor();
     await standings.getByRole("button", { name: `Retry ${entity}` }).click();
@@ -154,7 +154,7 @@ const scenarios = {
 
   async a_viewer_sees_views_and_changes_none({ url, token, entity, secret }) {
     const page = await byToken(url, token, {}, "#/views");
-    await section(page, "standings").getByRole("button", { name: "Show what is parked in standings 1" }).click();
+    await section(page, "standings").getByRole("button", { name: "Show what is parked in standings 1" }).first().click();
     await row(page, "Parked in standings", entity).getByText("(for admins)").waitFor();
     assert.equal(await page.getByRole("button", { name: /Pause|Resume|Rebuild|Retry|Drop/ }).count(), 0);
     assert.ok(!(await page.content()).includes(secret));
@@ -171,10 +171,20 @@ const scenarios = {
     forgive("403");
   },
 
+  async a_rebuild_shows_how_far_it_is({ url, token }) {
+    const page = await byToken(url, token, {}, "#/views");
+    await page.getByRole("button", { name: "Rebuild standings" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Rebuild it" }).click();
+    const filling = row(page, "Tables of standings", "filling");
+    await filling.getByRole("progressbar", { name: "folded" }).waitFor();
+    await filling.getByText("100 %").waitFor();
+    await filling.locator(".tag.bad").getByText("1", { exact: true }).waitFor(); // parked there too: so it is not live
+  },
+
   async views_on_a_phone_in_the_dark({ url, token, entity }) {
     const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" };
     const page = await byToken(url, token, phone, "#/views");
-    const show = page.getByRole("button", { name: "Show what is parked in standings 1" });
+    const show = page.getByRole("button", { name: "Show what is parked in standings 1" }).first();
     await show.waitFor();
     const tap = await show.boundingBox();
     assert.ok(tap.height >= 40, JSON.stringify(tap));

@@ -24,7 +24,7 @@ async def operator(operators: Operators) -> Operator:
 
 
 async def admin(operators: Operators) -> Operator:
-    """Raises: ActorError."""
+    """Raises: Refused `not_admin`; ActorError."""
     found = await operator(operators)
     if not found.is_admin:
         raise Refused("not_admin", "this takes a token with the role admin")

@@ -159,7 +159,9 @@ def test_a_viewer_sees_views_and_changes_none(chromium_of_admins: JavaScript, se
     assert not views(server)["standings"]["paused"]
 
 
-@pytest.mark.parametrize("scenario", ["views_on_a_phone_in_the_dark", "views_by_keyboard"])
+@pytest.mark.parametrize(
+    "scenario", ["views_on_a_phone_in_the_dark", "views_by_keyboard", "a_rebuild_shows_how_far_it_is"]
+)
 def test_views(chromium_of_admins: JavaScript, server_of_shows: Server, scenario: str) -> None:
     server = server_of_shows
     given = {"url": server.url, "entity": "show:bad", "token": server.token("root", roles=["admin"])}
