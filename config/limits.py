@@ -8,6 +8,7 @@ through `settings/`, and a test may build a section with a value that no operato
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -216,6 +217,20 @@ class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = "none"
 
 
+class KafkaConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The brokers that Kafka sinks deliver to."""
+
+    servers: tuple[str, ...] = ()  # host:port
+    topics: Mapping[str, str] = {}  # by the sink's name, where that is not the topic's
+    security: Literal["ssl", "plaintext", "sasl_ssl", "sasl_plaintext"] = "ssl"
+    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    sasl_user: str = ""
+    sasl_password: SecretStr | None = None
+    ca_file: Path | None = None  # None: the system's certificates
+    message_bytes_max: int = 1_000_000  # of one event, with its key
+    timeout_s: float = 15.0  # until all of a batch is acknowledged, seconds
+
+
 class SinkConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the sinks that come with Greenroom deliver to."""
 
@@ -223,3 +238,4 @@ class SinkConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhook_secret: SecretStr | None = None  # `whsec_…`, or two of them with a space between
     webhook_private_addresses: bool = False  # may these be in private networks, and without TLS?
     webhook_timeout_s: float = 15.0  # for one request, seconds
+    kafka: KafkaConfig = KafkaConfig()

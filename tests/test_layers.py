@@ -44,6 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "hub",
         "views",
         "webhooks",
+        "kafka",
         "services",
         "client",
         "carriers",

@@ -6,19 +6,21 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from greenroom.config.limits import DrainConfig, SinkConfig
+from greenroom.config.limits import MIB, DrainConfig, KafkaConfig, SinkConfig
 from greenroom.config.settings.forms import (
     addresses_by_name,
     below,
     database_address,
     existing_file,
     existing_folder,
+    host_and_port,
     import_path,
     origin,
     public_key,
     redis_address,
     split,
     split_unless_none,
+    topics_by_name,
     webhook_secrets,
 )
 from greenroom.config.settings.sections import SectionSettings
@@ -183,6 +185,45 @@ class NodeSettings(SectionSettings):
         15.0, "longest that a webhook's receiver may take to answer, seconds", gt=0, le=300
     )
 
+    kafka_servers: Annotated[
+        tuple[Annotated[str, AfterValidator(host_and_port)], ...], NoDecode, BeforeValidator(split)
+    ] = _setting(
+        (), "brokers that Kafka sinks ask first for all others", allowed="host:port, several separated by commas"
+    )
+    kafka_topics: Annotated[dict[str, str], NoDecode, BeforeValidator(topics_by_name)] = _setting(
+        {},
+        "where Kafka sinks deliver to, if not to a topic of the sink's own name",
+        allowed="name=topic, several separated by commas; the name is a sink's",
+    )
+    kafka_security: Literal["ssl", "plaintext", "sasl_ssl", "sasl_plaintext"] = _setting(
+        "ssl",
+        "how brokers are spoken to: with TLS, their certificates always verified, or without; with SASL or without",
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = _setting(
+        "SCRAM-SHA-512", "how the password is shown to brokers, with KAFKA_SECURITY=sasl_…"
+    )
+    kafka_sasl_user: str = _setting(
+        "", "user of Kafka sinks", allowed="a name of at most 255 characters", max_length=255
+    )
+    kafka_sasl_password: SecretStr | None = _setting(
+        None, "password of that user", allowed="any text of at most 1,024 characters", max_length=1024
+    )
+    kafka_ca_file: Annotated[Path, AfterValidator(existing_file)] | None = _setting(
+        None,
+        "certificates of those who may sign the brokers'; unset: those that the system trusts",
+        allowed="an existing file of PEM certificates",
+    )
+    kafka_message_bytes_max: int = _setting(
+        1_000_000,
+        "bytes of an event that a Kafka sink hands on, with its key; of a longer one the entity is parked. Brokers and "
+        "topic must take it (max.message.bytes)",
+        ge=1_000,
+        le=16 * MIB,
+    )
+    kafka_timeout_s: float = _setting(
+        15.0, "longest that brokers may take to acknowledge a batch of a Kafka sink, seconds", gt=0, le=300
+    )
+
     @property
     def sink(self) -> SinkConfig:
         return SinkConfig(
@@ -190,6 +231,17 @@ class NodeSettings(SectionSettings):
             webhook_secret=self.webhook_secret,
             webhook_private_addresses=self.webhook_private_addresses,
             webhook_timeout_s=self.webhook_timeout_s,
+            kafka=KafkaConfig(
+                servers=self.kafka_servers,
+                topics=self.kafka_topics,
+                security=self.kafka_security,
+                sasl_mechanism=self.kafka_sasl_mechanism,
+                sasl_user=self.kafka_sasl_user,
+                sasl_password=self.kafka_sasl_password,
+                ca_file=self.kafka_ca_file,
+                message_bytes_max=self.kafka_message_bytes_max,
+                timeout_s=self.kafka_timeout_s,
+            ),
         )
 
     @property

@@ -21,6 +21,7 @@ OWN_PATHS = frozenset(
 POOL_MODES = frozenset(("session", "transaction"))
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HOST = r"\[[0-9a-f:.]+\]|[a-z0-9._-]+"
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as brokers have it
 _WILDCARD = r"\*(?:\.[a-z0-9_-]+){2,}"  # of a domain somebody owns: `*.org` is everybody's
 # A scheme of an app (`capacitor`, `ionic`, `tauri`) has a host and no subdomains.
 _ORIGIN = re.compile(
@@ -123,16 +124,41 @@ def addresses_by_name(value: object) -> object:
     """`name=https://host/path`, several separated by commas. Raises: ValueError."""
     if not isinstance(value, str):
         return value
-    found: dict[str, str] = {}
-    for part in filter(None, (one.strip() for one in value.split(","))):
-        name, _, url = (text.strip() for text in part.partition("="))
+    found = _by_name(value)
+    for url in found.values():
         split = urlsplit(url)
-        if not name or split.scheme not in ("http", "https") or not split.hostname or "@" in split.netloc:
+        if split.scheme not in ("http", "https") or not split.hostname or "@" in split.netloc:
             raise ValueError("must be name=https://host/path")
-        if name in found:
-            raise ValueError(f"names {name} twice")
-        found[name] = url
     return found
+
+
+def topics_by_name(value: object) -> object:
+    """`name=topic`, several separated by commas. Raises: ValueError."""
+    if not isinstance(value, str):
+        return value
+    found = _by_name(value)
+    if not all(_TOPIC.fullmatch(topic) for topic in found.values()):
+        raise ValueError("must be name=topic")
+    return found
+
+
+def _by_name(text: str) -> dict[str, str]:
+    """`name=value`, several separated by commas. Raises: ValueError."""
+    found: dict[str, str] = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, _, one = (text.strip() for text in part.partition("="))
+        if not name or name in found:
+            raise ValueError("must be name=value, each name once")
+        found[name] = one
+    return found
+
+
+def host_and_port(text: str) -> str:
+    """`host:port`, `[address]:port` with IPv6. Raises: ValueError."""
+    parts = urlsplit(f"//{text}")
+    if re.fullmatch(rf"(?:{_HOST}):\d{{1,5}}", text, re.IGNORECASE) is None or not parts.port:
+        raise ValueError
+    return text
 
 
 def webhook_secrets(value: SecretStr) -> SecretStr:

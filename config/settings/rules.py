@@ -40,6 +40,7 @@ def broken_rules(settings: NodeSettings) -> Iterator[Problem]:
         if settings.data_dir.resolve().is_relative_to(settings.static.resolve()):
             yield "static", "must not be around GREENROOM_DATA_DIR, where the secret and the database are"
     yield from _whole_clients(settings)
+    yield from _kafka(settings)
     for lower, upper in _ORDERED:
         if getattr(settings, lower) > (most := getattr(settings, upper)):
             yield lower, f"must be at most {variable(upper)}, which is {most:g}"
@@ -62,6 +63,19 @@ def _whole_clients(settings: NodeSettings) -> Iterator[Problem]:
             f"must be at least {needed}: so long may the head of an event stream be, with {EVENT_CHANNELS_MAX} "
             f"channels of {variable('client_channel_bytes_max')}, which is {channel_bytes}, and a token",
         )
+
+
+def _kafka(settings: NodeSettings) -> Iterator[Problem]:
+    """What is shown to brokers, and how."""
+    security = settings.kafka_security
+    shown = {"kafka_sasl_user": settings.kafka_sasl_user, "kafka_sasl_password": _text(settings.kafka_sasl_password)}
+    for name, value in shown.items():
+        if security.startswith("sasl_") and not value:
+            yield name, f"must be set with GREENROOM_KAFKA_SECURITY={security}"
+        elif not security.startswith("sasl_") and value:
+            yield name, f"is shown to nobody with GREENROOM_KAFKA_SECURITY={security}; it may be meant to be sasl_ssl"
+    if security == "sasl_plaintext" and settings.kafka_sasl_mechanism == "PLAIN":
+        yield "kafka_sasl_mechanism", "PLAIN without TLS shows the password to whoever listens: take SCRAM, or sasl_ssl"
 
 
 def is_loopback(host: str) -> bool:

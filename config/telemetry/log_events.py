@@ -117,6 +117,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "audience_change_dropped": (
             "An entity was not told who watches it, since it was too busy. It hears of the next."
         ),
+        "kafka_warned": (
+            "librdkafka, with which a Kafka sink delivers, says that something is wrong; `error` has its words. What "
+            "follows from it for deliveries is told by `sink_rests`."
+        ),
         "key_set_replaced": (
             "The file of public keys holds others now: tokens of those that left it are refused from now on."
         ),

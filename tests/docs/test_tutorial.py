@@ -36,7 +36,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("schema-evolution.md", ["thermometer.py", "test_thermometer.py"]),
         ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py"]),
         ("views.md", ["standings.py", "test_standings.py"]),
-        ("sinks.md", ["warehouse.py", "test_warehouse.py"]),
+        ("sinks.md", ["warehouse.py", "test_warehouse.py", "stream.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),
     ],
 )

@@ -11,13 +11,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 import trio
 
-from greenroom.actors.model.message import tag_of
 from greenroom.actors.sinks.errors import BatchRefused, Gone, Unreachable
+from greenroom.actors.sinks.item import item
 from greenroom.actors.sinks.sink import Batch, Sink
 from greenroom.config.limits import SinkConfig
 from greenroom.transports.webhooks.addresses import PrivateAddress
@@ -73,21 +73,6 @@ class WebhookSink(Sink):
         except (OSError, trio.BrokenResourceError, Broken, PrivateAddress) as error:
             raise Unreachable(str(error) or type(error).__name__) from error
         check(answer, now=time.time())
-
-
-def item(batch: Batch, event: Any, of: Any) -> dict[str, Any]:
-    """One event as it is sent."""
-    data = msgspec.to_builtins(event, str_keys=True)
-    data.pop("type", None)
-    return {
-        "entity": of.entity,
-        "epoch": batch.epoch(of),
-        "offset": of.offset,
-        "type": tag_of(type(event)),
-        "at": of.at_ms,
-        "user": of.user,
-        "data": data,
-    }
 
 
 def check(answer: Answer, *, now: float) -> None:

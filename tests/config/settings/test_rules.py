@@ -104,3 +104,17 @@ def test_static_files_that_could_not_be_reached_or_must_not_be_are_refused() -> 
     (problem,) = problems(static="page", data_dir="page/data")
     assert problem.startswith("GREENROOM_STATIC: must not be around GREENROOM_DATA_DIR")
     assert load_settings(static="page", data_dir="page-data").data_dir == Path("page-data")
+
+
+def test_brokers_are_shown_a_password_where_they_ask_for_one_and_never_in_the_clear() -> None:
+    given = {"kafka_sasl_user": "ann", "kafka_sasl_password": "hunter2"}
+    load_settings(kafka_security="sasl_ssl", kafka_sasl_mechanism="PLAIN", **given)
+    load_settings(kafka_security="sasl_plaintext", **given)
+    (problem,) = problems(kafka_security="sasl_plaintext", kafka_sasl_mechanism="PLAIN", **given)
+    assert problem.startswith("GREENROOM_KAFKA_SASL_MECHANISM: PLAIN without TLS")
+    for security in ("ssl", "plaintext"):
+        named = problems(kafka_security=security, **given)
+        assert [one.split(":")[0] for one in named] == ["GREENROOM_KAFKA_SASL_USER", "GREENROOM_KAFKA_SASL_PASSWORD"]
+        assert "hunter2" not in str(named)
+    named = problems(kafka_security="sasl_ssl")
+    assert [one.split(":")[0] for one in named] == ["GREENROOM_KAFKA_SASL_USER", "GREENROOM_KAFKA_SASL_PASSWORD"]

@@ -1,0 +1,1 @@
+"""Kafka: what is handed to brokers, with librdkafka, of the extra `greenroom[kafka]`."""

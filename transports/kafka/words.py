@@ -1,0 +1,42 @@
+"""What librdkafka says of itself: into our log, and remembered, since it tells why nothing is acknowledged."""
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from greenroom.config.telemetry.redaction import REDACTED
+from greenroom.config.telemetry.throttled_log import ThrottledLog
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
+
+UNSAID = frozenset(("CONFWARN",))  # about options, which are ours: one that we need is called experimental
+CHARACTERS_MAX = 1_000  # of what it says at once
+
+
+class Words:
+    """Of one producer. Called by whichever thread polls it."""
+
+    def __init__(self, sink: str, *, secret: str = "") -> None:
+        """`secret` is left out of all that is said."""
+        self._sink = sink
+        self._secret = secret
+        self._log = ThrottledLog(structlog.get_logger("greenroom.kafka"))
+        self.trouble = ""  # the last
+
+    def log(self, _level: int, form: str, *values: object) -> None:
+        """As a `logging.Logger` has it, which librdkafka's lines go to: what it is about, of whom, and text."""
+        about = str(values[0]) if values else form
+        if about not in UNSAID:
+            self._say(about, form % values)
+
+    def error(self, error: "KafkaError") -> None:
+        """A broker can't be reached, or does not let us in."""
+        self.trouble = self._without(error.str())
+        self._say(str(error.code()), error.str())
+
+    def _say(self, key: str, text: str) -> None:
+        self._log.warning("kafka_warned", key=key, sink=self._sink, error=self._without(text))
+
+    def _without(self, text: str) -> str:
+        return (text.replace(self._secret, REDACTED) if self._secret else text)[:CHARACTERS_MAX]
