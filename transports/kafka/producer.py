@@ -15,6 +15,7 @@ cancelled.
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
@@ -50,11 +51,15 @@ class Reports:
         self.errors: dict[int, str] = {}  # by number: as many as there are numbers, at most
         self.is_over = False  # nobody waits any more
 
+    def report_all(self, error: "KafkaError") -> None:
+        """Of the producer."""
+        self.errors.setdefault(error.code(), error.str())
+
     def report(self, error: "KafkaError | None", _message: "Message") -> None:
         """Of one record; by the thread that waits."""
         self.reported += 1
         if error is not None:
-            self.errors.setdefault(error.code(), error.str())
+            self.report_all(error)
 
     @property
     def outstanding(self) -> int:
@@ -101,8 +106,15 @@ class SinkProducer:
         """Have librdkafka say what it has to say, also while nothing is delivered: it would keep it all. For ever."""
         while True:
             await trio.sleep(TEND_S)
-            if self._producer is not None and not self._is_sending:
-                self._producer.poll(0)
+            producer = self._producer
+            if producer is None or self._is_sending:
+                continue
+            from confluent_kafka import KafkaException
+
+            try:
+                producer.poll(0)
+            except KafkaException:  # it is of no use any more
+                await self._end(producer)
 
     async def aclose(self) -> None:
         if self._producer is not None:
@@ -137,8 +149,7 @@ class SinkProducer:
                         ) from None
                     await self._reported(producer, reports)
                 except KafkaException as error:
-                    why: KafkaError = error.args[0]
-                    reports.errors[why.code()] = why.str()
+                    reports.report_all(error.args[0])
                 else:
                     reports.produced += 1
                     break
@@ -146,9 +157,14 @@ class SinkProducer:
     async def _reported(self, producer: "Producer", reports: Reports) -> None:
         """Return once all that was handed over is acknowledged, or has failed."""
 
+        from confluent_kafka import KafkaException
+
         def wait() -> None:
             while reports.outstanding and not reports.is_over:
-                producer.flush(SLICE_S)
+                try:
+                    producer.flush(SLICE_S)
+                except KafkaException as error:  # it is of no use any more; what it had is reported all the same
+                    reports.report_all(error.args[0])
 
         await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=self._threads)
 
@@ -169,10 +185,13 @@ class SinkProducer:
     async def _end(self, producer: "Producer") -> None:
         """What it has queued is not sent; what it has sent is not waited for."""
 
+        from confluent_kafka import KafkaException
+
         def end() -> None:
             try:
                 producer.purge()
-                producer.flush(SLICE_S)
+                with suppress(KafkaException):  # the last that it says
+                    producer.flush(SLICE_S)
                 producer.close()
             finally:
                 ended.set()

@@ -35,10 +35,10 @@ def test_certificates_are_verified_whatever_is_set(tmp_path: Path) -> None:
 
 
 def test_a_password_is_told_where_it_is_asked_for() -> None:
-    config = KafkaConfig(servers=SERVERS, security="sasl_ssl", sasl_user="u", sasl_password=SecretStr("pass"))
+    config = KafkaConfig(servers=SERVERS, security="sasl_ssl", sasl_user="u", sasl_password=SecretStr("hunter2"))
     options = options_of(config)
     assert (options["sasl.mechanisms"], options["sasl.username"]) == ("SCRAM-SHA-512", "u")
-    assert options["sasl.password"] == "pass" and "pass" not in repr(config)
+    assert options["sasl.password"] == "hunter2" and "hunter2" not in repr(config)
     assert not [name for name in options_of(KafkaConfig(servers=SERVERS)) if name.startswith("sasl")]
 
 
