@@ -197,7 +197,8 @@ class NodeSettings(SectionSettings):
     )
     kafka_security: Literal["ssl", "plaintext", "sasl_ssl", "sasl_plaintext"] = _setting(
         "ssl",
-        "how brokers are spoken to: with TLS, their certificates always verified, or without; with SASL or without",
+        "how brokers are spoken to: ssl is TLS, which always verifies their certificates; sasl_… shows a user and a "
+        "password as well",
     )
     kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = _setting(
         "SCRAM-SHA-512", "how the password is shown to brokers, with KAFKA_SECURITY=sasl_…"

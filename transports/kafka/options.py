@@ -34,6 +34,7 @@ def options_of(config: KafkaConfig) -> Options:
         "topic.metadata.propagation.max.ms": NEVER_MS,
         "socket.timeout.ms": min(max(int(config.timeout_s * 1000), 1_000), 60_000),
         "message.max.bytes": config.message_bytes_max + BESIDE_BYTES,
+        "batch.size": config.message_bytes_max,  # which a broker refuses as a whole, where a topic takes less
         "queue.buffering.max.messages": QUEUE_MESSAGES_MAX,
         "queue.buffering.max.kbytes": QUEUE_BYTES_MAX // 1024,
         "partitioner": "murmur2_random",  # as Java's clients have it, so that theirs go to the same partition

@@ -188,12 +188,14 @@ class SinkProducer:
         from confluent_kafka import KafkaException
 
         def end() -> None:
+            self._words.is_heard = False  # it says that what is purged is missing
             try:
                 producer.purge()
-                with suppress(KafkaException):  # the last that it says
+                with suppress(KafkaException):
                     producer.flush(SLICE_S)
                 producer.close()
             finally:
+                self._words.is_heard = True
                 ended.set()
 
         self._producer = None

@@ -15,7 +15,7 @@ CHARACTERS_MAX = 1_000  # of what it says at once
 
 
 class Words:
-    """Of one producer. Called by whichever thread polls it."""
+    """Of a sink's producers, one after the other. Called by whichever thread polls them."""
 
     def __init__(self, sink: str, *, secret: str = "") -> None:
         """`secret` is left out of all that is said."""
@@ -23,6 +23,7 @@ class Words:
         self._secret = secret
         self._log = ThrottledLog(structlog.get_logger("greenroom.kafka"))
         self.trouble = ""  # the last
+        self.is_heard = True
 
     def log(self, _level: int, form: str, *values: object) -> None:
         """As a `logging.Logger` has it, which librdkafka's lines go to: what it is about, of whom, and text."""
@@ -36,7 +37,8 @@ class Words:
         self._say(str(error.code()), error.str())
 
     def _say(self, key: str, text: str) -> None:
-        self._log.warning("kafka_warned", key=key, sink=self._sink, error=self._without(text))
+        if self.is_heard:
+            self._log.warning("kafka_warned", key=key, sink=self._sink, error=self._without(text))
 
     def _without(self, text: str) -> str:
         return (text.replace(self._secret, REDACTED) if self._secret else text)[:CHARACTERS_MAX]
