@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError
 
 UNSAID = frozenset(("CONFWARN",))  # about options, which are ours: one that we need is called experimental
+ALL_BROKERS_DOWN = -187
 CHARACTERS_MAX = 1_000  # of what it says at once
 
 
@@ -28,17 +29,13 @@ class Words:
     def log(self, _level: int, form: str, *values: object) -> None:
         """As a `logging.Logger` has it, which librdkafka's lines go to: what it is about, of whom, and text."""
         about = str(values[0]) if values else form
-        if about not in UNSAID:
-            self._say(about, form % values)
+        if self.is_heard and about not in UNSAID:
+            self._log.warning("kafka_warned", key=about, sink=self._sink, error=self._without(form % values))
 
     def error(self, error: "KafkaError") -> None:
-        """A broker can't be reached, or does not let us in."""
-        self.trouble = self._without(error.str())
-        self._say(str(error.code()), error.str())
-
-    def _say(self, key: str, text: str) -> None:
-        if self.is_heard:
-            self._log.warning("kafka_warned", key=key, sink=self._sink, error=self._without(text))
+        """A broker can't be reached, or does not let us in; there is a line about it as well."""
+        if error.code() != ALL_BROKERS_DOWN:  # which follows from what it said of each
+            self.trouble = self._without(error.str())
 
     def _without(self, text: str) -> str:
         return (text.replace(self._secret, REDACTED) if self._secret else text)[:CHARACTERS_MAX]

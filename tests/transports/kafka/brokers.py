@@ -115,8 +115,10 @@ class Brokers:
                     assert error.code() == KafkaError._PARTITION_EOF, error
                     partitions.discard(partition)
                     continue
-                assert isinstance(key, bytes) and isinstance(value, bytes)
-                headers = {name: bytes(text).decode() for name, text in message.headers() or []}
+                assert isinstance(key, bytes) and isinstance(value, bytes) and partition is not None
+                headers = {
+                    str(name): text.decode() for name, text in list(message.headers() or ()) if isinstance(text, bytes)
+                }
                 found.append(Kept(partition, key.decode(), headers, msgspec.json.decode(value)))
             return found
         finally:

@@ -27,14 +27,16 @@ class Watched(Producer):
 
     held = most = reported = refused = 0
 
-    def produce(self, *args: Any, on_delivery: Any, **named: Any) -> None:
+    def produce(self, *args: Any, **named: Any) -> None:
+        tell = named["on_delivery"]
+
         def report(*what: Any) -> None:
             self.held -= 1
             self.reported += 1
-            on_delivery(*what)
+            tell(*what)
 
         try:
-            super().produce(*args, on_delivery=report, **named)
+            super().produce(*args, **named | {"on_delivery": report})
         except BufferError:
             self.refused += 1
             raise
@@ -206,9 +208,10 @@ async def test_one_that_is_of_no_use_any_more_is_made_anew(error: int) -> None:
 
 async def test_brokers_that_do_not_let_us_in_are_unreachable_and_told_no_password_in_the_log() -> None:
     """These know no SASL at all."""
-    password = {"sasl.mechanisms": "PLAIN", "sasl.username": "ann", "sasl.password": "hunter2"}
+    options: dict[str, Any] = {"security.protocol": "sasl_plaintext", "sasl.mechanisms": "PLAIN"}
+    options |= {"sasl.username": "ann", "sasl.password": "hunter2"}
     with capture_logs() as logs:
-        async with far(timeout_s=1.0, **{"security.protocol": "sasl_plaintext"}, **password) as there:
+        async with far(timeout_s=1.0, **options) as there:
             with pytest.raises(Unreachable, match="not acknowledged") as raised:
                 await there.producer.send(TOPIC, records("show:a", events=1))
     assert [one for one in logs if one["event"] == "kafka_warned"]

@@ -28,9 +28,26 @@ def test_the_same_is_said_once_for_a_while() -> None:
     assert len(logs) == 1
 
 
+def test_the_last_trouble_is_remembered_and_what_follows_from_it_is_not() -> None:
+    words = Words("hooks")
+    words.error(KafkaError(KafkaError._TRANSPORT, "Connection refused"))
+    words.error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    assert words.trouble == "Connection refused"
+
+
+def test_nothing_is_said_while_it_ends() -> None:
+    words = Words("hooks")
+    words.is_heard = False
+    with capture_logs() as logs:
+        words.log(40, "%s [%s] %s", "FATAL", "greenroom#producer-1", "Purged in flight")
+    assert logs == []
+
+
 def test_no_secret_is_said_and_nothing_without_end() -> None:
     words = Words("hooks", secret="hunter2")
+    text = "no entry for hunter2 " + "x" * 10_000
     with capture_logs() as logs:
-        words.error(KafkaError(KafkaError._AUTHENTICATION, "no entry for hunter2 " + "x" * 10_000))
-    assert "hunter2" not in str(logs) + words.trouble
-    assert words.trouble == logs[0]["error"] and len(words.trouble) <= CHARACTERS_MAX
+        words.log(40, "%s [%s] %s", "FAIL", "greenroom#producer-1", text)
+    words.error(KafkaError(KafkaError._AUTHENTICATION, text))
+    for said in (logs[0]["error"], words.trouble):
+        assert "hunter2" not in said and len(said) <= CHARACTERS_MAX
