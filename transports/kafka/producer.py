@@ -16,6 +16,7 @@ cancelled.
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
@@ -156,7 +157,6 @@ class SinkProducer:
 
     async def _reported(self, producer: "Producer", reports: Reports) -> None:
         """Return once all that was handed over is acknowledged, or has failed."""
-
         from confluent_kafka import KafkaException
 
         def wait() -> None:
@@ -184,16 +184,14 @@ class SinkProducer:
 
     async def _end(self, producer: "Producer") -> None:
         """What it has queued is not sent; what it has sent is not waited for."""
-
         from confluent_kafka import KafkaException
 
         def end() -> None:
             self._words.is_heard = False  # it says that what is purged is missing
             try:
-                producer.purge()
-                with suppress(KafkaException):
-                    producer.flush(SLICE_S)
-                producer.close()
+                for step in (producer.purge, partial(producer.flush, SLICE_S), producer.close):
+                    with suppress(KafkaException):  # that it is of no use any more, which is why it ends
+                        step()
             finally:
                 self._words.is_heard = True
                 ended.set()

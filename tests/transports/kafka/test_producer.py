@@ -283,3 +283,40 @@ async def test_no_call_begins_before_what_the_one_before_has_left_is_purged(stuc
         await producer.send(TOPIC, records("show:a", events=1))
     stuck.may_end.set()
     assert await trio.to_thread.run_sync(producer._ended.wait, UNTIL_S)
+
+
+class Broken(Stuck):
+    """Says at each step that it is of no use any more, and acknowledges nothing."""
+
+    def poll(self, timeout: float) -> int:
+        raise KafkaException(KafkaError(KafkaError._FATAL, "fenced"))
+
+    def flush(self, timeout: float) -> int:
+        return self.poll(timeout)
+
+    def purge(self) -> None:
+        self.poll(0)
+
+    def close(self) -> bool:
+        return bool(self.poll(0))
+
+
+async def test_one_that_breaks_while_nothing_is_delivered_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TEND_S", 0.01)
+    there: Any = Broken()
+    producer = SinkProducer(lambda: there, Words("far"), timeout_s=UNTIL_S)
+    await producer._ready()
+
+    async def is_given_up() -> bool:
+        return producer._producer is None and producer._ended.is_set()
+
+    async with trio.open_nursery() as nursery:  # owner: this test
+        nursery.start_soon(producer.tend)
+        await until(is_given_up)
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_breaks_as_it_ends_hides_nothing_of_why() -> None:
+    there: Any = Broken()
+    with pytest.raises(Unreachable, match="fenced"):
+        await SinkProducer(lambda: there, Words("far"), timeout_s=0.2).send(TOPIC, records("show:a", events=1))
