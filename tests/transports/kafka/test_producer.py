@@ -157,7 +157,7 @@ async def test_a_call_that_is_cancelled_leaves_nothing_that_comes_later() -> Non
         there.cluster.answer_after(0)
         assert there.producer._ended.is_set()
         before = (await there.offsets())["show:a"]
-        assert before == list(range(1, len(before) + 1)) and len(before) <= 20
+        assert before == list(range(1, len(before) + 1)) and len(before) < 100
         await there.producer.send(TOPIC, records("show:a", events=100))
         assert (await there.offsets())["show:a"] == [*before, *range(1, 101)]
         assert len(there.made) == 2
@@ -177,7 +177,7 @@ async def test_brokers_that_are_away_are_waited_for_so_long_and_it_is_said_why()
     async with far(timeout_s=1.0) as there:
         there.cluster.go_down()
         for _ in range(2):
-            with pytest.raises(Unreachable, match=r"within 1 s: .*(refused|down|transport)"):
+            with pytest.raises(Unreachable, match=r"within 1 s: .*(refused|transport|Timed out)"):
                 await there.producer.send(TOPIC, records("show:a", events=100))
         there.cluster.come_up()
         there.producer._timeout_s = UNTIL_S
@@ -185,7 +185,8 @@ async def test_brokers_that_are_away_are_waited_for_so_long_and_it_is_said_why()
         assert await there.offsets() == {"show:a": list(range(1, 101))}
 
 
-async def test_a_topic_that_is_not_there_is_said_so() -> None:
+async def test_a_topic_that_is_not_there_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WHY_S", UNTIL_S)
     async with far(timeout_s=1.0) as there:
         there.cluster.lose("nowhere", KafkaError.UNKNOWN_TOPIC_OR_PART)
         with pytest.raises(Unreachable, match="Unknown topic"):
@@ -211,7 +212,7 @@ async def test_brokers_that_do_not_let_us_in_are_unreachable_and_told_no_passwor
     options: dict[str, Any] = {"security.protocol": "sasl_plaintext", "sasl.mechanisms": "PLAIN"}
     options |= {"sasl.username": "ann", "sasl.password": "hunter2"}
     with capture_logs() as logs:
-        async with far(timeout_s=1.0, **options) as there:
+        async with far(timeout_s=3.0, **options) as there:
             with pytest.raises(Unreachable, match="not acknowledged") as raised:
                 await there.producer.send(TOPIC, records("show:a", events=1))
     assert [one for one in logs if one["event"] == "kafka_warned"]
