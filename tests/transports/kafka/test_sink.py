@@ -26,9 +26,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Brokers]:
     """Settings are set once the brokers' ports are known."""
     with brokers(2) as made:
         made.create("claps", partitions=4)
-        kafka = KafkaConfig(servers=made.servers, security="plaintext", timeout_s=1.0, message_bytes_max=10_000)
-        monkeypatch.setattr(stages, "SINK_CONFIG", SinkConfig(kafka=kafka))
+        monkeypatch.setattr(stages, "SINK_CONFIG", config(made, timeout_s=20.0))
         yield made
+
+
+def config(cluster: Brokers, *, timeout_s: float) -> SinkConfig:
+    kafka = KafkaConfig(servers=cluster.servers, security="plaintext", timeout_s=timeout_s, message_bytes_max=10_000)
+    return SinkConfig(kafka=kafka)
 
 
 def offsets(kept: list[Kept], entity: str) -> list[int]:
@@ -49,7 +53,10 @@ async def test_what_is_recorded_is_kept_as_a_webhook_has_it(database_url: str, c
     assert one.value == item(batch, *batch.events[0]) | {"user": one.value["user"]}
 
 
-async def test_brokers_that_go_and_come_back_are_given_all_in_order(database_url: str, cluster: Brokers) -> None:
+async def test_brokers_that_go_and_come_back_are_given_all_in_order(
+    database_url: str, cluster: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "SINK_CONFIG", config(cluster, timeout_s=1.0))
     async with stage(database_url, Claps) as node:
         await record(node.pool, "show:a", *(Clapped(user="ann") for _ in range(150)))
         await node.runners.versions.ring("claps")
@@ -111,9 +118,8 @@ async def test_without_settings_it_rests_and_says_so(database_url: str) -> None:
 
 
 async def test_what_is_raised_around_a_delivery_comes_as_it_is(cluster: Brokers) -> None:
-    kafka = KafkaConfig(servers=cluster.servers, security="plaintext")
     with pytest.raises(LookupError, match="this one"):
-        async with Claps(SinkConfig(kafka=kafka)).connected():
+        async with Claps(config(cluster, timeout_s=20.0)).connected():
             raise LookupError("this one")
 
 
