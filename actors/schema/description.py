@@ -101,6 +101,7 @@ class ViewSchema(Struct, frozen=True, omit_defaults=True):
     structs: dict[str, StructSchema] = {}
     language: str = ""  # of full text, where something is searched
     sink: bool = False  # it has no rows
+    of: dict[str, list[str]] = {}  # by kind, the tags of the events that it folds
 
 
 class Schema(Struct, frozen=True, kw_only=True):
@@ -162,7 +163,8 @@ def describe_view(view: Installed) -> ViewSchema:
         + (" searched" if one.is_searched else "")
         for one in shape.columns
     }
-    return ViewSchema(view.version, row, columns, structs, shape.language if shape.searched else "")
+    of = {one.kind: list(one.followed) for one in shape.events}
+    return ViewSchema(view.version, row, columns, structs, shape.language if shape.searched else "", of=of)
 
 
 def describe_struct(cls: type[Struct]) -> tuple[StructSchema, dict[str, StructSchema]]:

@@ -16,6 +16,7 @@ from greenroom.actors.model.upcasters import EventDecoder, UnreadableEvent
 from greenroom.actors.schema.description import KindSchema, PastEvent, Schema, StructSchema, Type, ViewSchema
 from greenroom.actors.schema.reading import Reading, Reason, Refusal
 from greenroom.actors.schema.samples import event_samples
+from greenroom.store.views.made_of import OfKind, differences, of_kind
 
 # Each rule by its name, and what to do about it. docs/guides/schema-evolution.md explains them.
 RULES = {
@@ -50,6 +51,7 @@ RULES = {
     "upcaster-changes-present": "let the upcaster leave alone what has its present form already",
     "upcaster-removed": "bring the upcaster back: events of this shape may still be stored",
     "view-row-changed": "give the view the next version: its table is filled anew, beside the present one",
+    "view-events-changed": "give the view the next version: what was passed over is folded into another table",
     "view-version-lowered": "give the view its version back, or a higher one",
 }
 READ: dict[Reason, str] = {
@@ -122,14 +124,15 @@ def compare(locked: Schema, present: Schema, kinds: Iterable[Kind] = ()) -> Comp
         kind = _KindComparison(name, old, new, decoders.get(name) or EventDecoder(name, (), {}))
         broken += kind.broken()
         following[name] = msgspec.structs.replace(new, past=kind.past)
-    broken += _view_changes(locked.views or {}, present.views or {})
+    broken += _view_changes(locked, present)
     return Comparison(broken, msgspec.structs.replace(present, kinds=following))
 
 
-def _view_changes(locked: Mapping[str, ViewSchema], present: Mapping[str, ViewSchema]) -> Iterator[Broken]:
-    """A view may go, and another version of it be anything; the rows of one version are what they were."""
-    for name, old in locked.items():
-        new = present.get(name)
+def _view_changes(locked: Schema, present: Schema) -> Iterator[Broken]:
+    """A view may go, and another version of it be anything; the rows of one version are what they were, and made of the
+    same events."""
+    for name, old in (locked.views or {}).items():
+        new = (present.views or {}).get(name)
         if new is None or new.version > old.version:
             continue
         if new.version < old.version:
@@ -143,9 +146,16 @@ def _view_changes(locked: Mapping[str, ViewSchema], present: Mapping[str, ViewSc
             if old.row.fields.get(field) != new.row.fields.get(field)
             or old.columns.get(field) != new.columns.get(field)
         ]
-        if changed or new != old:
+        if changed or msgspec.structs.replace(new, of=old.of) != old:
             detail = f"version {new.version} has other rows than before"
             yield Broken(name, "view", ", ".join(changed), "view-row-changed", detail)
+        others = differences(_made_of(old, locked), _made_of(new, present))
+        if others:
+            yield Broken(name, "view", "", "view-events-changed", ", ".join(others))
+
+
+def _made_of(view: ViewSchema, schema: Schema) -> list[OfKind]:
+    return [of_kind(kind, tags, schema.kinds[kind].events) for kind, tags in view.of.items() if kind in schema.kinds]
 
 
 class _KindComparison:

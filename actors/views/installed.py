@@ -1,15 +1,16 @@
 """The views installed in this process: each checked once, with what can be known of it from its code alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
 from greenroom.actors.model.kinds import BadEntityClass, Kind, Kinds
-from greenroom.actors.model.message import Event
+from greenroom.actors.model.message import Event, tag_of
 from greenroom.actors.views.columns import JSON, BadField, Stored, stored_fields
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.rules import class_problems, field_problems
 from greenroom.actors.views.view import View
+from greenroom.store.views.made_of import OfKind, of_kind
 from greenroom.store.views.shape import Shape
 
 
@@ -56,9 +57,15 @@ class Installed:
         self._of_texts = attrgetter(*self.key_names) if are_texts else None
         self._key_places = [place for place, one in enumerate(self.fields) if one.column.is_key]
         self._names = tuple(one.column.name for one in self.fields)
+        ordered = {term.removeprefix("-") for term in (view.watch or Page()).terms}
+        self.indexed = tuple(
+            place
+            for place, one in enumerate(self.fields)
+            if one.column.is_key or one.column.is_indexed or one.column.name in ordered
+        )  # among a row's values
         self._decodes = any(one.decode is not None for one in self.fields)
         self.seeds = view.seed is not View.seed
-        self.shape = shape_of(view, self.fields)
+        self.shape = shape_of(view, self.fields, made_of(self.kinds_by_name, self.events))
 
     def to_row(self, values: tuple[Any, ...]) -> Any:
         """A row of the class `Row`, of its stored values. Raises: msgspec.MsgspecError, ValueError where they are not
@@ -95,8 +102,20 @@ class Installed:
         return tuple([values[place] for place in self._key_places])
 
 
-def shape_of(view: type[View], fields: Iterable[Stored]) -> Shape:
-    """What the table of the view's version holds."""
+def made_of(kinds: Mapping[str, Kind], events: Collection[type[Event]]) -> tuple[OfKind, ...]:
+    """By kind, which of its events are among those that are folded."""
+    return tuple(
+        of_kind(
+            name,
+            [tag_of(event) for event in kinds[name].actor.events if event in events],
+            [tag_of(event) for event in kinds[name].actor.events],
+        )
+        for name in sorted(kinds)
+    )
+
+
+def shape_of(view: type[View], fields: Iterable[Stored], events: tuple[OfKind, ...] = ()) -> Shape:
+    """What the table of the view's version holds, and which events that is made of."""
     columns = tuple(one.column for one in fields)
     page = view.watch or Page()
     total = page.total(tuple(column.name for column in columns if column.is_key))
@@ -106,7 +125,13 @@ def shape_of(view: type[View], fields: Iterable[Stored]) -> Shape:
         if column.is_indexed:  # the rows of one page that have one value, in the page's order
             rest = (term for term in (*by, *total) if term.removeprefix("-") != column.name)
             orders.append((column.name, *dict.fromkeys(rest)))
-    return Shape(columns=columns, orders=tuple(orders), language=view.language, entity_key=view.entity_key)
+    return Shape(
+        columns=columns,
+        orders=tuple(orders),
+        language=view.language,
+        entity_key=view.entity_key,
+        events=events,
+    )
 
 
 class Views:

@@ -9,6 +9,8 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
+from greenroom.store.views.made_of import OfKind
+
 
 class Column(Struct, frozen=True, omit_defaults=True):
     """One field of a row."""
@@ -30,6 +32,7 @@ class Shape(Struct, frozen=True, omit_defaults=True):
     orders: tuple[tuple[str, ...], ...] = ()
     language: str = "simple"  # the text search configuration of what is searched
     entity_key: str = ""  # the column of the key that says which entity a row is of, where each is of one
+    events: tuple[OfKind, ...] = ()  # that rows are made of; () where that was never said
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,7 +51,9 @@ class Shape(Struct, frozen=True, omit_defaults=True):
 
     @property
     def digest(self) -> str:
-        """Of what rows hold: indexes may come and go within a version, columns may not. 16 hexadecimal digits."""
+        """Of what rows hold: indexes may come and go within a version, columns may not. 16 hexadecimal digits.
+
+        What rows are made of is compared by itself: see made_of.py."""
         held = [(one.name, one.type, one.is_nullable, one.is_key, one.is_searched) for one in self.columns]
         language = self.language if self.searched else ""
         return sha256(msgspec.json.encode([held, language])).hexdigest()[:16]

@@ -35,6 +35,7 @@ class Version(Struct, frozen=True, kw_only=True):
     paused: bool
     rung: int  # rises when whoever fills it is to look anew
     age_s: float  # since it was made
+    is_kept_up: bool = True  # has any node that is up its code? As far as whoever asks knows
 
     @property
     def table(self) -> Table:

@@ -3,6 +3,7 @@
     (nothing) -- installed, as the first of its name --> live
     (nothing) -- installed beside others -----------> filling -- caught up --> live -- another is --> old -- dropped
     old -- installed again, as by a release that is taken back --> filling
+    filling -- nobody has had its code for long --> old
 
 A table that is filled takes the place of the live one once no node is up that has another version's code, be that a
 higher one: what all nodes fold is what is served. One that is `filling`, and whose code no node has, is abandoned.
@@ -19,6 +20,7 @@ from msgspec import MsgspecError, Struct
 from greenroom.store.errors import TookTooLong, ViewRefused
 from greenroom.store.postgres.connection import Connection, Transaction
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.made_of import differences, together
 from greenroom.store.views.shape import Shape, from_json, to_json
 from greenroom.store.views.stable_name import refuse_dependents, show
 from greenroom.store.views.store import Version
@@ -54,6 +56,7 @@ FROM (SELECT DISTINCT release FROM nodes WHERE state <> 'dead' AND lease_until >
 SAID = "UPDATE view_versions SET shape = $2, kinds = $3 WHERE id = $1"
 OLDER = "UPDATE view_versions SET state = 'old' WHERE name = $1 AND state = 'live'"
 LIVE = "UPDATE view_versions SET state = 'live', live_at = clock_timestamp() WHERE id = $1"
+GIVEN_UP = "UPDATE view_versions SET state = 'old' WHERE id = $1 AND state = 'filling' RETURNING id"
 REOPENED = "UPDATE view_versions SET state = 'filling', rung = rung + 1 WHERE id = $1"
 # Retention passes by tables that are old. A kind's at a time, as above.
 PASSED = """
@@ -113,13 +116,13 @@ class PostgresVersions:
                 raise ViewRefused(f"{wanted.name} was a {others[0].kind}, and is a {wanted.kind}: give it another name")
             mine = [one for one in others if one.version == wanted.version]
             if mine:
-                _refuse_other_rows(wanted, mine, others)
+                _refuse_others(wanted, mine, others)
                 for one in mine:
-                    if one.shape != wanted.shape and one.kind == "view":
-                        await _index(transaction, Table(one.name, one.version, wanted.shape, one.build))
-                    if one.shape != wanted.shape or not wanted.kinds <= one.kinds:
-                        kinds = sorted(wanted.kinds | one.kinds)
-                        await transaction.fetch(SAID, one.id, to_json(wanted.shape), kinds)
+                    shape = _also(one.shape, wanted.shape)
+                    if one.shape != shape and one.kind == "view":
+                        await _index(transaction, Table(one.name, one.version, shape, one.build))
+                    if one.shape != shape or not wanted.kinds <= one.kinds:
+                        await transaction.fetch(SAID, one.id, to_json(shape), sorted(wanted.kinds | one.kinds))
                 if all(one.state == "old" for one in mine):
                     await transaction.fetch(REOPENED, max(mine, key=_rank).id)
             else:
@@ -156,8 +159,8 @@ class PostgresVersions:
         added = wanted.kinds - last.kinds
         passed = await _passed(connection, added, last) if added and not wanted.seeds else None
         if passed is not None:
-            for one in before:
-                await connection.fetch(SAID, one.id, to_json(wanted.shape), sorted(one.kinds))
+            for one in before:  # as they were
+                await connection.fetch(SAID, one.id, to_json(one.shape), sorted(one.kinds))
             raise ViewRefused(
                 f"the view {wanted.name} folds events of {', '.join(sorted(added))} now, of which retention has taken "
                 f"some: those of {passed}, and perhaps of others. Give the view a `seed`"
@@ -212,6 +215,7 @@ class PostgresVersions:
                         f"version {wanted.version} of the view {wanted.name}, as this release has it, is not kept up: "
                         f"{kept or 'there is no table of it'}"
                     )
+                _refuse_others(wanted, mine, all_of_it)
                 build = 1 + max(one.build for one in all_of_it if one.version == wanted.version)
                 for one in mine:
                     if one.state == "filling":
@@ -240,10 +244,19 @@ class PostgresVersions:
     async def abandoned(self, versions: Collection[Version], code: Collection[Wanted]) -> set[int]:
         """Which of them nobody goes on with, by id: they are being filled, and neither a node that is up nor `code` has
         their version."""
-        kept = {(one.name, one.version) for one in code}
-        for views in (await self.releases(())).values():
-            kept.update((views or {}).items())
+        kept = {(one.name, one.version) for one in code} | await self.running()
         return {one.id for one in versions if one.state == "filling" and (one.name, one.version) not in kept}
+
+    async def running(self) -> set[tuple[str, int]]:
+        """The views that nodes which are up have the code of, with their versions."""
+        return {one for views in (await self.releases(())).values() for one in (views or {}).items()}
+
+    async def give_up(self, version: Version) -> bool:
+        """One that is being filled, and that nobody can fill any more, is old from now on: retention passes it by, and
+        a release with its code fills it again, if it can. False when it is not being filled."""
+        async with self._pool.connection() as connection, connection.transaction() as transaction:
+            await transaction.fetch(LOCK)
+            return bool(await transaction.fetch(GIVEN_UP, version.id))
 
     async def drop(self, versions: Collection[Version], *, abandoned: Collection[int] = (), whole: bool = False) -> int:
         """Drop the tables of those that are old, or still `filling` and among the ids `abandoned`; with `whole`
@@ -336,15 +349,24 @@ async def _refuse_trimmed(connection: Connection, wanted: Wanted) -> None:
                 )
 
 
-def _refuse_other_rows(wanted: Wanted, mine: Sequence[Version], others: Sequence[Version]) -> None:
-    """Raises: ViewRefused when tables of this version hold other rows than its code has."""
+def _refuse_others(wanted: Wanted, mine: Sequence[Version], others: Sequence[Version]) -> None:
+    """Raises: ViewRefused when tables of this version hold other rows than its code has, or are made of other events
+    than it folds."""
     for one in mine:
+        changed, why = "events", ", ".join(differences(one.shape.events, wanted.shape.events))
         if one.shape.digest != wanted.shape.digest:
+            changed, why = "rows", _changed(one.shape, wanted.shape)
+        if why:
             raise ViewRefused(
-                f"the rows of the view {wanted.name} have changed, and its version has not: make it "
+                f"the {changed} of the view {wanted.name} have changed, and its version has not: make it "
                 f"version={max(other.version for other in others) + 1}, and its table is filled anew beside "
-                f"this one ({_changed(one.shape, wanted.shape)})"
+                f"this one ({why})"
             )
+
+
+def _also(stored: Shape, code: Shape) -> Shape:
+    """As the code says it, with all events that the table was made of so far."""
+    return msgspec.structs.replace(code, events=together(stored.events, code.events))
 
 
 def _versions_in(views: str) -> dict[str, int]:

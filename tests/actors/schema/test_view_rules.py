@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from greenroom import Event, Key, Origin, Text, View
+from greenroom import Actor, Event, Key, Origin, Text, View
+from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.schema.description import describe, from_text, to_text
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
 from greenroom.actors.schema.rules import Comparison, compare
 from greenroom.actors.views.installed import Installed
-from tests.actors.views.shows import Clapped
+from tests.actors.views.shows import Clapped, Closed, Show
 
 
 class Inner(Struct):
@@ -86,6 +87,25 @@ def test_how_words_are_searched_is_what_a_row_holds() -> None:
 
     (broken,) = change([view(Searched)], [view(Searched, language="english")]).broken
     assert broken.rule == "view-row-changed"
+
+
+def test_other_events_are_another_version() -> None:
+    def changed(
+        before: tuple[type[Event], ...], after: tuple[type[Event], ...], actor: type[Actor[Any]] = Show
+    ) -> list[str]:
+        kinds, others = Kinds([Show]), Kinds([actor])
+        locked = from_text(to_text(describe(kinds, [Installed(view(of=before).view, kinds)])))
+        present = describe(others, [Installed(view(of=after).view, others)])
+        return [f"{one.rule}: {one.detail}" for one in compare(locked, present).broken]
+
+    class Opened(Event, tag="show.opened"):
+        pass
+
+    opening: Any = type("Opening", (Show,), {"kind": "show", "events": (*Show.events, Opened)})
+    assert changed((Clapped,), (Clapped, Closed)) == ["view-events-changed: show.closed was passed over until now"]
+    assert changed((Clapped, Closed), (Clapped,)) == ["view-events-changed: show.closed is not folded any more"]
+    assert changed((Clapped,), (Clapped, Opened), opening) == [], "there are none yet"
+    assert changed((Clapped, Closed), (Closed, Clapped)) == []
 
 
 def test_a_version_does_not_go_down() -> None:

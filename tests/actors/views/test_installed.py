@@ -6,6 +6,7 @@ from msgspec import Struct
 from greenroom import Actor, Key, Origin, Page, Text, View
 from greenroom.actors.model.kinds import Kinds, find_classes
 from greenroom.actors.views.installed import BadViewClass, Installed, Views, views_among
+from greenroom.store.views.made_of import OfKind
 from tests.actors.views import shows
 from tests.actors.views.shows import Clapped, Directory, Everything, Show, Standings, installed
 
@@ -32,6 +33,11 @@ def test_rows_and_what_is_stored_of_them() -> None:
     assert one.to_row(values) == row
     assert one.key_of(row) == one.key_of_values(values) == ("finale",)
     assert one.has_json and not installed(Standings).has_json
+
+
+def test_the_shape_says_which_events_rows_are_made_of() -> None:
+    assert installed(Everything).shape.events == (OfKind("show", ("show.clapped",), ("show.closed", "show.renamed")),)
+    assert Installed(Everything).shape.digest == installed(Everything).shape.digest
 
 
 def test_a_view_can_be_looked_at_alone() -> None:

@@ -8,6 +8,7 @@ import trio
 
 from greenroom.store.errors import ViewRefused
 from greenroom.store.views import versions as versions_module
+from greenroom.store.views.made_of import of_kind
 from greenroom.store.views.shape import Column
 from tests.store.views.tables import NOTHING, SHAPE, Stores, replace, stores, wanted
 
@@ -40,6 +41,34 @@ async def test_other_rows_of_the_same_version_are_refused(database_url: str) -> 
         await made.make()
         with pytest.raises(ViewRefused, match=r"version=2.*more is new"):
             await made.versions.install([wanted(shape=OTHER)])
+
+
+CLAPS = of_kind("show", ["clapped"], ["clapped", "closed"])
+MORE_CLAPS = of_kind("show", ["clapped", "closed"], ["clapped", "closed"])
+
+
+async def test_an_event_that_was_passed_over_is_folded_by_another_version_alone(database_url: str) -> None:
+    async with stores(database_url) as made:
+        await made.make()  # of a release that did not say
+        await made.make(wanted(shape=replace(SHAPE, events=(CLAPS,))))
+        more = wanted(shape=replace(SHAPE, events=(MORE_CLAPS,)))
+        with pytest.raises(ViewRefused, match=r"events of the view.*version=2.*closed was passed over until now"):
+            await made.versions.install([more])
+        with pytest.raises(ViewRefused, match="closed was passed over"):
+            await made.versions.rebuild(more)
+        await made.make(replace(more, version=2))
+        assert [one.shape.events for one in await made.versions.all()] == [(CLAPS,), (MORE_CLAPS,)]
+
+
+async def test_what_a_table_was_made_of_outlives_a_release_without_it(database_url: str) -> None:
+    async with stores(database_url) as made:
+        await made.make(wanted(shape=replace(SHAPE, events=(CLAPS,))))
+        room = of_kind("room", ["joined"], ["joined", "left"])
+        other = replace(wanted(shape=replace(SHAPE, events=(room,))), kinds=frozenset({"room"}))
+        await made.make(other)
+        assert (await made.versions.all())[0].shape.events == (room, CLAPS)
+        with pytest.raises(ViewRefused, match="closed was passed over"):
+            await made.versions.install([wanted(shape=replace(SHAPE, events=(MORE_CLAPS,)))])
 
 
 async def test_another_index_is_made_where_rows_are_the_same(database_url: str) -> None:
@@ -143,6 +172,17 @@ async def test_what_nobody_fills_any_more_is_dropped(database_url: str) -> None:
         assert await states(made) == [(1, 1, "live")]
 
 
+async def test_what_is_given_up_is_old_and_filled_again_by_a_release_with_its_code(database_url: str) -> None:
+    async with stores(database_url) as made:
+        live = await made.make()
+        orphan = await made.make(wanted(2, shape=OTHER))
+        assert await made.versions.give_up(orphan)
+        assert not await made.versions.give_up(orphan) and not await made.versions.give_up(live)
+        assert await states(made) == [(1, 1, "live"), (2, 1, "old")]
+        await made.make(wanted(2, shape=OTHER))
+        assert await states(made) == [(1, 1, "live"), (2, 1, "filling")]
+
+
 async def test_a_live_one_is_dropped_only_as_a_whole(database_url: str) -> None:
     async with stores(database_url) as made:
         live = await made.make()
@@ -187,10 +227,12 @@ async def test_a_kind_is_added_unless_its_events_are_gone(database_url: str) -> 
         await made.make(replace(wanted(), kinds=frozenset({"show", "room"})))
         assert (await made.versions.all())[0].kinds == {"show", "room"}
         await made.heads("cast:b", offset=9, trimmed=3)
-        more = replace(wanted(), kinds=frozenset({"show", "cast"}))
+        cast = of_kind("cast", ["joined"], ["joined"])
+        more = replace(wanted(shape=replace(SHAPE, events=(cast,))), kinds=frozenset({"show", "cast"}))
         for _ in range(2):  # nor at the second try
             with pytest.raises(ViewRefused, match=r"events of cast now.*cast:b"):
                 await made.versions.install([more])
+            assert (await made.versions.all())[0].shape == SHAPE
         await made.make(replace(more, seeds=True))
 
 
