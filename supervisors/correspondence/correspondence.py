@@ -51,6 +51,7 @@ from greenroom.supervisors.correspondence.wire import (
     Owned,
     PagesChanged,
     PagesStale,
+    PagesWatched,
     Published,
     Question,
     Rejected,
@@ -213,6 +214,7 @@ class Correspondence:
             Told: self.questions.told,
             PagesChanged: self.pages.heard,
             PagesStale: self.pages.heard_stale,
+            PagesWatched: self.pages.heard_watched,
         }
 
     def _submit(self, entity: str, envelope: Envelope) -> None:

@@ -270,13 +270,19 @@ class PagesStale(Struct, frozen=True, array_like=True, tag=65, gc=False):
     shards: list[int]
 
 
+class PagesWatched(Struct, frozen=True, array_like=True, tag=66, gc=False):
+    """Of these views there are pages on the node that says so, and of no others."""
+
+    views: list[str]
+
+
 FromAsker = Sent | Abandoned | Due | Chased
 FromOwner = Replied | Seen | Counted | Rejected | NotHeld | Unanswered
 FromWatcher = Feed | Unfeed | Watched | Listen
 FromWatched = Published | Shown | Kicked | Began | FeedEnded
 OfAudience = Roster | Came
-FromFolder = PagesChanged | PagesStale
-BetweenNodes = Owned | HandedOn | Question | Told | FromFolder
+OfPages = PagesChanged | PagesStale | PagesWatched
+BetweenNodes = Owned | HandedOn | Question | Told | OfPages
 Frame = FromAsker | Circular | FromOwner | FromWatcher | FromWatched | OfAudience | BetweenNodes
 
 _encode = msgspec.msgpack.Encoder().encode

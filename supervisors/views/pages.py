@@ -1,7 +1,8 @@
 """Pages: whoever folds tells the pages of a view which of their rows have changed, on whichever node these are awake.
 
 Nobody is woken by it: a page that neither is awake nor is watched has nothing to be told, and reads its rows when it
-wakes. To another node goes one frame for each batch, with what concerns its pages; it drops what nobody there watches.
+wakes. To another node goes what concerns its pages, of views of which it has said that they are watched there
+(watched.py): a frame for each batch, or several where that is large. It drops what nobody there watches.
 
 What a page may have missed makes it stale, and it reads its rows again: when a mailbox or a link was full, when a node
 has gone that may have folded something it told nobody, when nobody knows whether a batch has landed, when another
@@ -9,8 +10,9 @@ version of the view has become live. And since who folds may believe in a former
 learns of shards' new owners has their pages read again. So what is lost on the way costs time, and no row.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
+from math import inf
 from typing import Protocol
 
 import structlog
@@ -22,13 +24,16 @@ from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.layout import Layout
 from greenroom.actors.views.page_actor import PageChanged, PageStale, encode_change
 from greenroom.supervisors.kernel.ownership import Ownership
+from greenroom.supervisors.views.watched import Watched
 
 log = structlog.get_logger("greenroom.views")
 
 ROWS_MAX = 500  # in one message to a page; of more at once it reads its rows again
+FRAME_BYTES = 256 << 10  # of rows in one frame to another node, or one row: what comes after it waits for it
 STALE_AT_ONCE = 100  # pages that are told to read again
 STALE_S = 0.05  # before others are
 RETRY_S = 0.2  # after one could not be told
+LOOK_S = 30.0  # between two looks which views are watched here no more
 
 ToldRow = tuple[bytes, int, bytes | None]  # key, revision, and the row; see RowChanged
 ToldRows = dict[str, list[ToldRow]]  # by the key of their page
@@ -42,6 +47,9 @@ class Elsewhere(Protocol):
     def stale(self, node: int, view: str, shards: Collection[int]) -> None:
         """Of one view, or all (""); on these shards, or all (none named)."""
 
+    def watched(self, node: int, views: Collection[str]) -> None:
+        """Of these views there are pages on this node."""
+
     def nodes(self) -> Collection[int]:
         """All others that are alive."""
 
@@ -53,6 +61,9 @@ class Nobody:
         raise AssertionError(f"there is no node {node:016x}")
 
     def stale(self, node: int, view: str, shards: Collection[int]) -> None:
+        raise AssertionError(f"there is no node {node:016x}")
+
+    def watched(self, node: int, views: Collection[str]) -> None:
         raise AssertionError(f"there is no node {node:016x}")
 
     def nodes(self) -> Collection[int]:
@@ -87,6 +98,8 @@ class Pages:
         self._node = node
         self._stale: dict[str, None] = {}  # pages here that are to be told so
         self._owed: set[int] = set()  # nodes that are to be told so of all their pages
+        self._watched = Watched()
+        self._looked_at = -inf  # on the trio clock
         self._wake = trio.Event()
         self._has_begun = False  # before, nobody watches anything
 
@@ -108,17 +121,26 @@ class Pages:
             if told_here:
                 self._tell(f"{view}:{page}", layout.version, told_here)
         for node, told_there in there.items():
-            try:
-                self._elsewhere.changed(node, view, layout.version, told_there)
-            except ActorError as error:
-                log.debug("pages_not_told", node=f"{node:016x}", view=view, error=error.name)
-                self._owe(node)
+            self._tell_node(node, view, layout.version, told_there)
+
+    def _tell_node(self, node: int, view: str, version: int, rows: ToldRows) -> None:
+        many = {page for page, told in rows.items() if len(told) > ROWS_MAX}
+        few = {page: told for page, told in rows.items() if page not in many}
+        try:
+            for frame in in_frames(few):
+                self._elsewhere.changed(node, view, version, frame)
+        except ActorError as error:
+            log.debug("pages_not_told", node=f"{node:016x}", view=view, error=error.name)
+            self._owe(node)
+            return
+        if many:
+            self._tell_stale(node, view, {self._ownership.shard(f"{view}:{page}") for page in many})
 
     def _whose(
         self, view: str, page: str, here: dict[str, list[ToldRow] | None], there: dict[int, ToldRows]
     ) -> list[ToldRow] | None:
         """The list that what becomes of a row of that page goes to; None: nobody's."""
-        if page in here:
+        if page in here:  # or where nobody watches the view
             return here[page]
         entity = f"{view}:{page}"
         owner = self._ownership.owner(entity)
@@ -126,6 +148,9 @@ class Pages:
             found: list[ToldRow] | None = [] if self._is_present(entity) else None
             here[page] = found
             return found
+        if not self._watched.wants(owner, view):
+            here[page] = None
+            return None
         return there.setdefault(owner, {}).setdefault(page, [])
 
     def may_differ(self, view: str) -> None:
@@ -134,6 +159,13 @@ class Pages:
             self._all_stale(view, ())
             for node in self._elsewhere.nodes():
                 self._tell_stale(node, view, ())
+
+    # From the pages.
+
+    def read(self, view: str) -> None:
+        """One of that view is about to be read here: from now on others tell of its rows. Must not raise."""
+        if self._watched.read(view) and self._has_begun:
+            self._say_watched()
 
     # From the cluster.
 
@@ -146,7 +178,9 @@ class Pages:
 
     def parted(self, node: int) -> None:
         """What it has folded last it may have told nobody, and what it was telling us is lost."""
+        self._watched.parted(node)
         self._all_stale("", ())
+        self._wake.set()
 
     # From other nodes.
 
@@ -158,6 +192,10 @@ class Pages:
 
     def heard_stale(self, node: int, view: str, shards: Collection[int]) -> None:
         self._all_stale(view, shards)
+
+    def heard_watched(self, node: int, views: Collection[str]) -> None:
+        for view in self._watched.heard(node, views):
+            self._tell_stale(node, view, ())
 
     # Telling.
 
@@ -179,6 +217,19 @@ class Pages:
             log.debug("pages_not_told", node=f"{node:016x}", view=view, error=error.name)
             self._owe(node)
 
+    def _say_watched(self) -> bool:
+        """False when a node could not be told."""
+        is_through = True
+        for node in self._watched.untold(self._elsewhere.nodes()):
+            try:
+                self._elsewhere.watched(node, self._watched.here)
+                self._watched.said(node)
+            except ActorError as error:
+                log.debug("pages_not_told", node=f"{node:016x}", view="", error=error.name)
+                self._wake.set()
+                is_through = False
+        return is_through
+
     def _owe(self, node: int) -> None:
         self._owed.add(node)
         self._wake.set()
@@ -195,15 +246,28 @@ class Pages:
     # Running.
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Tell pages to read again, some at a time, and nodes what they are owed, until cancelled."""
+        """Tell pages to read again, some at a time, and nodes what they are owed and what is watched here, until
+        cancelled."""
         self._has_begun = True
         task_status.started()
         while True:
-            if not self._stale and not self._owed:
-                self._wake = trio.Event()
-                await self._wake.wait()
+            self._look()
             is_through = self._tell_some()
+            is_through = self._say_watched() and is_through
             await trio.sleep(STALE_S if is_through else RETRY_S)
+            if is_through and not self._has_more():
+                self._wake = trio.Event()
+                with trio.move_on_at(self._looked_at + LOOK_S):
+                    await self._wake.wait()
+
+    def _has_more(self) -> bool:
+        return bool(self._stale or self._owed or self._watched.untold(self._elsewhere.nodes()))
+
+    def _look(self) -> None:
+        if trio.current_time() >= self._looked_at + LOOK_S:
+            self._looked_at = trio.current_time()
+            present = {entity.partition(":")[0] for entity in self._present()}
+            self._watched.look(present & self._views, self._elsewhere.nodes())
 
     def _tell_some(self) -> bool:
         """False when one could not be told."""
@@ -227,3 +291,19 @@ class Pages:
                 log.debug("pages_not_told", node=f"{node:016x}", view="", error=error.name)
                 is_through = False
         return is_through
+
+
+def in_frames(rows: ToldRows) -> Iterator[ToldRows]:
+    """The same in parts of FRAME_BYTES, the last row of each apart."""
+    frame: ToldRows = {}
+    size = 0
+    for page, told in rows.items():
+        for one in told:
+            key, _, row = one
+            size += len(key) + len(row or b"")
+            frame.setdefault(page, []).append(one)
+            if size >= FRAME_BYTES:
+                yield frame
+                frame, size = {}, 0
+    if frame:
+        yield frame

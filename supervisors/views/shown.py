@@ -13,10 +13,15 @@ from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import Ownership
 from greenroom.supervisors.views.pages import Elsewhere, Pages
 
+SEARCH_SHARE = 4  # one in so many connections may be busy with a search
 
-def reader_of(views: Views, kinds: Kinds, fetch: Callable[..., Awaitable[Sequence[Any]]]) -> ViewReader:
-    """What reads them; pages of those that can be watched are installed among `kinds`. `fetch`: see `Pool.fetch`."""
-    reader = ViewReader(views, Reading(fetch))
+
+def reader_of(
+    views: Views, kinds: Kinds, fetch: Callable[..., Awaitable[Sequence[Any]]], *, connections: int
+) -> ViewReader:
+    """What reads them; pages of those that can be watched are installed among `kinds`. `fetch`: see `Pool.fetch`, of so
+    many connections."""
+    reader = ViewReader(views, Reading(fetch), searches=max(1, connections // SEARCH_SHARE))
     for one in views:
         if one.view.watch is not None:
             kinds.install(page_kind(one.view, reader))
@@ -47,6 +52,7 @@ class ShownViews:
             elsewhere=elsewhere,
             node=node,
         )
+        reader.loading = self.pages.read
 
     def learn(self, versions: Iterable[Version]) -> None:
         """These there are, as was just read, and whoever fills them here knows so already."""

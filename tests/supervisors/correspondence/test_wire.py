@@ -53,6 +53,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     dict[int, int]: st.dictionaries(NUMBERS, NUMBERS, max_size=5),
     list[tuple[str, str]]: st.lists(st.tuples(TEXTS, TEXTS), max_size=3),
     list[int]: st.lists(NUMBERS, max_size=5),
+    list[str]: st.lists(TEXTS, max_size=5),
     list[Principal]: st.lists(PRINCIPALS, max_size=3),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
     str | None: st.none() | TEXTS,

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -42,6 +43,7 @@ class Surroundings:
         self.sent: list[tuple[Any, ...]] = []
         self.full: set[object] = set()  # entities and nodes that take nothing
         self.others = [OTHER]
+        self.said: list[tuple[int, list[str]]] = []  # what is watched here
         self.ownership = Owning()
         self.pages = Pages(
             ["board"],
@@ -68,6 +70,11 @@ class Surroundings:
         if node in self.full:
             raise Overloaded
         self.sent.append((node, view, tuple(shards)))
+
+    def watched(self, node: int, views: Collection[str]) -> None:
+        if node in self.full:
+            raise Overloaded
+        self.said.append((node, [*views]))
 
     def nodes(self) -> Collection[int]:
         return self.others
@@ -223,8 +230,79 @@ async def test_many_pages_read_a_few_at_a_time(autojump_clock: MockClock) -> Non
         assert len(run.stale_ones()) == 1_000
 
 
+@pytest.mark.bound("rows of one page that it is told of at once")
 async def test_more_rows_than_are_worth_telling_are_read(autojump_clock: MockClock) -> None:
     async with surroundings("board:a") as run:
         some = [row("a", f"u{number}", revision=number) for number in range(pages_module.ROWS_MAX + 1)]
         run.pages.changed(changes(*some))
         assert run.stale_ones() == ["board:a"]
+
+
+async def test_a_node_is_told_of_nothing_that_nobody_watches_there(autojump_clock: MockClock) -> None:
+    async with surroundings() as run:
+        run.ownership.of = {"board:a": OTHER}
+        run.pages.heard_watched(OTHER, [])
+        run.pages.changed(changes(row("a", "ann"), row("a", "bob")))
+        assert run.sent == []
+        run.pages.heard_watched(OTHER, ["board"])
+        assert run.sent == [(OTHER, "board", ())], "it may have read its page before that"
+        run.pages.heard_watched(OTHER, ["board", "others"])
+        run.pages.changed(changes(row("a", "ann")))
+        assert [frame[0] for frame in run.sent[1:]] == [OTHER]
+        run.pages.heard_watched(OTHER, [])
+        run.pages.parted(OTHER)
+        run.pages.changed(changes(row("a", "ann")))
+        assert len(run.sent) == 3, "what it watches is not known"
+
+
+async def test_all_nodes_hear_what_is_watched_here_before_it_is_read(autojump_clock: MockClock) -> None:
+    async with surroundings() as run:
+        await trio.testing.wait_all_tasks_blocked()
+        assert run.said == [(OTHER, [])]
+        run.pages.read("board")
+        run.pages.read("board")
+        assert run.said[1:] == [(OTHER, ["board"])]
+        run.others = [OTHER, 3]
+        await trio.sleep(pages_module.LOOK_S + 1)
+        assert run.said[2:] == [(3, ["board"])], "one that has come is told"
+        await trio.sleep(pages_module.LOOK_S)
+        assert run.said[3:] == [(OTHER, []), (3, [])], "its page sleeps"
+        run.full.add(OTHER)
+        run.pages.read("board")
+        await trio.sleep(1)
+        assert run.said[5:] == [(3, ["board"])]
+        run.full.clear()
+        await trio.sleep(1)
+        assert run.said[6:] == [(OTHER, ["board"])]
+        run.pages.parted(3)
+        await trio.sleep(1)
+        assert run.said[7:] == [(3, ["board"])], "it may not have heard"
+
+
+@pytest.mark.bound("rows of a view in one frame to another node")
+async def test_many_rows_are_told_in_several_frames(autojump_clock: MockClock) -> None:
+    async with surroundings() as run:
+        run.ownership.of = {"board:a": OTHER, "board:b": OTHER}
+        wide = "x" * (pages_module.FRAME_BYTES // 8)
+        some = [row(show, f"{wide}{number}", revision=number) for number in range(20) for show in "ab"]
+        run.pages.changed(changes(*some))
+        frames = [frame[3] for frame in run.sent]
+        sizes = [sum(len(key) + len(json) for told in rows.values() for key, _, json in told) for rows in frames]
+        assert len(frames) > 2 and max(sizes) < 2 * pages_module.FRAME_BYTES
+        told = {page: [one for rows in frames for one in rows.get(page, [])] for page in "ab"}
+        assert {page: [revision for _, revision, _ in rows] for page, rows in told.items()} == {
+            "a": [*range(20)],
+            "b": [*range(20)],
+        }
+
+
+async def test_a_page_elsewhere_of_which_too_many_rows_have_changed_reads_again_alone(
+    autojump_clock: MockClock,
+) -> None:
+    async with surroundings() as run:
+        run.ownership.of = {"board:a": OTHER, "board:bb": OTHER}
+        some = [row("a", f"u{number}", revision=number) for number in range(pages_module.ROWS_MAX + 1)]
+        run.pages.changed(changes(*some, row("bb", "ann")))
+        told, stale = run.sent
+        assert list(told[3]) == ["bb"]
+        assert stale == (OTHER, "board", (len("board:a"),))

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from greenroom.actors.views.page_actor import page_kind
+from greenroom.actors.views.page_actor import Loaded, page_kind
 from greenroom.supervisors.correspondence.wire import PagesChanged, PagesStale
 from greenroom.supervisors.views.pages import Pages
 from tests.actors.views.boards import Board
@@ -20,6 +20,18 @@ from tests.supervisors.views.watching import Watcher
 PAGE = "board:finale"
 
 
+class ReadOn:
+    """The table as it is read on one node."""
+
+    def __init__(self, table: MemoryBoard, pages: Pages) -> None:
+        self._table = table
+        self._pages = pages
+
+    async def load(self, view: str, key: str, *, spare: int) -> Loaded:
+        self._pages.read(view)
+        return await self._table.load(view, key, spare=spare)
+
+
 class Boards:
     """The cluster, the table, and the pages of each node."""
 
@@ -28,8 +40,7 @@ class Boards:
         self.table = MemoryBoard()
         self.pages: dict[int, Pages] = {}
         for incarnation, node in run.nodes.items():
-            node.kinds.install(page_kind(Board, self.table))
-            self.pages[incarnation] = Pages(
+            pages = self.pages[incarnation] = Pages(
                 ["board"],
                 is_present=node.kernel.is_present,
                 present=node.kernel.present,
@@ -39,7 +50,8 @@ class Boards:
                 elsewhere=node.correspondence.pages,
                 node=incarnation,
             )
-            node.correspondence.pages.here = self.pages[incarnation]
+            node.kinds.install(page_kind(Board, ReadOn(self.table, pages)))
+            node.correspondence.pages.here = pages
         run.owners.move(PAGE, B)
 
     def fold(self, user: str, claps: int | None, *, at: int = A, telling: bool = True) -> None:
@@ -92,6 +104,37 @@ async def test_a_page_that_nobody_watches_is_not_woken(autojump_clock: MockClock
         await trio.sleep(1)
         assert run.cluster.nodes[B].awake() == set()
         assert run.table.loads == 0
+
+
+async def test_nothing_is_told_to_a_node_on_which_nobody_watches(autojump_clock: MockClock) -> None:
+    async with boards() as run:
+        await trio.sleep(0.1)
+        frames = counting(run.cluster)
+        run.fold("ann", 1)
+        await trio.sleep(0.1)
+        assert by_type(frames, PagesChanged) == []
+        watcher = run.watch(C)
+        await trio.sleep(0.1)
+        run.fold("bob", 2)
+        await trio.sleep(0.5)
+        assert len(by_type(frames, PagesChanged)) == 1
+        assert claps(watcher) == {"ann": 1, "bob": 2}
+
+
+async def test_what_is_folded_while_a_page_is_read_that_nobody_knows_of_is_read_once_they_do(
+    autojump_clock: MockClock,
+) -> None:
+    async with boards() as run:
+        await trio.sleep(0.1)
+        run.cluster.network.full.add((B, A))  # what B says of itself is late
+        watcher = run.watch(C)
+        await trio.sleep(0.1)
+        run.fold("ann", 1)
+        await trio.sleep(0.1)
+        assert (claps(watcher), run.table.loads) == ({}, 1)
+        run.cluster.network.full.clear()
+        await trio.sleep(1)
+        assert claps(watcher) == {"ann": 1}
 
 
 @pytest.mark.parametrize("how", ["full", "lost"])
