@@ -55,7 +55,7 @@ class ViewNode:
         self.kinds = Kinds(kinds)
         installed = Views(self.kinds, views)
         instruments = Instruments()
-        reader = reader_of(installed, self.kinds, pool.fetch)
+        reader = reader_of(installed, self.kinds, pool.fetch, connections=8)
         self._fan_out = FanOut(self.kinds, HubConfig(), instruments)
         self._shown = ShownViews(reader, kernel=lambda: self.kernel, ownership=OwnsAll(), elsewhere=Nobody(), node=1)
         self.heard: Callable[[Changes], None] = lambda changes: None  # hears of rows as soon as they can be read

@@ -4,23 +4,27 @@ Which version is live is learned from the rows of `view_versions` by whoever min
 shape, not by this release's code: while releases change, a node may have to read rows of one whose code it lacks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from math import inf
 
 import trio
 from msgspec import MsgspecError, Struct
 
-from greenroom.actors.model.errors import Overloaded, Unavailable
+from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.views.installed import Views
 from greenroom.actors.views.layout import Layout, NoSuchColumn
 from greenroom.actors.views.page_actor import Loaded
 from greenroom.actors.views.query import Across, Arranged, Query
+from greenroom.actors.views.turns import Turns
 from greenroom.store.views.asked import Asked, Row, Rows
 from greenroom.store.views.paging import Wanted
 from greenroom.store.views.reading import Reading
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import Table
 
-WAITING_MAX = 256  # who waits on this node until something is folded; with more, nobody else may
+WAITING_MAX, WAITING_OF_ONE = 256, 32  # who waits on this node until something is folded: of all, and of one user
+SEARCHES_AT_ONCE = 2  # a search may take as long as a statement may: however many there are, others can read
+SEARCHES_MAX, SEARCHES_OF_ONE = 64, 4  # that are under way or wait for that: of all, and of one user
 LOADS_AT_ONCE = 2  # pages that are read for who watches them: a node's whole audience may come at once
 FOLDED_FIRST_S, FOLDED_MAX_S = 0.004, 0.5  # between two looks whether an entity is folded
 
@@ -36,12 +40,15 @@ class Live(Struct, frozen=True):
 class ViewReader:
     """Of one node. What asks the database raises StoreUnavailable."""
 
-    def __init__(self, views: Views, reading: Reading) -> None:
+    def __init__(self, views: Views, reading: Reading, *, searches: int = SEARCHES_AT_ONCE) -> None:
+        """`searches`: that the database is asked for at once."""
         self.views = views
         self._reading = reading
         self._live: dict[str, Live] = {}
-        self._waiting = 0
+        self.waiting = Turns("wait for something to be folded", at_once=inf, most=WAITING_MAX, of_one=WAITING_OF_ONE)
+        self.searching = Turns("search", at_once=searches, most=SEARCHES_MAX, of_one=SEARCHES_OF_ONE)
         self._loads = trio.CapacityLimiter(LOADS_AT_ONCE)
+        self.loading: Callable[[str], None] = lambda view: None  # told before a page of that view is read; never raises
 
     def learn(self, versions: Iterable[Version]) -> list[str]:
         """These versions there are. The names of views of which another is live than was known, also the first."""
@@ -59,6 +66,8 @@ class ViewReader:
                     continue
                 self._live[name] = Live(version, version.table, layout)
                 changed.append(name)
+            elif known.version.is_kept_up != version.is_kept_up:
+                self._live[name] = Live(version, known.table, known.layout)
         return changed
 
     def live(self, name: str) -> Live:
@@ -73,13 +82,16 @@ class ViewReader:
         found = self._live.get(name)
         return found.layout if found is not None and found.version.id == version_id else None
 
-    async def read(self, name: str, key: str, asked: Asked, *, across: str = "") -> Arranged:
-        """`across`: rows of all pages that the page `key` of that other view names.
+    async def read(self, name: str, key: str, asked: Asked, *, across: str = "", who: str = "") -> Arranged:
+        """`across`: rows of all pages that the page `key` of that other view names. `who`: see Turns, of a search.
 
-        Raises: BadQuery, NoSuchPage, Unavailable, StoreUnavailable."""
+        Raises: BadQuery, NoSuchPage, Overloaded, Unavailable, StoreUnavailable."""
         live = self.live(name)
         query = Query(live.layout, live.table, key, asked, self._across(across) if across else None)
-        return query.arrange(await self._reading.page(live.table, query.wanted))
+        if query.wanted.search is None:
+            return query.arrange(await self._reading.page(live.table, query.wanted))
+        async with self.searching.turn(who):
+            return query.arrange(await self._reading.page(live.table, query.wanted))
 
     def _across(self, name: str) -> Across:
         """Raises: Unavailable."""
@@ -101,6 +113,7 @@ class ViewReader:
 
     async def load(self, view: str, key: str, *, spare: int) -> Loaded:
         """See PageSource."""
+        self.loading(view)
         live = self._live.get(view)
         if live is None:  # empty until there is one, and then read anew
             installed = self.views[view]
@@ -114,18 +127,13 @@ class ViewReader:
         rows = sorted((layout.row_of(one.values, one.revision) for one in found), key=lambda row: row.place)
         return Loaded(layout, rows, floor)
 
-    async def until_folded(self, name: str, entity: str, offset: int) -> None:
-        """Return once the view has folded the entity up to there. The deadline is the caller's.
+    async def until_folded(self, name: str, entity: str, offset: int, *, who: str = "") -> None:
+        """Return once the view has folded the entity up to there. The deadline is the caller's. `who`: see Turns.
 
         Raises: Unavailable, Overloaded.
         """
-        if self._waiting >= WAITING_MAX:
-            raise Overloaded("too many wait for something to be folded")
-        self._waiting += 1
-        try:
+        async with self.waiting.turn(who):
             wait_s = FOLDED_FIRST_S
             while await self._reading.folded(self.live(name).version.id, entity) < offset:
                 await trio.sleep(wait_s)
                 wait_s = min(2 * wait_s, FOLDED_MAX_S)
-        finally:
-            self._waiting -= 1

@@ -128,7 +128,8 @@ class Node:
         is_pooled = pool_mode_of(database_url)[1]
         referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, spare=spare, is_pooled=is_pooled)
         self._joined: Joined | None = None
-        reader = reader_of(views, kinds, self._pool.fetch) if views else None
+        connections = settings.store.connections
+        reader = reader_of(views, kinds, self._pool.fetch, connections=connections) if views else None
         knowledge = to_json(knowledge_of(list(kinds), list(views or ()), list(sinks or ())))
         release = digest_of(knowledge)
         self._membership = Membership(

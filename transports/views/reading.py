@@ -55,7 +55,7 @@ class PageAnswer(Struct, frozen=True):
     next: str | None
     previous: str | None
     matches: list[Match] | UnsetType = UNSET  # of a search, one for each row
-    stale: bool | UnsetType = UNSET  # what was waited for is not among it
+    stale: bool | UnsetType = UNSET  # what was waited for is not among it, or nobody folds into it
 
 
 class Positioned(Struct, frozen=True):
@@ -105,50 +105,60 @@ def _moment(at: str, view: Installed) -> tuple[str, int]:
 
 
 async def answer(
-    reader: ViewReader, hub: Hub, view: Installed, key: str, request: ViewRequest, deadline: float, *, across: str = ""
+    reader: ViewReader,
+    hub: Hub,
+    view: Installed,
+    key: str,
+    request: ViewRequest,
+    deadline: float,
+    *,
+    who: str = "",
+    across: str = "",
 ) -> tuple[bytes, bytes]:
-    """ETag and body. `deadline` on the trio clock. `across`: the view whose page `key` names the pages that are meant.
+    """ETag and body. `deadline` on the trio clock. `who`: see ViewReader. `across`: the view whose page `key` names the
+    pages that are meant.
 
     Raises: BadRequest, DeadlineExceeded, Unavailable, Overloaded, StoreUnavailable.
     """
     is_late = False
     with trio.move_on_at(deadline) as scope:
         if request.entity:
-            is_late = await _waits_in_vain(reader, view, request, deadline)
+            is_late = await _waits_in_vain(reader, view, request, deadline, who)
         # Before the rows are read: what comes behind it is not older than they are.
         is_watched = view.view.watch is not None and not across
         position = hub.position(f"{view.name}:{key}") if is_watched else None
         try:
-            found = await reader.read(view.name, key, request.asked, across=across)
+            found = await reader.read(view.name, key, request.asked, across=across, who=who)
         except BadQuery as error:
             raise BadRequest(str(error)) from None
         except NoSuchPage as error:
             raise BadRequest(str(error), name="not_found", status=404) from None
     if scope.cancelled_caught:
         raise DeadlineExceeded()
-    page = msgspec.json.encode(_page(request, found, is_late=is_late))
+    is_stale = is_late or not reader.live(view.name).version.is_kept_up
+    page = msgspec.json.encode(_page(request, found, is_stale=is_stale))
     etag = b'W/"%b"' % blake2b(page, digest_size=12).hexdigest().encode()
     epoch, offset = position or (NOWHERE, 0)
     return etag, page[:-1] + b"," + msgspec.json.encode(Positioned(epoch, offset))[1:]
 
 
-async def _waits_in_vain(reader: ViewReader, view: Installed, request: ViewRequest, deadline: float) -> bool:
+async def _waits_in_vain(reader: ViewReader, view: Installed, request: ViewRequest, deadline: float, who: str) -> bool:
     """Raises: DeadlineExceeded, unless old rows will do."""
     until = deadline
     if request.takes_stale:
         now = trio.current_time()
         until = min(now + STALE_WAIT_S, now + (deadline - now) / 2)
     with trio.move_on_at(until) as scope:
-        await reader.until_folded(view.name, request.entity, request.offset)
+        await reader.until_folded(view.name, request.entity, request.offset, who=who)
     if scope.cancelled_caught and not request.takes_stale:
         raise DeadlineExceeded()
     return scope.cancelled_caught
 
 
-def _page(request: ViewRequest, found: Arranged, *, is_late: bool) -> PageAnswer:
+def _page(request: ViewRequest, found: Arranged, *, is_stale: bool) -> PageAnswer:
     matches = [Match(one.rank, list(one.snippet)) for one in found.rows] if request.asked.search is not None else UNSET
     rows = [Raw(found.layout.json_of(one.values)) for one in found.rows]
-    return PageAnswer(rows, found.next, found.previous, matches, True if is_late else UNSET)
+    return PageAnswer(rows, found.next, found.previous, matches, True if is_stale else UNSET)
 
 
 def is_known(etag: bytes, if_none_match: bytes | None) -> bool:

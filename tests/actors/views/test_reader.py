@@ -114,6 +114,15 @@ def test_a_live_version_of_which_no_pages_can_be_made_is_not_read() -> None:
         read.live("board")
 
 
+def test_whether_the_live_version_is_kept_up_is_learned_and_changes_no_rows() -> None:
+    read = reader()
+    live = version(1, installed(Board).shape)
+    read.learn([live])
+    assert read.learn([msgspec.structs.replace(live, is_kept_up=False)]) == []
+    assert not read.live("board").version.is_kept_up
+    assert read.learn([live]) == [] and read.live("board").version.is_kept_up
+
+
 async def test_a_page_of_a_view_that_has_no_live_version_is_empty() -> None:
     loaded = await reader().load("board", "a", spare=1)
     assert (loaded.rows, loaded.floor, loaded.layout.version) == ([], 0, 0)

@@ -75,7 +75,7 @@ class ShownStage:
             self.reads += 1
             return await (fetch or pool.fetch)(*arguments)
 
-        self.reader = reader_of(self.views, self.kinds, counted)
+        self.reader = reader_of(self.views, self.kinds, counted, connections=4)
         self.fan_out = FanOut(self.kinds, hub, Instruments())
         self.shown = ShownViews(
             self.reader, kernel=lambda: self.kernel, ownership=OwnsAll(), elsewhere=Nobody(), node=number

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from greenroom import Refused
 from greenroom.actors.views import reader
+from greenroom.store.postgres.pool import Pool
 from greenroom.transports.views.reading import is_known
 from tests.actors.views.boards import ALL_VIEWS, Board, Everybody, Show
 from tests.supervisors.views.shown_stage import ShownStage, shown_stage, until
@@ -210,6 +212,18 @@ async def test_the_wait_is_bounded_and_old_rows_are_given_to_who_takes_them(data
         assert (await node.get("/api/board/a?at=show:never@1&stale=ok")).json["stale"] is True
 
 
+async def test_rows_that_nobody_keeps_up_are_said_to_be_stale(database_url: str) -> None:
+    async with shown_stage(database_url, Board) as node:
+        await filled(node)
+        fresh = await node.get("/api/board/a")
+        assert "stale" not in fresh.json
+        (live,) = await node.versions("board")
+        node.shown.learn([msgspec.structs.replace(live, is_kept_up=False)])
+        answer = await node.get("/api/board/a", If_None_Match=fresh.headers["etag"])
+        assert (answer.status, answer.json["stale"], users(answer)) == (200, True, ["zoe", "joe", "eve"])
+
+
+@pytest.mark.bound("who waits until a view has folded something, `?at=`")
 async def test_not_all_may_wait_at_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "WAITING_MAX", 1)
     async with shown_stage(database_url, Board) as node:
@@ -219,10 +233,89 @@ async def test_not_all_may_wait_at_once(database_url: str, monkeypatch: pytest.M
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(waiting)
-            await until(lambda: node.reader._waiting == 1)
+            await until(lambda: node.reader.waiting.held == 1)
             refused = await node.get("/api/board/a?at=show:a@99", X_Request_Timeout="1")
             assert refused.error[:2] == (429, "overloaded")
-        assert node.reader._waiting == 0
+        assert node.reader.waiting.held == 0
+
+
+async def test_one_user_may_not_wait_in_all_places(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "WAITING_OF_ONE", 1)
+    async with shown_stage(database_url, Board) as node:
+        await filled(node)
+        late = "/api/board/a?at=show:a@99"
+        async with trio.open_nursery() as nursery:
+
+            async def waiting(user: str) -> None:
+                await node.get(late, X_Request_Timeout="5", X_Greenroom_User=user)
+
+            nursery.start_soon(waiting, "ann")
+            await until(lambda: node.reader.waiting.held == 1)
+            assert (await node.get(late, X_Request_Timeout="5", **ANN)).error[:2] == (429, "overloaded")
+            nursery.start_soon(waiting, "bob")
+            await until(lambda: node.reader.waiting.held == 2)
+            nursery.start_soon(waiting, "")
+            nursery.start_soon(waiting, "")
+            await until(lambda: node.reader.waiting.held == 4)
+
+
+class Held:
+    """The reader's way to the pool, in which searches wait until they may go on."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.go_on = trio.Event()
+
+    def over(self, pool: Pool) -> Any:
+        async def fetch(sql: str, *arguments: object) -> Any:
+            if "websearch_to_tsquery" in sql:
+                self.under_way += 1
+                await self.go_on.wait()
+                self.under_way -= 1
+            return await pool.fetch(sql, *arguments)
+
+        return fetch
+
+
+@pytest.mark.bound("searches of views under way")
+async def test_searches_leave_connections_to_who_only_reads(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "SEARCHES_MAX", 3)
+    monkeypatch.setattr(reader, "SEARCHES_OF_ONE", 2)
+    held = Held()
+    async with shown_stage(database_url, *ALL_VIEWS, fetch=held.over) as node:
+        await node.clap("a", "balloon")
+        await folded(node, "notes", "show:a@1")
+        found: list[int] = []
+
+        async def search(user: str) -> None:
+            found.append((await node.get("/api/notes/a?search=balloon", X_Greenroom_User=user)).status)
+
+        async with trio.open_nursery() as nursery:
+            for number, user in enumerate(("ann", "ann", "bob"), 1):
+                nursery.start_soon(search, user)
+                await until(lambda number=number: node.reader.searching.held == number)  # type: ignore[misc]
+            await search("eve")
+            assert (found, held.under_way) == ([429], 1), "with four connections one may search"
+            assert (await node.get("/api/board/a")).status == 200
+            held.go_on.set()
+        assert found == [429, 200, 200, 200]
+
+
+async def test_one_user_does_not_search_in_the_place_of_all(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "SEARCHES_OF_ONE", 1)
+    held = Held()
+    async with shown_stage(database_url, *ALL_VIEWS, fetch=held.over) as node:
+        async with trio.open_nursery() as nursery:
+
+            async def search() -> None:
+                assert (await node.get("/api/notes/a?search=x", **ANN)).status == 200
+
+            nursery.start_soon(search)
+            await until(lambda: held.under_way == 1)
+            refused = await node.get("/api/notes/a?search=x", **ANN)
+            assert refused.error[:2] == (429, "overloaded")
+            assert refused.headers["retry-after"] == "1"
+            held.go_on.set()
 
 
 async def test_a_search_says_how_well_it_fits_and_where(database_url: str) -> None:
