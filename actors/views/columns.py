@@ -16,6 +16,7 @@ import types
 import typing
 import uuid
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -49,12 +50,17 @@ PLAIN: dict[type, str] = {
 }
 ORDERED = frozenset(PLAIN.values()) - {"boolean", "bytea"}  # of these rows may be in the order of
 INT_MAX = 2**63 - 1
+DIGITS_MAX = 1_000  # of a Decimal, before the point and behind it: one that is written with an exponent may have any
 JSON = "jsonb"
 AS_IS: Callable[[Any], Any] | None = None  # a value that the driver takes, and gives, as it is
 
 
 class BadField(Exception):
     """A field of a row can't be kept; the text says which and why, to be read behind the name of the view's class."""
+
+
+class Unfit(ValueError):
+    """No column of its type holds that value; the text says why, to be read behind the column's name."""
 
 
 class Stored(Struct, frozen=True):
@@ -72,7 +78,10 @@ class Stored(Struct, frozen=True):
             if not self.column.is_nullable:
                 raise TypeError(f"{self.column.name} is None, and is not declared as optional")
             return None
-        return value if self.encode is None else self.encode(value)
+        try:
+            return value if self.encode is None else self.encode(value)
+        except Unfit as error:
+            raise Unfit(f"{self.column.name} {error}") from error
 
     def from_store(self, value: Any) -> Any:
         """Raises: msgspec.MsgspecError, ValueError where the column holds what the field does not."""
@@ -97,6 +106,8 @@ def _stored(name: str, hint: Any) -> Stored:
     if "text" in marks and kind is not str:
         raise BadField(f"the field {name} is Text, and so can only be a str")
     sql, encode, decode = _kept(name, kind)
+    if "key" in marks and kind is decimal.Decimal:
+        encode = _as_decimal_key
     if ("key" in marks or "index" in marks) and sql == JSON:
         raise BadField(f"the field {name} is a list or an object: neither a key nor an index can be made of it")
     column = Column(
@@ -149,8 +160,29 @@ def _kept(name: str, kind: Any) -> tuple[str, Callable[[Any], Any] | None, Calla
         decoder = msgspec.json.Decoder(kind)
     except TypeError as error:
         raise BadField(f"the field {name}: {error}") from error
+    return JSON, _as_json(decoder), decoder.decode
+
+
+def _as_json(decoder: "msgspec.json.Decoder[Any]") -> Callable[[Any], str]:
     encoder = msgspec.json.Encoder(order="deterministic")  # sets and dicts too: what is equal is stored as equal
-    return JSON, lambda value: encoder.encode(value).decode(), decoder.decode
+
+    def encode(value: Any) -> str:
+        data = encoder.encode(value)
+        if b"null" in data:  # as a number that is not finite is written: it could not be read again
+            try:
+                decoder.decode(data)
+            except msgspec.ValidationError as error:
+                raise Unfit(f"could not be read again from JSON, which has no NaN and no infinity: {error}") from error
+        return data.decode()
+
+    return encode
+
+
+def fit(kind: type, value: Any) -> Any:
+    """A value for a column that is kept as that type, one of PLAIN, as the driver takes it: in one form, and so that
+    nobody fails on it. Raises: Unfit; TypeError where it is of another type."""
+    encode = ENCODERS.get(kind) or _exactly(kind)
+    return encode(value)
 
 
 def _of_values(
@@ -186,7 +218,12 @@ def _as_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.80} is no str")
     if "\0" in value:
-        raise ValueError("a text in Postgres holds no NUL character")
+        raise Unfit("holds a NUL character, for which a text in Postgres has no place")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # lone surrogates
+            raise Unfit("is not valid Unicode") from None
     return value
 
 
@@ -194,14 +231,39 @@ def _as_integer(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{value!r:.80} is no int")
     if not -INT_MAX - 1 <= value <= INT_MAX:
-        raise ValueError(f"{value} does not fit into 64 bits")
+        raise Unfit("does not fit into 64 bits")
     return value
 
 
 def _as_float(value: Any) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise TypeError(f"{value!r:.80} is no float")
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{value!r:.80} is no float")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise Unfit("is too great for a float") from None
+    if not isfinite(number):
+        raise Unfit(f"is {number}, and JSON has finite numbers alone")
+    return number + 0.0  # -0.0 is equal to 0.0, and written otherwise
+
+
+def _as_decimal(value: Any) -> decimal.Decimal:
+    """Without an exponent, as it comes back."""
+    if not isinstance(value, decimal.Decimal):
+        raise TypeError(f"{value!r:.80} is no Decimal")
+    if not value.is_finite():
+        raise Unfit(f"is {value}, and is to be a finite number")
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)
+    if value.adjusted() >= DIGITS_MAX or exponent < -DIGITS_MAX or exponent > DIGITS_MAX:
+        raise Unfit(f"has more than {DIGITS_MAX} digits on one side of the point")
+    return decimal.Decimal(format(value, "f")) if value else value.copy_abs() if exponent <= 0 else decimal.Decimal(0)
+
+
+def _as_decimal_key(value: Any) -> decimal.Decimal:
+    """Equal ones alike: 1.10 as 1.1. A key is known by how it is written."""
+    text = format(_as_decimal(value), "f")
+    return decimal.Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def _as_date(value: Any) -> datetime.date:
@@ -215,14 +277,21 @@ def _with_zone(value: Any) -> datetime.datetime:
     if not isinstance(value, datetime.datetime):
         raise TypeError(f"{value!r:.80} is no datetime")
     if value.tzinfo is None:
-        raise ValueError(f"{value} says no time zone: which moment it is depends on the server")
-    return value.astimezone(datetime.UTC)
+        raise Unfit("says no time zone: which moment it is depends on the server")
+    try:
+        moment = value.astimezone(datetime.UTC)
+    except OverflowError:
+        raise Unfit("is before the year 1, or after 9999, in UTC") from None
+    if moment.replace(tzinfo=None) in (datetime.datetime.min, datetime.datetime.max):
+        raise Unfit("is the first or the last moment there is, which the driver takes for an infinity")
+    return moment
 
 
 ENCODERS: dict[type, Callable[[Any], Any]] = {
     str: _as_text,
     int: _as_integer,
     float: _as_float,
+    decimal.Decimal: _as_decimal,
     datetime.datetime: _with_zone,
     datetime.date: _as_date,
 }

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 CHECK_BYTES = 6
-CURSOR_MAX = 4_096  # characters; a place is a few columns of one row
+CURSOR_MAX = 24_576  # characters; a place is a few columns of one row, INDEXED_BYTES_MAX at most
 
 
 class BadCursor(Exception):

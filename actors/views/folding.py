@@ -27,7 +27,9 @@ RESTARTS_MAX = 8  # entities of a batch that are parked with the batch begun aga
 ROWS_MAX = 1_000  # rows that one event may touch
 BATCH_ROWS_MAX = 20_000  # rows that a batch may touch; then it is cut short
 SEED_ROWS_MAX = BATCH_ROWS_MAX  # rows that an entity's state may be made into: all that its events would have come to
+INDEXED_BYTES_MAX = 2_000  # of a row's keys, and of what it is filtered by and in the order of: an index has no more
 ROW_BYTES_MAX = 1 << 20  # of a row's texts, bytes and JSON together
+INDEXED_CHARS = INDEXED_BYTES_MAX // 4  # a row that has no more of texts at all has no more than that in an index
 TRACEBACK_MAX = 4_000  # characters kept of where it raised, from the end
 
 Key = tuple[Any, ...]  # the values of the key fields, as stored
@@ -297,7 +299,18 @@ class BatchRows:
         size = sum(len(value) for value in values if isinstance(value, (str, bytes)))
         if size > ROW_BYTES_MAX:
             raise ValueError(f"a row of {size} bytes: at most {ROW_BYTES_MAX} are kept")
+        if size > INDEXED_CHARS:
+            indexed = sum(_bytes(values[place]) for place in self._installed.indexed)
+            if indexed > INDEXED_BYTES_MAX:
+                raise ValueError(
+                    f"keys, and what rows are filtered by or in the order of, of {indexed} bytes: at most "
+                    f"{INDEXED_BYTES_MAX} have room in an index"
+                )
         return values
+
+
+def _bytes(value: Any) -> int:
+    return len(value.encode() if isinstance(value, str) else value) if isinstance(value, (str, bytes)) else 0
 
 
 def cut(stretches: Iterable[Stretch]) -> tuple[list[Stretch], list[Stretch]]:

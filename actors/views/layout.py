@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from greenroom.actors.views.columns import INT_MAX, JSON, PLAIN
+from greenroom.actors.views.columns import JSON, PLAIN, Unfit, fit
 from greenroom.actors.views.live_page import Key, PageRow, Place
 from greenroom.actors.views.page import ALL, Page
 from greenroom.store.views.shape import Shape
 
 encode = msgspec.json.encode
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+NUMERIC = PLAIN[decimal.Decimal]
 TYPES: Mapping[str, type] = {sql: kind for kind, sql in PLAIN.items()}  # of a column's values, by its type in Postgres
 
 
@@ -51,6 +52,8 @@ class Layout:
                 raise NoSuchColumn(name)
         self._names = names
         self._documents = tuple(number for number, one in enumerate(shape.columns) if one.type == JSON)
+        self._decimals = tuple(number for number, one in enumerate(shape.columns) if one.type == NUMERIC)
+        self._decimal_keys = tuple(number for number, one in enumerate(shape.key) if one.type == NUMERIC)
         self._key_names = tuple(one.name for one in shape.key)
         self._key_at = tuple(names.index(name) for name in self._key_names)
         if self.page.by and self.page.by not in self._key_names:
@@ -73,13 +76,14 @@ class Layout:
             value: Any = msgspec.convert(given, kind, strict=False)
         except msgspec.ValidationError as error:
             raise NotThatValue(str(error).lower()) from None
-        if kind is int and not -INT_MAX - 1 <= value <= INT_MAX:
-            raise NotThatValue("does not fit into 64 bits")
-        if kind is str and "\0" in value:
-            raise NotThatValue("holds a NUL character")
-        if kind is datetime.datetime and value.tzinfo is None:
-            raise NotThatValue("says no time zone")
-        return value
+        return self.fit(column, value)
+
+    def fit(self, column: str, value: Any) -> Any:
+        """One that is of the column's type. Raises: NotThatValue."""
+        try:
+            return fit(self.type_of(column), value)
+        except Unfit as error:
+            raise NotThatValue(str(error)) from None
 
     def page_of(self, key: Sequence[Any]) -> str:
         """The key of the page that a row belongs to. `key`: the values of its key columns, as stored, in the order of
@@ -88,10 +92,14 @@ class Layout:
 
     def key_of(self, key: Sequence[Any]) -> Key:
         """What tells a row apart, as JSON."""
+        if self._decimal_keys:
+            key = _written_out(key, self._decimal_keys)
         return encode(dict(zip(self._key_names, key, strict=True)))
 
     def json_of(self, values: Sequence[Any]) -> bytes:
         """The row as clients see it. `values` here and below: of all columns, as stored, in the order of the shape."""
+        if self._decimals:
+            values = _written_out(values, self._decimals)
         if self._documents:
             values = list(values)
             for at in self._documents:
@@ -112,6 +120,15 @@ class Layout:
             _placed(value, descending=descending) for value, (_, descending) in zip(values, self._order_at, strict=True)
         )
         return PageRow(key, place, revision, json)
+
+
+def _written_out(values: Sequence[Any], decimals: Sequence[int]) -> list[Any]:
+    """Whoever reads them from the database gives them an exponent where they have many zeros."""
+    found = list(values)
+    for at in decimals:
+        if found[at] is not None:
+            found[at] = format(found[at], "f")
+    return found
 
 
 @functools.total_ordering
@@ -136,9 +153,9 @@ class _Descending:
 def _placed(value: Any, *, descending: bool) -> Any:
     """Comparable as Postgres has it in its order."""
     match value:
-        case float() if value != value:
+        case float() | decimal.Decimal() if value != value:
             value = inf  # it stands above all others there
-        case str() | datetime.datetime() | datetime.date() | uuid.UUID():
+        case str() | bytes() | datetime.datetime() | datetime.date() | uuid.UUID():
             return _Descending(value) if descending else value
         case int() | float() | decimal.Decimal():
             pass

@@ -18,6 +18,7 @@ from greenroom.store.views.reading import Found
 from greenroom.store.views.tables import Table
 
 SEARCH_MAX = 500  # characters of a search
+RANK_MAX = 1e6  # that no row has
 # What a query over HTTP says beside its filters; a column of such a name can be read, and not filtered by.
 RESERVED = ("limit", "after", "before", "search", "at", "stale")
 
@@ -64,7 +65,7 @@ class Query:
         if across is not None and search is None:
             raise BadQuery("search", f"must be given: {layout.view} of many pages have no other order")
         order = layout.order if search is None else best_first(table)
-        names = [term.removeprefix("-") for term in order]
+        names = self._order = [term.removeprefix("-") for term in order]
         self._places = tuple(None if name == RANK else layout.shape.names.index(name) for name in names)
         purpose = (
             layout.view,
@@ -120,10 +121,19 @@ class Query:
         for field, cursor in (("after", asked.after), ("before", asked.before)):
             if cursor is not None:
                 try:
-                    return self._cursors.decode(cursor)
-                except BadCursor:
+                    place = self._cursors.decode(cursor)
+                    return tuple(self._fit(*one) for one in zip(self._order, place, strict=True))
+                except (BadCursor, NotThatValue):
                     raise BadQuery(field, "is no cursor of this page with these filters") from None
         return None
+
+    def _fit(self, name: str, value: Any) -> Any:
+        """A cursor is no secret, so anything may be in one. Raises: NotThatValue."""
+        if name != RANK:
+            return self._layout.fit(name, value)
+        if not 0 <= value <= RANK_MAX:
+            raise NotThatValue("is no rank")
+        return value
 
     def arrange(self, found: Sequence[Found]) -> "Arranged":
         """What was read for `wanted`, as it is to be given."""

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 
 from greenroom import Index, Key, Text, UserId
-from greenroom.actors.views.columns import INT_MAX, BadField, Mark, Stored, stored_fields
+from greenroom.actors.views.columns import INT_MAX, BadField, Mark, Stored, Unfit, stored_fields
 
 
 class Colour(enum.Enum):
@@ -47,6 +47,7 @@ class Row(Struct):
     inner: Inner | None = None
     counts: dict[str, int] = {}
     either: int | str = 0
+    weights: list[float] = []
 
 
 FIELDS = {one.column.name: one for one in stored_fields(Row)}
@@ -73,6 +74,7 @@ def test_types() -> None:
         "inner": "jsonb",
         "counts": "jsonb",
         "either": "jsonb",
+        "weights": "jsonb",
     }
 
 
@@ -132,6 +134,20 @@ def test_a_moment_is_stored_in_utc() -> None:
         ("count", INT_MAX + 1),
         ("share", "0.5"),
         ("share", True),
+        ("share", float("nan")),
+        ("share", float("-inf")),
+        ("share", 10**400),
+        ("key", "\ud800"),
+        ("price", Decimal("NaN")),
+        ("price", Decimal("sNaN")),
+        ("price", Decimal("Infinity")),
+        ("price", Decimal("1E+1000")),
+        ("price", Decimal("1E-1001")),
+        ("price", Decimal("0E+999999")),
+        ("at", datetime.datetime.max.replace(tzinfo=datetime.timezone(-datetime.timedelta(hours=1)))),
+        ("at", datetime.datetime.min.replace(tzinfo=datetime.UTC)),
+        ("at", datetime.datetime.max.replace(tzinfo=datetime.UTC)),
+        ("weights", [0.5, float("inf")]),
         ("is_open", 1),
         ("body", "text"),
         ("price", 1.5),
@@ -146,6 +162,25 @@ def test_a_moment_is_stored_in_utc() -> None:
 def test_what_a_column_can_not_hold_is_refused_before_the_server_sees_it(name: str, value: Any) -> None:
     with pytest.raises((TypeError, ValueError, AttributeError)):
         FIELDS[name].to_store(value)
+
+
+def test_what_is_equal_is_stored_alike() -> None:
+    assert str(FIELDS["share"].to_store(-0.0)) == "0.0"
+    assert [str(FIELDS["price"].to_store(Decimal(one))) for one in ("1.50", "1E+2", "-0.0", "0E+3")] == [
+        "1.50", "100", "0.0", "0",
+    ]  # fmt: skip
+    (key,) = fields(Key[Decimal])
+    spelled = ("1.50", "1.5", "15E-1", "1E+2", "100.00", "-0.0", "0E+3", "-0.10", "9" * 40 + ".0")
+    assert [str(key.to_store(Decimal(one))) for one in spelled] == [
+        "1.5", "1.5", "1.5", "100", "100", "0", "0", "-0.1", "9" * 40,
+    ]  # fmt: skip
+
+
+def test_what_can_not_be_held_is_said_with_the_columns_name() -> None:
+    for name, value in (("share", float("nan")), ("weights", [float("nan")]), ("key", "\0")):
+        with pytest.raises(Unfit, match=f"^{name} "):
+            FIELDS[name].to_store(value)
+    assert FIELDS["weights"].from_store(FIELDS["weights"].to_store([1e300])) == [1e300]
 
 
 def fields(hint: Any, name: str = "field") -> list[Stored]:

@@ -9,6 +9,7 @@ from greenroom import Event, Key, Origin, View
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.views.folding import (
     BATCH_ROWS_MAX,
+    INDEXED_BYTES_MAX,
     RESTARTS_MAX,
     ROUNDS_MAX,
     ROW_BYTES_MAX,
@@ -216,6 +217,17 @@ def test_what_fits_in_no_column_is_nobodys_until_it_is_alone() -> None:
     alone = Folding(installed(Wide), [stretch("show:a", events[0])], Turn())
     found = alone.park_only(ValueError("too large"))
     assert found.parked[1].offset == 1 and found.through == {1: 0}
+
+
+@pytest.mark.bound("bytes of a row's keys, and of what it is filtered by or in the order of")
+def test_what_has_no_room_in_an_index_is_refused_by_name() -> None:
+    """Compressed it might have, and then no cursor could say it."""
+    fits = stretch("show:a", Clapped(user="ä" * ((INDEXED_BYTES_MAX - len("a")) // 2)))
+    assert len(folded(Standings, fits).inserted) == 1
+    with pytest.raises(Unplaceable, match=f"at most {INDEXED_BYTES_MAX} have room"):
+        folded(Standings, stretch("show:a", Clapped(user="ä" * (INDEXED_BYTES_MAX // 2))))
+    long = stretch("show:a", Renamed(title="x" * (2 * INDEXED_BYTES_MAX)))
+    assert len(folded(Directory, long).inserted) == 1, "it is in no index"
 
 
 class Rekeying(View, name="rekeying"):

@@ -57,7 +57,9 @@ def test_documents_of_another_order_are_the_same_document() -> None:
 
 
 TITLES = st.text(st.characters(exclude_categories=["Cs"], min_codepoint=1), max_size=3)
-SOME = st.lists(st.tuples(st.floats(allow_nan=False), TITLES, st.integers(0, 9)), unique_by=lambda one: one[2])
+SOME = st.lists(
+    st.tuples(st.floats(allow_nan=False, allow_infinity=False), TITLES, st.integers(0, 9)), unique_by=lambda one: one[2]
+)
 
 
 @given(SOME)

@@ -1,6 +1,6 @@
 """The runner of one table: what it takes of what it is brought, and what it does about what can't be folded."""
 
-from random import Random
+import re
 from types import MappingProxyType
 from typing import Any
 
@@ -9,7 +9,7 @@ import trio
 from msgspec import Struct
 from trio.testing import wait_all_tasks_blocked
 
-from greenroom import Actor, Event, Index, Key, Origin, View
+from greenroom import Actor, Event, Key, Origin, View
 from greenroom.actors.views.folding import Folding
 from greenroom.store.errors import StoreUnavailable, TookTooLong
 from greenroom.store.views.store import Standing
@@ -80,34 +80,68 @@ async def is_parked(node: Stage, entity: str, name: str) -> bool:
     return entity in await node.parked(name)
 
 
-class Indexed(View, name="indexed"):
-    """Its index holds no text that is very long, which only the server knows."""
+class InJson(View, name="in_json"):
+    """That no NUL can be in it only the server says."""
 
     of = (Clapped,)
 
     class Row(Struct):
         show: Key[str]
-        user: Index[str] = ""
+        users: list[str] = []
 
     def fold(self, event: Clapped, of: Origin) -> None:
-        self.row(show=of.key).user = event.user
+        self.row(show=of.key).users = [event.user]
 
 
 async def test_whose_row_the_server_refuses_is_found_and_parked_alone(database_url: str) -> None:
-    async with stage(database_url, Indexed, is_running=False) as node:
+    async with stage(database_url, InJson, is_running=False) as node:
         for number in range(20):
             await node.record(f"show:{number:02}", Clapped(user="ann"), Clapped(user="bob"))
-        unfit = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))  # nothing to compress
-        await node.record("show:bad", Clapped(user="ann"), Clapped(user=unfit))
+        await node.record("show:bad", Clapped(user="ann"), Clapped(user="a\0b"))
         async with trio.open_nursery() as nursery:
             await nursery.start(node.runners.run)
-            await node.folded("indexed")
-            await until(lambda: is_parked(node, "show:bad", "indexed"))
-            rows = dict(await node.rows("indexed"))
-            assert rows.pop("bad") == "ann"
-            assert list(rows.values()) == ["bob"] * 20
-            assert list(await node.parked("indexed")) == ["show:bad"]
+            await node.folded("in_json")
+            await until(lambda: is_parked(node, "show:bad", "in_json"))
+            rows = dict(await node.rows("in_json"))
+            assert rows.pop("bad") == '["ann"]'
+            assert list(rows.values()) == ['["bob"]'] * 20
+            assert list(await node.parked("in_json")) == ["show:bad"]
             nursery.cancel_scope.cancel()
+
+
+class Shares(View, name="shares"):
+    """With a number that may be no number."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        user: Key[str]
+        share: float = 0.0
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(show=of.key, user=event.user).share = 1 / event.times if event.times else float("inf")
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (Clapped(user="ann", times=0), "share is inf, and JSON has finite numbers alone"),
+        (Clapped(user="a\0b"), "NUL|0x00"),
+        (Clapped(user="x" * 2_001), "room in an index"),
+    ],
+)
+async def test_a_value_that_no_row_holds_parks_its_entity_and_says_why(
+    database_url: str, event: Clapped, why: str
+) -> None:
+    async with stage(database_url, Shares) as node:
+        await node.record("show:bad", Clapped(user="ann"), event)
+        await node.record("show:good", Clapped(user="ann", times=2))
+        await node.runners.versions.ring("shares")
+        await until(lambda: is_parked(node, "show:bad", "shares"))
+        assert re.search(why, (await node.parked("shares"))["show:bad"])
+        await node.folded("shares")
+        assert await node.rows("shares") == [("bad", "ann", 1.0), ("good", "ann", 0.5)]
 
 
 async def test_an_entity_that_could_not_be_parked_is_come_back_to(
@@ -122,15 +156,15 @@ async def test_an_entity_that_could_not_be_parked_is_come_back_to(
         await park(*args, **kwargs)
 
     monkeypatch.setattr(runner_module.Runner, "_park", fails_once)
-    unfit = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
-    async with stage(database_url, Indexed, is_running=False) as node:
+    unfit = "a\0b"
+    async with stage(database_url, InJson, is_running=False) as node:
         for name, user in (("a", unfit), ("b", "bob"), ("c", "cy")):
             await node.record(f"show:{name}", Clapped(user=user))
         async with trio.open_nursery() as nursery:
             await nursery.start(node.runners.run)
-            await until(lambda: is_parked(node, "show:a", "indexed"))
-            await node.folded("indexed")
-            assert await node.rows("indexed") == [("b", "bob"), ("c", "cy")]
+            await until(lambda: is_parked(node, "show:a", "in_json"))
+            await node.folded("in_json")
+            assert await node.rows("in_json") == [("b", '["bob"]'), ("c", '["cy"]')]
             nursery.cancel_scope.cancel()
 
 
