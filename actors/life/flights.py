@@ -10,7 +10,7 @@ from greenroom.actors.model.envelope import Envelope, Firing, ReplySlot
 from greenroom.actors.model.errors import ActorError, NotHere, OutcomeUnknown, Overloaded, Unavailable
 from greenroom.actors.model.mailbox import Item
 from greenroom.store.journal.consequences.consequences import Consequences
-from greenroom.store.journal.records import Remembered, StoredEvent
+from greenroom.store.journal.records import Append, Remembered, StoredEvent
 
 
 class Flight(Struct, gc=False):
@@ -22,6 +22,10 @@ class Flight(Struct, gc=False):
     consequences: Consequences | None  # what is committed with the events
     departures: list[Departure]
     items: list[Item]  # the messages it came from, to be handled again should the events prove lost
+
+    def append(self, head_id: int) -> Append:
+        """What was to become durable of it."""
+        return Append(head_id, self.fence, self.through - len(self.events), self.events)
 
 
 class Sorted(Struct):

@@ -99,7 +99,8 @@ class Committer:
         on_failure: Callable[[], None] = lambda: None,
         landed: Callable[[Sequence[tuple[str, Append]]], None] | None = None,
     ) -> None:
-        """`landed` is told of each batch which entities' appends have landed; it never waits, and never raises."""
+        """`landed` is told of each batch which entities' appends have landed, and of those that were found to; it never
+        waits, and never raises."""
         self._journal = journal
         self._config = config
         self._on_batch = on_batch
@@ -147,6 +148,11 @@ class Committer:
         if queue is not None and queue.fence == fence:  # a later activation's events are none of ours
             del lane[head_id]
             self._done(sum(one.count for one in queue.submitted), sum(one.size for one in queue.submitted))
+
+    def found(self, entity: str, appends: Sequence[Append]) -> None:
+        """These have landed, as was read: of their outcome nobody heard."""
+        if self._landed is not None:
+            self._landed([(entity, append) for append in appends])
 
     @property
     def congested(self) -> bool:

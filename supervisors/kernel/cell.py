@@ -260,6 +260,8 @@ class Cell:
             for flight in former.landed:
                 in_flight.release(flight.departures)
         assert life.head is not None
+        if former is not None and former.landed:
+            host.committer.found(self.entity, [flight.append(life.head.id) for flight in former.landed])
         host.audiences.began(self.entity, life.epoch, life.head.offset)
         if former is not None:
             in_flight.release(former.answers)

@@ -1,10 +1,17 @@
 """Hints: whom the committer's word reaches."""
 
+from typing import Any
+
+import pytest
+import trio
+
 from greenroom.actors.model.kinds import Kinds
+from greenroom.store.errors import OutcomeLost
 from greenroom.store.journal.records import Append
 from greenroom.supervisors.views.backlog import Backlog
 from greenroom.supervisors.views.hints import Hints
-from tests.actors.views.shows import Clapped, Show, stored
+from tests.actors.views.shows import Clapped, Show, Standings, stored
+from tests.supervisors.views.stage import stage, until
 
 
 def append(count: int = 1, head_id: int = 1) -> Append:
@@ -33,3 +40,33 @@ def test_who_has_left_hears_nothing() -> None:
     hints.leave(["show"], other)
     hints.committed([("show:a", append())])
     assert other.waiting == 1
+
+
+async def test_what_landed_though_its_outcome_was_lost_is_folded_without_a_sweep(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its entity has found out: the statement may have been under way until then."""
+    async with stage(database_url, Standings) as made:
+        (filled,) = made.runners.filled.values()
+        await made.clap("a", "ann")
+        await made.folded("standings")
+
+        async def has_swept() -> bool:
+            return filled.sweep.laps > 0
+
+        await until(has_swept)
+        monkeypatch.setattr(filled.sweep, "_lap", trio.sleep)  # no more of them
+        append, losses = made.journal.append, [True]
+
+        async def lose(appends: Any, *, lane: int) -> Any:
+            outcomes = await append(appends, lane=lane)
+            if losses:
+                losses.clear()
+                raise OutcomeLost("the test says so")
+            return outcomes
+
+        monkeypatch.setattr(made.journal, "append", lose)
+        await made.clap("a", "ann")
+        assert not losses
+        await made.folded("standings")
+        assert await made.rows("standings") == [("a", "ann", 2)]
