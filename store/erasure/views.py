@@ -9,6 +9,7 @@ from typing import Any
 from greenroom.store.erasure.erasures import Erasure
 from greenroom.store.erasure.remaking import WANTED, Made, Remaking
 from greenroom.store.erasure.removing import ROWS_AT_ONCE
+from greenroom.store.errors import TookTooLong
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import quoted
@@ -64,7 +65,11 @@ class ViewRows:
         rows = ROWS_AT_ONCE if mine else 0
         while rows == ROWS_AT_ONCE:
             sql = REMOVE.format(rows=version.table.rows, column=quoted(version.shape.entity_key))
-            ((rows,),) = await self._pool.fetch(sql, mine, ROWS_AT_ONCE, erasure.id)
+            try:
+                ((rows,),) = await self._pool.fetch(sql, mine, ROWS_AT_ONCE, erasure.id)
+            except TookTooLong:  # no index begins with that column, and the table is large
+                await self._pool.fetch(WANTED, erasure.id, [version.name])
+                return
 
     async def _values(self, version: Version) -> list[str]:
         """What the view's key column has in rows of this entity alone. [] where rows don't say whose they are."""
@@ -73,10 +78,10 @@ class ViewRows:
         if not version.shape.entity_key:
             return []
         kind, _, key = name.partition(":")
-        same_key = [f"{other}:{key}" for other in version.kinds if other != kind]
-        if same_key and await self._pool.fetch(OTHERS, same_key):
-            return []
-        return [name, key]
+        # Of whom a row may be, too, that has one of these: who is called `room:a` as a whole, or has that for a key.
+        others = [f"{other}:{key}" for other in version.kinds if other != kind]
+        others += [key, *(f"{other}:{name}" for other in version.kinds)]
+        return [] if await self._pool.fetch(OTHERS, others) else [name, key]
 
 
 async def views_of(pool: Pool, kind: str) -> dict[str, str]:

@@ -77,6 +77,7 @@ class Conversations(View, version=1):
         at_ms: int = 0  # Unix: of the newest message, before the first one, and in a crowd, when the user came
         roster: Roster | None = None  # of the row without a user
 
+    entity_key = "room"
     watch = Page(by="user", order="-at_ms", limit=200)
 
     def fold(self, event: RoomEvent, of: Origin) -> None:

@@ -28,6 +28,7 @@ class Messages(View, version=1):
         text: Text = ""
         at_ms: int = 0  # Unix
 
+    entity_key = "room"
     watch = Page(by="room", order="-offset", limit=50)
     guarded_by = "room"
     across = "conversations"

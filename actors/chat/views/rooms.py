@@ -46,6 +46,7 @@ class Rooms(View, version=2):
         members: int = 0
         at_ms: int = 0  # Unix: of the newest message, before the first one of the room's beginning
 
+    entity_key = "room"
     watch = Page(by="listed", order="-at_ms", limit=100, per_s=2)
 
     def fold(self, event: RoomEvent, of: Origin) -> None:

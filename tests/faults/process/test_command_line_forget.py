@@ -1,12 +1,15 @@
 """`greenroom forget` beside a server that runs, and without one."""
 
 import json
+from contextlib import ExitStack
+from typing import Any
 
 import trio
 
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
+from tests.e2e import sdk
 from tests.e2e.server import Server
 from tests.faults.process.command_line import CommandLine
 from tests.store.erasure.database import places_of
@@ -91,3 +94,56 @@ def test_a_user_is_forgotten(command_line: CommandLine) -> None:
         assert ann not in view and "kindred" not in view
     finally:
         server.remove()
+
+
+def test_whoever_asks_any_node_for_it_hears_that_it_is_gone(
+    command_line: CommandLine, database_url: str, redis_url: str
+) -> None:
+    """At both somebody watches, by the official SDK. And the views of rooms say whose their rows are: none is made
+    anew."""
+    settings: Any = {"GREENROOM_DATABASE_URL": database_url, "GREENROOM_REDIS_URL": redis_url, "GREENROOM_NODES": "0"}
+    with ExitStack() as made:
+        servers: list[Server] = []
+        for _ in range(2):
+            servers.append(Server(GREENROOM_BUILT_IN_VIEWS="conversations,messages,rooms", **settings))
+            made.callback(servers[-1].remove)
+            servers[-1].start()
+        one, other = servers
+        for room in ("secret", "lobby"):
+            one.command(f"room:{room}", "join")
+            sent = one.command(f"room:{room}", "send", {"text": f"of {room}"})
+            for page in (f"messages/{room}", "conversations/ann", "rooms/open"):
+                at = f"/api/{page}?at=room%3A{room}@{sent['offset']}"
+                assert one.request("GET", at).status == 200
+
+        async def watch_and_forget() -> None:
+            async with sdk.connected(one, "ann") as here, sdk.connected(other, "ann") as there:
+                watches = [(await sdk.watching(client, "room:secret"))[1] for client in (here, there)]
+                dry = json.loads(command_line.greenroom(one, "forget", "room:secret", "--dry-run", "--json").out)
+                assert dry["views"] == {"conversations": "rows", "messages": "rows", "rooms": "rows"}
+                asked = ("forget", "room:secret", "--reason", "asked to", "--yes", "--json")
+                ran = command_line.greenroom(other, *asked)
+                assert ran.status == 0, ran
+                assert json.loads(ran.out)["did"].get("views", {}) == {}
+                for watch in watches:
+                    await sdk.until(lambda watch=watch: bool(watch.unsubscribed), "to be told")  # type: ignore[misc]
+                    assert watch.unsubscribed[0].code == 2410
+                for client in (here, there):
+                    _, watch = await sdk.watching(client, "room:secret-2")  # others can still be watched
+                    assert watch.subscribed
+                    again = client.get_subscription("room:secret")
+                    assert again is not None
+                    await again.subscribe()
+                for watch in watches:
+                    await sdk.until(lambda watch=watch: len(watch.unsubscribed) == 2, "to be refused")  # type: ignore[misc]
+                    assert watch.unsubscribed[1].code == 410
+
+        sdk.run(watch_and_forget)
+        for server in servers:
+            for method, path in (("POST", "/send"), ("GET", ""), ("GET", "/history")):
+                body = {"text": "again"} if method == "POST" else None
+                answer = server.request(method, f"/api/room/secret{path}", body)
+                assert (answer.status, answer.body["error"]["name"]) == (410, "forgotten"), (path, answer)
+            for page in ("messages/lobby", "conversations/ann", "rooms/open"):
+                assert "of secret" not in str(server.request("GET", f"/api/{page}").body), page
+                assert "of lobby" in str(server.request("GET", f"/api/{page}").body), page

@@ -258,3 +258,14 @@ async def test_messages_that_only_name_it_and_come_later_are_not_waited_for(data
         await nursery.start(one_after_another)
         await erasing.run()
         nursery.cancel_scope.cancel()
+
+
+async def test_rows_of_one_whose_key_is_the_others_name_stay(database_url: str) -> None:
+    async with forgetful(database_url, Shelf) as node:
+        for show in ("a", "show:a"):
+            await node.clap(show, "ann")
+        await node.folded("shelf")
+        assert len(await node.rows("shelf")) == 2
+        for show, left in (("a", [("show:a", "ann", 1)]), ("show:a", [])):
+            await erase(node, f"show:{show}")
+            assert await node.rows("shelf") == left
