@@ -22,6 +22,7 @@ class Backlog:
     def __init__(self, *, bytes_max: int = BYTES_MAX, heads_max: int = HEADS_MAX) -> None:
         self._bytes_max = bytes_max
         self._heads_max = heads_max
+        self._roomy = max(heads_max - ROOM, 0)  # entities beside which a sweep may bring others
         self._heard: dict[int, list[Stretch]] = {}  # by head, those that have waited longest first
         self._behind: dict[int, None] = {}
         self._more = trio.Event()
@@ -93,7 +94,7 @@ class Backlog:
         taken = list(self._behind)[:heads_max] if len(self._behind) > heads_max else list(self._behind)
         for head_id in taken:
             del self._behind[head_id]
-        if len(self._behind) < self._heads_max - ROOM:
+        if len(self._behind) <= self._roomy:
             self._room.set()
         return taken
 
@@ -114,7 +115,7 @@ class Backlog:
             await self._more.wait()
 
     async def room(self) -> None:
-        """Return once a sweep may bring ROOM entities."""
-        while len(self._behind) > max(self._heads_max - ROOM, 0):
+        """Return once a sweep may bring ROOM entities, or as many as there is room for at all."""
+        while len(self._behind) > self._roomy:
             self._room = trio.Event()
             await self._room.wait()

@@ -91,3 +91,16 @@ async def test_a_sweep_waits_for_room() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert nursery.child_tasks
         backlog.take_behind(2)
+
+
+async def test_a_sweep_of_a_small_backlog_waits_until_it_is_empty() -> None:
+    backlog = Backlog(heads_max=3)
+    backlog.fall_behind(range(2))
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(backlog.room)
+            await trio.testing.wait_all_tasks_blocked()
+            backlog.take_behind(1)
+            await trio.testing.wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            backlog.take_behind(1)
