@@ -406,6 +406,11 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "view_postponed": (
             "Postgres refuses or does not answer, so a view is late; it goes on from the journal when it does."
         ),
+        "view_abandoned": (
+            "A table was being filled, for a day at least, and no node has had the code of its version for an hour, as "
+            "after a release that was taken back. It is old from now on, so retention waits for it no longer; "
+            "`greenroom views drop-old` drops it. A release with its code fills it again, if it can."
+        ),
         "view_switched": "A table that was filled beside a live one has caught up, and has taken its place.",
         "view_without_code": (
             "The database has a view that this release does not know. Nobody goes on with it here, and retention keeps "

@@ -51,6 +51,7 @@ class Told(msgspec.Struct, frozen=True):
     state: str
     paused: bool
     abandoned: bool  # it is being filled, and nobody has its code; `drop-old` drops it
+    kept_up: bool  # false: it is live, and no node that is up has its code: nothing is folded into it
     entities_behind: int
     events_behind: int
     oldest_unfolded_s: float | None  # since the oldest event that is not folded was recorded
@@ -85,7 +86,10 @@ def list_views(context: typer.Context, as_json: Json = False) -> None:
                 one.name,
                 one.kind,
                 f"{one.version}{build}",
-                one.state + (", paused" if one.paused else "") + (", abandoned" if one.abandoned else ""),
+                one.state
+                + (", paused" if one.paused else "")
+                + (", abandoned" if one.abandoned else "")
+                + ("" if one.kept_up else ", kept up by nobody"),
                 f"{one.entities_behind} entities, {one.events_behind} events" if one.entities_behind else "nothing",
                 _seconds(one.oldest_unfolded_s),
                 "" if one.events_per_s is None else f"{one.events_per_s:.0f}",
@@ -221,17 +225,28 @@ def _pause(name: str, *, paused: bool) -> None:
 async def _told(stores: Stores) -> list[Told]:
     versions = await stores.versions.all()
     abandoned = await stores.abandoned(versions)
+    running = await stores.versions.running()
+    unkept = {one.id for one in versions if one.state == "live" and running and (one.name, one.version) not in running}
     looked_at = time.monotonic()
     before = {one.id: await stores.progress.left(one, entities_max=ALL) for one in versions if one.state != "old"}
     if any(left.events for left in before.values()):
         await trio.sleep(RATE_S)
     return [
-        await _one(stores, version, before.get(version.id), looked_at, is_abandoned=version.id in abandoned)
+        await _one(
+            stores,
+            version,
+            before.get(version.id),
+            looked_at,
+            is_abandoned=version.id in abandoned,
+            is_kept_up=version.id not in unkept,
+        )
         for version in versions
     ]
 
 
-async def _one(stores: Stores, version: Version, before: Left | None, looked_at: float, *, is_abandoned: bool) -> Told:
+async def _one(
+    stores: Stores, version: Version, before: Left | None, looked_at: float, *, is_abandoned: bool, is_kept_up: bool
+) -> Told:
     left, rate = before or Left(), None
     if before is not None and before.events:
         left = await stores.progress.left(version, entities_max=ALL)
@@ -244,6 +259,7 @@ async def _one(stores: Stores, version: Version, before: Left | None, looked_at:
         state=version.state,
         paused=version.paused,
         abandoned=is_abandoned,
+        kept_up=is_kept_up,
         entities_behind=left.entities,
         events_behind=left.events,
         oldest_unfolded_s=None if left.oldest_ms is None else max(time.time() - left.oldest_ms / 1000, 0.0),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
@@ -31,6 +32,7 @@ from greenroom.supervisors.supervision.strategy import (
     SupervisorSpec,
 )
 from greenroom.supervisors.supervision.supervise import SupervisorGaveUp, supervise
+from greenroom.supervisors.views.abandoned import Abandoned, kept_up
 from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.hints import Hints
 from greenroom.supervisors.views.runner import Runner
@@ -96,6 +98,7 @@ class Runners:
         self._learned = learned or (lambda versions: None)
         self._look_now = trio.Event()
         self._homeless: set[str] = set()  # views without code that were told of
+        self._abandoned = Abandoned()
         self._releases: dict[str, dict[str, int]] = {}  # of nodes that are up: by digest, views with their versions
 
     async def install(self) -> None:
@@ -128,8 +131,14 @@ class Runners:
                         digest: self._releases.get(digest, {}) if views is None else views
                         for digest, views in found.items()
                     }
-                    self.known = await self.versions.all()
+                    kept = kept_up([*self._releases.values(), self._versions_here])
+                    self.known = [
+                        replace(one, is_kept_up=(one.name, one.version) in kept) for one in await self.versions.all()
+                    ]
                     self._see(self.known, nursery)
+                    for one in self._abandoned.look(self.known, kept, trio.current_time()):
+                        if await self.versions.give_up(one):
+                            log.warning("view_abandoned", view=one.name, version=one.version, build=one.build)
                 except StoreUnavailable as error:
                     log.debug("views_not_looked_up", error=str(error))
                 with trio.move_on_after(LOOK_S):
@@ -157,6 +166,10 @@ class Runners:
             )
         self._tell_homeless(known)
         self._learned(known)
+
+    @property
+    def _versions_here(self) -> dict[str, int]:
+        return {name: version for name, (version, _) in self._digests.items()}
 
     @property
     def _digests(self) -> dict[str, tuple[int, str]]:

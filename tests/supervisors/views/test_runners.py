@@ -1,5 +1,6 @@
 """Views of a node on a real Postgres: what is recorded comes into their rows, whatever stops and starts meanwhile."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from msgspec import Struct
 
 from greenroom import Key, Origin, View
 from greenroom.store.errors import ViewRefused
+from greenroom.supervisors.views import abandoned
 from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Standings
 from tests.supervisors.views.stage import Stage, record, stage, until
 
@@ -253,3 +255,55 @@ async def test_nodes_of_which_no_release_is_known_are_of_another(database_url: s
         await node.clap("finale", "ann", 2)
         await node.folded("standings")
         assert await node.rows("standings") == [("finale", "ann", 2)]
+
+
+class ByShow(View, name="standings", version=2):
+    """Standings by show alone."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        claps: int = 0
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        self.row(show=of.key).claps += event.times
+
+
+async def test_a_live_table_whose_code_no_node_has_is_known_as_such(database_url: str) -> None:
+    async with stage(database_url, Standings, is_running=False) as first:
+        async with stage(database_url, ByShow, is_running=False) as node, trio.open_nursery() as nursery:
+            await node.runners.versions.pause("standings", paused=True)  # so that it is not filled meanwhile
+            await nursery.start(node.runners.run)
+
+            async def kept_up() -> dict[int, bool]:
+                return {one.version: one.is_kept_up for one in node.runners.known}
+
+            await until(lambda: _equals(kept_up(), {1: True, 2: True}))
+            await first.pool.fetch("UPDATE nodes SET state = 'dead' WHERE incarnation = $1", first.number)
+            await until(lambda: _equals(kept_up(), {1: False, 2: True}))
+            nursery.cancel_scope.cancel()
+
+
+async def _equals(found: Awaitable[Any], wanted: Any) -> bool:
+    return bool(await found == wanted)
+
+
+async def test_what_nobody_can_fill_any_more_holds_back_retention_no_longer(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(abandoned, "AGE_S", 0.0)
+    monkeypatch.setattr(abandoned, "SEEN_S", 0.1)
+    async with stage(database_url, Standings, is_running=False) as node:
+        await node.runners.versions.pause("standings", paused=True)
+        async with stage(database_url, ByShow, is_running=False):
+            pass  # which is gone now
+
+        async def given_up() -> bool:
+            return (await node.version("standings", 2)).state == "old"
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.runners.run)
+            await until(given_up)
+            nursery.cancel_scope.cancel()
+        assert (await node.version("standings")).version == 1
