@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom.actors.views.layout import Layout, NoSuchColumn, NotThatValue
@@ -63,6 +63,7 @@ SOME = st.lists(
 
 
 @given(SOME)
+@settings(deadline=None)
 def test_rows_stand_in_the_order_in_which_postgres_has_them(some: list[tuple[float, str, int]]) -> None:
     rows = [NOTES.row_of(note(number, weight=weight, title=title), 1) for weight, title, number in some]
     wanted = sorted(some, key=lambda one: (-one[0], one[1].encode(), one[2]))
