@@ -73,7 +73,7 @@ class Stored(Struct, frozen=True):
     decode: Callable[[Any], Any] | None
 
     def to_store(self, value: Any) -> Any:
-        """Raises: TypeError, ValueError for what the field does not hold."""
+        """Raises: Unfit, TypeError, ValueError for what the field does not hold."""
         if value is None:
             if not self.column.is_nullable:
                 raise TypeError(f"{self.column.name} is None, and is not declared as optional")
