@@ -41,7 +41,7 @@ def test_what_is_behind_and_parked_is_shown_and_can_be_mended(command_line: Comm
             server.command("show:finale", "clap", {"user": user})
         until(lambda: views(command_line, server)["standings"]["parked"] == 1)
         one = views(command_line, server)["standings"]
-        assert (one["version"], one["state"], one["paused"]) == (1, "live", False)
+        assert (one["version"], one["state"], one["paused"], one["kept_up"]) == (1, "live", False, True)
         assert one["parked_entities"][0]["entity"] == "show:finale"
         shown = command_line.greenroom(server, "views")
         assert shown.status == 0 and "standings" in shown.out and "show:finale at event 2" in shown.out

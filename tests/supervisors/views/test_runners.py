@@ -280,8 +280,10 @@ async def test_a_live_table_whose_code_no_node_has_is_known_as_such(database_url
                 return {one.version: one.is_kept_up for one in node.runners.known}
 
             await until(lambda: _equals(kept_up(), {1: True, 2: True}))
+            assert await node.runners.versions.running() == {("standings", 1), ("standings", 2)}
             await first.pool.fetch("UPDATE nodes SET state = 'dead' WHERE incarnation = $1", first.number)
             await until(lambda: _equals(kept_up(), {1: False, 2: True}))
+            assert await node.runners.versions.running() == {("standings", 2)}
             nursery.cancel_scope.cancel()
 
 
