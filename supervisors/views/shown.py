@@ -17,7 +17,7 @@ SEARCH_SHARE = 4  # one in so many connections may be busy with a search
 
 
 def reader_of(
-    views: Views, kinds: Kinds, fetch: Callable[..., Awaitable[Sequence[Any]]], *, connections: int
+    views: Views, kinds: Kinds, fetch: Callable[..., Awaitable[Sequence[Any]]], *, connections: int = 8
 ) -> ViewReader:
     """What reads them; pages of those that can be watched are installed among `kinds`. `fetch`: see `Pool.fetch`, of so
     many connections."""
