@@ -24,11 +24,12 @@ from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.own.servers import OwnServers
-from greenroom.store.ownership.sharding import SHARDS
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.reading import Reading
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import postgres_stores
 from greenroom.supervisors.duties.collector import Collector
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import OwnsAll
@@ -55,15 +56,14 @@ class ViewNode:
         self.kinds = Kinds(kinds)
         installed = Views(self.kinds, views)
         instruments = Instruments()
-        reader = reader_of(installed, self.kinds, pool.fetch, connections=8)
+        reader = reader_of(installed, self.kinds, Reading(pool.fetch), connections=8)
         self._fan_out = FanOut(self.kinds, HubConfig(), instruments)
         self._shown = ShownViews(reader, kernel=lambda: self.kernel, ownership=OwnsAll(), elsewhere=Nobody(), node=1)
         self.heard: Callable[[Changes], None] = lambda changes: None  # hears of rows as soon as they can be read
         self.runners = Runners(
             installed,
-            pool,
+            postgres_stores(pool),
             kinds=self.kinds,
-            shards=SHARDS,
             owned=lambda: None,
             turn=Turn(),
             now=time.time,

@@ -18,7 +18,7 @@ from greenroom.actors.views.query import Across, Arranged, Query
 from greenroom.actors.views.turns import Turns
 from greenroom.store.views.asked import Asked, Row, Rows
 from greenroom.store.views.paging import Wanted
-from greenroom.store.views.reading import Reading
+from greenroom.store.views.reading import RowReading
 from greenroom.store.views.store import Version
 from greenroom.store.views.tables import Table
 
@@ -40,7 +40,7 @@ class Live(Struct, frozen=True):
 class ViewReader:
     """Of one node. What asks the database raises StoreUnavailable."""
 
-    def __init__(self, views: Views, reading: Reading, *, searches: int = SEARCHES_AT_ONCE) -> None:
+    def __init__(self, views: Views, reading: RowReading, *, searches: int = SEARCHES_AT_ONCE) -> None:
         """`searches`: that the database is asked for at once."""
         self.views = views
         self._reading = reading
@@ -59,7 +59,7 @@ class ViewReader:
             version, known = live.get(name), self._live.get(name)
             if version is None:
                 continue
-            if known is None or known.version.id != version.id or known.version.shape != version.shape:
+            if known is None or (known.version.identity, known.version.shape) != (version.identity, version.shape):
                 try:
                     layout = Layout(name, version.id, version.shape, installed.view.watch)
                 except NoSuchColumn:  # the pages of this release's code can't be made of it; its own version follows

@@ -42,6 +42,7 @@ class MemoryHead(Struct):
     lineage: str  # the database's lineage at the last claim
     snapshot: bytes | None = None
     snapshot_offset: int = 0
+    snapshot_ms: int = 0  # when it was saved, Unix
     claimed_ms: int = 0
     events: list[StoredEvent] = field(default_factory=list)
     replies: dict[str, Remembered] = field(default_factory=dict)  # the answers to the command ids in `events`
@@ -72,6 +73,9 @@ class MemoryRows:
         self.label = ""  # what the table `generation` holds in Postgres
         self.last_id = 0  # of all heads that were ever made
         self.activation_floor = 0  # the highest number of an activation among the heads that were removed
+        # Up to where all views have folded an entity; None: no view does. A plain function, so that a copy of the rows
+        # does not copy what it looks at.
+        self.folded: Callable[[Head], int | None] = lambda head: None
 
     @property
     def letters(self) -> LetterRows:
@@ -274,7 +278,7 @@ class MemoryJournal:
             return False
         if not row.snapshot_offset <= offset <= row.head.offset:
             return False
-        row.snapshot, row.snapshot_offset = body, offset
+        row.snapshot, row.snapshot_offset, row.snapshot_ms = body, offset, int(self._now() * 1_000)
         return True
 
     async def stored(self, entity: str) -> Claimed | None:
@@ -291,7 +295,7 @@ class MemoryJournal:
         row = self.rows.by_id.get(head_id)
         if row is None or row.head.fence != fence or not row.snapshot_offset < offset <= row.head.offset:
             return False
-        row.snapshot, row.snapshot_offset = body, offset
+        row.snapshot, row.snapshot_offset, row.snapshot_ms = body, offset, int(self._now() * 1_000)
         return True
 
     async def trim(self, head_id: int, *, keep_count: int, keep_after_ms: int, ids_after_ms: int) -> Trimmed:
@@ -302,6 +306,8 @@ class MemoryJournal:
             return Trimmed(0, has_more=False)
         young = next((event.offset for event in row.events if event.at_ms >= keep_after_ms), row.head.offset + 1)
         cut = min(row.snapshot_offset, max(row.head.offset - keep_count, young - 1))
+        folded = self.rows.folded(row.head)
+        cut = cut if folded is None else min(cut, folded)
         while row.events and row.events[0].offset <= cut:  # a list's front is slow to cut, and tests are small
             event = row.events.pop(0)
             row.head.trimmed = event.offset

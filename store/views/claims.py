@@ -6,7 +6,7 @@ events of that entity to that sink, unless the node is dead. Rows are locked by 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -80,22 +80,39 @@ class Settled(NamedTuple):
     parked: ParkedEntity | None = None
 
 
-class PostgresClaims:
+class Claims(Protocol):
     """Of one node. All of it raises StoreUnavailable."""
+
+    async def claim(self, version: Version, at: Mapping[int, int], *, lasts_s: float) -> dict[int, str]:
+        """Claim entities by their heads, where each is still delivered up to what is said, and nobody else has it. The
+        epochs of those that are this node's now."""
+
+    async def settle(self, version: Version, settled: Mapping[int, Settled]) -> set[int]:
+        """Note what was delivered, and let go. Those of which it was noted: others were begun again meanwhile, or have
+        been claimed by somebody else."""
+
+    async def begin(self, version: Version, head_ids: Collection[int], *, now: bool) -> None:
+        """Begin with entities of which nothing is noted; with `now`, behind what is older than the sink."""
+
+    async def replay(self, versions: Sequence[Version], *, offset: int, entity: str | None = None) -> int:
+        """Deliver again from an offset on what was delivered, of all entities or one; of what is kept. Parked ones
+        are tried again. How many entities that is."""
+
+
+class PostgresClaims:
+    """See Claims."""
 
     def __init__(self, pool: Pool, *, incarnation: int) -> None:
         self._pool = pool
         self._incarnation = incarnation
 
     async def claim(self, version: Version, at: Mapping[int, int], *, lasts_s: float) -> dict[int, str]:
-        """Claim entities by their heads, where each is still delivered up to what is said, and nobody else has it. The
-        epochs of those that are this node's now."""
+        """See Claims."""
         arguments = (list(at), list(at.values()), self._incarnation, lasts_s)
         return dict([tuple(row) for row in await self._pool.fetch(CLAIM, version.id, *arguments)])
 
     async def settle(self, version: Version, settled: Mapping[int, Settled]) -> set[int]:
-        """Note what was delivered, and let go. Those of which it was noted: others were begun again meanwhile, or have
-        been claimed by somebody else."""
+        """See Claims."""
         if not settled:
             return set()
         ids = sorted(settled)
@@ -111,12 +128,11 @@ class PostgresClaims:
         return {row[0] for row in rows}
 
     async def begin(self, version: Version, head_ids: Collection[int], *, now: bool) -> None:
-        """Begin with entities of which nothing is noted; with `now`, behind what is older than the sink."""
+        """See Claims."""
         await self._pool.fetch(BEGIN, version.id, sorted(head_ids), now)
 
     async def replay(self, versions: Sequence[Version], *, offset: int, entity: str | None = None) -> int:
-        """Deliver again from an offset on what was delivered, of all entities or one; of what is kept. Parked ones
-        are tried again. How many entities that is."""
+        """See Claims."""
         again = 0
         for version in versions:
             after: int | None = 0

@@ -1,7 +1,7 @@
 """Reading: rows of views from their tables, a page at a time, and how far an entity is folded."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -27,20 +27,33 @@ class Found(Struct, frozen=True, gc=False):
     snippet: tuple[str, ...] = ()  # parts of its text: the second, fourth … are words that were searched for
 
 
+class RowReading(Protocol):
+    """Rows of views, for whoever reads or watches. All of it raises StoreUnavailable."""
+
+    async def page(self, table: Table, wanted: Wanted) -> list[Found]:
+        """At most `wanted.limit` rows, in the order in which they are read: backwards, the last one first."""
+
+    async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
+        """As `page`, no search, with a revision that none of the table has exceeded by the time of the reading."""
+
+    async def folded(self, view_id: int, entity: str) -> int:
+        """The offset up to which that version of a view has folded the entity; 0 where nothing of it is."""
+
+
 class Reading:
-    """Of one node. All of it raises StoreUnavailable."""
+    """In Postgres: see RowReading."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
 
     async def page(self, table: Table, wanted: Wanted) -> list[Found]:
-        """At most `wanted.limit` rows, in the order in which they are read: backwards, the last one first."""
+        """See RowReading."""
         sql, arguments = statement(table, wanted)
         width = len(table.shape.columns)
         return [_found(row, width) for row in await self._fetch(sql, *arguments)]
 
     async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
-        """As `page`, no search, with a revision that none of the table has exceeded by the time of the reading."""
+        """See RowReading."""
         sql, arguments = statement(table, wanted)
         width = len(table.shape.columns)
         both = f"SELECT page.*, f.last_value FROM ({FLOOR}) f LEFT JOIN LATERAL ({sql}) page ON true"
@@ -48,7 +61,7 @@ class Reading:
         return [_found(row, width) for row in rows if row[width] is not None], rows[0]["last_value"]
 
     async def folded(self, view_id: int, entity: str) -> int:
-        """The offset up to which that version of a view has folded the entity; 0 where nothing of it is."""
+        """See RowReading."""
         rows = await self._fetch(FOLDED, view_id, entity)
         return int(rows[0][0]) if rows else 0
 

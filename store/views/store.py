@@ -38,6 +38,11 @@ class Version(Struct, frozen=True, kw_only=True):
     is_kept_up: bool = True  # has any node that is up its code? As far as whoever asks knows
 
     @property
+    def identity(self) -> tuple[int, str, int, int]:
+        """What tells it apart: where a failover has lost it, its number may have been given to another."""
+        return self.id, self.name, self.version, self.build
+
+    @property
     def table(self) -> Table:
         return Table(self.name, self.version, self.shape, self.build)
 
@@ -113,7 +118,8 @@ class FoldTransaction(Protocol):
     """One batch into one version. What it has locked nobody else folds meanwhile. All of it raises StoreUnavailable."""
 
     async def lock(self, head_ids: Sequence[int]) -> dict[int, Standing]:
-        """Lock how far these are folded, by rising id. One that has no head any more is not among what is returned."""
+        """Lock how far these are folded, by rising id. One that has no head any more is not among what is returned, and
+        none is where there is no such version any more."""
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, Values | None]:
         """Lock these rows, in the order given, and read them; None: there is no such row."""

@@ -66,7 +66,7 @@ class PostgresViewStore:
     async def transaction(self, version: Version) -> AsyncIterator[FoldTransaction]:
         """See ViewStore."""
         async with self._folds.connection() as connection, connection.transaction() as transaction:
-            yield PostgresFoldTransaction(transaction, version.id, version.table)
+            yield PostgresFoldTransaction(transaction, version)
 
     async def behind(
         self, version: Version, *, after_id: int, limit: int, shards: Collection[int] | None

@@ -116,15 +116,15 @@ class PostgresVersions:
                 raise ViewRefused(f"{wanted.name} was a {others[0].kind}, and is a {wanted.kind}: give it another name")
             mine = [one for one in others if one.version == wanted.version]
             if mine:
-                _refuse_others(wanted, mine, others)
+                refuse_others(wanted, mine, others)
                 for one in mine:
-                    shape = _also(one.shape, wanted.shape)
+                    shape = also(one.shape, wanted.shape)
                     if one.shape != shape and one.kind == "view":
                         await _index(transaction, Table(one.name, one.version, shape, one.build))
                     if one.shape != shape or not wanted.kinds <= one.kinds:
                         await transaction.fetch(SAID, one.id, to_json(shape), sorted(wanted.kinds | one.kinds))
                 if all(one.state == "old" for one in mine):
-                    await transaction.fetch(REOPENED, max(mine, key=_rank).id)
+                    await transaction.fetch(REOPENED, max(mine, key=rank).id)
             else:
                 await _make(transaction, wanted, build=1, state="filling" if others else "live")
         await self._settle(connection, wanted, mine)
@@ -140,7 +140,7 @@ class PostgresVersions:
                 await self.drop(made, whole=True)
                 raise
             return
-        last = max(before, key=_rank)
+        last = max(before, key=rank)
         if all(one.state == "old" for one in before):
             passed = await _passed(connection, wanted.kinds, last)
             if passed is None:
@@ -174,12 +174,12 @@ class PostgresVersions:
     async def releases(self, known: Collection[str]) -> dict[str, dict[str, int] | None]:
         """The releases of nodes that are up, by digest, each with the views that it has and their versions; None for
         those that are known."""
-        rows = await self._pool.fetch(RELEASES, list(known))
-        return {digest: None if views is None else _versions_in(views) for digest, views in rows}
+        return _releases(await self._pool.fetch(RELEASES, list(known)))
 
     async def switch(self, version: Version) -> bool:
-        """One that has been filled takes the live one's place, which becomes old; no node that is up has the code of
-        another version. False when that is done already, or a later build of the same version is live.
+        """One that has been filled takes the live one's place, which becomes old. False when that is done already, a
+        later build of the same version is live, or a node is up that has not the code of this version: whoever wants
+        to switch has looked before, and may have stood still since.
 
         Raises: ViewRefused while SQL views of others hang on the stable name, and its columns change."""
         async with self._pool.connection() as connection, connection.transaction() as transaction:
@@ -192,6 +192,9 @@ class PostgresVersions:
                 or mine.state != "filling"
                 or any(one.version == mine.version and one.build > mine.build for one in live)
             ):
+                return False
+            up = _releases(await transaction.fetch(RELEASES, []))
+            if any((views or {}).get(mine.name) != mine.version for views in up.values()):
                 return False
             await transaction.fetch(SOON)
             await transaction.fetch(OLDER, version.name)
@@ -215,7 +218,7 @@ class PostgresVersions:
                         f"version {wanted.version} of the view {wanted.name}, as this release has it, is not kept up: "
                         f"{kept or 'there is no table of it'}"
                     )
-                _refuse_others(wanted, mine, all_of_it)
+                refuse_others(wanted, mine, all_of_it)
                 build = 1 + max(one.build for one in all_of_it if one.version == wanted.version)
                 for one in mine:
                     if one.state == "filling":
@@ -233,7 +236,7 @@ class PostgresVersions:
             if not all_of_it or all_of_it[0].kind == "sink":
                 return None
             filling = [one for one in all_of_it if one.state == "filling"]
-            last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=_rank)
+            last = max(filling or [one for one in all_of_it if one.state == "live"] or all_of_it, key=rank)
             build = 1 + max(one.build for one in all_of_it if one.version == last.version)
             for one in filling:
                 await _drop(transaction, one)
@@ -349,7 +352,7 @@ async def _refuse_trimmed(connection: Connection, wanted: Wanted) -> None:
                 )
 
 
-def _refuse_others(wanted: Wanted, mine: Sequence[Version], others: Sequence[Version]) -> None:
+def refuse_others(wanted: Wanted, mine: Sequence[Version], others: Sequence[Version]) -> None:
     """Raises: ViewRefused when tables of this version hold other rows than its code has, or are made of other events
     than it folds."""
     for one in mine:
@@ -364,12 +367,17 @@ def _refuse_others(wanted: Wanted, mine: Sequence[Version], others: Sequence[Ver
             )
 
 
-def _also(stored: Shape, code: Shape) -> Shape:
+def also(stored: Shape, code: Shape) -> Shape:
     """As the code says it, with all events that the table was made of so far."""
     return msgspec.structs.replace(code, events=together(stored.events, code.events))
 
 
-def _versions_in(views: str) -> dict[str, int]:
+def _releases(rows: Sequence[Any]) -> dict[str, dict[str, int] | None]:
+    return {digest: None if views is None else versions_in(views) for digest, views in rows}
+
+
+def versions_in(views: str) -> dict[str, int]:
+    """Of what a release knows of views, as JSON: each with its version."""
     return {name: one.version for name, one in msgspec.json.decode(views, type=dict[str, _Numbered]).items()}
 
 
@@ -379,7 +387,8 @@ class _Numbered(Struct):
     version: int
 
 
-def _rank(version: Version) -> tuple[int, int]:
+def rank(version: Version) -> tuple[int, int]:
+    """Of two tables of a view the newer has the greater."""
     return version.version, version.build
 
 

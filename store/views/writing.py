@@ -13,15 +13,17 @@ import msgspec
 
 from greenroom.store.postgres.connection import Transaction
 from greenroom.store.views.shape import Column
-from greenroom.store.views.store import Key, Raced, Standing, Values, Writing, Written
+from greenroom.store.views.store import Key, Raced, Standing, Values, Version, Writing, Written
 from greenroom.store.views.tables import REVISION, Table, quoted
 
-# A subquery for each head, in the order of the ids, since the nullable side of a join can't be locked.
+# A subquery for each head, in the order of the ids, since the nullable side of a join can't be locked. None of a table
+# that is not there: its number may be another's by now.
 LOCK = """
 SELECT h.id, coalesce(p."offset", 0), p."offset" IS NOT NULL, coalesce(p.parked, false), h.fence, h."offset", h.trimmed,
     l.lineage
 FROM unnest($2::bigint[]) AS w (id)
 CROSS JOIN (SELECT lineage() AS lineage OFFSET 0) l
+JOIN view_versions own ON (own.id, own.name, own.version, own.build) = ($1::int, $3, $4::int, $5::int)
 JOIN heads h ON h.id = w.id
 LEFT JOIN LATERAL (
     SELECT v."offset", v.parked IS NOT NULL AS parked FROM view_progress v
@@ -49,14 +51,16 @@ BEGAN = """began AS (
 class PostgresFoldTransaction:
     """See FoldTransaction."""
 
-    def __init__(self, transaction: Transaction, view_id: int, table: Table) -> None:
+    def __init__(self, transaction: Transaction, version: Version) -> None:
         self._transaction = transaction
-        self._view_id = view_id
-        self._table = table
+        self._identity = version.identity
+        self._view_id = version.id
+        self._table = version.table
 
     async def lock(self, head_ids: Sequence[int]) -> dict[int, Standing]:
         """See FoldTransaction."""
-        rows = await self._transaction.fetch(LOCK, self._view_id, sorted(head_ids))
+        view_id, *named = self._identity
+        rows = await self._transaction.fetch(LOCK, view_id, sorted(head_ids), *named)
         return {row[0]: Standing(*tuple(row)[1:]) for row in rows}
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, Values | None]:

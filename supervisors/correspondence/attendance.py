@@ -149,10 +149,12 @@ class Attendance:
             self._tell_roster(entity, node)
 
     def handed_on(self, handed: HandedOn) -> None:
-        """The entity comes here. Who watches on a node that has not said so itself is believed for a moment."""
+        """The entity comes here. Who watches on a node that has not said so itself is believed for a moment. One that
+        is fed has: also that nobody does."""
         entity = handed.entity
         for node, watchers in handed.watchers.items():
-            known = node in self._remote.get(entity, ()) and (entity, node) not in self._out_of_sight
+            known = node in (*self._fed(entity), *self._remote.get(entity, ()))
+            known = known and (entity, node) not in self._out_of_sight
             if watchers and node != self._node and not known:
                 self._remote.setdefault(entity, {})[node] = {who.client: who for who in watchers}
                 self._doubted.pop((entity, node), None)

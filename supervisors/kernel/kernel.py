@@ -171,9 +171,10 @@ class Kernel:
         """Is it awake here, or watched here?"""
         return entity in self._cells or self._audiences.is_watched(entity)
 
-    def present(self) -> set[str]:
-        """All that are awake here, or live here and are watched on some node."""
-        return {*self._cells, *(entity for entity, _ in self._audiences.watched())}
+    def present(self) -> list[str]:
+        """All that are awake here, or live here and are watched on some node; always in the same order, for whoever is
+        told one after another."""
+        return list(dict.fromkeys((*self._cells, *(entity for entity, _ in self._audiences.watched()))))
 
     async def begin_anew(self, entity: str) -> None:
         """Its rows were written anew under it: return once nobody awake here knows what it was. Its watchers hear of

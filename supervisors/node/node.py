@@ -35,6 +35,8 @@ from greenroom.store.postgres.migrate import migrate
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.postgres.pooling import pool_mode_of
 from greenroom.store.views.claims import PostgresClaims
+from greenroom.store.views.reading import Reading
+from greenroom.store.views.stores import postgres_stores
 from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
 from greenroom.supervisors.admin.local import Local
@@ -129,7 +131,7 @@ class Node:
         referee = PostgresReferee(rows, incarnation=incarnation, lease=lease, spare=spare, is_pooled=is_pooled)
         self._joined: Joined | None = None
         connections = settings.store.connections
-        reader = reader_of(views, kinds, self._pool.fetch, connections=connections) if views else None
+        reader = reader_of(views, kinds, Reading(self._pool.fetch), connections=connections) if views else None
         knowledge = to_json(knowledge_of(list(kinds), list(views or ()), list(sinks or ())))
         release = digest_of(knowledge)
         self._membership = Membership(
@@ -201,9 +203,8 @@ class Node:
         if views or sinks:
             self._views = Runners(
                 views if views is not None else Views(kinds),
-                self._pool,
+                postgres_stores(self._pool, shards=settings.shards),
                 kinds=kinds,
-                shards=settings.shards,
                 owned=self._membership.shards,
                 turn=turn,
                 now=clock,

@@ -20,6 +20,7 @@ from greenroom.supervisors.simulation.answers import Answer, Publication, Push, 
 from greenroom.supervisors.simulation.checker import Checker, Fact, Settled
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.views.watched import WatchedPage
 from greenroom.supervisors.simulation.wire import Broken, Connection
 
 encode = msgspec.json.encode
@@ -100,11 +101,14 @@ class SimulatedClient:
         dial: Callable[[str], Connection | None],
         pace_s: float,
         deadline_s: float,
+        page: Callable[[str], WatchedPage | None] = lambda channel: None,
     ) -> None:
-        """`deadline_s`: of a command, at whichever node. `dial` connects to one of those."""
+        """`deadline_s`: of a command, at whichever node. `dial` connects to one of those. `page`: to hold what is said
+        on that channel, where it is a page of a view."""
         self.user = user
         self.pending: list[Pending] = []
         self.positions = {channel: Position() for channel in channels}
+        self.pages = {channel: held for channel in channels if (held := page(channel)) is not None}
         self.working = True  # sends new commands
         self.refusals: dict[str, int] = {}  # how often, by what was said
         self.unknown = 0  # commands without a key of which nobody knows
@@ -358,8 +362,13 @@ class SimulatedClient:
         self._timeline.note(
             "subscribed", channel, result.offset, f"+{len(result.publications)}" * result.recovered, who=self.user
         )
+        page = self.pages.get(channel)
+        if page is not None and not result.recovered:
+            page.begin(bytes(result.data))
         for publication in result.publications:
             self._see(channel, position, publication)
+        if page is not None and not page.is_as(bytes(result.data)):
+            self._checker.violated("what was missed leads to the page that there is", self.user, channel, result)
         self._checker.read(channel, position.known, position.offset)
 
     def _pushed(self, push: Push) -> None:
@@ -385,6 +394,9 @@ class SimulatedClient:
                 "each publication once, in order", self.user, channel, f"{publication.offset} after {position.offset}"
             )
         position.offset = publication.offset
+        page = self.pages.get(channel)
+        if page is not None:
+            page.see(bytes(publication.data))
         position.facts = self._checker.shown(
             channel, position.epoch, position.facts, publication.offset, bytes(publication.data)
         )

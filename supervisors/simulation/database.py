@@ -14,7 +14,7 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from greenroom.store.errors import NotOwner, OutcomeLost, StoreUnavailable
+from greenroom.store.errors import NotOwner, OutcomeLost, StoreError, StoreUnavailable
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.letters import LetterRows
 from greenroom.store.journal.journal import Claim
@@ -23,6 +23,8 @@ from greenroom.store.journal.records import Append, Head, Outcome
 from greenroom.store.ownership.referee import Owned
 from greenroom.store.ownership.referee_memory import MemoryNode, MemoryShards
 from greenroom.store.ownership.sharding import shard_of
+from greenroom.store.views.memory.rows import MemoryViewRows
+from greenroom.store.views.store import Raced
 from greenroom.supervisors.simulation.faults import NO_FAULTS, Faults
 from greenroom.supervisors.simulation.network import Reach
 from greenroom.supervisors.simulation.schedule import NODE
@@ -53,6 +55,11 @@ class Guards(Struct, frozen=True, kw_only=True):
     learning: bool = True  # who wakes reads what was handled before
     handover: bool = True  # a claim brings what its entity has sent, so that nothing overtakes that
     deletion: bool = True  # outbox rows are deleted only in the lineage in which they were delivered
+    # Of views.
+    view_progress: bool = True  # how far an entity is folded is locked before more of it is
+    view_rows: bool = True  # rows are locked from their loading on
+    view_together: bool = True  # rows land with the progress that they are of
+    view_retention: bool = True  # what views have not folded is not trimmed
 
 
 ALL_GUARDS = Guards()
@@ -155,6 +162,9 @@ class Database:
     def __init__(self, *, draw: Random, faults: Faults, guards: Guards, witness: Witness, timeline: Timeline) -> None:
         self.rows = MemoryRows()
         self.shards = MemoryShards()  # with the nodes that own them; none where each node owns all
+        self.views = MemoryViewRows(self.rows, shards=self.shards, now=trio.current_time)
+        if not guards.view_retention:
+            self.rows.folded = lambda head: None
         self.guards = guards
         self.faults = faults
         self._draw = draw
@@ -167,6 +177,7 @@ class Database:
         self._owners: dict[int, tuple[int, int]] = {}  # head id -> fence, incarnation; until a failover
         self._standby: dict[str, Any] | None = None  # the rows as they were when it fell behind
         self._standby_shards: tuple[dict[int, MemoryNode], list[Owned]] = ({}, [])
+        self._standby_views: dict[str, Any] = {}
         self._down = False
         self.is_sluggish = False  # each statement takes longer
 
@@ -186,7 +197,16 @@ class Database:
 
     @property
     def busy(self) -> bool:
-        return bool(self._locks)
+        return bool(self._locks) or self.views.locks.busy
+
+    def chance(self) -> float:
+        return self._draw.random()
+
+    def soon(self, work: Callable[[], Awaitable[None]]) -> None:
+        """In a task of the database's own, until it restarts."""
+        nursery = self._nursery
+        if nursery is not None:
+            nursery.parent_task.context.run(nursery.start_soon, work)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         NODE.set("database")
@@ -198,6 +218,7 @@ class Database:
                     task_status = trio.TASK_STATUS_IGNORED
                     await trio.sleep_forever()
             self._locks = {}  # the transactions that held them are rolled back
+            self.views.locks.end_all()
 
     async def restart(self, down_s: float) -> None:
         """Die, and come back. What had not committed has not happened; who waited for it can't know."""
@@ -231,6 +252,7 @@ class Database:
         events = {id(event): event for row in self.rows.by_id.values() for event in row.events}
         self._standby = copy.deepcopy(vars(self.rows), events)
         self._standby_shards = copy.deepcopy((self.shards.nodes, self.shards.shards))
+        self._standby_views = self.views.committed()
         self._witness.fell_behind()
 
     def promote(self) -> None:
@@ -241,6 +263,7 @@ class Database:
         rows.letters.rows = standby["consequences"].of(LetterRows).rows
         rows.by_entity, rows.by_id, rows.last_id = standby["by_entity"], standby["by_id"], standby["last_id"]
         self.shards.nodes, self.shards.shards = self._standby_shards
+        self.views.restore(self._standby_views)
         if self.guards.timeline:
             rows.timeline += 1
         self._before_claim = {}
@@ -330,7 +353,7 @@ class Database:
                     self._timeline.note("late statement runs")
             try:
                 statement.result = await work()
-            except (StoreUnavailable, AssertionError) as error:
+            except (StoreError, Raced, AssertionError) as error:
                 statement.error = error
             await trio.sleep(back_s)
         except trio.Cancelled:

@@ -51,6 +51,15 @@ class Faults(Struct, frozen=True, kw_only=True):
     entry_late: float = 0.005  # overtaken by the next
     entry_unsure: float = 0.01  # of what is said to Redis at once: it may be there, or the first part of it
 
+    # Of views, where there are some.
+    rebuild_every_s: float = 25.0  # one is made anew, and old tables are dropped
+    pause_every_s: float = 40.0  # one is paused for a while
+    retry_every_s: float = 15.0  # parked entities are tried again
+    trim_every_s: float = 5.0  # retention takes old events of an entity
+    upgrade_every_s: float = (
+        60.0  # nodes are replaced by those of another release, of which each view is another version
+    )
+
     def swarm(self, draw: Random) -> "Faults":
         """About half of these, differently strong: what hides behind another fault shows when that is off."""
         kept = {}

@@ -28,9 +28,11 @@ from greenroom.store.ownership.referee import Newcomer
 from greenroom.supervisors.cluster.lease import DeclaredDead
 from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.moving import Moving
+from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
+from greenroom.supervisors.kernel.ownership import OwnsAll
 from greenroom.supervisors.node.joined import Joined
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import SHARDS, Database
@@ -38,7 +40,9 @@ from greenroom.supervisors.simulation.network import Reach, SimulatedRedis
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.statements import SimulatedJournal, SimulatedReferee
 from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.views.kept import KeptViews, Release
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
+from greenroom.supervisors.views.pages import Nobody
 from greenroom.transports.client.codes import SHUTDOWN
 from greenroom.transports.edge import FanOut
 from greenroom.transports.services import Services
@@ -81,10 +85,12 @@ class SimulatedNode:
         redis: SimulatedRedis | None = None,
         ended: Callable[[str], bool] = lambda name: False,
         proves: bool = False,
+        release: Release | None = None,
     ) -> None:
-        """`redis`: it is one of several, which own shards by the referee's rows and speak to one another over that;
-        None: it owns all, whoever else does. `ended`: is it proven that the process of that name runs no more?
-        `process` is what it calls its own; `proves`: it is known on which host that is."""
+        """`kinds`: its own, where it has views, as `release` says. `redis`: it is one of several, which own shards by
+        the referee's rows and speak to one another over that; None: it owns all, whoever else does. `ended`: is it
+        proven that the process of that name runs no more? `process` is what it calls its own; `proves`: it is known on
+        which host that is."""
         self.name = name
         self.process = process or name
         self.incarnation = draw.getrandbits(63)
@@ -109,6 +115,9 @@ class SimulatedNode:
 
         self.journal = SimulatedJournal(database, self, incarnation=self.incarnation)
         self.instruments = Instruments()
+        self.views: KeptViews | None = None
+        if release is not None:
+            self.views = KeptViews(release, database, self, kinds, Random(draw.getrandbits(64)))
         self.fan_out = FanOut(kinds, HUB, self.instruments, stopwatch=trio.current_time)
         self._membership: Membership | None = None
         self._joined: Joined | None = None
@@ -116,7 +125,16 @@ class SimulatedNode:
             referee = SimulatedReferee(database, self, incarnation=self.incarnation)
             self._membership = Membership(
                 referee,
-                Newcomer(url=name, version="0", host=HOST if proves else "", process=self.process, is_alone=False),
+                Newcomer(
+                    url=name,
+                    version="0",
+                    host=HOST if proves else "",
+                    process=self.process,
+                    is_alone=False,
+                    release=release.digest if release is not None else "",
+                    knowledge=release.knowledge if release is not None else "",
+                ),
+                releases=Releases(release.digest, release.knowledge, kinds.others) if release is not None else None,
                 shards=SHARDS,
                 lease_s=LEASE_S,
                 ended=lambda host, other: ended(other),
@@ -140,6 +158,18 @@ class SimulatedNode:
                 stopwatch=trio.current_time,
             )
         others = self._joined.correspondence if self._joined is not None else None
+        views = self.views
+        if views is not None:
+            views.live_on(
+                kernel=lambda: self.kernel,
+                ownership=self._membership or OwnsAll(),
+                elsewhere=others.pages if others is not None else Nobody(),
+                node=self.incarnation,
+                clock=self.clock,
+                instruments=self.instruments,
+            )
+            if others is not None:
+                others.pages.here = views.shown.pages
         self.kernel = Kernel(
             kinds=kinds,
             journal=self.journal,
@@ -157,6 +187,9 @@ class SimulatedNode:
             mailbox=MAILBOX,
             claims_waiting_max=1000,
             relay_kept_max=RELAY_KEPT_MAX,
+            turn=views.turn if views is not None else None,
+            landed=views.runners.hints.committed if views is not None else None,
+            query=views.reader if views is not None else None,
         )
         self._moving = Moving(self._membership, self.kernel.system) if self._membership is not None else None
         self._services = Services(
@@ -177,6 +210,7 @@ class SimulatedNode:
             chance=draw.random,
             before_watching=others.feeds.before if others is not None else None,
             audience_elsewhere=others.changed if others is not None else None,
+            views=views.reader if views is not None else None,
         )
 
     def _moved(self, shards: Collection[int]) -> None:
@@ -207,7 +241,7 @@ class SimulatedNode:
         NODE.set(self.name)
         self._timeline.note("starts")
         self._context = copy_context()
-        membership, joined, moving = self._membership, self._joined, self._moving
+        membership, joined, moving, views = self._membership, self._joined, self._moving, self.views
         parts: tuple[Callable[..., Awaitable[None]], ...] = (
             *((membership.run,) if membership is not None else ()),
             *((joined.run,) if joined is not None else ()),
@@ -217,13 +251,17 @@ class SimulatedNode:
             self._services.reads.run,
             self._services.deadlines.run,
             self.fan_out.hub.run,
+            *((views.runners.run, views.shown.pages.run) if views is not None else ()),
         )
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:  # owner: this call; a crash of a part is a violation
                     self._nursery = nursery
-                    if membership is not None:
+                    if membership is not None or views is not None:
                         task_status.started()  # the world need not wait for it: it may fail, or have to wait itself
+                    if views is not None:
+                        await views.install()
+                    if membership is not None:
                         await membership.join()
                     if joined is not None:
                         await joined.open()
@@ -234,7 +272,7 @@ class SimulatedNode:
                     self.listening = True
                     if membership is not None:
                         await membership.open()
-                    else:
+                    elif views is None:
                         task_status.started()
                     self._has_begun.set()
         except* (DeclaredDead, StoreUnavailable) as errors:  # as a process would that can't start, or was replaced
@@ -365,6 +403,10 @@ class SimulatedNode:
     def audience(self, entity: str) -> set[str]:
         """The connections that the entity, which lives here, believes to watch it."""
         return {who.client for who in self.kernel.world.audience(entity)}
+
+    def is_of(self, release: int) -> bool:
+        """Has it the views of that release?"""
+        return self.views is None or self.views.release.number == release
 
     def owns(self, entity: str) -> bool:
         return self.kernel.ownership.owns(entity)

@@ -6,9 +6,12 @@ import trio
 
 from greenroom.supervisors.simulation.faults import NO_FAULTS
 from greenroom.supervisors.simulation.troubles import DRAIN_S, Trouble
+from greenroom.supervisors.simulation.views.troubles import ViewTroubles
+from greenroom.supervisors.simulation.views.truth import Truth
 from greenroom.supervisors.simulation.world import World
 
 SETTLE_S = 60.0  # once faults have stopped, everything must be resolved within so long
+SETTLE_VIEWS_S = 150.0  # likewise, where there are views: what nobody has heard of is found by the next sweep
 CHECK_S = 5.0  # between two looks at everything
 
 
@@ -66,7 +69,7 @@ async def _settle(world: World) -> None:
         world.resume(node)
         node.to_database.mend()
         node.to_redis.mend()
-    staying = [node for node in world.nodes if node.listening and not node.dead]
+    staying = [node for node in world.nodes if node.listening and not node.dead and node.is_of(world.release)]
     haunted = world.haunted
     if world.nodes_wanted == 1 and (len(world.nodes) > 1 or (haunted is not None and haunted in world.nodes)):
         # Of an entity that nobody speaks to, a zombie's successor does not hear what the zombie wrote: where shards
@@ -81,8 +84,10 @@ async def _settle(world: World) -> None:
         await world.start_node()
     for client in world.clients:
         client.calm()
+    if world.truth is not None and world.nursery is not None:
+        world.nursery.start_soon(ViewTroubles(world).end)
     left = partial(_unsettled, world)
-    with trio.move_on_after(SETTLE_S):
+    with trio.move_on_after(SETTLE_S if world.truth is None else SETTLE_VIEWS_S):
         while left():  # noqa: ASYNC110 - nobody could say when all of it is
             await trio.sleep(0.5)
         return
@@ -113,9 +118,24 @@ def _unsettled(world: World) -> list[str]:
         left += [f"{entity}: what it sent at {offset:#x} is not delivered" for offset in row.outbox]
     if checker.audit is not None:
         left += checker.audit.unsettled()
+    if world.truth is not None:
+        left += _views(world, world.truth)
     streams = checker.streams.items()
     states = {entity: one.fold.state for entity, one in streams if one.fold is not None and one.fold.durable}
     return left or world.unfinished(states)
+
+
+def _views(world: World, truth: Truth) -> list[str]:
+    """Every table of the present release is live and whole, and whoever watches a page knows it."""
+    left = truth.unsettled(world.checker.journals(), world.release)
+    if left:
+        return left
+    for client in world.clients:
+        for channel, page in client.pages.items():
+            differs = truth.page_differs(channel, page) if client.positions[channel].wanted else None
+            if differs is not None:
+                left.append(f"{client.user} {differs} on {channel}")
+    return left
 
 
 def _shared(world: World) -> list[str]:

@@ -21,6 +21,8 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.message import Message
 from greenroom.actors.testing.sessions import with_sessions
+from greenroom.actors.views.page import ALL
+from greenroom.actors.views.view import View
 from greenroom.supervisors.simulation.client import Waited, Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Guards
 from greenroom.supervisors.simulation.faults import Faults
@@ -129,6 +131,8 @@ def run_seed(
 
 def simulate(
     *entities: type[Actor[object]],
+    views: Iterable[type[View]] = (),
+    pages: Iterable[str] = (),
     commands: Callable[..., Message | tuple[str, Message]],
     keys: int = 2,
     records: Callable[[Message], bool] = lambda message: False,
@@ -156,7 +160,9 @@ def simulate(
     `invariant(entity, state)` raises AssertionError when a state is wrong; it sees the state after every event.
     `unfinished(states)` says what is left to do once faults have stopped, or was done wrong, given the states of all
     durable entities by name; it is asked until it has nothing to say. `seeds` is how many, from 0 on, or which;
-    `minutes` are virtual. `nodes`: how many share the database; clients connect to any of them.
+    `minutes` are virtual. `nodes`: how many share the database; clients connect to any of them. `views`: over what the
+    entities record; each table must be the fold of the journals, whenever it is looked at. `pages`: those that clients
+    watch too, "standings:1"; where a view has one page alone, they do without.
     """
     arguments = len(inspect.signature(commands).parameters)
     mistakes: list[BadCommand] = []
@@ -170,9 +176,15 @@ def simulate(
             mistakes.append(error)
             raise
 
+    views = tuple(views)
     scenario = Scenario(
         kinds=with_sessions(entities),
-        channels=tuple(f"{kind.kind}:{number}" for kind in entities for number in range(1, keys + 1)),
+        views=views,
+        channels=(
+            *(f"{kind.kind}:{number}" for kind in entities for number in range(1, keys + 1)),
+            *(f"{view.name}:{ALL}" for view in views if view.watch is not None and not view.watch.by),
+            *pages,
+        ),
         work=work,
         records=records,
         invariant=invariant,
@@ -230,7 +242,7 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 ERRORS = frozenset({"error", "critical", "exception"})
-EXPECTED = frozenset({"dead_letter", "entity_failed"})  # an entity's own handler raised; the scenario may mean it
+EXPECTED = frozenset({"dead_letter", "entity_failed", "view_parked"})  # code of the scenario raised; it may mean it
 EXPECTED_OF_SEVERAL = frozenset({"node_declared_dead"})
 AFTER_A_FAILOVER = frozenset({"journal_lost_tail", "database_history_changed"})
 

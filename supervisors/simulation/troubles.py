@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from greenroom.supervisors.simulation.node import SimulatedNode
+from greenroom.supervisors.simulation.views.troubles import ViewTroubles
 from greenroom.supervisors.simulation.world import World
 
 DRAIN_S = 5.0
@@ -17,11 +18,18 @@ def at_random(seconds: float) -> Trouble:
 
     async def trouble(world: World) -> None:
         troubles = Troubles(world)
-        makes = [troubles.crash, troubles.stop, troubles.stall, troubles.shake_database]
+        makes: list[Callable[[], Awaitable[None]]] = [
+            troubles.crash,
+            troubles.stop,
+            troubles.stall,
+            troubles.shake_database,
+        ]
         makes += [troubles.haunt] if world.nodes_wanted == 1 else [troubles.cut_off]
         makes += [troubles.fail_over, troubles.cut_wires]
         if world.nodes_wanted > 1:
             makes += [troubles.part, troubles.shake_redis, troubles.slow_down]
+        if world.truth is not None:
+            makes += ViewTroubles(world).all
         async with trio.open_nursery() as nursery:  # owner: this call
             for make in makes:
                 nursery.start_soon(make)

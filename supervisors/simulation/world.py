@@ -18,7 +18,10 @@ from msgspec import Struct
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Message
+from greenroom.actors.views.installed import Views
+from greenroom.actors.views.view import View
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
+from greenroom.store.views.versions import Wanted
 from greenroom.supervisors.simulation.checker import Audit, Checker
 from greenroom.supervisors.simulation.client import SimulatedClient, Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Database, Guards
@@ -27,13 +30,18 @@ from greenroom.supervisors.simulation.network import SimulatedRedis
 from greenroom.supervisors.simulation.node import CLIENT, SimulatedNode
 from greenroom.supervisors.simulation.schedule import NODE, Schedule
 from greenroom.supervisors.simulation.timeline import Timeline
+from greenroom.supervisors.simulation.views.kept import Release, release
+from greenroom.supervisors.simulation.views.truth import Truth
 from greenroom.supervisors.simulation.wire import Connection
+from greenroom.supervisors.views.runners import wanted_of
 
 
 class Scenario(Struct, kw_only=True):
     """Who lives in a world and what they do."""
 
     kinds: tuple[type[Actor[object]], ...]
+    views: tuple[type[View], ...] = ()  # over what they record
+    mended: tuple[type[View], ...] = ()  # the same, none of whose folds raises; () where none does
     channels: tuple[str, ...]  # entities that clients subscribe to, each to some
     work: Callable[[Random, str], Work]  # the next command of a user
     records: Callable[[Message], bool] = lambda message: True  # does each success of this command record an event?
@@ -45,6 +53,7 @@ class Scenario(Struct, kw_only=True):
     # What is still to be done, or was done wrong, once all is calm; given the states of all durable entities by name.
     unfinished: Callable[[dict[str, Any]], list[str]] = lambda states: []
     audit: Callable[[], Audit] | None = None  # made anew for each world
+    mend: Callable[[], None] = lambda: None  # once faults have stopped: no view's `fold` raises any more
     clients: int = 4
     pace_s: float = 3.0  # mean time between two commands of a client
 
@@ -91,6 +100,12 @@ class World:
             timeline=self.timeline,
         )
         self.letters = MemoryDeadLetters(self.database.rows.letters)
+        self.scenario = scenario
+        self.truth = (
+            Truth(self.kinds, scenario.mended or scenario.views, self.database.views) if scenario.views else None
+        )
+        self.release = 1  # the version of its views that nodes which are started have
+        self._releases: dict[int, Release] = {}
         self.nodes: list[SimulatedNode] = []  # alive or dying, oldest first
         self.nodes_started = 0
         self.unfinished = scenario.unfinished
@@ -121,6 +136,7 @@ class World:
                 dial=self._dial,
                 pace_s=scenario.pace_s,
                 deadline_s=CLIENT.command_deadline_s,
+                page=self.truth.page if self.truth is not None else lambda channel: None,
             )
             for number in range(1, scenario.clients + 1)
         ]
@@ -141,7 +157,7 @@ class World:
         node = SimulatedNode(
             f"node{self.nodes_started}",
             process=process,
-            kinds=self.kinds,
+            kinds=Kinds(self.scenario.kinds) if self.truth is not None else self.kinds,
             database=self.database,
             letters=self.letters,
             checker=self.checker,
@@ -151,10 +167,26 @@ class World:
             redis=self.redis if self.nodes_wanted > 1 else None,
             ended=self._has_ended,
             proves=self.proven,
+            release=self._present_release(),
         )
         self.nodes.append(node)
         await self.nursery.start(node.run, name=node.name)
         return node
+
+    def _present_release(self) -> Release | None:
+        if self.truth is None:
+            return None
+        if self.release not in self._releases:
+            kinds = Kinds(self.scenario.kinds)
+            self._releases[self.release] = release(self.release, kinds, self.scenario.views)
+        return self._releases[self.release]
+
+    def wanted(self, view: str) -> Wanted:
+        """A view as the present release has it."""
+        present = self._present_release()
+        assert present is not None
+        installed = Views(Kinds(self.scenario.kinds), present.views)
+        return wanted_of([installed[view]])[0]
 
     def _has_ended(self, process: str) -> bool:
         """Is it proven that the process of this name runs no more?"""
@@ -209,6 +241,13 @@ class World:
         """Every entity that is awake anywhere, or that one."""
         for node in self.nodes:
             node.check(entity)
+        if entity is None and self.truth is not None:
+            journals = self.checker.journals()
+            wrong, early = self.truth.wrong(journals), self.truth.too_early(journals)
+            if wrong is not None:
+                self.checker.violated("a table is the fold of the journals, up to where it says", wrong)
+            if early is not None and not self.faults.skew_s:
+                self.checker.violated("a table becomes live once it has caught up", early)
 
 
 def _tasks() -> list[trio.lowlevel.Task]:

@@ -28,7 +28,7 @@ from greenroom.config.limits import SinkConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.views.claims import PostgresClaims, Settled
+from greenroom.store.views.claims import Claims, Settled
 from greenroom.store.views.store import ParkedEntity, Unfolded, Version, ViewStore
 from greenroom.supervisors.sinks.patience import Patience, Suspect, Verdict
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
@@ -71,7 +71,7 @@ class Deliverer:
         installed: InstalledSink,
         version: Version,
         store: ViewStore,
-        claims: PostgresClaims,
+        claims: Claims,
         *,
         config: SinkConfig,
         pause: Callable[[str], Awaitable[object]],
@@ -365,7 +365,7 @@ class Deliverer:
 
 def delivering_to(
     sinks: Sinks,
-    claims: PostgresClaims,
+    claims: Claims,
     *,
     config: SinkConfig,
     instruments: Instruments,

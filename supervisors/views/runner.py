@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
-from time import perf_counter, thread_time
 
 import structlog
 import trio
@@ -41,6 +40,7 @@ from greenroom.store.views.store import (
 from greenroom.supervisors.supervision.backoff import NewBackoff
 from greenroom.supervisors.views.backlog import Backlog
 from greenroom.supervisors.views.batch_size import EVENTS_MAX, BatchSize
+from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 
 log = structlog.get_logger("greenroom.views")
 
@@ -69,6 +69,7 @@ class Runner:
         changed: Callable[[Changes], None] | None = None,
         unsure: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.time,  # Unix seconds
+        stopwatch: Stopwatch = STOPWATCH,
         batch_events: int = EVENTS_MAX,
     ) -> None:
         """`changed` hears of rows once they are durable, and `unsure` of the view, by name, where nobody knows whether
@@ -82,12 +83,13 @@ class Runner:
         self._new_backoff = new_backoff
         self._instruments = instruments
         self._commits = instruments.commit_s.count
-        self._busy_at = -inf  # when this node had last committed something, by perf_counter
+        self._busy_at = -inf  # when this node had last committed something, by the stopwatch
         self._labels = version.name, str(version.version)
         self._changed = changed
         self._unsure = unsure
         self._doubted: set[int] = set()  # heads of transactions of which nobody knows whether they have landed
         self._now = now
+        self._stopwatch = stopwatch
         self._size = BatchSize(events_max=batch_events)
         self._resumed = trio.Event()
 
@@ -140,17 +142,17 @@ class Runner:
             await self._fold_all(heard)
         head_ids = self.backlog.take_behind(HEADS_AT_ONCE)
         if head_ids:
-            began = perf_counter()
+            began = self._stopwatch.elapsed()
             await self._catch_up(head_ids)
             if self._others_work():
-                await trio.sleep((perf_counter() - began) * (1 / FILL_SHARE - 1))
+                await trio.sleep((self._stopwatch.elapsed() - began) * (1 / FILL_SHARE - 1))
 
     def _others_work(self) -> bool:
         """Has this node committed anything lately?"""
         before, self._commits = self._commits, self._instruments.commit_s.count
         if self._commits > before:
-            self._busy_at = perf_counter()
-        return perf_counter() - self._busy_at < CALM_S
+            self._busy_at = self._stopwatch.elapsed()
+        return self._stopwatch.elapsed() - self._busy_at < CALM_S
 
     async def _catch_up(self, head_ids: Sequence[int]) -> None:
         """Fold the next events of these entities, as the journal has them."""
@@ -260,7 +262,8 @@ class Runner:
     async def _fold(self, stretches: list[Stretch]) -> list[Stretch]:
         """One transaction. Those that it left. Raises: StoreUnavailable, OutcomeLost, Raced, Unplaceable."""
         folding = Folding(self.installed, stretches, self._turn)
-        folded, stretch_s = timed(folding)  # before anything is locked: most often it names all rows that it needs
+        # Before anything is locked: most often it names all rows that it needs.
+        folded, stretch_s = self._timed(folding)
         head_ids = list(dict.fromkeys(one.head_id for one in stretches))
         with self._transacting(head_ids):
             async with self._store.transaction(self.version) as transaction:
@@ -268,23 +271,29 @@ class Runner:
                 usable, behind = follow(stretches, standings)
                 if usable != stretches:
                     folding = Folding(self.installed, usable, self._turn)
-                    folded, took_s = timed(folding)
+                    folded, took_s = self._timed(folding)
                     stretch_s = max(stretch_s, took_s)
                 while folded is None:
                     await trio.lowlevel.checkpoint()
                     folding.load(await transaction.load(folding.missing))
-                    folded, took_s = timed(folding)
+                    folded, took_s = self._timed(folding)
                     stretch_s = max(stretch_s, took_s)
                 await trio.lowlevel.checkpoint()
                 written = await self._write(transaction, folded, standings) if usable else Written([], [], [])
         self.backlog.fall_behind(behind)
         self._count(folded, usable)
         await trio.lowlevel.cancel_shielded_checkpoint()  # it has landed: whoever watches is told in any case
-        began = thread_time()
+        began = self._stopwatch.cpu()
         self._tell(folded, written)
-        stretch_s = max(stretch_s, thread_time() - began)
+        stretch_s = max(stretch_s, self._stopwatch.cpu() - began)
         self._size.took(sum(len(one.stored) for one in usable), stretch_s, waiting=self.backlog.waiting)
         return folded.left
+
+    def _timed(self, folding: Folding) -> tuple[Folded | None, float]:
+        """A pass of it, and the seconds of CPU for which it held the event loop."""
+        began = self._stopwatch.cpu()
+        folded = folding.run()
+        return folded, self._stopwatch.cpu() - began
 
     @contextmanager
     def _transacting(self, head_ids: Collection[int]) -> Iterator[None]:
@@ -385,13 +394,6 @@ class Runner:
         rows += [Change(key, None, revision) for key, revision in zip(folded.removed, written.removed, strict=True)]
         if rows:
             self._changed(Changes(self.version.name, self.version.id, rows))
-
-
-def timed(folding: Folding) -> tuple[Folded | None, float]:
-    """A pass of it, and the seconds of CPU for which it held the event loop."""
-    began = thread_time()
-    folded = folding.run()
-    return folded, thread_time() - began
 
 
 def follow(stretches: Sequence[Stretch], standings: dict[int, Standing]) -> tuple[list[Stretch], list[int]]:

@@ -17,12 +17,10 @@ from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Installed, Views
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.postgres.pool import Pool
-from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.shape import Shape
 from greenroom.store.views.store import Version
-from greenroom.store.views.store_postgres import PostgresViewStore
-from greenroom.store.views.versions import PostgresVersions, Wanted
+from greenroom.store.views.stores import Stores
+from greenroom.store.views.versions import Wanted
 from greenroom.supervisors.supervision.backoff import NewBackoff
 from greenroom.supervisors.supervision.strategy import (
     ChildSpec,
@@ -36,6 +34,7 @@ from greenroom.supervisors.views.abandoned import Abandoned, kept_up
 from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.hints import Hints
 from greenroom.supervisors.views.runner import Runner
+from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 from greenroom.supervisors.views.sweep import Sweep
 from greenroom.supervisors.views.switching import Switching
 
@@ -61,10 +60,9 @@ class Runners:
     def __init__(
         self,
         views: Views,
-        pool: Pool,
+        stores: Stores,
         *,
         kinds: Kinds,
-        shards: int,
         owned: Callable[[], Collection[int] | None],
         turn: Turn,
         now: Callable[[], float],  # Unix seconds
@@ -75,19 +73,21 @@ class Runners:
         learned: Callable[[Iterable[Version]], None] | None = None,
         sinks: Sinks | None = None,
         deliverer: Callable[["Runners", Version], Follower] | None = None,
+        stopwatch: Stopwatch = STOPWATCH,
     ) -> None:
-        """`shards`: that entities hash onto; `owned`: those of this node, see Ownership; `changed` and `unsure`: see
+        """`owned`: the shards of this node, see Ownership; `changed` and `unsure`: see
         Runner. `learned` hears which versions there are, once the runners know. `sinks`: beside the views; what
         delivers to a version of one is made by `deliverer`."""
         self.hints = Hints(kinds)
-        self.store = PostgresViewStore(pool, shards=shards)
-        self.versions = PostgresVersions(pool)
-        self.progress = PostgresProgress(pool)
+        self.store = stores.rows
+        self.versions = stores.versions
+        self.progress = stores.progress
         self.filled: dict[int, Filled] = {}  # by the id of the table's row
         self.known: list[Version] = []  # all there are, as last read
         self._views = views
         self._sinks: Sinks | tuple[()] = sinks if sinks is not None else ()
         self._deliverer = deliverer
+        self._stopwatch = stopwatch
         self._owned = owned
         self._turn = turn
         self._now = now
@@ -108,7 +108,7 @@ class Runners:
         self._learned(self.known)
 
     async def rebuild(self, name: str) -> Version:
-        """See PostgresVersions. Raises: KeyError for no view of this release; ViewRefused, StoreUnavailable."""
+        """See Versions. Raises: KeyError for no view of this release; ViewRefused, StoreUnavailable."""
         (wanted,) = wanted_of([self._views[name]])
         made = await self.versions.rebuild(wanted)
         self.look_soon()
@@ -150,7 +150,7 @@ class Runners:
         to_fill = {one.id: one for one in to_be_filled(known, digests)}
         for id_, filled in list(self.filled.items()):
             version = to_fill.get(id_)
-            if version is None:
+            if version is None or version.identity != filled.runner.version.identity:
                 filled.scope.cancel()
                 del self.filled[id_]
             else:
@@ -181,7 +181,7 @@ class Runners:
         if version.kind == "sink":
             assert self._deliverer is not None
             deliverer = self._deliverer(self, version)
-            return Filled(deliverer, Sweep(deliverer, self.store, shards=self._owned))
+            return Filled(deliverer, self._sweep(deliverer))
         runner = Runner(
             self._views[version.name],
             version,
@@ -192,8 +192,12 @@ class Runners:
             changed=self._changed,
             unsure=self._unsure,
             now=self._now,
+            stopwatch=self._stopwatch,
         )
-        return Filled(runner, Sweep(runner, self.store, shards=self._owned))
+        return Filled(runner, self._sweep(runner))
+
+    def _sweep(self, follower: Follower) -> Sweep:
+        return Sweep(follower, self.store, shards=self._owned, stopwatch=self._stopwatch)
 
     async def _keep(self, filled: Filled) -> None:
         runner, sweep = filled.runner, filled.sweep

@@ -1,13 +1,12 @@
 """Views as they are shown by one node: read, and watched page by page. Put together here."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.views.installed import Views
 from greenroom.actors.views.page_actor import page_kind
 from greenroom.actors.views.reader import ViewReader
-from greenroom.store.views.reading import Reading
+from greenroom.store.views.reading import RowReading
 from greenroom.store.views.store import Version
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import Ownership
@@ -16,12 +15,10 @@ from greenroom.supervisors.views.pages import Elsewhere, Pages
 SEARCH_SHARE = 4  # one in so many connections may be busy with a search
 
 
-def reader_of(
-    views: Views, kinds: Kinds, fetch: Callable[..., Awaitable[Sequence[Any]]], *, connections: int = 8
-) -> ViewReader:
-    """What reads them; pages of those that can be watched are installed among `kinds`. `fetch`: see `Pool.fetch`, of so
-    many connections."""
-    reader = ViewReader(views, Reading(fetch), searches=max(1, connections // SEARCH_SHARE))
+def reader_of(views: Views, kinds: Kinds, reading: RowReading, *, connections: int = 8) -> ViewReader:
+    """What reads them; pages of those that can be watched are installed among `kinds`. `reading` asks over so many
+    connections."""
+    reader = ViewReader(views, reading, searches=max(1, connections // SEARCH_SHARE))
     for one in views:
         if one.view.watch is not None:
             kinds.install(page_kind(one.view, reader))

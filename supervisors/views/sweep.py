@@ -9,7 +9,6 @@ it goes round without a pause, over the shards of all.
 """
 
 from collections.abc import Callable, Collection
-from time import perf_counter
 
 import structlog
 import trio
@@ -18,6 +17,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import ViewStore
 from greenroom.supervisors.views.backlog import ROOM
 from greenroom.supervisors.views.follower import Follower
+from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 
 log = structlog.get_logger("greenroom.views")
 
@@ -26,6 +26,7 @@ ROUND_S = 60.0  # between the end of a lap without a reason and the next one
 SLOW_SHARE = 0.01  # of the time, that such a lap may take
 FAST_SHARE = 0.5  # likewise, of one that has a reason
 MIXED_SHARE = 0.1  # likewise, while other nodes lack this version's code
+REST_MAX_S = 10.0  # between two pages: that a database was slow once is no reason to look at it no more
 
 
 class Sweep:
@@ -38,12 +39,14 @@ class Sweep:
         *,
         shards: Callable[[], Collection[int] | None],
         page: int = ROOM,
+        stopwatch: Stopwatch = STOPWATCH,
     ) -> None:
         """`shards`: those whose entities are this node's to fold; None: all. Another object after each change."""
         self._runner = runner
         self._store = store
         self._shards = shards
         self._page = page
+        self._stopwatch = stopwatch
         self._looked_at: tuple[Collection[int] | None, int, bool] | None = None  # what it was at the last lap: see _now
         self.laps = 0
         self.found = 0  # entities, by the last whole lap
@@ -78,14 +81,15 @@ class Sweep:
         return None if is_mixed else self._shards(), self._runner.version.rung, is_mixed
 
     async def _lap(self, share: float) -> None:
-        """Look at every head once. Raises: StoreUnavailable."""
+        """Look at every head once, or until there is a reason to begin anew quickly. Raises: StoreUnavailable."""
         runner, backlog = self._runner, self._runner.backlog
         seen = self._now()
+        is_quick = share == FAST_SHARE
         backlog.swept_away = False
         found, after_id = 0, 0
-        while not runner.version.paused:
+        while not runner.version.paused and (is_quick or not self._has_reason()):
             await backlog.room()
-            began = perf_counter()
+            began = self._stopwatch.elapsed()
             behind, last_id = await self._store.behind(
                 runner.version, after_id=after_id, limit=self._page, shards=seen[0]
             )
@@ -97,4 +101,7 @@ class Sweep:
             found += len(behind)
             backlog.fall_behind(one.head_id for one in behind)
             after_id = last_id
-            await trio.sleep((perf_counter() - began) * (1 / share - 1))
+            rest_s = min((self._stopwatch.elapsed() - began) * (1 / share - 1), REST_MAX_S)
+            while rest_s > 0 and (is_quick or not self._has_reason()):
+                await trio.sleep(min(rest_s, LOOK_S))
+                rest_s -= LOOK_S

@@ -12,8 +12,7 @@ import structlog
 import trio
 
 from greenroom.store.errors import OutcomeLost, StoreUnavailable, ViewRefused
-from greenroom.store.views.progress import PostgresProgress
-from greenroom.store.views.versions import PostgresVersions
+from greenroom.store.views.stores import Progress, Versions
 from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.sweep import Sweep
 
@@ -33,8 +32,8 @@ class Switching:
         runner: Follower,
         sweep: Sweep,
         *,
-        versions: PostgresVersions,
-        progress: PostgresProgress,
+        versions: Versions,
+        progress: Progress,
         now: Callable[[], float],  # Unix seconds
         switched: Callable[[], None],
     ) -> None:

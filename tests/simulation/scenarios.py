@@ -7,5 +7,13 @@ from tests.simulation.chat import chat
 from tests.simulation.couriers import couriers
 from tests.simulation.ledger import ledgers
 from tests.simulation.sagas import sagas
+from tests.simulation.views.talks import talks
 
-SCENARIOS: dict[str, Callable[[], Scenario]] = {"ledgers": ledgers, "chat": chat, "couriers": couriers, "sagas": sagas}
+WITHOUT_VIEWS = ("ledgers", "chat", "couriers", "sagas")
+SCENARIOS: dict[str, Callable[[], Scenario]] = {
+    "ledgers": ledgers,
+    "chat": chat,
+    "couriers": couriers,
+    "sagas": sagas,
+    "views": talks,
+}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from greenroom import Actor, Ask, Event, Refused
+from greenroom import Actor, Ask, Event, Key, Origin, Page, Principal, Refused, View
 from greenroom.testing import NO_FAULTS, BadCommand, Moment, SimulationFailed, simulate
 from tests.docs.test_tutorial import write_blocks
 
@@ -58,8 +58,48 @@ class Liar(Plant):
         return 0 if message.by == 7 else super().handle(message)
 
 
+class Heights(View):
+    of = (Grown,)
+
+    class Row(Struct):
+        plant: Key[str]
+        height: int = 0
+
+    watch = Page(order="-height")
+
+    def fold(self, event: Grown, of: Origin) -> None:
+        self.row(plant=of.key).height += event.by
+
+    def seed(self, state: PlantState, of: Origin) -> None:
+        self.row(plant=of.key).height = state.height
+
+    @classmethod
+    def may_watch(cls, principal: Principal, key: str) -> None:
+        pass
+
+
+class Drifting(Heights):
+    """What it makes of an event is not the same each time."""
+
+    folded = 0
+
+    def fold(self, event: Grown, of: Origin) -> None:
+        Drifting.folded += 1
+        self.row(plant=of.key).height += event.by + Drifting.folded % 2
+
+
 def grow(draw: Any) -> Grow:
     return Grow(by=draw.randint(1, 9))
+
+
+def test_a_view_that_keeps_the_rules_passes() -> None:
+    done = simulate(Plant, views=[Heights], commands=grow, seeds=2, minutes=0.5, nodes=2)
+    assert done.acknowledged > 20
+
+
+def test_a_view_whose_table_can_not_be_made_again_is_found() -> None:
+    with pytest.raises(SimulationFailed, match=r"a table is the fold of the journals.*drifting_v1"):
+        simulate(Plant, views=[Drifting], commands=grow, seeds=2, minutes=0.5, faults=NO_FAULTS)
 
 
 def test_an_entity_that_keeps_the_rules_passes() -> None:

@@ -105,6 +105,14 @@ def test_the_live_version_is_learned_and_told_once() -> None:
     assert read.live("board").version.id == 2
 
 
+def test_a_number_that_was_given_again_is_another_version() -> None:
+    read = reader()
+    shape = installed(Board).shape
+    assert read.learn([version(1, shape)]) == ["board"]
+    assert read.learn([msgspec.structs.replace(version(1, shape), build=2)]) == ["board"]
+    assert read.live("board").table.rows == 'views."board_v1_2"'
+
+
 def test_a_live_version_of_which_no_pages_can_be_made_is_not_read() -> None:
     read = reader()
     shape = installed(Board).shape

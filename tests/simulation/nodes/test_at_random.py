@@ -8,7 +8,7 @@ import pytest
 
 from greenroom.testing import ALL_GUARDS, Faults, Guards, Run, run_seed
 from tests.simulation.ledger import ledgers
-from tests.simulation.scenarios import SCENARIOS
+from tests.simulation.scenarios import SCENARIOS, WITHOUT_VIEWS
 
 NODES = 3
 SEEDS = (6, 11)  # CI searches more, beside the suite
@@ -59,7 +59,7 @@ def failure(run: Run, scenario: str) -> str:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", WITHOUT_VIEWS)
 def test_nothing_goes_wrong_among_several_nodes_of_which_each_has_its_troubles(scenario: str, seed: int) -> None:
     run = run_seed(SCENARIOS[scenario](), seed, minutes=MINUTES, nodes=NODES)
     assert not run.violations, failure(run, scenario)

@@ -1,35 +1,58 @@
-"""Claims on a real Postgres: who has lost one notes nothing by it."""
+"""Claims: who has lost one notes nothing by it."""
 
-from greenroom.store.views.claims import PostgresClaims, Settled
-from greenroom.store.views.store import Version
-from tests.supervisors.sinks.test_deliverer import Far, to
-from tests.supervisors.views.stage import Stage, stage
+from greenroom.store.views.claims import Settled
+from greenroom.store.views.store import ParkedEntity
+from tests.actors.views.shows import Clapped
+from tests.store.views.tables import tables, wanted
 
-
-async def of_one_event(node: Stage) -> tuple[Version, int]:
-    """The sink, and the head of an entity with an event that nobody has delivered."""
-    await node.clap("finale", "ann", 1)
-    ((head_id,),) = await node.pool.fetch("SELECT id FROM heads WHERE entity = 'show:finale'")
-    return await node.version("far"), head_id
+WHY = ParkedEntity(offset=2, error="e", traceback="t", at_ms=1)
 
 
-async def test_who_has_claimed_it_last_notes_it(database_url: str) -> None:
-    async with stage(database_url, to(Far()), is_running=False) as node:
-        version, head_id = await of_one_event(node)
-        late, next_one = (
-            PostgresClaims(node.pool, incarnation=number) for number in (101, 102)
-        )  # of no node that is up
+async def test_who_has_claimed_it_last_notes_it(where: str) -> None:
+    async with tables(where) as made:
+        version = await made.make()
+        (head_id,) = await made.heads("show:a")
+        late, next_one = (made.claims(number) for number in (101, 102))  # of no node that is up
         assert await late.claim(version, {head_id: 0}, lasts_s=60.0)
         assert await next_one.claim(version, {head_id: 0}, lasts_s=60.0)
         assert await late.settle(version, {head_id: Settled(0, 1)}) == set()
         assert await next_one.settle(version, {head_id: Settled(0, 1)}) == {head_id}
 
 
-async def test_what_was_delivered_from_elsewhere_is_not_noted(database_url: str) -> None:
+async def test_what_was_delivered_from_elsewhere_is_not_noted(where: str) -> None:
     """As after a replay that came in the middle, with the same node claiming it anew."""
-    async with stage(database_url, to(Far()), is_running=False) as node:
-        version, head_id = await of_one_event(node)
-        claims = PostgresClaims(node.pool, incarnation=101)
+    async with tables(where) as made:
+        version = await made.make()
+        (head_id,) = await made.heads("show:a")
+        claims = made.claims(101)
         assert await claims.claim(version, {head_id: 0}, lasts_s=60.0)
         assert await claims.settle(version, {head_id: Settled(1, 2)}) == set()
         assert await claims.claim(version, {head_id: 1}, lasts_s=60.0) == {}
+        assert await claims.claim(version, {999: 0}, lasts_s=60.0) == {}
+
+
+async def test_what_is_parked_is_claimed_again_after_a_replay(where: str) -> None:
+    async with tables(where) as made:
+        version = await made.make()
+        one, other = await made.heads("show:a", "show:b", offset=9)
+        claims = made.claims(101)
+        assert (await claims.claim(version, {one: 0, other: 0}, lasts_s=60.0)).keys() == {one, other}
+        assert await claims.settle(version, {one: Settled(0, 1, WHY), other: Settled(0, 5)}) == {one, other}
+        assert await claims.claim(version, {one: 1}, lasts_s=60.0) == {}
+        assert await claims.replay([version], offset=1, entity="show:a") == 1
+        assert (await claims.claim(version, {one: 0, other: 5}, lasts_s=60.0)).keys() == {one, other}
+        assert await claims.replay([version], offset=3) == 1  # the other one; of the first nothing was delivered
+        assert await claims.settle(version, {other: Settled(5, 6)}) == set()  # what was claimed is not any more
+        assert await claims.claim(version, {other: 2}, lasts_s=60.0)
+
+
+async def test_a_sink_begins_behind_what_is_gone_or_is_older_than_it(where: str) -> None:
+    async with tables(where) as made:
+        await made.record("show:a", *(Clapped(user="ann") for _ in range(3)))
+        await made.heads("show:b", offset=9, trimmed=4)
+        ids = await made.ids()
+        version = await made.make(wanted(seeds=True))
+        claims = made.claims(101)
+        await claims.begin(version, ids.values(), now=True)
+        await claims.begin(version, ids.values(), now=False)  # it has begun
+        assert await claims.claim(version, {ids["show:a"]: 3, ids["show:b"]: 4}, lasts_s=60.0)

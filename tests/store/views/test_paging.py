@@ -19,10 +19,13 @@ from greenroom.actors.views.view import Origin, View
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.asked import Asked
+from greenroom.store.views.memory.reading import MemoryReading
+from greenroom.store.views.memory.rows import MemoryViewRows, StoredRow
 from greenroom.store.views.paging import HIT_BEGINS, HIT_ENDS, beyond
-from greenroom.store.views.reading import Reading, split_hits
+from greenroom.store.views.reading import Reading, RowReading, split_hits
 from greenroom.store.views.tables import REVISION, Table
 from tests.actors.views.boards import Board, Clapped, Everybody, Notes, installed
+from tests.store.views.tables import MEMORY
 
 NOON = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)
 
@@ -30,13 +33,14 @@ NOON = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)
 class Stored:
     """The table of a view, and pages of it."""
 
-    def __init__(self, pool: Pool, view: type[View]) -> None:
-        self.pool = pool
+    pool: Pool
+
+    def __init__(self, reading: RowReading, view: type[View]) -> None:
         self.view = view
         self.installed = installed(view)
         self.table = Table(view.name, 1, self.installed.shape)
         self.layout = Layout(view.name, 1, self.installed.shape, view.watch)
-        self.reading = Reading(pool.fetch)
+        self.reading = reading
 
     async def make(self) -> None:
         for statement in (*self.table.create(), *self.table.indexes()):
@@ -63,10 +67,29 @@ class Stored:
         return [row.values for row in found.rows], found.next, found.previous
 
 
+class InMemory(Stored):
+    """The same, without a server."""
+
+    def __init__(self, view: type[View]) -> None:
+        self._rows = MemoryViewRows()
+        super().__init__(MemoryReading(self._rows), view)
+        self._rows.tables[self.table.rows] = {}
+
+    async def put(self, *rows: tuple[Any, ...]) -> None:
+        for row in rows:
+            values = tuple(one.to_store(value) for one, value in zip(self.installed.fields, row, strict=True))
+            key = self.installed.key_of_values(values)
+            self._rows.tables[self.table.rows][key] = StoredRow(values, self._rows.next_revision())
+
+
 @asynccontextmanager
-async def stored(database_url: str, view: type[View]) -> AsyncIterator[Stored]:
-    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
-        found = Stored(pool, view)
+async def stored(where: str, view: type[View]) -> AsyncIterator[Stored]:
+    if where == MEMORY:
+        yield InMemory(view)
+        return
+    async with Bridge() as bridge, Pool(bridge, where, incarnation=1, size=1) as pool:
+        found = Stored(Reading(pool.fetch), view)
+        found.pool = pool
         await found.make()
         yield found
 
@@ -78,9 +101,9 @@ def note(number: int, *, room: str = "a", weight: float = 0.0, title: str = "", 
     )  # fmt: skip
 
 
-async def test_going_on_and_back_gives_every_row_once_in_order(database_url: str) -> None:
+async def test_going_on_and_back_gives_every_row_once_in_order(where: str) -> None:
     chance = random.Random(5)
-    async with stored(database_url, Board) as board:
+    async with stored(where, Board) as board:
         rows = [("finale", f"u{number:02}", chance.randrange(8)) for number in range(40)]
         await board.put(*chance.sample(rows, len(rows)), *(("semi", user, claps) for _, user, claps in rows))
         wanted = sorted(rows, key=lambda row: (row[2], row[1]), reverse=True)
@@ -98,9 +121,9 @@ async def test_going_on_and_back_gives_every_row_once_in_order(database_url: str
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_orders_that_run_both_ways_are_gone_through_too(database_url: str, seed: int) -> None:
+async def test_orders_that_run_both_ways_are_gone_through_too(where: str, seed: int) -> None:
     chance = random.Random(seed)
-    async with stored(database_url, Notes) as notes:
+    async with stored(where, Notes) as notes:
         titles = ["", "a", "B", "ä", "b\n", "'; DROP"]
         rows = [note(n, weight=chance.choice([0.1, -1.5, 3.0]), title=chance.choice(titles)) for n in range(40)]
         await notes.put(*rows)
@@ -331,7 +354,8 @@ class Teams(View, version=1):
 
 async def test_a_search_across_pages_finds_what_is_on_those_that_are_named(database_url: str) -> None:
     async with stored(database_url, Notes) as notes:
-        teams = Stored(notes.pool, Teams)
+        teams = Stored(Reading(notes.pool.fetch), Teams)
+        teams.pool = notes.pool
         await teams.make()
         await teams.put(("ann", "a"), ("ann", "b"), ("bob", "c"))
         await notes.put(*(note(number, room=room, title=f"balloon {room}") for number in (1, 2) for room in "abc"))

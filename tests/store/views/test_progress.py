@@ -4,19 +4,18 @@ import time
 
 from greenroom.store.views.store import ParkedEntity
 from tests.actors.views.shows import Clapped
-from tests.store.views.tables import NOTHING, replace, stores, wanted
-from tests.supervisors.views.stage import record
+from tests.store.views.tables import NOTHING, replace, tables, wanted
 
 WHY = ParkedEntity(offset=1, error="e", traceback="t", at_ms=1)
 
 
-async def test_what_is_left_is_counted(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_what_is_left_is_counted(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
         began_ms = int(time.time() * 1000)
         for entity, count in (("show:a", 3), ("show:b", 5), ("show:c", 1), ("room:x", 9)):
-            await record(made.pool, entity, *(Clapped(user="ann") for _ in range(count)))
-        ids = {row[1]: row[0] for row in await made.pool.fetch("SELECT id, entity FROM heads")}
+            await made.record(entity, *(Clapped(user="ann") for _ in range(count)))
+        ids = await made.ids()
         begun = {ids["show:a"]: 1, ids["show:b"]: 5, ids["show:c"]: 0}
         async with made.store.transaction(version) as transaction:
             await transaction.write(replace(NOTHING, begun=begun, parked={ids["show:c"]: WHY}))
@@ -29,8 +28,8 @@ async def test_what_is_left_is_counted(database_url: str) -> None:
         assert await made.progress.folded(version, "show:nobody") == 0
 
 
-async def test_parked_entities_are_tried_again_one_or_all(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_parked_entities_are_tried_again_one_or_all(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
         one, two = await made.heads("show:a", "show:b")
         async with made.store.transaction(version) as transaction:
@@ -45,8 +44,8 @@ async def test_parked_entities_are_tried_again_one_or_all(database_url: str) -> 
         assert await made.progress.parked_count(version) == 0
 
 
-async def test_progress_of_tables_that_are_gone_goes_too(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_progress_of_tables_that_are_gone_goes_too(where: str) -> None:
+    async with tables(where) as made:
         first = await made.make()
         second = await made.make(wanted(2))
         ids = await made.heads(*(f"show:{number}" for number in range(30)))
@@ -56,4 +55,4 @@ async def test_progress_of_tables_that_are_gone_goes_too(database_url: str) -> N
         assert await made.progress.clean() == 0
         await made.versions.drop([first], whole=True)
         assert await made.progress.clean() == 30
-        assert [row[0] for row in await made.pool.fetch("SELECT count(*) FROM view_progress")] == [30]
+        assert await made.progress_rows() == 30

@@ -2,12 +2,11 @@
 
 from greenroom.store.ownership.sharding import shard_of
 from tests.actors.views.shows import Clapped
-from tests.store.views.tables import NOTHING, replace, stores
-from tests.supervisors.views.stage import record
+from tests.store.views.tables import NOTHING, replace, tables
 
 
-async def test_who_is_behind_is_found_page_by_page(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_who_is_behind_is_found_page_by_page(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
         ids = await made.heads(*(f"show:{number}" for number in range(5)))
         await made.heads("room:a")
@@ -20,8 +19,8 @@ async def test_who_is_behind_is_found_page_by_page(database_url: str) -> None:
         assert await made.store.behind(version, after_id=last, limit=30, shards=None) == ([], None)
 
 
-async def test_each_node_finds_what_is_on_its_shards(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_each_node_finds_what_is_on_its_shards(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
         names = [f"show:{number}" for number in range(20)]
         await made.heads(*names)
@@ -30,12 +29,12 @@ async def test_each_node_finds_what_is_on_its_shards(database_url: str) -> None:
         assert sorted(one.entity for one in found) == sorted(names[:7])
 
 
-async def test_events_are_read_from_where_each_entity_stands(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_events_are_read_from_where_each_entity_stands(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
         for entity, count in (("show:a", 3), ("show:b", 5)):
-            await record(made.pool, entity, *(Clapped(user=str(number)) for number in range(count)))
-        ids = {row[1]: row[0] for row in await made.pool.fetch("SELECT id, entity FROM heads")}
+            await made.record(entity, *(Clapped(user=str(number)) for number in range(count)))
+        ids = await made.ids()
         async with made.store.transaction(version) as transaction:
             await transaction.write(replace(NOTHING, begun={ids["show:b"]: 2}))
         both = [ids["show:a"], ids["show:b"]]
@@ -45,38 +44,33 @@ async def test_events_are_read_from_where_each_entity_stands(database_url: str) 
         assert found["show:b"].standing[:2] == (2, True) and found["show:b"].standing.head_offset == 5
 
 
-async def test_what_has_no_room_is_left_for_later(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_what_has_no_room_is_left_for_later(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
         for entity in ("show:a", "show:b", "show:c"):
-            await record(made.pool, entity, *(Clapped(user=str(number)) for number in range(4)))
-        ids = [row[0] for row in await made.pool.fetch("SELECT id FROM heads ORDER BY id")]
+            await made.record(entity, *(Clapped(user=str(number)) for number in range(4)))
+        ids = list((await made.ids()).values())
         found = await made.store.unfolded(version, ids, limit=6)
         assert [(one.entity, len(one.events)) for one in found] == [("show:a", 4), ("show:b", 2)]
 
 
-async def test_large_events_are_read_one_at_least(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_large_events_are_read_one_at_least(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
         large = [Clapped(user="x" * (5 << 20)) for _ in range(3)]
-        await record(made.pool, "show:a", *large)
-        (head,) = await made.pool.fetch("SELECT id FROM heads")
-        (found,) = await made.store.unfolded(version, [head[0]], limit=100)
+        await made.record("show:a", *large)
+        (found,) = await made.store.unfolded(version, [(await made.ids())["show:a"]], limit=100)
         assert [one.offset for one in found.events] == [1, 2]
 
 
-async def test_an_entity_whose_events_are_gone_shows_it(database_url: str) -> None:
-    async with stores(database_url) as made:
+async def test_an_entity_whose_events_are_gone_shows_it(where: str) -> None:
+    async with tables(where) as made:
         version = await made.make()
-        await record(made.pool, "show:a", *(Clapped(user="ann") for _ in range(4)))
-        await made.pool.fetch('DELETE FROM journal WHERE "offset" <= 2')
-        await made.pool.fetch("UPDATE heads SET trimmed = 2, snapshot_offset = 3")
-        (head,) = await made.pool.fetch("SELECT id FROM heads")
-        (found,) = await made.store.unfolded(version, [head[0]], limit=100)
+        await made.record("show:a", *(Clapped(user="ann") for _ in range(4)))
+        await made.forget("show:a", 2)
+        head_id = (await made.ids())["show:a"]
+        (found,) = await made.store.unfolded(version, [head_id], limit=100)
         assert (found.events, found.standing.trimmed) == ([], 2)
-        assert await made.store.snapshot(head[0]) is None
-        await made.pool.fetch(
-            """INSERT INTO snapshots (id, fence, "offset", body, at) VALUES ($1, 1, 3, '{}', to_timestamp(5))""",
-            head[0],
-        )
-        assert await made.store.snapshot(head[0]) == (3, b"{}", 5_000)
+        assert await made.store.snapshot(head_id) is None
+        await made.snapshot("show:a", 3, b"{}", saved_s=5)
+        assert await made.store.snapshot(head_id) == (3, b"{}", 5_000)

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.principal import Principal
 from greenroom.supervisors.correspondence import feeding, feeds, rosters
-from greenroom.supervisors.correspondence.wire import Published, Shown
+from greenroom.supervisors.correspondence.wire import HandedOn, Published, Shown
 from greenroom.transports.hub.encoding import Nothing
 from tests.supervisors.correspondence.seeing import by_type, counting, saw_all
 from tests.supervisors.correspondence.small_cluster import A, B, C, cluster
@@ -153,6 +153,23 @@ async def test_more_watchers_than_a_feed_names_do_not_leave_with_the_next(
         late = run.nodes[A].watch("present:a", ANN)
         await trio.sleep(0.1)
         assert [one[0] for one in late.view if not one[1]] == ["c7"]
+
+
+async def test_what_a_former_owner_knew_is_not_believed_of_a_node_that_says_so_itself(
+    autojump_clock: MockClock,
+) -> None:
+    """It comes late: nobody watches there by now, and that is known. Whoever comes then has not left."""
+    async with cluster(A, B, C) as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        seat.leave()
+        await trio.sleep(0.1)
+        audiences = run.nodes[A].correspondence.audiences
+        audiences.handed_on(C, HandedOn("talk:a", {B: [ANN]}))
+        assert not audiences.watching("talk:a")
+        run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(rosters.GONE_S + 2 * feeding.SWEEP_S)
+        assert [who.client for who in audiences.watching("talk:a")] == [BOB.client]
 
 
 async def test_an_entity_that_has_moved_knows_at_once_who_watches_it(autojump_clock: MockClock) -> None:

@@ -24,7 +24,9 @@ from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.reading import Reading
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import postgres_stores
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -75,16 +77,15 @@ class ShownStage:
             self.reads += 1
             return await (fetch or pool.fetch)(*arguments)
 
-        self.reader = reader_of(self.views, self.kinds, counted, connections=4)
+        self.reader = reader_of(self.views, self.kinds, Reading(counted), connections=4)
         self.fan_out = FanOut(self.kinds, hub, Instruments())
         self.shown = ShownViews(
             self.reader, kernel=lambda: self.kernel, ownership=OwnsAll(), elsewhere=Nobody(), node=number
         )
         self.runners = Runners(
             self.views,
-            pool,
+            postgres_stores(pool),
             kinds=self.kinds,
-            shards=4096,
             owned=lambda: None,
             turn=Turn(),
             now=time.time,

@@ -27,6 +27,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.claims import PostgresClaims
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import postgres_stores
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.sinks.deliverer import delivering_to
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -54,9 +55,8 @@ class Stage:
         self.sinks = Sinks(self.kinds, [one for one in views if issubclass(one, Sink)], self.views)
         self.runners = Runners(
             self.views,
-            pool,
+            postgres_stores(pool),
             kinds=self.kinds,
-            shards=4096,
             owned=lambda: self.owned,
             turn=self.turn,
             now=time.time,

@@ -6,11 +6,24 @@ from typing import Any
 import pytest
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
+from trio.testing import MockClock
 
 from greenroom import Key, Origin, View
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.installed import Views
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import ViewRefused
+from greenroom.store.views.memory.progress import MemoryProgress
+from greenroom.store.views.memory.rows import MemoryViewRows
+from greenroom.store.views.memory.store import MemoryViewStore
+from greenroom.store.views.memory.versions import MemoryVersions
+from greenroom.store.views.stores import Stores
+from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views import abandoned
-from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Standings
+from greenroom.supervisors.views.runners import LOOK_S, Runners
+from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Show, Standings
 from tests.supervisors.views.stage import Stage, record, stage, until
 
 
@@ -309,3 +322,31 @@ async def test_what_nobody_can_fill_any_more_holds_back_retention_no_longer(
             await until(given_up)
             nursery.cancel_scope.cancel()
         assert (await node.version("standings")).version == 1
+
+
+async def test_a_number_that_was_given_again_is_another_table(autojump_clock: MockClock) -> None:
+    """A failover has lost two tables, and others were made under their numbers: each is folded into its own."""
+    rows = MemoryViewRows(now=trio.current_time)
+    kinds = Kinds((Show,))
+    runners = Runners(
+        Views(kinds, (Standings, Everything)),
+        Stores(MemoryViewStore(rows), MemoryVersions(rows), MemoryProgress(rows)),
+        kinds=kinds,
+        owned=lambda: None,
+        turn=Turn(),
+        now=trio.current_time,
+        new_backoff=new_backoff,
+        instruments=Instruments(),
+    )
+    await runners.install()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runners.run)
+        one, other = rows.versions.values()
+        for id_, row in ((one.version.id, other), (other.version.id, one)):
+            rows.versions[id_] = replace(row, version=replace(row.version, id=id_))
+        runners.look_soon()
+        await trio.sleep(2 * LOOK_S)
+        for id_, filled in runners.filled.items():
+            assert filled.runner.installed is runners._views[rows.versions[id_].version.name]
+        assert len(runners.filled) == 2
+        nursery.cancel_scope.cancel()

@@ -14,7 +14,8 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.views.store import Behind, Version
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views.runner import Runner
-from greenroom.supervisors.views.sweep import ROUND_S, Sweep
+from greenroom.supervisors.views.stopwatch import Stopwatch
+from greenroom.supervisors.views.sweep import REST_MAX_S, ROUND_S, Sweep
 from tests.actors.views.shows import Standings, installed
 
 
@@ -25,12 +26,14 @@ class FakeStore:
         self.late: set[int] = set()
         self.asked: list[tuple[int, Collection[int] | None]] = []
         self.is_away = False
+        self.takes_s = 0.0
 
     async def behind(
         self, version: Version, *, after_id: int, limit: int, shards: Collection[int] | None
     ) -> tuple[list[Behind], int | None]:
         await trio.lowlevel.checkpoint()
         self.asked.append((after_id, shards))
+        await trio.sleep(self.takes_s)
         if self.is_away:
             raise StoreUnavailable("away")
         page = [number for number in range(1, 11) if number > after_id][:limit]
@@ -59,7 +62,8 @@ class World:
         self.runner = Runner(
             installed(Standings), VERSION, store, turn=Turn(), new_backoff=new_backoff, instruments=Instruments()
         )
-        self.sweep = Sweep(self.runner, store, shards=lambda: self.shards, page=4)
+        stopwatch = Stopwatch(elapsed=trio.current_time)
+        self.sweep = Sweep(self.runner, store, shards=lambda: self.shards, page=4, stopwatch=stopwatch)
 
     def see(self, **fields: Any) -> None:
         self.runner.see(replace(self.runner.version, **fields))
@@ -106,6 +110,35 @@ async def test_a_reason_has_it_go_round_at_once(world: World, autojump_clock: Mo
         assert world.sweep.laps == laps + 1
         nursery.cancel_scope.cancel()
     assert world.store.asked[-1][1] == (frozenset({7}) if reason == "shards" else None)
+
+
+async def test_a_reason_ends_a_slow_lap_that_a_slow_database_makes_long(
+    world: World, autojump_clock: MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sweep.run)
+        await trio.sleep(5)
+        world.store.takes_s = 8.0
+        await trio.sleep(ROUND_S + 8.0)  # a page of the slow lap has been looked at, and it rests
+        world.store.takes_s = 0.0
+        world.store.late = {1}
+        world.see(rung=1)
+        await trio.sleep(3)
+        assert world.runner.backlog.take_behind(100) == [1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_slow_lap_does_not_rest_for_long_because_of_one_slow_page(
+    world: World, autojump_clock: MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.sweep.run)
+        await trio.sleep(5)
+        world.store.takes_s = 8.0
+        laps = world.sweep.laps
+        await trio.sleep(ROUND_S + 4 * (8.0 + REST_MAX_S + 1.0) + 1.0)
+        assert world.sweep.laps == laps + 1
+        nursery.cancel_scope.cancel()
 
 
 async def test_nothing_is_looked_for_while_the_view_is_paused(world: World, autojump_clock: MockClock) -> None:

@@ -16,6 +16,7 @@ from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.views.entities import entities_of
 from greenroom.actors.views.installed import Views
 from greenroom.actors.views.reader import ViewReader
+from greenroom.store.views.reading import Reading
 from greenroom.store.views.store import Version
 from greenroom.supervisors.views.shown import reader_of
 from tests.transports.permissions import NOT_APPLICABLE, TABLES
@@ -41,7 +42,7 @@ def reader_of_nothing(kinds: Kinds) -> ViewReader:
     async def fetch(sql: str, *arguments: Any) -> list[Any]:
         return [NoRow(last_value=0)] if "last_value" in sql else []
 
-    reader = reader_of(Views(kinds, (Conversations, Messages, Rooms, entities_of(kinds))), kinds, fetch)
+    reader = reader_of(Views(kinds, (Conversations, Messages, Rooms, entities_of(kinds))), kinds, Reading(fetch))
     reader.learn(
         Version(
             id=number, name=one.name, version=one.version, build=1, shape=one.shape, kinds=one.kinds, state="live",

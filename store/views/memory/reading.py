@@ -1,0 +1,67 @@
+"""Reading in memory: rows of one table in their order. Nothing is searched: there are no words, only texts."""
+
+from typing import Any
+
+import trio
+
+from greenroom.store.views.memory.rows import MemoryViewRows, StoredRow
+from greenroom.store.views.paging import Wanted
+from greenroom.store.views.reading import Found
+from greenroom.store.views.tables import Table
+
+
+class MemoryReading:
+    """See RowReading."""
+
+    def __init__(self, rows: MemoryViewRows) -> None:
+        self._rows = rows
+
+    async def page(self, table: Table, wanted: Wanted) -> list[Found]:
+        """See RowReading."""
+        await trio.lowlevel.checkpoint()
+        return self.found(table, wanted)
+
+    async def first(self, table: Table, wanted: Wanted) -> tuple[list[Found], int]:
+        """See RowReading."""
+        await trio.lowlevel.checkpoint()
+        return self.found(table, wanted), self._rows.revision
+
+    async def folded(self, view_id: int, entity: str) -> int:
+        """See RowReading."""
+        await trio.lowlevel.checkpoint()
+        row = self._rows.journal.by_entity.get(entity)
+        folded = self._rows.progress_of(view_id).get(row.head.id) if row is not None else None
+        return folded.offset if folded is not None else 0
+
+    def found(self, table: Table, wanted: Wanted) -> list[Found]:
+        """At once. Raises: StoreUnavailable."""
+        assert wanted.search is None, "nothing is searched in memory"
+        at = {name: number for number, name in enumerate(table.shape.names)}
+        rows = [row for row in self._rows.table(table).values() if self._is_wanted(row, at, wanted)]
+        for term in reversed(wanted.order):
+            name, is_descending = term.removeprefix("-"), term.startswith("-") != wanted.backwards
+            rows.sort(key=lambda row: row.values[at[name]], reverse=is_descending)
+        return [Found(row.values, row.revision) for row in rows[: wanted.limit]]
+
+    def _is_wanted(self, row: StoredRow, at: dict[str, int], wanted: Wanted) -> bool:
+        if any(row.values[at[name]] != value for name, value in wanted.where):
+            return False
+        if wanted.among is not None:
+            column, (other, text) = wanted.among.column, wanted.among.where
+            names = wanted.among.table.shape.names
+            those = {
+                one.values[names.index(column)]
+                for one in self._rows.table(wanted.among.table).values()
+                if one.values[names.index(other)] == text
+            }
+            if row.values[at[column]] not in those:
+                return False
+        return wanted.place is None or _is_beyond(row, at, wanted, wanted.place)
+
+
+def _is_beyond(row: StoredRow, at: dict[str, int], wanted: Wanted, place: tuple[Any, ...]) -> bool:
+    for term, there in zip(wanted.order, place, strict=True):
+        value = row.values[at[term.removeprefix("-")]]
+        if value != there:
+            return bool((value > there) is not (term.startswith("-") != wanted.backwards))
+    return False

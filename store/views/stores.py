@@ -1,0 +1,100 @@
+"""The stores of views, all together: what a node is given of them, in Postgres or in memory.
+
+`ViewStore` is what runners see; beside it there are the versions, and how far each is.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from greenroom.store.ownership.sharding import SHARDS
+from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.progress import Left, Parked, PostgresProgress
+from greenroom.store.views.store import Version, ViewStore
+from greenroom.store.views.store_postgres import PostgresViewStore
+from greenroom.store.views.versions import PostgresVersions, Wanted
+
+
+class Versions(Protocol):
+    """Which tables there are, and what becomes of each: see versions.py. All of it raises StoreUnavailable, and what
+    changes something OutcomeLost."""
+
+    async def all(self) -> list[Version]:
+        """By name, version and build."""
+
+    async def install(self, wanted: Sequence[Wanted]) -> None:
+        """Have a table for each, and see that those there are fit. Raises: ViewRefused."""
+
+    async def releases(self, known: Collection[str]) -> dict[str, dict[str, int] | None]:
+        """The releases of nodes that are up, by digest, each with the views that it has and their versions; None for
+        those that are known."""
+
+    async def switch(self, version: Version) -> bool:
+        """One that has been filled takes the live one's place, which becomes old. False when that is done already, a
+        later build of the same version is live, or a node is up that has not its code. Raises: ViewRefused."""
+
+    async def rebuild(self, wanted: Wanted) -> Version:
+        """Make another table of this release's version, to be filled beside the live one; where one is being filled, a
+        new start. Raises: ViewRefused."""
+
+    async def remake(self, name: str) -> Version | None:
+        """As `rebuild`, whatever code there is: of the version that is being filled, else of the live one. None where
+        there is no such view."""
+
+    async def abandoned(self, versions: Collection[Version], code: Collection[Wanted]) -> set[int]:
+        """Which of them nobody goes on with, by id."""
+
+    async def running(self) -> set[tuple[str, int]]:
+        """The views that nodes which are up have the code of, with their versions."""
+
+    async def give_up(self, version: Version) -> bool:
+        """One that is being filled, and that nobody can fill any more, is old from now on. False when it is not being
+        filled."""
+
+    async def drop(self, versions: Collection[Version], *, abandoned: Collection[int] = (), whole: bool = False) -> int:
+        """Drop the tables of those that are old, or still `filling` and among the ids `abandoned`; with `whole`
+        whatever they are. How many there were."""
+
+    async def pause(self, name: str, *, paused: bool) -> int:
+        """Fold nothing into any table of this view until it is resumed; or resume. How many tables it has."""
+
+    async def ring(self, name: str) -> None:
+        """Whoever fills its tables is to look anew for what there is to fold."""
+
+
+class Progress(Protocol):
+    """How far each table is, and parked entities. All of it raises StoreUnavailable."""
+
+    async def left(self, version: Version, *, entities_max: int) -> Left:
+        """What is left to fold, of all nodes' entities; counted no further once it is more than so many."""
+
+    async def kept_on(self, version: Version, after: int) -> int:
+        """How many events are kept of its kinds, of some heads behind `after`."""
+
+    async def folded(self, version: Version, entity: str) -> int | None:
+        """Up to which event an entity is folded; None where it is parked, and so stays where it is."""
+
+    async def parked_count(self, version: Version) -> int: ...
+
+    async def parked(self, version: Version, *, limit: int, after: int = 0) -> list[Parked]:
+        """Entities with why each waits, by rising heads; those behind the head `after`."""
+
+    async def retry(self, versions: list[Version], entity: str | None = None) -> int:
+        """Parked entities of these tables, or one of them, are to be tried again by the next sweep. How many."""
+
+    async def clean(self) -> int:
+        """Forget how far tables were that are gone. How many rows that was."""
+
+
+class Stores(Struct, frozen=True):
+    """Of one node."""
+
+    rows: ViewStore
+    versions: Versions
+    progress: Progress
+
+
+def postgres_stores(pool: Pool, *, shards: int = SHARDS) -> Stores:
+    """`shards`: that entities hash onto."""
+    return Stores(PostgresViewStore(pool, shards=shards), PostgresVersions(pool), PostgresProgress(pool))
