@@ -339,6 +339,9 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The database did not take the change of owner. It is tried again; meanwhile messages for these entities "
             "wait."
         ),
+        "state_forgotten": (
+            "A failover has forgotten what this node had said of itself, that it is up or leaves. It has said so again."
+        ),
         "shards_overtaken": (
             "Shards were another node's that this one has not handed over to its knowledge, as after an answer of the "
             "database that was lost, or a failover. Whoever is awake in them ends, and is built anew where it is owned."

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.ownership.referee import Member, Owned, Referee
+from greenroom.store.ownership.referee import Member, Owned, Referee, State
 from greenroom.supervisors.cluster.clocks import Clocks
 from greenroom.supervisors.cluster.holdings import Holdings
 from greenroom.supervisors.cluster.moves import Moves
@@ -56,6 +56,7 @@ class Looking:
         see anew what is to be whose. `has_release`: this node has said what it knows."""
         self.members: list[Member] = []  # those that are not dead, this one too; the oldest first
         self.takes_part = False  # whatever is to be this node's may be given to it
+        self.entered: State | None = None  # what this node has said of itself since it joined
         self._referee = referee
         self._me = referee.incarnation
         self._lease_s = lease_s
@@ -223,6 +224,7 @@ class Looking:
             self._wanted = trio.Event()
             number = self._looks = self._looks + 1
             await self.see()
+            await self._say_again()
             await self.hear_releases()
             await self._read()
             missed, self._missed = self._missed, self._misses()
@@ -238,6 +240,15 @@ class Looking:
             self._looked = number
             self._has_looked.set()
             self._has_looked = trio.Event()
+
+    async def _say_again(self) -> None:
+        """A failover may have forgotten that this node is up, or leaves, and who is on its way has nothing. Raises:
+        StoreUnavailable."""
+        said = next((one.state for one in self.members if one.incarnation == self._me), self.entered)
+        if self.entered is not None and said != self.entered:
+            log.warning("state_forgotten", state=self.entered)
+            await self._referee.enter(self.entered)
+            await self.see()
 
     async def _read(self) -> None:
         now = trio.current_time()

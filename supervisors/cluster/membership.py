@@ -225,6 +225,7 @@ class Membership:
             await self._referee.give({}, "moved")  # what a session does first takes it longer, and entities would wait
             if not await self._referee.enter("up"):
                 raise DeclaredDead("another node has declared this one dead while it started")
+            self._looking.entered = "up"
             self._looking.takes_part = True
             await self._looking.look()
             for one in self._looking.members:
@@ -303,6 +304,7 @@ class Membership:
         """Be given no more, and know who there is: one that has just come may be all who can be given something.
         Raises: StoreUnavailable."""
         self._looking.takes_part = False
+        self._looking.entered = "draining"
         await self._referee.enter("draining")
         await self._looking.look()
 

@@ -38,6 +38,24 @@ async def test_one_that_has_yet_to_come_is_to_have_nothing(autojump_clock: MockC
         assert first.membership.unwanted()
 
 
+async def test_what_a_failover_forgets_of_those_that_had_just_come_they_say_again(autojump_clock: MockClock) -> None:
+    """The standby has rows in which all are on their way, and nobody has anything."""
+    async with cluster() as run:
+        nodes = [await run.start() for _ in range(2)]
+        await trio.sleep(1.0)
+        for row in run.rows.nodes.values():
+            row.state = "joining"
+        for shard in range(run.shards):
+            run.rows.change(shard, None, "forgotten")
+        await trio.sleep(3.0)
+        assert set(run.owners()) == {1, 2}
+        await nodes[0].membership.drain()
+        for row in run.rows.nodes.values():
+            row.state = "up"
+        await trio.sleep(3.0)
+        assert {one.incarnation: one.state for one in nodes[1].membership.members()} == {1: "draining", 2: "up"}
+
+
 async def test_those_who_are_left_share_out_what_a_dead_one_had(autojump_clock: MockClock) -> None:
     async with cluster() as run:
         nodes = [await run.start() for _ in range(3)]
