@@ -55,7 +55,7 @@ class ViewNode:
         self.pool = pool
         self.kinds = Kinds(kinds)
         installed = Views(self.kinds, views)
-        instruments = Instruments()
+        self.instruments = instruments = Instruments()
         reader = reader_of(installed, self.kinds, Reading(pool.fetch), connections=8)
         self._fan_out = FanOut(self.kinds, HubConfig(), instruments)
         self._shown = ShownViews(reader, kernel=lambda: self.kernel, ownership=OwnsAll(), elsewhere=Nobody(), node=1)
@@ -81,7 +81,8 @@ class ViewNode:
             audiences=self._fan_out.hub,
             instruments=instruments,
             clock=time.time,
-            landed=self.runners.hints.committed if views else None,
+            landed=self.runners.committed if views else None,
+            inline=self.runners.inline,
         )
         self._services = Services(
             kinds=self.kinds,

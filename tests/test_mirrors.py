@@ -41,6 +41,7 @@ ELSEWHERE = {
     "store/journal/postgres/append.py": "store/journal/test_journal.py",
     "store/journal/postgres/claim.py": "store/journal/test_journal.py",
     "store/journal/keep.py": "store/journal/keeping/test_retention.py",
+    "store/journal/postgres/inline.py": "store/views/test_inline.py",
     "store/journal/postgres/keeping.py": "store/journal/keeping/test_retention.py",
     "store/journal/postgres/pages.py": "store/journal/test_walk.py",
     "store/journal/postgres/probe.py": "supervisors/node/test_health.py",

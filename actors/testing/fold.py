@@ -10,7 +10,7 @@ each entity's by themselves, and a fold that reads a clock or draws lots is stop
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 from unittest.mock import patch
@@ -46,6 +46,7 @@ def fold(
     """
     installed = Installed(view)
     happened = _happened(events)
+    kinds = {origin.kind for origin, _ in happened}
     before = {installed.key_of(row): installed.to_values(row) for row in rows}
     orders = {"in the order given": happened}
     if any_order:
@@ -54,9 +55,9 @@ def fold(
     found: dict[str, list[tuple[Any, ...]]] = {}
     with _nothing_but_events():
         for how, order in orders.items():
-            found[f"{how}, at once"] = _folded(installed, before, [order])
-            found[f"{how}, at once again"] = _folded(installed, before, [order])
-            found[f"{how}, one by one"] = _folded(installed, before, [[one] for one in order])
+            found[f"{how}, at once"] = _folded(installed, kinds, before, [order])
+            found[f"{how}, at once again"] = _folded(installed, kinds, before, [order])
+            found[f"{how}, one by one"] = _folded(installed, kinds, before, [[one] for one in order])
     (first, expected), *others = found.items()
     for how, rows_of_it in others:
         if rows_of_it != expected:
@@ -84,7 +85,10 @@ def _by_entity(happened: Sequence[Happened], *, reverse: bool) -> list[Happened]
 
 
 def _folded(
-    installed: Installed, before: dict[tuple[Any, ...], tuple[Any, ...]], batches: Iterable[list[Happened]]
+    installed: Installed,
+    kinds: Collection[str],
+    before: dict[tuple[Any, ...], tuple[Any, ...]],
+    batches: Iterable[list[Happened]],
 ) -> list[tuple[Any, ...]]:
     """The rows as stored, batch by batch, as the server has them between two transactions."""
     table = dict(before)
@@ -93,7 +97,7 @@ def _folded(
         view = installed.view(rows)
         for origin, event in batch:
             if type(event) in installed.events:
-                rows.begin_event()
+                rows.begin_event(installed.own_keys(origin.entity, kinds))
                 view.fold(event, origin)
                 rows.end_event()
         inserted, updated, removed = rows.changes()

@@ -10,7 +10,7 @@ in the event, and are through with the second pass.
 """
 
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -61,6 +61,11 @@ class Unplaceable(Exception):
 
 class TooMuch(Exception):
     """One event asks for more than it may."""
+
+
+class NotItsOwn(Exception):
+    """The fold of an inline view asks for a row that is not the one of the event's entity. Another entity may have that
+    one in memory."""
 
 
 class Folding:
@@ -115,6 +120,7 @@ class Folding:
     def _fold(self, view: View, rows: "BatchRows", stretch: Stretch, before: int | None) -> bool:
         """False: rows are spoilt, and the entity is noted as parked."""
         wanted, turn = self._installed.events, self._turn
+        own = self._installed.own_keys(stretch.entity)
         fold = view.fold
         origin: Origin | None = None
         turn.serial += 1
@@ -122,7 +128,7 @@ class Folding:
         try:
             if stretch.state is not None and (before is None or before > stretch.after):
                 origin = Origin(stretch.entity, stretch.after, stretch.state[1])
-                rows.begin_event(rows_max=SEED_ROWS_MAX)
+                rows.begin_event(own, rows_max=SEED_ROWS_MAX)
                 state = stretch.decoded_state()
                 turn.item = state
                 view.seed(state, origin)
@@ -132,7 +138,7 @@ class Folding:
                 if before is not None and origin.offset >= before:
                     return True
                 if type(event) in wanted:
-                    rows.begin_event()
+                    rows.begin_event(own)
                     turn.item = event
                     fold(event, origin)
                     turn.item = None
@@ -210,15 +216,18 @@ class BatchRows:
         self._before: dict[Key, Values] = {}  # what was loaded of those there were, as it would be stored again
         self._event: dict[Key, Any] = {}  # those that the present event has had
         self._event_rows_max = ROWS_MAX
+        self._own: Collection[Key] | None = None
 
     @property
     def event_touched(self) -> bool:
         """Has the present event had a row?"""
         return bool(self._event)
 
-    def begin_event(self, *, rows_max: int = ROWS_MAX) -> None:
+    def begin_event(self, own: Collection[Key] | None = None, *, rows_max: int = ROWS_MAX) -> None:
+        """`own`: the keys of one of which its only row is; None: it may have any."""
         self._event = {}
-        self._event_rows_max = rows_max
+        self._event_rows_max = rows_max if own is None else 1
+        self._own = own
 
     def end_event(self) -> None:
         """Raises: ValueError when the event has changed a key."""
@@ -272,6 +281,8 @@ class BatchRows:
         return inserted, updated, removed
 
     def _row(self, key: Key) -> Any | None:
+        if self._own is not None and key not in self._own:
+            raise NotItsOwn(f"the view is inline, and {key!r:.120} is not the row of the event's entity")
         if key in self.touched:
             row = self.touched[key]
         else:

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
+from msgspec.structs import astuple
+
 from greenroom.actors.model.kinds import BadEntityClass, Kind, Kinds
 from greenroom.actors.model.message import Event, tag_of
 from greenroom.actors.views.columns import JSON, BadField, Stored, stored_fields
@@ -63,6 +65,7 @@ class Installed:
             for place, one in enumerate(self.fields)
             if one.column.is_key or one.column.is_indexed or one.column.name in ordered
         )  # among a row's values
+        self._to_store = [one.to_store for one in self.fields]
         self._decodes = any(one.decode is not None for one in self.fields)
         self.seeds = view.seed is not View.seed
         self.shape = shape_of(view, self.fields, made_of(self.kinds_by_name, self.events))
@@ -76,7 +79,7 @@ class Installed:
 
     def to_values(self, row: Any) -> tuple[Any, ...]:
         """What is to be stored of a row. Raises: TypeError, ValueError for what a column can't hold."""
-        return tuple([one.to_store(getattr(row, one.column.name)) for one in self.fields])
+        return tuple([to_store(value) for to_store, value in zip(self._to_store, astuple(row), strict=True)])
 
     def key_of(self, row: Any) -> tuple[Any, ...]:
         """The values of a row's key fields, as stored. Raises: TypeError, ValueError, likewise."""
@@ -84,6 +87,15 @@ class Installed:
             values = self._of_texts(row)
             return values if len(self.key_names) > 1 else (values,)
         return tuple([one.to_store(getattr(row, one.column.name)) for one in self.key_fields])
+
+    def own_keys(self, entity: str, kinds: Collection[str] = ()) -> frozenset[tuple[str, ...]] | None:
+        """Of an inline view: the keys that this entity's row may have; None: of all others. `kinds`: those that record
+        its events, where that is not known from its installation. What two kinds may both have tells nobody apart."""
+        if not self.view.inline:
+            return None
+        if len(self.kinds or kinds) > 1:
+            return frozenset(((entity,),))
+        return frozenset(((entity,), (entity.partition(":")[2],)))
 
     def key_named(self, keys: dict[str, Any]) -> tuple[Any, ...]:
         """Of keys by name. Raises: TypeError when they are not all, or others; TypeError, ValueError, likewise."""

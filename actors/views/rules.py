@@ -87,6 +87,11 @@ def field_problems(view: type[View], fields: list[Stored]) -> Iterator[str]:
     texts = [one.column.name for one in fields if one.column.is_key and one.type is str]
     if view.entity_key and view.entity_key not in texts:
         yield f"`entity_key` must be a key field that is a text, not {view.entity_key!r:.80}"
+    if view.inline and (len(keys) != 1 or not view.entity_key):
+        yield (
+            "`inline` is for rows that are of one entity each: give Row one key field, a text that holds the entity's "
+            "key or whole name, and name it in `entity_key`"
+        )
     if view.watch is not None:
         yield from _page_problems(view.watch, fields)
     for attribute in ("guarded_by", "across"):

@@ -74,7 +74,7 @@ class Rows(Protocol):
 
 
 class View:
-    """Subclass it with a `Row` and a `fold`. `version` and `name` are arguments of the class.
+    """Subclass it with a `Row` and a `fold`. `version`, `name` and `inline` are arguments of the class.
 
     A row or a fold that changes needs the next version: its table is filled from the journal beside the present one,
     and takes its place once it has caught up. An event that `fold` raises at parks its entity: that entity's later
@@ -96,10 +96,14 @@ class View:
     entity_key: ClassVar[str] = ""
     name: ClassVar[str] = ""  # [a-z][a-z0-9_]*; where it is not given, the class's name in small letters
     version: ClassVar[int] = 1
+    # Is its row written by the append of the events that it comes of? Then its key is the entity (`entity_key`), and
+    # `fold` has no other row than that of the event's entity.
+    inline: ClassVar[bool] = False
 
-    def __init_subclass__(cls, *, version: int = 1, name: str = "", **kwargs: object) -> None:
+    def __init_subclass__(cls, *, version: int = 1, name: str = "", inline: bool = False, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         cls.version = version
+        cls.inline = inline
         cls.name = name or vars(cls).get("name", "") or name_of(cls)
 
     def __init__(self, rows: Rows) -> None:

@@ -18,7 +18,7 @@ import trio
 from msgspec import Struct
 
 from bench.closed_loop import ClosedLoop
-from bench.counter import Add, Ledger
+from bench.counter import Add, Added, Ledger
 from bench.load.generators import Link, fleet
 from bench.load.pace import Pace
 from bench.question import Answer, Figure, Question, Say, param
@@ -86,6 +86,25 @@ class Standings(View, version=1):
         row.newest = max(row.newest, event.number)
 
 
+class Standing(View, version=1, inline=True):
+    """A ledger, as the append of its events leaves it."""
+
+    of = (Added,)
+
+    class Row(Struct):
+        ledger: Key[str]
+        amount: int = 0
+        at_ms: int = 0
+
+    entity_key = "ledger"
+    watch = Page(order="-at_ms")
+
+    def fold(self, event: Added, of: Origin) -> None:
+        row = self.row(ledger=of.key)
+        row.amount += event.amount
+        row.at_ms = of.at_ms
+
+
 STORED = """
 WITH made AS (
     INSERT INTO heads (entity, fence, incarnation, epoch, "offset", lineage)
@@ -106,6 +125,7 @@ SELECT count(*) FROM (
 """
 Kinds = tuple[type[Actor[Any]], ...]
 KINDS: Kinds = (Show, Ledger)
+PAIRS = 4  # runs with and without an inline view
 
 
 class Seen:
@@ -221,13 +241,13 @@ async def _lone(node: ViewNode, pages: int, times: int) -> list[int]:
     return sorted(seen.waits)
 
 
-async def _append(kernel: Any, seconds: float) -> float:
-    """Events a second of a kind that no view folds."""
+async def _append(kernel: Any, seconds: float, *, each: int = 8, name: str = "") -> float:
+    """Events a second of ledgers whose names begin so, of which each has so many commands under way."""
     load = ClosedLoop(kernel, lambda entity: Add(amount=1), ids="c")
-    entities = [f"ledger:{number}" for number in range(200)]
+    entities = [f"ledger:{name}{number}" for number in range(200)]
     for entity in entities:
         await kernel.router.ref(entity).ask(Add(amount=0))
-    for _ in range(8):
+    for _ in range(each):
         for entity in entities:
             load.send(entity)
     await trio.sleep(0.5)
@@ -236,6 +256,21 @@ async def _append(kernel: Any, seconds: float) -> float:
     per_s = (load.answered - before) / (time.perf_counter() - begun)
     await load.stop(within_s=15.0)
     return per_s
+
+
+async def _inline_cost(pool: Pool, params: ViewsParams, each: int) -> float:
+    """What ledgers lose of appends a second when these write the row of a view: of turns, by two nodes."""
+    per_s = [0.0, 0.0]
+    async with view_node(pool, KINDS, ()) as without, view_node(pool, KINDS, (Standing,)) as having:
+        await having.begin()
+        await having.folded("standing")
+        for turn in range(2 * PAIRS):
+            at = (turn + turn // 2) % 2  # each first by turns
+            node = (without, having)[at]
+            per_s[at] += await _append(node.kernel, params.seconds / 4, each=each, name=f"{at}-{each}")
+        skips = sum(having.instruments.view_skips.values())
+        assert not skips, f"{skips} rows were left to the runner"
+    return 1 - per_s[1] / per_s[0]
 
 
 async def _main(data_dir: Path, params: ViewsParams, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -277,6 +312,9 @@ async def _main(data_dir: Path, params: ViewsParams, tell: Callable[[str], None]
         async with view_node(pool, KINDS, ()) as node:
             without.append(await _append(node.kernel, params.seconds / 3))
         found["append_cost_share"] = 1 - sum(having) / sum(without)
+        found["inline_cost_share"] = await _inline_cost(pool, params, 8)
+        found["inline_cost_lone_share"] = await _inline_cost(pool, params, 1)
+        tell("inline")
         for pages in (10, params.pages):
             async with view_node(pool, KINDS, (Standings,)) as node:
                 await node.begin()
@@ -300,7 +338,8 @@ def answer(params: ViewsParams, say: Say) -> Answer:
         for share, name, what in (
             (0.0, "caught up", "catching up"),
             (0.3, "followed", "following"),
-            (0.6, "rebuilt", "rebuilding"),
+            (0.5, "rebuilt", "rebuilding"),
+            (0.6, "inline", "appending with rows"),
         ):
             say(what, share)
             measured.wait(name, within_s=300.0)
@@ -319,6 +358,8 @@ def answer(params: ViewsParams, say: Say) -> Answer:
             "watch_p50_ms": ms(watch, 0.5),
             "watch_p99_ms": ms(watch, 0.99),
             "append_cost_share": round(found["append_cost_share"], 3),
+            "inline_cost_share": round(found["inline_cost_share"], 3),
+            "inline_cost_lone_share": round(found["inline_cost_lone_share"], 3),
             "wrong_rows": found["wrong_rows"],
             "pages_flat": round(found["pages_flat"], 2),
             "lone_page_p50_ms": found["lone_ms"],
@@ -343,6 +384,8 @@ QUESTION = Question(
         "wrong_rows": Figure("rows that the live table and the rebuilt one do not have alike", at_most=0),
         "pages_flat": Figure("a lone change with 10,000 watched pages, over one with 10", at_most=1.5),
         "lone_page_p50_ms": Figure("a lone change with 10,000 watched pages, from commit to watcher"),
+        "inline_cost_share": Figure("of appends a second, what a kind loses to an inline view of it", at_most=0.25),
+        "inline_cost_lone_share": Figure("the same, where each append has one event, and so each event writes the row"),
     },
     answer=answer,
 )

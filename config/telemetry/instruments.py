@@ -254,6 +254,14 @@ class Instruments:
         dict[tuple[str, str], int],
         Metric("counter", "rows of views written or removed by this node", labels=("view", "version")),
     ] = field(default_factory=dict)
+    view_skips: Annotated[
+        dict[tuple[str, str], int],
+        Metric(
+            "counter",
+            "appends that were to write the row of an inline view, and have left it to its runner",
+            labels=("view", "version"),
+        ),
+    ] = field(default_factory=dict)
     view_parks: Annotated[
         dict[tuple[str, str], int],
         Metric(

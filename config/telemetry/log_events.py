@@ -255,6 +255,15 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "it."
         ),
         "http_failed": "An HTTP request raised and its connection was closed. A bug: the traceback says where.",
+        "inline_rows_left": (
+            "Rows of inline views could not be written with the events that they come of, as `error` says. So these "
+            "were written alone, and the rows are left to the views' runners, where one that can't be stored parks its "
+            "entity."
+        ),
+        "inline_rows_not_read": (
+            "What an inline view has of an entity could not be read as that woke; its rows are left to the runner, and "
+            "it is tried again a second after its next event."
+        ),
         "journal_lost_tail": (
             "The journal has fewer events than this node saw committed: the database has lost some. Watchers "
             "start over; look for a failover or a restore."

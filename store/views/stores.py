@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from greenroom.store.ownership.sharding import SHARDS
 from greenroom.store.postgres.pool import Pool
+from greenroom.store.views.inline import Own, PostgresInline
 from greenroom.store.views.progress import Left, Parked, PostgresProgress
 from greenroom.store.views.store import Version, ViewStore
 from greenroom.store.views.store_postgres import PostgresViewStore
@@ -87,14 +88,24 @@ class Progress(Protocol):
         """Forget how far tables were that are gone. How many rows that was."""
 
 
+class InlineRows(Protocol):
+    """What tables have of entities whose appends write their rows."""
+
+    async def own_rows(self, version: Version, heads: Sequence[tuple[int, str]]) -> dict[int, Own]:
+        """Of these entities, by their heads' ids. Raises: StoreUnavailable."""
+
+
 class Stores(Struct, frozen=True):
     """Of one node."""
 
     rows: ViewStore
     versions: Versions
     progress: Progress
+    inline: InlineRows | None = None  # None: no append writes rows, and runners fold all
 
 
 def postgres_stores(pool: Pool, *, shards: int = SHARDS) -> Stores:
     """`shards`: that entities hash onto."""
-    return Stores(PostgresViewStore(pool, shards=shards), PostgresVersions(pool), PostgresProgress(pool))
+    return Stores(
+        PostgresViewStore(pool, shards=shards), PostgresVersions(pool), PostgresProgress(pool), PostgresInline(pool)
+    )

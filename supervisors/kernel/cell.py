@@ -41,7 +41,7 @@ from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import Erased, JournalDamaged, NotOwner, StoreUnavailable
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.records import Head, Outcome, Remembered
-from greenroom.supervisors.kernel.host import Host
+from greenroom.supervisors.kernel.host import Host, OwnRows
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.ownership import lease_or_fast
 from greenroom.supervisors.kernel.waking import Waking, wake
@@ -206,6 +206,8 @@ class Cell:
             self._end_life(self._life)
         in_flight.forget_queued()
         self.left_unknown = any(flight.events for flight in flights)
+        if self.left_unknown and self._host.inline is not None:
+            self._host.inline.left_unknown(self.kind.name)
         moving: list[Item] = []
         if ending is Ending.MOVED:  # whoever owns it next learns from the journal which of them had landed
             moving = repeatable(flights)
@@ -252,7 +254,7 @@ class Cell:
         if failure is not None:  # as a rule there is none
             self._looks_up_ids = self._looks_up_ids or failure is Outcome.REPEATED
         life.once.looks_up_ids = self._looks_up_ids
-        self._adopt(life)
+        self._adopt(life, waking.own_rows)
         if waking.outbox:
             host.relay.adopt(waking.outbox)
         former = waking.sorted
@@ -296,14 +298,14 @@ class Cell:
                 self._give_up(envelope, error)
         return again
 
-    def _adopt(self, life: Life) -> None:
+    def _adopt(self, life: Life, own_rows: OwnRows | None = None) -> None:
         if self._life is None:
             self._host.instruments.activations += 1
         else:
             self._end_life(self._life)
         self._life = life
         life.once.begin(self._host.held.replies)
-        self._in_flight.begin(life)
+        self._in_flight.begin(life, own_rows)
 
     def _end_life(self, life: Life) -> None:
         life.ended = True

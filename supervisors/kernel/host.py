@@ -1,7 +1,7 @@
 """The host: what cells need of their node, made once and shared by all of them."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ import trio
 
 from greenroom.actors.life.budgets import Budgets
 from greenroom.actors.life.turn import Turn
-from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import MailboxConfig, SupervisionConfig
@@ -20,7 +20,9 @@ from greenroom.config.telemetry.tracing import ENTITY, Tracing
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
+from greenroom.store.journal.consequences.inline import Inline
 from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.records import Head, StoredEvent
 from greenroom.store.views.asked import Asked, Row, Rows
 from greenroom.supervisors.delivery.relay import Relay
 from greenroom.supervisors.delivery.waker import Waker
@@ -41,6 +43,25 @@ class Query(Protocol):
 
     async def rows(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Raises: see Actor.query."""
+
+
+class OwnRows(Protocol):
+    """Rows of one entity in inline views, for as long as one claim of it."""
+
+    def fold(self, after: int, events: Sequence[StoredEvent]) -> Inline | None:
+        """What is to be written with the append of these events; they follow those that were given before. Never
+        raises."""
+
+
+class InlineViews(Protocol):
+    """Views whose rows are written with appends."""
+
+    async def own_rows(self, kind: Kind, entity: str, head: Head, *, in_doubt: bool) -> OwnRows | None:
+        """Of an entity that was just claimed; None where there are none of its kind. `in_doubt`: an append of before
+        may have landed of which nobody was told."""
+
+    def left_unknown(self, kind: str) -> None:
+        """An entity of this kind has ended here, with appends of which nobody knows whether they land."""
 
 
 class NodeWorld:
@@ -114,6 +135,7 @@ class Host:
     note_store_unavailable: Callable[[Exception], None]  # logged at most once a second, however many entities feel it
     heard_lineage: Callable[[str], None]
     lineage: Callable[[], str | None]  # the database's, as last heard
+    inline: InlineViews | None = None
 
     async def insist(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """What `attempt` gives once the store is there; it must change nothing where it fails. Raises: what else it

@@ -2,14 +2,16 @@
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from greenroom.actors.life.departures import Departure
 from greenroom.actors.life.flights import Flight
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.lifecycle import Rebuild
 from greenroom.actors.model.mailbox import Mailbox
+from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.records import Append, Outcome
-from greenroom.supervisors.kernel.host import Host
+from greenroom.supervisors.kernel.host import Host, OwnRows
 from greenroom.supervisors.kernel.release import release
 
 log = structlog.get_logger("greenroom.cell")
@@ -24,7 +26,7 @@ class InFlight:
     they are until `begin`, since only the next life learns which of them had landed.
     """
 
-    __slots__ = ("_host", "_life", "_mailbox", "_settled", "failure", "flights")
+    __slots__ = ("_host", "_life", "_mailbox", "_own_rows", "_settled", "failure", "flights")
 
     def __init__(self, host: Host, mailbox: Mailbox) -> None:
         self.flights: list[Flight] | tuple[()] = ()
@@ -32,6 +34,7 @@ class InFlight:
         self._host = host
         self._mailbox = mailbox
         self._life: Life | None = None
+        self._own_rows: OwnRows | None = None
         self._settled: trio.Event | None = None
 
     @property
@@ -39,9 +42,10 @@ class InFlight:
         """See Writer."""
         return self._life.entity if self._life is not None else ""
 
-    def begin(self, life: Life) -> None:
+    def begin(self, life: Life, own_rows: OwnRows | None = None) -> None:
         """Flights are that life's from now on; what became of the former one's is the caller's business."""
         self._life = life
+        self._own_rows = own_rows
         self.flights = ()
         self.failure = None
 
@@ -56,7 +60,14 @@ class InFlight:
         if flight.events or flight.consequences is not None:
             # Without events it is a timer that goes on: should this be lost, it does so again, and nobody waits for it.
             after = flight.through - len(flight.events)
-            append = Append(head.id, head.fence, after, flight.events, flight.consequences, head.shard)
+            consequences = flight.consequences
+            if self._own_rows is not None and flight.events:
+                inline = self._own_rows.fold(after, flight.events)
+                if inline is not None:  # beside those of the flight, which it is known by
+                    consequences = (
+                        Consequences(inline=inline) if consequences is None else replace(consequences, inline=inline)
+                    )
+            append = Append(head.id, head.fence, after, flight.events, consequences, head.shard)
             self._host.committer.submit(append, self)
         if self.flights:
             self.flights.append(flight)

@@ -27,7 +27,7 @@ from greenroom.supervisors.delivery.waker import Waker
 from greenroom.supervisors.kernel.after import Afters
 from greenroom.supervisors.kernel.audiences import Audiences, Nobody
 from greenroom.supervisors.kernel.cell import Cell
-from greenroom.supervisors.kernel.host import Host, NodeWorld, Query
+from greenroom.supervisors.kernel.host import Host, InlineViews, NodeWorld, Query
 from greenroom.supervisors.kernel.letter_writer import LetterWriter
 from greenroom.supervisors.kernel.ownership import Ownership, OwnsAll
 from greenroom.supervisors.kernel.passivation import Passivation
@@ -70,8 +70,10 @@ class Kernel:
         relay_kept_max: int = KEPT_MAX,
         landed: Callable[[Sequence[tuple[str, Append]]], None] | None = None,
         query: Query | None = None,
+        inline: InlineViews | None = None,
     ) -> None:
-        """`landed`: see Committer. `query` reads views; None: none is installed."""
+        """`landed`: see Committer. `query` reads views; None: none is installed. `inline`: those whose rows are written
+        with appends."""
         audiences = audiences if audiences is not None else Nobody()
         supervision = supervision or SupervisionConfig()
         passivation = passivation or PassivationConfig()
@@ -163,6 +165,7 @@ class Kernel:
             note_store_unavailable=note_store_unavailable,
             heard_lineage=heard_lineage,
             lineage=lambda: self.system.lineage,
+            inline=inline,
         )
         self.passivation = Passivation(cells, passivation, memory_bytes=memory_bytes)
         self.system = System(kinds=kinds, host=host, cells=cells, passivation=passivation, woke=self.passivation.woke)

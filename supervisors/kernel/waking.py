@@ -9,12 +9,12 @@ import structlog
 from greenroom.actors.life.flights import Flight, Sorted, command_ids_of, sort_flights
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.kinds import Kind
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.epoch import lineage_of
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Claimed, Outcome, Remembered, StoredEvent
-from greenroom.supervisors.kernel.host import Host
+from greenroom.supervisors.kernel.host import Host, OwnRows
 
 log = structlog.get_logger("greenroom.cell")
 
@@ -28,6 +28,7 @@ class Waking:
     life: Life
     sorted: Sorted | None  # None where nothing was in flight
     outbox: list[OutboxRow]
+    own_rows: OwnRows | None = None  # None where no view of its kind is inline
 
 
 async def wake(
@@ -72,9 +73,12 @@ async def wake(
             for command_id, reply in replies.items():
                 life.once.remember(command_id, reply)
         found = sort_flights(flights, stored, replies, suspected=failure is Outcome.DAMAGED)
+    own_rows: OwnRows | None = None
+    if host.inline is not None:
+        own_rows = await host.inline.own_rows(kind, entity, head, in_doubt=isinstance(failure, OutcomeLost))
     if host.lineage() != lineage:
         raise StoreUnavailable(f"{entity} was built from a history that has ended")
-    return Waking(life, found, claimed.outbox)
+    return Waking(life, found, claimed.outbox, own_rows)
 
 
 async def _life_of(host: Host, kind: Kind, entity: str, claimed: Claimed) -> Life:

@@ -242,7 +242,8 @@ class Node:
             tracing=telemetry.tracing,
             held=held,
             memory_bytes=resident_bytes,
-            landed=self._views.hints.committed if self._views is not None else None,
+            landed=self._views.committed if self._views is not None else None,
+            inline=self._views.inline if self._views is not None else None,
             query=reader,
         )
         self._moving: Moving | None = None

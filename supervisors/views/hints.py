@@ -14,18 +14,19 @@ class Hints:
 
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
-        self._listening: dict[str, tuple[Kind, list[Backlog]]] = {}
+        self._listening: dict[str, tuple[Kind, dict[Backlog, int]]] = {}
 
-    def listen(self, kinds: Iterable[str], backlog: Backlog) -> None:
-        """What entities of these kinds record goes into the backlog from now on."""
+    def listen(self, kinds: Iterable[str], backlog: Backlog, number: int = 0) -> None:
+        """What entities of these kinds record goes into the backlog from now on. `number`: of the table that it is to
+        be folded into; what has got into its rows with the append is not among it."""
         for name in kinds:
-            self._listening.setdefault(name, (self._kinds[name], []))[1].append(backlog)
+            self._listening.setdefault(name, (self._kinds[name], {}))[1][backlog] = number
 
     def leave(self, kinds: Iterable[str], backlog: Backlog) -> None:
         """No more of it does."""
         for name in kinds:
             backlogs = self._listening[name][1]
-            backlogs.remove(backlog)
+            del backlogs[backlog]
             if not backlogs:
                 del self._listening[name]
 
@@ -36,6 +37,11 @@ class Hints:
             if listening is None or not append.events:
                 continue
             kind, backlogs = listening
-            stretch = Stretch(kind, entity, append.head_id, append.after, append.events, fence=append.fence)
-            for backlog in backlogs:
+            inline = append.consequences.inline if append.consequences is not None else None
+            stretch: Stretch | None = None
+            for backlog, number in backlogs.items():
+                if inline is not None and inline.is_folded(number, append.through):
+                    continue
+                if stretch is None:
+                    stretch = Stretch(kind, entity, append.head_id, append.after, append.events, fence=append.fence)
                 backlog.hear(stretch)

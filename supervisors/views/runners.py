@@ -17,6 +17,7 @@ from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Installed, Views
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.journal.records import Append
 from greenroom.store.views.shape import Shape
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Stores
@@ -33,6 +34,7 @@ from greenroom.supervisors.supervision.supervise import SupervisorGaveUp, superv
 from greenroom.supervisors.views.abandoned import Abandoned, kept_up
 from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.hints import Hints
+from greenroom.supervisors.views.inline import InlineViews
 from greenroom.supervisors.views.runner import Runner
 from greenroom.supervisors.views.stopwatch import STOPWATCH, Stopwatch
 from greenroom.supervisors.views.sweep import Sweep
@@ -55,7 +57,7 @@ class Filled:
 
 
 class Runners:
-    """A supervised child: `run`. `install` comes before it, and `hints` is what the committer tells."""
+    """A supervised child: `run`. `install` comes before it, and `committed` is what the committer tells."""
 
     def __init__(
         self,
@@ -79,6 +81,14 @@ class Runners:
         Runner. `learned` hears which versions there are, once the runners know. `sinks`: beside the views; what
         delivers to a version of one is made by `deliverer`."""
         self.hints = Hints(kinds)
+        self.inline = InlineViews(
+            views,
+            stores.inline,
+            turn=turn,
+            instruments=instruments,
+            changed=changed or (lambda changes: None),
+            unsure=unsure or (lambda view: None),
+        )
         self.store = stores.rows
         self.versions = stores.versions
         self.progress = stores.progress
@@ -105,7 +115,13 @@ class Runners:
         """Have a table for each view of this release; a sink has none. Raises: StoreUnavailable, ViewRefused."""
         await self.versions.install([*wanted_of(self._views), *wanted_of_sinks(self._sinks)])
         self.known = await self.versions.all()
+        self.inline.learn(self.known)
         self._learned(self.known)
+
+    def committed(self, landed: Sequence[tuple[str, Append]]) -> None:
+        """These appends of these entities have landed. Never waits, and never raises."""
+        self.inline.landed(landed)
+        self.hints.committed(landed)
 
     async def rebuild(self, name: str) -> Version:
         """See Versions. Raises: KeyError for no view of this release; ViewRefused, StoreUnavailable."""
@@ -123,6 +139,7 @@ class Runners:
         self.filled = {}
         async with trio.open_nursery() as nursery:  # owner: this call; a table's crash stays with its supervisor
             self._see(self.known, nursery)
+            await nursery.start(self.inline.run)
             task_status.started()
             while True:
                 try:
@@ -165,6 +182,7 @@ class Runners:
                 views.get(version.name) != version.version for views in self._releases.values()
             )
         self._tell_homeless(known)
+        self.inline.learn(known)
         self._learned(known)
 
     @property
@@ -220,7 +238,7 @@ class Runners:
                 ChildSpec(name="switching", start=switching.run, shutdown_s=1.0, restart=Restart.TRANSIENT),
             ),
         )
-        self.hints.listen(runner.installed.kinds, runner.backlog)
+        self.hints.listen(runner.installed.kinds, runner.backlog, version.id)
         try:
             with filled.scope:
                 while True:

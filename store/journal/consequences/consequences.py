@@ -6,6 +6,7 @@ from typing import get_args, get_type_hints
 from msgspec import Struct
 
 from greenroom.store.journal.consequences.consequence import Consequence, Tables
+from greenroom.store.journal.consequences.inline import Inline
 from greenroom.store.journal.consequences.letters import Letters
 from greenroom.store.journal.consequences.marks import Marks
 from greenroom.store.journal.consequences.outbox import Outbox
@@ -22,6 +23,7 @@ class Consequences(Struct, gc=False):
     marks: Marks | None = None
     timers: Timers | None = None
     letters: Letters | None = None
+    inline: Inline | None = None
 
     def each(self) -> Iterator[tuple[str, Consequence]]:
         """Those that there are, by their field's name."""

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
+from greenroom.store.journal.consequences.inline import note_landed
 from greenroom.store.journal.names import encode_name
+from greenroom.store.journal.postgres.inline import inline_of, without_inline
 from greenroom.store.journal.postgres.statement import nothing, statement
 from greenroom.store.journal.records import Append, Outcome
 from greenroom.store.postgres.connection import Connection
@@ -60,16 +62,27 @@ class Appending:
         races = 0
         while todo:
             sql, arguments = statement(todo, self._incarnation)
+            inline = inline_of(todo)
             try:
                 rows = await self._connection.fetch(sql, *arguments, write=True)
-            except DataRefused as error:  # all rolled back: leave out who is at fault, and again
-                rest = await self._without_culprits(todo)
-                if len(rest) == len(todo):
+            except StoreUnavailable as error:  # all rolled back: leave out who is at fault, and again
+                rest = await self._without_culprits(todo) if isinstance(error, DataRefused) else todo
+                if len(rest) < len(todo):
+                    todo = rest
+                elif inline:  # a row that does not fit, or a table that has gone: no append fails by it
+                    log.info("inline_rows_left", entities=len(inline), error=str(error))
+                    todo = without_inline(todo)
+                elif isinstance(error, DataRefused):
                     await self._divide(todo, error, is_last=is_last)
                     return
-                todo = rest
+                else:
+                    raise
                 continue
-            landed = {row[0] for row in rows}
+            landed = {row[0] for row in rows if row[0] is not None}
+            if inline:
+                for row in rows:
+                    if row[0] is None:
+                        note_landed(inline, row)
             self.outcomes.update(dict.fromkeys(landed, Outcome.LANDED))
             missing = [item for item in todo if item.head_id not in landed]
             todo = await self._sort_out(missing) if missing else []

@@ -12,7 +12,10 @@ from typing import Any
 
 from greenroom.store.journal.consequences.consequence import Part
 from greenroom.store.journal.consequences.consequences import KINDS
+from greenroom.store.journal.consequences.inline import Form, InlineTable
 from greenroom.store.journal.names import encode_name
+from greenroom.store.journal.postgres.arrays import argument, integers, parameter
+from greenroom.store.journal.postgres.inline import ANSWER, COLUMNS, arguments_of, inline_of, parts_of, tables_of
 from greenroom.store.journal.records import Append
 
 # One event of one entity, and nothing with it: what an idle server is mostly asked for. A third of what arrays cost.
@@ -86,7 +89,7 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
     """The statement that appends `batch`, by rising head id, with its arguments: one array a column.
 
     Most batches have no consequences and no command ids, and pay nothing for them; the others pay for the parts that
-    have rows.
+    have rows. It returns the ids of the heads that were appended to; of a batch with rows of views: see `ANSWER`.
     """
     if len(batch) == 1:
         (only,) = batch
@@ -104,8 +107,13 @@ def statement(batch: Sequence[Append], incarnation: int) -> tuple[str, list[obje
         if rows:
             present.append(name)
             for kind, column in zip(part.columns.values(), zip(*rows, strict=True), strict=True):
-                arguments.append(_integers_or_null(list(column)) if kind in AS_TEXT else column)
-    return text(tuple(present), ids=bool(arguments[COMMAND_IDS])), arguments
+                arguments.append(argument(list(column), kind))
+    tables: list[tuple[InlineTable, Form]] = []
+    if own and (inline := inline_of(batch)):
+        for table, rows_of_it in tables_of(inline).items():
+            tables.append((table, Form.of(row for _, row in rows_of_it)))
+            arguments += arguments_of(table, rows_of_it)
+    return text(tuple(present), tuple(tables), ids=bool(arguments[COMMAND_IDS])), arguments
 
 
 def nothing(incarnation: int) -> list[tuple[str, list[object]]]:
@@ -117,54 +125,48 @@ def nothing(incarnation: int) -> list[tuple[str, list[object]]]:
 
 
 @cache
-def text(present: tuple[str, ...], *, ids: bool) -> str:
-    """The append of a batch with these parts, in the order of PARTS; `ids`: some of its events have a command id."""
+def text(present: tuple[str, ...], tables: tuple[tuple[InlineTable, Form], ...] = (), *, ids: bool) -> str:
+    """The append of a batch with these parts, in the order of PARTS, and rows of these tables; `ids`: some of its
+    events have a command id."""
     parts: list[str] = []
     number = PARAMETERS
     for name in present:
         _, part = PARTS[name]
-        arrays = ", ".join(
-            f"${at}::{'text::' if kind in AS_TEXT else ''}{kind}[]"
-            for at, kind in enumerate(part.columns.values(), number + 1)
-        )
+        arrays = ", ".join(parameter(at, kind) for at, kind in enumerate(part.columns.values(), number + 1))
         rows = f"unnest({arrays}) AS m ({', '.join(part.columns)})"
         parts.append(f", {name} AS (\n    {part.sql.format(rows=rows, owned=OWNED).strip()}\n)\n")
         number += len(part.columns)
-    return (WITH_IDS if ids else WITHOUT_IDS) + "".join(parts) + "SELECT id FROM owned"
+    answer = "SELECT id FROM owned"
+    if tables:
+        answer = "\nUNION ALL ".join((ANSWER, *(table.texts[form][1] for table, form in tables)))
+    for table, form in tables:
+        parts.append(parts_of(table, form, number + 1, OWNED))
+        number += len(COLUMNS) + len(table.types)
+    return (WITH_IDS if ids else WITHOUT_IDS) + "".join(parts) + answer
 
 
-AS_TEXT = ("bigint", "int")  # see `columns`
 OWNED = "(m.id IN (SELECT id FROM owned)) IS TRUE"
 
 
 def columns(batch: Sequence[Append], incarnation: int) -> list[object]:
-    """The arguments of WITH_IDS and WITHOUT_IDS. Integers as an array's text: asyncpg asks of each element of a list
-    whether it is a list itself, which costs more than twice what writing and reading the text does."""
+    """The arguments of WITH_IDS and WITHOUT_IDS."""
     events = [event for item in batch for event in item.events]
     return [
-        _integers([item.head_id for item in batch]),
-        _integers([item.fence for item in batch]),
-        _integers([item.after for item in batch]),
-        _integers([len(item.events) for item in batch]),
+        integers([item.head_id for item in batch]),
+        integers([item.fence for item in batch]),
+        integers([item.after for item in batch]),
+        integers([len(item.events) for item in batch]),
         incarnation,
-        _integers([item.head_id for item in batch for _ in item.events]),
-        _integers([event.offset for event in events]),
-        _integers([item.fence for item in batch for _ in item.events]),
-        _integers([event.at_ms for event in events]),
+        integers([item.head_id for item in batch for _ in item.events]),
+        integers([event.offset for event in events]),
+        integers([item.fence for item in batch for _ in item.events]),
+        integers([event.at_ms for event in events]),
         [event.payload for event in events],
         _sparse([event.info for event in events]),
         _sparse([None if event.command_id is None else encode_name(event.command_id) for event in events]),
         _sparse([event.reply for event in events]),
         _sparse([event.digest for event in events]),
     ]
-
-
-def _integers(column: list[int]) -> str:
-    return f"{{{str(column)[1:-1]}}}"
-
-
-def _integers_or_null(column: list[int | None]) -> str:
-    return f"{{{str(column)[1:-1].replace('None', 'NULL')}}}"
 
 
 def _sparse(column: list[Any]) -> list[Any]:

@@ -9,8 +9,9 @@ import pytest
 from msgspec import Struct
 
 from greenroom import Key, Origin, View
+from greenroom.actors.views.folding import NotItsOwn
 from greenroom.testing import NotPure, fold
-from tests.actors.views.shows import Clapped, Closed, Directory, Renamed, Standings
+from tests.actors.views.shows import Clapped, Closed, Directory, Renamed, Standings, Summary
 
 EVENTS = [
     ("show:finale", Clapped(user="ann", times=2)),
@@ -76,6 +77,15 @@ def test_a_view_that_keeps_something_beside_its_rows_is_found() -> None:
 
     with pytest.raises(NotPure):
         fold(made("Counting", (Clapped,), count), EVENTS)
+
+
+def test_an_inline_view_that_asks_for_the_row_of_another_entity_is_found() -> None:
+    rows = fold(Summary, EVENTS)
+    assert [(row.show, row.claps) for row in rows] == [("finale", 3), ("opening", 1)]
+    with pytest.raises(NotItsOwn, match="inline"):
+        fold(Summary, [("show:finale", Clapped(user="show opening"))])
+    with pytest.raises(NotItsOwn, match="inline"):  # the key may be that of either
+        fold(Summary, [*EVENTS, ("room:finale", Clapped(user="ann"))])
 
 
 def test_what_a_fold_raises_is_raised() -> None:

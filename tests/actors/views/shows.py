@@ -137,6 +137,38 @@ class Everything(View, name="everything"):
         self.row(what="claps").claps += event.times
 
 
+class Summary(View, name="summary", inline=True):
+    """A show, as the append of its events leaves it."""
+
+    of = (Clapped, Closed)
+
+    class Row(Struct):
+        show: Key[str]
+        claps: Index[int] = 0
+        title: Text = ""
+        users: list[str] = []
+
+    entity_key = "show"
+    watch = Page(order="-claps")
+
+    def fold(self, event: Clapped | Closed, of: Origin) -> None:
+        if isinstance(event, Clapped) and event.user == "poison":
+            raise ValueError("poison")
+        if isinstance(event, Clapped) and event.user.startswith("show "):
+            self.row(show=event.user.removeprefix("show ")).claps += 1
+            return
+        row = self.row(show=of.key)
+        if isinstance(event, Closed):
+            del self[row]
+            return
+        row.claps += event.times
+        row.users = sorted({*row.users, event.user})
+
+    @classmethod
+    def may_watch(cls, principal: Principal, key: str) -> None:
+        pass
+
+
 def installed(view: type[View], *actors: type[Actor[Any]]) -> Installed:
     return Installed(view, Kinds(actors or (Show,)))
 

@@ -20,7 +20,17 @@ from greenroom.actors.views.folding import (
     cut,
 )
 from greenroom.actors.views.stretch import Stretch
-from tests.actors.views.shows import Clapped, Closed, Directory, Everything, Renamed, Standings, installed, stretch
+from tests.actors.views.shows import (
+    Clapped,
+    Closed,
+    Directory,
+    Everything,
+    Renamed,
+    Standings,
+    Summary,
+    installed,
+    stretch,
+)
 
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
@@ -354,6 +364,18 @@ def test_what_a_fold_says_of_rows_that_are_not_loaded_counts_for_nothing() -> No
 def test_events_that_a_view_is_not_told_of_move_it_on() -> None:
     found = folded(Everything, stretch("show:a", Renamed(title="x"), Closed()))
     assert found.inserted == [] and found.through == {1: 2}
+
+
+def test_the_fold_of_an_inline_view_has_the_row_of_its_entity_alone() -> None:
+    found = folded(
+        Summary,
+        stretch("show:a", Clapped(user="show b"), Clapped(user="ann"), head_id=1),
+        stretch("show:b", Clapped(user="show show:b"), head_id=2),
+        stretch("show:c", Clapped(user="show c"), head_id=3),
+    )
+    assert [values[0] for values in found.inserted] == ["c", "show:b"]
+    assert found.parked[1].offset == 1 and "is not the row of the event's entity" in found.parked[1].error
+    assert found.through == {1: 0, 2: 1, 3: 1}
 
 
 def test_halves() -> None:

@@ -8,7 +8,7 @@ from greenroom.actors.model.kinds import Kinds, find_classes
 from greenroom.actors.views.installed import BadViewClass, Installed, Views, views_among
 from greenroom.store.views.made_of import OfKind
 from tests.actors.views import shows
-from tests.actors.views.shows import Clapped, Directory, Everything, Show, Standings, installed
+from tests.actors.views.shows import Clapped, Directory, Everything, Show, Standings, Summary, installed
 
 
 def test_views_are_found_by_the_kinds_whose_events_they_fold() -> None:
@@ -40,6 +40,14 @@ def test_the_shape_says_which_events_rows_are_made_of() -> None:
     assert Installed(Everything).shape.digest == installed(Everything).shape.digest
 
 
+def test_the_keys_that_a_row_of_one_entity_may_have() -> None:
+    assert installed(Standings).own_keys("show:a") is None
+    alone = Installed(Summary)
+    for keys in (installed(Summary).own_keys("show:a"), alone.own_keys("show:a", {"show"})):
+        assert sorted(keys or ()) == [("a",), ("show:a",)]
+    assert sorted(alone.own_keys("show:a", {"show", "room"}) or ()) == [("show:a",)]  # `a` could be of either
+
+
 def test_a_view_can_be_looked_at_alone() -> None:
     alone = Installed(Standings)
     assert alone.kinds == frozenset() and alone.events >= {Clapped}
@@ -49,7 +57,7 @@ def test_the_views_of_a_module_are_found_beside_its_entities() -> None:
     class Base(View):
         """Has neither rows nor events: others derive from it."""
 
-    assert views_among(find_classes("tests.actors.views.shows")) == [Standings, Directory, Everything]
+    assert views_among(find_classes("tests.actors.views.shows")) == [Standings, Directory, Everything, Summary]
     assert views_among([Base, Actor, shows.Total]) == []
 
 

@@ -19,14 +19,14 @@ class Row(Struct):
     tags: list[str] = []
 
 
-def view(base: type[View] = View, *, version: Any = 1, name: str = "made", **body: Any) -> Any:
+def view(base: type[View] = View, *, version: Any = 1, name: str = "made", inline: bool = False, **body: Any) -> Any:
     def fold(self: View, event: Any, of: Origin) -> None: ...
 
     class_body = {"of": (Clapped,), "Row": Row, "fold": fold, **body}
     absent = [key for key, value in class_body.items() if value is None]
     for key in absent:
         del class_body[key]
-    return type("Made", (base,), class_body, version=version, name=name)
+    return type("Made", (base,), class_body, version=version, name=name, inline=inline)
 
 
 class NotRecorded(Event, tag="nobody.said"):
@@ -44,6 +44,14 @@ class Keyless(Struct):
 class Bare(Struct):
     show: Key[str]
     claps: int
+
+
+class OneKey(Struct):
+    show: Key[str]
+
+
+class NumberKey(Struct):
+    number: Key[int]
 
 
 class Unkeepable(Struct):
@@ -93,6 +101,9 @@ def plain(cls: Any, principal: Any, key: str) -> None: ...
         ({"watch": Page(), "guarded_by": "show"}, "say `watch = Page"),
         ({"watch": Page(by="show"), "guarded_by": "nothing"}, "no such kind"),
         ({"across": "standings"}, "say `watch = Page"),
+        ({"inline": True, "entity_key": "show"}, "`inline` is for rows that are of one entity each"),
+        ({"inline": True, "Row": OneKey}, "`inline` is for rows that are of one entity each"),
+        ({"inline": True, "Row": NumberKey, "entity_key": "number"}, "key field that is a text"),
         ({"watch": Page(by="show"), "across": "standings"}, "no field of Row is Text"),
     ],
 )
@@ -105,6 +116,7 @@ def test_what_breaks_a_rule_is_refused(how: dict[str, Any], said: str) -> None:
 def test_what_breaks_none_is_not() -> None:
     views = Views(Kinds([Show]), [view(watch=Page(by="show", order=("-claps", "number"))), Standings])
     assert [one.name for one in views] == ["made", "standings"] and len(views) == 2
+    Views(Kinds([Show]), [view(inline=True, Row=OneKey, entity_key="show")])
 
 
 def test_two_views_have_two_names() -> None:

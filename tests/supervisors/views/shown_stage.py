@@ -103,7 +103,8 @@ class ShownStage:
             audiences=self.fan_out.hub,
             instruments=Instruments(),
             clock=time.time,
-            landed=self.runners.hints.committed,
+            landed=self.runners.committed,
+            inline=self.runners.inline,
             query=self.reader,
         )
         self.services = Services(

@@ -83,7 +83,8 @@ class Stage:
             dead_letters=PostgresDeadLetters(pool),
             instruments=self.instruments,
             clock=time.time,
-            landed=self.runners.hints.committed if views else None,
+            landed=self.runners.committed if views else None,
+            inline=self.runners.inline,
         )
 
     async def be_up(self) -> None:

@@ -7,11 +7,17 @@ import trio
 
 from greenroom.actors.model.kinds import Kinds
 from greenroom.store.errors import OutcomeLost
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.inline import Inline, InlineRow, InlineTable
 from greenroom.store.journal.records import Append
 from greenroom.supervisors.views.backlog import Backlog
 from greenroom.supervisors.views.hints import Hints
 from tests.actors.views.shows import Clapped, Show, Standings, stored
 from tests.supervisors.views.stage import stage, until
+
+
+class Keeper:
+    def skipped(self) -> None: ...
 
 
 def append(count: int = 1, head_id: int = 1) -> Append:
@@ -27,6 +33,25 @@ def test_who_listens_to_a_kind_hears_what_its_entities_record() -> None:
     hints.committed([("show:b", append(head_id=2)), ("show:c", Append(3, 7, 4, []))])
     assert [(s.entity, s.after, s.through, s.fence) for s in one.take(9)] == [("show:a", 4, 6, 7), ("show:b", 4, 5, 7)]
     assert [s.entity for s in other.take(9)] == ["show:b"]
+
+
+def test_what_is_in_the_rows_with_its_append_is_not_told() -> None:
+    """Of the table that it is in, and where it is all of it."""
+    hints = Hints(Kinds([Show]))
+    one, other = Backlog(), Backlog()
+    hints.listen(["show"], one, 1)
+    hints.listen(["show"], other, 2)
+
+    def with_row(head_id: int, through: int, *, has_landed: bool) -> Append:
+        row = InlineRow(InlineTable(1, (), 0, ()), 4, through, "a", Keeper(), has_landed=has_landed)
+        made = append(2, head_id)
+        made.consequences = Consequences(inline=Inline({1: row}))
+        return made
+
+    hints.committed([("show:a", with_row(1, 6, has_landed=True))])
+    assert (one.waiting, other.waiting) == (0, 1)
+    hints.committed([("show:b", with_row(2, 5, has_landed=True)), ("show:c", with_row(3, 6, has_landed=False))])
+    assert (one.waiting, other.waiting) == (2, 3)
 
 
 def test_who_has_left_hears_nothing() -> None:

@@ -2,6 +2,15 @@
 
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.inline import (
+    AS_IT_IS,
+    REMOVED,
+    SET,
+    Inline,
+    InlineRow,
+    InlineTable,
+    note_landed,
+)
 from greenroom.store.journal.consequences.letters import LetterRows, Letters, storable
 from greenroom.store.journal.consequences.marks import MarkRows, Marks
 from greenroom.store.journal.consequences.outbox import Outbox, OutboxRow, SentRows
@@ -39,6 +48,48 @@ def test_what_is_not_there_costs_nothing_and_the_rest_its_rows_and_bytes() -> No
     some = Consequences(outbox=Outbox([OutboxRow(1, b"12345")]), timers=Timers({"ab": TimerRow("ab", 1, b"123")}))
     assert [name for name, _ in some.each()] == ["outbox", "timers"]
     assert some.cost() == (2, 5 + 5)
+
+
+class Keeper:
+    def skipped(self) -> None: ...
+
+
+def row(before: int, through: int, what: int = AS_IT_IS, *values: object, number: int = 1) -> InlineRow:
+    table = InlineTable(number, ("text",), 0, ())
+    return InlineRow(table, before, through, "a", Keeper(), what, values, size=5 if what == SET and number == 1 else 0)
+
+
+def test_of_rows_of_views_the_last_is_written_from_where_the_first_began() -> None:
+    first = Consequences(inline=Inline({1: row(3, 4, SET, "x"), 2: row(3, 4, SET, "z", number=2)}))
+    joined = Consequences()
+    for one in (
+        first,
+        Consequences(inline=Inline({1: row(4, 6)})),
+        Consequences(inline=Inline({1: row(6, 7, SET, "y")})),
+        Consequences(inline=Inline({3: row(7, 8, REMOVED, number=3)})),
+    ):
+        joined.extend(one)
+    assert joined.inline is not None and first.inline is not None
+    found = {number: (one.before, one.through, one.what, one.values) for number, one in joined.inline.items()}
+    assert found == {1: (3, 7, SET, ("y",)), 2: (3, 4, SET, ("z",)), 3: (7, 8, REMOVED, ())}
+    assert first.inline[1].through == 4, "theirs stay as they are"
+    assert joined.cost() == (3, 5 + 3 * 24)
+
+
+def test_a_row_that_does_not_follow_on_the_one_before_is_left() -> None:
+    joined = Consequences(inline=Inline({1: row(3, 4, SET, "x")}))
+    joined.extend(Consequences(inline=Inline({1: row(6, 7, SET, "y")})))
+    assert joined.inline is not None and joined.inline[1].through == 4
+    joined.inline[1].has_landed = True
+    assert joined.inline.is_folded(1, 4) and not joined.inline.is_folded(1, 7) and not joined.inline.is_folded(2, 4)
+
+
+def test_what_has_landed_is_noted_by_table_and_entity() -> None:
+    rows = {7: Inline({1: row(0, 1, SET, "x")}), 8: Inline({1: row(0, 1, REMOVED)}), 9: Inline({1: row(0, 1)})}
+    rows[7][1].key = "seven"
+    note_landed(rows, (None, 1, [7, 8], ["seven"], [30], [8], [31]))
+    note_landed(rows, (None, 1, [], [], [], [], []))
+    assert [(one[1].has_landed, one[1].revision) for one in rows.values()] == [(True, 30), (True, 31), (False, None)]
 
 
 def test_they_land_in_the_head_and_letters_in_the_database() -> None:

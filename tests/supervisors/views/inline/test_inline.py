@@ -1,0 +1,373 @@
+"""Inline views of a node: rows are there with the answer, and whatever goes wrong they come to the same as others."""
+
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+import trio
+from msgspec import Struct
+from trio.testing import MockClock
+
+from greenroom import Key, Origin, View
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.installed import Views
+from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.errors import OutcomeLost
+from greenroom.store.journal.records import Append, Outcome
+from greenroom.store.views.store import Version
+from greenroom.supervisors.views import inline as inline_module
+from greenroom.supervisors.views.inline import UNKNOWN_S, InlineViews
+from greenroom.supervisors.views.own_rows import ROW_BYTES_MAX, OwnRows
+from tests.actors.views.shows import Clapped, Show, Standings, Summary
+from tests.store.journal.clusters import claim
+from tests.supervisors.views.stage import Stage, stage, until
+
+
+class Second(View, name="summary", version=2, inline=True):
+    """Summary, otherwise."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        claps: int = 0
+        times: int = 0
+
+    entity_key = "show"
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        row = self.row(show=of.key)
+        row.claps += event.times
+        row.times += 1
+
+
+async def row(node: Stage, show: str) -> tuple[int, list[str]] | None:
+    found = await node.pool.fetch('SELECT claps, users FROM views.summary WHERE "show" = $1', show)
+    return (found[0][0], msgspec.json.decode(found[0][1])) if found else None
+
+
+async def truth(node: Stage) -> Counter[str]:
+    """Claps by show, as the journal says."""
+    found: Counter[str] = Counter()
+    for entity, payload in await node.pool.fetch("SELECT h.entity, j.payload FROM journal j JOIN heads h USING (id)"):
+        found[entity.partition(":")[2]] += msgspec.json.decode(payload).get("times", 0)
+    return found
+
+
+async def held(node: Stage, version: Version) -> Counter[str]:
+    table = version.table
+    return Counter({row[0]: row[1] for row in await node.pool.fetch(f'SELECT "show", claps FROM {table.rows}')})
+
+
+async def is_in_step(node: Stage, show: str) -> bool:
+    """Is its row written with the next append?"""
+    await node.clap(show, "ann", 1)
+    own_rows = node.kernel._cells[f"show:{show}"]._in_flight._own_rows
+    assert isinstance(own_rows, OwnRows)
+    return own_rows.rows[0].number == (await node.version("summary")).id
+
+
+def skips(node: Stage) -> int:
+    return sum(node.instruments.view_skips.values())
+
+
+async def test_a_row_is_there_with_the_answer(database_url: str) -> None:
+    """Nobody folds but the appends themselves."""
+    async with stage(database_url, Summary, is_running=False) as node:
+        await node.clap("finale", "ann", 3)
+        assert await row(node, "finale") == (3, ["ann"])
+        await node.clap("finale", "bob", 1)
+        assert await row(node, "finale") == (4, ["ann", "bob"])
+        await node.rename("finale", "The end")  # of which the view is not told
+        await node.clap("finale", "ann", 1)
+        assert await row(node, "finale") == (5, ["ann", "bob"])
+        await node.close("finale")
+        assert await row(node, "finale") is None
+        await node.clap("finale", "ann", 2)
+        assert await row(node, "finale") == (2, ["ann"])
+    async with stage(database_url, Summary, is_running=False) as node:
+        await node.clap("finale", "bob", 1)
+        assert await row(node, "finale") == (3, ["ann", "bob"])
+        assert skips(node) == 0
+
+
+async def test_watchers_are_told_once_with_rising_revisions(database_url: str) -> None:
+    async with stage(database_url, Summary) as node:
+        for _ in range(5):
+            await node.clap("finale", "ann", 1)
+        await node.close("finale")
+        await node.clap("other", "ann", 1)
+        await node.folded("summary")
+    rows = [change for changes in node.changes for change in changes.rows]
+    assert [(one.key, None if one.values is None else one.values[1]) for one in rows] == [
+        *((("finale",), number) for number in range(1, 6)),
+        (("finale",), None),
+        (("other",), 1),
+    ]
+    revisions = [one.revision for one in rows]
+    assert revisions == sorted(set(revisions))
+    assert node.instruments.view_events["summary", "1"] == 7  # and nothing was folded twice
+
+
+async def test_appends_that_are_joined_write_the_last_row(database_url: str) -> None:
+    async with stage(database_url, Summary, is_running=False) as node:
+        async with trio.open_nursery() as nursery:
+            for number in range(300):
+                nursery.start_soon(node.clap, f"show{number % 3}", f"user{number % 7}", 1)
+        assert [(await row(node, f"show{number}") or (0,))[0] for number in range(3)] == [100, 100, 100]
+        assert skips(node) == 0
+        told = [one.revision for changes in node.changes for one in changes.rows]
+        assert len(told) < 300 and len(set(told)) == len(told)
+
+
+async def test_a_fold_that_raises_parks_its_entity_and_no_command_fails(database_url: str) -> None:
+    async with stage(database_url, Summary) as node:
+        await node.clap("finale", "ann", 1)
+        await node.clap("finale", "poison", 1)
+        await node.clap("finale", "ann", 1)
+        await node.clap("other", "ann", 1)
+        assert await row(node, "other") == (1, ["ann"])
+
+        async def is_parked() -> bool:
+            return "poison" in (await node.parked("summary")).get("show:finale", "")
+
+        await until(is_parked)
+        assert await row(node, "finale") == (1, ["ann"])
+
+
+async def test_a_fold_that_asks_for_the_row_of_another_parks_its_entity(database_url: str) -> None:
+    """Another activation may have that row in memory."""
+    async with stage(database_url, Summary) as node:
+        await node.clap("other", "ann", 1)
+        await node.clap("finale", "show other", 1)
+
+        async def is_parked() -> bool:
+            return "show:finale" in await node.parked("summary")
+
+        await until(is_parked)
+        await node.clap("other", "bob", 1)
+        assert await row(node, "other") == (2, ["ann", "bob"]) and await row(node, "finale") is None
+
+
+async def test_an_append_is_not_held_up_by_who_folds_and_its_row_comes_later(database_url: str) -> None:
+    async with stage(database_url, Summary) as node:
+        await node.clap("finale", "ann", 1)
+        bridge = node.pool._bridge
+        session = await bridge.run(asyncpg.connect, database_url)
+        await bridge.run(session.execute, "BEGIN; SELECT 1 FROM view_progress FOR UPDATE")
+        with trio.fail_after(5):
+            await node.clap("finale", "bob", 1)
+        assert await row(node, "finale") == (1, ["ann"]) and skips(node) == 1
+        await bridge.run(session.execute, "COMMIT")
+        await bridge.run(session.close)
+        await node.folded("summary")
+        assert await row(node, "finale") == (2, ["ann", "bob"])
+
+        await until(lambda: is_in_step(node, "finale"))
+        assert skips(node) == 1
+
+
+@pytest.mark.bound("bytes of a row that an append writes")
+async def test_a_row_that_has_grown_large_is_left_to_the_runner(database_url: str) -> None:
+    async with stage(database_url, Summary) as node:
+        await node.clap("finale", "ann", 1)
+        await node.clap("finale", "b" * ROW_BYTES_MAX, 1)
+        await node.clap("finale", "ann", 1)
+        await node.folded("summary")
+        found = await row(node, "finale")
+        assert found is not None and found[0] == 3
+        assert node.instruments.view_events["summary", "1"] == 3
+
+
+@pytest.mark.bound("entities whose rows are not in step, to be read again")
+async def test_no_more_entities_are_remembered_than_may_be(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inline_module, "BEHIND_MAX", 2)
+    async with stage(database_url, Summary, is_running=False) as node:
+        inline = node.runners.inline
+        inline.learn([])
+        for number in range(3):
+            await node.clap(f"show{number}", "ann")
+        inline.learn(node.runners.known)
+        for number in (0, 1, 2, 0):
+            await node.clap(f"show{number}", "ann")
+        assert len(inline._behind) == 2
+
+
+async def test_of_an_append_whose_outcome_was_lost_the_rows_are_told_by_the_next_life(database_url: str) -> None:
+    async with stage(database_url, Summary, is_running=False) as node:
+        await node.clap("finale", "ann", 1)
+        node.changes.clear()
+        append, lost = node.journal.append, 0
+
+        async def lose(batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+            nonlocal lost
+            outcomes = await append(batch, lane=lane)
+            if not lost:
+                lost += 1
+                raise OutcomeLost("its answer did not come")
+            return outcomes
+
+        node.journal.append = lose  # type: ignore[method-assign]
+        await node.clap("finale", "bob", 1)
+        (changes,) = node.changes
+        (change,) = changes.rows
+        assert change.values is not None and change.values[:2] == ("finale", 2)
+        stored = await node.pool.fetch("SELECT _revision FROM views.summary_v1")
+        assert change.revision == stored[0][0]
+        await node.clap("finale", "ann", 1)
+        assert await row(node, "finale") == (3, ["ann", "bob"]) and skips(node) == 0
+
+
+async def test_a_view_is_looked_at_when_an_entity_has_ended_whose_rows_may_land(autojump_clock: MockClock) -> None:
+    unsure: list[tuple[str, float]] = []
+    pool: Any = None
+    inline = InlineViews(
+        Views(Kinds((Show,)), (Summary,)),
+        pool,
+        turn=Turn(),
+        instruments=Instruments(),
+        changed=lambda changes: None,
+        unsure=lambda view: unsure.append((view, trio.current_time())),
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(inline.run)
+        began = trio.current_time()
+        inline.left_unknown("show")
+        inline.left_unknown("room")  # of which there is none
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    ((view, at),) = unsure
+    assert view == "summary" and UNKNOWN_S < at - began < 2 * UNKNOWN_S
+
+
+async def test_an_entity_that_ends_before_its_append_is_answered_says_so(database_url: str) -> None:
+    async with stage(database_url, Summary, is_running=False) as node:
+        await node.clap("finale", "ann", 1)
+        waits = trio.Event()
+
+        async def append(batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+            waits.set()
+            await trio.sleep_forever()
+            raise AssertionError
+
+        node.journal.append = append  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(node.clap, "finale", "bob")
+            await waits.wait()
+            assert not node.runners.inline._unknown
+            nursery.cancel_scope.cancel()
+    assert list(node.runners.inline._unknown) == ["summary"]
+
+
+async def test_of_a_row_that_may_have_gone_its_view_is_looked_at(database_url: str) -> None:
+    async with stage(database_url, Summary, is_running=False) as node:
+        unsure: list[str] = []
+        node.runners.inline._unsure = unsure.append
+        head = (await claim(node.journal, "show:finale")).head
+        await node.runners.inline.own_rows(node.kinds["show"], head.entity, head, in_doubt=True)
+        await node.runners.inline.own_rows(node.kinds["show"], head.entity, head, in_doubt=False)
+        assert unsure == ["summary"] and not node.changes
+
+
+async def clap_on(node: Stage, seed: int, stop: trio.Event) -> None:
+    rng = Random(seed)
+    while not stop.is_set():
+        await node.clap(f"show{rng.randrange(12)}", f"user{rng.randrange(5)}", rng.randrange(1, 9))
+
+
+async def test_killed_at_any_moment_nothing_is_lost_or_counted_twice(database_url: str) -> None:
+    rng = Random(7)
+    for life in range(8):
+        async with stage(database_url, Summary, is_running=life % 2 == 0) as node:
+            async with trio.open_nursery() as nursery:
+                for seed in range(4):
+                    nursery.start_soon(clap_on, node, seed, trio.Event())
+                await trio.sleep(rng.uniform(0.05, 0.3))
+                nursery.cancel_scope.cancel()
+    async with stage(database_url, Summary) as node:
+        await node.folded("summary")
+        assert await held(node, await node.version("summary")) == await truth(node) != {}
+
+
+async def test_two_that_fold_the_same_come_to_the_same(database_url: str) -> None:
+    """Runners that are told of everything, and take what they can, beside appends that write their rows."""
+    async with stage(database_url, Summary, Standings) as node:
+        stop = trio.Event()
+        hints, inline = node.runners.hints, node.runners.inline
+        async with trio.open_nursery() as nursery:
+            for seed in range(4):
+                nursery.start_soon(clap_on, node, seed, stop)
+            for number in range(40):
+                heads = [row[0] for row in await node.pool.fetch("SELECT id FROM heads")]
+                for filled in node.runners.filled.values():
+                    filled.runner.backlog.fall_behind(heads)
+                if number % 10 == 0:
+                    inline.learn([])  # so that the runners have something to do
+                elif number % 10 == 3:
+                    inline.learn(node.runners.known)
+            stop.set()
+        assert hints is node.runners.hints
+        await node.folded("summary")
+        assert await held(node, await node.version("summary")) == await truth(node)
+        assert node.instruments.view_events["summary", "1"] == sum(
+            row[0] for row in await node.pool.fetch('SELECT "offset" FROM heads')
+        )
+
+
+async def test_while_it_is_paused_nothing_is_written_and_later_all_of_it(database_url: str) -> None:
+    async with stage(database_url, Summary) as node:
+        await node.clap("finale", "ann", 1)
+        await node.runners.versions.pause("summary", paused=True)
+        await node.clap("finale", "ann", 1)
+        assert await row(node, "finale") == (1, ["ann"])
+        await node.runners.versions.pause("summary", paused=False)
+        await node.folded("summary")
+        assert await row(node, "finale") == (2, ["ann"])
+
+
+async def test_a_rebuild_takes_its_place_under_load_and_rows_are_written_at_once_again(database_url: str) -> None:
+    async with stage(database_url, Summary) as node:
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            for seed in range(3):
+                nursery.start_soon(clap_on, node, seed, stop)
+            built = await node.runners.rebuild("summary")
+
+            async def has_switched() -> bool:
+                return (await node.version("summary")).id == built.id
+
+            await until(has_switched)
+            stop.set()
+        await node.folded("summary")
+        live = await node.version("summary")
+        assert await held(node, live) == await truth(node)
+
+        await until(lambda: is_in_step(node, "show1"))
+
+
+async def test_another_version_is_filled_under_load_and_lacks_nothing(database_url: str) -> None:
+    async with stage(database_url, Summary) as node:
+        async with trio.open_nursery() as nursery:
+            stop = trio.Event()
+            for seed in range(3):
+                nursery.start_soon(clap_on, node, seed, stop)
+            await trio.sleep(0.3)
+            stop.set()
+    async with stage(database_url, Second) as node:
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            for seed in range(3):
+                nursery.start_soon(clap_on, node, seed, stop)
+
+            async def is_live() -> bool:
+                return (await node.version("summary")).version == 2
+
+            await until(is_live)
+            stop.set()
+        await node.folded("summary")
+        assert await held(node, await node.version("summary")) == await truth(node)
