@@ -39,6 +39,7 @@ ELSEWHERE = {
     "supervisors/cli/forget.py": "faults/process/test_command_line_forget.py",
     "supervisors/duties/forgetting.py": "store/erasure/test_erasing.py",
     "store/journal/postgres/append.py": "store/journal/test_journal.py",
+    "store/journal/postgres/arrays.py": "store/journal/postgres/test_statement.py",
     "store/journal/postgres/claim.py": "store/journal/test_journal.py",
     "store/journal/keep.py": "store/journal/keeping/test_retention.py",
     "store/journal/postgres/inline.py": "store/views/test_inline.py",
