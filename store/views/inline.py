@@ -16,10 +16,14 @@ from greenroom.store.views.store import Values, Version
 from greenroom.store.views.tables import REVISION, quoted
 from greenroom.store.views.writing import NEXT_REVISION
 
-# Common table expressions: {n} is the table's number, and {{rows}} and {{owned}} are put in by the append.
+# Common table expressions: {n} is the table's number, which after a failover may be another one's; {{rows}} and {{owned}}
+# are put in by the append.
 GIVEN = """given_{n} AS (
     SELECT m.* FROM {{rows}}
-    WHERE {{owned}} AND (SELECT v.state = 'live' AND NOT v.paused FROM view_versions v WHERE v.id = {n})
+    WHERE {{owned}} AND (
+        SELECT v.state = 'live' AND NOT v.paused FROM view_versions v
+        WHERE (v.id, v.name, v.version, v.build) = ({n}, '{view}', {version}, {build})
+    )
 )"""
 # Each progress is found by its index and locked, and then where it lies: a join might be planned as a look at all there
 # are, since a fresh table has no statistics. One that was moved since the statement has begun is left, too.
@@ -84,18 +88,20 @@ class Own(NamedTuple):
 
 def inline_table(version: Version) -> InlineTable:
     """How rows get into it with an append; its key is one text."""
-    return _inline_table(version.id, version.table.rows, version.shape.columns)
+    return _inline_table(version.identity, version.table.rows, version.shape.columns)
 
 
 @cache
-def _inline_table(number: int, rows: str, columns: tuple[Column, ...]) -> InlineTable:
+def _inline_table(identity: tuple[int, str, int, int], rows: str, columns: tuple[Column, ...]) -> InlineTable:
     ((key_at, _),) = [(at, column) for at, column in enumerate(columns) if column.is_key]
     types = tuple("text" if column.type == "jsonb" else column.type for column in columns)
-    texts = tuple(_text(Form(form), number, rows, columns, key_at) for form in range(FORMS))
-    return InlineTable(number, types, key_at, texts)
+    texts = tuple(_text(Form(form), identity, rows, columns, key_at) for form in range(FORMS))
+    return InlineTable(identity[0], types, key_at, texts)
 
 
-def _text(form: Form, number: int, rows: str, columns: tuple[Column, ...], key_at: int) -> tuple[str, str]:
+def _text(
+    form: Form, identity: tuple[int, str, int, int], rows: str, columns: tuple[Column, ...], key_at: int
+) -> tuple[str, str]:
     """Only what a batch of this form needs: each write costs something, though it has no rows."""
     folded = [name for name, flag in (("moved", Form.MOVED), ("begun", Form.BEGUN)) if flag in form]
     parts = [GIVEN, *(MOVED,) * (Form.MOVED in form), *(BEGUN,) * (Form.BEGUN in form), FOLDED]
@@ -107,8 +113,12 @@ def _text(form: Form, number: int, rows: str, columns: tuple[Column, ...], key_a
     if Form.REMOVED in form:
         parts.append(REMOVED_ROWS)
         answers[2] = REMOVED_ANSWER
+    number, view, version, build = identity
     named = {
         "n": number,
+        "view": view,  # a name, see rules.py
+        "version": version,
+        "build": build,
         "rows": rows,
         "of_these": " UNION ALL ".join(f"SELECT id FROM {name}_{number}" for name in folded),
         "names": ", ".join(quoted(column.name) for column in columns),

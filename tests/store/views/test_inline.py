@@ -135,7 +135,7 @@ async def test_a_fenced_append_writes_no_row(place: Place) -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("why", ["paused", "old", "filling", "parked"])
+@pytest.mark.parametrize("why", ["paused", "old", "filling", "parked", "another"])
 async def test_nothing_is_written_where_the_table_or_the_entity_is_not_to_be_folded(
     why: str, first: bool, place: Place
 ) -> None:
@@ -146,6 +146,8 @@ async def test_nothing_is_written_where_the_table_or_the_entity_is_not_to_be_fol
     pool = place.stores.pool
     if why == "paused":
         await place.stores.versions.pause("standings", paused=True)
+    elif why == "another":  # after a failover its number has been given again
+        await pool.fetch("UPDATE view_versions SET name = 'others'")
     elif why != "parked":
         await pool.fetch("UPDATE view_versions SET state = $1", why)
     elif not first:
