@@ -3,6 +3,9 @@
 A transaction is not held open while the other side answers; so a node claims, for about as long as a delivery may take,
 delivers, and then notes what was delivered and lets go, each by a statement of its own. Until then nobody else delivers
 events of that entity to that sink, unless the node is dead. Rows are locked by rising head id, by all.
+
+Each statement asks whether the number of the sink's version is still its own: after a failover that has lost it another
+may have it, and what was delivered to one would be noted of the other.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +22,7 @@ CLAIM = """
 INSERT INTO view_progress AS p (view_id, id, "offset", claimed_by, claimed_until)
 SELECT $1, h.id, w.at, $4::bigint, clock_timestamp() + make_interval(secs => $5)
 FROM unnest($2::bigint[], $3::bigint[]) AS w (id, at) JOIN heads h ON h.id = w.id
+JOIN view_versions v ON (v.id, v.name, v.version, v.build) = ($1::int, $6, $7::int, $8::int)
 ORDER BY h.id
 ON CONFLICT (view_id, id) DO UPDATE SET claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until
 WHERE p.parked IS NULL AND p."offset" = excluded."offset" AND (
@@ -36,6 +40,7 @@ WITH mine AS MATERIALIZED (
     FROM view_progress p
     JOIN unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[]) AS i (id, before, at, why)
         ON i.id = p.id AND i.before = p."offset"
+    JOIN view_versions v ON (v.id, v.name, v.version, v.build) = ($1::int, $7, $8::int, $9::int)
     WHERE p.view_id = $1 AND p.claimed_by = $2
     ORDER BY p.id FOR UPDATE OF p
 )
@@ -52,7 +57,8 @@ SELECT v.id, h.id, greatest(h.trimmed, CASE WHEN $3 THEN coalesce((
     SELECT j."offset" FROM journal j
     WHERE j.id = h.id AND j.at_ms < extract(epoch FROM v.made_at) * 1000 ORDER BY j."offset" DESC LIMIT 1
 ), 0) ELSE 0 END)
-FROM view_versions v, heads h WHERE v.id = $1 AND h.id = ANY ($2::bigint[])
+FROM view_versions v, heads h
+WHERE (v.id, v.name, v.version, v.build) = ($1::int, $4, $5::int, $6::int) AND h.id = ANY ($2::bigint[])
 ORDER BY h.id
 ON CONFLICT DO NOTHING
 """
@@ -61,6 +67,7 @@ REPLAY = """
 WITH looked AS MATERIALIZED (
     SELECT p.id, greatest($2::bigint - 1, h.trimmed) AS at
     FROM view_progress p JOIN heads h ON h.id = p.id
+    JOIN view_versions v ON (v.id, v.name, v.version, v.build) = ($1::int, $6, $7::int, $8::int)
     WHERE p.view_id = $1 AND p.id > $3 AND ($4::text IS NULL OR h.entity = $4)
     ORDER BY p.id LIMIT $5 FOR UPDATE OF p
 ), again AS (
@@ -109,35 +116,41 @@ class PostgresClaims:
     async def claim(self, version: Version, at: Mapping[int, int], *, lasts_s: float) -> dict[int, str]:
         """See Claims."""
         arguments = (list(at), list(at.values()), self._incarnation, lasts_s)
-        return dict([tuple(row) for row in await self._pool.fetch(CLAIM, version.id, *arguments)])
+        id_, *named = version.identity
+        return dict([tuple(row) for row in await self._pool.fetch(CLAIM, id_, *arguments, *named)])
 
     async def settle(self, version: Version, settled: Mapping[int, Settled]) -> set[int]:
         """See Claims."""
         if not settled:
             return set()
         ids = sorted(settled)
+        id_, *named = version.identity
         rows = await self._pool.fetch(
             SETTLE,
-            version.id,
+            id_,
             self._incarnation,
             ids,
             [settled[one].before for one in ids],
             [settled[one].through for one in ids],
             [_json(settled[one].parked) for one in ids],
+            *named,
         )
         return {row[0] for row in rows}
 
     async def begin(self, version: Version, head_ids: Collection[int], *, now: bool) -> None:
         """See Claims."""
-        await self._pool.fetch(BEGIN, version.id, sorted(head_ids), now)
+        id_, *named = version.identity
+        await self._pool.fetch(BEGIN, id_, sorted(head_ids), now, *named)
 
     async def replay(self, versions: Sequence[Version], *, offset: int, entity: str | None = None) -> int:
         """See Claims."""
         again = 0
         for version in versions:
+            id_, *named = version.identity
             after: int | None = 0
             while after is not None:
-                ((after, count),) = await self._pool.fetch(REPLAY, version.id, offset, after, entity, HEADS_AT_ONCE)
+                arguments = (offset, after, entity, HEADS_AT_ONCE)
+                ((after, count),) = await self._pool.fetch(REPLAY, id_, *arguments, *named)
                 again += count
         return again
 

@@ -16,8 +16,8 @@ from greenroom.store.views.store import Values, Version
 from greenroom.store.views.tables import REVISION, quoted
 from greenroom.store.views.writing import NEXT_REVISION
 
-# Common table expressions: {n} is the table's number, which after a failover may be another one's; {{rows}} and {{owned}}
-# are put in by the append.
+# Common table expressions: {n} is the table's number, which after a failover may be another one's, and {{rows}} and
+# {{owned}} are put in by the append.
 GIVEN = """given_{n} AS (
     SELECT m.* FROM {{rows}}
     WHERE {{owned}} AND (

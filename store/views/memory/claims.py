@@ -23,7 +23,7 @@ class MemoryClaims:
         rows = self._rows
         progress = rows.progress_of(version.id)
         claimed: dict[int, str] = {}
-        for head_id, offset in sorted(at.items()):
+        for head_id, offset in sorted(at.items()) if rows.has(version) else ():
             head = rows.journal.by_id.get(head_id)
             row = progress.get(head_id, ProgressRow(offset))
             if head is None or row.parked is not None or row.offset != offset or not self._is_free(row):
@@ -45,7 +45,7 @@ class MemoryClaims:
         await trio.lowlevel.checkpoint()
         progress = self._rows.progress_of(version.id)
         noted: set[int] = set()
-        for head_id, one in settled.items():
+        for head_id, one in settled.items() if self._rows.has(version) else ():
             row = progress.get(head_id)
             if row is not None and row.claimed_by == self._incarnation and row.offset == one.before:
                 progress[head_id] = ProgressRow(one.through, one.parked)
@@ -55,7 +55,7 @@ class MemoryClaims:
     async def begin(self, version: Version, head_ids: Collection[int], *, now: bool) -> None:
         """See Claims."""
         await trio.lowlevel.checkpoint()
-        made = self._rows.versions.get(version.id)
+        made = self._rows.versions.get(version.id) if self._rows.has(version) else None
         progress = self._rows.progress_of(version.id)
         for head_id in sorted(head_ids):
             row = self._rows.journal.by_id.get(head_id)
@@ -68,7 +68,7 @@ class MemoryClaims:
         """See Claims."""
         await trio.lowlevel.checkpoint()
         again = 0
-        for version in versions:
+        for version in filter(self._rows.has, versions):
             progress = self._rows.progress_of(version.id)
             for head_id, row in progress.items():
                 head = self._rows.journal.by_id.get(head_id)

@@ -28,7 +28,7 @@ class MemoryFoldTransaction:
     def __init__(self, rows: MemoryViewRows, version: Version) -> None:
         self._rows = rows
         self._view_id = version.id
-        self._identity = version.identity
+        self._version = version
         self._table = version.table
         self._shape = version.shape
         self._rows_landing: list[Callable[[], object]] = []
@@ -40,8 +40,7 @@ class MemoryFoldTransaction:
         await trio.lowlevel.checkpoint()
         with self.session.statement():
             rows = self._rows
-            own = rows.versions.get(self._view_id)
-            if own is None or own.version.identity != self._identity:
+            if not rows.has(self._version):
                 return {}
             heads = [row for head_id in sorted(head_ids) if (row := rows.journal.by_id.get(head_id)) is not None]
             seen = [(row.head.id, row.head.fence, row.head.offset, row.head.trimmed) for row in heads]

@@ -80,6 +80,11 @@ class MemoryViewRows:
     def progress_of(self, view_id: int) -> dict[int, ProgressRow]:
         return self.progress.setdefault(view_id, {})
 
+    def has(self, version: Version) -> bool:
+        """Is it there, and its number not another's by now?"""
+        row = self.versions.get(version.id)
+        return row is not None and row.version.identity == version.identity
+
     def heads(self, after_id: int = 0) -> Iterator[MemoryHead]:
         """By rising id."""
         return (row for head_id, row in sorted(self.journal.by_id.items()) if head_id > after_id)

@@ -3,7 +3,7 @@
 from greenroom.store.views.claims import Settled
 from greenroom.store.views.store import ParkedEntity
 from tests.actors.views.shows import Clapped
-from tests.store.views.tables import tables, wanted
+from tests.store.views.tables import replace, tables, wanted
 
 WHY = ParkedEntity(offset=2, error="e", traceback="t", at_ms=1)
 
@@ -56,3 +56,20 @@ async def test_a_sink_begins_behind_what_is_gone_or_is_older_than_it(where: str)
         await claims.begin(version, ids.values(), now=True)
         await claims.begin(version, ids.values(), now=False)  # it has begun
         assert await claims.claim(version, {ids["show:a"]: 3, ids["show:b"]: 4}, lasts_s=60.0)
+
+
+async def test_nothing_is_noted_of_another_that_has_its_number(where: str) -> None:
+    """A failover has lost the version that was delivered to, and another sink was made under its number."""
+    async with tables(where) as made:
+        theirs = await made.make()
+        (head_id,) = await made.heads("show:a")
+        ours = replace(theirs, name="others")
+        claims = made.claims(101)
+        assert await claims.claim(ours, {head_id: 0}, lasts_s=60.0) == {}
+        assert await claims.claim(theirs, {head_id: 0}, lasts_s=60.0)
+        assert await claims.settle(ours, {head_id: Settled(0, 1)}) == set()
+        assert await claims.settle(theirs, {head_id: Settled(0, 1)}) == {head_id}
+        assert await claims.replay([ours], offset=1) == 0
+        (other,) = await made.heads("show:b", offset=9, trimmed=4)
+        await claims.begin(ours, [other], now=False)
+        assert await claims.claim(theirs, {other: 0}, lasts_s=60.0), "it has not begun"
