@@ -54,6 +54,7 @@ ELSEWHERE = {
     "supervisors/kernel/ownership.py": "supervisors/kernel/cells/test_sureness.py",
     "store/views/memory": "store/views/test_writing.py",  # one suite runs over both, where it asks for `where`
     "store/views/shape.py": "store/views/test_tables.py",
+    "store/views/wanted.py": "store/views/test_versions.py",
     "supervisors/cli/views.py": "faults/process/test_command_line_views.py",
     "store/own/programs.py": "store/own/test_folders.py",
     # An entity is one idea, with its messages, its state and its view.

@@ -5,16 +5,14 @@ the entity's progress is locked, parked, or anywhere but where it is believed to
 served, nothing of it is written. The progress is locked before the row, as by all, so the row's lock is free then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from greenroom.store.journal.consequences.inline import FORMS, REMOVED, SET, Form, InlineTable
-from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.shape import Column
 from greenroom.store.views.store import Values, Version
-from greenroom.store.views.tables import REVISION, quoted
-from greenroom.store.views.writing import NEXT_REVISION
+from greenroom.store.views.tables import NEXT_REVISION, REVISION, quoted
 
 # Common table expressions: {n} is the table's number, which after a failover may be another one's, and {{rows}} and
 # {{owned}} are put in by the append.
@@ -139,8 +137,9 @@ def _text(
 class PostgresInline:
     """Of one node."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, fetch: Callable[..., Awaitable[Sequence[Any]]]) -> None:
+        """`fetch`: see Pool.fetch."""
+        self._fetch = fetch
 
     async def own_rows(self, version: Version, heads: Sequence[tuple[int, str]]) -> dict[int, Own]:
         """What the table has of these entities, by their heads' ids. Raises: StoreUnavailable."""
@@ -155,7 +154,7 @@ class PostgresInline:
         names = [entity for _, entity in heads]
         keys = [entity.partition(":")[2] for entity in names]
         found: dict[int, Own] = {}
-        rows: list[Any] = list(await self._pool.fetch(sql, [head_id for head_id, _ in heads], keys, names))
+        rows: list[Any] = list(await self._fetch(sql, [head_id for head_id, _ in heads], keys, names))
         for head_id, offset, is_parked, *values, revision in rows:
             own = found.setdefault(head_id, Own(offset, is_parked, []))
             if revision is not None:

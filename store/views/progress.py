@@ -1,12 +1,12 @@
 """Progress: how far each table is, for whoever looks, and what is done about parked entities."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.store import ParkedEntity, Version
+from greenroom.store.views.stores import Left, Parked
 
 HEADS_AT_ONCE = 20_000  # that one statement looks at
 ROWS_AT_ONCE = 10_000  # of progress that one statement removes
@@ -63,22 +63,6 @@ SELECT p."offset", p.parked IS NOT NULL, h."offset"
 FROM heads h LEFT JOIN view_progress p ON p.view_id = $1 AND p.id = h.id
 WHERE h.entity = $2
 """
-
-
-class Left(Struct):
-    """What is left to fold into one table."""
-
-    entities: int = 0
-    events: int = 0
-    oldest_ms: int | None = None  # when the oldest event that is not folded was recorded, Unix ms
-
-
-class Parked(NamedTuple):
-    """An entity that waits in one table."""
-
-    head_id: int
-    entity: str
-    why: ParkedEntity
 
 
 class PostgresProgress:

@@ -16,6 +16,9 @@ from greenroom.store.views.tables import Table
 Key = tuple[Any, ...]  # the values of the key columns
 Values = tuple[Any, ...]  # those of all declared columns
 
+BYTES_MAX = 8 << 20  # of events that one statement reads; the last of them may pass it
+FOLDS_AT_ONCE = 2  # connections for transactions, so that none of them queues behind readers
+
 
 class Raced(Exception):
     """Another transaction was first to make a row, or an entity's progress: nothing of this one landed. Do it again."""

@@ -6,11 +6,21 @@ from contextlib import asynccontextmanager
 from greenroom.store.journal.postgres.reads import EVENT_COLUMNS, EVENT_SIZE, event
 from greenroom.store.ownership.sharding import SHARDS, mask_of, shard_sql
 from greenroom.store.postgres.pool import Pool
-from greenroom.store.views.store import Behind, FoldTransaction, Snapshot, Standing, Unfolded, Version
+from greenroom.store.views.inline import PostgresInline
+from greenroom.store.views.progress import PostgresProgress
+from greenroom.store.views.store import (
+    BYTES_MAX,
+    FOLDS_AT_ONCE,
+    Behind,
+    FoldTransaction,
+    Snapshot,
+    Standing,
+    Unfolded,
+    Version,
+)
+from greenroom.store.views.stores import Stores
+from greenroom.store.views.versions import PostgresVersions
 from greenroom.store.views.writing import PostgresFoldTransaction
-
-FOLDS_AT_ONCE = 2  # connections for transactions, so that none of them queues behind readers
-BYTES_MAX = 8 << 20  # of events that one statement reads; the last of them may pass it
 
 # Of a page of heads those with something to fold. Their shard is in the row, or where the name says.
 BEHIND = f"""
@@ -98,3 +108,13 @@ class PostgresViewStore:
         """See ViewStore."""
         rows = await self._pool.fetch(SNAPSHOT, head_id)
         return Snapshot(*rows[0]) if rows else None
+
+
+def postgres_stores(pool: Pool, *, shards: int = SHARDS) -> Stores:
+    """`shards`: that entities hash onto."""
+    return Stores(
+        PostgresViewStore(pool, shards=shards),
+        PostgresVersions(pool),
+        PostgresProgress(pool),
+        PostgresInline(pool.fetch),
+    )

@@ -4,17 +4,13 @@
 """
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from greenroom.store.ownership.sharding import SHARDS
-from greenroom.store.postgres.pool import Pool
-from greenroom.store.views.inline import Own, PostgresInline
-from greenroom.store.views.progress import Left, Parked, PostgresProgress
-from greenroom.store.views.store import Version, ViewStore
-from greenroom.store.views.store_postgres import PostgresViewStore
-from greenroom.store.views.versions import PostgresVersions, Wanted
+from greenroom.store.views.inline import Own
+from greenroom.store.views.store import ParkedEntity, Version, ViewStore
+from greenroom.store.views.wanted import Wanted
 
 
 class Versions(Protocol):
@@ -64,6 +60,22 @@ class Versions(Protocol):
         """Whoever fills its tables is to look anew for what there is to fold."""
 
 
+class Left(Struct):
+    """What is left to fold into one table."""
+
+    entities: int = 0
+    events: int = 0
+    oldest_ms: int | None = None  # when the oldest event that is not folded was recorded, Unix ms
+
+
+class Parked(NamedTuple):
+    """An entity that waits in one table."""
+
+    head_id: int
+    entity: str
+    why: ParkedEntity
+
+
 class Progress(Protocol):
     """How far each table is, and parked entities. All of it raises StoreUnavailable."""
 
@@ -102,10 +114,3 @@ class Stores(Struct, frozen=True):
     versions: Versions
     progress: Progress
     inline: InlineRows | None = None  # None: no append writes rows, and runners fold all
-
-
-def postgres_stores(pool: Pool, *, shards: int = SHARDS) -> Stores:
-    """`shards`: that entities hash onto."""
-    return Stores(
-        PostgresViewStore(pool, shards=shards), PostgresVersions(pool), PostgresProgress(pool), PostgresInline(pool)
-    )

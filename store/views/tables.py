@@ -15,6 +15,7 @@ from greenroom.store.views.shape import Column, Shape
 
 SCHEMA = "views"
 REVISION = "_revision"  # bigint NOT NULL
+NEXT_REVISION = "nextval('view_revisions')"
 SEARCH = "_search"  # tsvector, made by the server
 WEIGHTS = "ABCD"  # of what is searched, by the order of the fields; the fourth and later ones share the last
 

@@ -14,7 +14,7 @@ import msgspec
 from greenroom.store.postgres.connection import Transaction
 from greenroom.store.views.shape import Column
 from greenroom.store.views.store import Key, Raced, Standing, Values, Version, Writing, Written
-from greenroom.store.views.tables import REVISION, Table, quoted
+from greenroom.store.views.tables import NEXT_REVISION, REVISION, Table, quoted
 
 # A subquery for each head, in the order of the ids, since the nullable side of a join can't be locked. None of a table
 # that is not there: its number may be another's by now.
@@ -31,7 +31,6 @@ LEFT JOIN LATERAL (
 ) p ON true
 """
 
-NEXT_REVISION = "nextval('view_revisions')"
 INSERTED, UPDATED, REMOVED, BEGUN = range(4)  # what a row that the statement returns is about
 
 MOVED = """moved AS (

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import trio
 from msgspec import Struct, field
 
-from greenroom.store.views.progress import Left, PostgresProgress
+from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import Left
 
 BUDGET_S = 0.25  # of one look, which takes one step of a lap at least
 OLDEST_OF = 1_000  # entities of a step, among whose events the oldest is looked for

@@ -9,7 +9,8 @@ from greenroom.actors.model.errors import Refused
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.store import Version
-from greenroom.store.views.versions import PostgresVersions, Wanted
+from greenroom.store.views.versions import PostgresVersions
+from greenroom.store.views.wanted import Wanted
 
 
 class Tables:

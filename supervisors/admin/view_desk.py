@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from greenroom.actors.model.errors import Refused
 from greenroom.store.errors import ViewRefused
-from greenroom.store.views.progress import Parked
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import Parked
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.counting import Count, Counting
 from greenroom.supervisors.admin.desk import REMEMBERED_S, Members, in_time

@@ -20,9 +20,9 @@ from greenroom.config.settings import load_settings
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.claims import PostgresClaims
-from greenroom.store.views.progress import Left
 from greenroom.store.views.store import Version
-from greenroom.store.views.versions import Wanted
+from greenroom.store.views.stores import Left
+from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.admin.tables import Tables
 from greenroom.supervisors.cli.chosen.database import with_database
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_sinks, installed_views

@@ -36,7 +36,7 @@ from greenroom.store.postgres.pool import Pool
 from greenroom.store.postgres.pooling import pool_mode_of
 from greenroom.store.views.claims import PostgresClaims
 from greenroom.store.views.reading import Reading
-from greenroom.store.views.stores import postgres_stores
+from greenroom.store.views.store_postgres import postgres_stores
 from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
 from greenroom.supervisors.admin.local import Local

@@ -21,7 +21,7 @@ from greenroom.actors.model.message import Message
 from greenroom.actors.views.installed import Views
 from greenroom.actors.views.view import View
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
-from greenroom.store.views.versions import Wanted
+from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.simulation.checker import Audit, Checker
 from greenroom.supervisors.simulation.client import SimulatedClient, Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Database, Guards

@@ -21,7 +21,7 @@ from greenroom.store.journal.records import Append
 from greenroom.store.views.shape import Shape
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Stores
-from greenroom.store.views.versions import Wanted
+from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.supervision.backoff import NewBackoff
 from greenroom.supervisors.supervision.strategy import (
     ChildSpec,

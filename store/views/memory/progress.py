@@ -4,8 +4,8 @@ import trio
 from msgspec.structs import replace
 
 from greenroom.store.views.memory.rows import MemoryViewRows, kind_of
-from greenroom.store.views.progress import Left, Parked
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import Left, Parked
 
 
 class MemoryProgress:

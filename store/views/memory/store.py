@@ -9,8 +9,7 @@ from greenroom.store.journal.journal_memory import is_on
 from greenroom.store.journal.records import StoredEvent
 from greenroom.store.views.memory.folding import MemoryFoldTransaction
 from greenroom.store.views.memory.rows import MemoryViewRows, kind_of
-from greenroom.store.views.store import Behind, FoldTransaction, Snapshot, Standing, Unfolded, Version
-from greenroom.store.views.store_postgres import BYTES_MAX
+from greenroom.store.views.store import BYTES_MAX, Behind, FoldTransaction, Snapshot, Standing, Unfolded, Version
 
 
 class MemoryViewStore:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from greenroom.store.errors import ViewRefused
 from greenroom.store.views.memory.rows import MemoryViewRows, VersionRow, kind_of
 from greenroom.store.views.store import Version
-from greenroom.store.views.versions import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, versions_in
+from greenroom.store.views.wanted import BEGIN_OTHERWISE, Wanted, also, rank, refuse_others, versions_in
 
 SOON_S = 2.0  # that a table which is to go may be in use
 

@@ -17,9 +17,9 @@ from greenroom.store.views.memory.reading import MemoryReading
 from greenroom.store.views.memory.store import MemoryViewStore
 from greenroom.store.views.memory.versions import MemoryVersions
 from greenroom.store.views.paging import Wanted as WantedRows
-from greenroom.store.views.progress import Left, Parked
 from greenroom.store.views.reading import Found
 from greenroom.store.views.store import (
+    FOLDS_AT_ONCE,
     Behind,
     FoldTransaction,
     Key,
@@ -31,10 +31,9 @@ from greenroom.store.views.store import (
     Writing,
     Written,
 )
-from greenroom.store.views.store_postgres import FOLDS_AT_ONCE
-from greenroom.store.views.stores import Stores
+from greenroom.store.views.stores import Left, Parked, Stores
 from greenroom.store.views.tables import Table
-from greenroom.store.views.versions import Wanted
+from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.simulation.database import Database, Port, Wire
 from greenroom.supervisors.simulation.views.guarded import GuardedFolding
 

@@ -24,9 +24,10 @@ from greenroom.store.views.memory.store import MemoryViewStore
 from greenroom.store.views.memory.versions import MemoryVersions
 from greenroom.store.views.shape import Column, Shape
 from greenroom.store.views.store import Version, ViewStore, Writing
-from greenroom.store.views.stores import Progress, Versions, postgres_stores
+from greenroom.store.views.store_postgres import postgres_stores
+from greenroom.store.views.stores import Progress, Versions
 from greenroom.store.views.stores import Stores as StoresOfANode
-from greenroom.store.views.versions import Wanted
+from greenroom.store.views.wanted import Wanted
 from tests.supervisors.views.stage import record
 
 SHAPE = Shape(

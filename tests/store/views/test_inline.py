@@ -225,7 +225,7 @@ async def test_a_repeated_command_takes_no_other_row_along(place: Place) -> None
 async def test_what_there_is_of_an_entity_is_read_with_how_far_it_is_folded(place: Place) -> None:
     one, other, new = await place.claim("a", "b", "c")
     await place.journal.append([place.append(one, 0, (1, "n", '["x"]')), place.append(other, 0, what=AS_IT_IS)])
-    inline = PostgresInline(place.stores.pool)
+    inline = PostgresInline(place.stores.pool.fetch)
     found = await inline.own_rows(place.version, [(item.head.id, item.head.entity) for item in (one, other, new)])
     revision = found[one.head.id].rows[0][1]
     assert found == {

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from greenroom.store.views.progress import Left, PostgresProgress
+from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.shape import Shape
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import Left
 from greenroom.supervisors.admin.counting import BUDGET_S, REMEMBERED_S, Count, Counted, Counting
 
 

@@ -26,7 +26,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.reading import Reading
 from greenroom.store.views.store import Version
-from greenroom.store.views.stores import postgres_stores
+from greenroom.store.views.store_postgres import postgres_stores
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from greenroom.supervisors.supervision.backoff import Backoff

@@ -27,7 +27,7 @@ from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.store.views.claims import PostgresClaims
 from greenroom.store.views.store import Version
-from greenroom.store.views.stores import postgres_stores
+from greenroom.store.views.store_postgres import postgres_stores
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.sinks.deliverer import delivering_to
 from greenroom.supervisors.supervision.backoff import Backoff

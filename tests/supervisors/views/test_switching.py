@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.views.progress import Left
 from greenroom.store.views.store import Version
+from greenroom.store.views.stores import Left
 from greenroom.supervisors.views.switching import OLDEST_MS, UNDER_WAY_MAX, Switching
 from tests.supervisors.views.test_sweep import VERSION, World
 
