@@ -73,7 +73,7 @@ class ViewNode:
             learned=self._shown.learn,
             instruments=instruments,
         )
-        journal = PostgresJournal(pool, incarnation=1)
+        self._journal = journal = PostgresJournal(pool, incarnation=1)
         self.kernel = Kernel(
             kinds=self.kinds,
             journal=journal,
@@ -113,6 +113,7 @@ class ViewNode:
             for part in (self.kernel.run, self._services.reads.run, self._services.deadlines.run):
                 await nursery.start(part)
             nursery.start_soon(self._flush)
+            self.kernel.system.lineage_changed(await self._journal.lineage())  # as the first that a node asks
             Collector(memory_bytes=lambda: 0, memory_bytes_max=0).settle()  # as the server does it
             task_status.started()
 
