@@ -25,7 +25,9 @@ help: ## list the targets
 
 setup: $(INSTALLED) ## set up .venv, and nothing else
 
-serve: $(INSTALLED) ## run the server; ARGS="--port 9000"
+# With the views that the chat page is made of, unless the environment names others, or none.
+serve: export GREENROOM_BUILT_IN_VIEWS ?= conversations,messages,rooms
+serve: $(INSTALLED) ## run the server, with the views of the chat; ARGS="--port 9000"
 	@exec $(BIN)/greenroom serve $(ARGS)
 
 test: $(INSTALLED) ## run every test; ARGS="-k room"
