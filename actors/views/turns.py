@@ -1,11 +1,24 @@
-"""Turns: so many do something at once, others wait until it is their turn; so many in all, and so many for one user."""
+"""Turns: so many do something at once, others wait until it is their turn; so many in all, and so many for one user.
+
+Of those who do it at once, no more than half are one user's: else who asks for what takes long would hold up all
+others.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 import trio
+from msgspec import Struct
 
 from greenroom.actors.model.errors import Overloaded
+
+
+class _Share(Struct):
+    """One user's."""
+
+    at_once: trio.CapacityLimiter
+    held: int = 0
 
 
 class Turns:
@@ -17,22 +30,25 @@ class Turns:
         self._at_once = trio.CapacityLimiter(at_once)
         self._most = most
         self._of_one = of_one
-        self._of: dict[str, int] = {}
+        self._at_once_of_one = at_once if at_once == inf else max(1, at_once // 2)
+        self._of: dict[str, _Share] = {}
         self.held = 0
 
     @asynccontextmanager
     async def turn(self, who: str = "") -> AsyncIterator[None]:
         """Once it is one's turn. `who`: the user; "" for those of whom there may be `most`. Raises: Overloaded."""
-        mine = self._of.get(who, 0)
-        if self.held >= self._most or (who and mine >= self._of_one):
+        mine = self._of.get(who)
+        if self.held >= self._most or (who and mine is not None and mine.held >= self._of_one):
             raise Overloaded(f"too many {self._what}")
+        if mine is None:
+            mine = self._of[who] = _Share(trio.CapacityLimiter(self._at_once_of_one if who else inf))
         self.held += 1
-        self._of[who] = mine + 1
+        mine.held += 1
         try:
-            async with self._at_once:
+            async with mine.at_once, self._at_once:  # in this order: who waits for their own keeps nobody out
                 yield
         finally:
             self.held -= 1
-            self._of[who] -= 1
-            if not self._of[who]:
+            mine.held -= 1
+            if not mine.held:
                 del self._of[who]

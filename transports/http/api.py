@@ -39,6 +39,7 @@ from greenroom.transports.views.reading import is_known, understood
 log = structlog.get_logger("greenroom.http")
 
 COMMAND_ID_MAX = 255  # characters
+ANONYMOUS_TOGETHER = "anonymous"  # no user is called so: see RESERVED_USERS
 OTHER = "other"  # in the metrics: a kind or a command that is not installed
 
 
@@ -266,7 +267,8 @@ class HttpApi:
         wanted = understood(request.query, asked or view)
         address = Address(entity, VIEW, (view.name, VIEW), f"{view.name}.{VIEW}", None)
         answer = _Answer(self, request, address, finish, trio.current_time())
-        who = principal.user if STAFF_ROLES.isdisjoint(principal.roles) else ""  # who may act for many
+        # Staff may act for many. Nothing tells the anonymous apart, so all of them have what one user has.
+        who = (principal.user or ANONYMOUS_TOGETHER) if STAFF_ROLES.isdisjoint(principal.roles) else ""
 
         async def read() -> None:
             across = view.name if asked is not None else ""

@@ -33,6 +33,7 @@ from greenroom.supervisors.supervision.backoff import Backoff
 from greenroom.supervisors.views.pages import Nobody
 from greenroom.supervisors.views.runners import Runners
 from greenroom.supervisors.views.shown import ShownViews, reader_of
+from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from greenroom.transports.codecs.http_head import parse_head
 from greenroom.transports.edge import FanOut
 from greenroom.transports.http.api import HttpApi
@@ -66,7 +67,9 @@ class Answer(NamedTuple):
 class ShownStage:
     """One node."""
 
-    def __init__(self, pool: Pool, views: Sequence[type[View]], *, hub: HubConfig, fetch: Fetch | None) -> None:
+    def __init__(
+        self, pool: Pool, views: Sequence[type[View]], *, hub: HubConfig, fetch: Fetch | None, secret: bytes
+    ) -> None:
         number = next(incarnations)
         self.pool = pool
         self.kinds = Kinds((Show,))
@@ -113,8 +116,9 @@ class ShownStage:
             journal=self.journal,
             hub=self.fan_out.hub,
             signed_in=self.fan_out.signed_in,
-            tokens=None,
-            anonymous=True,
+            tokens=TokenVerifier(TokenConfig(secret=secret), lambda: 0) if secret else None,
+            anonymous=not secret,
+            anonymous_watch=True,
             client=ClientConfig(),
             http=HttpConfig(),
             clock=time.time,
@@ -183,12 +187,18 @@ class ShownStage:
 
 @asynccontextmanager
 async def shown_stage(
-    database_url: str, *views: type[View], hub: HubConfig | None = None, fetch: Callable[[Pool], Fetch] | None = None
+    database_url: str,
+    *views: type[View],
+    hub: HubConfig | None = None,
+    fetch: Callable[[Pool], Fetch] | None = None,
+    secret: bytes = b"",
 ) -> AsyncIterator[ShownStage]:
-    """A node that runs. `fetch`: what its reader asks instead of the pool."""
+    """A node that runs. `fetch`: what its reader asks instead of the pool. `secret`: of tokens, without which one may
+    only watch."""
     with capture_logs() as logs:
         async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1) as pool:
-            made = ShownStage(pool, views, hub=hub or HubConfig(), fetch=fetch(pool) if fetch is not None else None)
+            asks = fetch(pool) if fetch is not None else None
+            made = ShownStage(pool, views, hub=hub or HubConfig(), fetch=asks, secret=secret)
             await made.runners.install()
             async with trio.open_nursery() as nursery:  # owner: this call
                 await nursery.start(made.run)

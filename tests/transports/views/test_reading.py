@@ -12,6 +12,7 @@ from greenroom.store.postgres.pool import Pool
 from greenroom.transports.views.reading import is_known
 from tests.actors.views.boards import ALL_VIEWS, Board, Everybody, Show
 from tests.supervisors.views.shown_stage import ShownStage, shown_stage, until
+from tests.transports.world import SECRET, token
 
 ANN = {"X_Greenroom_User": "ann"}
 
@@ -254,9 +255,39 @@ async def test_one_user_may_not_wait_in_all_places(database_url: str, monkeypatc
             assert (await node.get(late, X_Request_Timeout="5", **ANN)).error[:2] == (429, "overloaded")
             nursery.start_soon(waiting, "bob")
             await until(lambda: node.reader.waiting.held == 2)
-            nursery.start_soon(waiting, "")
-            nursery.start_soon(waiting, "")
-            await until(lambda: node.reader.waiting.held == 4)
+
+
+async def test_the_anonymous_have_together_what_one_user_has_and_staff_what_all_have(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "WAITING_OF_ONE", 2)
+    held = Held()
+    async with shown_stage(database_url, *ALL_VIEWS, fetch=held.over, secret=SECRET) as node:
+        late = "/api/board/a?at=show:a@99"
+        ann, staff = [
+            {"Authorization": f"Bearer {token(sub='ann', roles=roles, exp=10_000)}"} for roles in ([], ["service"])
+        ]
+        async with trio.open_nursery() as nursery:
+
+            async def waiting(headers: dict[str, str]) -> None:
+                await node.get(late, X_Request_Timeout="5", **headers)
+
+            for number, headers in enumerate(({}, {}, ann, ann, staff, staff, staff), 1):
+                nursery.start_soon(waiting, headers)
+                await until(lambda number=number: node.reader.waiting.held == number)  # type: ignore[misc]
+            for headers in ({}, ann):
+                refused = await node.get(late, X_Request_Timeout="5", **headers)
+                assert refused.error[:2] == (429, "overloaded")
+
+            async def search() -> None:
+                found.append((await node.get("/api/notes/a?search=x")).status)
+
+            found: list[int] = []
+            for _ in range(reader.SEARCHES_OF_ONE + 1):
+                nursery.start_soon(search)
+            await until(lambda: found == [429])
+            held.go_on.set()
+        assert found == [429, 200, 200, 200, 200]
 
 
 class Held:
