@@ -16,7 +16,7 @@ from greenroom.actors.sinks.installed import InstalledSink, Sinks
 from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Installed, Views
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.journal.records import Append
 from greenroom.store.views.shape import Shape
 from greenroom.store.views.store import Version
@@ -156,7 +156,10 @@ class Runners:
                     for one in self._abandoned.look(self.known, kept, trio.current_time()):
                         if await self.versions.give_up(one):
                             log.warning("view_abandoned", view=one.name, version=one.version, build=one.build)
-                except StoreUnavailable as error:
+                except (
+                    StoreUnavailable,
+                    OutcomeLost,
+                ) as error:  # what came of it the rows say next time
                     log.debug("views_not_looked_up", error=str(error))
                 with trio.move_on_after(LOOK_S):
                     await self._look_now.wait()

@@ -14,12 +14,15 @@ from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.views.installed import Views
 from greenroom.config.telemetry.instruments import Instruments
-from greenroom.store.errors import ViewRefused
+from greenroom.store.errors import OutcomeLost, StoreUnavailable, ViewRefused
 from greenroom.store.views.memory.progress import MemoryProgress
 from greenroom.store.views.memory.rows import MemoryViewRows
 from greenroom.store.views.memory.store import MemoryViewStore
 from greenroom.store.views.memory.versions import MemoryVersions
+from greenroom.store.views.shape import Shape
+from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Stores
+from greenroom.store.views.wanted import Wanted
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.views import abandoned
 from greenroom.supervisors.views.runners import LOOK_S, Runners
@@ -324,12 +327,37 @@ async def test_what_nobody_can_fill_any_more_holds_back_retention_no_longer(
         assert (await node.version("standings")).version == 1
 
 
-async def test_a_number_that_was_given_again_is_another_table(autojump_clock: MockClock) -> None:
-    """A failover has lost two tables, and others were made under their numbers: each is folded into its own."""
+@pytest.mark.parametrize("error", [StoreUnavailable, OutcomeLost])
+async def test_what_came_of_giving_up_may_be_lost(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """And what is looked at next is what the rows say."""
+    monkeypatch.setattr(abandoned, "AGE_S", 0.0)
     rows = MemoryViewRows(now=trio.current_time)
+    runners = in_memory(rows, Everything)
+    await runners.install()
+    await runners.versions.install([Wanted("everything", 2, Shape(()), frozenset({"show"}), seeds=False)])
+    give_up, asked = runners.versions.give_up, list[str]()
+
+    async def loses(version: Version) -> bool:
+        asked.append(version.name)
+        if len(asked) == 1:
+            raise error("lost")
+        return await give_up(version)
+
+    monkeypatch.setattr(runners.versions, "give_up", loses)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runners.run)
+        await trio.sleep(2 * abandoned.SEEN_S + 10 * LOOK_S)
+        assert asked == ["everything"] * 2
+        assert [(one.version, one.state) for one in runners.known] == [(1, "live"), (2, "old")]
+        nursery.cancel_scope.cancel()
+
+
+def in_memory(rows: MemoryViewRows, *views: type[View]) -> Runners:
     kinds = Kinds((Show,))
-    runners = Runners(
-        Views(kinds, (Standings, Everything)),
+    return Runners(
+        Views(kinds, views),
         Stores(MemoryViewStore(rows), MemoryVersions(rows), MemoryProgress(rows)),
         kinds=kinds,
         owned=lambda: None,
@@ -338,6 +366,12 @@ async def test_a_number_that_was_given_again_is_another_table(autojump_clock: Mo
         new_backoff=new_backoff,
         instruments=Instruments(),
     )
+
+
+async def test_a_number_that_was_given_again_is_another_table(autojump_clock: MockClock) -> None:
+    """A failover has lost two tables, and others were made under their numbers: each is folded into its own."""
+    rows = MemoryViewRows(now=trio.current_time)
+    runners = in_memory(rows, Standings, Everything)
     await runners.install()
     async with trio.open_nursery() as nursery:
         await nursery.start(runners.run)
