@@ -37,7 +37,7 @@ class Version(Struct, frozen=True, kw_only=True):
     kind: Literal["view", "sink"] = "view"  # a sink has no table
     paused: bool
     rung: int  # rises when whoever fills it is to look anew
-    age_s: float  # since it was made
+    age_s: float  # since it was made; where it is being filled again, since that began
     is_kept_up: bool = True  # has any node that is up its code? As far as whoever asks knows
 
     @property

@@ -33,7 +33,7 @@ HEADS_AT_ONCE = 20_000  # of those looked at for a trimmed one
 
 ALL = """
 SELECT id, name, version, build, shape, kinds, state, kind, paused, rung,
-    extract(epoch FROM clock_timestamp() - made_at)::float8
+    extract(epoch FROM clock_timestamp() - greatest(made_at, CASE state WHEN 'filling' THEN live_at END))::float8
 FROM view_versions ORDER BY name, version, build
 """
 MADE = """
@@ -57,7 +57,8 @@ SAID = "UPDATE view_versions SET shape = $2, kinds = $3 WHERE id = $1"
 OLDER = "UPDATE view_versions SET state = 'old' WHERE name = $1 AND state = 'live'"
 LIVE = "UPDATE view_versions SET state = 'live', live_at = clock_timestamp() WHERE id = $1"
 GIVEN_UP = "UPDATE view_versions SET state = 'old' WHERE id = $1 AND state = 'filling' RETURNING id"
-REOPENED = "UPDATE view_versions SET state = 'filling', rung = rung + 1 WHERE id = $1"
+# Until it is live again `live_at` says since when it is filled: it is as old as that. What claims go by is `made_at`.
+REOPENED = "UPDATE view_versions SET state = 'filling', rung = rung + 1, live_at = clock_timestamp() WHERE id = $1"
 # Retention passes by tables that are old. A kind's at a time, as above.
 PASSED = """
 SELECT max(entity), min(entity) FILTER (WHERE trimmed > folded) FROM (

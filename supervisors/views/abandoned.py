@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from greenroom.store.views.store import Version
 
-AGE_S = 24 * 3_600.0  # since it was made
+AGE_S = 24 * 3_600.0  # since it was made, or is being filled again
 SEEN_S = 3_600.0  # that a node has seen it so, without a break
 
 Code = tuple[str, int]  # a view with its version

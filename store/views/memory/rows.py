@@ -36,10 +36,18 @@ class StoredRow(Struct, frozen=True):
 
 
 class VersionRow(Struct, frozen=True):
-    """A table, with when it was made."""
+    """A table, with when it was made, and when it was reopened."""
 
     version: Version  # without its age
     made_s: float
+    reopened_s: float | None = None
+
+    @property
+    def began_s(self) -> float:
+        """What its age is counted from."""
+        if self.version.state != "filling" or self.reopened_s is None:
+            return self.made_s
+        return self.reopened_s
 
 
 class MemoryViewRows:

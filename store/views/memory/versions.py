@@ -28,7 +28,7 @@ class MemoryVersions:
         """See Versions."""
         await trio.lowlevel.checkpoint()
         now = self._rows.now()
-        found = [replace(row.version, age_s=max(now - row.made_s, 0.0)) for row in self._rows.versions.values()]
+        found = [replace(row.version, age_s=max(now - row.began_s, 0.0)) for row in self._rows.versions.values()]
         return sorted(found, key=lambda one: (one.name, one.version, one.build))
 
     async def install(self, wanted: Sequence[Wanted]) -> None:
@@ -53,6 +53,7 @@ class MemoryVersions:
             if passed is None:
                 self._say(wanted, mine)
                 self._change(last.id, state="filling", rung=last.rung + 1)
+                self._rows.versions[last.id] = replace(self._rows.versions[last.id], reopened_s=self._rows.now())
             elif wanted.seeds:
                 await self._free([last])
                 self._drop(last)
@@ -201,7 +202,7 @@ class MemoryVersions:
 
     def _change(self, id_: int, **fields: Any) -> None:
         row = self._rows.versions[id_]
-        self._rows.versions[id_] = VersionRow(replace(row.version, **fields), row.made_s)
+        self._rows.versions[id_] = replace(row, version=replace(row.version, **fields))
 
     def _say(self, wanted: Wanted, mine: Sequence[Version]) -> None:
         for one in mine:

@@ -78,6 +78,10 @@ class Tables(ABC):
         """Of all heads, by entity."""
 
     @abstractmethod
+    async def age(self, version: Version, seconds: float) -> None:
+        """Its table was made so long before."""
+
+    @abstractmethod
     async def rows(self, version: Version) -> list[tuple[object, ...]]: ...
 
     @abstractmethod
@@ -136,6 +140,10 @@ class Stores(Tables):
         INSERT INTO snapshots (id, fence, "offset", body, at) SELECT id, 1, $2, $3, to_timestamp($4) FROM head
         """
         await self.pool.fetch(sql, entity, offset, body, saved_s)
+
+    async def age(self, version: Version, seconds: float) -> None:
+        sql = "UPDATE view_versions SET made_at = made_at - make_interval(secs => $2) WHERE id = $1"
+        await self.pool.fetch(sql, version.id, seconds)
 
     async def ids(self) -> dict[str, int]:
         return {row[1]: row[0] for row in await self.pool.fetch("SELECT id, entity FROM heads ORDER BY id")}
@@ -211,6 +219,10 @@ class MemoryStores(Tables):
     async def snapshot(self, entity: str, offset: int, body: bytes, *, saved_s: int) -> None:
         row = self._rows.journal.by_entity[entity]
         row.snapshot, row.snapshot_offset, row.snapshot_ms = body, offset, saved_s * 1000
+
+    async def age(self, version: Version, seconds: float) -> None:
+        row = self._rows.versions[version.id]
+        self._rows.versions[version.id] = replace(row, made_s=row.made_s - seconds)
 
     async def ids(self) -> dict[str, int]:
         return {row.head.entity: row.head.id for row in self._rows.heads()}

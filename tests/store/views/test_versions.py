@@ -10,6 +10,7 @@ from greenroom.store.errors import ViewRefused
 from greenroom.store.views import versions as versions_module
 from greenroom.store.views.made_of import of_kind
 from greenroom.store.views.shape import Column
+from greenroom.store.views.store import Version
 from tests.store.views.tables import NOTHING, SHAPE, Tables, replace, stores, tables, wanted
 
 OTHER = msgspec.structs.replace(SHAPE, columns=(*SHAPE.columns, Column(name="more", type="bigint")))
@@ -195,6 +196,26 @@ async def test_what_is_given_up_is_old_and_filled_again_by_a_release_with_its_co
         assert await states(made) == [(1, 1, "live"), (2, 1, "old")]
         await made.make(wanted(2, shape=OTHER))
         assert await states(made) == [(1, 1, "live"), (2, 1, "filling")]
+
+
+async def test_one_that_is_filled_again_is_as_old_as_that(where: str) -> None:
+    """So a release that is taken forth again has its day, however long ago its table was made."""
+    async with tables(where) as made:
+        await made.make()
+        orphan = await made.make(wanted(2, shape=OTHER))
+        await made.age(orphan, 100_000.0)
+        assert (await aged(made, 2)).age_s >= 100_000
+        await made.versions.give_up(await aged(made, 2))
+        assert (await aged(made, 2)).age_s >= 100_000
+        await made.make(wanted(2, shape=OTHER))
+        again = await aged(made, 2)
+        assert (again.state, again.id) == ("filling", orphan.id) and again.age_s < 1_000
+        assert await made.versions.switch(again)
+        assert (await aged(made, 2)).age_s >= 100_000, "else it is as old as its table"
+
+
+async def aged(made: Tables, number: int) -> Version:
+    return next(one for one in await made.versions.all() if one.version == number)
 
 
 async def test_a_live_one_is_dropped_only_as_a_whole(where: str) -> None:
