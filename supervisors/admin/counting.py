@@ -1,10 +1,11 @@
 """Counting what is left to fold, lap by lap over the heads of all entities, a while at each look.
 
 However many entities there are, a look counts for BUDGET_S and goes on with the next one; what is shown is the last
-whole lap. So who looks costs the database so much of its time, and no more.
+whole lap. Who looks while another does, or within FRESH_S of one who has, is shown that and counts nothing. So all who
+look cost the database so much of its time, and no more.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Left
 
 BUDGET_S = 0.25  # of one look, which takes one step of a lap at least
+FRESH_S = 1.0  # between the beginnings of two looks that count
 OLDEST_OF = 1_000  # entities of a step, among whose events the oldest is looked for
 REMEMBERED_S = 30.0  # counts of somebody who looked so long ago are no longer what rates are made of
 
@@ -77,26 +79,27 @@ class Counting:
     async def look(self, versions: Sequence[Version]) -> dict[int, Count]:
         """Count on, and what is known by now, by id; of those that no lap has ended of, nothing. Tables that are old
         are not counted. Raises: StoreUnavailable."""
-        async with self._one:
-            return await self._look(versions)
+        counted = {one.id: one for one in versions if one.state != "old"}
+        if not self._one.locked() and self._clock() - self._looked_at >= FRESH_S:
+            async with self._one:
+                await self._look(counted)
+        return {id_: count for id_, count in self._counts.items() if id_ in counted}
 
-    async def _look(self, versions: Sequence[Version]) -> dict[int, Count]:
+    async def _look(self, counted: Mapping[int, Version]) -> None:
         began = self._clock()
         if began - self._looked_at > REMEMBERED_S:
             self._laps.clear()
             self._counts.clear()
         self._looked_at = began
-        counted = {one.id: one for one in versions if one.state != "old"}
         for known in (self._laps, self._counts):
             for gone in known.keys() - counted.keys():
                 del known[gone]
         for version in sorted(counted.values(), key=self._turn):
             while not await self._step(version):
                 if self._clock() - began >= BUDGET_S:
-                    return dict(self._counts)
+                    return
             if self._clock() - began >= BUDGET_S:
-                break
-        return dict(self._counts)
+                return
 
     def _turn(self, version: Version) -> float:
         """Whose lap ended longest ago comes first."""

@@ -4,7 +4,7 @@ What is shown to all who look has no content: errors and tracebacks may hold wha
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 
 import msgspec
@@ -12,7 +12,7 @@ import trio
 from msgspec import Struct
 
 from greenroom.actors.model.errors import Refused
-from greenroom.store.errors import ViewRefused
+from greenroom.store.errors import StoreError, ViewRefused
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Parked
 from greenroom.supervisors.admin.asked import Asked
@@ -165,7 +165,8 @@ class ViewDesk:
         return encode({"view": view, "dropped": dropped})
 
     async def _clean(self) -> None:
-        with trio.move_on_after(CLEAN_S):
+        """What was done before has come about, whether this does or not."""
+        with trio.move_on_after(CLEAN_S), suppress(StoreError):
             await self._tables.progress.clean()
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 from greenroom.store.views.progress import PostgresProgress
 from greenroom.store.views.shape import Shape
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Left
-from greenroom.supervisors.admin.counting import BUDGET_S, REMEMBERED_S, Count, Counted, Counting
+from greenroom.supervisors.admin.counting import BUDGET_S, FRESH_S, REMEMBERED_S, Count, Counted, Counting
 
 
 class Heads(PostgresProgress):
@@ -21,11 +23,14 @@ class Heads(PostgresProgress):
         self.behind = 1
         self.now = 100.0
         self.steps: list[tuple[int, int]] = []  # table, page
+        self.go_on: trio.Event | None = None
 
     def clock(self) -> float:
         return self.now
 
     async def count_on(self, left: Left, version: Version, after: int, *, entities_max: int) -> int | None:
+        if self.go_on is not None:
+            await self.go_on.wait()
         self.now += self.step_s
         self.steps.append((version.id, after))
         if after >= self.pages:
@@ -72,14 +77,35 @@ async def test_a_look_takes_no_longer_than_it_may_and_the_next_goes_on() -> None
         began, steps = heads.now, len(heads.steps)
         looks.append(await events(counting, [version(1), version(2)]))
         assert heads.now - began <= BUDGET_S and len(heads.steps) - steps == 2
+        heads.now += FRESH_S
     assert looks[3] == {} and looks[4] == {1: 18} and looks[9] == {1: 18, 2: 18}, "one after the other, each whole"
     assert heads.steps == [(id_, page) for id_ in (1, 2) for page in range(10)]
 
 
 async def test_a_step_that_takes_too_long_is_taken_all_the_same() -> None:
-    heads = Heads(1, step_s=5 * BUDGET_S)
+    heads = Heads(1, step_s=5 * BUDGET_S + FRESH_S)
     counting = of(heads)
     assert [await events(counting, [version(1)]) for _ in range(2)] == [{}, {1: 2}]
+
+
+async def test_who_looks_while_another_does_or_soon_after_is_shown_what_there_is() -> None:
+    heads = Heads(1)
+    counting = of(heads)
+    tables = [version(1), version(2)]
+    assert await events(counting, tables) == {1: 2, 2: 2}
+    heads.behind, heads.now = 3, heads.now + FRESH_S / 2
+    assert await events(counting, tables) == {1: 2, 2: 2}
+    assert await events(counting, tables[1:]) == {2: 2}
+    heads.now += FRESH_S
+    heads.go_on = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(counting.look, tables)
+        await wait_all_tasks_blocked()
+        heads.now += 2 * FRESH_S
+        with trio.fail_after(20):
+            assert await events(counting, tables) == {1: 2, 2: 2}
+        heads.go_on.set()
+    assert await events(counting, tables) == {1: 6, 2: 6}
 
 
 async def test_who_looks_again_after_long_begins_anew() -> None:

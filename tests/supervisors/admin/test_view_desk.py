@@ -9,8 +9,9 @@ import pytest
 import trio
 
 from greenroom.actors.model.errors import Refused
-from greenroom.store.errors import StoreUnavailable
+from greenroom.store.errors import OutcomeLost, StoreUnavailable
 from greenroom.store.ownership.referee import Member
+from greenroom.supervisors.admin import counting
 from greenroom.supervisors.admin import view_desk as view_desk_module
 from greenroom.supervisors.admin.asked import Asked
 from greenroom.supervisors.admin.local import Local
@@ -64,7 +65,8 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(database_url: str) -> AsyncIterator[Scene]:
+async def scene(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    monkeypatch.setattr(counting, "FRESH_S", 0.0)  # each look counts
     async with stage(database_url, Standings, Directory, Ringing) as node:
         yield Scene(node)
 
@@ -178,6 +180,18 @@ async def test_a_database_that_does_not_answer_is_said_so(scene: Scene, monkeypa
     monkeypatch.setattr(scene.desk._tables.versions, "pause", never)
     with pytest.raises(StoreUnavailable, match="no answer from Postgres"):
         await scene.desk.pause("shows", paused=True)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, OutcomeLost])
+async def test_what_is_left_over_waits_where_it_can_not_be_removed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    async def fails() -> int:
+        raise error("away")
+
+    monkeypatch.setattr(scene.desk._tables.progress, "clean", fails)
+    assert json.loads(await scene.desk.rebuild("shows"))["table"] == 'views."shows_v1_2"'
+    assert json.loads(await scene.desk.drop_old("standings"))["dropped"] == 0
 
 
 def test_rates_are_of_nodes_that_were_asked_twice_in_one_run() -> None:
