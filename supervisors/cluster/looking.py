@@ -57,6 +57,7 @@ class Looking:
         self.members: list[Member] = []  # those that are not dead, this one too; the oldest first
         self.takes_part = False  # whatever is to be this node's may be given to it
         self.entered: State | None = None  # what this node has said of itself since it joined
+        self._read_as: State | None = None  # `entered`, once it has been read
         self._referee = referee
         self._me = referee.incarnation
         self._lease_s = lease_s
@@ -242,10 +243,13 @@ class Looking:
             self._has_looked = trio.Event()
 
     async def _say_again(self) -> None:
-        """A failover may have forgotten that this node is up, or leaves, and who is on its way has nothing. Raises:
+        """A failover may have forgotten that this node is up, or leaves, and who is on its way has nothing. What was
+        never read may be on its way, or not have been said at all, and who enters it says it until it is. Raises:
         StoreUnavailable."""
-        said = next((one.state for one in self.members if one.incarnation == self._me), self.entered)
-        if self.entered is not None and said != self.entered:
+        found = next((one.state for one in self.members if one.incarnation == self._me), None)
+        if found == self.entered:
+            self._read_as = found
+        elif found is not None and self.entered is not None and self._read_as == self.entered:
             log.warning("state_forgotten", state=self.entered)
             await self._referee.enter(self.entered)
             await self.see()

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.store.ownership.referee import Owned
@@ -54,6 +55,21 @@ async def test_what_a_failover_forgets_of_those_that_had_just_come_they_say_agai
             row.state = "up"
         await trio.sleep(3.0)
         assert {one.incarnation: one.state for one in nodes[1].membership.members()} == {1: "draining", 2: "up"}
+
+
+async def test_what_was_never_read_is_not_taken_for_forgotten(autojump_clock: MockClock) -> None:
+    """As by a node that would leave while the database is away, or whose look was under way as it did."""
+    async with cluster() as run:
+        node, other = [await run.start() for _ in range(2)]
+        await trio.sleep(LEASE_S)
+        with capture_logs() as logs:
+            node.membership._looking.entered = "draining"  # of which the database has yet to hear
+            await node.membership._looking.look()
+            assert run.rows.nodes[1].state == "up", "that is for whoever drains to say"
+            await node.membership.drain()
+            await trio.sleep(LEASE_S)
+        assert [one for one in logs if one["event"] == "state_forgotten"] == []
+        assert {one.incarnation: one.state for one in other.membership.members()} == {1: "draining", 2: "up"}
 
 
 async def test_those_who_are_left_share_out_what_a_dead_one_had(autojump_clock: MockClock) -> None:
