@@ -1,7 +1,7 @@
 // The page of views and sinks: what each table is made of by now, what waits, and what can be done about it.
 
 import { element } from "./element.js";
-import { VIEW_STATES, count, entityLink, figures, nothing, rate, seconds, section, table, tag, when } from "./admin_views.js";
+import { VIEW_STATES, count, entityLink, figures, rate, seconds, section, table, tag, when } from "./admin_views.js";
 
 /** What is asked before it is done. `of` is the view's name, or an entity of it. */
 export const STEPS = {
@@ -23,8 +23,11 @@ export function done(step, view, answer) {
 
 /** `shown` is what the server says of all; `parked` a Map: a table's id -> what was read of its parked entities. */
 export function tables(shown, { isAdmin, now, parked }) {
-  const all = shown.views.flatMap((view) => view.tables);
+  const all = shown.views.flatMap((view) => view.tables.map((one) => ({ ...one, view: view.name })));
   const sum = (field) => all.reduce((total, one) => total + (one[field] ?? 0), 0);
+  // Nodes say what they fold by view and version: of one that is rebuilt, each of its tables bears the rate of both.
+  const folding = all.filter((one) => one.events_per_s !== null);
+  const rates = new Map(folding.map((one) => [`${one.view} ${one.version}`, one.events_per_s]));
   const missing = shown.nodes - shown.answered;
   return [
     element("h1", { "data-key": "title" }, "Views and sinks"),
@@ -32,7 +35,7 @@ export function tables(shown, { isAdmin, now, parked }) {
       ["views", count(shown.views.filter((one) => one.kind === "view").length)],
       ["sinks", count(shown.views.filter((one) => one.kind === "sink").length)],
       ["entities behind", count(sum("entities_behind"))],
-      ["events/s", rate(sum("events_per_s"))],
+      ["events/s", rate([...rates.values()].reduce((total, one) => total + one, 0))],
       ["parked", count(sum("parked")), sum("parked") ? "bad" : ""],
       missing ? ["nodes", `${shown.answered} of ${shown.nodes}`, "bad"] : null,
     ].filter(Boolean)),
