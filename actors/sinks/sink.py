@@ -61,7 +61,7 @@ class Sink:
     # retention has taken some; with the oldest that is kept; or with what is recorded from about now on.
     since: ClassVar[Since] = "first"
     batch_events: ClassVar[int] = 100  # at most, in one call
-    deadline_s: ClassVar[float] = 30.0  # for one call; then the other side counts as unreachable
+    deadline_s: float = 30.0  # for one call; then the other side counts as unreachable
     attempts_max: ClassVar[int] = 8  # at one event that fails while others are delivered; then its entity is parked
 
     def __init_subclass__(cls, *, version: int = 1, name: str = "", **kwargs: object) -> None:

@@ -189,6 +189,9 @@ class SinkProducer:
         def end() -> None:
             self._words.is_heard = False  # it says that what is purged is missing
             try:
+                # `purge` of confluent-kafka has its `blocking` the wrong way round: as it is called here it does not
+                # wait until librdkafka's threads have purged. No harm: what they still send until they have is what
+                # comes next, in order, and `close` waits for them before there is another producer.
                 for step in (producer.purge, partial(producer.flush, SLICE_S), producer.close):
                     with suppress(KafkaException):  # that it is of no use any more, which is why it ends
                         step()

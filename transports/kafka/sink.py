@@ -28,15 +28,17 @@ from greenroom.transports.kafka.words import Words
 if TYPE_CHECKING:
     from confluent_kafka import Producer
 
+ENDS_S = 5.0  # behind GREENROOM_KAFKA_TIMEOUT_S, in which a call asks why, and ends its producer
+
 
 class KafkaSink(Sink):
     """Subclass it with an `of`. Brokers are settings; an attribute `topic` takes the setting's place."""
 
     topic: ClassVar[str] = ""
-    deadline_s = 60.0  # GREENROOM_KAFKA_TIMEOUT_S is the shorter one
 
     def __init__(self, config: SinkConfig) -> None:
         super().__init__(config)
+        self.deadline_s = config.kafka.timeout_s + ENDS_S
         self._topic = self.topic or config.kafka.topics.get(self.name, self.name)
         self._producer: SinkProducer | None = None
 

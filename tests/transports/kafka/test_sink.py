@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from greenroom import Batch, Origin, Unreachable
+from greenroom.actors.sinks.installed import DEADLINE_MAX_S
 from greenroom.actors.sinks.item import item
 from greenroom.config.limits import KafkaConfig, SinkConfig
 from greenroom.sinks import KafkaSink
+from greenroom.transports.kafka.producer import END_S, WHY_S
 from tests.actors.views.shows import Clapped, Renamed
 from tests.supervisors.views import stage as stages
 from tests.supervisors.views.stage import Stage, record, stage, until
@@ -126,3 +128,9 @@ async def test_what_is_raised_around_a_delivery_comes_as_it_is(cluster: Brokers)
 def test_nothing_of_it_is_imported_before_it_is_used() -> None:
     code = "import sys, greenroom.sinks; sys.exit('confluent_kafka' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("timeout_s", [0.5, 15.0, 300.0])
+def test_a_call_has_as_long_as_the_setting_says_and_a_little_for_its_end(timeout_s: float) -> None:
+    sink = Claps(SinkConfig(kafka=KafkaConfig(timeout_s=timeout_s)))
+    assert timeout_s + END_S + WHY_S < sink.deadline_s <= DEADLINE_MAX_S
