@@ -156,10 +156,7 @@ class Runners:
                     for one in self._abandoned.look(self.known, kept, trio.current_time()):
                         if await self.versions.give_up(one):
                             log.warning("view_abandoned", view=one.name, version=one.version, build=one.build)
-                except (
-                    StoreUnavailable,
-                    OutcomeLost,
-                ) as error:  # what came of it the rows say next time
+                except (StoreUnavailable, OutcomeLost) as error:  # what came of it the next look says
                     log.debug("views_not_looked_up", error=str(error))
                 with trio.move_on_after(LOOK_S):
                     await self._look_now.wait()
