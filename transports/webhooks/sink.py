@@ -27,15 +27,17 @@ from greenroom.transports.webhooks.signing import id_of, keys_of, signed
 # What was sent is wrong, says the receiver, and would be wrong again. Whatever else it says is about itself.
 REFUSED = frozenset((400, 409, 413, 415, 422))
 
+ENDS_S = 5.0  # behind GREENROOM_WEBHOOK_TIMEOUT_S, which is to be what ends a request
+
 
 class WebhookSink(Sink):
     """Subclass it with an `of`. URL and secret are settings; an attribute `url` takes the setting's place."""
 
     url: ClassVar[str] = ""
-    deadline_s = 60.0  # GREENROOM_WEBHOOK_TIMEOUT_S is the shorter one
 
     def __init__(self, config: SinkConfig) -> None:
         super().__init__(config)
+        self.deadline_s = config.webhook_timeout_s + ENDS_S
         self._client: WebhookClient | None = None
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ import trio
 from pydantic import SecretStr
 
 from greenroom import BatchRefused, Gone, Unreachable
+from greenroom.actors.sinks.installed import DEADLINE_MAX_S
 from greenroom.config.limits import SinkConfig
 from greenroom.sinks import WebhookSink
 from greenroom.transports.webhooks.client import Answer
@@ -128,6 +129,11 @@ async def test_without_settings_it_rests_and_says_so(database_url: str) -> None:
 def test_what_an_answer_means(status: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         check(Answer(status, ""), now=0)
+
+
+@pytest.mark.parametrize("timeout_s", [0.5, 15.0, 300.0])
+def test_a_call_has_as_long_as_the_setting_says(timeout_s: float) -> None:
+    assert timeout_s < Hooks(SinkConfig(webhook_timeout_s=timeout_s)).deadline_s <= DEADLINE_MAX_S
 
 
 def test_retry_after() -> None:
