@@ -151,11 +151,11 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 def _kept(name: str, kind: Any) -> tuple[str, Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
     """The column's type, and the ways there and back."""
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return _of_values(name, [member.value for member in kind], lambda member: member.value, kind)
+        return _of_values(name, [member.value for member in kind], _member_of(kind), kind)
     if get_origin(kind) is Literal:
         return _of_values(name, list(get_args(kind)), _one_of(get_args(kind)), AS_IS)
     if isinstance(kind, type) and kind in PLAIN:
-        return PLAIN[kind], ENCODERS.get(kind) or _exactly(kind), AS_IS
+        return PLAIN[kind], ENCODERS[kind], AS_IS
     try:
         decoder = msgspec.json.Decoder(kind)
     except TypeError as error:
@@ -181,8 +181,7 @@ def _as_json(decoder: "msgspec.json.Decoder[Any]") -> Callable[[Any], str]:
 def fit(kind: type, value: Any) -> Any:
     """A value for a column that is kept as that type, one of PLAIN, as the driver takes it: in one form, and so that
     nobody fails on it. Raises: Unfit; TypeError where it is of another type."""
-    encode = ENCODERS.get(kind) or _exactly(kind)
-    return encode(value)
+    return ENCODERS[kind](value)
 
 
 def _of_values(
@@ -198,20 +197,40 @@ def _one_of(values: tuple[Any, ...]) -> Callable[[Any], Any]:
     def encode(value: Any) -> Any:
         if value not in values:
             raise ValueError(f"{value!r:.80} is none of {values!r:.80}")
-        return value
+        return values[values.index(value)]  # an IntEnum's member is equal to one of these, and is none
 
     return encode
 
 
-def _exactly(kind: type) -> Callable[[Any], Any]:
-    """The driver would take some others, and store what was not meant, or fail a batch of many entities."""
-
+def _member_of(kind: type[enum.Enum]) -> Callable[[Any], Any]:
     def encode(value: Any) -> Any:
-        if type(value) is not kind and (not isinstance(value, kind) or isinstance(value, bool)):
+        if not isinstance(value, kind):
             raise TypeError(f"{value!r:.80} is no {kind.__name__}")
-        return value
+        return value.value
 
     return encode
+
+
+# What follows gives exactly the column's type, and never one derived from it: the driver would take most of those, and
+# write some as they show themselves, and no JSON is made of them.
+
+
+def _as_boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r:.80} is no bool")
+    return value
+
+
+def _as_bytes(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{value!r:.80} is no bytes")
+    return value if type(value) is bytes else bytes(memoryview(value))
+
+
+def _as_uuid(value: Any) -> uuid.UUID:
+    if not isinstance(value, uuid.UUID):
+        raise TypeError(f"{value!r:.80} is no UUID")
+    return value if type(value) is uuid.UUID else uuid.UUID(int=value.int)
 
 
 def _as_text(value: Any) -> str:
@@ -224,7 +243,7 @@ def _as_text(value: Any) -> str:
             value.encode()
         except UnicodeEncodeError:  # lone surrogates
             raise Unfit("is not valid Unicode") from None
-    return value
+    return value if type(value) is str else str.__str__(value)  # its own may say something else
 
 
 def _as_integer(value: Any) -> int:
@@ -232,7 +251,7 @@ def _as_integer(value: Any) -> int:
         raise TypeError(f"{value!r:.80} is no int")
     if not -INT_MAX - 1 <= value <= INT_MAX:
         raise Unfit("does not fit into 64 bits")
-    return value
+    return value if type(value) is int else int.__index__(value)
 
 
 def _as_float(value: Any) -> float:
@@ -253,6 +272,7 @@ def _as_decimal(value: Any) -> decimal.Decimal:
         raise TypeError(f"{value!r:.80} is no Decimal")
     if not value.is_finite():
         raise Unfit(f"is {value}, and is to be a finite number")
+    value = decimal.Decimal(value)
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
     if value.adjusted() >= DIGITS_MAX or exponent < -DIGITS_MAX or exponent > DIGITS_MAX:
@@ -284,14 +304,22 @@ def _with_zone(value: Any) -> datetime.datetime:
         raise Unfit("is before the year 1, or after 9999, in UTC") from None
     if moment.replace(tzinfo=None) in (datetime.datetime.min, datetime.datetime.max):
         raise Unfit("is the first or the last moment there is, which the driver takes for an infinity")
-    return moment
+    if type(moment) is datetime.datetime:
+        return moment
+    return datetime.datetime.combine(
+        datetime.date(moment.year, moment.month, moment.day),
+        datetime.time(moment.hour, moment.minute, moment.second, moment.microsecond, datetime.UTC),
+    )
 
 
-ENCODERS: dict[type, Callable[[Any], Any]] = {
-    str: _as_text,
+ENCODERS: dict[type, Callable[[Any], Any]] = {  # of each of PLAIN
+    bool: _as_boolean,
     int: _as_integer,
     float: _as_float,
+    str: _as_text,
+    bytes: _as_bytes,
     decimal.Decimal: _as_decimal,
     datetime.datetime: _with_zone,
     datetime.date: _as_date,
+    uuid.UUID: _as_uuid,
 }
