@@ -6,7 +6,7 @@ served, nothing of it is written. The progress is locked before the row, as by a
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from greenroom.store.journal.consequences.inline import FORMS, REMOVED, SET, Form, InlineTable
@@ -89,7 +89,7 @@ def inline_table(version: Version) -> InlineTable:
     return _inline_table(version.identity, version.table.rows, version.shape.columns)
 
 
-@cache
+@lru_cache(maxsize=512)
 def _inline_table(identity: tuple[int, str, int, int], rows: str, columns: tuple[Column, ...]) -> InlineTable:
     ((key_at, _),) = [(at, column) for at, column in enumerate(columns) if column.is_key]
     types = tuple("text" if column.type == "jsonb" else column.type for column in columns)

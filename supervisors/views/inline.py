@@ -146,7 +146,7 @@ class InlineViews:
         for _, append in landed:
             inline = append.consequences.inline if append.consequences is not None else None
             for number, row in inline.items() if inline else ():
-                own = row.told
+                own = row.keeper
                 assert isinstance(own, OwnRow)
                 if not row.has_landed:
                     own.skipped()

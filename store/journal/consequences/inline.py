@@ -55,7 +55,7 @@ class InlineTable(Struct, frozen=True):
     texts: tuple[tuple[str, str], ...]
 
 
-class Told(Protocol):
+class Keeper(Protocol):
     """Who keeps an entity's row in memory."""
 
     def skipped(self) -> None:
@@ -69,7 +69,7 @@ class InlineRow(Struct):
     before: int  # it is folded up to here now, or nothing of this is written
     through: int
     key: str
-    told: Told
+    keeper: Keeper
     what: int = AS_IT_IS
     values: Sequence[Any] = ()  # of the row that is set: all columns
     size: int = 0  # bytes of its texts, bytes and JSON
@@ -93,12 +93,13 @@ class Inline(dict[int, InlineRow]):
     parts: ClassVar[tuple[Part["Inline"], ...]] = ()  # those of its tables: see postgres/inline.py
 
     def merge(self, later: Self) -> None:
-        """One row of each table is written, as the last event leaves it."""
+        """One row of each table is written, as the last event leaves it. Two that are not the same row can't be: the
+        first is written then, and the rest is left."""
         for number, row in later.items():
             first = self.get(number)
             if first is None:
                 self[number] = row
-            elif row.before == first.through:
+            elif row.before == first.through and (AS_IT_IS in (first.what, row.what) or row.key == first.key):
                 last = first if row.what == AS_IT_IS else row
                 self[number] = replace(last, before=first.before, through=row.through)
 

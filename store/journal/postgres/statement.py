@@ -7,7 +7,7 @@ measurements, and what else was tried.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from greenroom.store.journal.consequences.consequence import Part
@@ -124,7 +124,7 @@ def nothing(incarnation: int) -> list[tuple[str, list[object]]]:
     ]
 
 
-@cache
+@lru_cache(maxsize=512)
 def text(present: tuple[str, ...], tables: tuple[tuple[InlineTable, Form], ...] = (), *, ids: bool) -> str:
     """The append of a batch with these parts, in the order of PARTS, and rows of these tables; `ids`: some of its
     events have a command id."""

@@ -54,9 +54,11 @@ class Keeper:
     def skipped(self) -> None: ...
 
 
-def row(before: int, through: int, what: int = AS_IT_IS, *values: object, number: int = 1) -> InlineRow:
+def row(
+    before: int, through: int, what: int = AS_IT_IS, *values: object, number: int = 1, key: str = "a"
+) -> InlineRow:
     table = InlineTable(number, ("text",), 0, ())
-    return InlineRow(table, before, through, "a", Keeper(), what, values, size=5 if what == SET and number == 1 else 0)
+    return InlineRow(table, before, through, key, Keeper(), what, values, size=5 if what == SET and number == 1 else 0)
 
 
 def test_of_rows_of_views_the_last_is_written_from_where_the_first_began() -> None:
@@ -82,6 +84,22 @@ def test_a_row_that_does_not_follow_on_the_one_before_is_left() -> None:
     assert joined.inline is not None and joined.inline[1].through == 4
     joined.inline[1].has_landed = True
     assert joined.inline.is_folded(1, 4) and not joined.inline.is_folded(1, 7) and not joined.inline.is_folded(2, 4)
+
+
+def test_of_two_rows_of_one_entity_the_first_is_written_and_the_other_left() -> None:
+    """As where the fold names it by its key, and then by its whole name."""
+    joined = Consequences(inline=Inline({1: row(3, 4, SET, "x")}))
+    for what in (SET, REMOVED):
+        joined.extend(Consequences(inline=Inline({1: row(4, 5, what, key="show:a")})))
+    assert joined.inline is not None
+    assert (joined.inline[1].through, joined.inline[1].key, joined.inline[1].values) == (4, "a", ("x",))
+
+    joined = Consequences(inline=Inline({1: row(3, 4, key="")}))
+    joined.extend(Consequences(inline=Inline({1: row(4, 5, SET, "y", key="show:a")})))
+    joined.extend(Consequences(inline=Inline({1: row(5, 6, key="")})))
+    assert joined.inline is not None
+    assert (joined.inline[1].before, joined.inline[1].through, joined.inline[1].key) == (3, 6, "show:a")
+    assert joined.inline[1].values == ("y",)
 
 
 def test_what_has_landed_is_noted_by_table_and_entity() -> None:
