@@ -90,12 +90,14 @@ class Installed:
 
     def own_keys(self, entity: str, kinds: Collection[str] = ()) -> frozenset[tuple[str, ...]] | None:
         """Of an inline view: the keys that this entity's row may have; None: of all others. `kinds`: those that record
-        its events, where that is not known from its installation. What two kinds may both have tells nobody apart."""
+        its events, where that is not known from its installation. What two entities may both have tells nobody apart:
+        the key of one of several kinds, and a key that reads as another one's whole name."""
         if not self.view.inline:
             return None
-        if len(self.kinds or kinds) > 1:
+        kind, _, key = entity.partition(":")
+        if len(self.kinds or kinds) > 1 or key.startswith(f"{kind}:"):
             return frozenset(((entity,),))
-        return frozenset(((entity,), (entity.partition(":")[2],)))
+        return frozenset(((entity,), (key,)))
 
     def key_named(self, keys: dict[str, Any]) -> tuple[Any, ...]:
         """Of keys by name. Raises: TypeError when they are not all, or others; TypeError, ValueError, likewise."""

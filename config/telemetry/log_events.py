@@ -264,6 +264,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "What an inline view has of an entity could not be read as that woke; its rows are left to the runner, and "
             "it is tried again a second after its next event."
         ),
+        "inline_rows_not_told": (
+            "Whoever watches an inline view could not be told of rows that were written. A bug, of which the traceback "
+            "says more; the view's pages are read again."
+        ),
         "journal_lost_tail": (
             "The journal has fewer events than this node saw committed: the database has lost some. Watchers "
             "start over; look for a failover or a restore."

@@ -224,6 +224,7 @@ class Node:
                 )
                 if sinks
                 else None,
+                statement_s=settings.store.statement_timeout_s,
             )
         self._kernel = kernel = Kernel(
             kinds=kinds,

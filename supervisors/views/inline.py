@@ -22,14 +22,14 @@ from greenroom.store.views.inline import Own, inline_table
 from greenroom.store.views.store import Version
 from greenroom.store.views.stores import InlineRows
 from greenroom.supervisors.views.own_loads import OwnLoads
-from greenroom.supervisors.views.own_rows import Live, OwnRow, OwnRows
+from greenroom.supervisors.views.own_rows import Live, OwnRow, OwnRows, its_own
 
 log = structlog.get_logger("greenroom.views")
 
 LOAD_S = 1.0  # what an activation waits for its rows; then it goes without
 AGAIN_S = 1.0  # between two looks at rows that were not in step
 AGAIN_MAX = 1_000  # entities whose rows one look reads
-UNKNOWN_S = 15.0  # after which an append of which nobody knows has landed, or never will: no statement lasts as long
+CONNECT_S = 5.0  # beside a statement's own time, after which an append of which nobody knows has landed, or never will
 BEHIND_MAX = 50_000  # entities remembered for such a look; others say so again with their next event
 
 
@@ -45,14 +45,16 @@ class InlineViews:
         instruments: Instruments,
         changed: Callable[[Changes], None],
         unsure: Callable[[str], None],
+        statement_s: float,
     ) -> None:
-        """`store`: see Stores. `changed` and `unsure`: see Runner."""
+        """`store`: see Stores. `changed` and `unsure`: see Runner. `statement_s`: the longest that a statement takes."""
         self._store = store
         self._loads = OwnLoads(self._own_rows)
         self._turn = turn
         self._instruments = instruments
         self._changed = changed
         self._unsure = unsure
+        self._unknown_s = statement_s + CONNECT_S
         self._by_kind: dict[str, list[Installed]] = {}
         for one in views:
             for kind in one.kinds if one.view.inline else ():
@@ -60,7 +62,9 @@ class InlineViews:
         self._installed = {one.name: one for found in self._by_kind.values() for one in found}
         self._live: dict[str, Live] = {}
         self._behind: dict[int, OwnRows] = {}  # by head id
-        self._unknown: dict[str, float] = {}  # views of which rows may yet land that nobody tells of; since when
+        # Views of which rows may yet land that nobody tells of: since when, and since when the last of them.
+        self._unknown: dict[str, tuple[float, float]] = {}
+        self._untold: set[str] = set()  # views of which rows have changed that nobody could tell
         self._wake = trio.Event()
 
     def learn(self, versions: Iterable[Version]) -> None:
@@ -95,6 +99,8 @@ class InlineViews:
         for installed in views:
             live = self.live(installed.name)
             if live is None:
+                if in_doubt:  # it may have been written while there was one
+                    self._note_untold(installed.name)
                 continue
             own = Own(0, is_parked=False, rows=[])  # nothing is recorded, so nothing is folded
             if head.offset or in_doubt:
@@ -105,7 +111,11 @@ class InlineViews:
         return own_rows
 
     async def _own_rows(self, version: Version, heads: Sequence[tuple[int, str]]) -> dict[int, Own]:
-        return await self._store.own_rows(version, heads) if self._store is not None else {}
+        if self._store is None:
+            return {}
+        found = await self._store.own_rows(version, heads)
+        installed = self._installed[version.name]
+        return {head_id: its_own(installed, entity, found[head_id]) for head_id, entity in heads if head_id in found}
 
     async def _load(self, live: Live, own_rows: OwnRows) -> Own:
         """Without it the entity goes on: what says that it is folded nowhere near fits nothing."""
@@ -123,9 +133,22 @@ class InlineViews:
         installed = live.installed
         if own.rows:
             rows = [Change(installed.key_of_values(values), values, revision) for values, revision in own.rows]
-            self._changed(Changes(installed.name, live.table.number, rows))
+            self._tell(Changes(installed.name, live.table.number, rows))
         else:
-            self._unsure(installed.name)
+            self._note_untold(installed.name)
+
+    def _tell(self, changes: Changes) -> None:
+        """Never raises: to the committer, or an activation, what is told comes after what is done."""
+        try:
+            self._changed(changes)
+        except Exception:  # a row of which no JSON can be made is known here first
+            log.exception("inline_rows_not_told", view=changes.view)
+            self._note_untold(changes.view)
+
+    def _note_untold(self, view: str) -> None:
+        """For `run`, which tells each once: that has all its pages read again, and a shard that moves brings many."""
+        self._untold.add(view)
+        self._wake.set()
 
     def _fall_behind(self, own_rows: OwnRows) -> None:
         if len(self._behind) < BEHIND_MAX:
@@ -135,7 +158,9 @@ class InlineViews:
     def left_unknown(self, kind: str) -> None:
         """An entity of this kind has ended here, with appends of which nobody knows whether they land."""
         for installed in self._by_kind.get(kind, ()):
-            self._unknown[installed.name] = trio.current_time()
+            now = trio.current_time()
+            since, _ = self._unknown.get(installed.name, (now, now))
+            self._unknown[installed.name] = since, now
             self._wake.set()
 
     # What has landed.
@@ -159,7 +184,7 @@ class InlineViews:
                     rows.append(Change((row.key,), values, row.revision))
         for number, (installed, rows) in changes.items():
             self._count(self._instruments.view_rows, installed, len(rows))
-            self._changed(Changes(installed.name, number, rows))
+            self._tell(Changes(installed.name, number, rows))
 
     def _count(self, counts: dict[tuple[str, str], int], installed: Installed, by: int) -> None:
         labels = installed.name, str(installed.version)
@@ -171,11 +196,11 @@ class InlineViews:
         """Bring rows back into step, which an activation that goes on would lack else, until cancelled."""
         task_status.started()
         while True:
-            if not self._behind and not self._unknown:
+            if not self._behind and not self._unknown and not self._untold:
                 self._wake = trio.Event()
                 await self._wake.wait()
             await trio.sleep(AGAIN_S)
-            self._tell_unknown()
+            self._tell_unsure()
             some = [self._behind.pop(head_id) for head_id in list(self._behind)[:AGAIN_MAX]]
             try:
                 for live in list(self._live.values()):
@@ -183,11 +208,18 @@ class InlineViews:
             except StoreUnavailable as error:
                 log.debug("inline_rows_not_read", view="", error=str(error))
 
-    def _tell_unknown(self) -> None:
+    def _tell_unsure(self) -> None:
         """Whoever watches such a view is to look."""
-        before = trio.current_time() - UNKNOWN_S
-        for name in [name for name, since in self._unknown.items() if since < before]:
-            del self._unknown[name]
+        views, self._untold = self._untold, set()
+        before = trio.current_time() - self._unknown_s
+        for name, (since, last) in list(self._unknown.items()):
+            if since < before:
+                views.add(name)
+                if last < before:
+                    del self._unknown[name]
+                else:
+                    self._unknown[name] = last, last
+        for name in views:
             self._unsure(name)
 
     async def _look_again(self, live: Live, some: Sequence[OwnRows]) -> None:

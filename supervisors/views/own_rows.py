@@ -32,13 +32,21 @@ class Live(Struct, frozen=True):
     table: InlineTable
 
 
+def its_own(installed: Installed, entity: str, own: Own) -> Own:
+    """Without the row that another entity has, whose whole name is this one's key."""
+    keys = installed.own_keys(entity)
+    assert keys is not None
+    return own._replace(rows=[row for row in own.rows if installed.key_of_values(row[0]) in keys])
+
+
 class OwnRow:
     """The row of one entity in one inline view."""
 
-    __slots__ = ("_rows", "_table", "installed")
+    __slots__ = ("_rows", "_table", "installed", "is_large")
 
     def __init__(self, installed: Installed) -> None:
         self.installed = installed
+        self.is_large = False  # it was larger than an append writes, and is the runners' from then on
         self._table: InlineTable | None = None  # None: not in step
         self._rows: dict[Key, Values | None] = {}  # by all keys that it may have; None: there is none
 
@@ -52,6 +60,7 @@ class OwnRow:
         keys = self.installed.own_keys(entity)
         assert keys is not None
         if any(_size(values) > ROW_BYTES_MAX for values in rows):
+            self.is_large = True
             return
         self._table = table
         self._rows = {**dict.fromkeys(keys), **{self.installed.key_of_values(values): values for values in rows}}
@@ -84,6 +93,7 @@ class OwnRow:
             else:
                 row.what, row.values, row.size = SET, values, _size(values)
         if row.size > ROW_BYTES_MAX:
+            self.is_large = True
             self.skipped()
             return None
         return row
@@ -138,15 +148,15 @@ class OwnRows:
             row = own.fold(stretch, self.offset, self._turn) if own.number is not None else None
             if row is not None:
                 inline[row.table.number] = row
-            elif live is not None:
+            elif live is not None and not own.is_large:
                 is_behind = True
         if is_behind:
             self._behind(self)
         return inline or None
 
     def lacks(self, live: Live) -> bool:
-        """Is the row in that table not in step?"""
-        return any(row.installed is live.installed and row.number is None for row in self.rows)
+        """Is the row in that table not in step, and may be so again?"""
+        return any(row.installed is live.installed and row.number is None and not row.is_large for row in self.rows)
 
     def learn(self, live: Live, own: Own) -> None:
         """What the table has of this entity: where that is all that was submitted, the row is in step with it."""

@@ -76,10 +76,11 @@ class Runners:
         sinks: Sinks | None = None,
         deliverer: Callable[["Runners", Version], Follower] | None = None,
         stopwatch: Stopwatch = STOPWATCH,
+        statement_s: float = 10.0,
     ) -> None:
         """`owned`: the shards of this node, see Ownership; `changed` and `unsure`: see
         Runner. `learned` hears which versions there are, once the runners know. `sinks`: beside the views; what
-        delivers to a version of one is made by `deliverer`."""
+        delivers to a version of one is made by `deliverer`. `statement_s`: the longest that a statement may take."""
         self.hints = Hints(kinds)
         self.inline = InlineViews(
             views,
@@ -88,6 +89,7 @@ class Runners:
             instruments=instruments,
             changed=changed or (lambda changes: None),
             unsure=unsure or (lambda view: None),
+            statement_s=statement_s,
         )
         self.store = stores.rows
         self.versions = stores.versions

@@ -69,7 +69,8 @@ class Appending:
                 rest = await self._without_culprits(todo) if isinstance(error, DataRefused) else todo
                 if len(rest) < len(todo):
                     todo = rest
-                elif inline:  # a row that does not fit, or a table that has gone: no append fails by it
+                elif inline and self._connection.has_session:  # who is gone has refused no row
+                    # A row that does not fit, or a table that has gone: no append fails by it.
                     log.info("inline_rows_left", entities=len(inline), error=str(error))
                     todo = without_inline(todo)
                 elif isinstance(error, DataRefused):

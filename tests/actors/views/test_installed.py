@@ -48,6 +48,14 @@ def test_the_keys_that_a_row_of_one_entity_may_have() -> None:
     assert sorted(alone.own_keys("show:a", {"show", "room"}) or ()) == [("show:a",)]  # `a` could be of either
 
 
+def test_no_two_entities_may_have_one_row() -> None:
+    one = installed(Summary)
+    entities = ("show:a", "show:show:a", "show:show:show:a", "show:room:a", "show:shows:a")
+    keys = [one.own_keys(entity) or frozenset() for entity in entities]
+    assert sum(map(len, keys)) == len(frozenset().union(*keys))
+    assert keys[1] == {("show:show:a",)} and keys[4] == {("show:shows:a",), ("shows:a",)}
+
+
 def test_a_view_can_be_looked_at_alone() -> None:
     alone = Installed(Standings)
     assert alone.kinds == frozenset() and alone.events >= {Clapped}

@@ -7,9 +7,11 @@ import pytest
 import trio
 
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.inline import FORMS, SET, Inline, InlineRow, InlineTable
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.journal.keep import Keep
-from greenroom.store.journal.postgres.append import RACES_MAX
+from greenroom.store.journal.postgres.append import RACES_MAX, Appending
 from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
 from greenroom.store.journal.retention import Retention
 from greenroom.store.postgres.bridge import Bridge
@@ -106,3 +108,30 @@ async def test_retention_fences_nobody(postgres: PostgresJournal) -> None:
     head, _ = await postgres.read("room:hot", limit=1)
     assert head is not None and head.trimmed == events
     assert len(outcomes) > 20 and set(outcomes) == {Outcome.LANDED}
+
+
+class Nowhere:
+    """A connection that fails each statement, as when there is no server, or as when it has refused it."""
+
+    def __init__(self, *, has_session: bool) -> None:
+        self.has_session = has_session
+        self.asked: list[int] = []  # by how many parameters
+
+    async def fetch(self, sql: str, *args: Any, write: bool = False) -> Sequence[Any]:
+        self.asked.append(len(args))
+        raise StoreUnavailable("it said no")
+
+
+@pytest.mark.parametrize("has_session", [True, False])
+async def test_only_what_a_server_refuses_is_tried_again_without_its_rows(has_session: bool) -> None:
+    connection: Any = Nowhere(has_session=has_session)
+
+    class Nobody:
+        def skipped(self) -> None:
+            raise AssertionError
+
+    row = InlineRow(InlineTable(1, ("text",), 0, (("", ""),) * FORMS), 0, 1, "a", Nobody(), SET, ("a",))
+    append = Append(1, 1, 0, [StoredEvent(1, 1, b"{}")], Consequences(inline=Inline({1: row})))
+    with pytest.raises(StoreUnavailable):
+        await Appending(connection, 1).run([append])
+    assert len(connection.asked) == (2 if has_session else 1)

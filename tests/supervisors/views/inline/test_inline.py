@@ -1,5 +1,6 @@
 """Inline views of a node: rows are there with the answer, and whatever goes wrong they come to the same as others."""
 
+import enum
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
@@ -12,19 +13,24 @@ import trio
 from msgspec import Struct
 from trio.testing import MockClock
 
-from greenroom import Key, Origin, View
+from greenroom import Key, Origin, Page, Principal, View
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.views.changes import Changes
 from greenroom.actors.views.installed import Views
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.errors import OutcomeLost
-from greenroom.store.journal.records import Append, Outcome
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.inline import SET, Inline, InlineRow, InlineTable
+from greenroom.store.journal.records import Append, Head, Outcome, StoredEvent
+from greenroom.store.views.inline import inline_table
 from greenroom.store.views.store import Version
 from greenroom.supervisors.views import inline as inline_module
-from greenroom.supervisors.views.inline import UNKNOWN_S, InlineViews
-from greenroom.supervisors.views.own_rows import ROW_BYTES_MAX, OwnRows
+from greenroom.supervisors.views.inline import InlineViews
+from greenroom.supervisors.views.own_rows import ROW_BYTES_MAX, OwnRow, OwnRows
 from tests.actors.views.shows import Clapped, Show, Standings, Summary
 from tests.store.journal.clusters import claim
+from tests.supervisors.views.inline.test_own_rows import live_of
 from tests.supervisors.views.stage import Stage, stage, until
 
 
@@ -223,26 +229,130 @@ async def test_of_an_append_whose_outcome_was_lost_the_rows_are_told_by_the_next
         assert await row(node, "finale") == (3, ["ann", "bob"]) and skips(node) == 0
 
 
+class Told:
+    """InlineViews of which all that it tells is kept, with when it was."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.unsure: list[tuple[str, float]] = []
+        self.changes: list[Changes] = []
+        self.fails = fails
+        pool: Any = None
+        views = Views(Kinds((Show,)), (Summary,))
+        self.installed = views["summary"]
+        self.inline = InlineViews(
+            views,
+            pool,
+            turn=Turn(),
+            instruments=Instruments(),
+            changed=self._changed,
+            unsure=lambda view: self.unsure.append((view, trio.current_time())),
+            statement_s=10.0,
+        )
+
+    def _changed(self, changes: Changes) -> None:
+        if self.fails:
+            raise TypeError("no JSON can be made of this")
+        self.changes.append(changes)
+
+    def append(self, table: InlineTable, values: tuple[Any, ...]) -> tuple[str, Append]:
+        """One that has landed, with its row."""
+        row = InlineRow(table, 0, 1, "finale", OwnRow(self.installed), SET, values, has_landed=True, revision=7)
+        return "show:finale", Append(1, 1, 0, [StoredEvent(1, 1, b"{}")], Consequences(inline=Inline({5: row})))
+
+
 async def test_a_view_is_looked_at_when_an_entity_has_ended_whose_rows_may_land(autojump_clock: MockClock) -> None:
-    unsure: list[tuple[str, float]] = []
-    pool: Any = None
-    inline = InlineViews(
-        Views(Kinds((Show,)), (Summary,)),
-        pool,
-        turn=Turn(),
-        instruments=Instruments(),
-        changed=lambda changes: None,
-        unsure=lambda view: unsure.append((view, trio.current_time())),
-    )
+    told = Told()
     async with trio.open_nursery() as nursery:
-        await nursery.start(inline.run)
+        await nursery.start(told.inline.run)
         began = trio.current_time()
-        inline.left_unknown("show")
-        inline.left_unknown("room")  # of which there is none
+        told.inline.left_unknown("show")
+        told.inline.left_unknown("room")  # of which there is none
         await trio.sleep(60)
         nursery.cancel_scope.cancel()
-    ((view, at),) = unsure
-    assert view == "summary" and UNKNOWN_S < at - began < 2 * UNKNOWN_S
+    ((view, at),) = told.unsure
+    assert view == "summary" and 15 < at - began < 30
+
+
+async def test_entities_that_go_on_ending_put_that_look_off_no_further(autojump_clock: MockClock) -> None:
+    told = Told()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(told.inline.run)
+        began = trio.current_time()
+        for _ in range(20):
+            told.inline.left_unknown("show")
+            await trio.sleep(1)
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    first, *_, last = (at - began for _, at in told.unsure)
+    assert 15 < first < 20 and 19 + 15 < last < 50  # the latter is for those that ended last
+    assert len(told.unsure) < 5
+
+
+async def test_a_view_is_looked_at_once_for_many_entities_that_may_have_changed(autojump_clock: MockClock) -> None:
+    """Also where no table is known to be served as they wake: it may have been as they were written."""
+    told = Told()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(told.inline.run)
+        for number in range(50):
+            head = Head(number, f"show:{number}", 1, "", 3)
+            await told.inline.own_rows(Kinds((Show,))["show"], head.entity, head, in_doubt=True)
+            await told.inline.own_rows(Kinds((Show,))["show"], head.entity, head, in_doubt=False)
+        assert not told.unsure
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    assert [view for view, _ in told.unsure] == ["summary"]
+
+
+async def test_rows_that_can_not_be_told_do_no_harm_to_the_committer(autojump_clock: MockClock) -> None:
+    told = Told(fails=True)
+    append = told.append(inline_table(live_of(told.installed).version), ("finale", 1, "", "[]"))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(told.inline.run)
+        told.inline.landed([append])
+        told.fails = False
+        told.inline.landed([append])
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    assert [view for view, _ in told.unsure] == ["summary"] and len(told.changes) == 1
+
+
+class Loud(str):
+    """As a template's markup is: a text that is no str exactly."""
+
+
+class Place(enum.IntEnum):
+    FIRST = 1
+
+
+class Styled(View, name="styled", inline=True):
+    """Its fold gives what is derived from the fields' types."""
+
+    of = (Clapped,)
+
+    class Row(Struct):
+        show: Key[str]
+        user: str = ""
+        place: int = 0
+
+    entity_key = "show"
+    watch = Page(order="-place")
+
+    def fold(self, event: Clapped, of: Origin) -> None:
+        row = self.row(show=Loud(of.key))
+        row.user, row.place = Loud(event.user), Place.FIRST
+
+    @classmethod
+    def may_watch(cls, principal: Principal, key: str) -> None:
+        pass
+
+
+async def test_what_is_derived_from_a_fields_type_is_written_and_told_as_the_type_itself(database_url: str) -> None:
+    async with stage(database_url, Styled, is_running=False) as node:
+        await node.clap("finale", "ann")
+        rows = await node.pool.fetch('SELECT "show", "user", place FROM views.styled')
+        assert [tuple(one) for one in rows] == [("finale", "ann", 1)] and skips(node) == 0
+        (changes,) = node.changes
+        assert msgspec.json.encode(changes.rows[0].values) == b'["finale","ann",1]'
 
 
 async def test_an_entity_that_ends_before_its_append_is_answered_says_so(database_url: str) -> None:
@@ -271,6 +381,14 @@ async def test_of_a_row_that_may_have_gone_its_view_is_looked_at(database_url: s
         head = (await claim(node.journal, "show:finale")).head
         await node.runners.inline.own_rows(node.kinds["show"], head.entity, head, in_doubt=True)
         await node.runners.inline.own_rows(node.kinds["show"], head.entity, head, in_doubt=False)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(node.runners.inline.run)
+
+            async def has_said() -> bool:
+                return bool(unsure)
+
+            await until(has_said)
+            nursery.cancel_scope.cancel()
         assert unsure == ["summary"] and not node.changes
 
 

@@ -11,7 +11,7 @@ from greenroom.actors.views.installed import Installed
 from greenroom.store.journal.consequences.inline import AS_IT_IS, REMOVED, SET, Inline
 from greenroom.store.views.inline import Own, inline_table
 from greenroom.store.views.store import Version
-from greenroom.supervisors.views.own_rows import ROW_BYTES_MAX, Live, OwnRows
+from greenroom.supervisors.views.own_rows import ROW_BYTES_MAX, Live, OwnRows, its_own
 from tests.actors.views.shows import Clapped, Closed, Renamed, Show, Summary, installed, stored
 
 
@@ -108,11 +108,20 @@ def test_a_row_that_was_skipped_or_whose_table_is_not_served_is_not_written() ->
     assert place.fold(Clapped(user="ann")) is None and not place.behind  # there is nothing to come back to
 
 
-def test_a_large_row_is_not_kept_in_memory() -> None:
+def test_a_large_row_is_neither_kept_in_memory_nor_read_again() -> None:
     place = Place()
     assert place.fold(Clapped(user="a" * ROW_BYTES_MAX)) is None
-    place.rows.learn(place.live["summary"], Own(1, is_parked=False, rows=[(("finale", 1, "", "x" * 70_000), 3)]))
-    assert place.rows.lacks(place.live["summary"])
+    assert not place.rows.lacks(place.live["summary"])
+    place = Place(offset=1, rows=[("finale", 1, "", "x" * 70_000)])
+    assert place.fold(Clapped(user="ann")) is None
+    assert not place.rows.lacks(place.live["summary"]) and not place.behind
+
+
+def test_the_row_of_another_whose_name_is_this_ones_key_is_not_its_own() -> None:
+    own = Own(1, is_parked=False, rows=[(("show:a", 1, "", "[]"), 3), (("show:show:a", 2, "", "[]"), 4)])
+    found = its_own(installed(Summary), "show:show:a", own)
+    assert found == Own(1, is_parked=False, rows=own.rows[1:])
+    assert its_own(installed(Summary), "show:a", own).rows == own.rows[:1]
 
 
 class ByName(View, name="by_name", inline=True):
