@@ -30,7 +30,7 @@ from greenroom.supervisors.views.inline import InlineViews
 from greenroom.supervisors.views.own_rows import ROW_BYTES_MAX, OwnRow, OwnRows
 from tests.actors.views.shows import Clapped, Show, Standings, Summary
 from tests.store.journal.clusters import claim
-from tests.supervisors.views.inline.test_own_rows import live_of
+from tests.supervisors.views.inline.test_own_rows import ByName, live_of
 from tests.supervisors.views.stage import Stage, stage, until
 
 
@@ -390,6 +390,27 @@ async def test_of_a_row_that_may_have_gone_its_view_is_looked_at(database_url: s
             await until(has_said)
             nursery.cancel_scope.cancel()
         assert unsure == ["summary"] and not node.changes
+
+
+async def test_the_row_of_another_whose_name_is_an_entitys_key_is_not_told_as_its_own(database_url: str) -> None:
+    async with stage(database_url, Summary, is_running=False) as node:
+        await node.clap("a", "show show:a")
+        assert await row(node, "show:a") is not None
+        node.changes.clear()
+        head = (await claim(node.journal, "show:show:a")).head
+        await node.runners.inline.own_rows(node.kinds["show"], head.entity, head, in_doubt=True)
+        assert not node.changes and node.runners.inline._untold == {"summary"}
+
+
+async def test_joined_appends_of_two_rows_of_one_entity_lose_neither(database_url: str) -> None:
+    async with stage(database_url, ByName) as node:
+        async with trio.open_nursery() as nursery:
+            for number in range(100):
+                nursery.start_soon(node.clap, "finale", "ann")
+                nursery.start_soon(node.rename, "finale", f"title {number}")
+        await node.folded("by_name")
+        rows = await node.pool.fetch('SELECT "show", claps FROM views.by_name ORDER BY 1')
+        assert [tuple(one) for one in rows] == [("finale", 100), ("show:finale", 100)]
 
 
 async def clap_on(node: Stage, seed: int, stop: trio.Event) -> None:
