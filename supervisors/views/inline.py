@@ -47,7 +47,7 @@ class InlineViews:
         unsure: Callable[[str], None],
         statement_s: float,
     ) -> None:
-        """`store`: see Stores. `changed` and `unsure`: see Runner. `statement_s`: the longest that a statement takes."""
+        """`store`: see Stores. `changed` and `unsure`: see Runner. `statement_s`: how long a statement may take."""
         self._store = store
         self._loads = OwnLoads(self._own_rows)
         self._turn = turn

@@ -54,9 +54,7 @@ class Keeper:
     def skipped(self) -> None: ...
 
 
-def row(
-    before: int, through: int, what: int = AS_IT_IS, *values: object, number: int = 1, key: str = "a"
-) -> InlineRow:
+def row(before: int, through: int, what: int = AS_IT_IS, *values: object, number: int = 1, key: str = "a") -> InlineRow:
     table = InlineTable(number, ("text",), 0, ())
     return InlineRow(table, before, through, key, Keeper(), what, values, size=5 if what == SET and number == 1 else 0)
 

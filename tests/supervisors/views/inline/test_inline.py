@@ -404,13 +404,29 @@ async def test_the_row_of_another_whose_name_is_an_entitys_key_is_not_told_as_it
 
 async def test_joined_appends_of_two_rows_of_one_entity_lose_neither(database_url: str) -> None:
     async with stage(database_url, ByName) as node:
+        append = node.journal.append
+        batches: list[int] = []
+        begun, may_go = trio.Event(), trio.Event()
+
+        async def held(batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+            batches.append(len(batch[0].events))
+            begun.set()
+            await may_go.wait()
+            return await append(batch, lane=lane)
+
+        node.journal.append = held  # type: ignore[method-assign]
         async with trio.open_nursery() as nursery:
-            for number in range(100):
-                nursery.start_soon(node.clap, "finale", "ann")
-                nursery.start_soon(node.rename, "finale", f"title {number}")
+            nursery.start_soon(node.clap, "finale", "ann")
+            await begun.wait()
+            nursery.start_soon(node.clap, "finale", "ann")
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(node.rename, "finale", "x")
+            await trio.testing.wait_all_tasks_blocked()
+            may_go.set()
+        assert batches == [1, 2]
         await node.folded("by_name")
         rows = await node.pool.fetch('SELECT "show", claps FROM views.by_name ORDER BY 1')
-        assert [tuple(one) for one in rows] == [("finale", 100), ("show:finale", 100)]
+        assert [tuple(one) for one in rows] == [("finale", 1), ("show:finale", 2)]
 
 
 async def clap_on(node: Stage, seed: int, stop: trio.Event) -> None:
