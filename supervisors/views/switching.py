@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from greenroom.store.errors import OutcomeLost, StoreUnavailable, ViewRefused
+from greenroom.store.views.store import Version
 from greenroom.store.views.stores import Progress, Versions
 from greenroom.supervisors.views.follower import Follower
 from greenroom.supervisors.views.sweep import Sweep
@@ -64,13 +65,13 @@ class Switching:
         if self._runner.is_mixed:
             self._tell("a node is up whose release lacks its code")
             return
-        parked = await self._progress.parked_count(version)
-        if parked:
-            self._tell(f"{parked} entities are parked")
+        if await self._some_are_parked(version):
             return
         left = await self._progress.left(version, entities_max=UNDER_WAY_MAX)
         oldest_ms = int(self._now() * 1000) - OLDEST_MS
         if left.entities > UNDER_WAY_MAX or (left.oldest_ms is not None and left.oldest_ms < oldest_ms):
+            return
+        if await self._some_are_parked(version):  # meanwhile, as another node's runner does: those are not counted
             return
         try:
             is_switched = await self._versions.switch(version)
@@ -81,6 +82,12 @@ class Switching:
         if is_switched:
             log.info("view_switched", view=version.name, version=version.version, build=version.build)
         self._switched()
+
+    async def _some_are_parked(self, version: Version) -> bool:
+        parked = await self._progress.parked_count(version)
+        if parked:
+            self._tell(f"{parked} entities are parked")
+        return bool(parked)
 
     def _tell(self, why: str) -> None:
         """Once, until it is another reason."""

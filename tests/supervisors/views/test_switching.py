@@ -56,6 +56,21 @@ async def test_what_has_caught_up_is_switched_once(autojump_clock: MockClock) ->
     assert fakes.switched == 1
 
 
+async def test_what_is_parked_while_it_is_counted_is_not_switched(autojump_clock: MockClock) -> None:
+    """It is not among what is left, and was not among those that were parked before."""
+    fakes = Fakes()
+    counted = fakes.left
+
+    async def left(version: Version, *, entities_max: int) -> Left:
+        fakes.parked = 1
+        return await counted(version, entities_max=entities_max)
+
+    fakes.left = left  # type: ignore[method-assign]
+    with trio.move_on_after(60):
+        await fakes.switching.run()
+    assert not fakes.switched
+
+
 async def test_a_live_one_is_left_alone(autojump_clock: MockClock) -> None:
     fakes = Fakes()
     fakes.see()
