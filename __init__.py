@@ -6,6 +6,9 @@
 begin.
 """
 
+from greenroom.actors.jobs.job import Job, JobLimits
+from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.jobs.work import Cancel, Discard, Snooze, Work
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -29,11 +32,15 @@ __all__ = [
     "Ask",
     "Batch",
     "BatchRefused",
+    "Cancel",
+    "Discard",
     "Done",
     "Event",
     "Gone",
     "Index",
     "InvalidCommand",
+    "Job",
+    "JobLimits",
     "Key",
     "KindLimits",
     "Message",
@@ -42,9 +49,11 @@ __all__ = [
     "Personal",
     "Principal",
     "Refused",
+    "Retry",
     "Rows",
     "Saga",
     "Sink",
+    "Snooze",
     "SoFar",
     "Step",
     "Subject",
@@ -54,4 +63,5 @@ __all__ = [
     "Unreachable",
     "UserId",
     "View",
+    "Work",
 ]

@@ -93,6 +93,7 @@ class Decided:
             type(source) is Origin
             or told
             or gathered.timers
+            or gathered.jobs is not None
             or given_up is not None
             or (type(source) is Firing and effects.others)
         ):
@@ -128,6 +129,12 @@ class Decided:
             self.depart(given_up)
         if gathered.timers:
             self._change_timers(gathered.timers)
+        if gathered.jobs is not None:
+            consequences = self._consequences_needed()
+            if consequences.jobs is None:
+                consequences.jobs = gathered.jobs
+            else:
+                consequences.jobs.merge(gathered.jobs)
         if gathered.leaving:
             self._depart_all(gathered.leaving)
             actor.afters += gathered.afters

@@ -5,16 +5,27 @@ from typing import assert_never
 
 import msgspec
 
-from greenroom.actors.life.departures import Departure
+from greenroom.actors.life.departures import Answer, Departure
 from greenroom.actors.life.durable_timers import DurableTimers
 from greenroom.actors.life.outgoing import Outgoing, sequence
-from greenroom.actors.model.effects import After, CancelTimer, Effect, Ephemeral, Kick, SetTimer, Told
+from greenroom.actors.model.effects import (
+    After,
+    AnswerLater,
+    CancelTimer,
+    Effect,
+    Ephemeral,
+    Kick,
+    SetTimer,
+    Told,
+    WriteJobs,
+)
 from greenroom.actors.model.envelope import Origin
 from greenroom.actors.model.errors import ActorError, HandlerFailed
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done
 from greenroom.actors.model.schedule import encode_timer
+from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.store.journal.consequences.timers import TimerRow
 
 encode = msgspec.json.encode
@@ -24,13 +35,14 @@ DONE = Done()
 class Gathered:
     """The effects of one handling, by what becomes of them."""
 
-    __slots__ = ("afters", "kicks", "leaving", "timers", "told")
+    __slots__ = ("afters", "jobs", "kicks", "leaving", "timers", "told")
 
     def __init__(self) -> None:
         self.told: list[Told] = []  # through the outbox
         self.timers: dict[str, TimerRow | None] = {}  # name -> its row; None ends that timer
         self.leaving: list[Departure] = []
         self.kicks: list[Departure] = []  # leave behind the reply: one may close the connection that asked
+        self.jobs: Jobs | None = None
         self.afters = 0  # how many of `leaving` are messages to oneself after a while
 
 
@@ -60,8 +72,15 @@ def _gather_rare(effect: Effect, found: Gathered, present: DurableTimers | None)
         case After():
             found.leaving.append(effect)
             found.afters += 1
+        case WriteJobs():
+            if found.jobs is None:
+                found.jobs = effect.jobs
+            else:
+                found.jobs.merge(effect.jobs)
         case Kick():
             found.kicks.append(effect)
+        case AnswerLater():
+            found.leaving.append(Answer(effect.later, DONE if effect.reply is None else effect.reply, None))
         case CancelTimer():
             if effect.name in found.timers or (present is not None and effect.name in present.rows):
                 found.timers[effect.name] = None

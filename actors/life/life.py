@@ -25,6 +25,7 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck, Unavailable
 from greenroom.actors.model.kinds import Kind
+from greenroom.actors.model.later import Later
 from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.mailbox import Item
 from greenroom.actors.model.principal import SYSTEM
@@ -53,7 +54,7 @@ class Life:
     """
 
     __slots__ = (
-        "_turn", "_view", "_world", "actor", "decided", "ended", "entity", "epoch", "head", "kind", "once",
+        "_laters", "_turn", "_view", "_world", "actor", "decided", "ended", "entity", "epoch", "head", "kind", "once",
         "position", "waits_for",
     )  # fmt: skip
 
@@ -72,6 +73,7 @@ class Life:
         self._world = world
         self._turn = turn
         self._view: bytes | None = None  # JSON of view(), until the next message
+        self._laters: set[Later] | None = None  # askers whose answer is to come with another message
 
     def wake(self, claimed: Claimed) -> None:
         """From snapshot and events to the present state.
@@ -211,6 +213,9 @@ class Life:
             self._check_unrecorded(reply)
             return reply
         effects = actor.effects
+        if type(reply) is Later:
+            self._keep_waiting(envelope, reply)
+            reply = None
         if effects.events or effects.others or in_flight or source is not None or self.decided.departures:
             self.decided.collect(envelope, reply)
         else:  # nothing before it is still on its way to the disk
@@ -225,7 +230,24 @@ class Life:
 
     def finish(self, envelope: Envelope, reply: object) -> None:
         """An async handler has returned. Raises: whatever encoding what it recorded and named raises."""
+        if type(reply) is Later:
+            self._keep_waiting(envelope, reply)
+            reply = None
         self.decided.collect(envelope, reply)
+
+    def _keep_waiting(self, envelope: Envelope, later: Later) -> None:
+        """Whoever asked hears of it by another message, or when this life ends."""
+        slot, envelope.slot = envelope.slot, None
+        envelope.deadline = -math.inf  # lost with its flight it need not be handled again: nobody would be answered
+        if self._laters is None:
+            self._laters = set()
+        later.wait(slot, self._laters)
+
+    def end_laters(self) -> None:
+        """This life has ended, and what it had in flight has been taken care of: whoever still waits is told."""
+        if self._laters:
+            for later in list(self._laters):
+                later.reject(Unavailable("the entity began anew; ask again"))
 
     def refuse(self, envelope: Envelope, error: ActorError) -> None:
         """The handler said no. Raises: RefusedTooLate, HandlerStuck again."""

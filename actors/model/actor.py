@@ -18,13 +18,15 @@ from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_arg
 
 from msgspec import Meta, Struct
 
-from greenroom.actors.model.effects import After, CancelTimer, Effects, Ephemeral, Kick, SetTimer, Told
+from greenroom.actors.model.effects import After, AnswerLater, CancelTimer, Effects, Ephemeral, Kick, SetTimer, Told
 from greenroom.actors.model.errors import CallCycle, Refused
+from greenroom.actors.model.later import Later
 from greenroom.actors.model.message import Ask, Event, Message, Reply
 from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
+from greenroom.store.journal.consequences.jobs import JobRow, TakeRow
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.views.asked import Asked, Row, Rows
 
@@ -73,6 +75,9 @@ class Runtime(Protocol):
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Of the view with that class of rows."""
+
+    async def jobs_of(self, queue: str) -> tuple[list[JobRow], list[TakeRow]]:
+        """A queue's jobs that are not finished, and what workers have taken of them. Raises: StoreUnavailable."""
 
 
 class Actor(Generic[State_co]):
@@ -126,8 +131,9 @@ class Actor(Generic[State_co]):
     # What an entity decides.
 
     async def begin(self) -> None:
-        """Fetch what it begins with, before its first message: of an entity without a journal, whose state is
-        elsewhere. Messages wait meanwhile, and whoever watched a former life starts over once this has returned.
+        """Fetch what it begins with beside its events, before its first message. Messages wait meanwhile, and whoever
+        watched a former life starts over once this has returned. Of an entity with a journal nobody else writes any
+        more by then, and its state is that of its events.
 
         Must not record or name anything. Raises: StoreUnavailable, and then it is tried again with backoff; anything
         else is a crash, as in `handle`.
@@ -264,6 +270,11 @@ class Actor(Generic[State_co]):
         if everywhere and not user:
             raise ValueError(f"{self.entity}: kicks everywhere without saying whom")
         self.effects.name(Kick(code, reason, user, everywhere, frozenset(but), frozenset(but_roles)))
+
+    def answer(self, later: Later, reply: Any = None) -> None:
+        """Answer a message that was handled before, and for which `handle` had returned this `Later`. Leaves behind
+        what is recorded here. Nothing happens where it has been answered."""
+        self.effects.name(AnswerLater(later, reply))
 
     def after(self, seconds: float, message: Message) -> None:
         """Send `message` to oneself later, unless the actor restarts before. Keeps it awake until then.

@@ -3,11 +3,15 @@
 `gc=False`: nothing that an effect leads to leads back to it, and there are many.
 """
 
+from typing import Any
+
 from msgspec import Struct
 
+from greenroom.actors.model.later import Later
 from greenroom.actors.model.message import Event, Message
 from greenroom.actors.model.principal import Principal
 from greenroom.actors.model.schedule import Schedule
+from greenroom.store.journal.consequences.jobs import Jobs
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -71,7 +75,20 @@ class CancelTimer(Struct, frozen=True, gc=False):
     name: str
 
 
-Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer
+class AnswerLater(Struct, frozen=True, gc=False):
+    """The reply to a message that was handled before."""
+
+    later: Later
+    reply: Any
+
+
+class WriteJobs(Struct, frozen=True, gc=False):
+    """What is written of jobs."""
+
+    jobs: Jobs
+
+
+Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer | AnswerLater | WriteJobs
 
 
 class Effects:

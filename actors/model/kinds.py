@@ -152,8 +152,6 @@ class Kind:
             raise BadEntityClass(f"{where}: {error}") from error
         self.showing = Showing(actor, self.stored_events)
         self.begins = actor.begin is not Actor.begin
-        if self.begins and actor.durable:
-            raise BadEntityClass(f"{where}: `begin` is for entities without a journal: set durable = False")
 
     def _own_tag(self, where: str, cls: type[Struct], base: type[Struct], base_tags: str = "") -> str:
         if not issubclass(cls, base):

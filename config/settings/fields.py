@@ -18,6 +18,7 @@ from greenroom.config.settings.forms import (
     origin,
     public_key,
     redis_address,
+    slots_by_queue,
     split,
     split_unless_none,
     topics_by_name,
@@ -144,6 +145,11 @@ class NodeSettings(SectionSettings):
         (),
         "Greenroom's own views that are kept up; each costs time for what it folds, `entities` for every event",
         allowed="conversations, entities, messages and rooms, separated by commas; none",
+    )
+    work: Annotated[dict[str, int], NoDecode, BeforeValidator(slots_by_queue)] = _setting(
+        {},
+        "queues whose jobs this node works on, and how many of each run at once",
+        allowed="queue:number, several separated by commas; the number is 1 to 10000",
     )
     static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(
         None,

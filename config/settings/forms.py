@@ -174,3 +174,16 @@ def webhook_secrets(value: SecretStr) -> SecretStr:
         if not 24 <= size <= 64:
             raise ValueError("must be whsec_ and 24 to 64 bytes in base64")
     return value
+
+
+def slots_by_queue(value: object) -> object:
+    """`media:4,mail:20` as a mapping. Raises: ValueError."""
+    if not isinstance(value, str):
+        return value
+    slots: dict[str, int] = {}
+    for item in split(value):  # type: ignore[attr-defined]
+        queue, _, number = item.rpartition(":")
+        if not queue or queue in slots or not 1 <= int(number) <= 10_000:
+            raise ValueError
+        slots[queue] = int(number)
+    return slots

@@ -8,7 +8,7 @@ import typer
 
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
-from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_sinks, installed_views
+from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, installed_sinks, installed_views
 from greenroom.supervisors.cli.serving.ground import Ground
 from greenroom.supervisors.cli.serving.group import serve_nodes
 from greenroom.supervisors.cli.serving.restarting import serve_and_reload
@@ -54,6 +54,7 @@ def serve(
         kinds = installed_kinds(settings)
         views = installed_views(settings, kinds)
         sinks = installed_sinks(settings, views)
+        jobs = installed_jobs(settings)
         with logs_aside(), Ground(settings) as ground:
             importlib.import_module("greenroom.supervisors.node.node")  # takes a while, as our own servers do meanwhile
             database_url, redis_url = ground.answering()
@@ -63,6 +64,7 @@ def serve(
                 kinds,
                 views,
                 sinks,
+                jobs,
                 listener=ground.listener,
                 database_url=database_url,
                 redis_url=redis_url,

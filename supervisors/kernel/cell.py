@@ -215,6 +215,8 @@ class Cell:
         for answer in answers_of(flights):
             if id(answer.slot) not in known:
                 answer.slot.reject(_unanswered(ending))
+        if self._life is not None:
+            self._life.end_laters()
         if ending is Ending.MOVED:
             doubt(flights)
             moving += left
@@ -233,7 +235,10 @@ class Cell:
             life = Life(self.kind, self.entity, host.world, host.turn)
             if self.kind.begins:
                 await host.insist(life.actor.begin)
+            ended = self._life
             self._adopt(life)
+            if ended is not None:
+                ended.end_laters()
             if self.kind.begins:
                 host.audiences.began(self.entity, life.epoch, 0)
             return
@@ -254,6 +259,7 @@ class Cell:
         if failure is not None:  # as a rule there is none
             self._looks_up_ids = self._looks_up_ids or failure is Outcome.REPEATED
         life.once.looks_up_ids = self._looks_up_ids
+        ended = self._life
         self._adopt(life, waking.own_rows)
         if waking.outbox:
             host.relay.adopt(waking.outbox)
@@ -267,6 +273,9 @@ class Cell:
         host.audiences.began(self.entity, life.epoch, life.head.offset)
         if former is not None:
             in_flight.release(former.answers)
+        if ended is not None:
+            ended.end_laters()
+        if former is not None:
             lost = sum(len(one.items) for one in submitted) - sum(len(one.items) for one in former.landed)
             self._put_back(former.again, lost=lost, was_refused=failure is Outcome.DAMAGED)
         if life.once.timers is not None:

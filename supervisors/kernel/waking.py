@@ -56,6 +56,8 @@ async def wake(
         raise StoreUnavailable(f"{entity} was claimed in a history that has ended")  # by a primary that is slow to die
     host.heard_lineage(lineage)
     life = await _life_of(host, kind, entity, claimed)
+    if kind.begins:
+        await life.actor.begin()
     offset = life.actor.offset
     assert offset == head.offset, f"{entity}: journal ends at {offset}, head at {head.offset}"
     if known is not None and head.offset < known.offset:

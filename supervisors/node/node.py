@@ -13,6 +13,7 @@ from pathlib import Path
 
 import trio
 
+from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
@@ -25,6 +26,7 @@ from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Observed
 from greenroom.config.telemetry.logs import dropped_lines
 from greenroom.store.erasure.erasures import PostgresErasures
+from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.own.servers import OwnServers
@@ -56,6 +58,7 @@ from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
+from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.draining import Draining
 from greenroom.supervisors.node.duties import Duties
@@ -90,6 +93,7 @@ class Node:
         kinds: Kinds,
         views: Views | None = None,
         sinks: Sinks | None = None,
+        jobs: Jobs | None = None,
         database_url: str,
         redis_url: str,
         tokens: TokenVerifier | None,
@@ -246,7 +250,17 @@ class Node:
             landed=self._views.committed if self._views is not None else None,
             inline=self._views.inline if self._views is not None else None,
             query=reader,
+            jobs=PostgresJobs(self._pool),
         )
+        self._workers: Workers | None = None
+        if settings.work:
+            self._workers = Workers(
+                settings.work,
+                jobs if jobs is not None else Jobs(),
+                node=f"{incarnation:x}",
+                router=kernel.router,
+                new_backoff=new_backoff,
+            )
         self._moving: Moving | None = None
         if others is not None:
             pacing = Pacing(means((instruments.loop_lag_s, instruments.commit_s)))
@@ -424,6 +438,7 @@ class Node:
             await measure_loop_lag(self._instruments.loop_lag_s, task_status=task_status)
 
         moving = (ChildSpec(name="moving", start=self._moving.run, shutdown_s=1.0),) if self._moving is not None else ()
+        work = (ChildSpec(name="workers", start=self._workers.run, shutdown_s=6.0),) if self._workers else ()
         joined = (ChildSpec(name="joined", start=self._joined.run, shutdown_s=3.0),) if self._joined is not None else ()
         spec = SupervisorSpec(
             name="node",
@@ -440,6 +455,7 @@ class Node:
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
                 ChildSpec(name="admin", start=self._desk.live.run, shutdown_s=1.0),
                 *moving,
+                *work,
                 *(ChildSpec(name=part.name, start=part.run, shutdown_s=part.shutdown_s) for part in self._edge.parts),
             ),
         )

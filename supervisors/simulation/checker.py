@@ -413,3 +413,6 @@ class _NoRuntime:
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         raise Violated("apply must not query")
+
+    async def jobs_of(self, queue: str) -> Any:
+        raise NotImplementedError

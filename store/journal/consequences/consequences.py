@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from greenroom.store.journal.consequences.consequence import Consequence, Tables
 from greenroom.store.journal.consequences.inline import Inline
+from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.store.journal.consequences.letters import Letters
 from greenroom.store.journal.consequences.marks import Marks
 from greenroom.store.journal.consequences.outbox import Outbox
@@ -24,6 +25,7 @@ class Consequences(Struct, gc=False):
     timers: Timers | None = None
     letters: Letters | None = None
     inline: Inline | None = None
+    jobs: Jobs | None = None
 
     def each(self) -> Iterator[tuple[str, Consequence]]:
         """Those that there are, by their field's name."""

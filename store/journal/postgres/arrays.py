@@ -3,7 +3,7 @@ which costs more than twice what writing and reading the text does."""
 
 from typing import Any
 
-AS_TEXT = ("bigint", "int")  # types whose arrays are given so
+AS_TEXT = ("bigint", "int", "uuid")  # types whose arrays are given so
 
 
 def integers(column: list[int]) -> str:
@@ -16,6 +16,8 @@ def integers_or_null(column: list[int | None]) -> str:
 
 def argument(column: list[Any], kind: str) -> object:
     """The array of a column with values of this type, or NULL."""
+    if kind == "uuid":  # as they are, or as hex digits
+        return f"{{{','.join(['NULL' if one is None else str(one) for one in column])}}}"
     return integers_or_null(column) if kind in AS_TEXT else column
 
 

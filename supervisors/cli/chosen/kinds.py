@@ -6,6 +6,8 @@ from pathlib import Path
 from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
+from greenroom.actors.jobs.installed import Jobs, jobs_among
+from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
 from greenroom.actors.sinks.installed import Sinks, sinks_among
 from greenroom.actors.views.entities import entities_of
@@ -26,10 +28,10 @@ def installed_kinds(settings: Settings) -> Kinds:
     for path in settings.entities:
         classes = find_classes(path)
         actors = actors_among(classes)
-        if not actors and not views_among(classes) and not sinks_among(classes):
+        if not actors and not views_among(classes) and not sinks_among(classes) and not jobs_among(classes):
             raise BadEntityClass(
-                f"GREENROOM_ENTITIES: {path!r} holds no entity class (a subclass of Actor), no view (one of View), and "
-                "no sink (one of Sink)"
+                f"GREENROOM_ENTITIES: {path!r} holds no entity class (a subclass of Actor), no view (one of View), no "
+                "sink (one of Sink), and no job (one of Job)"
             )
         for actor in actors:
             kinds.install(actor)
@@ -49,6 +51,11 @@ def installed_sinks(settings: Settings, views: Views) -> Sinks:
     return Sinks(views.kinds, sinks, views)
 
 
+def installed_jobs(settings: Settings) -> Jobs:
+    """Those of GREENROOM_ENTITIES. Raises: BadEntityClass."""
+    return Jobs(job for path in settings.entities for job in jobs_among(find_classes(path)))
+
+
 def built_in_view(name: str, kinds: Kinds) -> type[View]:
     """`kinds`: all that are installed. Raises: KeyError."""
     if name == "entities":
@@ -58,4 +65,4 @@ def built_in_view(name: str, kinds: Kinds) -> type[View]:
 
 def built_in_kinds() -> Kinds:
     """Those that every server has."""
-    return Kinds([Room, Session])
+    return Kinds([Room, Session, Queue])

@@ -22,7 +22,7 @@ import structlog
 from greenroom.config.settings import load_settings
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
-from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_sinks, installed_views
+from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds, installed_sinks, installed_views
 from greenroom.supervisors.cli.serving.handing import DRAINING, GO, LOADED, READY, Given, held_by_the_parent
 from greenroom.supervisors.cli.serving.running import run_node, say_ready
 from greenroom.supervisors.cli.terminal.plainly import told_plainly
@@ -53,6 +53,7 @@ def main() -> None:
         kinds = installed_kinds(settings)
         views = installed_views(settings, kinds)
         sinks = installed_sinks(settings, views)
+        jobs = installed_jobs(settings)
         if passed_over := [name for name, value in held_by_the_parent(settings).items() if value != given.held[name]]:
             log.warning("settings_passed_over", settings=[f"GREENROOM_{name.upper()}" for name in passed_over])
         parent.sendall(LOADED)
@@ -71,6 +72,7 @@ def main() -> None:
                 kinds,
                 views,
                 sinks,
+                jobs,
                 listener=Listener(fileno=given.listener),
                 database_url=given.database_url,
                 redis_url=given.redis_url,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.sinks.installed import Sinks
 from greenroom.actors.views.installed import Views
@@ -28,6 +29,7 @@ def run_node(
     kinds: Kinds,
     views: Views,
     sinks: Sinks,
+    jobs: Jobs,
     *,
     listener: socket.socket,
     database_url: str,
@@ -52,6 +54,7 @@ def run_node(
         kinds=kinds,
         views=views,
         sinks=sinks,
+        jobs=jobs,
         database_url=database_url,
         redis_url=redis_url,
         tokens=token_verifier(settings, data_folder),

@@ -93,6 +93,9 @@ class World:
     async def query(self, row: Any, key: str, asked: Any) -> Any:
         raise AssertionError("nobody queries here")
 
+    async def jobs_of(self, queue: str) -> Any:
+        raise NotImplementedError
+
 
 class Slot:
     def __init__(self) -> None:

@@ -75,6 +75,9 @@ class TickingRuntime:
     async def query(self, row: Any, key: str, asked: Any) -> Any:
         raise NotImplementedError
 
+    async def jobs_of(self, queue: str) -> Any:
+        raise NotImplementedError
+
 
 def test_the_events_of_one_message_share_one_moment() -> None:
     """The cell stores one time for all events of a message; a replay must see what `apply` saw at first."""

@@ -1,0 +1,5 @@
+"""The queue of jobs: `queue:media`, the one owner of its order, its limits and who has what."""
+
+from greenroom.actors.jobs.queue.actor import Queue
+
+__all__ = ["Queue"]

@@ -1,0 +1,145 @@
+"""What a queue can be told, and answers. Tags are wire names: never renamed, fields only ever added, with defaults."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Raw, Struct, field
+
+from greenroom.actors.model.message import Ask, Done, Tell
+
+AT_ONCE = 1_000  # jobs added or taken by one message
+WAIT_MAX_S = 30.0
+
+Tag = Annotated[str, Meta(min_length=1, max_length=255)]
+JobId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+WorkerName = Annotated[str, Meta(min_length=1, max_length=255)]
+NO_ARGUMENTS = Raw(b"{}")
+
+
+class NewJob(Struct, frozen=True, omit_defaults=True):
+    """One job to be added."""
+
+    job: Tag
+    arguments: Raw = field(default_factory=lambda: NO_ARGUMENTS)  # JSON object
+    priority: Annotated[int, Meta(ge=0, le=9)] | None = None  # 0 goes first; None: as its class says
+    delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] = 0.0
+    partition: Annotated[str, Meta(max_length=255)] = ""
+    attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None  # None: as its class says
+
+
+class Added(Struct, frozen=True):
+    """The job is durable."""
+
+    id: str
+
+
+class Add(Ask[Added], tag="queue.add"):
+    """Add a job."""
+
+    job: Tag
+    arguments: Raw = field(default_factory=lambda: NO_ARGUMENTS)
+    priority: Annotated[int, Meta(ge=0, le=9)] | None = None
+    delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] = 0.0
+    partition: Annotated[str, Meta(max_length=255)] = ""
+    attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+
+
+class AddedMany(Struct, frozen=True):
+    """In the order in which they were given."""
+
+    ids: list[str]
+
+
+class AddMany(Ask[AddedMany], tag="queue.add_many"):
+    """Add several jobs, or none of them."""
+
+    jobs: Annotated[list[NewJob], Meta(max_length=AT_ONCE)]
+
+
+class Finished(Struct, frozen=True, omit_defaults=True, array_like=True):
+    """One job of which a worker says what became of it."""
+
+    id: JobId
+    token: int
+    result: Raw | None = None  # JSON
+    error: str | None = None  # of a failed attempt
+    trace: str = ""
+    retry_s: float | None = None  # tried again after so long; None: as the queue sees fit
+    final: bool = False  # failed for good
+    cancelled: bool = False
+    refund: bool = False  # this was no attempt
+
+
+class TakenJob(Struct, frozen=True, omit_defaults=True):
+    """One job to work on."""
+
+    id: str
+    job: str
+    arguments: Raw
+    attempt: int  # 1 is the first
+    attempts_max: int
+
+
+class Taken(Struct, frozen=True, omit_defaults=True):
+    """What was taken, under one token; and which of the finished ones were refused: the worker's lease had ended."""
+
+    token: int = 0
+    jobs: list[TakenJob] = []
+    refused: list[str] = []
+
+
+class Take(Ask[Taken], tag="queue.take"):
+    """Finish some jobs, and have others to work on. Waits for them where there are none."""
+
+    worker: WorkerName
+    most: Annotated[int, Meta(ge=0, le=AT_ONCE)] = 1
+    wait_s: Annotated[float, Meta(ge=0, le=WAIT_MAX_S)] = 0.0
+    knows: list[Tag] | None = None  # tags of jobs that it can work on; None: all
+    finished: Annotated[list[Finished], Meta(max_length=AT_ONCE)] = field(default_factory=list)
+
+
+class Beaten(Struct, frozen=True, omit_defaults=True):
+    """What it is to give up: tokens that hold no more, and jobs that are to be cancelled."""
+
+    void: list[int] = []
+    cancel: list[str] = []
+
+
+class Beat(Ask[Beaten], tag="queue.beat"):
+    """The worker is there, and works on these. What it does not name it has lost."""
+
+    worker: WorkerName
+    tokens: Annotated[list[int], Meta(max_length=10_000)] = field(default_factory=list)
+
+
+class Complete(Ask[Done], tag="queue.complete"):
+    """A job has succeeded."""
+
+    worker: WorkerName
+    id: JobId
+    token: int
+    result: Any = None
+
+
+class Fail(Ask[Done], tag="queue.fail"):
+    """An attempt at a job has failed."""
+
+    worker: WorkerName
+    id: JobId
+    token: int
+    error: Annotated[str, Meta(max_length=16_384)] = ""
+    retry_s: Annotated[float, Meta(ge=0)] | None = None
+    final: bool = False
+
+
+class Leave(Ask[Done], tag="queue.leave"):
+    """The worker has ended: what it has goes to others, and was no attempt."""
+
+    worker: WorkerName
+
+
+class Tick(Tell, tag="queue.tick"):
+    """To itself: time has passed."""
+
+
+class Found(Tell, tag="queue.found"):
+    """To itself: others have added jobs."""

@@ -1,0 +1,28 @@
+"""A job that is not finished, as its queue knows it."""
+
+from msgspec import Struct
+
+from greenroom.store.journal.consequences.jobs import JobRow
+
+
+class Waiting(Struct, gc=False, eq=False):
+    """There may be a million. `gc=False`: nothing that it leads to leads back to it."""
+
+    id: str
+    job: str  # the tag of its class
+    arguments: bytes | None  # None: to be read when it is taken
+    partition: str
+    priority: int
+    added_ms: int
+    due_ms: int
+    attempts: int
+    attempts_max: int
+    lost: int
+    token: int = 0  # of the take that has it; 0 while nobody has
+
+    @classmethod
+    def of(cls, row: JobRow) -> "Waiting":
+        return cls(
+            row.id, row.job, row.arguments, row.partition, row.priority, row.added_ms, row.due_ms, row.attempts,
+            row.attempts_max, row.lost,
+        )  # fmt: skip

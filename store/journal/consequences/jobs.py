@@ -1,0 +1,238 @@
+"""Jobs: added by whoever starts them; taken, ended and put back by their queue, which alone does so.
+
+A job that is not finished is a row of `jobs`; one that is has moved to `jobs_done`. What a worker has taken is one row
+for all that it took at once, so a job costs a row that is written, one that is removed and one that is written again.
+"""
+
+from typing import ClassVar, Literal, Self
+
+from msgspec import Struct, field
+
+from greenroom.store.journal.consequences.consequence import Part, Tables
+
+Ended = Literal["completed", "failed", "cancelled"]
+
+
+class JobRow(Struct, gc=False):
+    """A job that is not finished."""
+
+    id: str  # a UUID, version 7, as 32 hex digits
+    queue: str
+    job: str  # the tag of its class
+    arguments: bytes  # JSON object
+    added_ms: int  # Unix ms
+    due_ms: int  # not before, Unix ms
+    partition: str = ""
+    priority: int = 4  # 0 goes first, 9 last
+    attempts: int = 0  # that have failed
+    attempts_max: int = 5
+    lost: int = 0  # workers that ended with it in hand
+    options: bytes | None = None  # JSON object
+
+    @property
+    def size(self) -> int:
+        return len(self.arguments) + len(self.partition) + (len(self.options) if self.options else 0)
+
+
+class TakeRow(Struct, gc=False):
+    """What a worker has taken at once."""
+
+    queue: str
+    token: int
+    worker: str
+    at_ms: int
+    ids: list[str]
+
+
+class EndRow(Struct, gc=False):
+    """How a job has ended."""
+
+    id: str
+    state: Ended
+    ended_ms: int
+    worker: str = ""
+    started_ms: int | None = None
+    result: bytes | None = None  # JSON
+    error: bytes | None = None  # JSON object of the last attempt
+
+
+class BackRow(Struct, gc=False):
+    """A job that is to be tried again."""
+
+    id: str
+    due_ms: int
+    attempts: int
+    lost: int
+    error: bytes | None = None  # JSON object of the attempt that has ended
+
+
+class UntakenRow(Struct, gc=False):
+    """Nothing is left of what was taken with that token."""
+
+    queue: str
+    token: int
+
+
+class JobTables:
+    """In memory: what the database has of jobs."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobRow] = {}
+        self.done: dict[str, tuple[JobRow, EndRow]] = {}
+        self.takes: dict[tuple[str, int], TakeRow] = {}
+
+
+ADDED = {
+    "id": "bigint", "job_id": "uuid", "queue": "text", "job": "text", "arguments": "bytea", "added_ms": "bigint",
+    "due_ms": "bigint", "partition": "text", "priority": "int", "attempts_max": "int", "options": "bytea",
+}  # fmt: skip
+INSERT = """
+    INSERT INTO jobs (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts_max, options{column})
+    SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts_max,
+        m.options{value}
+    FROM {{rows}} WHERE {{owned}}"""
+
+
+def _added(head_id: int, row: JobRow) -> tuple[object, ...]:
+    return (
+        head_id, row.id, row.queue, row.job, row.arguments, row.added_ms, row.due_ms, row.partition, row.priority,
+        row.attempts_max, row.options,
+    )  # fmt: skip
+
+
+class Jobs(Struct):
+    """Of one entity, in one append. A list each, that is mostly empty."""
+
+    added: list[JobRow] = field(default_factory=list)  # by their queue
+    started: list[JobRow] = field(default_factory=list)  # by another entity: the queue is to find them
+    taken: list[TakeRow] = field(default_factory=list)
+    ended: dict[str, EndRow] = field(default_factory=dict)  # by the job's id
+    back: dict[str, BackRow] = field(default_factory=dict)
+    untaken: list[UntakenRow] = field(default_factory=list)
+
+    parts: ClassVar[tuple[Part["Jobs"], ...]] = (
+        Part(
+            name="jobs_added",
+            columns=ADDED,
+            sql=INSERT.format(column="", value=""),
+            rows=lambda head_id, shard, jobs: [_added(head_id, row) for row in jobs.added],
+        ),
+        # The transaction's number: by it a queue finds each row once, whenever it commits.
+        Part(
+            name="jobs_started",
+            columns=ADDED,
+            sql=INSERT.format(column=", xid", value=", pg_current_xact_id()"),
+            rows=lambda head_id, shard, jobs: [_added(head_id, row) for row in jobs.started],
+        ),
+        Part(
+            name="jobs_taken",
+            columns={
+                "id": "bigint", "queue": "text", "token": "bigint", "worker": "text", "at_ms": "bigint", "ids": "text"
+            },
+            sql="""
+    INSERT INTO job_takes (queue, token, worker, at_ms, ids)
+    SELECT m.queue, m.token, m.worker, m.at_ms, m.ids::uuid[] FROM {rows} WHERE {owned}""",
+            rows=lambda head_id, shard, jobs: [
+                (head_id, row.queue, row.token, row.worker, row.at_ms, f"{{{','.join(row.ids)}}}") for row in jobs.taken
+            ],
+        ),
+        # Two common table expressions, of which the second is fed by the first.
+        Part(
+            name="jobs_gone",
+            columns={
+                "id": "bigint", "job_id": "uuid", "state": "text", "ended_ms": "bigint", "worker": "text",
+                "started_ms": "bigint", "result": "bytea", "error": "bytea",
+            },
+            sql="""
+    DELETE FROM jobs j USING {rows} WHERE j.id = m.job_id AND {owned}
+    RETURNING j.id, j.queue, j.job, j.arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
+        j.attempts_max, j.lost, j.options, m.state, m.ended_ms, m.worker, m.started_ms, m.result,
+        CASE WHEN m.error IS NULL THEN j.errors
+            ELSE coalesce(j.errors, '[]') || convert_from(m.error, 'UTF8')::jsonb END AS errors
+), jobs_ended AS (
+    INSERT INTO jobs_done (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max,
+        lost, options, state, ended_ms, worker, started_ms, result, errors)
+    SELECT * FROM jobs_gone""",
+            rows=lambda head_id, shard, jobs: [
+                (head_id, row.id, row.state, row.ended_ms, row.worker, row.started_ms, row.result, row.error)
+                for row in jobs.ended.values()
+            ],
+        ),
+        Part(
+            name="jobs_back",
+            columns={
+                "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int", "error": "bytea"
+            },
+            sql="""
+    UPDATE jobs j SET due_ms = m.due_ms, attempts = m.attempts, lost = m.lost,
+        errors = CASE WHEN m.error IS NULL THEN j.errors
+            ELSE coalesce(j.errors, '[]') || convert_from(m.error, 'UTF8')::jsonb END
+    FROM {rows} WHERE j.id = m.job_id AND {owned}""",
+            rows=lambda head_id, shard, jobs: [
+                (head_id, row.id, row.due_ms, row.attempts, row.lost, row.error) for row in jobs.back.values()
+            ],
+        ),
+        Part(
+            name="jobs_untaken",
+            columns={"id": "bigint", "queue": "text", "token": "bigint"},
+            sql="DELETE FROM job_takes t USING {rows} WHERE t.queue = m.queue AND t.token = m.token AND {owned}",
+            rows=lambda head_id, shard, jobs: [(head_id, row.queue, row.token) for row in jobs.untaken],
+        ),
+    )  # fmt: skip
+
+    def merge(self, later: Self) -> None:
+        """What is written of one row in one append is written once, as it is at last."""
+        self.added += later.added
+        self.started += later.started
+        added = {row.id: row for row in self.added} if later.back else {}
+        for back in later.back.values():
+            fresh = added.get(back.id)
+            if fresh is not None:
+                fresh.due_ms, fresh.attempts, fresh.lost = back.due_ms, back.attempts, back.lost
+            else:
+                self.back[back.id] = back
+        for end in later.ended.values():
+            self.back.pop(end.id, None)
+            self.ended[end.id] = end
+        untaken = {(row.queue, row.token) for row in later.untaken}
+        at_once = {(row.queue, row.token) for row in self.taken} & untaken
+        self.taken = [row for row in self.taken if (row.queue, row.token) not in at_once] + later.taken
+        self.untaken += [row for row in later.untaken if (row.queue, row.token) not in at_once]
+
+    def cost(self) -> tuple[int, int]:
+        rows = size = 0
+        for row in (*self.added, *self.started):
+            rows += 1
+            size += row.size
+        for end in self.ended.values():
+            rows += 2
+            size += (len(end.result) if end.result else 0) + (len(end.error) if end.error else 0)
+        for back in self.back.values():
+            rows += 1
+            size += len(back.error) if back.error else 0
+        for taken in self.taken:
+            rows += 1
+            size += 16 * len(taken.ids)
+        return rows + len(self.untaken), size
+
+    def land(self, head: Tables, database: Tables) -> None:
+        tables = database.of(JobTables)
+        for row in (*self.added, *self.started):
+            tables.jobs[row.id] = row
+        for taken in self.taken:
+            tables.takes[taken.queue, taken.token] = taken
+        for back in self.back.values():
+            found = tables.jobs.get(back.id)
+            if found is not None:
+                found.due_ms, found.attempts, found.lost = back.due_ms, back.attempts, back.lost
+        for end in self.ended.values():
+            gone = tables.jobs.pop(end.id, None)
+            if gone is not None:
+                tables.done[end.id] = gone, end
+        for one in self.untaken:
+            tables.takes.pop((one.queue, one.token), None)
+
+    def __len__(self) -> int:
+        return (
+            len(self.added) + len(self.started) + len(self.taken) + len(self.ended) + len(self.back) + len(self.untaken)
+        )

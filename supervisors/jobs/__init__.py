@@ -1,0 +1,1 @@
+"""Jobs of a node: who works on them here."""
