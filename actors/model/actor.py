@@ -19,8 +19,8 @@ from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_arg
 from msgspec import Meta, Struct
 
 from greenroom.actors.model.effects import After, AnswerLater, CancelTimer, Effects, Ephemeral, Kick, SetTimer, Told
+from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.errors import CallCycle, Refused
-from greenroom.actors.model.later import Later
 from greenroom.actors.model.message import Ask, Event, Message, Reply
 from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal

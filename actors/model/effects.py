@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from greenroom.actors.model.later import Later
+from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.message import Event, Message
 from greenroom.actors.model.principal import Principal
 from greenroom.actors.model.schedule import Schedule

@@ -34,8 +34,8 @@ from greenroom.actors.jobs.queue.messages import (
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.effects import WriteJobs
+from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.model.later import Later
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
