@@ -1,11 +1,14 @@
 """An entity's next life, from its snapshot and its journal."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from trio.testing import MockClock
 
 from greenroom.actors.model.errors import Unavailable
-from tests.supervisors.kernel.small_kernel import Log, Note, Noted, Read, kernel, settled
+from greenroom.store.errors import StoreUnavailable
+from tests.supervisors.kernel.small_kernel import Fail, Log, Note, Noted, Read, kernel, settled
 
 A = "log:a"
 
@@ -50,3 +53,30 @@ async def test_a_journal_that_does_not_add_up_is_refused(autojump_clock: MockClo
     async with kernel(rows=run.journal.rows, incarnation=2) as other:
         with pytest.raises(Unavailable):
             await other.ask(A, Read())
+
+
+async def test_what_it_begins_with_is_fetched_after_the_claim_and_before_its_first_message(
+    autojump_clock: MockClock,
+) -> None:
+    fetched: list[tuple[int, list[str]]] = []
+    trouble = [StoreUnavailable("at first")]
+
+    class Fetching(Log):
+        async def begin(self) -> None:
+            row = run.journal.rows.by_entity[A]
+            fetched.append((row.head.fence, list(self.state.texts)))
+            if trouble:
+                raise trouble.pop()
+
+        def handle(self, message: Any) -> Any:
+            assert fetched, "first what it begins with"
+            return super().handle(message)
+
+    async with kernel(kinds=(Fetching,)) as run:
+        run.send(A, Note(text="x"))
+        assert await run.ask(A, Read()) == ["x"]
+        claimed = run.journal.rows.by_entity[A].head.fence
+        assert [texts for _, texts in fetched] == [[], []] and fetched[-1][0] == claimed, "tried again, from the claim"
+        await run.send(A, Fail()).answered.wait()
+        assert await run.ask(A, Read()) == ["x"]
+        assert fetched[-1] == (run.journal.rows.by_entity[A].head.fence, ["x"]), "and by each life anew"
