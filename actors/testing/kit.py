@@ -59,6 +59,24 @@ class Notice(Struct, frozen=True):
     data: Any  # as its JSON decodes
 
 
+class Waiting(Generic[Reply]):
+    """Whoever asked something that is answered with another message."""
+
+    def __init__(self, message: Ask[Reply], slot: Slot) -> None:
+        self._message = message
+        self._slot = slot
+
+    @property
+    def is_answered(self) -> bool:
+        return self._slot.is_answered
+
+    @property
+    def reply(self) -> Reply:
+        """Raises: what it was refused with, AssertionError where it has not been answered."""
+        reply: Reply = reply_to(self._message, self._slot.answer())
+        return reply
+
+
 class Kit(Generic[A_co]):
     """One entity under test. What it did piles up in the attributes, oldest first.
 
@@ -168,6 +186,21 @@ class Kit(Generic[A_co]):
         if waiting is not None:
             await self._await(waiting, envelope)
         return _reply_of(envelope)
+
+    def ask_later(
+        self,
+        message: Ask[Reply],
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = (),
+        principal: Principal | None = None,
+    ) -> Waiting[Reply]:
+        """As `ask`, of a question that the entity may answer with another message."""
+        envelope = self._envelope(message, principal or _principal(user, roles))
+        slot = envelope.slot
+        assert isinstance(slot, Slot)
+        self._finish(envelope)
+        return Waiting(message, slot)
 
     def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
@@ -288,6 +321,8 @@ class Kit(Generic[A_co]):
         life = Life(self.kind, self.entity, self._world, Turn(), head)
         offset = 0 if snapshot is None else head.offset
         life.wake(Claimed(head, snapshot, offset, self._journal, timers=list(self._timers.values())))
+        if self.kind.begins:
+            _run_through(life.actor.begin)
         return life
 
     # As a cell does it.
@@ -336,6 +371,7 @@ class Kit(Generic[A_co]):
 
     def _fail(self, error: Exception) -> None:
         """A handler raised: nothing that it recorded or named shall have been."""
+        self._life.end_laters()
         self._life = self._wake(None)
         if isinstance(error, RefusedTooLate):
             raise AssertionError(str(error)) from error.__cause__
@@ -405,6 +441,7 @@ def _run_through(function: Callable[..., Awaitable[None]], *arguments: object) -
 
 def _answer_of(envelope: Envelope) -> Any:
     """Raises: what it was refused with."""
+    assert envelope.slot is not None, "it is answered with another message: use `ask_later`"
     assert isinstance(envelope.slot, Slot)
     return envelope.slot.answer()
 

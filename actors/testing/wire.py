@@ -20,15 +20,20 @@ class Slot:
     def __init__(self) -> None:
         self._reply: Any = None
         self._error: ActorError | None = None
+        self.is_answered = False
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         self._reply = reply
+        self.is_answered = True
 
     def reject(self, error: ActorError) -> None:
         self._error = error
+        self.is_answered = True
 
     def answer(self) -> Any:
-        """The reply. Raises: what the message was refused with, or what a handler or a view raised."""
+        """The reply. Raises: what the message was refused with, or what a handler or a view raised; AssertionError
+        where there is none."""
+        assert self.is_answered, "not answered yet"
         if isinstance(self._error, HandlerFailed) and self._error.__cause__ is not None:
             raise self._error.__cause__  # what the test wants to see
         if self._error is not None:

@@ -16,7 +16,6 @@ from greenroom.config.telemetry.shown import shown
 log = structlog.get_logger("greenroom.jobs")
 
 RESULT_MAX = 256 << 10  # bytes
-NULL = Raw(b"null")
 _encode = msgspec.json.encode
 
 
@@ -63,8 +62,6 @@ class Attempt:
                 if self._is_cancelled:
                     return Finished(self.id, self.token, cancelled=True)
                 return self._failed(f"it took longer than {limits.timeout_s:g} s", final=False)
-            if result is None:
-                return Finished(self.id, self.token, NULL)
             encoded = _encode(result)
             if len(encoded) > RESULT_MAX:
                 return self._failed(f"its result has more than {RESULT_MAX} bytes", final=True)

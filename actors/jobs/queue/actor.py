@@ -122,7 +122,7 @@ class Queue(Actor[QueueState]):
                 return Beaten(void=self.desk.heard(message.worker, message.tokens, self._now_ms, writes))
             case Complete():
                 self._require_staff()
-                result = Raw(msgspec.json.encode(message.result)) if message.result is not None else None
+                result = Raw(msgspec.json.encode(message.result))
                 self._finish(message.worker, Finished(message.id, message.token, result), writes)
             case Fail():
                 self._require_staff()

@@ -199,8 +199,9 @@ class Desk:
         return self.order.next_ms()
 
 
-def _bytes(result: msgspec.Raw | None) -> bytes | None:
-    return bytes(result) if result is not None else None
+def _bytes(result: msgspec.Raw) -> bytes | None:
+    kept = bytes(result)
+    return None if kept == b"null" else kept
 
 
 def _error(at_ms: int, worker: str, attempt: int, error: str, trace: str) -> bytes:
@@ -211,5 +212,5 @@ def _error(at_ms: int, worker: str, attempt: int, error: str, trace: str) -> byt
 
 
 def _kept(text: str) -> str:
-    """As jsonb takes it."""
-    return text[:ERROR_MAX].replace("\0", "\\0")
+    """As jsonb takes it: no NUL, and no half of a pair."""
+    return text[:ERROR_MAX].replace("\0", "\\0").encode(errors="replace").decode()

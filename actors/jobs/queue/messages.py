@@ -13,6 +13,7 @@ Tag = Annotated[str, Meta(min_length=1, max_length=255)]
 JobId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 WorkerName = Annotated[str, Meta(min_length=1, max_length=255)]
 NO_ARGUMENTS = Raw(b"{}")
+NULL = Raw(b"null")
 
 
 class NewJob(Struct, frozen=True, omit_defaults=True):
@@ -55,12 +56,12 @@ class AddMany(Ask[AddedMany], tag="queue.add_many"):
     jobs: Annotated[list[NewJob], Meta(max_length=AT_ONCE)]
 
 
-class Finished(Struct, frozen=True, omit_defaults=True, array_like=True):
+class Finished(Struct, frozen=True, omit_defaults=True):
     """One job of which a worker says what became of it."""
 
     id: JobId
     token: int
-    result: Raw | None = None  # JSON
+    result: Raw = field(default_factory=lambda: NULL)  # JSON
     error: str | None = None  # of a failed attempt
     trace: str = ""
     retry_s: float | None = None  # tried again after so long; None: as the queue sees fit

@@ -1,0 +1,174 @@
+"""A queue alone, in the kit: who may do what, who waits for jobs, and what time does."""
+
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from greenroom import Refused
+from greenroom.actors.jobs.queue import Queue
+from greenroom.actors.jobs.queue.actor import ARGUMENTS_MAX
+from greenroom.actors.jobs.queue.desk import LEASE_MS
+from greenroom.actors.jobs.queue.messages import (
+    Add,
+    AddMany,
+    Beat,
+    Complete,
+    Fail,
+    Finished,
+    Leave,
+    NewJob,
+    Take,
+    Taken,
+)
+from greenroom.testing import Kit
+
+
+def queue() -> Kit[Queue]:
+    return Kit(Queue, key="media")
+
+
+def add(kit: Kit[Queue], *numbers: int, **fields: Any) -> list[str]:
+    return [kit.ask(Add(job="job.x", arguments=Raw(b"%d" % number), **fields)).id for number in numbers]
+
+
+def arguments(taken: Taken) -> list[bytes]:
+    return [bytes(job.arguments) for job in taken.jobs]
+
+
+def test_jobs_come_out_in_the_order_in_which_they_went_in() -> None:
+    kit = queue()
+    add(kit, 1, 2)
+    kit.ask(AddMany(jobs=[NewJob("job.x", Raw(b"3")), NewJob("job.x", Raw(b"4"))]))
+    assert arguments(kit.ask(Take(worker="w", most=3))) == [b"1", b"2", b"3"]
+    assert arguments(kit.ask(Take(worker="v", most=3))) == [b"4"]
+    assert kit.ask(Take(worker="u", most=3)) == Taken(), "nothing is left, and nobody waits"
+
+
+def test_whoever_waits_has_the_next_job_as_soon_as_it_is_added() -> None:
+    kit = queue()
+    first, second = (kit.ask_later(Take(worker=name, wait_s=10.0)) for name in "vw")
+    assert not first.is_answered and not second.is_answered
+    add(kit, 1)
+    assert arguments(first.reply) == [b"1"] and not second.is_answered
+    add(kit, 2)
+    assert arguments(second.reply) == [b"2"]
+
+
+def test_whoever_has_waited_long_enough_hears_so_and_is_given_nothing_later() -> None:
+    kit = queue()
+    waiting = kit.ask_later(Take(worker="w", wait_s=10.0))
+    kit.advance(9.0)
+    assert not waiting.is_answered
+    kit.advance(2.0)
+    assert waiting.reply == Taken()
+    add(kit, 1)
+    assert arguments(kit.ask(Take(worker="v"))) == [b"1"]
+
+
+def test_a_job_for_later_comes_when_it_is_due() -> None:
+    kit = queue()
+    waiting = kit.ask_later(Take(worker="w", wait_s=30.0))
+    add(kit, 1, delay_s=5.0)
+    kit.advance(4.9)
+    assert not waiting.is_answered
+    kit.advance(0.2)
+    assert arguments(waiting.reply) == [b"1"]
+
+
+def test_a_worker_says_what_became_of_one_job_as_it_takes_the_next() -> None:
+    kit = queue()
+    ids = add(kit, 1, 2)
+    taken = kit.ask(Take(worker="w"))
+    again = kit.ask(Take(worker="w", finished=[Finished(ids[0], taken.token, Raw(b"1")), Finished(ids[1], 5)]))
+    assert arguments(again) == [b"2"] and again.refused == [ids[1]]
+    assert kit.view()["unfinished"] == 1
+
+
+def test_one_at_a_time_as_workers_over_http_do() -> None:
+    kit = queue()
+    ids = add(kit, 1, 2)
+    taken = kit.ask(Take(worker="w", most=2))
+    kit.ask(Complete(worker="w", id=ids[0], token=taken.token, result={"url": "x"}))
+    kit.ask(Fail(worker="w", id=ids[1], token=taken.token, error="no", retry_s=1.0))
+    with pytest.raises(Refused, match="does not have that job"):
+        kit.ask(Complete(worker="w", id=ids[0], token=taken.token))
+    kit.advance(1.1)
+    (job,) = kit.ask(Take(worker="w")).jobs
+    assert (job.id, job.attempt) == (ids[1], 2)
+
+
+def test_a_worker_that_falls_silent_loses_its_jobs_and_one_that_beats_does_not() -> None:
+    kit = queue()
+    ids = add(kit, 1)
+    taken = kit.ask(Take(worker="w"))
+    for _ in range(5):
+        kit.advance(LEASE_MS / 2_000)
+        assert kit.ask(Beat(worker="w", tokens=[taken.token])).void == []
+    waiting = kit.ask_later(Take(worker="v", wait_s=30.0))
+    kit.advance(LEASE_MS / 1_000 + 1)
+    assert [job.id for job in waiting.reply.jobs] == ids
+    assert kit.ask(Beat(worker="w", tokens=[taken.token])).void == [taken.token]
+
+
+def test_a_worker_that_leaves_gives_back_what_it_has_and_waits_no_more() -> None:
+    kit = queue()
+    add(kit, 1)
+    kit.ask(Take(worker="w"))
+    waiting = kit.ask_later(Take(worker="w", wait_s=30.0))
+    kit.ask(Leave(worker="w"))
+    assert waiting.reply == Taken()
+    (job,) = kit.ask(Take(worker="v")).jobs
+    assert job.attempt == 1
+
+
+def test_a_worker_is_given_what_it_can_work_on() -> None:
+    kit = queue()
+    kit.ask(Add(job="job.y", arguments=Raw(b"1")))
+    waiting = kit.ask_later(Take(worker="w", knows=["job.x"], wait_s=30.0))
+    assert not waiting.is_answered
+    add(kit, 2)
+    assert arguments(waiting.reply) == [b"2"]
+    assert arguments(kit.ask(Take(worker="v"))) == [b"1"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Add(job="job.x"),
+        AddMany(jobs=[]),
+        Take(worker="w"),
+        Beat(worker="w"),
+        Complete(worker="w", id="0" * 32, token=1),
+        Fail(worker="w", id="0" * 32, token=1),
+        Leave(worker="w"),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_only_services_and_admins_speak_to_it(message: Any) -> None:
+    kit = queue()
+    with pytest.raises(Refused, match="only the roles"):
+        kit.ask(message, user="ann")
+    if not isinstance(message, (Complete, Fail)):
+        kit.ask(message, user="svc", roles=("service",))
+
+
+def test_too_long_arguments_are_refused_and_nothing_of_them_is_added() -> None:
+    kit = queue()
+    long = NewJob("job.x", Raw(b'"' + b"x" * ARGUMENTS_MAX + b'"'))
+    with pytest.raises(Refused, match="more than"):
+        kit.ask(AddMany(jobs=[NewJob("job.x"), long]))
+    assert kit.view()["unfinished"] == 0
+
+
+def test_it_stays_awake_while_it_has_jobs_or_somebody_waits() -> None:
+    kit = queue()
+    assert kit.actor.may_sleep()
+    ids = add(kit, 1)
+    assert not kit.actor.may_sleep()
+    taken = kit.ask(Take(worker="w"))
+    assert not kit.actor.may_sleep()
+    kit.ask(Complete(worker="w", id=ids[0], token=taken.token))
+    assert kit.actor.may_sleep()
+    kit.ask_later(Take(worker="w", wait_s=30.0))
+    assert not kit.actor.may_sleep()

@@ -1,0 +1,170 @@
+"""The desk of a queue: who has what, what is written of it, and who is refused."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from greenroom.actors.jobs.queue.desk import LEASE_MS, LOST_MAX, Desk
+from greenroom.actors.jobs.queue.messages import Finished
+from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow, UntakenRow
+
+NOW = 1_000_000
+
+
+def row(number: int, **fields: Any) -> JobRow:
+    given = {"queue": "q", "job": "job.x", "arguments": b"{}", "added_ms": NOW, "due_ms": NOW}
+    return JobRow(**{"id": f"{number:032x}", **given, **fields})
+
+
+def desk(*rows: JobRow) -> Desk:
+    one = Desk("q")
+    one.add(rows, NOW)
+    return one
+
+
+def take(one: Desk, worker: str = "w", most: int = 10, now_ms: int = NOW) -> tuple[int, list[Waiting]]:
+    return one.take(worker, most, None, now_ms, Jobs())
+
+
+def finish(one: Desk, finished: Finished, worker: str = "w", now_ms: int = NOW) -> tuple[list[str], Jobs]:
+    writes = Jobs()
+    return one.finish(worker, [finished], now_ms, writes), writes
+
+
+def test_what_is_taken_at_once_is_one_row_under_one_token() -> None:
+    one = desk(row(1), row(2), row(3))
+    writes = Jobs()
+    token, jobs = one.take("w", 2, None, NOW, writes)
+    assert writes == Jobs(taken=[TakeRow("q", token, "w", NOW, [row(1).id, row(2).id])])
+    again, others = one.take("v", 2, None, NOW, writes)
+    assert [job.id for job in jobs + others] == [row(n).id for n in (1, 2, 3)] and again > token
+    assert one.take("w", 2, None, NOW, writes) == (0, []), "nothing is left, and nothing is written of it"
+    assert len(writes.taken) == 2
+
+
+def test_what_has_succeeded_ends_and_the_last_of_a_take_ends_that() -> None:
+    one = desk(row(1), row(2))
+    token, _ = take(one)
+    refused, writes = finish(one, Finished(row(1).id, token, Raw(b"7")), now_ms=NOW + 5)
+    assert (refused, writes) == ([], Jobs(ended={row(1).id: EndRow(row(1).id, "completed", NOW + 5, "w", NOW, b"7")}))
+    _, writes = finish(one, Finished(row(2).id, token))
+    assert writes.untaken == [UntakenRow("q", token)] and not one.jobs and not one.hands
+
+
+@pytest.mark.parametrize("how", ["another worker", "another token", "twice", "never taken", "gone"])
+def test_who_does_not_hold_a_job_is_refused(how: str) -> None:
+    one = desk(row(1), row(2))
+    token, _ = take(one, most=1)
+    worker, done = "w", Finished(row(1).id, token)
+    match how:
+        case "another worker":
+            worker = "v"
+        case "another token":
+            done = Finished(row(1).id, token + 1)
+        case "twice":
+            finish(one, done)
+        case "never taken":
+            done = Finished(row(2).id, token)
+        case "gone":
+            done = Finished(row(9).id, token)
+    refused, writes = finish(one, done, worker)
+    assert refused == [done.id] and not writes
+
+
+def test_a_failed_attempt_is_put_back_and_the_last_one_ends_the_job() -> None:
+    one = desk(row(1, attempts_max=2))
+    token, _ = take(one)
+    refused, writes = finish(one, Finished(row(1).id, token, error="no \0 good", retry_s=2.0))
+    (back,) = writes.back.values()
+    assert (refused, back.due_ms, back.attempts, back.lost) == ([], NOW + 2_000, 1, 0)
+    assert json.loads(back.error or b"")["error"] == "no \\0 good", "as jsonb takes it"
+    assert take(one) == (0, []), "not yet"
+    token, (again,) = take(one, now_ms=NOW + 2_000)
+    assert again.attempts == 1
+    _, writes = finish(one, Finished(row(1).id, token, error="no", retry_s=2.0), now_ms=NOW + 3_000)
+    assert writes.ended[row(1).id].state == "failed" and not writes.back and not one.jobs
+
+
+@pytest.mark.parametrize(
+    ("finished", "state"),
+    [({"error": "never", "final": True}, "failed"), ({"cancelled": True}, "cancelled")],
+)
+def test_some_ends_allow_no_other_attempt(finished: dict[str, Any], state: str) -> None:
+    one = desk(row(1))
+    token, _ = take(one)
+    _, writes = finish(one, Finished(row(1).id, token, **finished))
+    assert writes.ended[row(1).id].state == state and not one.jobs
+
+
+def test_what_was_no_attempt_counts_for_none() -> None:
+    one = desk(row(1))
+    token, _ = take(one)
+    _, writes = finish(one, Finished(row(1).id, token, refund=True, retry_s=1.0))
+    assert writes.back == {row(1).id: BackRow(row(1).id, NOW + 1_000, 0, 0)}
+
+
+def test_a_worker_that_is_not_heard_of_loses_what_it_had_and_what_it_says_later_is_refused() -> None:
+    one = desk(row(1))
+    token, _ = take(one)
+    writes = Jobs()
+    assert one.expire(NOW + LEASE_MS - 1, writes) == [] and not writes
+    assert one.heard("w", [token], NOW + 5_000, writes) == [] and not writes
+    assert one.expire(NOW + LEASE_MS, writes) == [], "it was heard of"
+    assert one.expire(NOW + 5_000 + LEASE_MS, writes) == ["w"]
+    assert (writes.back[row(1).id].lost, writes.untaken) == (1, [UntakenRow("q", token)])
+    again, jobs = take(one, "v", now_ms=NOW + 5_000 + LEASE_MS)
+    assert [job.id for job in jobs] == [row(1).id]
+    assert finish(one, Finished(row(1).id, token))[0] == [row(1).id]
+    assert finish(one, Finished(row(1).id, again), "v")[0] == []
+
+
+def test_a_job_that_has_ended_workers_too_often_fails() -> None:
+    one = desk(row(1))
+    for lost in range(1, LOST_MAX + 1):
+        take(one, f"w{lost}")
+        writes = Jobs()
+        assert one.left(f"w{lost}", NOW, writes, was_lost=True) == 1
+        assert (row(1).id in writes.ended) == (lost == LOST_MAX)
+    assert b"ended 3 workers" in (writes.ended[row(1).id].error or b"") and not one.jobs
+
+
+def test_a_worker_that_leaves_gives_back_what_it_has_and_no_attempt_is_lost() -> None:
+    one = desk(row(1), row(2))
+    take(one)
+    writes = Jobs()
+    assert one.left("w", NOW, writes) == 2
+    assert {(back.attempts, back.lost) for back in writes.back.values()} == {(0, 0)}
+    assert len(take(one, "v")[1]) == 2
+
+
+def test_what_a_worker_does_not_know_of_goes_to_others_but_not_what_may_be_on_its_way() -> None:
+    one = desk(row(1), row(2))
+    old, _ = take(one, most=1)
+    late = NOW + LEASE_MS // 2 + 1
+    new, _ = take(one, most=1, now_ms=late)
+    writes = Jobs()
+    assert one.heard("w", [7], late, writes) == [7], "which holds nothing"
+    assert list(writes.back) == [row(1).id] and writes.back[row(1).id].lost == 0
+    assert finish(one, Finished(row(2).id, new))[0] == []
+    assert one.heard("v", [old], late, writes) == [old]
+
+
+def test_it_begins_as_it_is_stored_and_whoever_has_something_is_given_time() -> None:
+    one = Desk("q")
+    one.begin([row(1), row(2)], [TakeRow("q", 5 << 50, "w", NOW - 60_000, [row(1).id, row(9).id])], NOW)
+    token, jobs = take(one, "v")
+    assert [job.id for job in jobs] == [row(2).id] and token > 5 << 50, "no token twice"
+    assert one.expire(NOW + LEASE_MS - 1, Jobs()) == []
+    refused, writes = finish(one, Finished(row(1).id, 5 << 50))
+    assert refused == [] and writes.ended[row(1).id].started_ms == NOW - 60_000
+    assert writes.untaken == [UntakenRow("q", 5 << 50)]
+
+
+def test_a_job_is_known_once_however_often_it_is_found() -> None:
+    one = desk(row(1))
+    assert one.add([row(1), row(2)], NOW) == 1
+    take(one)
+    assert one.add([row(1)], NOW) == 0 and take(one) == (0, [])

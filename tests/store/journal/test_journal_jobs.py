@@ -1,0 +1,175 @@
+"""Jobs as what is committed with events: rows that fenced appends add, take, put back and end, in memory as in the
+database."""
+
+# ruff: noqa: F811 - fixtures are imported, and then arguments
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from greenroom.store.jobs.jobs_memory import MemoryJobs
+from greenroom.store.jobs.jobs_postgres import PostgresJobs
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.jobs import (
+    BackRow,
+    EndRow,
+    JobRow,
+    Jobs,
+    JobTables,
+    TakeRow,
+    UntakenRow,
+)
+from greenroom.store.journal.journal import Journal
+from greenroom.store.journal.records import Append, Claimed, Outcome
+from tests.store.journal.clusters import (  # noqa: F401 - fixtures
+    Cluster,
+    MemoryCluster,
+    PostgresCluster,
+    claim,
+    cluster,
+    event,
+    memory,
+    postgres,
+)
+
+A, B = f"{1:032x}", f"{0xAB << 64:032x}"
+
+
+def job(id: str = A, **fields: Any) -> JobRow:
+    return JobRow(
+        **{"id": id, "queue": "q", "job": "job.x", "arguments": b'{"n":1}', "added_ms": 5, "due_ms": 7, **fields}
+    )
+
+
+async def write(node: Journal, claimed: Claimed, jobs: Jobs) -> Outcome:
+    """With one event."""
+    after = claimed.head.offset
+    append = Append(claimed.head.id, claimed.head.fence, after, [event(after + 1)], Consequences(jobs=jobs))
+    (outcome,) = await node.append([append])
+    if outcome is Outcome.LANDED:
+        claimed.head.offset = after + 1
+    return outcome
+
+
+async def unfinished(cluster: Cluster, queue: str = "q") -> tuple[list[JobRow], list[TakeRow]]:
+    if isinstance(cluster, MemoryCluster):
+        return await MemoryJobs(lambda: cluster._rows.consequences).load(queue)
+    assert isinstance(cluster, PostgresCluster)
+    return await PostgresJobs(cluster.pools[0]).load(queue)
+
+
+async def done(cluster: Cluster) -> dict[str, tuple[Any, ...]]:
+    """State, when, worker, since when, result and errors of each job that has ended, by id."""
+    if isinstance(cluster, MemoryCluster):
+        ended = cluster._rows.consequences.of(JobTables).done
+        return {
+            id: (row.state, row.ended_ms, row.worker, row.started_ms, row.result, row.error is not None)
+            for id, (_, row) in ended.items()
+        }
+    assert isinstance(cluster, PostgresCluster)
+    async with cluster.pools[0].connection() as connection:
+        rows = await connection.fetch(
+            "SELECT id, state, ended_ms, worker, started_ms, result, errors IS NOT NULL FROM jobs_done"
+        )
+    return {row[0].hex: tuple(row[1:]) for row in rows}
+
+
+async def test_a_job_is_added_taken_and_ended_with_its_queues_appends(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    first, second = job(A, partition="p", priority=0, options=b'{"by":"ann"}'), job(B, queue="other", attempts_max=9)
+    assert await write(node, queue, Jobs(added=[first, second])) is Outcome.LANDED
+    assert await unfinished(cluster) == ([first], [])
+    assert await unfinished(cluster, "other") == ([second], [])
+    taken = TakeRow("q", 1 << 40, "w", 9, [A])
+    assert await write(node, queue, Jobs(taken=[taken])) is Outcome.LANDED
+    assert await unfinished(cluster) == ([first], [taken])
+    ended = EndRow(A, "completed", 20, "w", 9, b'{"url":"x"}')
+    untaken = [UntakenRow("q", 1 << 40)]
+    assert await write(node, queue, Jobs(ended={A: ended}, untaken=untaken)) is Outcome.LANDED
+    assert await unfinished(cluster) == ([], [])
+    assert await done(cluster) == {A: ("completed", 20, "w", 9, b'{"url":"x"}', False)}
+
+
+async def test_what_failed_is_put_back_with_its_error_and_keeps_it_when_it_has_ended(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job()]))
+    await write(node, queue, Jobs(back={A: BackRow(A, 90, 1, 2, b'{"error":"first"}')}))
+    ((row,), _) = await unfinished(cluster)
+    assert (row.due_ms, row.attempts, row.lost) == (90, 1, 2)
+    await write(node, queue, Jobs(ended={A: EndRow(A, "failed", 99, error=b'{"error":"second"}')}))
+    assert await done(cluster) == {A: ("failed", 99, "", None, None, True)}
+    if isinstance(cluster, PostgresCluster):
+        async with cluster.pools[0].connection() as connection:
+            (errors,) = await connection.fetch("SELECT errors::text, attempts, lost FROM jobs_done")
+        assert [one["error"] for one in msgspec.json.decode(errors[0])] == ["first", "second"]
+        assert errors[1:] == (1, 2)
+
+
+async def test_an_owner_that_was_overtaken_writes_nothing(cluster: Cluster) -> None:
+    node, other = cluster.node(1), cluster.node(2)
+    stale = await claim(node, "queue:q")
+    await write(node, stale, Jobs(added=[job()]))
+    fresh = await claim(other, "queue:q", term=2)
+    everything = Jobs(
+        added=[job(B)],
+        started=[job(f"{3:032x}")],
+        taken=[TakeRow("q", 1, "w", 1, [A])],
+        ended={A: EndRow(A, "completed", 1)},
+    )
+    assert await write(node, stale, everything) is Outcome.FENCED
+    assert await write(node, stale, Jobs(back={A: BackRow(A, 9, 9, 9)})) is Outcome.FENCED
+    assert await unfinished(cluster) == ([job()], []) and await done(cluster) == {}
+    assert await write(other, fresh, Jobs(ended={A: EndRow(A, "cancelled", 1)})) is Outcome.LANDED
+    assert await unfinished(cluster) == ([], [])
+
+
+async def test_a_job_ends_once(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job()]))
+    await write(node, queue, Jobs(ended={A: EndRow(A, "completed", 1, result=b"1")}))
+    assert await write(node, queue, Jobs(ended={A: EndRow(A, "failed", 2)})) is Outcome.LANDED
+    assert [row[:2] for row in (await done(cluster)).values()] == [("completed", 1)]
+
+
+async def test_what_another_entity_starts_bears_the_number_of_its_transaction(postgres: PostgresCluster) -> None:
+    node = postgres.node(1)
+    room, queue = await claim(node), await claim(node, "queue:q")
+    await write(node, room, Jobs(started=[job(A)]))
+    await write(node, queue, Jobs(added=[job(B)]))
+    async with postgres.pools[0].connection() as connection:
+        rows = await connection.fetch("SELECT id, xid IS NOT NULL FROM jobs")
+    assert {row[0].hex: row[1] for row in rows} == {A: True, B: False}
+
+
+@pytest.mark.parametrize("text", ["\0", "\\u0000", "é", "x" * 300_000])
+async def test_any_result_and_any_argument_comes_back_as_it_was(text: str, cluster: Cluster) -> None:
+    body = msgspec.json.encode({"text": text})
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(arguments=body)]))
+    ((row,), _) = await unfinished(cluster)
+    assert row.arguments == body
+    await write(node, queue, Jobs(ended={A: EndRow(A, "completed", 1, result=body)}))
+    assert (await done(cluster))[A][4] == body
+
+
+def test_what_is_written_of_one_job_in_one_append_is_written_as_it_is_at_last() -> None:
+    first = Jobs(added=[job(A)], back={B: BackRow(B, 1, 1, 0)}, taken=[TakeRow("q", 1, "w", 1, [B])])
+    first.merge(Jobs(back={A: BackRow(A, 9, 1, 1), B: BackRow(B, 2, 2, 0)}, untaken=[UntakenRow("q", 1)]))
+    assert [(row.due_ms, row.attempts, row.lost) for row in first.added] == [(9, 1, 1)], "a row that was not there yet"
+    assert first.back == {B: BackRow(B, 2, 2, 0)}
+    assert (first.taken, first.untaken) == ([], []), "neither need be written"
+    first.merge(Jobs(ended={B: EndRow(B, "failed", 3)}, untaken=[UntakenRow("q", 0)]))
+    assert first.back == {} and list(first.ended) == [B] and first.untaken == [UntakenRow("q", 0)]
+
+
+def test_it_costs_its_rows_and_their_bytes() -> None:
+    assert Jobs().cost() == (0, 0) and not Jobs()
+    jobs = Jobs(added=[job(arguments=b"12345")], taken=[TakeRow("q", 1, "w", 1, [A, B])])
+    jobs.merge(Jobs(ended={B: EndRow(B, "completed", 1, result=b"123")}, back={A: BackRow(A, 1, 1, 1, b"12")}))
+    assert jobs.cost() == (1 + 1 + 2, 5 + 32 + 3)
+    assert len(jobs) == 3
