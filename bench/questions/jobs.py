@@ -1,0 +1,159 @@
+"""How fast are jobs added and worked on, and how soon does a lone one run?
+
+The server works on them itself, and they do nothing, so what is measured is what a job costs. It is durable before its
+add is answered, and what became of it before it counts as done.
+"""
+
+import http.client
+import json
+import secrets
+import tempfile
+import time
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.load.adding import Adding, add
+from bench.load.generators import Fleet, fleet
+from bench.question import Answer, Figure, Question, Say, param
+from bench.reporting.percentiles import curve, ms
+from bench.server import Server, serving
+from bench.work import AT, QUEUE
+from greenroom.transports.auth.signer import TokenSigner
+from greenroom.transports.auth.tokens import TokenConfig
+
+LOOK_S = 0.02  # between two looks at how many are left
+LEFT_S = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobsParams:
+    seconds: float = param(5.0, "how long jobs are added one by one, and in parallel")
+    jobs: int = param(100_000, "jobs that are added in bulk and then worked on")
+    slots: int = param(100, "jobs that run at once")
+    in_flight: int = param(512, "adds on their way over one connection, in parallel")
+    bulks: int = param(4, "connections that add in bulk, 1,000 jobs at once")
+    lone: int = param(200, "lone jobs, by which the pickup is measured")
+    lone_per_s: float = param(40.0, "lone jobs a second")
+
+
+class Asking:
+    """Commands to the queue over one connection."""
+
+    def __init__(self, server: Server, token: str) -> None:
+        self._connection = http.client.HTTPConnection(*server.address, timeout=60.0)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def command(self, name: str, **fields: object) -> object:
+        return self._ask("POST", f"/api/queue/{QUEUE}/{name}", json.dumps(fields))
+
+    def unfinished(self) -> int:
+        view = self._ask("GET", f"/api/queue/{QUEUE}", "")
+        count: int = view["data"]["unfinished"] if "data" in view else view["unfinished"]
+        return count
+
+    def _ask(self, method: str, path: str, body: str) -> dict[str, object]:
+        self._connection.request(method, path, body or None, self._headers)
+        response = self._connection.getresponse()
+        said = response.read()
+        assert response.status == 200, said[:300]
+        found: dict[str, object] = json.loads(said)
+        return found
+
+    def wait_until_done(self) -> float:
+        """The moment, of the performance counter."""
+        until = time.monotonic() + LEFT_S
+        while self.unfinished():
+            assert time.monotonic() < until, f"jobs were not done within {LEFT_S:g} s"
+            time.sleep(LOOK_S)
+        return time.perf_counter()
+
+
+def _added(generators: Fleet, how: str, amount: float, *, within_s: float) -> float:
+    """Jobs a second."""
+    generators.tell("add", (how, amount))
+    found = generators.wait("added", within_s=within_s)
+    return sum(count for count, _ in found) / max(seconds for _, seconds in found)
+
+
+def _pickups(asking: Asking, params: JobsParams) -> "array[int]":
+    """How long after it was sent each lone job ran, in nanoseconds, ascending."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "waits"
+        for _ in range(params.lone):
+            begun = time.monotonic()
+            asking.command("add", job="job.waited", arguments={"sent_ns": time.monotonic_ns(), "file": str(file)})
+            time.sleep(max(0.0, 1 / params.lone_per_s - (time.monotonic() - begun)))
+        asking.wait_until_done()
+        data = file.read_bytes()
+    assert len(data) == AT * params.lone, f"{len(data) // AT} of {params.lone} lone jobs have run"
+    return array("q", sorted(int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)))
+
+
+def answer(params: JobsParams, say: Say) -> Answer:
+    secret = secrets.token_hex(32)
+    settings = {
+        "GREENROOM_ENTITIES": "bench.work",
+        "GREENROOM_WORK": f"{QUEUE}:{params.slots}",
+        "GREENROOM_AUTH_SECRET": secret,
+    }
+    signer = TokenSigner(TokenConfig(secret=secret.encode()), time.time)
+    token = signer.connection_token("bench", roles=("service",), ttl_s=3_600.0)
+    say("starting the server", 0.0)
+    with serving("", settings) as server:
+        asking = Asking(server, token)
+        plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
+        with fleet(add, [plan]) as lone, fleet(add, [plan] * params.bulks) as many:
+            lone.wait("ready", within_s=30.0)
+            many.wait("ready", within_s=30.0)
+            say("lone jobs", 0.1)
+            asking.command("add", job="job.nothing")
+            asking.wait_until_done()
+            waits = _pickups(asking, params)
+            asking.command("pause")
+            say("adding one by one", 0.3)
+            single = _added(lone, "single", params.seconds, within_s=params.seconds + 60.0)
+            say("adding in parallel", 0.4)
+            parallel = _added(lone, "parallel", params.seconds, within_s=params.seconds + 60.0)
+            asking.command("resume")
+            asking.wait_until_done()
+            asking.command("pause")
+            say("adding in bulk", 0.6)
+            before = server.cost()
+            bulk = _added(many, "bulk", params.jobs // params.bulks, within_s=120.0)
+            added = server.cost()
+            say("working", 0.8)
+            jobs = asking.unfinished()
+            begun = time.perf_counter()
+            asking.command("resume")
+            took_s = asking.wait_until_done() - begun
+            worked = server.cost()
+    adding_cost, cost = added - before, worked - added
+    results = {
+        "processed_per_s": round(jobs / took_s, 1),
+        "add_single_per_s": round(single, 1),
+        "add_parallel_per_s": round(parallel, 1),
+        "add_bulk_per_s": round(bulk, 1),
+        "pickup_p50_ms": ms(waits, 0.5),
+        "pickup_p99_ms": ms(waits, 0.99),
+        "bulk_server_cpu_s": round(adding_cost.server_s, 2),
+        "bulk_store_cpu_s": round(adding_cost.store_s, 2),
+        **cost.results(0.0),
+    }
+    return Answer(results, {"pickup": curve(waits)}, cost.doubts(0.0))
+
+
+QUESTION = Question(
+    name="jobs",
+    asks="How fast are jobs added and worked on, and how soon does a lone one run?",
+    params=JobsParams,
+    figures={
+        "processed_per_s": Figure("jobs worked on each second, through one queue", at_least=15_000),
+        "add_single_per_s": Figure("jobs added one by one each second, over one connection", at_least=3_000),
+        "add_parallel_per_s": Figure("jobs added each second over one connection, many on their way", at_least=20_000),
+        "add_bulk_per_s": Figure("jobs added each second, 1,000 at once", at_least=60_000),
+        "pickup_p50_ms": Figure("from sending a lone job until it runs, median", at_most=3.0),
+        "pickup_p99_ms": Figure("the same, 99th percentile", at_most=15.0),
+    },
+    answer=answer,
+)

@@ -1,0 +1,33 @@
+"""The jobs that benchmarks have done: one that does nothing, and one that says how long it has waited."""
+
+import os
+import time
+
+from greenroom import Job, Work
+
+QUEUE = "bench"
+AT = 8  # bytes of one wait in the file: nanoseconds
+
+
+class Nothing(Job, queue=QUEUE, tag="job.nothing"):
+    """A job that costs what any job costs."""
+
+    number: int = 0
+
+    async def run(self, work: Work) -> int:
+        return self.number
+
+
+class Waited(Job, queue=QUEUE, tag="job.waited"):
+    """Appends to a file how long ago it was sent: one system call, so that many of them don't mix."""
+
+    sent_ns: int  # of this machine's monotonic clock
+    file: str
+
+    async def run(self, work: Work) -> None:
+        waited_ns = time.monotonic_ns() - self.sent_ns
+        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            os.write(descriptor, waited_ns.to_bytes(AT, "little"))
+        finally:
+            os.close(descriptor)
