@@ -62,7 +62,7 @@ class _Socket:
         answered = 0
         free = in_flight
         while True:
-            if time.perf_counter() < until:
+            if free and time.perf_counter() < until:
                 self._socket.sendall(frames.text(b"\n".join(command(number + one) for one in range(free))))
                 number += free
                 open_ += free

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bench.peers import centrifugo, nchan
+from bench.peers import bullmq, centrifugo, nchan
 from bench.peers.started import PeerMissing
 from bench.reporting.sides import Side
 
@@ -25,6 +25,7 @@ class Peer:
 
 
 PEERS: dict[str, Peer] = {
+    "bullmq": Peer(bullmq.ANSWERS, bullmq.side),
     "centrifugo": Peer(centrifugo.ANSWERS, partial(centrifugo.side, tuned=False)),
     "centrifugo-tuned": Peer(centrifugo.ANSWERS, partial(centrifugo.side, tuned=True)),
     "nchan": Peer(nchan.ANSWERS, nchan.side),

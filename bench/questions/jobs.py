@@ -12,6 +12,7 @@ import time
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.load.adding import Adding, add
 from bench.load.generators import Fleet, fleet
@@ -31,7 +32,7 @@ class JobsParams:
     seconds: float = param(5.0, "how long jobs are added one by one, and in parallel")
     jobs: int = param(100_000, "jobs that are added in bulk and then worked on")
     slots: int = param(100, "jobs that run at once")
-    in_flight: int = param(512, "adds on their way over one connection, in parallel")
+    in_flight: int = param(200, "adds on their way over one connection, in parallel")
     bulks: int = param(4, "connections that add in bulk, 1,000 jobs at once")
     lone: int = param(200, "lone jobs, by which the pickup is measured")
     lone_per_s: float = param(40.0, "lone jobs a second")
@@ -49,15 +50,15 @@ class Asking:
 
     def unfinished(self) -> int:
         view = self._ask("GET", f"/api/queue/{QUEUE}", "")
-        count: int = view["data"]["unfinished"] if "data" in view else view["unfinished"]
+        count: int = view["view"]["unfinished"]
         return count
 
-    def _ask(self, method: str, path: str, body: str) -> dict[str, object]:
+    def _ask(self, method: str, path: str, body: str) -> dict[str, Any]:
         self._connection.request(method, path, body or None, self._headers)
         response = self._connection.getresponse()
         said = response.read()
         assert response.status == 200, said[:300]
-        found: dict[str, object] = json.loads(said)
+        found: dict[str, Any] = json.loads(said)
         return found
 
     def wait_until_done(self) -> float:
