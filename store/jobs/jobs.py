@@ -1,12 +1,95 @@
-"""What is read of jobs."""
+"""What is read of jobs: all of a queue's when it wakes, those that others have added since, and one by its id."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from greenroom.store.journal.consequences.jobs import JobRow, TakeRow
+from msgspec import Struct
+
+from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
+
+PAGE = 2_000  # jobs read at once when a queue wakes
+LOOK_ROWS = 500  # of one queue, read by one look
+LOOKS_MAX = 32  # queues that one look is for
+LONG = 2_048  # bytes of arguments from which on they are read when the job is taken
+
+
+class Seen(Struct, frozen=True):
+    """Which transactions a queue has seen the jobs of: those that were visible at a moment, and of those that are in
+    between that and a later one the first jobs. Where transactions end in another order than they have begun in, a
+    number would not do."""
+
+    before: str  # a snapshot, as the store writes it
+    now: str | None = None  # the later one; None: whatever it is by then
+    xid: str | None = None  # the last job seen in between: its transaction
+    id: str | None = None  # and itself
+
+
+class Begun(Struct):
+    """What a queue begins with, beside its jobs."""
+
+    seen: Seen
+    takes: list[TakeRow]
+    windows: list[WindowRow]  # that are open
+
+
+class Look(Struct):
+    """Jobs that others have added since, at most LOOK_ROWS."""
+
+    seen: Seen  # with these
+    rows: list[JobRow]
+
+    @property
+    def is_whole(self) -> bool:
+        """Are these all that there are?"""
+        return self.seen.now is None
+
+
+class JobFound(Struct):
+    """One job, wherever it is."""
+
+    row: JobRow
+    state: str  # unfinished; active: a worker has it; or how it has ended
+    ended_ms: int | None = None
+    started_ms: int | None = None
+    worker: str = ""
+    result: bytes | None = None  # JSON
+    errors: bytes | None = None  # JSON list
+
+
+class QueueReads(Protocol):
+    """What a queue has read for it by whoever runs it."""
+
+    async def begin(self, queue: str, now_ms: int) -> Begun:
+        """Raises: StoreUnavailable."""
+
+    async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
+        """The next jobs, at most PAGE, by rising id, of those visible at `seen.before`. `arguments`: bring them along
+        where they are not long. [] at the end. Raises: StoreUnavailable."""
+
+    def look(self, queue: str, seen: Seen) -> None:
+        """Look for jobs that others have added since. They come to the queue as a message, sooner or never."""
+
+    def read(self, queue: str, ids: Sequence[str]) -> None:
+        """Read these jobs' arguments. They come to the queue as a message, sooner or never."""
 
 
 class JobStore(Protocol):
     """All of it raises StoreUnavailable."""
 
-    async def load(self, queue: str) -> tuple[list[JobRow], list[TakeRow]]:
-        """A queue's jobs that are not finished, and what workers have taken of them."""
+    async def begin(self, queue: str, now_ms: int) -> Begun:
+        """See QueueReads."""
+
+    async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
+        """See QueueReads."""
+
+    async def look(self, wanted: Mapping[str, Seen]) -> dict[str, Look]:
+        """By queue, LOOKS_MAX at most: jobs that others have added since, by their transactions."""
+
+    async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Of those jobs that are not finished, by id."""
+
+    async def find(self, job_id: str) -> JobFound | None:
+        """One job, finished or not; None where there is none, or none any more."""
+
+    async def keep_days(self, days: int) -> int:
+        """Drop finished jobs of days longer ago than that, and make the days to come; how many days went."""

@@ -1,23 +1,102 @@
-"""Jobs in memory: what appends have landed there."""
+"""Jobs in memory: what appends have landed there. A snapshot is the number of commits so far: they come one by one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import trio
 from msgspec.structs import replace
 
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Seen
 from greenroom.store.journal.consequences.consequence import Tables
-from greenroom.store.journal.consequences.jobs import JobRow, JobTables, TakeRow
+from greenroom.store.journal.consequences.jobs import JobRow, JobTables
+
+DAY_MS = 86_400_000
 
 
 class MemoryJobs:
     """See JobStore."""
 
-    def __init__(self, database: Callable[[], Tables]) -> None:
+    def __init__(self, database: Callable[[], Tables], now: Callable[[], float]) -> None:
         self._database = database
+        self._now = now
 
-    async def load(self, queue: str) -> tuple[list[JobRow], list[TakeRow]]:
+    async def begin(self, queue: str, now_ms: int) -> Begun:
         await trio.lowlevel.checkpoint()
-        tables = self._database().of(JobTables)
-        jobs = sorted((row for row in tables.jobs.values() if row.queue == queue), key=lambda row: row.id)
-        takes = [replace(take) for take in tables.takes.values() if take.queue == queue]
-        return [replace(row) for row in jobs], takes
+        tables = self._tables
+        return Begun(
+            seen=Seen(str(tables.commits)),
+            takes=[replace(take) for take in tables.takes.values() if take.queue == queue],
+            windows=[one for one in tables.windows.values() if one.queue == queue and one.until_ms > now_ms],
+        )
+
+    async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        rows = sorted(
+            (
+                row
+                for row in tables.jobs.values()
+                if row.queue == queue and row.id > after and tables.found_by.get(row.id, 0) <= int(seen.before)
+            ),
+            key=lambda row: row.id,
+        )
+        return [_read(row, brings=arguments) for row in rows[:PAGE]]
+
+    async def look(self, wanted: Mapping[str, Seen]) -> dict[str, Look]:
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        return {queue: _look(tables, queue, seen) for queue, seen in wanted.items()}
+
+    async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        await trio.lowlevel.checkpoint()
+        jobs = self._tables.jobs
+        return {one: jobs[one].arguments or b"" for one in ids if one in jobs}
+
+    async def find(self, job_id: str) -> JobFound | None:
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        row = tables.jobs.get(job_id)
+        if row is not None:
+            is_active = any(job_id in take.ids for take in tables.takes.values() if take.queue == row.queue)
+            return JobFound(replace(row), "active" if is_active else "unfinished")
+        if job_id not in tables.done:
+            return None
+        row, end = tables.done[job_id]
+        errors = b"[" + end.error + b"]" if end.error else None
+        return JobFound(replace(row), end.state, end.ended_ms, end.started_ms, end.worker, end.result, errors)
+
+    async def keep_days(self, days: int) -> int:
+        await trio.lowlevel.checkpoint()
+        done = self._tables.done
+        first = int(self._now() * 1000) // DAY_MS - days
+        gone = {job_id: end.ended_ms // DAY_MS for job_id, (_, end) in done.items() if end.ended_ms // DAY_MS < first}
+        for job_id in gone:
+            del done[job_id]
+        return len(set(gone.values()))
+
+    @property
+    def _tables(self) -> JobTables:
+        return self._database().of(JobTables)
+
+
+def _look(tables: JobTables, queue: str, seen: Seen) -> Look:
+    """As Postgres: of the commits in between, by their numbers."""
+    now = tables.commits if seen.now is None else int(seen.now)
+    after = (int(seen.xid or 0), seen.id or "")
+    found = sorted(_found(tables, queue, int(seen.before), now))
+    rows = [tables.jobs[job_id] for xid, job_id in found if (xid, job_id) > after][:LOOK_ROWS]
+    found_rows = [_read(row, brings=True) for row in rows]
+    if len(rows) < LOOK_ROWS:
+        return Look(Seen(str(now)), found_rows)
+    last = rows[-1].id
+    return Look(Seen(seen.before, str(now), str(tables.found_by[last]), last), found_rows)
+
+
+def _found(tables: JobTables, queue: str, before: int, now: int) -> Iterable[tuple[int, str]]:
+    for job_id, number in tables.found_by.items():
+        if before < number <= now and tables.jobs[job_id].queue == queue:
+            yield number, job_id
+
+
+def _read(row: JobRow, *, brings: bool) -> JobRow:
+    is_left = not brings or len(row.arguments or b"") > LONG
+    return replace(row, arguments=None) if is_left else replace(row)

@@ -1,13 +1,82 @@
-"""Jobs in Postgres."""
+"""Jobs in Postgres.
 
-from greenroom.store.journal.consequences.jobs import JobRow, TakeRow
+What others have added is found by their transactions' numbers (`jobs.xid`): those that were not visible in the snapshot
+that a queue has seen are its `xmax` and above, or were under way in it (`xip`). Each is a range of the index, so however
+long a transaction stays open nothing is looked at again. A number that is beyond the present snapshot's is of another
+cluster, of which the rows were copied: such a row is read when the queue wakes, and never found.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Seen
+from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
-JOBS = """
-SELECT id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max, lost, options
-FROM jobs WHERE queue = $1 ORDER BY id
-"""
+ROW = """j.id, j.queue, j.job, {arguments} AS arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
+    j.attempts_max, j.lost, j.options, j.unique_key"""
+ARGUMENTS = f"CASE WHEN octet_length(j.arguments) <= {LONG} THEN j.arguments END"
+NO_ID = "00000000000000000000000000000000"
+
+SNAPSHOT = "SELECT pg_current_snapshot()::text"
 TAKES = "SELECT queue, token, worker, at_ms, ids FROM job_takes WHERE queue = $1 ORDER BY token"
+WINDOWS = "SELECT queue, unique_key, id, until_ms FROM job_windows WHERE queue = $1 AND until_ms > $2"
+# Nobody but the queue's owner, who reads this, removes any of them: so all pages together are one moment's.
+PAGES = {
+    brings: f"""
+SELECT {ROW.format(arguments=ARGUMENTS if brings else "NULL::bytea")}
+FROM jobs j
+WHERE j.queue = $1 AND j.id > $2::text::uuid AND (j.xid IS NULL OR pg_visible_in_snapshot(j.xid, $3::text::pg_snapshot)
+    OR j.xid >= pg_snapshot_xmax(pg_current_snapshot()))
+ORDER BY j.queue, j.id LIMIT {PAGE}
+"""
+    for brings in (False, True)
+}
+LOOK = f"""
+WITH w AS MATERIALIZED (
+    SELECT i.number, i.queue, i.before, coalesce(i.now, pg_current_snapshot()) AS now, i.xid, i.id
+    FROM unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::text[]::xid8[], $5::text[]::uuid[])
+        WITH ORDINALITY AS i (queue, before, now, xid, id, number)
+)
+SELECT w.number, w.now::text, NULL::text AS xid, NULL::uuid AS id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL
+FROM w
+UNION ALL
+SELECT w.number, NULL, f.xid::text, f.id, f.queue, f.job, f.arguments, f.added_ms, f.due_ms, f.partition, f.priority,
+    f.attempts, f.attempts_max, f.lost, f.options, f.unique_key
+FROM w CROSS JOIN LATERAL (
+    (
+        SELECT j.xid, {ROW.format(arguments=ARGUMENTS)}
+        FROM jobs j
+        WHERE j.queue = w.queue AND j.xid >= pg_snapshot_xmax(w.before) AND (j.xid, j.id) > (w.xid, w.id)
+            AND pg_visible_in_snapshot(j.xid, w.now)
+        ORDER BY j.queue, j.xid, j.id LIMIT {LOOK_ROWS}
+    )
+    UNION ALL
+    SELECT o.*
+    FROM pg_snapshot_xip(w.before) AS x (xid) CROSS JOIN LATERAL (
+        SELECT j.xid, {ROW.format(arguments=ARGUMENTS)}
+        FROM jobs j
+        WHERE j.queue = w.queue AND j.xid = x.xid AND (j.xid, j.id) > (w.xid, w.id)
+            AND pg_visible_in_snapshot(j.xid, w.now)
+        ORDER BY j.queue, j.xid, j.id LIMIT {LOOK_ROWS}
+    ) o
+    ORDER BY xid, id LIMIT {LOOK_ROWS}
+) f
+"""
+READ = "SELECT id, arguments FROM jobs WHERE id = ANY ($1::text[]::uuid[])"
+FIND = f"""
+SELECT {ROW.format(arguments="j.arguments")},
+    CASE WHEN EXISTS (SELECT FROM job_takes t WHERE t.queue = j.queue AND j.id = ANY (t.ids)) THEN 'active'
+        ELSE 'unfinished' END,
+    NULL::bigint, NULL::bigint, '', NULL::bytea, convert_to(j.errors::text, 'UTF8')
+FROM jobs j WHERE j.id = $1::text::uuid
+UNION ALL
+SELECT {ROW.format(arguments="j.arguments").replace("j.unique_key", "NULL")},
+    j.state, j.ended_ms, j.started_ms, j.worker, j.result, convert_to(j.errors::text, 'UTF8')
+FROM jobs_done j WHERE j.id = $1::text::uuid
+"""
+KEEP_DAYS = "SELECT keep_job_days($1)"
 
 
 class PostgresJobs:
@@ -16,11 +85,61 @@ class PostgresJobs:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def load(self, queue: str) -> tuple[list[JobRow], list[TakeRow]]:
-        async with self._pool.connection() as connection:
-            takes = await connection.fetch(TAKES, queue)
-            jobs = await connection.fetch(JOBS, queue)
-        return (
-            [JobRow(row[0].hex, *row[1:]) for row in jobs],
-            [TakeRow(row[0], row[1], row[2], row[3], [one.hex for one in row[4]]) for row in takes],
+    async def begin(self, queue: str, now_ms: int) -> Begun:
+        fetch = self._pool.fetch
+        ((snapshot,),) = await fetch(SNAPSHOT)
+        takes, windows = await fetch(TAKES, queue), await fetch(WINDOWS, queue, now_ms)
+        return Begun(
+            seen=Seen(snapshot),
+            takes=[TakeRow(row[0], row[1], row[2], row[3], [one.hex for one in row[4]]) for row in takes],
+            windows=[WindowRow(row[0], row[1], row[2].hex, row[3]) for row in windows],
         )
+
+    async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
+        return [_row(row) for row in await self._pool.fetch(PAGES[arguments], queue, after or NO_ID, seen.before)]
+
+    async def look(self, wanted: Mapping[str, Seen]) -> dict[str, Look]:
+        queues, seen = list(wanted), list(wanted.values())
+        rows = await self._pool.fetch(
+            LOOK,
+            queues,
+            [one.before for one in seen],
+            [one.now for one in seen],
+            [one.xid or "0" for one in seen],
+            [one.id or NO_ID for one in seen],
+        )
+        found: dict[str, list[Any]] = {queue: [] for queue in queues}
+        now: dict[str, str] = {}
+        for row in rows:
+            queue = queues[row[0] - 1]
+            if row[3] is None:
+                now[queue] = row[1]
+            else:
+                found[queue].append(row)
+        return {queue: _look(before, now[queue], found[queue]) for queue, before in wanted.items()}
+
+    async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        return {row[0].hex: row[1] for row in await self._pool.fetch(READ, list(ids))}
+
+    async def find(self, job_id: str) -> JobFound | None:
+        rows = await self._pool.fetch(FIND, job_id)
+        if not rows:
+            return None
+        row = rows[0]
+        return JobFound(_row(row), *row[13:])
+
+    async def keep_days(self, days: int) -> int:
+        ((dropped,),) = await self._pool.fetch(KEEP_DAYS, days)
+        return dropped  # type: ignore[no-any-return]
+
+
+def _look(before: Seen, now: str, rows: list[Any]) -> Look:
+    """What comes next begins where these end."""
+    found = [_row(row[3:]) for row in rows]
+    if len(rows) < LOOK_ROWS:
+        return Look(Seen(now), found)
+    return Look(Seen(before.before, now, rows[-1][2], found[-1].id), found)
+
+
+def _row(row: Any) -> JobRow:
+    return JobRow(row[0].hex, *row[1:13])

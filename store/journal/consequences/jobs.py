@@ -7,6 +7,7 @@ for all that it took at once, so a job costs a row that is written, one that is 
 from typing import ClassVar, Literal, Self
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from greenroom.store.journal.consequences.consequence import Part, Tables
 
@@ -19,7 +20,7 @@ class JobRow(Struct, gc=False):
     id: str  # a UUID, version 7, as 32 hex digits
     queue: str
     job: str  # the tag of its class
-    arguments: bytes  # JSON object
+    arguments: bytes | None  # JSON object; None: it was not read along
     added_ms: int  # Unix ms
     due_ms: int  # not before, Unix ms
     partition: str = ""
@@ -27,11 +28,12 @@ class JobRow(Struct, gc=False):
     attempts: int = 0  # that have failed
     attempts_max: int = 5
     lost: int = 0  # workers that ended with it in hand
-    options: bytes | None = None  # JSON object
+    options: bytes | None = None  # JSON object: see actors/jobs/options.py
+    unique_key: str | None = None
 
     @property
     def size(self) -> int:
-        return len(self.arguments) + len(self.partition) + (len(self.options) if self.options else 0)
+        return len(self.arguments or b"") + len(self.partition) + len(self.options or b"")
 
 
 class TakeRow(Struct, gc=False):
@@ -57,13 +59,14 @@ class EndRow(Struct, gc=False):
 
 
 class BackRow(Struct, gc=False):
-    """A job that is to be tried again."""
+    """A job that is to be tried again; or that waits, and is changed."""
 
     id: str
     due_ms: int
     attempts: int
     lost: int
     error: bytes | None = None  # JSON object of the attempt that has ended
+    arguments: bytes | None = None  # others than it had
 
 
 class UntakenRow(Struct, gc=False):
@@ -73,11 +76,23 @@ class UntakenRow(Struct, gc=False):
     token: int
 
 
+class WindowRow(Struct, gc=False):
+    """Until when no other job with that key is taken."""
+
+    queue: str
+    key: str
+    id: str  # of the job that is
+    until_ms: int
+
+
 class JobTables:
     """In memory: what the database has of jobs."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobRow] = {}
+        self.commits = 0  # that have added jobs for a queue to find
+        self.found_by: dict[str, int] = {}  # such a job -> the number of the commit
+        self.windows: dict[tuple[str, str], WindowRow] = {}
         self.done: dict[str, tuple[JobRow, EndRow]] = {}
         self.takes: dict[tuple[str, int], TakeRow] = {}
 
@@ -85,18 +100,20 @@ class JobTables:
 ADDED = {
     "id": "bigint", "job_id": "uuid", "queue": "text", "job": "text", "arguments": "bytea", "added_ms": "bigint",
     "due_ms": "bigint", "partition": "text", "priority": "int", "attempts_max": "int", "options": "bytea",
+    "unique_key": "text",
 }  # fmt: skip
 INSERT = """
-    INSERT INTO jobs (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts_max, options{column})
+    INSERT INTO jobs (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts_max, options,
+        unique_key{column})
     SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts_max,
-        m.options{value}
+        m.options, m.unique_key{value}
     FROM {{rows}} WHERE {{owned}}"""
 
 
 def _added(head_id: int, row: JobRow) -> tuple[object, ...]:
     return (
         head_id, row.id, row.queue, row.job, row.arguments, row.added_ms, row.due_ms, row.partition, row.priority,
-        row.attempts_max, row.options,
+        row.attempts_max, row.options, row.unique_key,
     )  # fmt: skip
 
 
@@ -109,6 +126,7 @@ class Jobs(Struct):
     ended: dict[str, EndRow] = field(default_factory=dict)  # by the job's id
     back: dict[str, BackRow] = field(default_factory=dict)
     untaken: list[UntakenRow] = field(default_factory=list)
+    windows: dict[str, WindowRow] = field(default_factory=dict)  # by the key
 
     parts: ClassVar[tuple[Part["Jobs"], ...]] = (
         Part(
@@ -161,15 +179,18 @@ class Jobs(Struct):
         Part(
             name="jobs_back",
             columns={
-                "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int", "error": "bytea"
+                "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int", "error": "bytea",
+                "arguments": "bytea",
             },
             sql="""
     UPDATE jobs j SET due_ms = m.due_ms, attempts = m.attempts, lost = m.lost,
+        arguments = coalesce(m.arguments, j.arguments),
         errors = CASE WHEN m.error IS NULL THEN j.errors
             ELSE coalesce(j.errors, '[]') || convert_from(m.error, 'UTF8')::jsonb END
     FROM {rows} WHERE j.id = m.job_id AND {owned}""",
             rows=lambda head_id, shard, jobs: [
-                (head_id, row.id, row.due_ms, row.attempts, row.lost, row.error) for row in jobs.back.values()
+                (head_id, row.id, row.due_ms, row.attempts, row.lost, row.error, row.arguments)
+                for row in jobs.back.values()
             ],
         ),
         Part(
@@ -177,6 +198,17 @@ class Jobs(Struct):
             columns={"id": "bigint", "queue": "text", "token": "bigint"},
             sql="DELETE FROM job_takes t USING {rows} WHERE t.queue = m.queue AND t.token = m.token AND {owned}",
             rows=lambda head_id, shard, jobs: [(head_id, row.queue, row.token) for row in jobs.untaken],
+        ),
+        Part(
+            name="job_windows_set",
+            columns={"id": "bigint", "queue": "text", "key": "text", "job_id": "uuid", "until_ms": "bigint"},
+            sql="""
+    INSERT INTO job_windows (queue, unique_key, id, until_ms)
+    SELECT m.queue, m.key, m.job_id, m.until_ms FROM {rows} WHERE {owned}
+    ON CONFLICT (queue, unique_key) DO UPDATE SET id = excluded.id, until_ms = excluded.until_ms""",
+            rows=lambda head_id, shard, jobs: [
+                (head_id, row.queue, row.key, row.id, row.until_ms) for row in jobs.windows.values()
+            ],
         ),
     )  # fmt: skip
 
@@ -189,7 +221,12 @@ class Jobs(Struct):
             fresh = added.get(back.id)
             if fresh is not None:
                 fresh.due_ms, fresh.attempts, fresh.lost = back.due_ms, back.attempts, back.lost
+                fresh.arguments = back.arguments or fresh.arguments
             else:
+                before = self.back.get(back.id)
+                if before is not None:
+                    back.arguments = back.arguments or before.arguments
+                    back.error = back.error or before.error
                 self.back[back.id] = back
         for end in later.ended.values():
             self.back.pop(end.id, None)
@@ -198,6 +235,7 @@ class Jobs(Struct):
         at_once = {(row.queue, row.token) for row in self.taken} & untaken
         self.taken = [row for row in self.taken if (row.queue, row.token) not in at_once] + later.taken
         self.untaken += [row for row in later.untaken if (row.queue, row.token) not in at_once]
+        self.windows.update(later.windows)
 
     def cost(self) -> tuple[int, int]:
         rows = size = 0
@@ -209,30 +247,43 @@ class Jobs(Struct):
             size += (len(end.result) if end.result else 0) + (len(end.error) if end.error else 0)
         for back in self.back.values():
             rows += 1
-            size += len(back.error) if back.error else 0
+            size += (len(back.error) if back.error else 0) + (len(back.arguments) if back.arguments else 0)
         for taken in self.taken:
             rows += 1
             size += 16 * len(taken.ids)
-        return rows + len(self.untaken), size
+        return rows + len(self.untaken) + len(self.windows), size
 
     def land(self, head: Tables, database: Tables) -> None:
         tables = database.of(JobTables)
         for row in (*self.added, *self.started):
-            tables.jobs[row.id] = row
+            tables.jobs[row.id] = replace(row)
+        if self.started:
+            tables.commits += 1
+            tables.found_by.update(dict.fromkeys([row.id for row in self.started], tables.commits))
         for taken in self.taken:
             tables.takes[taken.queue, taken.token] = taken
         for back in self.back.values():
             found = tables.jobs.get(back.id)
             if found is not None:
                 found.due_ms, found.attempts, found.lost = back.due_ms, back.attempts, back.lost
+                found.arguments = back.arguments or found.arguments
         for end in self.ended.values():
             gone = tables.jobs.pop(end.id, None)
+            tables.found_by.pop(end.id, None)
             if gone is not None:
                 tables.done[end.id] = gone, end
         for one in self.untaken:
             tables.takes.pop((one.queue, one.token), None)
+        for window in self.windows.values():
+            tables.windows[window.queue, window.key] = window
 
     def __len__(self) -> int:
         return (
-            len(self.added) + len(self.started) + len(self.taken) + len(self.ended) + len(self.back) + len(self.untaken)
+            len(self.added)
+            + len(self.started)
+            + len(self.taken)
+            + len(self.ended)
+            + len(self.back)
+            + len(self.untaken)
+            + len(self.windows)
         )

@@ -1,0 +1,49 @@
+"""What a job may have beside its arguments, as it is stored with it. Most have none of it."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Mode = Literal["simple", "throttle", "debounce", "keep_last"]
+Key = Annotated[str, Meta(min_length=1, max_length=255)]
+TTL_MAX_S = 7 * 86_400.0
+
+
+class UniqueKey(Struct, frozen=True, omit_defaults=True):
+    """Of jobs with the same key in one queue not all are done: see Unique."""
+
+    key: Key
+    mode: Mode = "simple"
+    ttl_s: Annotated[float, Meta(ge=0, le=TTL_MAX_S)] = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.ttl_s and self.mode in ("throttle", "debounce"):
+            raise ValueError(f"`ttl_s` must be above 0 for {self.mode}")
+
+
+class Options(Struct, frozen=True, omit_defaults=True):
+    """Who wants to hear of it, and which others it is one with."""
+
+    unique: UniqueKey | None = None
+    origin: str = ""  # the entity that has started it
+    about: str = ""  # the label under which that wants to hear what became of it; "": it does not
+
+    def encode(self) -> bytes | None:
+        """None where there is nothing to keep."""
+        return _encode(self) if self != NO_OPTIONS else None
+
+
+NO_OPTIONS = Options()
+_encode = msgspec.json.encode
+_decode = msgspec.json.Decoder(Options).decode
+
+
+def decode_options(stored: bytes | None) -> Options | None:
+    """None: it has none, or none that this release knows."""
+    if stored is None:
+        return None
+    try:
+        return _decode(stored)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,18 @@
+"""What comes to a queue from the store, by whoever reads for it. None of it leaves the process."""
+
+from greenroom.actors.model.message import Tell
+from greenroom.store.jobs.jobs import Look, Seen
+
+
+class FoundRows(Tell, tag="queue.found_rows"):
+    """To itself: jobs that others have added since it had seen so much."""
+
+    since: Seen
+    look: Look
+
+
+class ReadArguments(Tell, tag="queue.read_arguments"):
+    """To itself: of these jobs; one that is not among them has none any more."""
+
+    ids: list[str]
+    arguments: dict[str, bytes]

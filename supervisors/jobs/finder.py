@@ -1,0 +1,95 @@
+"""The finder: reads for the queues that are awake here what others have added, and arguments that are not in memory.
+
+Queues ask it and go on; what it has read comes to them as a message. It asks the store for many queues at once, one
+statement after the other: under load each brings what piled up meanwhile.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+import trio
+
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
+from greenroom.actors.model.message import Message
+from greenroom.config.telemetry.shown import shown
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobStore, Seen
+from greenroom.store.journal.consequences.jobs import JobRow
+from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
+
+log = structlog.get_logger("greenroom.jobs")
+
+READS_MAX = 256  # jobs whose arguments are read by one statement
+REST_S = 0.003  # after a look: what comes meanwhile comes together
+
+
+class Finder:
+    """See QueueReads. A supervised child: `run`. What it is asked for while that does not run waits."""
+
+    def __init__(self, store: JobStore, *, tell: Callable[[str, Message], bool], new_backoff: NewBackoff) -> None:
+        """`tell`: an entity that is awake here; false where it is not, or can't take it."""
+        self._store = store
+        self._tell = tell
+        self._new_backoff = new_backoff
+        self._looks: dict[str, Seen] = {}  # at most one of each queue that is awake
+        self._reads: dict[str, list[str]] = {}  # queue -> ids; as many as its workers have taken
+        self._stir = trio.Event()
+
+    async def begin(self, queue: str, now_ms: int) -> Begun:
+        return await self._store.begin(queue, now_ms)
+
+    async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
+        return await self._store.page(queue, seen, after, arguments=arguments)
+
+    def look(self, queue: str, seen: Seen) -> None:
+        self._looks[queue] = seen
+        self._stir.set()
+
+    def read(self, queue: str, ids: Sequence[str]) -> None:
+        known = self._reads.get(queue)
+        if known is None:
+            self._reads[queue] = [*ids]
+        else:
+            known += [one for one in ids if one not in known]
+        self._stir.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled."""
+        task_status.started()
+        backoff: Backoff | None = None
+        while True:
+            try:
+                await self._look()
+                await self._read()
+                backoff = None
+            except StoreUnavailable as error:  # queues ask again
+                log.info("jobs_not_looked_for", error=shown(error))
+                backoff = backoff or self._new_backoff()
+                await trio.sleep(backoff.next())
+            if not self._looks and not self._reads:
+                self._stir = trio.Event()
+                await self._stir.wait()
+
+    async def _look(self) -> None:
+        """Raises: StoreUnavailable."""
+        wanted = dict([self._looks.popitem() for _ in range(min(len(self._looks), LOOKS_MAX))])
+        if not wanted:
+            return
+        try:
+            found = await self._store.look(wanted)
+        except StoreUnavailable:
+            self._looks = wanted | self._looks
+            raise
+        for queue, look in found.items():
+            self._tell(f"queue:{queue}", FoundRows(since=wanted[queue], look=look))
+        await trio.sleep(REST_S)
+
+    async def _read(self) -> None:
+        """Raises: StoreUnavailable."""
+        for queue in list(self._reads):
+            ids = self._reads[queue][:READS_MAX]
+            arguments = await self._store.arguments(ids)
+            del self._reads[queue][:READS_MAX]
+            if not self._reads[queue]:
+                del self._reads[queue]
+            self._tell(f"queue:{queue}", ReadArguments(ids=ids, arguments=arguments))
