@@ -21,6 +21,10 @@ class UniqueKey(Struct, frozen=True, omit_defaults=True):
         if not self.ttl_s and self.mode in ("throttle", "debounce"):
             raise ValueError(f"`ttl_s` must be above 0 for {self.mode}")
 
+    def due_ms(self, now_ms: int) -> int:
+        """When one that is added now is due at the earliest."""
+        return now_ms + int(self.ttl_s * 1000) if self.mode == "debounce" else now_ms
+
 
 class Options(Struct, frozen=True, omit_defaults=True):
     """Who wants to hear of it, and which others it is one with."""

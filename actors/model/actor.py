@@ -26,7 +26,7 @@ from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
-from greenroom.store.journal.consequences.jobs import JobRow, TakeRow
+from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.views.asked import Asked, Row, Rows
 
@@ -76,8 +76,9 @@ class Runtime(Protocol):
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         """Of the view with that class of rows."""
 
-    async def jobs_of(self, queue: str) -> tuple[list[JobRow], list[TakeRow]]:
-        """A queue's jobs that are not finished, and what workers have taken of them. Raises: StoreUnavailable."""
+    @property
+    def jobs(self) -> QueueReads:
+        """What queues read."""
 
 
 class Actor(Generic[State_co]):

@@ -13,7 +13,7 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
-from greenroom.store.journal.consequences.jobs import JobRow, TakeRow
+from greenroom.store.jobs.no_jobs import NoJobs
 from greenroom.store.views.asked import Asked, Row, Rows
 
 
@@ -29,6 +29,7 @@ class KitWorld:
         self._kind = kind
         self._kinds = kinds
         self.spend = Budgets(self.now).spend
+        self.jobs = NoJobs()
 
     def now(self) -> float:
         return self.now_s
@@ -64,8 +65,3 @@ class KitWorld:
         await trio.lowlevel.checkpoint()
         assert row in self.found, f"it queries {row.__qualname__}: say kit.when_queried({row.__qualname__}, ...)"
         return self.found[row](key, asked)
-
-    async def jobs_of(self, queue: str) -> tuple[list[JobRow], list[TakeRow]]:
-        """None: a queue under test begins empty."""
-        await trio.lowlevel.checkpoint()
-        return [], []

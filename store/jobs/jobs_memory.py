@@ -39,7 +39,7 @@ class MemoryJobs:
             ),
             key=lambda row: row.id,
         )
-        return [_read(row, brings=arguments) for row in rows[:PAGE]]
+        return [_read(tables, row, brings=arguments) for row in rows[:PAGE]]
 
     async def look(self, wanted: Mapping[str, Seen]) -> dict[str, Look]:
         await trio.lowlevel.checkpoint()
@@ -57,7 +57,9 @@ class MemoryJobs:
         row = tables.jobs.get(job_id)
         if row is not None:
             is_active = any(job_id in take.ids for take in tables.takes.values() if take.queue == row.queue)
-            return JobFound(replace(row), "active" if is_active else "unfinished")
+            return JobFound(
+                replace(row, is_of_others=job_id in tables.found_by), "active" if is_active else "unfinished"
+            )
         if job_id not in tables.done:
             return None
         row, end = tables.done[job_id]
@@ -84,7 +86,7 @@ def _look(tables: JobTables, queue: str, seen: Seen) -> Look:
     after = (int(seen.xid or 0), seen.id or "")
     found = sorted(_found(tables, queue, int(seen.before), now))
     rows = [tables.jobs[job_id] for xid, job_id in found if (xid, job_id) > after][:LOOK_ROWS]
-    found_rows = [_read(row, brings=True) for row in rows]
+    found_rows = [_read(tables, row, brings=True) for row in rows]
     if len(rows) < LOOK_ROWS:
         return Look(Seen(str(now)), found_rows)
     last = rows[-1].id
@@ -97,6 +99,6 @@ def _found(tables: JobTables, queue: str, before: int, now: int) -> Iterable[tup
             yield number, job_id
 
 
-def _read(row: JobRow, *, brings: bool) -> JobRow:
+def _read(tables: JobTables, row: JobRow, *, brings: bool) -> JobRow:
     is_left = not brings or len(row.arguments or b"") > LONG
-    return replace(row, arguments=None) if is_left else replace(row)
+    return replace(row, arguments=None if is_left else row.arguments, is_of_others=row.id in tables.found_by)

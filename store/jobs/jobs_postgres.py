@@ -1,8 +1,8 @@
 """Jobs in Postgres.
 
 What others have added is found by their transactions' numbers (`jobs.xid`): those that were not visible in the snapshot
-that a queue has seen are its `xmax` and above, or were under way in it (`xip`). Each is a range of the index, so however
-long a transaction stays open nothing is looked at again. A number that is beyond the present snapshot's is of another
+that a queue has seen are its `xmax` and above, or were under way in it (`xip`). Each is a range of the index, so
+however long a transaction stays open nothing is looked at again. A number beyond the present snapshot's is of another
 cluster, of which the rows were copied: such a row is read when the queue wakes, and never found.
 """
 
@@ -14,7 +14,8 @@ from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
 ROW = """j.id, j.queue, j.job, {arguments} AS arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
-    j.attempts_max, j.lost, j.options, j.unique_key"""
+    j.attempts_max, j.lost, j.options, j.unique_key, {others} AS is_of_others"""
+UNFINISHED = ROW.replace("{others}", "j.xid IS NOT NULL")
 ARGUMENTS = f"CASE WHEN octet_length(j.arguments) <= {LONG} THEN j.arguments END"
 NO_ID = "00000000000000000000000000000000"
 
@@ -24,7 +25,7 @@ WINDOWS = "SELECT queue, unique_key, id, until_ms FROM job_windows WHERE queue =
 # Nobody but the queue's owner, who reads this, removes any of them: so all pages together are one moment's.
 PAGES = {
     brings: f"""
-SELECT {ROW.format(arguments=ARGUMENTS if brings else "NULL::bytea")}
+SELECT {UNFINISHED.format(arguments=ARGUMENTS if brings else "NULL::bytea")}
 FROM jobs j
 WHERE j.queue = $1 AND j.id > $2::text::uuid AND (j.xid IS NULL OR pg_visible_in_snapshot(j.xid, $3::text::pg_snapshot)
     OR j.xid >= pg_snapshot_xmax(pg_current_snapshot()))
@@ -35,18 +36,19 @@ ORDER BY j.queue, j.id LIMIT {PAGE}
 LOOK = f"""
 WITH w AS MATERIALIZED (
     SELECT i.number, i.queue, i.before, coalesce(i.now, pg_current_snapshot()) AS now, i.xid, i.id
-    FROM unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::text[]::xid8[], $5::text[]::uuid[])
-        WITH ORDINALITY AS i (queue, before, now, xid, id, number)
+    FROM unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::text[]::xid8[],
+        $5::text[]::uuid[]) WITH ORDINALITY AS i (queue, before, now, xid, id, number)
 )
 SELECT w.number, w.now::text, NULL::text AS xid, NULL::uuid AS id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL
+    NULL, NULL, NULL, NULL
 FROM w
 UNION ALL
 SELECT w.number, NULL, f.xid::text, f.id, f.queue, f.job, f.arguments, f.added_ms, f.due_ms, f.partition, f.priority,
-    f.attempts, f.attempts_max, f.lost, f.options, f.unique_key
+    f.attempts, f.attempts_max, f.lost, f.options, f.unique_key,
+    f.is_of_others
 FROM w CROSS JOIN LATERAL (
     (
-        SELECT j.xid, {ROW.format(arguments=ARGUMENTS)}
+        SELECT j.xid, {UNFINISHED.format(arguments=ARGUMENTS)}
         FROM jobs j
         WHERE j.queue = w.queue AND j.xid >= pg_snapshot_xmax(w.before) AND (j.xid, j.id) > (w.xid, w.id)
             AND pg_visible_in_snapshot(j.xid, w.now)
@@ -55,7 +57,7 @@ FROM w CROSS JOIN LATERAL (
     UNION ALL
     SELECT o.*
     FROM pg_snapshot_xip(w.before) AS x (xid) CROSS JOIN LATERAL (
-        SELECT j.xid, {ROW.format(arguments=ARGUMENTS)}
+        SELECT j.xid, {UNFINISHED.format(arguments=ARGUMENTS)}
         FROM jobs j
         WHERE j.queue = w.queue AND j.xid = x.xid AND (j.xid, j.id) > (w.xid, w.id)
             AND pg_visible_in_snapshot(j.xid, w.now)
@@ -66,13 +68,13 @@ FROM w CROSS JOIN LATERAL (
 """
 READ = "SELECT id, arguments FROM jobs WHERE id = ANY ($1::text[]::uuid[])"
 FIND = f"""
-SELECT {ROW.format(arguments="j.arguments")},
+SELECT {UNFINISHED.format(arguments="j.arguments")},
     CASE WHEN EXISTS (SELECT FROM job_takes t WHERE t.queue = j.queue AND j.id = ANY (t.ids)) THEN 'active'
         ELSE 'unfinished' END,
     NULL::bigint, NULL::bigint, '', NULL::bytea, convert_to(j.errors::text, 'UTF8')
 FROM jobs j WHERE j.id = $1::text::uuid
 UNION ALL
-SELECT {ROW.format(arguments="j.arguments").replace("j.unique_key", "NULL")},
+SELECT {ROW.format(arguments="j.arguments", others="false").replace("j.unique_key", "NULL")},
     j.state, j.ended_ms, j.started_ms, j.worker, j.result, convert_to(j.errors::text, 'UTF8')
 FROM jobs_done j WHERE j.id = $1::text::uuid
 """
@@ -126,7 +128,7 @@ class PostgresJobs:
         if not rows:
             return None
         row = rows[0]
-        return JobFound(_row(row), *row[13:])
+        return JobFound(_row(row), *row[14:])
 
     async def keep_days(self, days: int) -> int:
         ((dropped,),) = await self._pool.fetch(KEEP_DAYS, days)
@@ -142,4 +144,4 @@ def _look(before: Seen, now: str, rows: list[Any]) -> Look:
 
 
 def _row(row: Any) -> JobRow:
-    return JobRow(row[0].hex, *row[1:13])
+    return JobRow(row[0].hex, *row[1:14])

@@ -18,11 +18,11 @@ from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import ENTITY, Tracing
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.jobs.jobs import JobStore
+from greenroom.store.jobs.jobs import QueueReads
+from greenroom.store.jobs.no_jobs import NoJobs
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.consequences.inline import Inline
-from greenroom.store.journal.consequences.jobs import JobRow, TakeRow
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Head, StoredEvent
 from greenroom.store.views.asked import Asked, Row, Rows
@@ -80,7 +80,7 @@ class NodeWorld:
         rng: random.Random,
         tracing: Tracing | None,
         query: Query | None,
-        jobs: JobStore | None,
+        jobs: QueueReads | None,
     ) -> None:
         self.now = now
         self.monotonic = monotonic
@@ -91,7 +91,7 @@ class NodeWorld:
         self._rng = rng
         self._tracing = tracing
         self._query = query
-        self._jobs = jobs
+        self.jobs: QueueReads = jobs if jobs is not None else NoJobs()
 
     def new_epoch(self) -> str:
         return f"{self._rng.getrandbits(32):08x}"
@@ -108,9 +108,6 @@ class NodeWorld:
         if self._query is None:
             raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
         return await self._query.rows(row, key, asked)
-
-    async def jobs_of(self, queue: str) -> tuple[list[JobRow], list[TakeRow]]:
-        return await self._jobs.load(queue) if self._jobs is not None else ([], [])
 
     def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
         return nullcontext() if self._tracing is None else self._tracing.child(name, parent, {ENTITY: entity})

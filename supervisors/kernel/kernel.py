@@ -17,7 +17,7 @@ from greenroom.config.telemetry.held import Held
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.throttled_log import ThrottledLog
 from greenroom.config.telemetry.tracing import Tracing
-from greenroom.store.jobs.jobs import JobStore
+from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.claims import Claims
 from greenroom.store.journal.committer import Committer
 from greenroom.store.journal.dead_letters import DeadLetters
@@ -72,7 +72,7 @@ class Kernel:
         landed: Callable[[Sequence[tuple[str, Append]]], None] | None = None,
         query: Query | None = None,
         inline: InlineViews | None = None,
-        jobs: JobStore | None = None,
+        jobs: QueueReads | None = None,
     ) -> None:
         """`landed`: see Committer. `query` reads views; None: none is installed. `inline`: those whose rows are written
         with appends."""

@@ -121,6 +121,17 @@ class Router:
         except ActorError as error:
             self._keep_letter(entity, Envelope(message=message), error)
 
+    def tell_here(self, entity: str, message: Message) -> bool:
+        """To who is awake here alone, of what is of no use elsewhere or later. Was it queued?"""
+        found = self._awake.get(entity)
+        if found is None:
+            return False
+        try:
+            found.mailbox.put(message)
+        except (Sealed, ActorError):
+            return False
+        return True
+
     def put(self, entity: str, message: Message) -> Mailbox | None:
         """Queue a bare message. The mailbox that it lies in; None when it went elsewhere. Raises: as `submit`."""
         mailbox = self.mailbox(entity)

@@ -58,6 +58,7 @@ from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
+from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.draining import Draining
@@ -230,6 +231,12 @@ class Node:
                 else None,
                 statement_s=settings.store.statement_timeout_s,
             )
+        job_store = PostgresJobs(self._pool)
+        self._finder = Finder(
+            job_store,
+            tell=lambda entity, message: self._kernel.router.tell_here(entity, message),
+            new_backoff=new_backoff,
+        )
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,
@@ -250,7 +257,7 @@ class Node:
             landed=self._views.committed if self._views is not None else None,
             inline=self._views.inline if self._views is not None else None,
             query=reader,
-            jobs=PostgresJobs(self._pool),
+            jobs=self._finder,
         )
         self._workers: Workers | None = None
         if settings.work:
@@ -452,6 +459,7 @@ class Node:
                 ChildSpec(name="bus", start=self._bus.run, shutdown_s=2.0),
                 *joined,
                 *self._kernel.core,
+                ChildSpec(name="finder", start=self._finder.run, shutdown_s=1.0),
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
                 ChildSpec(name="admin", start=self._desk.live.run, shutdown_s=1.0),
                 *moving,

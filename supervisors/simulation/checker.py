@@ -17,6 +17,7 @@ from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
+from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import Append, Head, StoredEvent
 from greenroom.store.views.asked import Asked, Row, Rows
@@ -399,6 +400,10 @@ class _NoRuntime:
     def now(self) -> float:
         raise Violated("apply must not look at the clock")
 
+    @property
+    def jobs(self) -> QueueReads:
+        raise Violated("apply must not read")
+
     def audience(self, entity: str) -> list[Principal]:
         raise Violated("apply must not look at the audience")
 
@@ -413,6 +418,3 @@ class _NoRuntime:
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         raise Violated("apply must not query")
-
-    async def jobs_of(self, queue: str) -> Any:
-        raise NotImplementedError

@@ -5,6 +5,7 @@ are fenced as its events are, and nobody hears of what is not durable. In memory
 when it begins.
 """
 
+import random
 from typing import Any, ClassVar
 
 import msgspec
@@ -12,7 +13,10 @@ import structlog
 from msgspec import Raw, Struct
 
 from greenroom.actors.jobs.ids import new_id
-from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.options import Options, UniqueKey
+from greenroom.actors.jobs.queue.desk import Desk, Report
+from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
+from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
     Add,
     Added,
@@ -28,16 +32,18 @@ from greenroom.actors.jobs.queue.messages import (
     NewJob,
     Take,
     Taken,
-    TakenJob,
     Tick,
 )
+from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
-from greenroom.actors.model.effects import WriteJobs
+from greenroom.actors.model.effects import Told, WriteJobs
 from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.store.jobs.jobs import Seen
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
 log = structlog.get_logger("greenroom.jobs")
@@ -48,6 +54,7 @@ TICK_MS_MIN = 1
 ARGUMENTS_MAX = 256 << 10  # bytes
 ATTEMPTS = 5
 PRIORITY = 4
+SETTLED_AT_ONCE = 500
 
 
 class QueueState(Struct):
@@ -88,22 +95,37 @@ class Queue(Actor[QueueState]):
         self._takers: dict[Later, Taker] = {}  # first come, first served
         self._ticks_ms: int | None = None  # when the next look at time is
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
+        self._looking = Looking(Seen(""), 0)  # for what others have added
+        self._reading = Reading()  # arguments that are not in memory
 
     async def begin(self) -> None:
         """Its jobs, and who has what."""
-        rows, takes = await self.runtime.jobs_of(self.key)
-        self.desk.begin(rows, takes, self._now_ms)
+        reads = self.runtime.jobs
+        begun = await reads.begin(self.key, self._now_ms)
+        self.desk.begin_with(begun.takes, begun.windows)
+        after = ""
+        while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.is_laden):
+            self.desk.load(rows, self._now_ms)
+            after = rows[-1].id
+        self._looking = Looking(begun.seen, self._now_ms)
 
     def may_sleep(self) -> bool:
-        return not self.desk.jobs and not self._takers
+        return not self.desk.jobs and not self._takers and not self.desk.unsettled
 
     def handle(self, message: Any) -> Any:
         writes = Jobs()
         reply = self._answer(message, writes)
+        if self.desk.unsettled:
+            self._settle(writes)
         if self._takers:
             self._serve(writes)
         if writes:
             self.effects.name(WriteJobs(writes))
+        for report in self.desk.reports:
+            self._report(report)
+        self.desk.reports.clear()
+        if self._looking.is_due(self._now_ms, polls=self._polls):
+            self.runtime.jobs.look(self.key, self._looking.seen)
         self._tick_again()
         return reply
 
@@ -112,10 +134,11 @@ class Queue(Actor[QueueState]):
             return self._take(message, writes)
         if type(message) is Add:
             self.require_user_or_staff()
-            return Added(self._add([_new(message)], writes)[0])
+            added = self._add([_new(message)], writes)
+            return Added(added.ids[0], bool(added.duplicates))
         if type(message) is AddMany:
             self.require_user_or_staff()
-            return AddedMany(self._add(message.jobs, writes))
+            return self._add(message.jobs, writes)
         match message:
             case Beat():
                 self._require_staff()
@@ -139,13 +162,21 @@ class Queue(Actor[QueueState]):
                 self._ticks_ms = None
                 for name in self.desk.expire(self._now_ms, writes):
                     log.warning("job_worker_lost", queue=self.key, worker=name)
+                if self._reading and (ids := self._reading.again(self._now_ms, self._has)):
+                    self.runtime.jobs.read(self.key, ids)
             case Found():
-                pass
+                self._looking.told()
+            case FoundRows():
+                if self._looking.found(message.since, message.look, self._now_ms, random.random()):
+                    self.desk.found(message.look.rows, self._now_ms, writes)
+            case ReadArguments():
+                for later, answer in self._reading.came(message.arguments):
+                    self.answer(later, answer)
         return Done()
 
     # Adding.
 
-    def _add(self, jobs: list[NewJob], writes: Jobs) -> list[str]:
+    def _add(self, jobs: list[NewJob], writes: Jobs) -> AddedMany:
         now_ms = self._now_ms
         rows = []
         for job in jobs:
@@ -166,9 +197,50 @@ class Queue(Actor[QueueState]):
                     attempts_max=ATTEMPTS if job.attempts is None else job.attempts,
                 )
             )
+        uniques = [job.unique for job in jobs]
+        if any(uniques):
+            return self._add_unique(rows, uniques, writes)
         writes.added += rows
         self.desk.add(rows, now_ms)
-        return [row.id for row in rows]
+        return AddedMany([row.id for row in rows])
+
+    def _add_unique(self, rows: list[JobRow], uniques: list[UniqueKey | None], writes: Jobs) -> AddedMany:
+        now_ms = self._now_ms
+        if any(one is not None and one.mode == "throttle" for one in uniques) and self.desk.keys.is_full(now_ms):
+            raise Refused("queue.too_many_keys", "too many keys keep others out already", status=429)
+        ids: list[str] = []
+        for row, unique in zip(rows, uniques, strict=True):
+            if unique is None:
+                writes.added.append(row)
+                self.desk.add([row], now_ms)
+                ids.append(row.id)
+            else:
+                row.unique_key, row.options = unique.key, Options(unique=unique).encode()
+                row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
+                verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
+                ids.append(self.desk.add_unique(row, unique, verdict, now_ms, writes))
+        return AddedMany(ids, [number for number, row in enumerate(rows) if ids[number] != row.id])
+
+    # What others have added.
+
+    @property
+    def _polls(self) -> bool:
+        """Would anybody want what there is?"""
+        return bool(self._takers or self.desk.jobs)
+
+    def _settle(self, writes: Jobs) -> None:
+        rows = self.desk.unsettled[:SETTLED_AT_ONCE]
+        del self.desk.unsettled[:SETTLED_AT_ONCE]
+        self.desk.found(rows, self._now_ms, writes)
+
+    def _report(self, report: Report) -> None:
+        """To whom has started it, in the append that ends it."""
+        origin, about, job = report.options.origin, report.options.about, f"job:{report.id}"
+        if not report.name:
+            self.effects.name(Told(origin, Answered(entity=job, about=about, reply=Raw(report.end.result or b"null"))))
+            return
+        detail = msgspec.json.decode(report.end.error)["error"] if report.end.error else ""
+        self.effects.name(Told(origin, Undelivered(entity=job, about=about, name=report.name, detail=detail)))
 
     # Working.
 
@@ -182,7 +254,7 @@ class Queue(Actor[QueueState]):
         now_ms = self._now_ms
         token, jobs = self._next(message, now_ms, writes)
         if jobs or refused or not message.wait_s:
-            return Taken(token, [_taken(job) for job in jobs], refused)
+            return self._handed(token, jobs, refused)
         later = Later()
         self._takers[later] = Taker(later, message, now_ms + int(message.wait_s * 1000), refused)
         return later
@@ -206,7 +278,21 @@ class Queue(Actor[QueueState]):
 
     def _give(self, taker: Taker, token: int, jobs: list[Waiting]) -> None:
         del self._takers[taker.later]
-        self.answer(taker.later, Taken(token, [_taken(job) for job in jobs], taker.refused))
+        answer = self._handed(token, jobs, taker.refused, taker.later)
+        if type(answer) is Taken:
+            self.answer(taker.later, answer)
+
+    def _handed(self, token: int, jobs: list[Waiting], refused: list[str], later: Later | None = None) -> Taken | Later:
+        """The answer to a take, or what comes once their arguments are read."""
+        if all(job.arguments is not None for job in jobs):
+            return taken(token, jobs, refused)
+        later = later or Later()
+        self.runtime.jobs.read(self.key, self._reading.wait(later, token, jobs, refused, self._now_ms))
+        return later
+
+    def _has(self, job: Waiting, token: int) -> bool:
+        """Does whoever took it by that token still have it?"""
+        return job.token == token
 
     def _finish(self, worker: str, one: Finished, writes: Jobs) -> None:
         if self.desk.finish(worker, [one], self._now_ms, writes):
@@ -221,9 +307,14 @@ class Queue(Actor[QueueState]):
     def _tick_again(self) -> None:
         """Have oneself woken when there is something to look at."""
         due = self.desk.next_ms()
+        looks = self._looking.next_ms(polls=self._polls)
+        if looks is not None and (due is None or looks < due):
+            due = looks
         if self._ticks_ms is not None and (due is None or self._ticks_ms <= due):
             return
         now_ms = self._now_ms
+        if self.desk.unsettled:
+            due = now_ms
         if self._takers or self.desk.hands:
             due = now_ms + TICK_MS if due is None else min(due, now_ms + TICK_MS)
         if due is None or (self._ticks_ms is not None and self._ticks_ms <= due):
@@ -256,10 +347,6 @@ class Queue(Actor[QueueState]):
 
 def _new(message: Add) -> NewJob:
     return NewJob(
-        message.job, message.arguments, message.priority, message.delay_s, message.partition, message.attempts
-    )
-
-
-def _taken(job: Waiting) -> TakenJob:
-    assert job.arguments is not None
-    return TakenJob(job.id, job.job, Raw(job.arguments), job.attempts + 1, job.attempts_max)
+        message.job, message.arguments, message.priority, message.delay_s, message.partition, message.attempts,
+        message.unique,
+    )  # fmt: skip

@@ -9,15 +9,18 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 from msgspec import Struct, field
 
+from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
+from greenroom.actors.jobs.queue.keys import Keys, Verdict, What
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.retry import Retry
-from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow, UntakenRow
+from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow, UntakenRow, WindowRow
 
 LEASE_MS = 10_000
 LOST_MAX = 3  # workers that may end with a job in hand
 ERROR_MAX = 8_192  # characters of an error that are kept
+ARGUMENTS_BYTES_MAX = 32 << 20  # bytes of arguments kept in memory; what is beyond is read when it is taken
 OWN_RETRY = Retry()  # of a worker that does not say when
 
 
@@ -37,6 +40,15 @@ class Hand(Struct):
     held: dict[int, Held] = field(default_factory=dict)  # by token
 
 
+class Report(Struct):
+    """What became of a job, for the entity that has started it."""
+
+    id: str
+    options: Options
+    end: EndRow
+    name: str  # "" where it is completed; else why it is not
+
+
 class Desk:
     """Of one queue."""
 
@@ -45,21 +57,56 @@ class Desk:
         self.order = Order()
         self.jobs: dict[str, Waiting] = {}
         self.hands: dict[str, Hand] = {}
+        self.keys = Keys()
+        self.unsettled: list[JobRow] = []  # to be found anew
+        self.reports: list[Report] = []  # to those that want to hear what became of a job
+        self.arguments_bytes = 0  # in memory
         self._token = 0
-        self.arguments_bytes = 0
+        self._stored: dict[str, TakeRow] = {}  # while it begins: what has been taken, by the job's id
 
     def begin(self, rows: Iterable[JobRow], takes: Iterable[TakeRow], now_ms: int) -> None:
         """As it is stored. Workers that had something are given time to say so."""
-        for row in rows:
-            self.jobs[row.id] = Waiting.of(row)
+        self.begin_with(takes, ())
+        self.load(rows, now_ms)
+
+    # Beginning: first who has what, then the jobs, page by page.
+
+    def begin_with(self, takes: Iterable[TakeRow], windows: Iterable[WindowRow]) -> None:
+        self.keys.begin(windows)
         for take in takes:
             self._token = max(self._token, take.token)
-            left = [job for one in take.ids if (job := self.jobs.get(one)) is not None]
-            if left:
-                self._hold(take.token, take.worker, take.at_ms, left, now_ms)
-        for job in self.jobs.values():
-            if not job.token:
+            for job_id in take.ids:
+                self._stored[job_id] = take
+
+    def load(self, rows: Iterable[JobRow], now_ms: int) -> None:
+        """Those that others have added with a key are `unsettled`: nobody knows whether they were found before."""
+        for row in rows:
+            take = self._stored.pop(row.id, None) if self._stored else None
+            if take is None and row.is_of_others and row.unique_key is not None:
+                self.unsettled.append(row)
+                continue
+            job = self._know(row)
+            unique = job.options.unique if job.options is not None else None
+            if take is not None:
+                self._hold(take.token, take.worker, take.at_ms, [job], now_ms)
+                if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
+                    self.order.remove(self.jobs[back])
+            elif unique is None or not self.keys.hold(unique, job.id):
                 self.order.put(job, now_ms)
+
+    @property
+    def is_laden(self) -> bool:
+        """Is there no room for arguments in memory?"""
+        return self.arguments_bytes >= ARGUMENTS_BYTES_MAX
+
+    def _know(self, row: JobRow) -> Waiting:
+        job = self.jobs[row.id] = Waiting.of(row)
+        if job.arguments is not None:
+            if self.arguments_bytes + len(job.arguments) <= ARGUMENTS_BYTES_MAX:
+                self.arguments_bytes += len(job.arguments)
+            else:
+                job.arguments = None
+        return job
 
     def add(self, rows: Sequence[JobRow], now_ms: int) -> int:
         """Those that are new here; how many they are."""
@@ -67,10 +114,74 @@ class Desk:
         new = 0
         for row in rows:
             if row.id not in jobs:
-                job = jobs[row.id] = Waiting.of(row)
-                self.order.put(job, now_ms)
+                self.order.put(self._know(row), now_ms)
                 new += 1
         return new
+
+    # What has a key.
+
+    def judge(self, unique: UniqueKey, job_id: str, added_ms: int, now_ms: int) -> Verdict:
+        """What becomes of a job that is to be added. Changes nothing."""
+        return self.keys.judge(unique, job_id, added_ms, now_ms, self._is_taken)
+
+    def _is_taken(self, job_id: str) -> bool:
+        job = self.jobs.get(job_id)
+        return job is not None and job.token != 0
+
+    def add_unique(self, row: JobRow, unique: UniqueKey, verdict: Verdict, now_ms: int, writes: Jobs) -> str:
+        """By that verdict; the id of the job that there is then. What waits, and is to be as this one, is changed."""
+        if verdict.what is What.DUPLICATE:
+            return verdict.id
+        if verdict.what is What.REPLACE:
+            self._change(self.jobs[verdict.id], row, unique, now_ms, writes)
+            return verdict.id
+        writes.added.append(row)
+        self._admit(row, unique, verdict, now_ms, writes)
+        return row.id
+
+    def _admit(self, row: JobRow, unique: UniqueKey, verdict: Verdict, now_ms: int, writes: Jobs) -> None:
+        job = self._know(row)
+        window = self.keys.added(self.queue, unique, row.id, verdict, now_ms)
+        if window is not None:
+            writes.windows[window.key] = window
+        if not self.keys.is_behind(unique, row.id):
+            self.order.put(job, now_ms)
+
+    def _change(self, job: Waiting, row: JobRow, unique: UniqueKey, now_ms: int, writes: Jobs) -> None:
+        assert row.arguments is not None
+        self.arguments_bytes += len(row.arguments) - len(job.arguments or b"")
+        job.arguments = row.arguments  # in memory in any case: what is stored may be older
+        if unique.mode == "debounce" and not self.keys.is_behind(unique, job.id):
+            self.order.remove(job)
+            job.due_ms = row.due_ms
+            self.order.put(job, now_ms)
+        back = BackRow(job.id, job.due_ms, job.attempts, job.lost, None, row.arguments)
+        writes.merge(Jobs(back={job.id: back}))  # it may be added by the same message
+
+    def found(self, rows: Iterable[JobRow], now_ms: int, writes: Jobs) -> None:
+        """Others have added these."""
+        for row in rows:
+            if row.id in self.jobs:
+                continue
+            options = decode_options(row.options)
+            unique = options.unique if options is not None else None
+            if options is None or unique is None:
+                self.order.put(self._know(row), now_ms)
+                continue
+            verdict = self.judge(unique, row.id, row.added_ms, now_ms)
+            if verdict.what is What.DUPLICATE:
+                end = _one_of(row.id, verdict.id, now_ms)
+                writes.ended[row.id] = end
+                self._report(options, end, "job.duplicate")
+                continue
+            # Both are there: the one that waits makes room, as whoever has added this one knows it by its own id.
+            is_in_order = verdict.what is What.REPLACE and not self.keys.is_behind(unique, verdict.id)
+            self._admit(row, unique, verdict, now_ms, writes)
+            if verdict.what is What.REPLACE:
+                former = self.jobs[verdict.id]
+                if is_in_order:
+                    self.order.remove(former)
+                self._end(former, _one_of(former.id, row.id, now_ms), writes, "job.duplicate")
 
     def take(
         self, worker: str, most: int, knows: Collection[str] | None, now_ms: int, writes: Jobs
@@ -90,9 +201,12 @@ class Desk:
         hand = self.hands.get(worker)
         if hand is None:
             hand = self.hands[worker] = Hand(now_ms)
-        hand.held[token] = Held(token, worker, at_ms, {job.id: job for job in jobs})
+        held = hand.held.get(token)
+        if held is None:
+            held = hand.held[token] = Held(token, worker, at_ms, {})
         for job in jobs:
             job.token = token
+            held.jobs[job.id] = job
 
     def finish(self, worker: str, finished: Iterable[Finished], now_ms: int, writes: Jobs) -> list[str]:
         """What became of jobs; returns the ids of those that this worker does not hold any more."""
@@ -127,9 +241,23 @@ class Desk:
         rest_s = one.retry_s if one.retry_s is not None else 0.0 if one.refund else OWN_RETRY.rest_s(job.attempts)
         self._put_back(job, now_ms + int(rest_s * 1000), now_ms, error, writes)
 
-    def _end(self, job: Waiting, row: EndRow, writes: Jobs) -> None:
+    def _end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         del self.jobs[job.id]
         writes.ended[job.id] = row
+        if job.arguments is not None:
+            self.arguments_bytes -= len(job.arguments)
+        options = job.options
+        if options is None:
+            return
+        if options.unique is not None and (released := self.keys.ended(options.unique, job.id)):
+            self.order.put(self.jobs[released], row.ended_ms)
+        self._report(options, row, name)
+
+    def _report(self, options: Options, row: EndRow, name: str = "") -> None:
+        if options.origin and options.about:
+            self.reports.append(
+                Report(row.id, options, row, name or ("" if row.state == "completed" else f"job.{row.state}"))
+            )
 
     def _put_back(self, job: Waiting, due_ms: int, now_ms: int, error: bytes | None, writes: Jobs) -> None:
         job.due_ms = due_ms
@@ -197,6 +325,12 @@ class Desk:
     def next_ms(self) -> int | None:
         """When a job may be ready that is not, if nothing else happens; None: none waits for time."""
         return self.order.next_ms()
+
+
+def _one_of(job_id: str, other: str, now_ms: int) -> EndRow:
+    """How one ends that is not done, since another with its key is."""
+    error = msgspec.json.encode({"at_ms": now_ms, "error": f"another is done in its place: {other}"})
+    return EndRow(job_id, "cancelled", now_ms, error=error)
 
 
 def _bytes(result: msgspec.Raw) -> bytes | None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct, field
 
+from greenroom.actors.jobs.options import UniqueKey
 from greenroom.actors.model.message import Ask, Done, Tell
 
 AT_ONCE = 1_000  # jobs added or taken by one message
@@ -25,12 +26,14 @@ class NewJob(Struct, frozen=True, omit_defaults=True):
     delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] = 0.0
     partition: Annotated[str, Meta(max_length=255)] = ""
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None  # None: as its class says
+    unique: UniqueKey | None = None
 
 
-class Added(Struct, frozen=True):
+class Added(Struct, frozen=True, omit_defaults=True):
     """The job is durable."""
 
     id: str
+    duplicate: bool = False  # of that one, which was there: nothing was added
 
 
 class Add(Ask[Added], tag="queue.add"):
@@ -42,12 +45,14 @@ class Add(Ask[Added], tag="queue.add"):
     delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] = 0.0
     partition: Annotated[str, Meta(max_length=255)] = ""
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    unique: UniqueKey | None = None
 
 
-class AddedMany(Struct, frozen=True):
+class AddedMany(Struct, frozen=True, omit_defaults=True):
     """In the order in which they were given."""
 
     ids: list[str]
+    duplicates: list[int] = []  # which of them, from 0, were not added: their ids are of those that were there
 
 
 class AddMany(Ask[AddedMany], tag="queue.add_many"):
@@ -143,4 +148,4 @@ class Tick(Tell, tag="queue.tick"):
 
 
 class Found(Tell, tag="queue.found"):
-    """To itself: others have added jobs."""
+    """Others have added jobs: a hint, which may be lost."""

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from greenroom.actors.jobs.options import Options, decode_options
 from greenroom.store.journal.consequences.jobs import JobRow
 
 
@@ -19,10 +20,11 @@ class Waiting(Struct, gc=False, eq=False):
     attempts_max: int
     lost: int
     token: int = 0  # of the take that has it; 0 while nobody has
+    options: Options | None = None  # as most have none
 
     @classmethod
     def of(cls, row: JobRow) -> "Waiting":
         return cls(
             row.id, row.job, row.arguments, row.partition, row.priority, row.added_ms, row.due_ms, row.attempts,
-            row.attempts_max, row.lost,
+            row.attempts_max, row.lost, 0, decode_options(row.options),
         )  # fmt: skip

@@ -30,6 +30,7 @@ class JobRow(Struct, gc=False):
     lost: int = 0  # workers that ended with it in hand
     options: bytes | None = None  # JSON object: see actors/jobs/options.py
     unique_key: str | None = None
+    is_of_others: bool = False  # not its queue has added it; only said where it is read
 
     @property
     def size(self) -> int:
@@ -127,6 +128,7 @@ class Jobs(Struct):
     back: dict[str, BackRow] = field(default_factory=dict)
     untaken: list[UntakenRow] = field(default_factory=list)
     windows: dict[str, WindowRow] = field(default_factory=dict)  # by the key
+    over: list[tuple[JobRow, EndRow]] = field(default_factory=list)  # added and ended by this append
 
     parts: ClassVar[tuple[Part["Jobs"], ...]] = (
         Part(
@@ -179,8 +181,8 @@ class Jobs(Struct):
         Part(
             name="jobs_back",
             columns={
-                "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int", "error": "bytea",
-                "arguments": "bytea",
+                "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int",
+                "error": "bytea", "arguments": "bytea",
             },
             sql="""
     UPDATE jobs j SET due_ms = m.due_ms, attempts = m.attempts, lost = m.lost,
@@ -199,6 +201,28 @@ class Jobs(Struct):
             sql="DELETE FROM job_takes t USING {rows} WHERE t.queue = m.queue AND t.token = m.token AND {owned}",
             rows=lambda head_id, shard, jobs: [(head_id, row.queue, row.token) for row in jobs.untaken],
         ),
+        # What one statement adds it can't remove.
+        Part(
+            name="jobs_over",
+            columns={
+                **ADDED, "attempts": "int", "lost": "int", "state": "text", "ended_ms": "bigint", "worker": "text",
+                "started_ms": "bigint", "result": "bytea", "error": "bytea",
+            },
+            sql="""
+    INSERT INTO jobs_done (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max,
+        lost, options, state, ended_ms, worker, started_ms, result, errors)
+    SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts,
+        m.attempts_max, m.lost, m.options, m.state, m.ended_ms, m.worker, m.started_ms, m.result,
+        CASE WHEN m.error IS NOT NULL THEN jsonb_build_array(convert_from(m.error, 'UTF8')::jsonb) END
+    FROM {rows} WHERE {owned}""",
+            rows=lambda head_id, shard, jobs: [
+                (
+                    *_added(head_id, row), row.attempts, row.lost, end.state, end.ended_ms, end.worker, end.started_ms,
+                    end.result, end.error,
+                )
+                for row, end in jobs.over
+            ],
+        ),
         Part(
             name="job_windows_set",
             columns={"id": "bigint", "queue": "text", "key": "text", "job_id": "uuid", "until_ms": "bigint"},
@@ -216,7 +240,7 @@ class Jobs(Struct):
         """What is written of one row in one append is written once, as it is at last."""
         self.added += later.added
         self.started += later.started
-        added = {row.id: row for row in self.added} if later.back else {}
+        added = {row.id: row for row in self.added} if later.back or later.ended else {}
         for back in later.back.values():
             fresh = added.get(back.id)
             if fresh is not None:
@@ -228,9 +252,16 @@ class Jobs(Struct):
                     back.arguments = back.arguments or before.arguments
                     back.error = back.error or before.error
                 self.back[back.id] = back
+        over = [(row, end) for end in later.ended.values() if (row := added.get(end.id)) is not None]
+        if over:
+            gone = {row.id for row, _ in over}
+            self.added = [row for row in self.added if row.id not in gone]
+            self.over += over
         for end in later.ended.values():
             self.back.pop(end.id, None)
-            self.ended[end.id] = end
+            if end.id not in added:
+                self.ended[end.id] = end
+        self.over += later.over
         untaken = {(row.queue, row.token) for row in later.untaken}
         at_once = {(row.queue, row.token) for row in self.taken} & untaken
         self.taken = [row for row in self.taken if (row.queue, row.token) not in at_once] + later.taken
@@ -251,6 +282,9 @@ class Jobs(Struct):
         for taken in self.taken:
             rows += 1
             size += 16 * len(taken.ids)
+        for row, end in self.over:
+            rows += 1
+            size += row.size + (len(end.result) if end.result else 0) + (len(end.error) if end.error else 0)
         return rows + len(self.untaken) + len(self.windows), size
 
     def land(self, head: Tables, database: Tables) -> None:
@@ -272,6 +306,7 @@ class Jobs(Struct):
             tables.found_by.pop(end.id, None)
             if gone is not None:
                 tables.done[end.id] = gone, end
+        tables.done.update((row.id, (row, end)) for row, end in self.over)
         for one in self.untaken:
             tables.takes.pop((one.queue, one.token), None)
         for window in self.windows.values():
@@ -286,4 +321,5 @@ class Jobs(Struct):
             + len(self.back)
             + len(self.untaken)
             + len(self.windows)
+            + len(self.over)
         )

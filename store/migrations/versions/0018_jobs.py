@@ -1,5 +1,5 @@
-"""Jobs: those that are not finished, what workers have taken of them, and those that are finished. And what others call:
-`add_job` to add one in a transaction of their own, `keep_job_days` to make and drop the days of those that are finished.
+"""Jobs: those that are not finished, what workers have taken of them, and those that are finished. And functions:
+`add_job` to add one in anybody's transaction, `keep_job_days` to make and drop the days of those that are finished.
 
 Both functions run as whoever has migrated, so that a role may add jobs that may do nothing else here: it must be
 granted EXECUTE. They live where all our tables do, in the schema that was the current one.
@@ -37,7 +37,7 @@ STATEMENTS = (
     # And then what transactions of others have added that it has not seen yet. What its owner writes has no number of
     # a transaction: it knows of it.
     "CREATE INDEX jobs_of_others ON jobs (queue, xid, id) WHERE xid IS NOT NULL",
-    # Not unique: who inserted would wait for whoever has the same key in an open transaction. The queue's owner decides.
+    # Not unique: who inserts would wait for whoever has the same key in an open transaction. The queue's owner decides.
     "CREATE INDEX jobs_by_key ON jobs (queue, unique_key) WHERE unique_key IS NOT NULL",
     # Until when a key keeps others out, whatever becomes of its job.
     """

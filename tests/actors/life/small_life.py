@@ -13,6 +13,7 @@ from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.message import Ask, Event, Message
 from greenroom.actors.model.principal import Principal
+from greenroom.store.jobs.no_jobs import NoJobs
 from greenroom.store.journal.records import Head
 
 
@@ -61,6 +62,8 @@ class Sum(Actor[SumState]):
 class World:
     """A clock that a test moves; every entity has a journal."""
 
+    jobs = NoJobs()
+
     def __init__(self) -> None:
         self.seconds = 0.0
         self.step_s = 0.0  # by which each look moves it
@@ -92,9 +95,6 @@ class World:
 
     async def query(self, row: Any, key: str, asked: Any) -> Any:
         raise AssertionError("nobody queries here")
-
-    async def jobs_of(self, queue: str) -> Any:
-        raise NotImplementedError
 
 
 class Slot:

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from greenroom import ANONYMOUS, Actor, Event, Message, Principal, Refused, Tell
 from greenroom.actors.model.effects import Kick
+from greenroom.store.jobs.no_jobs import NoJobs
 from greenroom.testing import Kit
 
 
@@ -53,6 +54,8 @@ class Walk(Actor[WalkState]):
 class TickingRuntime:
     """A clock that moves whenever somebody looks, as real ones do."""
 
+    jobs = NoJobs()
+
     def __init__(self) -> None:
         self.time = 1000.0
 
@@ -73,9 +76,6 @@ class TickingRuntime:
         raise NotImplementedError
 
     async def query(self, row: Any, key: str, asked: Any) -> Any:
-        raise NotImplementedError
-
-    async def jobs_of(self, queue: str) -> Any:
         raise NotImplementedError
 
 

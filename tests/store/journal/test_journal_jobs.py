@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from greenroom.store.jobs.jobs import JobStore
 from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.journal.consequences.consequences import Consequences
@@ -53,10 +54,19 @@ async def write(node: Journal, claimed: Claimed, jobs: Jobs) -> Outcome:
 
 
 async def unfinished(cluster: Cluster, queue: str = "q") -> tuple[list[JobRow], list[TakeRow]]:
+    jobs: JobStore
     if isinstance(cluster, MemoryCluster):
-        return await MemoryJobs(lambda: cluster._rows.consequences).load(queue)
-    assert isinstance(cluster, PostgresCluster)
-    return await PostgresJobs(cluster.pools[0]).load(queue)
+        jobs = MemoryJobs(lambda: cluster._rows.consequences, lambda: 0.0)
+    else:
+        assert isinstance(cluster, PostgresCluster)
+        jobs = PostgresJobs(cluster.pools[0])
+    begun = await jobs.begin(queue, 0)
+    rows = await jobs.page(queue, begun.seen, "", arguments=True)
+    read = await jobs.arguments([row.id for row in rows])
+    for row in rows:
+        assert row.arguments in (None, read[row.id]), "long ones do not come along"
+        row.arguments = read[row.id]
+    return rows, begun.takes
 
 
 async def done(cluster: Cluster) -> dict[str, tuple[Any, ...]]:

@@ -1,0 +1,77 @@
+"""Takes whose jobs' arguments are being read, since they are not in memory: decided first, read after.
+
+One that comes to nothing, since its worker has lost the jobs meanwhile, is forgotten with them. Pure.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Raw, Struct
+
+from greenroom.actors.jobs.queue.messages import Taken, TakenJob
+from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.model.envelope import Later
+
+AGAIN_MS = 1_000  # after which what has not come is asked for again: its job may not have been written yet
+
+
+class Unread(Struct):
+    """One take."""
+
+    token: int
+    jobs: list[Waiting]
+    arguments: dict[str, bytes]
+    refused: list[str]
+
+
+class Reading:
+    """Of one queue: as many as its workers may have waiting."""
+
+    def __init__(self) -> None:
+        self._takes: dict[Later, Unread] = {}
+        self._asked_ms = 0
+
+    def __len__(self) -> int:
+        return len(self._takes)
+
+    def wait(self, later: Later, token: int, jobs: list[Waiting], refused: list[str], now_ms: int) -> list[str]:
+        """The answer `later` waits for these jobs' arguments: the ids of those that are to be read."""
+        self._takes[later] = Unread(token, jobs, {}, refused)
+        self._asked_ms = now_ms
+        return [job.id for job in jobs if job.arguments is None]
+
+    def came(self, arguments: Mapping[str, bytes]) -> list[tuple[Later, Taken]]:
+        """Who can be answered by these."""
+        whole: list[tuple[Later, Taken]] = []
+        for later, take in list(self._takes.items()):
+            take.arguments.update((job.id, arguments[job.id]) for job in take.jobs if job.id in arguments)
+            if not any(_missing(take)):
+                del self._takes[later]
+                whole.append((later, taken(take.token, take.jobs, take.refused, take.arguments)))
+        return whole
+
+    def again(self, now_ms: int, holds: Callable[[Waiting, int], bool]) -> list[str]:
+        """Ids to be asked for once more. `holds`: has the worker that job still, by that token?"""
+        if not self._takes or now_ms < self._asked_ms + AGAIN_MS:
+            return []
+        self._asked_ms = now_ms
+        for later, take in list(self._takes.items()):
+            if not any(holds(job, take.token) for job in take.jobs):
+                del self._takes[later]
+        return [job_id for take in self._takes.values() for job_id in _missing(take)]
+
+
+def _missing(take: Unread) -> Iterable[str]:
+    return (job.id for job in take.jobs if job.arguments is None and job.id not in take.arguments)
+
+
+def taken(token: int, jobs: Iterable[Waiting], refused: list[str], read: Mapping[str, bytes] | None = None) -> Taken:
+    """The answer, with arguments that are in memory, or were `read`."""
+    return Taken(
+        token,
+        [_taken(job, job.arguments if job.arguments is not None else (read or {})[job.id]) for job in jobs],
+        refused,
+    )
+
+
+def _taken(job: Waiting, arguments: bytes) -> TakenJob:
+    return TakenJob(job.id, job.job, Raw(arguments), job.attempts + 1, job.attempts_max)

@@ -1,0 +1,26 @@
+"""No jobs: where none are stored, a queue begins empty."""
+
+from collections.abc import Sequence
+
+import trio
+
+from greenroom.store.jobs.jobs import Begun, Seen
+from greenroom.store.journal.consequences.jobs import JobRow
+
+
+class NoJobs:
+    """See QueueReads."""
+
+    async def begin(self, queue: str, now_ms: int) -> Begun:
+        await trio.lowlevel.checkpoint()
+        return Begun(Seen(""), [], [])
+
+    async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
+        await trio.lowlevel.checkpoint()
+        return []
+
+    def look(self, queue: str, seen: Seen) -> None:
+        """Nothing comes."""
+
+    def read(self, queue: str, ids: Sequence[str]) -> None:
+        """Nothing comes."""
