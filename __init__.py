@@ -8,6 +8,7 @@ begin.
 
 from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.work import Cancel, Discard, Snooze, Work
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
@@ -60,6 +61,7 @@ __all__ = [
     "Tell",
     "Text",
     "Undelivered",
+    "Unique",
     "Unreachable",
     "UserId",
     "View",

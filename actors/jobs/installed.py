@@ -29,6 +29,8 @@ class InstalledJob:
             raise BadEntityClass(f"{where}: `retry` must be Retry(...), not {job.retry!r:.80}")
         if job.partition and job.partition not in job.__struct_fields__:
             raise BadEntityClass(f"{where}: `partition` names {job.partition!r}, which is none of its fields")
+        if job.unique is not None and (unknown := [n for n in job.unique.fields if n not in job.__struct_fields__]):
+            raise BadEntityClass(f"{where}: `unique` names {unknown[0]!r}, which is none of its fields")
         self.job = job
         self.tag = tag
         self.queue = job.queue

@@ -15,10 +15,16 @@ What it returns is its result, as JSON.
 
 from typing import Annotated, Any, ClassVar, dataclass_transform
 
+import msgspec
 from msgspec import Meta, Struct, StructMeta, field
 
+from greenroom.actors.jobs.ids import new_id
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options
 from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.work import Work
+from greenroom.actors.model.errors import Refused
+from greenroom.store.journal.consequences.jobs import JobRow
 
 
 class JobLimits(Struct, frozen=True, kw_only=True):
@@ -26,6 +32,16 @@ class JobLimits(Struct, frozen=True, kw_only=True):
 
     timeout_s: Annotated[float, Meta(gt=0)] = 900.0  # then it has failed
     grace_s: Annotated[float, Meta(ge=0)] = 10.0  # from a cancel until it is given up
+
+
+class Bounded(Struct):
+    """What may be said of one job."""
+
+    delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)]
+    priority: Annotated[int, Meta(ge=0, le=9)]
+    partition: Annotated[str, Meta(max_length=255)]
+    attempts: Annotated[int, Meta(ge=1, le=1_000)]
+    about: Annotated[str, Meta(max_length=1_000)]
 
 
 class FrozenJob(StructMeta):
@@ -58,6 +74,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
     limits: ClassVar[JobLimits] = JobLimits()
     partition: ClassVar[str] = ""  # the field by whose value jobs take turns; "" where all are one
     priority: ClassVar[Annotated[int, Meta(ge=0, le=9)]] = 4  # 0 goes first
+    unique: ClassVar[Unique | None] = None  # which others it is one with
     process: ClassVar[bool] = False  # a `def run` in a process of its own, where a thread would hold the others up
 
     async def run(self, work: Work) -> Any:
@@ -66,3 +83,53 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         Raises: Snooze, Cancel, Discard to say what is to become of it; anything else is a failed attempt.
         """
         raise NotImplementedError
+
+    def to_row(
+        self,
+        *,
+        now_ms: int,
+        origin: str = "",
+        about: str = "",
+        delay_s: float = 0.0,
+        priority: int | None = None,
+        partition: str | None = None,
+        attempts: int | None = None,
+    ) -> JobRow:
+        """As it is stored: as `Actor.start_job`, which calls this, is given it.
+
+        Raises: Refused `job.arguments_too_long` and `job.out_of_bounds`.
+        """
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        arguments = msgspec.json.encode(fields)
+        if len(arguments) > ARGUMENTS_MAX:
+            raise Refused("job.arguments_too_long", f"its arguments have more than {ARGUMENTS_MAX} bytes", status=413)
+        if partition is None:
+            partition = str(fields[self.partition]) if self.partition else ""
+        try:
+            given = msgspec.convert(
+                {
+                    "delay_s": delay_s,
+                    "priority": self.priority if priority is None else priority,
+                    "partition": partition,
+                    "attempts": self.retry.attempts if attempts is None else attempts,
+                    "about": about,
+                },
+                Bounded,
+            )
+        except msgspec.ValidationError as error:
+            raise Refused("job.out_of_bounds", str(error), status=422) from None
+        unique = self.unique.key_of(self) if self.unique is not None else None
+        due_ms = now_ms + int(given.delay_s * 1000)
+        return JobRow(
+            id=new_id(now_ms),
+            queue=self.queue,
+            job=str(self.__struct_config__.tag),
+            arguments=arguments,
+            added_ms=now_ms,
+            due_ms=due_ms if unique is None else max(due_ms, unique.due_ms(now_ms)),
+            partition=given.partition,
+            priority=given.priority,
+            attempts_max=given.attempts,
+            options=Options(unique=unique, origin=origin if about else "", about=about).encode(),
+            unique_key=unique.key if unique is not None else None,
+        )

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 Mode = Literal["simple", "throttle", "debounce", "keep_last"]
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
+ARGUMENTS_MAX = 256 << 10  # bytes
 TTL_MAX_S = 7 * 86_400.0
 
 

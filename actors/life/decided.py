@@ -3,13 +3,13 @@
 import msgspec
 import structlog
 
-from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, SnapshotDue, TimersSet
+from greenroom.actors.life.departures import Answer, Departure, GivenUp, JobsStarted, Posted, SnapshotDue, TimersSet
 from greenroom.actors.life.flights import Flight
 from greenroom.actors.life.gathered import NOTHING, answer_to, encode_outgoing, gather
 from greenroom.actors.life.once import DONE, Once
 from greenroom.actors.life.outgoing import Outgoing, encode_body
 from greenroom.actors.model.actor import NO_TIMERS, Actor
-from greenroom.actors.model.effects import Told
+from greenroom.actors.model.effects import StartJob, Told
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import Noted
@@ -42,6 +42,7 @@ class Decided:
         "_once",
         "_posted",
         "_snapshot_worth",
+        "_started",
         "_taken",
         "departures",
         "snapshot_offset",
@@ -59,6 +60,7 @@ class Decided:
         self._events: list[StoredEvent] | tuple[()] = ()
         self._consequences: Consequences | None = None
         self._posted: tuple[list[Outgoing], list[Told]] | None = None
+        self._started: list[StartJob] | None = None
         self._taken = 0  # the actor's offset as of the last flight
 
     def begin(self, snapshot_offset: int) -> None:
@@ -135,6 +137,8 @@ class Decided:
                 consequences.jobs = gathered.jobs
             else:
                 consequences.jobs.merge(gathered.jobs)
+            if gathered.started:
+                self._started = [*(self._started or ()), *gathered.started]
         if gathered.leaving:
             self._depart_all(gathered.leaving)
             actor.afters += gathered.afters
@@ -222,6 +226,9 @@ class Decided:
             consequences = consequences or Consequences()
             consequences.outbox = Outbox([row])
             departures.append(Posted(row, outgoing, told))
+        if self._started:
+            departures.append(JobsStarted(self._started))
+            self._started = None
         if consequences is not None and consequences.timers:
             set_ms = [row.due_ms for row in consequences.timers.values() if row is not None]
             if set_ms:

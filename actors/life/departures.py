@@ -7,7 +7,7 @@ A publication is the stored event itself; effects that need no more than to wait
 from msgspec import Struct
 
 from greenroom.actors.life.outgoing import Outgoing
-from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
+from greenroom.actors.model.effects import After, Ephemeral, Kick, StartJob, Told
 from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.errors import ActorError
 from greenroom.store.journal.consequences.outbox import OutboxRow
@@ -38,6 +38,12 @@ class Posted(Struct, frozen=True, gc=False):
     told: list[Told]  # the same, as the handler said it; without answers to others
 
 
+class JobsStarted(Struct, frozen=True, gc=False):
+    """These jobs are stored: their queues are to look for them."""
+
+    started: list[StartJob]
+
+
 class TimersSet(Struct, frozen=True, gc=False):
     """These durable timers are stored, due at these times (Unix ms)."""
 
@@ -59,5 +65,16 @@ class GivenUp(Struct, frozen=True, gc=False):
 
 
 Departure = (
-    StoredEvent | Answer | Rejection | Ephemeral | Told | Posted | TimersSet | After | SnapshotDue | Kick | GivenUp
+    StoredEvent
+    | Answer
+    | Rejection
+    | Ephemeral
+    | Told
+    | Posted
+    | TimersSet
+    | After
+    | SnapshotDue
+    | Kick
+    | GivenUp
+    | JobsStarted
 )

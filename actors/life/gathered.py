@@ -16,6 +16,7 @@ from greenroom.actors.model.effects import (
     Ephemeral,
     Kick,
     SetTimer,
+    StartJob,
     Told,
     WriteJobs,
 )
@@ -35,7 +36,7 @@ DONE = Done()
 class Gathered:
     """The effects of one handling, by what becomes of them."""
 
-    __slots__ = ("afters", "jobs", "kicks", "leaving", "timers", "told")
+    __slots__ = ("afters", "jobs", "kicks", "leaving", "started", "timers", "told")
 
     def __init__(self) -> None:
         self.told: list[Told] = []  # through the outbox
@@ -43,6 +44,7 @@ class Gathered:
         self.leaving: list[Departure] = []
         self.kicks: list[Departure] = []  # leave behind the reply: one may close the connection that asked
         self.jobs: Jobs | None = None
+        self.started: list[StartJob] = []  # among `jobs` too
         self.afters = 0  # how many of `leaving` are messages to oneself after a while
 
 
@@ -77,6 +79,10 @@ def _gather_rare(effect: Effect, found: Gathered, present: DurableTimers | None)
                 found.jobs = effect.jobs
             else:
                 found.jobs.merge(effect.jobs)
+        case StartJob():
+            found.jobs = found.jobs or Jobs()
+            found.jobs.started.append(effect.row)
+            found.started.append(effect)
         case Kick():
             found.kicks.append(effect)
         case AnswerLater():

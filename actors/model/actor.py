@@ -18,7 +18,17 @@ from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, get_arg
 
 from msgspec import Meta, Struct
 
-from greenroom.actors.model.effects import After, AnswerLater, CancelTimer, Effects, Ephemeral, Kick, SetTimer, Told
+from greenroom.actors.model.effects import (
+    After,
+    AnswerLater,
+    CancelTimer,
+    Effects,
+    Ephemeral,
+    Kick,
+    SetTimer,
+    StartJob,
+    Told,
+)
 from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.errors import CallCycle, Refused
 from greenroom.actors.model.message import Ask, Event, Message, Reply
@@ -27,6 +37,7 @@ from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.jobs.jobs import QueueReads
+from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.views.asked import Asked, Row, Rows
 
@@ -53,6 +64,23 @@ class KindLimits(Struct, frozen=True, kw_only=True):
     timers_max: NotNegative = 1_000  # durable ones of one entity, loaded when it wakes
     afters_max: NotNegative = 1_000  # messages to oneself by `after` that are on their way, of one life
     async_handler_s: Seconds = 30.0  # what an `async def handle` may take where the sender set no deadline
+
+
+class Startable(Protocol):
+    """A job: see actors/jobs/job.py."""
+
+    def to_row(
+        self,
+        *,
+        now_ms: int,
+        origin: str,
+        about: str,
+        delay_s: float,
+        priority: int | None,
+        partition: str | None,
+        attempts: int | None,
+    ) -> JobRow:
+        """As it is stored. Raises: ValueError, TypeError, Refused `job.arguments_too_long`."""
 
 
 class Runtime(Protocol):
@@ -234,6 +262,38 @@ class Actor(Generic[State_co]):
         if about and not durable and self.durable:  # its sender would wait for a report that never comes
             raise TypeError(f"{entity} has no journal: tell it without `about`, for nobody could report")
         self.effects.name(Told(entity, message, about, durable))
+
+    def start_job(
+        self,
+        job: Startable,
+        *,
+        about: str = "",
+        delay_s: float = 0.0,
+        priority: int | None = None,
+        partition: str | None = None,
+        attempts: int | None = None,
+    ) -> str:
+        """Have a job done: added with the events recorded here, or not at all. Returns its id.
+
+        `priority` (0 to 9, 0 goes first), `partition` and `attempts` are the class's unless given. With `about`, a
+        label of one's own, one is told once what became of it, by `entity` `job:ID`: `Answered` with the result, or
+        `Undelivered`: `job.failed`, `job.cancelled`, or `job.duplicate` where another with the same key is done.
+
+        Raises: Refused `job.arguments_too_long` and `job.out_of_bounds`; TypeError when one has no journal.
+        """
+        if not self.durable:
+            raise TypeError(f"{self.kind} has no journal: it can't start jobs")
+        row = job.to_row(
+            now_ms=int(self.now * 1000),
+            origin=self.entity,
+            about=about,
+            delay_s=delay_s,
+            priority=priority,
+            partition=partition,
+            attempts=attempts,
+        )
+        self.effects.name(StartJob(job, row, about))
+        return row.id
 
     def notify(self, user: str, data: Any) -> None:
         """Show `data`, any JSON of at most 16 KiB, on every device of `user`: now, or when it next connects.

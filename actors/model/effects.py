@@ -11,7 +11,7 @@ from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.message import Event, Message
 from greenroom.actors.model.principal import Principal
 from greenroom.actors.model.schedule import Schedule
-from greenroom.store.journal.consequences.jobs import Jobs
+from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -82,13 +82,25 @@ class AnswerLater(Struct, frozen=True, gc=False):
     reply: Any
 
 
+class StartJob(Struct, frozen=True, gc=False):
+    """A job that is added with what is recorded here."""
+
+    job: Any  # the instance
+    row: JobRow
+    about: str
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+
 class WriteJobs(Struct, frozen=True, gc=False):
     """What is written of jobs."""
 
     jobs: Jobs
 
 
-Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer | AnswerLater | WriteJobs
+Effect = Told | Ephemeral | Kick | After | SetTimer | CancelTimer | AnswerLater | WriteJobs | StartJob
 
 
 class Effects:

@@ -22,11 +22,20 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from greenroom.actors.life.async_handler import await_handler
-from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, Rejection, SnapshotDue, TimersSet
+from greenroom.actors.life.departures import (
+    Answer,
+    Departure,
+    GivenUp,
+    JobsStarted,
+    Posted,
+    Rejection,
+    SnapshotDue,
+    TimersSet,
+)
 from greenroom.actors.life.life import Life, RefusedTooLate
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
+from greenroom.actors.model.effects import After, Ephemeral, Kick, StartJob, Told
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.envelope import Envelope, Firing, digest_of, own_command_id
 from greenroom.actors.model.errors import ActorError
@@ -99,6 +108,7 @@ class Kit(Generic[A_co]):
         self.publications: list[Any] = []  # the JSON of the events, as subscribers receive it
         self.ephemerals: list[Any] = []  # the JSON of publications without an offset
         self.told: list[Told] = []  # messages to other entities, those to sessions too
+        self.started: list[StartJob] = []  # jobs: `job` is the instance, `row` what is stored
         self.kicked: list[Kick] = []
         self.letters: list[DeadLetter] = []  # timers' messages that were refused for good
         self._journal: list[StoredEvent] = []
@@ -417,6 +427,8 @@ class Kit(Generic[A_co]):
             case GivenUp():
                 self.letters += [] if departure.letter is None else [departure.letter]
                 self._refusal = departure.error
+            case JobsStarted():
+                self.started += departure.started
             case TimersSet() | SnapshotDue():
                 pass  # the kit looks at all timers, and keeps all events
 

@@ -1,15 +1,27 @@
 """Release: how each kind of departure leaves, once the events before it are durable."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import assert_never
 
 import msgspec
 import structlog
 
-from greenroom.actors.life.departures import Answer, Departure, GivenUp, Posted, Rejection, SnapshotDue, TimersSet
+from greenroom.actors.jobs.queue.actor import QUEUE_KIND
+from greenroom.actors.jobs.queue.messages import Found
+from greenroom.actors.life.departures import (
+    Answer,
+    Departure,
+    GivenUp,
+    JobsStarted,
+    Posted,
+    Rejection,
+    SnapshotDue,
+    TimersSet,
+)
 from greenroom.actors.life.life import Life
 from greenroom.actors.model.effects import After, Ephemeral, Kick, Told
-from greenroom.actors.model.errors import HandlerFailed
+from greenroom.actors.model.errors import ActorError, HandlerFailed
 from greenroom.actors.model.mailbox import Mailbox
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.journal.epoch import lineage_of
@@ -62,6 +74,10 @@ def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure
         case GivenUp():
             if departure.letter is not None:
                 host.letters.note(departure.letter)
+        case JobsStarted():
+            for queue in {one.row.queue for one in departure.started}:
+                with suppress(ActorError):  # a hint: its queue looks by itself too
+                    host.router.put(f"{QUEUE_KIND}:{queue}", Found())
         case StoredEvent() | Answer() | Ephemeral() | Posted() | TimersSet():
             raise AssertionError("released above")
         case _:

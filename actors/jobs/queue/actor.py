@@ -13,7 +13,7 @@ import structlog
 from msgspec import Raw, Struct
 
 from greenroom.actors.jobs.ids import new_id
-from greenroom.actors.jobs.options import Options, UniqueKey
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, UniqueKey
 from greenroom.actors.jobs.queue.desk import Desk, Report
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.jobs.queue.looking import Looking
@@ -48,10 +48,10 @@ from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
 log = structlog.get_logger("greenroom.jobs")
 
+QUEUE_KIND = "queue"
 TAKERS_MAX = 10_000  # workers that wait at once
 TICK_MS = 500  # between two looks at who has waited long enough, or was not heard of
 TICK_MS_MIN = 1
-ARGUMENTS_MAX = 256 << 10  # bytes
 ATTEMPTS = 5
 PRIORITY = 4
 SETTLED_AT_ONCE = 500
@@ -83,7 +83,7 @@ class Taker(Struct):
 class Queue(Actor[QueueState]):
     """One queue; the key is its name."""
 
-    kind = "queue"
+    kind = QUEUE_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (Add, AddMany, Take, Beat, Complete, Fail, Leave)
     internal: ClassVar[tuple[type[Message], ...]] = (Tick, Found)
     events: ClassVar[tuple[type[Event], ...]] = (Paused, Resumed)

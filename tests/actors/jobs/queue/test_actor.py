@@ -6,8 +6,8 @@ import pytest
 from msgspec import Raw
 
 from greenroom import Refused
+from greenroom.actors.jobs.options import ARGUMENTS_MAX
 from greenroom.actors.jobs.queue import Queue
-from greenroom.actors.jobs.queue.actor import ARGUMENTS_MAX
 from greenroom.actors.jobs.queue.desk import LEASE_MS
 from greenroom.actors.jobs.queue.messages import (
     Add,
