@@ -35,7 +35,9 @@ ORDER BY j.queue, j.id LIMIT {PAGE}
 }
 LOOK = f"""
 WITH w AS MATERIALIZED (
-    SELECT i.number, i.queue, i.before, coalesce(i.now, pg_current_snapshot()) AS now, i.xid, i.id
+    SELECT i.number, i.queue, i.before, coalesce(i.now, pg_current_snapshot()) AS now, i.xid, i.id,
+        greatest(i.xid, pg_snapshot_xmax(i.before)) AS new_xid,
+        CASE WHEN i.xid >= pg_snapshot_xmax(i.before) THEN i.id ELSE '{NO_ID}' END AS new_id
     FROM unnest($1::text[], $2::text[]::pg_snapshot[], $3::text[]::pg_snapshot[], $4::text[]::xid8[],
         $5::text[]::uuid[]) WITH ORDINALITY AS i (queue, before, now, xid, id, number)
 )
@@ -50,8 +52,7 @@ FROM w CROSS JOIN LATERAL (
     (
         SELECT j.xid, {UNFINISHED.format(arguments=ARGUMENTS)}
         FROM jobs j
-        WHERE j.queue = w.queue AND j.xid >= pg_snapshot_xmax(w.before) AND (j.xid, j.id) > (w.xid, w.id)
-            AND pg_visible_in_snapshot(j.xid, w.now)
+        WHERE j.queue = w.queue AND (j.xid, j.id) > (w.new_xid, w.new_id) AND pg_visible_in_snapshot(j.xid, w.now)
         ORDER BY j.queue, j.xid, j.id LIMIT {LOOK_ROWS}
     )
     UNION ALL
@@ -59,8 +60,8 @@ FROM w CROSS JOIN LATERAL (
     FROM pg_snapshot_xip(w.before) AS x (xid) CROSS JOIN LATERAL (
         SELECT j.xid, {UNFINISHED.format(arguments=ARGUMENTS)}
         FROM jobs j
-        WHERE j.queue = w.queue AND j.xid = x.xid AND (j.xid, j.id) > (w.xid, w.id)
-            AND pg_visible_in_snapshot(j.xid, w.now)
+        WHERE j.queue = w.queue AND j.xid = x.xid AND x.xid >= w.xid
+            AND j.id > CASE WHEN x.xid = w.xid THEN w.id ELSE '{NO_ID}' END AND pg_visible_in_snapshot(j.xid, w.now)
         ORDER BY j.queue, j.xid, j.id LIMIT {LOOK_ROWS}
     ) o
     ORDER BY xid, id LIMIT {LOOK_ROWS}
