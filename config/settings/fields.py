@@ -151,6 +151,12 @@ class NodeSettings(SectionSettings):
         "queues whose jobs this node works on, and how many of each run at once",
         allowed="queue:number, several separated by commas; the number is 1 to 10000",
     )
+    jobs_kept_days: int = _setting(
+        7,
+        "days for which jobs are kept that have ended, however they have; older ones go a day at a time",
+        ge=1,
+        le=366,
+    )
     static: Annotated[Path, AfterValidator(existing_folder)] | None = _setting(
         None,
         "folder of pages of your own, served from / on; its index.html takes the place of the chat page",

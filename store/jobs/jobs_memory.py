@@ -73,6 +73,10 @@ class MemoryJobs:
         gone = {job_id: end.ended_ms // DAY_MS for job_id, (_, end) in done.items() if end.ended_ms // DAY_MS < first}
         for job_id in gone:
             del done[job_id]
+        now_ms = self._now() * 1000
+        windows = self._tables.windows
+        for key in [key for key, one in windows.items() if one.until_ms < now_ms]:
+            del windows[key]
         return len(set(gone.values()))
 
     @property

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import trio
 
@@ -58,6 +59,7 @@ from greenroom.supervisors.duties.held_budget import HeldBudget
 from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
+from greenroom.supervisors.jobs.days import Days
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -237,6 +239,7 @@ class Node:
             tell=lambda entity, message: self._kernel.router.tell_here(entity, message),
             new_backoff=new_backoff,
         )
+        self._days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,
@@ -460,6 +463,7 @@ class Node:
                 *joined,
                 *self._kernel.core,
                 ChildSpec(name="finder", start=self._finder.run, shutdown_s=1.0),
+                ChildSpec(name="job_days", start=self._days.run, shutdown_s=1.0),
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
                 ChildSpec(name="admin", start=self._desk.live.run, shutdown_s=1.0),
                 *moving,

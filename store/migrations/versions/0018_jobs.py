@@ -189,6 +189,7 @@ STATEMENTS = (
                 NULL;
             END;
         END LOOP;
+        DELETE FROM job_windows WHERE until_ms < floor(extract(epoch FROM clock_timestamp()) * 1000);
         DELETE FROM jobs_done_rest WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM jobs_done_rest
             WHERE ended_ms < ((today - keep_job_days.kept) - date '1970-01-01') * 86400000::bigint LIMIT 10000));

@@ -260,7 +260,9 @@ async def test_one_job_is_found_by_its_id_wherever_it_is(place: Place) -> None:
             """
             WITH gone AS (DELETE FROM jobs WHERE id = $1::text::uuid RETURNING *)
             INSERT INTO jobs_done
-            SELECT id, queue, job, arguments, added_ms, due_ms, partition, priority, 1, 5, 0, NULL, 'failed', added_ms + 7, 'w', added_ms + 1, NULL, '[{"error": "no"}]' FROM gone""",
+            SELECT id, queue, job, arguments, added_ms, due_ms, partition, priority, 1, 5, 0, NULL, 'failed',
+                added_ms + 7, 'w', added_ms + 1, NULL, '[{"error": "no"}]'
+            FROM gone""",
             ended,
         )
         found: Any = [await place.jobs.find(one) for one in (waiting, active, ended, "0" * 32)]

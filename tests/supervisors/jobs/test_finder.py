@@ -1,0 +1,176 @@
+"""Jobs from anywhere: started by entities with their events, by SQL in anybody's transaction, and found once."""
+
+import json
+
+import pytest
+import trio
+from msgspec import Raw
+
+from greenroom.actors.jobs.options import UniqueKey
+from greenroom.actors.jobs.queue.messages import Finished
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS
+from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.store.postgres.bridge import Bridge
+from tests.store.jobs.others import others
+from tests.supervisors.jobs.yard import Upload, Yard, yard
+from tests.supervisors.views.stage import until
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def where(request: pytest.FixtureRequest) -> str | MemoryRows:
+    return MemoryRows() if request.param == "memory" else str(request.getfixturevalue("database_url"))
+
+
+async def test_a_job_that_an_entity_starts_is_taken_and_it_hears_of_the_result_once(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        started = await node.ask("film:alien", Upload(about="hd"))
+        taken = await node.take(wait_s=20.0)
+        assert [(job.id, job.job, json.loads(bytes(job.arguments))) for job in taken.jobs] == [
+            (started, "job.transcode", {"video": "alien", "height": 720})
+        ]
+        await node.take(0, finished=[Finished(started, taken.token, Raw(b'{"url":"x"}'))])
+        assert await node.heard("film:alien") == [(f"job:{started}", "hd", '{"url":"x"}')]
+        found = await node.find(started)
+        assert found is not None and found.state == "completed"
+    async with yard(where) as node:  # what is in its journal, and nothing more
+        await node.ask("film:alien", Upload())
+        assert len(await node.heard("film:alien")) == 1
+
+
+async def test_it_hears_of_a_job_that_has_failed_for_good(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        started = await node.ask("film:alien", Upload(about="hd"))
+        taken = await node.take(wait_s=20.0)
+        await node.take(0, finished=[Finished(started, taken.token, error="no codec", final=True)])
+        assert await node.heard("film:alien") == [(f"job:{started}", "hd", "job.failed: no codec")]
+
+
+async def test_nothing_is_started_by_a_handler_that_fails(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        with pytest.raises(Exception, match="after it was named"):
+            await node.ask("film:alien", Upload(fails=True))
+        assert await node.add(b"1")
+        assert [bytes(job.arguments) for job in (await node.take(10)).jobs] == [b"1"]
+
+
+async def test_the_next_owner_has_all_that_there_was_and_what_workers_have(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        ids = await node.add(b"1", b"2", b"3", b"4")
+        first = await node.take(2)
+        await node.take(0, finished=[Finished(ids[0], first.token)])
+    async with yard(where) as node:
+        started = await node.ask("film:alien", Upload())
+        rest = await node.take(10, worker="v", wait_s=20.0)
+        assert sorted(job.id for job in rest.jobs) == sorted([ids[2], ids[3], started])
+        again = await node.take(10, finished=[Finished(ids[1], first.token)])
+        assert again.refused == [], "it has it still"
+
+
+async def test_long_arguments_are_read_when_the_job_is_taken(where: str | MemoryRows) -> None:
+    long = "x" * LONG
+    async with yard(where) as node:
+        started = await node.ask("film:alien", Upload(video=long))
+        (job,) = (await node.take(wait_s=20.0)).jobs
+        assert job.id == started and json.loads(bytes(job.arguments))["video"] == long
+        short, other = await node.add(b'{"n":1}', json.dumps(long).encode())
+    async with yard(where) as node:
+        taken = await node.take(2, worker="v")
+        assert [job.id for job in taken.jobs] == [short, other]
+        assert json.loads(bytes(taken.jobs[1].arguments)) == long
+
+
+async def test_of_jobs_with_one_key_one_is_done_whoever_adds_them(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        first = await node.ask("film:alien", Upload(once="alien", about="a"))
+        taken = await node.take(wait_s=20.0)
+        second = await node.ask("film:alien", Upload(once="alien", about="b"))
+        assert await node.heard("film:alien") == [
+            (f"job:{second}", "b", f"job.duplicate: another is done in its place: {first}")
+        ]
+        found = await node.find(second)
+        assert found is not None and found.state == "cancelled"
+        await node.take(0, finished=[Finished(first, taken.token, Raw(b"1"))])
+        third = await node.ask("film:alien", Upload(once="alien"))
+        assert [job.id for job in (await node.take(10, wait_s=20.0)).jobs] == [third]
+
+
+async def test_a_key_is_known_to_the_next_owner(where: str | MemoryRows) -> None:
+    simple, late = UniqueKey("a"), UniqueKey("t", "throttle", 1_000.0)
+    async with yard(where) as node:
+        first = await node.add_one(unique=simple)
+        throttled = await node.add_one(unique=late)
+        taken = await node.take(10)
+        finished = [Finished(throttled.id, taken.token)]
+        await node.take(0, finished=finished)
+    async with yard(where) as node:
+        again = [await node.add_one(unique=one) for one in (simple, late)]
+        assert [(one.id, one.duplicate) for one in again] == [(first.id, True), (throttled.id, True)]
+
+
+async def test_what_others_add_by_sql_is_found_when_it_is_committed_and_not_before(database_url: str) -> None:
+    async with yard(database_url) as node, Bridge() as bridge, others(bridge, database_url, 2) as (one, two):
+        await one.do("BEGIN")
+        slow = await one.add("media")
+        quick = await two.add("media")
+        assert [job.id for job in (await node.take(10, wait_s=20.0)).jobs] == [quick]
+        assert (await node.take(10)).jobs == []
+        await one.do("COMMIT")
+        assert [job.id for job in (await node.take(10, wait_s=20.0)).jobs] == [slow]
+
+
+async def test_many_of_one_transaction_come_page_by_page(database_url: str) -> None:
+    many = 2 * LOOK_ROWS + 7
+    async with yard(database_url) as node, Bridge() as bridge, others(bridge, database_url) as (one,):
+        await node.add(b"1")
+        await one.do(f"SELECT count(add_job('media', 'job.x')) FROM generate_series(1, {many})")
+        found: list[str] = []
+        while len(found) < many + 1:
+            found += [job.id for job in (await node.take(1_000, wait_s=20.0)).jobs]
+        assert len(set(found)) == len(found) == many + 1
+
+
+async def test_a_key_that_sql_has_committed_before_the_queue_wakes_is_one_with_what_it_has(database_url: str) -> None:
+    """Both were committed while it slept: one of them by an open transaction that had not seen the other."""
+    async with yard(database_url) as node, Bridge() as bridge, others(bridge, database_url, 2) as (one, two):
+        await one.do("BEGIN")
+        first, second = await one.add("media", unique_key="k"), await two.add("media", unique_key="k")
+        await one.do("COMMIT")
+        assert await two.add("media", unique_key="k") == first, "what is there already is what is answered"
+        (job,) = (await node.take(10, wait_s=20.0)).jobs
+        assert job.id == first
+        found = await node.find(second)
+        assert found is not None and found.state == "cancelled"
+
+
+async def test_a_store_that_is_away_is_asked_again(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        await node.add(b"1")
+        assert (await node.take()).jobs
+        failures = [StoreUnavailable("away")] * 3
+        look = node.jobs.look
+
+        async def failing(wanted: object) -> object:
+            await trio.lowlevel.checkpoint()
+            if failures:
+                raise failures.pop()
+            return await look(wanted)  # type: ignore[arg-type]
+
+        node.jobs.look = failing  # type: ignore[method-assign, assignment]
+        started = await node.ask("film:alien", Upload())
+        assert [job.id for job in (await node.take(wait_s=20.0)).jobs] == [started]
+        assert not failures
+
+
+async def test_a_queue_that_is_asleep_is_woken_by_a_job_that_an_entity_starts(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        await node.ask("film:alien", Upload())
+        await until(lambda: _has_job(node))
+
+
+async def _has_job(node: Yard) -> bool:
+    await trio.lowlevel.checkpoint()
+    for cell in node.kernel.system.awake():
+        if cell.entity == "queue:media" and cell.actor is not None:
+            return len(cell.actor.desk.jobs) == 1  # type: ignore[attr-defined, no-any-return]
+    return False
