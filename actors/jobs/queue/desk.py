@@ -5,6 +5,7 @@ is what a worker shows: one that holds no more is refused, whatever was done und
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 
 import msgspec
 from msgspec import Struct, field
@@ -90,7 +91,7 @@ class Desk:
             if take is not None:
                 self._hold(take.token, take.worker, take.at_ms, [job], now_ms)
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
-                    self.order.remove(self.jobs[back])
+                    self._withdraw(self.jobs[back])
             elif unique is None or not self.keys.hold(unique, job.id):
                 self.order.put(job, now_ms)
 
@@ -152,11 +153,17 @@ class Desk:
         self.arguments_bytes += len(row.arguments) - len(job.arguments or b"")
         job.arguments = row.arguments  # in memory in any case: what is stored may be older
         if unique.mode == "debounce" and not self.keys.is_behind(unique, job.id):
-            self.order.remove(job)
+            job = self._withdraw(job)
             job.due_ms = row.due_ms
             self.order.put(job, now_ms)
         back = BackRow(job.id, job.due_ms, job.attempts, job.lost, None, row.arguments)
         writes.merge(Jobs(back={job.id: back}))  # it may be added by the same message
+
+    def _withdraw(self, job: Waiting) -> Waiting:
+        """Out of the order, where it does not come again but as this copy."""
+        self.order.remove(job)
+        again = self.jobs[job.id] = copy(job)
+        return again
 
     def found(self, rows: Iterable[JobRow], now_ms: int, writes: Jobs) -> None:
         """Others have added these."""

@@ -19,7 +19,7 @@ class Order:
         self._ready: list[tuple[int, int, Waiting]] = []
         self._later: list[tuple[int, int, Waiting]] = []
         self._numbers = count()
-        self._removed: set[str] = set()
+        self._removed: set[Waiting] = set()  # one that comes again does so as a copy
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._later) - len(self._removed)
@@ -45,8 +45,8 @@ class Order:
         while self._ready and len(found) < most:
             entry = heapq.heappop(self._ready)
             job = entry[2]
-            if job.id in self._removed:
-                self._removed.discard(job.id)
+            if job in self._removed:
+                self._removed.discard(job)
             elif knows is not None and job.job not in knows:
                 left.append(entry)
             else:
@@ -57,7 +57,7 @@ class Order:
 
     def remove(self, job: Waiting) -> None:
         """It is in here, and nobody is to have it."""
-        self._removed.add(job.id)
+        self._removed.add(job)
 
     def ended(self, job: Waiting) -> None:
         """One that was taken is not under way any more."""

@@ -1,0 +1,242 @@
+"""Which jobs are one: the four ways, whoever adds them, and as a queue finds them when it begins anew."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from greenroom import Refused
+from greenroom.actors.jobs.options import Mode, Options, UniqueKey
+from greenroom.actors.jobs.queue import Queue, keys
+from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.messages import Add, Added, AddMany, Beat, Fail, Finished, NewJob, Take
+from greenroom.store.journal.consequences.jobs import BackRow, JobRow, Jobs, TakeRow, WindowRow
+from greenroom.testing import Kit
+
+NOW = 1_000_000
+TTL_S = 10.0
+
+
+def unique(mode: Mode, key: str = "k") -> UniqueKey:
+    return UniqueKey(key, mode, TTL_S if mode in ("throttle", "debounce") else 0.0)
+
+
+def add(kit: Kit[Queue], mode: Mode, number: int = 1, **fields: Any) -> Added:
+    added: Added = kit.ask(Add(job="job.x", arguments=Raw(b"%d" % number), unique=unique(mode), **fields))
+    return added
+
+
+def take(kit: Kit[Queue], most: int = 10) -> list[tuple[str, bytes, int]]:
+    """Ids, arguments, and the token."""
+    taken = kit.ask(Take(worker="w", most=most))
+    return [(job.id, bytes(job.arguments), taken.token) for job in taken.jobs]
+
+
+def finish(kit: Kit[Queue], id: str, token: int, **how: Any) -> None:
+    assert kit.ask(Take(worker="w", most=0, finished=[Finished(id, token, **how)])).refused == []
+
+
+def queue() -> Kit[Queue]:
+    return Kit(Queue, key="media")
+
+
+def test_simple_while_one_is_not_finished_another_is_not_added() -> None:
+    kit = queue()
+    first = add(kit, "simple")
+    assert not first.duplicate
+    assert add(kit, "simple", 2) == Added(first.id, True)
+    ((_, arguments, token),) = take(kit)
+    assert arguments == b"1"
+    assert add(kit, "simple", 3) == Added(first.id, True), "while it is under way too"
+    finish(kit, first.id, token, error="no", retry_s=60.0)
+    assert add(kit, "simple", 4) == Added(first.id, True), "and while it is to be tried again"
+    kit.advance(61.0)
+    finish(kit, first.id, take(kit)[0][2])
+    assert not add(kit, "simple", 5).duplicate
+    assert not kit.ask(Add(job="job.x", unique=unique("simple", "other"))).duplicate
+
+
+def test_throttle_for_a_while_another_is_not_added_whatever_becomes_of_the_first() -> None:
+    kit = queue()
+    first = add(kit, "throttle")
+    ((_, _, token),) = take(kit)
+    finish(kit, first.id, token)
+    assert add(kit, "throttle", 2) == Added(first.id, True)
+    kit.advance(TTL_S - 0.1)
+    assert add(kit, "throttle", 2) == Added(first.id, True)
+    kit.advance(0.2)
+    second = add(kit, "throttle", 3)
+    assert not second.duplicate and add(kit, "throttle", 4) == Added(second.id, True)
+
+
+def test_debounce_the_last_goes_once_none_has_come_for_a_while() -> None:
+    kit = queue()
+    first = add(kit, "debounce")
+    for number in (2, 3, 4):
+        kit.advance(TTL_S - 1.0)
+        assert add(kit, "debounce", number) == Added(first.id, True)
+    assert take(kit) == []
+    kit.advance(TTL_S - 1.0)
+    assert take(kit) == []
+    kit.advance(1.1)
+    ((id, arguments, token),) = take(kit)
+    assert (id, arguments) == (first.id, b"4")
+    second = add(kit, "debounce", 5)
+    assert not second.duplicate, "it is under way, and holds nobody up"
+    for _ in range(2):
+        kit.advance(TTL_S / 2 + 0.1)
+        kit.ask(Beat(worker="w", tokens=[token]))
+    assert [arguments for _, arguments, _ in take(kit)] == [b"5"]
+
+
+def test_keep_last_one_is_under_way_and_one_waits_with_the_last_arguments() -> None:
+    kit = queue()
+    first = add(kit, "keep_last", 1)
+    assert add(kit, "keep_last", 2) == Added(first.id, True), "it waits still, and is as the last"
+    ((_, arguments, token),) = take(kit)
+    assert arguments == b"2"
+    second = add(kit, "keep_last", 3)
+    assert not second.duplicate
+    assert add(kit, "keep_last", 4) == Added(second.id, True)
+    assert take(kit) == [], "it waits for the first"
+    finish(kit, first.id, token, error="no", retry_s=5.0)
+    assert take(kit) == [], "also while that is to be tried again"
+    kit.advance(5.1)
+    ((again, _, token),) = take(kit)
+    assert again == first.id
+    finish(kit, first.id, token)
+    assert [(id, arguments) for id, arguments, _ in take(kit)] == [(second.id, b"4")]
+
+
+def test_one_message_may_have_a_key_twice() -> None:
+    kit = queue()
+    jobs = [NewJob("job.x", Raw(b"%d" % number), unique=unique("debounce")) for number in range(3)]
+    added = kit.ask(AddMany(jobs=[*jobs, NewJob("job.x", Raw(b"9"))]))
+    assert added.ids[0] == added.ids[1] == added.ids[2] != added.ids[3] and added.duplicates == [1, 2]
+    kit.advance(TTL_S + 1.0)
+    assert sorted(arguments for _, arguments, _ in take(kit)) == [b"2", b"9"]
+
+
+def test_who_gave_up_makes_room() -> None:
+    kit = queue()
+    first = add(kit, "simple", attempts=1)
+    ((_, _, token),) = take(kit)
+    kit.ask(Fail(worker="w", id=first.id, token=token))
+    assert not add(kit, "simple").duplicate
+
+
+def test_there_are_not_more_windows_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "WINDOWS_MAX", 2)
+    kit = queue()
+    for key in "ab":
+        kit.ask(Add(job="job.x", unique=unique("throttle", key)))
+    with pytest.raises(Refused, match="too many keys"):
+        kit.ask(Add(job="job.x", unique=unique("throttle", "c")))
+    kit.ask(Add(job="job.x", unique=unique("simple", "c")))
+    kit.advance(TTL_S + 1.0)
+    kit.ask(Add(job="job.x", unique=unique("throttle", "c")))
+
+
+# On the desk.
+
+
+def row(number: int, mode: Mode = "simple", *, others: bool = False, about: str = "", **fields: Any) -> JobRow:
+    one = unique(mode)
+    options = Options(unique=one, origin="film:a" if about else "", about=about)
+    given = {"queue": "q", "job": "job.x", "arguments": b"%d" % number, "added_ms": NOW, "due_ms": one.due_ms(NOW)}
+    return JobRow(
+        **{"id": f"{number:032x}", **given, **fields},
+        options=options.encode(),
+        unique_key=one.key,
+        is_of_others=others,
+    )
+
+
+def ready(desk: Desk, now_ms: int = NOW) -> list[str]:
+    return [job.id for job in desk.take("w", 100, None, now_ms, Jobs())[1]]
+
+
+def test_of_two_that_are_found_the_first_is_done_and_the_others_starter_hears_so() -> None:
+    desk, writes = Desk("q"), Jobs()
+    desk.found([row(1), row(2, about="b")], NOW, writes)
+    assert ready(desk) == [row(1).id]
+    (end,) = writes.ended.values()
+    assert (end.id, end.state) == (row(2).id, "cancelled")
+    assert row(1).id in json.loads(end.error or b"")["error"]
+    (report,) = desk.reports
+    assert (report.id, report.name, report.options.about) == (row(2).id, "job.duplicate", "b")
+
+
+@pytest.mark.parametrize("mode", ["debounce", "keep_last"])
+def test_of_two_that_are_found_the_last_is_done_where_the_last_counts(mode: Mode) -> None:
+    desk, writes = Desk("q"), Jobs()
+    desk.found([row(1, mode, about="a"), row(2, mode)], NOW, writes)
+    assert ready(desk, NOW + 20_000) == [row(2, mode).id]
+    assert list(writes.ended) == [row(1).id]
+    assert [(report.id, report.name) for report in desk.reports] == [(row(1).id, "job.duplicate")]
+
+
+def test_what_is_found_waits_behind_the_one_that_is_under_way_and_makes_room_for_the_next() -> None:
+    desk, writes = Desk("q"), Jobs()
+    desk.found([row(1, "keep_last")], NOW, writes)
+    token, _ = desk.take("w", 1, None, NOW, writes)
+    desk.found([row(2, "keep_last"), row(3, "keep_last")], NOW, writes)
+    assert ready(desk) == [] and list(writes.ended) == [row(2).id]
+    desk.finish("w", [Finished(row(1).id, token)], NOW, writes)
+    assert ready(desk) == [row(3).id]
+
+
+def test_a_window_that_is_found_open_is_written_once() -> None:
+    desk, writes = Desk("q"), Jobs()
+    desk.found([row(1, "throttle"), row(2, "throttle")], NOW, writes)
+    assert list(writes.windows.values()) == [WindowRow("q", "k", row(1).id, NOW + 10_000)]
+    assert list(writes.ended) == [row(2).id]
+
+
+def test_of_a_window_that_is_open_what_was_let_in_before_is_done() -> None:
+    """Read when the queue begins anew: one that has opened the window, one before that, and one that came too early."""
+    desk, writes = Desk("q"), Jobs()
+    desk.begin_with([], [WindowRow("q", "k", row(2).id, NOW + 10_000)])
+    early = row(1, "throttle", others=True, added_ms=NOW - 50_000)
+    desk.found([early, row(2, "throttle", others=True), row(3, "throttle", others=True)], NOW, writes)
+    assert ready(desk) == [row(1).id, row(2).id] and list(writes.ended) == [row(3).id]
+
+
+def test_what_others_have_added_is_judged_anew_when_the_queue_begins() -> None:
+    desk, writes = Desk("q"), Jobs()
+    desk.begin([row(1, others=True), row(2), row(3, others=True)], [], NOW)
+    assert ready(desk) == [row(2).id], "what it has added itself was let in"
+    unsettled, desk.unsettled = desk.unsettled, []
+    desk.found(unsettled, NOW, writes)
+    assert sorted(writes.ended) == [row(1).id, row(3).id]
+
+
+@pytest.mark.parametrize("first_is_read", [True, False])
+def test_what_is_under_way_when_the_queue_begins_holds_back_the_next(first_is_read: bool) -> None:
+    """In whichever order they are read: clocks of two owners may differ."""
+    desk, writes = Desk("q"), Jobs()
+    rows = [row(1, "keep_last"), row(2, "keep_last")]
+    active = rows[0] if first_is_read else rows[1]
+    desk.begin(rows, [TakeRow("q", 5, "v", NOW, [active.id])], NOW)
+    assert ready(desk) == []
+    desk.finish("v", [Finished(active.id, 5)], NOW, writes)
+    assert len(ready(desk)) == 1
+
+
+def test_what_was_tried_goes_first_when_the_queue_begins() -> None:
+    desk = Desk("q")
+    desk.begin([row(1, "keep_last", attempts=1), row(2, "keep_last")], [], NOW)
+    assert ready(desk) == [row(1).id]
+
+
+def test_what_is_changed_is_written_and_kept_in_memory() -> None:
+    """What is stored may be older than that when it is read."""
+    desk, writes = Desk("q"), Jobs()
+    desk.begin([row(1, "keep_last", arguments=None)], [], NOW)
+    new = row(2, "keep_last")
+    one = unique("keep_last")
+    assert desk.add_unique(new, one, desk.judge(one, new.id, NOW, NOW), NOW, writes) == row(1).id
+    assert writes == Jobs(back={row(1).id: BackRow(row(1).id, NOW, 0, 0, None, b"2")})
+    (job,) = desk.take("w", 1, None, NOW, writes)[1]
+    assert job.arguments == b"2" and desk.arguments_bytes == 1
