@@ -89,7 +89,7 @@ STATEMENTS = (
         queue text, job text, arguments jsonb DEFAULT '{}', delay_s double precision DEFAULT 0, priority int DEFAULT 4,
         partition text DEFAULT '', attempts int DEFAULT 5, unique_key text DEFAULT NULL,
         unique_mode text DEFAULT 'simple', unique_ttl_s double precision DEFAULT 0
-    ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $f$
+    ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $f$
     #variable_conflict use_column
     DECLARE
         now_ms bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
@@ -153,7 +153,7 @@ STATEMENTS = (
     # One does it at a time, and whoever must wait for a lock leaves it for the next time: appends wait behind that.
     """
     CREATE FUNCTION keep_job_days(kept int, ahead int DEFAULT 3) RETURNS int
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $f$
+    LANGUAGE plpgsql SECURITY DEFINER AS $f$
     DECLARE
         today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
         day date;
@@ -172,7 +172,7 @@ STATEMENTS = (
                 EXECUTE 'ALTER TABLE jobs_done ATTACH PARTITION ' || part || ' FOR VALUES FROM ('
                     || (day - date '1970-01-01') * 86400000::bigint || ') TO ('
                     || (day + 1 - date '1970-01-01') * 86400000::bigint || ')';
-            EXCEPTION WHEN lock_not_available OR check_violation THEN
+            EXCEPTION WHEN lock_not_available OR check_violation OR invalid_object_definition THEN
                 NULL; -- the rest has some of that day: there they stay until they are too old
             END;
         END LOOP;
@@ -198,6 +198,15 @@ STATEMENTS = (
     $f$
     """,
     "REVOKE ALL ON FUNCTION keep_job_days FROM PUBLIC",
+    # Whoever calls them must not say whose tables are meant, not by temporary ones either.
+    """
+    DO $f$
+    BEGIN
+        EXECUTE 'ALTER FUNCTION add_job SET search_path = ' || quote_ident(current_schema()) || ', pg_temp';
+        EXECUTE 'ALTER FUNCTION keep_job_days SET search_path = ' || quote_ident(current_schema()) || ', pg_temp';
+    END
+    $f$
+    """,
     "SELECT keep_job_days(7)",
 )
 

@@ -1,0 +1,234 @@
+"""What is called in SQL: adding a job in anybody's transaction, and keeping the days of finished jobs."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from greenroom.actors.jobs.ids import ID
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, TTL_MAX_S, Options, UniqueKey, decode_options
+from greenroom.store.postgres.bridge import Bridge
+from tests.store.jobs.others import Other, others
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+async def two(database_url: str) -> AsyncIterator[list[Other]]:
+    async with Bridge() as bridge, others(bridge, database_url, 2) as sessions:
+        yield sessions
+
+
+async def stored(other: Other, id: str) -> dict[str, Any]:
+    row = await other.do("SELECT row_to_json(j)::text FROM jobs j WHERE id = $1::text::uuid", id)
+    found: dict[str, Any] = json.loads(row)
+    return found
+
+
+async def now_ms(other: Other) -> int:
+    now: int = await other.do("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+    return now
+
+
+async def test_a_job_is_added_as_it_is_given_and_as_an_entity_would(two: list[Other]) -> None:
+    one, _ = two
+    before = await now_ms(one)
+    id = await one.add("media", '{"video": "alien"}', delay_s=1.5, priority=2, partition="p", attempts=3)
+    row = await stored(one, id)
+    assert ID.fullmatch(id) and row["id"][14] == "7" and before <= int(id[:12], 16) <= row["added_ms"]
+    assert (row["queue"], row["job"], row["priority"], row["partition"]) == ("media", "job.x", 2, "p")
+    assert (row["attempts"], row["attempts_max"], row["lost"]) == (0, 3, 0)
+    assert row["due_ms"] - row["added_ms"] == 1_500 and row["xid"] is not None
+    assert bytes.fromhex(row["arguments"][2:]) == b'{"video": "alien"}' and row["options"] is None
+
+
+async def test_nobody_sees_it_before_it_is_committed_nor_after_it_is_rolled_back(two: list[Other]) -> None:
+    one, other = two
+    await one.do("BEGIN")
+    await one.add()
+    assert await other.do("SELECT count(*) FROM jobs") == 0
+    await one.do("ROLLBACK")
+    assert await other.do("SELECT count(*) FROM jobs") == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"queue": ""},
+        {"queue": "x" * 256},
+        {"job": None},
+        {"arguments": "[1]"},
+        {"arguments": None},
+        {"arguments": json.dumps({"text": "x" * ARGUMENTS_MAX})},
+        {"delay_s": -1.0},
+        {"delay_s": 1e9},
+        {"delay_s": float("nan")},
+        {"priority": 10},
+        {"partition": "x" * 256},
+        {"attempts": 0},
+        {"unique_key": ""},
+        {"unique_key": "k", "unique_mode": "never"},
+        {"unique_key": "k", "unique_mode": "throttle"},
+        {"unique_key": "k", "unique_mode": "debounce", "unique_ttl_s": 0.0},
+        {"unique_key": "k", "unique_mode": "throttle", "unique_ttl_s": TTL_MAX_S + 1},
+    ],
+    ids=repr,
+)
+async def test_what_is_out_of_bounds_is_refused_by_name(wrong: dict[str, Any], two: list[Other]) -> None:
+    one, _ = two
+    given = {"queue": "q", "job": "job.x", "arguments": "{}", **wrong}
+    names = ", ".join(
+        f"{name} => ${number}{'::text::jsonb' if name == 'arguments' else ''}" for number, name in enumerate(given, 1)
+    )
+    named = "unique_ttl_s" if wrong.get("unique_mode") in ("throttle", "debounce") else list(wrong)[-1]
+    with pytest.raises(asyncpg.PostgresError, match=f"add_job: {named}: "):
+        await one.do(f"SELECT add_job({names})", *given.values())
+
+
+async def test_what_is_within_bounds_fits_to_the_last(two: list[Other]) -> None:
+    one, _ = two
+    name = "ü" * 255
+    await one.add(name, partition=name, priority=9, attempts=1_000, delay_s=31_622_400.0, unique_key=name)
+
+
+async def test_a_key_is_stored_as_a_queue_reads_it(two: list[Other]) -> None:
+    one, _ = two
+    id = await one.add(unique_key="k", unique_mode="debounce", unique_ttl_s=60.0)
+    row = await stored(one, id)
+    assert decode_options(bytes.fromhex(row["options"][2:])) == Options(unique=UniqueKey("k", "debounce", 60.0))
+    assert row["unique_key"] == "k" and row["due_ms"] - row["added_ms"] == 60_000
+
+
+async def test_who_adds_one_that_is_there_is_answered_its_id(two: list[Other]) -> None:
+    one, other = two
+    first = await one.add(unique_key="k")
+    assert await other.add(unique_key="k") == first
+    assert await other.add(unique_key="other") != first and await other.add("elsewhere", unique_key="k") != first
+    until = await now_ms(one) + 60_000
+    await one.do(
+        "INSERT INTO job_windows VALUES ('q', 't', $1::text::uuid, $2), ('q', 'over', $1::text::uuid, 5)", first, until
+    )
+    how = {"unique_mode": "throttle", "unique_ttl_s": 60.0}
+    assert await one.add(unique_key="t", **how) == first
+    assert await one.add(unique_key="over", **how) != first
+
+
+async def test_nobody_waits_for_whoever_adds_the_same_key_in_a_transaction_that_stays_open(two: list[Other]) -> None:
+    one, other = two
+    await one.do("BEGIN")
+    first = await one.add(unique_key="k")
+    await other.do("SET lock_timeout = '50ms'")
+    assert await other.add(unique_key="k") != first, "the queue's owner will see that one of them is done"
+    await one.do("COMMIT")
+
+
+async def test_a_role_may_be_let_add_jobs_and_nothing_else(two: list[Other]) -> None:
+    one, _ = two
+    role = "adds_jobs"
+    await one.do(f"CREATE ROLE {role}")
+    try:
+        await one.do(f"SET ROLE {role}")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await one.add()
+        await one.do("RESET ROLE")
+        await one.do(f"GRANT EXECUTE ON FUNCTION add_job TO {role}")
+        await one.do(f"SET ROLE {role}")
+        assert ID.fullmatch(await one.add())
+        for statement in ("SELECT count(*) FROM jobs", "SELECT keep_job_days(1)"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await one.do(statement)
+    finally:
+        await one.do("RESET ROLE")
+        await one.do(f"DROP OWNED BY {role}")
+        await one.do(f"DROP ROLE {role}")
+
+
+async def test_what_is_ahead_in_its_path_is_not_what_the_function_uses(two: list[Other]) -> None:
+    """It runs with more rights than its caller: whose names it takes is not the caller's to say."""
+    one, _ = two
+    await one.do("CREATE TEMP TABLE jobs (id uuid)")
+    await one.do("SET search_path = pg_temp, public")
+    await one.add()
+    assert await one.do("SELECT count(*) FROM pg_temp.jobs") == 0
+    assert await one.do("SELECT count(*) FROM public.jobs") == 1
+
+
+# Days.
+
+
+async def days(other: Other) -> list[str]:
+    names = await other.do(
+        """SELECT string_agg(relname, ' ' ORDER BY relname)
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'jobs_done'::regclass"""
+    )
+    return [name.removeprefix("jobs_done_") for name in names.split()]
+
+
+async def ended(other: Other, *days_ago: float) -> None:
+    now = await now_ms(other)
+    for number, ago in enumerate(days_ago):
+        await other.do(
+            """INSERT INTO jobs_done VALUES ($1::text::uuid, 'q', 'job.x', '{}', 0, 0, '', 4, 0, 5, 0, NULL,
+            'completed', $2, '', NULL, NULL, NULL)""",
+            f"{number:032x}",
+            now - int(ago * DAY_MS),
+        )
+
+
+async def test_there_are_days_before_they_come(two: list[Other]) -> None:
+    one, _ = two
+    found = await days(one)
+    assert found[-1] == "rest" and len(found) == 5 and all(re.fullmatch("20[0-9]{6}", day) for day in found[:-1])
+    await ended(one, 0.0, -1.0, -2.0)
+    assert await one.do("SELECT count(*) FROM jobs_done_rest") == 0
+    assert await one.do("SELECT keep_job_days(7, 5)") == 0
+    assert len(await days(one)) == 7
+
+
+async def test_days_that_are_too_old_are_dropped_and_what_no_day_had_goes_too(two: list[Other]) -> None:
+    one, _ = two
+    for ago in (9, 7):
+        await one.do(
+            f"""DO $$ DECLARE d date := (clock_timestamp() AT TIME ZONE 'UTC')::date - {ago}; BEGIN
+            EXECUTE 'CREATE TABLE jobs_done_' || to_char(d, 'YYYYMMDD') || ' PARTITION OF jobs_done FOR VALUES FROM ('
+            || (d - date '1970-01-01') * 86400000::bigint || ') TO (' || (d + 1 - date '1970-01-01') * 86400000::bigint
+            || ')'; END $$"""
+        )
+    await ended(one, 9.0, 7.0, 8.0, 3.0, 0.0)
+    assert await one.do("SELECT count(*) FROM jobs_done_rest") == 2
+    assert await one.do("SELECT keep_job_days(7)") == 1
+    left = await one.do("SELECT string_agg(id::text, ' ' ORDER BY id) FROM jobs_done")
+    assert [int(id.replace("-", ""), 16) for id in left.split()] == [1, 3, 4]
+
+
+async def test_a_window_that_is_over_goes(two: list[Other]) -> None:
+    one, _ = two
+    now = await now_ms(one)
+    for key, until in (("over", now - 1), ("open", now + 60_000)):
+        await one.do("INSERT INTO job_windows VALUES ('q', $1, $2::text::uuid, $3)", key, "0" * 32, until)
+    await one.do("SELECT keep_job_days(7)")
+    assert await one.do("SELECT string_agg(unique_key, ' ') FROM job_windows") == "open"
+
+
+async def test_whoever_must_wait_for_a_lock_leaves_it_for_the_next_time(two: list[Other]) -> None:
+    """Appends would wait behind it."""
+    one, other = two
+    await one.do("CREATE TABLE jobs_done_20200101 PARTITION OF jobs_done FOR VALUES FROM (5) TO (6)")
+    await other.do("BEGIN")
+    await other.do("SELECT count(*) FROM jobs_done")
+    assert await one.do("SELECT keep_job_days(7)") == 0
+    assert "20200101" in await days(one)
+    await other.do("COMMIT")
+    assert await one.do("SELECT keep_job_days(7)") == 1
+
+
+async def test_one_does_it_at_a_time(two: list[Other]) -> None:
+    one, other = two
+    await other.do("BEGIN")
+    await other.do("SELECT keep_job_days(7)")
+    assert await one.do("SELECT keep_job_days(7, 9)") == 0
+    assert len(await days(one)) == 5
+    await other.do("COMMIT")
