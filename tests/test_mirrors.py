@@ -29,6 +29,8 @@ BRANCHES = (
 ELSEWHERE = {
     "config/settings/sections.py": "config/settings/test_settings.py",
     # One suite for two implementations, each promise once.
+    "store/jobs/jobs.py": "supervisors/jobs/test_finder.py",
+    "store/jobs/jobs_memory.py": "supervisors/jobs/test_finder.py",
     "store/journal/dead_letters_memory.py": "store/journal/test_dead_letters.py",
     "store/journal/dead_letters_postgres.py": "store/journal/test_dead_letters.py",
     "store/journal/journal_memory.py": "store/journal/test_journal_agreement.py",

@@ -29,6 +29,15 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "asyncio_task_abandoned": (
             "The bridge to the database's library closed before a call had ended; the caller was told so."
         ),
+        "job_days_dropped": "So many days of finished jobs were older than GREENROOM_JOBS_KEPT_DAYS and are gone.",
+        "job_days_not_kept": (
+            "Postgres did not answer when days of finished jobs were to be made and dropped; tried again in half a "
+            "minute. Days are made three ahead: until then nothing is amiss."
+        ),
+        "jobs_not_looked_for": (
+            "Postgres did not answer when queues looked for jobs that others have added; they look again, and find "
+            "them later."
+        ),
         "abandoned_untold": (
             "Nobody waits any more for the answer of another node, and the link did not take word of that: it is "
             "handled, and answered in vain."

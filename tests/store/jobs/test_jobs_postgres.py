@@ -11,7 +11,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, JobStore, Seen
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, JobStore, Seen
 from greenroom.store.jobs.jobs_postgres import LOOK, PAGES, PostgresJobs
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
@@ -103,6 +103,7 @@ async def test_nothing_that_was_committed_between_two_pages_comes_twice(place: P
         assert [row.id for row in look.rows] == [later]
 
 
+@pytest.mark.bound("jobs of others that one look finds for a queue")
 async def test_many_are_found_a_page_at_a_time_by_as_many_looks_as_it_takes(place: Place) -> None:
     """Also those of a transaction that was under way: it is that one, and not the newest, that pages go through."""
     async with others(place.bridge, place.url, 2) as (one, two):
@@ -120,6 +121,17 @@ async def test_many_are_found_a_page_at_a_time_by_as_many_looks_as_it_takes(plac
             sizes.append(size)
         assert sizes == [LOOK_ROWS, LOOK_ROWS, 1, LOOK_ROWS, 3]
         assert len(set(queue.found)) == len(queue.found) == 3 * LOOK_ROWS + 4
+
+
+@pytest.mark.bound("jobs that a queue reads at once when it wakes")
+async def test_a_queue_that_wakes_reads_page_by_page(place: Place) -> None:
+    async with others(place.bridge, place.url) as (one,):
+        await many(one, PAGE + 1)
+        seen = (await place.jobs.begin("q", 0)).seen
+        first = await place.jobs.page("q", seen, "", arguments=True)
+        rest = await place.jobs.page("q", seen, first[-1].id, arguments=True)
+        assert [int(row.id, 16) for row in first + rest] == [*range(1, PAGE + 2)] and len(first) == PAGE
+        assert await place.jobs.page("q", seen, rest[-1].id, arguments=True) == []
 
 
 async def test_queues_are_looked_at_together_and_each_has_its_own(place: Place) -> None:

@@ -20,6 +20,7 @@ from greenroom.store.journal.consequences.jobs import (
     JobTables,
     TakeRow,
     UntakenRow,
+    WindowRow,
 )
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Append, Claimed, Outcome
@@ -53,13 +54,15 @@ async def write(node: Journal, claimed: Claimed, jobs: Jobs) -> Outcome:
     return outcome
 
 
-async def unfinished(cluster: Cluster, queue: str = "q") -> tuple[list[JobRow], list[TakeRow]]:
-    jobs: JobStore
+def store_of(cluster: Cluster) -> JobStore:
     if isinstance(cluster, MemoryCluster):
-        jobs = MemoryJobs(lambda: cluster._rows.consequences, lambda: 0.0)
-    else:
-        assert isinstance(cluster, PostgresCluster)
-        jobs = PostgresJobs(cluster.pools[0])
+        return MemoryJobs(lambda: cluster._rows.consequences, lambda: 0.0)
+    assert isinstance(cluster, PostgresCluster)
+    return PostgresJobs(cluster.pools[0])
+
+
+async def unfinished(cluster: Cluster, queue: str = "q") -> tuple[list[JobRow], list[TakeRow]]:
+    jobs = store_of(cluster)
     begun = await jobs.begin(queue, 0)
     rows = await jobs.page(queue, begun.seen, "", arguments=True)
     read = await jobs.arguments([row.id for row in rows])
@@ -183,3 +186,43 @@ def test_it_costs_its_rows_and_their_bytes() -> None:
     jobs.merge(Jobs(ended={B: EndRow(B, "completed", 1, result=b"123")}, back={A: BackRow(A, 1, 1, 1, b"12")}))
     assert jobs.cost() == (1 + 1 + 2, 5 + 32 + 3)
     assert len(jobs) == 3
+
+
+async def test_what_is_added_and_ended_by_one_append_has_ended(cluster: Cluster) -> None:
+    """One statement can't remove what it adds."""
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    jobs = Jobs(added=[job(A, options=b'{"origin":"film:a"}'), job(B)])
+    jobs.merge(Jobs(ended={A: EndRow(A, "cancelled", 20, error=b'{"error":"another"}')}))
+    assert [row.id for row in jobs.added] == [B] and not jobs.ended and jobs.cost()[0] == 2
+    assert await write(node, queue, jobs) is Outcome.LANDED
+    rows, _ = await unfinished(cluster)
+    assert [row.id for row in rows] == [B]
+    assert await done(cluster) == {A: ("cancelled", 20, "", None, None, True)}
+
+
+async def test_what_waits_is_changed_also_by_the_append_that_adds_it(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    jobs = Jobs(added=[job(A)])
+    jobs.merge(Jobs(back={A: BackRow(A, 90, 0, 0, None, b"2")}))
+    await write(node, queue, jobs)
+    ((row,), _) = await unfinished(cluster)
+    assert (row.arguments, row.due_ms) == (b"2", 90)
+    twice = Jobs(back={A: BackRow(A, 91, 0, 0, b'{"error":"no"}', b"3")})
+    twice.merge(Jobs(back={A: BackRow(A, 92, 1, 0)}))
+    await write(node, queue, twice)
+    ((row,), _) = await unfinished(cluster)
+    assert (row.arguments, row.due_ms, row.attempts) == (b"3", 92, 1), "it keeps what it is not given anew"
+
+
+async def test_a_window_is_kept_until_it_is_over_and_the_next_takes_its_place(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    for until, id in ((50, A), (90, B)):
+        jobs = Jobs()
+        jobs.merge(Jobs(windows={"k": WindowRow("q", "k", id, until)}))
+        await write(node, queue, jobs)
+    store = store_of(cluster)
+    assert (await store.begin("q", 89)).windows == [WindowRow("q", "k", B, 90)]
+    assert (await store.begin("q", 90)).windows == [] and (await store.begin("other", 5)).windows == []

@@ -1,17 +1,23 @@
 """Jobs from anywhere: started by entities with their events, by SQL in anybody's transaction, and found once."""
 
 import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 from msgspec import Raw
+from trio.testing import MockClock
 
 from greenroom.actors.jobs.options import UniqueKey
 from greenroom.actors.jobs.queue.messages import Finished
+from greenroom.actors.model.message import Message
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.jobs.jobs import LONG, LOOK_ROWS
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, LOOKS_MAX, Look, Seen
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.postgres.bridge import Bridge
+from greenroom.supervisors.jobs.finder import READS_MAX, Finder
+from greenroom.supervisors.supervision.backoff import new_backoff
 from tests.store.jobs.others import others
 from tests.supervisors.jobs.yard import Upload, Yard, yard
 from tests.supervisors.views.stage import until
@@ -160,6 +166,65 @@ async def test_a_store_that_is_away_is_asked_again(where: str | MemoryRows) -> N
         started = await node.ask("film:alien", Upload())
         assert [job.id for job in (await node.take(wait_s=20.0)).jobs] == [started]
         assert not failures
+
+
+class Asked:
+    """A store that says what it was asked for."""
+
+    def __init__(self, tells: int) -> None:
+        self.looks: list[list[str]] = []
+        self.reads: list[int] = []
+        self.told: list[str] = []
+        self.all_told = trio.Event()
+        self._tells = tells
+
+    async def look(self, wanted: Mapping[str, Seen]) -> dict[str, Look]:
+        await trio.lowlevel.checkpoint()
+        self.looks.append(sorted(wanted))
+        return {queue: Look(Seen("2"), []) for queue in wanted}
+
+    async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
+        await trio.lowlevel.checkpoint()
+        self.reads.append(len(ids))
+        return {}
+
+    def tell(self, entity: str, message: Message) -> bool:
+        self.told.append(entity)
+        if len(self.told) == self._tells:
+            self.all_told.set()
+        return True
+
+
+@asynccontextmanager
+async def asking(tells: int) -> AsyncIterator[tuple[Finder, Asked]]:
+    """What it was asked for before it runs has been told when this ends."""
+    store = Asked(tells)
+    finder = Finder(store, tell=store.tell, new_backoff=new_backoff)  # type: ignore[arg-type]
+    yield finder, store
+    async with trio.open_nursery() as nursery:  # owner: this call
+        await nursery.start(finder.run)
+        await store.all_told.wait()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.bound("queues that one look is for")
+async def test_one_look_is_for_so_many_queues_and_the_next_for_the_others(autojump_clock: MockClock) -> None:
+    names = [f"q{number}" for number in range(LOOKS_MAX + 1)]
+    async with asking(len(names)) as (finder, store):
+        for name in (*names, names[0]):
+            finder.look(name, Seen("1"))
+    assert [len(look) for look in store.looks] == [LOOKS_MAX, 1]
+    assert sorted(name for look in store.looks for name in look) == sorted(names)
+    assert sorted(store.told) == sorted(f"queue:{name}" for name in names)
+
+
+@pytest.mark.bound("jobs whose arguments one statement reads")
+async def test_one_statement_reads_so_many_arguments_and_the_next_the_others(autojump_clock: MockClock) -> None:
+    ids = [f"{number}" for number in range(READS_MAX + 1)]
+    async with asking(2) as (finder, store):
+        finder.read("q", ids[:-1])
+        finder.read("q", ids[-2:])
+    assert store.reads == [READS_MAX, 1] and store.told == ["queue:q"] * 2
 
 
 async def test_a_queue_that_is_asleep_is_woken_by_a_job_that_an_entity_starts(where: str | MemoryRows) -> None:

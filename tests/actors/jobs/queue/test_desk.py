@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from greenroom.actors.jobs.queue.desk import LEASE_MS, LOST_MAX, Desk
+from greenroom.actors.jobs.options import ARGUMENTS_MAX
+from greenroom.actors.jobs.queue.desk import ARGUMENTS_BYTES_MAX, LEASE_MS, LOST_MAX, Desk
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow, UntakenRow
@@ -168,3 +169,18 @@ def test_a_job_is_known_once_however_often_it_is_found() -> None:
     assert one.add([row(1), row(2)], NOW) == 1
     take(one)
     assert one.add([row(1)], NOW) == 0 and take(one) == (0, [])
+
+
+@pytest.mark.bound("bytes of arguments that a queue of jobs has in memory")
+def test_arguments_beyond_what_fits_are_not_kept_until_others_have_ended() -> None:
+    one, long = desk(), b"x" * ARGUMENTS_MAX
+    fit = ARGUMENTS_BYTES_MAX // ARGUMENTS_MAX
+    one.add([row(number, arguments=long) for number in range(fit + 1)], NOW)
+    assert one.is_laden and one.arguments_bytes == ARGUMENTS_BYTES_MAX
+    token, jobs = take(one, most=fit + 1)
+    assert [job.arguments is None for job in jobs] == [False] * fit + [True]
+    for number in (0, fit):
+        finish(one, Finished(row(number).id, token))
+    assert not one.is_laden and one.arguments_bytes == ARGUMENTS_BYTES_MAX - ARGUMENTS_MAX
+    one.add([row(fit + 1, arguments=long)], NOW)
+    assert take(one)[1][0].arguments == long

@@ -8,8 +8,9 @@ from msgspec import Raw
 
 from greenroom import Refused
 from greenroom.actors.jobs.options import Mode, Options, UniqueKey
-from greenroom.actors.jobs.queue import Queue, keys
+from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.keys import WINDOWS_MAX
 from greenroom.actors.jobs.queue.messages import Add, Added, AddMany, Beat, Fail, Finished, NewJob, Take
 from greenroom.store.journal.consequences.jobs import BackRow, JobRow, Jobs, TakeRow, WindowRow
 from greenroom.testing import Kit
@@ -126,11 +127,17 @@ def test_who_gave_up_makes_room() -> None:
     assert not add(kit, "simple").duplicate
 
 
-def test_there_are_not_more_windows_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "WINDOWS_MAX", 2)
+@pytest.mark.bound("keys of one queue that keep others out for a while")
+def test_there_are_not_more_windows_than_fit() -> None:
     kit = queue()
-    for key in "ab":
-        kit.ask(Add(job="job.x", unique=unique("throttle", key)))
+    until = int(kit.now * 1000) + int(TTL_S * 1000)
+    kit.actor.desk.keys.begin(WindowRow("media", f"{n}", "0" * 32, until) for n in range(WINDOWS_MAX - 1))
+    kit.ask(Add(job="job.x", unique=unique("throttle", "b")))
+    one = unique("throttle", "d")
+    found = JobRow("d" * 32, "media", "job.x", b"1", 0, 0, options=Options(unique=one).encode(), unique_key="d")
+    writes = Jobs()
+    kit.actor.desk.found([found], int(kit.now * 1000), writes)
+    assert not writes, "it is let in, as others with its key will be"
     with pytest.raises(Refused, match="too many keys"):
         kit.ask(Add(job="job.x", unique=unique("throttle", "c")))
     kit.ask(Add(job="job.x", unique=unique("simple", "c")))
