@@ -173,7 +173,7 @@ STATEMENTS = (
                     || (day - date '1970-01-01') * 86400000::bigint || ') TO ('
                     || (day + 1 - date '1970-01-01') * 86400000::bigint || ')';
             EXCEPTION WHEN lock_not_available OR check_violation OR invalid_object_definition THEN
-                NULL; -- the rest has some of that day: there they stay until they are too old
+                EXIT; -- or the rest has some of that day: there they stay until they are too old
             END;
         END LOOP;
         FOR part IN
@@ -186,7 +186,7 @@ STATEMENTS = (
                 EXECUTE 'DROP TABLE ' || part;
                 dropped := dropped + 1;
             EXCEPTION WHEN lock_not_available THEN
-                NULL;
+                EXIT;
             END;
         END LOOP;
         DELETE FROM job_windows WHERE until_ms < floor(extract(epoch FROM clock_timestamp()) * 1000);
