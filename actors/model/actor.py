@@ -26,6 +26,7 @@ from greenroom.actors.model.effects import (
     Ephemeral,
     Kick,
     SetTimer,
+    Startable,
     StartJob,
     Told,
 )
@@ -37,7 +38,6 @@ from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of
 from greenroom.actors.model.upcasters import Upcaster
 from greenroom.store.jobs.jobs import QueueReads
-from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.store.journal.consequences.timers import TimerRow
 from greenroom.store.views.asked import Asked, Row, Rows
 
@@ -64,23 +64,6 @@ class KindLimits(Struct, frozen=True, kw_only=True):
     timers_max: NotNegative = 1_000  # durable ones of one entity, loaded when it wakes
     afters_max: NotNegative = 1_000  # messages to oneself by `after` that are on their way, of one life
     async_handler_s: Seconds = 30.0  # what an `async def handle` may take where the sender set no deadline
-
-
-class Startable(Protocol):
-    """A job: see actors/jobs/job.py."""
-
-    def to_row(
-        self,
-        *,
-        now_ms: int,
-        origin: str,
-        about: str,
-        delay_s: float,
-        priority: int | None,
-        partition: str | None,
-        attempts: int | None,
-    ) -> JobRow:
-        """As it is stored. Raises: ValueError, TypeError, Refused `job.arguments_too_long`."""
 
 
 class Runtime(Protocol):

@@ -3,7 +3,7 @@
 `gc=False`: nothing that an effect leads to leads back to it, and there are many.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -82,10 +82,27 @@ class AnswerLater(Struct, frozen=True, gc=False):
     reply: Any
 
 
+class Startable(Protocol):
+    """A job: see actors/jobs/job.py."""
+
+    def to_row(
+        self,
+        *,
+        now_ms: int,
+        origin: str,
+        about: str,
+        delay_s: float,
+        priority: int | None,
+        partition: str | None,
+        attempts: int | None,
+    ) -> JobRow:
+        """As it is stored. Raises: ValueError, TypeError, Refused `job.arguments_too_long`."""
+
+
 class StartJob(Struct, frozen=True, gc=False):
     """A job that is added with what is recorded here."""
 
-    job: Any  # the instance
+    job: Startable
     row: JobRow
     about: str
 

@@ -117,11 +117,9 @@ class Film(Actor[FilmState]):
         return {}
 
 
-class Passing(Film):
+class Passing(Actor[FilmState]):
     kind = "passing"
-    commands = ()
     durable = False
-    events = ()
 
 
 def test_the_kit_shows_what_an_entity_has_started() -> None:

@@ -111,7 +111,7 @@ async def test_who_adds_one_that_is_there_is_answered_its_id(two: list[Other]) -
     await one.do(
         "INSERT INTO job_windows VALUES ('q', 't', $1::text::uuid, $2), ('q', 'over', $1::text::uuid, 5)", first, until
     )
-    how = {"unique_mode": "throttle", "unique_ttl_s": 60.0}
+    how: dict[str, Any] = {"unique_mode": "throttle", "unique_ttl_s": 60.0}
     assert await one.add(unique_key="t", **how) == first
     assert await one.add(unique_key="over", **how) != first
 

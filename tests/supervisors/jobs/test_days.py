@@ -15,7 +15,7 @@ async def test_days_are_kept_at_the_start_and_every_hour_and_soon_again_when_the
     autojump_clock: MockClock,
 ) -> None:
     asked: list[tuple[float, int]] = []
-    outcomes = [StoreUnavailable("away"), 0, 2]
+    outcomes: list[StoreUnavailable | int] = [StoreUnavailable("away"), 0, 2]
     enough = trio.Event()
 
     async def keep(days: int) -> int:

@@ -237,5 +237,5 @@ async def _has_job(node: Yard) -> bool:
     await trio.lowlevel.checkpoint()
     for cell in node.kernel.system.awake():
         if cell.entity == "queue:media" and cell.actor is not None:
-            return len(cell.actor.desk.jobs) == 1  # type: ignore[attr-defined, no-any-return]
+            return len(cell.actor.desk.jobs) == 1  # type: ignore[attr-defined]
     return False

@@ -176,11 +176,11 @@ def test_arguments_beyond_what_fits_are_not_kept_until_others_have_ended() -> No
     one, long = desk(), b"x" * ARGUMENTS_MAX
     fit = ARGUMENTS_BYTES_MAX // ARGUMENTS_MAX
     one.add([row(number, arguments=long) for number in range(fit + 1)], NOW)
-    assert one.is_laden and one.arguments_bytes == ARGUMENTS_BYTES_MAX
+    assert (one.is_laden, one.arguments_bytes) == (True, ARGUMENTS_BYTES_MAX)
     token, jobs = take(one, most=fit + 1)
     assert [job.arguments is None for job in jobs] == [False] * fit + [True]
     for number in (0, fit):
         finish(one, Finished(row(number).id, token))
-    assert not one.is_laden and one.arguments_bytes == ARGUMENTS_BYTES_MAX - ARGUMENTS_MAX
+    assert (one.is_laden, one.arguments_bytes) == (False, ARGUMENTS_BYTES_MAX - ARGUMENTS_MAX)
     one.add([row(fit + 1, arguments=long)], NOW)
     assert take(one)[1][0].arguments == long
