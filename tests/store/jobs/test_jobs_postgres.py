@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, JobStore, Seen
 from greenroom.store.jobs.jobs_postgres import LOOK, PAGES, PostgresJobs
+from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.jobs import BackRow, EndRow, Jobs, UntakenRow
+from greenroom.store.journal.postgres.statement import statement
+from greenroom.store.journal.records import Append, StoredEvent
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from tests.store.jobs.others import Other, others
@@ -282,3 +286,22 @@ async def test_one_job_is_found_by_its_id_wherever_it_is(place: Place) -> None:
         assert [one.row.partition for one in found[:3]] == ["a", "b", "c"]
         assert (found[2].worker, json.loads(found[2].errors)) == ("w", [{"error": "no"}])
         assert found[2].ended_ms - found[2].row.added_ms == 7
+
+
+async def test_jobs_end_and_are_put_back_by_their_key_however_many_there_are(place: Place) -> None:
+    """Of which statistics say nothing, and planned before there were any."""
+    ids = [f"{number:032x}" for number in (3, 4)]
+    jobs = Jobs(
+        ended={ids[0]: EndRow(ids[0], "completed", 1)},
+        back={ids[1]: BackRow(ids[1], 9, 1, 0)},
+        untaken=[UntakenRow("q", 1)],
+    )
+    append = Append(1, 1, 0, [StoredEvent(1, 1, b"{}", None, None, None, None, 1)], Consequences(jobs=jobs))
+    sql, arguments = statement([append], 1)
+    async with others(place.bridge, place.url) as (one,):
+        await plan_of(place, sql, *arguments)
+        await many(one, 100_000)
+        plan = await plan_of(place, sql, *arguments)
+        for node in ("Seq Scan on jobs", "Hash", "Merge"):
+            assert node not in plan, plan
+        assert plan.count("Index Scan using jobs_pkey") == 2 and "job_takes_pkey" in plan
