@@ -18,16 +18,21 @@ ROW = """j.id, j.queue, j.job, {arguments} AS arguments, j.added_ms, j.due_ms, j
 UNFINISHED = ROW.replace("{others}", "j.xid IS NOT NULL")
 ARGUMENTS = f"CASE WHEN octet_length(j.arguments) <= {LONG} THEN j.arguments END"
 NO_ID = "00000000000000000000000000000000"
+LAST_ID = "ffffffffffffffffffffffffffffffff"
 
 SNAPSHOT = "SELECT pg_current_snapshot()::text"
 TAKES = "SELECT queue, token, worker, at_ms, ids FROM job_takes WHERE queue = $1 ORDER BY token"
 WINDOWS = "SELECT queue, unique_key, id, until_ms FROM job_windows WHERE queue = $1 AND until_ms > $2"
+# Rows are compared whole, here and below: what is `queue = …` could be looked for by another index that has its order,
+# as that of ids, which is a walk over the jobs of all queues.
+#
 # Nobody but the queue's owner, who reads this, removes any of them: so all pages together are one moment's.
 PAGES = {
     brings: f"""
 SELECT {UNFINISHED.format(arguments=ARGUMENTS if brings else "NULL::bytea")}
 FROM jobs j
-WHERE j.queue = $1 AND j.id > $2::text::uuid AND (j.xid IS NULL OR pg_visible_in_snapshot(j.xid, $3::text::pg_snapshot)
+WHERE (j.queue, j.id) > ($1, $2::text::uuid) AND (j.queue, j.id) <= ($1, '{LAST_ID}')
+    AND (j.xid IS NULL OR pg_visible_in_snapshot(j.xid, $3::text::pg_snapshot)
     OR j.xid >= pg_snapshot_xmax(pg_current_snapshot()))
 ORDER BY j.queue, j.id LIMIT {PAGE}
 """
@@ -60,8 +65,9 @@ FROM w CROSS JOIN LATERAL (
     FROM pg_snapshot_xip(w.before) AS x (xid) CROSS JOIN LATERAL (
         SELECT j.xid, {UNFINISHED.format(arguments=ARGUMENTS)}
         FROM jobs j
-        WHERE j.queue = w.queue AND j.xid = x.xid AND x.xid >= w.xid
-            AND j.id > CASE WHEN x.xid = w.xid THEN w.id ELSE '{NO_ID}' END AND pg_visible_in_snapshot(j.xid, w.now)
+        WHERE j.queue = w.queue AND x.xid >= w.xid
+            AND (j.xid, j.id) > (x.xid, CASE WHEN x.xid = w.xid THEN w.id ELSE '{NO_ID}' END)
+            AND (j.xid, j.id) <= (x.xid, '{LAST_ID}') AND pg_visible_in_snapshot(j.xid, w.now)
         ORDER BY j.queue, j.xid, j.id LIMIT {LOOK_ROWS}
     ) o
     ORDER BY xid, id LIMIT {LOOK_ROWS}
