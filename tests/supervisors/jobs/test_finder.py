@@ -14,6 +14,7 @@ from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.model.message import Message
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, LOOKS_MAX, Look, Seen
+from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.supervisors.jobs.finder import READS_MAX, Finder
@@ -239,3 +240,23 @@ async def _has_job(node: Yard) -> bool:
         if cell.entity == "queue:media" and cell.actor is not None:
             return len(cell.actor.desk.jobs) == 1  # type: ignore[attr-defined]
     return False
+
+
+async def test_a_queue_begins_anew_where_the_database_has_become_another() -> None:
+    """A standby that takes over gives the numbers of lost transactions once more: what was seen says nothing there."""
+    rows = MemoryRows()
+    async with yard(rows) as node:
+        first = await node.ask("film:alien", Upload())
+        assert [job.id for job in (await node.take(wait_s=20.0)).jobs] == [first]
+        tables = rows.consequences.of(JobTables)
+        standby = tables.commits
+        second = await node.ask("film:alien", Upload())
+        assert [job.id for job in (await node.take(wait_s=20.0)).jobs] == [second]
+        del tables.jobs[second], tables.found_by[second]  # the standby had not heard of it
+        tables.takes = {key: take for key, take in tables.takes.items() if second not in take.ids}
+        tables.commits = standby
+        rows.timeline += 1
+        node.kernel.system.lineage_changed(rows.lineage)
+        third = await node.ask("film:blade", Upload())
+        assert tables.found_by[third] == standby + 1, "as the lost one had"
+        assert [job.id for job in (await node.take(10, worker="v", wait_s=20.0)).jobs] == [third]
