@@ -34,6 +34,7 @@ class Duties:
         *,
         key_set: KeySetWatch | None = None,
         views: Sequence[ChildSpec] = (),
+        jobs: Sequence[ChildSpec] = (),
         forgetting: Forgetting,
     ) -> None:
         keep = {
@@ -71,6 +72,7 @@ class Duties:
                 ChildSpec(name="retention", start=retention.run, shutdown_s=2.0),
                 *keys,
                 *views,
+                *jobs,
             ),
         )
 

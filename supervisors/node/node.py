@@ -239,7 +239,7 @@ class Node:
             tell=lambda entity, message: self._kernel.router.tell_here(entity, message),
             new_backoff=new_backoff,
         )
-        self._days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
+        days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,
@@ -291,7 +291,18 @@ class Node:
             PostgresErasures(self._pool), kernel, incarnation=incarnation, unwatch=fan_out.hub.forget
         )
         self._duties = Duties(
-            kernel, journal, letters, kinds, clock, key_set=self._key_set, views=kept, forgetting=forgetting
+            kernel,
+            journal,
+            letters,
+            kinds,
+            clock,
+            key_set=self._key_set,
+            views=kept,
+            jobs=(
+                ChildSpec(name="finder", start=self._finder.run, shutdown_s=1.0),
+                ChildSpec(name="job_days", start=days.run, shutdown_s=1.0),
+            ),
+            forgetting=forgetting,
         )
         services = Services(
             kinds=kinds,
@@ -462,8 +473,6 @@ class Node:
                 ChildSpec(name="bus", start=self._bus.run, shutdown_s=2.0),
                 *joined,
                 *self._kernel.core,
-                ChildSpec(name="finder", start=self._finder.run, shutdown_s=1.0),
-                ChildSpec(name="job_days", start=self._days.run, shutdown_s=1.0),
                 ChildSpec(name="duties", start=self._duties.run, shutdown_s=3.0),
                 ChildSpec(name="admin", start=self._desk.live.run, shutdown_s=1.0),
                 *moving,
