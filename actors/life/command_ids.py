@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from greenroom.actors.life.departures import Answer, Rejection
-from greenroom.actors.model.envelope import Envelope, ReplySlot
+from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import Refused
-from greenroom.actors.model.message import decoded_reply
+from greenroom.actors.model.message import ReplySlot, decoded_reply
 from greenroom.config.telemetry.held import Holdings
 from greenroom.store.journal.records import Remembered
 

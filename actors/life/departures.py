@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from greenroom.actors.life.outgoing import Outgoing
 from greenroom.actors.model.effects import After, Ephemeral, Kick, StartJob, Told
-from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.message import ReplySlot
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.store.journal.dead_letters import DeadLetter
 from greenroom.store.journal.records import StoredEvent

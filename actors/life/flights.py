@@ -6,9 +6,10 @@ from msgspec import Struct
 
 from greenroom.actors.life.command_ids import repeated
 from greenroom.actors.life.departures import Answer, Departure, Rejection
-from greenroom.actors.model.envelope import Envelope, Firing, ReplySlot
+from greenroom.actors.model.envelope import Envelope, Firing
 from greenroom.actors.model.errors import ActorError, NotHere, OutcomeUnknown, Overloaded, Unavailable
 from greenroom.actors.model.mailbox import Item
+from greenroom.actors.model.message import ReplySlot
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.records import Append, Remembered, StoredEvent
 

@@ -22,11 +22,12 @@ from greenroom.actors.life.reading import inspected
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.life.world import World
 from greenroom.actors.model.actor import Actor
-from greenroom.actors.model.envelope import Envelope, Firing, Later, Origin
+from greenroom.actors.model.envelope import Envelope, Firing, Origin
 from greenroom.actors.model.errors import ActorError, DeadlineExceeded, HandlerStuck, Unavailable
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import AudienceChanged, Inspect, Inspected
 from greenroom.actors.model.mailbox import Item
+from greenroom.actors.model.message import Later
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.actors.model.schedule import Fired
 from greenroom.config.telemetry.shown import shown

@@ -30,9 +30,8 @@ from greenroom.actors.model.effects import (
     StartJob,
     Told,
 )
-from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.errors import CallCycle, Refused
-from greenroom.actors.model.message import Ask, Event, Message, Reply
+from greenroom.actors.model.message import Ask, Event, Later, Message, Reply
 from greenroom.actors.model.notice import SESSION_KIND, Push
 from greenroom.actors.model.principal import STAFF_ROLES, SYSTEM, Principal
 from greenroom.actors.model.schedule import BadSchedule, Fired, WhenMissed, schedule_of

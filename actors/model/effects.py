@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from greenroom.actors.model.envelope import Later
-from greenroom.actors.model.message import Event, Message
+from greenroom.actors.model.message import Event, Later, Message
 from greenroom.actors.model.principal import Principal
 from greenroom.actors.model.schedule import Schedule
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs

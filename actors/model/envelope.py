@@ -7,7 +7,7 @@ import math
 from dataclasses import fields, is_dataclass
 from functools import cache
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import trio
@@ -15,7 +15,7 @@ from msgspec import NODEFAULT, Raw, Struct
 from msgspec.structs import replace
 
 from greenroom.actors.model.errors import ActorError, MalformedCommand
-from greenroom.actors.model.message import Message
+from greenroom.actors.model.message import Message, ReplySlot
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.store.journal.dead_letters import DeadLetter
 
@@ -107,15 +107,6 @@ class Firing(Struct, frozen=True, gc=False):
     due_ms: int
 
 
-class ReplySlot(Protocol):
-    """Where the answer of one message goes. Called at most once, from a sync stretch; must not raise."""
-
-    def resolve(self, reply: object, encoded: bytes | None) -> None:
-        """`encoded` is the reply as JSON where that exists already (a repeated command has nothing else)."""
-
-    def reject(self, error: ActorError) -> None: ...
-
-
 class Envelope(Struct, gc=False):
     """`gc=False`: nothing that it leads to leads back to it, and there are many."""
 
@@ -200,42 +191,3 @@ class TaskSlot:
     def _abandon(self, _: object) -> trio.lowlevel.Abort:
         self._task = None
         return trio.lowlevel.Abort.SUCCEEDED
-
-
-class Later:
-    """What `handle` returns in place of the reply: whoever asked waits until `Actor.answer` gives it.
-
-    In memory alone. Whose life ends before hears `unavailable`, and may ask again: nothing of it has been answered.
-    A message that is answered later is not remembered by its idempotency key.
-    """
-
-    __slots__ = ("_open", "_slot")
-
-    def __init__(self) -> None:
-        self._slot: ReplySlot | None = None
-        self._open: set[Later] | None = None
-
-    def wait(self, slot: ReplySlot | None, among: "set[Later]") -> None:
-        """Of the life that handled the message: here is where the answer goes. It is `among` those that wait."""
-        self._slot = slot
-        self._open = among
-        among.add(self)
-
-    # It is a ReplySlot: the answer departs as any other does, behind what must be durable before.
-
-    def resolve(self, reply: object, encoded: bytes | None) -> None:
-        slot = self._take()
-        if slot is not None:
-            slot.resolve(reply, encoded)
-
-    def reject(self, error: ActorError) -> None:
-        slot = self._take()
-        if slot is not None:
-            slot.reject(error)
-
-    def _take(self) -> ReplySlot | None:
-        slot, self._slot = self._slot, None
-        if self._open is not None:
-            self._open.discard(self)
-            self._open = None
-        return slot

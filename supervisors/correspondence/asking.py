@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from greenroom.actors.life.flights import PerhapsDone
 from greenroom.actors.model.entity import split_entity
-from greenroom.actors.model.envelope import Envelope, Firing, Origin, ReplySlot, TaskSlot
+from greenroom.actors.model.envelope import Envelope, Firing, Origin, TaskSlot
 from greenroom.actors.model.errors import (
     ActorError,
     HandlerFailed,
@@ -32,7 +32,7 @@ from greenroom.actors.model.errors import (
 )
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import Attended, AudienceChanged, Inspect, Inspected
-from greenroom.actors.model.message import decoded_reply
+from greenroom.actors.model.message import ReplySlot, decoded_reply
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.supervisors.correspondence.answering import RemoteSlot

@@ -10,10 +10,11 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from greenroom.actors.model.envelope import Envelope, ReplySlot
+from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.lifecycle import Inspect, Inspected
+from greenroom.actors.model.message import ReplySlot
 from greenroom.actors.model.principal import SYSTEM
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.shown import shown

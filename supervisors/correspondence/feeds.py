@@ -14,9 +14,9 @@ from typing import Protocol
 import structlog
 import trio
 
-from greenroom.actors.model.envelope import ReplySlot
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.lifecycle import Inspected
+from greenroom.actors.model.message import ReplySlot
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.shown import shown
 from greenroom.supervisors.correspondence.catching_up import CatchingUp

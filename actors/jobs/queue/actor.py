@@ -38,10 +38,9 @@ from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.effects import Told, WriteJobs
-from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
-from greenroom.actors.model.message import Done, Event, Message
+from greenroom.actors.model.message import Done, Event, Later, Message
 from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.store.jobs.jobs import Seen
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs

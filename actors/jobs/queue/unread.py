@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from greenroom.actors.jobs.queue.messages import Taken, TakenJob
 from greenroom.actors.jobs.queue.waiting import Waiting
-from greenroom.actors.model.envelope import Later
+from greenroom.actors.model.message import Later
 
 AGAIN_MS = 1_000  # after which what has not come is asked for again: its job may not have been written yet
 

@@ -7,7 +7,7 @@ from msgspec import Raw
 from greenroom.actors.jobs.queue.messages import Taken, TakenJob
 from greenroom.actors.jobs.queue.unread import AGAIN_MS, Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
-from greenroom.actors.model.envelope import Later
+from greenroom.actors.model.message import Later
 
 NOW = 1_000
 

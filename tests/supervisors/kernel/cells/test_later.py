@@ -4,8 +4,8 @@ from typing import Any
 
 from trio.testing import MockClock
 
-from greenroom.actors.model.envelope import Later
 from greenroom.actors.model.errors import HandlerFailed, Unavailable
+from greenroom.actors.model.message import Later
 from tests.store.journal.faulty_journal import Fault
 from tests.supervisors.kernel.small_kernel import Do, Heard, Kernel, Log, Note, Slot, kernel, settled
 
