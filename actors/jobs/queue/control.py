@@ -136,5 +136,5 @@ def _merged(
     merged = {**present, **asked}
     left = {key: value for key, value in merged.items() if value is not None}
     if len(left) > KEYS_MAX:
-        raise Refused("queue.too_many_keys", f"`{name}` is of {KEYS_MAX} keys at most", status=409)
+        raise Refused("queue.too_many_limits", f"`{name}` is of {KEYS_MAX} keys at most", status=409)
     return left

@@ -21,7 +21,7 @@ def test_a_waiting_job_costs_less_than_300_bytes_beside_its_arguments() -> None:
         desk = Desk("q")
         for number in range(1_000_000_000_000, 1_000_000_000_000 + JOBS):
             tag, key = "job.{}".format("encode"), "key {}".format("a")
-            row = JobRow(new_id(number), "q", tag, None, number, int(str(number)), key)  # type: ignore[arg-type]
+            row = JobRow(new_id(number), "q", tag, None, number, int(str(number)), key)
             desk.add([row], number)
         gc.collect()
         used, _ = tracemalloc.get_traced_memory()
