@@ -7,9 +7,10 @@ begin.
 """
 
 from greenroom.actors.jobs.job import Job, JobLimits
+from greenroom.actors.jobs.limits import JobQueue, Rate
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.unique import Unique
-from greenroom.actors.jobs.work import Cancel, Discard, Snooze, Work
+from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze, Work
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -42,13 +43,16 @@ __all__ = [
     "InvalidCommand",
     "Job",
     "JobLimits",
+    "JobQueue",
     "Key",
     "KindLimits",
     "Message",
     "Origin",
     "Page",
+    "Pause",
     "Personal",
     "Principal",
+    "Rate",
     "Refused",
     "Retry",
     "Rows",

@@ -62,6 +62,7 @@ ELSEWHERE = {
     # An entity is one idea, with its messages, its state and its view.
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",
     "actors/chat/room/state.py": "actors/chat/room/test_room.py",
+    "actors/jobs/queue/lanes.py": "actors/jobs/queue/test_order.py",
     "actors/saga/actor.py": "actors/saga/test_saga.py",
     "actors/saga/so_far.py": "actors/saga/test_saga.py",
     "actors/saga/state.py": "actors/saga/test_saga.py",

@@ -1,15 +1,18 @@
 """The jobs installed in this process: each class checked once."""
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from greenroom.actors.jobs.job import Job
+from greenroom.actors.jobs.limits import JobQueue, QueueLimits
 from greenroom.actors.jobs.retry import Retry
-from greenroom.actors.model.errors import InvalidCommand
+from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.model.kinds import BadEntityClass
+
+KEY_MAX = 255  # characters
 
 
 class InstalledJob:
@@ -23,6 +26,8 @@ class InstalledJob:
             raise BadEntityClass(f"{where}: needs tag='job.something', not {tag!r}")
         if not isinstance(getattr(job, "queue", None), str) or not job.queue:
             raise BadEntityClass(f"{where}: needs queue='name' beside its tag")
+        if job.declared is not None:
+            _check(job.declared, where)
         if job.run is Job.run:
             raise BadEntityClass(f"{where}: needs `async def run(self, work)`, or `def run(self, work)` for a thread")
         if not isinstance(job.retry, Retry):
@@ -36,6 +41,7 @@ class InstalledJob:
         self.queue = job.queue
         self.is_async = inspect.iscoroutinefunction(job.run)
         self._decode = msgspec.json.Decoder(job).decode
+        self._decode_key = _key_decoder(job)
 
     def decode(self, arguments: bytes | msgspec.Raw) -> Job:
         """Raises: InvalidCommand, naming the field."""
@@ -44,6 +50,43 @@ class InstalledJob:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidCommand(f"{self.tag}: {error}") from None
 
+    def key_of(self, arguments: bytes | msgspec.Raw) -> str:
+        """The key by which jobs with these arguments take turns; "" where all are one, or they do not say.
+
+        Raises: Refused for one that is too long.
+        """
+        if self._decode_key is None:
+            return ""
+        try:
+            value = self._decode_key(arguments).value
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ""  # the worker says what is wrong with them
+        key = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        if len(key) > KEY_MAX:
+            raise Refused(
+                "queue.key_too_long", f"`{self.job.partition}` has more than {KEY_MAX} characters", status=422
+            )
+        return key
+
+
+def _key_decoder(job: type[Job]) -> Callable[[bytes | msgspec.Raw], Any] | None:
+    """Of the one field."""
+    if not job.partition:
+        return None
+    (one,) = (one for one in msgspec.structs.fields(job) if one.name == job.partition)
+    default = "" if one.default is msgspec.NODEFAULT else one.default
+    shape = msgspec.defstruct("Keyed", [("value", Any, default)], rename={"value": one.encode_name})
+    decode: Callable[[bytes | msgspec.Raw], Any] = msgspec.json.Decoder(shape).decode
+    return decode
+
+
+def _check(queue: JobQueue, where: str) -> None:
+    """Raises: BadEntityClass."""
+    try:
+        msgspec.convert(msgspec.to_builtins(queue), JobQueue)
+    except msgspec.ValidationError as error:
+        raise BadEntityClass(f"{where}: its queue {queue.name!r}: {error}") from None
+
 
 class Jobs:
     """By tag."""
@@ -51,11 +94,15 @@ class Jobs:
     def __init__(self, jobs: Iterable[type[Job]] = ()) -> None:
         """Raises: BadEntityClass."""
         self._jobs: dict[str, InstalledJob] = {}
+        self._limits: dict[str, JobQueue] = {}  # by the queue's name
         for job in jobs:
             installed = InstalledJob(job)
             if installed.tag in self._jobs:
                 raise BadEntityClass(f"two jobs have the tag {installed.tag!r}")
             self._jobs[installed.tag] = installed
+            declared = job.declared
+            if declared is not None and self._limits.setdefault(declared.name, declared) != declared:
+                raise BadEntityClass(f"the queue {declared.name!r} is declared twice, with other limits")
 
     def get(self, tag: str) -> InstalledJob | None:
         return self._jobs.get(tag)
@@ -63,6 +110,10 @@ class Jobs:
     def of_queue(self, queue: str) -> frozenset[str]:
         """Tags of those that go into that queue."""
         return frozenset(tag for tag, one in self._jobs.items() if one.queue == queue)
+
+    def limits_of(self, queue: str) -> QueueLimits | None:
+        """What the code declares of that queue."""
+        return self._limits.get(queue)
 
     def __iter__(self) -> Iterator[InstalledJob]:
         return iter(self._jobs.values())

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct, StructMeta, field
 
 from greenroom.actors.jobs.ids import new_id
+from greenroom.actors.jobs.limits import JobQueue
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.unique import Unique
@@ -45,7 +46,7 @@ class Bounded(Struct):
 
 
 class FrozenJob(StructMeta):
-    """Makes every subclass frozen with fields given by name, and takes the queue's name beside the tag."""
+    """Makes every subclass frozen with fields given by name, and takes the queue, or its name, beside the tag."""
 
     def __new__(
         mcls,
@@ -54,14 +55,16 @@ class FrozenJob(StructMeta):
         namespace: dict[str, Any],
         /,
         *,
-        queue: str | None = None,
+        queue: str | JobQueue | None = None,
         frozen: bool = True,
         kw_only: bool = True,
         **config: Any,
     ) -> "FrozenJob":
         cls = super().__new__(mcls, name, bases, namespace, frozen=frozen, kw_only=kw_only, **config)
-        if queue is not None:
-            cls.queue = queue  # type: ignore[attr-defined]
+        if isinstance(queue, JobQueue):
+            cls.queue, cls.declared = queue.name, queue  # type: ignore[attr-defined]
+        elif queue is not None:
+            cls.queue, cls.declared = queue, None  # type: ignore[attr-defined]
         return cls
 
 
@@ -70,6 +73,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
     """A piece of work. Subclass it, name `queue` and `tag`, and write `run`."""
 
     queue: ClassVar[str]
+    declared: ClassVar[JobQueue | None] = None  # the queue, where more is said of it than its name
     retry: ClassVar[Retry] = Retry()
     limits: ClassVar[JobLimits] = JobLimits()
     partition: ClassVar[str] = ""  # the field by whose value jobs take turns; "" where all are one

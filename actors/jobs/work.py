@@ -28,3 +28,12 @@ class Discard(Exception):
 
 class Cancel(Exception):
     """Nobody wants it any more."""
+
+
+class Pause(Exception):
+    """Nobody is to go on for so long, as after a 429: the whole queue pauses, and this was no attempt."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(f"the queue pauses for {seconds} s")
+        self.seconds = seconds
+        self.reason = reason

@@ -79,7 +79,8 @@ def _added(generators: Fleet, how: str, amount: float, *, within_s: float) -> fl
     """Jobs a second."""
     generators.tell("add", (how, amount))
     found = generators.wait("added", within_s=within_s)
-    return sum(count for count, _ in found) / max(seconds for _, seconds in found)
+    rate: float = sum(count for count, _ in found) / max(seconds for _, seconds in found)
+    return rate
 
 
 def _pickups(asking: Asking, params: JobsParams) -> "array[int]":

@@ -56,7 +56,11 @@ class MemoryJobs:
         tables = self._tables
         row = tables.jobs.get(job_id)
         if row is not None:
-            is_active = any(job_id in take.ids for take in tables.takes.values() if take.queue == row.queue)
+            is_active = any(
+                job_id in take.ids and take.token > row.let_go
+                for take in tables.takes.values()
+                if take.queue == row.queue
+            )
             return JobFound(
                 replace(row, is_of_others=job_id in tables.found_by), "active" if is_active else "unfinished"
             )

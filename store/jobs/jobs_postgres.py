@@ -14,8 +14,8 @@ from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
 ROW = """j.id, j.queue, j.job, {arguments} AS arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
-    j.attempts_max, j.lost, j.options, j.unique_key, {others} AS is_of_others"""
-UNFINISHED = ROW.replace("{others}", "j.xid IS NOT NULL")
+    j.attempts_max, j.lost, j.options, j.unique_key, {others} AS is_of_others, {let_go} AS let_go"""
+UNFINISHED = ROW.replace("{others}", "j.xid IS NOT NULL").replace("{let_go}", "j.let_go")
 ARGUMENTS = f"CASE WHEN octet_length(j.arguments) <= {LONG} THEN j.arguments END"
 NO_ID = "00000000000000000000000000000000"
 LAST_ID = "ffffffffffffffffffffffffffffffff"
@@ -76,12 +76,13 @@ FROM w CROSS JOIN LATERAL (
 READ = "SELECT id, arguments FROM jobs WHERE id = ANY ($1::text[]::uuid[])"
 FIND = f"""
 SELECT {UNFINISHED.format(arguments="j.arguments")},
-    CASE WHEN EXISTS (SELECT FROM job_takes t WHERE t.queue = j.queue AND j.id = ANY (t.ids)) THEN 'active'
-        ELSE 'unfinished' END,
+    CASE WHEN EXISTS (
+        SELECT FROM job_takes t WHERE t.queue = j.queue AND t.token > j.let_go AND j.id = ANY (t.ids)
+    ) THEN 'active' ELSE 'unfinished' END,
     NULL::bigint, NULL::bigint, '', NULL::bytea, convert_to(j.errors::text, 'UTF8')
 FROM jobs j WHERE j.id = $1::text::uuid
 UNION ALL
-SELECT {ROW.format(arguments="j.arguments", others="false").replace("j.unique_key", "NULL")},
+SELECT {ROW.format(arguments="j.arguments", others="false", let_go="0").replace("j.unique_key", "NULL")},
     j.state, j.ended_ms, j.started_ms, j.worker, j.result, convert_to(j.errors::text, 'UTF8')
 FROM jobs_done j WHERE j.id = $1::text::uuid
 """
@@ -135,7 +136,7 @@ class PostgresJobs:
         if not rows:
             return None
         row = rows[0]
-        return JobFound(_row(row), *row[14:])
+        return JobFound(_row(row), *row[15:])
 
     async def keep_days(self, days: int) -> int:
         ((dropped,),) = await self._pool.fetch(KEEP_DAYS, days)
@@ -151,4 +152,4 @@ def _look(before: Seen, now: str, rows: list[Any]) -> Look:
 
 
 def _row(row: Any) -> JobRow:
-    return JobRow(row[0].hex, *row[1:14])
+    return JobRow(row[0].hex, *row[1:15])

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
-from greenroom.actors.jobs.work import Cancel, Discard, Snooze
+from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
 from greenroom.actors.model.errors import InvalidCommand
 from greenroom.config.telemetry.shown import shown
 
@@ -68,6 +68,14 @@ class Attempt:
             return Finished(self.id, self.token, Raw(encoded))
         except Snooze as snooze:
             return Finished(self.id, self.token, retry_s=snooze.seconds, refund=True)
+        except Pause as pause:
+            return Finished(
+                self.id,
+                self.token,
+                refund=True,
+                pause_s=pause.seconds,
+                pause_reason=pause.reason or "a job asked for it",
+            )
         except Discard as error:
             return self._failed(str(error) or "discarded", final=True)
         except Cancel:

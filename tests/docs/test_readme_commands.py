@@ -18,6 +18,7 @@ import typer.main
 from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
+from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds, find_actors
 from greenroom.actors.model.message import tag_of
@@ -85,7 +86,7 @@ def page() -> Path:
 @pytest.fixture
 def kinds(tmp_path: Path, page: Path) -> Iterator[Kinds]:
     """Our own, and those that the pages build. The auction's wallet is another than the one of the sagas."""
-    found = Kinds([Room, Session])
+    found = Kinds([Room, Session, Queue])
     names = []
     builders = (ROOT / "README.md", GUIDES / "writing-an-entity.md", GUIDES / "sagas.md")
     for builder in (page,) if page.name == "auction.md" else builders:

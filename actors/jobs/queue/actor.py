@@ -13,8 +13,10 @@ import structlog
 from msgspec import Raw, Struct
 
 from greenroom.actors.jobs.ids import new_id
+from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, UniqueKey
-from greenroom.actors.jobs.queue.desk import Desk, Report
+from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
+from greenroom.actors.jobs.queue.desk import Report
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
@@ -34,14 +36,16 @@ from greenroom.actors.jobs.queue.messages import (
     Taken,
     Tick,
 )
+from greenroom.actors.jobs.queue.order import PRIORITY
+from greenroom.actors.jobs.queue.overview import overview
+from greenroom.actors.jobs.queue.steered import Knows, SteeredQueue
 from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
-from greenroom.actors.model.actor import Actor, KindLimits, Runtime
+from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.effects import Told, WriteJobs
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done, Event, Later, Message
-from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.store.jobs.jobs import Seen
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
@@ -50,24 +54,11 @@ log = structlog.get_logger("greenroom.jobs")
 QUEUE_KIND = "queue"
 TAKERS_MAX = 10_000  # workers that wait at once
 TICK_MS = 500  # between two looks at who has waited long enough, or was not heard of
+SLOW_TICK_MS = 5_000  # where nobody works
 TICK_MS_MIN = 1
+TICKS_MAX = 500  # on their way, within SLOW_TICK_MS: what is due before them is seen with the first of them
 ATTEMPTS = 5
-PRIORITY = 4
 SETTLED_AT_ONCE = 500
-
-
-class QueueState(Struct):
-    """How it is set."""
-
-    paused: bool = False
-
-
-class Paused(Event, tag="queue.paused"):
-    """Nothing is handed out."""
-
-
-class Resumed(Event, tag="queue.resumed"):
-    """Jobs are handed out again."""
 
 
 class Taker(Struct):
@@ -75,22 +66,24 @@ class Taker(Struct):
 
     later: Later
     message: Take
+    knows: Knows
     until_ms: int
     refused: list[str]
 
 
-class Queue(Actor[QueueState]):
+class Queue(SteeredQueue):
     """One queue; the key is its name."""
 
     kind = QUEUE_KIND
-    commands: ClassVar[tuple[type[Message], ...]] = (Add, AddMany, Take, Beat, Complete, Fail, Leave)
+    commands: ClassVar[tuple[type[Message], ...]] = (
+        Add, AddMany, Take, Beat, Complete, Fail, Leave, Pause, Resume, Limit, Why,
+    )  # fmt: skip
     internal: ClassVar[tuple[type[Message], ...]] = (Tick, Found)
-    events: ClassVar[tuple[type[Event], ...]] = (Paused, Resumed)
+    events: ClassVar[tuple[type[Event], ...]] = (Paused, Resumed, Limited, Metered)
     limits = KindLimits(history_events=1_000, mailbox_messages=10_000, mailbox_bytes=64 << 20)
 
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
-        self.desk = Desk(self.key)
         self._takers: dict[Later, Taker] = {}  # first come, first served
         self._ticks_ms: int | None = None  # when the next look at time is
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
@@ -99,6 +92,9 @@ class Queue(Actor[QueueState]):
 
     async def begin(self) -> None:
         """Its jobs, and who has what."""
+        order, now_ms = self.desk.order, self._now_ms
+        order.limit(self._limits, now_ms)
+        order.begin(self.state.spent_until_ms, self.state.keys_spent_until_ms, now_ms)
         reads = self.runtime.jobs
         begun = await reads.begin(self.key, self._now_ms)
         self.desk.begin_with(begun.takes, begun.windows)
@@ -116,8 +112,11 @@ class Queue(Actor[QueueState]):
         reply = self._answer(message, writes)
         if self.desk.unsettled:
             self._settle(writes)
+        if self.desk.pause_until_ms:
+            self._rest()
         if self._takers:
             self._serve(writes)
+        self._meter()
         if writes:
             self.effects.name(WriteJobs(writes))
         for report in self.desk.reports:
@@ -157,8 +156,13 @@ class Queue(Actor[QueueState]):
                 for taker in [one for one in self._takers.values() if one.message.worker == message.worker]:
                     self._give(taker, 0, [])
                 self.desk.left(message.worker, self._now_ms, writes)
+            case Pause() | Resume() | Limit() | Why():
+                return self._steer(message)
             case Tick():
-                self._ticks_ms = None
+                if self._ticks_ms is not None and self._ticks_ms <= self._now_ms:
+                    self._ticks_ms = None  # else an earlier one has come in its place since, and nothing follows this
+                if self.state.paused and not self.state.is_paused(self._now_ms):
+                    self.record(Resumed())
                 for name in self.desk.expire(self._now_ms, writes):
                     log.warning("job_worker_lost", queue=self.key, worker=name)
                 if self._reading and (ids := self._reading.again(self._now_ms, self._has)):
@@ -183,6 +187,12 @@ class Queue(Actor[QueueState]):
                 raise Refused(
                     "queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413
                 )
+            priority, partition, attempts = job.priority, job.partition, job.attempts
+            installed = self.installed.get(job.job)
+            if installed is not None:  # what is not said is as its class says
+                priority = installed.job.priority if priority is None else priority
+                attempts = installed.job.retry.attempts if attempts is None else attempts
+                partition = partition or installed.key_of(job.arguments)
             rows.append(
                 JobRow(
                     id=new_id(now_ms),
@@ -190,10 +200,10 @@ class Queue(Actor[QueueState]):
                     job=job.job,
                     arguments=bytes(job.arguments),
                     added_ms=now_ms,
-                    due_ms=now_ms + int(job.delay_s * 1000),
-                    partition=job.partition,
-                    priority=PRIORITY if job.priority is None else job.priority,
-                    attempts_max=ATTEMPTS if job.attempts is None else job.attempts,
+                    due_ms=now_ms + int(job.delay_s * 1000) if job.delay_s else now_ms,
+                    partition=partition,
+                    priority=PRIORITY if priority is None else priority,
+                    attempts_max=ATTEMPTS if attempts is None else attempts,
                 )
             )
         uniques = [job.unique for job in jobs]
@@ -243,6 +253,9 @@ class Queue(Actor[QueueState]):
 
     # Working.
 
+    def _workers_waiting(self) -> list[Knows]:
+        return [taker.knows for taker in self._takers.values()]
+
     def _take(self, message: Take, writes: Jobs) -> Taken | Later:
         self._require_staff()
         if message.wait_s and len(self._takers) >= TAKERS_MAX:
@@ -250,29 +263,44 @@ class Queue(Actor[QueueState]):
         refused = self.desk.finish(message.worker, message.finished, self._now_ms, writes) if message.finished else []
         if not message.most:
             return Taken(refused=refused)
+        if self.desk.pause_until_ms:
+            self._rest()
         now_ms = self._now_ms
-        token, jobs = self._next(message, now_ms, writes)
+        knows = frozenset(message.knows) if message.knows is not None else None
+        token, jobs = self._next(message, knows, now_ms, writes)
         if jobs or refused or not message.wait_s:
             return self._handed(token, jobs, refused)
         later = Later()
-        self._takers[later] = Taker(later, message, now_ms + int(message.wait_s * 1000), refused)
+        self._takers[later] = Taker(later, message, knows, now_ms + int(message.wait_s * 1000), refused)
         return later
 
-    def _next(self, message: Take, now_ms: int, writes: Jobs) -> tuple[int, list[Waiting]]:
-        if self.state.paused:
+    def _next(self, message: Take, knows: Knows, now_ms: int, writes: Jobs) -> tuple[int, list[Waiting]]:
+        if self.state.paused and self.state.is_paused(now_ms):
             return 0, []
-        return self.desk.take(message.worker, message.most, message.knows, now_ms, writes)
+        return self.desk.take(message.worker, message.most, knows, now_ms, writes)
 
     def _serve(self, writes: Jobs) -> None:
         """Whoever waits, of what there is now."""
         now_ms = self._now_ms
+        order = self.desk.order
+        order.advance(now_ms)
+        looks = now_ms >= self._looks_ms
+        is_dry = not order.ready or order.room(now_ms) <= 0 or self.state.is_paused(now_ms)
+        if is_dry and not looks:
+            return
+        dry: set[Knows] = set()  # there is nothing for who knows these
         for taker in list(self._takers.values()):
-            token, jobs = self._next(taker.message, now_ms, writes)
+            token, jobs = 0, list[Waiting]()
+            if not is_dry and taker.knows not in dry:
+                token, jobs = self._next(taker.message, taker.knows, now_ms, writes)
+                if not jobs:
+                    dry.add(taker.knows)
+                    is_dry = taker.knows is None
             if jobs or taker.until_ms <= now_ms:
                 self._give(taker, token, jobs)
-            elif not len(self.desk.order) and now_ms < self._looks_ms:
+            elif is_dry and not looks:
                 break
-        if now_ms >= self._looks_ms:
+        if looks:
             self._looks_ms = now_ms + TICK_MS
 
     def _give(self, taker: Taker, token: int, jobs: list[Waiting]) -> None:
@@ -299,49 +327,39 @@ class Queue(Actor[QueueState]):
 
     # Time.
 
-    @property
-    def _now_ms(self) -> int:
-        return int(self.runtime.now() * 1000)
-
     def _tick_again(self) -> None:
-        """Have oneself woken when there is something to look at."""
-        due = self.desk.next_ms()
-        looks = self._looking.next_ms(polls=self._polls)
-        if looks is not None and (due is None or looks < due):
-            due = looks
-        if self._ticks_ms is not None and (due is None or self._ticks_ms <= due):
-            return
+        """Have oneself woken when there is something to look at, none of it far ahead: looks can't be called off."""
         now_ms = self._now_ms
+        looks_ms = self._looking.next_ms(polls=self._polls)
         if self.desk.unsettled:
             due = now_ms
-        if self._takers or self.desk.hands:
-            due = now_ms + TICK_MS if due is None else min(due, now_ms + TICK_MS)
-        if due is None or (self._ticks_ms is not None and self._ticks_ms <= due):
+        elif self._takers or self.desk.hands:
+            due = now_ms + TICK_MS
+        elif self.desk.jobs or self.state.paused_until_ms is not None:  # nobody works, and the view shows for how long
+            due = now_ms + SLOW_TICK_MS
+        elif looks_ms is not None:
+            due = looks_ms
+        else:
+            return
+        if looks_ms is not None:
+            due = min(due, looks_ms)
+        ticks_ms = self._ticks_ms
+        if self._takers and (ticks_ms is None or ticks_ms > now_ms + TICK_MS_MIN):
+            due = min(due, self.desk.next_ms(now_ms) or due)
+        if self.state.paused_until_ms is not None:
+            due = min(due, max(self.state.paused_until_ms, now_ms))
+        if (ticks_ms is not None and ticks_ms <= due) or self.afters >= TICKS_MAX:
             return
         self._ticks_ms = due
         self.after(max(due - now_ms, TICK_MS_MIN) / 1000, Tick())
 
-    # Who may.
-
-    def require_user_or_staff(self) -> None:
-        """Raises: Refused."""
-        if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
-            raise Refused("forbidden", "only the roles service and admin add jobs", status=403)
-
-    def _require_staff(self) -> None:
-        """Raises: Refused."""
-        if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
-            raise Refused("forbidden", "only the roles service and admin work on jobs", status=403)
-
-    def apply(self, event: Event) -> None:
-        match event:
-            case Paused():
-                self.state.paused = True
-            case Resumed():
-                self.state.paused = False
-
     def view(self) -> dict[str, Any]:
-        return {"waiting": len(self.desk.order), "unfinished": len(self.desk.jobs), "paused": self.state.paused}
+        return overview(self.state, self.desk, self._limits, len(self._takers), self._now_ms)
+
+
+def queue_of(jobs: InstalledJobs) -> type[Queue]:
+    """The kind, where these classes are known."""
+    return type(Queue.__name__, (Queue,), {"__doc__": Queue.__doc__, "__module__": __name__, "installed": jobs})
 
 
 def _new(message: Add) -> NewJob:

@@ -20,6 +20,8 @@ from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, J
 
 LEASE_MS = 10_000
 LOST_MAX = 3  # workers that may end with a job in hand
+REASON_MAX = 500  # characters
+REST_MAX_S = 366 * 86_400
 ERROR_MAX = 8_192  # characters of an error that are kept
 ARGUMENTS_BYTES_MAX = 32 << 20  # bytes of arguments kept in memory; what is beyond is read when it is taken
 OWN_RETRY = Retry()  # of a worker that does not say when
@@ -63,6 +65,8 @@ class Desk:
         self.reports: list[Report] = []  # to those that want to hear what became of a job
         self.arguments_bytes = 0  # in memory
         self._token = 0
+        self.pause_until_ms = 0  # a worker has asked for it; whoever heeds it clears it
+        self.pause_reason = ""
         self._stored: dict[str, TakeRow] = {}  # while it begins: what has been taken, by the job's id
 
     def begin(self, rows: Iterable[JobRow], takes: Iterable[TakeRow], now_ms: int) -> None:
@@ -77,12 +81,14 @@ class Desk:
         for take in takes:
             self._token = max(self._token, take.token)
             for job_id in take.ids:
-                self._stored[job_id] = take
+                self._stored[job_id] = take  # the last one that has it, for a row names also what was put back since
 
     def load(self, rows: Iterable[JobRow], now_ms: int) -> None:
         """Those that others have added with a key are `unsettled`: nobody knows whether they were found before."""
         for row in rows:
             take = self._stored.pop(row.id, None) if self._stored else None
+            if take is not None and take.token <= row.let_go:
+                take = None
             if take is None and row.is_of_others and row.unique_key is not None:
                 self.unsettled.append(row)
                 continue
@@ -90,6 +96,7 @@ class Desk:
             unique = job.options.unique if job.options is not None else None
             if take is not None:
                 self._hold(take.token, take.worker, take.at_ms, [job], now_ms)
+                self.order.restore(job, now_ms)
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is None or not self.keys.hold(unique, job.id):
@@ -161,8 +168,8 @@ class Desk:
 
     def _withdraw(self, job: Waiting) -> Waiting:
         """Out of the order, where it does not come again but as this copy."""
-        self.order.remove(job)
         again = self.jobs[job.id] = copy(job)
+        self.order.remove(job)
         return again
 
     def found(self, rows: Iterable[JobRow], now_ms: int, writes: Jobs) -> None:
@@ -228,7 +235,7 @@ class Desk:
             if job is None or held is None or job.token != one.token:
                 refused.append(one.id)
                 continue
-            self._let_go(job, held, writes)
+            self._let_go(job, held, now_ms, writes)
             if one.error is None and not one.cancelled and not one.refund:
                 self._end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, _bytes(one.result)), writes)
             else:
@@ -245,8 +252,15 @@ class Desk:
             if one.final or job.attempts >= job.attempts_max:
                 self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
                 return
-        rest_s = one.retry_s if one.retry_s is not None else 0.0 if one.refund else OWN_RETRY.rest_s(job.attempts)
-        self._put_back(job, now_ms + int(rest_s * 1000), now_ms, error, writes)
+        if one.pause_s is not None:
+            self.pause_until_ms = max(self.pause_until_ms, now_ms + _ms(one.pause_s))
+            self.pause_reason = one.pause_reason[:REASON_MAX]
+        if one.refund and one.retry_s is None:  # where it was
+            due_ms = job.due_ms
+        else:
+            rest_s = one.retry_s if one.retry_s is not None else OWN_RETRY.rest_s(job.attempts)
+            due_ms = now_ms + _ms(rest_s)
+        self._put_back(job, held, due_ms, now_ms, error, writes)
 
     def _end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         del self.jobs[job.id]
@@ -266,15 +280,15 @@ class Desk:
                 Report(row.id, options, row, name or ("" if row.state == "completed" else f"job.{row.state}"))
             )
 
-    def _put_back(self, job: Waiting, due_ms: int, now_ms: int, error: bytes | None, writes: Jobs) -> None:
+    def _put_back(self, job: Waiting, held: Held, due_ms: int, now_ms: int, error: bytes | None, writes: Jobs) -> None:
         job.due_ms = due_ms
         self.order.put(job, now_ms)
-        writes.back[job.id] = BackRow(job.id, due_ms, job.attempts, job.lost, error)
+        writes.back[job.id] = BackRow(job.id, due_ms, job.attempts, job.lost, error, let_go=held.token)
 
-    def _let_go(self, job: Waiting, held: Held, writes: Jobs) -> None:
+    def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
         """Nobody has it any more."""
         job.token = 0
-        self.order.ended(job)
+        self.order.ended(job, now_ms)
         del held.jobs[job.id]
         if not held.jobs:
             hand = self.hands[held.worker]
@@ -311,7 +325,7 @@ class Desk:
 
     def _give_back(self, held: Held, now_ms: int, writes: Jobs, *, was_lost: bool) -> None:
         for job in list(held.jobs.values()):
-            self._let_go(job, held, writes)
+            self._let_go(job, held, now_ms, writes)
             error: bytes | None = None
             if was_lost:
                 job.lost += 1
@@ -320,7 +334,7 @@ class Desk:
                 error = _error(now_ms, held.worker, job.attempts + 1, f"it ended {LOST_MAX} workers", "")
                 self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
             else:
-                self._put_back(job, now_ms, now_ms, error, writes)
+                self._put_back(job, held, job.due_ms, now_ms, error, writes)  # where it was: it has waited its turn
 
     def expire(self, now_ms: int, writes: Jobs) -> list[str]:
         """Workers that were not heard of for too long have lost what they had; returns who they are."""
@@ -329,9 +343,14 @@ class Desk:
             self.left(name, now_ms, writes, was_lost=True)
         return lost
 
-    def next_ms(self) -> int | None:
+    def next_ms(self, now_ms: int) -> int | None:
         """When a job may be ready that is not, if nothing else happens; None: none waits for time."""
-        return self.order.next_ms()
+        return self.order.next_ms(now_ms)
+
+
+def _ms(seconds: float) -> int:
+    """Whatever a job's code says: 0 to REST_MAX_S."""
+    return int(max(0.0, min(seconds, REST_MAX_S)) * 1000)
 
 
 def _one_of(job_id: str, other: str, now_ms: int) -> EndRow:

@@ -73,6 +73,8 @@ class Finished(Struct, frozen=True, omit_defaults=True):
     final: bool = False  # failed for good
     cancelled: bool = False
     refund: bool = False  # this was no attempt
+    pause_s: float | None = None  # the queue is to rest for so long
+    pause_reason: str = ""
 
 
 class TakenJob(Struct, frozen=True, omit_defaults=True):
@@ -99,7 +101,7 @@ class Take(Ask[Taken], tag="queue.take"):
     worker: WorkerName
     most: Annotated[int, Meta(ge=0, le=AT_ONCE)] = 1
     wait_s: Annotated[float, Meta(ge=0, le=WAIT_MAX_S)] = 0.0
-    knows: list[Tag] | None = None  # tags of jobs that it can work on; None: all
+    knows: Annotated[list[Tag], Meta(max_length=AT_ONCE)] | None = None  # tags of jobs that it can work on; None: all
     finished: Annotated[list[Finished], Meta(max_length=AT_ONCE)] = field(default_factory=list)
 
 

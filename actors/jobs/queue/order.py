@@ -1,67 +1,401 @@
 """The order of a queue: which job is next, and when the next one may be.
 
-Pure: time comes as an argument, and nothing is remembered but jobs.
+Keys take turns by weight (stride scheduling): the key whose pass is least is next, and a job costs it the less the
+heavier it is. Within a key the first is the one with the least rank, by priority and age. A key that has as much under
+way as it may, or no token left, is parked: it has no turn until one of its jobs ends, or time has passed, so nobody
+looks at it again and again.
+
+Pure: time comes as an argument, and nothing is remembered but jobs and keys.
 """
 
-import heapq
 from collections.abc import Collection
-from itertools import count
+from heapq import heappop, heappush
 
-from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.jobs.limits import NO_LIMITS, WEIGHT_MAX, QueueLimits
+from greenroom.actors.jobs.queue.ages import Ages
+from greenroom.actors.jobs.queue.lanes import JobClass, Key, Lane, Later
+from greenroom.actors.jobs.queue.meter import Meter
+from greenroom.actors.jobs.queue.waiting import GONE, Waiting
 
 AGEING_MS = 60_000  # a job that has waited for so long goes before one that comes with one priority better
+PRIORITY = 4  # of a job that says nothing
+STRIDE = WEIGHT_MAX * 5_040  # of weight 1
+NO_LIMIT = 1 << 53
+DUE_AT_ONCE = 10_000  # jobs whose time has come that are moved in one stretch
+IDLE_KEYS_MAX = 100_000  # without jobs, remembered for the tokens that they have spent
+ASLEEP_MS = 5  # a queue out of tokens waits for as many as come in that time
 
 
 class Order:
-    """Jobs that nobody has, each in here once."""
+    """Jobs that nobody has, each in here once; and how many of each key somebody has."""
 
-    def __init__(self) -> None:
-        self._ready: list[tuple[int, int, Waiting]] = []
-        self._later: list[tuple[int, int, Waiting]] = []
-        self._numbers = count()
-        self._removed: set[Waiting] = set()  # one that comes again does so as a copy
+    def __init__(self, limits: QueueLimits = NO_LIMITS) -> None:
+        self.limits = limits
+        self.running = 0
+        self.retrying = 0  # of those whose time has not come, tried before
+        self.spent_until_ms = 0  # by then the queue's bucket is full
+        self.keys_spent_until_ms = 0  # by then all buckets of keys are
+        self.keys: dict[str, Key] = {}
+        self.ages = Ages()
+        self.later = Later()
+        self.classes: dict[str, JobClass] = {}
+        self._ready = 0
+        self._turn = 0  # the pass of the key that was last
+        self._number = 0
+        self._asleep: list[tuple[int, int, Key]] = []  # parked or idle until then
+        self._idle_until_ms = 0  # by then all keys' buckets are full that were forgotten
+        self._bucket = 0
+        self._ranked = (0, 0, 0)  # the last rank that was worked out, with what it is of
+        self._measure()
 
     def __len__(self) -> int:
-        return len(self._ready) + len(self._later) - len(self._removed)
+        return self._ready + len(self.later)
+
+    @property
+    def ready(self) -> int:
+        """Jobs that limits alone keep from being handed out, or nobody's knowing their class."""
+        return self._ready
+
+    # Limits.
+
+    def _measure(self) -> None:
+        limits = self.limits
+        self.concurrency = limits.concurrency or NO_LIMIT
+        self.meter = Meter.of(limits.rate) if limits.rate is not None else None
+        self.key_meter = Meter.of(limits.per_key_rate) if limits.per_key_rate is not None else None
+        self.blocks = limits.on_retry == "block"
+        self._per_key = limits.per_key or NO_LIMIT
+
+    def limit(self, limits: QueueLimits, now_ms: int) -> None:
+        """From now on. What is under way goes on, also where that is more than there may be now."""
+        meter, key_meter = self.meter, self.key_meter
+        self.limits = limits
+        self._measure()
+        if self.meter is not None and self.meter != meter:
+            self._bucket = self.meter.taken_over(self._bucket, meter, now_ms) if meter is not None else 0
+            self.spent_until_ms = self.meter.full_ms(self._bucket)
+        for key in list(self.keys.values()):
+            self._set_up(key)
+            if self.key_meter is not None and self.key_meter != key_meter:
+                key.bucket = self.key_meter.taken_over(key.bucket, key_meter, now_ms) if key_meter is not None else 0
+                self._spent(key)
+            self._wake(key, now_ms)
+
+    def begin(self, spent_until_ms: int, keys_spent_until_ms: int, now_ms: int) -> None:
+        """A life begins, after others have spent tokens: by then all will be back."""
+        self.spent_until_ms, self.keys_spent_until_ms = spent_until_ms, keys_spent_until_ms
+        if self.meter is not None:
+            self._bucket = self.meter.as_of(spent_until_ms, now_ms)
+        self._idle_until_ms = keys_spent_until_ms
+
+    def _set_up(self, key: Key) -> None:
+        limits = self.limits
+        key.stride = STRIDE // limits.weights.get(key.name, 1)
+        key.most = limits.tiers.get(key.name, self._per_key)
+
+    def _key(self, name: str, now_ms: int) -> Key:
+        key = self.keys.get(name)
+        if key is None:
+            key = self.keys[name] = Key(name, 0, 0)
+            self._set_up(key)
+            # Behind whoever has waited already: else one that comes anew for each job would always be next.
+            key.turn = self._turn + key.stride
+            if self.key_meter is not None:
+                key.bucket = self.key_meter.as_of(self._idle_until_ms, now_ms)
+        return key
+
+    def _spent(self, key: Key) -> None:
+        assert self.key_meter is not None
+        self.keys_spent_until_ms = max(self.keys_spent_until_ms, self.key_meter.full_ms(key.bucket))
+
+    # Jobs come and go.
 
     def put(self, job: Waiting, now_ms: int) -> None:
+        tried = job.attempts > 0 or job.lost > 0
+        if tried:
+            self._key(job.partition, now_ms).tried += 1
         if job.due_ms > now_ms:
-            heapq.heappush(self._later, (job.due_ms, next(self._numbers), job))
+            self.retrying += tried
+            self.later.add(job)
         else:
-            heapq.heappush(self._ready, (self._rank(job), next(self._numbers), job))
+            self._add(job, now_ms)
+
+    def _add(self, job: Waiting, now_ms: int) -> None:
+        one = self.classes.get(job.job)
+        if one is None:
+            one = self.classes[job.job] = JobClass(job.job)
+        lane = one.lanes.get(job.partition)
+        if lane is None:
+            key = self._key(job.partition, now_ms)
+            key.lanes += 1
+            lane = one.lanes[key.name] = Lane(key)
+        job.job = one.tag  # the same text once, however many jobs have come with it
+        job.partition = lane.key.name
+        job.place = self._rank(job)
+        lane.add(job)
+        self._ready += 1
+        self.ages.add(job.due_ms)
+        if not lane.has_turn and not lane.key.is_parked:
+            self._give_turn(one, lane)
 
     def _rank(self, job: Waiting) -> int:
-        """Ageing without a clock: all grow old at the same pace."""
-        return job.due_ms + job.priority * AGEING_MS
+        """Ageing without a clock: all grow old at the same pace. Most are ranked by when they were due, by the same
+        number in memory too."""
+        if job.priority == PRIORITY:
+            return job.due_ms
+        due_ms, priority, rank = self._ranked
+        if due_ms != job.due_ms or priority != job.priority:
+            rank = job.due_ms + (job.priority - PRIORITY) * AGEING_MS
+            self._ranked = job.due_ms, job.priority, rank
+        return rank
+
+    def _give_turn(self, one: JobClass, lane: Lane) -> None:
+        key = lane.key
+        if key.turn < self._turn:  # what it could not use it has not saved
+            key.turn = self._turn
+        self._number += 1
+        heappush(one.turns, (key.turn, self._number, lane))
+        lane.has_turn = True
+
+    def remove(self, job: Waiting) -> None:
+        """It is in here, and nobody is to have it. It may come again as a copy, never itself."""
+        job.token = GONE
+        tried = job.attempts > 0 or job.lost > 0
+        if self.later.has(job):
+            self.retrying -= tried
+            self.later.remove()
+        else:
+            one = self.classes[job.job]
+            lane = one.lanes[job.partition]
+            lane.remove()
+            self._ready -= 1
+            self.ages.remove(job.due_ms)
+            self._drop_if_empty(one, lane)
+        if tried:
+            self._not_tried(self.keys[job.partition])
+
+    def _not_tried(self, key: Key) -> None:
+        """One less of its jobs waits to be tried again."""
+        key.tried -= 1
+        if not key.tried:
+            if self.blocks:
+                self._give_turns(key)
+            self._forget_if_idle(key)
+
+    def _drop_if_empty(self, one: JobClass, lane: Lane) -> None:
+        if len(lane):
+            return
+        if lane.has_turn:
+            for empty in one.without_turn():
+                self._drop_if_empty(one, empty)
+            return
+        key = lane.key
+        del one.lanes[key.name]
+        key.lanes -= 1
+        if not one.lanes:
+            del self.classes[one.tag]
+        if not key.lanes:
+            self._forget_if_idle(key)
+
+    def restore(self, job: Waiting, now_ms: int) -> None:
+        """One that somebody has had since before this life."""
+        self.running += 1
+        self._key(job.partition, now_ms).running += 1
+
+    def ended(self, job: Waiting, now_ms: int) -> None:
+        """One that was taken is not under way any more."""
+        self.running -= 1
+        key = self.keys[job.partition]
+        key.running -= 1
+        if key.is_parked:
+            self._wake(key, now_ms)
+        elif not key.running and not key.lanes:
+            self._forget_if_idle(key, now_ms)
+
+    # Keys sleep, wake and are forgotten.
+
+    def _wake(self, key: Key, now_ms: int) -> None:
+        key.is_parked = False
+        self._give_turns(key)
+        self._forget_if_idle(key, now_ms)
+
+    def _give_turns(self, key: Key) -> None:
+        if key.lanes and not key.is_parked:
+            for one in self.classes.values():
+                lane = one.lanes.get(key.name)
+                if lane is not None and not lane.has_turn:
+                    self._give_turn(one, lane)
+
+    def _sleep(self, key: Key, until_ms: int) -> None:
+        if not key.asleep_until_ms or until_ms < key.asleep_until_ms:
+            key.asleep_until_ms = until_ms
+            self._number += 1
+            heappush(self._asleep, (until_ms, self._number, key))
+
+    def _forget_if_idle(self, key: Key, now_ms: int = 0) -> None:
+        """`now_ms` of 0: not known here, so one that may owe something is kept until it is looked at."""
+        if key.lanes or key.running or key.tried or self.keys.get(key.name) is not key:
+            return
+        if self.key_meter is None or (full_ms := self.key_meter.full_ms(key.bucket)) <= now_ms:
+            del self.keys[key.name]
+        elif len(self._asleep) >= IDLE_KEYS_MAX:  # all new ones are held to what this one has spent
+            del self.keys[key.name]
+            self._idle_until_ms = max(self._idle_until_ms, full_ms)
+        else:
+            self._sleep(key, full_ms)
+
+    def advance(self, now_ms: int) -> None:
+        """Time has passed."""
+        later, asleep = self.later, self._asleep
+        for _ in range(DUE_AT_ONCE):
+            due_ms = later.next_ms()
+            if due_ms is None or due_ms > now_ms:
+                break
+            job = later.pop()
+            if job.attempts or job.lost:
+                self.retrying -= 1
+            self._add(job, now_ms)
+            if self.blocks:  # its lane may have had no turn while nothing in it could go
+                self._give_turns(self.keys[job.partition])
+        for _ in range(DUE_AT_ONCE):
+            if not asleep or asleep[0][0] > now_ms:
+                break
+            until_ms, _, key = heappop(asleep)
+            if until_ms == key.asleep_until_ms:
+                key.asleep_until_ms = 0
+            self._wake(key, now_ms)
+
+    # Who is next.
 
     def take(self, now_ms: int, most: int, knows: Collection[str] | None = None) -> list[Waiting]:
         """The next ones, at most so many, of classes that the worker knows; None: of all."""
-        later = self._later
-        while later and later[0][0] <= now_ms:
-            job = heapq.heappop(later)[2]
-            heapq.heappush(self._ready, (self._rank(job), next(self._numbers), job))
+        self.advance(now_ms)
+        most = min(most, self.room(now_ms))
         found: list[Waiting] = []
-        left: list[tuple[int, int, Waiting]] = []
-        while self._ready and len(found) < most:
-            entry = heapq.heappop(self._ready)
-            job = entry[2]
-            if job in self._removed:
-                self._removed.discard(job)
-            elif knows is not None and job.job not in knows:
-                left.append(entry)
-            else:
-                found.append(job)
-        for entry in left:
-            heapq.heappush(self._ready, entry)
+        if most <= 0:
+            return found
+        known = self._known(knows)
+        while len(found) < most:
+            first = None
+            for one in known:
+                if one.turns and (first is None or one.turns[0] < first.turns[0]):
+                    first = one
+            if first is None:
+                break
+            self._take_turn(first, known, now_ms, most - len(found), found)
+        self.running += len(found)
+        self._ready -= len(found)
+        if self.meter is not None and found:
+            self._bucket = self.meter.spent(self._bucket, now_ms, len(found))
+            self.spent_until_ms = max(self.spent_until_ms, self.meter.full_ms(self._bucket))
         return found
 
-    def remove(self, job: Waiting) -> None:
-        """It is in here, and nobody is to have it."""
-        self._removed.add(job)
+    def room(self, now_ms: int) -> int:
+        """Jobs that the queue's own limits let begin now."""
+        room = self.concurrency - self.running
+        return room if self.meter is None else min(room, self.meter.tokens(self._bucket, now_ms))
 
-    def ended(self, job: Waiting) -> None:
-        """One that was taken is not under way any more."""
+    def _known(self, knows: Collection[str] | None) -> list[JobClass]:
+        classes = self.classes
+        if knows is None:
+            return list(classes.values())
+        if len(knows) <= len(classes):
+            return [classes[tag] for tag in knows if tag in classes]
+        return [one for tag, one in classes.items() if tag in knows]
 
-    def next_ms(self) -> int | None:
+    def _take_turn(self, one: JobClass, known: list[JobClass], now_ms: int, most: int, found: list[Waiting]) -> None:
+        """Of the lane whose turn it is; or it has none any more."""
+        turn, _, lane = heappop(one.turns)
+        lane.has_turn = False
+        key = lane.key
+        if not len(lane):
+            self._drop_if_empty(one, lane)
+            return
+        if turn < key.turn:  # it had its turn by another class meanwhile
+            self._give_turn(one, lane)
+            return
+        room = self._room_of(key, now_ms)
+        if room <= 0:
+            return
+        again_only = self.blocks and key.tried > 0
+        if len(known) > 1:
+            source, source_lane = self._first_of(key, known, again_only) or (one, lane)
+        else:
+            source, source_lane = one, lane
+        if source_lane.first(again_only=again_only) is None:
+            return  # it waits behind one that is tried again; then all lanes of the key have a turn
+        # Alone it need not ask whose turn is next, and does not pay for it: nobody has waited for that.
+        count = min(most, room) if len(known) == 1 and not one.turns else 1
+        taken = self._pop(source_lane, count, again_only)
+        found += taken
+        key.running += len(taken)
+        self._turn = max(self._turn, turn)
+        key.turn = self._turn + key.stride
+        if self.key_meter is not None:
+            key.bucket = self.key_meter.spent(key.bucket, now_ms, len(taken))
+            self._spent(key)
+        if not len(lane):
+            self._drop_if_empty(one, lane)
+        elif not lane.has_turn:
+            self._give_turn(one, lane)
+        if source_lane is not lane:
+            self._drop_if_empty(source, source_lane)
+
+    def _first_of(self, key: Key, known: list[JobClass], again_only: bool) -> tuple[JobClass, Lane] | None:
+        """The key's lane whose job goes first."""
+        best: tuple[JobClass, Lane] | None = None
+        best_job: Waiting | None = None
+        for one in known:
+            lane = one.lanes.get(key.name)
+            job = lane.first(again_only=again_only) if lane is not None else None
+            if job is not None and lane is not None and (best_job is None or job < best_job):
+                best, best_job = (one, lane), job
+        return best
+
+    def _room_of(self, key: Key, now_ms: int) -> int:
+        """Jobs of the key that may begin now. Where that is none it is parked."""
+        room = key.most - key.running
+        if room <= 0:
+            key.is_parked = True
+        elif self.key_meter is not None:
+            tokens = self.key_meter.tokens(key.bucket, now_ms)
+            if tokens <= 0:
+                key.is_parked = True
+                self._sleep(key, self.key_meter.next_ms(key.bucket))
+            room = min(room, tokens)
+        return room
+
+    def _pop(self, lane: Lane, count: int, again_only: bool) -> list[Waiting]:
+        """So many from its front, at most."""
+        taken: list[Waiting] = []
+        fresh, ages = lane.fresh, self.ages
+        while len(taken) < count:
+            if not lane.again and not lane.gone and not again_only:  # as nearly always
+                if not fresh:
+                    break
+                job = heappop(fresh)
+            elif lane.first(again_only=again_only) is None:
+                break
+            else:
+                job = lane.pop_again() if again_only else lane.pop()
+                if job.attempts or job.lost:
+                    self._not_tried(lane.key)
+                    again_only = again_only and lane.key.tried > 0
+                fresh = lane.fresh
+            taken.append(job)
+            ages.remove(job.due_ms)
+        return taken
+
+    def next_ms(self, now_ms: int) -> int | None:
         """When one may be ready that is not, without anything else happening; None: nothing waits for time."""
-        return self._later[0][0] if self._later else None
+        self.advance(now_ms)
+        due_ms = self.later.next_ms()
+        times = [] if due_ms is None else [max(due_ms, now_ms + 1)]
+        if self._asleep:
+            times.append(max(self._asleep[0][0], now_ms + 1))
+        if self.meter is not None and self._ready and self.running < self.concurrency:
+            some = max(1, min(self.meter.burst, self.meter.n * ASLEEP_MS // self.meter.per))
+            when_ms = self.meter.next_ms(self._bucket, some)
+            if when_ms > now_ms:
+                times.append(when_ms)
+        return min(times) if times else None

@@ -31,6 +31,7 @@ class JobRow(Struct, gc=False):
     options: bytes | None = None  # JSON object: see actors/jobs/options.py
     unique_key: str | None = None
     is_of_others: bool = False  # not its queue has added it; only said where it is read
+    let_go: int = 0  # the token under which it was put back last: who took it under that has it no more
 
     @property
     def size(self) -> int:
@@ -68,6 +69,7 @@ class BackRow(Struct, gc=False):
     lost: int
     error: bytes | None = None  # JSON object of the attempt that has ended
     arguments: bytes | None = None  # others than it had
+    let_go: int = 0  # see JobRow
 
 
 class UntakenRow(Struct, gc=False):
@@ -182,16 +184,16 @@ class Jobs(Struct):
             name="jobs_back",
             columns={
                 "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int",
-                "error": "bytea", "arguments": "bytea",
+                "error": "bytea", "arguments": "bytea", "let_go": "bigint",
             },
             sql="""
     UPDATE jobs j SET due_ms = m.due_ms, attempts = m.attempts, lost = m.lost,
-        arguments = coalesce(m.arguments, j.arguments),
+        arguments = coalesce(m.arguments, j.arguments), let_go = greatest(j.let_go, m.let_go),
         errors = CASE WHEN m.error IS NULL THEN j.errors
             ELSE coalesce(j.errors, '[]') || convert_from(m.error, 'UTF8')::jsonb END
     FROM {rows} WHERE j.id = m.job_id AND {owned}""",
             rows=lambda head_id, shard, jobs: [
-                (head_id, row.id, row.due_ms, row.attempts, row.lost, row.error, row.arguments)
+                (head_id, row.id, row.due_ms, row.attempts, row.lost, row.error, row.arguments, row.let_go)
                 for row in jobs.back.values()
             ],
         ),
@@ -244,7 +246,9 @@ class Jobs(Struct):
         for back in later.back.values():
             fresh = added.get(back.id)
             if fresh is not None:
-                fresh.due_ms, fresh.attempts, fresh.lost = back.due_ms, back.attempts, back.lost
+                fresh.due_ms, fresh.attempts, fresh.lost, fresh.let_go = (
+                    back.due_ms, back.attempts, back.lost, back.let_go,
+                )  # fmt: skip
                 fresh.arguments = back.arguments or fresh.arguments
             else:
                 before = self.back.get(back.id)
@@ -301,6 +305,7 @@ class Jobs(Struct):
             if found is not None:
                 found.due_ms, found.attempts, found.lost = back.due_ms, back.attempts, back.lost
                 found.arguments = back.arguments or found.arguments
+                found.let_go = max(found.let_go, back.let_go)
         for end in self.ended.values():
             gone = tables.jobs.pop(end.id, None)
             tables.found_by.pop(end.id, None)

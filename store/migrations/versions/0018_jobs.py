@@ -27,6 +27,7 @@ STATEMENTS = (
         attempts_max smallint NOT NULL DEFAULT 5,
         lost smallint NOT NULL DEFAULT 0,
         options bytea,
+        let_go bigint NOT NULL DEFAULT 0,
         errors jsonb,
         unique_key text,
         xid xid8

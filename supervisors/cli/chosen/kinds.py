@@ -7,7 +7,7 @@ from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.jobs.installed import Jobs, jobs_among
-from greenroom.actors.jobs.queue import Queue
+from greenroom.actors.jobs.queue import queue_of
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
 from greenroom.actors.sinks.installed import Sinks, sinks_among
 from greenroom.actors.views.entities import entities_of
@@ -21,10 +21,10 @@ def installed_kinds(settings: Settings) -> Kinds:
 
     Raises: BadEntityClass.
     """
-    kinds = built_in_kinds()
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # last: what we import later, a `redis` or a `code`, must not be a file that lies there
+    kinds = built_in_kinds(installed_jobs(settings))
     for path in settings.entities:
         classes = find_classes(path)
         actors = actors_among(classes)
@@ -63,6 +63,6 @@ def built_in_view(name: str, kinds: Kinds) -> type[View]:
     return {view.name: view for view in (Conversations, Messages, Rooms)}[name]
 
 
-def built_in_kinds() -> Kinds:
-    """Those that every server has."""
-    return Kinds([Room, Session, Queue])
+def built_in_kinds(jobs: Jobs | None = None) -> Kinds:
+    """Those that every server has; its queues know these classes of jobs."""
+    return Kinds([Room, Session, queue_of(jobs if jobs is not None else Jobs())])

@@ -109,9 +109,10 @@ async def test_what_failed_is_put_back_with_its_error_and_keeps_it_when_it_has_e
     node = cluster.node(1)
     queue = await claim(node, "queue:q")
     await write(node, queue, Jobs(added=[job()]))
-    await write(node, queue, Jobs(back={A: BackRow(A, 90, 1, 2, b'{"error":"first"}')}))
+    await write(node, queue, Jobs(back={A: BackRow(A, 80, 0, 0, let_go=7)}))
+    await write(node, queue, Jobs(back={A: BackRow(A, 90, 1, 2, b'{"error":"first"}', let_go=5)}))
     ((row,), _) = await unfinished(cluster)
-    assert (row.due_ms, row.attempts, row.lost) == (90, 1, 2)
+    assert (row.due_ms, row.attempts, row.lost, row.let_go) == (90, 1, 2, 7)
     await write(node, queue, Jobs(ended={A: EndRow(A, "failed", 99, error=b'{"error":"second"}')}))
     assert await done(cluster) == {A: ("failed", 99, "", None, None, True)}
     if isinstance(cluster, PostgresCluster):

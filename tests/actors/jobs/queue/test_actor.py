@@ -172,3 +172,68 @@ def test_it_stays_awake_while_it_has_jobs_or_somebody_waits() -> None:
     assert kit.actor.may_sleep()
     kit.ask_later(Take(worker="w", wait_s=30.0))
     assert not kit.actor.may_sleep()
+
+
+@pytest.mark.bound("workers that wait at one queue")
+def test_one_worker_too_many_is_refused_before_anything_it_says_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.actors.jobs.queue.actor.TAKERS_MAX", 2)
+    kit = queue()
+    ids = add(kit, 1)
+    taken = kit.ask(Take(worker="u"))
+    waiting = [kit.ask_later(Take(worker=name, wait_s=10.0)) for name in "vw"]
+    with pytest.raises(Refused, match="wait already"):
+        kit.ask(Take(worker="u", wait_s=10.0, finished=[Finished(ids[0], taken.token)]))
+    assert kit.view()["unfinished"] == 1 and not any(one.is_answered for one in waiting)
+
+
+def test_workers_that_can_do_nothing_here_are_not_asked_one_by_one() -> None:
+    """Of those that know the same, one is enough to find out."""
+    kit = queue()
+    for number in range(50):
+        kit.ask_later(Take(worker=f"w{number}", knows=["job.y", "job.z"], wait_s=30.0))
+    asked: list[str] = []
+    take = kit.actor.desk.take
+
+    def counted(worker: str, *others: Any) -> Any:
+        asked.append(worker)
+        return take(worker, *others)
+
+    kit.actor.desk.take = counted  # type: ignore[method-assign,assignment]
+    add(kit, 1)
+    assert len(asked) == 1
+
+
+def test_looks_at_time_do_not_multiply() -> None:
+    """Each job that is due before all others has it looked at time once more, and not for ever after."""
+    kit = queue()
+    kit.ask_later(Take(worker="w", most=1, wait_s=30.0))
+    for _ in range(20):
+        waiting = [kit.ask_later(Take(worker="w", most=1, wait_s=30.0)) for _ in range(9)]
+        for number in range(9):
+            add(kit, number, delay_s=0.09 - number / 100)
+        kit.advance(0.1)
+        assert sum(one.is_answered for one in waiting) >= 8
+    kit.advance(1.0)
+    assert kit.actor.afters == 1
+
+
+def test_there_are_never_too_many_looks_at_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("greenroom.actors.jobs.queue.actor.TICKS_MAX", 5)
+    kit = queue()
+    waiting = kit.ask_later(Take(worker="w", most=1, wait_s=30.0))
+    for number in range(20):
+        add(kit, number, delay_s=0.4 - number / 100)
+        assert kit.actor.afters <= 5
+    kit.advance(0.37)
+    assert arguments(waiting.reply) == [b"19"], "with the first that was on its way"
+
+
+def test_while_nobody_works_the_view_is_seldom_made_anew() -> None:
+    kit = queue()
+    add(kit, 1, delay_s=1_000.0)
+    for _ in range(10):
+        kit.advance(60.0)
+        assert kit.actor.afters == 1
+    assert kit.view()["delayed"] == 1
+    kit.advance(500.0)
+    assert (kit.view()["waiting"], kit.view()["oldest_ms"]) == (1, 100_000)

@@ -104,7 +104,7 @@ def test_what_was_no_attempt_counts_for_none() -> None:
     one = desk(row(1))
     token, _ = take(one)
     _, writes = finish(one, Finished(row(1).id, token, refund=True, retry_s=1.0))
-    assert writes.back == {row(1).id: BackRow(row(1).id, NOW + 1_000, 0, 0)}
+    assert writes.back == {row(1).id: BackRow(row(1).id, NOW + 1_000, 0, 0, let_go=token)}
 
 
 def test_a_worker_that_is_not_heard_of_loses_what_it_had_and_what_it_says_later_is_refused() -> None:
@@ -184,3 +184,15 @@ def test_arguments_beyond_what_fits_are_not_kept_until_others_have_ended() -> No
     assert (one.is_laden, one.arguments_bytes) == (False, ARGUMENTS_BYTES_MAX - ARGUMENTS_MAX)
     one.add([row(fit + 1, arguments=long)], NOW)
     assert take(one)[1][0].arguments == long
+
+
+def test_what_was_put_back_is_not_held_by_who_had_it_with_others_before() -> None:
+    """The row of a take names both until both are done."""
+    rows, take_row = [row(1), row(2)], TakeRow("q", 0, "w", NOW, [row(1).id, row(2).id])
+    one = desk(*rows)
+    take_row.token, _ = take(one)
+    _, writes = finish(one, Finished(row(1).id, take_row.token, error="no", retry_s=1.0))
+    rows[0].let_go = writes.back[row(1).id].let_go
+    later = Desk("q")
+    later.begin(rows, [take_row], NOW)
+    assert later.order.running == 1 and [job.id for job in take(later)[1]] == [row(1).id]

@@ -13,7 +13,7 @@ NOW = 1_000
 
 
 def job(id: str, arguments: bytes | None = None) -> Waiting:
-    return Waiting(id, "job.x", arguments, "", 4, 0, 0, 1, 5, 0)
+    return Waiting(0, id, "job.x", arguments, "", 4, 0, 0, 1, 5, 0)
 
 
 def out(id: str, arguments: bytes) -> TakenJob:

@@ -1,0 +1,133 @@
+"""The queue as a whole: it is paused and limited, says why a job waits, and remembers which tokens are spent.
+
+`Queue` is made of it, and has the jobs.
+"""
+
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.limits import NO_LIMITS, QueueLimits
+from greenroom.actors.jobs.queue.control import (
+    Explained,
+    Limit,
+    Limited,
+    Metered,
+    Pause,
+    Paused,
+    QueueState,
+    Resume,
+    Resumed,
+    Why,
+    limited,
+)
+from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.why import moment, why
+from greenroom.actors.model.actor import Actor, Runtime
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Done, Event
+from greenroom.actors.model.principal import STAFF_ROLES
+
+METERED_AHEAD_MS = 1_000  # of tokens that count as spent where a life is lost, so that they are written down seldom
+Knows = frozenset[str] | None  # classes of jobs; None: all
+
+
+class SteeredQueue(Actor[QueueState]):
+    """What is said of all its jobs together."""
+
+    installed: ClassVar[Jobs] = Jobs()  # what is known here of jobs' classes: see `queue_of`
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self.desk = Desk(self.key)
+
+    def _workers_waiting(self) -> list[Knows]:
+        """What those know that wait for jobs."""
+        raise NotImplementedError
+
+    @property
+    def _limits(self) -> QueueLimits:
+        """What staff has set, and of the rest what the code declares."""
+        return (self.installed.limits_of(self.key) or NO_LIMITS).under(self.state.limits)
+
+    def _steer(self, message: Pause | Resume | Limit | Why) -> Any:
+        self._require_staff()
+        now_ms = self._now_ms
+        by = self.principal.user
+        match message:
+            case Pause():
+                if message.until_ms is not None and message.until_ms <= now_ms:
+                    raise Refused("queue.until_is_past", "`until_ms` is in the past", status=422)
+                self.record(Paused(until_ms=message.until_ms, reason=message.reason, by=by))
+            case Resume():
+                if self.state.paused:
+                    self.record(Resumed(by=by))
+            case Limit():
+                limits = limited(self.state.limits, message)
+                if limits != self.state.limits:
+                    self.record(Limited(limits=limits, by=by))
+                    self.desk.order.limit(self._limits, now_ms)
+            case Why():
+                return Explained(self._why(message.id, now_ms))
+        return Done()
+
+    def _why(self, job_id: str, now_ms: int) -> str:
+        job = self.desk.jobs.get(job_id)
+        if job is None:
+            raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
+        if job.token:
+            return "it is under way"
+        if self.state.is_paused(now_ms):
+            until_ms = self.state.paused_until_ms
+            until = f" until {moment(until_ms)}" if until_ms is not None else ""
+            return f"the queue is paused{until}{': ' if self.state.paused_reason else ''}{self.state.paused_reason}"
+        self.desk.order.advance(now_ms)
+        return why(self.desk.order, job, now_ms, self._workers_waiting())
+
+    def _rest(self) -> None:
+        """A job has asked that the queue be paused. It never shortens a pause, and staff's own it leaves alone."""
+        until_ms, reason = self.desk.pause_until_ms, self.desk.pause_reason
+        self.desk.pause_until_ms, self.desk.pause_reason = 0, ""
+        now_ms = self._now_ms
+        present_ms = self.state.paused_until_ms
+        if self.state.is_paused(now_ms) and (present_ms is None or present_ms >= until_ms):
+            return
+        if until_ms > now_ms:
+            self.record(Paused(until_ms=until_ms, reason=reason))
+
+    def _meter(self) -> None:
+        """A life that comes after this one is not to spend the same tokens again; so it is told ahead."""
+        order, state = self.desk.order, self.state
+        spent_ms, keys_spent_ms = order.spent_until_ms, order.keys_spent_until_ms
+        if spent_ms <= state.spent_until_ms and keys_spent_ms <= state.keys_spent_until_ms:
+            return
+        self.record(
+            Metered(
+                spent_until_ms=spent_ms and spent_ms + METERED_AHEAD_MS,
+                keys_spent_until_ms=keys_spent_ms and keys_spent_ms + METERED_AHEAD_MS,
+            )
+        )
+
+    @property
+    def _now_ms(self) -> int:
+        return int(self.runtime.now() * 1000)
+
+    def apply(self, event: Any) -> None:
+        self.state.apply(event)
+
+    @classmethod
+    def publication(cls, event: Event) -> Struct | None:
+        return None if isinstance(event, Metered) else event
+
+    # Who may.
+
+    def require_user_or_staff(self) -> None:
+        """Raises: Refused."""
+        if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
+            raise Refused("forbidden", "only the roles service and admin add jobs", status=403)
+
+    def _require_staff(self) -> None:
+        """Raises: Refused."""
+        if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
+            raise Refused("forbidden", "only the roles service and admin work on jobs", status=403)

@@ -1,0 +1,52 @@
+"""Classes of jobs, installed: the queues that they declare, and the keys by which they take turns."""
+
+from typing import Any
+
+import pytest
+
+from greenroom import Job, JobQueue, Work
+from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.model.kinds import BadEntityClass
+
+
+def a_class(queue: Any, tag: str = "job.a", **names: Any) -> type[Job]:
+    class Some(Job, queue=queue, tag=tag):
+        name: str = "x"
+        number: int = 1
+        partition = names.get("partition", "")
+
+        async def run(self, work: Work) -> None: ...
+
+    return Some
+
+
+def test_a_queue_is_declared_by_the_classes_that_go_into_it() -> None:
+    media = JobQueue("media", concurrency=2)
+    jobs = Jobs([a_class(media), a_class(media, "job.b"), a_class("media", "job.c"), a_class("mail", "job.d")])
+    assert jobs.limits_of("media") == media and jobs.limits_of("mail") is None
+    assert jobs.of_queue("media") == {"job.a", "job.b", "job.c"}
+
+
+def test_two_that_differ_are_refused() -> None:
+    with pytest.raises(BadEntityClass, match="declared twice"):
+        Jobs([a_class(JobQueue("media", concurrency=2)), a_class(JobQueue("media", concurrency=3), "job.b")])
+
+
+def test_what_is_no_limit_is_refused() -> None:
+    with pytest.raises(BadEntityClass, match=r"its queue 'media'.*concurrency"):
+        Jobs([a_class(JobQueue("media", concurrency=0))])
+
+
+@pytest.mark.parametrize(
+    ("partition", "arguments", "key"),
+    [
+        ("name", b'{"name":"ann","number":2}', "ann"),
+        ("name", b"{}", "x"),
+        ("number", b'{"number":2}', "2"),
+        ("number", b"no JSON", ""),
+        ("", b'{"name":"ann"}', ""),
+    ],
+)
+def test_the_key_of_a_job(partition: str, arguments: bytes, key: str) -> None:
+    (one,) = Jobs([a_class("media", partition=partition)])
+    assert one.key_of(arguments) == key
