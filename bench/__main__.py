@@ -25,6 +25,7 @@ from bench.question import Answer, Question, Say, options
 from bench.questions import (
     actors,
     awake,
+    calm,
     chat,
     cluster,
     connections,
@@ -60,6 +61,7 @@ QUESTIONS = {
         failover.QUESTION,
         cluster.QUESTION,
         views.QUESTION,
+        calm.QUESTION,
         scaling.QUESTION,
     )
 }
