@@ -7,6 +7,7 @@ a million sleeping entities all the while, and at the end nobody asks anything: 
 
 import http.client
 import json
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,7 @@ class _Watchers(Clients):
 
 
 def _watch(link: Link, crowd: _Crowd) -> None:
+    os.nice(10)  # elsewhere they would take nothing from the server, nor from those who ask steadily
     watchers = _Watchers(crowd.address)
     hello = [{**subscribe_command(room), "id": number} for number, room in enumerate(crowd.watched, 2)]
     clients = [Client(number, [connect_command(user), *hello]) for number, user in enumerate(crowd.users)]

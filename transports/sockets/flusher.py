@@ -15,7 +15,7 @@ from greenroom.transports.sockets.rests import SHARE, Rests
 
 log = structlog.get_logger("greenroom.flusher")
 
-SLICE_S = 0.005  # how long sockets keep others from their turn
+SLICE_S = 0.003  # how long sockets keep others from their turn
 HOPS = 4  # passes of the scheduler between two slices: a command waits for one of them, and not at each of its hops
 LOOK = 32  # sockets between two looks at the clock
 
