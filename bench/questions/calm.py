@@ -196,6 +196,10 @@ def _idle(server: Server, seconds: float) -> Cost:
     return server.cost() - before
 
 
+def _share(cost: Cost) -> float:
+    return (cost.server_s + cost.store_s) / cost.at_s
+
+
 def answer(params: Calm, say: Say) -> Answer:
     stored = Stored(
         entities=params.sleepers,
@@ -234,6 +238,7 @@ def answer(params: Calm, say: Say) -> Answer:
             "sleepers": rows["entities"],
             "sleepers_core_share": round(idle.server_s / idle.at_s, 4),
             "sleepers_store_core_share": round(idle.store_s / idle.at_s, 4),
+            "sleepers_added_core_share": round(_share(idle) - _share(empty), 4),
             **closed.results("close"),
             **signed_out.results("sign_out"),
             "empty_core_share": round(empty.server_s / empty.at_s, 4),
@@ -264,6 +269,7 @@ QUESTION = Question(
         "sleepers": Figure("entities stored, all asleep", at_least=1_000_000),
         "sleepers_core_share": Figure("of a core, used by the server's process when nobody asks", at_most=0.01),
         "sleepers_store_core_share": Figure("the same of Postgres and Valkey"),
+        "sleepers_added_core_share": Figure("of both, what is more than with no entities stored"),
         "close_loop_late_ms": Figure("worst wait of a command that only the loop delays, while the room was closed"),
         "sign_out_loop_late_ms": Figure("the same while the user was signed out"),
         "close_before_worst_ms": Figure("worst wait in the seconds before, when nothing else was asked"),
@@ -271,6 +277,7 @@ QUESTION = Question(
         "close_took_ms": Figure("from the command until the last was told"),
         "sign_out_took_ms": Figure("likewise"),
         "empty_core_share": Figure("of a core, used by the process with no entities stored"),
+        "empty_store_core_share": Figure("likewise of Postgres and Valkey"),
     },
     answer=answer,
 )
