@@ -476,7 +476,7 @@ def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:
 
 def watchdog_of(turn: Turn, config: SupervisionConfig) -> Watchdog:
     stuck_s = config.handler_stuck_s
-    return Watchdog(turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.05, stuck_s))
+    return Watchdog(turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.1, stuck_s))
 
 
 def resident_bytes() -> int:
