@@ -3,6 +3,7 @@ that would take long lets others have their turn."""
 
 from collections.abc import Iterator
 from itertools import pairwise
+from time import perf_counter
 
 import pytest
 import trio
@@ -19,7 +20,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.flushes = 0
-        self.flushed_at = 0.0
+        self.flushed_at = perf_counter()
 
     def flush(self) -> None:
         self.flushes += 1
