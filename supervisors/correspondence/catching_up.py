@@ -44,8 +44,8 @@ Source = tuple[Literal["here", "fed"], int]
 
 
 class _Waiting:
-    """An entity's answer, with which somebody is about to watch it. It holds as long as what comes of the entity does so
-    from where this came from, without a gap: what followed it may else be lost, and nobody would know."""
+    """An entity's answer, with which somebody is about to watch it. It holds as long as what comes of the entity comes
+    from where this has: what followed it may else be lost, and nobody would know."""
 
     __slots__ = ("answer", "answered", "source")
 

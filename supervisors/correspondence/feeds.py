@@ -165,6 +165,7 @@ class Feeds:
         return feed.number
 
     def _ask_for(self, entity: str, feed: _Feed, node: int, slot: ReplySlot | None) -> None:
+        """Raises: as `send`."""
         # Those who only hear their own session end are nobody's audience: see Nothing.
         watchers = [one.principal for one in self._hub.subscribers(entity) if one.encoding is not Nothing]
         named = _named(watchers)
