@@ -57,6 +57,28 @@ async def test_what_a_failover_forgets_of_those_that_had_just_come_they_say_agai
         assert {one.incarnation: one.state for one in nodes[1].membership.members()} == {1: "draining", 2: "up"}
 
 
+async def test_who_was_declared_dead_is_so_once_more_where_a_failover_has_forgotten_it(
+    autojump_clock: MockClock,
+) -> None:
+    """Else it went on, and those who knew would neither speak to it nor hear it any more."""
+    async with cluster() as run:
+        first, other = [await run.start() for _ in range(2)]
+        third = run.node()
+        await third.membership.join()
+        await third.membership.open()
+        await trio.sleep(2.0)
+        await trio.sleep(2 * LEASE_S)  # in which the third stands still
+        assert run.dead() == {3} and first.gone == other.gone == [3]
+        row = run.rows.nodes[3]
+        row.is_dead, row.lease_until = False, run.rows.now() + 60.0  # the standby knows of its last renewal alone
+        await trio.sleep(2.0)
+        assert run.dead() == {3}
+        assert row.why == "it was declared dead before"
+        assert [one.incarnation for one in first.membership.members()] == [1, 2]
+        with pytest.RaisesGroup(DeclaredDead, flatten_subgroups=True):
+            await third.membership.run()
+
+
 async def test_what_was_never_read_is_not_taken_for_forgotten(autojump_clock: MockClock) -> None:
     """As by a node that would leave while the database is away, or whose look was under way as it did."""
     async with cluster() as run:
