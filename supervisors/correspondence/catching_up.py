@@ -223,7 +223,10 @@ class CatchingUp:
         """It has not answered."""
         catch_up.question = None
         known = self._hub.position(catch_up.entity)
-        if error.temporary or known is None:
+        if known is None:  # and nobody is left who misses anything
+            catch_up.through = "", 0
+            self._fill_soon(catch_up)
+        elif error.temporary:
             catch_up.retry_at = trio.current_time() + RETRY_S
         else:  # it never will: the next publication tells how far the gap reaches
             log.warning("position_unknown", entity=catch_up.entity, error=shown(error))

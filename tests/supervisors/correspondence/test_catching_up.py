@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.principal import Principal
 from greenroom.store.errors import StoreUnavailable
-from greenroom.supervisors.correspondence import feeds
+from greenroom.supervisors.correspondence import catching_up, feeds
 from greenroom.supervisors.correspondence.wire import Kicked, Published, Sent
 from tests.supervisors.correspondence.seeing import all_but, by_type, counting, saw_all
 from tests.supervisors.correspondence.small_cluster import A, B, Cluster, Node, cluster
@@ -113,7 +113,10 @@ async def test_an_answer_that_waited_while_its_feed_was_lost_is_asked_for_again(
         assert (late.began_at, late.starts_over) == (3, 0)
 
 
-async def test_whoever_waits_to_watch_is_not_forgotten_however_long_that_takes(autojump_clock: MockClock) -> None:
+async def test_whoever_waits_to_watch_is_not_forgotten_however_long_that_takes(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catching_up, "RETRY_S", 2 * feeds.IDLE_S)
     async with cluster() as run:
         seat = run.nodes[B].watch("talk:a", ANN)
         await trio.sleep(0.1)
@@ -121,15 +124,34 @@ async def test_whoever_waits_to_watch_is_not_forgotten_however_long_that_takes(a
         run.nodes[B].journal.down = True
         await missed_one(run, "talk:a")
         late = run.nodes[B].watch("talk:a", BOB)
-        await trio.sleep(0.1)
-        run.network.full.add((B, A))  # so that it can't be asked where it stands
-        run.network.part(A, B)
         await trio.sleep(feeds.IDLE_S + 10)
         assert run.nodes[B].hub.position("talk:a") is None
         run.nodes[B].journal.down = False
-        run.network.full.clear()
-        await trio.sleep(5)
+        await trio.sleep(feeds.IDLE_S)
         assert saw_all(late, 2)
+
+
+async def test_whoever_waits_where_nobody_watches_any_more_hears_that_the_entity_is_not_to_be_reached(
+    autojump_clock: MockClock,
+) -> None:
+    """It waited for what others had missed, and of them none is left."""
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        seat.leave()
+        reads = HeldReads(run.nodes[B])
+        await missed_one(run, "talk:a")
+        late = run.nodes[B].watch("talk:a", BOB)
+        late.comes_again = False
+        await trio.sleep(0.1)
+        run.network.part(A, B)
+        run.network.full.add((B, A))
+        await trio.sleep(15)
+        assert run.nodes[B].hub.position("talk:a") is None
+        reads.end()
+        await trio.sleep(1)
+        assert [error.name for error in late.refusals] == ["overloaded"]
+        assert not run.nodes[B].correspondence.catching_up.catching
 
 
 async def test_what_comes_of_a_new_feed_waits_until_it_is_known_what_was_lost_with_the_old_one(
