@@ -48,6 +48,7 @@ class Looking:
         changed: Callable[[Collection[int]], None],
         placed: Callable[[], None],
         gone: Callable[[int], None],
+        linked: Callable[[], Collection[int]],
         announce: Callable[[int, Mapping[int, int]], None],
         has_release: bool,
         reach: Reach,
@@ -70,6 +71,7 @@ class Looking:
         self._changed = changed
         self._placed = placed
         self._gone = gone
+        self._linked = linked
         self._announce = announce
         self._has_release = has_release
         self._reach = reach
@@ -119,6 +121,9 @@ class Looking:
         """The others, and those of them that have renewed their leases since they were seen before. Who is dead is
         buried. Raises: StoreUnavailable."""
         self._clocks.asking()
+        # One that has come and gone between two looks is known by its link alone. It joined before it had one, so
+        # whoever is not among the members that are read after this is gone.
+        known = {*self._linked()}
         members = await self._referee.members()
         self._clocks.answered(members)
         now = trio.current_time()
@@ -140,16 +145,15 @@ class Looking:
                 changed += rows
             if rows is not None or one.incarnation in certain:  # by another, meanwhile
                 members.remove(one)
-        before, self.members = self.others(), members
+        known.update(one.incarnation for one in self.others())
+        self.members = members
         self._place()  # before anybody hands over what is to be on one that is no more
         for owner, terms in by_owner(changed).items():
             self._announce(owner, terms)
         self._changed(self._holdings.read(changed))
-        present = {one.incarnation for one in members}
-        for one in before:
-            if one.incarnation not in present:
-                self._witness.gone(one.incarnation)
-                self._gone(one.incarnation)
+        for node in known - {one.incarnation for one in members}:
+            self._witness.gone(node)
+            self._gone(node)
         for incarnation in buried:
             await self._end_sessions(incarnation)
         if failure is not None:

@@ -155,6 +155,7 @@ class Node:
             announce=self._announce,
             moves=Moves(clock),
             unreached=lambda: self._joined.unreached() if self._joined is not None else (),
+            linked=lambda: self._joined.linked() if self._joined is not None else (),
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
         self._warm = partial(journal.warm, lanes=settings.commit.lanes)
