@@ -21,7 +21,7 @@ Reading = Number | Iterable[Labelled]  # one value, or one for each set of label
 PREFIX: Final = "greenroom_"
 _UNITS: Final = {"s": "s", "bytes": "By"}  # last part of a field's name -> UCUM, as OpenTelemetry wants it
 _SHOWN_UNITS: Final = {"s": "_seconds", "By": "_bytes", "": ""}  # Prometheus wants units spelled out
-_OTHER: Final = "other"
+OTHER: Final = "other"  # in place of a name that a peer chose and nobody installed
 _DURATION_FIRST_S: Final = 0.0001  # 0.1 ms; doubling 18 times reaches 13 s
 _DURATION_BUCKETS: Final = 18
 _BATCH_BUCKETS: Final = 15  # 1, 2, 4 ... 16384
@@ -317,7 +317,7 @@ class Instruments:
             self.commands[key] += count
         except KeyError:
             if len(self.commands) >= self.commands_max:
-                key = (_OTHER, _OTHER, _OTHER)
+                key = (OTHER, OTHER, OTHER)
             self.commands[key] = self.commands.get(key, 0) + count
 
 
