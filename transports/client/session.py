@@ -252,7 +252,8 @@ class ClientSession(Subscriptions):
         if not token or self.token_user is None or self.services.tokens is None:
             raise Disconnect(BAD_COMMAND)
         verified = readmit(self.services, self.client, self.token_user, token)
-        if verified.subs.keys() != (self._token_channels or {}).keys():
+        # A role that is gone may be what let them watch: on its way back in, each channel is asked.
+        if verified.subs.keys() != (self._token_channels or {}).keys() or self.principal.roles - verified.roles:
             raise Disconnect(INSUFFICIENT_STATE)
         self._expires_at = verified.expires_at
         self.principal = msgspec.structs.replace(self.principal, roles=verified.roles, issued_at=verified.issued_at)
