@@ -9,6 +9,7 @@ Commands, publications and refusals are in docs/reference/sessions.md.
 
 from typing import Annotated, Any, ClassVar, assert_never
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
@@ -20,11 +21,15 @@ from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.personal.fields import Personal, Subject
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
+READ_BYTES_MAX = (
+    256 * 1024
+)  # of JSON, in a view: as long as a channel's name may be, a thousand could be many times that
 CONNECTIONS_SHOWN = 100
 CROWD_S = 0.2  # between two looks at who is connected, while more are than are shown: each look goes through all
 STRANGERS_PER_DAY = 250  # pushes of other users that are kept: over the days of the history, less than it holds
 DAY_MS = 86_400_000
 SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
+encode = msgspec.json.encode
 
 # What it can be told, with `Push` of actors/model/notice.py. The tags are wire names: never renamed, fields only ever
 # added, with defaults.
@@ -202,7 +207,7 @@ class Session(Actor[SessionState]):
             "user": self.key,
             "online": bool(connections),
             "connections": connections,
-            "read": self.state.read,
+            "read": self._read_shown(),
         }
         last_seen_ms = int(self.now * 1000) if connections else self._last_seen_ms
         if last_seen_ms:
@@ -215,6 +220,19 @@ class Session(Actor[SessionState]):
         """Others can't push what the user has done out of the history."""
         state = self.state
         return state.strangers < STRANGERS_PER_DAY or int(self.now * 1000) // DAY_MS != state.strangers_day
+
+    def _read_shown(self) -> dict[str, int]:
+        """The watermarks of the view: those that moved last, as many as fit."""
+        read = self.state.read
+        left = READ_BYTES_MAX - len(encode(read))
+        if left >= 0:
+            return read
+        shown = dict(read)
+        for channel in read:
+            if left >= 0:
+                break
+            left += len(encode({channel: shown.pop(channel)})) - 1
+        return shown
 
     def _connections(self) -> list[Connection]:
         """The user's connections on this node, oldest first; the first hundred."""
