@@ -21,9 +21,7 @@ from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.personal.fields import Personal, Subject
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
-READ_BYTES_MAX = (
-    256 * 1024
-)  # of JSON, in a view: as long as a channel's name may be, a thousand could be many times that
+READ_BYTES_MAX = 256 * 1024  # of JSON, in a view: as long as names may be, those of a thousand could be 1.8 MB
 CONNECTIONS_SHOWN = 100
 CROWD_S = 0.2  # between two looks at who is connected, while more are than are shown: each look goes through all
 STRANGERS_PER_DAY = 250  # pushes of other users that are kept: over the days of the history, less than it holds

@@ -458,6 +458,17 @@ async def test_no_answer_is_kept_by_caches_or_taken_for_something_else() -> None
             await peer.send(request)
             headers = (await peer.response()).headers
             assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+        for last in (
+            head("GET", "/events?channel=talk:a"),
+            head("GET", "/events?channel=talk:private"),
+            head("GET", "/connection/websocket"),
+            head("GET", "/api/talk/a", Origin="http://evil.example"),
+            b"rubbish\r\n\r\n",
+        ):
+            peer = await node.connect()
+            await peer.send(last)
+            headers = (await peer.response()).headers
+            assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff"), last
 
 
 @pytest.mark.bound("an HTTP head")
