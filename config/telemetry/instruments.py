@@ -107,6 +107,18 @@ class Instruments:
         int,
         Metric("counter", "requests for pages answered 503: too many at once", look="it rises: probes may fail"),
     ] = 0
+    refused_requests: Annotated[
+        dict[tuple[str], int],
+        Metric(
+            "counter",
+            "HTTP requests refused before they were a command: malformed, too long, too slow, of a page from elsewhere",
+            labels=("status",),
+        ),
+    ] = field(default_factory=dict)
+    disconnects: Annotated[
+        dict[tuple[str], int],
+        Metric("counter", "connections of the client protocol that this node has ended", labels=("code",)),
+    ] = field(default_factory=dict)
     slow_disconnects: Annotated[
         int,
         Metric(
@@ -308,6 +320,15 @@ class Instruments:
         ),
     ] = field(default_factory=dict)
     commands_max: int = 1000  # different (kind, command, outcome) that are told apart
+
+    def count_refused_request(self, status: int) -> None:
+        label = (str(status),)
+        self.refused_requests[label] = self.refused_requests.get(label, 0) + 1
+
+    def count_disconnect(self, code: int) -> None:
+        """`code`: one of ours, or one that an entity has chosen to kick with; no peer can."""
+        label = (str(code),)
+        self.disconnects[label] = self.disconnects.get(label, 0) + 1
 
     def count_command(self, kind: str, command: str, outcome: str, count: int = 1) -> None:
         """`outcome` is "ok" or an error's wire name. Peers choose kind and command, and each new triple costs memory

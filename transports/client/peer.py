@@ -51,6 +51,7 @@ class ClientPeer:
         """End the connection with a code; what is subscribed ends with it."""
         if not self.closed:
             self.ended()
+            self.services.instruments.count_disconnect(end.code)
             self.carrier.disconnect(end.code, end.reason)
 
     def ended(self) -> None:

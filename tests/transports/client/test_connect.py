@@ -273,6 +273,7 @@ async def test_a_refresh_that_does_not_count(fresh: str, ended: tuple[int, str])
     client.connect(token=token(sub="ann", exp=STARTED + 10**9, channels=[A]) if "." not in fresh else token(sub="ann"))
     client.send({"refresh": {"token": fresh}, "id": 9})
     assert client.ended == ended
+    assert client.world.instruments.disconnects == {(str(ended[0]),): 1}
 
 
 async def test_the_longest_ttl_is_a_year() -> None:
