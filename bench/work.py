@@ -3,9 +3,13 @@
 import os
 import time
 
-from greenroom import Job, Work
+import trio
+
+from greenroom import Job, JobQueue, Work
 
 QUEUE = "bench"
+LIMITED = JobQueue("limited", per_key=20)
+LEFT = "left"
 AT = 8  # bytes of one wait in the file: nanoseconds
 
 
@@ -31,3 +35,32 @@ class Waited(Job, queue=QUEUE, tag="job.waited"):
             os.write(descriptor, waited_ns.to_bytes(AT, "little"))
         finally:
             os.close(descriptor)
+
+
+class Limited(Job, queue=LIMITED, tag="job.limited"):
+    """As Nothing, where keys take turns and few jobs of each are under way."""
+
+    number: int = 0
+    key: str = ""
+    partition = "key"
+
+    async def run(self, work: Work) -> int:
+        return self.number
+
+
+class Left(Job, queue=LEFT, tag="job.left"):
+    """The first time it says which process it is in, and runs for ever; the next time it says when that is."""
+
+    file: str
+
+    async def run(self, work: Work) -> None:
+        try:
+            descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND)
+            os.write(descriptor, time.monotonic_ns().to_bytes(AT, "little"))
+            os.close(descriptor)
+            return
+        os.write(descriptor, os.getpid().to_bytes(AT, "little"))
+        os.close(descriptor)
+        await trio.sleep_forever()

@@ -22,6 +22,7 @@ class Adding:
     queue: str
     job: str
     in_flight: int  # commands on their way over one WebSocket, when they are many
+    keys: int = 0  # of the jobs that are added in bulk; 0: they have none
 
 
 class _Socket:
@@ -99,7 +100,8 @@ def add(link: Link, plan: Adding) -> None:
 
 def _bulk(plan: Adding, jobs: int) -> tuple[int, float]:
     connection = http.client.HTTPConnection(*plan.address, timeout=FRAME_S)
-    many = [{"job": plan.job, "arguments": {"number": number}} for number in range(1_000)]
+    keyed = [{"key": f"k{number % plan.keys}"} if plan.keys else {} for number in range(1_000)]
+    many = [{"job": plan.job, "arguments": {"number": number, **key}} for number, key in enumerate(keyed)]
     body = json.dumps({"jobs": many}, separators=(",", ":")).encode()
     headers = {"Authorization": f"Bearer {plan.token}", "Content-Type": "application/json"}
     begun = time.perf_counter()

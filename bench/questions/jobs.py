@@ -4,30 +4,31 @@ The server works on them itself, and they do nothing, so what is measured is wha
 add is answered, and what became of it before it counts as done.
 """
 
-import http.client
-import json
+import asyncio
+import os
 import secrets
+import signal
 import tempfile
 import time
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
 
 from bench.load.adding import Adding, add
 from bench.load.distance import distant
 from bench.load.generators import Fleet, fleet
+from bench.load.queueing import LEFT_S, Queueing
+from bench.load.worker import working
 from bench.question import Answer, Figure, Question, Say, param
 from bench.reporting.percentiles import curve, ms
 from bench.server import Server, serving
-from bench.work import AT, QUEUE
+from bench.work import AT, LEFT, LIMITED, QUEUE
 from greenroom.store.own.servers import OwnServers
 from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import TokenConfig
-
-LOOK_S = 0.02  # between two looks at how many are left
-LEFT_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,39 +41,8 @@ class JobsParams:
     lone: int = param(200, "lone jobs, by which the pickup is measured")
     lone_per_s: float = param(40.0, "lone jobs a second")
     waiting: int = param(1_000_000, "jobs that wait while some of them are worked on; 0: leave that out")
+    kills: int = param(5, "workers that are killed with a job in hand; 0: leave that out")
     round_trip_ms: float = param(2.0, "to Postgres, while jobs are worked on once more; 0: leave that out")
-
-
-class Asking:
-    """Commands to the queue over one connection."""
-
-    def __init__(self, server: Server, token: str) -> None:
-        self._connection = http.client.HTTPConnection(*server.address, timeout=60.0)
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-
-    def command(self, name: str, **fields: object) -> object:
-        return self._ask("POST", f"/api/queue/{QUEUE}/{name}", json.dumps(fields))
-
-    def unfinished(self) -> int:
-        view = self._ask("GET", f"/api/queue/{QUEUE}", "")
-        count: int = view["view"]["unfinished"]
-        return count
-
-    def _ask(self, method: str, path: str, body: str) -> dict[str, Any]:
-        self._connection.request(method, path, body or None, self._headers)
-        response = self._connection.getresponse()
-        said = response.read()
-        assert response.status == 200, said[:300]
-        found: dict[str, Any] = json.loads(said)
-        return found
-
-    def wait_until_done(self, left: int = 0) -> float:
-        """The moment when at most so many were left, of the performance counter."""
-        until = time.monotonic() + LEFT_S
-        while self.unfinished() > left:
-            assert time.monotonic() < until, f"jobs were not done within {LEFT_S:g} s"
-            time.sleep(LOOK_S)
-        return time.perf_counter()
 
 
 def _added(generators: Fleet, how: str, amount: float, *, within_s: float) -> float:
@@ -83,7 +53,7 @@ def _added(generators: Fleet, how: str, amount: float, *, within_s: float) -> fl
     return rate
 
 
-def _pickups(asking: Asking, params: JobsParams) -> "array[int]":
+def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
     """How long after it was sent each lone job ran, in nanoseconds, ascending."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "waits"
@@ -97,21 +67,62 @@ def _pickups(asking: Asking, params: JobsParams) -> "array[int]":
     return array("q", sorted(int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)))
 
 
-def _worked(asking: Asking, *, left: int) -> float:
-    """Jobs a second, until so many are left; the queue was paused."""
-    jobs = asking.unfinished() - left
-    begun = time.perf_counter()
-    asking.command("resume")
-    return jobs / (asking.wait_until_done(left) - begun)
-
-
-def _waiting(many: Fleet, asking: Asking, server: Server, params: JobsParams) -> tuple[float, float]:
+def _waiting(many: Fleet, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
     """Jobs worked on each second while very many more wait, and the bytes of memory that each of these takes."""
     before = server.resident_bytes()
     _added(many, "bulk", params.waiting // params.bulks, within_s=LEFT_S)
     waiting = asking.unfinished()
     each = (server.resident_bytes() - before) / waiting
-    return _worked(asking, left=max(0, waiting - params.jobs)), each
+    return asking.work(left=max(0, waiting - params.jobs)), each
+
+
+def _limited(server: Server, token: str, params: JobsParams) -> float:
+    """Jobs worked on each second where keys take turns, each with a limit."""
+    asking = Queueing(server, token, LIMITED.name)
+    plan = Adding(server.address, token, LIMITED.name, "job.limited", params.in_flight, keys=100)
+    with fleet(add, [plan] * params.bulks) as many:
+        many.wait("ready", within_s=30.0)
+        asking.command("pause")
+        _added(many, "bulk", params.jobs // params.bulks, within_s=LEFT_S)
+        return asking.work()
+
+
+def _rescues(server: Server, token: str, params: JobsParams) -> list[float]:
+    """For each worker that was killed with a job in hand, how long after that the job ran again, in ms."""
+    asking = Queueing(server, token, LEFT)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(params.kills):
+            with working(server, token, f"{LEFT}:1"), working(server, token, f"{LEFT}:1"):
+                file = Path(folder) / str(number)
+                asking.command("add", job="job.left", arguments={"file": str(file)})
+                (process,) = _said(file, 1)
+                killed_ns = time.monotonic_ns()
+                os.kill(process, signal.SIGKILL)
+                found.append((_said(file, 2)[1] - killed_ns) / 1e6)
+    return found
+
+
+def _said(file: Path, count: int) -> list[int]:
+    """What a job has written, once it is so much."""
+    until = time.monotonic() + LEFT_S
+    while not file.exists() or file.stat().st_size < count * AT:
+        assert time.monotonic() < until, "a job did not run"
+        time.sleep(0.001)
+    data = file.read_bytes()
+    return [int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)]
+
+
+async def _stored(folder: Path) -> tuple[int, int, int]:
+    """Jobs that are not finished, rows of those that are, and how many jobs these are."""
+    connection = await asyncpg.connect(host=str(folder / "data/run"), user="greenroom", database="greenroom")
+    try:
+        row = await connection.fetchrow(
+            "SELECT (SELECT count(*) FROM jobs), count(*), count(DISTINCT id) FROM jobs_done"
+        )
+    finally:
+        await connection.close()
+    return row[0], row[1], row[2]
 
 
 def _far_away(params: JobsParams, settings: dict[str, str], token: str) -> float:
@@ -128,13 +139,13 @@ def _far_away(params: JobsParams, settings: dict[str, str], token: str) -> float
                     "GREENROOM_REDIS_URL": redis_url,
                 }
                 with serving("", settings | far) as server:
-                    asking = Asking(server, token)
+                    asking = Queueing(server, token, QUEUE)
                     plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
                     with fleet(add, [plan] * params.bulks) as many:
                         many.wait("ready", within_s=30.0)
                         asking.command("pause")
                         _added(many, "bulk", params.jobs // params.bulks, within_s=LEFT_S)
-                        return _worked(asking, left=0)
+                        return asking.work(left=0)
         finally:
             own.stop()
 
@@ -143,7 +154,7 @@ def answer(params: JobsParams, say: Say) -> Answer:
     secret = secrets.token_hex(32)
     settings = {
         "GREENROOM_ENTITIES": "bench.work",
-        "GREENROOM_WORK": f"{QUEUE}:{params.slots}",
+        "GREENROOM_WORK": f"{QUEUE}:{params.slots},{LIMITED.name}:{params.slots}",
         "GREENROOM_AUTH_SECRET": secret,
     }
     signer = TokenSigner(TokenConfig(secret=secret.encode()), time.time)
@@ -151,7 +162,7 @@ def answer(params: JobsParams, say: Say) -> Answer:
     extra: dict[str, float] = {}
     say("starting the server", 0.0)
     with serving("", settings) as server:
-        asking = Asking(server, token)
+        asking = Queueing(server, token, QUEUE)
         plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
         with fleet(add, [plan]) as lone, fleet(add, [plan] * params.bulks) as many:
             lone.wait("ready", within_s=30.0)
@@ -173,13 +184,19 @@ def answer(params: JobsParams, say: Say) -> Answer:
             bulk = _added(many, "bulk", params.jobs // params.bulks, within_s=120.0)
             added = server.cost()
             say("working", 0.6)
-            processed = _worked(asking, left=0)
+            processed = asking.work(left=0)
             worked = server.cost()
+            say("working with limits", 0.65)
+            extra["limited_share"] = round(_limited(server, token, params) / processed, 3)
+            if params.kills:
+                say("killing workers", 0.68)
+                extra["rescue_ms"] = round(max(_rescues(server, token, params)), 1)
             if params.waiting:
                 say("working while very many wait", 0.7)
                 asking.command("pause")
                 rate, each = _waiting(many, asking, server, params)
                 extra |= {"million_waiting_share": round(rate / processed, 3), "waiting_bytes": round(each)}
+        unfinished, rows, distinct = asyncio.run(_stored(server.folder)) if server.folder else (0, 0, 0)
     if params.round_trip_ms:
         say("working far away from Postgres", 0.9)
         extra["rtt2_share"] = round(_far_away(params, settings, token) / processed, 3)
@@ -192,6 +209,8 @@ def answer(params: JobsParams, say: Say) -> Answer:
         "pickup_p50_ms": ms(waits, 0.5),
         "pickup_p99_ms": ms(waits, 0.99),
         **extra,
+        "lost": added_jobs - unfinished - distinct,
+        "run_twice_completed": rows - distinct,
         "bulk_server_cpu_s": round(adding_cost.server_s, 2),
         "bulk_store_cpu_s": round(adding_cost.store_s, 2),
         **cost.results(0.0),
@@ -210,8 +229,14 @@ QUESTION = Question(
         "add_bulk_per_s": Figure("jobs added each second, 1,000 at once", at_least=60_000),
         "pickup_p50_ms": Figure("from sending a lone job until it runs, median", at_most=3.0),
         "pickup_p99_ms": Figure("the same, 99th percentile", at_most=15.0),
+        "limited_share": Figure("processed_per_s where 100 keys take turns within limits, as a share", at_least=0.8),
         "rtt2_share": Figure("processed_per_s at 2 ms to Postgres and back, as a share of it", at_least=0.6),
         "million_waiting_share": Figure("processed_per_s while a million wait, as a share of it", at_least=0.8),
+        "rescue_ms": Figure(
+            "from kill -9 of a worker on this host until its job runs again, the longest", at_most=1_000
+        ),
+        "lost": Figure("jobs that were added and are nowhere", at_most=0),
+        "run_twice_completed": Figure("jobs that have ended twice", at_most=0),
         "waiting_bytes": Figure("memory of the server for each job that waits", at_most=300),
     },
     answer=answer,

@@ -1,0 +1,50 @@
+"""Commands to a queue, over one connection."""
+
+import http.client
+import json
+import time
+from typing import Any
+
+from bench.server import Server
+
+LOOK_S = 0.02  # between two looks at how many are left
+LEFT_S = 120.0
+
+
+class Queueing:
+    """Of one queue."""
+
+    def __init__(self, server: Server, token: str, queue: str) -> None:
+        self._connection = http.client.HTTPConnection(*server.address, timeout=60.0)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._queue = queue
+
+    def command(self, name: str, **fields: object) -> dict[str, Any]:
+        return self._ask("POST", f"/api/queue/{self._queue}/{name}", json.dumps(fields))
+
+    def unfinished(self) -> int:
+        count: int = self._ask("GET", f"/api/queue/{self._queue}", "")["view"]["unfinished"]
+        return count
+
+    def _ask(self, method: str, path: str, body: str) -> dict[str, Any]:
+        self._connection.request(method, path, body or None, self._headers)
+        response = self._connection.getresponse()
+        said = response.read()
+        assert response.status == 200, said[:300]
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    def wait_until_done(self, left: int = 0) -> float:
+        """The moment when at most so many were left, of the performance counter."""
+        until = time.monotonic() + LEFT_S
+        while self.unfinished() > left:
+            assert time.monotonic() < until, f"jobs were not done within {LEFT_S:g} s"
+            time.sleep(LOOK_S)
+        return time.perf_counter()
+
+    def work(self, *, left: int = 0) -> float:
+        """Jobs a second, until so many are left; the queue was paused."""
+        jobs = self.unfinished() - left
+        begun = time.perf_counter()
+        self.command("resume")
+        return jobs / (self.wait_until_done(left) - begun)
