@@ -25,7 +25,6 @@ from bench.question import Answer, Question, Say, options
 from bench.questions import (
     actors,
     awake,
-    calm,
     chat,
     cluster,
     connections,
@@ -63,7 +62,6 @@ QUESTIONS = {
         failover.QUESTION,
         cluster.QUESTION,
         views.QUESTION,
-        calm.QUESTION,
         scaling.QUESTION,
     )
 }

@@ -33,6 +33,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     unique: UniqueKey | None = None
     origin: str = ""  # the entity that has started it
     about: str = ""  # the label under which that wants to hear what became of it; "": it does not
+    by: str = ""  # the user on whose behalf, who may watch and cancel it; "": nobody's
 
     def encode(self) -> bytes | None:
         """None where there is nothing to keep."""

@@ -1,10 +1,11 @@
-"""Work: what a job under way knows of itself, and can say. And what it raises to say how it goes on."""
+"""Work: what a job under way knows of itself, and can say. And what it raises, or returns, to say how it goes on."""
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 
 class Work(Protocol):
-    """One attempt at one job."""
+    """One attempt at one job, as an `async def run` sees it."""
 
     id: str
     attempt: int  # 1 is the first
@@ -12,6 +13,33 @@ class Work(Protocol):
 
     async def progress(self, share: float, note: str = "") -> None:
         """Show whoever watches the job that so much of it is done, 0 to 1. A cancel is delivered here too."""
+
+    def log(self, line: str) -> None:
+        """Show them a line. The newest hundred are kept while the job is worked on."""
+
+    async def step(self, name: str, do: Callable[[], Awaitable[Any]]) -> Any:
+        """What `do` returned, as JSON brings it back: called once for the job, however many attempts there are.
+
+        The result is durable before this returns; a worker that ends before that has the next attempt call it again.
+        Raises: whatever `do` raises, and then nothing is kept; ActorError where the queue can't be asked.
+        """
+
+
+class ThreadWork(Protocol):
+    """The same, as a `def run` sees it."""
+
+    id: str
+    attempt: int
+    attempts_max: int
+
+    def progress(self, share: float, note: str = "") -> None:
+        """As Work.progress. Raises: Cancel once the attempt is to end; one that does not call it is abandoned."""
+
+    def log(self, line: str) -> None:
+        """As Work.log."""
+
+    def step(self, name: str, do: Callable[[], Any]) -> Any:
+        """As Work.step."""
 
 
 class Snooze(Exception):

@@ -90,6 +90,9 @@ class Runtime(Protocol):
     def jobs(self) -> QueueReads:
         """What queues read."""
 
+    def has_ended(self, process: str) -> bool:
+        """Is it certain that a process, named `host/process`, runs no more?"""
+
 
 class Actor(Generic[State_co]):
     """An entity while it is awake; the class attributes say what its kind takes, records and may use.

@@ -13,8 +13,20 @@ from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.message import Ask, Message, Reply
 from greenroom.actors.model.principal import Principal
+from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.no_jobs import NoJobs
 from greenroom.store.views.asked import Asked, Row, Rows
+
+
+class KitJobs(NoJobs):
+    """A queue begins empty; single jobs are found as the test says."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, JobFound] = {}
+
+    async def find(self, job_id: str) -> JobFound | None:
+        await trio.lowlevel.checkpoint()
+        return self.by_id.get(job_id)
 
 
 class KitWorld:
@@ -26,10 +38,11 @@ class KitWorld:
         self.asked: list[Told] = []  # questions to other entities, oldest first
         self.answers: dict[str, Callable[[Any], Any]] = {}  # entity -> what it replies
         self.found: dict[type[Any], Callable[[str, Asked], Rows[Any]]] = {}  # class of rows -> what a query finds
+        self.ended: set[str] = set()  # processes, as `host/process`
         self._kind = kind
         self._kinds = kinds
         self.spend = Budgets(self.now).spend
-        self.jobs = NoJobs()
+        self.jobs = KitJobs()
 
     def now(self) -> float:
         return self.now_s
@@ -65,3 +78,6 @@ class KitWorld:
         await trio.lowlevel.checkpoint()
         assert row in self.found, f"it queries {row.__qualname__}: say kit.when_queried({row.__qualname__}, ...)"
         return self.found[row](key, asked)
+
+    def has_ended(self, process: str) -> bool:
+        return process in self.ended

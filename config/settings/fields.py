@@ -26,6 +26,8 @@ from greenroom.config.settings.forms import (
 )
 from greenroom.config.settings.sections import SectionSettings
 
+WORK_CANCEL_S = 4.0  # what jobs that are cancelled then, and saying so, may take
+
 
 def _setting(default: Any, meaning: str, *, allowed: str | None = None, **bounds: Any) -> Any:
     """A field with what the table says of it. `allowed` is worked out from type and bounds unless given."""
@@ -151,6 +153,18 @@ class NodeSettings(SectionSettings):
         "queues whose jobs this node works on, and how many of each run at once",
         allowed="queue:number, several separated by commas; the number is 1 to 10000",
     )
+    work_token: SecretStr | None = _setting(
+        None,
+        "what `greenroom work` shows the server whose jobs it works on; unset: a token signed with AUTH_SECRET",
+        allowed="a token with the role service",
+    )
+    work_stop_s: float = _setting(
+        10.0,
+        "longest a stopping node waits for the jobs that it works on, before it drains, seconds; those that are left "
+        "are cancelled, and go back to their queue",
+        ge=0,
+        le=86_400,
+    )
     jobs_kept_days: int = _setting(
         7,
         "days for which jobs are kept that have ended, however they have; older ones go a day at a time",
@@ -261,6 +275,11 @@ class NodeSettings(SectionSettings):
     def details_for_staff(self) -> bool:
         """Are /docs and the figures in /health for tokens with a role alone?"""
         return self.details == "staff" or (self.details == "auto" and self.env != "local")
+
+    @property
+    def stopping_s(self) -> float:
+        """Longest that a node may take from a signal until it has drained."""
+        return self.drain_s + (self.work_stop_s + WORK_CANCEL_S if self.work else 0.0)
 
     @property
     def drain(self) -> DrainConfig:

@@ -59,6 +59,31 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "An admin has asked on the page for something to be done about a view or a sink: `what` is pause, resume, "
             "rebuild, retry (of its parked entities, or the one named) or drop-old. As `greenroom views` does it."
         ),
+        "job_abandoned": (
+            "A job was to end, for it was cancelled, took too long, or its worker ends, and has not within its grace: "
+            "`ending` says which. Its queue was told what became of it. A thread of its may go on, and counts among "
+            "those that there may be; a process was killed. Have it call `work.progress`, or not shield itself."
+        ),
+        "job_progress_not_said": ("How far jobs are could not be told their queue just now; what they say next is."),
+        "job_results_not_said": (
+            "What became of jobs could not be told their queue just now; it is tried again until it can."
+        ),
+        "job_results_refused": (
+            "A worker was heard of too late: its queue has given these jobs to others, whose results count. A worker "
+            "that was stopped or cut off for 10 s, or a process without time for its event loop."
+        ),
+        "job_worker_lost": (
+            "A worker of that queue has ended, as is seen on its own host, or was not heard of for 10 s: what it had "
+            "is begun anew by others. A job of which three workers are lost has failed."
+        ),
+        "job_worker_not_heard": (
+            "A worker could not tell its queue that it is there, or that it leaves; it tries again, or its lease ends."
+        ),
+        "jobs_interrupted": (
+            "A worker ends, and so many of its jobs have not within GREENROOM_WORK_STOP_S: they are cancelled, and go "
+            "back to their queue, which was no attempt."
+        ),
+        "jobs_not_taken": "A worker could not ask its queue for jobs just now; it tries again.",
         "look_failed": (
             "What an admin page shows could not be made; the page says `internal error`, and it is tried again. A bug: "
             "the traceback says where."
@@ -289,10 +314,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The database did not say which nodes there are: until it does nobody is taken for dead, and no entity "
             "changes nodes. Look at the database."
         ),
-        "node_buried": (
-            "A node has ended, by proof or by its lease, or had ended before, which a failover of the database forgot; "
-            "others own its entities from now on."
-        ),
+        "node_buried": "A node has ended, by proof or by its lease; others own its entities from now on.",
         "node_declared_dead": (
             "Another node could not see this one alive, took over, and this one ended at once. It was cut off from the "
             "database, or stood still, for longer than GREENROOM_LEASE_S, or the database has forgotten it, as after a "

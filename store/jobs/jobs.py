@@ -72,6 +72,15 @@ class QueueReads(Protocol):
     def read(self, queue: str, ids: Sequence[str]) -> None:
         """Read these jobs' arguments. They come to the queue as a message, sooner or never."""
 
+    async def find(self, job_id: str) -> JobFound | None:
+        """One job, finished or not; None where there is none, or none any more. Raises: StoreUnavailable."""
+
+    async def with_steps(self, queue: str) -> list[str]:
+        """Ids of the queue's jobs of which steps are through. Raises: StoreUnavailable."""
+
+    async def steps(self, job_id: str) -> dict[str, bytes]:
+        """Results of the steps that are through, by their names. Raises: StoreUnavailable."""
+
 
 class JobStore(Protocol):
     """All of it raises StoreUnavailable."""
@@ -90,6 +99,12 @@ class JobStore(Protocol):
 
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more."""
+
+    async def with_steps(self, queue: str) -> list[str]:
+        """See QueueReads."""
+
+    async def steps(self, job_id: str) -> dict[str, bytes]:
+        """See QueueReads."""
 
     async def keep_days(self, days: int) -> int:
         """Drop finished jobs of days longer ago than that, and make the days to come; how many days went."""

@@ -70,6 +70,15 @@ class MemoryJobs:
         errors = b"[" + end.error + b"]" if end.error else None
         return JobFound(replace(row), end.state, end.ended_ms, end.started_ms, end.worker, end.result, errors)
 
+    async def with_steps(self, queue: str) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        return [job for job in tables.steps if job in tables.jobs and tables.jobs[job].queue == queue]
+
+    async def steps(self, job_id: str) -> dict[str, bytes]:
+        await trio.lowlevel.checkpoint()
+        return dict(self._tables.steps.get(job_id, {}))
+
     async def keep_days(self, days: int) -> int:
         await trio.lowlevel.checkpoint()
         done = self._tables.done

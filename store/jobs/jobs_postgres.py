@@ -14,14 +14,17 @@ from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
 ROW = """j.id, j.queue, j.job, {arguments} AS arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
-    j.attempts_max, j.lost, j.options, j.unique_key, {others} AS is_of_others, {let_go} AS let_go"""
-UNFINISHED = ROW.replace("{others}", "j.xid IS NOT NULL").replace("{let_go}", "j.let_go")
+    j.attempts_max, j.lost, j.options, j.unique_key, {others} AS is_of_others, {let_go} AS let_go, {cancel} AS cancel"""
+UNFINISHED = (
+    ROW.replace("{others}", "j.xid IS NOT NULL").replace("{let_go}", "j.let_go").replace("{cancel}", "j.cancel")
+)
+DONE = ROW.format(arguments="j.arguments", others="false", let_go="0", cancel="NULL").replace("j.unique_key", "NULL")
 ARGUMENTS = f"CASE WHEN octet_length(j.arguments) <= {LONG} THEN j.arguments END"
 NO_ID = "00000000000000000000000000000000"
 LAST_ID = "ffffffffffffffffffffffffffffffff"
 
 SNAPSHOT = "SELECT pg_current_snapshot()::text"
-TAKES = "SELECT queue, token, worker, at_ms, ids FROM job_takes WHERE queue = $1 ORDER BY token"
+TAKES = "SELECT queue, token, worker, at_ms, ids, process FROM job_takes WHERE queue = $1 ORDER BY token"
 WINDOWS = "SELECT queue, unique_key, id, until_ms FROM job_windows WHERE queue = $1 AND until_ms > $2"
 # Rows are compared whole, here and below: what is `queue = …` could be looked for by another index that has its order,
 # as that of ids, which is a walk over the jobs of all queues.
@@ -47,12 +50,12 @@ WITH w AS MATERIALIZED (
         $5::text[]::uuid[]) WITH ORDINALITY AS i (queue, before, now, xid, id, number)
 )
 SELECT w.number, w.now::text, NULL::text AS xid, NULL::uuid AS id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-    NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, NULL, NULL
 FROM w
 UNION ALL
 SELECT w.number, NULL, f.xid::text, f.id, f.queue, f.job, f.arguments, f.added_ms, f.due_ms, f.partition, f.priority,
     f.attempts, f.attempts_max, f.lost, f.options, f.unique_key,
-    f.is_of_others
+    f.is_of_others, f.let_go, f.cancel
 FROM w CROSS JOIN LATERAL (
     (
         SELECT j.xid, {UNFINISHED.format(arguments=ARGUMENTS)}
@@ -82,10 +85,12 @@ SELECT {UNFINISHED.format(arguments="j.arguments")},
     NULL::bigint, NULL::bigint, '', NULL::bytea, convert_to(j.errors::text, 'UTF8')
 FROM jobs j WHERE j.id = $1::text::uuid
 UNION ALL
-SELECT {ROW.format(arguments="j.arguments", others="false", let_go="0").replace("j.unique_key", "NULL")},
+SELECT {DONE},
     j.state, j.ended_ms, j.started_ms, j.worker, j.result, convert_to(j.errors::text, 'UTF8')
 FROM jobs_done j WHERE j.id = $1::text::uuid
 """
+WITH_STEPS = "SELECT DISTINCT s.id FROM job_steps s JOIN jobs j ON j.id = s.id WHERE j.queue = $1"
+STEPS = "SELECT name, result FROM job_steps WHERE id = $1::text::uuid"
 KEEP_DAYS = "SELECT keep_job_days($1)"
 
 
@@ -101,7 +106,7 @@ class PostgresJobs:
         takes, windows = await fetch(TAKES, queue), await fetch(WINDOWS, queue, now_ms)
         return Begun(
             seen=Seen(snapshot),
-            takes=[TakeRow(row[0], row[1], row[2], row[3], [one.hex for one in row[4]]) for row in takes],
+            takes=[TakeRow(row[0], row[1], row[2], row[3], [one.hex for one in row[4]], row[5]) for row in takes],
             windows=[WindowRow(row[0], row[1], row[2].hex, row[3]) for row in windows],
         )
 
@@ -136,7 +141,13 @@ class PostgresJobs:
         if not rows:
             return None
         row = rows[0]
-        return JobFound(_row(row), *row[15:])
+        return JobFound(_row(row), *row[16:])
+
+    async def with_steps(self, queue: str) -> list[str]:
+        return [row[0].hex for row in await self._pool.fetch(WITH_STEPS, queue)]
+
+    async def steps(self, job_id: str) -> dict[str, bytes]:
+        return dict(await self._pool.fetch(STEPS, job_id))
 
     async def keep_days(self, days: int) -> int:
         ((dropped,),) = await self._pool.fetch(KEEP_DAYS, days)
@@ -152,4 +163,4 @@ def _look(before: Seen, now: str, rows: list[Any]) -> Look:
 
 
 def _row(row: Any) -> JobRow:
-    return JobRow(row[0].hex, *row[1:15])
+    return JobRow(row[0].hex, *row[1:16])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import trio
 
-from greenroom.store.jobs.jobs import Begun, Seen
+from greenroom.store.jobs.jobs import Begun, JobFound, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 
 
@@ -18,6 +18,18 @@ class NoJobs:
     async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
         await trio.lowlevel.checkpoint()
         return []
+
+    async def find(self, job_id: str) -> JobFound | None:
+        await trio.lowlevel.checkpoint()
+        return None
+
+    async def with_steps(self, queue: str) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def steps(self, job_id: str) -> dict[str, bytes]:
+        await trio.lowlevel.checkpoint()
+        return {}
 
     def look(self, queue: str, seen: Seen) -> None:
         """Nothing comes."""

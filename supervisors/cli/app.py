@@ -20,6 +20,7 @@ from greenroom.supervisors.cli.serve import serve
 from greenroom.supervisors.cli.status import show_status
 from greenroom.supervisors.cli.token import print_token
 from greenroom.supervisors.cli.views import views_app
+from greenroom.supervisors.cli.work import work
 
 app = typer.Typer(
     name="greenroom",
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks may show values of variables, secrets among them
 )
 app.command("serve")(serve)
+app.command("work")(work)
 app.command("new")(new)
 app.command("token")(print_token)
 app.command("migrate")(migrate_schema)

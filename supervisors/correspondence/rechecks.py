@@ -54,8 +54,7 @@ class Rechecks:
         return len(self._waiting)
 
     def add(self, entity: str) -> None:
-        """Ask about all who watch it here, or are about to."""
-        self._hub.doubt(entity)
+        """Ask about all who watch it here."""
         for one in self._hub.subscribers(entity):
             self._wait(_Recheck(self, entity, one))
 

@@ -1,6 +1,16 @@
-"""One attempt at a job: its code is run within its time, and what it returns or raises is what became of it."""
+"""One attempt at a job: its code is run within its time, and what it returns or raises is what became of it.
 
+Told to stop, it is stopped as its kind allows: a coroutine is cancelled, a thread or a process hears it at its next
+`work.progress`. What has not ended after its grace is given up: a process is killed, a thread is left alone, and of a
+coroutine that shields itself it is said what it is, while it goes on in its slot.
+"""
+
+import math
+import time
 import traceback
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -10,35 +20,136 @@ from msgspec import Raw
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
-from greenroom.actors.model.errors import InvalidCommand
-from greenroom.config.telemetry.shown import shown
+from greenroom.actors.life.turn import Turn
+from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
+from greenroom.config.telemetry.shown import said, shown
+from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLost
+from greenroom.supervisors.jobs.results import BadResult, encode_result
+from greenroom.supervisors.jobs.stepping import stepping
+from greenroom.supervisors.jobs.threads import InThread, run_in_thread
 
 log = structlog.get_logger("greenroom.jobs")
 
-RESULT_MAX = 256 << 10  # bytes
-_encode = msgspec.json.encode
+TRACE_MAX = 8_000  # characters
+
+
+class Ending(Enum):
+    """Why an attempt is not to go on."""
+
+    CANCELLED = "cancelled"  # nobody wants the job, or others have it
+    INTERRUPTED = "interrupted"  # whoever works on it ends: it was no attempt
+    TIMED_OUT = "timed out"
+
+
+class Means:
+    """What the attempts of a node share."""
+
+    def __init__(self, turn: Turn, threads: trio.CapacityLimiter, processes: Processes) -> None:
+        self.turn = turn
+        self.threads = threads
+        self.processes = processes
+
+
+class Telling(Protocol):
+    """Where an attempt says how far it is: its worker."""
+
+    def note(self, attempt: "Attempt", share: float | None, note: str, line: str | None) -> None: ...
+
+    async def steps(self, attempt: "Attempt") -> dict[str, Raw]:
+        """Raises: ActorError."""
+
+    async def keep_step(self, attempt: "Attempt", name: str, result: Raw) -> None:
+        """Durable when it returns. Raises: ActorError."""
 
 
 class Attempt:
-    """What a job sees as its `Work`. `token` is the one under which it was taken."""
+    """What a coroutine sees as its `Work`. `token` is the one under which it was taken."""
 
-    def __init__(self, job: TakenJob, token: int, installed: InstalledJob | None) -> None:
+    def __init__(
+        self, job: TakenJob, token: int, installed: InstalledJob | None, means: Means, telling: Telling
+    ) -> None:
         self.id = job.id
         self.attempt = job.attempt
         self.attempts_max = job.attempts_max
         self.token = token
+        self.ending: Ending | None = None
+        self.gives_up_at = math.inf  # trio's clock: what has not ended by then is not waited for
+        self.stops_at = math.inf  # monotonic: when a thread is to hear that its time is over
+        self.is_given_up = False
+        self.is_told = False  # its worker has said what became of it
+        self.on_stop: Callable[[], None] | None = None  # of one that can't be cancelled
         self._arguments = job.arguments
         self._installed = installed
+        self._means = means
+        self._telling = telling
+        self._steps: dict[str, Raw] | None = None if job.steps else {}
         self._scope = trio.CancelScope()
-        self._is_cancelled = False
 
-    def cancel(self) -> None:
-        """Whoever wanted it does not any more, or others have it."""
-        self._is_cancelled = True
-        self._scope.cancel()
+    @property
+    def entity(self) -> str:
+        """For the watchdog's log."""
+        return f"job:{self.id}"
+
+    # As its job sees it.
 
     async def progress(self, share: float, note: str = "") -> None:
+        self._telling.note(self, share, note, None)
         await trio.lowlevel.checkpoint()
+
+    def log(self, line: str) -> None:
+        self._telling.note(self, None, "", line)
+
+    async def step(self, name: str, do: Callable[[], Awaitable[Any]]) -> Any:
+        known = await self.step_known(name)
+        if known is None:
+            known = await self.keep_step(name, await do())
+        return msgspec.json.decode(known)
+
+    def note(self, share: float, note: str) -> None:
+        """As `progress`, from a thread or a process."""
+        self._telling.note(self, share, note, None)
+
+    async def step_known(self, name: str) -> Raw | None:
+        """The result of a step that is through; None: it is not. Raises: ActorError."""
+        if self._steps is None:
+            self._steps = await self._telling.steps(self)
+        return self._steps.get(name)
+
+    async def keep_step(self, name: str, result: Any) -> Raw:
+        """Raises: BadResult, ActorError."""
+        encoded = encode_result(result, of=f"the result of the step {name!r}")
+        await self._telling.keep_step(self, name, encoded)
+        assert self._steps is not None
+        self._steps[name] = encoded
+        return encoded
+
+    # As its worker sees it.
+
+    def stop(self, ending: Ending) -> None:
+        """It is to end, within its grace. The first reason counts."""
+        if self.ending is not None:
+            return
+        self.ending = ending
+        installed = self._installed
+        grace_s = installed.job.limits.grace_s if installed is not None else 0.0
+        self.gives_up_at = min(self.gives_up_at, trio.current_time() + grace_s)
+        if installed is None or installed.is_async:
+            self._scope.cancel()
+        else:
+            self._scope.deadline = min(self._scope.deadline, self.gives_up_at)
+            if self.on_stop is not None:
+                self.on_stop()
+
+    def give_up(self) -> Finished:
+        """It should have ended by now. What it comes to later is nobody's concern."""
+        self.is_given_up = True
+        log.warning("job_abandoned", job=self.id, attempt=self.attempt, ending=(self.ending or Ending.TIMED_OUT).value)
+        return self._ended()
+
+    @property
+    def is_to_stop(self) -> bool:
+        """For its thread."""
+        return self.ending is not None or time.monotonic() >= self.stops_at
 
     async def run(self) -> Finished:
         """Never raises but by cancellation from outside."""
@@ -51,40 +162,106 @@ class Attempt:
             return self._failed(str(error), final=True)
         limits = installed.job.limits
         scope = self._scope
-        scope.deadline = trio.current_time() + limits.timeout_s
+        ends_at = trio.current_time() + limits.timeout_s
+        self.gives_up_at = min(self.gives_up_at, ends_at + limits.grace_s)
+        if installed.is_async:
+            scope.deadline = min(scope.deadline, ends_at)
+        else:
+            self.stops_at = time.monotonic() + limits.timeout_s
+            scope.deadline = min(scope.deadline, self.gives_up_at)
         try:
             with scope:
                 if installed.is_async:
-                    result = await job.run(self)
+                    result = await stepping(job.run(self), self._means.turn, self, job)
+                elif installed.job.process:
+                    result = await self._means.processes.call(self, installed, self._arguments, limits.timeout_s)
                 else:
-                    result = await trio.to_thread.run_sync(job.run, self)
+                    result = await run_in_thread(job.run, InThread(self), self._means.threads)
             if scope.cancelled_caught:
-                if self._is_cancelled:
-                    return Finished(self.id, self.token, cancelled=True)
-                return self._failed(f"it took longer than {limits.timeout_s:g} s", final=False)
-            encoded = _encode(result)
-            if len(encoded) > RESULT_MAX:
-                return self._failed(f"its result has more than {RESULT_MAX} bytes", final=True)
-            return Finished(self.id, self.token, Raw(encoded))
-        except Snooze as snooze:
-            return Finished(self.id, self.token, retry_s=snooze.seconds, refund=True)
-        except Pause as pause:
-            return Finished(
-                self.id,
-                self.token,
-                refund=True,
-                pause_s=pause.seconds,
-                pause_reason=pause.reason or "a job asked for it",
-            )
-        except Discard as error:
-            return self._failed(str(error) or "discarded", final=True)
-        except Cancel:
-            return Finished(self.id, self.token, cancelled=True)
-        except Exception as error:  # the edge: a job's code may raise anything
-            return self._failed(shown(error), final=False, trace="".join(traceback.format_exception(error))[-8_000:])
+                if not installed.is_async and not self.is_given_up:
+                    return self.give_up()
+                return self._ended()
+            return self._returned(result)
+        except BaseExceptionGroup as group:
+            return self._raised(_alone(group))
+        except (Exception, SystemExit) as error:  # the edge: a job's code may raise anything
+            return self._raised(error)
+
+    def _returned(self, result: Any) -> Finished:
+        if isinstance(result, (Snooze, Pause, Discard, Cancel)):
+            return self._raised(result)
+        try:
+            return Finished(self.id, self.token, result if type(result) is Raw else encode_result(result))
+        except BadResult as error:
+            return self._failed(str(error), final=True)
+
+    def _raised(self, error: BaseException) -> Finished:
+        """Raises: what no job's code raises: a cancellation from outside, an interrupt of the process."""
+        if not isinstance(error, (Exception, SystemExit)):
+            raise error
+        match error:
+            case ProcessLost():
+                if self.ending is not None:
+                    return self._ended()
+                return Finished(self.id, self.token, error=str(error), retry_s=self._rest_s(), lost=True)
+            case _ if self.ending is not None or self.is_to_stop:
+                return self._ended()
+            case Snooze():
+                return Finished(self.id, self.token, retry_s=max(0.0, error.seconds), refund=True)
+            case Pause():
+                return Finished(
+                    self.id,
+                    self.token,
+                    refund=True,
+                    pause_s=error.seconds,
+                    pause_reason=error.reason or "a job asked for it",
+                )
+            case Discard():
+                return self._failed(said(error) or "discarded", final=True)
+            case Cancel():
+                return Finished(self.id, self.token, cancelled=True)
+            case BadResult():
+                return self._failed(str(error), final=True)
+            case JobRaised(raised=raised):
+                return self._failed(raised.text, final=False, trace=raised.trace)
+            case HandlerStuck():
+                return self._failed(f"it held up the event loop: {said(error)}", final=False, trace=_trace(error))
+        return self._failed(shown(error), final=False, trace=_trace(error))
+
+    def _ended(self) -> Finished:
+        match self.ending:
+            case Ending.CANCELLED:
+                return Finished(self.id, self.token, cancelled=True)
+            case Ending.INTERRUPTED:
+                return Finished(self.id, self.token, retry_s=0.0, refund=True)
+        assert self._installed is not None
+        return self._failed(f"it took longer than {self._installed.job.limits.timeout_s:g} s", final=False)
 
     def _failed(self, error: str, *, final: bool, trace: str = "") -> Finished:
-        retry_s: float | None = None
-        if not final and self._installed is not None:
-            retry_s = self._installed.job.retry.rest_s(self.attempt)
+        retry_s = None if final else self._rest_s()
         return Finished(self.id, self.token, error=error, trace=trace, retry_s=retry_s, final=final)
+
+    def _rest_s(self) -> float | None:
+        return self._installed.job.retry.rest_s(self.attempt) if self._installed is not None else None
+
+
+def _trace(error: BaseException) -> str:
+    """The end of it: where it was raised."""
+    try:
+        return "".join(traceback.format_exception(error))[-TRACE_MAX:]
+    except Exception:  # one that can't even be shown
+        return ""
+
+
+def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a nursery of the job's own raised: the one exception in it, where there is one; and a cancellation from
+    outside or an interrupt, whatever else there is."""
+    foreign = group.subgroup(lambda error: not isinstance(error, (Exception, SystemExit, BaseExceptionGroup)))
+    if foreign is not None:
+        return foreign
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, BaseExceptionGroup) and not isinstance(error, Exception):  # SystemExits among others
+        return SystemExit(shown(error))
+    return error

@@ -13,7 +13,7 @@ from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobStore, Seen
+from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobFound, JobStore, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 
@@ -40,6 +40,15 @@ class Finder:
 
     async def page(self, queue: str, seen: Seen, after: str, *, arguments: bool) -> list[JobRow]:
         return await self._store.page(queue, seen, after, arguments=arguments)
+
+    async def find(self, job_id: str) -> JobFound | None:
+        return await self._store.find(job_id)
+
+    async def with_steps(self, queue: str) -> list[str]:
+        return await self._store.with_steps(queue)
+
+    async def steps(self, job_id: str) -> dict[str, bytes]:
+        return await self._store.steps(job_id)
 
     def look(self, queue: str, seen: Seen) -> None:
         self._looks[queue] = seen

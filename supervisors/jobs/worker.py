@@ -1,7 +1,8 @@
 """A worker: takes jobs from one queue, runs so many at once, and says what became of them.
 
 What it has finished goes with the message that takes more, so a busy worker asks once for many. A lone job is taken by
-a message that waits at the queue, and answered as soon as it has run.
+a message that waits at the queue, and answered as soon as it has run. Its beat waits there too, and is answered at once
+when a job of its is to be cancelled.
 """
 
 from collections import deque
@@ -9,37 +10,54 @@ from typing import Protocol
 
 import structlog
 import trio
+from msgspec import Raw
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, Take, Taken, TakenJob
+from greenroom.actors.jobs.queue.telling import Progress, StepDone, Steps
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Ask, Reply
 from greenroom.config.telemetry.shown import shown
-from greenroom.supervisors.jobs.attempt import Attempt
+from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
+from greenroom.supervisors.jobs.reports import Reports
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 
 log = structlog.get_logger("greenroom.jobs")
 
 BEAT_S = 3.0
+REST_S = 0.05  # between two beats, whatever is answered
 WAIT_S = 20.0  # that a message waits at the queue for jobs
 ANSWER_S = 10.0  # beyond that
 SLICE_S = 0.002  # what runs without waiting for anything has the loop for so long at once
 LEAVE_S = 2.0
+CANCEL_S = 2.0  # what jobs may take over their end when their worker ends: others begin them anew then
+LOOK_S = 0.5  # between two looks for what has not ended in its grace
 
 
 class Asking(Protocol):
-    """Router.ask."""
+    """Router.ask, or the same over HTTP."""
 
     async def __call__(self, entity: str, message: Ask[Reply], /) -> Reply:
         """Raises: ActorError."""
 
 
 class Worker:
-    """Of one queue, on one node. A supervised child: `run`."""
+    """Of one queue. A supervised child: `run`."""
 
-    def __init__(self, queue: str, slots: int, jobs: Jobs, *, name: str, ask: Asking, new_backoff: NewBackoff) -> None:
+    def __init__(
+        self,
+        queue: str,
+        slots: int,
+        jobs: Jobs,
+        *,
+        name: str,
+        ask: Asking,
+        new_backoff: NewBackoff,
+        means: Means,
+        process: str = "",
+    ) -> None:
         """`slots`: jobs that run at once. `name` tells it from all other workers, also from those that were here
-        before."""
+        before. `process`: the one it runs in, as `host/process`."""
         self.name = name
         self._entity = f"queue:{queue}"
         self._queue = queue
@@ -48,22 +66,33 @@ class Worker:
         self._knows = sorted(jobs.of_queue(queue))
         self._ask = ask
         self._new_backoff = new_backoff
+        self._means = means
+        self._process = process
         self._todo: deque[tuple[TakenJob, int]] = deque()  # taken, with the token
         self._idle: list[trio.Event] = []  # runners without a job
         self._running: dict[str, Attempt] = {}  # by the job's id
         self._tokens: dict[int, int] = {}  # how many of each are not finished
+        self._void: set[int] = set()  # those among them that hold no more
         self._finished: list[Finished] = []
         self._wanted = 0  # slots that are promised to what may be taken
         self._asking = 0  # messages on their way that bring what is finished
         self._stir = trio.Event()  # there is something to say, or room
+        self._room = trio.Event()
+        self._stopping: trio.Event | None = None  # set whenever less is left
+        self._has_left = False
+        self._reports = Reports()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; then it gives back what it has."""
+        self._has_left = False
+        self._stopping = None
         try:
             async with trio.open_nursery() as nursery:  # owner: this call
                 for _ in range(self._slots):
                     nursery.start_soon(self._run_jobs)
                 nursery.start_soon(self._beat)
+                nursery.start_soon(self._mind)
+                nursery.start_soon(self._report)
                 nursery.start_soon(self._wait_for_jobs)
                 task_status.started()
                 while True:
@@ -78,22 +107,60 @@ class Worker:
             with trio.move_on_after(LEAVE_S, shield=True):
                 await self._leave()
 
+    async def stop(self, grace_s: float) -> None:
+        """Take nothing more. Returns when what runs has ended, or was given back after so long; `run` idles then."""
+        self._stopping = trio.Event()
+        await self._tell(Leave(worker=self.name, keeps=True))  # answers what waits there for jobs
+        self._give_back_todo()
+        with trio.move_on_after(grace_s):
+            await self._emptied()
+        for attempt in list(self._running.values()):
+            attempt.stop(Ending.INTERRUPTED)
+        if self._running:
+            log.info("jobs_interrupted", queue=self._queue, jobs=len(self._running))
+        with trio.move_on_after(CANCEL_S):
+            await self._emptied()
+        await self._leave()
+
+    async def _emptied(self) -> None:
+        while self._running or self._todo or self._finished or self._asking:
+            assert self._stopping is not None
+            await self._stopping.wait()
+            self._stopping = trio.Event()
+
+    def _give_back_todo(self) -> None:
+        """What nobody has begun."""
+        self._finished += [Finished(job.id, token, retry_s=0.0, refund=True) for job, token in self._todo]
+        self._todo.clear()
+        self._stir.set()
+
     async def _leave(self) -> None:
+        if self._has_left:
+            return
+        self._has_left = True
+        if self._finished:
+            finished, self._finished = self._finished, []
+            await self._tell(Take(worker=self.name, most=0, finished=finished))
+        await self._tell(Leave(worker=self.name))
+
+    async def _tell(self, message: Ask[Reply]) -> None:
+        """Or not, where that is out of reach: then the queue finds out by itself."""
         try:
-            if self._finished:
-                await self._ask(self._entity, Take(worker=self.name, most=0, finished=self._finished))
-            await self._ask(self._entity, Leave(worker=self.name))
+            with trio.move_on_after(LEAVE_S):
+                await self._ask(self._entity, message)
         except ActorError as error:
-            log.info("job_worker_left", queue=self._queue, error=shown(error))
+            log.info("job_worker_not_heard", queue=self._queue, error=shown(error))
 
     # Taking, and saying what became of it.
 
     @property
     def _free(self) -> int:
+        if self._stopping is not None:
+            return 0
         return self._slots - len(self._running) - len(self._todo) - self._wanted
 
     async def _say(self) -> None:
-        finished, self._finished = self._finished, []
+        finished, self._finished = self._finished[:1_000], self._finished[1_000:]
         backoff: Backoff | None = None
         try:
             while finished:
@@ -107,6 +174,8 @@ class Worker:
         finally:
             self._asking -= 1
             self._stir.set()
+            if self._stopping is not None:
+                self._stopping.set()
 
     async def _wait_for_jobs(self) -> None:
         backoff = self._new_backoff()
@@ -127,7 +196,15 @@ class Worker:
         most = max(0, min(self._free, 1_000))
         self._wanted += most
         try:
-            message = Take(worker=self.name, most=most, wait_s=wait_s, knows=self._knows, finished=finished)
+            message = Take(
+                worker=self.name,
+                most=most,
+                wait_s=wait_s,
+                knows=self._knows,
+                finished=finished,
+                said=self._reports.last() if finished else [],
+                process=self._process,
+            )
             taken: Taken | None = None
             with trio.move_on_after(wait_s + ANSWER_S):
                 taken = await self._ask(self._entity, message)
@@ -139,31 +216,53 @@ class Worker:
             self._tokens[one.token] -= 1
             if not self._tokens[one.token]:
                 del self._tokens[one.token]
+                self._void.discard(one.token)
         if taken.refused:
             log.warning("job_results_refused", queue=self._queue, jobs=taken.refused)
         if taken.jobs:
             self._tokens[taken.token] = len(taken.jobs)
             self._todo.extend([(job, taken.token) for job in taken.jobs])
+            if self._stopping is not None:
+                self._give_back_todo()
             self._wake_runner()
         elif self._free > 0 and not self._finished:
             self._room.set()
 
-    _room = trio.Event()
-
     async def _beat(self) -> None:
+        backoff = self._new_backoff()
         while True:
-            await trio.sleep(BEAT_S)
-            if not self._tokens:
-                continue
+            if self._has_left:
+                await trio.sleep_forever()
+            beaten: Beaten | None = None
             try:
-                beaten: Beaten = await self._ask(self._entity, Beat(worker=self.name, tokens=list(self._tokens)))
+                with trio.move_on_after(BEAT_S + ANSWER_S):
+                    beaten = await self._ask(
+                        self._entity, Beat(worker=self.name, tokens=[*self._tokens.keys() - self._void], wait_s=BEAT_S)
+                    )
+                backoff = self._new_backoff()
+                await trio.sleep(REST_S)
             except ActorError as error:
                 log.info("job_worker_not_heard", queue=self._queue, error=shown(error))
-                continue
-            void = set(beaten.void)
-            for attempt in list(self._running.values()):
-                if attempt.token in void or attempt.id in beaten.cancel:
-                    attempt.cancel()
+                await trio.sleep(backoff.next())
+            if beaten is not None and beaten.watched:
+                self._reports.hurry()
+            if beaten is not None and (beaten.void or beaten.cancel):
+                self._drop(set(beaten.void), set(beaten.cancel))
+
+    def _drop(self, void: set[int], cancelled: set[str]) -> None:
+        """Others have these, or nobody wants them."""
+        self._void |= void
+        for attempt in list(self._running.values()):
+            if attempt.token in void or attempt.id in cancelled:
+                attempt.stop(Ending.CANCELLED)
+        kept: deque[tuple[TakenJob, int]] = deque()
+        for job, token in self._todo:
+            if token in void or job.id in cancelled:
+                self._finished.append(Finished(job.id, token, cancelled=True))
+                self._stir.set()
+            else:
+                kept.append((job, token))
+        self._todo = kept
 
     # Running.
 
@@ -191,11 +290,56 @@ class Worker:
                     until = trio.current_time() + SLICE_S
 
     async def _run_job(self, job: TakenJob, token: int) -> None:
-        attempt = self._running[job.id] = Attempt(job, token, self._jobs.get(job.job))
+        attempt = self._running[job.id] = Attempt(job, token, self._jobs.get(job.job), self._means, self)
         try:
             finished = await attempt.run()
         finally:
-            del self._running[job.id]
+            if self._running.get(job.id) is attempt:
+                del self._running[job.id]
+            if self._stopping is not None:
+                self._stopping.set()
+        if not attempt.is_told:
+            self._has_finished(attempt, finished)
+
+    def _has_finished(self, attempt: Attempt, finished: Finished) -> None:
+        attempt.is_told = True
+        self._reports.end(attempt.id)
         self._finished.append(finished)
         if not self._stir.is_set():
             self._stir.set()
+
+    async def _mind(self) -> None:
+        """Give up what should have ended. It keeps its slot until it does."""
+        while True:
+            await trio.sleep(LOOK_S)
+            now = trio.current_time()
+            for attempt in [one for one in self._running.values() if one.gives_up_at + LOOK_S < now]:
+                if not attempt.is_told:
+                    self._has_finished(attempt, attempt.give_up())
+
+    # Of attempts: see Telling.
+
+    def note(self, attempt: Attempt, share: float | None, note: str, line: str | None) -> None:
+        if not attempt.is_told and not attempt.is_given_up:
+            self._reports.note(attempt.id, share, note, line)
+
+    async def steps(self, attempt: Attempt) -> dict[str, Raw]:
+        return (await self._ask(self._entity, Steps(worker=self.name, id=attempt.id, token=attempt.token))).results
+
+    async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
+        await self._ask(
+            self._entity, StepDone(worker=self.name, id=attempt.id, token=attempt.token, name=name, result=result)
+        )
+
+    async def _report(self) -> None:
+        """Say how far jobs are, as often as the queue wants to hear it."""
+        while True:
+            await self._reports.wanted()
+            again_s = BEAT_S
+            said = self._reports.take()
+            try:
+                with trio.move_on_after(ANSWER_S):
+                    again_s = (await self._ask(self._entity, Progress(worker=self.name, said=said))).again_s
+            except ActorError as error:  # the next one says where it is by then
+                log.info("job_progress_not_said", queue=self._queue, error=shown(error))
+            await self._reports.rest(again_s)

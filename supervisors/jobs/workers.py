@@ -5,35 +5,61 @@ from collections.abc import Mapping
 import trio
 
 from greenroom.actors.jobs.installed import Jobs
-from greenroom.supervisors.jobs.worker import Worker
-from greenroom.supervisors.kernel.router import Router
+from greenroom.actors.life.turn import Turn
+from greenroom.supervisors.jobs.attempt import Means
+from greenroom.supervisors.jobs.processes import Processes
+from greenroom.supervisors.jobs.worker import Asking, Worker
 from greenroom.supervisors.supervision.backoff import NewBackoff, new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
 from greenroom.supervisors.supervision.supervise import supervise
+
+THREADS_MAX = 200  # in which jobs are called at once, those that were left alone included
 
 
 class Workers:
     """A supervised child: `run`."""
 
     def __init__(
-        self, work: Mapping[str, int], jobs: Jobs, *, node: str, router: Router, new_backoff: NewBackoff
+        self,
+        work: Mapping[str, int],
+        jobs: Jobs,
+        *,
+        name: str,
+        ask: Asking,
+        turn: Turn,
+        new_backoff: NewBackoff,
+        process: str = "",
     ) -> None:
-        """`work`: queue -> jobs that run at once. `node` is random at each start."""
-        self._children = tuple(
-            ChildSpec(
-                name=f"worker:{queue}",
-                start=Worker(queue, slots, jobs, name=f"{node}/{queue}", ask=router.ask, new_backoff=new_backoff).run,
-                shutdown_s=5.0,
+        """`work`: queue -> jobs that run at once. `name` is random at each start. `process`: see Worker."""
+        self._processes = Processes()
+        means = Means(turn, trio.CapacityLimiter(THREADS_MAX), self._processes)
+        self._workers = [
+            Worker(
+                queue,
+                slots,
+                jobs,
+                name=f"{name}/{queue}",
+                ask=ask,
+                new_backoff=new_backoff,
+                means=means,
+                process=process,
             )
             for queue, slots in work.items()
-        )
+        ]
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
+        workers = (ChildSpec(name=worker.name, start=worker.run, shutdown_s=5.0) for worker in self._workers)
         spec = SupervisorSpec(
             name="workers",
             strategy=Strategy.ONE_FOR_ONE,
             intensity=RestartIntensity(restarts_max=10, window_s=60.0),
-            children=self._children,
+            children=(ChildSpec(name="processes", start=self._processes.run, shutdown_s=5.0), *workers),
         )
         await supervise(spec, task_status=task_status, backoff=new_backoff)
+
+    async def stop(self, grace_s: float) -> None:
+        """Take nothing more. Returns when what runs has ended, or was given back after so long."""
+        async with trio.open_nursery() as nursery:  # owner: this call
+            for worker in self._workers:
+                nursery.start_soon(worker.stop, grace_s)

@@ -81,6 +81,7 @@ class NodeWorld:
         tracing: Tracing | None,
         query: Query | None,
         jobs: QueueReads | None,
+        has_ended: Callable[[str], bool],
     ) -> None:
         self.now = now
         self.monotonic = monotonic
@@ -92,6 +93,7 @@ class NodeWorld:
         self._tracing = tracing
         self._query = query
         self.jobs: QueueReads = jobs if jobs is not None else NoJobs()
+        self._has_ended = has_ended
 
     def new_epoch(self) -> str:
         return f"{self._rng.getrandbits(32):08x}"
@@ -108,6 +110,9 @@ class NodeWorld:
         if self._query is None:
             raise TypeError(f"{row.__qualname__} is the `Row` of no installed view")
         return await self._query.rows(row, key, asked)
+
+    def has_ended(self, process: str) -> bool:
+        return self._has_ended(process)
 
     def trace(self, name: str, parent: str, entity: str) -> AbstractContextManager[object]:
         return nullcontext() if self._tracing is None else self._tracing.child(name, parent, {ENTITY: entity})

@@ -73,9 +73,10 @@ class Kernel:
         query: Query | None = None,
         inline: InlineViews | None = None,
         jobs: QueueReads | None = None,
+        has_ended: Callable[[str], bool] = lambda process: False,
     ) -> None:
         """`landed`: see Committer. `query` reads views; None: none is installed. `inline`: those whose rows are written
-        with appends."""
+        with appends. `has_ended`: is it certain that a worker's process, named `host/process`, runs no more?"""
         audiences = audiences if audiences is not None else Nobody()
         supervision = supervision or SupervisionConfig()
         passivation = passivation or PassivationConfig()
@@ -144,6 +145,7 @@ class Kernel:
             tracing=tracing,
             query=query,
             jobs=jobs,
+            has_ended=has_ended,
         )
         host = Host(
             world=world,

@@ -61,6 +61,7 @@ from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.jobs.days import Days
 from greenroom.supervisors.jobs.finder import Finder
+from greenroom.supervisors.jobs.rescue import this_worker, worker_has_ended
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.draining import Draining
@@ -162,7 +163,6 @@ class Node:
             announce=self._announce,
             moves=Moves(clock),
             unreached=lambda: self._joined.unreached() if self._joined is not None else (),
-            linked=lambda: self._joined.linked() if self._joined is not None else (),
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
         self._warm = partial(journal.warm, lanes=settings.commit.lanes)
@@ -262,15 +262,19 @@ class Node:
             inline=self._views.inline if self._views is not None else None,
             query=reader,
             jobs=self._finder,
+            has_ended=worker_has_ended,
         )
+        self._work_stop_s = settings.work_stop_s
         self._workers: Workers | None = None
         if settings.work:
             self._workers = Workers(
                 settings.work,
                 jobs if jobs is not None else Jobs(),
-                node=f"{incarnation:x}",
-                router=kernel.router,
+                name=f"{incarnation:x}",
+                ask=kernel.router.ask,
+                turn=turn,
                 new_backoff=new_backoff,
+                process=this_worker(),
             )
         self._moving: Moving | None = None
         if others is not None:
@@ -450,6 +454,8 @@ class Node:
             task_status.started()
             await drain.wait()
             self._health.serving = False
+            if self._workers is not None:
+                await self._workers.stop(self._work_stop_s)
             await self._draining.run()
             await self._membership.leave()
             nursery.cancel_scope.cancel()
@@ -514,7 +520,7 @@ def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:
 
 def watchdog_of(turn: Turn, config: SupervisionConfig) -> Watchdog:
     stuck_s = config.handler_stuck_s
-    return Watchdog(turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.1, stuck_s))
+    return Watchdog(turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.05, stuck_s))
 
 
 def resident_bytes() -> int:

@@ -418,3 +418,6 @@ class _NoRuntime:
 
     async def query(self, row: type[Row], key: str, asked: Asked) -> Rows[Row]:
         raise Violated("apply must not query")
+
+    def has_ended(self, process: str) -> bool:
+        raise NotImplementedError

@@ -39,14 +39,6 @@ INTERFACE = {  # the fields that /docs and scripts rely on
         "wrong_rows",
         "pages_flat",
     ],
-    "calm": [
-        "close_watchers",
-        "close_delay_ms",
-        "sign_out_connections",
-        "sign_out_delay_ms",
-        "sleepers",
-        "sleepers_core_share",
-    ],
     "scaling": ["nodes", "entities", "shards", "statements_per_s"],
 }
 

@@ -6,15 +6,18 @@ when it begins.
 """
 
 import random
+from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, ClassVar
 
 import msgspec
 import structlog
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, UniqueKey
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
 from greenroom.actors.jobs.queue.desk import Report
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
@@ -25,7 +28,6 @@ from greenroom.actors.jobs.queue.messages import (
     AddedMany,
     AddMany,
     Beat,
-    Beaten,
     Complete,
     Fail,
     Finished,
@@ -38,7 +40,10 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.steered import Knows, SteeredQueue
+from greenroom.actors.jobs.queue.single_jobs import SingleJobs
+from greenroom.actors.jobs.queue.steered import Knows
+from greenroom.actors.jobs.queue.steering import CancelJob, EditJob, RetryJob
+from greenroom.actors.jobs.queue.telling import Look, Progress, StepDone, Steps
 from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.model.actor import KindLimits, Runtime
@@ -71,14 +76,15 @@ class Taker(Struct):
     refused: list[str]
 
 
-class Queue(SteeredQueue):
+class Queue(SingleJobs):
     """One queue; the key is its name."""
 
     kind = QUEUE_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (
-        Add, AddMany, Take, Beat, Complete, Fail, Leave, Pause, Resume, Limit, Why,
+        Add, AddMany, Take, Beat, Complete, Fail, Leave, Progress, StepDone, Steps, CancelJob, RetryJob, EditJob,
+        Pause, Resume, Limit, Why,
     )  # fmt: skip
-    internal: ClassVar[tuple[type[Message], ...]] = (Tick, Found)
+    internal: ClassVar[tuple[type[Message], ...]] = (Tick, Found, Look)
     events: ClassVar[tuple[type[Event], ...]] = (Paused, Resumed, Limited, Metered)
     limits = KindLimits(history_events=1_000, mailbox_messages=10_000, mailbox_bytes=64 << 20)
 
@@ -92,24 +98,30 @@ class Queue(SteeredQueue):
 
     async def begin(self) -> None:
         """Its jobs, and who has what."""
-        order, now_ms = self.desk.order, self._now_ms
+        order, now_ms = self.desk.order, self.now_ms
         order.limit(self._limits, now_ms)
         order.begin(self.state.spent_until_ms, self.state.keys_spent_until_ms, now_ms)
         reads = self.runtime.jobs
-        begun = await reads.begin(self.key, self._now_ms)
-        self.desk.begin_with(begun.takes, begun.windows)
+        begun = await reads.begin(self.key, self.now_ms)
+        self.desk.begin_with(begun.takes, begun.windows, await reads.with_steps(self.key))
         after = ""
         while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.is_laden):
-            self.desk.load(rows, self._now_ms)
+            self.desk.load(rows, self.now_ms)
             after = rows[-1].id
-        self._looking = Looking(begun.seen, self._now_ms)
+        self._looking = Looking(begun.seen, self.now_ms)
 
     def may_sleep(self) -> bool:
-        return not self.desk.jobs and not self._takers and not self.desk.unsettled
+        return not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
 
     def handle(self, message: Any) -> Any:
         writes = Jobs()
         reply = self._answer(message, writes)
+        if type(reply) is not CoroutineType:
+            self.close(writes)
+        return reply
+
+    def close(self, writes: Jobs) -> None:
+        """What follows from a message, whatever it was."""
         if self.desk.unsettled:
             self._settle(writes)
         if self.desk.pause_until_ms:
@@ -119,13 +131,14 @@ class Queue(SteeredQueue):
         self._meter()
         if writes:
             self.effects.name(WriteJobs(writes))
+        if self.desk.changed:
+            self.tell_watchers()
         for report in self.desk.reports:
             self._report(report)
         self.desk.reports.clear()
-        if self._looking.is_due(self._now_ms, polls=self._polls):
+        if self._looking.is_due(self.now_ms, polls=self._polls):
             self.runtime.jobs.look(self.key, self._looking.seen)
         self._tick_again()
-        return reply
 
     def _answer(self, message: Any, writes: Jobs) -> Any:
         if type(message) is Take:
@@ -138,49 +151,46 @@ class Queue(SteeredQueue):
             self.require_user_or_staff()
             return self._add(message.jobs, writes)
         match message:
-            case Beat():
-                self._require_staff()
-                return Beaten(void=self.desk.heard(message.worker, message.tokens, self._now_ms, writes))
             case Complete():
-                self._require_staff()
+                self.require_worker()
                 result = Raw(msgspec.json.encode(message.result))
                 self._finish(message.worker, Finished(message.id, message.token, result), writes)
             case Fail():
-                self._require_staff()
+                self.require_worker()
                 one = Finished(
                     message.id, message.token, error=message.error, retry_s=message.retry_s, final=message.final
                 )
                 self._finish(message.worker, one, writes)
             case Leave():
-                self._require_staff()
-                for taker in [one for one in self._takers.values() if one.message.worker == message.worker]:
-                    self._give(taker, 0, [])
-                self.desk.left(message.worker, self._now_ms, writes)
+                self.require_worker()
+                self._forget_takers(lambda taker: taker.message.worker == message.worker)
+                if not message.keeps:
+                    self.desk.left(message.worker, self.now_ms, writes)
+                    self.end_beat(message.worker)
             case Pause() | Resume() | Limit() | Why():
                 return self._steer(message)
             case Tick():
-                if self._ticks_ms is not None and self._ticks_ms <= self._now_ms:
+                if self._ticks_ms is not None and self._ticks_ms <= self.now_ms + TICK_MS_MIN:
                     self._ticks_ms = None  # else an earlier one has come in its place since, and nothing follows this
-                if self.state.paused and not self.state.is_paused(self._now_ms):
+                if self.state.paused and not self.state.is_paused(self.now_ms):
                     self.record(Resumed())
-                for name in self.desk.expire(self._now_ms, writes):
-                    log.warning("job_worker_lost", queue=self.key, worker=name)
-                if self._reading and (ids := self._reading.again(self._now_ms, self._has)):
-                    self.runtime.jobs.read(self.key, ids)
+                self._tick(writes)
             case Found():
                 self._looking.told()
             case FoundRows():
-                if self._looking.found(message.since, message.look, self._now_ms, random.random()):
-                    self.desk.found(message.look.rows, self._now_ms, writes)
+                if self._looking.found(message.since, message.look, self.now_ms, random.random()):
+                    self.desk.found(message.look.rows, self.now_ms, writes)
             case ReadArguments():
-                for later, answer in self._reading.came(message.arguments):
+                for later, answer in self._reading.came(message.arguments, self.desk.with_steps):
                     self.answer(later, answer)
+            case _:
+                return self.about_one(message, writes)
         return Done()
 
     # Adding.
 
     def _add(self, jobs: list[NewJob], writes: Jobs) -> AddedMany:
-        now_ms = self._now_ms
+        now_ms = self.now_ms
         rows = []
         for job in jobs:
             if len(job.arguments) > ARGUMENTS_MAX:
@@ -204,6 +214,7 @@ class Queue(SteeredQueue):
                     partition=partition,
                     priority=PRIORITY if priority is None else priority,
                     attempts_max=ATTEMPTS if attempts is None else attempts,
+                    options=Options(by=job.by).encode() if job.by else None,
                 )
             )
         uniques = [job.unique for job in jobs]
@@ -214,7 +225,7 @@ class Queue(SteeredQueue):
         return AddedMany([row.id for row in rows])
 
     def _add_unique(self, rows: list[JobRow], uniques: list[UniqueKey | None], writes: Jobs) -> AddedMany:
-        now_ms = self._now_ms
+        now_ms = self.now_ms
         if any(one is not None and one.mode == "throttle" for one in uniques) and self.desk.keys.is_full(now_ms):
             raise Refused("queue.too_many_keys", "too many keys keep others out already", status=429)
         ids: list[str] = []
@@ -224,7 +235,8 @@ class Queue(SteeredQueue):
                 self.desk.add([row], now_ms)
                 ids.append(row.id)
             else:
-                row.unique_key, row.options = unique.key, Options(unique=unique).encode()
+                row.unique_key = unique.key
+                row.options = replace(decode_options(row.options) or NO_OPTIONS, unique=unique).encode()
                 row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
                 verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
                 ids.append(self.desk.add_unique(row, unique, verdict, now_ms, writes))
@@ -240,7 +252,7 @@ class Queue(SteeredQueue):
     def _settle(self, writes: Jobs) -> None:
         rows = self.desk.unsettled[:SETTLED_AT_ONCE]
         del self.desk.unsettled[:SETTLED_AT_ONCE]
-        self.desk.found(rows, self._now_ms, writes)
+        self.desk.found(rows, self.now_ms, writes)
 
     def _report(self, report: Report) -> None:
         """To whom has started it, in the append that ends it."""
@@ -257,15 +269,17 @@ class Queue(SteeredQueue):
         return [taker.knows for taker in self._takers.values()]
 
     def _take(self, message: Take, writes: Jobs) -> Taken | Later:
-        self._require_staff()
+        self.require_worker()
         if message.wait_s and len(self._takers) >= TAKERS_MAX:
             raise Refused("queue.too_many_workers", f"{TAKERS_MAX} workers wait already", status=429)
-        refused = self.desk.finish(message.worker, message.finished, self._now_ms, writes) if message.finished else []
+        if message.said:
+            self.said(message.worker, message.said)
+        refused = self.desk.finish(message.worker, message.finished, self.now_ms, writes) if message.finished else []
         if not message.most:
             return Taken(refused=refused)
         if self.desk.pause_until_ms:
             self._rest()
-        now_ms = self._now_ms
+        now_ms = self.now_ms
         knows = frozenset(message.knows) if message.knows is not None else None
         token, jobs = self._next(message, knows, now_ms, writes)
         if jobs or refused or not message.wait_s:
@@ -277,11 +291,11 @@ class Queue(SteeredQueue):
     def _next(self, message: Take, knows: Knows, now_ms: int, writes: Jobs) -> tuple[int, list[Waiting]]:
         if self.state.paused and self.state.is_paused(now_ms):
             return 0, []
-        return self.desk.take(message.worker, message.most, knows, now_ms, writes)
+        return self.desk.take(message.worker, message.most, knows, now_ms, writes, message.process)
 
     def _serve(self, writes: Jobs) -> None:
         """Whoever waits, of what there is now."""
-        now_ms = self._now_ms
+        now_ms = self.now_ms
         order = self.desk.order
         order.advance(now_ms)
         looks = now_ms >= self._looks_ms
@@ -312,9 +326,9 @@ class Queue(SteeredQueue):
     def _handed(self, token: int, jobs: list[Waiting], refused: list[str], later: Later | None = None) -> Taken | Later:
         """The answer to a take, or what comes once their arguments are read."""
         if all(job.arguments is not None for job in jobs):
-            return taken(token, jobs, refused)
+            return taken(token, jobs, refused, with_steps=self.desk.with_steps)
         later = later or Later()
-        self.runtime.jobs.read(self.key, self._reading.wait(later, token, jobs, refused, self._now_ms))
+        self.runtime.jobs.read(self.key, self._reading.wait(later, token, jobs, refused, self.now_ms))
         return later
 
     def _has(self, job: Waiting, token: int) -> bool:
@@ -322,18 +336,44 @@ class Queue(SteeredQueue):
         return job.token == token
 
     def _finish(self, worker: str, one: Finished, writes: Jobs) -> None:
-        if self.desk.finish(worker, [one], self._now_ms, writes):
+        if self.desk.finish(worker, [one], self.now_ms, writes):
             raise Refused("queue.lease_over", "this worker does not have that job any more", status=409)
 
     # Time.
 
+    def _tick(self, writes: Jobs) -> None:
+        now_ms = self.now_ms
+        if self._reading and (ids := self._reading.again(now_ms, self._has)):
+            self.runtime.jobs.read(self.key, ids)
+        lost = self.desk.expire(now_ms, writes)
+        ended = {process for process in self._processes() if self.runtime.has_ended(process)}
+        if ended:
+            self._forget_takers(lambda taker: taker.message.process in ended)
+            lost += [name for process in ended for name in self.desk.end_of(process, now_ms, writes)]
+        for name in lost:
+            log.warning("job_worker_lost", queue=self.key, worker=name)
+        if lost:  # what waits in its name would be given to nobody
+            self._forget_takers(lambda taker: taker.message.worker in lost)
+        for worker in self.beats.due(now_ms):
+            self.end_beat(worker)
+        self.desk.shown.lapse(now_ms)
+
+    def _processes(self) -> set[str]:
+        """Of workers that have something or wait for it, as far as they say."""
+        takers = {taker.message.process for taker in self._takers.values()}
+        return ({hand.process for hand in self.desk.hands.values()} | takers) - {""}
+
+    def _forget_takers(self, of: Callable[[Taker], bool]) -> None:
+        for taker in [taker for taker in self._takers.values() if of(taker)]:
+            self._give(taker, 0, [])
+
     def _tick_again(self) -> None:
         """Have oneself woken when there is something to look at, none of it far ahead: looks can't be called off."""
-        now_ms = self._now_ms
+        now_ms = self.now_ms
         looks_ms = self._looking.next_ms(polls=self._polls)
         if self.desk.unsettled:
             due = now_ms
-        elif self._takers or self.desk.hands:
+        elif self._takers or self.desk.hands or self.beats:
             due = now_ms + TICK_MS
         elif self.desk.jobs or self.state.paused_until_ms is not None:  # nobody works, and the view shows for how long
             due = now_ms + SLOW_TICK_MS
@@ -354,7 +394,7 @@ class Queue(SteeredQueue):
         self.after(max(due - now_ms, TICK_MS_MIN) / 1000, Tick())
 
     def view(self) -> dict[str, Any]:
-        return overview(self.state, self.desk, self._limits, len(self._takers), self._now_ms)
+        return overview(self.state, self.desk, self._limits, len(self._takers), self.now_ms)
 
 
 def queue_of(jobs: InstalledJobs) -> type[Queue]:
@@ -364,6 +404,12 @@ def queue_of(jobs: InstalledJobs) -> type[Queue]:
 
 def _new(message: Add) -> NewJob:
     return NewJob(
-        message.job, message.arguments, message.priority, message.delay_s, message.partition, message.attempts,
+        message.job,
+        message.arguments,
+        message.priority,
+        message.delay_s,
+        message.partition,
+        message.attempts,
         message.unique,
-    )  # fmt: skip
+        message.by,
+    )

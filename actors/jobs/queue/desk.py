@@ -14,15 +14,26 @@ from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.keys import Keys, Verdict, What
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.order import Order
+from greenroom.actors.jobs.queue.shown import Shown
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.retry import Retry
-from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow, UntakenRow, WindowRow
+from greenroom.store.journal.consequences.jobs import (
+    BackRow,
+    EndRow,
+    JobRow,
+    Jobs,
+    StepRow,
+    TakeRow,
+    UntakenRow,
+    WindowRow,
+)
 
 LEASE_MS = 10_000
 LOST_MAX = 3  # workers that may end with a job in hand
 REASON_MAX = 500  # characters
 REST_MAX_S = 366 * 86_400
 ERROR_MAX = 8_192  # characters of an error that are kept
+RESULT_MAX = 256 << 10  # bytes
 ARGUMENTS_BYTES_MAX = 32 << 20  # bytes of arguments kept in memory; what is beyond is read when it is taken
 OWN_RETRY = Retry()  # of a worker that does not say when
 
@@ -41,6 +52,7 @@ class Hand(Struct):
 
     heard_ms: int
     held: dict[int, Held] = field(default_factory=dict)  # by token
+    process: str = ""  # that it runs in, as `host/process`
 
 
 class Report(Struct):
@@ -68,16 +80,25 @@ class Desk:
         self.pause_until_ms = 0  # a worker has asked for it; whoever heeds it clears it
         self.pause_reason = ""
         self._stored: dict[str, TakeRow] = {}  # while it begins: what has been taken, by the job's id
+        self.cancelling: dict[str, str] = {}  # under way and not wanted any more: the reason, by the job's id
+        self.with_steps: dict[str, int] = {}  # how many steps are through, by the job's id; at least
+        self.shown = Shown()
+        self.changed: set[str] = set()  # jobs that are looked at, and have changed
 
-    def begin(self, rows: Iterable[JobRow], takes: Iterable[TakeRow], now_ms: int) -> None:
+    def begin(
+        self, rows: Iterable[JobRow], takes: Iterable[TakeRow], now_ms: int, with_steps: Iterable[str] = ()
+    ) -> None:
         """As it is stored. Workers that had something are given time to say so."""
-        self.begin_with(takes, ())
+        self.begin_with(takes, (), with_steps)
         self.load(rows, now_ms)
 
     # Beginning: first who has what, then the jobs, page by page.
 
-    def begin_with(self, takes: Iterable[TakeRow], windows: Iterable[WindowRow]) -> None:
+    def begin_with(
+        self, takes: Iterable[TakeRow], windows: Iterable[WindowRow], with_steps: Iterable[str] = ()
+    ) -> None:
         self.keys.begin(windows)
+        self.with_steps = dict.fromkeys(with_steps, 1)
         for take in takes:
             self._token = max(self._token, take.token)
             for job_id in take.ids:
@@ -94,8 +115,10 @@ class Desk:
                 continue
             job = self._know(row)
             unique = job.options.unique if job.options is not None else None
+            if row.cancel is not None:
+                self.cancelling[row.id] = row.cancel
             if take is not None:
-                self._hold(take.token, take.worker, take.at_ms, [job], now_ms)
+                self._hold(take.token, take.worker, take.at_ms, [job], now_ms, take.process)
                 self.order.restore(job, now_ms)
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
@@ -198,7 +221,7 @@ class Desk:
                 self._end(former, _one_of(former.id, row.id, now_ms), writes, "job.duplicate")
 
     def take(
-        self, worker: str, most: int, knows: Collection[str] | None, now_ms: int, writes: Jobs
+        self, worker: str, most: int, knows: Collection[str] | None, now_ms: int, writes: Jobs, process: str = ""
     ) -> tuple[int, list[Waiting]]:
         """The next jobs, and the token under which they are taken; 0 and nothing where there are none."""
         found = self.order.take(now_ms, most, knows)
@@ -207,14 +230,16 @@ class Desk:
         # Never used before by this queue, whoever owned it, unless two owners within one ms had taken: and of these
         # the former one's takes are stored.
         token = self._token = max(self._token + 1, now_ms << 10)
-        self._hold(token, worker, now_ms, found, now_ms)
-        writes.taken.append(TakeRow(self.queue, token, worker, now_ms, [job.id for job in found]))
+        self._hold(token, worker, now_ms, found, now_ms, process)
+        writes.taken.append(TakeRow(self.queue, token, worker, now_ms, [job.id for job in found], process))
+        if self.shown.looked_at:
+            self.changed.update(job.id for job in found if job.id in self.shown.looked_at)
         return token, found
 
-    def _hold(self, token: int, worker: str, at_ms: int, jobs: list[Waiting], now_ms: int) -> None:
+    def _hold(self, token: int, worker: str, at_ms: int, jobs: list[Waiting], now_ms: int, process: str) -> None:
         hand = self.hands.get(worker)
         if hand is None:
-            hand = self.hands[worker] = Hand(now_ms)
+            hand = self.hands[worker] = Hand(now_ms, process=process)
         held = hand.held.get(token)
         if held is None:
             held = hand.held[token] = Held(token, worker, at_ms, {})
@@ -236,6 +261,8 @@ class Desk:
                 refused.append(one.id)
                 continue
             self._let_go(job, held, now_ms, writes)
+            if len(one.result) > RESULT_MAX:
+                one = Finished(one.id, one.token, error=f"its result has more than {RESULT_MAX} bytes", final=True)
             if one.error is None and not one.cancelled and not one.refund:
                 self._end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, _bytes(one.result)), writes)
             else:
@@ -244,10 +271,17 @@ class Desk:
 
     def _unfinished(self, job: Waiting, one: Finished, held: Held, now_ms: int, writes: Jobs) -> None:
         error = _error(now_ms, held.worker, job.attempts + 1, one.error, one.trace) if one.error is not None else None
-        if one.cancelled:
+        if one.cancelled or job.id in self.cancelling:
+            if error is None and job.id in self.cancelling:
+                error = _error(now_ms, held.worker, job.attempts + 1, _why_cancelled(self.cancelling[job.id]), "")
             self._end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
             return
-        if not one.refund:
+        if one.lost:
+            job.lost += 1
+            if job.lost >= LOST_MAX:
+                self._poisoned(job, held, now_ms, writes)
+                return
+        elif not one.refund:
             job.attempts += 1
             if one.final or job.attempts >= job.attempts_max:
                 self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
@@ -262,11 +296,22 @@ class Desk:
             due_ms = now_ms + _ms(rest_s)
         self._put_back(job, held, due_ms, now_ms, error, writes)
 
+    def _poisoned(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
+        error = _error(now_ms, held.worker, job.attempts + 1, f"it ended {LOST_MAX} workers", "")
+        self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
+
     def _end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         del self.jobs[job.id]
         writes.ended[job.id] = row
         if job.arguments is not None:
             self.arguments_bytes -= len(job.arguments)
+        if self.cancelling:
+            self.cancelling.pop(job.id, None)
+        if job.id in self.with_steps:
+            del self.with_steps[job.id]
+            writes.unstepped.append(job.id)
+        if job.id in self.shown.looked_at:
+            self.changed.add(job.id)
         options = job.options
         if options is None:
             return
@@ -284,11 +329,15 @@ class Desk:
         job.due_ms = due_ms
         self.order.put(job, now_ms)
         writes.back[job.id] = BackRow(job.id, due_ms, job.attempts, job.lost, error, let_go=held.token)
+        if job.id in self.shown.looked_at:
+            self.changed.add(job.id)
 
     def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
         """Nobody has it any more."""
         job.token = 0
         self.order.ended(job, now_ms)
+        if self.shown:
+            self.shown.ended(job.id)
         del held.jobs[job.id]
         if not held.jobs:
             hand = self.hands[held.worker]
@@ -330,9 +379,10 @@ class Desk:
             if was_lost:
                 job.lost += 1
                 error = _error(now_ms, held.worker, job.attempts + 1, "the worker was lost", "")
-            if job.lost >= LOST_MAX:
-                error = _error(now_ms, held.worker, job.attempts + 1, f"it ended {LOST_MAX} workers", "")
-                self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
+            if job.id in self.cancelling:
+                self._end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
+            elif job.lost >= LOST_MAX:
+                self._poisoned(job, held, now_ms, writes)
             else:
                 self._put_back(job, held, job.due_ms, now_ms, error, writes)  # where it was: it has waited its turn
 
@@ -342,6 +392,84 @@ class Desk:
         for name in lost:
             self.left(name, now_ms, writes, was_lost=True)
         return lost
+
+    def end_of(self, process: str, now_ms: int, writes: Jobs) -> list[str]:
+        """That process is proven to have ended, and so have its workers; returns who they are."""
+        ended = [name for name, hand in self.hands.items() if hand.process == process]
+        for name in ended:
+            self.left(name, now_ms, writes, was_lost=True)
+        return ended
+
+    def held_of(self, job: Waiting) -> Held | None:
+        """Under what it was taken; None: nobody has it."""
+        return next((hand.held[job.token] for hand in self.hands.values() if job.token in hand.held), None)
+
+    def holds(self, worker: str, job_id: str, token: int) -> bool:
+        hand = self.hands.get(worker)
+        held = hand.held.get(token) if hand is not None else None
+        return held is not None and job_id in held.jobs
+
+    def cancelled_of(self, worker: str) -> list[str]:
+        """Jobs that this worker has, and is to give up."""
+        hand = self.hands.get(worker)
+        if hand is None or not self.cancelling:
+            return []
+        return [job for job in self.cancelling if any(job in held.jobs for held in hand.held.values())]
+
+    def step(self, job_id: str, name: str, result: bytes, writes: Jobs) -> None:
+        """A step of it is through."""
+        self.with_steps[job_id] = self.with_steps.get(job_id, 0) + 1
+        writes.steps.append(StepRow(job_id, name, result))
+
+    def stands(self, job: Waiting, now_ms: int) -> str:
+        """Its state, in a word."""
+        if job.token:
+            return "cancelling" if job.id in self.cancelling else "active"
+        if job.due_ms > now_ms:
+            return "retrying" if job.attempts else "delayed"
+        return "waiting"
+
+    # What people do about one job.
+
+    def cancel(self, job: Waiting, reason: str, now_ms: int, writes: Jobs) -> bool:
+        """It is not wanted any more. False: a worker has it, and is to be told."""
+        if job.token:
+            self.cancelling[job.id] = reason
+            writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, cancel=reason)
+            if job.id in self.shown.looked_at:
+                self.changed.add(job.id)
+            return False
+        if self._is_in_order(job):
+            self.order.remove(job)
+        error = _error(now_ms, "", job.attempts, _why_cancelled(reason), "")
+        self._end(job, EndRow(job.id, "cancelled", now_ms, "", None, None, error), writes)
+        return True
+
+    def change(
+        self, job: Waiting, now_ms: int, writes: Jobs, *, due_ms: int, priority: int, arguments: bytes | None = None
+    ) -> None:
+        """It waits, and goes on waiting as another one. (A new `Waiting`: the order forgets the one it has.)"""
+        is_in_order = self._is_in_order(job)
+        changed = self._withdraw(job) if is_in_order else job
+        changed.due_ms, changed.priority = due_ms, priority
+        if arguments is not None:  # in memory in any case: what is stored is older until it is committed
+            self.arguments_bytes += len(arguments) - len(changed.arguments or b"")
+            changed.arguments = arguments
+        if is_in_order:
+            self.order.put(changed, now_ms)
+        writes.back[job.id] = BackRow(job.id, due_ms, job.attempts, job.lost, arguments=arguments, priority=priority)
+        if job.id in self.shown.looked_at:
+            self.changed.add(job.id)
+
+    def _is_in_order(self, job: Waiting) -> bool:
+        """Nobody has it, and it is behind no other of its key."""
+        unique = job.options.unique if job.options is not None else None
+        return unique is None or not self.keys.is_behind(unique, job.id)
+
+    def revive(self, row: JobRow, now_ms: int, writes: Jobs) -> None:
+        """It had ended, and is to be worked on again."""
+        self.add([row], now_ms)
+        writes.revived.append(row)
 
     def next_ms(self, now_ms: int) -> int | None:
         """When a job may be ready that is not, if nothing else happens; None: none waits for time."""
@@ -369,6 +497,10 @@ def _error(at_ms: int, worker: str, attempt: int, error: str, trace: str) -> byt
     if trace:
         text["trace"] = _kept(trace)
     return msgspec.json.encode(text)
+
+
+def _why_cancelled(reason: str) -> str:
+    return f"cancelled: {reason}" if reason else "cancelled"
 
 
 def _kept(text: str) -> str:

@@ -9,10 +9,14 @@ from greenroom.actors.model.message import Ask, Done, Tell
 
 AT_ONCE = 1_000  # jobs added or taken by one message
 WAIT_MAX_S = 30.0
+LINES_MAX = 100  # of a job's log that are kept
+LINE_MAX = 1_000  # characters
+NOTE_MAX = 1_000
 
 Tag = Annotated[str, Meta(min_length=1, max_length=255)]
 JobId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 WorkerName = Annotated[str, Meta(min_length=1, max_length=255)]
+ProcessName = Annotated[str, Meta(max_length=255)]  # `host/process`, as supervisors/cluster/evidence.py names them
 NO_ARGUMENTS = Raw(b"{}")
 NULL = Raw(b"null")
 
@@ -27,6 +31,7 @@ class NewJob(Struct, frozen=True, omit_defaults=True):
     partition: Annotated[str, Meta(max_length=255)] = ""
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None  # None: as its class says
     unique: UniqueKey | None = None
+    by: Annotated[str, Meta(max_length=255)] = ""  # the user on whose behalf, who may watch and cancel it
 
 
 class Added(Struct, frozen=True, omit_defaults=True):
@@ -46,6 +51,7 @@ class Add(Ask[Added], tag="queue.add"):
     partition: Annotated[str, Meta(max_length=255)] = ""
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None
     unique: UniqueKey | None = None
+    by: Annotated[str, Meta(max_length=255)] = ""  # the user on whose behalf, who may watch and cancel it
 
 
 class AddedMany(Struct, frozen=True, omit_defaults=True):
@@ -75,6 +81,16 @@ class Finished(Struct, frozen=True, omit_defaults=True):
     refund: bool = False  # this was no attempt
     pause_s: float | None = None  # the queue is to rest for so long
     pause_reason: str = ""
+    lost: bool = False  # the process that ran it ended with it in hand: as when the worker itself does
+
+
+class Said(Struct, frozen=True, omit_defaults=True):
+    """What a job says of itself while it is worked on."""
+
+    id: JobId
+    share: Annotated[float, Meta(ge=0, le=1)] | None = None
+    note: Annotated[str, Meta(max_length=NOTE_MAX)] = ""
+    lines: Annotated[list[Annotated[str, Meta(max_length=LINE_MAX)]], Meta(max_length=LINES_MAX)] = []
 
 
 class TakenJob(Struct, frozen=True, omit_defaults=True):
@@ -85,6 +101,7 @@ class TakenJob(Struct, frozen=True, omit_defaults=True):
     arguments: Raw
     attempt: int  # 1 is the first
     attempts_max: int
+    steps: bool = False  # of an attempt before there are results, which `queue.steps` answers
 
 
 class Taken(Struct, frozen=True, omit_defaults=True):
@@ -103,6 +120,8 @@ class Take(Ask[Taken], tag="queue.take"):
     wait_s: Annotated[float, Meta(ge=0, le=WAIT_MAX_S)] = 0.0
     knows: Annotated[list[Tag], Meta(max_length=AT_ONCE)] | None = None  # tags of jobs that it can work on; None: all
     finished: Annotated[list[Finished], Meta(max_length=AT_ONCE)] = field(default_factory=list)
+    said: Annotated[list[Said], Meta(max_length=AT_ONCE)] = field(default_factory=list)  # by those, last
+    process: ProcessName = ""  # the worker's: seen to have ended on the queue's own host, its jobs go on at once
 
 
 class Beaten(Struct, frozen=True, omit_defaults=True):
@@ -110,13 +129,18 @@ class Beaten(Struct, frozen=True, omit_defaults=True):
 
     void: list[int] = []
     cancel: list[str] = []
+    watched: bool = False  # somebody has begun to watch one of its jobs: what these say is wanted soon
 
 
 class Beat(Ask[Beaten], tag="queue.beat"):
-    """The worker is there, and works on these. What it does not name it has lost."""
+    """The worker is there, and works on these. What it does not name it has lost.
+
+    Answered after `wait_s`, or as soon as there is something to give up.
+    """
 
     worker: WorkerName
     tokens: Annotated[list[int], Meta(max_length=10_000)] = field(default_factory=list)
+    wait_s: Annotated[float, Meta(ge=0, le=WAIT_MAX_S)] = 0.0
 
 
 class Complete(Ask[Done], tag="queue.complete"):
@@ -140,9 +164,11 @@ class Fail(Ask[Done], tag="queue.fail"):
 
 
 class Leave(Ask[Done], tag="queue.leave"):
-    """The worker has ended: what it has goes to others, and was no attempt."""
+    """The worker has ended: what it has goes to others, and was no attempt. Or, with `keeps`, it takes nothing more and
+    ends when it is through with that."""
 
     worker: WorkerName
+    keeps: bool = False
 
 
 class Tick(Tell, tag="queue.tick"):

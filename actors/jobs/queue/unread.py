@@ -3,7 +3,7 @@
 One that comes to nothing, since its worker has lost the jobs meanwhile, is forgotten with them. Pure.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec import Raw, Struct
 
@@ -39,14 +39,14 @@ class Reading:
         self._asked_ms = now_ms
         return [job.id for job in jobs if job.arguments is None]
 
-    def came(self, arguments: Mapping[str, bytes]) -> list[tuple[Later, Taken]]:
+    def came(self, arguments: Mapping[str, bytes], with_steps: Collection[str] = ()) -> list[tuple[Later, Taken]]:
         """Who can be answered by these."""
         whole: list[tuple[Later, Taken]] = []
         for later, take in list(self._takes.items()):
             take.arguments.update((job.id, arguments[job.id]) for job in take.jobs if job.id in arguments)
             if not any(_missing(take)):
                 del self._takes[later]
-                whole.append((later, taken(take.token, take.jobs, take.refused, take.arguments)))
+                whole.append((later, taken(take.token, take.jobs, take.refused, take.arguments, with_steps=with_steps)))
         return whole
 
     def again(self, now_ms: int, holds: Callable[[Waiting, int], bool]) -> list[str]:
@@ -64,14 +64,24 @@ def _missing(take: Unread) -> Iterable[str]:
     return (job.id for job in take.jobs if job.arguments is None and job.id not in take.arguments)
 
 
-def taken(token: int, jobs: Iterable[Waiting], refused: list[str], read: Mapping[str, bytes] | None = None) -> Taken:
-    """The answer, with arguments that are in memory, or were `read`."""
+def taken(
+    token: int,
+    jobs: Iterable[Waiting],
+    refused: list[str],
+    read: Mapping[str, bytes] | None = None,
+    *,
+    with_steps: Collection[str] = (),
+) -> Taken:
+    """The answer, with arguments that are in memory, or were `read`. `with_steps`: jobs of which steps are through."""
     return Taken(
         token,
-        [_taken(job, job.arguments if job.arguments is not None else (read or {})[job.id]) for job in jobs],
+        [
+            _taken(job, job.arguments if job.arguments is not None else (read or {})[job.id], job.id in with_steps)
+            for job in jobs
+        ],
         refused,
     )
 
 
-def _taken(job: Waiting, arguments: bytes) -> TakenJob:
-    return TakenJob(job.id, job.job, Raw(arguments), job.attempts + 1, job.attempts_max)
+def _taken(job: Waiting, arguments: bytes, has_steps: bool) -> TakenJob:
+    return TakenJob(job.id, job.job, Raw(arguments), job.attempts + 1, job.attempts_max, has_steps)

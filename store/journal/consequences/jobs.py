@@ -32,6 +32,7 @@ class JobRow(Struct, gc=False):
     unique_key: str | None = None
     is_of_others: bool = False  # not its queue has added it; only said where it is read
     let_go: int = 0  # the token under which it was put back last: who took it under that has it no more
+    cancel: str | None = None  # it is not wanted any more, for that reason, and a worker has it
 
     @property
     def size(self) -> int:
@@ -46,6 +47,7 @@ class TakeRow(Struct, gc=False):
     worker: str
     at_ms: int
     ids: list[str]
+    process: str = ""  # the worker's, as `host/process`
 
 
 class EndRow(Struct, gc=False):
@@ -61,15 +63,25 @@ class EndRow(Struct, gc=False):
 
 
 class BackRow(Struct, gc=False):
-    """A job that is to be tried again; or that waits, and is changed."""
+    """A job that is to be tried again; or that is changed. What is None stays as it is."""
 
     id: str
     due_ms: int
     attempts: int
     lost: int
     error: bytes | None = None  # JSON object of the attempt that has ended
-    arguments: bytes | None = None  # others than it had
+    arguments: bytes | None = None
+    priority: int | None = None
+    cancel: str | None = None
     let_go: int = 0  # see JobRow
+
+
+class StepRow(Struct, gc=False):
+    """A step of a job that is through."""
+
+    id: str
+    name: str
+    result: bytes  # JSON
 
 
 class UntakenRow(Struct, gc=False):
@@ -98,6 +110,7 @@ class JobTables:
         self.windows: dict[tuple[str, str], WindowRow] = {}
         self.done: dict[str, tuple[JobRow, EndRow]] = {}
         self.takes: dict[tuple[str, int], TakeRow] = {}
+        self.steps: dict[str, dict[str, bytes]] = {}  # by the job's id and the step's name
 
 
 ADDED = {
@@ -129,6 +142,9 @@ class Jobs(Struct):
     ended: dict[str, EndRow] = field(default_factory=dict)  # by the job's id
     back: dict[str, BackRow] = field(default_factory=dict)
     untaken: list[UntakenRow] = field(default_factory=list)
+    revived: list[JobRow] = field(default_factory=list)  # that had ended, and begin anew
+    steps: list[StepRow] = field(default_factory=list)
+    unstepped: list[str] = field(default_factory=list)  # ids of jobs whose steps nobody needs any more
     windows: dict[str, WindowRow] = field(default_factory=dict)  # by the key
     over: list[tuple[JobRow, EndRow]] = field(default_factory=list)  # added and ended by this append
 
@@ -149,13 +165,15 @@ class Jobs(Struct):
         Part(
             name="jobs_taken",
             columns={
-                "id": "bigint", "queue": "text", "token": "bigint", "worker": "text", "at_ms": "bigint", "ids": "text"
+                "id": "bigint", "queue": "text", "token": "bigint", "worker": "text", "at_ms": "bigint", "ids": "text",
+                "process": "text",
             },
             sql="""
-    INSERT INTO job_takes (queue, token, worker, at_ms, ids)
-    SELECT m.queue, m.token, m.worker, m.at_ms, m.ids::uuid[] FROM {rows} WHERE {owned}""",
+    INSERT INTO job_takes (queue, token, worker, at_ms, ids, process)
+    SELECT m.queue, m.token, m.worker, m.at_ms, m.ids::uuid[], m.process FROM {rows} WHERE {owned}""",
             rows=lambda head_id, shard, jobs: [
-                (head_id, row.queue, row.token, row.worker, row.at_ms, f"{{{','.join(row.ids)}}}") for row in jobs.taken
+                (head_id, row.queue, row.token, row.worker, row.at_ms, f"{{{','.join(row.ids)}}}", row.process)
+                for row in jobs.taken
             ],
         ),
         # Two common table expressions, of which the second is fed by the first.
@@ -184,16 +202,20 @@ class Jobs(Struct):
             name="jobs_back",
             columns={
                 "id": "bigint", "job_id": "uuid", "due_ms": "bigint", "attempts": "int", "lost": "int",
-                "error": "bytea", "arguments": "bytea", "let_go": "bigint",
+                "error": "bytea", "arguments": "bytea", "priority": "int", "cancel": "text", "let_go": "bigint",
             },
             sql="""
     UPDATE jobs j SET due_ms = m.due_ms, attempts = m.attempts, lost = m.lost,
-        arguments = coalesce(m.arguments, j.arguments), let_go = greatest(j.let_go, m.let_go),
+        arguments = coalesce(m.arguments, j.arguments), priority = coalesce(m.priority, j.priority),
+        cancel = coalesce(m.cancel, j.cancel), let_go = greatest(j.let_go, m.let_go),
         errors = CASE WHEN m.error IS NULL THEN j.errors
             ELSE coalesce(j.errors, '[]') || convert_from(m.error, 'UTF8')::jsonb END
     FROM {rows} WHERE j.id = m.job_id AND {owned}""",
             rows=lambda head_id, shard, jobs: [
-                (head_id, row.id, row.due_ms, row.attempts, row.lost, row.error, row.arguments, row.let_go)
+                (
+                    head_id, row.id, row.due_ms, row.attempts, row.lost, row.error, row.arguments, row.priority,
+                    row.cancel, row.let_go,
+                )
                 for row in jobs.back.values()
             ],
         ),
@@ -202,6 +224,33 @@ class Jobs(Struct):
             columns={"id": "bigint", "queue": "text", "token": "bigint"},
             sql="DELETE FROM job_takes t USING {rows} WHERE t.queue = m.queue AND t.token = m.token AND {owned}",
             rows=lambda head_id, shard, jobs: [(head_id, row.queue, row.token) for row in jobs.untaken],
+        ),
+        # As it was read, where retention has dropped the row meanwhile.
+        Part(
+            name="jobs_revived",
+            columns=ADDED,
+            sql="""
+    DELETE FROM jobs_done d USING {rows} WHERE d.id = m.job_id AND {owned} RETURNING d.id, d.errors
+), jobs_again AS (
+    INSERT INTO jobs (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts_max, options, errors)
+    SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts_max,
+        m.options, r.errors
+    FROM {rows} LEFT JOIN jobs_revived r ON r.id = m.job_id WHERE {owned}""",
+            rows=lambda head_id, shard, jobs: [_added(head_id, row) for row in jobs.revived],
+        ),
+        Part(
+            name="job_steps_done",
+            columns={"id": "bigint", "job_id": "uuid", "name": "text", "result": "bytea"},
+            sql="""
+    INSERT INTO job_steps (id, name, result) SELECT m.job_id, m.name, m.result FROM {rows} WHERE {owned}
+    ON CONFLICT DO NOTHING""",
+            rows=lambda head_id, shard, jobs: [(head_id, row.id, row.name, row.result) for row in jobs.steps],
+        ),
+        Part(
+            name="job_steps_gone",
+            columns={"id": "bigint", "job_id": "uuid"},
+            sql="DELETE FROM job_steps s USING {rows} WHERE s.id = m.job_id AND {owned}",
+            rows=lambda head_id, shard, jobs: [(head_id, job) for job in jobs.unstepped],
         ),
         # What one statement adds it can't remove.
         Part(
@@ -242,30 +291,36 @@ class Jobs(Struct):
         """What is written of one row in one append is written once, as it is at last."""
         self.added += later.added
         self.started += later.started
-        added = {row.id: row for row in self.added} if later.back or later.ended else {}
+        added = {row.id: row for row in (*self.added, *self.revived)} if later.back or later.ended else {}
         for back in later.back.values():
             fresh = added.get(back.id)
             if fresh is not None:
-                fresh.due_ms, fresh.attempts, fresh.lost, fresh.let_go = (
-                    back.due_ms, back.attempts, back.lost, back.let_go,
-                )  # fmt: skip
-                fresh.arguments = back.arguments or fresh.arguments
-            else:
-                before = self.back.get(back.id)
-                if before is not None:
-                    back.arguments = back.arguments or before.arguments
-                    back.error = back.error or before.error
-                self.back[back.id] = back
-        over = [(row, end) for end in later.ended.values() if (row := added.get(end.id)) is not None]
-        if over:
-            gone = {row.id for row, _ in over}
-            self.added = [row for row in self.added if row.id not in gone]
-            self.over += over
+                change(fresh, back)
+                continue
+            before = self.back.get(back.id)
+            if before is not None:
+                back.error = back.error or before.error
+                back.arguments = back.arguments or before.arguments
+                back.priority = before.priority if back.priority is None else back.priority
+                back.cancel = before.cancel if back.cancel is None else back.cancel
+                back.let_go = max(back.let_go, before.let_go)
+            self.back[back.id] = back
+        again = {row.id for row in self.revived}
+        self.over += [(added[end.id], end) for end in later.ended.values() if end.id in added and end.id not in again]
         for end in later.ended.values():
             self.back.pop(end.id, None)
             if end.id not in added:
                 self.ended[end.id] = end
+        if not added.keys().isdisjoint(later.ended):  # of those that had ended before: they stay as they had
+            self.added = [row for row in self.added if row.id not in later.ended]
+            self.revived = [row for row in self.revived if row.id not in later.ended]
         self.over += later.over
+        self.revived += later.revived
+        if later.unstepped:
+            gone = set(later.unstepped)
+            self.steps = [row for row in self.steps if row.id not in gone]
+            self.unstepped += later.unstepped
+        self.steps += later.steps
         untaken = {(row.queue, row.token) for row in later.untaken}
         at_once = {(row.queue, row.token) for row in self.taken} & untaken
         self.taken = [row for row in self.taken if (row.queue, row.token) not in at_once] + later.taken
@@ -274,22 +329,25 @@ class Jobs(Struct):
 
     def cost(self) -> tuple[int, int]:
         rows = size = 0
-        for row in (*self.added, *self.started):
+        for row in (*self.added, *self.started, *self.revived):
             rows += 1
             size += row.size
+        for step in self.steps:
+            rows += 1
+            size += len(step.result)
         for end in self.ended.values():
             rows += 2
             size += (len(end.result) if end.result else 0) + (len(end.error) if end.error else 0)
         for back in self.back.values():
             rows += 1
-            size += (len(back.error) if back.error else 0) + (len(back.arguments) if back.arguments else 0)
+            size += len(back.error or b"") + len(back.arguments or b"")
         for taken in self.taken:
             rows += 1
             size += 16 * len(taken.ids)
         for row, end in self.over:
             rows += 1
-            size += row.size + (len(end.result) if end.result else 0) + (len(end.error) if end.error else 0)
-        return rows + len(self.untaken) + len(self.windows), size
+            size += row.size + len(end.result or b"") + len(end.error or b"")
+        return rows + len(self.untaken) + len(self.unstepped) + len(self.windows), size
 
     def land(self, head: Tables, database: Tables) -> None:
         tables = database.of(JobTables)
@@ -303,9 +361,7 @@ class Jobs(Struct):
         for back in self.back.values():
             found = tables.jobs.get(back.id)
             if found is not None:
-                found.due_ms, found.attempts, found.lost = back.due_ms, back.attempts, back.lost
-                found.arguments = back.arguments or found.arguments
-                found.let_go = max(found.let_go, back.let_go)
+                change(found, back)
         for end in self.ended.values():
             gone = tables.jobs.pop(end.id, None)
             tables.found_by.pop(end.id, None)
@@ -314,6 +370,13 @@ class Jobs(Struct):
         tables.done.update((row.id, (row, end)) for row, end in self.over)
         for one in self.untaken:
             tables.takes.pop((one.queue, one.token), None)
+        for row in self.revived:
+            tables.done.pop(row.id, None)
+            tables.jobs[row.id] = replace(row)
+        for step in self.steps:
+            tables.steps.setdefault(step.id, {}).setdefault(step.name, step.result)
+        for job in self.unstepped:
+            tables.steps.pop(job, None)
         for window in self.windows.values():
             tables.windows[window.queue, window.key] = window
 
@@ -327,4 +390,19 @@ class Jobs(Struct):
             + len(self.untaken)
             + len(self.windows)
             + len(self.over)
+            + len(self.revived)
+            + len(self.steps)
+            + len(self.unstepped)
         )
+
+
+def change(row: JobRow, back: BackRow) -> None:
+    """As the store does it."""
+    row.due_ms, row.attempts, row.lost = back.due_ms, back.attempts, back.lost
+    if back.arguments is not None:
+        row.arguments = back.arguments
+    if back.priority is not None:
+        row.priority = back.priority
+    row.let_go = max(row.let_go, back.let_go)
+    if back.cancel is not None:
+        row.cancel = back.cancel

@@ -29,6 +29,7 @@ STATEMENTS = (
         options bytea,
         let_go bigint NOT NULL DEFAULT 0,
         errors jsonb,
+        cancel text,
         unique_key text,
         xid xid8
     )
@@ -57,7 +58,17 @@ STATEMENTS = (
         worker text NOT NULL,
         at_ms bigint NOT NULL,
         ids uuid[] NOT NULL,
+        process text NOT NULL DEFAULT '',
         PRIMARY KEY (queue, token)
+    )
+    """,
+    # Of jobs that are not finished: what is through of them.
+    """
+    CREATE TABLE job_steps (
+        id uuid NOT NULL,
+        name text NOT NULL,
+        result bytea NOT NULL,
+        PRIMARY KEY (id, name)
     )
     """,
     """

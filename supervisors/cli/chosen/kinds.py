@@ -8,6 +8,7 @@ from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.jobs.installed import Jobs, jobs_among
 from greenroom.actors.jobs.queue import queue_of
+from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
 from greenroom.actors.sinks.installed import Sinks, sinks_among
 from greenroom.actors.views.entities import entities_of
@@ -65,4 +66,4 @@ def built_in_view(name: str, kinds: Kinds) -> type[View]:
 
 def built_in_kinds(jobs: Jobs | None = None) -> Kinds:
     """Those that every server has; its queues know these classes of jobs."""
-    return Kinds([Room, Session, queue_of(jobs if jobs is not None else Jobs())])
+    return Kinds([Room, Session, queue_of(jobs if jobs is not None else Jobs()), SingleJob])

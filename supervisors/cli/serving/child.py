@@ -59,7 +59,7 @@ def main() -> None:
         parent.sendall(LOADED)
         if lines.readline() != GO:
             return
-        ending = threading.Thread(target=_end_with_parent, args=(lines, settings.drain_s + GOODBYE_S), daemon=True)
+        ending = threading.Thread(target=_end_with_parent, args=(lines, settings.stopping_s + GOODBYE_S), daemon=True)
         ending.start()
 
         def tell(word: bytes) -> None:

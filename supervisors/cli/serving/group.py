@@ -57,7 +57,7 @@ def serve_nodes(settings: Settings, options: dict[str, Any]) -> None:
             ground.shared_port,
             nodes=settings.nodes,
             url=server_url(settings, port=ground.shared_port.port),
-            drain_s=settings.drain_s,
+            drain_s=settings.stopping_s,
         )
         trio.run(group.run, ground, strict_exception_groups=True)
     if group.gave_up is not None:

@@ -45,7 +45,7 @@ def serve_and_reload(settings: Settings, options: dict[str, Any]) -> None:
             data_dir=str(ground.data_folder.path),
             held=held_by_the_parent(settings),
         )
-        trio.run(Reloading(watched, given, drain_s=settings.drain_s).run, ground, strict_exception_groups=True)
+        trio.run(Reloading(watched, given, drain_s=settings.stopping_s).run, ground, strict_exception_groups=True)
 
 
 class Reloading:

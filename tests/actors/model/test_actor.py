@@ -78,6 +78,9 @@ class TickingRuntime:
     async def query(self, row: Any, key: str, asked: Any) -> Any:
         raise NotImplementedError
 
+    def has_ended(self, process: str) -> bool:
+        raise NotImplementedError
+
 
 def test_the_events_of_one_message_share_one_moment() -> None:
     """The cell stores one time for all events of a message; a replay must see what `apply` saw at first."""

@@ -23,6 +23,7 @@ from greenroom.actors.model.message import Ask, Event, Message, Tell
 from greenroom.actors.model.principal import Principal
 from greenroom.config.limits import CommitConfig, MailboxConfig, PassivationConfig, SupervisionConfig
 from greenroom.config.telemetry.instruments import Instruments
+from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryRows
 from greenroom.store.journal.records import StoredEvent
@@ -211,7 +212,7 @@ class Audience:
         offsets = self.shown.setdefault(entity, [])
         if offsets and event.offset <= offsets[-1]:
             kernel.wrongs.append(f"{entity}: {event.offset} shown after {offsets[-1]}")
-        if not entity.startswith("brief") and event not in kernel.journal.durable(entity, event.offset):
+        if not entity.startswith(("brief", "job:")) and event not in kernel.journal.durable(entity, event.offset):
             kernel.wrongs.append(f"{entity}: {event.offset} shown before it was durable")
         offsets.append(event.offset)
         kernel.let_out.append(msgspec.json.decode(event.payload).get("text", ""))
@@ -255,6 +256,8 @@ class Kernel:
         ownership: Ownership | None = None,
         memory_bytes: Callable[[], int] = lambda: 0,
         turn: Turn | None = None,
+        jobs: QueueReads | None = None,
+        has_ended: Callable[[str], bool] = lambda process: False,
         kinds: tuple[type[Actor[Any]], ...] = (Log, Brief, Slow),
     ) -> None:
         self.journal = FaultyJournal(rows, incarnation=incarnation)
@@ -281,6 +284,8 @@ class Kernel:
             ownership=ownership,
             memory_bytes=memory_bytes,
             turn=turn,
+            jobs=jobs,
+            has_ended=has_ended,
         )
         self.system = self.kernel.system
         self.router = self.kernel.router

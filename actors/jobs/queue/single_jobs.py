@@ -1,0 +1,235 @@
+"""What a queue does about single jobs: what workers hear and say of those under way, what people do about one, and what
+its watchers are told. The queue itself (actor.py) is about who gets which.
+"""
+
+from typing import Any
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, decode_options
+from greenroom.actors.jobs.queue.beats import Beats
+from greenroom.actors.jobs.queue.desk import RESULT_MAX
+from greenroom.actors.jobs.queue.messages import Beat, Beaten, Said
+from greenroom.actors.jobs.queue.shown import SELDOM_S, SOON_S
+from greenroom.actors.jobs.queue.steered import SteeredQueue
+from greenroom.actors.jobs.queue.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
+from greenroom.actors.jobs.queue.telling import (
+    STEPS_MAX,
+    JobChanged,
+    Listened,
+    Look,
+    Looked,
+    Progress,
+    Standing,
+    StepDone,
+    Steps,
+    StepsKnown,
+)
+from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.model.actor import Runtime
+from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.message import Done, Later
+from greenroom.actors.model.principal import STAFF_ROLES
+from greenroom.store.journal.consequences.jobs import Jobs
+
+NULL_JSON = b"null"
+
+
+class SingleJobs(SteeredQueue):
+    """That part of a queue."""
+
+    def __init__(self, entity: str, runtime: Runtime) -> None:
+        super().__init__(entity, runtime)
+        self.beats = Beats()
+
+    def close(self, writes: Jobs) -> None:
+        """What follows from a message, whatever it was."""
+        raise NotImplementedError
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.runtime.now() * 1000)
+
+    def about_one(self, message: Any, writes: Jobs) -> Any:
+        """The answer to a message about single jobs; a coroutine where something is to be read for it."""
+        match message:
+            case Look():
+                return self._look(message)
+        self.require_worker()
+        match message:
+            case Beat():
+                return self._beat(message, writes)
+            case Progress():
+                return Listened(SOON_S if self.said(message.worker, message.said) else SELDOM_S)
+            case StepDone():
+                return self._step(message, writes)
+            case Steps():
+                self._require_held(message)
+                return self._steps(message)
+            case CancelJob():
+                return self._cancel(message, writes)
+            case RetryJob():
+                return self._retry(message, writes)
+            case EditJob():
+                return self._edit(message, writes)
+
+    def require_worker(self) -> None:
+        """Raises: Refused."""
+        if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
+            raise Refused("forbidden", "only the roles service and admin work on jobs", status=403)
+
+    # What workers hear and say.
+
+    def _beat(self, message: Beat, writes: Jobs) -> Beaten | Later:
+        void = self.desk.heard(message.worker, message.tokens, self.now_ms, writes)
+        cancel = self.desk.cancelled_of(message.worker)
+        if void or not message.wait_s or self.beats.news(cancel, self.desk.cancelling):
+            return Beaten(void, cancel)
+        later, former = self.beats.wait(message, self.now_ms)
+        if former is not None:
+            self.answer(former, Beaten())
+        return later
+
+    def end_beat(self, worker: str, *, watched: bool = False) -> None:
+        later = self.beats.end(worker)
+        if later is not None:
+            cancel = self.desk.cancelled_of(worker)
+            self.beats.news(cancel, self.desk.cancelling)
+            self.answer(later, Beaten(cancel=cancel, watched=watched))
+
+    def _require_held(self, message: StepDone | Steps) -> None:
+        """Raises: Refused."""
+        if not self.desk.holds(message.worker, message.id, message.token):
+            raise Refused("queue.lease_over", "this worker does not have that job any more", status=409)
+
+    def _step(self, message: StepDone, writes: Jobs) -> Done:
+        self._require_held(message)
+        if len(message.result) > RESULT_MAX:
+            raise Refused("queue.result_too_long", f"a step's result has more than {RESULT_MAX} bytes", status=413)
+        if self.desk.with_steps.get(message.id, 0) >= STEPS_MAX:
+            raise Refused("queue.too_many_steps", f"a job has {STEPS_MAX} steps at most", status=409)
+        self.desk.step(message.id, message.name, bytes(message.result), writes)
+        return Done()
+
+    async def _steps(self, message: Steps) -> StepsKnown:
+        results = await self.runtime.jobs.steps(message.id)
+        return StepsKnown({name: Raw(result) for name, result in results.items()})
+
+    # What people do about one job.
+
+    def _cancel(self, message: CancelJob, writes: Jobs) -> Cancelling:
+        job = self.desk.jobs.get(message.id)
+        if job is None:
+            raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
+        if self.desk.cancel(job, message.reason, self.now_ms, writes):
+            return Cancelling("cancelled")
+        held = self.desk.held_of(job)
+        if held is not None:
+            self.end_beat(held.worker)
+        return Cancelling("cancelling")
+
+    def _retry(self, message: RetryJob, writes: Jobs) -> Any:
+        job = self.desk.jobs.get(message.id)
+        if job is None:
+            return self._revive(message.id)
+        now_ms = self.now_ms
+        self._require_waiting(job)
+        if job.due_ms > now_ms:
+            self.desk.change(job, now_ms, writes, due_ms=now_ms, priority=job.priority)
+        return Waits(min(now_ms, job.due_ms))
+
+    async def _revive(self, job_id: str) -> Waits:
+        found = await self.runtime.jobs.find(job_id)
+        if found is None or found.row.queue != self.key:
+            raise Refused("queue.no_such_job", "there is none, or none any more", status=404)
+        if found.state not in ("completed", "failed", "cancelled"):
+            raise Refused("queue.not_found_yet", "it was added just now", status=503)
+        now_ms, writes = self.now_ms, Jobs()
+        # Whom it was one with, and who has started it, has been settled: only who may watch it stays.
+        options = decode_options(found.row.options)
+        by = Options(by=options.by).encode() if options is not None else None
+        row = replace(
+            found.row, attempts=0, lost=0, due_ms=now_ms, cancel=None, options=by, unique_key=None, is_of_others=False
+        )
+        self.desk.revive(row, now_ms, writes)
+        self.close(writes)
+        return Waits(now_ms)
+
+    def _edit(self, message: EditJob, writes: Jobs) -> Waits:
+        job = self.desk.jobs.get(message.id)
+        if job is None:
+            raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
+        self._require_waiting(job)
+        arguments = bytes(message.arguments) if bytes(message.arguments) != NULL_JSON else None
+        if arguments is not None and len(arguments) > ARGUMENTS_MAX:
+            raise Refused("queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
+        if arguments is not None and not arguments.lstrip().startswith(b"{"):
+            raise Refused("queue.arguments", "`arguments` is a JSON object", status=422)
+        now_ms = self.now_ms
+        due_ms = job.due_ms if message.delay_s is None else now_ms + int(message.delay_s * 1000)
+        priority = job.priority if message.priority is None else message.priority
+        self.desk.change(job, now_ms, writes, due_ms=due_ms, priority=priority, arguments=arguments)
+        return Waits(due_ms)
+
+    def _require_waiting(self, job: Waiting) -> None:
+        """Raises: Refused."""
+        if job.token:
+            raise Refused("queue.active", "a worker has it: cancel it first", status=409)
+
+    # What is shown of jobs under way.
+
+    def said(self, worker: str, said: list[Said]) -> bool:
+        """Is one of these watched?"""
+        looked_at = self.desk.shown.looked_at
+        is_watched = False
+        for one in said:
+            job = self.desk.jobs.get(one.id)
+            held = self.desk.held_of(job) if job is not None and job.token else None
+            if held is None or held.worker != worker:
+                continue  # it has ended meanwhile
+            self.desk.shown.said(one)
+            if one.id in looked_at:
+                self.desk.changed.add(one.id)
+                is_watched = True
+        return is_watched
+
+    def _look(self, message: Look) -> Looked:
+        job = self.desk.jobs.get(message.id)
+        is_new = message.id not in self.desk.shown.looked_at
+        if job is not None:
+            self.desk.shown.look(message.id, self.now_ms)
+            held = self.desk.held_of(job) if job.token and is_new else None
+            if held is not None:
+                self.end_beat(held.worker, watched=True)
+        return Looked(self._standing(message.id, since_told=False))
+
+    def tell_watchers(self) -> None:
+        changed, self.desk.changed = self.desk.changed, set()
+        for job_id in changed:
+            last_lines, last_line = self.desk.shown.last_of(job_id)
+            standing = self._standing(job_id, since_told=True)
+            self.tell(f"job:{job_id}", JobChanged(standing=standing, last_lines=last_lines, last_line=last_line))
+
+    def _standing(self, job_id: str, *, since_told: bool) -> Standing | None:
+        job = self.desk.jobs.get(job_id)
+        if job is None:
+            return None
+        held = self.desk.held_of(job) if job.token else None
+        share, note, lines, first_line = self.desk.shown.of(job_id, since_told=since_told)
+        return Standing(
+            state=self.desk.stands(job, self.now_ms),
+            attempt=job.attempts + 1 if held is not None else 0,
+            attempts=job.attempts,
+            attempts_max=job.attempts_max,
+            lost=job.lost,
+            due_ms=job.due_ms,
+            priority=job.priority,
+            worker=held.worker if held is not None else "",
+            started_ms=held.at_ms if held is not None else None,
+            share=share,
+            note=note,
+            lines=lines,
+            first_line=first_line,
+            reason=self.desk.cancelling.get(job_id, ""),
+        )

@@ -1,0 +1,44 @@
+"""What people do about single jobs of a queue. Tags are wire names."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Raw, Struct, field
+
+from greenroom.actors.jobs.queue.messages import NULL, JobId
+from greenroom.actors.model.message import Ask
+
+Reason = Annotated[str, Meta(max_length=1_000)]
+
+
+class Cancelling(Struct, frozen=True):
+    """`cancelling`: a worker has it, and is told to give it up."""
+
+    state: Literal["cancelled", "cancelling"]
+
+
+class CancelJob(Ask[Cancelling], tag="queue.cancel"):
+    """Nobody wants that job any more. One that is worked on is told so, and has its grace; it is not tried again."""
+
+    id: JobId
+    reason: Reason = ""
+
+
+class Waits(Struct, frozen=True):
+    """The job waits, to be worked on from then on."""
+
+    due_ms: int
+
+
+class RetryJob(Ask[Waits], tag="queue.retry"):
+    """Try that job now: one that waits, or one that has ended, however it did; it has all its attempts again."""
+
+    id: JobId
+
+
+class EditJob(Ask[Waits], tag="queue.edit"):
+    """Change a job that waits: what is given."""
+
+    id: JobId
+    arguments: Raw = field(default_factory=lambda: NULL)  # JSON object; null: as they are
+    priority: Annotated[int, Meta(ge=0, le=9)] | None = None
+    delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] | None = None  # from now

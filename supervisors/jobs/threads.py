@@ -1,0 +1,69 @@
+"""Threads: where a `def run` is called. It is left alone once its attempt has ended without it, and counts until it
+returns."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+import msgspec
+import trio
+from msgspec import Raw
+
+from greenroom.actors.jobs.work import Cancel
+
+
+class Attempted(Protocol):
+    """The attempt that a thread is at."""
+
+    id: str
+    attempt: int
+    attempts_max: int
+
+    @property
+    def is_to_stop(self) -> bool: ...
+
+    def log(self, line: str) -> None: ...
+
+    def note(self, share: float, note: str) -> None: ...
+
+    async def step_known(self, name: str) -> Raw | None: ...
+
+    async def keep_step(self, name: str, result: Any) -> Raw: ...
+
+
+class InThread:
+    """What the job sees as its `ThreadWork`."""
+
+    def __init__(self, attempt: Attempted) -> None:
+        self.id = attempt.id
+        self.attempt = attempt.attempt
+        self.attempts_max = attempt.attempts_max
+        self._attempt = attempt
+
+    def progress(self, share: float, note: str = "") -> None:
+        """Raises: Cancel."""
+        if self._attempt.is_to_stop:
+            raise Cancel("this attempt is to end")
+        self._tell(self._attempt.note, share, note)
+
+    def log(self, line: str) -> None:
+        self._tell(self._attempt.log, line)
+
+    def step(self, name: str, do: Callable[[], Any]) -> Any:
+        """Raises: Cancel."""
+        if self._attempt.is_to_stop:
+            raise Cancel("this attempt is to end")
+        known = trio.from_thread.run(self._attempt.step_known, name)
+        if known is None:
+            known = trio.from_thread.run(self._attempt.keep_step, name, do())
+        return msgspec.json.decode(known)
+
+    def _tell(self, do: Callable[..., None], *arguments: Any) -> None:
+        """Wait for the loop to take it: one that says much is not to outrun it."""
+        with suppress(trio.RunFinishedError):
+            trio.from_thread.run_sync(do, *arguments)
+
+
+async def run_in_thread(run: Callable[[Any], Any], work: InThread, threads: trio.CapacityLimiter) -> Any:
+    """What it returns or raises. Cancelled, the thread is left alone."""
+    return await trio.to_thread.run_sync(run, work, abandon_on_cancel=True, limiter=threads)

@@ -1,0 +1,109 @@
+"""Single jobs as rows: changed while they wait, begun anew after their end, and the steps of one that are through."""
+
+# ruff: noqa: F811 - fixtures are imported, and then arguments
+
+import msgspec
+
+from greenroom.store.jobs.jobs import JobFound
+from greenroom.store.journal.consequences.jobs import BackRow, EndRow, Jobs, StepRow, TakeRow
+from greenroom.store.journal.records import Outcome
+from tests.store.journal.clusters import (  # noqa: F401 - fixtures
+    Cluster,
+    MemoryCluster,
+    PostgresCluster,
+    claim,
+    cluster,
+    memory,
+    postgres,
+)
+from tests.store.journal.test_journal_jobs import A, B, done, job, store_of, unfinished, write
+
+
+async def test_a_job_is_changed_in_what_is_given(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(A), job(B)]))
+    edited = BackRow(A, 90, 0, 0, arguments=b'{"n":2}', priority=0)
+    await write(node, queue, Jobs(back={A: edited, B: BackRow(B, 7, 0, 0, cancel="enough")}))
+    first, second = (await unfinished(cluster))[0]
+    assert first == job(A, due_ms=90, arguments=b'{"n":2}', priority=0)
+    assert second == job(B, cancel="enough")
+
+
+async def test_a_job_that_has_ended_begins_anew_and_keeps_its_errors(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(options=b'{"by":"ann"}')]))
+    await write(node, queue, Jobs(ended={A: EndRow(A, "failed", 9, "w", 8, error=b'{"error":"first"}')}))
+    found = await store_of(cluster).find(A)
+    assert found is not None and (found.state, found.ended_ms, found.started_ms, found.worker) == ("failed", 9, 8, "w")
+    again = job(options=b'{"by":"ann"}', due_ms=20)
+    assert await write(node, queue, Jobs(revived=[again])) is Outcome.LANDED
+    assert await unfinished(cluster) == ([again], []) and await done(cluster) == {}
+    await write(node, queue, Jobs(ended={A: EndRow(A, "completed", 30, result=b"1")}))
+    found = await store_of(cluster).find(A)
+    assert found is not None and (found.state, found.result) == ("completed", b"1")
+    if isinstance(cluster, PostgresCluster):
+        assert [one["error"] for one in msgspec.json.decode(found.errors or b"")] == ["first"]
+
+
+async def test_a_job_whose_row_retention_has_dropped_begins_anew_all_the_same(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    assert await write(node, queue, Jobs(revived=[job()])) is Outcome.LANDED
+    assert await unfinished(cluster) == ([job()], [])
+
+
+async def test_one_job_is_found_wherever_it_is(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(A, cancel=None)]))
+    assert await store_of(cluster).find(A) == JobFound(job(A), "unfinished")
+    assert await store_of(cluster).find(B) is None
+
+
+async def test_steps_are_kept_once_until_their_job_ends(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(A), job(B, queue="other")]))
+    steps = [StepRow(A, "a", b"1"), StepRow(A, "b", b"2"), StepRow(B, "a", b"3")]
+    await write(node, queue, Jobs(steps=steps))
+    await write(node, queue, Jobs(steps=[StepRow(A, "a", b"9")]))
+    jobs = store_of(cluster)
+    assert await jobs.steps(A) == {"a": b"1", "b": b"2"}, "the first result counts"
+    assert await jobs.with_steps("q") == [A] and await jobs.with_steps("other") == [B]
+    await write(node, queue, Jobs(ended={A: EndRow(A, "completed", 9)}, unstepped=[A]))
+    assert await jobs.steps(A) == {} and await jobs.with_steps("q") == [] and await jobs.steps(B) == {"a": b"3"}
+
+
+async def test_a_take_names_the_process_of_its_worker(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    taken = TakeRow("q", 7, "w", 1, [A], "host/1 5")
+    await write(node, queue, Jobs(added=[job()], taken=[taken]))
+    assert (await unfinished(cluster))[1] == [taken]
+
+
+async def test_an_owner_that_was_overtaken_changes_nothing(cluster: Cluster) -> None:
+    node, other = cluster.node(1), cluster.node(2)
+    stale = await claim(node, "queue:q")
+    await write(node, stale, Jobs(added=[job(A), job(B)], steps=[StepRow(A, "a", b"1")]))
+    await write(node, stale, Jobs(ended={B: EndRow(B, "failed", 9)}))
+    await claim(other, "queue:q", term=2)
+    everything = Jobs(revived=[job(B)], steps=[StepRow(A, "b", b"2")], unstepped=[A])
+    assert await write(node, stale, everything) is Outcome.FENCED
+    assert await unfinished(cluster) == ([job(A)], []) and list(await done(cluster)) == [B]
+    assert await store_of(cluster).steps(A) == {"a": b"1"}
+
+
+def test_what_is_written_in_one_append_is_written_as_it_is_at_last() -> None:
+    both = Jobs(back={A: BackRow(A, 1, 1, 0, b"first", priority=3)}, revived=[job(B)])
+    both.merge(Jobs(back={A: BackRow(A, 2, 1, 0, arguments=b"{}", cancel="enough"), B: BackRow(B, 99, 0, 0)}))
+    assert both.back == {A: BackRow(A, 2, 1, 0, b"first", b"{}", 3, "enough")}, "one row is updated once"
+    assert [row.due_ms for row in both.revived] == [99]
+    both.merge(Jobs(ended={B: EndRow(B, "cancelled", 5)}))
+    assert both.revived == [] and both.ended == {}, "it stays as it had ended"
+    steps = Jobs(steps=[StepRow(A, "a", b"1"), StepRow(B, "a", b"22")])
+    assert steps.cost() == (2, 3) and len(steps) == 2
+    steps.merge(Jobs(unstepped=[A]))
+    assert steps.steps == [StepRow(B, "a", b"22")] and steps.unstepped == [A]

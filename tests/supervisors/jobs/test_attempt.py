@@ -1,0 +1,365 @@
+"""One attempt: what its code returns or raises, its time, and how it is stopped."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+import trio
+from msgspec import Raw
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from greenroom import Cancel, Discard, Job, JobLimits, Retry, Snooze, Work
+from greenroom.actors.jobs.installed import InstalledJob
+from greenroom.actors.jobs.queue.messages import Finished, TakenJob
+from greenroom.actors.jobs.work import ThreadWork
+from greenroom.actors.model.errors import HandlerStuck
+from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
+from greenroom.supervisors.jobs.results import RESULT_MAX
+from tests.supervisors.jobs.work_stage import means
+
+ID = f"{3:032x}"
+
+
+class Told:
+    """What an attempt says on its way."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[float | None, str, str | None]] = []
+        self.kept: dict[str, Raw] = {}
+        self.asked = 0
+
+    def note(self, attempt: Attempt, share: float | None, note: str, line: str | None) -> None:
+        self.notes.append((share, note, line))
+
+    async def steps(self, attempt: Attempt) -> dict[str, Raw]:
+        await trio.lowlevel.checkpoint()
+        self.asked += 1
+        return dict(self.kept)
+
+    async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
+        await trio.lowlevel.checkpoint()
+        self.kept[name] = result
+
+
+class Does(Job, queue="q", tag="job.does"):
+    """What the test says."""
+
+    limits = JobLimits(timeout_s=30.0, grace_s=5.0)
+    retry = Retry(attempts=3, first_s=10.0)
+    what: ClassVar[Callable[[Work], Any]]
+
+    async def run(self, work: Work) -> Any:
+        result = type(self).what(work)
+        return await result if hasattr(result, "__await__") else result
+
+
+class InThread(Job, queue="q", tag="job.in_thread"):
+    """Likewise, in a thread."""
+
+    limits = JobLimits(timeout_s=30.0, grace_s=5.0)
+    what: ClassVar[Callable[[ThreadWork], Any]]
+
+    def run(self, work: ThreadWork) -> Any:  # type: ignore[override]
+        return type(self).what(work)
+
+
+def attempt(
+    job: type[Job] = Does,
+    *,
+    steps: bool = False,
+    arguments: bytes = b"{}",
+    told: Told | None = None,
+    with_means: Means | None = None,
+) -> Attempt:
+    taken = TakenJob(ID, "job.x", Raw(arguments), 1, 3, steps)
+    return Attempt(taken, 9, InstalledJob(job), with_means or means(), told or Told())
+
+
+async def outcome(what: Callable[[Work], Any], **fields: Any) -> Finished:
+    Does.what = staticmethod(what)
+    return await attempt(**fields).run()
+
+
+async def naps(work: Work) -> None:
+    await trio.sleep(100)
+
+
+def raises(error: BaseException) -> Callable[[Any], Any]:
+    def raising(work: Any) -> Any:
+        raise error
+
+    return raising
+
+
+async def test_what_it_returns_is_its_result() -> None:
+    assert await outcome(lambda work: {"attempt": work.attempt}) == Finished(ID, 9, Raw(b'{"attempt":1}'))
+    assert await outcome(lambda work: None) == Finished(ID, 9)
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        (object(), "is no JSON"),
+        ("x" * RESULT_MAX, "more than"),
+        (float("nan"), "nan"),
+        ({1: {2}, "a": object()}, "no JSON"),
+    ],
+    ids=["an object", "long", "nan", "deep"],
+)
+async def test_what_can_not_be_kept_fails_by_name_and_for_good(result: Any, error: str) -> None:
+    found = await outcome(lambda work: result)
+    assert found.final and found.error is not None and error in found.error
+
+
+async def test_an_error_is_a_failed_attempt_that_is_tried_again_after_its_rest() -> None:
+    found = await outcome(raises(ValueError("no good")))
+    assert found.error == "ValueError('no good')" and "raising" in found.trace and not found.final
+    assert found.retry_s is not None and 9.0 <= found.retry_s <= 11.0
+
+
+@pytest.mark.parametrize("how", ["raised", "returned", "in a nursery"])
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [
+        (Snooze(7.0), Finished(ID, 9, retry_s=7.0, refund=True)),
+        (Discard("useless"), Finished(ID, 9, error="useless", final=True)),
+        (Cancel(), Finished(ID, 9, cancelled=True)),
+    ],
+    ids=["snooze", "discard", "cancel"],
+)
+async def test_it_may_say_how_it_goes_on(word: Exception, wanted: Finished, how: str) -> None:
+    async def in_nursery(work: Work) -> None:
+        async def child() -> None:
+            raise word
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child)
+
+    whats = {"raised": raises(word), "returned": lambda work: word, "in a nursery": in_nursery}
+    assert await outcome(whats[how]) == wanted
+
+
+async def test_what_would_end_the_process_fails_the_attempt() -> None:
+    async def in_nursery(work: Work) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 0)
+            raise SystemExit(3)
+
+    for what in (raises(SystemExit(3)), in_nursery):
+        found = await outcome(what)
+        assert found.error is not None and "SystemExit" in found.error and not found.final
+
+
+async def test_a_cancellation_from_outside_goes_through(autojump_clock: MockClock) -> None:
+    with trio.move_on_after(3) as scope:
+        await outcome(naps)
+    assert scope.cancelled_caught
+
+
+async def test_a_job_that_takes_too_long_has_failed(autojump_clock: MockClock) -> None:
+    found = await outcome(naps)
+    assert trio.current_time() == pytest.approx(30.0) and found.error == "it took longer than 30 s"
+    assert not found.final and found.retry_s is not None
+
+
+@pytest.mark.parametrize(
+    ("ending", "wanted"),
+    [
+        (Ending.CANCELLED, Finished(ID, 9, cancelled=True)),
+        (Ending.INTERRUPTED, Finished(ID, 9, retry_s=0.0, refund=True)),
+    ],
+)
+@pytest.mark.parametrize("how", ["goes", "raises as it goes"])
+async def test_told_to_stop_it_ends_as_it_was_told(
+    ending: Ending, wanted: Finished, how: str, autojump_clock: MockClock
+) -> None:
+    async def waits(work: Work) -> None:
+        try:
+            await trio.sleep(20)
+        except trio.Cancelled:
+            if how == "goes":
+                raise
+            raise ValueError("in the way") from None
+
+    Does.what = staticmethod(waits)
+    one = attempt()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: _stop(one, ending))
+        assert await one.run() == wanted
+    assert trio.current_time() == pytest.approx(1.0)
+
+
+async def _stop(one: Attempt, ending: Ending) -> None:
+    await trio.sleep(1)
+    one.stop(ending)
+    one.stop(Ending.CANCELLED)  # the first counts
+
+
+async def test_a_cancel_is_delivered_at_its_next_word(autojump_clock: MockClock) -> None:
+    async def busy(work: Work) -> None:
+        one.stop(Ending.CANCELLED)
+        await work.progress(0.5)
+        raise AssertionError("it went on")
+
+    Does.what = staticmethod(busy)
+    one = attempt()
+    assert (await one.run()).cancelled
+
+
+async def test_what_it_says_is_told() -> None:
+    told = Told()
+
+    async def says(work: Work) -> None:
+        await work.progress(0.5, "half")
+        work.log("a line")
+
+    await outcome(says, told=told)
+    assert told.notes == [(0.5, "half", None), (None, "", "a line")]
+
+
+async def test_steps_of_attempts_before_are_asked_for_once_and_only_where_there_are_some() -> None:
+    told = Told()
+    told.kept = {"a": Raw(b"1")}
+    calls: list[str] = []
+
+    async def do(name: str) -> Any:
+        await trio.lowlevel.checkpoint()
+        calls.append(name)
+        return {"made": name}
+
+    async def runs(work: Work) -> Any:
+        return [await work.step(name, partial(do, name)) for name in ("a", "b", "b")]
+
+    found = await outcome(runs, told=told, steps=True)
+    assert msgspec.json.decode(found.result) == [1, {"made": "b"}, {"made": "b"}]
+    assert (calls, told.asked, told.kept["b"]) == (["b"], 1, Raw(b'{"made":"b"}'))
+    await outcome(runs, told=told)
+    assert told.asked == 1 and calls == ["b", "a", "b"]
+
+
+async def test_a_job_that_holds_up_the_loop_and_is_interrupted_has_failed() -> None:
+    """The watchdog raises inside it: see tests/supervisors/supervision/test_watchdog.py."""
+    found = await outcome(raises(HandlerStuck("job:x: interrupted")))
+    assert found.error is not None and "held up the event loop" in found.error
+
+
+async def test_each_of_its_steps_is_a_turn() -> None:
+    shared = means()
+    seen: list[object] = []
+
+    async def looks(work: Work) -> None:
+        seen.append(shared.turn.owner)
+        await trio.lowlevel.checkpoint()
+        seen.append(shared.turn.owner)
+
+    Does.what = staticmethod(looks)
+    one = attempt(with_means=shared)
+    await one.run()
+    assert seen == [one, one] and shared.turn.item is None and one.entity == f"job:{ID}"
+
+
+async def test_nobody_here_has_its_code_or_its_arguments_are_wrong() -> None:
+    unknown = Attempt(TakenJob(ID, "job.gone", Raw(b"{}"), 1, 3), 9, None, means(), Told())
+    found = await unknown.run()
+    assert found.error == "this worker has no such job" and not found.final
+    assert (await attempt(arguments=b"[]").run()).final
+
+
+# In a thread.
+
+
+async def test_a_thread_returns_and_raises_as_a_coroutine_does() -> None:
+    told = Told()
+
+    def runs(work: ThreadWork) -> Any:
+        work.progress(0.5, "half")
+        work.log("a line")
+        return work.step("a", threading.current_thread)
+
+    InThread.what = staticmethod(runs)
+    found = await attempt(InThread, told=told).run()
+    assert found.error is not None and "the step 'a' is no JSON" in found.error
+    assert told.notes == [(0.5, "half", None), (None, "", "a line")]
+    InThread.what = staticmethod(lambda work: [work.step("a", lambda: 7), work.step("a", lambda: 8)])
+    assert (await attempt(InThread, told=told).run()).result == Raw(b"[7,7]")
+    InThread.what = staticmethod(raises(Discard("useless")))
+    assert (await attempt(InThread).run()).error == "useless"
+    InThread.what = staticmethod(raises(SystemExit(3)))
+    assert not (await attempt(InThread).run()).final
+
+
+async def test_a_thread_hears_of_its_cancel_at_its_next_word() -> None:
+    begun = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def runs(work: ThreadWork) -> None:
+        token.run_sync_soon(begun.set)
+        while True:
+            work.progress(0.5)
+
+    InThread.what = staticmethod(runs)
+    one = attempt(InThread)
+    async with trio.open_nursery() as nursery:
+
+        async def stops() -> None:
+            await begun.wait()
+            one.stop(Ending.INTERRUPTED)
+
+        nursery.start_soon(stops)
+        with capture_logs() as logs:
+            assert await one.run() == Finished(ID, 9, retry_s=0.0, refund=True)
+    assert logs == [], "it was not abandoned"
+
+
+async def test_a_thread_that_does_not_end_in_its_grace_is_left_alone_and_counts_until_it_does() -> None:
+    goes_on = threading.Event()
+    begun = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    class Short(InThread, queue="q", tag="job.short"):
+        limits = JobLimits(grace_s=0.0)
+
+    def runs(work: ThreadWork) -> None:
+        token.run_sync_soon(begun.set)
+        goes_on.wait(60)
+
+    Short.what = staticmethod(runs)
+    shared = means()
+    one = attempt(Short, with_means=shared)
+    async with trio.open_nursery() as nursery:
+
+        async def stops() -> None:
+            await begun.wait()
+            one.stop(Ending.CANCELLED)
+
+        nursery.start_soon(stops)
+        with capture_logs() as logs:
+            assert await one.run() == Finished(ID, 9, cancelled=True)
+    assert [line["event"] for line in logs] == ["job_abandoned"]
+    assert shared.threads.borrowed_tokens == 1
+    goes_on.set()
+
+
+@pytest.mark.bound("threads of a node in which jobs are called")
+async def test_jobs_wait_for_a_thread_where_there_are_enough() -> None:
+    goes_on = threading.Event()
+    begun: list[int] = []
+
+    def runs(work: ThreadWork) -> None:
+        begun.append(work.attempt)
+        goes_on.wait(60)
+
+    InThread.what = staticmethod(runs)
+    shared = means()
+    shared.threads.total_tokens = 1
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(attempt(InThread, with_means=shared).run)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert (len(begun), shared.threads.statistics().tasks_waiting) == (1, 1)
+        goes_on.set()
+    assert len(begun) == 2
