@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bench.load import frames
 from bench.load.generators import Link
 
+WARM_S = 0.2  # before it counts
 FRAME_S = 30.0  # that an answer may take
 
 
@@ -78,7 +79,7 @@ class _Socket:
 
 
 def add(link: Link, plan: Adding) -> None:
-    """A generator: hears how jobs are to be added, and says how many were, and in which time."""
+    """A generator: hears how jobs are to be added, and says how many were in which time, and how many in all."""
     channel = f"queue:{plan.queue}/add"
 
     def command(number: int) -> bytes:
@@ -91,11 +92,13 @@ def add(link: Link, plan: Adding) -> None:
     while True:
         how, amount = link.wait("add")
         if how == "bulk":
-            link.say("added", _bulk(plan, int(amount)))
+            count, seconds = _bulk(plan, int(amount))
+            link.say("added", (count, seconds, count))
         else:
             sock = _Socket(plan)
-            sock.run(command, 1, 0.2)
-            link.say("added", sock.run(command, plan.in_flight if how == "parallel" else 1, amount))
+            warm, _ = sock.run(command, 1, WARM_S)
+            count, seconds = sock.run(command, plan.in_flight if how == "parallel" else 1, amount)
+            link.say("added", (count, seconds, warm + count))
 
 
 def _bulk(plan: Adding, jobs: int) -> tuple[int, float]:

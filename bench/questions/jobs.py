@@ -45,12 +45,20 @@ class JobsParams:
     round_trip_ms: float = param(2.0, "to Postgres, while jobs are worked on once more; 0: leave that out")
 
 
-def _added(generators: Fleet, how: str, amount: float, *, within_s: float) -> float:
-    """Jobs a second."""
-    generators.tell("add", (how, amount))
-    found = generators.wait("added", within_s=within_s)
-    rate: float = sum(count for count, _ in found) / max(seconds for _, seconds in found)
-    return rate
+class Adders:
+    """Generators that add jobs, and how many they have added in all."""
+
+    def __init__(self, generators: Fleet) -> None:
+        self._generators = generators
+        self.total = 0
+
+    def add(self, how: str, amount: float, *, within_s: float = LEFT_S) -> float:
+        """Jobs a second."""
+        self._generators.tell("add", (how, amount))
+        found = self._generators.wait("added", within_s=within_s)
+        self.total += sum(total for _, _, total in found)
+        rate: float = sum(count for count, _, _ in found) / max(seconds for _, seconds, _ in found)
+        return rate
 
 
 def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
@@ -67,24 +75,25 @@ def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
     return array("q", sorted(int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)))
 
 
-def _waiting(many: Fleet, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
+def _waiting(many: Adders, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
     """Jobs worked on each second while very many more wait, and the bytes of memory that each of these takes."""
     before = server.resident_bytes()
-    _added(many, "bulk", params.waiting // params.bulks, within_s=LEFT_S)
+    many.add("bulk", params.waiting // params.bulks)
     waiting = asking.unfinished()
     each = (server.resident_bytes() - before) / waiting
     return asking.work(left=max(0, waiting - params.jobs)), each
 
 
-def _limited(server: Server, token: str, params: JobsParams) -> float:
-    """Jobs worked on each second where keys take turns, each with a limit."""
+def _limited(server: Server, token: str, params: JobsParams) -> tuple[float, int]:
+    """Jobs worked on each second where keys take turns, each with a limit; how many they were."""
     asking = Queueing(server, token, LIMITED.name)
     plan = Adding(server.address, token, LIMITED.name, "job.limited", params.in_flight, keys=100)
     with fleet(add, [plan] * params.bulks) as many:
         many.wait("ready", within_s=30.0)
         asking.command("pause")
-        _added(many, "bulk", params.jobs // params.bulks, within_s=LEFT_S)
-        return asking.work()
+        adders = Adders(many)
+        adders.add("bulk", params.jobs // params.bulks)
+        return asking.work(), adders.total
 
 
 def _rescues(server: Server, token: str, params: JobsParams) -> list[float]:
@@ -144,8 +153,8 @@ def _far_away(params: JobsParams, settings: dict[str, str], token: str) -> float
                     with fleet(add, [plan] * params.bulks) as many:
                         many.wait("ready", within_s=30.0)
                         asking.command("pause")
-                        _added(many, "bulk", params.jobs // params.bulks, within_s=LEFT_S)
-                        return asking.work(left=0)
+                        Adders(many).add("bulk", params.jobs // params.bulks)
+                        return asking.work()
         finally:
             own.stop()
 
@@ -164,30 +173,32 @@ def answer(params: JobsParams, say: Say) -> Answer:
     with serving("", settings) as server:
         asking = Queueing(server, token, QUEUE)
         plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
-        with fleet(add, [plan]) as lone, fleet(add, [plan] * params.bulks) as many:
-            lone.wait("ready", within_s=30.0)
-            many.wait("ready", within_s=30.0)
+        with fleet(add, [plan]) as one, fleet(add, [plan] * params.bulks) as some:
+            for generators in (one, some):
+                generators.wait("ready", within_s=30.0)
+            lone, many = Adders(one), Adders(some)
             say("lone jobs", 0.1)
             asking.command("add", job="job.nothing")
             asking.wait_until_done()
             waits = _pickups(asking, params)
             asking.command("pause")
             say("adding one by one", 0.3)
-            single = _added(lone, "single", params.seconds, within_s=params.seconds + 60.0)
+            single = lone.add("single", params.seconds)
             say("adding in parallel", 0.4)
-            parallel = _added(lone, "parallel", params.seconds, within_s=params.seconds + 60.0)
+            parallel = lone.add("parallel", params.seconds)
             asking.command("resume")
             asking.wait_until_done()
             asking.command("pause")
             say("adding in bulk", 0.5)
             before = server.cost()
-            bulk = _added(many, "bulk", params.jobs // params.bulks, within_s=120.0)
+            bulk = many.add("bulk", params.jobs // params.bulks)
             added = server.cost()
             say("working", 0.6)
-            processed = asking.work(left=0)
+            processed = asking.work()
             worked = server.cost()
             say("working with limits", 0.65)
-            extra["limited_share"] = round(_limited(server, token, params) / processed, 3)
+            limited, others = _limited(server, token, params)
+            extra["limited_share"] = round(limited / processed, 3)
             if params.kills:
                 say("killing workers", 0.68)
                 extra["rescue_ms"] = round(max(_rescues(server, token, params)), 1)
@@ -196,7 +207,9 @@ def answer(params: JobsParams, say: Say) -> Answer:
                 asking.command("pause")
                 rate, each = _waiting(many, asking, server, params)
                 extra |= {"million_waiting_share": round(rate / processed, 3), "waiting_bytes": round(each)}
-        unfinished, rows, distinct = asyncio.run(_stored(server.folder)) if server.folder else (0, 0, 0)
+            all_added = lone.total + many.total + others + params.lone + params.kills + 1
+        assert server.folder is not None
+        unfinished, rows, distinct = asyncio.run(_stored(server.folder))
     if params.round_trip_ms:
         say("working far away from Postgres", 0.9)
         extra["rtt2_share"] = round(_far_away(params, settings, token) / processed, 3)
@@ -209,7 +222,7 @@ def answer(params: JobsParams, say: Say) -> Answer:
         "pickup_p50_ms": ms(waits, 0.5),
         "pickup_p99_ms": ms(waits, 0.99),
         **extra,
-        "lost": added_jobs - unfinished - distinct,
+        "lost": all_added - unfinished - distinct,
         "run_twice_completed": rows - distinct,
         "bulk_server_cpu_s": round(adding_cost.server_s, 2),
         "bulk_store_cpu_s": round(adding_cost.store_s, 2),
@@ -232,9 +245,7 @@ QUESTION = Question(
         "limited_share": Figure("processed_per_s where 100 keys take turns within limits, as a share", at_least=0.8),
         "rtt2_share": Figure("processed_per_s at 2 ms to Postgres and back, as a share of it", at_least=0.6),
         "million_waiting_share": Figure("processed_per_s while a million wait, as a share of it", at_least=0.8),
-        "rescue_ms": Figure(
-            "from kill -9 of a worker on this host until its job runs again, the longest", at_most=1_000
-        ),
+        "rescue_ms": Figure("from kill -9 of a worker here until its job runs again, the longest", at_most=1_000),
         "lost": Figure("jobs that were added and are nowhere", at_most=0),
         "run_twice_completed": Figure("jobs that have ended twice", at_most=0),
         "waiting_bytes": Figure("memory of the server for each job that waits", at_most=300),
