@@ -29,6 +29,8 @@ REST_S = 0.05  # between two beats, whatever is answered
 WAIT_S = 20.0  # that a message waits at the queue for jobs
 ANSWER_S = 10.0  # beyond that
 SLICE_S = 0.002  # what runs without waiting for anything has the loop for so long at once
+AHEAD_MAX = 900  # jobs that are taken beyond what runs at once
+SHARE = 0.05  # of a new measure in what is known of how long jobs and answers take
 LEAVE_S = 2.0
 CANCEL_S = 2.0  # what jobs may take over their end when their worker ends: others begin them anew then
 LOOK_S = 0.5  # between two looks for what has not ended in its grace
@@ -81,6 +83,8 @@ class Worker:
         self._stopping: trio.Event | None = None  # set whenever less is left
         self._has_left = False
         self._reports = Reports()
+        self._run_s = 1.0  # what a job takes, lately
+        self._answer_s = 0.0  # and the answer to what brings finished ones
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; then it gives back what it has."""
@@ -157,7 +161,13 @@ class Worker:
     def _free(self) -> int:
         if self._stopping is not None:
             return 0
-        return self._slots - len(self._running) - len(self._todo) - self._wanted
+        return self._slots + self._ahead - len(self._running) - len(self._todo) - self._wanted
+
+    @property
+    def _ahead(self) -> int:
+        """Jobs that the slots are done with while an answer is on its way: none of those that take their time, so that
+        no job lies behind one while another worker is free."""
+        return min(AHEAD_MAX, int(self._slots * self._answer_s / max(self._run_s, 1e-6)))
 
     async def _say(self) -> None:
         finished, self._finished = self._finished[:1_000], self._finished[1_000:]
@@ -206,8 +216,11 @@ class Worker:
                 process=self._process,
             )
             taken: Taken | None = None
+            asked_at = trio.current_time()
             with trio.move_on_after(wait_s + ANSWER_S):
                 taken = await self._ask(self._entity, message)
+            if finished:
+                self._answer_s += SHARE * (trio.current_time() - asked_at - self._answer_s)
         finally:
             self._wanted -= most
         if taken is None:
@@ -284,8 +297,11 @@ class Worker:
                 job, token = self._todo.popleft()
                 if self._todo and self._idle:  # this one may wait for something
                     self._wake_runner()
+                begun = trio.current_time()
                 await self._run_job(job, token)
-                if trio.current_time() > until:
+                now = trio.current_time()
+                self._run_s += SHARE * (now - begun - self._run_s)
+                if now > until:
                     await trio.lowlevel.checkpoint()
                     until = trio.current_time() + SLICE_S
 
