@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, Take, Taken, TakenJob
-from greenroom.actors.jobs.queue.telling import Progress, StepDone, Steps
+from greenroom.actors.jobs.queue.single.telling import Progress, StepDone, Steps
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.message import Ask, Reply
 from greenroom.config.telemetry.shown import shown

@@ -40,10 +40,10 @@ from greenroom.actors.jobs.queue.messages import (
 )
 from greenroom.actors.jobs.queue.order import PRIORITY
 from greenroom.actors.jobs.queue.overview import overview
-from greenroom.actors.jobs.queue.single_jobs import SingleJobs
+from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
+from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
+from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
 from greenroom.actors.jobs.queue.steered import Knows
-from greenroom.actors.jobs.queue.steering import CancelJob, EditJob, RetryJob
-from greenroom.actors.jobs.queue.telling import Look, Progress, StepDone, Steps
 from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.model.actor import KindLimits, Runtime

@@ -14,7 +14,7 @@ from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.keys import Keys, Verdict, What
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.order import Order
-from greenroom.actors.jobs.queue.shown import Shown
+from greenroom.actors.jobs.queue.single.shown import Shown
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.retry import Retry
 from greenroom.store.journal.consequences.jobs import (

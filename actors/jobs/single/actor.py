@@ -13,8 +13,8 @@ from msgspec import Raw, Struct
 from greenroom.actors.jobs.ids import ID
 from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.jobs.queue.messages import LINES_MAX, NULL
-from greenroom.actors.jobs.queue.steering import CancelJob, EditJob, RetryJob
-from greenroom.actors.jobs.queue.telling import JobChanged, Look, Standing
+from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
+from greenroom.actors.jobs.queue.single.telling import JobChanged, Look, Standing
 from greenroom.actors.jobs.single.messages import (
     Cancel,
     Edit,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Raw, Struct, field
 
 from greenroom.actors.jobs.queue.messages import NULL
-from greenroom.actors.jobs.queue.steering import Cancelling, Reason, Waits
+from greenroom.actors.jobs.queue.single.steering import Cancelling, Reason, Waits
 from greenroom.actors.model.message import Ask, Event, Tell
 
 

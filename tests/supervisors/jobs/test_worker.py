@@ -11,8 +11,8 @@ from trio.testing import MockClock
 
 from greenroom import Job, JobLimits, Retry, Work
 from greenroom.actors.jobs.queue.messages import Add, Take
-from greenroom.actors.jobs.queue.steering import CancelJob
-from greenroom.actors.jobs.queue.telling import Look
+from greenroom.actors.jobs.queue.single.steering import CancelJob
+from greenroom.actors.jobs.queue.single.telling import Look
 from greenroom.actors.model.errors import Unavailable
 from tests.supervisors.jobs.work_stage import Stage, running, stage, until
 

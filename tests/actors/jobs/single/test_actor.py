@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from greenroom import Refused
 from greenroom.actors.jobs.options import Options
-from greenroom.actors.jobs.queue.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
-from greenroom.actors.jobs.queue.telling import JobChanged, Look, Looked, Standing
+from greenroom.actors.jobs.queue.single.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
+from greenroom.actors.jobs.queue.single.telling import JobChanged, Look, Looked, Standing
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.jobs.single.actor import LOOK_S
 from greenroom.actors.jobs.single.messages import Cancel, Edit, Logged, Progressed, Retry, StateChanged

@@ -6,12 +6,13 @@ import pytest
 from msgspec import Raw
 
 from greenroom import Refused
-from greenroom.actors.jobs.queue import Queue, single_jobs
+from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.desk import LEASE_MS, LOST_MAX, RESULT_MAX
 from greenroom.actors.jobs.queue.messages import Add, Beat, Beaten, Complete, Fail, Finished, Leave, Said, Take, Taken
-from greenroom.actors.jobs.queue.shown import LOOK_MS, SELDOM_S, SOON_S
-from greenroom.actors.jobs.queue.steering import CancelJob, EditJob, RetryJob
-from greenroom.actors.jobs.queue.telling import JobChanged, Look, Progress, Standing, StepDone, Steps
+from greenroom.actors.jobs.queue.single import single_jobs
+from greenroom.actors.jobs.queue.single.shown import LOOK_MS, SELDOM_S, SOON_S
+from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
+from greenroom.actors.jobs.queue.single.telling import JobChanged, Look, Progress, Standing, StepDone, Steps
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.testing import Kit

@@ -2,9 +2,9 @@
 
 import pytest
 
-from greenroom.actors.jobs.queue import shown as shown_module
 from greenroom.actors.jobs.queue.messages import LINES_MAX, Said
-from greenroom.actors.jobs.queue.shown import LOOK_MS, Shown
+from greenroom.actors.jobs.queue.single import shown as shown_module
+from greenroom.actors.jobs.queue.single.shown import LOOK_MS, Shown
 
 NOW = 1_000_000
 A, B, C = "a" * 32, "b" * 32, "c" * 32

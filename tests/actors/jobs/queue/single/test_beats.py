@@ -1,7 +1,7 @@
 """Beats that wait at a queue."""
 
-from greenroom.actors.jobs.queue.beats import Beats
 from greenroom.actors.jobs.queue.messages import Beat
+from greenroom.actors.jobs.queue.single.beats import Beats
 
 NOW = 1_000_000
 

@@ -8,13 +8,12 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, decode_options
-from greenroom.actors.jobs.queue.beats import Beats
 from greenroom.actors.jobs.queue.desk import RESULT_MAX
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Said
-from greenroom.actors.jobs.queue.shown import SELDOM_S, SOON_S
-from greenroom.actors.jobs.queue.steered import SteeredQueue
-from greenroom.actors.jobs.queue.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
-from greenroom.actors.jobs.queue.telling import (
+from greenroom.actors.jobs.queue.single.beats import Beats
+from greenroom.actors.jobs.queue.single.shown import SELDOM_S, SOON_S
+from greenroom.actors.jobs.queue.single.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
+from greenroom.actors.jobs.queue.single.telling import (
     STEPS_MAX,
     JobChanged,
     Listened,
@@ -26,6 +25,7 @@ from greenroom.actors.jobs.queue.telling import (
     Steps,
     StepsKnown,
 )
+from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.model.actor import Runtime
 from greenroom.actors.model.errors import Refused
