@@ -25,6 +25,7 @@ from bench.question import Answer, Question, Say, options
 from bench.questions import (
     actors,
     awake,
+    calm,
     chat,
     cluster,
     connections,
@@ -62,6 +63,7 @@ QUESTIONS = {
         failover.QUESTION,
         cluster.QUESTION,
         views.QUESTION,
+        calm.QUESTION,
         scaling.QUESTION,
     )
 }

@@ -129,7 +129,7 @@ class Edge:
             admin=admin,
         )
         self._http = policy = HttpPolicy(
-            routes, gate, origins, date, KnownHosts(host, origins) if host is not None else None
+            routes, gate, origins, date, instruments, KnownHosts(host, origins) if host is not None else None
         )
 
         def open_protocol(connection: Connection, now: float) -> LiveHttp:

@@ -9,21 +9,25 @@ Commands, publications and refusals are in docs/reference/sessions.md.
 
 from typing import Annotated, Any, ClassVar, assert_never
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from greenroom.actors.model.actor import Actor, KindLimits, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.free_form import fits
-from greenroom.actors.model.message import Ask, Done, Event, Message
+from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.actors.model.notice import NOTICE_BYTES_MAX, SESSION_KIND, Push, Pushed
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.personal.fields import Personal, Subject
 
 CHANNELS_MAX = 1_000  # whose watermarks are kept; the one read longest ago goes first
+READ_BYTES_MAX = 256 * 1024  # of JSON, in a view: as long as names may be, those of a thousand could be 1.8 MB
 CONNECTIONS_SHOWN = 100
+CROWD_S = 0.2  # between two looks at who is connected, while more are than are shown: each look goes through all
 STRANGERS_PER_DAY = 250  # pushes of other users that are kept: over the days of the history, less than it holds
 DAY_MS = 86_400_000
 SIGNED_OUT = 4501  # a disconnect code after which SDKs don't reconnect
+encode = msgspec.json.encode
 
 # What it can be told, with `Push` of actors/model/notice.py. The tags are wire names: never renamed, fields only ever
 # added, with defaults.
@@ -40,7 +44,11 @@ class SignOut(Ask[Done], tag="session.sign_out"):
     """Close every connection of the user, and refuse tokens issued before now."""
 
 
-SessionMessage = Read | SignOut | Push
+class ShowPresence(Tell, tag="session.show_presence"):
+    """Internal: show who is connected, once for all who have come and gone since."""
+
+
+SessionMessage = Read | SignOut | Push | ShowPresence
 
 # What happened in it.
 
@@ -104,6 +112,7 @@ class Session(Actor[SessionState]):
     kind = SESSION_KIND
     key_is_user = True
     commands: ClassVar[tuple[type[Message], ...]] = (Read, SignOut, Push)
+    internal: ClassVar[tuple[type[Message], ...]] = (ShowPresence,)
     events: ClassVar[tuple[type[Event], ...]] = (ReadUpTo, SignedOut, PushReceived)
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (PresenceShown, PushShown)
     limits = KindLimits(history_events=10_000, history_s=30 * 86_400.0)
@@ -111,8 +120,9 @@ class Session(Actor[SessionState]):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self._last_seen_ms = 0
+        self._is_to_show = False
 
-    def handle(self, message: SessionMessage) -> Done | Pushed:
+    def handle(self, message: SessionMessage) -> Done | Pushed | None:
         """Raises: Refused for whoever may not watch, and for a push that is too long."""
         self.may_watch()
         match message:
@@ -133,6 +143,10 @@ class Session(Actor[SessionState]):
                     self.publish(PushShown(data=message.data, by=message.by))
                     return Pushed(self.offset)
                 return Pushed(self.record(PushReceived(data=message.data, by=message.by)))
+            case ShowPresence():
+                self._is_to_show = False
+                self._show_presence()
+                return None
             case _:
                 assert_never(message)
 
@@ -173,6 +187,13 @@ class Session(Actor[SessionState]):
     def audience_changed(self, who: Principal, joined: bool) -> None:
         if who.user != self.key:
             return  # a service looking on
+        if len(self.audience) <= CONNECTIONS_SHOWN:
+            self._show_presence()
+        elif not self._is_to_show:
+            self._is_to_show = True
+            self.after(CROWD_S, ShowPresence())
+
+    def _show_presence(self) -> None:
         connections = self._connections()
         if not connections:
             self._last_seen_ms = int(self.now * 1000)
@@ -184,7 +205,7 @@ class Session(Actor[SessionState]):
             "user": self.key,
             "online": bool(connections),
             "connections": connections,
-            "read": self.state.read,
+            "read": self._read_shown(),
         }
         last_seen_ms = int(self.now * 1000) if connections else self._last_seen_ms
         if last_seen_ms:
@@ -197,6 +218,19 @@ class Session(Actor[SessionState]):
         """Others can't push what the user has done out of the history."""
         state = self.state
         return state.strangers < STRANGERS_PER_DAY or int(self.now * 1000) // DAY_MS != state.strangers_day
+
+    def _read_shown(self) -> dict[str, int]:
+        """The watermarks of the view: those that moved last, as many as fit."""
+        read = self.state.read
+        left = READ_BYTES_MAX - len(encode(read))
+        if left >= 0:
+            return read
+        shown = dict(read)
+        for channel in read:
+            if left >= 0:
+                break
+            left += len(encode({channel: shown.pop(channel)})) - 1
+        return shown
 
     def _connections(self) -> list[Connection]:
         """The user's connections on this node, oldest first; the first hundred."""

@@ -78,21 +78,30 @@ class Life:
     def wake(self, claimed: Claimed) -> None:
         """From snapshot and events to the present state.
 
-        Raises: msgspec.DecodeError when the snapshot is of an incompatible shape, and whatever `apply` raises.
+        Raises: msgspec.DecodeError when the snapshot is of an incompatible shape, and whatever `apply` raises, of which
+        HandlerStuck is one.
         """
         actor = self.actor
         if claimed.snapshot is not None:
             actor.state = self.kind.decode_state(claimed.snapshot)
         actor.offset = claimed.snapshot_offset
-        for event in claimed.events:
-            if event.offset > actor.offset:
-                assert event.offset == actor.offset + 1, f"{self.entity}: gap before offset {event.offset}"
-                actor.offset = event.offset
-                actor.at_ms = event.at_ms
-                for present in self.kind.decode_events(event.payload):
-                    actor.apply(present)
-            if event.command_id is not None and event.reply is not None:
-                self.once.remember(event.command_id, Remembered(event.reply, event.digest))
+        turn = self._turn
+        turn.serial += 1
+        turn.owner = self
+        try:
+            for event in claimed.events:
+                if event.offset > actor.offset:
+                    assert event.offset == actor.offset + 1, f"{self.entity}: gap before offset {event.offset}"
+                    actor.offset = event.offset
+                    actor.at_ms = event.at_ms
+                    turn.item = event
+                    for present in self.kind.decode_events(event.payload):
+                        actor.apply(present)
+                    turn.item = None
+                if event.command_id is not None and event.reply is not None:
+                    self.once.remember(event.command_id, Remembered(event.reply, event.digest))
+        finally:
+            turn.item = turn.owner = None
         if claimed.timers:
             self.once.timers = DurableTimers(claimed.timers)
         self.decided.begin(claimed.snapshot_offset)

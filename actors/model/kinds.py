@@ -85,8 +85,18 @@ class Command:
     def decode(self, body: bytes | msgspec.Raw) -> Message:
         """The typed command of a JSON object of its fields. Raises: InvalidCommand, MalformedCommand; NotInRelease
         where it says something that only another release reads."""
+        message = self._read(body)
+        if self._others.fields:
+            self._others.refuse_unread(self._tag, body)
+        if self._names_users and (wrong := user_field_problem(message)) is not None:
+            field, problem = wrong
+            raise InvalidCommand(f"{problem} - at `$.{field}`")  # as msgspec says what is wrong with a field
+        return message
+
+    def _read(self, body: bytes | msgspec.Raw) -> Message:
+        """Raises: InvalidCommand, MalformedCommand."""
         try:
-            message = self._decode(body)
+            return self._decode(body)
         except msgspec.ValidationError as error:
             try:  # JSON knows one sort of number: 3.0 is an integer too
                 return self._decode(msgspec.json.encode(_whole(msgspec.json.decode(body))))
@@ -96,12 +106,6 @@ class Command:
             raise MalformedCommand(f"malformed JSON: {error}") from None
         except RecursionError:
             raise MalformedCommand("nested too deeply") from None
-        if self._others.fields:
-            self._others.refuse_unread(self._tag, body)
-        if self._names_users and (wrong := user_field_problem(message)) is not None:
-            field, problem = wrong
-            raise InvalidCommand(f"{problem} - at `$.{field}`")  # as msgspec says what is wrong with a field
-        return message
 
 
 class Kind:

@@ -4,58 +4,34 @@ Three ways to come to a start, each several times: an orderly stop; a SIGKILL of
 down in order while the next server waits for it; and a SIGKILL of all processes at once, so that Postgres recovers from
 its log. Before each, commands are written to sleeping entities, so there is something to write out and to recover.
 
-The entities are copies of two real rooms, one short, one long enough for a snapshot: made by the database itself.
+The entities are copies of two real rooms (bench/stored.py).
 """
 
-import asyncio
 import http.client
 import json
 import random
-import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import asyncpg
-
+from bench.home import Home, home
 from bench.load import frames, publications
 from bench.load.clients import Client, Clients, connect_command
 from bench.question import Answer, Figure, Question, Say, param
-from bench.server import START_S, Server, ServerFailed, free_port, kill, launch, log_end, machine_s, ready, stop
-from greenroom.store.own.servers import OwnServers
+from bench.server import START_S, ServerFailed, log_end, machine_s
+from bench.stored import OWNER, Stored, copy_models, make_models
 
-USER = "owner"
 SHORT_EVENTS, LONG_EVENTS = 8, 40
+PREFIX = "room:restart-"
 LONG_EACH = 20  # every so manieth entity is a long one
 WINDOW = 64  # commands on their way at once
 QUIET_S = 0.3  # how long the machine is looked at before each restart
 WAYS = ("stop", "kill", "crash")
-
-COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = $1 AND column_name <> ALL ($2::text[])"
-HEADS = """
-INSERT INTO heads (entity, {columns})
-SELECT 'room:restart-' || n, {of_model}
-FROM generate_series(0, $1::int - 1) n
-JOIN heads model ON model.entity = CASE WHEN n % $2::int = 0 THEN 'room:model-long' ELSE 'room:model-short' END
-ORDER BY n
-"""
-ROWS = """
-INSERT INTO {table} (id, {columns})
-SELECT h.id, {of_model}
-FROM generate_series(0, $1::int - 1) n
-JOIN heads h ON h.entity = 'room:restart-' || n
-JOIN heads m ON m.entity = CASE WHEN n % $2::int = 0 THEN 'room:model-long' ELSE 'room:model-short' END
-JOIN {table} model ON model.id = m.id
-ORDER BY h.id, {order}
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,61 +39,6 @@ class Restart:
     entities: int = param(100_000, "entities stored, all asleep")
     restarts: int = param(3, "restarts of each of the three ways; the median counts")
     written: int = param(2_000, "commands to as many entities before each stop")
-
-
-@dataclass(slots=True)
-class _Home:
-    """A server's folder and port: what stays when the process goes."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return ("127.0.0.1", self.port)
-
-    def launch(self) -> None:
-        self.process = launch(self.folder, self.port, {})
-
-    def server(self) -> Server:
-        assert self.process is not None
-        return Server(self.address, self.process.pid, self.folder)
-
-    def start(self) -> None:
-        """Return when it is ready. Raises: ServerFailed."""
-        self.launch()
-        deadline = time.monotonic() + START_S
-        while not ready(self.address):
-            self.check(deadline)
-            time.sleep(0.05)
-
-    def check(self, deadline: float) -> None:
-        """Raises: ServerFailed when it has ended, or the time has passed."""
-        assert self.process is not None
-        if self.process.poll() is not None or time.monotonic() > deadline:
-            fate = "ended" if self.process.poll() is not None else f"did not answer within {START_S:.0f} s"
-            raise ServerFailed(f"the server {fate}; its log ends:\n{log_end(self.folder)}")
-
-    def end(self, way: str) -> None:
-        assert self.process is not None
-        if way == "stop":
-            stop(self.server())
-        else:
-            kill(self.process, self.server().store_pids() if way == "crash" else ())
-        self.process = None
-
-
-@contextmanager
-def _home() -> Iterator[_Home]:
-    folder = Path(tempfile.mkdtemp(prefix="greenroom-bench-")).resolve()
-    folder.chmod(0o711)  # as root: for the account that Postgres runs as
-    home = _Home(folder)
-    try:
-        yield home
-    finally:
-        stop(home.server() if home.process else Server(home.address, 0, folder))
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Rooms:
@@ -152,7 +73,7 @@ class _Writer(Clients):
 
     def write(self, rooms: list[int], within_s: float = 60.0) -> None:
         """Raises: ServerFailed when a message was refused or not answered in time."""
-        client = Client(0, [connect_command(USER)])
+        client = Client(0, [connect_command(OWNER)])
         self.open_all([client], within_s=10.0)
         waiting = list(enumerate(rooms, 10))
         deadline = time.monotonic() + within_s
@@ -178,7 +99,7 @@ class _Writer(Clients):
 
 def _command(number: int, room: int) -> dict[str, Any]:
     data = {"text": f"message {number}", "idempotency_key": f"{number}-{time.monotonic_ns()}"}
-    return {"id": number, "rpc": {"method": f"room:restart-{room}/send", "data": data}}
+    return {"id": number, "rpc": {"method": f"{PREFIX}{room}/send", "data": data}}
 
 
 # The first answer.
@@ -188,7 +109,7 @@ def _by_http(address: tuple[str, int], room: int) -> int:
     """The offset of a message sent to a server that listens. Raises: ServerFailed, OSError, http.client errors."""
     wire = http.client.HTTPConnection(*address, timeout=START_S)
     try:
-        headers = {"X-Greenroom-User": USER, "Idempotency-Key": f"http-{time.monotonic_ns()}"}
+        headers = {"X-Greenroom-User": OWNER, "Idempotency-Key": f"http-{time.monotonic_ns()}"}
         wire.request("POST", f"/api/room/restart-{room}/send", b'{"text":"first"}', headers)
         answer = wire.getresponse()
         said = answer.read()
@@ -202,14 +123,14 @@ def _by_http(address: tuple[str, int], room: int) -> int:
 def _by_websocket(address: tuple[str, int], room: int) -> int:
     """The same over WebSocket: upgrade, connect and command. Raises: ServerFailed, TimeoutError, clients.Refused."""
     clients = Clients(address, window=1)
-    client = Client(0, [connect_command(USER), _command(2, room)])
+    client = Client(0, [connect_command(OWNER), _command(2, room)])
     clients.open_all([client], within_s=START_S)
     offset = int(client.replies[2]["rpc"]["data"]["offset"])
     clients.drop(client)
     return offset
 
 
-def _first_answers(home: _Home, rooms: Rooms) -> dict[str, float]:
+def _first_answers(home: Home, rooms: Rooms) -> dict[str, float]:
     """Start the server and send at once to two sleeping rooms; seconds from the start to either answer."""
     home.launch()
     begun = time.monotonic()
@@ -239,7 +160,7 @@ def _first_answers(home: _Home, rooms: Rooms) -> dict[str, float]:
     return found
 
 
-def _wait_for_port(home: _Home, deadline: float) -> None:
+def _wait_for_port(home: Home, deadline: float) -> None:
     """Until it takes connections; it may answer them much later."""
     while True:
         with suppress(OSError), socket.create_connection(home.address, timeout=1.0):
@@ -248,82 +169,34 @@ def _wait_for_port(home: _Home, deadline: float) -> None:
         time.sleep(0.002)
 
 
-# Many entities.
-
-
-def _make_models(home: _Home) -> None:
-    """Two real rooms. The long one gets its snapshot when the server stops."""
-    wire = http.client.HTTPConnection(*home.address, timeout=30.0)
-    for room, events in (("model-short", SHORT_EVENTS), ("model-long", LONG_EVENTS)):
-        for number in range(events):
-            name, fields = ("join", {}) if number == 0 else ("send", {"text": f"message {number} of a stored room"})
-            headers = {"X-Greenroom-User": USER, "Idempotency-Key": f"{room}-{number}"}
-            wire.request("POST", f"/api/room/{room}/{name}", json.dumps(fields).encode(), headers)
-            answer = wire.getresponse()
-            said = answer.read()
-            if answer.status != 200:
-                raise ServerFailed(f"a message to the model was answered with {answer.status} {said[:300]!r}")
-    wire.close()
-
-
-def _copy_models(data_dir: Path, entities: int) -> dict[str, int]:
-    """Fill the stopped server's database; how much is in it then."""
-    servers = OwnServers(data_dir)
-    url, _ = servers.start()
-    try:
-        return asyncio.run(_fill(url, entities))
-    finally:
-        servers.stop()
-
-
-async def _fill(url: str, entities: int) -> dict[str, int]:
-    """All columns are copied, whatever they are by now."""
-    connection = await asyncpg.connect(url, timeout=10.0)
-    try:
-
-        async def columns(table: str, *but: str) -> dict[str, str]:
-            names = [f'"{row[0]}"' for row in await connection.fetch(COLUMNS, table, ["id", *but])]
-            return {"columns": ", ".join(names), "of_model": ", ".join(f"model.{name}" for name in names)}
-
-        await connection.execute(HEADS.format(**await columns("heads", "entity")), entities, LONG_EACH)
-        await connection.execute("ANALYZE heads")
-        for table, order in (("journal", 'model."offset"'), ("snapshots", "1")):
-            await connection.execute(
-                ROWS.format(table=table, order=order, **await columns(table)), entities, LONG_EACH, timeout=600.0
-            )
-        await connection.execute("VACUUM ANALYZE", timeout=600.0)  # as it would be long since; not while we measure
-        await connection.execute("CHECKPOINT", timeout=600.0)
-        return {
-            "entities": await connection.fetchval("SELECT count(*) FROM heads WHERE entity LIKE 'room:restart-%'"),
-            "events": await connection.fetchval("SELECT count(*) FROM journal"),
-            "snapshots": await connection.fetchval("SELECT count(*) FROM snapshots"),
-            "database_mb": await connection.fetchval("SELECT pg_database_size(current_database()) >> 20"),
-        }
-    finally:
-        await connection.close()
-
-
 def answer(params: Restart, say: Say) -> Answer:
     rooms = Rooms(params.entities)
+    model = Stored(
+        entities=params.entities,
+        prefix=PREFIX,
+        short_events=SHORT_EVENTS,
+        long_events=LONG_EVENTS,
+        long_each=LONG_EACH,
+    )
     took: dict[str, list[float]] = {}
     others: list[float] = []
-    with _home() as home:
+    with home() as ours:
         say("making the database", 0.0)
-        home.start()
-        _make_models(home)
-        home.end("stop")
+        ours.start()
+        make_models(ours.address, model)
+        ours.end("stop")
         say("storing the entities", 0.1)
-        stored = _copy_models(home.folder / "data", params.entities)
-        home.start()
+        stored = copy_models(ours.data_dir, model)
+        ours.start()
         restarts = [way for _ in range(params.restarts) for way in WAYS]
         for number, way in enumerate(restarts):
             say(f"after a {way}", 0.4 + 0.6 * number / len(restarts))
-            _Writer(home.address, rooms).write(rooms.some(params.written))
+            _Writer(ours.address, rooms).write(rooms.some(params.written))
             others.append(_busy_share())
             begun = time.monotonic()
-            home.end(way)
+            ours.end(way)
             took.setdefault(f"{way}_itself", []).append(time.monotonic() - begun)
-            for name, seconds in _first_answers(home, rooms).items():
+            for name, seconds in _first_answers(ours, rooms).items():
                 took.setdefault(f"{way}_{name}", []).append(seconds)
     found = {name: round(median(each), 3) for name, each in took.items()}
     busy = median(others)

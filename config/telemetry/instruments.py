@@ -21,7 +21,7 @@ Reading = Number | Iterable[Labelled]  # one value, or one for each set of label
 PREFIX: Final = "greenroom_"
 _UNITS: Final = {"s": "s", "bytes": "By"}  # last part of a field's name -> UCUM, as OpenTelemetry wants it
 _SHOWN_UNITS: Final = {"s": "_seconds", "By": "_bytes", "": ""}  # Prometheus wants units spelled out
-_OTHER: Final = "other"
+OTHER: Final = "other"  # in place of a name that a peer chose and nobody installed
 _DURATION_FIRST_S: Final = 0.0001  # 0.1 ms; doubling 18 times reaches 13 s
 _DURATION_BUCKETS: Final = 18
 _BATCH_BUCKETS: Final = 15  # 1, 2, 4 ... 16384
@@ -107,6 +107,18 @@ class Instruments:
         int,
         Metric("counter", "requests for pages answered 503: too many at once", look="it rises: probes may fail"),
     ] = 0
+    refused_requests: Annotated[
+        dict[tuple[str], int],
+        Metric(
+            "counter",
+            "HTTP requests refused before they were a command: malformed, too long, too slow, of a page from elsewhere",
+            labels=("status",),
+        ),
+    ] = field(default_factory=dict)
+    disconnects: Annotated[
+        dict[tuple[str], int],
+        Metric("counter", "connections of the client protocol that this node has ended", labels=("code",)),
+    ] = field(default_factory=dict)
     slow_disconnects: Annotated[
         int,
         Metric(
@@ -309,6 +321,15 @@ class Instruments:
     ] = field(default_factory=dict)
     commands_max: int = 1000  # different (kind, command, outcome) that are told apart
 
+    def count_refused_request(self, status: int) -> None:
+        label = (str(status),)
+        self.refused_requests[label] = self.refused_requests.get(label, 0) + 1
+
+    def count_disconnect(self, code: int) -> None:
+        """`code`: one of ours, or one that an entity has chosen to kick with; no peer can."""
+        label = (str(code),)
+        self.disconnects[label] = self.disconnects.get(label, 0) + 1
+
     def count_command(self, kind: str, command: str, outcome: str, count: int = 1) -> None:
         """`outcome` is "ok" or an error's wire name. Peers choose kind and command, and each new triple costs memory
         here and in every scrape: past `commands_max` triples, new ones are counted together as "other"."""
@@ -317,7 +338,7 @@ class Instruments:
             self.commands[key] += count
         except KeyError:
             if len(self.commands) >= self.commands_max:
-                key = (_OTHER, _OTHER, _OTHER)
+                key = (OTHER, OTHER, OTHER)
             self.commands[key] = self.commands.get(key, 0) + count
 
 

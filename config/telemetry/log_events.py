@@ -314,7 +314,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "The database did not say which nodes there are: until it does nobody is taken for dead, and no entity "
             "changes nodes. Look at the database."
         ),
-        "node_buried": "A node has ended, by proof or by its lease; others own its entities from now on.",
+        "node_buried": (
+            "A node has ended, by proof or by its lease, or had ended before, which a failover of the database forgot; "
+            "others own its entities from now on."
+        ),
         "node_declared_dead": (
             "Another node could not see this one alive, took over, and this one ended at once. It was cut off from the "
             "database, or stood still, for longer than GREENROOM_LEASE_S, or the database has forgotten it, as after a "

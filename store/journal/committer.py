@@ -2,7 +2,7 @@
 
 Batch what piles up, never wait: each lane appends whatever has arrived since its last statement. An entity always goes
 through the same lane, and what it submits while a statement is under way is merged into one append of the next, so
-its order holds. Outcomes come back in order, from a sync stretch of the lane's task.
+its order holds. Outcomes come back in order, from the lane's task.
 """
 
 from collections import deque
@@ -19,6 +19,7 @@ from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.records import Append, Outcome
 
+TOLD = 64  # writers that hear of their outcomes between two chances for others: each lets go what waited for it
 LEAST = 0.95  # the share of `append_timeout_s` that every append has, at least
 
 
@@ -218,12 +219,14 @@ class Committer:
             return
         self._on_batch(sum(len(sent.append.events) for sent in batch), perf_counter() - started)
         landed = Outcome.LANDED  # named once: in Python 3.11 to name an Enum's member is a search
-        for sent, outcome in zip(batch, outcomes, strict=True):
+        for number, (sent, outcome) in enumerate(zip(batch, outcomes, strict=True), 1):
             append = sent.append
             if outcome is landed:
                 sent.writer.committed(append.fence, append.through)
             else:
                 self._fail(append.head_id, append.fence, sent.writer, outcome)
+            if not number % TOLD:
+                await trio.lowlevel.cancel_shielded_checkpoint()  # whoever is told, all are
         if self._landed is not None:
             self._landed(
                 [

@@ -18,6 +18,7 @@ ENDS: Mapping[str, str] = {
     "gave up": "the node that had it gave up while it started",
     "its process has ended": "the process of the node that had it has ended",
     "its lease ran out": "the lease of the node that had it ran out",
+    "it was declared dead before": "the node that had it was declared dead, which a failover of the database forgot",
 }
 
 

@@ -48,6 +48,7 @@ class Looking:
         changed: Callable[[Collection[int]], None],
         placed: Callable[[], None],
         gone: Callable[[int], None],
+        linked: Callable[[], Collection[int]],
         announce: Callable[[int, Mapping[int, int]], None],
         has_release: bool,
         reach: Reach,
@@ -70,6 +71,7 @@ class Looking:
         self._changed = changed
         self._placed = placed
         self._gone = gone
+        self._linked = linked
         self._announce = announce
         self._has_release = has_release
         self._reach = reach
@@ -119,49 +121,59 @@ class Looking:
         """The others, and those of them that have renewed their leases since they were seen before. Who is dead is
         buried. Raises: StoreUnavailable."""
         self._clocks.asking()
+        # One that has come and gone between two looks is known by its link alone. It joined before it had one, so
+        # whoever is not among the members that are read after this is gone.
+        known = {*self._linked()}
         members = await self._referee.members()
         self._clocks.answered(members)
         now = trio.current_time()
         others = [one for one in members if one.incarnation != self._me]
         renewed = self._witness.saw(others, now)
-        proven = {one.incarnation for one in others if self._ended(one.host, one.process)}
-        dead = [one for one in others if one.incarnation in proven or self._witness.may_bury(one, now)]
+        certain = {one.incarnation: why for one in others if (why := self._why_dead(one)) is not None}
+        dead = [one for one in others if one.incarnation in certain or self._witness.may_bury(one, now)]
         buried: list[int] = []
         changed: list[Owned] = []
         failure: StoreUnavailable | None = None
         for one in dead:
             try:
-                rows = await self._bury(one, is_proven=one.incarnation in proven, besides=dead)
+                rows = await self._bury(one, certain.get(one.incarnation), besides=dead)
             except StoreUnavailable as error:  # what others had is somebody's already: that is to be told
                 failure = error
                 break
             if rows is not None:
                 buried.append(one.incarnation)
                 changed += rows
-            if rows is not None or one.incarnation in proven:  # by another, meanwhile
+            if rows is not None or one.incarnation in certain:  # by another, meanwhile
                 members.remove(one)
-        before, self.members = self.others(), members
+        known.update(one.incarnation for one in self.others())
+        self.members = members
         self._place()  # before anybody hands over what is to be on one that is no more
         for owner, terms in by_owner(changed).items():
             self._announce(owner, terms)
         self._changed(self._holdings.read(changed))
-        present = {one.incarnation for one in members}
-        for one in before:
-            if one.incarnation not in present:
-                self._gone(one.incarnation)
+        for node in known - {one.incarnation for one in members}:
+            self._witness.gone(node)
+            self._gone(node)
         for incarnation in buried:
             await self._end_sessions(incarnation)
         if failure is not None:
             raise failure
         return self.others(), renewed
 
-    async def _bury(self, member: Member, *, is_proven: bool, besides: Collection[Member]) -> list[Owned] | None:
-        """What it had, which is theirs at once who are to have it without all those. None: it was not us."""
+    def _why_dead(self, member: Member) -> str | None:
+        """Why it is, whatever its lease; None: that is not certain."""
+        if self._ended(member.host, member.process):
+            return "its process has ended"
+        return "it was declared dead before" if self._witness.is_gone(member.incarnation) else None
+
+    async def _bury(self, member: Member, certain: str | None, *, besides: Collection[Member]) -> list[Owned] | None:
+        """What it had, which is theirs at once who are to have it without all those. `certain`: why it is dead, where
+        its lease need not have run out. None: it was not us."""
         node = member.incarnation
         nexts = self._placement.without({one.incarnation for one in besides}, self._holdings.shards_of(node))
-        why = "its process has ended" if is_proven else "its lease ran out"
+        why = certain or "its lease ran out"
         began = trio.current_time()
-        rows = await self._referee.bury(node, is_proven=is_proven, why=why, nexts=nexts)
+        rows = await self._referee.bury(node, is_proven=certain is not None, why=why, nexts=nexts)
         if rows is not None:
             took_s = trio.current_time() - began
             for owner, count in Counter(row.owner for row in rows).items():

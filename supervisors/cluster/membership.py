@@ -52,13 +52,14 @@ class Membership:
         announce: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None,
         moves: Moves | None = None,
         unreached: Callable[[], Collection[int]] = tuple,
+        linked: Callable[[], Collection[int]] = tuple,
     ) -> None:
         """`releases` is of the newcomer's own. `clock` gives Unix seconds, to be compared. `ended`: is it certain that
         the process, named by host and process, runs no more? `moved` hears of shards that have other owners than was
         known here before, and `gone` of nodes that are no more. `announce` is to tell all other nodes, before anything
         that is sent to them later, that these shards are that node's under these terms. None of them may raise.
         `moves` notes what this node does. `unreached`: the nodes that can't be spoken to just now, itself where none
-        can."""
+        can. `linked`: those to which there are links, of which each joined before."""
         self.valid_until = float("-inf")  # an attribute, for cells look at it with each burst
         self.moves = moves or Moves()
         self._referee = referee
@@ -93,6 +94,7 @@ class Membership:
             changed=self._tell,
             placed=self._note_change,
             gone=gone,
+            linked=linked,
             announce=announce,
             has_release=bool(newcomer.release),
             reach=reach,

@@ -79,15 +79,17 @@ class Asking:
         send: Send,
         submit: Callable[[str, Envelope], None],
         look: Callable[[], None],
-        before_inspect: Callable[[str, int, ReplySlot | None], None],
+        before_inspect: Callable[[str, int, ReplySlot | None], int],
+        feed: Callable[[str], int],
         not_held: Callable[[str, int], None],
         chase: Callable[[str, str], None],
         instruments: Instruments,
     ) -> None:
         """`node` is this one's incarnation. `send` raises Overloaded, Unavailable and HandlerFailed, with nothing sent.
         `submit` is the router's. `look` has the referee asked who owns what, soon. `before_inspect` is called when an
-        Inspect of an entity is about to be sent to a node, and may raise what `send` does; `not_held` when a node says
-        that it does not own an entity. `chase`: see Elsewhere."""
+        Inspect of an entity is about to be sent to a node, and may raise what `send` does; it returns the number of the
+        feed that goes before that, as `feed` does for an entity at any time. `not_held` is called when a node says that
+        it does not own an entity. `chase`: see Elsewhere."""
         self.chase = chase
         self._node = node
         self._kinds = kinds
@@ -96,6 +98,7 @@ class Asking:
         self._submit = submit
         self._look = look
         self._before_inspect = before_inspect
+        self._feed = feed
         self._tell_not_held = not_held
         self._instruments = instruments
         self._numbers = count(1)
@@ -183,6 +186,10 @@ class Asking:
         asked.envelope.slot.resolve(reply, answer.body)
 
     def seen(self, node: int, answer: Seen) -> None:
+        asked = self._pending.get(node, {}).get(answer.number)
+        if asked is not None and asked.feed and asked.feed != self._feed(asked.entity):
+            self._again(asked, OutcomeUnknown("the feed of the entity has ended again and again"))  # see Feeds
+            return
         asked = self._take(node, answer.number)
         if asked is not None and asked.envelope.slot is not None:
             asked.envelope.slot.resolve(Inspected(answer.view, answer.epoch, answer.offset, answer.fence), None)
@@ -267,7 +274,7 @@ class Asking:
         envelope = asked.envelope
         is_inspect = type(envelope.message) is Inspect
         if is_inspect:
-            self._before_inspect(asked.entity, node, envelope.slot)
+            asked.feed = self._before_inspect(asked.entity, node, envelope.slot)
         self._send_frame(node, self._frame(asked, is_inspect=is_inspect))
         self._instruments.remote_messages += 1
         slot = envelope.slot

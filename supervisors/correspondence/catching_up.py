@@ -6,6 +6,7 @@ that whoever is told an offset then gets everything after it. Only what the jour
 
 from collections import deque
 from collections.abc import Callable
+from typing import Literal
 
 import structlog
 import trio
@@ -38,15 +39,21 @@ WAITING_MAX = 10_000  # publications of one entity that wait; with more, it is a
 KICKS_MAX = 1_000  # of one entity that wait; with more, they are done before what they should have come after
 TICK_S = 0.1  # how late a retry may be
 
+# Where what comes of an entity comes from: here, under that term, or with the feed of that number. While it is the same
+# everything has come, in its order.
+Source = tuple[Literal["here", "fed"], int]
+
 
 class _Waiting:
-    """An entity's answer, with which somebody is about to watch it."""
+    """An entity's answer, with which somebody is about to watch it. It holds as long as what comes of the entity comes
+    from where this has: what followed it may else be lost, and nobody would know."""
 
-    __slots__ = ("answer", "answered")
+    __slots__ = ("answer", "answered", "source")
 
-    def __init__(self, answer: Inspected, answered: Answered) -> None:
+    def __init__(self, answer: Inspected, answered: Answered, source: Source | None) -> None:
         self.answer = answer
         self.answered = answered
+        self.source = source
 
 
 class _CatchUp:
@@ -98,14 +105,17 @@ class CatchingUp:
         hub: Hub,
         journal: StoredEvents,
         submit: Callable[[str, Envelope], None],
+        source: Callable[[str], Source | None],
         caught_up: Callable[[str], None],
         instruments: Instruments,
     ) -> None:
-        """`submit` is the router's. `caught_up` hears of an entity whose watchers may have missed kicks."""
+        """`submit` is the router's. `source` of an entity; None: nothing comes of it just now. `caught_up` hears of an
+        entity whose watchers may have missed kicks."""
         self._kinds = kinds
         self._hub = hub
         self._journal = journal
         self._submit = submit
+        self._source = source
         self._caught_up = caught_up
         self._instruments = instruments
         self.catching: dict[str, _CatchUp] = {}
@@ -175,7 +185,7 @@ class CatchingUp:
                 answered.seen(answer)
                 return
             catch_up = self._catch_up(entity, (answer.epoch, answer.offset))
-        self._wait(catch_up, _Waiting(answer, answered))
+        self._wait(catch_up, _Waiting(answer, answered, self._source(entity)))
 
     def ask_again(self, entity: str) -> None:
         """There may be a gap of which nobody knows how far it reaches."""
@@ -214,7 +224,10 @@ class CatchingUp:
         """It has not answered."""
         catch_up.question = None
         known = self._hub.position(catch_up.entity)
-        if error.temporary or known is None:
+        if known is None:  # and nobody is left who misses anything
+            catch_up.through = "", 0
+            self._fill_soon(catch_up)
+        elif error.temporary:
             catch_up.retry_at = trio.current_time() + RETRY_S
         else:  # it never will: the next publication tells how far the gap reaches
             log.warning("position_unknown", entity=catch_up.entity, error=shown(error))
@@ -307,6 +320,8 @@ class CatchingUp:
             if isinstance(item, _Waiting):
                 items.popleft()
                 self._answer(entity, item)
+                if catch_up.through is None:
+                    return  # which has it fed anew: it is asked again where it stands
                 continue
             gap = self._gap_before(item)
             if gap is not None:
@@ -327,8 +342,9 @@ class CatchingUp:
     def _answer(self, entity: str, waiting: _Waiting) -> None:
         answer, answered = waiting.answer, waiting.answered
         known = self._hub.position(entity)
+        holds = waiting.source is not None and waiting.source == self._source(entity)
         try:
-            if known is None or known == (answer.epoch, answer.offset):
+            if holds and (known is None or known == (answer.epoch, answer.offset)):
                 answered.seen(answer)
             else:
                 answered.ask_again()  # what it has said is of another moment by now
@@ -363,6 +379,11 @@ class CatchingUp:
                 self._ask(catch_up)
             else:
                 self._fill_soon(catch_up)
+
+    def is_awaited(self, entity: str) -> bool:
+        """Is somebody about to watch it, with what it has answered?"""
+        catch_up = self.catching.get(entity)
+        return catch_up is not None and any(isinstance(one, _Waiting) for one in catch_up.items)
 
     def forget(self, entity: str) -> None:
         """Nobody watches it any more."""

@@ -138,6 +138,7 @@ class Correspondence:
             submit=self._submit,
             look=look,
             before_inspect=lambda entity, at, slot: self.feeds.before_inspect(entity, at, slot),
+            feed=lambda entity: self.feeds.number(entity),
             not_held=lambda entity, at: self.feeds.not_held(entity, at),
             chase=lambda asker, entity: self.chasing.begin(asker, entity),
             instruments=instruments,
@@ -164,6 +165,7 @@ class Correspondence:
             hub=hub,
             journal=journal,
             submit=self._submit,
+            source=lambda entity: self.feeds.source(entity),
             caught_up=self.rechecks.add,
             instruments=instruments,
         )

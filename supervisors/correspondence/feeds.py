@@ -1,14 +1,15 @@
 """Feeds: what is watched here of entities on other nodes. The hub gets it as it would of entities on this one.
 
 A feed is asked for before its entity is, on the same link, so publications come in one order with the answer. Where a
-link has parted, or the entity has moved, it is asked for again, and the entity catches up (catching_up.py).
+link has parted, or the entity has moved, it is asked for again, and the entity catches up (catching_up.py). An answer
+is of use with that feed alone: what followed it came with no other, so under another one the entity is asked again.
 
 A kick may have been missed meanwhile, too. So whoever watches across such a gap is asked about again (rechecks.py).
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import Protocol
 
 import structlog
@@ -19,7 +20,7 @@ from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.message import ReplySlot
 from greenroom.actors.model.principal import Principal
 from greenroom.config.telemetry.shown import shown
-from greenroom.supervisors.correspondence.catching_up import CatchingUp
+from greenroom.supervisors.correspondence.catching_up import CatchingUp, Source
 from greenroom.supervisors.correspondence.rosters import Rosters
 from greenroom.supervisors.correspondence.wire import (
     Began,
@@ -58,10 +59,11 @@ class Send(Protocol):
 class _Feed:
     """What this node has of one entity on another."""
 
-    __slots__ = ("node", "since")
+    __slots__ = ("node", "number", "since")
 
     def __init__(self, since: float) -> None:
         self.node: int | None = None  # that has been asked for it; None: nobody yet, or no longer
+        self.number = 0  # another whenever one is asked
         self.since = since  # on the trio clock: when somebody wanted to watch
 
 
@@ -87,6 +89,7 @@ class Feeds:
         self._catching_up = catching_up
         self._send = send
         self._feeds: dict[str, _Feed] = {}
+        self._numbers = count(1)  # of feeds that nodes are asked for
         self._unfed: dict[str, None] = {}  # entities whose feed is to be asked for again
         self._lap: Iterator[str] = iter(())
         self._lap_due = -math.inf  # on the trio clock: the next one's beginning
@@ -110,6 +113,18 @@ class Feeds:
                 feed.since = now
 
         return lambda answer: self._catching_up.answered(entity, answer, answered)
+
+    def source(self, entity: str) -> Source | None:
+        """Where what comes of it comes from. None: from nowhere just now."""
+        if self._ownership.owns(entity):
+            return "here", self._ownership.term(entity)
+        number = self.number(entity)
+        return ("fed", number) if number else None
+
+    def number(self, entity: str) -> int:
+        """Of its feed; 0: there is none."""
+        feed = self._feeds.get(entity)
+        return feed.number if feed is not None and feed.node is not None else 0
 
     def changed(self, entity: str, who: Principal, joined: bool) -> bool:
         """Somebody began or ceased to watch here. False: its entity is here too, and is to be told as always."""
@@ -137,19 +152,26 @@ class Feeds:
 
     # From Asking.
 
-    def before_inspect(self, entity: str, node: int, slot: ReplySlot | None) -> None:
-        """An Inspect of the entity is about to be sent there, to be answered to `slot`. Raises: as `send`."""
+    def before_inspect(self, entity: str, node: int, slot: ReplySlot | None) -> int:
+        """An Inspect of the entity is about to be sent there, to be answered to `slot`. Returns the number of the feed
+        that it goes behind, 0 for none. Raises: as `send`."""
         feed = self._feeds.get(entity)
         if feed is None and self._hub.position(entity) is not None:  # it has lived here until now
             feed = self._feeds[entity] = _Feed(trio.current_time())
-        if feed is None or feed.node == node:
-            return
+        if feed is None:
+            return 0
+        if feed.node != node:
+            self._ask_for(entity, feed, node, slot)
+        return feed.number
+
+    def _ask_for(self, entity: str, feed: _Feed, node: int, slot: ReplySlot | None) -> None:
+        """Raises: as `send`."""
         # Those who only hear their own session end are nobody's audience: see Nothing.
         watchers = [one.principal for one in self._hub.subscribers(entity) if one.encoding is not Nothing]
         named = _named(watchers)
         is_listened_to = self._hub.is_listened_to(entity)
         self._send(node, Feed(entity, watchers[:named], is_listened_to, named < len(watchers)))
-        feed.node = node
+        feed.node, feed.number = node, next(self._numbers)
         self._rosters.fed(entity)
         self._unfed.pop(entity, None)
         for who in watchers[named:]:
@@ -262,7 +284,7 @@ class Feeds:
                     self._unfed[entity] = None
         elif feed is None:
             self.lives_elsewhere(entity)
-        elif not is_watched and now - feed.since > IDLE_S:
+        elif not is_watched and now - feed.since > IDLE_S and not self._catching_up.is_awaited(entity):
             self._end(entity, feed)
         elif is_watched and feed.node is None and entity not in self._catching_up.catching:
             self._unfed[entity] = None

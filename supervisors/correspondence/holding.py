@@ -21,7 +21,7 @@ class Ends(Protocol):
 class Asked:
     """One message on its way. See Deadlines."""
 
-    __slots__ = ("_asking", "done", "entity", "envelope", "held_at", "hops", "node", "number", "tick")
+    __slots__ = ("_asking", "done", "entity", "envelope", "feed", "held_at", "hops", "node", "number", "tick")
 
     def __init__(self, asking: Ends, number: int, entity: str, envelope: Envelope, hops: int) -> None:
         self._asking = asking
@@ -31,6 +31,7 @@ class Asked:
         self.hops = hops
         self.node: int | None = None  # that is to answer it
         self.held_at: float | None = None  # on the trio clock: since then it waits for its owner to be known
+        self.feed = 0  # that an Inspect was sent behind, as what follows its answer comes with that
         self.tick: Tick | None = None  # in which it expires
         self.done = False
 

@@ -54,7 +54,8 @@ class Rechecks:
         return len(self._waiting)
 
     def add(self, entity: str) -> None:
-        """Ask about all who watch it here."""
+        """Ask about all who watch it here, or are about to."""
+        self._hub.doubt(entity)
         for one in self._hub.subscribers(entity):
             self._wait(_Recheck(self, entity, one))
 

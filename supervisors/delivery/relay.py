@@ -40,6 +40,7 @@ EVERYBODY = -1  # among them: no head has this id
 FORGOTTEN_MAX = 50_000  # rows that are known though they were deleted; with more, the sweep that forgets them is early
 DELETED_MAX = 1_000  # rows deleted by one statement
 PAGE = 500  # rows read at once by a sweep; fewer where they are large
+STEP = 32  # rows or pairs whose messages are sent between two chances for others
 SWEEP_S = 5.0
 SWEEP_GAP_S = 0.2  # the least time between two sweeps
 OWNED_S = 1.0  # between two looks at which shards are ours: the outbox of one that is new need not wait for a sweep
@@ -353,12 +354,16 @@ class Relay:
             with trio.move_on_at(at):
                 await self._wake_retrying.wait()
                 continue
+            sent = 0
             while self._retries and self._retries[0][0] <= trio.current_time():
                 pair = heapq.heappop(self._retries)[2]
                 if self._pairs.get((pair.sender_id, pair.receiver)) is not pair:
                     continue  # parked
                 pair.take_back()
                 self._send(pair)
+                sent += 1
+                if not sent % STEP:  # of one receiver there may be as many as fit into memory
+                    await trio.lowlevel.checkpoint()
 
     async def _delete(self) -> None:
         while True:
@@ -428,6 +433,10 @@ class Relay:
                         del self._left_out[head_id]
                 self._read_to = START
                 return
-            for row in rows:
+            for number, row in enumerate(rows, 1):
                 self._adopt(row)
+                if not number % STEP:
+                    await trio.lowlevel.checkpoint()
+                    if known is not self._rows:
+                        return
             self._read_to = (rows[-1].head_id, rows[-1].offset)

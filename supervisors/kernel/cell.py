@@ -27,6 +27,7 @@ from greenroom.actors.model.errors import (
     ActorError,
     Forgotten,
     HandlerFailed,
+    HandlerStuck,
     NotHere,
     NotInRelease,
     OutcomeUnknown,
@@ -146,8 +147,10 @@ class Cell:
         ending: Ending | None = None  # cancelled
         try:
             while True:
+                woken = False
                 try:
                     await self._awaken()
+                    woken = True
                     found = await self._serve()
                     if found is not Ending.REBUILD:
                         ending = found
@@ -172,7 +175,8 @@ class Cell:
                         log.warning("entity_of_newer_release", entity=self.entity, error=str(error))
                         ending = Ending.BEHIND
                         return
-                    if not self._may_restart(error):
+                    hangs = isinstance(error, HandlerStuck) and not woken  # in `apply`, and would again
+                    if not self._may_restart(error) or hangs:
                         ending = Ending.FAILED
                         await self._in_flight.catch_up_all()  # what is on its way to the disk need not be unknown
                         return

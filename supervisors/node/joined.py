@@ -111,6 +111,10 @@ class Joined:
             return (self._membership.incarnation,)
         return [node for node, state in links.states().items() if state.silent]
 
+    def linked(self) -> Collection[int]:
+        """Nodes to which there are links."""
+        return list(self._links.states()) if self._links is not None else ()
+
     def links(self) -> dict[int, str]:
         """How the link to each other node is."""
         states = self._links.states() if self._links is not None else {}

@@ -163,6 +163,7 @@ class Node:
             announce=self._announce,
             moves=Moves(clock),
             unreached=lambda: self._joined.unreached() if self._joined is not None else (),
+            linked=lambda: self._joined.linked() if self._joined is not None else (),
         )
         journal = PostgresJournal(self._pool, incarnation=incarnation, shards=settings.shards, now=clock)
         self._warm = partial(journal.warm, lanes=settings.commit.lanes)
@@ -520,7 +521,7 @@ def observed(kernel: Kernel, edge: Edge, held: Held) -> Observed:
 
 def watchdog_of(turn: Turn, config: SupervisionConfig) -> Watchdog:
     stuck_s = config.handler_stuck_s
-    return Watchdog(turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.05, stuck_s))
+    return Watchdog(turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.1, stuck_s))
 
 
 def resident_bytes() -> int:

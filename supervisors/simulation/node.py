@@ -142,6 +142,7 @@ class SimulatedNode:
                 gone=self._gone,
                 announce=self._announce,
                 unreached=lambda: self._joined.unreached() if self._joined is not None else (),
+                linked=lambda: self._joined.linked() if self._joined is not None else (),
             )
             self._joined = Joined(
                 membership=self._membership,

@@ -105,7 +105,7 @@ class Watchdog:
         *,
         stuck_s: float = 5.0,
         slow_s: float = 0.25,
-        sample_s: float = 0.05,
+        sample_s: float = 0.1,  # each wakes a thread, which is a tenth of all that an idle node does
         signum: signal.Signals = signal.SIGUSR2,
     ) -> None:
         """`signum` is taken from the process while `run` runs."""

@@ -4,10 +4,11 @@ Nobody is woken by it: a page that neither is awake nor is watched has nothing t
 wakes. To another node goes what concerns its pages, of views of which it has said that they are watched there
 (watched.py): a frame for each batch, or several where that is large. It drops what nobody there watches.
 
-What a page may have missed makes it stale, and it reads its rows again: when a mailbox or a link was full, when a node
-has gone that may have folded something it told nobody, when nobody knows whether a batch has landed, when another
-version of the view has become live. And since who folds may believe in a former owner of a page for a while, whoever
-learns of shards' new owners has their pages read again. So what is lost on the way costs time, and no row.
+What a page may have missed makes it stale, and it reads its rows again: when a mailbox or a link was full, when a link
+has parted, when a node has gone that may have folded something it told nobody, when nobody knows whether a batch has
+landed, when another version of the view has become live. And since who folds may believe in a former owner of a page
+for a while, whoever learns of shards' new owners has their pages read again. So what is lost on the way costs time, and
+no row.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -177,10 +178,11 @@ class Pages:
                 self._tell_stale(node, "", shards)
 
     def parted(self, node: int) -> None:
-        """What it has folded last it may have told nobody, and what it was telling us is lost."""
+        """What it has folded last it may have told nobody, and what was under way between us is lost, either way: it
+        may have read its pages before it was told the last of that, for the two ends need not hear at once."""
         self._watched.parted(node)
         self._all_stale("", ())
-        self._wake.set()
+        self._owe(node)
 
     # From other nodes.
 

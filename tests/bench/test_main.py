@@ -39,6 +39,28 @@ INTERFACE = {  # the fields that /docs and scripts rely on
         "wrong_rows",
         "pages_flat",
     ],
+    "jobs": [
+        "processed_per_s",
+        "add_single_per_s",
+        "add_parallel_per_s",
+        "add_bulk_per_s",
+        "pickup_p50_ms",
+        "pickup_p99_ms",
+        "limited_share",
+        "rtt2_share",
+        "million_waiting_share",
+        "rescue_ms",
+        "lost",
+        "run_twice_completed",
+    ],
+    "calm": [
+        "close_watchers",
+        "close_delay_ms",
+        "sign_out_connections",
+        "sign_out_delay_ms",
+        "sleepers",
+        "sleepers_core_share",
+    ],
     "scaling": ["nodes", "entities", "shards", "statements_per_s"],
 }
 

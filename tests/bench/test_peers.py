@@ -26,9 +26,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", sorted(PEERS))
 def test_a_peer_that_is_missing_is_said_with_what_is_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    program = "nginx" if name == "nchan" else "centrifugo"
+    program = {"bullmq": "node", "nchan": "nginx"}.get(name, "centrifugo")
     with pytest.raises(PeerMissing, match=f"no program '{program}' on the PATH"):
-        find(name, "fanout")
+        find(name, "jobs" if name == "bullmq" else "fanout")
 
 
 def test_nginx_without_the_module_is_not_enough(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_nginx_without_the_module_is_not_enough(installed: Path, monkeypatch: py
 def test_a_question_that_a_peer_can_not_answer_is_named_with_those_it_can() -> None:
     with pytest.raises(PeerMissing, match="can't answer 'journal'; it answers: chat, connections, fanout, storm"):
         find("centrifugo", "journal")
-    with pytest.raises(PeerMissing, match="known: centrifugo, centrifugo-tuned, nchan"):
+    with pytest.raises(PeerMissing, match="known: bullmq, centrifugo, centrifugo-tuned, nchan"):
         find("nobody", "chat")
 
 

@@ -5,8 +5,10 @@ import json
 import re
 import ssl
 from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 
@@ -96,6 +98,9 @@ def test_commands_views_and_histories(client: Client, room: str) -> None:
     assert ours.status == 200, "a page of the same name"
     theirs = client.ask("POST", f"/api/room/{room}/send", {"text": "hi"}, Origin="https://evil.example")
     assert theirs.status == 403
+    in_the_clear = {"Origin": f"http://{NAME}"}  # so named, and it came over TLS: another page
+    assert client.ask("POST", f"/api/room/{room}/send", {"text": "hi"}, **in_the_clear).status == 403
+    assert client.ask("GET", "/connection/websocket", **in_the_clear, **UPGRADE).status == 403
     assert client.ask("POST", f"/api/room/{room}/send", b"x" * 900_000).status == 400, "a long body comes through"
     assert client.ask("GET", "/ready").status == 200
 
@@ -131,6 +136,52 @@ def test_a_websocket(client: Client, room: str) -> None:
 def test_nothing_becomes_http_2_behind_its_back(client: Client, path: str) -> None:
     answer = client.ask("GET", path, Upgrade="h2c", Connection="Upgrade, HTTP2-Settings", HTTP2_Settings="AAMAAABk")
     assert answer.status in (200, 426)
+
+
+class Heads(BaseHTTPRequestHandler):
+    """A node that only notes what nginx passes on to it."""
+
+    protocol_version = "HTTP/1.1"
+    seen: ClassVar[list[Mapping[str, str]]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append({name.lower(): value for name, value in self.headers.items()})
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def behind() -> Iterator[Client]:
+    """Before a node that only notes."""
+    need("nginx", Path(PROGRAM).exists())
+    Heads.seen.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Heads) as node:
+        node.daemon_threads = True
+        serving = Thread(target=node.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        try:
+            with Nginx(node.server_port) as running:
+                yield Client(running, "")
+        finally:
+            node.shutdown()
+            serving.join()
+
+
+def test_what_a_connection_may_become_is_asked_of_nodes_where_it_may_and_nothing_else(behind: Client) -> None:
+    """Nodes decline the rest; they are not to be asked for it either."""
+    for path in ("/health", "/api/room/lobby", "/events?channel=room:lobby", "/metrics", "/connection/websocket"):
+        for asked in ("h2c", "websocket", "WebSocket", "websocket, h2c"):
+            behind.ask("GET", path, Upgrade=asked, Connection="Upgrade, HTTP2-Settings", HTTP2_Settings="AAMAAABk")
+            head = Heads.seen.pop()
+            passed = "connection" in path and asked.lower() == "websocket"
+            assert (head.get("upgrade"), head.get("connection")) == (
+                ("websocket", "upgrade") if passed else (None, None)
+            ), (path, asked)
+            assert (head["host"], head["x-forwarded-proto"]) == (NAME, "https"), path
 
 
 def test_the_metrics_are_not_for_the_world(client: Client) -> None:

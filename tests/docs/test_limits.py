@@ -8,7 +8,13 @@ import pytest
 from greenroom.actors.chat.room.actor import UNSUBSCRIBED
 from greenroom.actors.chat.room.state import WINDOW
 from greenroom.actors.chat.room.view import MEMBERS_SHOWN, MESSAGES_BYTES_MAX, MUTED_SHOWN
-from greenroom.actors.identity.session import CHANNELS_MAX, CONNECTIONS_SHOWN, SIGNED_OUT, STRANGERS_PER_DAY
+from greenroom.actors.identity.session import (
+    CHANNELS_MAX,
+    CONNECTIONS_SHOWN,
+    READ_BYTES_MAX,
+    SIGNED_OUT,
+    STRANGERS_PER_DAY,
+)
 from greenroom.actors.model.notice import NOTICE_BYTES_MAX
 from greenroom.transports.auth.sign_outs import REMEMBERED_S
 from greenroom.transports.client.codes import NOT_PERMITTED
@@ -26,6 +32,7 @@ SAID = {
         f"the newest {CHANNELS_MAX:,} channels",
         f"with code {SIGNED_OUT}, ",
         f"at most {CONNECTIONS_SHOWN} connections",
+        f"as many as fit in {READ_BYTES_MAX >> 10} KiB of JSON",
         f"remembered for up to {REMEMBERED_S:g} seconds",
         f"(401), a connect with one with {NOT_PERMITTED.code}",
     ),

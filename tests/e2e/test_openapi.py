@@ -16,6 +16,7 @@ from schemathesis.core.failures import FailureGroup
 from greenroom.supervisors.cli.chosen.kinds import built_in_kinds
 from greenroom.transports.pages import Bounds
 from greenroom.transports.pages.openapi import openapi
+from tests.e2e.conftest import CHAT_VIEWS
 from tests.e2e.server import Server
 
 EXAMPLES = 8  # of each operation that fit, and as many that don't
@@ -39,7 +40,7 @@ TAKING_NOTHING = (
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    server = Server(GREENROOM_BUILT_IN_VIEWS="none")  # cursors come from answers: no generator makes one
+    server = Server(GREENROOM_BUILT_IN_VIEWS="none")  # of those: test_rows_of_views
     try:
         server.start()
         yield server
@@ -62,6 +63,29 @@ def test_what_fits_is_taken(server: Server, document: Any, asked: str) -> None:
 @pytest.mark.parametrize("asked", [one for one in OPERATIONS if one not in TAKING_NOTHING])
 def test_what_does_not_fit_is_refused(server: Server, document: Any, asked: str) -> None:
     assert complaints(server, document, asked, GenerationMode.NEGATIVE) == []
+
+
+# What is of answers, no generator makes: cursors, and how far an entity is.
+OF_ANSWERS = ("after", "before", "at")
+
+
+def test_rows_of_views() -> None:
+    with_views = Server(GREENROOM_BUILT_IN_VIEWS=CHAT_VIEWS)
+    try:
+        with_views.start()
+        whole = with_views.request("GET", "/docs/openapi.json").body
+        paths = {path: item for path, item in whole["paths"].items() if path not in DOCUMENT["paths"]}
+        assert len(paths) >= 4
+        for item in paths.values():
+            taken = item["get"]["parameters"]
+            assert {one["name"] for one in taken} >= set(OF_ANSWERS)
+            item["get"]["parameters"] = [one for one in taken if one["name"] not in OF_ANSWERS]
+        document = schemathesis.openapi.from_dict(whole | {"paths": paths})
+        for path in paths:
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                assert complaints(with_views, document, f"get {path}", mode) == [], path
+    finally:
+        with_views.remove()
 
 
 def complaints(server: Server, document: Any, asked: str, mode: GenerationMode) -> list[str]:

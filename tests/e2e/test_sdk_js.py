@@ -16,6 +16,9 @@ ON_THEIR_OWN = {
     "recovers_after_a_restart",
     "is_subscribed_to_its_session",
     "comes_back_with_all_it_watched",
+    "watches_many_with_tokens_in_one_message",
+    "refreshes_a_subscription_token",
+    "gives_up_a_subscription_without_a_token",
 }
 
 
@@ -45,6 +48,25 @@ def test_a_client_with_many_subscriptions_comes_back_with_all_of_them(sdk_js: Ja
     assert sum(map(len, tokens.values())) > 65_536
     given = {"url": server.websocket_url, "token": server.token("tom"), "tokens": tokens}
     assert sdk_js.run("comes_back_with_all_it_watched", given) == 100
+
+
+def test_many_subscribes_and_unsubscribes_in_one_message_each(sdk_js: JavaScript, server: Server) -> None:
+    channels = [f"room:batch-{number}" for number in range(50)]
+    tokens = {channel: server.token("tom", channel=channel) for channel in channels}
+    given = {"url": server.websocket_url, "token": server.token("tom"), "tokens": tokens}
+    assert sdk_js.run("watches_many_with_tokens_in_one_message", given) == 50
+
+
+@pytest.mark.parametrize(
+    ("scenario", "lasting"),
+    [("refreshes_a_subscription_token", (2, 3600)), ("gives_up_a_subscription_without_a_token", (-60,))],
+)
+def test_a_subscription_token_that_ends(
+    sdk_js: JavaScript, server: Server, room: str, scenario: str, lasting: tuple[int, ...]
+) -> None:
+    now = int(time.time())
+    tokens = [server.token("tom", channel=room, exp=now + lasts) for lasts in lasting]
+    sdk_js.run(scenario, {"url": server.websocket_url, "token": server.token("tom"), "tokens": tokens, "channel": room})
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["SIGTERM", "SIGKILL"])

@@ -260,6 +260,121 @@ const scenarios = {
     return seen.length;
   },
 
+  async connects_and_disconnects_in_a_loop({ url, room }) {
+    const client = newClient({ url, user: "ann" });
+    for (let turn = 0; turn < 10; turn++) {
+      client.connect();
+      if (turn % 2) await client.ready(10_000);
+      client.disconnect();
+      assert.equal(client.state, State.Disconnected);
+    }
+    client.connect();
+    await client.rpc(`${room}/send`, { text: "hi" });
+    assert.equal(client.state, State.Connected);
+  },
+
+  async subscribes_and_unsubscribes_in_a_loop({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    const bob = await connected({ url, user: "bob" });
+    const [subscription, seen] = await watching(bob, room);
+    for (let turn = 0; turn < 20; turn++) {
+      subscription.unsubscribe();
+      subscription.subscribe();
+      if (turn % 2) await subscription.ready(10_000);
+    }
+    await subscription.ready(10_000);
+    await ann.publish(room, { text: "heard once" });
+    await ann.publish(room, { text: "and this" });
+    await until(() => textsOf(seen).length >= 2, "both messages");
+    assert.deepEqual(textsOf(seen), ["heard once", "and this"]);
+    assert.equal((await ann.presenceStats(room)).numClients, 1);
+    assert.equal(bob.seen.connected.length, 1);
+    subscription.unsubscribe();
+    await until(async () => (await ann.presenceStats(room)).numClients === 0, "bob to be gone");
+  },
+
+  async unsubscribes_before_it_is_answered({ url, room }) {
+    const ann = await connected({ url, user: "ann" });
+    const bob = newClient({ url, user: "bob" });
+    const subscription = bob.newSubscription(room);
+    const heard = [];
+    subscription.on("publication", (ctx) => heard.push(ctx));
+    subscription.subscribe();
+    bob.connect();
+    await bob.ready(10_000); // its subscribe is under way
+    subscription.unsubscribe();
+    await bob.rpc(`${room}/send`, { text: "not heard" });
+    await until(async () => (await ann.presenceStats(room)).numClients === 0, "nobody to watch");
+    assert.deepEqual([heard, subscription.state], [[], SubscriptionState.Unsubscribed]);
+    assert.equal(bob.seen.connected.length, 1);
+  },
+
+  async watches_many_with_tokens_in_one_message({ url, token, tokens }) {
+    const client = newClient({ url, token });
+    const subscriptions = Object.entries(tokens).map(([channel, one]) => client.newSubscription(channel, { token: one }));
+    const { length } = subscriptions;
+    client.connect();
+    await client.ready(10_000);
+    client.startBatching();
+    for (const one of subscriptions) one.subscribe();
+    client.stopBatching();
+    await Promise.all(subscriptions.map((one) => one.ready(10_000)));
+    const clients = async () => {
+      const found = await Promise.all(subscriptions.map((one) => client.presenceStats(one.channel)));
+      return found.reduce((sum, { numClients }) => sum + numClients, 0);
+    };
+    assert.equal(await clients(), length);
+    client.startBatching();
+    for (const one of subscriptions) one.unsubscribe();
+    client.stopBatching();
+    await until(async () => (await clients()) === 0, "nobody to watch any more");
+    assert.ok(subscriptions.every((one) => one.state === SubscriptionState.Unsubscribed));
+    return length;
+  },
+
+  async refreshes_a_subscription_token({ url, token, tokens: [soon, later], channel }) {
+    const tokens = [soon, later];
+    let asked = 0;
+    const client = await connected({ url, token });
+    const [subscription, seen] = await watching(client, channel, { getToken: async () => tokens[asked++] });
+    await until(() => asked === 2, "the token to be refreshed");
+    await subscription.publish({ text: "still on" });
+    await until(() => textsOf(seen).length === 1, "the message");
+    assert.deepEqual([seen.subscribed.length, seen.unsubscribed.length, seen.errors.length], [1, 0, 0]);
+  },
+
+  async gives_up_a_subscription_without_a_token({ url, token, tokens: [expired], channel }) {
+    const client = await connected({ url, token });
+    const getToken = async () => {
+      throw new UnauthorizedError("no");
+    };
+    const [, seen] = await watching(client, channel, { token: expired, getToken });
+    assert.equal(seen.unsubscribed[0].code, 1);
+    assert.equal(client.state, State.Connected);
+  },
+
+  async recovers_however_often_it_is_cut_off({ url, room }) {
+    const sockets = [];
+    class Kept extends WebSocket {
+      constructor(...given) {
+        super(...given);
+        sockets.push(this);
+      }
+    }
+    const ann = await connected({ url, user: "ann" });
+    const bob = await connected({ url, user: "bob", websocket: Kept, minReconnectDelay: 1, maxReconnectDelay: 20 });
+    const [, seen] = await watching(bob, room, { recoverable: true });
+    const texts = upTo(40).map((number) => `message ${number}`);
+    for (const [number, text] of texts.entries()) {
+      await ann.publish(room, { text });
+      if (number % 4 === 3) sockets.at(-1).terminate(); // wherever it is: opening, connecting, recovering, watching
+    }
+    await until(() => textsOf(seen).length >= texts.length, "all messages");
+    assert.deepEqual(textsOf(seen), texts);
+    assert.deepEqual(offsetsOf(seen.publications), upTo(41));
+    await until(async () => (await ann.presenceStats(room)).numClients === 1, "one connection of bob's to be left");
+  },
+
   async recovers_after_a_restart({ url, room }) {
     const ann = await connected({ url, user: "ann" });
     const bob = await connected({ url, user: "bob" });

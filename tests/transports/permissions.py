@@ -1,5 +1,6 @@
-"""Who may do what, where: what is promised, stated once. `test_permissions` walks every cell on a real node, through
-every way in, and docs/reference/permissions.md is printed from here:
+"""Who may do what, where: what is promised, stated once. `test_permissions`, with `test_view_permissions` and
+`test_page_permissions`, walks every cell on a real node, through every way in, and docs/reference/permissions.md is
+printed from here:
 
     python -m tests.transports.permissions > docs/reference/permissions.md
 """
@@ -12,7 +13,8 @@ NOT_APPLICABLE: Final = "–"  # in this kind of room there is nobody of that so
 # How to try each row. What only reads is one row: whoever may not read in one way may not in any other.
 READS: Final = {
     "read": "subscribe (from now on, and from a position), history, presence and presence_stats over WebSocket; "
-    "`GET` of view and history; `/events`, as events and as views",
+    "`rpc` of view, history, presence and presence_stats; `GET` of view and history; each as sure as `read` says; "
+    "`/events`, as events and as views",
     "read, by a subscription token": "subscribe over WebSocket",
 }
 COMMANDS: Final = "`POST` over HTTP and `rpc` over WebSocket; a `send` also as `publish`"

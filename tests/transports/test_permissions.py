@@ -2,9 +2,9 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import Mock
 
 import pytest
@@ -17,14 +17,11 @@ from greenroom.actors.identity.session import Session, SignOut
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Ask
 from greenroom.actors.model.principal import Principal
-from greenroom.transports.admin.roles import Operators
-from greenroom.transports.auth.details import staff_only
-from greenroom.transports.pages import Bounds, PagesContext
-from greenroom.transports.pages.app import create_pages
-from tests.transports.admin.desk import Board, StubDesk
+from greenroom.transports.client.reading import READS as RPC_READS
+from greenroom.transports.hub.reading import Sureness
 from tests.transports.permissions import ENDS, GOES_ON, NOT_APPLICABLE, TABLES, WATCHING, YES, page
 from tests.transports.small_node import Peer, SmallNode, head, small_node
-from tests.transports.world import STARTED, no_metrics, token
+from tests.transports.world import STARTED, token
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 # Behind the sign-out of `signed_out`, so that only their token is too old.
@@ -217,6 +214,12 @@ async def read_verdicts(ways: Ways, entity: str, expected: str) -> dict[str, str
         "view": await ways.http("GET", path),
         "history": await ways.http("GET", f"{path}/history"),
     }
+    for sure in get_args(Sureness):
+        found[f"view, {sure}"] = await ways.http("GET", f"{path}?read={sure}")
+        found[f"history, {sure}"] = await ways.http("GET", f"{path}/history?read={sure}")
+        for name in RPC_READS:
+            asked = {"rpc": {"method": f"{entity}/{name}", "data": {"read": sure}}}
+            found[f"rpc {name}, {sure}"] = as_read(await ways.websocket(asked), expected)
     for more in ("", "&as=view", "&since=1"):
         found[f"events {more}"] = await streamed(ways, events + more)
     # A session is subscribed to by the server as its user connects.
@@ -267,7 +270,7 @@ def full_name(kind: str, verdict: str) -> str:
 @pytest.fixture
 async def node() -> AsyncIterator[SmallNode]:
     """Outside `local`, where the anonymous may look. One whose user has signed out since their token was issued."""
-    async with small_node(kinds=(Room, Session), anonymous=False, anonymous_watch=True, admin=Board()) as made:
+    async with small_node(kinds=(Room, Session), anonymous=False, anonymous_watch=True) as made:
         await made.kernel.router.ask("session:signed_out", SignOut())
         yield made
 
@@ -365,44 +368,3 @@ async def what_becomes_of(peer: Peer, *, stream: bool) -> str:
             return ENDS
         if b"still heard" in payload:
             return GOES_ON
-
-
-async def test_who_may_see_which_page(node: SmallNode) -> None:
-    async def ready() -> tuple[bool, Mapping[str, Any]]:
-        return True, {}
-
-    context = PagesContext(
-        env="production",
-        version="0",
-        kinds=node.kinds,
-        bounds=Bounds(deadline_max_s=60.0, history_max=300),
-        health=lambda: {"status": "ok", "awake": 7},
-        ready=ready,
-        scrape=no_metrics,
-        details=staff_only(node.services.tokens, node.services.sessions),
-        desk=StubDesk(),
-        operators=Operators(node.services.tokens, node.services.sessions, is_local=False),
-    )
-    pages = create_pages(context).test_client()
-    for row, verdicts in TABLES["pages"].items():
-        address, _, figures = row.partition(", ")
-        for who, verdict in verdicts.items():
-            # The one whose token is too old would else be let in.
-            ways = Ways(node, who, roles=["admin"] if who == "signed_out" else None)
-            if address.startswith("/admin/live"):  # which no page answers
-                found = await (await node.connect()).request("GET", address, None, **ways.headers)
-                assert found.status == 200 if verdict == YES else found.error["name"] == full_name("", verdict), who
-                continue
-            if address in ("/admin/api/retry", "/admin/api/drop"):
-                response = await pages.post(address, json={"ids": [1]}, headers=ways.headers)
-            elif address.startswith("/admin/api/views/"):
-                response = await pages.post(address, json={"view": "rooms"}, headers=ways.headers)
-            else:
-                response = await pages.get(address, headers=ways.headers)
-            if figures:
-                shown = "awake" in await response.get_json()
-                assert (response.status_code, shown) == (200, verdict == YES), (row, who)
-            elif verdict == YES:
-                assert response.status_code == 200, (row, who)
-            else:
-                assert (await response.get_json())["error"]["name"] == full_name("", verdict), (row, who)

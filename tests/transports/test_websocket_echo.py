@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
+import trio
 
 from greenroom.transports.codecs.websocket import (
     BINARY,
@@ -128,13 +129,17 @@ class Asked:
             await peer.send(piece)
         if code == 1000:
             await peer.send(closing(1000))
-        found = [await peer.frame()]
+        found = [await self._frame(peer)]
         while found[-1][0] != CLOSE:
-            found.append(await peer.frame())
+            found.append(await self._frame(peer))
         payload = found.pop()[1]
         assert (found, int.from_bytes(payload[:2], "big") if payload else None) == (expected, code)
         await peer.stream.send_eof()
         assert await peer.ended()
+
+    async def _frame(self, peer: Peer) -> Frame:
+        with trio.fail_after(10):  # else one that never comes would be waited for
+            return await peer.frame()
 
 
 def chopped(data: bytes, size: int) -> Iterator[bytes]:
@@ -166,7 +171,9 @@ async def test_pings_and_pongs(monkeypatch: pytest.MonkeyPatch) -> None:
             await ask(frame(FIN | PONG, payload) + frame(FIN | PING, b"after"), [(PONG, b"after")])
         await ask(frame(FIN | PING, b"\xfe" * 126), [], 1002)
         many = [b"payload-%d" % number for number in range(10)]
-        await ask(b"".join(frame(FIN | PING, one) for one in many), [(PONG, one) for one in many])
+        sent = b"".join(frame(FIN | PING, one) for one in many)
+        await ask(sent, [(PONG, one) for one in many])
+        await ask(chopped(sent, 1), [(PONG, one) for one in many])
 
 
 @pytest.mark.parametrize("bits", range(1, 8))
@@ -174,7 +181,9 @@ async def test_reserved_bits_end_it_behind_what_was_good(monkeypatch: pytest.Mon
     async with echo(monkeypatch) as ask:
         good = frame(FIN | TEXT, b"hello")
         for opcode in (TEXT, BINARY, PING, PONG, CLOSE):
-            await ask(good + frame(FIN | bits << 4 | opcode, b"\x03\xe8") + good, [HELLO], 1002)
+            sent = good + frame(FIN | bits << 4 | opcode, b"\x03\xe8") + good
+            for size in (len(good), 1, len(sent)):
+                await ask(chopped(sent, size), [HELLO], 1002)
 
 
 @pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
@@ -183,6 +192,7 @@ async def test_reserved_opcodes_end_it_behind_what_was_good(monkeypatch: pytest.
         good = frame(FIN | TEXT, b"hello")
         for bad in (frame(FIN | opcode), frame(FIN | opcode, b"what"), frame(opcode)):
             await ask(good + bad + frame(FIN | PING), [HELLO], 1002)
+            await ask(chopped(good + bad + frame(FIN | PING), 1), [HELLO], 1002)
 
 
 async def test_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +262,8 @@ async def test_closes(monkeypatch: pytest.MonkeyPatch) -> None:
         good = frame(FIN | TEXT, b"hello")
         await ask(good + closing(1000) + closing(1000), [HELLO], 1000)
         await ask(closing(3000) + good + frame(FIN | PING), [], 3000)
+        large = b"*" * 2**18
+        await ask(frame(FIN | TEXT, large) + closing(3000) + frame(FIN | PING), [(TEXT, large)], 3000)
         await ask(frame(FIN | CLOSE), [], None)
         await ask(frame(FIN | CLOSE, b"\x03"), [], 1002)
         await ask(closing(3000, b"r" * 123), [], 3000)
@@ -272,9 +284,17 @@ async def test_large_messages(monkeypatch: pytest.MonkeyPatch) -> None:
             payload = unit * (size // len(unit))
             await ask(frame(FIN | opcode, payload), [(opcode, payload)])
             await ask(chopped(frame(FIN | opcode, payload), 1024), [(opcode, payload)])
-            for part in (64, 4096, 2**18):
+            for part in (64, 1300, 4096, 2**18):
                 short = payload[: part * 64]
                 short = short[: len(short) - len(short) % len(unit)]
                 borders = [*range(0, len(short), part), len(short)]
                 parts = [short[begin:end] for begin, end in pairwise(borders)]
                 await ask(in_fragments(opcode, parts), [(opcode, short)])
+
+
+async def test_many_messages_behind_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with echo(monkeypatch) as ask:
+        for opcode in (TEXT, BINARY):
+            for size in (0, 16, 64, 256, 1024, 4096, 16_384, 65_536):
+                payload = b"*" * size
+                await ask((frame(FIN | opcode, payload) for _ in range(100)), [(opcode, payload)] * 100)

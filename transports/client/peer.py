@@ -6,6 +6,7 @@ import structlog
 
 from greenroom.actors.model.errors import ActorError
 from greenroom.actors.model.principal import Principal
+from greenroom.config.telemetry.instruments import OTHER
 from greenroom.transports.client.carrier import Carrier
 from greenroom.transports.client.codes import BROKEN, DisconnectCode, ErrorCode
 from greenroom.transports.client.errors import watch_error_code
@@ -50,6 +51,7 @@ class ClientPeer:
         """End the connection with a code; what is subscribed ends with it."""
         if not self.closed:
             self.ended()
+            self.services.instruments.count_disconnect(end.code)
             self.carrier.disconnect(end.code, end.reason)
 
     def ended(self) -> None:
@@ -76,7 +78,7 @@ class PendingRead:
         """`what` is its name in the metrics."""
         kind = channel.partition(":")[0]
         self.peer = peer
-        self._label = (kind if kind in peer.services.kinds else "", what)
+        self._label = (kind if kind in peer.services.kinds else OTHER, what)
         self._failed = failed
         self._over = False
         peer.in_flight += 1

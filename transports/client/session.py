@@ -40,6 +40,7 @@ from greenroom.transports.client.connect import EarlyCarrier, ServerSide, admit,
 from greenroom.transports.client.errors import ClientError, Disconnect, error_code
 from greenroom.transports.client.messages import PING, Command, ConnectRequest, decode_command
 from greenroom.transports.client.reading import READS, history, presence, presence_stats
+from greenroom.transports.client.refused import count_refused
 from greenroom.transports.client.subscriptions import Subscriptions
 from greenroom.transports.hub.publication import LF
 from greenroom.transports.services import Services
@@ -137,10 +138,9 @@ class ClientSession(Subscriptions):
             return
         try:
             self._dispatch(command)
-        except ClientError as error:
-            self.reply_error(command.id, error.code)
-        except ActorError as error:
-            self.reply_error(command.id, error_code(error))
+        except (ClientError, ActorError) as error:
+            count_refused(self.services, command, error)
+            self.reply_error(command.id, error.code if isinstance(error, ClientError) else error_code(error))
 
     def _dispatch(self, command: Command) -> None:
         """Of several requests in one command the first in the order of the schema counts; the frequent are looked at
@@ -252,7 +252,8 @@ class ClientSession(Subscriptions):
         if not token or self.token_user is None or self.services.tokens is None:
             raise Disconnect(BAD_COMMAND)
         verified = readmit(self.services, self.client, self.token_user, token)
-        if verified.subs.keys() != (self._token_channels or {}).keys():
+        # A role that is gone may be what let them watch: on its way back in, each channel is asked.
+        if verified.subs.keys() != (self._token_channels or {}).keys() or self.principal.roles - verified.roles:
             raise Disconnect(INSUFFICIENT_STATE)
         self._expires_at = verified.expires_at
         self.principal = msgspec.structs.replace(self.principal, roles=verified.roles, issued_at=verified.issued_at)

@@ -22,6 +22,7 @@ from greenroom.actors.model.lifecycle import Inspected
 from greenroom.actors.model.principal import STAFF_ROLES, Principal
 from greenroom.actors.views.installed import Installed
 from greenroom.actors.views.page_actor import check_access
+from greenroom.config.telemetry.instruments import OTHER
 from greenroom.config.telemetry.shown import shown
 from greenroom.config.telemetry.tracing import ENTITY, traceparent_of
 from greenroom.transports.auth.http_principal import http_identity
@@ -40,7 +41,6 @@ log = structlog.get_logger("greenroom.http")
 
 COMMAND_ID_MAX = 255  # characters
 ANONYMOUS_TOGETHER = "anonymous"  # no user is called so: see RESERVED_USERS
-OTHER = "other"  # in the metrics: a kind or a command that is not installed
 
 
 class _Answer:

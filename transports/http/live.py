@@ -12,6 +12,7 @@ import trio
 from msgspec import Struct
 
 from greenroom.config.limits import GateConfig
+from greenroom.config.telemetry.instruments import Instruments
 from greenroom.transports.codecs.handshake import BadHandshake, choose_subprotocol, handshake_response
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import REPEATED_BYTES_MAX, Request
@@ -85,6 +86,7 @@ class HttpPolicy(Struct):
     config: GateConfig
     origins: tuple[str, ...]  # allowed `Origin`s; "*" allows all
     date: Callable[[], bytes]  # the Date header
+    instruments: Instruments
     hosts: KnownHosts | None = None  # the only names that requests may have asked for; None: any
     leaving: bool = False  # the node stops: each answer is the last on its connection
 
@@ -295,6 +297,7 @@ class LiveHttp:
             if not request.upgrade:
                 raise BadHandshake(400, "a WebSocket opens with HTTP/1.1")
         except BadHandshake as error:
+            self._policy.instruments.count_refused_request(error.status)
             self._connection.close_with(
                 response(
                     error.status,
@@ -336,6 +339,7 @@ class LiveHttp:
 
     def _refuse(self, error: HttpError, cors: Headers, *, head_only: bool = False) -> None:
         self._last_at = trio.current_time()
+        self._policy.instruments.count_refused_request(error.status)
         self._connection.close_with(
             response(
                 error.status,

@@ -217,6 +217,12 @@ class Hub:
         topic = self._topics.get(entity)
         return topic.subscribers() if topic is not None else []
 
+    def doubt(self, entity: str) -> None:
+        """Kicks may have been missed: who was let in before, and is not attached yet, has to be asked about again."""
+        topic = self._topics.get(entity)
+        if topic is not None:
+            topic.kicks += 1
+
     def is_listened_to(self, entity: str) -> bool:
         """Is somebody to be told who comes and who leaves?"""
         topic = self._topics.get(entity)

@@ -15,7 +15,8 @@ from greenroom.transports.sockets.rests import SHARE, Rests
 
 log = structlog.get_logger("greenroom.flusher")
 
-SLICE_S = 0.005  # how long sockets that the hub has given something keep others from their turn
+SLICE_S = 0.003  # how long sockets keep others from their turn
+HOPS = 4  # passes of the scheduler between two slices: a command waits for one of them, and not at each of its hops
 LOOK = 32  # sockets between two looks at the clock
 
 
@@ -90,7 +91,7 @@ class Flusher:
         self._served = 0  # connections in the present flush
         self._handing_out = False  # while the hub is asked: what it adds leaves in this flush
         self._more = False  # whether the hub had some left when it was asked
-        self._left: list[Flushed] = []  # those whom the hub has given something, and whose turn is yet to come
+        self._left: list[Flushed] = []  # those whose turn is yet to come: most of them the hub has given something
 
     def add(self, connection: Flushed) -> None:
         self._dirty.append(connection)
@@ -105,7 +106,9 @@ class Flusher:
             self._begin()
             delivered = self._delivered()
             while self.flush_some():
-                await trio.lowlevel.checkpoint()
+                for _ in range(HOPS):
+                    await trio.lowlevel.checkpoint()
+                    self._flush_fresh()
             if self._since_s is not None:
                 messages, took_s = self._delivered() - delivered, perf_counter() - self._began
                 await _rest(*self._rests.after(self._served, messages, self._since_s, took_s))
@@ -119,10 +122,11 @@ class Flusher:
             pass
 
     def flush_some(self) -> bool:
-        """What the tasks of this turn have sent, and about SLICE_S of what the hub has. True when some is left.
+        """About SLICE_S of what the tasks of this turn have sent, and of what the hub has. True when some is left.
 
         A reply does not wait behind all who watch a long topic; among these a few more are served each time.
         """
+        until = perf_counter() + SLICE_S
         fresh, self._dirty = self._dirty, []
         self._served += len(fresh)
         if not self._left:
@@ -137,18 +141,23 @@ class Flusher:
             self._served += len(self._left)
         if self._since_s is None and (some := self._left or fresh):
             self._since_s = self._began - some[len(some) // 2].flushed_at
-        for connection in fresh:
+        late = self._flush_until(fresh, until)
+        self._left = late + self._flush_until(self._left, until)
+        return bool(self._left) or self._more
+
+    def _flush_fresh(self) -> None:
+        """What tasks have sent amid the slices: it does not wait for the next."""
+        fresh, self._dirty = self._dirty, []
+        self._served += len(fresh)
+        self._left = self._flush_until(fresh, perf_counter() + SLICE_S) + self._left
+
+    def _flush_until(self, connections: list[Flushed], until: float) -> list[Flushed]:
+        """At least LOOK of them; those that are left."""
+        for number, connection in enumerate(connections, 1):
             self._flush_one(connection)
-        left = self._left
-        if left:
-            until = perf_counter() + SLICE_S
-            for number, connection in enumerate(left, 1):
-                self._flush_one(connection)
-                if not number % LOOK and perf_counter() >= until:
-                    self._left = left[number:]
-                    return True
-            self._left = []
-        return self._more
+            if not number % LOOK and perf_counter() >= until:
+                return connections[number:]
+        return []
 
     def _flush_one(self, connection: Flushed) -> None:
         connection.flushed_at = self._began

@@ -26,6 +26,7 @@ log = structlog.get_logger("greenroom.gate")
 
 SILENCE_S = 30.0  # a peer that confirms nothing for so long is gone, or for as long as one may take nothing
 ACCEPTS_MAX = 256  # connections accepted in one turn of the loop
+TICKS_MAX = 200  # connections ticked in one turn: half a millisecond, which a command may wait for at each of its hops
 
 
 class PortTaken(Exception):
@@ -151,7 +152,7 @@ class Gate:
                     except Exception:  # the edge: a mistake of ours ends this connection, not all of them
                         log.exception("connection_failed", peer=connection.peer)
                         connection.abort()
-                    if number % 2000 == 1999:
+                    if not (number + 1) % TICKS_MAX:
                         await trio.lowlevel.checkpoint()
         finally:
             self._resume_at = None  # who runs us again listens from the start

@@ -7,13 +7,15 @@ epoll (macOS, BSD) kqueue serves through `selectors`, by the same interface.
 
 import select
 import selectors
+from time import perf_counter
 from typing import Protocol
 
 import trio
 
 READABLE = 0x1
 WRITABLE = 0x4
-READY_MAX = 512  # sockets served before other tasks get a turn
+READY_MAX = 32  # sockets that are named at once
+SLICE_S = 0.005  # how long sockets are served before other tasks get a turn
 
 
 class Pollable(Protocol):
@@ -39,6 +41,7 @@ class _Epoll:
 class _Selector:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self._named = 0
         self.close = self._selector.close
 
     def fileno(self) -> int:
@@ -64,12 +67,15 @@ class _Selector:
             self._selector.unregister(fd)
 
     def ready(self, most: int) -> list[tuple[int, int]]:
+        found = self._selector.select(0)
+        first = self._named % len(found) if found else 0  # others than the last time, as epoll does by itself
+        self._named = first + most
         return [
             (
                 key.fd,
                 (READABLE if mask & selectors.EVENT_READ else 0) | (WRITABLE if mask & selectors.EVENT_WRITE else 0),
             )
-            for key, mask in self._selector.select(0)[:most]
+            for key, mask in (found[first:] + found[:first])[:most]
         ]
 
 
@@ -108,10 +114,17 @@ class Poller:
             task_status.started()
             while True:
                 await trio.lowlevel.wait_readable(fileno)
-                for fd, events in ready(READY_MAX):
-                    owner = owners.get(fd)
-                    if owner is not None:  # else: closed by somebody earlier in this batch
-                        owner.on_ready(events)
+                until = perf_counter() + SLICE_S
+                while (
+                    True
+                ):  # what is named is served at once, before it is something else; epoll names others first then
+                    some = ready(READY_MAX)
+                    for fd, events in some:
+                        owner = owners.get(fd)
+                        if owner is not None:  # else: closed by somebody earlier in this batch
+                            owner.on_ready(events)
+                    if len(some) < READY_MAX or perf_counter() >= until:
+                        break
         finally:  # left as new: what starts us again, after a crash, has closed the connections of the life before
             self._poll.close()
             self._poll = _new_poll()

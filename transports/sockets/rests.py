@@ -34,7 +34,8 @@ class Rests:
         """
         apart_s = since_s / max(messages / connections, 1.0) if connections else since_s
         self._apart_s += NEWEST * (min(apart_s, 2 * APART_S_MAX) - self._apart_s)
-        if connections <= FEW or self._apart_s > APART_S_MAX:
+        # Who was told nothing for long has nothing to come either, as when a room is closed, however busy others are.
+        if connections <= FEW or self._apart_s > APART_S_MAX or apart_s > 2 * APART_S_MAX:
             return 0.0, False
         rest_s = min(self._share * took_s, REST_S_MAX)
         return (rest_s if rest_s >= REST_S_MIN else 0.0), connections >= CROWD

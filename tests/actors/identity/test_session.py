@@ -3,11 +3,19 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from greenroom import SYSTEM, Message, Principal, Refused
 from greenroom.actors.identity import Push, Read, Session, SignOut
-from greenroom.actors.identity.session import CHANNELS_MAX, SIGNED_OUT, STRANGERS_PER_DAY
+from greenroom.actors.identity.session import (
+    CHANNELS_MAX,
+    CONNECTIONS_SHOWN,
+    CROWD_S,
+    READ_BYTES_MAX,
+    SIGNED_OUT,
+    STRANGERS_PER_DAY,
+)
 from greenroom.testing import Kit
 from greenroom.transports.auth.tokens import TokenConfig, TokenVerifier
 from tests.transports.world import SECRET, token
@@ -63,6 +71,16 @@ def test_the_channel_read_longest_ago_is_forgotten_first(session: Kit[Session]) 
     assert session.state.read["room:0"] == 2
     session.restart()
     session.restart(from_snapshot=True)
+
+
+def test_the_view_is_bounded_in_bytes_as_it_is_encoded(session: Kit[Session]) -> None:
+    """Controls take six bytes each in JSON. Of what was read the newest is shown."""
+    for number in range(CHANNELS_MAX):
+        session.ask(Read(channel=f"{number:03}" + "\x01" * 297, offset=number), user="ann")
+    read = session.view()["read"]
+    assert READ_BYTES_MAX - 2_000 < len(msgspec.json.encode(read)) <= READ_BYTES_MAX
+    assert list(read.values()) == list(range(CHANNELS_MAX - len(read), CHANNELS_MAX))
+    assert len(session.state.read) == CHANNELS_MAX
 
 
 def test_a_push_reaches_every_device_and_keeps_to_its_bounds(session: Kit[Session]) -> None:
@@ -157,6 +175,25 @@ def test_a_view_shows_a_hundred_connections_at_most(session: Kit[Session]) -> No
     for number in range(101):
         session.watch(principal=device(str(number)))
     assert len(session.view()["connections"]) == 100
+
+
+def test_a_crowd_of_connections_is_shown_now_and_then_and_not_at_each(session: Kit[Session]) -> None:
+    """Each time all of them are gone through: with a thousand that sign out, a thousand times would stall others."""
+    for number in range(CONNECTIONS_SHOWN):
+        session.watch(principal=device(str(number)))
+    assert len(session.ephemerals) == CONNECTIONS_SHOWN
+    for number in range(CONNECTIONS_SHOWN, 3 * CONNECTIONS_SHOWN):
+        session.watch(principal=device(str(number)))
+    session.unwatch(client="0")
+    assert len(session.ephemerals) == CONNECTIONS_SHOWN
+    session.advance(CROWD_S)
+    assert len(session.ephemerals) == CONNECTIONS_SHOWN + 1
+    assert [one["client"] for one in session.ephemerals[-1]["connections"]][:2] == ["1", "2"]
+    session.advance(60)
+    assert len(session.ephemerals) == CONNECTIONS_SHOWN + 1
+    for number in range(1, 3 * CONNECTIONS_SHOWN):
+        session.unwatch(client=str(number))
+    assert session.ephemerals[-1] == {"type": "session.presence", "online": False, "connections": []}
 
 
 def test_signing_out_spares_no_role(session: Kit[Session]) -> None:

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from greenroom import Actor, Ask, Done, Event, Message, Tell
+from greenroom import Actor, Ask, Done, Event, Message, Tell, UserId
 from greenroom.actors.chat.room import Room
 from greenroom.actors.identity import Session
-from greenroom.actors.model.errors import InvalidCommand, UnknownCommand, UnknownKind
+from greenroom.actors.model.errors import InvalidCommand, NotInRelease, UnknownCommand, UnknownKind
 from greenroom.actors.model.kinds import BadEntityClass, Command, Kind, Kinds, OtherReleases, find_actors
 from greenroom.actors.model.upcasters import UnreadableEvent
 
@@ -232,3 +232,22 @@ def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
             command.decode(wrong)
     with pytest.raises(InvalidCommand):
         command.decode(b'{"times":' + b"[" * 500 + b"]" * 500 + b"}")
+
+
+def test_what_a_command_may_not_say_it_may_not_say_beside_a_whole_number_either() -> None:
+    """As that is written: 3 or 3.0."""
+
+    class Pay(Message, tag="whole.pay"):
+        to: UserId
+        cents: int
+
+    others = OtherReleases()
+    pay = Command("pay", Pay, others)
+    others.learn([], fields={"whole.pay": {"note": None}}, behind_in=())
+    for cents in (b"3", b"3.0"):
+        assert pay.decode(b'{"to":"ann","cents":%b}' % cents) == Pay(to="ann", cents=3)
+        for to in (b"a\\nb", b"system", b"x" * 256):
+            with pytest.raises(InvalidCommand, match=r"\$\.to"):
+                pay.decode(b'{"to":"%b","cents":%b}' % (to, cents))
+        with pytest.raises(NotInRelease):
+            pay.decode(b'{"to":"ann","cents":%b,"note":"x"}' % cents)

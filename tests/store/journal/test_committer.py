@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.config.limits import CommitConfig
 from greenroom.store.errors import OutcomeLost, StoreUnavailable
-from greenroom.store.journal.committer import LEAST, Committer
+from greenroom.store.journal.committer import LEAST, TOLD, Committer
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.letters import Letters
 from greenroom.store.journal.consequences.marks import Marks
@@ -103,6 +104,33 @@ async def test_what_piles_up_behind_a_statement_goes_out_as_one_append_for_each_
         assert bench.journal.appends == [[("c:a", 0, 1)], [("c:a", 1, 5), ("c:b", 0, 1)]]
         assert (a.told, b.told, bench.batches) == ([1, 6], [1], [1, 6])
         assert bench.landed == bench.journal.appends
+
+
+async def test_of_a_large_batch_some_are_told_at_a_time() -> None:
+    """Each lets out what waited for it; two thousand of them would hold up everybody else."""
+    many = 5 * TOLD
+    async with running() as bench:
+        entities = [await bench.entity(f"c:{number}") for number in range(many)]
+        bench.journal.hold()
+        entities[0].write()
+        await wait_all_tasks_blocked()
+        for entity in entities:
+            entity.write()
+        told = [0]
+
+        async def others() -> None:
+            while told[-1] < many:
+                await trio.lowlevel.checkpoint()
+                told.append(sum(bool(entity.told) for entity in entities[1:]) + (len(entities[0].told) > 1))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(others)
+            bench.journal.release()
+        assert (
+            max(later - earlier for earlier, later in pairwise(told)) <= 2 * TOLD
+        )  # a pass may begin and end with some
+        await bench.committer.flushed()
+        assert [sum(len(batch) for batch in bench.landed), bench.committer.pending_bytes] == [many + 1, 0]
 
 
 async def test_a_lone_event_does_not_wait_for_company(autojump_clock: MockClock) -> None:

@@ -6,6 +6,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.store.errors import DataRefused, OutcomeLost, StoreUnavailable
+from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.journal.records import Append, Claimed, Outcome, StoredEvent
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.connection import Connection
@@ -128,3 +130,15 @@ async def test_what_the_server_refuses_is_told_to_who_asked_and_the_wire_stays(o
             with pytest.raises(asyncpg.InterfaceError):
                 await connection.fetch("SELECT $1::bigint")  # a bug of ours
             assert pool.connects == 1, "none of it spoils the wire"
+
+
+async def test_claims_and_appends_wait_for_no_reader(database_url: str) -> None:
+    """All connections of readers are in use, as by long histories; an entity wakes and writes all the same."""
+    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=2) as pool:
+        journal = PostgresJournal(pool, incarnation=1)
+        async with pool.connection(), pool.connection():
+            with trio.fail_after(20):
+                [claimed] = await journal.claim({"room:a": 1}, window=0)
+                assert isinstance(claimed, Claimed)
+                append = Append(claimed.head.id, claimed.head.fence, 0, [StoredEvent(1, 1, b"{}")])
+                assert await journal.append([append]) == [Outcome.LANDED]

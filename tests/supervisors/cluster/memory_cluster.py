@@ -37,6 +37,7 @@ class Node:
         self.announced: list[tuple[int, Mapping[int, int]]] = []  # what it was to tell all others
         self.on_announce: Callable[[int, Mapping[int, int]], None] = lambda node, terms: None
         self.unreached: Collection[int] = ()  # whom it can't speak to
+        self.linked: Collection[int] = ()  # to whom there are links
         self.asked = 0  # how often the referee was reached for
         self.scope = trio.CancelScope()
         self.referee = MemoryReferee(cluster.rows, incarnation=incarnation, reach=self._reach)
@@ -65,6 +66,7 @@ class Node:
             gone=self.gone.append,
             announce=self._announce,
             unreached=lambda: self.unreached,
+            linked=lambda: self.linked,
         )
 
     def _announce(self, node: int, terms: Mapping[int, int]) -> None:

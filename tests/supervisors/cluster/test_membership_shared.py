@@ -57,6 +57,47 @@ async def test_what_a_failover_forgets_of_those_that_had_just_come_they_say_agai
         assert {one.incarnation: one.state for one in nodes[1].membership.members()} == {1: "draining", 2: "up"}
 
 
+async def test_who_was_declared_dead_is_so_once_more_where_a_failover_has_forgotten_it(
+    autojump_clock: MockClock,
+) -> None:
+    """Else it went on, and those who knew would neither speak to it nor hear it any more."""
+    async with cluster() as run:
+        first, other = [await run.start() for _ in range(2)]
+        third = run.node()
+        await third.membership.join()
+        await third.membership.open()
+        await trio.sleep(2.0)
+        await trio.sleep(2 * LEASE_S)  # in which the third stands still
+        assert run.dead() == {3} and first.gone == other.gone == [3]
+        row = run.rows.nodes[3]
+        row.is_dead, row.lease_until = False, run.rows.now() + 60.0  # the standby knows of its last renewal alone
+        await trio.sleep(2.0)
+        assert run.dead() == {3}
+        assert row.why == "it was declared dead before"
+        assert [one.incarnation for one in first.membership.members()] == [1, 2]
+        with pytest.RaisesGroup(DeclaredDead, flatten_subgroups=True):
+            await third.membership.run()
+
+
+async def test_one_that_came_and_went_between_two_looks_is_found_to_be_gone(autojump_clock: MockClock) -> None:
+    """What it was sent meanwhile has arrived at nobody, and nothing else would say so."""
+    async with cluster() as run:
+        first, second = [await run.start() for _ in range(2)]
+        await trio.sleep(2.0)
+        first.is_cut_off = True
+        third = await run.start()
+        await trio.sleep(1.5)
+        first.linked = [2, 3]
+        third.kill()
+        run.is_seen = True
+        await trio.sleep(1.5)
+        assert run.dead() == {3} and second.gone == [3]
+        first.is_cut_off = False
+        await trio.sleep(1.5)
+        assert [one.incarnation for one in first.membership.members()] == [1, 2]
+        assert 3 in first.gone and 2 not in first.gone
+
+
 async def test_what_was_never_read_is_not_taken_for_forgotten(autojump_clock: MockClock) -> None:
     """As by a node that would leave while the database is away, or whose look was under way as it did."""
     async with cluster() as run:

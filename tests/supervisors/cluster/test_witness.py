@@ -1,7 +1,9 @@
 """Who may be declared dead by what a node has seen, and when nobody may."""
 
+import pytest
+
 from greenroom.store.ownership.referee import Member
-from greenroom.supervisors.cluster.witness import Witness
+from greenroom.supervisors.cluster.witness import GONE_MAX, Witness
 
 LEASE_S = 5.0
 
@@ -89,3 +91,13 @@ def test_it_is_told_who_has_renewed() -> None:
     assert witness.saw([member(until=105.0, now=101.0)], 101.0) == set()
     assert witness.saw([member(until=107.0, now=102.0)], 102.0) == {2}
     assert witness.saw([], 103.0) == set()
+
+
+@pytest.mark.bound("those to be declared dead once more")
+def test_who_was_dead_once_stays_so_unless_very_many_have_died_since() -> None:
+    witness = Witness(LEASE_S)
+    for node in range(GONE_MAX):
+        witness.gone(node)
+    assert witness.is_gone(0) and not witness.is_gone(GONE_MAX)
+    witness.gone(GONE_MAX)
+    assert [witness.is_gone(node) for node in (0, 1, GONE_MAX)] == [False, True, True]

@@ -25,6 +25,7 @@ class Network:
         self._rng = rng
         self.delay_s = delay_s
         self._queues: dict[tuple[int, int], deque[bytes]] = {}
+        self._deaf: set[tuple[int, int]] = set()  # from, to: what is sent there is of a link that has begun anew
         self._wake = trio.Event()
 
     def links_of(self, node: int) -> "MemoryLinks":
@@ -37,20 +38,45 @@ class Network:
         if (sender, receiver) in self.full:
             raise Overloaded("too many frames wait")
         self.frames += 1
+        if (sender, receiver) in self._deaf:
+            self.dropped += 1
+            return
         self._queues.setdefault((sender, receiver), deque()).append(frame)
         self._wake.set()
 
     def part(self, one: int, other: int) -> None:
         """What is under way between them is lost, and both hear so."""
-        for ends in ((one, other), (other, one)):
-            self.dropped += len(self._queues.pop(ends, ()))
+        self._lose(one, other)
+        self._deaf -= {(one, other), (other, one)}
         for here, there in ((one, other), (other, one)):
             if here in self.ends:
                 self.ends[here].parted(there)
 
+    def part_first(self, one: int, other: int) -> None:
+        """As above, but only the one hears so now. The other does with what it is sent next, or with `all_hear`, and
+        what it sends until then is lost."""
+        self._lose(one, other)
+        self._deaf.discard((one, other))
+        self._deaf.add((other, one))
+        self.ends[one].parted(other)
+
+    def all_hear(self) -> None:
+        for other, one in list(self._deaf):
+            self._hear(other, one)
+
+    def _hear(self, other: int, one: int) -> None:
+        if (other, one) in self._deaf:
+            self._deaf.discard((other, one))
+            self.ends[other].parted(one)
+
+    def _lose(self, one: int, other: int) -> None:
+        for ends in ((one, other), (other, one)):
+            self.dropped += len(self._queues.pop(ends, ()))
+
     def kill(self, node: int) -> None:
         """It is gone, and all others know."""
         del self.ends[node]
+        self._deaf = {ends for ends in self._deaf if node not in ends}
         for ends in [ends for ends in self._queues if node in ends]:
             del self._queues[ends]
         for end in self.ends.values():
@@ -72,6 +98,7 @@ class Network:
                 for _ in range(min(some, len(queue))):
                     frame = queue.popleft()
                     if self.filter(sender, receiver, frame):
+                        self._hear(receiver, sender)
                         self.ends[receiver].received(sender, frame)
 
 

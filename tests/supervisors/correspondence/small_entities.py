@@ -49,6 +49,12 @@ class Put(Ask[Done], tag="talk.put"):
     everywhere: bool = False
 
 
+class Shut(Ask[Done], tag="talk.shut"):
+    """Put a user out until it sleeps, which no event says."""
+
+    user: str
+
+
 class Refuse(Ask[Done], tag="talk.refuse"):
     how: str
 
@@ -92,9 +98,13 @@ class Banned(Refused):
 
 class Talk(Actor[Texts]):
     kind = "talk"
-    commands: ClassVar[tuple[type[Message], ...]] = (Say, Heard, Typing, Put, Refuse, Pass)
+    commands: ClassVar[tuple[type[Message], ...]] = (Say, Heard, Typing, Put, Shut, Refuse, Pass)
     events: ClassVar[tuple[type[Event], ...]] = (Said, WasPut)
     ephemerals: ClassVar[tuple[type[Struct], ...]] = (Types,)
+
+    def __init__(self, entity: str, runtime: Any) -> None:
+        super().__init__(entity, runtime)
+        self.shut: set[str] = set()
 
     def handle(self, message: Message) -> Any:
         match message:
@@ -108,6 +118,10 @@ class Talk(Actor[Texts]):
                 self.kick(
                     2100 if not message.everywhere else 4501, "out", user=message.user, everywhere=message.everywhere
                 )
+                return Done()
+            case Shut():
+                self.shut.add(message.user)
+                self.kick(2100, "out", user=message.user)
                 return Done()
             case Pass():
                 self.record(Said(text="passed"))
@@ -135,7 +149,7 @@ class Talk(Actor[Texts]):
                 self.state.out.append(event.user)
 
     def may_watch(self) -> None:
-        if self.principal.user in self.state.out:
+        if self.principal.user in self.state.out or self.principal.user in self.shut:
             raise Refused("talk.out", "you are out")
 
     def view(self) -> Any:

@@ -8,10 +8,42 @@ from trio.testing import MockClock
 
 from greenroom.actors.model.principal import Principal
 from greenroom.store.errors import StoreUnavailable
+from greenroom.supervisors.correspondence import catching_up, feeds
 from greenroom.supervisors.correspondence.wire import Kicked, Published, Sent
 from tests.supervisors.correspondence.seeing import all_but, by_type, counting, saw_all
-from tests.supervisors.correspondence.small_cluster import A, B, cluster
-from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say, named
+from tests.supervisors.correspondence.small_cluster import A, B, Cluster, Node, cluster
+from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say, Shut, named
+
+
+class HeldReads:
+    """A journal's reads, each of which takes until the test lets it go on."""
+
+    def __init__(self, node: Node) -> None:
+        self._read = node.journal.read
+        self._goes_on = trio.Event()
+        node.journal.read = self._reads  # type: ignore[method-assign]
+
+    async def _reads(self, *args: Any, **how: Any) -> Any:
+        await self._goes_on.wait()
+        return await self._read(*args, **how)
+
+    def let_go(self) -> None:
+        """Those under way; later ones wait again."""
+        self._goes_on.set()
+        self._goes_on = trio.Event()
+
+    def end(self) -> None:
+        self._goes_on.set()
+
+
+async def missed_one(run: Cluster, entity: str) -> None:
+    """B knows by the second event that it has missed the first."""
+    run.network.filter = all_but(Published)
+    await run.nodes[A].ask(entity, Say(text="missed"))
+    await trio.sleep(0.1)
+    run.network.filter = lambda sender, receiver, frame: True
+    await run.nodes[A].ask(entity, Say(text="by which it is found"))
+    await trio.sleep(0.1)
 
 
 async def test_a_gap_is_filled_after_a_parting(autojump_clock: MockClock) -> None:
@@ -58,6 +90,92 @@ async def test_what_comes_while_a_gap_is_filled_waits_for_it(autojump_clock: Moc
         assert saw_all(seat, 12)
         assert saw_all(late, 12)
         assert (seat.starts_over, late.starts_over) == (0, 0)
+
+
+async def test_an_answer_that_waited_while_its_feed_was_lost_is_asked_for_again(autojump_clock: MockClock) -> None:
+    """Also where nobody watches by then: what followed it may have been published when nobody was fed."""
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        seat.leave()
+        reads = HeldReads(run.nodes[B])
+        await missed_one(run, "talk:a")
+        late = run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(0.1)
+        run.network.part(A, B)
+        await run.nodes[A].ask("talk:a", Say(text="while nobody is fed"))
+        await trio.sleep(15)
+        assert run.nodes[A].correspondence.audiences.feeds == 1
+        assert run.nodes[B].hub.position("talk:a") is None, "it lingers no longer"
+        reads.end()
+        await trio.sleep(5)
+        assert saw_all(late, 3)
+        assert (late.began_at, late.starts_over) == (3, 0)
+
+
+async def test_whoever_waits_to_watch_is_not_forgotten_however_long_that_takes(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catching_up, "RETRY_S", 2 * feeds.IDLE_S)
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        seat.leave()
+        run.nodes[B].journal.down = True
+        await missed_one(run, "talk:a")
+        late = run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(feeds.IDLE_S + 10)
+        assert run.nodes[B].hub.position("talk:a") is None
+        run.nodes[B].journal.down = False
+        await trio.sleep(feeds.IDLE_S)
+        assert saw_all(late, 2)
+
+
+async def test_whoever_waits_where_nobody_watches_any_more_hears_that_the_entity_is_not_to_be_reached(
+    autojump_clock: MockClock,
+) -> None:
+    """It waited for what others had missed, and of them none is left."""
+    async with cluster() as run:
+        seat = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        seat.leave()
+        reads = HeldReads(run.nodes[B])
+        await missed_one(run, "talk:a")
+        late = run.nodes[B].watch("talk:a", BOB)
+        late.comes_again = False
+        await trio.sleep(0.1)
+        run.network.part(A, B)
+        run.network.full.add((B, A))
+        await trio.sleep(15)
+        assert run.nodes[B].hub.position("talk:a") is None
+        reads.end()
+        await trio.sleep(1)
+        assert [error.name for error in late.refusals] == ["overloaded"]
+        assert not run.nodes[B].correspondence.catching_up.catching
+
+
+async def test_what_comes_of_a_new_feed_waits_until_it_is_known_what_was_lost_with_the_old_one(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as run:
+        ann = run.nodes[B].watch("talk:a", ANN)
+        await trio.sleep(0.1)
+        reads = HeldReads(run.nodes[B])
+        await missed_one(run, "talk:a")
+        late = run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(0.1)
+        run.network.part(A, B)
+        reads.let_go()  # so that the answer's turn comes before anybody else has asked for the feed
+        await run.nodes[A].ask("talk:a", Say(text="while nobody is fed"))
+        await trio.sleep(0.01)
+        assert run.nodes[A].correspondence.audiences.feeds == 1
+        await run.nodes[A].ask("talk:a", Shut(user="ann"))
+        await trio.sleep(0.1)
+        assert (ann.offsets, ann.kicks) == ([1, 2], [])
+        reads.end()
+        await trio.sleep(1)
+        assert (ann.offsets, ann.kicks) == ([1, 2, 3], [2100])
+        assert saw_all(late, 3)
 
 
 @pytest.mark.bound("events read for one gap")

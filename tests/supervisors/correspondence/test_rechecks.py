@@ -7,11 +7,11 @@ from trio.testing import MockClock
 
 from greenroom.actors.identity import SignOut
 from greenroom.actors.model.errors import ActorError
-from greenroom.supervisors.correspondence.wire import Feed, Seen
+from greenroom.supervisors.correspondence.wire import Feed, Kicked, Seen
 from greenroom.transports.http.own_session import OwnSession
-from tests.supervisors.correspondence.seeing import by_type, counting
-from tests.supervisors.correspondence.small_cluster import A, B, C, Node, cluster
-from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say
+from tests.supervisors.correspondence.seeing import all_but, by_type, counting
+from tests.supervisors.correspondence.small_cluster import A, B, C, Node, Seat, cluster
+from tests.supervisors.correspondence.small_entities import ANN, BOB, Put, Say, Shut
 
 
 class Stream:
@@ -61,6 +61,33 @@ async def test_whoever_was_kicked_while_a_link_was_parted_is_found(autojump_cloc
         assert (ann.starts_over, bob.starts_over) == (1, 0)
         assert [error.name for error in ann.refusals] == ["talk.out"]
         assert bob.offsets == [1]
+
+
+async def test_whoever_was_kicked_while_a_link_was_parted_and_is_about_to_watch_does_not(
+    autojump_clock: MockClock,
+) -> None:
+    """It was let in before, and what it missed is still being read."""
+    async with cluster() as run:
+        for n in range(3):
+            await run.nodes[A].ask("talk:a", Say(text=f"{n}"))
+        bob = run.nodes[B].watch("talk:a", BOB)
+        await trio.sleep(0.1)
+        run.nodes[B].journal.delay_s = 5.0
+        ann = Seat(run.nodes[B], "talk:a", ANN)
+        ann.began_at, ann.epoch = 1, bob.epoch
+        ann.watch()
+        await trio.sleep(0.1)
+        run.network.filter = all_but(Kicked)
+        await run.nodes[A].ask("talk:a", Shut(user="ann"))
+        await trio.sleep(0.1)
+        run.network.filter = lambda sender, receiver, frame: True
+        run.network.part(A, B)
+        await trio.sleep(1)
+        assert (ann.topic, ann.refusals) == (None, [])
+        await trio.sleep(10)
+        assert ann.topic is None
+        assert [error.name for error in ann.refusals] == ["talk.out"]
+        assert bob.starts_over == 0
 
 
 async def test_nobody_waits_twice_to_be_asked_about(autojump_clock: MockClock) -> None:

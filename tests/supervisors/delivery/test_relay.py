@@ -20,7 +20,7 @@ from greenroom.actors.model.message import Done
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.journal.consequences.outbox import OutboxRow
 from greenroom.supervisors.delivery import relay as relay_module
-from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, UNDER_WAY_MAX
+from greenroom.supervisors.delivery.relay import LEFT_OUT_MAX, STEP, UNDER_WAY_MAX
 from tests.supervisors.delivery.relay_world import IDS, SWEEP_S, A, B, C, World, settled, world
 from tests.supervisors.kernel.small_kernel import Heard
 
@@ -156,6 +156,43 @@ async def test_after_a_success_the_next_wait_is_short_again(autojump_clock: Mock
         run.post(A, (B, "2"))
         await trio.sleep(120)
         assert run.arrived[-1][2] - before <= 1.0
+
+
+async def test_many_that_come_again_at_once_leave_others_their_turn(mock_clock: MockClock) -> None:
+    """As when a popular receiver is back, or a store: all have waited for as long."""
+    many = 10 * STEP
+    async with world() as run:
+        run.post(A, *((f"log:{number}", "x") for number in range(many)))
+        run.reject(many)
+        mock_clock.jump(10.0)
+        assert await _at_each_turn(run) <= 2 * STEP
+        assert len(run.inbox) == many
+
+
+async def test_many_that_a_sweep_finds_leave_others_their_turn(mock_clock: MockClock) -> None:
+    many = 10 * STEP
+    async with world() as run:
+        for _ in range(many):
+            run.commit(A, (B, "x"))
+        mock_clock.jump(SWEEP_S)
+        kept = run.relay.waiting
+        steps = []
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+            steps.append(run.relay.waiting - kept)
+            kept = run.relay.waiting
+        assert kept == many and max(steps) <= 2 * STEP
+
+
+async def _at_each_turn(run: World) -> int:
+    """How many messages have arrived at most between two turns of somebody else."""
+    arrived = len(run.arrived)
+    most = 0
+    for _ in range(100):
+        await trio.lowlevel.checkpoint()
+        most = max(most, len(run.arrived) - arrived)
+        arrived = len(run.arrived)
+    return most
 
 
 async def test_a_message_that_this_release_does_not_know_waits_for_one_that_does(autojump_clock: MockClock) -> None:

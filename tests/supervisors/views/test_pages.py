@@ -177,6 +177,16 @@ async def test_a_node_that_could_not_be_told_has_all_its_pages_read(autojump_clo
         assert run.sent == [(OTHER, "", ())]
 
 
+async def test_a_node_whose_link_has_parted_reads_after_we_have_heard_so(autojump_clock: MockClock) -> None:
+    """It may have heard long before, and what it was told since is lost."""
+    async with surroundings() as run:
+        run.ownership.of["board:a"] = OTHER
+        run.pages.changed(changes(row("a", "ann")))
+        run.pages.parted(OTHER)
+        await trio.sleep(1)
+        assert run.sent[1:] == [(OTHER, "", ())]
+
+
 async def test_a_node_that_has_gone_is_owed_nothing(autojump_clock: MockClock) -> None:
     async with surroundings() as run:
         run.ownership.of = {"board:a": OTHER}

@@ -245,6 +245,19 @@ async def test_a_refresh_without_expiry_needs_no_timer() -> None:
     assert client.session.principal.roles == {"admin"}
 
 
+async def test_a_refresh_that_takes_a_role_away_sends_the_client_to_ask_again_what_it_may_watch() -> None:
+    made = World()
+    client = made.client()
+    client.connect(token=token(sub="ann", roles=["admin", "editor"]))
+    client.ask({"subscribe": {"channel": A}, "id": 2})
+    for roles in (["admin", "editor"], ["editor", "admin", "service"]):
+        client.ask({"refresh": {"token": token(sub="ann", roles=roles)}, "id": 9})
+        assert client.ended is None and made.hub.watching(A)
+    client.send({"refresh": {"token": token(sub="ann", roles=["editor", "service"])}, "id": 10})
+    assert client.ended == (3010, "insufficient state")
+    assert not made.hub.watching(A)
+
+
 @pytest.mark.parametrize(
     ("fresh", "ended"),
     [
@@ -260,6 +273,7 @@ async def test_a_refresh_that_does_not_count(fresh: str, ended: tuple[int, str])
     client.connect(token=token(sub="ann", exp=STARTED + 10**9, channels=[A]) if "." not in fresh else token(sub="ann"))
     client.send({"refresh": {"token": fresh}, "id": 9})
     assert client.ended == ended
+    assert client.world.instruments.disconnects == {(str(ended[0]),): 1}
 
 
 async def test_the_longest_ttl_is_a_year() -> None:

@@ -209,6 +209,29 @@ async def test_what_is_read_and_not_decoded_is_bounded_behind_a_slow_command_tha
         assert 0 < most <= GateConfig().head_bytes_max + 65_536
 
 
+async def test_what_is_refused_at_the_door_is_counted_by_its_status(autojump_clock: MockClock) -> None:
+    async with small_node(gate=GateConfig(body_bytes_max=100, head_bytes_max=1_000)) as node:
+        for refused, status in (
+            (b"rubbish\r\n\r\n", "400"),
+            (head("GET", "/api/talk/a", Origin="http://evil.example"), "403"),
+            (head("GET", "/connection/nope"), "404"),
+            (head("POST", "/events", b"{}"), "405"),
+            (SAY[:-3], "408"),
+            (head("POST", "/api/talk/a/say", b"x" * 101), "413"),
+            (handshake().replace(b"Version: 13", b"Version: 8"), "426"),
+            (head("GET", "/api/talk/a", X="x" * 1_000), "431"),
+        ):
+            node.instruments.refused_requests.clear()
+            peer = await node.connect()
+            await peer.send(refused)
+            assert (await peer.response()).status == int(status)
+            assert node.instruments.refused_requests == {(status,): 1}
+        node.instruments.refused_requests.clear()
+        peer = await node.connect()
+        assert (await peer.request("POST", "/api/talk/a/nope", b"{}")).status == 404
+        assert node.instruments.refused_requests == {}, "which counts as a command"
+
+
 async def test_what_follows_the_last_request_is_not_answered() -> None:
     async with small_node() as node:
         for last in (
@@ -458,6 +481,17 @@ async def test_no_answer_is_kept_by_caches_or_taken_for_something_else() -> None
             await peer.send(request)
             headers = (await peer.response()).headers
             assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+        for last in (
+            head("GET", "/events?channel=talk:a"),
+            head("GET", "/events?channel=talk:private"),
+            head("GET", "/connection/websocket"),
+            head("GET", "/api/talk/a", Origin="http://evil.example"),
+            b"rubbish\r\n\r\n",
+        ):
+            peer = await node.connect()
+            await peer.send(last)
+            headers = (await peer.response()).headers
+            assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff"), last
 
 
 @pytest.mark.bound("an HTTP head")

@@ -3,6 +3,7 @@ that would take long lets others have their turn."""
 
 from collections.abc import Iterator
 from itertools import pairwise
+from time import perf_counter
 
 import pytest
 import trio
@@ -10,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from greenroom.transports.sockets import flusher as flusher_module
 from greenroom.transports.sockets import flusher as module
-from greenroom.transports.sockets.flusher import LOOK, Flusher, TurnEnd
+from greenroom.transports.sockets.flusher import HOPS, LOOK, Flusher, TurnEnd
 from greenroom.transports.sockets.rests import CROWD, FEW, REST_S_MAX
 
 
@@ -19,7 +20,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.flushes = 0
-        self.flushed_at = 0.0
+        self.flushed_at = perf_counter()
 
     def flush(self) -> None:
         self.flushes += 1
@@ -147,6 +148,57 @@ async def test_many_sockets_are_flushed_in_slices_and_a_reply_does_not_wait_behi
     assert max(later - earlier for earlier, later in pairwise(served)) <= 2 * LOOK
     assert seen[-1][0] < len(many), "still under way"
     assert seen[-1][1] == 1
+
+
+async def test_many_replies_are_flushed_in_slices_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a user whose thousand connections are told at once that they end."""
+    monkeypatch.setattr(module, "SLICE_S", 0.0)
+    flusher, many = Flusher(None, TurnEnd(), lambda: False, rest_share=0.0), [Peer() for _ in range(20 * LOOK)]  # type: ignore[arg-type]
+    seen: list[int] = []
+
+    async def other() -> None:
+        while not seen or seen[-1] < len(many):
+            seen.append(sum(one.flushes for one in many))
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        add(flusher, many)
+        nursery.start_soon(other)
+        with trio.fail_after(5):
+            await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert {one.flushes for one in many} == {1}
+    assert max(later - earlier for earlier, later in pairwise(seen)) <= LOOK
+
+
+async def test_a_command_of_several_hops_waits_for_one_slice_and_not_at_each_hop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the poller to the entity, from there to the flusher: a pass of the scheduler each."""
+    monkeypatch.setattr(module, "SLICE_S", 0.0)
+    many = [Peer() for _ in range(50 * LOOK)]
+    flusher = Fanned(many).flusher
+    replied, waited = Peer(), list[int]()
+
+    async def command() -> None:
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+        asked = sum(one.flushes for one in many)
+        for _ in range(HOPS - 2):
+            await trio.lowlevel.checkpoint()
+        flusher.add(replied)
+        while not replied.flushes:
+            await trio.lowlevel.checkpoint()
+        waited.append(sum(one.flushes for one in many) - asked)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(flusher.run)
+        flusher.wake()
+        nursery.start_soon(command)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert waited[0] <= LOOK
 
 
 async def test_what_is_published_between_two_slices_of_a_flush_is_handed_out_too(

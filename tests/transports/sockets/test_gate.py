@@ -2,6 +2,7 @@ import contextlib
 import select
 import socket
 import struct
+from collections import Counter
 
 import pytest
 import trio
@@ -155,6 +156,32 @@ async def test_a_sweep_that_fails_ends_that_connection_alone(
         assert await bad.ended()
         await good.command({"presence": {"channel": "talk:a"}, "id": 5})
         assert "presence" in await good.reply(5)
+
+
+class Passes(trio.abc.Instrument):
+    """Counts those of the scheduler."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+async def test_connections_are_ticked_some_at_a_time(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_module, "TICKS_MAX", 2)
+    passes, ticked = Passes(), list[int]()
+    async with small_node() as node:
+        peers = [await node.websocket() for _ in range(6)]
+        kinds = {type(protocol) for _, protocol in node.edge.live.items()}
+        for kind in kinds:
+            monkeypatch.setattr(kind, "tick", lambda self, now, age: ticked.append(passes.count))
+        trio.lowlevel.add_instrument(passes)
+        await trio.sleep(1.5)
+        trio.lowlevel.remove_instrument(passes)
+    assert len(ticked) >= len(peers) and set(Counter(ticked).values()) == {2}
 
 
 async def test_no_more_is_accepted_and_the_last_to_leave_is_waited_for() -> None:

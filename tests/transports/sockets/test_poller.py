@@ -1,4 +1,5 @@
 import socket
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from greenroom.transports.sockets import poller as poller_module
-from greenroom.transports.sockets.poller import READABLE, WRITABLE, Poller
+from greenroom.transports.sockets.poller import READABLE, READY_MAX, WRITABLE, Poller
 
 
 def take(sock: socket.socket) -> None:
@@ -109,9 +110,42 @@ async def test_it_can_run_again_and_has_forgotten_the_life_before(make: Callable
     theirs.close()
 
 
+async def test_many_that_are_ready_at_once_are_served_in_slices(
+    make: Callable[[], Poller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when thousands of connections are lost in one moment: a batch of them, then others have a turn."""
+    monkeypatch.setattr(poller_module, "SLICE_S", 0.0)
+    poller, pairs, turns = make(), [pair() for _ in range(4 * READY_MAX)], 0
+    served: dict[int, int] = {}  # socket -> the turn in which it was
+
+    def serve(sock: socket.socket) -> Owner:
+        def once(events: int) -> None:
+            take(sock)
+            served[sock.fileno()] = turns
+
+        return Owner(once)
+
+    for ours, theirs in pairs:
+        theirs.send(b"x")
+        poller.add(ours.fileno(), serve(ours))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(poller.run)
+        while len(served) < len(pairs):
+            turns += 1
+            with trio.fail_after(5):
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert (
+        max(Counter(served.values()).values()) <= 2 * READY_MAX
+    )  # a pass of the scheduler may end with one, and begin
+    for ours, theirs in pairs:
+        ours.close()
+        theirs.close()
+
+
 async def test_many_that_are_always_ready_leave_others_their_turn(make: Callable[[], Poller]) -> None:
     poller = make()
-    pairs = [pair() for _ in range(20)]
+    pairs = [pair() for _ in range(3 * READY_MAX)]
     owners = [Owner() for _ in pairs]
     for (ours, theirs), owner in zip(pairs, owners, strict=True):
         theirs.send(b"x")

@@ -51,5 +51,14 @@ def test_a_server_that_was_idle_rests_after_a_few_flushes_of_its_first_load_and_
     assert next(n for n in count(1) if not rests.after(100, 100, 60.0, LONG_S)[0]) < 20
 
 
+def test_a_crowd_that_was_told_nothing_for_long_is_not_rested_after_though_others_are_busy() -> None:
+    """As watchers of a room that is closed: whoever asks something else would wait for that rest."""
+    rests = Rests()
+    for _ in range(100):
+        assert rests.after(CROWD, 20 * CROWD, 0.02, LONG_S)[0]
+    assert rests.after(10 * CROWD, 0, 5.0, 0.3)[0] == 0
+    assert rests.after(CROWD, 20 * CROWD, 0.02, LONG_S)[0], "of the busy ones this says nothing"
+
+
 def test_on_a_virtual_clock_there_is_none() -> None:
     assert Rests(0.0).after(CROWD, 10 * CROWD, 0.001, 1.0)[0] == 0

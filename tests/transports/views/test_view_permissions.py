@@ -19,6 +19,7 @@ from greenroom.actors.views.reader import ViewReader
 from greenroom.store.views.reading import Reading
 from greenroom.store.views.store import Version
 from greenroom.supervisors.views.shown import reader_of
+from greenroom.transports.client.reading import READS as RPC_READS
 from tests.transports.permissions import NOT_APPLICABLE, TABLES
 from tests.transports.small_node import SmallNode, small_node
 from tests.transports.test_permissions import Ways, as_read, full_name, staged, streamed
@@ -88,7 +89,9 @@ async def watch_verdicts(ways: Ways, page: str, expected: str) -> dict[str, str]
         "subscribe as view": {"subscribe": {"channel": page, "data": {"as": "view"}}},
         "recover": {"subscribe": {"channel": page, "recover": True, "offset": 1}},
         "presence": {"presence": {"channel": page}},
+        "presence stats": {"presence_stats": {"channel": page}},
         "history": {"history": {"channel": page, "limit": 10}},
+        **{f"rpc {name}": {"rpc": {"method": f"{page}/{name}", "data": {}}} for name in RPC_READS},
     }
     for name, command in of_client.items():
         found[name] = as_read(await ways.websocket(command), expected)

@@ -315,3 +315,33 @@ async def test_the_watchdog_ends_a_busy_loop_in_a_handler() -> None:
                     await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
         assert (type(stuck.answer), after.answer, turn.item) == (HandlerFailed, 1, None)
+
+
+async def test_the_watchdog_ends_a_busy_loop_in_apply_when_an_entity_wakes() -> None:
+    """Of an event of an older release: this one's `apply` may be another. It is not tried again at once."""
+
+    class Endless(Log):
+        stuck = 0
+
+        def apply(self, event: Noted) -> None:
+            if Endless.stuck:
+                Endless.stuck += 1
+                while True:
+                    pass
+            super().apply(event)
+
+    turn = Turn()
+    async with kernel(kinds=(Endless,), turn=turn) as run:
+        await run.ask(A, Note(text="x"))
+        run.cell(A).mailbox.put_control(Passivate())
+        await settled()
+        Endless.stuck = 1
+        watchdog = Watchdog(turn, stuck_s=0.1, slow_s=0.05, sample_s=0.01)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(watchdog.run)
+            stuck = run.send(A, Read())
+            with trio.fail_after(20):
+                while not stuck.answers:  # noqa: ASYNC110 - a real clock, a real signal
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert (type(stuck.answer), Endless.stuck, turn.item) == (Unavailable, 2, None)

@@ -13,7 +13,7 @@ from greenroom.actors.model.errors import DeadlineExceeded, NotHere, OutcomeUnkn
 from greenroom.actors.model.lifecycle import Inspect
 from greenroom.actors.model.mailbox import Mailbox
 from greenroom.config.limits import CommitConfig
-from greenroom.store.journal.records import Append, Head, StoredEvent
+from greenroom.store.journal.records import Append, Head, Outcome, StoredEvent
 from greenroom.supervisors.kernel.audiences import Nobody
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.ownership import OwnsAll
@@ -252,6 +252,20 @@ def test_who_sorts_the_flights_of_a_former_life_sees_those_that_land_meanwhile_g
     assert [flight.through for flight in sorting] == [2, 3] == [flight.through for flight in in_flight.flights]
     in_flight.committed(7, 3)
     assert not sorting and not in_flight.flights and len(submitted) == 3
+
+
+def test_an_outcome_under_a_former_fence_is_no_business_of_the_present_life() -> None:
+    """The offsets may be the same: those of the former life, which was fenced, are recorded anew."""
+    host: Any = SimpleNamespace(committer=SimpleNamespace(submit=lambda append, _: None), audiences=Nobody())
+    life: Any = SimpleNamespace(head=Head(1, A, 8, "e", 0), entity=A, epoch="e")
+    in_flight = InFlight(host, Mailbox(10, 10_000))
+    in_flight.begin(life)
+    in_flight.launch(Flight(1, 8, [StoredEvent(1, 0, b"{}")], None, [], []))
+    in_flight.committed(7, 1)
+    in_flight.commit_failed(7, Outcome.FENCED)
+    assert (len(in_flight.flights), life.head.offset, in_flight.failure) == (1, 0, None)
+    in_flight.committed(8, 1)
+    assert (len(in_flight.flights), life.head.offset) == (0, 1)
 
 
 async def test_an_entity_under_a_newer_term_stops_here(autojump_clock: MockClock) -> None:
