@@ -146,7 +146,7 @@ def test_a_peer_that_is_not_there_is_said_clearly(
     assert cli.main(["chat", "--vs", "centrifugo"]) == 2
     assert "not installed" in capsys.readouterr().err
     assert not asked  # said before minutes of measuring
-    with pytest.raises(PeerMissing, match="known: centrifugo"):
+    with pytest.raises(PeerMissing, match="known: bullmq, centrifugo"):
         find("nobody", "chat")
 
 
