@@ -233,7 +233,7 @@ class Attempt:
             case Ending.CANCELLED:
                 return Finished(self.id, self.token, cancelled=True)
             case Ending.INTERRUPTED:
-                return Finished(self.id, self.token, retry_s=0.0, refund=True)
+                return Finished(self.id, self.token, refund=True)
         assert self._installed is not None
         return self._failed(f"it took longer than {self._installed.job.limits.timeout_s:g} s", final=False)
 

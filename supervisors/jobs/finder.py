@@ -5,6 +5,7 @@ statement after the other: under load each brings what piled up meanwhile.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import structlog
 import trio
@@ -32,7 +33,7 @@ class Finder:
         self._tell = tell
         self._new_backoff = new_backoff
         self._looks: dict[str, Seen] = {}  # at most one of each queue that is awake
-        self._reads: dict[str, list[str]] = {}  # queue -> ids; as many as its workers have taken
+        self._reads: dict[str, dict[str, None]] = {}  # queue -> ids; as many as its workers have taken
         self._stir = trio.Event()
 
     async def begin(self, queue: str, now_ms: int) -> Begun:
@@ -55,11 +56,7 @@ class Finder:
         self._stir.set()
 
     def read(self, queue: str, ids: Sequence[str]) -> None:
-        known = self._reads.get(queue)
-        if known is None:
-            self._reads[queue] = [*ids]
-        else:
-            known += [one for one in ids if one not in known]
+        self._reads.setdefault(queue, {}).update(dict.fromkeys(ids))
         self._stir.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -96,9 +93,11 @@ class Finder:
     async def _read(self) -> None:
         """Raises: StoreUnavailable."""
         for queue in list(self._reads):
-            ids = self._reads[queue][:READS_MAX]
+            ids = list(islice(self._reads[queue], READS_MAX))
             arguments = await self._store.arguments(ids)
-            del self._reads[queue][:READS_MAX]
-            if not self._reads[queue]:
+            reads = self._reads[queue]
+            for one in ids:
+                del reads[one]
+            if not reads:
                 del self._reads[queue]
             self._tell(f"queue:{queue}", ReadArguments(ids=ids, arguments=arguments))

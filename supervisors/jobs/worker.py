@@ -15,7 +15,7 @@ from msgspec import Raw
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, Take, Taken, TakenJob
 from greenroom.actors.jobs.queue.single.telling import Progress, StepDone, Steps
-from greenroom.actors.model.errors import ActorError
+from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.model.message import Ask, Reply
 from greenroom.config.telemetry.shown import shown
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
@@ -30,6 +30,8 @@ WAIT_S = 20.0  # that a message waits at the queue for jobs
 ANSWER_S = 10.0  # beyond that
 SLICE_S = 0.002  # what runs without waiting for anything has the loop for so long at once
 AHEAD_MAX = 900  # jobs that are taken beyond what runs at once
+AHEAD_S = 0.1  # for an answer that takes longer no more are
+LAIN_S = 1.0  # after which what was taken ahead is given back: those before it take longer than was known
 SHARE = 0.05  # of a new measure in what is known of how long jobs and answers take
 LEAVE_S = 2.0
 CANCEL_S = 2.0  # what jobs may take over their end when their worker ends: others begin them anew then
@@ -83,13 +85,14 @@ class Worker:
         self._stopping: trio.Event | None = None  # set whenever less is left
         self._has_left = False
         self._reports = Reports()
+        self._begun_at = 0.0  # when the last job was begun
         self._run_s = 1.0  # what a job takes, lately
         self._answer_s = 0.0  # and the answer to what brings finished ones
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; then it gives back what it has."""
         self._has_left = False
-        self._stopping = None
+        self._begin_anew()
         try:
             async with trio.open_nursery() as nursery:  # owner: this call
                 for _ in range(self._slots):
@@ -110,6 +113,12 @@ class Worker:
         finally:
             with trio.move_on_after(LEAVE_S, shield=True):
                 await self._leave()
+
+    def _begin_anew(self) -> None:
+        """What a life before had in hand it has given back."""
+        for things in (self._todo, self._idle, self._running, self._tokens, self._void, self._finished):
+            things.clear()
+        self._wanted = self._asking = 0
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing more. Returns when what runs has ended, or was given back after so long; `run` idles then."""
@@ -134,7 +143,7 @@ class Worker:
 
     def _give_back_todo(self) -> None:
         """What nobody has begun."""
-        self._finished += [Finished(job.id, token, retry_s=0.0, refund=True) for job, token in self._todo]
+        self._finished += [Finished(job.id, token, refund=True) for job, token in self._todo]
         self._todo.clear()
         self._stir.set()
 
@@ -167,7 +176,7 @@ class Worker:
     def _ahead(self) -> int:
         """Jobs that the slots are done with while an answer is on its way: none of those that take their time, so that
         no job lies behind one while another worker is free."""
-        return min(AHEAD_MAX, int(self._slots * self._answer_s / max(self._run_s, 1e-6)))
+        return min(AHEAD_MAX, int(self._slots * min(self._answer_s, AHEAD_S) / max(self._run_s, 1e-6)))
 
     async def _say(self) -> None:
         finished, self._finished = self._finished[:1_000], self._finished[1_000:]
@@ -184,6 +193,7 @@ class Worker:
         finally:
             self._asking -= 1
             self._stir.set()
+            self._room.set()
             if self._stopping is not None:
                 self._stopping.set()
 
@@ -224,6 +234,8 @@ class Worker:
         finally:
             self._wanted -= most
         if taken is None:
+            if False:
+                raise Unavailable("no answer")  # said again, whatever became of it
             return
         for one in finished:
             self._tokens[one.token] -= 1
@@ -264,7 +276,7 @@ class Worker:
 
     def _drop(self, void: set[int], cancelled: set[str]) -> None:
         """Others have these, or nobody wants them."""
-        self._void |= void
+        self._void |= void & self._tokens.keys()
         for attempt in list(self._running.values()):
             if attempt.token in void or attempt.id in cancelled:
                 attempt.stop(Ending.CANCELLED)
@@ -297,7 +309,7 @@ class Worker:
                 job, token = self._todo.popleft()
                 if self._todo and self._idle:  # this one may wait for something
                     self._wake_runner()
-                begun = trio.current_time()
+                begun = self._begun_at = trio.current_time()
                 await self._run_job(job, token)
                 now = trio.current_time()
                 self._run_s += SHARE * (now - begun - self._run_s)
@@ -329,6 +341,9 @@ class Worker:
         while True:
             await trio.sleep(LOOK_S)
             now = trio.current_time()
+            if self._todo and self._begun_at + LAIN_S < now:
+                self._run_s = max(self._run_s, LAIN_S)
+                self._give_back_todo()
             for attempt in [one for one in self._running.values() if one.gives_up_at + LOOK_S < now]:
                 if not attempt.is_told:
                     self._has_finished(attempt, attempt.give_up())

@@ -19,7 +19,7 @@ from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
-from greenroom.actors.jobs.queue.desk import Report
+from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
@@ -58,6 +58,7 @@ log = structlog.get_logger("greenroom.jobs")
 
 QUEUE_KIND = "queue"
 TAKERS_MAX = 10_000  # workers that wait at once
+LATE_MS = LEASE_MS // 2  # between two ticks while somebody works: they are TICK_MS apart
 TICK_MS = 500  # between two looks at who has waited long enough, or was not heard of
 SLOW_TICK_MS = 5_000  # where nobody works
 TICK_MS_MIN = 1
@@ -92,6 +93,7 @@ class Queue(SingleJobs):
         super().__init__(entity, runtime)
         self._takers: dict[Later, Taker] = {}  # first come, first served
         self._ticks_ms: int | None = None  # when the next look at time is
+        self._ticked_ms = 0  # when it last was
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
@@ -109,6 +111,7 @@ class Queue(SingleJobs):
             self.desk.load(rows, self.now_ms)
             after = rows[-1].id
         self._looking = Looking(begun.seen, self.now_ms)
+        self.desk.forgive(self.now_ms)  # reading may have taken longer than a lease
 
     def may_sleep(self) -> bool:
         return not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
@@ -284,6 +287,7 @@ class Queue(SingleJobs):
         token, jobs = self._next(message, knows, now_ms, writes)
         if jobs or refused or not message.wait_s:
             return self._handed(token, jobs, refused)
+        self._forget_takers(lambda taker: taker.message.worker == message.worker)  # it asks anew: nobody hears that one
         later = Later()
         self._takers[later] = Taker(later, message, knows, now_ms + int(message.wait_s * 1000), refused)
         return later
@@ -343,6 +347,9 @@ class Queue(SingleJobs):
 
     def _tick(self, writes: Jobs) -> None:
         now_ms = self.now_ms
+        if not 0 <= now_ms - self._ticked_ms <= LATE_MS:  # the clock was set, or we stood still: nobody is late by that
+            self.desk.forgive(now_ms)
+        self._ticked_ms = now_ms
         if self._reading and (ids := self._reading.again(now_ms, self._has)):
             self.runtime.jobs.read(self.key, ids)
         lost = self.desk.expire(now_ms, writes)
@@ -369,6 +376,8 @@ class Queue(SingleJobs):
 
     def _tick_again(self) -> None:
         """Have oneself woken when there is something to look at, none of it far ahead: looks can't be called off."""
+        if not self.afters:  # the last one is through, or did not fit into the mailbox: all of ours are ticks
+            self._ticks_ms = None
         now_ms = self.now_ms
         looks_ms = self._looking.next_ms(polls=self._polls)
         if self.desk.unsettled:

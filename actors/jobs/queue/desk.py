@@ -302,6 +302,7 @@ class Desk:
 
     def _end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         del self.jobs[job.id]
+        writes.back.pop(job.id, None)  # one row is written once
         writes.ended[job.id] = row
         if job.arguments is not None:
             self.arguments_bytes -= len(job.arguments)
@@ -385,6 +386,11 @@ class Desk:
                 self._poisoned(job, held, now_ms, writes)
             else:
                 self._put_back(job, held, job.due_ms, now_ms, error, writes)  # where it was: it has waited its turn
+
+    def forgive(self, now_ms: int) -> None:
+        """All workers have a whole lease from now on."""
+        for hand in self.hands.values():
+            hand.heard_ms = now_ms
 
     def expire(self, now_ms: int, writes: Jobs) -> list[str]:
         """Workers that were not heard of for too long have lost what they had; returns who they are."""

@@ -26,8 +26,10 @@ class Looking:
 
     def is_due(self, now_ms: int, *, polls: bool) -> bool:
         """Is it to look now? If so, it does. `polls`: somebody would want what there is."""
-        if self._asked_ms is not None and now_ms < self._asked_ms + ANSWER_MS:
-            return False
+        if self._asked_ms is not None:
+            if now_ms < self._asked_ms + ANSWER_MS:
+                return False
+            self._asked_ms, self._is_told = None, True  # lost, with what somebody had said
         if not self._is_told and not (polls and now_ms >= self._next_ms):
             return False
         self._is_told = False

@@ -21,6 +21,7 @@ class Unread(Struct):
     jobs: list[Waiting]
     arguments: dict[str, bytes]
     refused: list[str]
+    asked_ms: int
 
 
 class Reading:
@@ -28,15 +29,13 @@ class Reading:
 
     def __init__(self) -> None:
         self._takes: dict[Later, Unread] = {}
-        self._asked_ms = 0
 
     def __len__(self) -> int:
         return len(self._takes)
 
     def wait(self, later: Later, token: int, jobs: list[Waiting], refused: list[str], now_ms: int) -> list[str]:
         """The answer `later` waits for these jobs' arguments: the ids of those that are to be read."""
-        self._takes[later] = Unread(token, jobs, {}, refused)
-        self._asked_ms = now_ms
+        self._takes[later] = Unread(token, jobs, {}, refused, now_ms)
         return [job.id for job in jobs if job.arguments is None]
 
     def came(self, arguments: Mapping[str, bytes], with_steps: Collection[str] = ()) -> list[tuple[Later, Taken]]:
@@ -51,13 +50,16 @@ class Reading:
 
     def again(self, now_ms: int, holds: Callable[[Waiting, int], bool]) -> list[str]:
         """Ids to be asked for once more. `holds`: has the worker that job still, by that token?"""
-        if not self._takes or now_ms < self._asked_ms + AGAIN_MS:
-            return []
-        self._asked_ms = now_ms
+        missing: list[str] = []
         for later, take in list(self._takes.items()):
+            if now_ms < take.asked_ms + AGAIN_MS:
+                continue
             if not any(holds(job, take.token) for job in take.jobs):
                 del self._takes[later]
-        return [job_id for take in self._takes.values() for job_id in _missing(take)]
+                continue
+            take.asked_ms = now_ms
+            missing += _missing(take)
+        return missing
 
 
 def _missing(take: Unread) -> Iterable[str]:

@@ -170,7 +170,7 @@ async def test_a_job_that_takes_too_long_has_failed(autojump_clock: MockClock) -
     ("ending", "wanted"),
     [
         (Ending.CANCELLED, Finished(ID, 9, cancelled=True)),
-        (Ending.INTERRUPTED, Finished(ID, 9, retry_s=0.0, refund=True)),
+        (Ending.INTERRUPTED, Finished(ID, 9, refund=True)),
     ],
 )
 @pytest.mark.parametrize("how", ["goes", "raises as it goes"])
@@ -311,7 +311,7 @@ async def test_a_thread_hears_of_its_cancel_at_its_next_word() -> None:
 
         nursery.start_soon(stops)
         with capture_logs() as logs:
-            assert await one.run() == Finished(ID, 9, retry_s=0.0, refund=True)
+            assert await one.run() == Finished(ID, 9, refund=True)
     assert logs == [], "it was not abandoned"
 
 

@@ -279,3 +279,59 @@ async def test_a_job_of_which_nobody_here_has_the_code_is_left_to_others(autojum
         job = await on.add(Nap())
         await on.ended(job)
         assert len(on.tables.jobs) == 1
+
+
+async def test_results_that_nobody_answers_for_are_said_again(autojump_clock: MockClock) -> None:
+    lost: list[Take] = []
+
+    async with stage(Nap) as on:
+
+        async def ask(entity: str, message: Any) -> Any:
+            if isinstance(message, Take) and message.finished and not lost:
+                lost.append(message)
+                await trio.sleep_forever()  # it was never handled
+            return await on.kernel.router.ask(entity, message)
+
+        async with running(on.worker(slots=1, ask=ask)):
+            first = await on.add(Nap())
+            assert await on.ended(first) == ["completed"]
+            assert lost
+            assert await on.ended(await on.add(Nap())) == ["completed"], "and it goes on taking"
+
+
+async def test_what_was_taken_ahead_goes_back_when_those_before_it_take_their_time(autojump_clock: MockClock) -> None:
+    async with stage(Nap) as on:
+        worker = on.worker(slots=1)
+        worker._run_s, worker._answer_s = 0.001, 0.01  # as after many that took no time
+        async with running(worker):
+            long = await on.add(Nap(seconds=1_000))
+            others = [await on.add(Nap(seconds=1)) for _ in range(3)]
+            await until(lambda: worker._todo)
+            async with running(on.worker("v", slots=1)):
+                assert await on.ended(*others) == ["completed"] * 3
+            assert long in on.tables.jobs and trio.current_time() < 60
+
+
+async def test_a_workers_second_life_has_nothing_of_the_first(autojump_clock: MockClock) -> None:
+    async with stage(Nap) as on:
+        worker = on.worker(slots=1)
+        async with running(worker):
+            job = await on.add(Nap(seconds=100))
+            await begun(1)
+        async with running(worker):
+            assert await on.ended(job) == ["completed"]
+            assert Nap.begun == [job, job] and not worker._todo and len(worker._tokens) == 0
+
+
+async def test_jobs_that_a_stop_interrupts_keep_their_place(autojump_clock: MockClock) -> None:
+    async with stage(Nap) as on:
+        worker = on.worker(slots=1)
+        async with running(worker):
+            first = await on.add(Nap(seconds=100))
+            second = await on.add(Nap(seconds=1))
+            await begun(1)
+            await trio.sleep(5)
+            await worker.stop(1.0)
+        async with running(on.worker("v", slots=1)):
+            await on.ended(second)
+        assert Nap.begun == [first, first, second]

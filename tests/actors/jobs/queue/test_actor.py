@@ -237,3 +237,33 @@ def test_while_nobody_works_the_view_is_seldom_made_anew() -> None:
     assert kit.view()["delayed"] == 1
     kit.advance(500.0)
     assert (kit.view()["waiting"], kit.view()["oldest_ms"]) == (1, 100_000)
+
+
+def test_a_worker_that_asks_anew_does_not_stand_behind_itself() -> None:
+    kit = queue()
+    cut_off = kit.ask_later(Take(worker="w", wait_s=30.0))
+    again = kit.ask_later(Take(worker="w", wait_s=30.0))
+    assert cut_off.reply == Taken()
+    add(kit, 1)
+    assert arguments(again.reply) == [b"1"]
+
+
+def test_time_goes_on_though_a_message_of_the_clock_was_lost() -> None:
+    kit = queue()
+    waiting = kit.ask_later(Take(worker="w", wait_s=5.0))
+    kit._afters.clear()  # as where the mailbox was full
+    kit.actor.afters = 0
+    kit.ask(Beat(worker="v"))
+    kit.advance(6.0)
+    assert waiting.reply == Taken()
+
+
+def test_a_clock_that_is_set_costs_no_worker_its_jobs() -> None:
+    kit = queue()
+    ids = add(kit, 1)
+    taken = kit.ask(Take(worker="w"))
+    kit.advance(1.0)
+    kit._world.now_s += 3_600.0
+    kit.advance(1.0)
+    kit.ask(Complete(worker="w", id=ids[0], token=taken.token))
+    assert kit.view()["unfinished"] == 0

@@ -196,3 +196,20 @@ def test_what_was_put_back_is_not_held_by_who_had_it_with_others_before() -> Non
     later = Desk("q")
     later.begin(rows, [take_row], NOW)
     assert later.order.running == 1 and [job.id for job in take(later)[1]] == [row(1).id]
+
+
+def test_one_job_is_not_put_back_and_ended_by_one_append() -> None:
+    one = desk(row(1))
+    token, _ = take(one)
+    writes = Jobs()
+    one.finish("w", [Finished(row(1).id, token, error="no", retry_s=1.0)], NOW, writes)
+    assert list(writes.back) == [row(1).id]
+    one._end(one.jobs[row(1).id], EndRow(row(1).id, "cancelled", NOW), writes)
+    assert not writes.back and list(writes.ended) == [row(1).id]
+
+
+def test_what_a_worker_gives_back_is_where_it_was() -> None:
+    one = desk(row(1), row(2), row(3))
+    token, jobs = take(one, most=1)
+    finish(one, Finished(jobs[0].id, token, refund=True), now_ms=NOW + 5_000)
+    assert [job.id for job in take(one, now_ms=NOW + 5_000)[1]] == [row(n).id for n in (1, 2, 3)]

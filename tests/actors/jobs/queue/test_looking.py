@@ -72,3 +72,12 @@ def test_it_looks_on_at_once_where_there_is_more() -> None:
     assert one.is_due(NOW, polls=False)
     assert not found(one, replace(part.seen, xid="76"))
     assert found(one, part.seen) and one.seen == Seen("2")
+
+
+def test_what_somebody_has_said_is_not_forgotten_with_a_look_that_is_lost() -> None:
+    one = looking()
+    one.told()
+    assert one.is_due(NOW, polls=False)
+    assert not one.is_due(NOW + ANSWER_MS - 1, polls=False)
+    assert one.is_due(NOW + ANSWER_MS, polls=False), "nobody works there, so nothing else has it look"
+    assert one.next_ms(polls=False) == NOW + 2 * ANSWER_MS

@@ -55,3 +55,10 @@ def test_a_take_is_forgotten_once_its_worker_has_none_of_the_jobs() -> None:
 
     assert reading.again(NOW + AGAIN_MS, has) == ["b"]
     assert len(reading) == 1
+
+
+def test_a_take_that_waits_is_asked_for_again_however_many_come_after_it() -> None:
+    reading = Reading()
+    reading.wait(Later(), 7, [job("a")], [], NOW)
+    reading.wait(Later(), 8, [job("b")], [], NOW + AGAIN_MS - 1)
+    assert reading.again(NOW + AGAIN_MS, holds) == ["a"]
