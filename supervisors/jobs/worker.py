@@ -234,7 +234,7 @@ class Worker:
         finally:
             self._wanted -= most
         if taken is None:
-            if False:
+            if finished:
                 raise Unavailable("no answer")  # said again, whatever became of it
             return
         for one in finished:
