@@ -19,7 +19,7 @@ FOLDER = "TEMPLATE_OF_CLUSTERS"  # the environment variable that all processes o
 
 
 def copy_cluster(data: Path) -> None:
-    """Into a data folder that has yet to be made."""
+    """Into a data folder without one."""
     folder = Path(os.environ[FOLDER])
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one of the processes makes it, and the others wait
@@ -27,7 +27,7 @@ def copy_cluster(data: Path) -> None:
         if not whole.exists():
             _make(folder / "data")
             whole.touch()
-    data.mkdir(mode=0o700, parents=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     subprocess.run(["cp", "--archive", folder / "data" / "postgres", data], check=True)
 
 
