@@ -49,7 +49,7 @@ async def test_over_memory(promise: Promise, autojump_clock: MockClock) -> None:
     await promise(OverMemory())
 
 
-# So much is lost that now and then all tries of five seconds are: how often a link parts so is no question of this test.
+# So much is lost that now and then all tries of five seconds are: how often a link parts so is not asked here.
 PATIENT_S = 30.0
 BAD_WEATHER = Weather(delay_s=(0.0, 0.002), loss=0.1, repeat=0.1, late=0.1, unsure=0.1)
 
