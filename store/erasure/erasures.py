@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from greenroom.store.journal.names import digest_of
+from greenroom.store.postgres.connection import Transaction
 from greenroom.store.postgres.pool import Pool
 
 FENCE_MAX = (2**31 - 1) << 32  # under a term that no shard ever has
@@ -25,6 +26,12 @@ LIST = f"SELECT {COLUMNS} FROM erasures ORDER BY id DESC LIMIT $1"
 MARK = """
 UPDATE heads SET fence = $2, incarnation = 0, "offset" = 0, trimmed = 0, snapshot_offset = 0, claimed_ms = $3
 WHERE entity = $1 RETURNING id
+"""
+# A queue to which only others have added jobs was never awake: it gets a head, so that there is one to be marked.
+QUEUE_HEAD = """
+INSERT INTO heads (entity, fence, incarnation, epoch, lineage)
+SELECT 'queue:' || $1::text, 0, 0, '', lineage() WHERE EXISTS (SELECT FROM jobs WHERE queue = $1)
+ON CONFLICT (entity) DO NOTHING
 """
 NEXT_CALL = "(SELECT coalesce(max(call), 0) + 1 FROM erasures)"
 BEGIN = f"""
@@ -49,6 +56,7 @@ ORDER BY incarnation
 """
 # Of these the heads that were written anew, and that nobody has claimed since.
 CHANGED = "SELECT entity FROM heads WHERE entity = ANY ($1::text[]) AND incarnation = 0"
+QUEUE_KIND = "queue"
 USER = ""  # in place of a kind: what is erased is what there is of a user
 
 
@@ -87,6 +95,11 @@ class PostgresErasures:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @staticmethod
+    async def lock(transaction: Transaction) -> None:
+        """No other erasure begins before this transaction ends."""
+        await transaction.fetch(LOCK)
+
     async def find(self, name: str) -> Erasure | None:
         """The erasure of this entity, done or not."""
         rows = await self._pool.fetch(FIND, digest_of(name))
@@ -104,10 +117,12 @@ class PostgresErasures:
             digest = digest_of(entity)
             found = await transaction.fetch(FIND, digest)
             if not found:
+                kind, _, key = entity.partition(":")
+                if kind == QUEUE_KIND:
+                    await transaction.fetch(QUEUE_HEAD, key)
                 marked = await transaction.fetch(MARK, entity, FENCE_MAX, LATER_MS)
                 if not marked:
                     return None
-                kind = entity.partition(":")[0]
                 await transaction.fetch(BEGIN, kind, digest, entity, marked[0][0], reason, asked_by)
                 found = await transaction.fetch(FIND, digest)
             return Erasure(*found[0])

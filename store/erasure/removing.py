@@ -3,7 +3,7 @@
 What a step has removed is counted in its own statement, so that the count is right whenever the process ends.
 """
 
-from greenroom.store.erasure.erasures import FENCE_MAX, Erasure
+from greenroom.store.erasure.erasures import FENCE_MAX, QUEUE_KIND, Erasure
 from greenroom.store.postgres.pool import Pool
 
 ROWS_AT_ONCE = 2_000  # removed by one statement: some milliseconds
@@ -17,6 +17,18 @@ TABLES: dict[str, tuple[str, str]] = {
     "timers": ("name", "id = $1"),
     "outbox": ('"offset"', "id = $1"),
     "dead_letters": ("id", "entity = $2"),
+}
+# And of a queue, beside its jobs: see jobs.py.
+OF_QUEUE = "queue = substr($2, 7)"
+QUEUE_TABLES: dict[str, tuple[str, str]] = {
+    "job_takes": ("token", OF_QUEUE),
+    "job_windows": ("unique_key", OF_QUEUE),
+}
+QUEUE_COUNTED: dict[str, tuple[str, str]] = {
+    **QUEUE_TABLES,
+    "jobs": ("id", OF_QUEUE),
+    "job_steps": ("id", "id IN (SELECT j.id FROM jobs j WHERE j.queue = substr($2, 7))"),
+    "jobs_done": ("id", OF_QUEUE),
 }
 
 COUNT = "SELECT count(*) FROM {table} WHERE $1::bigint IS NOT NULL AND $2::text IS NOT NULL AND {which}"
@@ -34,10 +46,11 @@ FROM counted c WHERE e.id = $4 RETURNING c.rows
 """
 # A claim that began before the entity was marked has a snapshot in which its head is as it was, and would make it
 # anew if it found it gone. Whoever writes heads has this lock for as long as the statement takes: those who had it at
-# any time after the mark are waited for, and nobody else.
+# any time after the mark are waited for, and nobody else. So it is with whoever adds jobs, who may have looked for the
+# mark before it was there.
 WRITERS = """
 SELECT l.pid, l.virtualtransaction FROM pg_locks l
-WHERE l.locktype = 'relation' AND l.relation = 'heads'::regclass AND l.mode = 'RowExclusiveLock'
+WHERE l.locktype = 'relation' AND l.relation = $1::text::regclass AND l.mode = 'RowExclusiveLock'
     AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
     AND l.pid <> pg_backend_pid()
 """
@@ -59,7 +72,7 @@ class Removing:
     async def step(self, table: str) -> int:
         """Remove some rows from a table of ours. How many that were; none are left when fewer than ROWS_AT_ONCE."""
         erasure = self._erasure
-        key, which = TABLES[table]
+        key, which = (TABLES | QUEUE_TABLES)[table]
         sql = REMOVE.format(table=table, key=key, which=which)
         ((rows,),) = await self._pool.fetch(sql, erasure.head_id, erasure.name, ROWS_AT_ONCE, erasure.id)
         return int(rows)
@@ -68,9 +81,9 @@ class Removing:
         """Rows of others' outboxes with messages to it, or whose messages have its name in them: head and offset."""
         return {(row[0], row[1]) for row in await self._pool.fetch(ADDRESSED, self._erasure.name)}
 
-    async def writers(self) -> set[tuple[int, str]]:
-        """Transactions that write heads at this moment."""
-        return {(row[0], row[1]) for row in await self._pool.fetch(WRITERS)}
+    async def writers(self, table: str) -> set[tuple[int, str]]:
+        """Transactions that write that table at this moment."""
+        return {(row[0], row[1]) for row in await self._pool.fetch(WRITERS, table)}
 
     async def end(self) -> None:
         """The head goes, and its name. Only once nobody is left of those `writers` that there were after the mark."""
@@ -84,7 +97,8 @@ class Removing:
 async def count(pool: Pool, head_id: int, entity: str) -> dict[str, int]:
     """Rows of an entity, by table. Raises: StoreUnavailable."""
     found: dict[str, int] = {}
-    for table, (_, which) in TABLES.items():
+    tables = TABLES | QUEUE_COUNTED if entity.partition(":")[0] == QUEUE_KIND else TABLES
+    for table, (_, which) in tables.items():
         ((rows,),) = await pool.fetch(COUNT.format(table=table, which=which), head_id, entity)
         found[table] = int(rows)
     return found

@@ -65,12 +65,23 @@ THEIRS = {
     "kept_ids": "(position($2::bytea IN o.command_id) > 0 OR position($1::bytea IN o.reply) > 0) AND $3::text <> ''",
     "dead_letters": "(o.principal = $3::text OR position($1::bytea IN o.payload) > 0) AND $2::bytea IS NOT NULL",
 }
+# `$1` without its quotes.
+BARE = "(convert_from($1::bytea, 'UTF8')::jsonb #>> '{}')"
+IN_OPTIONS = "position(substr($1::bytea, 2, length($1) - 2) IN options) > 0"
+IN_ERRORS = f"position({BARE} IN errors::text) > 0"
 # Where the id, as a JSON string, is still to be found.
 LEFT = {
     "journal": "position($1::bytea IN payload) > 0 OR position($1 IN info) > 0 OR position($1 IN reply) > 0",
     "snapshots": "position($1::bytea IN body) > 0",
     "timers": "position($1::bytea IN body) > 0",
     "outbox": "position($1::bytea IN body) > 0",
+    # Of jobs nobody says what of them is about users but for arguments, and messages of errors have ids bare.
+    "jobs": f"position($1::bytea IN arguments) > 0 OR {IN_OPTIONS} OR {IN_ERRORS} OR partition = {BARE}"
+    f" OR position({BARE} IN unique_key) > 0",
+    "jobs_done": f"position($1::bytea IN arguments) > 0 OR {IN_OPTIONS} OR {IN_ERRORS} OR partition = {BARE}"
+    " OR position($1 IN result) > 0",
+    "job_steps": "position($1::bytea IN result) > 0",
+    "job_windows": f"position({BARE} IN unique_key) > 0 AND $1::bytea IS NOT NULL",
 }
 
 

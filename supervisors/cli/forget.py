@@ -18,11 +18,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from greenroom.actors.jobs.ids import ID
 from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.principal import user_id_problem
 from greenroom.config.settings import load_settings
-from greenroom.store.erasure.erasing import Erasing
-from greenroom.store.erasure.erasures import Erasure, PostgresErasures, name_of_user
+from greenroom.store.erasure.erasing import Erasing, erase_job
+from greenroom.store.erasure.erasures import QUEUE_KIND, Erasure, PostgresErasures, name_of_user
+from greenroom.store.erasure.jobs import JOB_KIND, Active, OneJob
 from greenroom.store.erasure.remaking import Told, Waits
 from greenroom.store.erasure.removing import count
 from greenroom.store.erasure.rewriting import Rewriting
@@ -30,7 +32,7 @@ from greenroom.store.erasure.views import views_of
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.cli.chosen.database import with_database
-from greenroom.supervisors.cli.chosen.kinds import installed_kinds
+from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
 from greenroom.supervisors.erasure.users import Did, ForgettingUser, needles_of
@@ -71,7 +73,7 @@ def forget(
             split_entity(entity)
         except BadEntity as error:
             raise Trouble(str(error), status=BAD_USAGE) from error
-        found, rows, views = _with_pool(lambda pool: _look(pool, entity))
+        found, rows, views = _with_pool(lambda pool: _look(pool, entity), statement_s=WHOLE_S)
         if found is None and not rows:
             raise Trouble(f"there is no {printable(entity)}")
         if dry_run:
@@ -81,13 +83,14 @@ def forget(
                 raise Trouble("say why, with --reason: it is kept with who did it and when", status=BAD_USAGE)
             if found is None and not yes:
                 _ask(entity, rows, views)
-            found = _with_pool(lambda pool: _erase(pool, entity, reason.strip(), asked_by))
+            found = _with_pool(lambda pool: _erase(pool, entity, reason.strip(), asked_by), statement_s=WHOLE_S)
         _say({"entity": entity} | _plain(found), as_json)
 
 
 def _forget_user(user: str, reason: str, asked_by: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Raises: Trouble."""
-    kinds = installed_kinds(load_settings())
+    settings = load_settings()
+    kinds, jobs = installed_kinds(settings), installed_jobs(settings)
     if problem := user_id_problem(user):
         raise Trouble(f"--user: {printable(user)} {problem}", status=BAD_USAGE)
     theirs = [f"{kind.name}:{user}" for kind in kinds if kind.actor.key_is_user and kind.actor.durable]
@@ -105,7 +108,7 @@ def _forget_user(user: str, reason: str, asked_by: str, *, yes: bool, dry_run: b
         erasure = await erasures.begin_user(user, reason=reason, asked_by=asked_by, did=did)
         with _bar() as told:
             try:
-                await ForgettingUser(pool, kinds, user, erasure, told).run()
+                await ForgettingUser(pool, kinds, user, erasure, told, jobs=jobs).run()
             except Waits as why:
                 raise Trouble(f"begun, and not done: {why}. The same command goes on with it") from why
         done = await erasures.find(name_of_user(user))
@@ -117,18 +120,31 @@ def _forget_user(user: str, reason: str, asked_by: str, *, yes: bool, dry_run: b
     left = told["did"].get("left", {})
     if left and not as_json:
         where = ", ".join(f"{number} rows of {table}" for table, number in left.items())
-        sys.stderr.write(f"greenroom: their id is still in {where}: in fields that are neither Subject nor UserId\n")
+        sys.stderr.write(
+            f"greenroom: their id is still in {where}: in fields that are neither Subject nor UserId, or in "
+            "keys, results, steps and errors of jobs\n"
+        )
 
 
 async def _look(pool: Pool, entity: str) -> tuple[Erasure | None, dict[str, int], dict[str, str]]:
     found = await PostgresErasures(pool).find(entity)
+    kind, _, key = entity.partition(":")
+    if kind == JOB_KIND:
+        rows = await OneJob(pool, key).count() if ID.fullmatch(key) else {}
+        return found, rows if any(rows.values()) else {}, {}
     heads = await pool.fetch(HEAD, entity)
     rows = await count(pool, heads[0][0], entity) if heads else {}
+    if kind == QUEUE_KIND and not heads:  # only others have added jobs to it, and it was never awake
+        rows = await count(pool, 0, entity)
+        rows = rows if rows["jobs"] else {}
     return found, rows, await views_of(pool, entity.partition(":")[0])
 
 
 async def _erase(pool: Pool, entity: str, reason: str, asked_by: str) -> Erasure:
     """Raises: Trouble."""
+    kind, _, key = entity.partition(":")
+    if kind == JOB_KIND:
+        return await _erase_job(pool, key, reason, asked_by)
     erasures = PostgresErasures(pool)
     erasure = await erasures.begin(entity, reason=reason, asked_by=asked_by)
     if erasure is None:
@@ -142,6 +158,20 @@ async def _erase(pool: Pool, entity: str, reason: str, asked_by: str) -> Erasure
     done = await erasures.find(entity)
     assert done is not None
     return done
+
+
+async def _erase_job(pool: Pool, job: str, reason: str, asked_by: str) -> Erasure:
+    """Raises: Trouble."""
+    try:
+        with _bar() as told:
+            erasure = await erase_job(pool, job, told, reason=reason, asked_by=asked_by)
+    except Active as worker:
+        raise Trouble(f"{printable(str(worker))} works on it: cancel it first, or wait until it has ended") from worker
+    except Waits as why:
+        raise Trouble(f"begun, and not done: {why}. The same command goes on with it") from why
+    if erasure is None:
+        raise Trouble(f"there is no job:{printable(job)}")
+    return erasure
 
 
 def _ask(entity: str, rows: dict[str, int], views: dict[str, str]) -> None:

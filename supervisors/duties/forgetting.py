@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from greenroom.store.erasure.erasures import USER, PostgresErasures
+from greenroom.store.erasure.jobs import JOB_KIND
 from greenroom.store.errors import StoreUnavailable
 from greenroom.supervisors.kernel.kernel import Kernel
 
@@ -52,6 +53,8 @@ class Forgetting:
                 continue
             await self._kernel.forget(one.name, one.head_id)
             self._unwatch(one.name)
+            if one.kind == JOB_KIND:
+                await self._begin_anew()  # its queue, which has it in memory
             log.info("entity_forgotten", erasure=one.id)  # without its name, which is to be nowhere
         await self._erasures.heard(self._incarnation, through=last)
         self._through = last

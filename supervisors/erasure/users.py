@@ -2,6 +2,7 @@
 
     theirs       entities whose key is the user (`Actor.key_is_user`): each an erasure of its own
     rewritten    events and states with their id, in one pass over journal and snapshots, and again until one finds none
+    jobs         likewise: nobody's, and arguments with their id
     removed      their command ids and the replies to those, dead letters of theirs or with their id
     heard        nodes that are up have ended the lives of what was written anew
     views        that fold such events are made anew
@@ -15,14 +16,17 @@ from typing import Any
 import msgspec
 import trio
 
+from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.kinds import Kind, Kinds
 from greenroom.actors.model.upcasters import UnreadableEvent
 from greenroom.actors.personal.redaction import Redaction, shape_of
 from greenroom.store.erasure.erasing import PATIENCE_S, Erasing
 from greenroom.store.erasure.erasures import Erasure, PostgresErasures
+from greenroom.store.erasure.jobs_of_user import JobsOfUser
 from greenroom.store.erasure.remaking import LOOK_S, Remaking, Told, Waits
 from greenroom.store.erasure.rewriting import THEIRS, Anew, Found, Needles, Rewriting
 from greenroom.store.postgres.pool import Pool
+from greenroom.supervisors.erasure.jobs import RewritingJobs
 
 PASSES_MAX = 5  # each finds what was recorded during the one before
 REWRITTEN = """
@@ -40,6 +44,7 @@ class Did(msgspec.Struct):
 
     alias: str  # what the user is called in what was written anew
     events: int = 0  # written anew
+    jobs: int = 0  # likewise
     kinds: list[str] = []  # of entities in which something was
     left: dict[str, int] = {}  # rows that still have their id, by table
 
@@ -53,8 +58,17 @@ class ForgettingUser:
     """One user. All of it raises StoreUnavailable. `pool`: statements over it look through whole tables."""
 
     def __init__(
-        self, pool: Pool, kinds: Kinds, user: str, erasure: Erasure, told: Told, *, patience_s: float = PATIENCE_S
+        self,
+        pool: Pool,
+        kinds: Kinds,
+        user: str,
+        erasure: Erasure,
+        told: Told,
+        *,
+        jobs: Jobs | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        """`jobs`: whose classes say what of their arguments is about users."""
         self._pool = pool
         self._kinds = kinds
         self._user = user
@@ -65,18 +79,25 @@ class ForgettingUser:
         self._rewriting = Rewriting(pool, needles_of(user), erasure.id)
         did = msgspec.json.decode(erasure.did, type=Did)
         self._redaction = Redaction(user, did.alias)
+        theirs = [f"{kind.name}:{user}" for kind in kinds if kind.actor.key_is_user and kind.actor.durable]
+        rows = JobsOfUser(pool, user, msgspec.json.encode(user), erasure.id)
+        self._jobs = RewritingJobs(rows, jobs if jobs is not None else Jobs(), self._redaction, user, theirs)
+        self._names = theirs
         self._shapes: dict[tuple[str, Any], msgspec.inspect.Type] = {}
 
     async def run(self) -> None:
         """Return once it is done. Raises: Waits."""
-        for kind in self._kinds:
-            if kind.actor.key_is_user and kind.actor.durable:
-                await self._theirs(f"{kind.name}:{self._user}")
+        for entity in self._names:
+            await self._theirs(entity)
         written = 0
         for _ in range(PASSES_MAX):
             more = await self._pass()
             written += more
             if not more:
+                break
+        for _ in range(PASSES_MAX):
+            self._told("looking through jobs", 0, 0)
+            if not await self._jobs.run():
                 break
         for table in THEIRS:
             self._told(f"removing from {table}", 0, 0)

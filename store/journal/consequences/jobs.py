@@ -123,7 +123,10 @@ INSERT = """
         unique_key{column})
     SELECT m.job_id, m.queue, m.job, m.arguments, m.added_ms, m.due_ms, m.partition, m.priority, m.attempts_max,
         m.options, m.unique_key{value}
-    FROM {{rows}} WHERE {{owned}}"""
+    FROM {{rows}} WHERE {{owned}}{but}"""
+# A queue that was forgotten gets no more jobs: nobody would take them, or remove them.
+NOT_FORGOTTEN = """
+        AND NOT EXISTS (SELECT FROM erasures e WHERE e.digest = sha256(convert_to('queue:' || m.queue, 'UTF8')))"""
 
 
 def _added(head_id: int, row: JobRow) -> tuple[object, ...]:
@@ -152,14 +155,14 @@ class Jobs(Struct):
         Part(
             name="jobs_added",
             columns=ADDED,
-            sql=INSERT.format(column="", value=""),
+            sql=INSERT.format(column="", value="", but=""),
             rows=lambda head_id, shard, jobs: [_added(head_id, row) for row in jobs.added],
         ),
         # The transaction's number: by it a queue finds each row once, whenever it commits.
         Part(
             name="jobs_started",
             columns=ADDED,
-            sql=INSERT.format(column=", xid", value=", pg_current_xact_id()"),
+            sql=INSERT.format(column=", xid", value=", pg_current_xact_id()", but=NOT_FORGOTTEN),
             rows=lambda head_id, shard, jobs: [_added(head_id, row) for row in jobs.started],
         ),
         Part(

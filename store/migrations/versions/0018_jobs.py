@@ -132,6 +132,12 @@ STATEMENTS = (
         IF wrong IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'add_job: ' || wrong;
         END IF;
+        IF EXISTS (
+            SELECT FROM erasures e WHERE e.digest = sha256(convert_to('queue:' || add_job.queue, 'UTF8'))
+        ) THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = 'add_job: the queue was forgotten, and takes no more jobs';
+        END IF;
         IF add_job.unique_key IS NOT NULL THEN
             -- What is there already; of what comes at the same time the queue keeps the first.
             IF add_job.unique_mode = 'simple' THEN

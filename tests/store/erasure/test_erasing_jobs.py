@@ -1,0 +1,251 @@
+"""Erasing queues and single jobs: nothing of them is left anywhere in the database, nor comes back."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+import pytest
+import trio
+from msgspec import Raw
+
+from greenroom.actors.jobs.options import UniqueKey
+from greenroom.actors.jobs.queue.messages import AddMany, Finished, NewJob, Take, Taken
+from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.actors.model.errors import Forgotten
+from greenroom.store.erasure import jobs as erasing_jobs
+from greenroom.store.erasure.erasing import Erasing, erase_job
+from greenroom.store.erasure.erasures import Erasure, PostgresErasures
+from greenroom.store.erasure.jobs import Active
+from greenroom.store.erasure.remaking import Waits
+from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
+from greenroom.supervisors.duties.forgetting import Forgetting
+from tests.store.erasure.database import places_of
+from tests.store.jobs.others import Other, others
+from tests.supervisors.jobs.yard import Upload, Yard, yard
+from tests.supervisors.views.stage import until
+
+SECRET = "rumpelstiltskin"
+NODE = 4711
+TABLES = {"jobs", "jobs_done", "job_takes", "job_windows", "job_steps"}
+
+
+class Place(NamedTuple):
+    """A node that hears of erasures, and somebody else with a session."""
+
+    yard: Yard
+    pool: Pool
+    other: Other
+
+    async def add(self, queue: str, *jobs: NewJob) -> list[str]:
+        ids: list[str] = (await self.yard.ask(f"queue:{queue}", AddMany(jobs=list(jobs)))).ids
+        return ids
+
+    async def take(self, queue: str, most: int, *finished: Finished) -> Taken:
+        message = Take(worker=SECRET, most=most, finished=list(finished))
+        taken: Taken = await self.yard.ask(f"queue:{queue}", message)
+        return taken
+
+    async def fill(self, queue: str) -> list[str]:
+        """Something in each table of jobs: finished, taken with a step, waiting."""
+        unique = UniqueKey(SECRET, "throttle", 1_000.0)
+        jobs = [NewJob("job.x", Raw(msgspec.json.encode({"of": SECRET, "n": n}))) for n in range(5)]
+        ids = await self.add(queue, *jobs, NewJob("job.x", unique=unique))
+        taken = await self.take(queue, 2)
+        await self.yard.ask(
+            f"queue:{queue}",
+            StepDone(worker=SECRET, id=ids[1], token=taken.token, name="s", result=Raw(b'"rumpelstiltskin"')),
+        )
+        await self.take(queue, 0, Finished(ids[0], taken.token, Raw(b'"rumpelstiltskin"')))
+        return ids
+
+    async def tables(self, value: str) -> set[str]:
+        return {one.split(".")[1] for one in await places_of(self.pool, value)}
+
+    async def erase(self, entity: str, **fields: Any) -> Erasure:
+        erasure = await PostgresErasures(self.pool).begin(entity, reason="asked to", asked_by="ann")
+        assert erasure is not None
+        await Erasing(self.pool, erasure, lambda *_: None, **fields).run()
+        done = await PostgresErasures(self.pool).find(entity)
+        assert done is not None and done.done_ms is not None
+        return done
+
+
+@asynccontextmanager
+async def place(url: str) -> AsyncIterator[Place]:
+    async with (
+        yard(url) as node,
+        Bridge() as bridge,
+        Pool(bridge, url, incarnation=NODE) as pool,
+        others(bridge, url) as (other,),
+        trio.open_nursery() as nursery,
+    ):
+        await pool.fetch(
+            """
+            INSERT INTO nodes (incarnation, url, version, host, process, state, lease_until)
+            VALUES ($1, '', '', '', '', 'up', now() + interval '1 hour')
+            """,
+            NODE,
+        )
+        erasures = PostgresErasures(pool)
+        forgetting = Forgetting(erasures, node.kernel, incarnation=NODE, unwatch=lambda _: None)
+        await nursery.start(forgetting.run)
+        yield Place(node, pool, other)
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_of_a_queue_is_left_and_nothing_comes_back(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("greenroom.store.erasure.jobs.JOBS_AT_ONCE", 2)
+    monkeypatch.setattr("greenroom.store.erasure.erasing.JOBS_AT_ONCE", 2)
+    monkeypatch.setattr("greenroom.store.erasure.jobs.LOOKED_THROUGH", 1)
+    async with place(database_url) as at:
+        await at.fill(SECRET)
+        kept = await at.fill("other")
+        await at.other.add(SECRET)
+        assert await at.tables(SECRET) >= TABLES
+
+        done = await at.erase(f"queue:{SECRET}")
+
+        assert await at.pool.fetch("SELECT count(*) FROM jobs WHERE queue <> 'other'") == [(0,)]
+        assert msgspec.json.decode(done.did) | {"jobs": 6, "jobs_done": 1, "job_takes": 1} == msgspec.json.decode(
+            done.did
+        )
+        for table in TABLES - {"job_steps"}:
+            rows = await at.pool.fetch(f"SELECT DISTINCT queue FROM {table}")
+            assert [row[0] for row in rows] == ["other"], table
+        assert [row[0].hex for row in await at.pool.fetch("SELECT id FROM job_steps")] == [kept[1]]
+        with pytest.raises(Forgotten):
+            await at.add(SECRET, NewJob("job.x"))
+        with pytest.raises(asyncpg.ObjectNotInPrerequisiteStateError, match="the queue was forgotten"):
+            await at.other.add(SECRET)
+        await at.other.add("other")
+        assert len((await at.take("other", 10)).jobs) >= 3  # it goes on
+
+
+async def test_what_an_entity_starts_for_it_is_not_kept(database_url: str) -> None:
+    async with place(database_url) as at:
+        await at.add("media", NewJob("job.x"))
+        await at.erase("queue:media")
+        await at.yard.ask("film:alien", Upload(about="hd"))
+        assert await at.pool.fetch("SELECT count(*) FROM jobs") == [(0,)]
+
+
+async def test_a_queue_that_was_never_awake_is_erased(database_url: str) -> None:
+    async with place(database_url) as at:
+        await at.other.add(SECRET)
+        await at.erase(f"queue:{SECRET}")
+        assert await places_of(at.pool, SECRET) == []
+        with pytest.raises(Forgotten):
+            await at.add(SECRET, NewJob("job.x"))
+
+
+async def test_whoever_is_adding_jobs_meanwhile_is_waited_for(database_url: str) -> None:
+    async with place(database_url) as at:
+        await at.add(SECRET, NewJob("job.x"))
+        await at.other.do("BEGIN")
+        await at.other.add(SECRET)
+        erasures = PostgresErasures(at.pool)
+        erasure = await erasures.begin(f"queue:{SECRET}", reason="x", asked_by="x")
+        assert erasure is not None
+        begun = erasure
+
+        async def is_heard() -> bool:
+            return not await erasures.deaf(begun)
+
+        await until(is_heard)
+        with pytest.raises(Waits, match="still writes jobs"):
+            await at.erase(f"queue:{SECRET}", patience_s=0.3)
+        await at.other.do("COMMIT")
+        await at.erase(f"queue:{SECRET}")
+        assert await places_of(at.pool, SECRET) == []
+
+
+class Ended(Exception):
+    """The process was ended here."""
+
+
+async def test_it_is_gone_on_with_wherever_it_was_ended(database_url: str) -> None:
+    async with place(database_url) as at:
+        await at.fill(SECRET)
+        steps = 0
+        while True:
+            left = steps
+
+            class Short:
+                """A pool that ends after so many statements."""
+
+                async def fetch(self, sql: str, *args: object) -> Any:
+                    nonlocal left
+                    if left == 0:
+                        raise Ended
+                    left -= 1
+                    return await at.pool.fetch(sql, *args)
+
+                def connection(self) -> Any:
+                    return at.pool.connection()
+
+            short: Any = Short()
+            erasure = await PostgresErasures(at.pool).begin(f"queue:{SECRET}", reason="x", asked_by="x")
+            assert erasure is not None
+            try:
+                await Erasing(short, erasure, lambda *_: None).run()
+                break
+            except Ended:
+                steps += 4
+        assert steps > 10
+        assert await places_of(at.pool, SECRET) == []
+        done = await PostgresErasures(at.pool).find(f"queue:{SECRET}")
+        assert done is not None
+        did = msgspec.json.decode(done.did)
+        assert (did["jobs"], did["jobs_done"], did["job_steps"], did["job_windows"]) == (5, 1, 1, 1)
+
+
+async def erase_one(at: Place, job: str) -> dict[str, Any]:
+    done = await erase_job(at.pool, job, lambda *_: None, reason="asked to", asked_by="ann")
+    assert done is not None and done.done_ms is not None and (done.kind, done.name) == ("job", None)
+    did: dict[str, Any] = msgspec.json.decode(done.did)
+    return did
+
+
+async def test_a_job_that_waits_is_removed_and_its_queue_does_not_hand_it_out(database_url: str) -> None:
+    async with place(database_url) as at:
+        ids = await at.fill("q")
+        await at.pool.fetch("INSERT INTO job_steps (id, name, result) VALUES ($1::text::uuid, 's', '1')", ids[5])
+        assert await erase_one(at, ids[5]) == {"jobs": 1, "job_steps": 1, "job_windows": 1}
+        assert await at.tables(ids[5]) == await at.tables(str(_uuid(ids[5]))) == set()
+        handed = (await at.take("q", 10)).jobs
+        assert sorted(job.id for job in handed) == sorted(ids[2:5])
+
+
+async def test_a_job_that_has_ended_is_removed(database_url: str) -> None:
+    async with place(database_url) as at:
+        ids = await at.fill("q")
+        did = await erase_one(at, ids[0])
+        assert did["jobs_done"] == 1
+        assert await at.tables(_uuid(ids[0])) == set()
+        assert await erase_one(at, ids[0]) == did  # it was
+
+
+async def test_a_job_that_is_worked_on_stays_and_so_does_its_queue(database_url: str) -> None:
+    async with place(database_url) as at:
+        ids = await at.fill("q")
+        fences = await at.pool.fetch("SELECT fence, epoch FROM heads WHERE entity = 'queue:q'")
+        with pytest.raises(Active, match=SECRET):
+            await erase_one(at, ids[1])
+        assert "jobs" in await at.tables(_uuid(ids[1]))
+        assert await at.pool.fetch("SELECT fence, epoch FROM heads WHERE entity = 'queue:q'") == fences
+        assert await at.pool.fetch("SELECT 1 FROM erasures") == []
+
+
+async def test_there_is_no_such_job(database_url: str) -> None:
+    async with place(database_url) as at:
+        assert await erase_job(at.pool, "0" * 32, lambda *_: None, reason="x", asked_by="x") is None
+        assert not any((await erasing_jobs.OneJob(at.pool, "0" * 32).count()).values())
+
+
+def _uuid(job: str) -> str:
+    return f"{job[:8]}-{job[8:12]}-{job[12:16]}-{job[16:20]}-{job[20:]}"
