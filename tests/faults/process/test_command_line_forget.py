@@ -96,6 +96,57 @@ def test_a_user_is_forgotten(command_line: CommandLine) -> None:
         server.remove()
 
 
+def test_queues_and_jobs_are_erased_and_a_users_are_nobodys(command_line: CommandLine) -> None:
+    server = Server()
+    ann = "ann-of-green-gables"
+    try:
+        server.start()
+        staff: Any = {
+            "user": None,
+            "headers": {"Authorization": f"Bearer {server.token('svc', roles=['service'])}"},
+        }
+
+        def add(queue: str, **arguments: Any) -> str:
+            fields = {"job": "job.x", "arguments": arguments, "by": ann}
+            return str(server.command(f"queue:{queue}", "add", fields, **staff)["id"])
+
+        one, held = add(SECRET), add("other")
+        taken = server.command("queue:other", "take", {"worker": "w", "most": 1}, **staff)
+        assert [job["id"] for job in taken["jobs"]] == [held]
+        add("other", of=ann)
+
+        def forget(*what: str) -> Any:
+            return command_line.greenroom(server, "forget", *what, "--reason", "asked to", "--yes", "--json")
+
+        unknown = forget(f"job:{'0' * 32}")
+        assert unknown.status == 1 and "there is no job:" in unknown.err
+        active = forget(f"job:{held}")
+        assert active.status == 1 and "w works on it" in active.err
+        assert server.request("GET", f"/api/job/{one}", **staff).status == 200
+        removed = forget(f"job:{one}")
+        assert removed.status == 0 and json.loads(removed.out)["did"] == {"jobs": 1}, removed
+        assert server.request("GET", f"/api/job/{one}", **staff).status != 200
+        add(SECRET)  # its queue goes on
+
+        dry = command_line.greenroom(server, "forget", "--user", ann, "--dry-run", "--json")
+        assert json.loads(dry.out)["rows"] == {"jobs": 3}
+        told = forget("--user", ann)
+        assert told.status == 0, told
+        did = json.loads(told.out)["did"]
+        assert (did["jobs"], did["left"]) == (3, {"jobs": 1})  # in arguments of a class that nobody knows
+        assert "jobs.arguments" in {one.partition(".")[2] for one in places(server, ann)}
+
+        dry = command_line.greenroom(server, "forget", f"queue:{SECRET}", "--dry-run", "--json")
+        assert json.loads(dry.out)["rows"]["jobs"] == 1
+        erased = forget(f"queue:{SECRET}")
+        assert erased.status == 0 and json.loads(erased.out)["did"]["jobs"] == 1, erased
+        assert places(server, SECRET) == []
+        answer = server.request("POST", f"/api/queue/{SECRET}/add", {"job": "job.x"}, **staff)
+        assert answer.status == 410
+    finally:
+        server.remove()
+
+
 def test_whoever_asks_any_node_for_it_hears_that_it_is_gone(
     command_line: CommandLine, database_url: str, redis_url: str
 ) -> None:
