@@ -97,7 +97,7 @@ def test_a_user_is_forgotten(command_line: CommandLine) -> None:
 
 
 def test_queues_and_jobs_are_erased_and_a_users_are_nobodys(command_line: CommandLine) -> None:
-    server = Server()
+    server = Server(GREENROOM_ENTITIES="tests.supervisors.erasure.mail_jobs")
     ann = "ann-of-green-gables"
     try:
         server.start()
@@ -114,6 +114,8 @@ def test_queues_and_jobs_are_erased_and_a_users_are_nobodys(command_line: Comman
         taken = server.command("queue:other", "take", {"worker": "w", "most": 1}, **staff)
         assert [job["id"] for job in taken["jobs"]] == [held]
         add("other", of=ann)
+        greet = {"job": "job.greet", "arguments": {"to": ann, "text": "kindred spirit"}}
+        server.command("queue:other", "add", greet, **staff)
 
         def forget(*what: str) -> Any:
             return command_line.greenroom(server, "forget", *what, "--reason", "asked to", "--yes", "--json")
@@ -129,11 +131,12 @@ def test_queues_and_jobs_are_erased_and_a_users_are_nobodys(command_line: Comman
         add(SECRET)  # its queue goes on
 
         dry = command_line.greenroom(server, "forget", "--user", ann, "--dry-run", "--json")
-        assert json.loads(dry.out)["rows"] == {"jobs": 3}
+        assert json.loads(dry.out)["rows"] == {"jobs": 4}
         told = forget("--user", ann)
         assert told.status == 0, told
         did = json.loads(told.out)["did"]
-        assert (did["jobs"], did["left"]) == (3, {"jobs": 1})  # in arguments of a class that nobody knows
+        assert (did["jobs"], did["left"]) == (4, {"jobs": 1})  # in arguments of a class that nobody knows
+        assert places(server, "kindred spirit") == []
         assert "jobs.arguments" in {one.partition(".")[2] for one in places(server, ann)}
 
         dry = command_line.greenroom(server, "forget", f"queue:{SECRET}", "--dry-run", "--json")

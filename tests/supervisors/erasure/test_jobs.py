@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from greenroom import Job, Personal, Subject, Work
 from greenroom.actors.identity import Session
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue.messages import Finished, NewJob
@@ -18,29 +17,10 @@ from greenroom.supervisors.erasure.jobs import RewritingJobs
 from greenroom.supervisors.erasure.users import Did, ForgettingUser
 from tests.store.erasure.database import places_of
 from tests.store.erasure.queue_place import Place, place
+from tests.supervisors.erasure.mail_jobs import Export, Greet
 
 ANN = "ann-of-green-gables"
 SECRET = "kindred spirit"
-
-
-class Greet(Job, queue="mail", tag="job.greet"):
-    """Says whom it is about."""
-
-    to: Subject
-    text: Personal[str]
-    size: int = 0
-
-    async def run(self, work: Work) -> None:
-        return None
-
-
-class Export(Job, queue="mail", tag="job.export"):
-    """Is about whoever it is done for."""
-
-    wish: Personal[str]
-
-    async def run(self, work: Work) -> None:
-        return None
 
 
 JOBS = Jobs([Greet, Export])
