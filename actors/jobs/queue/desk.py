@@ -270,7 +270,9 @@ class Desk:
         return refused
 
     def _unfinished(self, job: Waiting, one: Finished, held: Held, now_ms: int, writes: Jobs) -> None:
-        error = _error(now_ms, held.worker, job.attempts + 1, one.error, one.trace) if one.error is not None else None
+        error: bytes | None = None
+        if one.error is not None and not one.refund:  # what was no attempt has no error
+            error = _error(now_ms, held.worker, job.attempts + 1, one.error, one.trace)
         if one.cancelled or job.id in self.cancelling:
             if error is None and job.id in self.cancelling:
                 error = _error(now_ms, held.worker, job.attempts + 1, _why_cancelled(self.cancelling[job.id]), "")
