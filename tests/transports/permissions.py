@@ -1,6 +1,6 @@
 """Who may do what, where: what is promised, stated once. `test_permissions`, with `test_job_permissions`,
-`test_view_permissions` and `test_page_permissions`, walks every cell on a real node, through every way in, and docs/reference/permissions.md is
-printed from here:
+`test_view_permissions` and `test_page_permissions`, walks every cell on a real node, through every way in, and
+docs/reference/permissions.md is printed from here:
 
     python -m tests.transports.permissions > docs/reference/permissions.md
 """
