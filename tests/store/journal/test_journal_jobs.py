@@ -106,6 +106,7 @@ async def test_a_job_is_added_taken_and_ended_with_its_queues_appends(cluster: C
     assert await done(cluster) == {A: ("completed", 20, "w", 9, b'{"url":"x"}', False)}
 
 
+@pytest.mark.bound("errors of one job that are kept")
 async def test_of_its_errors_a_job_keeps_the_newest(postgres: PostgresCluster) -> None:
     node = postgres.node(1)
     queue = await claim(node, "queue:q")
