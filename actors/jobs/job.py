@@ -105,7 +105,10 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         Raises: Refused `job.arguments_too_long` and `job.out_of_bounds`.
         """
         fields = {name: getattr(self, name) for name in self.__struct_fields__}
-        arguments = msgspec.json.encode(fields)
+        try:
+            arguments = msgspec.json.encode(fields)
+        except UnicodeEncodeError as error:  # half of a pair
+            raise Refused("job.out_of_bounds", f"its arguments: {error}", status=422) from None
         if len(arguments) > ARGUMENTS_MAX:
             raise Refused("job.arguments_too_long", f"its arguments have more than {ARGUMENTS_MAX} bytes", status=413)
         if partition is None:
@@ -121,7 +124,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
                 },
                 Bounded,
             )
-            given.partition.encode()
+            (given.partition + given.about).encode()
         except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise Refused("job.out_of_bounds", str(error), status=422) from None
         unique = self.unique.key_of(self) if self.unique is not None else None
