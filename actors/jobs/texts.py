@@ -31,15 +31,22 @@ def require_object(arguments: Raw) -> None:
     try:
         _object(arguments)
     except UNREADABLE as error:
-        raise _refused("arguments", "a JSON object", error) from None
+        raise Refused("queue.arguments", f"`arguments` must be a JSON object: {_said(error)}", status=422) from None
 
 
 def require_json(result: Raw) -> None:
     """Raises: Refused `queue.result`."""
+    if wrong := why_no_json(result):
+        raise Refused("queue.result", f"`result` must be JSON: {wrong}", status=422)
+
+
+def why_no_json(result: Raw) -> str:
+    """What is wrong with it; "": nothing."""
     try:
         _any(result)
     except UNREADABLE as error:
-        raise _refused("result", "JSON", error) from None
+        return _said(error)
+    return ""
 
 
 def is_name(text: str) -> bool:
@@ -52,6 +59,5 @@ def is_name(text: str) -> bool:
     return True
 
 
-def _refused(field: str, what: str, error: Exception) -> Refused:
-    why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return Refused(f"queue.{field}", f"`{field}` must be {what}: {why}", status=422)
+def _said(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)

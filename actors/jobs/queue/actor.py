@@ -19,7 +19,7 @@ from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
-from greenroom.actors.jobs.queue.desk import LEASE_MS, RESULT_MAX, Report
+from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
@@ -46,7 +46,7 @@ from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone,
 from greenroom.actors.jobs.queue.steered import Knows
 from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
-from greenroom.actors.jobs.texts import require_json, require_object
+from greenroom.actors.jobs.texts import require_object
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.effects import Told, WriteJobs
 from greenroom.actors.model.errors import Refused
@@ -277,9 +277,6 @@ class Queue(SingleJobs):
         self.require_worker()
         if message.wait_s and len(self._takers) >= TAKERS_MAX:
             raise Refused("queue.too_many_workers", f"{TAKERS_MAX} workers wait already", status=429)
-        for one in message.finished:  # before anything is changed
-            if len(one.result) <= RESULT_MAX:
-                require_json(one.result)
         if message.said:
             self.said(message.worker, message.said)
         refused = self.desk.finish(message.worker, message.finished, self.now_ms, writes) if message.finished else []

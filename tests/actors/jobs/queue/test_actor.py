@@ -23,6 +23,7 @@ from greenroom.actors.jobs.queue.messages import (
     Taken,
 )
 from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import Kit
 
 
@@ -59,15 +60,17 @@ def test_arguments_that_are_no_json_object_are_refused_and_none_of_the_others_is
 
 
 @pytest.mark.parametrize("wrong", NO_JSON, ids=lambda wrong: repr(wrong[:20]))
-def test_results_that_are_no_json_are_refused_and_the_worker_has_the_jobs_still(wrong: bytes) -> None:
+def test_a_result_that_is_no_json_is_not_kept_and_holds_up_none_of_the_others(wrong: bytes) -> None:
     kit = queue()
     ids = add(kit, 1, 2)
     token = kit.ask(Take(worker="w", most=2)).token
     with pytest.raises(Refused, match=r"queue\.result"):
-        kit.ask(Take(worker="w", finished=[Finished(ids[0], token), Finished(ids[1], token, Raw(wrong))]))
-    assert kit.view()["active"] == 2
-    with pytest.raises(Refused, match=r"queue\.result"):
         kit.ask(StepDone(worker="w", id=ids[0], token=token, name="a", result=Raw(wrong)))
+    writes = Jobs()
+    finished = [Finished(ids[0], token, Raw(wrong)), Finished(ids[1], token, Raw(b"1"))]
+    assert kit.actor.desk.finish("w", finished, int(kit.now * 1000), writes) == []
+    assert [(writes.ended[id].state, writes.ended[id].result) for id in ids] == [("failed", None), ("completed", b"1")]
+    assert b"its result is no JSON: " in (writes.ended[ids[0]].error or b"")
 
 
 def test_whoever_waits_has_the_next_job_as_soon_as_it_is_added() -> None:
@@ -270,7 +273,7 @@ def test_a_worker_that_asks_anew_does_not_stand_behind_itself() -> None:
     again = kit.ask_later(Take(worker="w", wait_s=30.0))
     assert cut_off.reply == Taken()
     add(kit, 1)
-    assert arguments(again.reply) == [b"1"]
+    assert arguments(again.reply) == [1]
 
 
 def test_time_goes_on_though_a_message_of_the_clock_was_lost() -> None:
