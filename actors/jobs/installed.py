@@ -9,6 +9,7 @@ import msgspec
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.limits import JobQueue, QueueLimits
 from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.jobs.texts import is_name
 from greenroom.actors.model.errors import InvalidCommand, Refused
 from greenroom.actors.model.kinds import BadEntityClass
 
@@ -22,10 +23,12 @@ class InstalledJob:
         """Raises: BadEntityClass."""
         where = f"{job.__module__}.{job.__qualname__}"
         tag = job.__struct_config__.tag
-        if not isinstance(tag, str) or not tag.startswith("job."):
-            raise BadEntityClass(f"{where}: needs tag='job.something', not {tag!r}")
+        if not isinstance(tag, str) or not tag.startswith("job.") or not is_name(tag):
+            raise BadEntityClass(f"{where}: needs tag='job.something', not {tag!r:.300}")
         if not isinstance(getattr(job, "queue", None), str) or not job.queue:
             raise BadEntityClass(f"{where}: needs queue='name' beside its tag")
+        if not is_name(job.queue):
+            raise BadEntityClass(f"{where}: queue={job.queue!r:.300} can be no name")
         if job.declared is not None:
             _check(job.declared, where)
         if job.run is Job.run:
@@ -66,6 +69,8 @@ class InstalledJob:
             raise Refused(
                 "queue.key_too_long", f"`{self.job.partition}` has more than {KEY_MAX} characters", status=422
             )
+        if not key.isprintable() and not is_name(key):
+            raise Refused("queue.key", f"`{self.job.partition}` has control characters", status=422)
         return key
 
 

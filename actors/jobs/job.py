@@ -22,6 +22,7 @@ from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.limits import JobQueue
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options
 from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.work import Work
 from greenroom.actors.model.errors import Refused
@@ -40,7 +41,7 @@ class Bounded(Struct):
 
     delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)]
     priority: Annotated[int, Meta(ge=0, le=9)]
-    partition: Annotated[str, Meta(max_length=255)]
+    partition: NameOrNone
     attempts: Annotated[int, Meta(ge=1, le=1_000)]
     about: Annotated[str, Meta(max_length=1_000)]
 
@@ -104,7 +105,10 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         Raises: Refused `job.arguments_too_long` and `job.out_of_bounds`.
         """
         fields = {name: getattr(self, name) for name in self.__struct_fields__}
-        arguments = msgspec.json.encode(fields)
+        try:
+            arguments = msgspec.json.encode(fields)
+        except UnicodeEncodeError as error:  # half of a pair
+            raise Refused("job.out_of_bounds", f"its arguments: {error}", status=422) from None
         if len(arguments) > ARGUMENTS_MAX:
             raise Refused("job.arguments_too_long", f"its arguments have more than {ARGUMENTS_MAX} bytes", status=413)
         if partition is None:
@@ -120,7 +124,8 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
                 },
                 Bounded,
             )
-        except msgspec.ValidationError as error:
+            (given.partition + given.about).encode()
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise Refused("job.out_of_bounds", str(error), status=422) from None
         unique = self.unique.key_of(self) if self.unique is not None else None
         due_ms = now_ms + int(given.delay_s * 1000)

@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from greenroom.actors.jobs.texts import Name
+
 Mode = Literal["simple", "throttle", "debounce", "keep_last"]
-Key = Annotated[str, Meta(min_length=1, max_length=255)]
+Key = Name
 ARGUMENTS_MAX = 256 << 10  # bytes
 TTL_MAX_S = 7 * 86_400.0
 

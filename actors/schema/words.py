@@ -5,9 +5,14 @@ from typing import Any
 
 from msgspec import UNSET
 
+from greenroom.actors.jobs.texts import NAME_PATTERN, TEXT_PATTERN
 from greenroom.actors.schema.description import FieldSchema, StructSchema, Type
 
 PLAIN = {"int": "integer", "float": "number", "str": "text", "bool": "true or false", "any": "any JSON"}
+PATTERNS = {
+    NAME_PATTERN: " without control characters",
+    TEXT_PATTERN: " without control characters but tabs and ends of lines",
+}
 
 
 def field_in_words(name: str, field: FieldSchema, structs: dict[str, StructSchema]) -> str:
@@ -32,7 +37,8 @@ def type_in_words(kind: Type, structs: dict[str, StructSchema]) -> str:
         case "int" | "float":
             return f"{PLAIN[name]}{_bounds(given)}"
         case "str" | "bytes":
-            pattern = f" matching `{given['pattern']}`" if "pattern" in given else ""
+            pattern = given.get("pattern")
+            pattern = "" if pattern is None else PATTERNS.get(pattern) or f" matching `{pattern}`"
             return f"{PLAIN.get(name, name)}{_length(given, 'characters' if name == 'str' else 'bytes')}{pattern}"
         case "array":
             return f"list{_length(given, 'items')} ({type_in_words(given['items'], structs)})"

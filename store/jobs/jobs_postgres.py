@@ -92,6 +92,18 @@ FROM jobs_done j WHERE j.id = $1::text::uuid
 WITH_STEPS = "SELECT DISTINCT s.id FROM job_steps s JOIN jobs j ON j.id = s.id WHERE j.queue = $1"
 STEPS = "SELECT name, result FROM job_steps WHERE id = $1::text::uuid"
 KEEP_DAYS = "SELECT keep_job_days($1)"
+REST_AT_ONCE = 10_000
+# What no day had; in many transactions, of which none is long.
+DROP_REST = """
+WITH gone AS (
+    DELETE FROM jobs_done_rest WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM jobs_done_rest
+        WHERE ended_ms < (floor(extract(epoch FROM clock_timestamp()) / 86400)::bigint - $1) * 86400000
+        LIMIT $2 FOR UPDATE SKIP LOCKED))
+    RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
 
 
 class PostgresJobs:
@@ -151,6 +163,9 @@ class PostgresJobs:
 
     async def keep_days(self, days: int) -> int:
         ((dropped,),) = await self._pool.fetch(KEEP_DAYS, days)
+        gone = REST_AT_ONCE
+        while gone == REST_AT_ONCE:
+            ((gone,),) = await self._pool.fetch(DROP_REST, days, REST_AT_ONCE)
         return dropped  # type: ignore[no-any-return]
 
 

@@ -241,7 +241,7 @@ class Node:
             tell=lambda entity, message: self._kernel.router.tell_here(entity, message),
             new_backoff=new_backoff,
         )
-        days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
+        self._days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
         self._kernel = kernel = Kernel(
             kinds=kinds,
             journal=journal,
@@ -306,7 +306,7 @@ class Node:
             views=kept,
             jobs=(
                 ChildSpec(name="finder", start=self._finder.run, shutdown_s=1.0),
-                ChildSpec(name="job_days", start=days.run, shutdown_s=1.0),
+                ChildSpec(name="job_days", start=self._days.run, shutdown_s=1.0),
             ),
             forgetting=forgetting,
         )
@@ -440,6 +440,7 @@ class Node:
             if self._own_servers is not None:
                 nursery.start_soon(mind_own_servers, self._own_servers)
             await migrate(self._bridge, self._database_url)
+            await self._days.begin()
             if self._views is not None:
                 await self._views.install()
             await self._membership.join()

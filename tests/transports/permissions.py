@@ -1,6 +1,6 @@
-"""Who may do what, where: what is promised, stated once. `test_permissions`, with `test_view_permissions` and
-`test_page_permissions`, walks every cell on a real node, through every way in, and docs/reference/permissions.md is
-printed from here:
+"""Who may do what, where: what is promised, stated once. `test_permissions`, with `test_job_permissions`,
+`test_view_permissions` and `test_page_permissions`, walks every cell on a real node, through every way in, and
+docs/reference/permissions.md is printed from here:
 
     python -m tests.transports.permissions > docs/reference/permissions.md
 """
@@ -98,6 +98,41 @@ read                           unauthenticated not_yours   yes         signed_ou
 mark as read                   unauthenticated not_yours   yes         signed_out yes         yes
 push                           unauthenticated not_yours   yes         signed_out yes         yes
 sign out                       unauthenticated not_yours   yes         signed_out yes         yes
+"""
+
+# Whoever adds jobs, works on them or steers them is staff. `its_user` is whom a job of it was added for, by `by`.
+QUEUE = """
+                               anonymous       stranger    its_user   signed_out service    viewer     admin
+read                           forbidden       forbidden   forbidden  signed_out yes        forbidden  yes
+read, by a subscription token  yes             yes         yes        signed_out yes        yes        yes
+add                            unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+add several                    unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+take                           unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+beat                           unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+complete                       unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+fail                           unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+leave                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+say how far jobs are           unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+keep a step                    unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+read steps                     unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+cancel a job                   unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+retry a job                    unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+edit a job                     unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+pause                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+resume                         unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+limit                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+ask why                        unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+"""
+
+# Added for `its_user`.
+JOB = """
+                               anonymous       stranger    its_user   signed_out service    viewer     admin
+read                           forbidden       forbidden   yes        signed_out yes        forbidden  yes
+read, by a subscription token  yes             yes         yes        signed_out yes        yes        yes
+cancel                         unauthenticated forbidden   yes        signed_out yes        forbidden  yes
+retry                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+edit                           unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+read errors                    unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 """
 
 # Outside `local`, unless GREENROOM_DETAILS says otherwise. Columns as above.
@@ -206,6 +241,8 @@ TABLES: Final[dict[str, Table]] = {
     "closed": open_room | _table(CLOSED),
     "direct": _table(DIRECT),
     "session": _table(SESSION),
+    "queue": _table(QUEUE),
+    "job": _table(JOB),
     "views": _table(VIEWS),
     "pages": _table(PAGES),
 }
@@ -251,6 +288,16 @@ TITLES: Final = {
     "closed": ("A closed room", "The invited, too, may read and join, and do what a stranger may in an open room."),
     "direct": ("A direct conversation", "Without roles: *member* is one of its two users, *signed out* the other."),
     "session": ("A session", "*member* is the user whose session it is, *signed out* the same with an older token."),
+    "queue": (
+        "A queue of jobs",
+        "*Its user* is whom a job of it was added for, by the field `by`; a job that is due to an entity is no user's. "
+        "What workers are told and say is one command each, for a process beside the server too.",
+    ),
+    "job": (
+        "A job",
+        "*Its user* is whom it was added for, *signed out* the same with an older token. They see arguments, progress, "
+        "log, result and the texts of errors; workers and traces are told to staff by `errors`.",
+    ),
     "views": (
         "Views",
         "The [built-in ones](chat-views.md), and a sink, which nobody reads. Reading is `GET`, with `search` where the "

@@ -25,6 +25,7 @@ from greenroom.actors.views.reader import ViewReader
 from greenroom.config.limits import ClientConfig, CommitConfig, GateConfig, HttpConfig, HubConfig
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
+from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -324,8 +325,9 @@ class SmallNode:
         kinds: tuple[type[Actor[Any]], ...] = (Talk, Stalled, Auction, Ledger),
         admin: Live | None = None,
         views: Callable[[Kinds], ViewReader] | None = None,
+        jobs: Callable[[MemoryJournal], QueueReads] | None = None,
     ) -> None:
-        """`views` makes what reads them, of the kinds."""
+        """`views` makes what reads them, of the kinds; `jobs` what queues read."""
         self.instruments = Instruments()
         self.kinds = Kinds(kinds)
         self.reader = views(self.kinds) if views is not None else None
@@ -342,6 +344,7 @@ class SmallNode:
             clock=self.clock,
             rng=random.Random(1),
             commit=CommitConfig(lanes=1),
+            jobs=jobs(self.journal) if jobs is not None else None,
         )
         self.services = Services(
             kinds=self.kinds,

@@ -262,7 +262,7 @@ def full_name(kind: str, verdict: str) -> str:
         return verdict
     if verdict == "signed_out":
         return "session.signed_out"
-    if "." in verdict or verdict == "unknown_kind":
+    if "." in verdict or verdict in ("unknown_kind", "forbidden"):
         return verdict
     return f"{'session' if kind == 'session' else 'room'}.{verdict}"
 

@@ -46,6 +46,7 @@ from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone,
 from greenroom.actors.jobs.queue.steered import Knows
 from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.jobs.texts import require_object
 from greenroom.actors.model.actor import KindLimits, Runtime
 from greenroom.actors.model.effects import Told, WriteJobs
 from greenroom.actors.model.errors import Refused
@@ -147,11 +148,11 @@ class Queue(SingleJobs):
         if type(message) is Take:
             return self._take(message, writes)
         if type(message) is Add:
-            self.require_user_or_staff()
+            self.require_staff("add jobs")
             added = self._add([_new(message)], writes)
             return Added(added.ids[0], bool(added.duplicates))
         if type(message) is AddMany:
-            self.require_user_or_staff()
+            self.require_staff("add jobs")
             return self._add(message.jobs, writes)
         match message:
             case Complete():
@@ -200,6 +201,7 @@ class Queue(SingleJobs):
                 raise Refused(
                     "queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413
                 )
+            require_object(job.arguments)
             priority, partition, attempts = job.priority, job.partition, job.attempts
             installed = self.installed.get(job.job)
             if installed is not None:  # what is not said is as its class says

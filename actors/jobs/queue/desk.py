@@ -17,6 +17,7 @@ from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.single.shown import Shown
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.jobs.texts import why_no_json
 from greenroom.store.journal.consequences.jobs import (
     BackRow,
     EndRow,
@@ -261,8 +262,8 @@ class Desk:
                 refused.append(one.id)
                 continue
             self._let_go(job, held, now_ms, writes)
-            if len(one.result) > RESULT_MAX:
-                one = Finished(one.id, one.token, error=f"its result has more than {RESULT_MAX} bytes", final=True)
+            if wrong := _wrong_with(one.result):  # the others that were brought with it are not held up
+                one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             if one.error is None and not one.cancelled and not one.refund:
                 self._end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, _bytes(one.result)), writes)
             else:
@@ -270,7 +271,9 @@ class Desk:
         return refused
 
     def _unfinished(self, job: Waiting, one: Finished, held: Held, now_ms: int, writes: Jobs) -> None:
-        error = _error(now_ms, held.worker, job.attempts + 1, one.error, one.trace) if one.error is not None else None
+        error: bytes | None = None
+        if one.error is not None and not one.refund:  # what was no attempt has no error
+            error = _error(now_ms, held.worker, job.attempts + 1, one.error, one.trace)
         if one.cancelled or job.id in self.cancelling:
             if error is None and job.id in self.cancelling:
                 error = _error(now_ms, held.worker, job.attempts + 1, _why_cancelled(self.cancelling[job.id]), "")
@@ -491,6 +494,14 @@ def _one_of(job_id: str, other: str, now_ms: int) -> EndRow:
     """How one ends that is not done, since another with its key is."""
     error = msgspec.json.encode({"at_ms": now_ms, "error": f"another is done in its place: {other}"})
     return EndRow(job_id, "cancelled", now_ms, error=error)
+
+
+def _wrong_with(result: msgspec.Raw) -> str:
+    """Why it can't be kept; "": it can."""
+    if len(result) > RESULT_MAX:
+        return f"has more than {RESULT_MAX} bytes"
+    wrong = why_no_json(result)
+    return f"is no JSON: {wrong}" if wrong else ""
 
 
 def _bytes(result: msgspec.Raw) -> bytes | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Raw, Struct, field
 
 from greenroom.actors.jobs.options import UniqueKey
+from greenroom.actors.jobs.texts import END, Name, NameOrNone
 from greenroom.actors.model.message import Ask, Done, Tell
 
 AT_ONCE = 1_000  # jobs added or taken by one message
@@ -13,10 +14,10 @@ LINES_MAX = 100  # of a job's log that are kept
 LINE_MAX = 1_000  # characters
 NOTE_MAX = 1_000
 
-Tag = Annotated[str, Meta(min_length=1, max_length=255)]
-JobId = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-WorkerName = Annotated[str, Meta(min_length=1, max_length=255)]
-ProcessName = Annotated[str, Meta(max_length=255)]  # `host/process`, as supervisors/cluster/evidence.py names them
+Tag = Name
+JobId = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
+WorkerName = Name
+ProcessName = NameOrNone  # `host/process`, as supervisors/cluster/evidence.py names them
 NO_ARGUMENTS = Raw(b"{}")
 NULL = Raw(b"null")
 
@@ -28,10 +29,10 @@ class NewJob(Struct, frozen=True, omit_defaults=True):
     arguments: Raw = field(default_factory=lambda: NO_ARGUMENTS)  # JSON object
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None  # 0 goes first; None: as its class says
     delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] = 0.0
-    partition: Annotated[str, Meta(max_length=255)] = ""
+    partition: NameOrNone = ""
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None  # None: as its class says
     unique: UniqueKey | None = None
-    by: Annotated[str, Meta(max_length=255)] = ""  # the user on whose behalf, who may watch and cancel it
+    by: NameOrNone = ""  # the user on whose behalf, who may watch and cancel it
 
 
 class Added(Struct, frozen=True, omit_defaults=True):
@@ -48,10 +49,10 @@ class Add(Ask[Added], tag="queue.add"):
     arguments: Raw = field(default_factory=lambda: NO_ARGUMENTS)
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None
     delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] = 0.0
-    partition: Annotated[str, Meta(max_length=255)] = ""
+    partition: NameOrNone = ""
     attempts: Annotated[int, Meta(ge=1, le=1_000)] | None = None
     unique: UniqueKey | None = None
-    by: Annotated[str, Meta(max_length=255)] = ""  # the user on whose behalf, who may watch and cancel it
+    by: NameOrNone = ""  # the user on whose behalf, who may watch and cancel it
 
 
 class AddedMany(Struct, frozen=True, omit_defaults=True):

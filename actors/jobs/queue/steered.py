@@ -52,7 +52,7 @@ class SteeredQueue(Actor[QueueState]):
         return (self.installed.limits_of(self.key) or NO_LIMITS).under(self.state.limits)
 
     def _steer(self, message: Pause | Resume | Limit | Why) -> Any:
-        self._require_staff()
+        self.require_staff("steer queues")
         now_ms = self._now_ms
         by = self.principal.user
         match message:
@@ -122,12 +122,11 @@ class SteeredQueue(Actor[QueueState]):
 
     # Who may.
 
-    def require_user_or_staff(self) -> None:
-        """Raises: Refused."""
-        if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
-            raise Refused("forbidden", "only the roles service and admin add jobs", status=403)
+    def may_watch(self) -> None:
+        """Its view names workers and keys, which are customers. Raises: Refused."""
+        self.require_staff("watch queues")
 
-    def _require_staff(self) -> None:
+    def require_staff(self, what: str) -> None:
         """Raises: Refused."""
         if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
-            raise Refused("forbidden", "only the roles service and admin work on jobs", status=403)
+            raise Refused("forbidden", f"only the roles service and admin {what}", status=403)

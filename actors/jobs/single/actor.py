@@ -18,6 +18,8 @@ from greenroom.actors.jobs.queue.single.telling import JobChanged, Look, Standin
 from greenroom.actors.jobs.single.messages import (
     Cancel,
     Edit,
+    Errors,
+    ErrorsKnown,
     JobView,
     Logged,
     LookAgain,
@@ -33,6 +35,7 @@ from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.jobs import JobFound
 
 LOOK_S = 10.0  # between two looks, for a third as long as one counts
+OF_STAFF = ("worker", "trace")  # of an error: whom a job is for is not shown how the system is inside
 LOOKS_MAX = 3  # while it goes from one place to another
 
 
@@ -44,7 +47,7 @@ class SingleJob(Actor[Nothing]):
     """One job; the key is its id."""
 
     kind = "job"
-    commands: ClassVar[tuple[type[Message], ...]] = (Cancel, Retry, Edit)
+    commands: ClassVar[tuple[type[Message], ...]] = (Cancel, Retry, Edit, Errors)
     internal: ClassVar[tuple[type[Message], ...]] = (JobChanged, LookAgain)
     events: ClassVar[tuple[type[Event], ...]] = (StateChanged, Progressed, Logged)
     durable = False
@@ -138,6 +141,9 @@ class SingleJob(Actor[Nothing]):
             case Retry():
                 self._require(self._is_staff)
                 return self._ask(RetryJob(id=self.key))
+            case Errors():
+                self._require(self._is_staff)
+                return ErrorsKnown(_list_of(self._found.errors))
             case Edit():
                 self._require(self._is_staff)
                 return self._ask(
@@ -254,7 +260,7 @@ class SingleJob(Actor[Nothing]):
             note=now.note if now is not None else "",
             log=self._lines,
             result=Raw(found.result) if found.result is not None else None,
-            errors=_list_of(found.errors),
+            errors=[_shown(error) for error in _list_of(found.errors)],
             reason=now.reason if now is not None else "",
         )
 
@@ -269,6 +275,10 @@ def _stage(standing: Standing) -> tuple[object, ...]:
 
 def _has_ended(found: JobFound) -> bool:
     return found.state in ("completed", "failed", "cancelled")
+
+
+def _shown(error: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in error.items() if name not in OF_STAFF}
 
 
 def _list_of(errors: bytes | None) -> list[Any]:

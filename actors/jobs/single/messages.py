@@ -27,6 +27,16 @@ class Edit(Ask[Waits], tag="job.edit"):
     delay_s: Annotated[float, Meta(ge=0, le=366 * 86_400)] | None = None
 
 
+class ErrorsKnown(Struct, frozen=True):
+    """Of attempts that have failed, the newest; oldest first."""
+
+    errors: list[Any]
+
+
+class Errors(Ask[ErrorsKnown], tag="job.errors"):
+    """Its errors with what the view leaves out: the worker of each, and where in the code it was. For staff."""
+
+
 class LookAgain(Tell, tag="job.look_again"):
     """To itself: whoever watches goes on watching."""
 
@@ -79,5 +89,5 @@ class JobView(Struct, kw_only=True):
     note: str
     log: list[str]
     result: Any
-    errors: list[Any]
+    errors: list[Any]  # without workers and traces: see `job.errors`
     reason: str = ""

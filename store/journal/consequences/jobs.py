@@ -128,6 +128,11 @@ INSERT = """
 NOT_FORGOTTEN = """
         AND NOT EXISTS (SELECT FROM erasures e WHERE e.digest = sha256(convert_to('queue:' || m.queue, 'UTF8')))"""
 
+ERRORS_MAX = 20  # of one job that are kept: the newest
+ERRORS = f"""CASE WHEN m.error IS NULL THEN j.errors ELSE
+            CASE WHEN jsonb_array_length(j.errors) >= {ERRORS_MAX} THEN j.errors - 0
+                ELSE coalesce(j.errors, '[]') END || convert_from(m.error, 'UTF8')::jsonb END"""
+
 
 def _added(head_id: int, row: JobRow) -> tuple[object, ...]:
     return (
@@ -190,12 +195,11 @@ class Jobs(Struct):
     DELETE FROM jobs j USING {rows} WHERE j.id = m.job_id AND {owned}
     RETURNING j.id, j.queue, j.job, j.arguments, j.added_ms, j.due_ms, j.partition, j.priority, j.attempts,
         j.attempts_max, j.lost, j.options, m.state, m.ended_ms, m.worker, m.started_ms, m.result,
-        CASE WHEN m.error IS NULL THEN j.errors
-            ELSE coalesce(j.errors, '[]') || convert_from(m.error, 'UTF8')::jsonb END AS errors
+        {errors} AS errors
 ), jobs_ended AS (
     INSERT INTO jobs_done (id, queue, job, arguments, added_ms, due_ms, partition, priority, attempts, attempts_max,
         lost, options, state, ended_ms, worker, started_ms, result, errors)
-    SELECT * FROM jobs_gone""",
+    SELECT * FROM jobs_gone""".replace("{errors}", ERRORS),
             rows=lambda head_id, shard, jobs: [
                 (head_id, row.id, row.state, row.ended_ms, row.worker, row.started_ms, row.result, row.error)
                 for row in jobs.ended.values()
@@ -211,9 +215,8 @@ class Jobs(Struct):
     UPDATE jobs j SET due_ms = m.due_ms, attempts = m.attempts, lost = m.lost,
         arguments = coalesce(m.arguments, j.arguments), priority = coalesce(m.priority, j.priority),
         cancel = coalesce(m.cancel, j.cancel), let_go = greatest(j.let_go, m.let_go),
-        errors = CASE WHEN m.error IS NULL THEN j.errors
-            ELSE coalesce(j.errors, '[]') || convert_from(m.error, 'UTF8')::jsonb END
-    FROM {rows} WHERE j.id = m.job_id AND {owned}""",
+        errors = {errors}
+    FROM {rows} WHERE j.id = m.job_id AND {owned}""".replace("{errors}", ERRORS),
             rows=lambda head_id, shard, jobs: [
                 (
                     head_id, row.id, row.due_ms, row.attempts, row.lost, row.error, row.arguments, row.priority,

@@ -109,9 +109,14 @@ STATEMENTS = (
         options jsonb;
         first uuid;
         made uuid;
+        controls text := '[\\u0001-\\u001f\\u007f]';
         wrong text := CASE
             WHEN add_job.queue IS NULL OR length(add_job.queue) NOT BETWEEN 1 AND 255 THEN 'queue: 1 to 255 characters'
             WHEN add_job.job IS NULL OR length(add_job.job) NOT BETWEEN 1 AND 255 THEN 'job: 1 to 255 characters'
+            WHEN add_job.queue ~ controls THEN 'queue: no control characters'
+            WHEN add_job.job ~ controls THEN 'job: no control characters'
+            WHEN add_job.partition ~ controls THEN 'partition: no control characters'
+            WHEN add_job.unique_key ~ controls THEN 'unique_key: no control characters'
             WHEN jsonb_typeof(add_job.arguments) IS DISTINCT FROM 'object' THEN 'arguments: a JSON object'
             WHEN length(body) > 262144 THEN 'arguments: at most 262144 bytes'
             WHEN add_job.delay_s IS NULL OR add_job.delay_s NOT BETWEEN 0 AND 31622400
@@ -208,9 +213,6 @@ STATEMENTS = (
             END;
         END LOOP;
         DELETE FROM job_windows WHERE until_ms < floor(extract(epoch FROM clock_timestamp()) * 1000);
-        DELETE FROM jobs_done_rest WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM jobs_done_rest
-            WHERE ended_ms < ((today - keep_job_days.kept) - date '1970-01-01') * 86400000::bigint LIMIT 10000));
         RETURN dropped;
     END
     $f$

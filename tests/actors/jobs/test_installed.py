@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom import Job, JobQueue, Work
+from greenroom import Job, JobQueue, Refused, Work
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.kinds import BadEntityClass
 
@@ -35,6 +35,19 @@ def test_two_that_differ_are_refused() -> None:
 def test_what_is_no_limit_is_refused() -> None:
     with pytest.raises(BadEntityClass, match=r"its queue 'media'.*concurrency"):
         Jobs([a_class(JobQueue("media", concurrency=0))])
+
+
+@pytest.mark.parametrize("wrong", [{"queue": "a\0"}, {"queue": "x" * 256}, {"queue": "q", "tag": "job.a\n"}], ids=repr)
+def test_names_that_can_not_be_stored_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(BadEntityClass, match=r"queue=|tag="):
+        Jobs([a_class(**wrong)])
+
+
+@pytest.mark.parametrize("text", [r"a\u0000", r"\n"])
+def test_a_key_that_can_not_be_stored_is_refused(text: str) -> None:
+    (one,) = Jobs([a_class("media", partition="name")])
+    with pytest.raises(Refused, match="`name` has control characters"):
+        one.key_of(f'{{"name":"{text}"}}'.encode())
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,20 @@ def test_what_is_out_of_bounds_is_refused(said: dict[str, Any]) -> None:
         Cut(video="a").to_row(now_ms=NOW, origin="film:a", **said)
 
 
+@pytest.mark.parametrize("text", ["a\0", "a\n", "\ud800"])
+def test_what_no_database_stores_is_refused_wherever_it_comes_from(text: str) -> None:
+    with pytest.raises(Refused, match=r"job\.out_of_bounds"):
+        Cut(video="a").to_row(now_ms=NOW, origin="film:a", partition=text)
+    with pytest.raises(Refused, match=r"job\.out_of_bounds"):
+        Cut(video=text).to_row(now_ms=NOW, origin="film:a")
+
+
+@pytest.mark.parametrize(("video", "about"), [("\ud800", ""), ("a", "\ud800")])
+def test_half_a_pair_is_refused(video: str, about: str) -> None:
+    with pytest.raises(Refused, match=r"job\.out_of_bounds"):
+        Cut(video=video).to_row(now_ms=NOW, origin="film:a", about=about)
+
+
 def test_arguments_that_are_too_long_are_refused() -> None:
     with pytest.raises(Refused, match="more than"):
         Cut(video="x" * ARGUMENTS_MAX).to_row(now_ms=NOW)

@@ -7,6 +7,7 @@ import pytest
 from msgspec import Meta, Struct, field
 
 from greenroom import Actor, Ask, Done, Event
+from greenroom.actors.jobs.texts import NAME_PATTERN
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.description import describe
 from greenroom.actors.schema.words import field_in_words, number
@@ -23,6 +24,7 @@ class Odd(Ask[Done], tag="odd.command"):
     exact: Annotated[str, Meta(min_length=4, max_length=4)]
     filled: Annotated[str, Meta(min_length=1)]
     shaped: Annotated[str, Meta(pattern="^a+$")]
+    name: Annotated[str, Meta(max_length=9, pattern=NAME_PATTERN)]
     count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     seconds: Annotated[float, Meta(gt=0, le=60.0)] | None = None
     loud: bool = False
@@ -64,6 +66,7 @@ class OddActor(Actor[OddState]):
         ("exact", "`exact` text of 4 characters"),
         ("filled", "`filled` text of at least 1 characters"),
         ("shaped", "`shaped` text matching `^a+$`"),
+        ("name", "`name` text of up to 9 characters without control characters"),
         ("count", "`count?` integer from 1 to 1,000,000, 1 unless given"),
         ("seconds", "`seconds?` number above 0 and of at most 60"),
         ("loud", "`loud?` true or false, `false` unless given"),

@@ -10,7 +10,10 @@ import pytest
 
 from greenroom.actors.jobs.ids import ID
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, TTL_MAX_S, Options, UniqueKey, decode_options
+from greenroom.store.jobs import jobs_postgres
+from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.postgres.bridge import Bridge
+from greenroom.store.postgres.pool import Pool
 from tests.store.jobs.others import Other, others
 
 DAY_MS = 86_400_000
@@ -70,6 +73,7 @@ async def test_nobody_sees_it_before_it_is_committed_nor_after_it_is_rolled_back
         {"partition": "x" * 256},
         {"attempts": 0},
         {"unique_key": ""},
+        *({name: f"a{control}b"} for name in ("queue", "job", "partition", "unique_key") for control in "\x01\n\x7f"),
         {"unique_key": "k", "unique_mode": "never"},
         {"unique_key": "k", "unique_mode": "throttle"},
         {"unique_key": "k", "unique_mode": "debounce", "unique_ttl_s": 0.0},
@@ -188,7 +192,9 @@ async def test_there_are_days_before_they_come(two: list[Other]) -> None:
     assert len(await days(one)) == 7
 
 
-async def test_days_that_are_too_old_are_dropped_and_what_no_day_had_goes_too(two: list[Other]) -> None:
+async def test_days_that_are_too_old_are_dropped_and_what_no_day_had_goes_too(
+    two: list[Other], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, _ = two
     for ago in (9, 7):
         await one.do(
@@ -197,9 +203,11 @@ async def test_days_that_are_too_old_are_dropped_and_what_no_day_had_goes_too(tw
             || (d - date '1970-01-01') * 86400000::bigint || ') TO (' || (d + 1 - date '1970-01-01') * 86400000::bigint
             || ')'; END $$"""
         )
-    await ended(one, 9.0, 7.0, 8.0, 3.0, 0.0)
-    assert await one.do("SELECT count(*) FROM jobs_done_rest") == 2
-    assert await one.do("SELECT keep_job_days(7)") == 1
+    await ended(one, 9.0, 7.0, 8.0, 3.0, 0.0, *[8.0] * 5)
+    assert await one.do("SELECT count(*) FROM jobs_done_rest") == 7
+    monkeypatch.setattr(jobs_postgres, "REST_AT_ONCE", 2)
+    async with Bridge() as bridge, Pool(bridge, database_url, incarnation=1, size=1) as pool:
+        assert await PostgresJobs(pool).keep_days(7) == 1
     left = await one.do("SELECT string_agg(id::text, ' ' ORDER BY id) FROM jobs_done")
     assert [int(id.replace("-", ""), 16) for id in left.split()] == [1, 3, 4]
 

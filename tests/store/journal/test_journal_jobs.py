@@ -13,6 +13,7 @@ from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.journal.consequences.consequences import Consequences
 from greenroom.store.journal.consequences.jobs import (
+    ERRORS_MAX,
     BackRow,
     EndRow,
     JobRow,
@@ -103,6 +104,23 @@ async def test_a_job_is_added_taken_and_ended_with_its_queues_appends(cluster: C
     assert await write(node, queue, Jobs(ended={A: ended}, untaken=untaken)) is Outcome.LANDED
     assert await unfinished(cluster) == ([], [])
     assert await done(cluster) == {A: ("completed", 20, "w", 9, b'{"url":"x"}', False)}
+
+
+@pytest.mark.bound("errors of one job that are kept")
+async def test_of_its_errors_a_job_keeps_the_newest(postgres: PostgresCluster) -> None:
+    node = postgres.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job()]))
+    for number in range(ERRORS_MAX + 2):
+        back = BackRow(A, 7, 0, 0, b'{"error":"%d"}' % number)
+        assert await write(node, queue, Jobs(back={A: back})) is Outcome.LANDED
+    assert await write(node, queue, Jobs(back={A: BackRow(A, 8, 0, 0)})) is Outcome.LANDED
+    ended = EndRow(A, "failed", 20, error=b'{"error":"last"}')
+    assert await write(node, queue, Jobs(ended={A: ended})) is Outcome.LANDED
+    found = await store_of(postgres).find(A)
+    assert found is not None and found.errors is not None
+    errors = [one["error"] for one in msgspec.json.decode(found.errors)]
+    assert errors == [*(str(number) for number in range(3, ERRORS_MAX + 2)), "last"]
 
 
 async def test_what_failed_is_put_back_with_its_error_and_keeps_it_when_it_has_ended(cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from greenroom.store.errors import StoreUnavailable
-from greenroom.supervisors.jobs.days import AGAIN_S, EVERY_S, Days
+from greenroom.supervisors.jobs.days import AGAIN_S, BEGIN_S, EVERY_S, Days
 
 
 async def test_days_are_kept_at_the_start_and_every_hour_and_soon_again_when_the_store_was_away(
@@ -39,3 +39,23 @@ async def test_days_are_kept_at_the_start_and_every_hour_and_soon_again_when_the
     assert 0.75 * AGAIN_S <= rests[0] <= 1.25 * AGAIN_S
     assert all(0.75 * EVERY_S <= rest <= 1.25 * EVERY_S for rest in rests[1:]) and rests[1] != rests[2]
     assert [log["event"] for log in logs] == ["job_days_not_kept", "job_days_dropped"]
+
+
+async def test_a_node_begins_though_the_store_is_away_or_has_much_to_drop(autojump_clock: MockClock) -> None:
+    asked: list[int] = []
+
+    async def away(days: int) -> int:
+        await trio.lowlevel.checkpoint()
+        asked.append(days)
+        raise StoreUnavailable("away")
+
+    await Days(away, 7, rng=Random(0)).begin()
+    assert asked == [7]
+
+    async def never_done(days: int) -> int:
+        await trio.sleep(3_600)
+        return 0
+
+    began = trio.current_time()
+    await Days(never_done, 7, rng=Random(0)).begin()
+    assert trio.current_time() - began == BEGIN_S

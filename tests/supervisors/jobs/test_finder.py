@@ -57,13 +57,13 @@ async def test_nothing_is_started_by_a_handler_that_fails(where: str | MemoryRow
     async with yard(where) as node:
         with pytest.raises(Exception, match="after it was named"):
             await node.ask("film:alien", Upload(fails=True))
-        assert await node.add(b"1")
-        assert [bytes(job.arguments) for job in (await node.take(10)).jobs] == [b"1"]
+        assert await node.add(b'{"n":1}')
+        assert [bytes(job.arguments) for job in (await node.take(10)).jobs] == [b'{"n":1}']
 
 
 async def test_the_next_owner_has_all_that_there_was_and_what_workers_have(where: str | MemoryRows) -> None:
     async with yard(where) as node:
-        ids = await node.add(b"1", b"2", b"3", b"4")
+        ids = await node.add(b'{"n":1}', b'{"n":2}', b'{"n":3}', b'{"n":4}')
         first = await node.take(2)
         await node.take(0, finished=[Finished(ids[0], first.token)])
     async with yard(where) as node:
@@ -80,11 +80,11 @@ async def test_long_arguments_are_read_when_the_job_is_taken(where: str | Memory
         started = await node.ask("film:alien", Upload(video=long))
         (job,) = (await node.take(wait_s=20.0)).jobs
         assert job.id == started and json.loads(bytes(job.arguments))["video"] == long
-        short, other = await node.add(b'{"n":1}', json.dumps(long).encode())
+        short, other = await node.add(b'{"n":1}', json.dumps({"long": long}).encode())
     async with yard(where) as node:
         taken = await node.take(2, worker="v")
         assert [job.id for job in taken.jobs] == [short, other]
-        assert json.loads(bytes(taken.jobs[1].arguments)) == long
+        assert json.loads(bytes(taken.jobs[1].arguments)) == {"long": long}
 
 
 async def test_of_jobs_with_one_key_one_is_done_whoever_adds_them(where: str | MemoryRows) -> None:
@@ -129,7 +129,7 @@ async def test_what_others_add_by_sql_is_found_when_it_is_committed_and_not_befo
 async def test_many_of_one_transaction_come_page_by_page(database_url: str) -> None:
     many = 2 * LOOK_ROWS + 7
     async with yard(database_url) as node, Bridge() as bridge, others(bridge, database_url) as (one,):
-        await node.add(b"1")
+        await node.add(b'{"n":1}')
         await one.do(f"SELECT count(add_job('media', 'job.x')) FROM generate_series(1, {many})")
         found: list[str] = []
         while len(found) < many + 1:
@@ -152,7 +152,7 @@ async def test_a_key_that_sql_has_committed_before_the_queue_wakes_is_one_with_w
 
 async def test_a_store_that_is_away_is_asked_again(where: str | MemoryRows) -> None:
     async with yard(where) as node:
-        await node.add(b"1")
+        await node.add(b'{"n":1}')
         assert (await node.take()).jobs
         failures = [StoreUnavailable("away")] * 3
         look = node.jobs.look

@@ -27,13 +27,11 @@ from greenroom.actors.jobs.queue.single.telling import (
 )
 from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.jobs.texts import NULL_JSON, require_json, require_object
 from greenroom.actors.model.actor import Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Later
-from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.store.journal.consequences.jobs import Jobs
-
-NULL_JSON = b"null"
 
 
 class SingleJobs(SteeredQueue):
@@ -76,8 +74,7 @@ class SingleJobs(SteeredQueue):
 
     def require_worker(self) -> None:
         """Raises: Refused."""
-        if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
-            raise Refused("forbidden", "only the roles service and admin work on jobs", status=403)
+        self.require_staff("work on jobs")
 
     # What workers hear and say.
 
@@ -109,6 +106,7 @@ class SingleJobs(SteeredQueue):
             raise Refused("queue.result_too_long", f"a step's result has more than {RESULT_MAX} bytes", status=413)
         if self.desk.with_steps.get(message.id, 0) >= STEPS_MAX:
             raise Refused("queue.too_many_steps", f"a job has {STEPS_MAX} steps at most", status=409)
+        require_json(message.result)
         self.desk.step(message.id, message.name, bytes(message.result), writes)
         return Done()
 
@@ -164,8 +162,8 @@ class SingleJobs(SteeredQueue):
         arguments = bytes(message.arguments) if bytes(message.arguments) != NULL_JSON else None
         if arguments is not None and len(arguments) > ARGUMENTS_MAX:
             raise Refused("queue.arguments_too_long", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
-        if arguments is not None and not arguments.lstrip().startswith(b"{"):
-            raise Refused("queue.arguments", "`arguments` is a JSON object", status=422)
+        if arguments is not None:
+            require_object(message.arguments)
         now_ms = self.now_ms
         due_ms = job.due_ms if message.delay_s is None else now_ms + int(message.delay_s * 1000)
         priority = job.priority if message.priority is None else message.priority

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct, field
 
 from greenroom.actors.jobs.queue.messages import NULL, JobId
+from greenroom.actors.jobs.texts import TEXT_PATTERN
 from greenroom.actors.model.message import Ask
 
-Reason = Annotated[str, Meta(max_length=1_000)]
+Reason = Annotated[str, Meta(max_length=1_000, pattern=TEXT_PATTERN)]
 
 
 class Cancelling(Struct, frozen=True):

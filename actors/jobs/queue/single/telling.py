@@ -5,11 +5,12 @@ from typing import Annotated
 from msgspec import Meta, Raw, Struct, field
 
 from greenroom.actors.jobs.queue.messages import AT_ONCE, JobId, Said, WorkerName
+from greenroom.actors.jobs.texts import Name
 from greenroom.actors.model.message import Ask, Done, Tell
 
 STEPS_MAX = 1_000  # of one job
 
-StepName = Annotated[str, Meta(min_length=1, max_length=255)]
+StepName = Name
 
 
 class Listened(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -21,6 +22,8 @@ from greenroom.actors.jobs.queue.messages import (
     Take,
     Taken,
 )
+from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import Kit
 
 
@@ -29,20 +32,45 @@ def queue() -> Kit[Queue]:
 
 
 def add(kit: Kit[Queue], *numbers: int, **fields: Any) -> list[str]:
-    return [kit.ask(Add(job="job.x", arguments=Raw(b"%d" % number), **fields)).id for number in numbers]
+    return [kit.ask(Add(job="job.x", arguments=Raw(b'{"n":%d}' % number), **fields)).id for number in numbers]
 
 
-def arguments(taken: Taken) -> list[bytes]:
-    return [bytes(job.arguments) for job in taken.jobs]
+def arguments(taken: Taken) -> list[int]:
+    return [msgspec.json.decode(job.arguments)["n"] for job in taken.jobs]
 
 
 def test_jobs_come_out_in_the_order_in_which_they_went_in() -> None:
     kit = queue()
     add(kit, 1, 2)
-    kit.ask(AddMany(jobs=[NewJob("job.x", Raw(b"3")), NewJob("job.x", Raw(b"4"))]))
-    assert arguments(kit.ask(Take(worker="w", most=3))) == [b"1", b"2", b"3"]
-    assert arguments(kit.ask(Take(worker="v", most=3))) == [b"4"]
+    kit.ask(AddMany(jobs=[NewJob("job.x", Raw(b'{"n":3}')), NewJob("job.x", Raw(b'{"n":4}'))]))
+    assert arguments(kit.ask(Take(worker="w", most=3))) == [1, 2, 3]
+    assert arguments(kit.ask(Take(worker="v", most=3))) == [4]
     assert kit.ask(Take(worker="u", most=3)) == Taken(), "nothing is left, and nobody waits"
+
+
+NO_JSON = [b'{"n":1e999}', b'{"n":"\xff"}']
+
+
+@pytest.mark.parametrize("wrong", [*NO_JSON, b"1", b"[]", b"null"], ids=lambda wrong: repr(wrong[:20]))
+def test_arguments_that_are_no_json_object_are_refused_and_none_of_the_others_is_added(wrong: bytes) -> None:
+    kit = queue()
+    with pytest.raises(Refused, match=r"queue\.arguments"):
+        kit.ask(AddMany(jobs=[NewJob("job.x"), NewJob("job.x", Raw(wrong))]))
+    assert kit.view()["unfinished"] == 0
+
+
+@pytest.mark.parametrize("wrong", NO_JSON, ids=lambda wrong: repr(wrong[:20]))
+def test_a_result_that_is_no_json_is_not_kept_and_holds_up_none_of_the_others(wrong: bytes) -> None:
+    kit = queue()
+    ids = add(kit, 1, 2)
+    token = kit.ask(Take(worker="w", most=2)).token
+    with pytest.raises(Refused, match=r"queue\.result"):
+        kit.ask(StepDone(worker="w", id=ids[0], token=token, name="a", result=Raw(wrong)))
+    writes = Jobs()
+    finished = [Finished(ids[0], token, Raw(wrong)), Finished(ids[1], token, Raw(b"1"))]
+    assert kit.actor.desk.finish("w", finished, int(kit.now * 1000), writes) == []
+    assert [(writes.ended[id].state, writes.ended[id].result) for id in ids] == [("failed", None), ("completed", b"1")]
+    assert b"its result is no JSON: " in (writes.ended[ids[0]].error or b"")
 
 
 def test_whoever_waits_has_the_next_job_as_soon_as_it_is_added() -> None:
@@ -50,9 +78,9 @@ def test_whoever_waits_has_the_next_job_as_soon_as_it_is_added() -> None:
     first, second = (kit.ask_later(Take(worker=name, wait_s=10.0)) for name in "vw")
     assert not first.is_answered and not second.is_answered
     add(kit, 1)
-    assert arguments(first.reply) == [b"1"] and not second.is_answered
+    assert arguments(first.reply) == [1] and not second.is_answered
     add(kit, 2)
-    assert arguments(second.reply) == [b"2"]
+    assert arguments(second.reply) == [2]
 
 
 def test_whoever_has_waited_long_enough_hears_so_and_is_given_nothing_later() -> None:
@@ -63,7 +91,7 @@ def test_whoever_has_waited_long_enough_hears_so_and_is_given_nothing_later() ->
     kit.advance(2.0)
     assert waiting.reply == Taken()
     add(kit, 1)
-    assert arguments(kit.ask(Take(worker="v"))) == [b"1"]
+    assert arguments(kit.ask(Take(worker="v"))) == [1]
 
 
 def test_a_job_for_later_comes_when_it_is_due() -> None:
@@ -73,7 +101,7 @@ def test_a_job_for_later_comes_when_it_is_due() -> None:
     kit.advance(4.9)
     assert not waiting.is_answered
     kit.advance(0.2)
-    assert arguments(waiting.reply) == [b"1"]
+    assert arguments(waiting.reply) == [1]
 
 
 def test_a_worker_says_what_became_of_one_job_as_it_takes_the_next() -> None:
@@ -81,7 +109,7 @@ def test_a_worker_says_what_became_of_one_job_as_it_takes_the_next() -> None:
     ids = add(kit, 1, 2)
     taken = kit.ask(Take(worker="w"))
     again = kit.ask(Take(worker="w", finished=[Finished(ids[0], taken.token, Raw(b"1")), Finished(ids[1], 5)]))
-    assert arguments(again) == [b"2"] and again.refused == [ids[1]]
+    assert arguments(again) == [2] and again.refused == [ids[1]]
     assert kit.view()["unfinished"] == 1
 
 
@@ -124,12 +152,12 @@ def test_a_worker_that_leaves_gives_back_what_it_has_and_waits_no_more() -> None
 
 def test_a_worker_is_given_what_it_can_work_on() -> None:
     kit = queue()
-    kit.ask(Add(job="job.y", arguments=Raw(b"1")))
+    kit.ask(Add(job="job.y", arguments=Raw(b'{"n":1}')))
     waiting = kit.ask_later(Take(worker="w", knows=["job.x"], wait_s=30.0))
     assert not waiting.is_answered
     add(kit, 2)
-    assert arguments(waiting.reply) == [b"2"]
-    assert arguments(kit.ask(Take(worker="v"))) == [b"1"]
+    assert arguments(waiting.reply) == [2]
+    assert arguments(kit.ask(Take(worker="v"))) == [1]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +253,7 @@ def test_there_are_never_too_many_looks_at_time(monkeypatch: pytest.MonkeyPatch)
         add(kit, number, delay_s=0.4 - number / 100)
         assert kit.actor.afters <= 5
     kit.advance(0.37)
-    assert arguments(waiting.reply) == [b"19"], "with the first that was on its way"
+    assert arguments(waiting.reply) == [19], "with the first that was on its way"
 
 
 def test_while_nobody_works_the_view_is_seldom_made_anew() -> None:
@@ -245,7 +273,7 @@ def test_a_worker_that_asks_anew_does_not_stand_behind_itself() -> None:
     again = kit.ask_later(Take(worker="w", wait_s=30.0))
     assert cut_off.reply == Taken()
     add(kit, 1)
-    assert arguments(again.reply) == [b"1"]
+    assert arguments(again.reply) == [1]
 
 
 def test_time_goes_on_though_a_message_of_the_clock_was_lost() -> None:

@@ -103,8 +103,8 @@ def test_some_ends_allow_no_other_attempt(finished: dict[str, Any], state: str) 
 def test_what_was_no_attempt_counts_for_none() -> None:
     one = desk(row(1))
     token, _ = take(one)
-    _, writes = finish(one, Finished(row(1).id, token, refund=True, retry_s=1.0))
-    assert writes.back == {row(1).id: BackRow(row(1).id, NOW + 1_000, 0, 0, let_go=token)}
+    _, writes = finish(one, Finished(row(1).id, token, error="busy", refund=True, retry_s=1.0))
+    assert writes.back == {row(1).id: BackRow(row(1).id, NOW + 1_000, 0, 0, let_go=token)}, "nor is there an error"
 
 
 def test_a_worker_that_is_not_heard_of_loses_what_it_had_and_what_it_says_later_is_refused() -> None:

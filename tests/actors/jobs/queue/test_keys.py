@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -24,14 +25,14 @@ def unique(mode: Mode, key: str = "k") -> UniqueKey:
 
 
 def add(kit: Kit[Queue], mode: Mode, number: int = 1, **fields: Any) -> Added:
-    added: Added = kit.ask(Add(job="job.x", arguments=Raw(b"%d" % number), unique=unique(mode), **fields))
+    added: Added = kit.ask(Add(job="job.x", arguments=Raw(b'{"n":%d}' % number), unique=unique(mode), **fields))
     return added
 
 
-def take(kit: Kit[Queue], most: int = 10) -> list[tuple[str, bytes, int]]:
+def take(kit: Kit[Queue], most: int = 10) -> list[tuple[str, int, int]]:
     """Ids, arguments, and the token."""
     taken = kit.ask(Take(worker="w", most=most))
-    return [(job.id, bytes(job.arguments), taken.token) for job in taken.jobs]
+    return [(job.id, msgspec.json.decode(job.arguments)["n"], taken.token) for job in taken.jobs]
 
 
 def finish(kit: Kit[Queue], id: str, token: int, **how: Any) -> None:
@@ -48,7 +49,7 @@ def test_simple_while_one_is_not_finished_another_is_not_added() -> None:
     assert not first.duplicate
     assert add(kit, "simple", 2) == Added(first.id, True)
     ((_, arguments, token),) = take(kit)
-    assert arguments == b"1"
+    assert arguments == 1
     assert add(kit, "simple", 3) == Added(first.id, True), "while it is under way too"
     finish(kit, first.id, token, error="no", retry_s=60.0)
     assert add(kit, "simple", 4) == Added(first.id, True), "and while it is to be tried again"
@@ -82,13 +83,13 @@ def test_debounce_the_last_goes_once_none_has_come_for_a_while() -> None:
     assert take(kit) == []
     kit.advance(1.1)
     ((id, arguments, token),) = take(kit)
-    assert (id, arguments) == (first.id, b"4")
+    assert (id, arguments) == (first.id, 4)
     second = add(kit, "debounce", 5)
     assert not second.duplicate, "it is under way, and holds nobody up"
     for _ in range(2):
         kit.advance(TTL_S / 2 + 0.1)
         kit.ask(Beat(worker="w", tokens=[token]))
-    assert [arguments for _, arguments, _ in take(kit)] == [b"5"]
+    assert [arguments for _, arguments, _ in take(kit)] == [5]
 
 
 def test_keep_last_one_is_under_way_and_one_waits_with_the_last_arguments() -> None:
@@ -96,7 +97,7 @@ def test_keep_last_one_is_under_way_and_one_waits_with_the_last_arguments() -> N
     first = add(kit, "keep_last", 1)
     assert add(kit, "keep_last", 2) == Added(first.id, True), "it waits still, and is as the last"
     ((_, arguments, token),) = take(kit)
-    assert arguments == b"2"
+    assert arguments == 2
     second = add(kit, "keep_last", 3)
     assert not second.duplicate
     assert add(kit, "keep_last", 4) == Added(second.id, True)
@@ -107,16 +108,16 @@ def test_keep_last_one_is_under_way_and_one_waits_with_the_last_arguments() -> N
     ((again, _, token),) = take(kit)
     assert again == first.id
     finish(kit, first.id, token)
-    assert [(id, arguments) for id, arguments, _ in take(kit)] == [(second.id, b"4")]
+    assert [(id, arguments) for id, arguments, _ in take(kit)] == [(second.id, 4)]
 
 
 def test_one_message_may_have_a_key_twice() -> None:
     kit = queue()
-    jobs = [NewJob("job.x", Raw(b"%d" % number), unique=unique("debounce")) for number in range(3)]
-    added = kit.ask(AddMany(jobs=[*jobs, NewJob("job.x", Raw(b"9"))]))
+    jobs = [NewJob("job.x", Raw(b'{"n":%d}' % number), unique=unique("debounce")) for number in range(3)]
+    added = kit.ask(AddMany(jobs=[*jobs, NewJob("job.x", Raw(b'{"n":9}'))]))
     assert added.ids[0] == added.ids[1] == added.ids[2] != added.ids[3] and added.duplicates == [1, 2]
     kit.advance(TTL_S + 1.0)
-    assert sorted(arguments for _, arguments, _ in take(kit)) == [b"2", b"9"]
+    assert sorted(arguments for _, arguments, _ in take(kit)) == [2, 9]
 
 
 def test_who_gave_up_makes_room() -> None:

@@ -56,6 +56,17 @@ def test_a_paused_queue_hands_nothing_out_until_it_is_resumed() -> None:
     assert [event["type"] for event in kit.publications] == ["queue.paused", "queue.resumed"]
 
 
+@pytest.mark.parametrize("role", ["viewer", "service", "admin"])
+def test_staff_alone_may_watch(role: str) -> None:
+    kit = queue()
+    for who in ({"user": ""}, {"user": "ann"}, {"user": "ann", "roles": (role,)}):
+        if who.get("roles") in (("service",), ("admin",)):
+            assert kit.watch(**who)["unfinished"] == 0
+        else:
+            with pytest.raises(Refused, match="only the roles service and admin watch queues"):
+                kit.watch(**who)
+
+
 def test_who_is_not_paused_has_nothing_to_resume() -> None:
     kit = queue()
     kit.ask(Resume())

@@ -12,7 +12,7 @@ from greenroom.actors.jobs.queue.single.steering import CancelJob, Cancelling, E
 from greenroom.actors.jobs.queue.single.telling import JobChanged, Look, Looked, Standing
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.jobs.single.actor import LOOK_S
-from greenroom.actors.jobs.single.messages import Cancel, Edit, Logged, Progressed, Retry, StateChanged
+from greenroom.actors.jobs.single.messages import Cancel, Edit, Errors, Logged, Progressed, Retry, StateChanged
 from greenroom.actors.model.errors import Unavailable
 from greenroom.actors.model.principal import ANONYMOUS
 from greenroom.store.jobs.jobs import JobFound
@@ -68,6 +68,18 @@ def test_a_job_that_has_ended_shows_how() -> None:
     found = JobFound(ROW, "failed", ended_ms=9, errors=b'[{"error":"no good"}]')
     view = Behind(None, found).kit.watch(**STAFF)
     assert (view["state"], view["ended_ms"], view["errors"]) == ("failed", 9, [{"error": "no good"}])
+
+
+def test_workers_and_traces_of_errors_are_for_staff() -> None:
+    error = b'{"at_ms":8,"worker":"host/7","attempt":1,"error":"no good","trace":"secret.py"}'
+    found = JobFound(ROW, "failed", ended_ms=9, errors=b"[%b]" % error)
+    kit = Behind(None, found).kit
+    for who in ({"user": "ann"}, STAFF):
+        assert kit.watch(**who)["errors"] == [{"at_ms": 8, "attempt": 1, "error": "no good"}]
+    with pytest.raises(Refused, match="forbidden"):
+        kit.ask(Errors(), user="ann")
+    (told,) = kit.ask(Errors(), **STAFF).errors
+    assert (told["worker"], told["trace"]) == ("host/7", "secret.py")
 
 
 def test_watchers_see_what_differs_and_each_line_once() -> None:
