@@ -5,6 +5,7 @@ import math
 import trio
 
 from greenroom.actors.jobs.queue.messages import AT_ONCE, LINE_MAX, LINES_MAX, NOTE_MAX, Said
+from greenroom.supervisors.jobs.words import whole
 
 
 class Reports:
@@ -21,12 +22,12 @@ class Reports:
         former = self._of.get(job)
         lines = former.lines if former is not None else []
         if line is not None:
-            lines = [*lines[-LINES_MAX + 1 :], str(line)[:LINE_MAX]]
+            lines = [*lines[-LINES_MAX + 1 :], whole(str(line)[:LINE_MAX])]
         if share is not None:
             share = float(share)
             if not math.isfinite(share):
                 raise ValueError(f"a share is 0 to 1, not {share}")
-            share, note = min(1.0, max(0.0, share)), str(note)[:NOTE_MAX]
+            share, note = min(1.0, max(0.0, share)), whole(str(note)[:NOTE_MAX])
         elif former is not None:
             share, note = former.share, former.note
         self._of[job] = Said(job, share, note, lines)

@@ -35,6 +35,9 @@ def test_bounds_and_what_is_no_share() -> None:
     (said,) = reports.take()
     assert (said.share, len(said.note), len(said.lines), len(said.lines[0])) == (1.0, 1_000, LINES_MAX, LINE_MAX)
     assert said.lines[0].startswith("00003 ")
+    reports.note(A, 0.5, "half\ud83d", "\ude00 line")
+    (said,) = reports.take()
+    assert (said.note, said.lines) == ("half?", ["? line"]), "as it can be sent"
     with pytest.raises(ValueError, match="nan"):
         reports.note(A, float("nan"), "", None)
 
