@@ -219,6 +219,25 @@ def test_the_worker_in_node_of_the_docs(server: Server, staff: Staff, tmp_path: 
     assert staff.until(last, "completed")["result"] == "waited"
 
 
+LONG = 'const jobs = { "job.long": async () => "x".repeat(3_000_000),'
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node here")
+def test_the_worker_in_node_says_much_in_parts_and_what_is_refused_has_failed(
+    server: Server, staff: Staff, tmp_path: Path
+) -> None:
+    code = _blocks("worker-in-node.md")["worker.mjs"].replace("const jobs = {", LONG)
+    (tmp_path / "worker.mjs").write_text(code, encoding="utf-8")
+    token = server.token("svc", roles=["service"])
+    much = [staff.add("job.greet", name="x" * 250_000) for _ in range(8)]
+    long = staff.command("queue:media", "add", {"job": "job.long", "attempts": 1})["id"]
+    settings = {"SERVER": server.url, "TOKEN": token, "QUEUE": "media", "SLOTS": "9"}
+    with working(server, "node", "worker.mjs", cwd=tmp_path, **settings) as process:
+        assert [staff.until(job, "completed")["state"] for job in much] == ["completed"] * 8
+        assert "take" in staff.until(long, "failed")["errors"][0]["error"]
+        assert ended(process) == 0
+
+
 def test_a_node_that_works_itself_ends_its_jobs_before_it_drains(tmp_path: Path) -> None:
     (tmp_path / "waits.py").write_text(JOBS, encoding="utf-8")
     one = Server(cwd=tmp_path, GREENROOM_ENTITIES="waits", GREENROOM_WORK="media:2")
