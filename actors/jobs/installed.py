@@ -1,12 +1,13 @@
 """The jobs installed in this process: each class checked once."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from greenroom.actors.jobs.job import Job
+from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.limits import JobQueue, QueueLimits
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import is_name
@@ -30,11 +31,15 @@ class InstalledJob:
         if not is_name(job.queue):
             raise BadEntityClass(f"{where}: queue={job.queue!r:.300} can be no name")
         if job.declared is not None:
-            _check(job.declared, where)
+            _check(job.declared, f"{where}: its queue {job.declared.name!r}")
         if job.run is Job.run:
             raise BadEntityClass(f"{where}: needs `async def run(self, work)`, or `def run(self, work)` for a thread")
         if not isinstance(job.retry, Retry):
             raise BadEntityClass(f"{where}: `retry` must be Retry(...), not {job.retry!r:.80}")
+        if not isinstance(job.limits, JobLimits):
+            raise BadEntityClass(f"{where}: `limits` must be JobLimits(...), not {job.limits!r:.80}")
+        _check(job.retry, f"{where}: `retry`")
+        _check(job.limits, f"{where}: `limits`")
         if job.partition and job.partition not in job.__struct_fields__:
             raise BadEntityClass(f"{where}: `partition` names {job.partition!r}, which is none of its fields")
         if job.unique is not None and (unknown := [n for n in job.unique.fields if n not in job.__struct_fields__]):
@@ -85,12 +90,16 @@ def _key_decoder(job: type[Job]) -> Callable[[bytes | msgspec.Raw], Any] | None:
     return decode
 
 
-def _check(queue: JobQueue, where: str) -> None:
-    """Raises: BadEntityClass."""
+def _check(declared: JobQueue | Retry | JobLimits, where: str) -> None:
+    """Whoever makes a Struct may give it anything. Raises: BadEntityClass."""
     try:
-        msgspec.convert(msgspec.to_builtins(queue), JobQueue)
-    except msgspec.ValidationError as error:
-        raise BadEntityClass(f"{where}: its queue {queue.name!r}: {error}") from None
+        fields = msgspec.to_builtins(declared)
+        msgspec.convert(fields, type(declared))
+    except (msgspec.ValidationError, TypeError) as error:
+        raise BadEntityClass(f"{where}: {error}") from None
+    for name, value in fields.items():
+        if isinstance(value, float) and math.isnan(value):
+            raise BadEntityClass(f"{where}: `{name}` is not a number")
 
 
 class Jobs:

@@ -1,6 +1,7 @@
 """`greenroom work media:8 mail:20`: a process that only works on jobs, which it takes from a server over HTTP."""
 
 import secrets
+import sys
 import time
 from functools import partial
 from typing import Annotated
@@ -14,7 +15,7 @@ from greenroom.config.settings import Settings, load_settings
 from greenroom.config.settings.forms import slots_by_queue
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
-from greenroom.supervisors.cli.chosen.address import server_url
+from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
 from greenroom.supervisors.cli.chosen.kinds import installed_jobs, installed_kinds
 from greenroom.supervisors.cli.chosen.tokens import token_config
 from greenroom.supervisors.cli.serving.clock import BootClock
@@ -56,7 +57,10 @@ def work(
         for queue in slots:
             if not jobs.of_queue(queue):
                 raise Trouble(f"GREENROOM_ENTITIES names no job of the queue {queue!r}", status=BAD_USAGE)
-        asking = OverHttp(server or server_url(settings), _token(settings))
+        url = checked_url(server) if server is not None else server_url(settings)
+        if is_in_the_clear(url):
+            sys.stderr.write("greenroom: the token goes to another host by http://: who is between can read it\n")
+        asking = OverHttp(url, _token(settings))
         with logs_aside():
             trio.run(_run, settings, slots, jobs, asking, clock=BootClock(), strict_exception_groups=True)
 
@@ -64,7 +68,10 @@ def work(
 def _token(settings: Settings) -> "partial[str]":
     """Raises: Trouble."""
     if settings.work_token is not None:
-        return partial(settings.work_token.get_secret_value)
+        token = settings.work_token.get_secret_value().strip()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise Trouble("GREENROOM_WORK_TOKEN: must be a token, without spaces in it", status=BAD_USAGE)
+        return partial(str, token)
     folder = DataFolder(settings.data_dir) if settings.data_dir.is_dir() else None
     config = token_config(settings, folder)
     if config is None or config.secret is None:
@@ -90,8 +97,18 @@ async def _run(settings: Settings, slots: dict[str, int], jobs: Jobs, asking: Ov
         await nursery.start(drain_on_signal, drain)
         await nursery.start(watchdog.run)
         await nursery.start(workers.run)
+        nursery.start_soon(_end_when_denied, asking)
         say(f"Working on {', '.join(f'{queue} ({number} at once)' for queue, number in slots.items())}")
         await drain.wait()
         await workers.stop(settings.work_stop_s)
         await asking.aclose()
         nursery.cancel_scope.cancel()
+
+
+async def _end_when_denied(asking: OverHttp) -> None:
+    """Raises: Trouble."""
+    await asking.denied.wait()
+    raise Trouble(
+        f"the server does not let this worker in: {asking.denied_why} (GREENROOM_WORK_TOKEN must be a token of that "
+        "server with the role service, and --server its URL)"
+    )

@@ -27,10 +27,9 @@ from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLo
 from greenroom.supervisors.jobs.results import BadResult, encode_result
 from greenroom.supervisors.jobs.stepping import stepping
 from greenroom.supervisors.jobs.threads import InThread, run_in_thread
+from greenroom.supervisors.jobs.words import TEXT_MAX, reason_of, seconds_of, whole
 
 log = structlog.get_logger("greenroom.jobs")
-
-TRACE_MAX = 8_000  # characters
 
 
 class Ending(Enum):
@@ -160,6 +159,8 @@ class Attempt:
             job = installed.decode(self._arguments)
         except InvalidCommand as error:
             return self._failed(str(error), final=True)
+        except Exception as error:  # the edge: its `__post_init__` may raise anything
+            return self._failed(shown(error), final=True, trace=_trace(error))
         limits = installed.job.limits
         scope = self._scope
         ends_at = trio.current_time() + limits.timeout_s
@@ -181,11 +182,19 @@ class Attempt:
                 if not installed.is_async and not self.is_given_up:
                     return self.give_up()
                 return self._ended()
-            return self._returned(result)
+            return self._judged(self._returned, result)
         except BaseExceptionGroup as group:
-            return self._raised(_alone(group))
+            return self._judged(self._raised, _alone(group))
         except (Exception, SystemExit) as error:  # the edge: a job's code may raise anything
-            return self._raised(error)
+            return self._judged(self._raised, error)
+
+    def _judged(self, judge: Callable[[Any], Finished], of: Any) -> Finished:
+        """Whatever is wrong with what the job came to is a failed attempt of this job, and nobody else's trouble."""
+        try:
+            return judge(of)
+        except Exception as error:  # the edge: what a job raises or returns is code of its own
+            text = f"what it came to, {type(of).__name__}, is of no use: {shown(error)}"
+            return Finished(self.id, self.token, error=whole(text[:TEXT_MAX]), trace=whole(_trace(error)))
 
     def _returned(self, result: Any) -> Finished:
         if isinstance(result, (Snooze, Pause, Discard, Cancel)):
@@ -203,18 +212,18 @@ class Attempt:
             case ProcessLost():
                 if self.ending is not None:
                     return self._ended()
-                return Finished(self.id, self.token, error=str(error), retry_s=self._rest_s(), lost=True)
+                return Finished(self.id, self.token, error=whole(str(error)), retry_s=self._rest_s(), lost=True)
             case _ if self.ending is not None or self.is_to_stop:
                 return self._ended()
             case Snooze():
-                return Finished(self.id, self.token, retry_s=max(0.0, error.seconds), refund=True)
+                return Finished(self.id, self.token, retry_s=seconds_of(error), refund=True)
             case Pause():
                 return Finished(
                     self.id,
                     self.token,
                     refund=True,
-                    pause_s=error.seconds,
-                    pause_reason=error.reason or "a job asked for it",
+                    pause_s=seconds_of(error),
+                    pause_reason=reason_of(error),
                 )
             case Discard():
                 return self._failed(said(error) or "discarded", final=True)
@@ -239,7 +248,9 @@ class Attempt:
 
     def _failed(self, error: str, *, final: bool, trace: str = "") -> Finished:
         retry_s = None if final else self._rest_s()
-        return Finished(self.id, self.token, error=error, trace=trace, retry_s=retry_s, final=final)
+        return Finished(
+            self.id, self.token, error=whole(error[:TEXT_MAX]), trace=whole(trace), retry_s=retry_s, final=final
+        )
 
     def _rest_s(self) -> float | None:
         return self._installed.job.retry.rest_s(self.attempt) if self._installed is not None else None
@@ -248,7 +259,7 @@ class Attempt:
 def _trace(error: BaseException) -> str:
     """The end of it: where it was raised."""
     try:
-        return "".join(traceback.format_exception(error))[-TRACE_MAX:]
+        return "".join(traceback.format_exception(error))[-TEXT_MAX:]
     except Exception:  # one that can't even be shown
         return ""
 

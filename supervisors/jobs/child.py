@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from greenroom.actors.jobs.work import Cancel, Discard, Snooze
+from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.supervisors.jobs.results import BadResult, encode_result
 from greenroom.supervisors.jobs.speech import (
@@ -33,9 +33,8 @@ from greenroom.supervisors.jobs.speech import (
     Stop,
     ToChild,
 )
+from greenroom.supervisors.jobs.words import TEXT_MAX, reason_of, seconds_of, whole
 
-TRACE_MAX = 8_000
-TEXT_MAX = 8_000
 NOTE_MAX = 1_000
 _decode = msgspec.json.Decoder(ToChild).decode
 _encode = msgspec.json.encode
@@ -91,10 +90,10 @@ class InProcess:
         """Raises: Cancel."""
         if self._worker.is_to_stop:
             raise Cancel("this attempt is to end")
-        self._worker.say(Progress(float(share), str(note)[:NOTE_MAX]))
+        self._worker.say(Progress(float(share), whole(str(note)[:NOTE_MAX])))
 
     def log(self, line: str) -> None:
-        self._worker.say(Log(str(line)[:NOTE_MAX]))
+        self._worker.say(Log(whole(str(line)[:NOTE_MAX])))
 
     def step(self, name: str, do: Callable[[], Any]) -> Any:
         """Raises: Cancel."""
@@ -115,19 +114,32 @@ def run(do: Do, worker: Worker) -> Returned | Raised:
             found = getattr(found, name)
         job = msgspec.json.decode(do.arguments, type=found)
         result = job.run(InProcess(do, worker))
-        if isinstance(result, (Snooze, Discard, Cancel)):
+        if isinstance(result, (Snooze, Pause, Discard, Cancel)):
             raise result
         return Returned(encode_result(result))
-    except Snooze as snooze:
-        return Raised("snooze", seconds=snooze.seconds)
-    except Discard as error:
-        return Raised("discard", said(error)[:TEXT_MAX])
-    except Cancel as error:
-        return Raised("cancel", said(error)[:TEXT_MAX])
-    except BadResult as error:
-        return Raised("bad_result", said(error)[:TEXT_MAX])
     except Exception as error:  # the edge: a job's code may raise anything
-        return Raised("error", shown(error)[:TEXT_MAX], "".join(traceback.format_exception(error))[-TRACE_MAX:])
+        try:
+            return _raised(error)
+        except Exception as unusable:  # also what can't be said
+            text = f"what it came to, {type(error).__name__}, is of no use: {shown(unusable)}"
+            return Raised("error", whole(text[:TEXT_MAX]))
+
+
+def _raised(error: Exception) -> Raised:
+    """Raises: whatever the exception's own code does."""
+    match error:
+        case Snooze():
+            return Raised("snooze", seconds=seconds_of(error))
+        case Pause():
+            return Raised("pause", reason_of(error), seconds=seconds_of(error))
+        case Discard():
+            return Raised("discard", whole(said(error)[:TEXT_MAX]))
+        case Cancel():
+            return Raised("cancel", whole(said(error)[:TEXT_MAX]))
+        case BadResult():
+            return Raised("bad_result", whole(said(error)[:TEXT_MAX]))
+    trace = "".join(traceback.format_exception(error))[-TEXT_MAX:]
+    return Raised("error", whole(shown(error)[:TEXT_MAX]), whole(trace))
 
 
 def main() -> None:

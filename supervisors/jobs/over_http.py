@@ -1,7 +1,9 @@
 """A queue over HTTP: how a worker that is no part of a node asks it. Connections are kept, one a message on its way."""
 
+import math
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -10,14 +12,17 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from greenroom.actors.model.errors import ActorError, Refused, Unavailable
+from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused, Unavailable
 from greenroom.actors.model.message import Ask, Done, Reply, reply_type, tag_of
+from greenroom.config.telemetry.shown import shown
 
 RECEIVE_BYTES = 64 << 10
 ANSWER_MAX = 64 << 20  # bytes: a thousand jobs with their arguments, and more
 CONNECT_S = 5.0
 TIMEOUT_S = 45.0  # of one message, in which it may wait at the queue: see WAIT_MAX_S
 IDLE_MAX = 16  # connections that are kept
+DENYING = (301, 302, 307, 308, 401, 403, 404, 405)  # statuses of a server that does not know us, or is none of ours
+DENIED_S = 60.0  # that one which had let us in may say so for a while
 
 
 class _Error(Struct, frozen=True):
@@ -47,12 +52,19 @@ class OverHttp:
         self._token = ""
         self._tls = tls
         self._idle: list[_Connection] = []
+        self.denied = trio.Event()  # it does not let us in, and nothing will come of asking again
+        self.denied_why = ""
+        self._denied_since: float | None = -math.inf  # None: it has let us in
 
     async def __call__(self, entity: str, message: Ask[Reply], /) -> Reply:
-        """Raises: Refused as the server does; Unavailable where it is out of reach, or says that it is for a while."""
+        """Raises: Refused as the server does; InvalidCommand for what is no JSON; Unavailable where the server is out
+        of reach, or says that it is for a while."""
         kind, _, key = entity.partition(":")
         target = f"{self._prefix}/api/{kind}/{quote(key, safe='')}/{tag_of(type(message)).partition('.')[2]}"
-        body = msgspec.json.encode(message)
+        try:
+            body = msgspec.json.encode(message)
+        except Exception as error:  # the edge: a job's own texts are in it
+            raise InvalidCommand(f"it can't be sent: {shown(error)[:200]}") from None
         try:
             with trio.fail_after(TIMEOUT_S):
                 if not self._token:
@@ -63,12 +75,28 @@ class OverHttp:
                     status, answer = await self._post(target, body)
         except (OSError, trio.BrokenResourceError, h11.RemoteProtocolError, trio.TooSlowError, ssl.SSLError) as error:
             raise Unavailable(f"the server is out of reach: {error!r}") from error
+        except (h11.LocalProtocolError, UnicodeEncodeError):  # these show the header, and so the token
+            raise Unavailable("the request can't be made: its token or its host is no header's") from None
+        self._note(status, answer)
         if status != 200:
             raise _refused(status, answer)
         try:
             return cast(Reply, msgspec.json.decode(answer, type=reply_type(type(message)) or Done))
         except msgspec.MsgspecError as error:
             raise Unavailable(f"the server's answer is none: {error}") from error
+
+    def _note(self, status: int, answer: bytes) -> None:
+        """Whether it lets us in."""
+        if status not in DENYING:
+            if status == 200:
+                self._denied_since = None
+            return
+        now = trio.current_time()
+        if self._denied_since is None:
+            self._denied_since = now
+        if now - self._denied_since >= DENIED_S:
+            self.denied_why = str(_refused(status, answer))[:500]
+            self.denied.set()
 
     async def _post(self, target: str, body: bytes) -> tuple[int, bytes]:
         headers = [
@@ -121,11 +149,12 @@ class _Connection:
         self.is_ready = True
 
     async def post(self, request: h11.Request, body: bytes) -> tuple[int, bytes]:
-        """Raises: OSError, trio.BrokenResourceError, h11.RemoteProtocolError."""
+        """Raises: OSError, trio.BrokenResourceError, h11.RemoteProtocolError, h11.LocalProtocolError."""
         protocol = self._protocol
         self.is_ready = False
         said = (protocol.send(request), protocol.send(h11.Data(data=body)), protocol.send(h11.EndOfMessage()))
-        await self._stream.send_all(b"".join(part for part in said if part))
+        with suppress(trio.BrokenResourceError):  # it may have said why before it had heard all
+            await self._stream.send_all(b"".join(part for part in said if part))
         status, parts, size = 0, list[bytes](), 0
         while True:
             event: Any = protocol.next_event()

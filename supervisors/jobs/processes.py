@@ -19,7 +19,7 @@ import trio
 from msgspec import Raw
 
 from greenroom.actors.jobs.installed import InstalledJob
-from greenroom.actors.jobs.work import Cancel, Discard, Snooze
+from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
 from greenroom.supervisors.jobs.results import BadResult
 from greenroom.supervisors.jobs.speech import (
     LINE_BYTES_MAX,
@@ -106,7 +106,7 @@ class Processes:
     async def call(self, attempt: Attempted, installed: InstalledJob, arguments: Raw, timeout_s: float) -> Any:
         """What the job returned there, as Raw. Cancelled, the process is killed.
 
-        Raises: ProcessLost, JobRaised, BadResult; Snooze, Discard and Cancel as the job did.
+        Raises: ProcessLost, JobRaised, BadResult; Snooze, Pause, Discard and Cancel as the job did.
         """
         async with self._free:
             if attempt.is_to_stop:
@@ -126,6 +126,8 @@ class Processes:
         match outcome.what:
             case "snooze":
                 raise Snooze(outcome.seconds)
+            case "pause":
+                raise Pause(outcome.seconds, outcome.text)
             case "discard":
                 raise Discard(outcome.text)
             case "cancel":

@@ -1,10 +1,46 @@
-"""Reports: what a worker's jobs say of how far they are, until it is brought to their queue: the newest of each."""
+"""Reports: what a worker's jobs say of how far they are, until it is brought to their queue: the newest of each. And
+how much of what it has to say one message holds."""
 
 import math
+from collections.abc import Iterable, Sequence
 
+import msgspec
 import trio
 
-from greenroom.actors.jobs.queue.messages import AT_ONCE, LINE_MAX, LINES_MAX, NOTE_MAX, Said
+from greenroom.actors.jobs.queue.messages import AT_ONCE, LINE_MAX, LINES_MAX, NOTE_MAX, Finished, Said
+from greenroom.supervisors.jobs.words import whole
+
+# One message is half of what a server takes by itself (1 MiB). The largest single ones are within that as well.
+FINISHED_BYTES = 384 << 10
+SAID_BYTES = 128 << 10
+REST_BYTES = 120  # of a finished job beside its result
+_encode = msgspec.json.encode
+
+
+def how_many(finished: Sequence[Finished]) -> int:
+    """Of these, from the first, one message says; one at least."""
+    return _within((_size(one) for one in finished), FINISHED_BYTES)
+
+
+def _size(one: Finished) -> int:
+    """As JSON. What has just returned, as nearly all have, is not encoded for that."""
+    if one.error is None and not one.pause_reason:
+        return REST_BYTES + len(one.result)
+    return len(_encode(one))
+
+
+def _within(sizes: Iterable[int], bytes_max: int) -> int:
+    count = size = 0
+    for one in sizes:
+        size += one
+        if count == AT_ONCE or (count and size > bytes_max):
+            break
+        count += 1
+    return count
+
+
+def _how_many_said(said: Iterable[Said]) -> int:
+    return _within((len(_encode(one)) for one in said), SAID_BYTES)
 
 
 class Reports:
@@ -21,12 +57,12 @@ class Reports:
         former = self._of.get(job)
         lines = former.lines if former is not None else []
         if line is not None:
-            lines = [*lines[-LINES_MAX + 1 :], str(line)[:LINE_MAX]]
+            lines = [*lines[-LINES_MAX + 1 :], whole(str(line)[:LINE_MAX])]
         if share is not None:
             share = float(share)
             if not math.isfinite(share):
                 raise ValueError(f"a share is 0 to 1, not {share}")
-            share, note = min(1.0, max(0.0, share)), str(note)[:NOTE_MAX]
+            share, note = min(1.0, max(0.0, share)), whole(str(note)[:NOTE_MAX])
         elif former is not None:
             share, note = former.share, former.note
         self._of[job] = Said(job, share, note, lines)
@@ -40,7 +76,10 @@ class Reports:
 
     def last(self) -> list[Said]:
         """Of those that have ended, once."""
-        last, self._last = self._last[:AT_ONCE], self._last[AT_ONCE:]
+        if not self._last:
+            return []
+        count = _how_many_said(self._last)
+        last, self._last = self._last[:count], self._last[count:]
         return last
 
     def hurry(self) -> None:
@@ -61,7 +100,7 @@ class Reports:
 
     def take(self) -> list[Said]:
         """The oldest of them."""
-        said = list(self._of.values())[:AT_ONCE]
+        said = list(self._of.values())[: _how_many_said(self._of.values())]
         for one in said:
             del self._of[one.id]
         return said

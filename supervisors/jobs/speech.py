@@ -73,7 +73,7 @@ class Returned(Struct, frozen=True, tag="returned"):
 class Raised(Struct, frozen=True, tag="raised"):
     """The job has raised."""
 
-    what: Literal["error", "snooze", "discard", "cancel", "bad_result"]
+    what: Literal["error", "snooze", "pause", "discard", "cancel", "bad_result"]
     text: str = ""
     trace: str = ""
     seconds: float = 0.0

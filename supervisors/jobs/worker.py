@@ -17,9 +17,10 @@ from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, 
 from greenroom.actors.jobs.queue.single.telling import Progress, StepDone, Steps
 from greenroom.actors.model.errors import ActorError, Unavailable
 from greenroom.actors.model.message import Ask, Reply
-from greenroom.config.telemetry.shown import shown
+from greenroom.config.telemetry.shown import said, shown
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
-from greenroom.supervisors.jobs.reports import Reports
+from greenroom.supervisors.jobs.reports import Reports, how_many
+from greenroom.supervisors.jobs.words import whole
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 
 log = structlog.get_logger("greenroom.jobs")
@@ -35,6 +36,7 @@ LAIN_S = 1.0  # after which what was taken ahead is given back: those before it 
 SHARE = 0.05  # of a new measure in what is known of how long jobs and answers take
 LEAVE_S = 2.0
 CANCEL_S = 2.0  # what jobs may take over their end when their worker ends: others begin them anew then
+OF_NO_USE = (400, 413, 422)  # statuses that a message has for what is in it, however often it is sent
 LOOK_S = 0.5  # between two looks for what has not ended in its grace
 
 
@@ -151,9 +153,8 @@ class Worker:
         if self._has_left:
             return
         self._has_left = True
-        if self._finished:
-            finished, self._finished = self._finished, []
-            await self._tell(Take(worker=self.name, most=0, finished=finished))
+        while self._finished:
+            await self._tell(Take(worker=self.name, most=0, finished=self._next_finished()))
         await self._tell(Leave(worker=self.name))
 
     async def _tell(self, message: Ask[Reply]) -> None:
@@ -178,8 +179,15 @@ class Worker:
         no job lies behind one while another worker is free."""
         return min(AHEAD_MAX, int(self._slots * min(self._answer_s, AHEAD_S) / max(self._run_s, 1e-6)))
 
+    def _next_finished(self) -> list[Finished]:
+        """As many as one message says."""
+        count = how_many(self._finished)
+        finished, self._finished = self._finished[:count], self._finished[count:]
+        return finished
+
     async def _say(self) -> None:
-        finished, self._finished = self._finished[:1_000], self._finished[1_000:]
+        finished = self._next_finished()
+        is_last_word = False  # of the only one: what was first said of it was refused
         backoff: Backoff | None = None
         try:
             while finished:
@@ -188,6 +196,17 @@ class Worker:
                     return
                 except ActorError as error:  # what it was may have landed: said again it is refused, and no harm done
                     log.warning("job_results_not_said", queue=self._queue, error=shown(error))
+                    if not error.temporary and error.status in OF_NO_USE:
+                        if len(finished) > 1:  # some of them are all right: the others are said by the next message
+                            half = len(finished) // 2
+                            self._finished[:0], finished = finished[half:], finished[:half]
+                        elif not is_last_word:
+                            is_last_word, refused = True, f"what became of it was refused: {said(error)[:500]}"
+                            finished = [Finished(finished[0].id, finished[0].token, error=whole(refused))]
+                        else:  # its lease ends, where it is named no more
+                            self._are_said(finished)
+                            return
+                        continue
                 backoff = backoff or self._new_backoff()
                 await trio.sleep(backoff.next())
         finally:
@@ -237,11 +256,7 @@ class Worker:
             if finished:
                 raise Unavailable("no answer")  # said again, whatever became of it
             return
-        for one in finished:
-            self._tokens[one.token] -= 1
-            if not self._tokens[one.token]:
-                del self._tokens[one.token]
-                self._void.discard(one.token)
+        self._are_said(finished)
         if taken.refused:
             log.warning("job_results_refused", queue=self._queue, jobs=taken.refused)
         if taken.jobs:
@@ -252,6 +267,13 @@ class Worker:
             self._wake_runner()
         elif self._free > 0 and not self._finished:
             self._room.set()
+
+    def _are_said(self, finished: list[Finished]) -> None:
+        for one in finished:
+            self._tokens[one.token] -= 1
+            if not self._tokens[one.token]:
+                del self._tokens[one.token]
+                self._void.discard(one.token)
 
     async def _beat(self) -> None:
         backoff = self._new_backoff()
@@ -367,10 +389,10 @@ class Worker:
         while True:
             await self._reports.wanted()
             again_s = BEAT_S
-            said = self._reports.take()
+            reports = self._reports.take()
             try:
                 with trio.move_on_after(ANSWER_S):
-                    again_s = (await self._ask(self._entity, Progress(worker=self.name, said=said))).again_s
+                    again_s = (await self._ask(self._entity, Progress(worker=self.name, said=reports))).again_s
             except ActorError as error:  # the next one says where it is by then
                 log.info("job_progress_not_said", queue=self._queue, error=shown(error))
             await self._reports.rest(again_s)

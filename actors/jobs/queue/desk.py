@@ -376,6 +376,12 @@ class Desk:
             self._give_back(one, now_ms, writes, was_lost=was_lost)
         return count
 
+    def give_back(self, token: int, ids: Collection[str], now_ms: int, writes: Jobs) -> None:
+        """These of that take are not handed out after all: they are where they were."""
+        worker = next((name for name, hand in self.hands.items() if token in hand.held), None) if ids else None
+        if worker is not None:
+            self.finish(worker, [Finished(one, token, refund=True) for one in ids], now_ms, writes)
+
     def _give_back(self, held: Held, now_ms: int, writes: Jobs, *, was_lost: bool) -> None:
         for job in list(held.jobs.values()):
             self._let_go(job, held, now_ms, writes)

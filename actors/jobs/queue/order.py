@@ -15,7 +15,7 @@ from greenroom.actors.jobs.limits import NO_LIMITS, WEIGHT_MAX, QueueLimits
 from greenroom.actors.jobs.queue.ages import Ages
 from greenroom.actors.jobs.queue.lanes import JobClass, Key, Lane, Later
 from greenroom.actors.jobs.queue.meter import Meter
-from greenroom.actors.jobs.queue.waiting import GONE, Waiting
+from greenroom.actors.jobs.queue.waiting import GONE, TAKE_BYTES, Waiting
 
 AGEING_MS = 60_000  # a job that has waited for so long goes before one that comes with one priority better
 PRIORITY = 4  # of a job that says nothing
@@ -30,6 +30,7 @@ class Order:
     """Jobs that nobody has, each in here once; and how many of each key somebody has."""
 
     def __init__(self, limits: QueueLimits = NO_LIMITS) -> None:
+        self._bytes_left = TAKE_BYTES  # of arguments, for the take under way
         self.limits = limits
         self.running = 0
         self.retrying = 0  # of those whose time has not come, tried before
@@ -275,7 +276,8 @@ class Order:
         if most <= 0:
             return found
         known = self._known(knows)
-        while len(found) < most:
+        self._bytes_left = TAKE_BYTES
+        while len(found) < most and self._bytes_left > 0:
             first = None
             for one in known:
                 if one.turns and (first is None or one.turns[0] < first.turns[0]):
@@ -368,8 +370,8 @@ class Order:
     def _pop(self, lane: Lane, count: int, again_only: bool) -> list[Waiting]:
         """So many from its front, at most."""
         taken: list[Waiting] = []
-        fresh, ages = lane.fresh, self.ages
-        while len(taken) < count:
+        fresh, ages, bytes_left = lane.fresh, self.ages, self._bytes_left
+        while len(taken) < count and bytes_left > 0:
             if not lane.again and not lane.gone and not again_only:  # as nearly always
                 if not fresh:
                     break
@@ -384,6 +386,9 @@ class Order:
                 fresh = lane.fresh
             taken.append(job)
             ages.remove(job.due_ms)
+            if job.arguments is not None:
+                bytes_left -= len(job.arguments)
+        self._bytes_left = bytes_left
         return taken
 
     def next_ms(self, now_ms: int) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from msgspec import Raw, Struct
 
 from greenroom.actors.jobs.queue.messages import Taken, TakenJob
-from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.jobs.queue.waiting import TAKE_BYTES, Waiting
 from greenroom.actors.model.message import Later
 
 AGAIN_MS = 1_000  # after which what has not come is asked for again: its job may not have been written yet
@@ -83,6 +83,16 @@ def taken(
         ],
         refused,
     )
+
+
+def within(answer: Taken) -> tuple[Taken, list[str]]:
+    """As much of it as one take has, now that it is known how long its arguments are; and the ids of the others."""
+    size = 0
+    for number, job in enumerate(answer.jobs):
+        if size >= TAKE_BYTES:
+            return Taken(answer.token, answer.jobs[:number], answer.refused), [one.id for one in answer.jobs[number:]]
+        size += len(job.arguments)
+    return answer, []
 
 
 def _taken(job: Waiting, arguments: bytes, has_steps: bool) -> TakenJob:

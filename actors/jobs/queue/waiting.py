@@ -7,6 +7,9 @@ from msgspec import Struct
 from greenroom.actors.jobs.options import Options, decode_options
 from greenroom.store.journal.consequences.jobs import JobRow
 
+# Of the arguments that one take has, and those of one job more: an answer is one frame between nodes, of which a link
+# holds 16 MiB (GREENROOM_BUS_QUEUE_BYTES_MAX), and several workers ask at once.
+TAKE_BYTES: Final = 4 << 20
 GONE: Final = -1  # as a token: whoever finds it in an order is to throw it away
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom import Job, JobQueue, Refused, Work
+from greenroom import Job, JobLimits, JobQueue, Refused, Retry, Work
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.model.kinds import BadEntityClass
 
@@ -63,3 +63,23 @@ def test_a_key_that_can_not_be_stored_is_refused(text: str) -> None:
 def test_the_key_of_a_job(partition: str, arguments: bytes, key: str) -> None:
     (one,) = Jobs([a_class("media", partition=partition)])
     assert one.key_of(arguments) == key
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"retry": Retry(attempts=0)}, "`retry`.*attempts"),
+        ({"retry": Retry(first_s="2")}, "`retry`.*first_s"),  # type: ignore[arg-type]
+        ({"limits": JobLimits(timeout_s="30")}, "`limits`.*timeout_s"),  # type: ignore[arg-type]
+        ({"limits": JobLimits(grace_s=-1.0)}, "`limits`.*grace_s"),
+        ({"limits": JobLimits(timeout_s=float("nan"))}, "`limits`.*timeout_s"),
+        ({"limits": {"timeout_s": 3}}, "must be JobLimits"),
+    ],
+    ids=str,
+)
+def test_what_a_class_says_of_its_attempts_is_looked_at_once(fields: dict[str, Any], says: str) -> None:
+    job = a_class("media")
+    for name, value in fields.items():
+        setattr(job, name, value)
+    with pytest.raises(BadEntityClass, match=says):
+        Jobs([job])

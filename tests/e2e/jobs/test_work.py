@@ -85,7 +85,7 @@ def working(server: Server, *command: str, cwd: Path | None = None, **settings: 
     with subprocess.Popen(
         command or (*PROGRAM, "work", "media:2", "--server", server.url),
         cwd=cwd or server._cwd,
-        env={**server._environment(), "GREENROOM_WORK_TOKEN": token, **settings},
+        env={**server._environment(), "GREENROOM_WORK_TOKEN": f" {token}\n", **settings},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -184,21 +184,46 @@ def test_a_worker_tries_again_while_its_server_is_away(server: Server, staff: St
         assert ended(process) == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [(("media",), "queue:number"), (("other:1",), "names no job of the queue"), (("media:0",), "queue:number")],
-)
-def test_it_says_what_is_wrong_with_what_it_is_given(server: Server, arguments: tuple[str, ...], says: str) -> None:
-    ran = subprocess.run(
+def _work(server: Server, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """One that ends by itself."""
+    return subprocess.run(
         [*PROGRAM, "work", *arguments],
         cwd=server._cwd,
-        env=server._environment(),
+        env={**server._environment(), **settings},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("media",), "queue:number"),
+        (("other:1",), "names no job of the queue"),
+        (("media:0",), "queue:number"),
+        (("media:1", "--server", "example.org"), "must be a URL"),
+    ],
+)
+def test_it_says_what_is_wrong_with_what_it_is_given(server: Server, arguments: tuple[str, ...], says: str) -> None:
+    ran = _work(server, *arguments)
     assert ran.returncode == 2 and says in ran.stderr
+
+
+@pytest.mark.parametrize("token", ["sec ret", "sec\nret", "s\u00e9cret", " \n"])
+def test_a_token_that_is_none_is_said_by_its_setting_and_not_shown(server: Server, token: str) -> None:
+    ran = _work(server, "media:1", "--server", server.url, GREENROOM_WORK_TOKEN=token)
+    assert ran.returncode == 2 and "GREENROOM_WORK_TOKEN" in ran.stderr
+    assert "sec" not in ran.stderr + ran.stdout and "cret" not in ran.stderr
+
+
+@pytest.mark.parametrize("roles", [None, []], ids=["no token", "no role"])
+def test_a_server_that_does_not_let_it_in_ends_it(server: Server, roles: list[str] | None) -> None:
+    token = "nonsense" if roles is None else server.token("svc", roles=roles)
+    ran = _work(server, "media:1", "--server", server.url, GREENROOM_WORK_TOKEN=token)
+    assert ran.returncode == 1 and "does not let this worker in: " in ran.stderr
+    assert token not in ran.stderr and "Traceback" not in ran.stderr
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node here")
@@ -217,6 +242,25 @@ def test_the_worker_in_node_of_the_docs(server: Server, staff: Staff, tmp_path: 
         staff.until(last, "active")
         assert ended(process) == 0
     assert staff.until(last, "completed")["result"] == "waited"
+
+
+LONG = 'const jobs = { "job.long": async () => "x".repeat(3_000_000),'
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node here")
+def test_the_worker_in_node_says_much_in_parts_and_what_is_refused_has_failed(
+    server: Server, staff: Staff, tmp_path: Path
+) -> None:
+    code = _blocks("worker-in-node.md")["worker.mjs"].replace("const jobs = {", LONG)
+    (tmp_path / "worker.mjs").write_text(code, encoding="utf-8")
+    token = server.token("svc", roles=["service"])
+    much = [staff.add("job.greet", name="x" * 250_000) for _ in range(8)]
+    long = staff.command("queue:media", "add", {"job": "job.long", "attempts": 1})["id"]
+    settings = {"SERVER": server.url, "TOKEN": token, "QUEUE": "media", "SLOTS": "9"}
+    with working(server, "node", "worker.mjs", cwd=tmp_path, **settings) as process:
+        assert [staff.until(job, "completed")["state"] for job in much] == ["completed"] * 8
+        assert "take" in staff.until(long, "failed")["errors"][0]["error"]
+        assert ended(process) == 0
 
 
 def test_a_node_that_works_itself_ends_its_jobs_before_it_drains(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from msgspec import Raw
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
-from greenroom import Cancel, Discard, Job, JobLimits, Retry, Snooze, Work
+from greenroom import Cancel, Discard, Job, JobLimits, Pause, Retry, Snooze, Work
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
 from greenroom.supervisors.jobs.results import RESULT_MAX
+from greenroom.supervisors.jobs.words import TEXT_MAX
 from tests.supervisors.jobs.work_stage import means
 
 ID = f"{3:032x}"
@@ -119,6 +120,58 @@ async def test_an_error_is_a_failed_attempt_that_is_tried_again_after_its_rest()
     found = await outcome(raises(ValueError("no good")))
     assert found.error == "ValueError('no good')" and "raising" in found.trace and not found.final
     assert found.retry_s is not None and 9.0 <= found.retry_s <= 11.0
+
+
+class Unset(Snooze):
+    """Has no seconds."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class Strange(Job, queue="q", tag="job.strange"):
+    """Can't be made."""
+
+    def __post_init__(self) -> None:
+        raise KeyError("strange")
+
+    async def run(self, work: Work) -> None:
+        pass
+
+
+@pytest.mark.parametrize("how", ["raised", "returned"])
+@pytest.mark.parametrize("word", [Snooze, Pause])
+@pytest.mark.parametrize("seconds", ["soon", float("nan"), float("inf"), None], ids=str)
+async def test_a_rest_that_is_no_time_is_a_failed_attempt(word: Any, seconds: Any, how: str) -> None:
+    given = word(seconds)
+    found = await outcome(raises(given) if how == "raised" else lambda work: given)
+    assert found.error is not None and word.__name__ in found.error
+    assert not found.refund and not found.final and found.pause_s is None
+    msgspec.json.encode(found)
+
+
+async def test_whatever_else_is_wrong_with_what_it_came_to_is_a_failed_attempt() -> None:
+    for what in (raises(Unset()), lambda work: Unset()):
+        found = await outcome(what)
+        assert found.error is not None and "AttributeError" in found.error and not found.refund
+    found = await attempt(Strange).run()
+    assert found.error == "KeyError('strange')" and found.final
+
+
+async def test_seconds_as_a_text_are_seconds() -> None:
+    assert await outcome(raises(Snooze("30"))) == Finished(ID, 9, retry_s=30.0, refund=True)  # type: ignore[arg-type]
+
+
+async def test_an_error_is_as_long_as_can_be_sent_and_has_no_half_of_a_pair() -> None:
+    found = await outcome(raises(ValueError("x" * 100_000)))
+    assert found.error is not None and len(found.error) <= TEXT_MAX
+    for word in (
+        Discard("\ud83d!"),
+        ValueError("\ud83d!"),
+        BaseExceptionGroup("\ud83d", [ValueError(1), TypeError(2)]),
+    ):
+        found = await outcome(raises(word))
+        assert found.error and msgspec.json.encode(found)
 
 
 @pytest.mark.parametrize("how", ["raised", "returned", "in a nursery"])

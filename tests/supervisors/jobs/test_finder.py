@@ -87,6 +87,21 @@ async def test_long_arguments_are_read_when_the_job_is_taken(where: str | Memory
         assert json.loads(bytes(taken.jobs[1].arguments)) == {"long": long}
 
 
+async def test_what_is_read_for_a_take_and_is_more_than_one_answer_goes_to_the_next_take(
+    where: str | MemoryRows,
+) -> None:
+    long = json.dumps("x" * 200_000).encode()
+    async with yard(where) as node:
+        ids = await node.add(*[long] * 40)
+    async with yard(where) as node:
+        takes = [await node.take(100, worker=name) for name in "vwx"]
+        assert [len(taken.jobs) for taken in takes] == [21, 19, 0]
+        jobs = [job for taken in takes for job in taken.jobs]
+        assert [job.id for job in jobs] == ids and {job.attempt for job in jobs} == {1}
+        finished = [Finished(job.id, takes[0].token) for job in takes[0].jobs]
+        assert (await node.take(0, worker="v", finished=finished)).refused == []
+
+
 async def test_of_jobs_with_one_key_one_is_done_whoever_adds_them(where: str | MemoryRows) -> None:
     async with yard(where) as node:
         first = await node.ask("film:alien", Upload(once="alien", about="a"))

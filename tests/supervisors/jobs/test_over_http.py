@@ -1,6 +1,7 @@
 """A queue over HTTP: what is sent, what an answer becomes, and connections that are kept."""
 
 import json
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,9 +12,10 @@ import msgspec
 import pytest
 import trio
 
-from greenroom.actors.jobs.queue.messages import Leave, Take, Taken
-from greenroom.actors.model.errors import Refused, Unavailable
+from greenroom.actors.jobs.queue.messages import Finished, Leave, Take, Taken
+from greenroom.actors.model.errors import InvalidCommand, Refused, Unavailable
 from greenroom.actors.model.message import Done
+from greenroom.supervisors.jobs import over_http
 from greenroom.supervisors.jobs.over_http import OverHttp
 
 
@@ -121,6 +123,50 @@ async def test_another_token_is_asked_for_when_one_does_not_count() -> None:
     async with server((401, b"{}"), (200, TAKEN)) as one:
         await OverHttp(one.url, lambda: next(tokens))("queue:q", TAKE)
         assert [headers["authorization"] for _, headers, _ in one.requests] == ["Bearer old", "Bearer new"]
+
+
+@pytest.mark.parametrize("bad", ["sec\nret", "secr\u00e9t", " \x00secret"])
+async def test_a_token_that_is_no_header_is_not_shown(bad: str) -> None:
+    async with server() as one:
+        with pytest.raises(Unavailable) as raised:
+            await OverHttp(one.url, lambda: bad)("queue:q", TAKE)
+    shown = "".join(traceback.format_exception(raised.value))
+    assert "sec" not in str(raised.value) and repr(bad)[1:-1] not in shown and raised.value.__cause__ is None
+
+
+async def test_what_is_no_json_is_refused_and_not_sent() -> None:
+    async with server() as one:
+        message: Take = Take(worker="w", finished=[Finished("0" * 32, 1, error="half \ud83d")])
+        with pytest.raises(InvalidCommand, match="can't be sent"):
+            await OverHttp(one.url, token)("queue:q", message)
+        assert not one.requests
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 302])
+async def test_a_server_that_never_let_us_in_is_not_asked_for_ever(status: int) -> None:
+    answer = b'{"error":{"code":401,"name":"unauthorized","message":"no","temporary":false}}'
+    async with server((status, answer), (status, answer)) as one:
+        ask = OverHttp(one.url, token)
+        with pytest.raises(Refused):
+            await ask("queue:q", TAKE)
+        assert ask.denied.is_set() and str(status) in ask.denied_why
+
+
+async def test_one_that_had_let_us_in_is_asked_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    no = (403, b"{}")
+    async with server((200, TAKEN), no, (200, TAKEN), no, no) as one:
+        ask = OverHttp(one.url, token)
+        await ask("queue:q", TAKE)
+        for is_last in (False, True):
+            with pytest.raises(Refused):
+                await ask("queue:q", TAKE)
+            if not is_last:
+                await ask("queue:q", TAKE)
+        assert not ask.denied.is_set()
+        monkeypatch.setattr(over_http, "DENIED_S", 0.0)
+        with pytest.raises(Refused):
+            await ask("queue:q", TAKE)
+        assert ask.denied.is_set()
 
 
 async def test_who_does_not_wait_any_more_leaves_no_connection_half_used() -> None:

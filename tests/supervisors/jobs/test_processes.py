@@ -13,7 +13,7 @@ import pytest
 import trio
 from msgspec import Raw
 
-from greenroom import Discard, Job, JobLimits, Snooze
+from greenroom import Discard, Job, JobLimits, Pause, Snooze
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import ThreadWork
@@ -21,6 +21,7 @@ from greenroom.actors.life.turn import Turn
 from greenroom.supervisors.jobs import processes as processes_module
 from greenroom.supervisors.jobs.attempt import Attempt, Ending, Means
 from greenroom.supervisors.jobs.processes import Processes
+from greenroom.supervisors.jobs.words import TEXT_MAX
 from tests.supervisors.jobs.test_attempt import ID, Told
 
 
@@ -43,6 +44,13 @@ class Apart(Job, queue="q", tag="job.apart"):
                 raise ValueError("no good")
             case "snooze":
                 raise Snooze(7.0)
+            case "no time":
+                raise Snooze("soon")  # type: ignore[arg-type]
+            case "pause":
+                raise Pause("30", "429 \ud83d")  # type: ignore[arg-type]
+            case "half":
+                work.log("a line\ud83d")
+                raise ValueError("\ud83d" + "x" * 100_000)
             case "discard":
                 return Discard("useless")
             case "object":
@@ -110,9 +118,22 @@ async def test_what_it_raises_and_how_it_goes_on_come_across() -> None:
         failed = await attempt(means, "raise").run()
         assert failed.error == "ValueError('no good')" and "in run" in failed.trace and not failed.final
         assert await attempt(means, "snooze").run() == Finished(ID, 9, retry_s=7.0, refund=True)
+        assert await attempt(means, "pause").run() == Finished(ID, 9, refund=True, pause_s=30.0, pause_reason="429 ?")
         assert await attempt(means, "discard").run() == Finished(ID, 9, error="useless", final=True)
         bad = await attempt(means, "object").run()
         assert bad.final and bad.error is not None and "no JSON" in bad.error
+
+
+async def test_what_it_raises_and_is_of_no_use_is_a_failed_attempt_of_a_process_that_goes_on() -> None:
+    told = Told()
+    async with processes() as means:
+        first = await attempt(means, "return", told).run()
+        found = await attempt(means, "no time").run()
+        assert found.error is not None and "Snooze" in found.error and not found.lost and not found.refund
+        half = await attempt(means, "half", told).run()
+        assert half.error is not None and half.error.startswith("ValueError(") and not half.lost
+        assert len(half.error) <= TEXT_MAX and told.notes[-1] == (None, "", "a line?")
+        assert (await attempt(means, "return").run()).result == first.result, "the same process"
 
 
 @pytest.mark.parametrize(("what", "how"), [("exit", "exit status 3"), ("kill", "SIGKILL")])

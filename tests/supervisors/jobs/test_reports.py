@@ -1,11 +1,13 @@
 """What a worker's jobs say, until it is told."""
 
+import msgspec
 import pytest
 import trio
+from msgspec import Raw
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from greenroom.actors.jobs.queue.messages import LINE_MAX, LINES_MAX, Said
-from greenroom.supervisors.jobs.reports import Reports
+from greenroom.actors.jobs.queue.messages import LINE_MAX, LINES_MAX, Finished, Said
+from greenroom.supervisors.jobs.reports import FINISHED_BYTES, Reports, how_many
 
 A, B = "a" * 32, "b" * 32
 
@@ -35,6 +37,9 @@ def test_bounds_and_what_is_no_share() -> None:
     (said,) = reports.take()
     assert (said.share, len(said.note), len(said.lines), len(said.lines[0])) == (1.0, 1_000, LINES_MAX, LINE_MAX)
     assert said.lines[0].startswith("00003 ")
+    reports.note(A, 0.5, "half\ud83d", "\ude00 line")
+    (said,) = reports.take()
+    assert (said.note, said.lines) == ("half?", ["? line"]), "as it can be sent"
     with pytest.raises(ValueError, match="nan"):
         reports.note(A, float("nan"), "", None)
 
@@ -57,3 +62,28 @@ async def test_a_rest_ends_as_soon_as_somebody_watches(autojump_clock: MockClock
         await wait_all_tasks_blocked()
         reports.hurry()
     assert trio.current_time() == 3.0
+
+
+def test_one_message_says_what_fits_and_one_at_least() -> None:
+    small, large = Finished(A, 1, Raw(b"7")), Finished(B, 1, Raw(b"1" * (FINISHED_BYTES // 3)))
+    assert how_many([large] * 9) == 2 and how_many([Finished(A, 1, Raw(b"1" * FINISHED_BYTES)), small]) == 1
+    assert how_many([small] * 2_000) == 1_000 and how_many([]) == 0
+    failed = Finished(A, 1, error="\0" * 8_000, trace="\0" * 8_000)
+    batch = [failed] * how_many([failed] * 1_000)
+    assert len(batch) < 10 and len(msgspec.json.encode(batch)) < FINISHED_BYTES + 1_000
+
+
+def test_so_do_reports() -> None:
+    reports = Reports()
+    for number in range(10):
+        for _ in range(LINES_MAX):
+            reports.note(f"{number:032x}", None, "", "\0" * LINE_MAX)
+    told = [reports.take() for _ in range(10)]
+    assert [len(one) for one in told] == [1] * 10 and len(msgspec.json.encode(told[0])) < (1 << 20) - FINISHED_BYTES
+    for number in range(2_000):
+        reports.note(f"{number:032x}", 0.5, "", "a line")
+    assert 500 < len(reports.take()) <= 1_000
+    for _ in range(2):
+        reports.note(A, None, "", "x" * LINE_MAX)
+        reports.end(A)
+    assert len(reports.last()) == 2

@@ -9,7 +9,7 @@ from msgspec import Raw
 from greenroom.actors.jobs.options import ARGUMENTS_MAX
 from greenroom.actors.jobs.queue.desk import ARGUMENTS_BYTES_MAX, LEASE_MS, LOST_MAX, Desk
 from greenroom.actors.jobs.queue.messages import Finished
-from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.jobs.queue.waiting import TAKE_BYTES, Waiting
 from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow, UntakenRow
 
 NOW = 1_000_000
@@ -177,10 +177,14 @@ def test_arguments_beyond_what_fits_are_not_kept_until_others_have_ended() -> No
     fit = ARGUMENTS_BYTES_MAX // ARGUMENTS_MAX
     one.add([row(number, arguments=long) for number in range(fit + 1)], NOW)
     assert (one.is_laden, one.arguments_bytes) == (True, ARGUMENTS_BYTES_MAX)
-    token, jobs = take(one, most=fit + 1)
+    tokens, jobs = [], list[Waiting]()
+    while len(jobs) <= fit:  # a take has as many bytes as an answer may have
+        token, some = take(one, most=fit + 1)
+        tokens += [token] * len(some)
+        jobs += some
     assert [job.arguments is None for job in jobs] == [False] * fit + [True]
     for number in (0, fit):
-        finish(one, Finished(row(number).id, token))
+        finish(one, Finished(row(number).id, tokens[number]))
     assert (one.is_laden, one.arguments_bytes) == (False, ARGUMENTS_BYTES_MAX - ARGUMENTS_MAX)
     one.add([row(fit + 1, arguments=long)], NOW)
     assert take(one)[1][0].arguments == long
@@ -213,3 +217,28 @@ def test_what_a_worker_gives_back_is_where_it_was() -> None:
     token, jobs = take(one, most=1)
     finish(one, Finished(jobs[0].id, token, refund=True), now_ms=NOW + 5_000)
     assert [job.id for job in take(one, now_ms=NOW + 5_000)[1]] == [row(n).id for n in (1, 2, 3)]
+
+
+@pytest.mark.bound("bytes of arguments that one take has")
+def test_a_take_has_as_many_bytes_as_an_answer_may_have_and_one_job_at_least() -> None:
+    for partitions in (1, 3):
+        long = b"1" * ARGUMENTS_MAX
+        one = desk(*(row(n, arguments=long, partition=str(n % partitions)) for n in range(40)))
+        _, jobs = take(one, most=1_000)
+        assert len(jobs) == TAKE_BYTES // ARGUMENTS_MAX == 16
+        assert [len(take(one, most=1_000)[1]) for _ in range(3)] == [16, 8, 0], "and what is left is there"
+    one = desk(row(1, arguments=b"1" * 2 * TAKE_BYTES), row(2))
+    assert [len(take(one)[1]) for _ in range(3)] == [1, 1, 0]
+
+
+def test_what_is_not_handed_out_after_all_is_where_it_was_and_was_no_attempt() -> None:
+    one = desk(row(1), row(2), row(3))
+    token, _ = take(one)
+    writes = Jobs()
+    one.give_back(token, [row(2).id, row(3).id, row(9).id], NOW + 5, writes)
+    one.give_back(token + 1, [row(1).id], NOW + 5, writes)
+    assert {back.id: (back.due_ms, back.attempts, back.lost) for back in writes.back.values()} == {
+        row(n).id: (NOW, 0, 0) for n in (2, 3)
+    }
+    assert [job.id for job in take(one, "v")[1]] == [row(2).id, row(3).id]
+    assert one.holds("w", row(1).id, token)

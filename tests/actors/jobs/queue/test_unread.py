@@ -5,8 +5,8 @@ from typing import Any
 from msgspec import Raw
 
 from greenroom.actors.jobs.queue.messages import Taken, TakenJob
-from greenroom.actors.jobs.queue.unread import AGAIN_MS, Reading, taken
-from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.actors.jobs.queue.unread import AGAIN_MS, Reading, taken, within
+from greenroom.actors.jobs.queue.waiting import TAKE_BYTES, Waiting
 from greenroom.actors.model.message import Later
 
 NOW = 1_000
@@ -34,6 +34,13 @@ def test_a_take_is_answered_when_the_last_of_its_arguments_has_come() -> None:
     assert reading.came({"a": b"1", "x": b"9"}) == []
     assert reading.came({"c": b"3"}) == [(later, Taken(7, [out("a", b"1"), out("b", b"2"), out("c", b"3")], ["r"]))]
     assert not reading and reading.came({"c": b"3"}) == []
+
+
+def test_of_what_is_too_much_for_one_answer_the_others_go_back() -> None:
+    size = TAKE_BYTES // 2 + 1
+    jobs = [out("a", b"1"), out("b", b"2" * size), out("c", b"3" * size), out("d", b"4"), out("e", b"5")]
+    assert within(Taken(7, jobs, ["r"])) == (Taken(7, jobs[:3], ["r"]), ["d", "e"])
+    assert within(Taken(7, [out("a", b"1" * 3 * size)])) == (Taken(7, [out("a", b"1" * 3 * size)]), [])
 
 
 def test_what_does_not_come_is_asked_for_again() -> None:

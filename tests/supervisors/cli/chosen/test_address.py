@@ -3,7 +3,8 @@
 import pytest
 
 from greenroom.config.settings import load_settings
-from greenroom.supervisors.cli.chosen.address import server_url
+from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
+from greenroom.supervisors.cli.terminal.plainly import Trouble
 
 pytestmark = pytest.mark.usefixtures("clean_surroundings")
 
@@ -20,3 +21,26 @@ pytestmark = pytest.mark.usefixtures("clean_surroundings")
 )
 def test_where_a_server_is_reached(host: str, port: int | None, url: str) -> None:
     assert server_url(load_settings(host=host, local_on_network=True), port=port) == url
+
+
+@pytest.mark.parametrize("url", ["https://example.org", "http://127.0.0.1:8000/below/", "http://[::1]:8000"])
+def test_a_url_is_taken_as_it_is_given(url: str) -> None:
+    assert checked_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "example.org", "example.org:8000", "", "ftp://example.org", "https://", "https://a b", "https://a:x", "http://[",
+        "https://example.org/\n", "https://example.org?x=1", "https://ann:secret@example.org",
+    ],
+)  # fmt: skip
+def test_what_is_no_url_of_a_server_is_said_so(url: str) -> None:
+    with pytest.raises(Trouble, match="--server") as refused:
+        checked_url(url)
+    assert refused.value.status == 2 and "secret" not in str(refused.value)
+
+
+def test_who_is_between_reads_http_to_another_host() -> None:
+    assert is_in_the_clear("http://example.org/") and is_in_the_clear("http://10.0.0.1:80")
+    assert not any(map(is_in_the_clear, ("https://example.org", "http://127.0.0.1:8000", "http://localhost")))
