@@ -90,7 +90,7 @@ async def test_long_arguments_are_read_when_the_job_is_taken(where: str | Memory
 async def test_what_is_read_for_a_take_and_is_more_than_one_answer_goes_to_the_next_take(
     where: str | MemoryRows,
 ) -> None:
-    long = json.dumps("x" * 200_000).encode()
+    long = json.dumps({"text": "x" * 200_000}).encode()
     async with yard(where) as node:
         ids = await node.add(*[long] * 40)
     async with yard(where) as node:
