@@ -17,7 +17,6 @@ log = structlog.get_logger("greenroom.flusher")
 
 SLICE_S = 0.003  # how long sockets keep others from their turn
 HOPS = 4  # passes of the scheduler between two slices: a command waits for one of them, and not at each of its hops
-MANY_LEFT = 1_500  # with fewer left the flush is over soon, and each further pass keeps all of them waiting
 LOOK = 32  # sockets between two looks at the clock
 
 
@@ -107,7 +106,7 @@ class Flusher:
             self._begin()
             delivered = self._delivered()
             while self.flush_some():
-                for _ in range(HOPS if len(self._left) > MANY_LEFT else 1):
+                for _ in range(HOPS):
                     await trio.lowlevel.checkpoint()
                     self._flush_fresh()
             if self._since_s is not None:

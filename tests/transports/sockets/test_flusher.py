@@ -153,7 +153,6 @@ async def test_many_sockets_are_flushed_in_slices_and_a_reply_does_not_wait_behi
 async def test_many_replies_are_flushed_in_slices_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a user whose thousand connections are told at once that they end."""
     monkeypatch.setattr(module, "SLICE_S", 0.0)
-    monkeypatch.setattr(module, "MANY_LEFT", 0)
     flusher, many = Flusher(None, TurnEnd(), lambda: False, rest_share=0.0), [Peer() for _ in range(20 * LOOK)]  # type: ignore[arg-type]
     seen: list[int] = []
 
@@ -178,7 +177,6 @@ async def test_a_command_of_several_hops_waits_for_one_slice_and_not_at_each_hop
 ) -> None:
     """From the poller to the entity, from there to the flusher: a pass of the scheduler each."""
     monkeypatch.setattr(module, "SLICE_S", 0.0)
-    monkeypatch.setattr(module, "MANY_LEFT", 0)
     many = [Peer() for _ in range(50 * LOOK)]
     flusher = Fanned(many).flusher
     replied, waited = Peer(), list[int]()
