@@ -209,6 +209,9 @@ class Worker:
                         continue
                 backoff = backoff or self._new_backoff()
                 await trio.sleep(backoff.next())
+        except trio.Cancelled:
+            self._finished[:0] = finished  # said as it leaves: what landed is refused then, and no harm done
+            raise
         finally:
             self._asking -= 1
             self._stir.set()
