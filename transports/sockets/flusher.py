@@ -17,6 +17,7 @@ log = structlog.get_logger("greenroom.flusher")
 
 SLICE_S = 0.003  # how long sockets keep others from their turn
 HOPS = 4  # passes of the scheduler between two slices: a command waits for one of them, and not at each of its hops
+HOPS_S = 0.001  # others who took longer are many: to let them go on would only make the crowd wait
 LOOK = 32  # sockets between two looks at the clock
 
 
@@ -106,8 +107,11 @@ class Flusher:
             self._begin()
             delivered = self._delivered()
             while self.flush_some():
+                until = perf_counter() + HOPS_S
                 for _ in range(HOPS):
                     await trio.lowlevel.checkpoint()
+                    if perf_counter() >= until:
+                        break
                     self._flush_fresh()
             if self._since_s is not None:
                 messages, took_s = self._delivered() - delivered, perf_counter() - self._began
