@@ -108,11 +108,11 @@ class Queue(SingleJobs):
         begun = await reads.begin(self.key, self.now_ms)
         self.desk.begin_with(begun.takes, begun.windows, await reads.with_steps(self.key))
         after = ""
-        while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.is_laden):
+        while rows := await reads.page(self.key, begun.seen, after, arguments=not self.desk.jobs.is_laden):
             self.desk.load(rows, self.now_ms)
             after = rows[-1].id
         self._looking = Looking(begun.seen, self.now_ms)
-        self.desk.forgive(self.now_ms)  # reading may have taken longer than a lease
+        self.desk.hands.forgive(self.now_ms)  # reading may have taken longer than a lease
 
     def may_sleep(self) -> bool:
         return not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
@@ -352,7 +352,7 @@ class Queue(SingleJobs):
     def _tick(self, writes: Jobs) -> None:
         now_ms = self.now_ms
         if not 0 <= now_ms - self._ticked_ms <= LATE_MS:  # the clock was set, or we stood still: nobody is late by that
-            self.desk.forgive(now_ms)
+            self.desk.hands.forgive(now_ms)
         self._ticked_ms = now_ms
         if self._reading and (ids := self._reading.again(now_ms, self._has)):
             self.runtime.jobs.read(self.key, ids)

@@ -97,7 +97,7 @@ class SingleJobs(SteeredQueue):
 
     def _require_held(self, message: StepDone | Steps) -> None:
         """Raises: Refused."""
-        if not self.desk.holds(message.worker, message.id, message.token):
+        if not self.desk.hands.holds(message.worker, message.id, message.token):
             raise Refused("queue.lease_over", "this worker does not have that job any more", status=409)
 
     def _step(self, message: StepDone, writes: Jobs) -> Done:
@@ -122,7 +122,7 @@ class SingleJobs(SteeredQueue):
             raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
         if self.desk.cancel(job, message.reason, self.now_ms, writes):
             return Cancelling("cancelled")
-        held = self.desk.held_of(job)
+        held = self.desk.hands.held_of(job)
         if held is not None:
             self.end_beat(held.worker)
         return Cancelling("cancelling")
@@ -183,7 +183,7 @@ class SingleJobs(SteeredQueue):
         is_watched = False
         for one in said:
             job = self.desk.jobs.get(one.id)
-            held = self.desk.held_of(job) if job is not None and job.token else None
+            held = self.desk.hands.held_of(job) if job is not None and job.token else None
             if held is None or held.worker != worker:
                 continue  # it has ended meanwhile
             self.desk.shown.said(one)
@@ -197,7 +197,7 @@ class SingleJobs(SteeredQueue):
         is_new = message.id not in self.desk.shown.looked_at
         if job is not None:
             self.desk.shown.look(message.id, self.now_ms)
-            held = self.desk.held_of(job) if job.token and is_new else None
+            held = self.desk.hands.held_of(job) if job.token and is_new else None
             if held is not None:
                 self.end_beat(held.worker, watched=True)
         return Looked(self._standing(message.id, since_told=False))
@@ -213,7 +213,7 @@ class SingleJobs(SteeredQueue):
         job = self.desk.jobs.get(job_id)
         if job is None:
             return None
-        held = self.desk.held_of(job) if job.token else None
+        held = self.desk.hands.held_of(job) if job.token else None
         share, note, lines, first_line = self.desk.shown.of(job_id, since_told=since_told)
         return Standing(
             state=self.desk.stands(job, self.now_ms),

@@ -247,4 +247,4 @@ def test_what_is_changed_is_written_and_kept_in_memory() -> None:
     assert desk.add_unique(new, one, desk.judge(one, new.id, NOW, NOW), NOW, writes) == row(1).id
     assert writes == Jobs(back={row(1).id: BackRow(row(1).id, NOW, 0, 0, None, b"2")})
     (job,) = desk.take("w", 1, None, NOW, writes)[1]
-    assert job.arguments == b"2" and desk.arguments_bytes == 1
+    assert job.arguments == b"2" and desk.jobs.arguments_bytes == 1

@@ -7,17 +7,18 @@ is what a worker shows: one that holds no more is refused, whatever was done und
 from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
+from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
+from greenroom.actors.jobs.queue.desk.hands import Hands, Held
+from greenroom.actors.jobs.queue.desk.known import Known
 from greenroom.actors.jobs.queue.keys import Keys, Verdict, What
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.single.shown import Shown
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.retry import Retry
-from greenroom.actors.jobs.texts import why_no_json
 from greenroom.store.journal.consequences.jobs import (
     BackRow,
     EndRow,
@@ -29,31 +30,10 @@ from greenroom.store.journal.consequences.jobs import (
     WindowRow,
 )
 
-LEASE_MS = 10_000
 LOST_MAX = 3  # workers that may end with a job in hand
 REASON_MAX = 500  # characters
 REST_MAX_S = 366 * 86_400
-ERROR_MAX = 8_192  # characters of an error that are kept
-RESULT_MAX = 256 << 10  # bytes
-ARGUMENTS_BYTES_MAX = 32 << 20  # bytes of arguments kept in memory; what is beyond is read when it is taken
 OWN_RETRY = Retry()  # of a worker that does not say when
-
-
-class Held(Struct):
-    """What was taken under one token, and is still under way."""
-
-    token: int
-    worker: str
-    at_ms: int
-    jobs: dict[str, Waiting]  # by id
-
-
-class Hand(Struct):
-    """A worker with something in hand."""
-
-    heard_ms: int
-    held: dict[int, Held] = field(default_factory=dict)  # by token
-    process: str = ""  # that it runs in, as `host/process`
 
 
 class Report(Struct):
@@ -71,12 +51,11 @@ class Desk:
     def __init__(self, queue: str) -> None:
         self.queue = queue
         self.order = Order()
-        self.jobs: dict[str, Waiting] = {}
-        self.hands: dict[str, Hand] = {}
+        self.jobs = Known()
+        self.hands = Hands()
         self.keys = Keys()
         self.unsettled: list[JobRow] = []  # to be found anew
         self.reports: list[Report] = []  # to those that want to hear what became of a job
-        self.arguments_bytes = 0  # in memory
         self._token = 0
         self.pause_until_ms = 0  # a worker has asked for it; whoever heeds it clears it
         self.pause_reason = ""
@@ -114,31 +93,17 @@ class Desk:
             if take is None and row.is_of_others and row.unique_key is not None:
                 self.unsettled.append(row)
                 continue
-            job = self._know(row)
+            job = self.jobs.know(row)
             unique = job.options.unique if job.options is not None else None
             if row.cancel is not None:
                 self.cancelling[row.id] = row.cancel
             if take is not None:
-                self._hold(take.token, take.worker, take.at_ms, [job], now_ms, take.process)
+                self.hands.hold(take.token, take.worker, take.at_ms, [job], now_ms, take.process)
                 self.order.restore(job, now_ms)
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
             elif unique is None or not self.keys.hold(unique, job.id):
                 self.order.put(job, now_ms)
-
-    @property
-    def is_laden(self) -> bool:
-        """Is there no room for arguments in memory?"""
-        return self.arguments_bytes >= ARGUMENTS_BYTES_MAX
-
-    def _know(self, row: JobRow) -> Waiting:
-        job = self.jobs[row.id] = Waiting.of(row)
-        if job.arguments is not None:
-            if self.arguments_bytes + len(job.arguments) <= ARGUMENTS_BYTES_MAX:
-                self.arguments_bytes += len(job.arguments)
-            else:
-                job.arguments = None
-        return job
 
     def add(self, rows: Sequence[JobRow], now_ms: int) -> int:
         """Those that are new here; how many they are."""
@@ -146,7 +111,7 @@ class Desk:
         new = 0
         for row in rows:
             if row.id not in jobs:
-                self.order.put(self._know(row), now_ms)
+                self.order.put(self.jobs.know(row), now_ms)
                 new += 1
         return new
 
@@ -172,7 +137,7 @@ class Desk:
         return row.id
 
     def _admit(self, row: JobRow, unique: UniqueKey, verdict: Verdict, now_ms: int, writes: Jobs) -> None:
-        job = self._know(row)
+        job = self.jobs.know(row)
         window = self.keys.added(self.queue, unique, row.id, verdict, now_ms)
         if window is not None:
             writes.windows[window.key] = window
@@ -181,8 +146,7 @@ class Desk:
 
     def _change(self, job: Waiting, row: JobRow, unique: UniqueKey, now_ms: int, writes: Jobs) -> None:
         assert row.arguments is not None
-        self.arguments_bytes += len(row.arguments) - len(job.arguments or b"")
-        job.arguments = row.arguments  # in memory in any case: what is stored may be older
+        self.jobs.give(job, row.arguments)
         if unique.mode == "debounce" and not self.keys.is_behind(unique, job.id):
             job = self._withdraw(job)
             job.due_ms = row.due_ms
@@ -204,11 +168,11 @@ class Desk:
             options = decode_options(row.options)
             unique = options.unique if options is not None else None
             if options is None or unique is None:
-                self.order.put(self._know(row), now_ms)
+                self.order.put(self.jobs.know(row), now_ms)
                 continue
             verdict = self.judge(unique, row.id, row.added_ms, now_ms)
             if verdict.what is What.DUPLICATE:
-                end = _one_of(row.id, verdict.id, now_ms)
+                end = one_of(row.id, verdict.id, now_ms)
                 writes.ended[row.id] = end
                 self._report(options, end, "job.duplicate")
                 continue
@@ -219,7 +183,7 @@ class Desk:
                 former = self.jobs[verdict.id]
                 if is_in_order:
                     self.order.remove(former)
-                self._end(former, _one_of(former.id, row.id, now_ms), writes, "job.duplicate")
+                self._end(former, one_of(former.id, row.id, now_ms), writes, "job.duplicate")
 
     def take(
         self, worker: str, most: int, knows: Collection[str] | None, now_ms: int, writes: Jobs, process: str = ""
@@ -231,22 +195,11 @@ class Desk:
         # Never used before by this queue, whoever owned it, unless two owners within one ms had taken: and of these
         # the former one's takes are stored.
         token = self._token = max(self._token + 1, now_ms << 10)
-        self._hold(token, worker, now_ms, found, now_ms, process)
+        self.hands.hold(token, worker, now_ms, found, now_ms, process)
         writes.taken.append(TakeRow(self.queue, token, worker, now_ms, [job.id for job in found], process))
         if self.shown.looked_at:
             self.changed.update(job.id for job in found if job.id in self.shown.looked_at)
         return token, found
-
-    def _hold(self, token: int, worker: str, at_ms: int, jobs: list[Waiting], now_ms: int, process: str) -> None:
-        hand = self.hands.get(worker)
-        if hand is None:
-            hand = self.hands[worker] = Hand(now_ms, process=process)
-        held = hand.held.get(token)
-        if held is None:
-            held = hand.held[token] = Held(token, worker, at_ms, {})
-        for job in jobs:
-            job.token = token
-            held.jobs[job.id] = job
 
     def finish(self, worker: str, finished: Iterable[Finished], now_ms: int, writes: Jobs) -> list[str]:
         """What became of jobs; returns the ids of those that this worker does not hold any more."""
@@ -262,10 +215,10 @@ class Desk:
                 refused.append(one.id)
                 continue
             self._let_go(job, held, now_ms, writes)
-            if wrong := _wrong_with(one.result):  # the others that were brought with it are not held up
+            if wrong := wrong_with(one.result):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             if one.error is None and not one.cancelled and not one.refund:
-                self._end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, _bytes(one.result)), writes)
+                self._end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, kept_of(one.result)), writes)
             else:
                 self._unfinished(job, one, held, now_ms, writes)
         return refused
@@ -273,10 +226,10 @@ class Desk:
     def _unfinished(self, job: Waiting, one: Finished, held: Held, now_ms: int, writes: Jobs) -> None:
         error: bytes | None = None
         if one.error is not None and not one.refund:  # what was no attempt has no error
-            error = _error(now_ms, held.worker, job.attempts + 1, one.error, one.trace)
+            error = error_of(now_ms, held.worker, job.attempts + 1, one.error, one.trace)
         if one.cancelled or job.id in self.cancelling:
             if error is None and job.id in self.cancelling:
-                error = _error(now_ms, held.worker, job.attempts + 1, _why_cancelled(self.cancelling[job.id]), "")
+                error = error_of(now_ms, held.worker, job.attempts + 1, why_cancelled(self.cancelling[job.id]))
             self._end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
             return
         if one.lost:
@@ -300,15 +253,13 @@ class Desk:
         self._put_back(job, held, due_ms, now_ms, error, writes)
 
     def _poisoned(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
-        error = _error(now_ms, held.worker, job.attempts + 1, f"it ended {LOST_MAX} workers", "")
+        error = error_of(now_ms, held.worker, job.attempts + 1, f"it ended {LOST_MAX} workers")
         self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
 
     def _end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
-        del self.jobs[job.id]
+        self.jobs.forget(job)
         writes.back.pop(job.id, None)  # one row is written once
         writes.ended[job.id] = row
-        if job.arguments is not None:
-            self.arguments_bytes -= len(job.arguments)
         if self.cancelling:
             self.cancelling.pop(job.id, None)
         if job.id in self.with_steps:
@@ -338,29 +289,16 @@ class Desk:
 
     def _let_go(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
         """Nobody has it any more."""
-        job.token = 0
+        is_last = self.hands.let_go(job, held)
         self.order.ended(job, now_ms)
         if self.shown:
             self.shown.ended(job.id)
-        del held.jobs[job.id]
-        if not held.jobs:
-            hand = self.hands[held.worker]
-            del hand.held[held.token]
-            if not hand.held:
-                del self.hands[held.worker]
+        if is_last:
             writes.untaken.append(UntakenRow(self.queue, held.token))
 
     def heard(self, worker: str, tokens: Collection[int], now_ms: int, writes: Jobs) -> list[int]:
         """The worker is there, with these tokens. What it has lost goes to others; returns those that hold nothing."""
-        hand = self.hands.get(worker)
-        if hand is None:
-            return list(tokens)
-        hand.heard_ms = now_ms
-        # What was taken just now may be on its way to the worker, which does not know of it yet.
-        missing = [
-            one for token, one in hand.held.items() if token not in tokens and one.at_ms < now_ms - LEASE_MS // 2
-        ]
-        void = [token for token in tokens if token not in hand.held]
+        void, missing = self.hands.heard(worker, tokens, now_ms)
         for held in missing:
             self._give_back(held, now_ms, writes, was_lost=False)
         return void
@@ -378,7 +316,7 @@ class Desk:
 
     def give_back(self, token: int, ids: Collection[str], now_ms: int, writes: Jobs) -> None:
         """These of that take are not handed out after all: they are where they were."""
-        worker = next((name for name, hand in self.hands.items() if token in hand.held), None) if ids else None
+        worker = self.hands.worker_of(token) if ids else None
         if worker is not None:
             self.finish(worker, [Finished(one, token, refund=True) for one in ids], now_ms, writes)
 
@@ -388,7 +326,7 @@ class Desk:
             error: bytes | None = None
             if was_lost:
                 job.lost += 1
-                error = _error(now_ms, held.worker, job.attempts + 1, "the worker was lost", "")
+                error = error_of(now_ms, held.worker, job.attempts + 1, "the worker was lost")
             if job.id in self.cancelling:
                 self._end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
             elif job.lost >= LOST_MAX:
@@ -396,40 +334,22 @@ class Desk:
             else:
                 self._put_back(job, held, job.due_ms, now_ms, error, writes)  # where it was: it has waited its turn
 
-    def forgive(self, now_ms: int) -> None:
-        """All workers have a whole lease from now on."""
-        for hand in self.hands.values():
-            hand.heard_ms = now_ms
-
     def expire(self, now_ms: int, writes: Jobs) -> list[str]:
         """Workers that were not heard of for too long have lost what they had; returns who they are."""
-        lost = [name for name, hand in self.hands.items() if hand.heard_ms + LEASE_MS <= now_ms]
-        for name in lost:
-            self.left(name, now_ms, writes, was_lost=True)
-        return lost
+        return self._lose(self.hands.silent(now_ms), now_ms, writes)
 
     def end_of(self, process: str, now_ms: int, writes: Jobs) -> list[str]:
         """That process is proven to have ended, and so have its workers; returns who they are."""
-        ended = [name for name, hand in self.hands.items() if hand.process == process]
-        for name in ended:
+        return self._lose(self.hands.of_process(process), now_ms, writes)
+
+    def _lose(self, workers: list[str], now_ms: int, writes: Jobs) -> list[str]:
+        for name in workers:
             self.left(name, now_ms, writes, was_lost=True)
-        return ended
-
-    def held_of(self, job: Waiting) -> Held | None:
-        """Under what it was taken; None: nobody has it."""
-        return next((hand.held[job.token] for hand in self.hands.values() if job.token in hand.held), None)
-
-    def holds(self, worker: str, job_id: str, token: int) -> bool:
-        hand = self.hands.get(worker)
-        held = hand.held.get(token) if hand is not None else None
-        return held is not None and job_id in held.jobs
+        return workers
 
     def cancelled_of(self, worker: str) -> list[str]:
         """Jobs that this worker has, and is to give up."""
-        hand = self.hands.get(worker)
-        if hand is None or not self.cancelling:
-            return []
-        return [job for job in self.cancelling if any(job in held.jobs for held in hand.held.values())]
+        return self.hands.among(worker, self.cancelling) if self.cancelling else []
 
     def step(self, job_id: str, name: str, result: bytes, writes: Jobs) -> None:
         """A step of it is through."""
@@ -456,7 +376,7 @@ class Desk:
             return False
         if self._is_in_order(job):
             self.order.remove(job)
-        error = _error(now_ms, "", job.attempts, _why_cancelled(reason), "")
+        error = error_of(now_ms, "", job.attempts, why_cancelled(reason))
         self._end(job, EndRow(job.id, "cancelled", now_ms, "", None, None, error), writes)
         return True
 
@@ -467,9 +387,8 @@ class Desk:
         is_in_order = self._is_in_order(job)
         changed = self._withdraw(job) if is_in_order else job
         changed.due_ms, changed.priority = due_ms, priority
-        if arguments is not None:  # in memory in any case: what is stored is older until it is committed
-            self.arguments_bytes += len(arguments) - len(changed.arguments or b"")
-            changed.arguments = arguments
+        if arguments is not None:
+            self.jobs.give(changed, arguments)
         if is_in_order:
             self.order.put(changed, now_ms)
         writes.back[job.id] = BackRow(job.id, due_ms, job.attempts, job.lost, arguments=arguments, priority=priority)
@@ -494,38 +413,3 @@ class Desk:
 def _ms(seconds: float) -> int:
     """Whatever a job's code says: 0 to REST_MAX_S."""
     return int(max(0.0, min(seconds, REST_MAX_S)) * 1000)
-
-
-def _one_of(job_id: str, other: str, now_ms: int) -> EndRow:
-    """How one ends that is not done, since another with its key is."""
-    error = msgspec.json.encode({"at_ms": now_ms, "error": f"another is done in its place: {other}"})
-    return EndRow(job_id, "cancelled", now_ms, error=error)
-
-
-def _wrong_with(result: msgspec.Raw) -> str:
-    """Why it can't be kept; "": it can."""
-    if len(result) > RESULT_MAX:
-        return f"has more than {RESULT_MAX} bytes"
-    wrong = why_no_json(result)
-    return f"is no JSON: {wrong}" if wrong else ""
-
-
-def _bytes(result: msgspec.Raw) -> bytes | None:
-    kept = bytes(result)
-    return None if kept == b"null" else kept
-
-
-def _error(at_ms: int, worker: str, attempt: int, error: str, trace: str) -> bytes:
-    text = {"at_ms": at_ms, "worker": worker, "attempt": attempt, "error": _kept(error)}
-    if trace:
-        text["trace"] = _kept(trace)
-    return msgspec.json.encode(text)
-
-
-def _why_cancelled(reason: str) -> str:
-    return f"cancelled: {reason}" if reason else "cancelled"
-
-
-def _kept(text: str) -> str:
-    """As jsonb takes it: no NUL, and no half of a pair."""
-    return text[:ERROR_MAX].replace("\0", "\\0").encode(errors="replace").decode()

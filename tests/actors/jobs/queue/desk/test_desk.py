@@ -176,7 +176,7 @@ def test_arguments_beyond_what_fits_are_not_kept_until_others_have_ended() -> No
     one, long = desk(), b"x" * ARGUMENTS_MAX
     fit = ARGUMENTS_BYTES_MAX // ARGUMENTS_MAX
     one.add([row(number, arguments=long) for number in range(fit + 1)], NOW)
-    assert (one.is_laden, one.arguments_bytes) == (True, ARGUMENTS_BYTES_MAX)
+    assert (one.jobs.is_laden, one.jobs.arguments_bytes) == (True, ARGUMENTS_BYTES_MAX)
     tokens, jobs = [], list[Waiting]()
     while len(jobs) <= fit:  # a take has as many bytes as an answer may have
         token, some = take(one, most=fit + 1)
@@ -185,7 +185,7 @@ def test_arguments_beyond_what_fits_are_not_kept_until_others_have_ended() -> No
     assert [job.arguments is None for job in jobs] == [False] * fit + [True]
     for number in (0, fit):
         finish(one, Finished(row(number).id, tokens[number]))
-    assert (one.is_laden, one.arguments_bytes) == (False, ARGUMENTS_BYTES_MAX - ARGUMENTS_MAX)
+    assert (one.jobs.is_laden, one.jobs.arguments_bytes) == (False, ARGUMENTS_BYTES_MAX - ARGUMENTS_MAX)
     one.add([row(fit + 1, arguments=long)], NOW)
     assert take(one)[1][0].arguments == long
 
@@ -241,4 +241,4 @@ def test_what_is_not_handed_out_after_all_is_where_it_was_and_was_no_attempt() -
         row(n).id: (NOW, 0, 0) for n in (2, 3)
     }
     assert [job.id for job in take(one, "v")[1]] == [row(2).id, row(3).id]
-    assert one.holds("w", row(1).id, token)
+    assert one.hands.holds("w", row(1).id, token)

@@ -1,0 +1,47 @@
+"""Endings: how a job, or one attempt at it, has ended, as that is stored."""
+
+import msgspec
+from msgspec import Raw
+
+from greenroom.actors.jobs.texts import NULL_JSON, why_no_json
+from greenroom.store.journal.consequences.jobs import EndRow
+
+ERROR_MAX = 8_192  # characters of an error that are kept
+RESULT_MAX = 256 << 10  # bytes
+
+
+def error_of(at_ms: int, worker: str, attempt: int, error: str, trace: str = "") -> bytes:
+    """Of one attempt."""
+    text = {"at_ms": at_ms, "worker": worker, "attempt": attempt, "error": _kept(error)}
+    if trace:
+        text["trace"] = _kept(trace)
+    return msgspec.json.encode(text)
+
+
+def why_cancelled(reason: str) -> str:
+    return f"cancelled: {reason}" if reason else "cancelled"
+
+
+def one_of(job_id: str, other: str, now_ms: int) -> EndRow:
+    """How one ends that is not done, since another with its key is."""
+    error = msgspec.json.encode({"at_ms": now_ms, "error": f"another is done in its place: {other}"})
+    return EndRow(job_id, "cancelled", now_ms, error=error)
+
+
+def wrong_with(result: Raw) -> str:
+    """Why it can't be kept; "": it can."""
+    if len(result) > RESULT_MAX:
+        return f"has more than {RESULT_MAX} bytes"
+    wrong = why_no_json(result)
+    return f"is no JSON: {wrong}" if wrong else ""
+
+
+def kept_of(result: Raw) -> bytes | None:
+    """None: nothing."""
+    kept = bytes(result)
+    return None if kept == NULL_JSON else kept
+
+
+def _kept(text: str) -> str:
+    """As jsonb takes it: no NUL, and no half of a pair."""
+    return text[:ERROR_MAX].replace("\0", "\\0").encode(errors="replace").decode()

@@ -1,0 +1,29 @@
+"""What is kept of how a job ended."""
+
+import json
+
+import pytest
+from msgspec import Raw
+
+from greenroom.actors.jobs.queue.desk.endings import ERROR_MAX, RESULT_MAX, error_of, kept_of, why_cancelled, wrong_with
+
+
+def test_an_error_is_kept_as_far_as_it_can_be_stored() -> None:
+    kept = json.loads(error_of(5, "w", 2, "a\0b\ud800" + "x" * ERROR_MAX))
+    assert kept == {"at_ms": 5, "worker": "w", "attempt": 2, "error": ("a\\0b?" + "x" * (ERROR_MAX - 4))}
+    assert json.loads(error_of(5, "w", 2, "no", "line 1"))["trace"] == "line 1"
+
+
+def test_a_reason_is_said_where_there_is_one() -> None:
+    assert (why_cancelled(""), why_cancelled("too late")) == ("cancelled", "cancelled: too late")
+
+
+def test_null_is_no_result() -> None:
+    assert (kept_of(Raw(b"null")), kept_of(Raw(b"0"))) == (None, b"0")
+
+
+@pytest.mark.parametrize(
+    ("result", "wrong"), [(b"1", ""), (b'"\xff"', "is no JSON: "), (b"1" * (RESULT_MAX + 1), "has more than ")]
+)
+def test_what_can_not_be_kept_says_why(result: bytes, wrong: str) -> None:
+    assert wrong_with(Raw(result)).startswith(wrong) and bool(wrong_with(Raw(result))) == bool(wrong)
