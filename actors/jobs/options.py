@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from greenroom.actors.jobs.texts import Name
+from greenroom.actors.jobs.waits import Waits
 
 Mode = Literal["simple", "throttle", "debounce", "keep_last"]
 Key = Name
@@ -30,12 +31,13 @@ class UniqueKey(Struct, frozen=True, omit_defaults=True):
 
 
 class Options(Struct, frozen=True, omit_defaults=True):
-    """Who wants to hear of it, and which others it is one with."""
+    """Who wants to hear of it, which others it is one with, and which it waits for."""
 
     unique: UniqueKey | None = None
     origin: str = ""  # the entity that has started it
     about: str = ""  # the label under which that wants to hear what became of it; "": it does not
     by: str = ""  # the user on whose behalf, who may watch and cancel it; "": nobody's
+    waits: Waits | None = None  # for which others
 
     def encode(self) -> bytes | None:
         """None where there is nothing to keep."""

@@ -1,7 +1,7 @@
 """What is read of jobs: all of a queue's when it wakes, those that others have added since, and one by its id."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -10,6 +10,7 @@ from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 PAGE = 2_000  # jobs read at once when a queue wakes
 LOOK_ROWS = 500  # of one queue, read by one look
 LOOKS_MAX = 32  # queues that one look is for
+UNFINISHED: Final = "unfinished"  # as a job's state
 LONG = 2_048  # bytes of arguments from which on they are read when the job is taken
 
 
@@ -56,6 +57,19 @@ class JobFound(Struct):
     errors: bytes | None = None  # JSON list
 
 
+class Outcome(Struct):
+    """How one job stands, for those that wait for it."""
+
+    queue: str
+    state: str  # unfinished; or how it has ended
+    result: bytes | None = None  # JSON
+    error: str = ""  # of its last attempt, where it has not succeeded
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state != UNFINISHED
+
+
 class QueueReads(Protocol):
     """What a queue has read for it by whoever runs it."""
 
@@ -74,6 +88,10 @@ class QueueReads(Protocol):
 
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more. Raises: StoreUnavailable."""
+
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+        """By id, of one moment; a job that is not among them there is not, or not any more. `results`: and errors.
+        Raises: StoreUnavailable."""
 
     async def with_steps(self, queue: str) -> list[str]:
         """Ids of the queue's jobs of which steps are through. Raises: StoreUnavailable."""
@@ -99,6 +117,9 @@ class JobStore(Protocol):
 
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more."""
+
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+        """See QueueReads."""
 
     async def with_steps(self, queue: str) -> list[str]:
         """See QueueReads."""

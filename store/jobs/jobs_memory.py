@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
 import trio
 from msgspec.structs import replace
 
-from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Seen
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Outcome, Seen
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, JobTables
 
@@ -70,6 +71,11 @@ class MemoryJobs:
         errors = b"[" + end.error + b"]" if end.error else None
         return JobFound(replace(row), end.state, end.ended_ms, end.started_ms, end.worker, end.result, errors)
 
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+        await trio.lowlevel.checkpoint()
+        tables = self._tables
+        return {one: _outcome(tables, one, results) for one in ids if one in tables.jobs or one in tables.done}
+
     async def with_steps(self, queue: str) -> list[str]:
         await trio.lowlevel.checkpoint()
         tables = self._tables
@@ -95,6 +101,16 @@ class MemoryJobs:
     @property
     def _tables(self) -> JobTables:
         return self._database().of(JobTables)
+
+
+def _outcome(tables: JobTables, job_id: str, results: bool) -> Outcome:
+    if job_id in tables.jobs:
+        return Outcome(tables.jobs[job_id].queue, "unfinished")
+    row, end = tables.done[job_id]
+    if not results:
+        return Outcome(row.queue, end.state)
+    error = msgspec.json.decode(end.error)["error"] if end.error and end.state != "completed" else ""
+    return Outcome(row.queue, end.state, end.result, error)
 
 
 def _look(tables: JobTables, queue: str, seen: Seen) -> Look:

@@ -9,7 +9,7 @@ cluster, of which the rows were copied: such a row is read when the queue wakes,
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Seen
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Outcome, Seen
 from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
@@ -89,6 +89,15 @@ SELECT {DONE},
     j.state, j.ended_ms, j.started_ms, j.worker, j.result, convert_to(j.errors::text, 'UTF8')
 FROM jobs_done j WHERE j.id = $1::text::uuid
 """
+# One statement, and so one moment: a job that ends meanwhile is in one of the two tables.
+OUTCOMES = """
+SELECT j.id, j.queue, 'unfinished' AS state, NULL::bytea AS result, '' AS error FROM jobs j
+WHERE j.id = ANY ($1::text[]::uuid[])
+UNION ALL
+SELECT d.id, d.queue, d.state, CASE WHEN $2 THEN d.result END,
+    CASE WHEN $2 AND d.state <> 'completed' THEN coalesce(d.errors -> -1 ->> 'error', '') ELSE '' END
+FROM jobs_done d WHERE d.id = ANY ($1::text[]::uuid[])
+"""
 WITH_STEPS = "SELECT DISTINCT s.id FROM job_steps s JOIN jobs j ON j.id = s.id WHERE j.queue = $1"
 STEPS = "SELECT name, result FROM job_steps WHERE id = $1::text::uuid"
 KEEP_DAYS = "SELECT keep_job_days($1)"
@@ -154,6 +163,9 @@ class PostgresJobs:
             return None
         row = rows[0]
         return JobFound(_row(row), *row[16:])
+
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+        return {row[0].hex: Outcome(*row[1:]) for row in await self._pool.fetch(OUTCOMES, list(ids), results)}
 
     async def with_steps(self, queue: str) -> list[str]:
         return [row[0].hex for row in await self._pool.fetch(WITH_STEPS, queue)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import trio
 
-from greenroom.store.jobs.jobs import Begun, JobFound, Seen
+from greenroom.store.jobs.jobs import Begun, JobFound, Outcome, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 
 
@@ -22,6 +22,10 @@ class NoJobs:
     async def find(self, job_id: str) -> JobFound | None:
         await trio.lowlevel.checkpoint()
         return None
+
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+        await trio.lowlevel.checkpoint()
+        return {}
 
     async def with_steps(self, queue: str) -> list[str]:
         await trio.lowlevel.checkpoint()

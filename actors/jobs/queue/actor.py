@@ -6,7 +6,7 @@ when it begins.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CoroutineType
 from typing import Any, ClassVar
 
@@ -20,6 +20,15 @@ from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
 from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
+from greenroom.actors.jobs.queue.flows.flowing import Flowing
+from greenroom.actors.jobs.queue.flows.messages import (
+    AddFlow,
+    AskOthers,
+    CancelChildren,
+    Children,
+    OthersEnded,
+    WaitedFor,
+)
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.jobs.queue.looking import Looking
 from greenroom.actors.jobs.queue.messages import (
@@ -84,9 +93,11 @@ class Queue(SingleJobs):
     kind = QUEUE_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (
         Add, AddMany, Take, Beat, Complete, Fail, Leave, Progress, StepDone, Steps, CancelJob, RetryJob, EditJob,
-        Pause, Resume, Limit, Why,
+        Pause, Resume, Limit, Why, AddFlow, Children,
     )  # fmt: skip
-    internal: ClassVar[tuple[type[Message], ...]] = (Tick, Found, Look)
+    internal: ClassVar[tuple[type[Message], ...]] = (
+        Tick, Found, Look, AskOthers, WaitedFor, OthersEnded, CancelChildren,
+    )  # fmt: skip
     events: ClassVar[tuple[type[Event], ...]] = (Paused, Resumed, Limited, Metered)
     limits = KindLimits(history_events=1_000, mailbox_messages=10_000, mailbox_bytes=64 << 20)
 
@@ -98,6 +109,7 @@ class Queue(SingleJobs):
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
+        self._flowing = Flowing(self, self._new_rows)
 
     async def begin(self) -> None:
         """Its jobs, and who has what."""
@@ -130,8 +142,10 @@ class Queue(SingleJobs):
             self._settle(writes)
         if self.desk.pause_until_ms:
             self._rest()
+        self._flowing.settle(writes)
         if self._takers:
             self._serve(writes)
+        self._flowing.speak()
         self._meter()
         if writes:
             self.effects.name(WriteJobs(writes))
@@ -189,13 +203,16 @@ class Queue(SingleJobs):
                     answer, others = within(whole)
                     self.desk.give_back(answer.token, others, self.now_ms, writes)
                     self.answer(later, answer)
+            case AddFlow() | Children() | AskOthers() | WaitedFor() | OthersEnded() | CancelChildren():
+                return self._flowing.handle(message, writes)
             case _:
                 return self.about_one(message, writes)
         return Done()
 
     # Adding.
 
-    def _add(self, jobs: list[NewJob], writes: Jobs) -> AddedMany:
+    def _new_rows(self, jobs: Sequence[NewJob]) -> list[JobRow]:
+        """As they are stored. Raises: Refused."""
         now_ms = self.now_ms
         rows = []
         for job in jobs:
@@ -224,11 +241,15 @@ class Queue(SingleJobs):
                     options=Options(by=job.by).encode() if job.by else None,
                 )
             )
+        return rows
+
+    def _add(self, jobs: list[NewJob], writes: Jobs) -> AddedMany:
+        rows = self._new_rows(jobs)
         uniques = [job.unique for job in jobs]
         if any(uniques):
             return self._add_unique(rows, uniques, writes)
         writes.added += rows
-        self.desk.add(rows, now_ms)
+        self.desk.add(rows, self.now_ms)
         return AddedMany([row.id for row in rows])
 
     def _add_unique(self, rows: list[JobRow], uniques: list[UniqueKey | None], writes: Jobs) -> AddedMany:
@@ -368,6 +389,7 @@ class Queue(SingleJobs):
         for worker in self.beats.due(now_ms):
             self.end_beat(worker)
         self.desk.shown.lapse(now_ms)
+        self._flowing.tick()
 
     def _processes(self) -> set[str]:
         """Of workers that have something or wait for it, as far as they say."""
@@ -396,6 +418,8 @@ class Queue(SingleJobs):
             return
         if looks_ms is not None:
             due = min(due, looks_ms)
+        if (flows_ms := self._flowing.next_ms(now_ms)) is not None:
+            due = min(due, max(flows_ms, now_ms))
         ticks_ms = self._ticks_ms
         if self._takers and (ticks_ms is None or ticks_ms > now_ms + TICK_MS_MIN):
             due = min(due, self.desk.next_ms(now_ms) or due)

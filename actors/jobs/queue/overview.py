@@ -29,6 +29,7 @@ def overview(state: QueueState, desk: Desk, limits: QueueLimits, waiting_workers
         "waiting": order.ready,
         "delayed": later - order.retrying,
         "retrying": order.retrying,
+        "blocked": len(desk.blocked.jobs),
         "active": order.running,
         "keys": len(order.keys),
         "oldest_ms": order.ages.oldest_ms(now_ms) or 0,

@@ -23,7 +23,7 @@ from greenroom.actors.jobs.queue.control import (
     limited,
 )
 from greenroom.actors.jobs.queue.desk import Desk
-from greenroom.actors.jobs.queue.why import moment, why
+from greenroom.actors.jobs.queue.why import moment, why, why_blocked
 from greenroom.actors.model.actor import Actor, Runtime
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Done, Event
@@ -78,6 +78,8 @@ class SteeredQueue(Actor[QueueState]):
             raise Refused("queue.no_such_job", "it has ended, or there is none", status=404)
         if job.token:
             return "it is under way"
+        if open_ := self.desk.blocked.waits_for(job_id):
+            return why_blocked(open_)
         if self.state.is_paused(now_ms):
             until_ms = self.state.paused_until_ms
             until = f" until {moment(until_ms)}" if until_ms is not None else ""

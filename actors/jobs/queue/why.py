@@ -1,12 +1,13 @@
 """Why a job is not under way, in words."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
 from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.waiting import Waiting
 
+NAMED_MAX = 10  # of those that it waits for
 LOOKED_AT_MAX = 10_000  # jobs of its lane that are compared with it
 
 
@@ -40,6 +41,12 @@ def why(order: Order, job: Waiting, now_ms: int, waiting_workers: Collection[fro
     if ahead:
         return f"behind {ahead}{'' if is_all else ' or more'} of its key and class; no worker is free for it"
     return "no worker is free for it"
+
+
+def why_blocked(open_: Sequence[str]) -> str:
+    """Of one that waits for these."""
+    named = ", ".join(open_[:NAMED_MAX])
+    return f"it waits for {len(open_)} others: {named}{', …' if len(open_) > NAMED_MAX else ''}"
 
 
 def _ahead(order: Order, job: Waiting) -> tuple[int, bool]:

@@ -14,7 +14,7 @@ from greenroom.actors.jobs.ids import ID
 from greenroom.actors.jobs.options import decode_options
 from greenroom.actors.jobs.queue.messages import LINES_MAX, NULL
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
-from greenroom.actors.jobs.queue.single.telling import JobChanged, Look, Standing
+from greenroom.actors.jobs.queue.single.telling import WAITS_SHOWN_MAX, JobChanged, Look, Standing
 from greenroom.actors.jobs.single.messages import (
     Cancel,
     Edit,
@@ -183,6 +183,12 @@ class SingleJob(Actor[Nothing]):
         options = decode_options(self._found.row.options) if self._found is not None else None
         return options.by if options is not None else ""
 
+    @property
+    def _children(self) -> list[str]:
+        options = decode_options(self._found.row.options) if self._found is not None else None
+        waits = options.waits if options is not None else None
+        return [one.id for one in waits.jobs if one.is_child][:WAITS_SHOWN_MAX] if waits is not None else []
+
     # What is shown.
 
     def _say(self, before: Standing | None) -> None:
@@ -262,6 +268,8 @@ class SingleJob(Actor[Nothing]):
             result=Raw(found.result) if found.result is not None else None,
             errors=[_shown(error) for error in _list_of(found.errors)],
             reason=now.reason if now is not None else "",
+            waits_for=now.waits_for if now is not None else [],
+            children=self._children,
         )
 
     def may_sleep(self) -> bool:

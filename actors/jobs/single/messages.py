@@ -91,3 +91,5 @@ class JobView(Struct, kw_only=True):
     result: Any
     errors: list[Any]  # without workers and traces: see `job.errors`
     reason: str = ""
+    waits_for: list[str] = field(default_factory=list)  # jobs that have not ended, the first hundred
+    children: list[str] = field(default_factory=list)  # jobs that are done for this one, the first hundred

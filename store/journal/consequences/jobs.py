@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from greenroom.store.journal.consequences.consequence import Part, Tables
 
 Ended = Literal["completed", "failed", "cancelled"]
+FREED = 1  # as `let_go`, of a job that has waited for others and waits no more: below all tokens
 
 
 class JobRow(Struct, gc=False):
@@ -31,7 +32,7 @@ class JobRow(Struct, gc=False):
     options: bytes | None = None  # JSON object: see actors/jobs/options.py
     unique_key: str | None = None
     is_of_others: bool = False  # not its queue has added it; only said where it is read
-    let_go: int = 0  # the token under which it was put back last: who took it under that has it no more
+    let_go: int = 0  # the token under which it was put back last, who has it no more; or FREED
     cancel: str | None = None  # it is not wanted any more, for that reason, and a worker has it
 
     @property

@@ -13,6 +13,10 @@ from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
 from greenroom.actors.jobs.queue.desk.hands import Hands, Held
 from greenroom.actors.jobs.queue.desk.known import Known
+from greenroom.actors.jobs.queue.flows.bells import Bells
+from greenroom.actors.jobs.queue.flows.blocked import Blocked
+from greenroom.actors.jobs.queue.flows.others import Others
+from greenroom.actors.jobs.queue.flows.unwanted import Disowned
 from greenroom.actors.jobs.queue.keys import Keys, Verdict, What
 from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.order import Order
@@ -64,6 +68,10 @@ class Desk:
         self.with_steps: dict[str, int] = {}  # how many steps are through, by the job's id; at least
         self.shown = Shown()
         self.changed: set[str] = set()  # jobs that are looked at, and have changed
+        self.blocked = Blocked()
+        self.others = Others()
+        self.bells = Bells()
+        self.unwanted = Disowned()
 
     def begin(
         self, rows: Iterable[JobRow], takes: Iterable[TakeRow], now_ms: int, with_steps: Iterable[str] = ()
@@ -102,8 +110,28 @@ class Desk:
                 self.order.restore(job, now_ms)
                 if unique is not None and (back := self.keys.hold_taken(unique, job.id)):
                     self._withdraw(self.jobs[back])
-            elif unique is None or not self.keys.hold(unique, job.id):
+            elif unique is not None:
+                if not self.keys.hold(unique, job.id):
+                    self.order.put(job, now_ms)
+            elif row.let_go:  # what it had waited for has ended, or has been forgotten since
                 self.order.put(job, now_ms)
+            else:
+                self._place(job, now_ms)
+
+    def _place(self, job: Waiting, now_ms: int) -> None:
+        """It may wait for others, and for nothing else."""
+        waits = job.options.waits if job.options is not None else None
+        if waits is None or waits.is_over:
+            self.order.put(job, now_ms)
+            return
+        self.blocked.block(job.id, waits)
+        for one in waits.jobs:
+            if one.id not in self.jobs:
+                self.others.wait(one.id, one.queue)
+
+    def add_to_flow(self, row: JobRow, now_ms: int) -> None:
+        """One that is new here, behind what it waits for."""
+        self._place(self.jobs.know(row), now_ms)
 
     def add(self, rows: Sequence[JobRow], now_ms: int) -> int:
         """Those that are new here; how many they are."""
@@ -168,13 +196,14 @@ class Desk:
             options = decode_options(row.options)
             unique = options.unique if options is not None else None
             if options is None or unique is None:
-                self.order.put(self.jobs.know(row), now_ms)
+                self._place(self.jobs.know(row), now_ms)
                 continue
             verdict = self.judge(unique, row.id, row.added_ms, now_ms)
             if verdict.what is What.DUPLICATE:
                 end = one_of(row.id, verdict.id, now_ms)
                 writes.ended[row.id] = end
                 self._report(options, end, "job.duplicate")
+                self._say_ended(end)
                 continue
             # Both are there: the one that waits makes room, as whoever has added this one knows it by its own id.
             is_in_order = verdict.what is What.REPLACE and not self.keys.is_behind(unique, verdict.id)
@@ -183,7 +212,7 @@ class Desk:
                 former = self.jobs[verdict.id]
                 if is_in_order:
                     self.order.remove(former)
-                self._end(former, one_of(former.id, row.id, now_ms), writes, "job.duplicate")
+                self.end(former, one_of(former.id, row.id, now_ms), writes, "job.duplicate")
 
     def take(
         self, worker: str, most: int, knows: Collection[str] | None, now_ms: int, writes: Jobs, process: str = ""
@@ -218,7 +247,7 @@ class Desk:
             if wrong := wrong_with(one.result):  # the others that were brought with it are not held up
                 one = Finished(one.id, one.token, error=f"its result {wrong}", final=True)
             if one.error is None and not one.cancelled and not one.refund:
-                self._end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, kept_of(one.result)), writes)
+                self.end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, kept_of(one.result)), writes)
             else:
                 self._unfinished(job, one, held, now_ms, writes)
         return refused
@@ -230,7 +259,7 @@ class Desk:
         if one.cancelled or job.id in self.cancelling:
             if error is None and job.id in self.cancelling:
                 error = error_of(now_ms, held.worker, job.attempts + 1, why_cancelled(self.cancelling[job.id]))
-            self._end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
+            self.end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
             return
         if one.lost:
             job.lost += 1
@@ -240,7 +269,7 @@ class Desk:
         elif not one.refund:
             job.attempts += 1
             if one.final or job.attempts >= job.attempts_max:
-                self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
+                self.end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
                 return
         if one.pause_s is not None:
             self.pause_until_ms = max(self.pause_until_ms, now_ms + _ms(one.pause_s))
@@ -254,9 +283,10 @@ class Desk:
 
     def _poisoned(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
         error = error_of(now_ms, held.worker, job.attempts + 1, f"it ended {LOST_MAX} workers")
-        self._end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
+        self.end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
 
-    def _end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
+    def end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
+        """It has ended: nobody has it, and it is in no order. `name`: why, where its state does not say."""
         self.jobs.forget(job)
         writes.back.pop(job.id, None)  # one row is written once
         writes.ended[job.id] = row
@@ -267,12 +297,24 @@ class Desk:
             writes.unstepped.append(job.id)
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
+        self._say_ended(row)
         options = job.options
         if options is None:
             return
+        if options.waits is not None:
+            waiter = self.blocked.forget(job.id)
+            if row.state != "completed":
+                self.unwanted.disown(row, options.waits, waiter.open if waiter is not None else None)
         if options.unique is not None and (released := self.keys.ended(options.unique, job.id)):
             self.order.put(self.jobs[released], row.ended_ms)
         self._report(options, row, name)
+
+    def _say_ended(self, row: EndRow) -> None:
+        """To those that wait for it."""
+        if self.blocked.awaited:
+            self.blocked.ended(row.id, row.state)
+        if self.bells.of:
+            self.bells.ring(row.id, row.state)
 
     def _report(self, options: Options, row: EndRow, name: str = "") -> None:
         if options.origin and options.about:
@@ -328,7 +370,7 @@ class Desk:
                 job.lost += 1
                 error = error_of(now_ms, held.worker, job.attempts + 1, "the worker was lost")
             if job.id in self.cancelling:
-                self._end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
+                self.end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
             elif job.lost >= LOST_MAX:
                 self._poisoned(job, held, now_ms, writes)
             else:
@@ -360,6 +402,8 @@ class Desk:
         """Its state, in a word."""
         if job.token:
             return "cancelling" if job.id in self.cancelling else "active"
+        if job.id in self.blocked.jobs:
+            return "blocked"
         if job.due_ms > now_ms:
             return "retrying" if job.attempts else "delayed"
         return "waiting"
@@ -377,7 +421,7 @@ class Desk:
         if self._is_in_order(job):
             self.order.remove(job)
         error = error_of(now_ms, "", job.attempts, why_cancelled(reason))
-        self._end(job, EndRow(job.id, "cancelled", now_ms, "", None, None, error), writes)
+        self.end(job, EndRow(job.id, "cancelled", now_ms, "", None, None, error), writes)
         return True
 
     def change(
@@ -396,13 +440,15 @@ class Desk:
             self.changed.add(job.id)
 
     def _is_in_order(self, job: Waiting) -> bool:
-        """Nobody has it, and it is behind no other of its key."""
+        """Nobody has it, it is behind no other of its key, and waits for none."""
+        if job.id in self.blocked.jobs:
+            return False
         unique = job.options.unique if job.options is not None else None
         return unique is None or not self.keys.is_behind(unique, job.id)
 
     def revive(self, row: JobRow, now_ms: int, writes: Jobs) -> None:
-        """It had ended, and is to be worked on again."""
-        self.add([row], now_ms)
+        """It had ended, and is to be worked on again, behind what it waits for."""
+        self._place(self.jobs.know(row), now_ms)
         writes.revived.append(row)
 
     def next_ms(self, now_ms: int) -> int | None:

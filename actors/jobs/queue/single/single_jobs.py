@@ -15,6 +15,7 @@ from greenroom.actors.jobs.queue.single.shown import SELDOM_S, SOON_S
 from greenroom.actors.jobs.queue.single.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
 from greenroom.actors.jobs.queue.single.telling import (
     STEPS_MAX,
+    WAITS_SHOWN_MAX,
     JobChanged,
     Listened,
     Look,
@@ -133,6 +134,8 @@ class SingleJobs(SteeredQueue):
             return self._revive(message.id)
         now_ms = self.now_ms
         self._require_waiting(job)
+        if job.id in self.desk.blocked.jobs:
+            raise Refused("queue.blocked", "it waits for others: cancel it, or see to those", status=409)
         if job.due_ms > now_ms:
             self.desk.change(job, now_ms, writes, due_ms=now_ms, priority=job.priority)
         return Waits(min(now_ms, job.due_ms))
@@ -144,9 +147,10 @@ class SingleJobs(SteeredQueue):
         if found.state not in ("completed", "failed", "cancelled"):
             raise Refused("queue.not_found_yet", "it was added just now", status=503)
         now_ms, writes = self.now_ms, Jobs()
-        # Whom it was one with, and who has started it, has been settled: only who may watch it stays.
+        # Whom it was one with, and who has started it, has been settled. Who may watch it stays, and what it waits for:
+        # of these some may be tried again as well.
         options = decode_options(found.row.options)
-        by = Options(by=options.by).encode() if options is not None else None
+        by = Options(by=options.by, waits=options.waits).encode() if options is not None else None
         row = replace(
             found.row, attempts=0, lost=0, due_ms=now_ms, cancel=None, options=by, unique_key=None, is_of_others=False
         )
@@ -230,4 +234,5 @@ class SingleJobs(SteeredQueue):
             lines=lines,
             first_line=first_line,
             reason=self.desk.cancelling.get(job_id, ""),
+            waits_for=self.desk.blocked.waits_for(job_id)[:WAITS_SHOWN_MAX],
         )

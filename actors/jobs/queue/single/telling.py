@@ -9,6 +9,7 @@ from greenroom.actors.jobs.texts import Name
 from greenroom.actors.model.message import Ask, Done, Tell
 
 STEPS_MAX = 1_000  # of one job
+WAITS_SHOWN_MAX = 100
 
 StepName = Name
 
@@ -67,6 +68,7 @@ class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lines: list[str] = []
     first_line: int = 0  # the number of the first of them, since the attempt began
     reason: str = ""  # of a cancel
+    waits_for: list[str] = []  # ids of jobs that have not ended: the first hundred
 
 
 class Looked(Struct, frozen=True):

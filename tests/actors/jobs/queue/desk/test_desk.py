@@ -208,7 +208,7 @@ def test_one_job_is_not_put_back_and_ended_by_one_append() -> None:
     writes = Jobs()
     one.finish("w", [Finished(row(1).id, token, error="no", retry_s=1.0)], NOW, writes)
     assert list(writes.back) == [row(1).id]
-    one._end(one.jobs[row(1).id], EndRow(row(1).id, "cancelled", NOW), writes)
+    one.end(one.jobs[row(1).id], EndRow(row(1).id, "cancelled", NOW), writes)
     assert not writes.back and list(writes.ended) == [row(1).id]
 
 

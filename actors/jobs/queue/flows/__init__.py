@@ -1,0 +1,1 @@
+"""Flows: jobs of a queue that wait for others, of any queue."""

@@ -1,0 +1,272 @@
+"""What a queue does about flows: adds them whole, tells workers of children, and speaks with queues that have others of
+the same flow. Who waits for whom, and what follows, is decided by its desk."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from greenroom.actors.jobs.options import NO_OPTIONS, decode_options
+from greenroom.actors.jobs.queue.desk.settling import settle
+from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN, Then, judge
+from greenroom.actors.jobs.queue.flows.checked import in_order
+from greenroom.actors.jobs.queue.flows.messages import (
+    AddFlow,
+    AskOthers,
+    CancelChildren,
+    Child,
+    Children,
+    ChildrenKnown,
+    FlowAdded,
+    FlowJob,
+    OthersEnded,
+    WaitedFor,
+)
+from greenroom.actors.jobs.queue.flows.unwanted import Unwanted
+from greenroom.actors.jobs.queue.messages import NULL, Found, NewJob
+from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
+from greenroom.actors.jobs.queue.waiting import TAKE_BYTES
+from greenroom.actors.jobs.waits import WaitFor, Waits, waits_for
+from greenroom.actors.model.effects import Told
+from greenroom.actors.model.entity import BadEntity, split_entity
+from greenroom.actors.model.errors import Refused, Unavailable
+from greenroom.actors.model.message import Message
+from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.jobs import UNFINISHED, Outcome
+from greenroom.store.journal.consequences.jobs import JobRow, Jobs
+
+READ_AT_ONCE = 64  # children whose results one statement reads
+AGAIN_S = 1.0  # until children that are not found yet are looked for again
+
+NewRows = Callable[[Sequence[NewJob]], list[JobRow]]
+
+
+class Flowing:
+    """That part of a queue, whose jobs are on its desk."""
+
+    def __init__(self, queue: SingleJobs, new_rows: NewRows) -> None:
+        """`new_rows`: jobs as they are stored. Raises: Refused."""
+        self._queue = queue
+        self._desk = queue.desk
+        self._new_rows = new_rows
+
+    def handle(self, message: Message, writes: Jobs) -> Any:
+        """The answer; a coroutine where something is to be read for it."""
+        match message:
+            case AddFlow():
+                self._queue.require_staff("add jobs")
+                return self._add(message, writes)
+            case Children():
+                self._queue.require_worker()
+                return self._children(message)
+            case AskOthers():
+                return self._ask_others()
+            case WaitedFor():
+                self._desk.bells.hang(message.ids, message.queue, self._queue.now_ms)
+            case OthersEnded():
+                for job_id, state in message.states.items():
+                    self._desk.others.ended(job_id)
+                    self._desk.blocked.ended(job_id, state)
+            case CancelChildren():
+                return self._cancel(message, writes)
+        return None
+
+    # What follows from a message, whatever it was.
+
+    def settle(self, writes: Jobs) -> None:
+        """Before jobs are handed out: some may go now."""
+        if self._desk.blocked.due or self._desk.unwanted:
+            settle(self._desk, self._queue.now_ms, writes)
+
+    def speak(self) -> None:
+        """What others are to hear of it."""
+        if self._desk.bells.rung:
+            for queue, states in self._desk.bells.take().items():
+                self._hint(queue, OthersEnded(states=states))
+        if self._desk.unwanted:
+            left, hurried = self._desk.unwanted.take()
+            for worker in hurried:
+                self._queue.end_beat(worker)
+            self._tell_unwanted(left)
+
+    def next_ms(self, now_ms: int) -> int | None:
+        """When there is something to do, if nothing else happens; None: nothing."""
+        return now_ms if self._desk.blocked.due else self._desk.others.next_ms()
+
+    def tick(self) -> None:
+        """Time has passed."""
+        now_ms = self._queue.now_ms
+        self._desk.bells.lapse(now_ms)
+        if self._desk.others.is_due(now_ms):
+            self._queue.after(0.0, AskOthers())
+
+    def _hint(self, queue: str, message: Message) -> None:
+        """It may be lost."""
+        self._queue.effects.name(Told(f"{self._queue.kind}:{queue}", message, durable=False))
+
+    def _tell_unwanted(self, children: list[Unwanted]) -> None:
+        told: dict[tuple[str, str], list[str]] = {}
+        for child in children:
+            queue = child.queue or self._desk.others.queue_of(child.id) or self._queue.key
+            told.setdefault((queue, child.reason), []).append(child.id)
+        for (queue, reason), ids in told.items():
+            self._queue.tell(f"{self._queue.kind}:{queue}", CancelChildren(ids=ids, reason=reason))
+
+    # Adding.
+
+    def _add(self, message: AddFlow, writes: Jobs) -> Any:
+        """Raises: Refused."""
+        jobs = in_order(message.jobs)
+        for queue in {job.queue for job in jobs if job.queue}:
+            _require_queue(f"{self._queue.kind}:{queue}")
+        named = {job.name for job in jobs}
+        rows = self._rows(jobs)
+        asked = {one.id for job in jobs for one in (*job.after, *job.children)} - named - self._desk.jobs.keys()
+        if asked:
+            return self._add_after(sorted(asked), jobs, rows)
+        return self._write(jobs, rows, {}, writes)
+
+    def _rows(self, jobs: list[FlowJob]) -> list[JobRow]:
+        """Raises: Refused."""
+        rows = self._new_rows(jobs)
+        ids = {job.name: row.id for job, row in zip(jobs, rows, strict=True)}
+        queues = {}
+        for job, row in zip(jobs, rows, strict=True):
+            row.queue = queues[row.id] = job.queue or self._queue.key
+            waits = waits_for(_by_id(job.after, ids), _by_id(job.children, ids), job.when, queues)
+            if waits is not None:
+                row.options = _with(row.options, waits)
+        return rows
+
+    async def _add_after(self, asked: list[str], jobs: list[FlowJob], rows: list[JobRow]) -> FlowAdded:
+        """Some wait for jobs that are not here. Raises: Refused."""
+        outcomes = await self._outcomes(asked)
+        unknown = [one for one in asked if one not in outcomes]
+        if unknown:
+            raise Refused("queue.unknown_job", f"{unknown[0]}: there is none, or none any more", status=422)
+        writes = Jobs()
+        added = self._write(jobs, rows, {one: found.state for one, found in outcomes.items()}, writes)
+        self._queue.close(writes)
+        return added
+
+    def _write(self, jobs: list[FlowJob], rows: list[JobRow], states: dict[str, str], writes: Jobs) -> FlowAdded:
+        """`states`: of jobs that are not here."""
+        now_ms, key, desk = self._queue.now_ms, self._queue.key, self._desk
+        ended = {job_id: state for job_id, state in states.items() if state != UNFINISHED}
+        for row in rows:
+            if row.queue != key:
+                writes.started.append(row)
+                desk.others.wait(row.id, row.queue, added_ms=now_ms)
+                continue
+            options = decode_options(row.options)
+            waits = options.waits if options is not None else None
+            if waits is not None and _goes(waits, ended):
+                row.options = _with(row.options, replace(waits, is_over=True))
+            writes.added.append(row)
+            desk.add_to_flow(row, now_ms)
+        for job_id, state in ended.items():
+            desk.others.ended(job_id)
+            desk.blocked.ended(job_id, state)
+        for queue in sorted({row.queue for row in writes.started}):
+            self._hint(queue, Found())
+        return FlowAdded({job.name: row.id for job, row in zip(jobs, rows, strict=True)})
+
+    # What is read.
+
+    async def _outcomes(self, ids: list[str], *, results: bool = False) -> dict[str, Outcome]:
+        """Raises: Unavailable."""
+        try:
+            return await self._queue.runtime.jobs.outcomes(ids, results=results)
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not say how jobs are") from error
+
+    async def _children(self, message: Children) -> ChildrenKnown:
+        """Raises: Refused, Unavailable."""
+        if not self._desk.hands.holds(message.worker, message.id, message.token):
+            raise Refused("queue.lease_over", "this worker does not have that job any more", status=409)
+        options = self._desk.jobs[message.id].options
+        waits = options.waits if options is not None else None
+        ids = [one.id for one in waits.jobs] if waits is not None else []
+        asked = ids[message.first : message.first + READ_AT_ONCE]
+        outcomes = await self._outcomes(asked, results=True) if asked else {}
+        children: list[Child] = []
+        size = 0
+        for one in asked:
+            if size >= TAKE_BYTES:
+                break
+            found = outcomes.get(one) or Outcome("", UNKNOWN)
+            children.append(Child(one, found.state, Raw(found.result) if found.result else NULL, found.error))
+            size += len(found.result or b"") + len(found.error)
+        next_ = message.first + len(children)
+        return ChildrenKnown(children, next_ if next_ < len(ids) else None)
+
+    async def _ask_others(self) -> None:
+        desk, now_ms = self._desk, self._queue.now_ms
+        ids = desk.others.take(now_ms, desk.jobs, desk.blocked.awaited)
+        try:
+            outcomes = await self._outcomes(ids) if ids else {}
+        except Unavailable:
+            desk.others.answered((), {}, now_ms)  # asked again in time
+            return
+        ended, under_way = desk.others.answered(ids, outcomes, self._queue.now_ms)
+        for job_id, state in ended.items():
+            desk.blocked.ended(job_id, state)
+        for queue, some in under_way.items():
+            if queue != self._queue.key:
+                self._hint(queue, WaitedFor(queue=self._queue.key, ids=some))
+        self._queue.close(Jobs())
+
+    # Children that nobody wants any more.
+
+    def _cancel(self, message: CancelChildren, writes: Jobs) -> Any:
+        if any(one not in self._desk.jobs for one in message.ids):
+            return self._cancel_some(message)
+        self._disown(message.ids, message.reason)
+        return None
+
+    async def _cancel_some(self, message: CancelChildren) -> None:
+        """Some have ended, are in another queue, or were added by others and are not found yet. Raises: Unavailable."""
+        missing = [one for one in message.ids if one not in self._desk.jobs]
+        outcomes = {one: found for one, found in (await self._outcomes(missing)).items() if not found.has_ended}
+        self._disown((one for one in message.ids if one not in missing), message.reason)
+        key, reason = self._queue.key, message.reason
+        self._tell_unwanted(
+            [Unwanted(one, found.queue, reason) for one, found in outcomes.items() if found.queue != key]
+        )
+        if again := [one for one, found in outcomes.items() if found.queue == key]:
+            self._hint(key, Found())
+            self._queue.set_timer(f"cancel:{again[0]}", CancelChildren(ids=again, reason=reason), after=AGAIN_S)
+        self._queue.close(Jobs())
+
+    def _disown(self, ids: Iterable[str], reason: str) -> None:
+        for one in ids:
+            self._desk.unwanted.add(Unwanted(one, self._queue.key, reason))
+
+
+def _by_id(awaited: list[WaitFor], ids: dict[str, str]) -> list[WaitFor]:
+    return [replace(one, id=ids.get(one.id, one.id)) for one in awaited]
+
+
+def _with(options: bytes | None, waits: Waits) -> bytes | None:
+    return replace(decode_options(options) or NO_OPTIONS, waits=waits).encode()
+
+
+def _require_queue(entity: str) -> None:
+    """Raises: Refused."""
+    try:
+        split_entity(entity)
+    except BadEntity as error:
+        raise Refused("queue.no_such_queue", f"{entity!r:.300}: {error}", status=422) from None
+
+
+def _goes(waits: Waits, ended: Mapping[str, str]) -> bool:
+    """Does a job that waits so not have to wait at all?"""
+    left = len(waits.jobs)
+    for one in waits.jobs:
+        if one.id in ended:
+            left -= 1
+            decided = judge(waits.when, one.on_failure, one.id, ended[one.id], left)
+            if decided is not None:
+                return decided.then is Then.GO
+    return False

@@ -1,0 +1,106 @@
+"""Others: jobs that a queue's own wait for, and that are not here: in another queue, or ended already. Pure.
+
+How they stand is asked of the store, where it is written. The queue that has one is asked to say so as it ends, which
+spares both waiting; what is never said is found when the store is asked again.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec import Struct
+
+from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN
+from greenroom.store.jobs.jobs import Outcome
+
+ASK_MS = 2_000  # until one that had not ended is asked about again
+ASK_AT_ONCE = 500
+ANSWER_MS = 40_000  # after which an answer is not waited for
+YOUNG_MS = 30_000  # from when one is added here that its row may take to be there
+
+
+class Other(Struct):
+    """One of them."""
+
+    queue: str = ""  # that has it, as far as is known
+    asked_ms: int = 0
+    added_ms: int | None = None  # by us, just now: its row need not be there yet
+
+
+class Others:
+    """Of one queue."""
+
+    def __init__(self) -> None:
+        self._fresh: dict[str, Other] = {}  # not asked about yet
+        self._asked: dict[str, Other] = {}  # by rising `asked_ms`
+        self._asking_until_ms = 0
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._asked)
+
+    def wait(self, job_id: str, queue: str = "", *, added_ms: int | None = None) -> None:
+        """Somebody here waits for that one. `added_ms`: when it was added, if just now, to be committed with this."""
+        if job_id not in self._fresh and job_id not in self._asked:
+            self._fresh[job_id] = Other(queue, added_ms=added_ms)
+
+    def queue_of(self, job_id: str) -> str:
+        """ "" where nobody has said."""
+        found = self._asked.get(job_id) or self._fresh.get(job_id)
+        return found.queue if found is not None else ""
+
+    def next_ms(self) -> int | None:
+        """When the store is to be asked; None: not at all."""
+        if self._fresh:
+            return self._asking_until_ms
+        oldest = next(iter(self._asked.values()), None)
+        return max(oldest.asked_ms + ASK_MS, self._asking_until_ms) if oldest is not None else None
+
+    def is_due(self, now_ms: int) -> bool:
+        """Is somebody to ask now? Then they are, until they are `answered`."""
+        next_ms = self.next_ms()
+        if next_ms is None or next_ms > now_ms:
+            return False
+        self._asking_until_ms = now_ms + ANSWER_MS
+        return True
+
+    def take(self, now_ms: int, here: Collection[str], awaited: Collection[str]) -> list[str]:
+        """Those to ask about. Of what is `here` by now one hears anyway, and what nobody has `awaited` is forgotten."""
+        ids: list[str] = []
+        for some in (self._fresh, self._asked):
+            for job_id, other in list(some.items()):
+                if len(ids) == ASK_AT_ONCE or other.asked_ms + ASK_MS > now_ms:
+                    break
+                del some[job_id]
+                if job_id in here or job_id not in awaited:
+                    continue
+                other.asked_ms = now_ms
+                self._asked[job_id] = other
+                ids.append(job_id)
+        return ids
+
+    def answered(
+        self, ids: Iterable[str], outcomes: Mapping[str, Outcome], now_ms: int
+    ) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """How those have ended that have; and by queue those that have not."""
+        self._asking_until_ms = 0
+        ended: dict[str, str] = {}
+        under_way: dict[str, list[str]] = {}
+        for job_id in ids:
+            other = self._asked.get(job_id)
+            if other is None:
+                continue
+            outcome = outcomes.get(job_id)
+            if outcome is None:
+                if other.added_ms is None or other.added_ms + YOUNG_MS <= now_ms:
+                    ended[job_id] = UNKNOWN
+                    del self._asked[job_id]
+            elif outcome.has_ended:
+                ended[job_id] = outcome.state
+                del self._asked[job_id]
+            else:
+                other.queue = outcome.queue
+                under_way.setdefault(outcome.queue, []).append(job_id)
+        return ended, under_way
+
+    def ended(self, job_id: str) -> None:
+        """Its queue has said so."""
+        self._fresh.pop(job_id, None)
+        self._asked.pop(job_id, None)
