@@ -10,7 +10,8 @@ from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.limits import JobQueue, Rate
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.unique import Unique
-from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze, Work
+from greenroom.actors.jobs.waits import WaitFor
+from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze, Work
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -35,6 +36,7 @@ __all__ = [
     "Batch",
     "BatchRefused",
     "Cancel",
+    "Child",
     "Discard",
     "Done",
     "Event",
@@ -69,5 +71,6 @@ __all__ = [
     "Unreachable",
     "UserId",
     "View",
+    "WaitFor",
     "Work",
 ]

@@ -13,6 +13,8 @@ It runs outside every mailbox and may do I/O; at least once, and a worker that e
 What it returns is its result, as JSON.
 """
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, dataclass_transform
 
 import msgspec
@@ -24,9 +26,12 @@ from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options
 from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
+from greenroom.actors.jobs.waits import WaitFor, waits_for
 from greenroom.actors.jobs.work import Work
 from greenroom.actors.model.errors import Refused
 from greenroom.store.journal.consequences.jobs import JobRow
+
+NO_QUEUES: Mapping[str, str] = MappingProxyType({})
 
 
 class JobLimits(Struct, frozen=True, kw_only=True):
@@ -99,10 +104,15 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         priority: int | None = None,
         partition: str | None = None,
         attempts: int | None = None,
+        after: Iterable[str | WaitFor] = (),
+        children: Iterable[str | WaitFor] = (),
+        when: str = "",
+        queues: Mapping[str, str] = NO_QUEUES,
     ) -> JobRow:
         """As it is stored: as `Actor.start_job`, which calls this, is given it.
 
-        Raises: Refused `job.arguments_too_long` and `job.out_of_bounds`.
+        `queues`: of jobs that it waits for, by their ids, as far as they are known.
+        Raises: Refused `job.arguments_too_long`, `job.out_of_bounds`, and `job.unique_waits`.
         """
         fields = {name: getattr(self, name) for name in self.__struct_fields__}
         try:
@@ -128,6 +138,9 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         except (msgspec.ValidationError, UnicodeEncodeError) as error:
             raise Refused("job.out_of_bounds", str(error), status=422) from None
         unique = self.unique.key_of(self) if self.unique is not None else None
+        waits = waits_for(after, children, when, queues)
+        if unique is not None and waits is not None:
+            raise Refused("job.unique_waits", "a job with a `unique` waits for no others", status=422)
         due_ms = now_ms + int(given.delay_s * 1000)
         return JobRow(
             id=new_id(now_ms),
@@ -139,6 +152,6 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
             partition=given.partition,
             priority=given.priority,
             attempts_max=given.attempts,
-            options=Options(unique=unique, origin=origin if about else "", about=about).encode(),
+            options=Options(unique=unique, origin=origin if about else "", about=about, waits=waits).encode(),
             unique_key=unique.key if unique is not None else None,
         )

@@ -3,6 +3,17 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from msgspec import Struct
+
+
+class Child(Struct, frozen=True):
+    """A job that another has waited for."""
+
+    id: str
+    state: str  # completed, failed, cancelled; unfinished; unknown: it was forgotten since it ended
+    result: Any = None
+    error: str = ""
+
 
 class Work(Protocol):
     """One attempt at one job, as an `async def run` sees it."""
@@ -24,6 +35,12 @@ class Work(Protocol):
         Raises: whatever `do` raises, and then nothing is kept; ActorError where the queue can't be asked.
         """
 
+    async def children(self) -> list[Child]:
+        """The jobs that this one has waited for, with their results, in the order in which it was given them.
+
+        Raises: ActorError where the queue can't be asked.
+        """
+
 
 class ThreadWork(Protocol):
     """The same, as a `def run` sees it."""
@@ -40,6 +57,9 @@ class ThreadWork(Protocol):
 
     def step(self, name: str, do: Callable[[], Any]) -> Any:
         """As Work.step."""
+
+    def children(self) -> list[Child]:
+        """As Work.children."""
 
 
 class Snooze(Exception):

@@ -257,14 +257,22 @@ class Actor(Generic[State_co]):
         priority: int | None = None,
         partition: str | None = None,
         attempts: int | None = None,
+        after: Iterable[Any] = (),
+        children: Iterable[Any] = (),
+        when: str = "",
     ) -> str:
         """Have a job done: added with the events recorded here, or not at all. Returns its id.
 
-        `priority` (0 to 9, 0 goes first), `partition` and `attempts` are the class's unless given. With `about`, a
-        label of one's own, one is told once what became of it, by `entity` `job:ID`: `Answered` with the result, or
-        `Undelivered`: `job.failed`, `job.cancelled`, or `job.duplicate` where another with the same key is done.
+        `priority` (0 to 9, 0 goes first), `partition` and `attempts` are the class's unless given. It waits for the
+        jobs `after`, ids or `WaitFor`, and for its `children`, which are cancelled where it does not succeed; `when`,
+        which is `success`, `failure` or `ended`, makes it a callback of these: see actors/jobs/waits.py.
 
-        Raises: Refused `job.arguments_too_long` and `job.out_of_bounds`; TypeError when one has no journal.
+        With `about`, a label of one's own, one is told once what became of it, by `entity` `job:ID`: `Answered` with
+        the result, or `Undelivered`: `job.failed`, `job.cancelled`, or `job.duplicate` where another with the same key
+        is done.
+
+        Raises: Refused `job.arguments_too_long`, `job.out_of_bounds`, `job.unique_waits` and `job.waits_for_nothing`;
+        TypeError when one has no journal.
         """
         if not self.durable:
             raise TypeError(f"{self.kind} has no journal: it can't start jobs")
@@ -276,6 +284,10 @@ class Actor(Generic[State_co]):
             priority=priority,
             partition=partition,
             attempts=attempts,
+            after=after,
+            children=children,
+            when=when,
+            queues={one.id: one.row.queue for one in self.effects.others if type(one) is StartJob},
         )
         self.effects.name(StartJob(job, row, about))
         return row.id

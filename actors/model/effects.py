@@ -3,6 +3,7 @@
 `gc=False`: nothing that an effect leads to leads back to it, and there are many.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -94,6 +95,10 @@ class Startable(Protocol):
         priority: int | None,
         partition: str | None,
         attempts: int | None,
+        after: Iterable[Any],
+        children: Iterable[Any],
+        when: str,
+        queues: Mapping[str, str],
     ) -> JobRow:
         """As it is stored. Raises: ValueError, TypeError, Refused `job.arguments_too_long`."""
 

@@ -74,7 +74,7 @@ class MemoryJobs:
     async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
         await trio.lowlevel.checkpoint()
         tables = self._tables
-        return {one: _outcome(tables, one, results) for one in ids if one in tables.jobs or one in tables.done}
+        return {one: outcome_of(tables, one, results) for one in ids if one in tables.jobs or one in tables.done}
 
     async def with_steps(self, queue: str) -> list[str]:
         await trio.lowlevel.checkpoint()
@@ -103,7 +103,8 @@ class MemoryJobs:
         return self._database().of(JobTables)
 
 
-def _outcome(tables: JobTables, job_id: str, results: bool) -> Outcome:
+def outcome_of(tables: JobTables, job_id: str, results: bool) -> Outcome:
+    """Of one that there is."""
     if job_id in tables.jobs:
         return Outcome(tables.jobs[job_id].queue, "unfinished")
     row, end = tables.done[job_id]

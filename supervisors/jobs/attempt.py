@@ -18,8 +18,9 @@ import trio
 from msgspec import Raw
 
 from greenroom.actors.jobs.installed import InstalledJob
+from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
-from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
+from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
 from greenroom.config.telemetry.shown import said, shown
@@ -55,6 +56,9 @@ class Telling(Protocol):
     def note(self, attempt: "Attempt", share: float | None, note: str, line: str | None) -> None: ...
 
     async def steps(self, attempt: "Attempt") -> dict[str, Raw]:
+        """Raises: ActorError."""
+
+    async def children(self, attempt: "Attempt") -> list[ChildKnown]:
         """Raises: ActorError."""
 
     async def keep_step(self, attempt: "Attempt", name: str, result: Raw) -> None:
@@ -103,6 +107,15 @@ class Attempt:
         if known is None:
             known = await self.keep_step(name, await do())
         return msgspec.json.decode(known)
+
+    async def children(self) -> list[Child]:
+        return [
+            Child(one.id, one.state, msgspec.json.decode(one.result), one.error) for one in await self.children_known()
+        ]
+
+    async def children_known(self) -> list[ChildKnown]:
+        """Raises: ActorError."""
+        return await self._telling.children(self)
 
     def note(self, share: float, note: str) -> None:
         """As `progress`, from a thread or a process."""

@@ -16,11 +16,13 @@ from typing import Any
 
 import msgspec
 
-from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
+from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.config.telemetry.shown import said, shown
 from greenroom.supervisors.jobs.results import BadResult, encode_result
 from greenroom.supervisors.jobs.speech import (
     Begin,
+    ChildrenKnown,
+    ChildrenWanted,
     Do,
     FromChild,
     Known,
@@ -48,6 +50,7 @@ class Worker:
         self._speaking = threading.Lock()  # a job may have threads of its own
         self.jobs: queue.SimpleQueue[Do] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Known] = queue.SimpleQueue()
+        self.children: queue.SimpleQueue[ChildrenKnown] = queue.SimpleQueue()
         self.is_to_stop = False
 
     def listen(self) -> None:
@@ -65,6 +68,8 @@ class Worker:
                             self.is_to_stop = True
                         case Known() as known:
                             self._answers.put(known)
+                        case ChildrenKnown() as some:
+                            self.children.put(some)
         finally:  # whatever the reason: nobody is there to hear of the job
             os._exit(0)
 
@@ -104,6 +109,15 @@ class InProcess:
             result = encode_result(do(), of=f"the result of the step {name!r}")
             known = self._worker.ask(StepDone(name, result))
         return msgspec.json.decode(known.result)
+
+    def children(self) -> list[Child]:
+        self._worker.say(ChildrenWanted())
+        children: list[Child] = []
+        while True:
+            some = self._worker.children.get()
+            children += [Child(one.id, one.state, msgspec.json.decode(one.result), one.error) for one in some.children]
+            if some.is_last:
+                return children
 
 
 def run(do: Do, worker: Worker) -> Returned | Raised:

@@ -17,13 +17,17 @@ import msgspec
 import structlog
 import trio
 from msgspec import Raw
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.installed import InstalledJob
+from greenroom.actors.jobs.queue.flows.messages import Child
 from greenroom.actors.jobs.work import Cancel, Discard, Pause, Snooze
 from greenroom.supervisors.jobs.results import BadResult
 from greenroom.supervisors.jobs.speech import (
     LINE_BYTES_MAX,
     Begin,
+    ChildrenKnown,
+    ChildrenWanted,
     Do,
     FromChild,
     Known,
@@ -77,6 +81,8 @@ class Attempted(Protocol):
     async def step_known(self, name: str) -> Raw | None: ...
 
     async def keep_step(self, name: str, result: Any) -> Raw: ...
+
+    async def children_known(self) -> list[Child]: ...
 
 
 class Processes:
@@ -209,11 +215,19 @@ class _Child:
                 case LogLine() as logged:
                     attempt.log(logged.line)
                 case StepWanted() as wanted:
-                    known = await attempt.step_known(wanted.name)
-                    self._to_say.append(Known(True, Raw(in_one_line(known))) if known is not None else Known())
+                    step = await attempt.step_known(wanted.name)
+                    self._to_say.append(Known(True, Raw(in_one_line(step))) if step is not None else Known())
                     self._said.set()
                 case StepDone() as done:
                     self._to_say.append(Known(True, await attempt.keep_step(done.name, done.result)))
+                    self._said.set()
+                case ChildrenWanted():
+                    children = await attempt.children_known()
+                    for number, one in enumerate(children, 1):
+                        told = replace(one, result=Raw(in_one_line(one.result)))
+                        self._to_say.append(ChildrenKnown([told], number == len(children)))
+                    if not children:
+                        self._to_say.append(ChildrenKnown([], True))
                     self._said.set()
                 case (Returned() | Raised()) as outcome:
                     return outcome

@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
+from greenroom.actors.jobs.queue.flows.messages import Child
+
 LINE_BYTES_MAX = 2 << 20  # arguments, a result or a step's are within 256 KiB, but JSON may be escaped
 
 
@@ -35,7 +37,14 @@ class Known(Struct, frozen=True, tag="known"):
     result: Raw = field(default_factory=lambda: Raw(b"null"))
 
 
-ToChild = Begin | Do | Stop | Known
+class ChildrenKnown(Struct, frozen=True, tag="children_known"):
+    """Some of the answer to ChildrenWanted: a line holds no more."""
+
+    children: list[Child]
+    is_last: bool
+
+
+ToChild = Begin | Do | Stop | Known | ChildrenKnown
 
 
 class Progress(Struct, frozen=True, tag="progress"):
@@ -64,6 +73,10 @@ class StepDone(Struct, frozen=True, tag="step_done"):
     result: Raw
 
 
+class ChildrenWanted(Struct, frozen=True, tag="children"):
+    """See Work.children."""
+
+
 class Returned(Struct, frozen=True, tag="returned"):
     """The job has returned."""
 
@@ -79,4 +92,4 @@ class Raised(Struct, frozen=True, tag="raised"):
     seconds: float = 0.0
 
 
-FromChild = Progress | Log | StepWanted | StepDone | Returned | Raised
+FromChild = Progress | Log | StepWanted | StepDone | ChildrenWanted | Returned | Raised

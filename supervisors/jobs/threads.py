@@ -9,7 +9,7 @@ import msgspec
 import trio
 from msgspec import Raw
 
-from greenroom.actors.jobs.work import Cancel
+from greenroom.actors.jobs.work import Cancel, Child
 
 
 class Attempted(Protocol):
@@ -29,6 +29,8 @@ class Attempted(Protocol):
     async def step_known(self, name: str) -> Raw | None: ...
 
     async def keep_step(self, name: str, result: Any) -> Raw: ...
+
+    async def children(self) -> list[Child]: ...
 
 
 class InThread:
@@ -57,6 +59,9 @@ class InThread:
         if known is None:
             known = trio.from_thread.run(self._attempt.keep_step, name, do())
         return msgspec.json.decode(known)
+
+    def children(self) -> list[Child]:
+        return trio.from_thread.run(self._attempt.children)
 
     def _tell(self, do: Callable[..., None], *arguments: Any) -> None:
         """Wait for the loop to take it: one that says much is not to outrun it."""

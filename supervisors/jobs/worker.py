@@ -13,6 +13,7 @@ import trio
 from msgspec import Raw
 
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.queue.flows.messages import Child, Children
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Finished, Leave, Take, Taken, TakenJob
 from greenroom.actors.jobs.queue.single.telling import Progress, StepDone, Steps
 from greenroom.actors.model.errors import ActorError, Unavailable
@@ -381,6 +382,16 @@ class Worker:
 
     async def steps(self, attempt: Attempt) -> dict[str, Raw]:
         return (await self._ask(self._entity, Steps(worker=self.name, id=attempt.id, token=attempt.token))).results
+
+    async def children(self, attempt: Attempt) -> list[Child]:
+        children: list[Child] = []
+        first: int | None = 0
+        while first is not None:
+            asked = Children(worker=self.name, id=attempt.id, token=attempt.token, first=first)
+            known = await self._ask(self._entity, asked)
+            children += known.children
+            first = known.next
+        return children
 
     async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
         await self._ask(

@@ -1,0 +1,66 @@
+"""Jobs that are not here: when the store is asked how they stand, and what its answer says."""
+
+from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN
+from greenroom.actors.jobs.queue.flows.others import ANSWER_MS, ASK_AT_ONCE, ASK_MS, YOUNG_MS, Others
+from greenroom.store.jobs.jobs import Outcome
+
+NOW = 1_000_000
+HERE: set[str] = set()
+
+
+def others(*ids: str) -> Others:
+    one = Others()
+    for job_id in ids:
+        one.wait(job_id)
+    return one
+
+
+def take(one: Others, now_ms: int = NOW, awaited: str = "xyz") -> list[str]:
+    return one.take(now_ms, HERE, set(awaited))
+
+
+def test_one_is_asked_about_at_once_and_then_every_few_seconds() -> None:
+    one = others("x")
+    assert one.is_due(NOW) and not one.is_due(NOW), "somebody is asking"
+    assert take(one) == ["x"] and take(one) == []
+    assert one.answered(["x"], {"x": Outcome("media", "unfinished")}, NOW) == ({}, {"media": ["x"]})
+    assert (one.next_ms(), one.queue_of("x")) == (NOW + ASK_MS, "media")
+    assert not one.is_due(NOW + ASK_MS - 1) and one.is_due(NOW + ASK_MS)
+    assert take(one, NOW + ASK_MS) == ["x"]
+    assert one.answered(["x"], {"x": Outcome("media", "failed")}, NOW) == ({"x": "failed"}, {})
+    assert not len(one) and one.next_ms() is None
+
+
+def test_an_answer_that_never_comes_is_asked_for_again() -> None:
+    one = others("x")
+    assert one.is_due(NOW) and take(one) == ["x"]
+    assert not one.is_due(NOW + ANSWER_MS - 1) and one.is_due(NOW + ANSWER_MS)
+
+
+def test_of_one_that_is_here_or_that_nobody_waits_for_nobody_is_asked() -> None:
+    one = others("x", "y", "z")
+    assert one.take(NOW, {"x"}, {"x", "y"}) == ["y"] and len(one) == 1
+
+
+def test_only_so_many_are_asked_about_at_once_and_all_in_turn() -> None:
+    ids = [f"{number:04}" for number in range(ASK_AT_ONCE + 1)]
+    one = others(*ids)
+    assert one.take(NOW, HERE, ids) == ids[:-1]
+    assert one.take(NOW, HERE, ids) == ids[-1:]
+
+
+def test_one_that_is_nowhere_is_unknown_unless_we_have_added_it_just_now() -> None:
+    one = others("x")
+    one.wait("y", "media", added_ms=NOW)
+    assert take(one) == ["x", "y"]
+    assert one.answered(["x", "y"], {}, NOW) == ({"x": UNKNOWN}, {})
+    assert take(one, NOW + YOUNG_MS) == ["y"]
+    assert one.answered(["y"], {}, NOW + YOUNG_MS) == ({"y": UNKNOWN}, {})
+
+
+def test_what_its_queue_has_said_is_not_asked() -> None:
+    one = others("x", "y")
+    one.ended("x")
+    assert take(one) == ["y"]
+    one.ended("y")
+    assert one.answered(["y"], {"y": Outcome("media", "failed")}, NOW) == ({}, {})
