@@ -57,7 +57,7 @@ class JobFound(Struct):
     errors: bytes | None = None  # JSON list
 
 
-class Outcome(Struct):
+class JobOutcome(Struct):
     """How one job stands, for those that wait for it."""
 
     queue: str
@@ -89,7 +89,7 @@ class QueueReads(Protocol):
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more. Raises: StoreUnavailable."""
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         """By id, of one moment; a job that is not among them there is not, or not any more. `results`: and errors.
         Raises: StoreUnavailable."""
 
@@ -118,7 +118,7 @@ class JobStore(Protocol):
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more."""
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         """See QueueReads."""
 
     async def with_steps(self, queue: str) -> list[str]:

@@ -6,7 +6,7 @@ import msgspec
 import trio
 from msgspec.structs import replace
 
-from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Outcome, Seen
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, JobTables
 
@@ -71,7 +71,7 @@ class MemoryJobs:
         errors = b"[" + end.error + b"]" if end.error else None
         return JobFound(replace(row), end.state, end.ended_ms, end.started_ms, end.worker, end.result, errors)
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         await trio.lowlevel.checkpoint()
         tables = self._tables
         return {one: outcome_of(tables, one, results) for one in ids if one in tables.jobs or one in tables.done}
@@ -103,15 +103,15 @@ class MemoryJobs:
         return self._database().of(JobTables)
 
 
-def outcome_of(tables: JobTables, job_id: str, results: bool) -> Outcome:
+def outcome_of(tables: JobTables, job_id: str, results: bool) -> JobOutcome:
     """Of one that there is."""
     if job_id in tables.jobs:
-        return Outcome(tables.jobs[job_id].queue, "unfinished")
+        return JobOutcome(tables.jobs[job_id].queue, "unfinished")
     row, end = tables.done[job_id]
     if not results:
-        return Outcome(row.queue, end.state)
+        return JobOutcome(row.queue, end.state)
     error = msgspec.json.decode(end.error)["error"] if end.error and end.state != "completed" else ""
-    return Outcome(row.queue, end.state, end.result, error)
+    return JobOutcome(row.queue, end.state, end.result, error)
 
 
 def _look(tables: JobTables, queue: str, seen: Seen) -> Look:

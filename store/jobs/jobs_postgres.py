@@ -9,7 +9,7 @@ cluster, of which the rows were copied: such a row is read when the queue wakes,
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, Look, Outcome, Seen
+from greenroom.store.jobs.jobs import LONG, LOOK_ROWS, PAGE, Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 from greenroom.store.postgres.pool import Pool
 
@@ -164,8 +164,8 @@ class PostgresJobs:
         row = rows[0]
         return JobFound(_row(row), *row[16:])
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
-        return {row[0].hex: Outcome(*row[1:]) for row in await self._pool.fetch(OUTCOMES, list(ids), results)}
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
+        return {row[0].hex: JobOutcome(*row[1:]) for row in await self._pool.fetch(OUTCOMES, list(ids), results)}
 
     async def with_steps(self, queue: str) -> list[str]:
         return [row[0].hex for row in await self._pool.fetch(WITH_STEPS, queue)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import trio
 
-from greenroom.store.jobs.jobs import Begun, JobFound, Outcome, Seen
+from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 
 
@@ -23,7 +23,7 @@ class NoJobs:
         await trio.lowlevel.checkpoint()
         return None
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         await trio.lowlevel.checkpoint()
         return {}
 

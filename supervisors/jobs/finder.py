@@ -14,7 +14,7 @@ from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobFound, JobStore, Outcome, Seen
+from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobFound, JobOutcome, JobStore, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
 
@@ -45,7 +45,7 @@ class Finder:
     async def find(self, job_id: str) -> JobFound | None:
         return await self._store.find(job_id)
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         return await self._store.outcomes(ids, results=results)
 
     async def with_steps(self, queue: str) -> list[str]:

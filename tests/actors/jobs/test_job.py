@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from greenroom import Actor, Ask, Done, Event, Job, Refused, Retry, Unique
+from greenroom import Actor, Ask, Done, Event, Job, Refused, Retry, Unique, WaitFor
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, decode_options
+from greenroom.actors.jobs.waits import Awaited, Waits
 from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.testing import Kit
 
@@ -149,6 +150,28 @@ def test_nothing_is_started_by_a_message_that_is_refused() -> None:
     with pytest.raises(Refused):
         kit.ask(Start(fails=True), user="ann")
     assert kit.started == []
+
+
+def test_one_that_waits_names_the_jobs_that_were_started_beside_it_with_their_queue() -> None:
+    kit = Kit(Film)
+    first = kit.actor.start_job(Cut(video="a"))
+    kit.actor.start_job(Cut(video="b"), after=[WaitFor(first, "ignore")], children=["f" * 32], when="ended")
+    row = kit.actor.effects.others[-1].row  # type: ignore[union-attr]
+    options = decode_options(row.options)
+    assert options is not None and options.waits == Waits(
+        [Awaited(first, "ignore", False, "media"), Awaited("f" * 32, "fail", True)], "ended"
+    )
+
+
+def test_one_that_is_one_with_others_waits_for_none() -> None:
+    class One(Job, queue="media", tag="job.one"):
+        unique = Unique()
+
+        async def run(self, work: Any) -> None:
+            """Nothing."""
+
+    with pytest.raises(Refused, match=r"job\.unique_waits"):
+        One().to_row(now_ms=1, after=["f" * 32])
 
 
 def test_an_entity_without_a_journal_starts_nothing() -> None:

@@ -4,8 +4,8 @@
 
 import msgspec
 
-from greenroom.store.jobs.jobs import JobFound
-from greenroom.store.journal.consequences.jobs import BackRow, EndRow, Jobs, StepRow, TakeRow
+from greenroom.store.jobs.jobs import JobFound, JobOutcome
+from greenroom.store.journal.consequences.jobs import FREED, BackRow, EndRow, Jobs, StepRow, TakeRow
 from greenroom.store.journal.records import Outcome
 from tests.store.journal.clusters import (  # noqa: F401 - fixtures
     Cluster,
@@ -107,3 +107,26 @@ def test_what_is_written_in_one_append_is_written_as_it_is_at_last() -> None:
     assert steps.cost() == (2, 3) and len(steps) == 2
     steps.merge(Jobs(unstepped=[A]))
     assert steps.steps == [StepRow(B, "a", b"22")] and steps.unstepped == [A]
+
+
+async def test_how_jobs_have_ended_is_read_of_one_moment(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(A), job(B)]))
+    ended = EndRow(A, "failed", 9, error=b'{"error":"no"}', result=b"1")
+    await write(node, queue, Jobs(ended={A: ended}))
+    store, nobody = store_of(cluster), "f" * 32
+    assert await store.outcomes([A, B, nobody]) == {A: JobOutcome("q", "failed"), B: JobOutcome("q", "unfinished")}
+    assert await store.outcomes([A], results=True) == {A: JobOutcome("q", "failed", b"1", "no")}
+    await write(node, queue, Jobs(ended={B: EndRow(B, "completed", 9)}))
+    assert await store.outcomes([B], results=True) == {B: JobOutcome("q", "completed")}
+
+
+async def test_what_is_free_stays_so(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(A)]))
+    await write(node, queue, Jobs(back={A: BackRow(A, 1, 0, 0, let_go=FREED)}))
+    assert (await unfinished(cluster))[0] == [job(A, due_ms=1, let_go=FREED)]
+    await write(node, queue, Jobs(back={A: BackRow(A, 1, 0, 0)}))
+    assert (await unfinished(cluster))[0][0].let_go == FREED

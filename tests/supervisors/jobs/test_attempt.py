@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from greenroom import Cancel, Discard, Job, JobLimits, Pause, Retry, Snooze, Work
 from greenroom.actors.jobs.installed import InstalledJob
+from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.model.errors import HandlerStuck
@@ -32,6 +33,7 @@ class Told:
         self.notes: list[tuple[float | None, str, str | None]] = []
         self.kept: dict[str, Raw] = {}
         self.asked = 0
+        self.has_ended: list[ChildKnown] = []
 
     def note(self, attempt: Attempt, share: float | None, note: str, line: str | None) -> None:
         self.notes.append((share, note, line))
@@ -44,6 +46,10 @@ class Told:
     async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
         await trio.lowlevel.checkpoint()
         self.kept[name] = result
+
+    async def children(self, attempt: Attempt) -> list[ChildKnown]:
+        await trio.lowlevel.checkpoint()
+        return self.has_ended
 
 
 class Does(Job, queue="q", tag="job.does"):
@@ -416,3 +422,16 @@ async def test_jobs_wait_for_a_thread_where_there_are_enough() -> None:
         assert (len(begun), shared.threads.statistics().tasks_waiting) == (1, 1)
         goes_on.set()
     assert len(begun) == 2
+
+
+async def test_children_are_read_also_from_a_thread() -> None:
+    told = Told()
+    told.has_ended = [ChildKnown("a", "completed", Raw(b'{"n": 1}')), ChildKnown("b", "failed", error="no")]
+    known = [["a", {"n": 1}, ""], ["b", None, "no"]]
+
+    async def runs(work: Work) -> Any:
+        return [[one.id, one.result, one.error] for one in await work.children()]
+
+    assert msgspec.json.decode((await outcome(runs, told=told)).result) == known
+    InThread.what = staticmethod(lambda work: [[one.id, one.result, one.error] for one in work.children()])
+    assert msgspec.json.decode((await attempt(InThread, told=told).run()).result) == known

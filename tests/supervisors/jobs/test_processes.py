@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from greenroom import Discard, Job, JobLimits, Pause, Snooze
 from greenroom.actors.jobs.installed import InstalledJob
+from greenroom.actors.jobs.queue.flows.messages import Child
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.jobs.work import ThreadWork
 from greenroom.actors.life.turn import Turn
@@ -40,6 +41,8 @@ class Apart(Job, queue="q", tag="job.apart"):
                 return {"pid": os.getpid(), "attempt": work.attempt}
             case "steps":
                 return [work.step("a", lambda: 1), work.step("b", lambda: {"made": "b"})]
+            case "children":
+                return [[one.id, one.state, one.result] for one in work.children()]
             case "raise":
                 raise ValueError("no good")
             case "snooze":
@@ -111,6 +114,15 @@ async def test_its_steps_are_those_of_the_job() -> None:
         found = await attempt(means, "steps", told, steps=True).run()
     assert msgspec.json.decode(found.result) == [{"kept": True}, {"made": "b"}]
     assert told.kept["b"] == Raw(b'{"made":"b"}')
+
+
+async def test_it_reads_its_children() -> None:
+    told = Told()
+    async with processes() as means:
+        assert (await attempt(means, "children", told).run()).result == Raw(b"[]")
+        told.has_ended = [Child("a", "completed", Raw(b'{\n "n": 1}')), Child("b", "failed")]
+        found = await attempt(means, "children", told).run()
+    assert msgspec.json.decode(found.result) == [["a", "completed", {"n": 1}], ["b", "failed", None]]
 
 
 async def test_what_it_raises_and_how_it_goes_on_come_across() -> None:

@@ -51,6 +51,13 @@ class Once(Job, queue="media", tag="job.once"):
         return self.video
 
 
+class Subtitle(Job, queue="text", tag="job.subtitle"):
+    video: str
+
+    async def run(self, work: Work) -> str:
+        return self.video
+
+
 class Uploaded(Event, tag="film.uploaded"):
     """It was."""
 
@@ -72,6 +79,10 @@ class Upload(Ask[str], tag="film.upload"):
     video: str = ""
 
 
+class Publish(Ask[dict[str, str]], tag="film.publish"):
+    """Start jobs that wait for each other: one of another queue among them."""
+
+
 class FilmState(Struct):
     """All of it."""
 
@@ -82,7 +93,7 @@ class Film(Actor[FilmState]):
     """Starts jobs, and hears of them."""
 
     kind = "film"
-    commands = (Upload,)
+    commands = (Upload, Publish)
     events = (Uploaded, Heard)
 
     def handle(self, message: Any) -> Any:
@@ -94,6 +105,12 @@ class Film(Actor[FilmState]):
                 if message.fails:
                     raise RuntimeError("after it was named")
                 return started
+            case Publish():
+                self.record(Uploaded())
+                cut = self.start_job(Transcode(video=self.key))
+                text = self.start_job(Subtitle(video=self.key))
+                out = self.start_job(Transcode(video="out"), children=[cut, text], about="out")
+                return {"cut": cut, "text": text, "out": out}
             case Answered():
                 self.record(Heard(entity=message.entity, about=message.about, what=bytes(message.reply).decode()))
             case Undelivered():
@@ -140,10 +157,16 @@ class Yard:
         return await self.ask("queue:media", Add(job="job.once", arguments=Raw(arguments), **fields))
 
     async def take(
-        self, most: int = 1, *, wait_s: float = 0.0, finished: Sequence[Finished] = (), worker: str = "w"
+        self,
+        most: int = 1,
+        *,
+        wait_s: float = 0.0,
+        finished: Sequence[Finished] = (),
+        worker: str = "w",
+        queue: str = "media",
     ) -> Taken:
         taken: Taken = await self.ask(
-            "queue:media", Take(worker=worker, most=most, wait_s=wait_s, finished=list(finished))
+            f"queue:{queue}", Take(worker=worker, most=most, wait_s=wait_s, finished=list(finished))
         )
         return taken
 

@@ -33,7 +33,7 @@ from greenroom.actors.model.entity import BadEntity, split_entity
 from greenroom.actors.model.errors import Refused, Unavailable
 from greenroom.actors.model.message import Message
 from greenroom.store.errors import StoreUnavailable
-from greenroom.store.jobs.jobs import UNFINISHED, Outcome
+from greenroom.store.jobs.jobs import UNFINISHED, JobOutcome
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs
 
 READ_AT_ONCE = 64  # children whose results one statement reads
@@ -174,7 +174,7 @@ class Flowing:
 
     # What is read.
 
-    async def _outcomes(self, ids: list[str], *, results: bool = False) -> dict[str, Outcome]:
+    async def _outcomes(self, ids: list[str], *, results: bool = False) -> dict[str, JobOutcome]:
         """Raises: Unavailable."""
         try:
             return await self._queue.runtime.jobs.outcomes(ids, results=results)
@@ -195,7 +195,7 @@ class Flowing:
         for one in asked:
             if size >= TAKE_BYTES:
                 break
-            found = outcomes.get(one) or Outcome("", UNKNOWN)
+            found = outcomes.get(one) or JobOutcome("", UNKNOWN)
             children.append(Child(one, found.state, Raw(found.result) if found.result else NULL, found.error))
             size += len(found.result or b"") + len(found.error)
         next_ = message.first + len(children)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from msgspec import Struct
 
 from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN
-from greenroom.store.jobs.jobs import Outcome
+from greenroom.store.jobs.jobs import JobOutcome
 
 ASK_MS = 2_000  # until one that had not ended is asked about again
 ASK_AT_ONCE = 500
@@ -77,7 +77,7 @@ class Others:
         return ids
 
     def answered(
-        self, ids: Iterable[str], outcomes: Mapping[str, Outcome], now_ms: int
+        self, ids: Iterable[str], outcomes: Mapping[str, JobOutcome], now_ms: int
     ) -> tuple[dict[str, str], dict[str, list[str]]]:
         """How those have ended that have; and by queue those that have not."""
         self._asking_until_ms = 0

@@ -12,9 +12,9 @@ def test_arguments_beyond_the_memory_are_left_where_they_are_stored() -> None:
     known = Known()
     assert known.know(row(1, b"x" * ARGUMENTS_BYTES_MAX)).arguments and known.is_laden
     second = known.know(row(2, b"{}"))
-    assert second.arguments is None and known.arguments_bytes == ARGUMENTS_BYTES_MAX
-    known.give(second, b"abc")
-    assert (second.arguments, known.arguments_bytes) == (b"abc", ARGUMENTS_BYTES_MAX + 3)
+    assert (second.arguments, known.arguments_bytes) == (None, ARGUMENTS_BYTES_MAX)
+    known.give(known[second.id], b"abc")
+    assert known.arguments_bytes == ARGUMENTS_BYTES_MAX + 3
     known.forget(known[row(1, None).id])
     assert known.arguments_bytes == 3 and list(known) == [second.id]
     known.forget(second)

@@ -16,7 +16,7 @@ from greenroom.actors.jobs.queue.messages import Finished, Found, NewJob
 from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.model.effects import Told
 from greenroom.actors.model.message import Message
-from greenroom.store.jobs.jobs import Outcome
+from greenroom.store.jobs.jobs import JobOutcome
 from greenroom.store.jobs.jobs_memory import outcome_of
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, Jobs, JobTables
@@ -36,7 +36,7 @@ class Store:
     def rows(self) -> JobTables:
         return self.tables.of(JobTables)
 
-    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, Outcome]:
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
         rows = self.rows
         return {one: outcome_of(rows, one, results) for one in ids if one in rows.jobs or one in rows.done}
 

@@ -73,8 +73,9 @@ def test_jobs_that_have_ended_are_waited_for_no_more_and_unknown_ones_are_refuse
     ids = one.add("a", job("y", after=[WaitFor(first)]), job("z", when="failure", after=[WaitFor(first)]))
     settle(one)
     one.lose("a")
-    assert one.state(ids["z"]) == "cancelled" and [row.id for row in one.store.rows.jobs.values()] == [ids["y"]]
-    assert not one.lives["a"].desk.blocked.jobs, "that is stored with it"
+    assert one.state(ids["z"]) == "cancelled" and not one.lives["a"].desk.blocked.jobs
+    (row,) = one.store.rows.jobs.values()
+    assert row.id == ids["y"] and not row.let_go and b'"is_over":true' in (row.options or b""), "as it is added"
     with pytest.raises(Refused, match=f"{NOBODY}: there is none") as caught:
         one.add("a", job("w"), job("v", after=[WaitFor(NOBODY)]))
     assert caught.value.name == "queue.unknown_job"

@@ -2,7 +2,7 @@
 
 from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN
 from greenroom.actors.jobs.queue.flows.others import ANSWER_MS, ASK_AT_ONCE, ASK_MS, YOUNG_MS, Others
-from greenroom.store.jobs.jobs import Outcome
+from greenroom.store.jobs.jobs import JobOutcome
 
 NOW = 1_000_000
 HERE: set[str] = set()
@@ -23,11 +23,11 @@ def test_one_is_asked_about_at_once_and_then_every_few_seconds() -> None:
     one = others("x")
     assert one.is_due(NOW) and not one.is_due(NOW), "somebody is asking"
     assert take(one) == ["x"] and take(one) == []
-    assert one.answered(["x"], {"x": Outcome("media", "unfinished")}, NOW) == ({}, {"media": ["x"]})
+    assert one.answered(["x"], {"x": JobOutcome("media", "unfinished")}, NOW) == ({}, {"media": ["x"]})
     assert (one.next_ms(), one.queue_of("x")) == (NOW + ASK_MS, "media")
     assert not one.is_due(NOW + ASK_MS - 1) and one.is_due(NOW + ASK_MS)
     assert take(one, NOW + ASK_MS) == ["x"]
-    assert one.answered(["x"], {"x": Outcome("media", "failed")}, NOW) == ({"x": "failed"}, {})
+    assert one.answered(["x"], {"x": JobOutcome("media", "failed")}, NOW) == ({"x": "failed"}, {})
     assert not len(one) and one.next_ms() is None
 
 
@@ -63,4 +63,4 @@ def test_what_its_queue_has_said_is_not_asked() -> None:
     one.ended("x")
     assert take(one) == ["y"]
     one.ended("y")
-    assert one.answered(["y"], {"y": Outcome("media", "failed")}, NOW) == ({}, {})
+    assert one.answered(["y"], {"y": JobOutcome("media", "failed")}, NOW) == ({}, {})

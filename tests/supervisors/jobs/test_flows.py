@@ -1,0 +1,134 @@
+"""Flows on real nodes: jobs that wait for others, over queues, nodes that end, and workers that read what has come."""
+
+import json
+
+import pytest
+import trio
+from msgspec import Raw
+from trio.testing import MockClock
+
+from greenroom import Job, Refused, WaitFor, Work
+from greenroom.actors.jobs.queue.control import Why
+from greenroom.actors.jobs.queue.flows import flowing
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, Children, FlowJob
+from greenroom.actors.jobs.queue.messages import Finished, Taken
+from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
+from greenroom.actors.model.lifecycle import Inspect
+from greenroom.store.journal.journal_memory import MemoryRows
+from tests.supervisors.jobs.work_stage import running, stage, until
+from tests.supervisors.jobs.yard import Publish, yard
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def where(request: pytest.FixtureRequest) -> str | MemoryRows:
+    return MemoryRows() if request.param == "memory" else str(request.getfixturevalue("database_url"))
+
+
+def only(taken: Taken) -> str:
+    (job,) = taken.jobs
+    return job.id
+
+
+async def test_jobs_that_an_entity_starts_wait_for_one_another_over_queues_and_nodes(where: str | MemoryRows) -> None:
+    async with yard(where) as node:
+        ids = await node.ask("film:alien", Publish())
+        cut = await node.take(10, wait_s=20.0)
+        assert only(cut) == ids["cut"]
+        await node.take(0, finished=[Finished(ids["cut"], cut.token, Raw(b'"cut"'))])
+        assert (await node.ask("queue:media", Why(id=ids["out"]))).why == f"it waits for 1 others: {ids['text']}"
+    async with yard(where) as node:  # the next owner of both queues
+        text = await node.take(10, wait_s=20.0, queue="text")
+        assert only(text) == ids["text"]
+        waiting = await node.take(10, worker="v")
+        assert waiting.jobs == []
+        await node.take(0, finished=[Finished(ids["text"], text.token, Raw(b'"text"'))], queue="text")
+        out = await node.take(10, wait_s=20.0)
+        assert only(out) == ids["out"]
+        known = await node.ask("queue:media", Children(worker="w", id=ids["out"], token=out.token))
+        assert [json.loads(bytes(one.result)) for one in known.children] == ["cut", "text"]
+    async with yard(where) as node:
+        await node.take(0, finished=[Finished(ids["out"], out.token, Raw(b"1"))])
+        assert await node.heard("film:alien") == [(f"job:{ids['out']}", "out", "1")]
+
+
+async def test_a_flow_is_added_whole_and_fails_as_a_whole(where: str | MemoryRows) -> None:
+    jobs = [
+        FlowJob(name="out", job="job.x", children=[WaitFor("in"), WaitFor("beside")]),
+        FlowJob(name="in", job="job.x", queue="text"),
+        FlowJob(name="beside", job="job.x", queue="text"),
+        FlowJob(name="sorry", job="job.x", queue="mail", after=[WaitFor("out")], when="failure"),
+    ]
+    async with yard(where) as node:
+        ids = (await node.ask("queue:media", AddFlow(jobs=jobs))).ids
+        taken = await node.take(1, wait_s=20.0, queue="text")
+        first = only(taken)
+        await node.take(0, finished=[Finished(first, taken.token, error="no", final=True)], queue="text")
+        sorry = await node.take(1, wait_s=20.0, queue="mail")
+        assert only(sorry) == ids["sorry"]
+        states = {}
+        with trio.fail_after(20.0):
+            while len(states) < 3:
+                for name in ("out", "in", "beside"):
+                    found = await node.find(ids[name])
+                    if found is not None and found.state not in ("unfinished", "active"):
+                        states[name] = found.state
+                await trio.lowlevel.checkpoint()
+        (other,) = {"in", "beside"} - {name for name, job_id in ids.items() if job_id == first}
+        assert states["out"] == "failed" and states[other] == "cancelled"
+
+
+class Part(Job, queue="q", tag="job.part"):
+    number: int
+
+    async def run(self, work: Work) -> int:
+        return self.number
+
+
+class Whole(Job, queue="q", tag="job.whole"):
+    async def run(self, work: Work) -> list[object]:
+        return [one.result for one in await work.children()]
+
+
+async def test_a_worker_reads_what_has_come_of_many(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flowing, "READ_AT_ONCE", 2)
+    parts = [FlowJob(name=str(n), job="job.part", arguments=Raw(b'{"number":%d}' % n)) for n in range(5)]
+    whole = FlowJob(name="whole", job="job.whole", children=[WaitFor(one.name) for one in parts])
+    async with stage(Part, Whole) as on, running(on.worker()):
+        ids = (await on.ask(AddFlow(jobs=[whole, *parts]))).ids
+        assert await on.ended(ids["whole"]) == ["completed"]
+        assert json.loads(on.end(ids["whole"]).result or b"") == list(range(5))
+
+
+class Long(Job, queue="q", tag="job.long"):
+    async def run(self, work: Work) -> None:
+        await trio.sleep_forever()
+
+
+async def test_a_child_that_is_under_way_is_stopped_as_its_parent_is_cancelled(autojump_clock: MockClock) -> None:
+    async with stage(Long, Whole) as on, running(on.worker()):
+        parent = FlowJob(name="whole", job="job.whole", children=[WaitFor("long")])
+        ids = (await on.ask(AddFlow(jobs=[parent, FlowJob(name="long", job="job.long")]))).ids
+        await until(lambda: on.tables.takes)
+        view = (await on.kernel.router.ask(f"job:{ids['whole']}", Inspect())).view
+        shown = json.loads(view)
+        assert (shown["state"], shown["waits_for"], shown["children"]) == ("blocked", [ids["long"]], [ids["long"]])
+        assert (await on.ask(CancelJob(id=ids["whole"]))).state == "cancelled"
+        assert await on.ended(ids["long"]) == ["cancelled"]
+        with pytest.raises(Refused, match=r"there is none"):
+            await on.ask(RetryJob(id="f" * 32))
+
+
+async def test_one_that_is_tried_again_waits_again_for_what_is_tried_again(autojump_clock: MockClock) -> None:
+    async with stage(Part, Whole) as on:
+        parent = FlowJob(name="whole", job="job.whole", children=[WaitFor("part")])
+        ids = (await on.ask(AddFlow(jobs=[parent, FlowJob(name="part", job="job.part")]))).ids
+        with pytest.raises(Refused, match=r"queue\.blocked"):
+            await on.ask(RetryJob(id=ids["whole"]))
+        await on.ask(CancelJob(id=ids["part"]))
+        assert await on.ended(ids["whole"]) == ["failed"]
+        for name in ("part", "whole"):
+            await on.ask(RetryJob(id=ids[name]))
+        await on.ask(EditJob(id=ids["part"], arguments=Raw(b'{"number":7}')))
+        async with running(on.worker()):
+            assert await on.ended(*ids.values()) == ["completed", "completed"]
+        assert on.end(ids["whole"]).result == b"[7]"
