@@ -10,6 +10,7 @@ from greenroom import Actor, Ask, Done, Event, Job, Refused, Retry, Unique, Wait
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, decode_options
 from greenroom.actors.jobs.waits import Awaited, Waits
+from greenroom.actors.model.effects import StartJob
 from greenroom.actors.model.kinds import BadEntityClass
 from greenroom.testing import Kit
 
@@ -156,8 +157,9 @@ def test_one_that_waits_names_the_jobs_that_were_started_beside_it_with_their_qu
     kit = Kit(Film)
     first = kit.actor.start_job(Cut(video="a"))
     kit.actor.start_job(Cut(video="b"), after=[WaitFor(first, "ignore")], children=["f" * 32], when="ended")
-    row = kit.actor.effects.others[-1].row  # type: ignore[union-attr]
-    options = decode_options(row.options)
+    started = list(kit.actor.effects.others)[-1]
+    assert isinstance(started, StartJob)
+    options = decode_options(started.row.options)
     assert options is not None and options.waits == Waits(
         [Awaited(first, "ignore", False, "media"), Awaited("f" * 32, "fail", True)], "ended"
     )

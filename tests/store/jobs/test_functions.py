@@ -10,6 +10,7 @@ import pytest
 
 from greenroom.actors.jobs.ids import ID
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, TTL_MAX_S, Options, UniqueKey, decode_options
+from greenroom.actors.jobs.waits import Awaited
 from greenroom.store.jobs import jobs_postgres
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.postgres.bridge import Bridge
@@ -242,3 +243,50 @@ async def test_one_does_it_at_a_time(two: list[Other]) -> None:
     await other.do("COMMIT")
     await one.do("SELECT keep_job_days(7, 9)")
     assert len(await days(one)) == 11
+
+
+# Jobs that wait for others.
+
+AFTER = "SELECT add_job_after($1::text[], 'q', 'job.x'"
+
+
+async def test_a_job_is_added_after_others_with_what_their_failing_means(two: list[Other]) -> None:
+    one, other = two
+    await one.do("BEGIN")
+    first, second = await one.add(), await one.add()
+    id = await one.do(
+        f"{AFTER}, on_failure => 'ignore', called_when => 'ended', priority => 2)", [first, second, first]
+    )
+    assert await other.do("SELECT count(*) FROM jobs") == 0
+    await one.do("COMMIT")
+    row = await stored(one, id)
+    options = decode_options(bytes.fromhex(row["options"][2:]))
+    assert options is not None and options.waits is not None and row["priority"] == 2
+    assert sorted(options.waits.jobs, key=lambda one: one.id) == sorted(
+        [Awaited(first, "ignore"), Awaited(second, "ignore")], key=lambda one: one.id
+    )
+    assert options.waits.when == "ended"
+
+
+@pytest.mark.parametrize(
+    ("after", "more", "text"),
+    [
+        ([], "", "1 to 1000 ids"),
+        (None, "", "1 to 1000 ids"),
+        (["0" * 32] * 1_001, "", "1 to 1000 ids"),
+        (["x"], "", "ids of jobs"),
+        ([None], "", "ids of jobs"),
+        (["0" * 32], ", on_failure => 'perhaps'", "on_failure: "),
+        (["0" * 32], ", called_when => NULL", "called_when: "),
+        (["0" * 32], ", attempts => 0", "add_job: attempts"),
+    ],
+)
+async def test_what_it_can_not_wait_for_is_refused(two: list[Other], after: Any, more: str, text: str) -> None:
+    with pytest.raises(asyncpg.InvalidParameterValueError, match=text):
+        await two[0].do(f"{AFTER}{more})", after)
+    assert await two[0].do("SELECT count(*) FROM jobs") == 0
+
+
+async def test_nobody_may_add_jobs_after_others_before_it_is_said(two: list[Other]) -> None:
+    acl = "SELECT has_function_privilege('public', p.oid, 'execute') FROM pg_proc p WHERE proname = 'add_job_after'"
+    assert await two[0].do(acl) is False

@@ -13,7 +13,7 @@ from greenroom.actors.jobs.queue.flows import flowing
 from greenroom.actors.jobs.queue.flows.messages import AddFlow, Children, FlowJob
 from greenroom.actors.jobs.queue.messages import Finished, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
-from greenroom.actors.model.lifecycle import Inspect
+from greenroom.actors.model.lifecycle import Inspect, Inspected
 from greenroom.store.journal.journal_memory import MemoryRows
 from tests.supervisors.jobs.work_stage import running, stage, until
 from tests.supervisors.jobs.yard import Publish, yard
@@ -65,7 +65,7 @@ async def test_a_flow_is_added_whole_and_fails_as_a_whole(where: str | MemoryRow
         await node.take(0, finished=[Finished(first, taken.token, error="no", final=True)], queue="text")
         sorry = await node.take(1, wait_s=20.0, queue="mail")
         assert only(sorry) == ids["sorry"]
-        states = {}
+        states: dict[str, str] = {}
         with trio.fail_after(20.0):
             while len(states) < 3:
                 for name in ("out", "in", "beside"):
@@ -109,8 +109,9 @@ async def test_a_child_that_is_under_way_is_stopped_as_its_parent_is_cancelled(a
         parent = FlowJob(name="whole", job="job.whole", children=[WaitFor("long")])
         ids = (await on.ask(AddFlow(jobs=[parent, FlowJob(name="long", job="job.long")]))).ids
         await until(lambda: on.tables.takes)
-        view = (await on.kernel.router.ask(f"job:{ids['whole']}", Inspect())).view
-        shown = json.loads(view)
+        inspected = await on.kernel.router.ask(f"job:{ids['whole']}", Inspect())
+        assert isinstance(inspected, Inspected)
+        shown = json.loads(inspected.view)
         assert (shown["state"], shown["waits_for"], shown["children"]) == ("blocked", [ids["long"]], [ids["long"]])
         assert (await on.ask(CancelJob(id=ids["whole"]))).state == "cancelled"
         assert await on.ended(ids["long"]) == ["cancelled"]

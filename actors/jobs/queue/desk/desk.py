@@ -10,6 +10,7 @@ from copy import copy
 from msgspec import Struct
 
 from greenroom.actors.jobs.options import Options, UniqueKey, decode_options
+from greenroom.actors.jobs.queue.desk.attempts import Again, after_attempt, after_silence, whole_ms
 from greenroom.actors.jobs.queue.desk.endings import error_of, kept_of, one_of, why_cancelled, wrong_with
 from greenroom.actors.jobs.queue.desk.hands import Hands, Held
 from greenroom.actors.jobs.queue.desk.known import Known
@@ -22,7 +23,6 @@ from greenroom.actors.jobs.queue.messages import Finished
 from greenroom.actors.jobs.queue.order import Order
 from greenroom.actors.jobs.queue.single.shown import Shown
 from greenroom.actors.jobs.queue.waiting import Waiting
-from greenroom.actors.jobs.retry import Retry
 from greenroom.store.journal.consequences.jobs import (
     BackRow,
     EndRow,
@@ -34,10 +34,7 @@ from greenroom.store.journal.consequences.jobs import (
     WindowRow,
 )
 
-LOST_MAX = 3  # workers that may end with a job in hand
 REASON_MAX = 500  # characters
-REST_MAX_S = 366 * 86_400
-OWN_RETRY = Retry()  # of a worker that does not say when
 
 
 class Report(Struct):
@@ -95,6 +92,8 @@ class Desk:
     def load(self, rows: Iterable[JobRow], now_ms: int) -> None:
         """Those that others have added with a key are `unsettled`: nobody knows whether they were found before."""
         for row in rows:
+            if row.let_go > self._token:  # of a former owner, whose clock may be ahead of ours
+                self._token = row.let_go
             take = self._stored.pop(row.id, None) if self._stored else None
             if take is not None and take.token <= row.let_go:
                 take = None
@@ -249,41 +248,18 @@ class Desk:
             if one.error is None and not one.cancelled and not one.refund:
                 self.end(job, EndRow(job.id, "completed", now_ms, worker, held.at_ms, kept_of(one.result)), writes)
             else:
-                self._unfinished(job, one, held, now_ms, writes)
+                then = after_attempt(job, one, held, self.cancelling.get(job.id), now_ms)
+                if one.pause_s is not None and isinstance(then, Again):
+                    self.pause_until_ms = max(self.pause_until_ms, now_ms + whole_ms(one.pause_s))
+                    self.pause_reason = one.pause_reason[:REASON_MAX]
+                self._unfinished(job, then, held, now_ms, writes)
         return refused
 
-    def _unfinished(self, job: Waiting, one: Finished, held: Held, now_ms: int, writes: Jobs) -> None:
-        error: bytes | None = None
-        if one.error is not None and not one.refund:  # what was no attempt has no error
-            error = error_of(now_ms, held.worker, job.attempts + 1, one.error, one.trace)
-        if one.cancelled or job.id in self.cancelling:
-            if error is None and job.id in self.cancelling:
-                error = error_of(now_ms, held.worker, job.attempts + 1, why_cancelled(self.cancelling[job.id]))
-            self.end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
-            return
-        if one.lost:
-            job.lost += 1
-            if job.lost >= LOST_MAX:
-                self._poisoned(job, held, now_ms, writes)
-                return
-        elif not one.refund:
-            job.attempts += 1
-            if one.final or job.attempts >= job.attempts_max:
-                self.end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
-                return
-        if one.pause_s is not None:
-            self.pause_until_ms = max(self.pause_until_ms, now_ms + _ms(one.pause_s))
-            self.pause_reason = one.pause_reason[:REASON_MAX]
-        if one.refund and one.retry_s is None:  # where it was
-            due_ms = job.due_ms
+    def _unfinished(self, job: Waiting, then: EndRow | Again, held: Held, now_ms: int, writes: Jobs) -> None:
+        if isinstance(then, EndRow):
+            self.end(job, then, writes)
         else:
-            rest_s = one.retry_s if one.retry_s is not None else OWN_RETRY.rest_s(job.attempts)
-            due_ms = now_ms + _ms(rest_s)
-        self._put_back(job, held, due_ms, now_ms, error, writes)
-
-    def _poisoned(self, job: Waiting, held: Held, now_ms: int, writes: Jobs) -> None:
-        error = error_of(now_ms, held.worker, job.attempts + 1, f"it ended {LOST_MAX} workers")
-        self.end(job, EndRow(job.id, "failed", now_ms, held.worker, held.at_ms, None, error), writes)
+            self._put_back(job, held, then, now_ms, writes)
 
     def end(self, job: Waiting, row: EndRow, writes: Jobs, name: str = "") -> None:
         """It has ended: nobody has it, and it is in no order. `name`: why, where its state does not say."""
@@ -322,10 +298,10 @@ class Desk:
                 Report(row.id, options, row, name or ("" if row.state == "completed" else f"job.{row.state}"))
             )
 
-    def _put_back(self, job: Waiting, held: Held, due_ms: int, now_ms: int, error: bytes | None, writes: Jobs) -> None:
-        job.due_ms = due_ms
+    def _put_back(self, job: Waiting, held: Held, again: Again, now_ms: int, writes: Jobs) -> None:
+        job.due_ms = again.due_ms
         self.order.put(job, now_ms)
-        writes.back[job.id] = BackRow(job.id, due_ms, job.attempts, job.lost, error, let_go=held.token)
+        writes.back[job.id] = BackRow(job.id, job.due_ms, job.attempts, job.lost, again.error, let_go=held.token)
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
 
@@ -365,16 +341,8 @@ class Desk:
     def _give_back(self, held: Held, now_ms: int, writes: Jobs, *, was_lost: bool) -> None:
         for job in list(held.jobs.values()):
             self._let_go(job, held, now_ms, writes)
-            error: bytes | None = None
-            if was_lost:
-                job.lost += 1
-                error = error_of(now_ms, held.worker, job.attempts + 1, "the worker was lost")
-            if job.id in self.cancelling:
-                self.end(job, EndRow(job.id, "cancelled", now_ms, held.worker, held.at_ms, None, error), writes)
-            elif job.lost >= LOST_MAX:
-                self._poisoned(job, held, now_ms, writes)
-            else:
-                self._put_back(job, held, job.due_ms, now_ms, error, writes)  # where it was: it has waited its turn
+            then = after_silence(job, held, self.cancelling.get(job.id), now_ms, was_lost=was_lost)
+            self._unfinished(job, then, held, now_ms, writes)
 
     def expire(self, now_ms: int, writes: Jobs) -> list[str]:
         """Workers that were not heard of for too long have lost what they had; returns who they are."""
@@ -454,8 +422,3 @@ class Desk:
     def next_ms(self, now_ms: int) -> int | None:
         """When a job may be ready that is not, if nothing else happens; None: none waits for time."""
         return self.order.next_ms(now_ms)
-
-
-def _ms(seconds: float) -> int:
-    """Whatever a job's code says: 0 to REST_MAX_S."""
-    return int(max(0.0, min(seconds, REST_MAX_S)) * 1000)

@@ -174,3 +174,7 @@ def silent(on_retry: OnRetry) -> list[int]:
 
 def test_a_job_whose_worker_is_lost_goes_first_in_its_key() -> None:
     assert silent("block") == silent("overtake") == [0, 0]
+
+
+def test_what_is_taken_again_is_held_in_the_next_life_also_where_the_clock_has_stood_still() -> None:
+    play(QueueLimits(), [("add", "a"), ("take", "v", 1), ("failed", 0), ("restart",), ("take", "v", 1), ("restart",)])
