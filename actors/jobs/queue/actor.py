@@ -53,7 +53,7 @@ from greenroom.actors.jobs.queue.single.single_jobs import SingleJobs
 from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob, RetryJob
 from greenroom.actors.jobs.queue.single.telling import Look, Progress, StepDone, Steps
 from greenroom.actors.jobs.queue.steered import Knows
-from greenroom.actors.jobs.queue.unread import Reading, taken, within
+from greenroom.actors.jobs.queue.unread import Reading, taken
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import require_object
 from greenroom.actors.model.actor import KindLimits, Runtime
@@ -199,8 +199,10 @@ class Queue(SingleJobs):
                 if self._looking.found(message.since, message.look, self.now_ms, random.random()):
                     self.desk.found(message.look.rows, self.now_ms, writes)
             case ReadArguments():
-                for later, whole in self._reading.came(message.arguments, self.desk.with_steps):
-                    answer, others = within(whole)
+                whole, ids = self._reading.came(message.arguments, self.now_ms, self.desk.with_steps)
+                if ids:
+                    self.runtime.jobs.read(self.key, ids)
+                for later, answer, others in whole:
                     self.desk.give_back(answer.token, others, self.now_ms, writes)
                     self.answer(later, answer)
             case AddFlow() | Children() | AskOthers() | WaitedFor() | OthersEnded() | CancelChildren():

@@ -4,13 +4,16 @@ One that comes to nothing, since its worker has lost the jobs meanwhile, is forg
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice, takewhile
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from greenroom.actors.jobs.queue.messages import Taken, TakenJob
 from greenroom.actors.jobs.queue.waiting import TAKE_BYTES, Waiting
 from greenroom.actors.model.message import Later
 
+READ_LEAST = 32  # jobs whose arguments are asked for at once: one answer's, where they are as long as may be
+READ_MOST = 256
 AGAIN_MS = 1_000  # after which what has not come is asked for again: its job may not have been written yet
 
 
@@ -22,6 +25,26 @@ class Unread(Struct):
     arguments: dict[str, bytes]
     refused: list[str]
     asked_ms: int
+    asked: set[str] = field(default_factory=set)  # ids, last
+
+    def known(self) -> list[Waiting]:
+        """The jobs before the first whose arguments are missing."""
+        return list(takewhile(lambda job: job.arguments is not None or job.id in self.arguments, self.jobs))
+
+    @property
+    def size(self) -> int:
+        """Of the arguments of those."""
+        return sum(len(self.arguments.get(job.id, job.arguments or b"")) for job in self.known())
+
+    def next_ids(self) -> list[str]:
+        """To be read next: as many as an answer may hold, going by those that are there, and not all to find that it
+        holds some of them."""
+        read = self.arguments.values()
+        mean = max(1, sum(map(len, read)) // len(read)) if read else TAKE_BYTES
+        count = min(READ_MOST, max(READ_LEAST, TAKE_BYTES // mean + 1))
+        ids = list(islice(_missing(self), count))
+        self.asked = set(ids)
+        return ids
 
 
 class Reading:
@@ -34,19 +57,29 @@ class Reading:
         return len(self._takes)
 
     def wait(self, later: Later, token: int, jobs: list[Waiting], refused: list[str], now_ms: int) -> list[str]:
-        """The answer `later` waits for these jobs' arguments: the ids of those that are to be read."""
-        self._takes[later] = Unread(token, jobs, {}, refused, now_ms)
-        return [job.id for job in jobs if job.arguments is None]
+        """The answer `later` waits for these jobs' arguments: the ids of those that are to be read first."""
+        take = self._takes[later] = Unread(token, jobs, {}, refused, now_ms)
+        return take.next_ids()
 
-    def came(self, arguments: Mapping[str, bytes], with_steps: Collection[str] = ()) -> list[tuple[Later, Taken]]:
-        """Who can be answered by these."""
-        whole: list[tuple[Later, Taken]] = []
+    def came(
+        self, arguments: Mapping[str, bytes], now_ms: int, with_steps: Collection[str] = ()
+    ) -> tuple[list[tuple[Later, Taken, list[str]]], list[str]]:
+        """Who can be answered by these, each with ids of jobs that are more than an answer holds; and what is to be
+        read next."""
+        whole: list[tuple[Later, Taken, list[str]]] = []
+        wanted: list[str] = []
         for later, take in list(self._takes.items()):
-            take.arguments.update((job.id, arguments[job.id]) for job in take.jobs if job.id in arguments)
-            if not any(_missing(take)):
+            new = [job.id for job in take.jobs if job.id in arguments and job.id not in take.arguments]
+            take.arguments.update((one, arguments[one]) for one in new)
+            known = take.known()
+            if len(known) == len(take.jobs) or take.size >= TAKE_BYTES:
                 del self._takes[later]
-                whole.append((later, taken(take.token, take.jobs, take.refused, take.arguments, with_steps=with_steps)))
-        return whole
+                answer, others = within(taken(take.token, known, take.refused, take.arguments, with_steps=with_steps))
+                whole.append((later, answer, others + [job.id for job in take.jobs[len(known) :]]))
+            elif new and take.asked.isdisjoint(_missing(take)):
+                take.asked_ms = now_ms
+                wanted += take.next_ids()
+        return whole, wanted
 
     def again(self, now_ms: int, holds: Callable[[Waiting, int], bool]) -> list[str]:
         """Ids to be asked for once more. `holds`: has the worker that job still, by that token?"""
@@ -58,7 +91,7 @@ class Reading:
                 del self._takes[later]
                 continue
             take.asked_ms = now_ms
-            missing += _missing(take)
+            missing += take.next_ids()
         return missing
 
 

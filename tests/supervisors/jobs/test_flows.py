@@ -89,6 +89,7 @@ class Whole(Job, queue="q", tag="job.whole"):
         return [one.result for one in await work.children()]
 
 
+@pytest.mark.bound("children whose results one statement reads")
 async def test_a_worker_reads_what_has_come_of_many(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flowing, "READ_AT_ONCE", 2)
     parts = [FlowJob(name=str(n), job="job.part", arguments=Raw(b'{"number":%d}' % n)) for n in range(5)]

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import pytest
 from msgspec import Raw
 
 from greenroom.actors.jobs.queue.messages import Taken, TakenJob
-from greenroom.actors.jobs.queue.unread import AGAIN_MS, Reading, taken, within
+from greenroom.actors.jobs.queue.unread import AGAIN_MS, READ_LEAST, READ_MOST, Reading, taken, within
 from greenroom.actors.jobs.queue.waiting import TAKE_BYTES, Waiting
 from greenroom.actors.model.message import Later
 
@@ -31,9 +32,34 @@ def test_what_is_in_memory_need_not_be_read() -> None:
 def test_a_take_is_answered_when_the_last_of_its_arguments_has_come() -> None:
     reading, later = Reading(), Later()
     assert reading.wait(later, 7, [job("a"), job("b", b"2"), job("c")], ["r"], NOW) == ["a", "c"]
-    assert reading.came({"a": b"1", "x": b"9"}) == []
-    assert reading.came({"c": b"3"}) == [(later, Taken(7, [out("a", b"1"), out("b", b"2"), out("c", b"3")], ["r"]))]
-    assert not reading and reading.came({"c": b"3"}) == []
+    assert reading.came({"a": b"1", "x": b"9"}, NOW) == ([], [])
+    whole = Taken(7, [out("a", b"1"), out("b", b"2"), out("c", b"3")], ["r"])
+    assert reading.came({"c": b"3"}, NOW) == ([(later, whole, [])], [])
+    assert not reading and reading.came({"c": b"3"}, NOW) == ([], [])
+
+
+def ids(first: int, last: int) -> list[str]:
+    return [f"{number:04}" for number in range(first, last)]
+
+
+@pytest.mark.bound("jobs whose arguments are read for one take at once")
+def test_not_all_is_read_to_find_that_an_answer_holds_some_of_it() -> None:
+    reading, later = Reading(), Later()
+    size = TAKE_BYTES // READ_LEAST - 1
+    assert reading.wait(later, 7, [job(id) for id in ids(0, 1_000)], [], NOW) == ids(0, READ_LEAST)
+    first = dict.fromkeys(ids(0, READ_LEAST), b"1" * size)
+    assert reading.came(first, NOW) == ([], ids(READ_LEAST, 2 * READ_LEAST + 1)), "one byte and more are missing"
+    ((answered, answer, others),), wanted = reading.came({ids(READ_LEAST, 999)[0]: b"1" * size}, NOW)
+    assert (answered, wanted) == (later, [])
+    assert [one.id for one in answer.jobs] == ids(0, READ_LEAST + 1) and others == ids(READ_LEAST + 1, 1_000)
+
+
+def test_of_short_ones_more_are_read_at_once() -> None:
+    reading = Reading()
+    reading.wait(Later(), 7, [job(id) for id in ids(0, 1_000)], [], NOW)
+    _, wanted = reading.came(dict.fromkeys(ids(0, READ_LEAST), b"1"), NOW)
+    assert wanted == ids(READ_LEAST, READ_LEAST + READ_MOST)
+    assert reading.again(NOW + AGAIN_MS, holds) == wanted
 
 
 def test_of_what_is_too_much_for_one_answer_the_others_go_back() -> None:
@@ -46,7 +72,7 @@ def test_of_what_is_too_much_for_one_answer_the_others_go_back() -> None:
 def test_what_does_not_come_is_asked_for_again() -> None:
     reading = Reading()
     reading.wait(Later(), 7, [job("a"), job("b")], [], NOW)
-    reading.came({"b": b"2"})
+    reading.came({"b": b"2"}, NOW)
     assert reading.again(NOW + AGAIN_MS - 1, holds) == []
     assert reading.again(NOW + AGAIN_MS, holds) == ["a"]
     assert reading.again(NOW + AGAIN_MS + 1, holds) == [], "not at once"

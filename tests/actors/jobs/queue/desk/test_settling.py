@@ -59,6 +59,7 @@ def test_one_fails_with_what_it_waits_for_and_cancels_its_other_children() -> No
     assert one.unwanted.take() == ([], {"w"}), "its worker is to hear of it"
 
 
+@pytest.mark.bound("jobs that one message frees, fails or cancels")
 def test_so_many_at_once_and_the_others_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "SETTLED_MAX", 2)
     one = desk(row(1), row(2, 1), row(3, 1), row(4, 1))

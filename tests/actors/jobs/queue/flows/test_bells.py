@@ -26,6 +26,7 @@ def test_whoever_does_not_ask_again_is_not_told() -> None:
     assert bells.take() == {"media": {"y": "failed"}}
 
 
+@pytest.mark.bound("jobs of a queue that others want to hear of")
 def test_of_more_than_so_many_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BELLS_MAX", 1)
     bells = Bells()

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from greenroom import Refused, WaitFor
 from greenroom.actors.jobs.options import UniqueKey
 from greenroom.actors.jobs.queue.flows.checked import DEPTH_MAX, SHOWN_MAX, in_order
-from greenroom.actors.jobs.queue.flows.messages import FlowJob
+from greenroom.actors.jobs.queue.flows.messages import AddFlow, FlowJob
+from greenroom.actors.jobs.queue.messages import AT_ONCE
 
 ID = "0" * 32
 
@@ -41,7 +43,6 @@ def ring(length: int) -> list[FlowJob]:
         ([job("a", "a")], "queue.cycle", "a → a"),
         ([job("c", "a"), job("a", "b"), job("b", "a"), job("d", "c")], "queue.cycle", "a → b → a"),
         (ring(SHOWN_MAX + 1), "queue.cycle", "9 → … → 0"),
-        (chain(DEPTH_MAX + 1), "queue.flow_too_deep", f"'{DEPTH_MAX}'"),
         ([job("a", unique=UniqueKey("k"))], "queue.unique_in_flow", "'a'"),
         ([job("a", when="success")], "job.waits_for_nothing", "'a'"),
         (
@@ -58,5 +59,17 @@ def test_what_can_not_be_names_who_is_to_blame(jobs: list[FlowJob], name: str, t
     assert caught.value.name == name
 
 
-def test_the_deepest_that_may_be() -> None:
+@pytest.mark.bound("jobs of such a flow that wait for one another in a row")
+def test_so_many_in_a_row_and_no_more() -> None:
     assert len(in_order(chain(DEPTH_MAX))) == DEPTH_MAX
+    with pytest.raises(Refused, match=f"'{DEPTH_MAX}' waits at the end") as caught:
+        in_order(chain(DEPTH_MAX + 1))
+    assert caught.value.name == "queue.flow_too_deep"
+
+
+@pytest.mark.bound("jobs of a flow that is added at once")
+def test_so_many_at_once_and_no_more() -> None:
+    jobs = [{"name": str(number), "job": "job.x"} for number in range(AT_ONCE + 1)]
+    assert len(msgspec.convert({"jobs": jobs[1:]}, AddFlow).jobs) == AT_ONCE
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"jobs": jobs}, AddFlow)

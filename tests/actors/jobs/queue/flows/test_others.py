@@ -1,5 +1,7 @@
 """Jobs that are not here: when the store is asked how they stand, and what its answer says."""
 
+import pytest
+
 from greenroom.actors.jobs.queue.flows.blocked import UNKNOWN
 from greenroom.actors.jobs.queue.flows.others import ANSWER_MS, ASK_AT_ONCE, ASK_MS, YOUNG_MS, Others
 from greenroom.store.jobs.jobs import JobOutcome
@@ -42,6 +44,7 @@ def test_of_one_that_is_here_or_that_nobody_waits_for_nobody_is_asked() -> None:
     assert one.take(NOW, {"x"}, {"x", "y"}) == ["y"] and len(one) == 1
 
 
+@pytest.mark.bound("jobs of others that a queue asks about at once")
 def test_only_so_many_are_asked_about_at_once_and_all_in_turn() -> None:
     ids = [f"{number:04}" for number in range(ASK_AT_ONCE + 1)]
     one = others(*ids)
