@@ -112,9 +112,7 @@ class Desk:
             elif unique is not None:
                 if not self.keys.hold(unique, job.id):
                     self.order.put(job, now_ms)
-            elif (
-                job.options is None or row.let_go
-            ):  # what one of these has waited for has ended, or was forgotten since
+            elif job.options is None or row.let_go:  # what it had waited for has ended, or was forgotten
                 self.order.put(job, now_ms)
             else:
                 self._place(job, now_ms)

@@ -228,15 +228,14 @@ class Flowing:
     async def _cancel_some(self, message: CancelChildren) -> None:
         """Some have ended, are in another queue, or were added by others and are not found yet. Raises: Unavailable."""
         missing = [one for one in message.ids if one not in self._desk.jobs]
-        outcomes = {one: found for one, found in (await self._outcomes(missing)).items() if not found.has_ended}
-        self._disown((one for one in message.ids if one not in missing), message.reason)
+        outcomes = await self._outcomes(missing)
+        left = [(one, found.queue) for one, found in outcomes.items() if not found.has_ended]
         key, reason = self._queue.key, message.reason
-        self._tell_unwanted(
-            [Unwanted(one, found.queue, reason) for one, found in outcomes.items() if found.queue != key]
-        )
-        if again := [one for one, found in outcomes.items() if found.queue == key]:
-            self._hint(key, Found())
+        if again := [one for one, queue in left if queue == key]:  # first: there may be too many timers
             self._queue.set_timer(f"cancel:{again[0]}", CancelChildren(ids=again, reason=reason), after=AGAIN_S)
+            self._hint(key, Found())
+        self._tell_unwanted([Unwanted(one, queue, reason) for one, queue in left if queue != key])
+        self._disown((one for one in message.ids if one in self._desk.jobs), reason)
         self._queue.close(Jobs())
 
     def _disown(self, ids: Iterable[str], reason: str) -> None:
