@@ -28,6 +28,10 @@ class Wait(Job, queue="media", tag="job.wait"):
         await trio.sleep(self.seconds)
         return "waited"
 
+class Sum(Job, queue="media", tag="job.sum"):
+    async def run(self, work):
+        return [one.result for one in await work.children()]
+
 class Poison(Job, queue="media", tag="job.poison"):
     retry = Retry(attempts=9, first_s=0.0)
     async def run(self, work):
@@ -118,6 +122,15 @@ def test_a_process_that_only_works_does_the_jobs_of_the_page(server: Server, sta
         assert staff.until(staff.add("job.checksum", text="abc"), "completed")["result"] == 294
         assert staff.until(staff.add("job.transcode", video=""), "failed")["errors"][0]["error"] == "there is no video"
         assert ended(process) == 0
+
+
+def test_a_flow_is_added_at_once_and_its_results_come_together(server: Server, staff: Staff) -> None:
+    texts = [{"name": name, "job": "job.checksum", "arguments": {"text": name}} for name in ("abc", "d")]
+    summed = {"name": "sum", "job": "job.sum", "children": [{"id": "abc"}, {"id": "d", "on_failure": "ignore"}]}
+    with working(server):
+        ids = staff.command("queue:media", "add_flow", {"jobs": [summed, *texts]})["ids"]
+        assert staff.until(ids["sum"], "completed")["result"] == [294, 100]
+        assert staff.job(ids["sum"])["children"] == [ids["abc"], ids["d"]]
 
 
 def test_whom_a_job_is_for_sees_it_live_and_cancels_it_at_once(server: Server, staff: Staff) -> None:

@@ -273,7 +273,8 @@ class Desk:
             writes.unstepped.append(job.id)
         if job.id in self.shown.looked_at:
             self.changed.add(job.id)
-        self._say_ended(row)
+        if self.blocked.awaited or self.bells.of:
+            self._say_ended(row)
         options = job.options
         if options is None:
             return
