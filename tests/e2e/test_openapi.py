@@ -114,6 +114,17 @@ def complaints(server: Server, document: Any, asked: str, mode: GenerationMode) 
     return found
 
 
+OF_FLOWS = (
+    "queue.flow_names",
+    "queue.unique_in_flow",
+    "queue.unknown_job",
+    "queue.cycle",
+    "queue.two_parents",
+    "queue.no_such_queue",
+    "job.waits_for_nothing",
+)
+
+
 def excepted(case: Any, response: Any) -> bool:
     """Schemathesis is right by the letter, and so are we."""
     if response.status_code == 504:  # the deadline that it asked for itself has passed: 7e-48 seconds, say
@@ -122,6 +133,10 @@ def excepted(case: Any, response: Any) -> bool:
         return str(response.json()["error"]["message"]).endswith("the key is longer than 255 bytes")
     if response.status_code == 422 and "`ttl_s` must be above 0 for" in response.text:
         return True  # no schema of a field says what another one must be then
+    if response.status_code == 422 and "Expected `int | null`, got `float`" in response.text:
+        return True  # to JSON Schema 4.0 is an integer
+    if response.status_code == 422 and response.json()["error"]["name"] in OF_FLOWS:
+        return True  # nor what jobs of a flow say of one another
     if response.status_code == 422:  # nor does it know what no user can be called
         return set(response.json()["error"].get("fields", ())) == {"user"} and bool(case.body.get("user"))
     return False
