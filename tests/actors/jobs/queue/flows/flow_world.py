@@ -29,7 +29,7 @@ class Store:
         self.tables = Tables()
         self.told: list[tuple[str, Message]] = []  # to queues, each once
         self.timers: list[tuple[int, str, Message]] = []
-        self.taken: dict[str, int] = {}  # when: how many had ended by then
+        self.taken: dict[str, tuple[int, int]] = {}  # when: how many had ended before that append, and with it
         self.ended: list[str] = []  # in their order
 
     @property
@@ -41,13 +41,13 @@ class Store:
         return {one: outcome_of(rows, one, results) for one in ids if one in rows.jobs or one in rows.done}
 
     def land(self, writes: Jobs) -> None:
-        before = set(self.rows.done)
+        before, since = set(self.rows.done), len(self.ended)
         for one in [*writes.ended, *(row.id for row, _ in writes.over)]:
             assert one not in before, "it ends once"
             self.ended.append(one)
         for one in [one for take in writes.taken for one in take.ids]:
             assert one not in self.taken, "it is taken once"
-            self.taken[one] = len(self.ended)
+            self.taken[one] = since, len(self.ended)
         writes.land(Tables(), self.tables)
 
 

@@ -110,7 +110,7 @@ class Played:
         waits = [(self.ids[number], on_failure) for number, on_failure, _ in planned.waits]
         bad = [(one, on_failure) for one, on_failure in waits if world.state(one) != "completed"]
         if taken is not None:
-            before = world.store.ended[:taken]
+            before = world.store.ended[: taken[1]]
             goes_on = {"failure": POLICIES, "": ("continue",)}.get(planned.when, ())
             is_early = any(one in before for one, on_failure in bad if on_failure in goes_on)
             assert is_early or {one for one, _ in waits} <= set(before), "it runs after all that it waits for"
@@ -138,7 +138,7 @@ class Played:
             for child in [number for number, _, is_child in one.waits if is_child]:
                 if world.state(job_id) != "completed" and self.planned[child].queue == one.queue:
                     taken = world.store.taken.get(self.ids[child])
-                    assert taken is None or taken <= order.index(job_id)
+                    assert taken is None or taken[0] <= order.index(job_id)
 
 
 def _flow_job(number: int, planned: Planned) -> FlowJob:
