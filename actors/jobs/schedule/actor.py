@@ -45,7 +45,7 @@ from greenroom.actors.jobs.schedule.messages import (
 )
 from greenroom.actors.jobs.schedule.overlap import Overlap, decide
 from greenroom.actors.jobs.schedule.shown import ScheduleView, entry_of, view_of
-from greenroom.actors.jobs.schedule.spec import Scheduled, Spec, checked
+from greenroom.actors.jobs.schedule.spec import Scheduled, Spec, checked, require_whole
 from greenroom.actors.jobs.schedule.state import ScheduleState
 from greenroom.actors.jobs.texts import is_name
 from greenroom.actors.model.actor import Actor, KindLimits
@@ -178,6 +178,7 @@ class Schedule(Actor[ScheduleState]):
         by = self.principal.user
         match message:
             case Pause():
+                require_whole("note", message.note)
                 if not self.state.paused or self.state.pause_note != message.note:
                     self.record(Paused(note=message.note, by=by))
                     self._time()

@@ -50,11 +50,14 @@ class Spec(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def checked(spec: Spec, installed: Jobs) -> Spec:
     """With the queue of its class, where it names none. Raises: Refused, named by the field."""
+    texts = {"job": spec.job, "queue": spec.queue, "partition": spec.partition, "note": spec.note}
+    for name, text in {**texts, "cron": spec.when.cron, "tz": spec.when.tz}.items():
+        require_whole(name, text or "")
     spec.when.check()
     try:
         body = spec.body
-    except UnicodeEncodeError as error:
-        raise Refused("schedule.arguments", f"`arguments`: {error}", status=422) from None
+    except UnicodeEncodeError:
+        raise Refused("schedule.arguments", "`arguments` is not valid Unicode", status=422) from None
     if len(body) > ARGUMENTS_MAX:
         raise Refused("schedule.arguments", f"`arguments` has more than {ARGUMENTS_MAX} bytes", status=413)
     known = installed.get(spec.job)
@@ -71,6 +74,14 @@ def checked(spec: Spec, installed: Jobs) -> Spec:
     except InvalidCommand as error:
         raise Refused("schedule.arguments", f"`arguments`: {error}", status=422) from None
     return msgspec.structs.replace(spec, queue=known.queue)
+
+
+def require_whole(name: str, text: str) -> None:
+    """Of a character that JSON gives in two halves, one alone can be stored nowhere. Raises: Refused."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"schedule.{name}", f"`{name}` is not valid Unicode", status=422) from None
 
 
 class Scheduled:
