@@ -1,8 +1,8 @@
 """`greenroom schedules list|show|set|pause|resume|trigger|backfill|drop`: what starts jobs by itself, and what to do
 about it.
 
-It asks a server over HTTP, with a token of the role `service`: GREENROOM_WORK_TOKEN, or one that is signed for the moment
-with the server's own secret.
+It asks a server over HTTP, with a token of the role `service`: GREENROOM_WORK_TOKEN, or one signed for the moment with
+the server's own secret.
 """
 
 import sys

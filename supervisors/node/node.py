@@ -62,9 +62,9 @@ from greenroom.supervisors.duties.key_set_watch import KeySetWatch
 from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.jobs.days import Days
-from greenroom.supervisors.jobs.declaring import Declaring
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.rescue import this_worker, worker_has_ended
+from greenroom.supervisors.jobs.schedules.declaring import Declaring
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.draining import Draining

@@ -52,6 +52,7 @@ class Book(Actor[BookState]):
     limits = KindLimits(history_events=1_000)
 
     def handle(self, message: Any) -> Any:
+        """As Actor.handle. Raises: Refused."""
         if self.entity != BOOK:
             raise Refused("schedules.not_found", f"there is one book, {BOOK}", status=404)
         match message:

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.jobs.schedule.messages import Pause, Set
 from greenroom.actors.model.errors import ActorError
-from tests.supervisors.jobs.park import Park
+from tests.supervisors.jobs.schedules.park import Park
 
 SET = Set(job="job.report", every_s=10.0, missed="all", overlap="allow")
 WRITE = ("claim", "append", "delivered")

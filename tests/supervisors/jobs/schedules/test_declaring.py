@@ -10,10 +10,10 @@ from trio.testing import MockClock
 from greenroom import schedule
 from greenroom.actors.jobs.schedule.declared import DeclaredSchedule
 from greenroom.actors.model.errors import Refused, Unavailable
-from greenroom.supervisors.jobs.declaring import Declaring
+from greenroom.supervisors.jobs.schedules.declaring import Declaring
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.actors.jobs.schedule.stage import Report
-from tests.supervisors.jobs.park import Park
+from tests.supervisors.jobs.schedules.park import Park
 
 
 async def declare(park: Park, declared: Sequence[DeclaredSchedule], failing: Sequence[Exception] = ()) -> list[Any]:
