@@ -1,5 +1,6 @@
 """Which ticks are taken, and which are passed over: late by seconds, by a night, and by a year."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def test_what_is_older_than_the_window_is_never_made_up_for() -> None:
         assert (found.ticks, found.missed) == ([], 3)
 
 
+@pytest.mark.bound("ticks of a schedule that are looked at in one stretch")
 def test_all_are_taken_some_at_a_time() -> None:
     now_ms, next_ms, taken = T + DAY, T, list[int]()
     while next_ms <= now_ms:

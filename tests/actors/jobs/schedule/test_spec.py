@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from greenroom.actors.jobs.schedule.messages import Set
-from greenroom.actors.jobs.schedule.spec import Scheduled, Spec, checked
+from greenroom.actors.jobs.schedule.spec import ARGUMENTS_MAX, Scheduled, Spec, checked
 from greenroom.actors.jobs.schedule.timing import Timing
 from greenroom.actors.model.errors import Refused
 from tests.actors.jobs.schedule.stage import JOBS, Report
@@ -23,6 +23,15 @@ def test_half_of_a_character_is_refused_by_name(field: str) -> None:
         checked(Set(**said).spec, JOBS)
     assert (caught.value.name, caught.value.status) == (f"schedule.{field}", 422)
     caught.value.detail.encode()
+
+
+@pytest.mark.bound("bytes of a schedule's arguments")
+def test_long_arguments() -> None:
+    room = ARGUMENTS_MAX - len('{"of":""}')
+    checked(Set(job="job.elsewhere", queue="q", every_s=60.0, arguments={"of": "x" * room}).spec, JOBS)
+    with pytest.raises(Refused) as caught:
+        checked(Set(job="job.elsewhere", queue="q", every_s=60.0, arguments={"of": "x" * (room + 1)}).spec, JOBS)
+    assert (caught.value.name, caught.value.status) == ("schedule.arguments", 413)
 
 
 def test_it_goes_into_the_queue_of_its_class() -> None:

@@ -62,6 +62,7 @@ def test_a_dropped_one_is_struck() -> None:
     assert kit.view() == {"schedules": []}
 
 
+@pytest.mark.bound("schedules")
 def test_there_may_be_a_thousand() -> None:
     kit = book(*(entry(f"n{number}") for number in range(SCHEDULES_MAX)))
     with pytest.raises(Refused) as caught:
