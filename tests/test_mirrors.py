@@ -67,6 +67,7 @@ ELSEWHERE = {
     # An entity is one idea, with its messages, its state and its view.
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",
     "actors/chat/room/state.py": "actors/chat/room/test_room.py",
+    "actors/jobs/schedule/firing.py": "actors/jobs/schedule/test_actor.py",
     "actors/jobs/schedule/state.py": "actors/jobs/schedule/test_actor.py",
     "actors/jobs/queue/lanes.py": "actors/jobs/queue/test_order.py",
     "actors/saga/actor.py": "actors/saga/test_saga.py",

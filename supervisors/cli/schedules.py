@@ -86,6 +86,7 @@ def set_schedule(
     overlap: Annotated[str, typer.Option(help="skip, buffer_one, buffer_all, cancel_other or allow.")] = "skip",
     missed: Annotated[str, typer.Option(help="last, all or skip.")] = "last",
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    tick_as: Annotated[str, typer.Option(metavar="ARGUMENT", help="Of the job: it is given the tick, Unix ms.")] = "",
     server: Url = None,
 ) -> None:
     """Make a schedule, or change it."""
@@ -97,6 +98,7 @@ def set_schedule(
         fields: dict[str, Any] = {
             "job": job, "arguments": decoded, "queue": queue, "cron": cron, "tz": tz, "every_s": every,
             "jitter_s": jitter, "overlap": overlap, "missed": missed, "note": note,
+            "tick_as": tick_as,
         }  # fmt: skip
         if once is not None:
             fields["once_ms"] = _ms("--once", once)
@@ -154,9 +156,8 @@ def backfill(
 def drop(name: Name, server: Url = None) -> None:
     """Forget it. Jobs that it has started go on."""
     with told_plainly():
-        asking = Asking(server)
-        asking.view(name)  # says so where there is none
-        asking.command("schedule", name, "drop", {})
+        if not Asking(server).command("schedule", name, "drop", {})["was_there"]:
+            raise Trouble(f"there is no schedule {printable(name)!r}")
 
 
 class Asking:

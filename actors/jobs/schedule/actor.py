@@ -7,12 +7,9 @@ that what becomes of ticks that come meanwhile.
 
 from typing import Any, ClassVar
 
-import structlog
-
 from greenroom.actors.jobs.installed import Jobs
-from greenroom.actors.jobs.queue.single.steering import CancelJob
-from greenroom.actors.jobs.schedule.book.messages import BOOK, Enter, Note, Strike
-from greenroom.actors.jobs.schedule.due import due
+from greenroom.actors.jobs.schedule.book.messages import BOOK, Enter, Strike
+from greenroom.actors.jobs.schedule.firing import CANCEL, DETAIL_MAX, RUN, STEP, Firing
 from greenroom.actors.jobs.schedule.messages import (
     Advanced,
     Backfill,
@@ -26,6 +23,7 @@ from greenroom.actors.jobs.schedule.messages import (
     EndBackfills,
     Ended,
     Fired,
+    Gone,
     Orphan,
     Orphaned,
     Pause,
@@ -38,38 +36,27 @@ from greenroom.actors.jobs.schedule.messages import (
     Step,
     Tick,
     Trigger,
-    Triggered,
     Waited,
     WasSet,
-    Why,
 )
-from greenroom.actors.jobs.schedule.overlap import Overlap, decide
 from greenroom.actors.jobs.schedule.shown import ScheduleView, entry_of, view_of
-from greenroom.actors.jobs.schedule.spec import Scheduled, Spec, checked, require_whole
-from greenroom.actors.jobs.schedule.state import ScheduleState
+from greenroom.actors.jobs.schedule.spec import Spec, checked, require_whole
 from greenroom.actors.jobs.texts import is_name
-from greenroom.actors.model.actor import Actor, KindLimits
-from greenroom.actors.model.errors import ActorError, Refused
+from greenroom.actors.model.actor import KindLimits
+from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done, Event, Message
 from greenroom.actors.model.principal import STAFF_ROLES
 
-log = structlog.get_logger("greenroom.schedules")
-
 SCHEDULE_KIND = "schedule"
-TICK, STEP = "tick", "step"  # its durable timers
-STEP_S = 1.0  # between two steps of what is made up for side by side
-AT_ONCE = 10  # ticks in one step
 BACKFILLS_MAX = 10
 BACKFILL_TICKS_MAX = 1_000
 BACKFILL_MS_MAX = 366 * 86_400_000
-RUN, CANCEL = "run", "cancel"  # about what it is told
 AGAIN_S = 2.0  # until a cancel that came before the queue knew of the job is sent again
-DETAIL_MAX = 500  # characters
 OUTCOMES = {"job.cancelled": "cancelled", "job.duplicate": "duplicate"}
 
 
-class Schedule(Actor[ScheduleState]):
+class Schedule(Firing):
     """One schedule; the key is its name."""
 
     kind = SCHEDULE_KIND
@@ -80,12 +67,12 @@ class Schedule(Actor[ScheduleState]):
         BackfillMoved, BackfillsEnded,
     )  # fmt: skip
     limits = KindLimits(history_events=1_000)
-    installed: ClassVar[Jobs] = Jobs()  # what is known here of jobs' classes: see `schedule_of`
 
     def handle(self, message: Any) -> Any:
         match message:
             case Tick():
-                self._tick()
+                doubted = self._doubted()
+                return self._look_and_tick(doubted) if doubted else self._tick()
             case Step():
                 self._go_on(steps=True)
             case Answered() if message.about == RUN:
@@ -174,6 +161,9 @@ class Schedule(Actor[ScheduleState]):
 
     def _steer(self, message: Any) -> Any:
         self._require_staff()
+        if self.state.spec is None and type(message) is Drop:  # the book may have one that came to nothing
+            self.tell(BOOK, Strike(name=self.key))
+            return Gone(False)
         spec = self._spec
         by = self.principal.user
         match message:
@@ -205,6 +195,7 @@ class Schedule(Actor[ScheduleState]):
                 self._time()
                 self.cancel_timer(STEP)
                 self.tell(BOOK, Strike(name=self.key))
+                return Gone(True)
         return Done()
 
     def _backfill(self, message: Backfill, spec: Spec) -> Backfilling:
@@ -235,103 +226,6 @@ class Schedule(Actor[ScheduleState]):
             self._go_on(steps=True)
         return Backfilling(count)
 
-    # Ticks.
-
-    def _tick(self) -> None:
-        state = self.state
-        if state.spec is None or state.next_ms is None:
-            return
-        spec = state.spec
-        now_ms = self._now_ms
-        if self.fired is not None:  # the clock may have been set back since it was found due
-            now_ms = max(now_ms, int(self.fired.due_s * 1000))
-        found = due(spec.when, self.key, state.next_ms, now_ms, spec.missed, int(spec.catch_up_s * 1000))
-        if found.last_ms:
-            self.record(Advanced(next_ms=found.next_ms, last_ms=found.last_ms, missed=found.missed))
-        for tick_ms in found.ticks:
-            self._begin(tick_ms, "tick", spec.overlap)
-        self._time()
-        if self.state.next_ms is None:
-            self._note()
-
-    def _begin(self, tick_ms: int, why: Why, overlap: Overlap) -> Triggered:
-        state = self.state
-        match decide(overlap, running=len(state.running), waiting=len(state.waiting)):
-            case "start":
-                return self._start(tick_ms, why)
-            case "skip":
-                self.record(Skipped(tick_ms=tick_ms, why=why, reason="an earlier one has not ended"))
-                return Triggered("skipped")
-            case "wait":
-                self.record(Waited(tick_ms=tick_ms, why=why))
-            case "replace":
-                self.record(Waited(tick_ms=tick_ms, why=why, replaces=True))
-                self._cancel_running()
-        return Triggered("waits")
-
-    def _start(self, tick_ms: int, why: Why) -> Triggered:
-        spec = self._spec
-        job = Scheduled(spec, self.installed.get(spec.job))
-        try:
-            job_id = self.start_job(job, about=RUN)
-        except ActorError as error:
-            reason = f"{error.name}: {getattr(error, 'detail', '') or error}"[:DETAIL_MAX]
-            self.record(Skipped(tick_ms=tick_ms, why=why, reason=reason))
-            log.warning("schedule_job_refused", schedule=self.key, job=spec.job, reason=error.name)
-            return Triggered("skipped")
-        self.record(Fired(tick_ms=tick_ms, why=why, job=job_id))
-        return Triggered("started", job_id)
-
-    def _cancel_running(self) -> None:
-        for job_id in self.state.running:
-            cancel = CancelJob(id=job_id, reason=f"the next tick of schedule:{self.key} has come")
-            self.tell(f"queue:{self._spec.queue}", cancel, about=f"{CANCEL} {job_id}")
-
-    def _end(self, entity: str, outcome: str, detail: str) -> None:
-        job_id = entity.partition(":")[2]
-        if job_id in self.state.running:
-            self.record(Ended(job=job_id, outcome=outcome, detail=detail))
-            self._go_on()
-
-    def _go_on(self, *, steps: bool = False) -> None:
-        """With what waits, then with what is made up for. `steps`: the moment for more side by side."""
-        state = self.state
-        if state.is_held:
-            return
-        if steps and state.running and any(one.replaces for one in state.waiting):
-            self._cancel_running()
-        while state.waiting and not state.running:
-            self._start(state.waiting[0].tick_ms, state.waiting[0].why)
-        started = 0
-        while state.backfills:
-            first = state.backfills[0]
-            side_by_side = first.overlap == "allow"
-            if side_by_side and not steps:
-                return
-            if started >= AT_ONCE or (state.running and not side_by_side):
-                break
-            self._begin(first.next_ms, "backfill", first.overlap)
-            following = self._spec.when.after(first.next_ms)
-            is_last = following is None or following > first.until_ms
-            self.record(BackfillMoved(next_ms=None if is_last else following))
-            started += 1
-        if state.backfills and (state.backfills[0].overlap == "allow" or not state.running):
-            self.set_timer(STEP, Step(), after=STEP_S)
-
-    def _time(self) -> None:
-        """Its timer as its state is."""
-        if self.state.next_ms is None:
-            self.cancel_timer(TICK)
-        else:
-            self.set_timer(TICK, Tick(), at=self._spec.when.due_ms(self.state.next_ms, self.key) / 1000)
-
-    def _note(self) -> None:
-        """The book shows how it stands."""
-        self.tell(BOOK, Note(entry=entry_of(self.key, self._spec, self.state)))
-
-    def apply(self, event: Any) -> None:
-        self.state.apply(event, self.at_ms)
-
     # Who may, and what they see.
 
     def view(self) -> ScheduleView:
@@ -346,20 +240,6 @@ class Schedule(Actor[ScheduleState]):
         """Raises: Refused."""
         if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
             raise Refused("forbidden", "schedules are for the roles service and admin", status=403)
-
-    def _require_made(self) -> Spec:
-        """Raises: Refused."""
-        if self.state.spec is None:
-            raise Refused("schedule.not_found", f"there is no schedule {self.key!r}", status=404)
-        return self.state.spec
-
-    @property
-    def _spec(self) -> Spec:
-        return self._require_made()
-
-    @property
-    def _now_ms(self) -> int:
-        return int(self.now * 1000)
 
 
 def schedule_of(jobs: Jobs) -> type[Schedule]:

@@ -59,13 +59,15 @@ def schedule(
     partition: str | None = None,
     attempts: int | None = None,
     note: str = "",
+    tick_as: str = "",
 ) -> DeclaredSchedule:
     """Have `job` started at the times of one of `cron` (in the zone `tz`), `every` (seconds, counted from 1970 and
     moved by `offset`) and `once` (with its zone, or Unix seconds), each up to `jitter` seconds later.
 
     `overlap`: what becomes of a tick while an earlier one's job has not ended. `missed`: of ticks while nobody ran the
     last is made up for, all, or none ("skip"); none that is older than `catch_up` seconds. `priority`, `partition` and
-    `attempts` are those of the job's class unless given. Raises: ValueError, which names the argument.
+    `attempts` are those of the job's class unless given. `tick_as`: the argument that is given the tick, Unix ms.
+    Raises: ValueError, which names the argument.
     """
     fields: dict[str, Any] = {
         "job": str(job.__struct_config__.tag),
@@ -85,6 +87,7 @@ def schedule(
         "partition": partition,
         "attempts": attempts,
         "note": note,
+        "tick_as": tick_as,
     }
     arguments = {field: getattr(job, field) for field in job.__struct_fields__}
     try:

@@ -40,6 +40,7 @@ class Set(Ask[Standing], tag="schedule.set"):
     partition: NameOrNone | None = None
     attempts: Attempts | None = None
     note: Note = ""
+    tick_as: NameOrNone = ""  # the argument that is given the tick, Unix ms
 
     @property
     def spec(self) -> Spec:
@@ -63,6 +64,7 @@ class Set(Ask[Standing], tag="schedule.set"):
             partition=self.partition,
             attempts=self.attempts,
             note=self.note,
+            tick_as=self.tick_as,
         )
 
 
@@ -108,7 +110,13 @@ class EndBackfills(Ask[Done], tag="schedule.end_backfills"):
     """Make up for no more ticks."""
 
 
-class Drop(Ask[Done], tag="schedule.drop"):
+class Gone(Struct, frozen=True):
+    """`was_there`: was there one?"""
+
+    was_there: bool
+
+
+class Drop(Ask[Gone], tag="schedule.drop"):
     """Forget it. Jobs that it has started go on."""
 
 
@@ -207,7 +215,7 @@ class Advanced(Event, tag="schedule.advanced"):
 
 
 class Ended(Event, tag="schedule.ended"):
-    """What became of a job: completed, failed, cancelled, duplicate."""
+    """What became of a job: completed, failed, cancelled, duplicate; lost where it was gone before anybody said."""
 
     job: str
     outcome: str

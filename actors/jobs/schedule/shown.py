@@ -31,6 +31,7 @@ class ScheduleView(Struct, kw_only=True):
     job: str
     queue: str
     arguments: Arguments
+    tick_as: str
     when: Timing
     overlap: str
     missed: str
@@ -51,7 +52,7 @@ def view_of(name: str, spec: Spec, state: ScheduleState) -> ScheduleView:
     shown: dict[str, Any] = {
         field: getattr(spec, field)
         for field in ("note", "job", "queue", "arguments", "when", "overlap", "missed", "catch_up_s", "priority",
-                      "partition", "attempts")
+                      "tick_as", "partition", "attempts")
     }  # fmt: skip
     return ScheduleView(
         name=name,

@@ -41,21 +41,22 @@ class Spec(Struct, frozen=True, kw_only=True, omit_defaults=True):
     partition: NameOrNone | None = None
     attempts: Attempts | None = None
     note: Note = ""
+    tick_as: NameOrNone = ""  # the argument that is given the tick, Unix ms
 
-    @property
-    def body(self) -> bytes:
-        """Of its arguments. Raises: UnicodeEncodeError for half of a pair."""
-        return msgspec.json.encode(self.arguments)
+    def body(self, tick_ms: int) -> bytes:
+        """Its arguments at that tick. Raises: UnicodeEncodeError for half of a pair."""
+        return msgspec.json.encode({**self.arguments, self.tick_as: tick_ms} if self.tick_as else self.arguments)
 
 
 def checked(spec: Spec, installed: Jobs) -> Spec:
     """With the queue of its class, where it names none. Raises: Refused, named by the field."""
-    texts = {"job": spec.job, "queue": spec.queue, "partition": spec.partition, "note": spec.note}
-    for name, text in {**texts, "cron": spec.when.cron, "tz": spec.when.tz}.items():
-        require_whole(name, text or "")
+    for name in ("job", "queue", "partition", "note", "tick_as"):
+        require_whole(name, getattr(spec, name) or "")
+    for name in ("cron", "tz"):
+        require_whole(name, getattr(spec.when, name))
     spec.when.check()
     try:
-        body = spec.body
+        body = spec.body(0)
     except UnicodeEncodeError:
         raise Refused("schedule.arguments", "`arguments` is not valid Unicode", status=422) from None
     if len(body) > ARGUMENTS_MAX:
@@ -68,6 +69,8 @@ def checked(spec: Spec, installed: Jobs) -> Spec:
         return spec
     if spec.queue not in ("", known.queue):
         raise Refused("schedule.queue", f"`queue`: {spec.job} goes into {known.queue!r}", status=422)
+    if spec.tick_as and spec.tick_as not in {one.encode_name for one in msgspec.structs.fields(known.job)}:
+        raise Refused("schedule.tick_as", f"`tick_as`: {spec.job} has no such argument", status=422)
     try:
         known.decode(body)
         known.key_of(body)
@@ -87,16 +90,17 @@ def require_whole(name: str, text: str) -> None:
 class Scheduled:
     """A job as a schedule starts it: what `Actor.start_job` takes."""
 
-    def __init__(self, spec: Spec, installed: InstalledJob | None) -> None:
+    def __init__(self, spec: Spec, tick_ms: int, installed: InstalledJob | None) -> None:
         """`installed`: its class, where that is known here, as it is not on each node while releases change."""
         self._spec = spec
+        self._body = spec.body(tick_ms)
         self._installed = installed
 
     def to_row(self, *, now_ms: int, origin: str, about: str, **given: Any) -> JobRow:
         """Raises: InvalidCommand, Refused: the class takes other arguments by now."""
         spec = self._spec
         if self._installed is not None:
-            return self._installed.decode(spec.body).to_row(
+            return self._installed.decode(self._body).to_row(
                 now_ms=now_ms,
                 origin=origin,
                 about=about,
@@ -108,7 +112,7 @@ class Scheduled:
             id=new_id(now_ms),
             queue=spec.queue,
             job=spec.job,
-            arguments=spec.body,
+            arguments=self._body,
             added_ms=now_ms,
             due_ms=now_ms,
             partition=spec.partition or "",

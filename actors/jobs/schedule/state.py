@@ -49,6 +49,7 @@ class Counts(Struct):
     failed: int = 0
     cancelled: int = 0
     duplicate: int = 0
+    lost: int = 0
 
 
 class ScheduleState(Struct):
@@ -123,7 +124,10 @@ class ScheduleState(Struct):
                 assert_never(event)
 
     def _unwait(self, tick_ms: int, why: told.Why) -> None:
-        self.waiting = [one for one in self.waiting if (one.tick_ms, one.why) != (tick_ms, why)]
+        for number, one in enumerate(self.waiting):
+            if (one.tick_ms, one.why) == (tick_ms, why):
+                del self.waiting[number]
+                return
 
     def _end(self, event: told.Ended, at_ms: int) -> None:
         run = self.running.pop(event.job)

@@ -11,6 +11,9 @@ from greenroom.actors.jobs.schedule import Schedule, schedule_of
 from greenroom.actors.jobs.schedule.messages import Set, Trigger, Triggered
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done
+from greenroom.actors.testing.world import KitJobs
+from greenroom.store.jobs.jobs import JobFound
+from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.testing import Kit
 
 MINUTE = 60.0
@@ -33,12 +36,26 @@ def ms(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp() * 1000)
 
 
+class Found(KitJobs):
+    """All jobs run, but those that `by_id` has, and those that are gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone: set[str] = set()
+
+    async def find(self, job_id: str) -> JobFound | None:
+        if job_id in self.gone:
+            return None
+        return await super().find(job_id) or JobFound(JobRow(job_id, "mail", "job.report", b"{}", 0, 0), "active")
+
+
 class Stage:
     """A schedule alone."""
 
     def __init__(self, **fields: Any) -> None:
         self.kit: Kit[Schedule] = Kit(schedule_of(JOBS), key="nightly", now=BEGUN_S)
         self.entered: list[Any] = []
+        self.kit._world.jobs = self.jobs = Found()
         self.kit.when_asked("schedules:all", self._enter)
         if fields:
             self.set(**fields)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from greenroom.actors.jobs.queue.single.steering import CancelJob
@@ -22,6 +23,7 @@ from greenroom.actors.jobs.schedule.spec import Spec
 from greenroom.actors.jobs.schedule.timing import Timing
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Ask
+from greenroom.store.jobs.jobs import JobFound
 from tests.actors.jobs.schedule.stage import BEGUN_S, MINUTE, Report, Stage
 
 MINUTELY = {"cron": "* * * * *"}
@@ -212,6 +214,31 @@ def test_it_hears_what_became_of_its_job(name: str, outcome: str) -> None:
     assert stage.seen("counts")[outcome] == 1
 
 
+def test_a_job_of_which_nobody_says_any_more_what_became_of_it_holds_it_up_for_a_while() -> None:
+    stage = Stage(**MINUTELY)
+    stage.kit.advance(9 * MINUTE)
+    stage.jobs.gone.add(stage.started[0])
+    assert stage.ticks == [0]
+    stage.kit.advance(2 * MINUTE)
+    assert stage.ticks == [0, 10]
+    assert stage.seen("recent")[0]["outcome"] == "lost"
+    ended = stage.jobs.by_id[stage.started[1]] = JobFound(stage.kit.started[1].row, "failed", ended_ms=5)
+    stage.kit.advance(11 * MINUTE)
+    assert stage.ticks == [0, 10, 20]
+    assert stage.seen("recent")[1]["outcome"] == ended.state
+    stage.kit.advance(60 * MINUTE)
+    assert stage.ticks == [0, 10, 20]  # that one runs
+
+
+def test_its_job_is_given_the_tick() -> None:
+    stage = Stage(**MINUTELY, tick_as="of", arguments={"of": 7}, job="job.elsewhere", queue="q", overlap="allow")
+    stage.kit.advance(2 * MINUTE)
+    bodies = [msgspec.json.decode(one.row.arguments or b"") for one in stage.kit.started]
+    assert bodies == [{"of": FIRST_MS}, {"of": FIRST_MS + 60_000}]
+    assert refusal(stage, **MINUTELY, tick_as="of") == ("schedule.arguments", 422)  # of the class it is a text
+    assert refusal(stage, **MINUTELY, tick_as="on") == ("schedule.tick_as", 422)
+
+
 # What people do.
 
 
@@ -317,11 +344,12 @@ def test_ten_backfills_may_be_under_way() -> None:
 def test_dropped_it_is_no_more() -> None:
     stage = Stage(**MINUTELY)
     stage.kit.advance(MINUTE)
-    stage.kit.ask(Drop())
+    assert stage.kit.ask(Drop()).was_there
     stage.end()
     stage.kit.advance(10 * MINUTE)
     assert len(stage.started) == 1
     assert isinstance(stage.kit.told[-1].message, Strike)
+    assert not stage.kit.ask(Drop()).was_there
     with pytest.raises(Refused) as caught:
         stage.trigger()
     assert (caught.value.name, caught.value.status) == ("schedule.not_found", 404)

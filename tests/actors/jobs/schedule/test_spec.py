@@ -14,7 +14,7 @@ from tests.actors.jobs.schedule.stage import JOBS, Report
 DAILY = Timing(cron="0 3 * * *")
 
 
-@pytest.mark.parametrize("field", ["job", "queue", "partition", "note", "cron", "tz", "arguments"])
+@pytest.mark.parametrize("field", ["job", "queue", "partition", "note", "cron", "tz", "tick_as", "arguments"])
 def test_half_of_a_character_is_refused_by_name(field: str) -> None:
     """JSON can say so, and neither a database nor an answer can."""
     half = {"of": "\ud800"} if field == "arguments" else "\ud800"
@@ -61,6 +61,6 @@ def test_what_is_out_of_bounds_is_refused_as_it_is_read(wrong: dict[str, Any]) -
 
 def test_its_rows_are_those_of_the_class() -> None:
     spec = Spec(job="job.report", queue="mail", when=DAILY, arguments={"of": "a"}, attempts=2)
-    row = Scheduled(spec, JOBS.get("job.report")).to_row(now_ms=5, origin="schedule:n", about="run")
+    row = Scheduled(spec, 5, JOBS.get("job.report")).to_row(now_ms=5, origin="schedule:n", about="run")
     same = Report(of="a").to_row(now_ms=5, origin="schedule:n", about="run", attempts=2)
     assert msgspec.structs.replace(row, id="") == msgspec.structs.replace(same, id="")
