@@ -107,7 +107,9 @@ def test_in_the_gap_and_in_the_overlap(cron: str, day: str, ticks: list[str]) ->
 def test_in_the_second_of_two_hours_the_first_is_past() -> None:
     """At 02:15, for the second time, `30 2` was 45 minutes ago."""
     timing = Timing(cron="30 2 * * *", tz="Europe/Berlin")
-    assert timing.after(ms("2026-10-25T02:15+01:00")) == ms("2026-10-26T02:30+01:00")
+    now_ms = ms("2026-10-25T02:15+01:00")
+    assert timing.after(now_ms) == ms("2026-10-26T02:30+01:00")
+    assert timing.latest(now_ms, now_ms - 3 * DAY_MS) == ms("2026-10-25T02:30+02:00")
 
 
 @given(st.floats(1, 100_000).map(lambda s: round(s, 3)), st.floats(0, 1), st.integers(0, 2**41), st.integers(0, 10**9))
@@ -138,6 +140,7 @@ def test_jitter_spreads() -> None:
     timing = Timing(every_s=60.0, jitter_s=30.0)
     late = {timing.due_ms(60_000, f"n{number}") - 60_000 for number in range(100)}
     assert len(late) > 90
+    assert len({timing.due_ms(number * 60_000, "n") - number * 60_000 for number in range(100)}) > 90
     assert max(late) > 25_000
     assert min(late) < 5_000
 
