@@ -20,6 +20,7 @@ from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryRows
+from greenroom.store.journal.records import Append, Outcome
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.backoff import Backoff
@@ -39,6 +40,12 @@ class Mortal(FaultyJournal):
         self.died = trio.Event()
         self._dies_at = dies_at
         self._landed = landed
+        self.outcomes: list[Outcome] = []  # of appends
+
+    async def append(self, batch: Sequence[Append], *, lane: int = 0) -> list[Outcome]:
+        outcomes = await super().append(batch, lane=lane)
+        self.outcomes += outcomes
+        return outcomes
 
     async def _with_faults(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         if len(self.calls) == self._dies_at:
@@ -88,17 +95,13 @@ class Park:
         )
         with capture_logs() as self.lines:
             async with trio.open_nursery() as nursery:  # owner: this call
-                nursery.start_soon(self._end_with, nursery.cancel_scope)
+                nursery.start_soon(_end_with, self.journal, nursery.cancel_scope)
                 await nursery.start(self.kernel.run)
                 await nursery.start(finder.run)
                 if works:
                     nursery.start_soon(self._work)
                 await act()
                 nursery.cancel_scope.cancel()
-
-    async def _end_with(self, scope: trio.CancelScope) -> None:
-        await self.journal.died.wait()
-        scope.cancel()
 
     async def ask(self, entity: str, message: Ask[Any]) -> Any:
         with trio.fail_after(20.0):
@@ -136,3 +139,8 @@ class Park:
         """Ids of all that there are, or were."""
         tables = self.rows.consequences.of(JobTables)
         return [*tables.jobs, *tables.done]
+
+
+async def _end_with(journal: Mortal, scope: trio.CancelScope) -> None:
+    await journal.died.wait()
+    scope.cancel()

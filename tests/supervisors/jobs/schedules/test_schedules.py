@@ -1,6 +1,7 @@
 """Schedules on nodes that die: each tick has its job once, and what becomes of it is heard once."""
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 import trio
@@ -8,6 +9,7 @@ from trio.testing import MockClock
 
 from greenroom.actors.jobs.schedule.messages import Pause, Set
 from greenroom.actors.model.errors import ActorError
+from greenroom.store.journal.records import Outcome
 from tests.supervisors.jobs.schedules.park import Park
 
 SET = Set(job="job.report", every_s=10.0, missed="all", overlap="allow")
@@ -74,3 +76,27 @@ async def test_the_clock_jumps(jump_s: float, autojump_clock: MockClock) -> None
     await park.live(act, works=False)
     now_s = int(trio.current_time() + jump_s)
     assert [tick for tick, _ in park.fired("often")] == list(range(10, now_s + 1, 10))
+
+
+async def test_an_owner_that_is_overtaken_at_the_tick_has_fired_nothing(autojump_clock: MockClock) -> None:
+    """Its append is on its way when another node has the schedule, and lands behind what that has written."""
+    park = Park()
+
+    async def overtaken() -> None:
+        journal = park.journal
+        await park.ask("schedule:often", SET)
+        await trio.sleep(9.9)
+        journal.hold()
+        await trio.sleep(2.1)
+        journal.release()
+        await trio.sleep(13.0)
+        assert Outcome.FENCED in journal.outcomes
+
+    async with trio.open_nursery() as nursery:  # owner: this call
+        nursery.start_soon(partial(park.live, overtaken, works=False))
+        await trio.sleep(10.5)
+        assert park.fired("often") == []
+        await park.live(partial(trio.sleep, 1.0), works=False)
+        assert [tick for tick, _ in park.fired("often")] == [10]
+    assert [tick for tick, _ in park.fired("often")] == [10, 20]
+    assert sorted(job for _, job in park.fired("often")) == sorted(park.jobs)
