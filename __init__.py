@@ -9,6 +9,7 @@ begin.
 from greenroom.actors.jobs.job import Job, JobLimits
 from greenroom.actors.jobs.limits import JobQueue, Rate
 from greenroom.actors.jobs.retry import Retry
+from greenroom.actors.jobs.schedule.declared import schedule
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.waits import WaitFor
 from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze, Work
@@ -73,4 +74,5 @@ __all__ = [
     "View",
     "WaitFor",
     "Work",
+    "schedule",
 ]

@@ -42,6 +42,7 @@ ELSEWHERE = {
     "supervisors/cli/work.py": "e2e/jobs/test_work.py",
     "supervisors/jobs/child.py": "supervisors/jobs/test_processes.py",
     "supervisors/jobs/threads.py": "supervisors/jobs/test_attempt.py",
+    "supervisors/cli/schedules.py": "e2e/jobs/test_schedules.py",
     "supervisors/cli/forget.py": "faults/process/test_command_line_forget.py",
     "supervisors/duties/forgetting.py": "store/erasure/test_erasing.py",
     "store/journal/postgres/append.py": "store/journal/test_journal.py",
@@ -66,6 +67,8 @@ ELSEWHERE = {
     # An entity is one idea, with its messages, its state and its view.
     "actors/chat/room/actor.py": "actors/chat/room/test_room.py",
     "actors/chat/room/state.py": "actors/chat/room/test_room.py",
+    "actors/jobs/schedule/firing.py": "actors/jobs/schedule/test_actor.py",
+    "actors/jobs/schedule/state.py": "actors/jobs/schedule/test_actor.py",
     "actors/jobs/queue/lanes.py": "actors/jobs/queue/test_order.py",
     "actors/saga/actor.py": "actors/saga/test_saga.py",
     "actors/saga/so_far.py": "actors/saga/test_saga.py",

@@ -53,8 +53,8 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
         if self.every_ms:
             return due_ms + ((after_ms - due_ms) // self.every_ms + 1) * self.every_ms
         if self.cron:
-            found = next(self._from(after_ms), None)
-            return None if found is None else _ms(found)
+            # Where a clock is set back, an hour is twice on the wall: in the second one the time found may be past.
+            return next((at_ms for found in self._from(after_ms) if (at_ms := _ms(found)) > after_ms), None)
         return None
 
     def latest(self, due_ms: int, now_ms: int) -> int:

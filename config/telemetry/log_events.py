@@ -84,6 +84,15 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "back to their queue, which was no attempt."
         ),
         "jobs_not_taken": "A worker could not ask its queue for jobs just now; it tries again.",
+        "schedule_job_refused": (
+            "A schedule has started no job for a tick: its class has changed, and does not take the schedule's "
+            "arguments any more. Set the schedule anew, or declare it with others."
+        ),
+        "schedules_declared": "So many schedules were made, or changed, as the code of this node declares them.",
+        "schedules_not_declared": (
+            "A schedule that the code declares was refused, as `error` says; the node goes on trying. Too many, most "
+            "of all: drop some that were made by hand."
+        ),
         "look_failed": (
             "What an admin page shows could not be made; the page says `internal error`, and it is tried again. A bug: "
             "the traceback says where."

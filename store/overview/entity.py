@@ -154,6 +154,11 @@ class StoredEntity(Struct, frozen=True):
     views: list[Folded] = []
 
 
+async def is_stored(fetch: Fetch, entity: str) -> bool:
+    """Was that entity ever claimed? Raises: StoreUnavailable."""
+    return bool(await fetch("SELECT 1 FROM heads WHERE entity = $1", entity))
+
+
 async def stored_entity(fetch: Fetch, entity: str) -> StoredEntity:
     """Raises: StoreUnavailable."""
     sharding = await fetch(SHARDING)

@@ -7,7 +7,7 @@ Begin reading here, then follow one message: `transports/edge.py`, `transports/s
 
 import secrets
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from random import Random
 import trio
 
 from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.schedule.declared import DeclaredSchedule
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
@@ -30,6 +31,7 @@ from greenroom.store.erasure.erasures import PostgresErasures
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
+from greenroom.store.overview.entity import is_stored
 from greenroom.store.own.servers import OwnServers
 from greenroom.store.ownership.referee import Newcomer
 from greenroom.store.ownership.referee_postgres import PostgresReferee
@@ -62,6 +64,7 @@ from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.jobs.days import Days
 from greenroom.supervisors.jobs.finder import Finder
 from greenroom.supervisors.jobs.rescue import this_worker, worker_has_ended
+from greenroom.supervisors.jobs.schedules.declaring import Declaring
 from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.node.draining import Draining
@@ -98,6 +101,7 @@ class Node:
         views: Views | None = None,
         sinks: Sinks | None = None,
         jobs: Jobs | None = None,
+        schedules: Sequence[DeclaredSchedule] = (),
         database_url: str,
         redis_url: str,
         tokens: TokenVerifier | None,
@@ -292,6 +296,9 @@ class Node:
         self._key_set: KeySetWatch | None = None
         if tokens is not None and tokens.jwks is not None and settings.auth_jwks_file is not None:
             self._key_set = KeySetWatch(settings.auth_jwks_file, tokens.jwks, tokens.replace_jwks)
+        declaring = Declaring(
+            schedules, ask=kernel.router.ask, is_there=partial(is_stored, self._pool.fetch), new_backoff=new_backoff
+        )
         kept = kept_up(self._views, shown)
         forgetting = Forgetting(
             PostgresErasures(self._pool), kernel, incarnation=incarnation, unwatch=fan_out.hub.forget
@@ -307,6 +314,7 @@ class Node:
             jobs=(
                 ChildSpec(name="finder", start=self._finder.run, shutdown_s=1.0),
                 ChildSpec(name="job_days", start=self._days.run, shutdown_s=1.0),
+                ChildSpec(name="schedules", start=declaring.run, shutdown_s=1.0),
             ),
             forgetting=forgetting,
         )

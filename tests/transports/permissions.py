@@ -1,6 +1,6 @@
 """Who may do what, where: what is promised, stated once. `test_permissions`, with `test_job_permissions`,
-`test_view_permissions` and `test_page_permissions`, walks every cell on a real node, through every way in, and
-docs/reference/permissions.md is printed from here:
+`test_schedule_permissions`, `test_view_permissions` and `test_page_permissions`, walks every cell on a real node,
+through every way in, and docs/reference/permissions.md is printed from here:
 
     python -m tests.transports.permissions > docs/reference/permissions.md
 """
@@ -124,6 +124,26 @@ limit                          unauthenticated forbidden   forbidden  signed_out
 ask why                        unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 """
 
+# What starts jobs is staff's, as jobs are.
+SCHEDULE = """
+                               anonymous       stranger    signed_out service    viewer     admin
+read                           forbidden       forbidden   signed_out yes        forbidden  yes
+read, by a subscription token  yes             yes         signed_out yes        yes        yes
+set                            unauthenticated forbidden   signed_out yes        forbidden  yes
+pause                          unauthenticated forbidden   signed_out yes        forbidden  yes
+resume                         unauthenticated forbidden   signed_out yes        forbidden  yes
+trigger                        unauthenticated forbidden   signed_out yes        forbidden  yes
+backfill                       unauthenticated forbidden   signed_out yes        forbidden  yes
+end backfills                  unauthenticated forbidden   signed_out yes        forbidden  yes
+drop                           unauthenticated forbidden   signed_out yes        forbidden  yes
+"""
+BOOK = """
+                               anonymous       stranger    signed_out service    viewer     admin
+read                           forbidden       forbidden   signed_out yes        forbidden  yes
+read, by a subscription token  yes             yes         signed_out yes        yes        yes
+list                           unauthenticated forbidden   signed_out yes        forbidden  yes
+"""
+
 # Added for `its_user`.
 JOB = """
                                anonymous       stranger    its_user   signed_out service    viewer     admin
@@ -243,6 +263,8 @@ TABLES: Final[dict[str, Table]] = {
     "session": _table(SESSION),
     "queue": _table(QUEUE),
     "job": _table(JOB),
+    "schedule": _table(SCHEDULE),
+    "schedules": _table(BOOK),
     "views": _table(VIEWS),
     "pages": _table(PAGES),
 }
@@ -298,6 +320,8 @@ TITLES: Final = {
         "*Its user* is whom it was added for, *signed out* the same with an older token. They see arguments, progress, "
         "log, result and the texts of errors; workers and traces are told to staff by `errors`.",
     ),
+    "schedule": ("A schedule", "What the code declares nobody may set or drop: they are told `schedule.declared`."),
+    "schedules": ("The book of schedules", ""),
     "views": (
         "Views",
         "The [built-in ones](chat-views.md), and a sink, which nobody reads. Reading is `GET`, with `search` where the "

@@ -8,6 +8,8 @@ from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.jobs.installed import Jobs, jobs_among
 from greenroom.actors.jobs.queue import queue_of
+from greenroom.actors.jobs.schedule import Book, schedule_of
+from greenroom.actors.jobs.schedule.declared import DeclaredSchedule, check_declared, declared_in
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
 from greenroom.actors.sinks.installed import Sinks, sinks_among
@@ -25,17 +27,20 @@ def installed_kinds(settings: Settings) -> Kinds:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # last: what we import later, a `redis` or a `code`, must not be a file that lies there
-    kinds = built_in_kinds(installed_jobs(settings))
+    jobs = installed_jobs(settings)
+    kinds = built_in_kinds(jobs)
     for path in settings.entities:
         classes = find_classes(path)
         actors = actors_among(classes)
-        if not actors and not views_among(classes) and not sinks_among(classes) and not jobs_among(classes):
+        holds = actors or views_among(classes) or sinks_among(classes) or jobs_among(classes) or declared_in([path])
+        if not holds:
             raise BadEntityClass(
                 f"GREENROOM_ENTITIES: {path!r} holds no entity class (a subclass of Actor), no view (one of View), no "
-                "sink (one of Sink), and no job (one of Job)"
+                "sink (one of Sink), no job (one of Job), and declares no schedule"
             )
         for actor in actors:
             kinds.install(actor)
+    installed_schedules(settings, jobs)
     return kinds
 
 
@@ -57,6 +62,11 @@ def installed_jobs(settings: Settings) -> Jobs:
     return Jobs(job for path in settings.entities for job in jobs_among(find_classes(path)))
 
 
+def installed_schedules(settings: Settings, jobs: Jobs) -> list[DeclaredSchedule]:
+    """Those that the modules of GREENROOM_ENTITIES declare. Raises: BadEntityClass."""
+    return check_declared(declared_in(settings.entities), jobs)
+
+
 def built_in_view(name: str, kinds: Kinds) -> type[View]:
     """`kinds`: all that are installed. Raises: KeyError."""
     if name == "entities":
@@ -66,4 +76,5 @@ def built_in_view(name: str, kinds: Kinds) -> type[View]:
 
 def built_in_kinds(jobs: Jobs | None = None) -> Kinds:
     """Those that every server has; its queues know these classes of jobs."""
-    return Kinds([Room, Session, queue_of(jobs if jobs is not None else Jobs()), SingleJob])
+    known = jobs if jobs is not None else Jobs()
+    return Kinds([Room, Session, queue_of(known), SingleJob, schedule_of(known), Book])

@@ -37,9 +37,9 @@ def token_config(settings: Settings, data_folder: DataFolder | None) -> TokenCon
     return None
 
 
-def own_token(settings: Settings, user: str, roles: Sequence[str]) -> str | None:
+def own_token(settings: Settings, user: str, roles: Sequence[str], data_folder: DataFolder | None = None) -> str | None:
     """For a moment, and for the server with these very settings; None where they can't sign."""
-    config = token_config(settings, None)
+    config = token_config(settings, data_folder)
     if config is None or config.secret is None:
         return None
     return TokenSigner(config, time.time).connection_token(user, roles=roles, ttl_s=TOKEN_S)

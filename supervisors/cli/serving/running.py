@@ -46,6 +46,7 @@ def run_node(
     Raises: StoreUnavailable, when the database can't be reached at the start.
     """
     # Here, for the other commands need none of it, and our own servers start meanwhile.
+    from greenroom.supervisors.cli.chosen.kinds import installed_schedules
     from greenroom.supervisors.cli.chosen.tokens import token_verifier
     from greenroom.supervisors.node.node import Node
 
@@ -55,6 +56,7 @@ def run_node(
         views=views,
         sinks=sinks,
         jobs=jobs,
+        schedules=installed_schedules(settings, jobs),
         database_url=database_url,
         redis_url=redis_url,
         tokens=token_verifier(settings, data_folder),
