@@ -1,0 +1,187 @@
+"""Lists of jobs, in memory as in the database: what a filter means, pages without gaps, and looks that are bounded."""
+
+# ruff: noqa: F811 - fixtures are imported, and then arguments
+
+import pytest
+
+from greenroom.store.jobs.filter import JobFilter
+from greenroom.store.jobs.listing import JobListing, ListedJob, count_of, page_of
+from greenroom.store.jobs.listing_memory import MemoryListing
+from greenroom.store.jobs.listing_postgres import PostgresListing, looking
+from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow
+from tests.store.journal.clusters import (  # noqa: F401 - fixtures
+    Cluster,
+    MemoryCluster,
+    PostgresCluster,
+    claim,
+    cluster,
+    memory,
+    postgres,
+)
+from tests.store.journal.test_journal_jobs import job, write
+
+NOW_MS = 50_000
+
+
+def id_of(number: int) -> str:
+    return f"{number:012x}" + "7" * 20
+
+
+def listing_of(cluster: Cluster) -> JobListing:
+    if isinstance(cluster, MemoryCluster):
+        return MemoryListing(lambda: cluster._rows.consequences)
+    assert isinstance(cluster, PostgresCluster)
+    return PostgresListing(cluster.pools[0])
+
+
+def added(number: int, **fields: object) -> JobRow:
+    return job(id_of(number), **({"added_ms": number, "due_ms": number} | fields))
+
+
+async def fill(cluster: Cluster) -> None:
+    """One job in each state, and one of another queue."""
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    rows = [
+        added(1),
+        added(2, due_ms=NOW_MS + 1),
+        added(3, due_ms=7),
+        added(4, partition="acme", priority=0, options=b'{"by":"ann"}'),
+        added(5),
+        added(6, arguments='{"to": "Jörg_%"}'.encode()),
+        added(7, job="job.y"),
+        added(8),
+        added(9, queue="other"),
+    ]
+    await write(node, queue, Jobs(added=rows))
+    await write(node, queue, Jobs(taken=[TakeRow("q", 1 << 40, "w", 20, [id_of(4), id_of(5), id_of(1)])]))
+    back = {
+        id_of(1): BackRow(id_of(1), 1, 0, 0, let_go=1 << 40),  # put back: the take has it no more
+        id_of(3): BackRow(id_of(3), NOW_MS + 9, 1, 0, b'{"error":"refused"}'),
+        id_of(5): BackRow(id_of(5), 5, 0, 0, cancel="enough"),
+    }
+    await write(node, queue, Jobs(back=back))
+    ended = [
+        EndRow(id_of(6), "failed", 100, "w", 90, error=b'{"error":"no such Mailbox"}'),
+        EndRow(id_of(7), "completed", 110, "w", 91, b"1"),
+        EndRow(id_of(8), "cancelled", 120, "w", 92, error=b'{"error":"cancelled: by ann"}'),
+    ]
+    await write(node, queue, Jobs(ended={one.id: one for one in ended}))
+
+
+async def numbers(listing: JobListing, asked: JobFilter, most: int = 100) -> list[int]:
+    page = await page_of(listing, asked, None, most=most, now_ms=NOW_MS, goes_on=lambda: True)
+    assert page.after is None
+    count, after = await count_of(listing, asked, None, now_ms=NOW_MS, goes_on=lambda: True)
+    assert (count, after) == (len(page.jobs), None), "what is counted is what is listed"
+    return [int(one.id[:12], 16) for one in page.jobs]
+
+
+async def test_each_job_is_listed_in_its_state_the_last_added_first(cluster: Cluster) -> None:
+    await fill(cluster)
+    listing = listing_of(cluster)
+    page = await page_of(listing, JobFilter("q"), None, most=100, now_ms=NOW_MS, goes_on=lambda: True)
+    assert [one.state for one in page.jobs] == [
+        "cancelled", "completed", "failed", "cancelling", "active", "retrying", "delayed", "waiting",
+    ]  # fmt: skip
+    assert page.jobs[2] == ListedJob(
+        id=id_of(6),
+        queue="q",
+        job="job.x",
+        state="failed",
+        priority=4,
+        attempts=0,
+        attempts_max=5,
+        added_ms=6,
+        due_ms=6,
+        started_ms=90,
+        ended_ms=100,
+        worker="w",
+        error="no such Mailbox",
+        arguments='{"to": "Jörg_%"}'.encode(),
+        arguments_bytes=17,
+    )
+    active = page.jobs[4]
+    assert (active.worker, active.started_ms, active.by, active.key, active.priority) == ("w", 20, "ann", "acme", 0)
+    assert await numbers(listing, JobFilter()) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (JobFilter("q", ("active", "cancelling")), [5, 4]),
+        (JobFilter("q", ("active",)), [4]),
+        (JobFilter("q", ("failed", "cancelled")), [8, 6]),
+        (JobFilter("q", ("completed", "waiting")), [7, 1]),
+        (JobFilter(states=("failed",)), [6]),
+        (JobFilter("other"), [9]),
+        (JobFilter(job="job.y"), [7]),
+        (JobFilter(key="acme"), [4]),
+        (JobFilter(added_since_ms=3, added_until_ms=6), [5, 4, 3]),
+        (JobFilter(ended_since_ms=110), [8, 7]),
+        (JobFilter(ended_until_ms=110, states=("waiting", "failed")), [6]),
+        (JobFilter(states=("waiting",), ended_since_ms=1), []),
+        (JobFilter(words=("jörg_%",)), [6]),
+        (JobFilter(words=("j_rg",)), []),
+        (JobFilter(words=("mailbox", "jörg")), [6]),
+        (JobFilter(words=("mailbox", "ann")), []),
+        (JobFilter(ids=(id_of(4), id_of(7), id_of(99))), [7, 4]),
+        (JobFilter("other", ids=(id_of(4), id_of(9))), [9]),
+    ],
+)
+async def test_filters(cluster: Cluster, asked: JobFilter, found: list[int]) -> None:
+    await fill(cluster)
+    assert await numbers(listing_of(cluster), asked) == found
+
+
+async def test_pages_follow_one_another_however_few_rows_a_look_looks_at(cluster: Cluster) -> None:
+    await fill(cluster)
+    listing = listing_of(cluster)
+    for most in (1, 2, 3):
+        after, found = None, list[str]()
+        while True:
+            page = await page_of(listing, JobFilter(), after, most=most, now_ms=NOW_MS, goes_on=lambda: True)
+            found += [one.id for one in page.jobs]
+            after = page.after
+            if after is None:
+                break
+        assert found == [id_of(number) for number in range(9, 0, -1)]
+
+
+async def test_a_look_looks_at_so_many_rows_and_says_how_far_it_has_come(cluster: Cluster) -> None:
+    await fill(cluster)
+    listing = listing_of(cluster)
+    asked = JobFilter(words=("mailbox",))
+    found, after = list[str](), "f" * 32
+    for _ in range(9):
+        looked = await listing.looked_at(asked, after, most=9, rows=2, now_ms=NOW_MS)
+        found += [one.id for one in looked.jobs]
+        if looked.after is None:
+            break
+        assert looked.after < after
+        after = looked.after
+    assert found == [id_of(6)]
+    page = await page_of(listing, asked, None, most=0, now_ms=NOW_MS, goes_on=lambda: False)
+    assert page.jobs == [] and page.after is not None, "time is up: where to go on"
+
+
+async def test_what_has_ended_is_read_whole(cluster: Cluster) -> None:
+    await fill(cluster)
+    (found,) = await listing_of(cluster).ended([id_of(6), id_of(4)])
+    assert (found.row.id, found.state, found.row.arguments) == (id_of(6), "failed", '{"to": "Jörg_%"}'.encode())
+
+
+async def test_each_look_goes_along_an_index(postgres: PostgresCluster) -> None:
+    """However many jobs there are, no table is read from its beginning."""
+    await fill(postgres)
+    async with postgres.pools[0].connection() as connection:
+        await connection.fetch("SET enable_seqscan = off")
+        for asked, index in (
+            (JobFilter("q", ("failed",)), "jobs_done_failed|queue_id_idx"),
+            (JobFilter("q", ("waiting",)), "jobs_of_queue"),
+            (JobFilter("q"), "jobs_of_queue"),
+            (JobFilter(states=("completed",)), "jobs_done_by_id|_id_idx"),
+        ):
+            sql, arguments = looking(asked, "f" * 32, rows=100, now_ms=NOW_MS, most=10)
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *arguments))
+            assert any(name in plan for name in index.split("|")), plan
