@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from os import urandom
 
+from greenroom.actors.jobs.listing.lists import JobLists
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.notice import SESSION_KIND
@@ -42,6 +43,7 @@ class Services:
         "http",
         "hub",
         "instruments",
+        "jobs",
         "kinds",
         "new_client_id",
         "reading",
@@ -78,11 +80,12 @@ class Services:
         before_watching: Before | None = None,
         audience_elsewhere: Elsewhere | None = None,
         views: ViewReader | None = None,
+        jobs: JobLists | None = None,
     ) -> None:
         """`anonymous`: clients without a token may come, name themselves and act; `anonymous_watch`: they may come and
         look, as nobody. `clock` gives Unix seconds, `chance` 0 <= x < 1; this and `new_client_id` are arguments where a
         seed decides everything. `before_watching` and `audience_elsewhere` are for entities on other nodes: see
-        Watching and Audience. `views`: None where no view is installed.
+        Watching and Audience. `views`: None where no view is installed; `jobs`: where none are kept.
         """
         self.kinds = kinds
         self.submit = submit
@@ -97,6 +100,7 @@ class Services:
         self.tracing = tracing
         self.version = version
         self.views = views
+        self.jobs = jobs
         self.new_client_id = new_client_id
         self.chance = chance
         self.deadlines = Deadlines()

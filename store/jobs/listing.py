@@ -26,7 +26,7 @@ class ListedJob(Struct, kw_only=True, omit_defaults=True):
     queue: str
     job: str
     state: str
-    key: str = ""
+    partition: str = ""
     priority: int
     attempts: int  # that have failed
     attempts_max: int
@@ -61,6 +61,9 @@ class JobListing(Protocol):
 
     async def ended(self, ids: list[str]) -> list[JobFound]:
         """Those of these jobs that have ended, whole but for results and errors."""
+
+    async def queues(self, after: str, limit: int) -> list[str]:
+        """Names of queues that there are, behind that one: by rising bytes, at most so many."""
 
 
 class Page(Struct):

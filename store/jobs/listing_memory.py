@@ -36,6 +36,12 @@ class MemoryListing:
             JobFound(replace(done[one][0]), done[one][1].state, done[one][1].ended_ms) for one in ids if one in done
         ]
 
+    async def queues(self, after: str, limit: int) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        tables = self._database().of(JobTables)
+        names = {row.queue for row in tables.jobs.values()} | {row.queue for row, _ in tables.done.values()}
+        return sorted(name for name in names if name > after)[:limit]
+
     def _look(self, asked: JobFilter, before: str, rows: int, now_ms: int) -> tuple[list[ListedJob], str | None]:
         tables = self._database().of(JobTables)
         looked = sorted((one for one in (*tables.jobs, *tables.done) if one < before), reverse=True)
@@ -64,7 +70,7 @@ def _shown(row: JobRow, state: str, end: EndRow | None, take: TakeRow | None, er
         queue=row.queue,
         job=row.job,
         state=state,
-        key=row.partition,
+        partition=row.partition,
         priority=row.priority,
         attempts=row.attempts,
         attempts_max=row.attempts_max,

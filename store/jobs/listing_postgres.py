@@ -36,6 +36,22 @@ SHOWN = f"""{{row}}.id, {{row}}.queue, {{row}}.job, {{row}}.partition, {{row}}.p
     CASE WHEN octet_length({{row}}.arguments) <= {LONG_SHOWN} THEN {{row}}.arguments END AS arguments,
     octet_length({{row}}.arguments) AS arguments_bytes"""
 ENDED = f"SELECT {DONE}, j.state, j.ended_ms FROM jobs_done j WHERE j.id = ANY ($1::text[]::uuid[])"
+# A queue that has been awake has a head; of one that has only been given jobs by others there are only these, which are
+# gone through name by name, not job by job.
+QUEUES = """
+WITH RECURSIVE names (queue) AS (
+    (SELECT queue FROM jobs ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT j.queue FROM jobs j WHERE j.queue > n.queue ORDER BY j.queue LIMIT 1) FROM names n
+    WHERE n.queue IS NOT NULL
+)
+SELECT queue FROM (
+    (SELECT substr(entity, 7) FROM heads WHERE entity > 'queue:' || $1 AND entity < 'queue;' ORDER BY entity LIMIT $2)
+    UNION
+    SELECT queue COLLATE "C" FROM names WHERE queue COLLATE "C" > $1
+) found (queue)
+ORDER BY queue COLLATE "C" LIMIT $2
+"""
 
 
 class _By(Struct):
@@ -66,6 +82,9 @@ class PostgresListing:
     async def ended(self, ids: list[str]) -> list[JobFound]:
         rows = await self._pool.fetch(ENDED, ids)
         return [JobFound(JobRow(row[0].hex, *row[1:16]), row[16], row[17]) for row in rows]
+
+    async def queues(self, after: str, limit: int) -> list[str]:
+        return [row[0] for row in await self._pool.fetch(QUEUES, after, limit)]
 
 
 class _Statement:
@@ -199,7 +218,7 @@ def _listed(row: Any) -> ListedJob:
         queue=row["queue"],
         job=row["job"],
         state=row["state"],
-        key=row["partition"],
+        partition=row["partition"],
         priority=row["priority"],
         attempts=row["attempts"],
         attempts_max=row["attempts_max"],

@@ -16,6 +16,7 @@ import trio
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.schedule.declared import DeclaredSchedule
+from greenroom.actors.jobs.listing.lists import JobLists
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
@@ -29,6 +30,7 @@ from greenroom.config.telemetry.instruments import Observed
 from greenroom.config.telemetry.logs import dropped_lines
 from greenroom.store.erasure.erasures import PostgresErasures
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
+from greenroom.store.jobs.listing_postgres import PostgresListing
 from greenroom.store.journal.dead_letters_postgres import PostgresDeadLetters
 from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.overview.entity import is_stored
@@ -336,6 +338,7 @@ class Node:
             before_watching=others.feeds.before if others is not None else None,
             audience_elsewhere=others.changed if others is not None else None,
             views=reader,
+            jobs=JobLists(PostgresListing(self._pool), clock),
         )
         ask = self._joined.ask if self._joined is not None else ask_nobody
         scraping = Scraping(

@@ -122,6 +122,7 @@ pause                          unauthenticated forbidden   forbidden  signed_out
 resume                         unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 limit                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 ask why                        unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+list jobs, list queues         forbidden       forbidden   forbidden  signed_out yes        forbidden  yes
 """
 
 # What starts jobs is staff's, as jobs are.

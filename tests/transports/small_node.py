@@ -14,6 +14,7 @@ import trio
 from msgspec import Struct, field
 from opentelemetry import trace
 
+from greenroom.actors.jobs.listing.lists import JobLists
 from greenroom.actors.model.actor import Actor, KindLimits
 from greenroom.actors.model.envelope import Envelope
 from greenroom.actors.model.errors import Refused
@@ -26,6 +27,7 @@ from greenroom.config.limits import ClientConfig, CommitConfig, GateConfig, Http
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.config.telemetry.tracing import Tracing
 from greenroom.store.jobs.jobs import QueueReads
+from greenroom.store.jobs.listing_memory import MemoryListing
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.supervisors.kernel.kernel import Kernel
@@ -362,6 +364,9 @@ class SmallNode:
             tracing=Tracing(trace.get_tracer("test"), sample=0.0),
             version="0",
             views=self.reader,
+            jobs=JobLists(MemoryListing(lambda: self.journal.rows.consequences), self.clock)
+            if jobs is not None
+            else None,
         )
         self.listener = listen("127.0.0.1", 0, backlog=100)
         self.port = self.listener.getsockname()[1]

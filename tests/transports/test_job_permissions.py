@@ -25,6 +25,8 @@ from tests.transports.test_permissions import Ways, as_read, full_name, numbers,
 from tests.transports.world import token
 
 KINDS = (Queue, SingleJob)
+LISTING = "list jobs, list queues"
+NO_COMMANDS = ("read", "read, by a subscription token", LISTING)
 
 
 def reads_of(journal: MemoryJournal) -> QueueReads:
@@ -114,7 +116,7 @@ def test_every_command_has_a_row(actor: Any) -> None:
     rows = ROWS[actor.kind]
     shop = Shop(Mock(), "")  # nothing is sent
     assert {one(shop)[0] for one in rows.values()} == set(Kinds((actor,))[actor.kind].commands)
-    assert rows.keys() == {row for row in TABLES[actor.kind] if row not in ("read", "read, by a subscription token")}
+    assert rows.keys() == {row for row in TABLES[actor.kind] if row not in NO_COMMANDS}
 
 
 @pytest.mark.parametrize("kind", ["queue", "job"])
@@ -126,6 +128,14 @@ async def test_who_may_read(node: SmallNode, kind: str) -> None:
         if kind == "job":  # which has no journal that one could be sure by
             found = {way: one for way, one in found.items() if not way.endswith(", verified")}
         assert found == dict.fromkeys(found, expected), (kind, who)
+
+
+async def test_who_may_list(node: SmallNode) -> None:
+    shop = await Shop(node, "its_user").opened()
+    for who, verdict in TABLES["queue"][LISTING].items():
+        for path in ("/api/queues", "/api/jobs", f"/api/jobs?queue={shop.queue.partition(':')[2]}&state=waiting"):
+            found = await Ways(node, who).http("GET", path)
+            assert found == full_name("queue", verdict), (who, path)
 
 
 @pytest.mark.parametrize("kind", ["queue", "job"])

@@ -2,7 +2,7 @@
 
 `POST /api/{kind}/{key}/{command}`, `GET /api/{kind}/{key}`, `GET /api/{kind}/{key}/history?since=&limit=&reverse=`, and
 `GET /api/{view}/{key}` of views that are made of many entities, or `GET /api/{other}/{key}/{view}` of all pages that
-another view's page names (transports/views/reading.py).
+another view's page names (transports/views/reading.py), and `GET /api/jobs` and `GET /api/queues` (job_lists.py).
 What such a path names is told by `addresses.py`.
 """
 
@@ -27,12 +27,14 @@ from greenroom.config.telemetry.shown import shown
 from greenroom.config.telemetry.tracing import ENTITY, traceparent_of
 from greenroom.transports.auth.http_principal import http_identity
 from greenroom.transports.codecs.http_error import HttpError
-from greenroom.transports.codecs.http_head import Request, query_pairs
-from greenroom.transports.codecs.numbers import EXACT_MAX, seconds, whole_number
+from greenroom.transports.codecs.http_head import Request
+from greenroom.transports.codecs.numbers import seconds
 from greenroom.transports.errors import BadRequest, error_headers, http_error_body
 from greenroom.transports.http.addresses import HISTORY, VIEW, Address, Addresses, split_key
+from greenroom.transports.http.job_lists import LIST_PATHS, list_answer, list_request
 from greenroom.transports.http.live import Finish, Headers
-from greenroom.transports.hub.reading import HistoryRange, Page, Sureness, page_json
+from greenroom.transports.http.queries import history_range, sureness_of
+from greenroom.transports.hub.reading import Page, page_json
 from greenroom.transports.services import Services
 from greenroom.transports.views.reading import answer as rows_of
 from greenroom.transports.views.reading import is_known, understood
@@ -133,7 +135,7 @@ class HttpApi:
             if self.in_flight >= services.http.in_flight_max:
                 raise Overloaded("too many commands are in work")
             path, method = request.path, request.method
-            if path.count(b"/") < 3:
+            if path.count(b"/") < 3 and path not in LIST_PATHS:
                 raise BadRequest(f"no such address: {path.decode('latin-1')[:200]}", name="not_found", status=404)
             principal = http_identity(
                 request.headers,
@@ -141,6 +143,9 @@ class HttpApi:
                 anonymous=services.anonymous,
                 watches=services.anonymous_watch and method in ("GET", "HEAD"),
             ).principal
+            if path in LIST_PATHS:
+                self._list(request, principal, finish)
+                return
             view = self._view_of(request) if services.views is not None else None
             if view is not None:
                 self._rows(request, view, principal, finish)
@@ -311,6 +316,26 @@ class HttpApi:
 
         self._once_signed_in(request, principal, answer, begin)
 
+    def _list(self, request: Request, principal: Principal, finish: Finish) -> None:
+        """Raises: BadRequest, HttpError."""
+        lists = self.services.jobs
+        if request.method not in ("GET", "HEAD"):
+            raise method_not_allowed("GET, HEAD, OPTIONS")
+        if lists is None:
+            raise BadRequest("no jobs are kept here", name="not_found", status=404)
+        wanted = list_request(request.path, request.query)
+        name = request.segments[1]
+        address = Address(name, VIEW, (name, VIEW), f"{name}.{VIEW}", None)
+        answer = _Answer(self, request, address, finish, trio.current_time())
+
+        async def read() -> None:
+            answer.give(await list_answer(lists, wanted, principal))
+
+        def start() -> None:
+            self.services.reads.start(read, answer.reject, answer.broken)
+
+        self._once_signed_in(request, principal, answer, start)
+
     def _history(self, request: Request, address: Address, principal: Principal, finish: Finish) -> None:
         wanted = history_range(request.query, self.services.client.history_max)
         sureness = sureness_of(request.query)
@@ -351,31 +376,3 @@ class HttpApi:
         if timeout_s is None:
             raise BadRequest(f"X-Request-Timeout must be seconds, above 0 and at most {most:g}")
         return timeout_s
-
-
-def sureness_of(query: bytes) -> Sureness:
-    """Of `read` in the query. Raises: BadRequest, HttpError."""
-    match dict(query_pairs(query)).get("read", "leased"):
-        case "fast":
-            return "fast"
-        case "leased":
-            return "leased"
-        case "verified":
-            return "verified"
-    raise BadRequest("read must be fast, leased or verified")
-
-
-def history_range(query: bytes, limit_max: int) -> HistoryRange:
-    """`since` is an offset or `epoch:offset`. Raises: BadRequest, HttpError."""
-    found = dict(query_pairs(query))
-    epoch, _, since = found.get("since", "0").rpartition(":")
-    offset = whole_number(since, most=EXACT_MAX)
-    limit = whole_number(found["limit"], most=limit_max) if "limit" in found else min(100, limit_max)
-    reverse = found.get("reverse", "").lower()
-    if offset is None:
-        raise BadRequest("since must be an offset or epoch:offset")
-    if not limit:
-        raise BadRequest(f"limit must be 1 to {limit_max}")
-    if reverse not in ("", "0", "1", "true", "false"):
-        raise BadRequest("reverse must be true or false")
-    return HistoryRange(epoch, offset, limit, reverse in ("1", "true"))

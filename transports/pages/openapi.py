@@ -6,6 +6,7 @@ Source: https://spec.openapis.org/oas/v3.1.1
 
 from collections.abc import Iterable, Mapping
 
+from greenroom.actors.jobs.queue.actor import QUEUE_KIND
 from greenroom.actors.model.entity import KEY_BYTES_MAX
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.schema.repeats import REUSED, repeats_of
@@ -17,6 +18,7 @@ from greenroom.transports.pages.admin import LETTERS_MAX
 from greenroom.transports.pages.admin_views import NAME_PATTERN
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
+from greenroom.transports.pages.job_documents import list_paths
 from greenroom.transports.pages.message_schemas import (
     Json,
     JsonSchema,
@@ -81,6 +83,8 @@ def openapi(
         paths[f"/api/{kind.name}/{{key}}"] = {"parameters": [key], "get": _view(kind, bounds)}
         if kind.actor.durable:
             paths[f"/api/{kind.name}/{{key}}/history"] = {"parameters": [key], "get": _history(kind, bounds)}
+    if any(kind.name == QUEUE_KIND for kind in kinds):
+        paths |= list_paths(_timeout(bounds))
     for view in views:
         key = {"name": "key", "in": "path", "required": True, "schema": _KEY}
         row = rows[view.name]

@@ -102,7 +102,13 @@ async def test_each_job_is_listed_in_its_state_the_last_added_first(cluster: Clu
         arguments_bytes=17,
     )
     active = page.jobs[4]
-    assert (active.worker, active.started_ms, active.by, active.key, active.priority) == ("w", 20, "ann", "acme", 0)
+    assert (active.worker, active.started_ms, active.by, active.partition, active.priority) == (
+        "w",
+        20,
+        "ann",
+        "acme",
+        0,
+    )
     assert await numbers(listing, JobFilter()) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
 
 
@@ -169,6 +175,19 @@ async def test_what_has_ended_is_read_whole(cluster: Cluster) -> None:
     await fill(cluster)
     (found,) = await listing_of(cluster).ended([id_of(6), id_of(4)])
     assert (found.row.id, found.state, found.row.arguments) == (id_of(6), "failed", '{"to": "Jörg_%"}'.encode())
+
+
+async def test_queues_by_name(cluster: Cluster) -> None:
+    await fill(cluster)
+    listing = listing_of(cluster)
+    assert await listing.queues("", 9) == ["other", "q"]
+    assert await listing.queues("", 1) == ["other"] and await listing.queues("other", 9) == ["q"]
+
+
+async def test_a_queue_without_jobs_is_one_too(postgres: PostgresCluster) -> None:
+    await claim(postgres.node(1), "queue:empty")
+    await claim(postgres.node(1), "room:no queue")
+    assert await listing_of(postgres).queues("", 9) == ["empty"]
 
 
 async def test_each_look_goes_along_an_index(postgres: PostgresCluster) -> None:
