@@ -18,6 +18,7 @@ TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*" + END  # tab
 NAME_MAX = 255  # characters
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX, pattern=NAME_PATTERN)]
+JobId = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
 NameOrNone = Annotated[str, Meta(max_length=NAME_MAX, pattern=NAME_PATTERN)]
 
 _object: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(dict[str, Any]).decode

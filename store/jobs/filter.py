@@ -52,6 +52,17 @@ class JobFilter(Struct, frozen=True):
         return _first_id(since), "f" * 32 if until is None else _first_id(until)
 
 
+class Match(Struct, frozen=True):
+    """What a queue wants to know of its jobs: those of a filter, whose ids are less than `before`."""
+
+    number: int  # by which it tells this question from others
+    asked: JobFilter
+    before: str | None
+    most: int
+    counts: bool = False  # only how many there are
+    is_whole: bool = False  # what has ended is to be begun anew
+
+
 def _first_id(ms: int) -> str:
     return f"{min(ms, (1 << 48) - 1):012x}".ljust(32, "0")
 

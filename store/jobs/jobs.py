@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from greenroom.store.jobs.filter import Match
 from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 
 PAGE = 2_000  # jobs read at once when a queue wakes
@@ -85,6 +86,9 @@ class QueueReads(Protocol):
 
     def read(self, queue: str, ids: Sequence[str]) -> None:
         """Read these jobs' arguments. They come to the queue as a message, sooner or never."""
+
+    def match(self, queue: str, match: Match) -> bool:
+        """Look for these jobs. They come to the queue as a message, later or never. False: too many are looked for."""
 
     async def find(self, job_id: str) -> JobFound | None:
         """One job, finished or not; None where there is none, or none any more. Raises: StoreUnavailable."""

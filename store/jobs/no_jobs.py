@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import trio
 
+from greenroom.store.jobs.filter import Match
 from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 
@@ -40,3 +41,7 @@ class NoJobs:
 
     def read(self, queue: str, ids: Sequence[str]) -> None:
         """Nothing comes."""
+
+    def match(self, queue: str, match: Match) -> bool:
+        """Nobody looks."""
+        return False

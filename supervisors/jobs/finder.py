@@ -14,6 +14,7 @@ from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
+from greenroom.store.jobs.filter import Match
 from greenroom.store.jobs.jobs import LOOKS_MAX, Begun, JobFound, JobOutcome, JobStore, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.supervisors.supervision.backoff import Backoff, NewBackoff
@@ -27,9 +28,17 @@ REST_S = 0.003  # after a look: what comes meanwhile comes together
 class Finder:
     """See QueueReads. A supervised child: `run`. What it is asked for while that does not run waits."""
 
-    def __init__(self, store: JobStore, *, tell: Callable[[str, Message], bool], new_backoff: NewBackoff) -> None:
-        """`tell`: an entity that is awake here; false where it is not, or can't take it."""
+    def __init__(
+        self,
+        store: JobStore,
+        *,
+        tell: Callable[[str, Message], bool],
+        new_backoff: NewBackoff,
+        match: Callable[[str, Match], bool] = lambda queue, match: False,
+    ) -> None:
+        """`tell`: an entity that is awake here; false where it is not, or can't take it. `match`: see matcher.py."""
         self._store = store
+        self._match = match
         self._tell = tell
         self._new_backoff = new_backoff
         self._looks: dict[str, Seen] = {}  # at most one of each queue that is awake
@@ -61,6 +70,9 @@ class Finder:
     def read(self, queue: str, ids: Sequence[str]) -> None:
         self._reads.setdefault(queue, {}).update(dict.fromkeys(ids))
         self._stir.set()
+
+    def match(self, queue: str, match: Match) -> bool:
+        return self._match(queue, match)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""

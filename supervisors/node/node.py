@@ -19,6 +19,7 @@ from greenroom.actors.jobs.schedule.declared import DeclaredSchedule
 from greenroom.actors.jobs.listing.lists import JobLists
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Message
 from greenroom.actors.schema.knowledge import digest_of, knowledge_of, to_json
 from greenroom.actors.sinks.installed import Sinks
 from greenroom.actors.views.installed import Views
@@ -65,6 +66,7 @@ from greenroom.supervisors.duties.loop_lag import measure_loop_lag
 from greenroom.supervisors.duties.own_servers import mind_own_servers
 from greenroom.supervisors.jobs.days import Days
 from greenroom.supervisors.jobs.finder import Finder
+from greenroom.supervisors.jobs.matcher import Matcher
 from greenroom.supervisors.jobs.rescue import this_worker, worker_has_ended
 from greenroom.supervisors.jobs.schedules.declaring import Declaring
 from greenroom.supervisors.jobs.workers import Workers
@@ -242,11 +244,13 @@ class Node:
                 statement_s=settings.store.statement_timeout_s,
             )
         job_store = PostgresJobs(self._pool)
-        self._finder = Finder(
-            job_store,
-            tell=lambda entity, message: self._kernel.router.tell_here(entity, message),
-            new_backoff=new_backoff,
-        )
+        listing = PostgresListing(self._pool)
+
+        def tell_here(entity: str, message: Message) -> bool:
+            return self._kernel.router.tell_here(entity, message)
+
+        self._matcher = Matcher(listing, tell=tell_here, new_backoff=new_backoff, now=clock)
+        self._finder = Finder(job_store, tell=tell_here, new_backoff=new_backoff, match=self._matcher.match)
         self._days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
         self._kernel = kernel = Kernel(
             kinds=kinds,
@@ -315,6 +319,7 @@ class Node:
             views=kept,
             jobs=(
                 ChildSpec(name="finder", start=self._finder.run, shutdown_s=1.0),
+                ChildSpec(name="matcher", start=self._matcher.run, shutdown_s=1.0),
                 ChildSpec(name="job_days", start=self._days.run, shutdown_s=1.0),
                 ChildSpec(name="schedules", start=declaring.run, shutdown_s=1.0),
             ),
@@ -338,7 +343,7 @@ class Node:
             before_watching=others.feeds.before if others is not None else None,
             audience_elsewhere=others.changed if others is not None else None,
             views=reader,
-            jobs=JobLists(PostgresListing(self._pool), clock),
+            jobs=JobLists(listing, clock),
         )
         ask = self._joined.ask if self._joined is not None else ask_nobody
         scraping = Scraping(

@@ -1,24 +1,26 @@
 """The cells of the table of who may do what that are about queues and jobs: through every way in."""
 
 from collections.abc import AsyncIterator, Callable
-from random import Random
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import trio
 
 from greenroom.actors.identity.session import Session, SignOut
 from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.messages import Add, Take
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.model.kinds import Kinds
-from greenroom.actors.model.message import Ask
+from greenroom.actors.model.message import Ask, Message
 from greenroom.store.jobs.jobs import QueueReads
 from greenroom.store.jobs.jobs_memory import MemoryJobs
+from greenroom.store.jobs.listing_memory import MemoryListing
 from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.journal_memory import MemoryJournal
 from greenroom.supervisors.jobs.finder import Finder
-from greenroom.supervisors.supervision.backoff import Backoff
+from greenroom.supervisors.jobs.matcher import Matcher
+from greenroom.supervisors.supervision.backoff import new_backoff
 from tests.transports.permissions import TABLES, YES
 from tests.transports.small_node import SmallNode, small_node
 from tests.transports.test_permissions import Ways, as_read, full_name, numbers, read_verdicts
@@ -29,21 +31,33 @@ LISTING = "list jobs, list queues"
 NO_COMMANDS = ("read", "read, by a subscription token", LISTING)
 
 
-def reads_of(journal: MemoryJournal) -> QueueReads:
-    """What queues read of that journal's rows. It is not run: nobody else adds jobs here."""
-    return Finder(
-        MemoryJobs(lambda: journal.rows.consequences, lambda: 0.0),
-        tell=lambda entity, message: False,
-        new_backoff=lambda: Backoff(random=Random(1), first_s=0.1, max_s=1.0),
-    )
+class Reads:
+    """What queues read of a node's rows. The finder is not run: nobody else adds jobs here."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[str, Message], bool] = lambda entity, message: False
+
+    def of(self, journal: MemoryJournal) -> QueueReads:
+        listing = MemoryListing(lambda: journal.rows.consequences)
+        self.matcher = Matcher(listing, tell=self._tell, new_backoff=new_backoff, now=lambda: 0.0)
+        jobs = MemoryJobs(lambda: journal.rows.consequences, lambda: 0.0)
+        return Finder(jobs, tell=self._tell, new_backoff=new_backoff, match=self.matcher.match)
+
+    def _tell(self, entity: str, message: Message) -> bool:
+        return self.tell(entity, message)
 
 
 @pytest.fixture
 async def node() -> AsyncIterator[SmallNode]:
     kinds = (Session, *KINDS)
-    async with small_node(kinds=kinds, anonymous=False, anonymous_watch=True, jobs=reads_of) as made:
-        await made.kernel.router.ask("session:signed_out", SignOut())
-        yield made
+    reads = Reads()
+    async with small_node(kinds=kinds, anonymous=False, anonymous_watch=True, jobs=reads.of) as made:
+        reads.tell = made.kernel.router.tell_here
+        async with trio.open_nursery() as nursery:  # owner: this call
+            await nursery.start(reads.matcher.run)
+            await made.kernel.router.ask("session:signed_out", SignOut())
+            yield made
+            nursery.cancel_scope.cancel()
 
 
 class Shop:
@@ -100,6 +114,7 @@ ROWS: dict[str, dict[str, Callable[[Shop], tuple[str, dict[str, Any]]]]] = {
         "pause": lambda shop: ("pause", {}),
         "resume": lambda shop: ("resume", {}),
         "limit": lambda shop: ("limit", {"concurrency": 1}),
+        "do something about many": lambda shop: ("bulk", {"act": "cancel", "where": {"id": [shop.waits]}}),
         "ask why": lambda shop: ("why", {"id": shop.waits}),
     },
     "job": {

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from greenroom.actors.jobs.queue.messages import AT_ONCE, JobId
-from greenroom.actors.jobs.texts import NAME_MAX, TEXT_PATTERN, NameOrNone
+from greenroom.actors.jobs.texts import NAME_MAX, TEXT_PATTERN, JobId, NameOrNone
 from greenroom.actors.views.cursor import Cursors
 from greenroom.store.jobs.filter import JobFilter, words_of
 
@@ -14,6 +13,7 @@ State = Literal["waiting", "delayed", "retrying", "active", "cancelling", "compl
 UnixMs = Annotated[int, Meta(ge=0, le=1 << 53)]
 SEARCH_MAX = 200  # characters
 WORDS_MAX = 8
+IDS_MAX = 1_000
 
 
 class Where(Struct, frozen=True, omit_defaults=True):
@@ -23,7 +23,7 @@ class Where(Struct, frozen=True, omit_defaults=True):
     kind: NameOrNone = ""  # the tag of its class
     key: Annotated[str, Meta(max_length=NAME_MAX, pattern=TEXT_PATTERN)] | None = None  # "": those without one
     search: Annotated[str, Meta(max_length=SEARCH_MAX, pattern=TEXT_PATTERN)] = ""  # words of arguments and errors
-    id: Annotated[list[JobId], Meta(max_length=AT_ONCE)] = []  # any of these
+    id: Annotated[list[JobId], Meta(max_length=IDS_MAX)] = []  # any of these
     added_since_ms: UnixMs | None = None
     added_until_ms: UnixMs | None = None
     ended_since_ms: UnixMs | None = None

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
+from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
 from greenroom.actors.jobs.queue.desk import LEASE_MS, Report
 from greenroom.actors.jobs.queue.flows.flowing import Flowing
@@ -93,10 +94,10 @@ class Queue(SingleJobs):
     kind = QUEUE_KIND
     commands: ClassVar[tuple[type[Message], ...]] = (
         Add, AddMany, Take, Beat, Complete, Fail, Leave, Progress, StepDone, Steps, CancelJob, RetryJob, EditJob,
-        Pause, Resume, Limit, Why, AddFlow, Children,
+        Pause, Resume, Limit, Why, AddFlow, Children, Bulk,
     )  # fmt: skip
     internal: ClassVar[tuple[type[Message], ...]] = (
-        Tick, Found, Look, AskOthers, WaitedFor, OthersEnded, CancelChildren,
+        Tick, Found, Look, AskOthers, WaitedFor, OthersEnded, CancelChildren, Matched,
     )  # fmt: skip
     events: ClassVar[tuple[type[Event], ...]] = (Paused, Resumed, Limited, Metered)
     limits = KindLimits(history_events=1_000, mailbox_messages=10_000, mailbox_bytes=64 << 20)
@@ -127,7 +128,8 @@ class Queue(SingleJobs):
         self.desk.hands.forgive(self.now_ms)  # reading may have taken longer than a lease
 
     def may_sleep(self) -> bool:
-        return not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
+        is_idle = not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
+        return is_idle and self.bulks.is_idle(self.now_ms)
 
     def handle(self, message: Any) -> Any:
         writes = Jobs()

@@ -9,13 +9,12 @@ from typing import Annotated, Any, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from greenroom.actors.jobs.limits import KEYS_MAX, AtOnce, KeyName, OnRetry, QueueLimits, Rate, Weight
-from greenroom.actors.jobs.queue.messages import JobId
-from greenroom.actors.jobs.texts import TEXT_PATTERN
+from greenroom.actors.jobs.listing.where import UnixMs
+from greenroom.actors.jobs.texts import TEXT_PATTERN, JobId
 from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.message import Ask, Done, Event
 
 Reason = Annotated[str, Meta(max_length=500, pattern=TEXT_PATTERN)]
-UnixMs = Annotated[int, Meta(ge=0, le=1 << 53)]
 Number = TypeVar("Number")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Raw, Struct, field
 
 from greenroom.actors.jobs.options import UniqueKey
-from greenroom.actors.jobs.texts import END, Name, NameOrNone
+from greenroom.actors.jobs.texts import JobId, Name, NameOrNone
 from greenroom.actors.model.message import Ask, Done, Tell
 
 AT_ONCE = 1_000  # jobs added or taken by one message
@@ -15,7 +15,6 @@ LINE_MAX = 1_000  # characters
 NOTE_MAX = 1_000
 
 Tag = Name
-JobId = Annotated[str, Meta(pattern="^[0-9a-f]{32}" + END)]
 WorkerName = Name
 ProcessName = NameOrNone  # `host/process`, as supervisors/cluster/evidence.py names them
 NO_ARGUMENTS = Raw(b"{}")

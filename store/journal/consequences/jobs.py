@@ -156,6 +156,7 @@ class Jobs(Struct):
     unstepped: list[str] = field(default_factory=list)  # ids of jobs whose steps nobody needs any more
     windows: dict[str, WindowRow] = field(default_factory=dict)  # by the key
     over: list[tuple[JobRow, EndRow]] = field(default_factory=list)  # added and ended by this append
+    dropped: list[str] = field(default_factory=list)  # ids of jobs that have ended, and are to be gone
 
     parts: ClassVar[tuple[Part["Jobs"], ...]] = (
         Part(
@@ -292,6 +293,12 @@ class Jobs(Struct):
                 (head_id, row.queue, row.key, row.id, row.until_ms) for row in jobs.windows.values()
             ],
         ),
+        Part(
+            name="jobs_dropped",
+            columns={"id": "bigint", "job_id": "uuid"},
+            sql="DELETE FROM jobs_done d USING {rows} WHERE d.id = m.job_id AND {owned}",
+            rows=lambda head_id, shard, jobs: [(head_id, job) for job in jobs.dropped],
+        ),
     )  # fmt: skip
 
     def merge(self, later: Self) -> None:
@@ -328,6 +335,7 @@ class Jobs(Struct):
             self.steps = [row for row in self.steps if row.id not in gone]
             self.unstepped += later.unstepped
         self.steps += later.steps
+        self.dropped += later.dropped
         untaken = {(row.queue, row.token) for row in later.untaken}
         at_once = {(row.queue, row.token) for row in self.taken} & untaken
         self.taken = [row for row in self.taken if (row.queue, row.token) not in at_once] + later.taken
@@ -354,7 +362,7 @@ class Jobs(Struct):
         for row, end in self.over:
             rows += 1
             size += row.size + len(end.result or b"") + len(end.error or b"")
-        return rows + len(self.untaken) + len(self.unstepped) + len(self.windows), size
+        return rows + len(self.untaken) + len(self.unstepped) + len(self.windows) + len(self.dropped), size
 
     def land(self, head: Tables, database: Tables) -> None:
         tables = database.of(JobTables)
@@ -377,6 +385,8 @@ class Jobs(Struct):
         tables.done.update((row.id, (row, end)) for row, end in self.over)
         for one in self.untaken:
             tables.takes.pop((one.queue, one.token), None)
+        for job in self.dropped:
+            tables.done.pop(job, None)
         for row in self.revived:
             tables.done.pop(row.id, None)
             tables.jobs[row.id] = replace(row)
@@ -400,6 +410,7 @@ class Jobs(Struct):
             + len(self.revived)
             + len(self.steps)
             + len(self.unstepped)
+            + len(self.dropped)
         )
 
 

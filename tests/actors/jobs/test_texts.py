@@ -7,9 +7,8 @@ import pytest
 from msgspec import Raw
 
 from greenroom import Refused
-from greenroom.actors.jobs.queue.messages import JobId
 from greenroom.actors.jobs.queue.single.steering import Reason
-from greenroom.actors.jobs.texts import Name, is_name, require_json, require_object
+from greenroom.actors.jobs.texts import JobId, Name, is_name, require_json, require_object
 
 
 @pytest.mark.parametrize("text", ["a", "host/7", "ü 日本 🎬", "\x85\u2028", "x" * 255])

@@ -130,3 +130,13 @@ async def test_what_is_free_stays_so(cluster: Cluster) -> None:
     assert (await unfinished(cluster))[0] == [job(A, due_ms=1, let_go=FREED)]
     await write(node, queue, Jobs(back={A: BackRow(A, 1, 0, 0)}))
     assert (await unfinished(cluster))[0][0].let_go == FREED
+
+
+async def test_a_job_that_has_ended_is_dropped_for_good(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[job(A), job(B)]))
+    await write(node, queue, Jobs(ended={A: EndRow(A, "failed", 9)}))
+    assert await write(node, queue, Jobs(dropped=[A, B])) is Outcome.LANDED
+    assert await store_of(cluster).find(A) is None
+    assert await store_of(cluster).find(B) is not None, "it has not ended"

@@ -15,10 +15,14 @@ from greenroom import Actor, Answered, Ask, Event, Job, Undelivered, Unique, Wor
 from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.messages import Add, AddMany, Finished, NewJob, Take, Taken
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Message
 from greenroom.config.telemetry.instruments import Instruments
 from greenroom.store.jobs.jobs import JobFound, JobStore
 from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.jobs.jobs_postgres import PostgresJobs
+from greenroom.store.jobs.listing import JobListing
+from greenroom.store.jobs.listing_memory import MemoryListing
+from greenroom.store.jobs.listing_postgres import PostgresListing
 from greenroom.store.journal.dead_letters_memory import MemoryDeadLetters
 from greenroom.store.journal.journal import Journal
 from greenroom.store.journal.journal_memory import MemoryJournal, MemoryRows
@@ -26,6 +30,7 @@ from greenroom.store.journal.journal_postgres import PostgresJournal
 from greenroom.store.postgres.bridge import Bridge
 from greenroom.store.postgres.pool import Pool
 from greenroom.supervisors.jobs.finder import Finder
+from greenroom.supervisors.jobs.matcher import Matcher
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.supervision.backoff import Backoff
 from tests.supervisors.views.stage import until
@@ -128,13 +133,16 @@ class Film(Actor[FilmState]):
 class Yard:
     """One node. Another one on the same rows owns what this one did."""
 
-    def __init__(self, journal: Journal, jobs: JobStore) -> None:
+    def __init__(self, journal: Journal, jobs: JobStore, listing: JobListing) -> None:
+        def tell_here(entity: str, message: Message) -> bool:
+            return self.kernel.router.tell_here(entity, message)
+
+        def new_backoff() -> Backoff:
+            return Backoff(random=Random(0), first_s=0.01, max_s=0.1)
+
         self.jobs = jobs
-        self.finder = Finder(
-            jobs,
-            tell=lambda entity, message: self.kernel.router.tell_here(entity, message),
-            new_backoff=lambda: Backoff(random=Random(0), first_s=0.01, max_s=0.1),
-        )
+        self.matcher = Matcher(listing, tell=tell_here, new_backoff=new_backoff, now=time.time)
+        self.finder = Finder(jobs, tell=tell_here, new_backoff=new_backoff, match=self.matcher.match)
         self.kernel = Kernel(
             kinds=Kinds([Film, Queue]),
             journal=journal,
@@ -197,12 +205,13 @@ async def yard(where: str | MemoryRows) -> AsyncIterator[Yard]:
             if isinstance(where, str):
                 assert bridge is not None
                 async with Pool(bridge, where, incarnation=number) as pool:
-                    made = Yard(PostgresJournal(pool, incarnation=number), PostgresJobs(pool))
+                    made = Yard(PostgresJournal(pool, incarnation=number), PostgresJobs(pool), PostgresListing(pool))
                     async with _running(made):
                         yield made
             else:
                 journal = MemoryJournal(where, incarnation=number)
-                made = Yard(journal, MemoryJobs(lambda: where.consequences, time.time))
+                jobs = MemoryJobs(lambda: where.consequences, time.time)
+                made = Yard(journal, jobs, MemoryListing(lambda: where.consequences))
                 async with _running(made):
                     yield made
 
@@ -212,5 +221,6 @@ async def _running(made: Yard) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:  # owner: this call
         await nursery.start(made.kernel.run)
         await nursery.start(made.finder.run)
+        await nursery.start(made.matcher.run)
         yield
         nursery.cancel_scope.cancel()

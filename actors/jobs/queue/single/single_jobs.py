@@ -5,11 +5,15 @@ its watchers are told. The queue itself (actor.py) is about who gets which.
 from typing import Any
 
 from msgspec import Raw
-from msgspec.structs import replace
 
-from greenroom.actors.jobs.options import ARGUMENTS_MAX, Options, decode_options
+from greenroom.actors.jobs.listing.where import cursors_of
+from greenroom.actors.jobs.options import ARGUMENTS_MAX
+from greenroom.actors.jobs.queue.bulk.acting import Acting
+from greenroom.actors.jobs.queue.bulk.asked import Bulks
+from greenroom.actors.jobs.queue.bulk.messages import Bulk, BulkDone, Matched
 from greenroom.actors.jobs.queue.desk import RESULT_MAX
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Said
+from greenroom.actors.jobs.queue.single.anew import anew
 from greenroom.actors.jobs.queue.single.beats import Beats
 from greenroom.actors.jobs.queue.single.shown import SELDOM_S, SOON_S
 from greenroom.actors.jobs.queue.single.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
@@ -30,7 +34,7 @@ from greenroom.actors.jobs.queue.steered import SteeredQueue
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.actors.jobs.texts import NULL_JSON, require_json, require_object
 from greenroom.actors.model.actor import Runtime
-from greenroom.actors.model.errors import Refused
+from greenroom.actors.model.errors import Overloaded, Refused
 from greenroom.actors.model.message import Done, Later
 from greenroom.store.journal.consequences.jobs import Jobs
 
@@ -41,6 +45,7 @@ class SingleJobs(SteeredQueue):
     def __init__(self, entity: str, runtime: Runtime) -> None:
         super().__init__(entity, runtime)
         self.beats = Beats()
+        self.bulks = Bulks(self.key)
 
     def close(self, writes: Jobs) -> None:
         """What follows from a message, whatever it was."""
@@ -55,6 +60,9 @@ class SingleJobs(SteeredQueue):
         match message:
             case Look():
                 return self._look(message)
+            case Matched():
+                self._matched(message, writes)
+                return None
         self.require_worker()
         match message:
             case Beat():
@@ -72,6 +80,8 @@ class SingleJobs(SteeredQueue):
                 return self._retry(message, writes)
             case EditJob():
                 return self._edit(message, writes)
+            case Bulk():
+                return self._bulk(message)
 
     def require_worker(self) -> None:
         """Raises: Refused."""
@@ -147,14 +157,8 @@ class SingleJobs(SteeredQueue):
         if found.state not in ("completed", "failed", "cancelled"):
             raise Refused("queue.not_found_yet", "it was added just now", status=503)
         now_ms, writes = self.now_ms, Jobs()
-        # Whom it was one with, and who has started it, has been settled. Who may watch it stays, and what it waits for:
-        # of these some may be tried again as well.
-        options = decode_options(found.row.options)
-        by = Options(by=options.by, waits=options.waits).encode() if options is not None else None
-        row = replace(
-            found.row, attempts=0, lost=0, due_ms=now_ms, cancel=None, options=by, unique_key=None, is_of_others=False
-        )
-        self.desk.revive(row, now_ms, writes)
+        self.desk.revive(anew(found.row, now_ms), now_ms, writes)
+        self.bulks.revived(job_id)
         self.close(writes)
         return Waits(now_ms)
 
@@ -178,6 +182,29 @@ class SingleJobs(SteeredQueue):
         """Raises: Refused."""
         if job.token:
             raise Refused("queue.active", "a worker has it: cancel it first", status=409)
+
+    # What they do about many.
+
+    def _bulk(self, message: Bulk) -> Later:
+        later, match = self.bulks.ask(message, self.now_ms)
+        if not self.runtime.jobs.match(self.key, match):
+            self.bulks.end(match.number)
+            raise Overloaded("too many jobs are looked for")
+        return later
+
+    def _matched(self, message: Matched, writes: Jobs) -> None:
+        asked = self.bulks.came(message.number)
+        if asked is None:
+            return
+        acting = Acting(self.desk, asked.message, asked.asked.states, self.now_ms, writes)
+        acting.act(message, self.bulks.is_old)
+        for worker in acting.told:
+            self.end_beat(worker)
+        for job_id in acting.revived:
+            self.bulks.revived(job_id)
+        after = cursors_of(asked.asked).encode([message.after]) if message.after is not None else None
+        self.answer(asked.later, BulkDone(message.found, acting.changed, after))
+        self.bulks.end(message.number)
 
     # What is shown of jobs under way.
 

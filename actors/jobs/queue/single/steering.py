@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Raw, Struct, field
 
-from greenroom.actors.jobs.queue.messages import NULL, JobId
-from greenroom.actors.jobs.texts import TEXT_PATTERN
+from greenroom.actors.jobs.queue.messages import NULL
+from greenroom.actors.jobs.texts import TEXT_PATTERN, JobId
 from greenroom.actors.model.message import Ask
 
 Reason = Annotated[str, Meta(max_length=1_000, pattern=TEXT_PATTERN)]

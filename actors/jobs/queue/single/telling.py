@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct, field
 
-from greenroom.actors.jobs.queue.messages import AT_ONCE, JobId, Said, WorkerName
-from greenroom.actors.jobs.texts import Name
+from greenroom.actors.jobs.queue.messages import AT_ONCE, Said, WorkerName
+from greenroom.actors.jobs.texts import JobId, Name
 from greenroom.actors.model.message import Ask, Done, Tell
 
 STEPS_MAX = 1_000  # of one job

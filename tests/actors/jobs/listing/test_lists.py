@@ -1,6 +1,7 @@
 """Pages of lists: cursors, and how many may look at once."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import trio
@@ -94,7 +95,7 @@ async def test_so_many_wait_and_no_more(autojump_clock: MockClock) -> None:
     lists = JobLists(Listing(1.0), lambda: 5.0)
     async with trio.open_nursery() as nursery:
         for number in range(WAITING_MAX):
-            nursery.start_soon(lambda who=f"u{number // WAITING_OF_ONE}": lists.jobs(Q, None, 1, who=who))
+            nursery.start_soon(partial(lists.jobs, Q, None, 1, who=f"u{number // WAITING_OF_ONE}"))
         await trio.testing.wait_all_tasks_blocked()
         for who in ("u0", "another"):
             with pytest.raises(Overloaded):

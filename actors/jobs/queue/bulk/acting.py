@@ -1,0 +1,60 @@
+"""What a bulk command does about the jobs that were found for it. Pure.
+
+They were read of rows, and the queue has gone on since: so each is done only if it still is in a state that is meant,
+as the queue itself knows it.
+"""
+
+from collections.abc import Callable
+
+from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
+from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.actors.jobs.queue.single.anew import anew
+from greenroom.actors.jobs.queue.waiting import Waiting
+from greenroom.store.jobs.filter import ENDED
+from greenroom.store.journal.consequences.jobs import Jobs
+
+
+class Acting:
+    """One bulk command at one desk."""
+
+    def __init__(self, desk: Desk, message: Bulk, states: tuple[str, ...], now_ms: int, writes: Jobs) -> None:
+        self._desk = desk
+        self._message = message
+        self._states = states
+        self._now_ms = now_ms
+        self._writes = writes
+        self.changed = 0
+        self.told: set[str] = set()  # workers that have one which is to be cancelled
+        self.revived: list[str] = []
+
+    def act(self, matched: Matched, is_old: Callable[[str], bool]) -> None:
+        """`is_old`: may what was read of a job that has ended not be true any more?"""
+        whole = {found.row.id: found for found in matched.whole}
+        for listed in matched.jobs:
+            job = self._desk.jobs.get(listed.id)
+            if job is not None:
+                if self._desk.stands(job, self._now_ms) in self._states:
+                    self._unfinished(job)
+            elif listed.state not in ENDED or listed.state not in self._states or is_old(listed.id):
+                pass  # it has ended since, or was begun anew and has ended again
+            elif self._message.act == "drop":
+                self._writes.dropped.append(listed.id)
+                self.changed += 1
+            elif listed.id in whole:
+                self._desk.revive(anew(whole[listed.id].row, self._now_ms), self._now_ms, self._writes)
+                self.revived.append(listed.id)
+                self.changed += 1
+
+    def _unfinished(self, job: Waiting) -> None:
+        desk, message, now_ms = self._desk, self._message, self._now_ms
+        if message.act == "cancel":
+            held = desk.held_of(job) if job.token else None
+            if not desk.cancel(job, message.reason, now_ms, self._writes) and held is not None:
+                self.told.add(held.worker)
+        elif message.act == "edit":
+            priority = job.priority if message.priority is None else message.priority
+            due_ms = job.due_ms if message.due_ms is None else message.due_ms
+            desk.change(job, now_ms, self._writes, due_ms=due_ms, priority=priority)
+        else:
+            desk.change(job, now_ms, self._writes, due_ms=now_ms, priority=job.priority)
+        self.changed += 1

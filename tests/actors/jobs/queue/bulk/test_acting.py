@@ -1,0 +1,90 @@
+"""What bulk commands do at a desk: to jobs as they are now, not as they were read."""
+
+from typing import Any
+
+from greenroom.actors.jobs.listing.where import Where
+from greenroom.actors.jobs.queue.bulk.acting import Acting
+from greenroom.actors.jobs.queue.bulk.asked import meant
+from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
+from greenroom.actors.jobs.queue.desk import Desk
+from greenroom.store.jobs.jobs import JobFound
+from greenroom.store.jobs.listing import ListedJob
+from greenroom.store.journal.consequences.jobs import BackRow, Jobs
+from tests.actors.jobs.queue.test_desk import NOW, desk, row, take
+
+
+def listed(number: int, state: str) -> ListedJob:
+    return ListedJob(
+        id=row(number).id,
+        queue="q",
+        job="job.x",
+        state=state,
+        priority=4,
+        attempts=0,
+        attempts_max=5,
+        added_ms=NOW,
+        due_ms=NOW,
+        ended_ms=NOW if state in ("completed", "failed", "cancelled") else None,
+    )
+
+
+def act(one: Desk, message: Bulk, *jobs: ListedJob, old: tuple[str, ...] = ()) -> tuple[Acting, Jobs]:
+    whole = [JobFound(row(0, id=job.id, attempts=5), job.state, NOW) for job in jobs if job.ended_ms is not None]
+    matched = Matched(number=1, found=len(jobs), jobs=list(jobs), whole=whole, after=None)
+    writes = Jobs()
+    acting = Acting(one, message, meant("q", message).states, NOW + 9, writes)
+    acting.act(matched, lambda job: job in old)
+    return acting, writes
+
+
+def test_what_waits_is_cancelled_and_workers_are_told_of_what_they_have() -> None:
+    one = desk(row(1))
+    take(one)
+    one.add([row(2), row(3, due_ms=NOW + 99)], NOW)
+    cancel = Bulk(act="cancel", reason="enough")
+    acting, writes = act(one, cancel, *(listed(number, "waiting") for number in (1, 2, 3, 4)))
+    assert (acting.changed, acting.told) == (3, {"w"}), "the fourth has ended since it was read"
+    assert {end.state for end in writes.ended.values()} == {"cancelled"} and len(writes.ended) == 2
+    assert one.cancelling == {row(1).id: "enough"}
+
+
+def test_what_is_meant_is_what_a_job_is_now() -> None:
+    one = desk(row(1), row(2))
+    take(one, most=1)
+    acting, writes = act(one, _cancel("waiting"), listed(1, "waiting"), listed(2, "waiting"))
+    assert (acting.changed, list(writes.ended)) == (1, [row(2).id])
+
+
+def _cancel(state: Any) -> Bulk:
+    return Bulk(act="cancel", where=Where(state=[state]))
+
+
+def test_what_waits_is_edited_in_what_is_given() -> None:
+    one = desk(row(1, priority=2), row(2))
+    acting, writes = act(one, Bulk(act="edit", due_ms=NOW + 50), listed(1, "waiting"))
+    assert acting.changed == 1 and writes.back == {row(1).id: BackRow(row(1).id, NOW + 50, 0, 0, priority=2)}
+    _, writes = act(one, Bulk(act="edit", priority=0), listed(1, "waiting"))
+    assert writes.back[row(1).id] == BackRow(row(1).id, NOW + 50, 0, 0, priority=0)
+    assert [job.id for job in take(one)[1]] == [row(2).id]
+
+
+def test_what_has_failed_begins_anew_once() -> None:
+    one = desk()
+    retry = Bulk(act="retry")
+    acting, writes = act(one, retry, listed(1, "failed"), listed(2, "failed"), old=(row(2).id,))
+    assert (acting.changed, acting.revived) == (1, [row(1).id])
+    assert [(job.id, job.attempts, job.due_ms) for job in writes.revived] == [(row(1).id, 0, NOW + 9)]
+    acting, writes = act(one, retry, listed(1, "failed"))
+    assert acting.changed == 0 and not writes, "it waits already, and is not one that has failed"
+
+
+def test_what_rests_is_tried_now() -> None:
+    one = desk(row(1, due_ms=NOW + 5_000, attempts=1))
+    acting, writes = act(one, Bulk(act="retry", where=Where(state=["retrying"])), listed(1, "retrying"))
+    assert acting.changed == 1 and writes.back[row(1).id].due_ms == NOW + 9
+
+
+def test_only_what_has_ended_is_dropped() -> None:
+    one = desk(row(1))
+    acting, writes = act(one, Bulk(act="drop"), listed(1, "failed"), listed(2, "completed"))
+    assert (acting.changed, writes.dropped) == (1, [row(2).id]), "the first was begun anew since it was read"
