@@ -13,6 +13,8 @@ from greenroom.supervisors.cli.entities import show_entities
 from greenroom.supervisors.cli.explain import explain
 from greenroom.supervisors.cli.forget import forget
 from greenroom.supervisors.cli.generation import new_generation
+from greenroom.supervisors.cli.jobs.jobs import jobs_app
+from greenroom.supervisors.cli.jobs.queues import queues_app
 from greenroom.supervisors.cli.migrate import migrate_schema
 from greenroom.supervisors.cli.new import new
 from greenroom.supervisors.cli.schedules import schedules_app
@@ -40,6 +42,8 @@ app.command("explain")(explain)
 app.command("forget")(forget)
 app.command("entities")(show_entities)
 app.command("schema")(show_schema)
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(queues_app, name="queues")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(views_app, name="views")
 app.add_typer(schedules_app, name="schedules")

@@ -28,6 +28,7 @@ from greenroom.supervisors.admin.told import EntityTold
 from greenroom.supervisors.cli.chosen.database import with_database
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds
 from greenroom.supervisors.cli.chosen.tokens import own_token
+from greenroom.supervisors.cli.jobs.explained import words_of
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
 from greenroom.supervisors.cli.terminal.printable import printable
 
@@ -68,7 +69,8 @@ def explain(
         if as_json:
             sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         else:
-            _print(found)
+            words = words_of(entity, address, token, settings, is_ours=url is None) if address is not None else []
+            _print([*rows_of(found), *words])
 
 
 def _check(entity: str, kinds: Kinds) -> None:
@@ -111,9 +113,9 @@ def _message(body: bytes) -> str:
         return "no reason"
 
 
-def _print(found: Explanation) -> None:
+def _print(rows: list[tuple[str, str]]) -> None:
     table = Table.grid(padding=(0, 2))
-    for name, value in rows_of(found):
+    for name, value in rows:
         table.add_row(Text(name, style="bold"), Text(printable(value)))  # Text: what is in it is not markup
     Console().print(table)
 

@@ -1,0 +1,125 @@
+"""A running server, asked over its API as the role `service`.
+
+The token is GREENROOM_WORK_TOKEN, or one that we sign ourselves, for the server that has our settings. It is sent to
+that server alone: where it answers with another address, that is not followed.
+"""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+import typer
+
+from greenroom.config.settings import Settings, load_settings
+from greenroom.store.own.data_folder import DataFolder
+from greenroom.supervisors.cli.chosen.address import checked_url, server_url
+from greenroom.supervisors.cli.chosen.tokens import token_config
+from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
+from greenroom.supervisors.cli.terminal.printable import printable
+from greenroom.transports.auth.signer import TokenSigner
+
+ANSWER_S = 35.0
+TOKEN_S = 3_600.0
+AGAIN_S, AGAIN_MAX = 1.0, 10  # what is only for now is asked again
+USER = "greenroom-jobs"
+
+Url = Annotated[
+    str | None,
+    typer.Option("--server", metavar="URL", help="Where the server listens; as the settings say. Takes a token then."),
+]
+
+
+class _Unfollowed(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """The token is not for others."""
+
+
+class Server:
+    """One of them."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._open = urllib.request.build_opener(_Unfollowed).open
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Raises: Trouble."""
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        return self._ask(urllib.request.Request(f"{self._url}{path}{'?' if given else ''}{urlencode(given)}"))
+
+    def command(self, kind: str, key: str, name: str, fields: Mapping[str, Any]) -> Any:
+        """Raises: Trouble."""
+        body = msgspec.json.encode(fields)
+        path = f"{self._url}/api/{kind}/{quote(key, safe='')}/{name}"
+        return self._ask(urllib.request.Request(path, body, {"Content-Type": "application/json"}))
+
+    def view(self, kind: str, key: str) -> dict[str, Any]:
+        """Raises: Trouble."""
+        return dict(self.get(f"/api/{kind}/{quote(key, safe='')}")["view"])
+
+    def rows(self, path: str, query: Mapping[str, Any], most: int | None = None) -> Iterator[dict[str, Any]]:
+        """Of a list, page by page; `most`: None: all. Raises: Trouble."""
+        after: str | None = None
+        while most is None or most > 0:
+            page = self.get(path, {**query, "limit": min(most or 1_000, 1_000), "after": after})
+            yield from page["rows"]
+            if most is not None:
+                most -= len(page["rows"])
+            after = page["next"]
+            if after is None:
+                return
+
+    def _ask(self, asked: urllib.request.Request) -> Any:
+        asked.add_unredirected_header("Authorization", f"Bearer {self._token}")
+        asked.add_header("X-Request-Timeout", "30")
+        for again in range(AGAIN_MAX + 1):
+            try:
+                with self._open(asked, timeout=ANSWER_S) as answer:
+                    return msgspec.json.decode(answer.read())
+            except urllib.error.HTTPError as error:
+                trouble, is_temporary = refused(error.code, error.read())
+                if not is_temporary or again == AGAIN_MAX:
+                    raise trouble from None
+                time.sleep(AGAIN_S)
+            except (urllib.error.URLError, OSError, ValueError, msgspec.MsgspecError) as error:
+                raise Trouble(f"{self._url}: {printable(str(error))}") from None
+        raise AssertionError("it is asked once at least")
+
+
+def refused(status: int, body: bytes) -> tuple[Trouble, bool]:
+    """What the server says, naming the field that is wrong; and is it only for now?"""
+    try:
+        error = msgspec.json.decode(body)["error"]
+        fields = error.get("fields") or {}
+        text = "; ".join(f"{name}: {what}" for name, what in fields.items()) or str(error["message"])
+        name, is_temporary = str(error["name"]), bool(error.get("temporary")) and status in (429, 503)
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, AttributeError):  # a proxy's page
+        text, name, is_temporary = "the answer is none of Greenroom's", "", False
+    if status in (401, 403):
+        text += " (GREENROOM_WORK_TOKEN must be a token of that server with the role service)"
+    bad = status in (400, 422)
+    return Trouble(printable(f"{status} {name}: {text}"), status=BAD_USAGE if bad else 1), is_temporary
+
+
+def asked_server(url: str | None) -> Server:
+    """Raises: Trouble, SettingsError."""
+    settings = load_settings()
+    return Server(checked_url(url) if url is not None else server_url(settings), staff_token(settings, url))
+
+
+def staff_token(settings: Settings, url: str | None, roles: tuple[str, ...] = ("service",)) -> str:
+    """Raises: Trouble."""
+    if settings.work_token is not None:
+        token = settings.work_token.get_secret_value().strip()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise Trouble("GREENROOM_WORK_TOKEN: must be a token, without spaces in it", status=BAD_USAGE)
+        return token
+    folder = DataFolder(settings.data_dir) if settings.data_dir.is_dir() else None
+    config = token_config(settings, folder) if url is None else None
+    if config is None or config.secret is None:
+        raise Trouble("GREENROOM_WORK_TOKEN: must be set, a token with the role service", status=BAD_USAGE)
+    return TokenSigner(config, time.time).connection_token(USER, roles=list(roles), ttl_s=TOKEN_S)
