@@ -25,6 +25,8 @@ COMMANDS = (
     "schema",
     "dead-letters",
     "views",
+    "jobs",
+    "queues",
 )
 
 
@@ -47,6 +49,11 @@ def test_help_names_every_command_and_what_it_takes(command_line: CommandLine) -
         ("dead-letters",): ("list", "show", "retry", "drop"),
         ("views",): ("--json", "rebuild", "pause", "resume", "retry-parked", "drop-old", "parked"),
         ("views", "retry-parked"): ("NAME", "--entity"),
+        ("jobs",): ("list", "show", "add", "retry", "cancel", "edit", "drop"),
+        ("jobs", "list"): ("--queue", "--state", "--kind", "--key", "--search", "--since", "--json", "--server"),
+        ("jobs", "retry"): ("ID", "--dry-run", "--yes", "--search"),
+        ("queues",): ("list", "show", "pause", "resume", "limit", "drain"),
+        ("queues", "limit"): ("--concurrency", "--per-key", "--rate", "--weight"),
         ("dead-letters", "list"): ("--entity", "--kind", "--type", "--json"),
         ("dead-letters", "retry"): ("ID", "--entity", "--all", "--wait"),
     }.items():
