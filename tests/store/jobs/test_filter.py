@@ -67,6 +67,7 @@ def test_every_word_is_in_the_arguments_or_an_error() -> None:
     assert spellings('"ö') == ('\\"ö', '\\"\\u00f6')
 
 
+@pytest.mark.bound("bytes of a job's arguments that are searched")
 def test_what_is_very_long_is_not_searched() -> None:
     long = b'{"a": "' + b"x" * SEARCHED_MAX + b'"}'
     assert not fits(JobFilter(words=("x",)), row(arguments=long), "waiting", None, b"")

@@ -3,9 +3,11 @@
 # ruff: noqa: F811 - fixtures are imported, and then arguments
 
 import pytest
+import trio
 
 from greenroom.store.jobs.filter import JobFilter
-from greenroom.store.jobs.listing import JobListing, ListedJob, count_of, page_of
+from greenroom.store.jobs.jobs import JobFound
+from greenroom.store.jobs.listing import LOOKED_FIRST, LOOKED_MAX, JobListing, ListedJob, Looked, count_of, page_of
 from greenroom.store.jobs.listing_memory import MemoryListing
 from greenroom.store.jobs.listing_postgres import PostgresListing, looking
 from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow
@@ -169,6 +171,34 @@ async def test_a_look_looks_at_so_many_rows_and_says_how_far_it_has_come(cluster
     assert found == [id_of(6)]
     page = await page_of(listing, asked, None, most=0, now_ms=NOW_MS, goes_on=lambda: False)
     assert page.jobs == [] and page.after is not None, "time is up: where to go on"
+
+
+class Endless:
+    """No job fits, and there are always more: how many rows each look looks at."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    async def looked_at(self, asked: JobFilter, before: str, *, most: int, rows: int, now_ms: int) -> Looked:
+        await trio.lowlevel.checkpoint()
+        self.rows.append(rows)
+        return Looked([], before)
+
+    async def counted(self, asked: JobFilter, before: str, *, rows: int, now_ms: int) -> tuple[int, str | None]:
+        raise NotImplementedError
+
+    async def ended(self, ids: list[str]) -> list[JobFound]:
+        raise NotImplementedError
+
+    async def queues(self, after: str, limit: int) -> list[str]:
+        raise NotImplementedError
+
+
+@pytest.mark.bound("rows that one look for a list of jobs looks at")
+async def test_looks_grow_up_to_so_many_rows() -> None:
+    listing = Endless()
+    await page_of(listing, JobFilter(), None, most=9, now_ms=0, goes_on=lambda: len(listing.rows) < 6)
+    assert listing.rows == [10, LOOKED_FIRST, 4 * LOOKED_FIRST, 16 * LOOKED_FIRST, LOOKED_MAX, LOOKED_MAX]
 
 
 async def test_what_has_ended_is_read_whole(cluster: Cluster) -> None:
