@@ -34,9 +34,11 @@ def list_paths(timeout: Json) -> dict[str, Json]:
     fields: Any = parts["Where"]["properties"] if "$ref" in schema else schema["properties"]
     filters = [_query("queue", "Of this queue", _NAME)]
     filters += [_query(name, text, _schema_of(name, fields[name])) for name, text in _FILTERS.items()]
+    after = _query("after", "Those behind this cursor: `next` of another answer", _TEXT)
+    name = _query("after", "Those behind this name", _NAME)
     return {
-        "/api/jobs": {"get": _list("jobs", "Jobs, the last added first", JobShown, [*filters, timeout])},
-        "/api/queues": {"get": _list("queues", "Queues by their names", QueueShown, [timeout])},
+        "/api/jobs": {"get": _list("jobs", "Jobs, the last added first", JobShown, [after, *filters, timeout])},
+        "/api/queues": {"get": _list("queues", "Queues by their names", QueueShown, [name, timeout])},
     }
 
 
@@ -70,11 +72,7 @@ def _list(name: str, summary: str, row: type, parameters: list[Json]) -> Json:
         "operationId": f"{name}.list",
         "tags": ["queue"],
         "summary": f"{summary}, for the roles service and admin",
-        "parameters": [
-            _query("limit", "At most so many", limit),
-            _query("after", "Those behind this cursor: `next` of another answer", _TEXT),
-            *parameters,
-        ],
+        "parameters": [_query("limit", "At most so many", limit), *parameters],
         "responses": {
             "200": {"description": "One page", "content": {"application/json": {"schema": page}}},
             "default": {"$ref": "#/components/responses/Refused"},
