@@ -5,12 +5,13 @@ from typing import Final, get_args
 
 from msgspec import Struct
 
-from greenroom.store.journal.consequences.jobs import Ended, JobRow
+from greenroom.store.journal.consequences.jobs import FREED, Ended, JobRow
 
-UNFINISHED: Final = ("waiting", "delayed", "retrying", "active", "cancelling")
+UNFINISHED: Final = ("blocked", "waiting", "delayed", "retrying", "active", "cancelling")
 TAKEN: Final = ("active", "cancelling")
 ENDED: Final[tuple[str, ...]] = get_args(Ended)
 STATES: Final = (*UNFINISHED, *ENDED)
+WAITS: Final = b'"waits":'  # in the options of a job that waits for others; in a text these quotes are escaped
 SEARCHED_MAX: Final = 64 << 10  # bytes of arguments, and of errors: longer ones are not searched
 
 
@@ -82,6 +83,8 @@ def state_of(row: JobRow, now_ms: int, *, is_taken: bool) -> str:
     """Of a job that is not finished, as people say it."""
     if is_taken:
         return "active" if row.cancel is None else "cancelling"
+    if row.let_go < FREED and row.options is not None and WAITS in row.options:
+        return "blocked"
     if row.due_ms > now_ms:
         return "retrying" if row.attempts else "delayed"
     return "waiting"

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from greenroom.store.jobs.filter import SEARCHED_MAX, TAKEN, JobFilter, spellings
+from greenroom.store.jobs.filter import SEARCHED_MAX, TAKEN, WAITS, JobFilter, spellings
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.jobs_postgres import DONE
 from greenroom.store.jobs.listing import LONG_SHOWN, ListedJob, Looked
-from greenroom.store.journal.consequences.jobs import JobRow
+from greenroom.store.journal.consequences.jobs import FREED, JobRow
 from greenroom.store.postgres.pool import Pool
 
 # The last take that has a job is the one that may still do: a row names also what was put back since.
@@ -27,8 +27,10 @@ TAKES = """takes AS MATERIALIZED (
 )"""
 STATE = """CASE
         WHEN t.token > u.let_go THEN CASE WHEN u.cancel IS NULL THEN 'active' ELSE 'cancelling' END
+        WHEN u.is_blocked THEN 'blocked'
         WHEN u.due_ms > {now} THEN CASE WHEN u.attempts > 0 THEN 'retrying' ELSE 'delayed' END
         ELSE 'waiting' END"""
+BLOCKED = f"coalesce(j.let_go < {FREED} AND position('{WAITS.decode()}'::bytea IN j.options) > 0, false)"
 ERRORS = "jsonb_path_query_array({row}.errors, '$[*].error')::text"
 LAST_ERROR = f"left({{row}}.errors -> -1 ->> 'error', {LONG_SHOWN})"
 SHOWN = f"""{{row}}.id, {{row}}.queue, {{row}}.job, {{row}}.partition, {{row}}.priority, {{row}}.attempts,
@@ -116,7 +118,8 @@ def looking(
     if asked.unfinished:
         taken = "JOIN takes k ON k.id = j.id AND k.token > j.let_go" if set(asked.unfinished) <= set(TAKEN) else ""
         parts.append(f"""u AS MATERIALIZED (
-    SELECT j.id, j.let_go, j.due_ms, j.attempts, j.cancel, {_fits(asked, "j", put)} AS fits
+    SELECT j.id, j.let_go, j.due_ms, j.attempts, j.cancel, {BLOCKED} AS is_blocked,
+        {_fits(asked, "j", put)} AS fits
     FROM jobs j {taken} WHERE {_range(asked, "j", above, below, put)} ORDER BY {_order(asked, "j")} LIMIT {limit}
 )""")
         state = STATE.format(now=put(now_ms, "bigint"))

@@ -9,7 +9,7 @@ from greenroom.actors.jobs.texts import NAME_MAX, TEXT_PATTERN, JobId, NameOrNon
 from greenroom.actors.views.cursor import Cursors
 from greenroom.store.jobs.filter import JobFilter, words_of
 
-State = Literal["waiting", "delayed", "retrying", "active", "cancelling", "completed", "failed", "cancelled"]
+State = Literal["blocked", "waiting", "delayed", "retrying", "active", "cancelling", "completed", "failed", "cancelled"]
 UnixMs = Annotated[int, Meta(ge=0, le=1 << 53)]
 SEARCH_MAX = 200  # characters
 WORDS_MAX = 8
@@ -19,7 +19,7 @@ IDS_MAX = 1_000
 class Where(Struct, frozen=True, omit_defaults=True):
     """All that is given holds for a job that is meant. Of times `since` is included and `until` is not."""
 
-    state: Annotated[list[State], Meta(max_length=8)] = []  # any of these
+    state: Annotated[list[State], Meta(max_length=9)] = []  # any of these
     kind: NameOrNone = ""  # the tag of its class
     key: Annotated[str, Meta(max_length=NAME_MAX, pattern=TEXT_PATTERN)] | None = None  # "": those without one
     search: Annotated[str, Meta(max_length=SEARCH_MAX, pattern=TEXT_PATTERN)] = ""  # words of arguments and errors

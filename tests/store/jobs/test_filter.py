@@ -12,7 +12,7 @@ from greenroom.store.jobs.filter import (
     state_of,
     words_of,
 )
-from greenroom.store.journal.consequences.jobs import JobRow
+from greenroom.store.journal.consequences.jobs import FREED, JobRow
 
 A = f"{1_000:012x}" + "7" * 20
 
@@ -48,6 +48,9 @@ def test_when_a_job_was_added_is_told_by_its_id() -> None:
         ({"due_ms": 3_000}, True, "active"),
         ({"cancel": ""}, True, "cancelling"),
         ({"cancel": "enough"}, False, "waiting"),
+        ({"options": b'{"waits":{}}', "due_ms": 3_000}, False, "blocked"),
+        ({"options": b'{"waits":{}}', "let_go": FREED}, False, "waiting"),
+        ({"options": b'{"by":"\\"waits\\":"}'}, False, "waiting"),
     ],
 )
 def test_states_are_as_people_say_them(fields: dict[str, object], taken: bool, state: str) -> None:

@@ -10,7 +10,7 @@ from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.listing import LOOKED_FIRST, LOOKED_MAX, JobListing, ListedJob, Looked, count_of, page_of
 from greenroom.store.jobs.listing_memory import MemoryListing
 from greenroom.store.jobs.listing_postgres import PostgresListing, looking
-from greenroom.store.journal.consequences.jobs import BackRow, EndRow, JobRow, Jobs, TakeRow
+from greenroom.store.journal.consequences.jobs import FREED, BackRow, EndRow, JobRow, Jobs, TakeRow
 from tests.store.journal.clusters import (  # noqa: F401 - fixtures
     Cluster,
     MemoryCluster,
@@ -206,6 +206,15 @@ async def test_what_has_ended_is_read_whole(cluster: Cluster) -> None:
     await fill(cluster)
     (found,) = await listing_of(cluster).ended([id_of(6), id_of(4)])
     assert (found.row.id, found.state, found.row.arguments) == (id_of(6), "failed", '{"to": "Jörg_%"}'.encode())
+
+
+async def test_a_job_that_waits_for_others_is_blocked_until_it_is_free(cluster: Cluster) -> None:
+    node = cluster.node(1)
+    queue = await claim(node, "queue:q")
+    await write(node, queue, Jobs(added=[added(number, options=b'{"waits":{}}') for number in (1, 2)]))
+    await write(node, queue, Jobs(back={id_of(2): BackRow(id_of(2), 2, 0, 0, let_go=FREED)}))
+    assert await numbers(listing_of(cluster), JobFilter("q", ("blocked",))) == [1]
+    assert await numbers(listing_of(cluster), JobFilter("q", ("waiting",))) == [2]
 
 
 async def test_queues_by_name(cluster: Cluster) -> None:

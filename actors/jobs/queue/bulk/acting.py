@@ -48,7 +48,7 @@ class Acting:
     def _unfinished(self, job: Waiting) -> None:
         desk, message, now_ms = self._desk, self._message, self._now_ms
         if message.act == "cancel":
-            held = desk.held_of(job) if job.token else None
+            held = desk.hands.held_of(job) if job.token else None
             if not desk.cancel(job, message.reason, now_ms, self._writes) and held is not None:
                 self.told.add(held.worker)
         elif message.act == "edit":

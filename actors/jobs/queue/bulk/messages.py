@@ -16,9 +16,9 @@ Act = Literal["retry", "cancel", "drop", "edit"]
 # The states of jobs that it can be done about; and of those the ones that are meant where none is said.
 ABOUT: Final[dict[str, tuple[str, ...]]] = {
     "retry": ("delayed", "retrying", *ENDED),
-    "cancel": ("waiting", "delayed", "retrying", "active"),
+    "cancel": ("blocked", "waiting", "delayed", "retrying", "active"),
     "drop": ENDED,
-    "edit": ("waiting", "delayed", "retrying"),
+    "edit": ("blocked", "waiting", "delayed", "retrying"),
 }
 MEANT: Final[dict[str, tuple[str, ...]]] = {**ABOUT, "retry": ("failed",)}
 MOST: Final = 500

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct, field
 
-from greenroom.actors.jobs.queue.messages import AT_ONCE, NULL, JobId, NewJob, WorkerName
-from greenroom.actors.jobs.texts import Name, NameOrNone
+from greenroom.actors.jobs.queue.messages import AT_ONCE, NULL, NewJob, WorkerName
+from greenroom.actors.jobs.texts import JobId, Name, NameOrNone
 from greenroom.actors.jobs.waits import WAITS_MAX, WaitFor, When
 from greenroom.actors.model.message import Ask, Tell
 

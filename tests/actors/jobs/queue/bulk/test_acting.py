@@ -10,7 +10,7 @@ from greenroom.actors.jobs.queue.desk import Desk
 from greenroom.store.jobs.jobs import JobFound
 from greenroom.store.jobs.listing import ListedJob
 from greenroom.store.journal.consequences.jobs import BackRow, Jobs
-from tests.actors.jobs.queue.test_desk import NOW, desk, row, take
+from tests.actors.jobs.queue.desk.test_desk import NOW, desk, row, take
 
 
 def listed(number: int, state: str) -> ListedJob:
