@@ -121,6 +121,8 @@ edit a job                     unauthenticated forbidden   forbidden  signed_out
 pause                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 resume                         unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 limit                          unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+add a flow                     unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
+read what a job has waited for unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 do something about many        unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 ask why                        unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 list jobs, list queues         forbidden       forbidden   forbidden  signed_out yes        forbidden  yes

@@ -114,6 +114,8 @@ ROWS: dict[str, dict[str, Callable[[Shop], tuple[str, dict[str, Any]]]]] = {
         "pause": lambda shop: ("pause", {}),
         "resume": lambda shop: ("resume", {}),
         "limit": lambda shop: ("limit", {"concurrency": 1}),
+        "add a flow": lambda shop: ("add_flow", {"jobs": [{"name": "a", "job": "job.x"}]}),
+        "read what a job has waited for": lambda shop: ("children", shop.under_way),
         "do something about many": lambda shop: ("bulk", {"act": "cancel", "where": {"id": [shop.waits]}}),
         "ask why": lambda shop: ("why", {"id": shop.waits}),
     },
