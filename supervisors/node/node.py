@@ -15,8 +15,8 @@ from random import Random
 import trio
 
 from greenroom.actors.jobs.installed import Jobs
-from greenroom.actors.jobs.schedule.declared import DeclaredSchedule
 from greenroom.actors.jobs.listing.lists import JobLists
+from greenroom.actors.jobs.schedule.declared import DeclaredSchedule
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Message
