@@ -108,6 +108,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         children: Iterable[str | WaitFor] = (),
         when: str = "",
         queues: Mapping[str, str] = NO_QUEUES,
+        trace: str = "",
     ) -> JobRow:
         """As it is stored: as `Actor.start_job`, which calls this, is given it.
 
@@ -152,6 +153,8 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
             partition=given.partition,
             priority=given.priority,
             attempts_max=given.attempts,
-            options=Options(unique=unique, origin=origin if about else "", about=about, waits=waits).encode(),
+            options=Options(
+                unique=unique, origin=origin if about else "", about=about, waits=waits, trace=trace
+            ).encode(),
             unique_key=unique.key if unique is not None else None,
         )

@@ -38,6 +38,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     about: str = ""  # the label under which that wants to hear what became of it; "": it does not
     by: str = ""  # the user on whose behalf, who may watch and cancel it; "": nobody's
     waits: Waits | None = None  # for which others
+    trace: str = ""  # W3C traceparent of who has added it, where that is recorded
 
     def encode(self) -> bytes | None:
         """None where there is nothing to keep."""

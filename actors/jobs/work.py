@@ -21,6 +21,7 @@ class Work(Protocol):
     id: str
     attempt: int  # 1 is the first
     attempts_max: int
+    traceparent: str  # W3C, of this attempt, for whom it calls; "" where its trace is not recorded
 
     async def progress(self, share: float, note: str = "") -> None:
         """Show whoever watches the job that so much of it is done, 0 to 1. A cancel is delivered here too."""
@@ -48,6 +49,7 @@ class ThreadWork(Protocol):
     id: str
     attempt: int
     attempts_max: int
+    traceparent: str
 
     def progress(self, share: float, note: str = "") -> None:
         """As Work.progress. Raises: Cancel once the attempt is to end; one that does not call it is abandoned."""

@@ -210,8 +210,12 @@ class Life:
             else:
                 turn.item = None
                 with self._world.trace(f"{self.kind.name}.handle", envelope.trace, actor.entity):
+                    actor.trace = envelope.trace
                     turn.item = message
-                    reply = actor.handle(message)
+                    try:
+                        reply = actor.handle(message)
+                    finally:
+                        actor.trace = None
                     turn.item = None
             turn.item = None
         except ActorError as error:

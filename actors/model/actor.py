@@ -120,6 +120,8 @@ class Actor(Generic[State_co]):
     limits: ClassVar[KindLimits] = KindLimits()
     state_type: ClassVar[type[Any]]
 
+    trace: str | None = None  # while a message of a recorded trace is handled: its W3C traceparent
+
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if "state_type" in vars(cls):
@@ -288,6 +290,7 @@ class Actor(Generic[State_co]):
             children=children,
             when=when,
             queues={one.id: one.row.queue for one in self.effects.others if type(one) is StartJob},
+            trace=self.trace or "",
         )
         self.effects.name(StartJob(job, row, about))
         return row.id

@@ -7,6 +7,7 @@ from typing import Final
 from greenroom.config.reference.log_lines import lines_of
 from greenroom.config.settings import settings_table
 from greenroom.config.telemetry.instruments import Instruments, Observed, rows_of
+from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.log_events import MEANINGS
 
 ROOT: Final = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def settings_page() -> str:
 
 
 def metrics_page() -> str:
-    rows = [row for section in (Instruments, Observed) for row in rows_of(section)]
+    rows = [row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)]
     return _page(
         "Metrics",
         "What `/metrics` shows, as Prometheus text. Counters end in `_total`, and the unit is in the name.\n"

@@ -5,7 +5,7 @@ are our own, shown through a Prometheus collector on the same registry. So the h
 `Telemetry` has its own registry and providers and touches no global: several nodes can live in one process.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from itertools import accumulate
@@ -35,6 +35,7 @@ from greenroom.config.telemetry.instruments import (
     reading_of,
     rows_of,
 )
+from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.logs import log_stream
 from greenroom.config.telemetry.tracing import Tracing, traceparent
 
@@ -67,6 +68,7 @@ class Telemetry:
         """`spans` is given every span that is recorded, beside the exporter. `labels` go on every sample."""
         config = config or TraceConfig()
         self.instruments = instruments or Instruments()
+        self.jobs = JobInstruments()
         self._registry = CollectorRegistry()
         self._scraped: Collector = _Labelling(self._registry, labels) if labels else self._registry
         resource = Resource.create({"service.name": "greenroom"})
@@ -89,6 +91,7 @@ class Telemetry:
             self._tracers.add_span_processor(spans)
         self.tracing = Tracing(self._tracers.get_tracer("greenroom"), sample=config.sample)
         self._show(self.instruments)
+        self._show(self.jobs)
 
     def observe(self, observed: Observed) -> None:
         """Show what the parts of the node know. Once, when the node is put together."""
@@ -134,11 +137,14 @@ class Telemetry:
         assert name.startswith(PREFIX)
         self._histograms.add(name + _SUFFIXES.get(unit, ""), description, dict(labels or {}), histogram)
 
-    def _show(self, section: Instruments | Observed) -> None:
+    def _show(self, section: Instruments | Observed | JobInstruments) -> None:
         for row in rows_of(type(section)):
             reading = reading_of(section, row)
             if isinstance(reading, Histogram):
                 self.histogram_of(row.name, reading, row.metric.what, row.unit)
+            elif isinstance(reading, Mapping):
+                name = row.name + _SUFFIXES.get(row.unit, "")
+                self._histograms.add_labelled(name, row.metric.what, row.metric.labels, reading)
             elif row.metric.kind == "counter":
                 self.counter_of(row.name, reading, row.metric.what, row.unit)
             else:
@@ -146,6 +152,7 @@ class Telemetry:
 
     def scrape(self) -> bytes:
         """All metrics as Prometheus text (SCRAPE_CONTENT_TYPE). Takes milliseconds, mostly the SDK's."""
+        self.jobs.look()
         return generate_latest(self._scraped)
 
     def span(self, name: str, parent: str | None = None) -> AbstractContextManager[Span]:
@@ -195,21 +202,37 @@ class _Histograms(Collector):
 
     def __init__(self) -> None:
         self._families: dict[str, tuple[str, list[tuple[dict[str, str], Histogram]]]] = {}
+        self._labelled: list[tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], Histogram]]] = []
 
     def add(self, name: str, description: str, labels: dict[str, str], histogram: Histogram) -> None:
         members = self._families.setdefault(name, (description, []))[1]
         assert all(own.keys() == labels.keys() and own != labels for own, _ in members), f"{name}: labels clash"
         members.append((labels, histogram))
 
+    def add_labelled(
+        self, name: str, description: str, labels: tuple[str, ...], members: Mapping[tuple[str, ...], Histogram]
+    ) -> None:
+        """Those that there are when somebody asks, by the values of their labels."""
+        self._labelled.append((name, description, labels, members))
+
     def collect(self) -> Iterable[HistogramMetricFamily]:
         for name, (description, members) in self._families.items():
             names = list(members[0][0])
             family = HistogramMetricFamily(name, description, labels=names)
             for labels, histogram in members:
-                limits = [*(str(float(f"{bound:.6g}")) for bound in histogram.bounds), "+Inf"]
-                buckets = list(zip(limits, map(float, accumulate(histogram.counts)), strict=True))
-                family.add_metric([labels[label] for label in names], buckets, histogram.sum)
+                _add_to(family, [labels[label] for label in names], histogram)
             yield family
+        for name, description, own, distributions in self._labelled:
+            family = HistogramMetricFamily(name, description, labels=own)
+            for values, histogram in distributions.items():
+                _add_to(family, values, histogram)
+            yield family
+
+
+def _add_to(family: HistogramMetricFamily, values: Sequence[str], histogram: Histogram) -> None:
+    limits = [*(str(float(f"{bound:.6g}")) for bound in histogram.bounds), "+Inf"]
+    buckets = list(zip(limits, map(float, accumulate(histogram.counts)), strict=True))
+    family.add_metric(values, buckets, histogram.sum)
 
 
 def _add_exporter(tracers: TracerProvider, exporter: str) -> None:

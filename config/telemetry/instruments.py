@@ -12,7 +12,7 @@ the export of them, `greenroom.config.reference` the page docs/reference/metrics
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 Number = int | float
 Labelled = tuple[Mapping[str, str], Number]
@@ -54,6 +54,11 @@ class Histogram:
     def record(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+    def record_many(self, value: float, times: int) -> None:
+        """The same value so often."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.sum += value * times
 
     @property
     def count(self) -> int:
@@ -403,8 +408,8 @@ class Row:
         return self.name + _SHOWN_UNITS[self.unit] + ("_total" if self.metric.kind == "counter" else "")
 
 
-def rows_of(section: type[Instruments] | type[Observed]) -> Iterator[Row]:
-    """Every metric that `section` states, in its order."""
+def rows_of(section: type[object]) -> Iterator[Row]:
+    """Every metric that `section` states, in its order: Instruments, Observed, JobInstruments."""
     for name, hint in get_type_hints(section, include_extras=True).items():
         metric = next((one for one in get_args(hint)[1:] if isinstance(one, Metric)), None)
         if metric is not None:
@@ -413,11 +418,14 @@ def rows_of(section: type[Instruments] | type[Observed]) -> Iterator[Row]:
             yield Row(name, PREFIX + (stem if unit else name), unit, metric)
 
 
-def reading_of(section: Instruments | Observed, row: Row) -> Callable[[], Reading] | Histogram:
-    """How `row` of `section` is read: at each scrape, or as the distribution that it is."""
-    value: object = getattr(section, row.field)
+def reading_of(section: object, row: Row) -> Callable[[], Reading] | Histogram | Mapping[tuple[str, ...], Histogram]:
+    """How `row` of `section` is read: at each scrape, or as the distribution that it is, or these by their labels."""
+    value: Any = getattr(section, row.field)
     if isinstance(value, Histogram):
         return value
+    if row.metric.kind == "histogram":
+        distributions: Mapping[tuple[str, ...], Histogram] = value
+        return distributions
     if row.metric.labels:
         return lambda: _labelled(row.metric.labels, getattr(section, row.field))
     if isinstance(section, Observed):

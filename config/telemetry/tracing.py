@@ -49,6 +49,12 @@ def parse_traceparent(text: str) -> SpanContext | None:
     return context if context.is_valid else None
 
 
+def below(parent: str) -> AbstractContextManager[Span]:
+    """Where nothing is recorded, but what others trace inside is to be below `parent`, and logs carry its ids."""
+    remote = parse_traceparent(parent)
+    return _NO_SPAN if remote is None else trace.use_span(NonRecordingSpan(remote))
+
+
 class Tracing:
     """Opens spans. `sample` is the share (0..1) of new traces that is recorded, `chance` a source of 0 <= x < 1."""
 

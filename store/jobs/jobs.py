@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+from greenroom.config.telemetry.job_instruments import QueueCounts
 from greenroom.store.jobs.filter import Match
 from greenroom.store.journal.consequences.jobs import JobRow, TakeRow, WindowRow
 
@@ -72,7 +73,10 @@ class JobOutcome(Struct):
 
 
 class QueueReads(Protocol):
-    """What a queue has read for it by whoever runs it."""
+    """What a queue has of whoever runs it: what is read for it, and where it counts."""
+
+    def counts(self, queue: str) -> QueueCounts:
+        """Of that queue, for one life of it."""
 
     async def begin(self, queue: str, now_ms: int) -> Begun:
         """Raises: StoreUnavailable."""

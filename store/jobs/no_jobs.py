@@ -4,13 +4,17 @@ from collections.abc import Sequence
 
 import trio
 
+from greenroom.config.telemetry.job_instruments import JobInstruments, QueueCounts
 from greenroom.store.jobs.filter import Match
 from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Seen
 from greenroom.store.journal.consequences.jobs import JobRow
 
 
 class NoJobs:
-    """See QueueReads."""
+    """See QueueReads. What is counted nobody sees."""
+
+    def counts(self, queue: str) -> QueueCounts:
+        return JobInstruments().of(queue)
 
     async def begin(self, queue: str, now_ms: int) -> Begun:
         await trio.lowlevel.checkpoint()

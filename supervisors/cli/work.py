@@ -13,6 +13,7 @@ from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.life.turn import Turn
 from greenroom.config.settings import Settings, load_settings
 from greenroom.config.settings.forms import slots_by_queue
+from greenroom.config.telemetry.exporters import Telemetry
 from greenroom.config.telemetry.logs import configure_logs, logs_aside
 from greenroom.store.own.data_folder import DataFolder
 from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
@@ -81,6 +82,7 @@ def _token(settings: Settings) -> "partial[str]":
 
 async def _run(settings: Settings, slots: dict[str, int], jobs: Jobs, asking: OverHttp) -> None:
     turn = Turn()
+    telemetry = Telemetry(settings.trace) if settings.trace.exporter != "none" else None
     drain = trio.Event()
     stuck_s = settings.supervision.handler_stuck_s
     watchdog = Watchdog(turn, stuck_s=stuck_s, slow_s=min(0.25, stuck_s), sample_s=min(0.05, stuck_s))
@@ -92,6 +94,7 @@ async def _run(settings: Settings, slots: dict[str, int], jobs: Jobs, asking: Ov
         turn=turn,
         new_backoff=new_backoff,
         process=this_worker(),
+        tracing=telemetry.tracing if telemetry is not None else None,
     )
     async with trio.open_nursery() as nursery:  # owner: the process
         await nursery.start(drain_on_signal, drain)
@@ -103,6 +106,8 @@ async def _run(settings: Settings, slots: dict[str, int], jobs: Jobs, asking: Ov
         await workers.stop(settings.work_stop_s)
         await asking.aclose()
         nursery.cancel_scope.cancel()
+    if telemetry is not None:
+        await trio.to_thread.run_sync(telemetry.close)
 
 
 async def _end_when_denied(asking: OverHttp) -> None:

@@ -24,6 +24,7 @@ from greenroom.actors.jobs.work import Cancel, Child, Discard, Pause, Snooze
 from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.errors import HandlerStuck, InvalidCommand
 from greenroom.config.telemetry.shown import said, shown
+from greenroom.config.telemetry.tracing import ENTITY, Tracing, below, traceparent_of
 from greenroom.supervisors.jobs.processes import JobRaised, Processes, ProcessLost
 from greenroom.supervisors.jobs.results import BadResult, encode_result
 from greenroom.supervisors.jobs.stepping import stepping
@@ -44,7 +45,15 @@ class Ending(Enum):
 class Means:
     """What the attempts of a node share."""
 
-    def __init__(self, turn: Turn, threads: trio.CapacityLimiter, processes: Processes) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        threads: trio.CapacityLimiter,
+        processes: Processes,
+        *,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self.tracing = tracing
         self.turn = turn
         self.threads = threads
         self.processes = processes
@@ -74,6 +83,7 @@ class Attempt:
         self.id = job.id
         self.attempt = job.attempt
         self.attempts_max = job.attempts_max
+        self.traceparent = job.traceparent
         self.token = token
         self.ending: Ending | None = None
         self.gives_up_at = math.inf  # trio's clock: what has not ended by then is not waited for
@@ -81,6 +91,7 @@ class Attempt:
         self.is_given_up = False
         self.is_told = False  # its worker has said what became of it
         self.on_stop: Callable[[], None] | None = None  # of one that can't be cancelled
+        self._job = job.job
         self._arguments = job.arguments
         self._installed = installed
         self._means = means
@@ -165,6 +176,22 @@ class Attempt:
 
     async def run(self) -> Finished:
         """Never raises but by cancellation from outside."""
+        return await self._run_traced() if self.traceparent else await self._run()
+
+    async def _run_traced(self) -> Finished:
+        """As a span below the one of who has added it."""
+        tracing = self._means.tracing
+        if tracing is None:  # what the job's own code traces goes on where it came from
+            with below(self.traceparent):
+                return await self._run()
+        about = {ENTITY: self.entity, "greenroom.job": self._job, "greenroom.attempt": str(self.attempt)}
+        with tracing.child("job.run", self.traceparent, about) as span:
+            self.traceparent = traceparent_of(span) or self.traceparent
+            finished = await self._run()
+            span.set_attribute("greenroom.outcome", outcome_of(finished))
+        return finished
+
+    async def _run(self) -> Finished:
         installed = self._installed
         if installed is None:
             return self._failed("this worker has no such job", final=False)
@@ -267,6 +294,15 @@ class Attempt:
 
     def _rest_s(self) -> float | None:
         return self._installed.job.retry.rest_s(self.attempt) if self._installed is not None else None
+
+
+def outcome_of(finished: Finished) -> str:
+    """In a word, for its span."""
+    if finished.error is not None:
+        return "failed"
+    if finished.cancelled:
+        return "cancelled"
+    return "put_back" if finished.refund else "completed"
 
 
 def _trace(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -89,6 +90,7 @@ class InProcess:
         self.id = do.id
         self.attempt = do.attempt
         self.attempts_max = do.attempts_max
+        self.traceparent = do.traceparent
         self._worker = worker
 
     def progress(self, share: float, note: str = "") -> None:
@@ -127,7 +129,8 @@ def run(do: Do, worker: Worker) -> Returned | Raised:
         for name in do.name.split("."):
             found = getattr(found, name)
         job = msgspec.json.decode(do.arguments, type=found)
-        result = job.run(InProcess(do, worker))
+        with _below(do.traceparent):
+            result = job.run(InProcess(do, worker))
         if isinstance(result, (Snooze, Pause, Discard, Cancel)):
             raise result
         return Returned(encode_result(result))
@@ -137,6 +140,15 @@ def run(do: Do, worker: Worker) -> Returned | Raised:
         except Exception as unusable:  # also what can't be said
             text = f"what it came to, {type(error).__name__}, is of no use: {shown(unusable)}"
             return Raised("error", whole(text[:TEXT_MAX]))
+
+
+def _below(traceparent: str) -> AbstractContextManager[object]:
+    """What the job's own code traces is below its attempt."""
+    if not traceparent:
+        return nullcontext()
+    from greenroom.config.telemetry.tracing import below
+
+    return below(traceparent)
 
 
 def _raised(error: Exception) -> Raised:

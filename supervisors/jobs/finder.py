@@ -12,6 +12,7 @@ import trio
 
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.model.message import Message
+from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.config.telemetry.shown import shown
 from greenroom.store.errors import StoreUnavailable
 from greenroom.store.jobs.filter import Match
@@ -35,12 +36,14 @@ class Finder:
         tell: Callable[[str, Message], bool],
         new_backoff: NewBackoff,
         match: Callable[[str, Match], bool] = lambda queue, match: False,
+        instruments: JobInstruments | None = None,
     ) -> None:
         """`tell`: an entity that is awake here; false where it is not, or can't take it. `match`: see matcher.py."""
         self._store = store
         self._match = match
         self._tell = tell
         self._new_backoff = new_backoff
+        self.counts = (instruments or JobInstruments()).of
         self._looks: dict[str, Seen] = {}  # at most one of each queue that is awake
         self._reads: dict[str, dict[str, None]] = {}  # queue -> ids; as many as its workers have taken
         self._stir = trio.Event()

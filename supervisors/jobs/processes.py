@@ -69,6 +69,7 @@ class Attempted(Protocol):
     id: str
     attempt: int
     attempts_max: int
+    traceparent: str
     on_stop: Callable[[], None] | None
 
     @property
@@ -120,7 +121,15 @@ class Processes:
             child = self._idle.pop() if self._idle else await _Child.started(self._all)
             try:
                 job, given = installed.job, Raw(in_one_line(arguments))
-                do = Do(job.__module__, job.__qualname__, attempt.id, attempt.attempt, attempt.attempts_max, given)
+                do = Do(
+                    job.__module__,
+                    job.__qualname__,
+                    attempt.id,
+                    attempt.attempt,
+                    attempt.attempts_max,
+                    given,
+                    attempt.traceparent,
+                )
                 outcome = await child.run(do, attempt, timeout_s)
             except BaseException:
                 with trio.CancelScope(shield=True):

@@ -24,6 +24,7 @@ class Do(Struct, frozen=True, tag="do"):
     attempt: int
     attempts_max: int
     arguments: Raw
+    traceparent: str = ""
 
 
 class Stop(Struct, frozen=True, tag="stop"):

@@ -18,6 +18,7 @@ class Attempted(Protocol):
     id: str
     attempt: int
     attempts_max: int
+    traceparent: str
 
     @property
     def is_to_stop(self) -> bool: ...
@@ -40,6 +41,7 @@ class InThread:
         self.id = attempt.id
         self.attempt = attempt.attempt
         self.attempts_max = attempt.attempts_max
+        self.traceparent = attempt.traceparent
         self._attempt = attempt
 
     def progress(self, share: float, note: str = "") -> None:

@@ -6,6 +6,7 @@ import trio
 
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.life.turn import Turn
+from greenroom.config.telemetry.tracing import Tracing
 from greenroom.supervisors.jobs.attempt import Means
 from greenroom.supervisors.jobs.processes import Processes
 from greenroom.supervisors.jobs.worker import Asking, Worker
@@ -29,10 +30,11 @@ class Workers:
         turn: Turn,
         new_backoff: NewBackoff,
         process: str = "",
+        tracing: Tracing | None = None,
     ) -> None:
         """`work`: queue -> jobs that run at once. `name` is random at each start. `process`: see Worker."""
         self._processes = Processes()
-        means = Means(turn, trio.CapacityLimiter(THREADS_MAX), self._processes)
+        means = Means(turn, trio.CapacityLimiter(THREADS_MAX), self._processes, tracing=tracing)
         self._workers = [
             Worker(
                 queue,

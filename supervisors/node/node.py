@@ -47,6 +47,7 @@ from greenroom.store.views.reading import Reading
 from greenroom.store.views.store_postgres import postgres_stores
 from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
+from greenroom.supervisors.admin.jobs.gauges import fill_in
 from greenroom.supervisors.admin.local import Local
 from greenroom.supervisors.admin.scraping import Scraping
 from greenroom.supervisors.admin.tables import Tables
@@ -250,7 +251,13 @@ class Node:
             return self._kernel.router.tell_here(entity, message)
 
         self._matcher = Matcher(listing, tell=tell_here, new_backoff=new_backoff, now=clock)
-        self._finder = Finder(job_store, tell=tell_here, new_backoff=new_backoff, match=self._matcher.match)
+        self._finder = Finder(
+            job_store,
+            tell=tell_here,
+            new_backoff=new_backoff,
+            match=self._matcher.match,
+            instruments=telemetry.jobs,
+        )
         self._days = Days(job_store.keep_days, settings.jobs_kept_days, rng=Random())
         self._kernel = kernel = Kernel(
             kinds=kinds,
@@ -286,6 +293,7 @@ class Node:
                 turn=turn,
                 new_backoff=new_backoff,
                 process=this_worker(),
+                tracing=telemetry.tracing,
             )
         self._moving: Moving | None = None
         if others is not None:
@@ -416,6 +424,7 @@ class Node:
             moving=self._moving,
         )
         telemetry.observe(observed(kernel, self._edge, held))
+        telemetry.jobs.look = partial(fill_in, telemetry.jobs, kernel.system)
 
     def _moved(self, shards: Collection[int]) -> None:
         """These have other owners than was known here."""

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from greenroom.config.telemetry.instruments import Instruments, Observed, rows_of
+from greenroom.config.telemetry.job_instruments import JobInstruments
 from tests.e2e.conftest import need
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -27,7 +28,7 @@ OTHERS = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes", "p
 def shown() -> dict[str, set[str]]:
     """Every series of ours, with its labels."""
     found: dict[str, set[str]] = {}
-    for row in (row for section in (Instruments, Observed) for row in rows_of(section)):
+    for row in (row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)):
         labels = set(row.metric.labels)
         if row.metric.kind == "histogram":
             found |= {f"{row.shown}_{part}": labels for part in ("sum", "count")}
@@ -70,7 +71,7 @@ def test_every_metric_asked_for_is_one() -> None:
 
 def test_every_metric_that_says_when_to_look_is_looked_at() -> None:
     asked = {name for _, query in queries() for name in METRIC.findall(query)}
-    for row in (row for section in (Instruments, Observed) for row in rows_of(section)):
+    for row in (row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)):
         if row.metric.look:
             assert asked & {row.shown, f"{row.shown}_bucket"}, f"{row.shown}: {row.metric.look}"
 

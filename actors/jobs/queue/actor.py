@@ -15,6 +15,7 @@ import structlog
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from greenroom.actors.jobs.counting import count_taken, count_written, is_limited
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
@@ -111,6 +112,7 @@ class Queue(SingleJobs):
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
         self._flowing = Flowing(self, self._new_rows)
+        self._counts = runtime.jobs.counts(self.key)
 
     async def begin(self) -> None:
         """Its jobs, and who has what."""
@@ -133,7 +135,12 @@ class Queue(SingleJobs):
 
     def handle(self, message: Any) -> Any:
         writes = Jobs()
-        reply = self._answer(message, writes)
+        try:
+            reply = self._answer(message, writes)
+        except Refused:
+            if isinstance(message, Add | AddMany):
+                self._counts.refused()
+            raise
         if type(reply) is not CoroutineType:
             self.close(writes)
         return reply
@@ -150,6 +157,7 @@ class Queue(SingleJobs):
         self._flowing.speak()
         self._meter()
         if writes:
+            count_written(self._counts, writes)
             self.effects.name(WriteJobs(writes))
         if self.desk.changed:
             self.tell_watchers()
@@ -199,6 +207,7 @@ class Queue(SingleJobs):
                 self._looking.told()
             case FoundRows():
                 if self._looking.found(message.since, message.look, self.now_ms, random.random()):
+                    self._counts.added(len(message.look.rows))
                     self.desk.found(message.look.rows, self.now_ms, writes)
             case ReadArguments():
                 whole, ids = self._reading.came(message.arguments, self.now_ms, self.desk.with_steps)
@@ -217,7 +226,7 @@ class Queue(SingleJobs):
 
     def _new_rows(self, jobs: Sequence[NewJob]) -> list[JobRow]:
         """As they are stored. Raises: Refused."""
-        now_ms = self.now_ms
+        now_ms, trace = self.now_ms, self.trace or ""
         rows = []
         for job in jobs:
             if len(job.arguments) > ARGUMENTS_MAX:
@@ -242,7 +251,7 @@ class Queue(SingleJobs):
                     partition=partition,
                     priority=PRIORITY if priority is None else priority,
                     attempts_max=ATTEMPTS if attempts is None else attempts,
-                    options=Options(by=job.by).encode() if job.by else None,
+                    options=Options(by=job.by, trace=trace).encode() if job.by or trace else None,
                 )
             )
         return rows
@@ -272,7 +281,9 @@ class Queue(SingleJobs):
                 row.due_ms = max(row.due_ms, unique.due_ms(now_ms))
                 verdict = self.desk.judge(unique, row.id, now_ms, now_ms)
                 ids.append(self.desk.add_unique(row, unique, verdict, now_ms, writes))
-        return AddedMany(ids, [number for number, row in enumerate(rows) if ids[number] != row.id])
+        duplicates = [number for number, row in enumerate(rows) if ids[number] != row.id]
+        self._counts.duplicates(len(duplicates))
+        return AddedMany(ids, duplicates)
 
     # What others have added.
 
@@ -296,6 +307,11 @@ class Queue(SingleJobs):
         self.effects.name(Told(origin, Undelivered(entity=job, about=about, name=report.name, detail=detail)))
 
     # Working.
+
+    @property
+    def workers(self) -> set[str]:
+        """Those that have jobs in hand, or wait for some."""
+        return self.desk.hands.keys() | {taker.message.worker for taker in self._takers.values()}
 
     def _workers_waiting(self) -> list[Knows]:
         return [taker.knows for taker in self._takers.values()]
@@ -324,7 +340,12 @@ class Queue(SingleJobs):
     def _next(self, message: Take, knows: Knows, now_ms: int, writes: Jobs) -> tuple[int, list[Waiting]]:
         if self.state.paused and self.state.is_paused(now_ms):
             return 0, []
-        return self.desk.take(message.worker, message.most, knows, now_ms, writes, message.process)
+        token, jobs = self.desk.take(message.worker, message.most, knows, now_ms, writes, message.process)
+        if jobs:
+            count_taken(self._counts, jobs, now_ms)
+        elif is_limited(self.desk.order.ready, self.desk.order.classes, knows):
+            self._counts.limited()
+        return token, jobs
 
     def _serve(self, writes: Jobs) -> None:
         """Whoever waits, of what there is now."""
@@ -381,6 +402,7 @@ class Queue(SingleJobs):
         self._ticked_ms = now_ms
         if self._reading and (ids := self._reading.again(now_ms, self._has)):
             self.runtime.jobs.read(self.key, ids)
+        active = self.desk.order.running
         lost = self.desk.expire(now_ms, writes)
         ended = {process for process in self._processes() if self.runtime.has_ended(process)}
         if ended:
@@ -388,6 +410,8 @@ class Queue(SingleJobs):
             lost += [name for process in ended for name in self.desk.end_of(process, now_ms, writes)]
         for name in lost:
             log.warning("job_worker_lost", queue=self.key, worker=name)
+        if lost:
+            self._counts.lost(len(lost), active - self.desk.order.running)
         if lost:  # what waits in its name would be given to nobody
             self._forget_takers(lambda taker: taker.message.worker in lost)
         for worker in self.beats.due(now_ms):

@@ -102,6 +102,7 @@ class TakenJob(Struct, frozen=True, omit_defaults=True):
     attempt: int  # 1 is the first
     attempts_max: int
     steps: bool = False  # of an attempt before there are results, which `queue.steps` answers
+    traceparent: str = ""  # W3C, of who has added it, where that trace is recorded: an attempt is a span below it
 
 
 class Taken(Struct, frozen=True, omit_defaults=True):

@@ -25,8 +25,8 @@ def rate(metric: str, by: str = "instance, node_number", where: str = "") -> str
     return f"sum by ({by}) (rate({metric}{where}[$__rate_interval]))"
 
 
-def quantile(share: float, metric: str) -> str:
-    return f"histogram_quantile({share:g}, {rate(metric + '_bucket', 'instance, node_number, le')})"
+def quantile(share: float, metric: str, by: str = "instance, node_number, le") -> str:
+    return f"histogram_quantile({share:g}, {rate(metric + '_bucket', by)})"
 
 
 ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
@@ -83,6 +83,56 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ("sum(greenroom_timers_overdue)", "timers overdue"),
                 ),
             ),
+        ),
+    ),
+    (
+        "Jobs",
+        (
+            Panel("Jobs that wait", "none", (("sum by (queue) (greenroom_jobs_waiting)", "{{queue}}"),)),
+            Panel(
+                "Under way, and whose time has not come",
+                "none",
+                (
+                    ("sum(greenroom_jobs_active)", "under way"),
+                    ("sum(greenroom_jobs_later)", "later"),
+                    ("sum(greenroom_job_workers)", "workers"),
+                ),
+            ),
+            Panel("Oldest job that waits", "s", (("max by (queue) (greenroom_job_oldest_seconds)", "{{queue}}"),)),
+            Panel(
+                "Jobs that ended",
+                "ops",
+                ((rate("greenroom_jobs_ended_total", "queue, outcome"), "{{queue}} {{outcome}}"),),
+            ),
+            Panel(
+                "From when it was due until it was handed out, p95",
+                "s",
+                ((quantile(0.95, "greenroom_job_wait_seconds", "queue, le"), "{{queue}}"),),
+            ),
+            Panel(
+                "From when it was handed out until it ended, p95",
+                "s",
+                ((quantile(0.95, "greenroom_job_run_seconds", "queue, le"), "{{queue}}"),),
+            ),
+            Panel(
+                "Added, and not",
+                "ops",
+                (
+                    (rate("greenroom_jobs_added_total", "job"), "added"),
+                    (rate("greenroom_job_duplicates_total", "job"), "duplicates"),
+                    (rate("greenroom_job_adds_refused_total", "job"), "refused"),
+                ),
+            ),
+            Panel(
+                "Attempts that failed, and what was lost",
+                "none",
+                (
+                    ("sum(increase(greenroom_job_retries_total[$__rate_interval]))", "tried again"),
+                    ("sum(increase(greenroom_job_workers_lost_total[$__rate_interval]))", "workers lost"),
+                    ("sum(increase(greenroom_job_rescues_total[$__rate_interval]))", "jobs that they had"),
+                ),
+            ),
+            Panel("Limits hit", "ops", ((rate("greenroom_job_limits_hit_total", "queue"), "{{queue}}"),)),
         ),
     ),
     (

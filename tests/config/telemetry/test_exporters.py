@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from greenroom.config.limits import TraceConfig
 from greenroom.config.telemetry.exporters import ExporterMissing, Telemetry
 from greenroom.config.telemetry.instruments import Histogram, Instruments, Observed, rows_of
+from greenroom.config.telemetry.job_instruments import JobInstruments
 
 
 def scraped(telemetry: Telemetry) -> dict[str, Metric]:
@@ -53,12 +54,15 @@ def test_everything_is_named_greenroom_and_described_and_every_metric_shows() ->
         if row.metric.labels:
             getattr(instruments, row.field)[row.metric.labels] = 1
     telemetry = Telemetry(instruments=instruments)
+    for row in rows_of(JobInstruments):
+        if row.metric.kind != "histogram":
+            getattr(telemetry.jobs, row.field)[row.metric.labels] = 1
     telemetry.observe(observed())
     families = scraped(telemetry)
     assert all(
         name.startswith(("greenroom_", "process_")) and family.documentation for name, family in families.items()
     )
-    rows = [row for section in (Instruments, Observed) for row in rows_of(section)]
+    rows = [row for section in (Instruments, Observed, JobInstruments) for row in rows_of(section)]
     expected = {row.shown.removesuffix("_total"): row.metric.kind for row in rows}
     assert expected.items() <= {name: family.type for name, family in families.items()}.items()
 
