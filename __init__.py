@@ -18,7 +18,7 @@ from greenroom.actors.model.errors import ActorError, InvalidCommand, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal, UserId
-from greenroom.actors.personal.fields import Personal, Subject
+from greenroom.actors.personal.fields import Personal, Secret, Subject
 from greenroom.actors.saga import Saga, SoFar, Step
 from greenroom.actors.sinks.errors import BatchRefused, Gone, Unreachable
 from greenroom.actors.sinks.sink import Batch, Sink
@@ -60,6 +60,7 @@ __all__ = [
     "Retry",
     "Rows",
     "Saga",
+    "Secret",
     "Sink",
     "Snooze",
     "SoFar",

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 SUBJECT: Final = "subject"
 PERSONAL: Final = "personal"
+SECRET: Final = "secret"
 
 Subject = Annotated[str, Meta(extra={SUBJECT: True})]  # names a user; may be "" for nobody, which a UserId may not
+Secret = Annotated[T, Meta(extra={SECRET: True})]  # operators are not shown it, in a job's arguments
 Personal = Annotated[T, Meta(extra={PERSONAL: True})]  # is about the user that its struct names

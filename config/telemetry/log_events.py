@@ -55,6 +55,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         "dead_letters_dropped": "An admin has asked on the page that these dead letters be dropped.",
         "dead_letters_wished": "An admin has asked on the page that these dead letters be handled once more.",
+        "job_steered": (
+            "An admin has asked on the page for something to be done about a queue, a job or a saga: `what` is pause, "
+            "resume, limit, retry, cancel, edit or drop, and `name` is whom it is about."
+        ),
         "view_steered": (
             "An admin has asked on the page for something to be done about a view or a sink: `what` is pause, resume, "
             "rebuild, retry (of its parked entities, or the one named) or drop-old. As `greenroom views` does it."

@@ -44,6 +44,11 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> di
     return {name: _clean(name, value, 0) for name, value in event.items()}
 
 
+def is_telling(name: str) -> bool:
+    """Is what stands under this name, where it is a text or more, no log's business?"""
+    return _TELLING_NAME.search(name) is not None
+
+
 def redact_text(text: str) -> str:
     """`text` without the secrets that show by their form, cut to a bound and without control characters."""
     if len(text) > _TEXT_MAX:
@@ -59,7 +64,7 @@ def _clean(name: str, value: object, depth: int) -> object:
         return str(value)  # JSON has no word for it
     if value is None or isinstance(value, bool | int | float):
         return value  # a count or a duration (token_ttl_s=900) is no secret
-    if _TELLING_NAME.search(name):
+    if is_telling(name):
         return REDACTED
     if isinstance(value, str):
         return redact_text(value)

@@ -10,13 +10,16 @@ from greenroom.supervisors.admin.local import Local
 from greenroom.supervisors.admin.told import (
     AboutEntity,
     AboutNode,
+    AboutQueues,
     AboutViews,
     EntityTold,
     NodeTold,
     Question,
+    QueuesTold,
     ViewsTold,
     decode_entity,
     decode_node,
+    decode_queues,
     decode_views,
 )
 
@@ -53,6 +56,12 @@ class Asked:
         """Likewise."""
         found = await self._others(others, AboutViews(), decode_views)
         found[self.me] = self._local.of_views()
+        return found
+
+    async def queues(self, others: Iterable[int]) -> dict[int, QueuesTold]:
+        """Likewise."""
+        found = await self._others(others, AboutQueues(), decode_queues)
+        found[self.me] = await self._local.of_queues()
         return found
 
     async def entity(self, node: int, about: AboutEntity) -> EntityTold | None:

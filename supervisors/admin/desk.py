@@ -28,11 +28,13 @@ from greenroom.supervisors.admin.explaining import Explanation, explanation
 from greenroom.supervisors.admin.live import LiveBoard
 from greenroom.supervisors.admin.told import STATE_BYTES_MAX, AboutEntity, NodeTold
 from greenroom.transports.admin.desk import CLUSTER, VIEWS, ViewDesk
+from greenroom.transports.admin.job_desk import JOB, QUEUE, QUEUES, SAGA, JobDesk
 
 STORE_S = 3.0  # what the database has to answer, of one question of an operator
 REMEMBERED_S = 10.0  # what nodes said so long ago is no longer what rates are counted from
 PAYLOAD_BYTES_MAX = 16_384  # of an event or a dead letter that is shown
-ENTITY_S, CLUSTER_S = 2.0, 1.0  # between two looks, while somebody watches; of views as of an entity
+ENTITY_S = 2.0  # between two looks, while somebody watches
+PACES_S = {CLUSTER: 1.0, QUEUES: 1.0, "queue": 1.0, "job": 0.5}  # of pages on which much happens
 
 encode = msgspec.json.encode
 
@@ -56,6 +58,7 @@ class Desk:
         members: Members,
         asked: Asked,
         views: ViewDesk,
+        jobs: JobDesk,
         clock: Callable[[], float],
     ) -> None:
         """`fetch` runs one statement. `clock` gives Unix seconds."""
@@ -66,13 +69,16 @@ class Desk:
         self._members = members
         self._asked = asked
         self.views = views
+        self.jobs = jobs
         self._clock = clock
         self._told: dict[int, NodeTold] = {}  # what nodes said last
         self._told_at = float("-inf")  # on trio's clock
-        self.live = LiveBoard(self._looked, pace_s=lambda what: CLUSTER_S if what == CLUSTER else ENTITY_S)
+        self.live = LiveBoard(self._looked, pace_s=lambda what: PACES_S.get(what.partition("/")[0], ENTITY_S))
 
     async def _looked(self, what: str, full: bool, viewer: bool) -> tuple[bytes, bytes]:
         """What is shown to those who see all, and to the others; b"" for whom nobody is there. Raises: StoreError."""
+        if what == QUEUES or what.startswith((QUEUE, JOB, SAGA)):
+            return await self.jobs.looked(what, full, viewer)
         if what == VIEWS:
             tables = await self.views.shown()
             return tables, tables

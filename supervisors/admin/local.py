@@ -13,22 +13,28 @@ import msgspec
 import trio
 from msgspec import Raw
 
+from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.model.entity import split_entity
 from greenroom.config.telemetry.instruments import Instruments
+from greenroom.config.telemetry.job_instruments import JobInstruments
+from greenroom.supervisors.admin.jobs.gauges import ended_by_queue, queue_told
 from greenroom.supervisors.admin.told import (
     KINDS_MAX,
     NAMED_MAX,
     NO_STATE,
+    QUEUES_MAX,
     STATE_BYTES_MAX,
     AboutEntity,
     AboutMetrics,
     AboutNode,
+    AboutQueues,
     AboutViews,
     DeepMailbox,
     EntityTold,
     Failed,
     Moved,
     NodeTold,
+    QueuesTold,
     SlowConsumer,
     ViewsTold,
     decode_question,
@@ -87,6 +93,7 @@ class Local:
         links: Callable[[], Mapping[int, str]] = dict,
         metrics: Callable[[], bytes] = bytes,
         traces: Traces,
+        jobs: JobInstruments | None = None,
     ) -> None:
         """`node` is its incarnation; `clock` gives Unix seconds. `watchers`: connections that watch an entity which
         lives here, by node. `links`: how the links to other nodes are; `metrics`: as Prometheus text."""
@@ -104,6 +111,7 @@ class Local:
         self._links = links
         self._metrics = metrics
         self._traces = traces
+        self._jobs = jobs or JobInstruments()
 
     async def answer(self, question: bytes) -> bytes:
         """Raises: msgspec.MsgspecError for a question that this release does not know."""
@@ -112,6 +120,8 @@ class Local:
             return self._metrics()
         if isinstance(about, AboutViews):
             return msgspec.json.encode(self.of_views())
+        if isinstance(about, AboutQueues):
+            return msgspec.json.encode(await self.of_queues())
         return msgspec.json.encode(await self.of_node() if isinstance(about, AboutNode) else self.of_entity(about))
 
     async def of_node(self) -> NodeTold:
@@ -169,6 +179,21 @@ class Local:
             started_at_ms=self._started_at_ms,
             events={" ".join(labels): count for labels, count in counted.view_events.items()},
             resting=[" ".join(labels) for labels, rests in counted.sink_resting.items() if rests],
+        )
+
+    async def of_queues(self) -> QueuesTold:
+        queues = []
+        for number, cell in enumerate(self._kernel().system.awake(), 1):
+            if isinstance(cell.actor, Queue):
+                queues.append(queue_told(cell.actor))
+            if not number % STEP:
+                await trio.lowlevel.checkpoint()
+        return QueuesTold(
+            node=f"{self.node:016x}",
+            at_s=time.monotonic(),
+            started_at_ms=self._started_at_ms,
+            queues=nlargest(QUEUES_MAX, queues, key=lambda one: one.waiting + one.later + one.active),
+            ended=ended_by_queue(self._jobs),
         )
 
     def of_entity(self, about: AboutEntity) -> EntityTold:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 KINDS_MAX = 100  # kinds that are told apart
+QUEUES_MAX = 500  # awake on one node, that are told of
 NAMED_MAX = 10  # mailboxes and slow consumers that are named
 STATE_BYTES_MAX = 256 << 10  # of an entity's state
 NO_STATE = Raw(b"null")  # not asked for, or too long
@@ -30,6 +31,10 @@ class AboutMetrics(Struct, frozen=True, tag="metrics"):
 
 class AboutViews(Struct, frozen=True, tag="views"):
     """What have you folded and delivered?"""
+
+
+class AboutQueues(Struct, frozen=True, tag="queues"):
+    """Which queues are awake with you, and how are they?"""
 
 
 class DeepMailbox(Struct, frozen=True):
@@ -108,6 +113,31 @@ class ViewsTold(Struct, frozen=True, kw_only=True):
     resting: list[str] = []  # sinks that wait for the other side
 
 
+class QueueTold(Struct, frozen=True, kw_only=True):
+    """A queue that is awake."""
+
+    queue: str
+    waiting: int
+    later: int  # their time has not come, those that are tried again among them
+    retrying: int  # among these
+    active: int
+    oldest_s: float  # what has waited longest
+    workers: int
+    paused: bool = False
+    paused_until_ms: int | None = None
+    limited: bool = False
+
+
+class QueuesTold(Struct, frozen=True, kw_only=True):
+    """A node, of its queues."""
+
+    node: str
+    at_s: float  # its own clock, for rates
+    started_at_ms: int
+    queues: list[QueueTold] = []  # those with most to do first
+    ended: dict[str, dict[str, int]] = {}  # since it started: by queue, by outcome
+
+
 class Span(Struct, frozen=True):
     """One of a trace."""
 
@@ -144,8 +174,9 @@ class EntityTold(Struct, frozen=True, kw_only=True):
     spans: list[Span] = []
 
 
-Question = AboutNode | AboutEntity | AboutMetrics | AboutViews
-decode_question = msgspec.json.Decoder(AboutNode | AboutEntity | AboutMetrics | AboutViews).decode
+Question = AboutNode | AboutEntity | AboutMetrics | AboutViews | AboutQueues
+decode_question = msgspec.json.Decoder(AboutNode | AboutEntity | AboutMetrics | AboutViews | AboutQueues).decode
 decode_node = msgspec.json.Decoder(NodeTold).decode
 decode_views = msgspec.json.Decoder(ViewsTold).decode
+decode_queues = msgspec.json.Decoder(QueuesTold).decode
 decode_entity = msgspec.json.Decoder(EntityTold).decode

@@ -47,6 +47,7 @@ from greenroom.store.views.reading import Reading
 from greenroom.store.views.store_postgres import postgres_stores
 from greenroom.supervisors.admin.asked import Asked, ask_nobody
 from greenroom.supervisors.admin.desk import Desk
+from greenroom.supervisors.admin.jobs.desk import JobDesk
 from greenroom.supervisors.admin.jobs.gauges import fill_in
 from greenroom.supervisors.admin.local import Local
 from greenroom.supervisors.admin.scraping import Scraping
@@ -191,6 +192,7 @@ class Node:
             links=self._links,
             metrics=telemetry.scrape,
             traces=traces,
+            jobs=telemetry.jobs,
         )
         if not is_alone:
             self._joined = Joined(
@@ -333,6 +335,7 @@ class Node:
             ),
             forgetting=forgetting,
         )
+        lists = JobLists(listing, clock)
         services = Services(
             kinds=kinds,
             submit=kernel.router.submit,
@@ -351,7 +354,7 @@ class Node:
             before_watching=others.feeds.before if others is not None else None,
             audience_elsewhere=others.changed if others is not None else None,
             views=reader,
-            jobs=JobLists(listing, clock),
+            jobs=lists,
         )
         ask = self._joined.ask if self._joined is not None else ask_nobody
         scraping = Scraping(
@@ -372,6 +375,16 @@ class Node:
             members=self._membership,
             asked=asked,
             views=ViewDesk(Tables(self._pool, lambda: code), members=self._membership, asked=asked, clock=clock),
+            jobs=JobDesk(
+                store=job_store,
+                lists=lists,
+                jobs=jobs if jobs is not None else Jobs(),
+                kinds=kinds,
+                ask=kernel.router.ask,
+                members=self._membership,
+                asked=asked,
+                clock=clock,
+            ),
             clock=clock,
         )
         operators = Operators(tokens, services.sessions, is_local=settings.env == "local")

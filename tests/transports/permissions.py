@@ -189,6 +189,21 @@ PAGES = """
 /admin/api/views/rebuild       unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 /admin/api/views/retry         unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 /admin/api/views/drop-old      unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/live?show=queues        unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/live?job=0              unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/queues              unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/queue?name=media    unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/jobs                unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/job?name=0          unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/saga?name=trip:a    unauthenticated not_operator  not_operator  signed_out not_operator  yes         yes
+/admin/api/queues/pause        unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/queues/resume       unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/queues/limit        unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/jobs/retry          unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/jobs/cancel         unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/jobs/edit           unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/jobs/drop           unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
+/admin/api/sagas/steer         unauthenticated not_operator  not_operator  signed_out not_operator  not_admin   yes
 """
 
 # Of the built-in views: pages, and who may read or watch them. Columns as above; of a direct conversation `member` is

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from greenroom.transports.admin.job_desk import JobDesk
+
 # What is watched: the cluster, the tables of views, or an entity by its name, which has a colon.
 CLUSTER, VIEWS = "", "views"
 
@@ -58,6 +60,9 @@ class Desk(Protocol):
 
     @property
     def views(self) -> ViewDesk: ...
+
+    @property
+    def jobs(self) -> JobDesk: ...
 
     async def cluster(self, *, full: bool) -> bytes:
         """Nodes, and what all of them say together."""

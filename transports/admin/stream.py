@@ -1,5 +1,5 @@
-"""`GET /admin/live`: the cluster, with `?show=views` the tables of views, or with `?entity=room:lobby` that entity, as
-server-sent events for whoever may look.
+"""`GET /admin/live`: the cluster, with `?show=views` the tables of views and with `?show=queues` all queues, or with
+`?entity=room:lobby` that entity, or `?queue=`, `?job=`, `?saga=`: as server-sent events for whoever may look.
 
 Read by the pages with `fetch`, not `EventSource`: the token is in a header, and in no address. Each event stands for
 itself, so of what a slow reader has not taken only the newest waits. Nothing is resumed.
@@ -12,6 +12,7 @@ import trio
 from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import ActorError, Refused
 from greenroom.transports.admin.desk import CLUSTER, VIEWS, Live
+from greenroom.transports.admin.job_desk import JOB, QUEUE, QUEUES, SAGA
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.codecs.http_error import HttpError
 from greenroom.transports.codecs.http_head import Request, query_pairs
@@ -158,16 +159,25 @@ class AdminStream:
 
 def _what(query: Mapping[str, str]) -> str:
     """Raises: BadEntity, HttpError."""
+    for page, parameter in ((QUEUE, "queue"), (JOB, "job"), (SAGA, "saga")):
+        if parameter in query:
+            return page + _named(parameter, query[parameter])
     entity = query.get("entity")
     if entity is None:
-        page = query.get("show")
-        if page not in (None, VIEWS):
-            raise HttpError(400, f"show: only {VIEWS}")
-        return CLUSTER if page is None else VIEWS
+        show = query.get("show")
+        if show not in (None, VIEWS, QUEUES):
+            raise HttpError(400, f"show: only {VIEWS} or {QUEUES}")
+        return show or CLUSTER
     if not entity:
         raise HttpError(400, "entity: name one, as in ?entity=room:lobby")
     split_entity(entity)
     return entity
+
+
+def _named(parameter: str, name: str) -> str:
+    """Raises: BadEntity, HttpError."""
+    split_entity(name if parameter == "saga" else f"{parameter}:{name}")
+    return name
 
 
 def refusal(error: ActorError, date: bytes) -> bytes:

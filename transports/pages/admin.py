@@ -1,8 +1,8 @@
 """The routes of `/admin`: the page, which says nothing itself, and what it reads. All but the page are for operators.
 
-Some routes change something, those of views among them (admin_views.py), and the log says who asked for it. No other
-site's page can make a browser call them: they take a header that browsers send to another site only when that has
-allowed it, and this one allows none here.
+Some routes change something, those of views (admin_views.py) and of jobs (admin_jobs.py) among them, and the log says
+who asked for it. No other site's page can make a browser call them: they take a header that browsers send to another
+site only when that has allowed it, and this one allows none here.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from greenroom.transports.admin.desk import Desk
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.codecs.numbers import EXACT_MAX
 from greenroom.transports.errors import error_headers, http_error_body
+from greenroom.transports.pages.admin_jobs import job_routes
 from greenroom.transports.pages.admin_views import view_routes
 from greenroom.transports.pages.operator_requests import JSON, admin, answer, body, entity, limit, number, operator
 
@@ -98,4 +99,5 @@ def admin_routes(desk: Desk, operators: Operators) -> Blueprint:
         return answer(await desk.drop(ids))
 
     view_routes(routes, desk.views, operators)
+    job_routes(routes, desk.jobs, operators)
     return routes

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from greenroom.actors.jobs.counting import count_taken, count_written, is_limited
 from greenroom.actors.jobs.ids import new_id
 from greenroom.actors.jobs.installed import Jobs as InstalledJobs
+from greenroom.actors.jobs.limits import NO_LIMITS
 from greenroom.actors.jobs.options import ARGUMENTS_MAX, NO_OPTIONS, Options, UniqueKey, decode_options
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.control import Limit, Limited, Metered, Pause, Paused, Resume, Resumed, Why
@@ -307,6 +308,10 @@ class Queue(SingleJobs):
         self.effects.name(Told(origin, Undelivered(entity=job, about=about, name=report.name, detail=detail)))
 
     # Working.
+
+    @property
+    def is_limited(self) -> bool:
+        return self._limits != NO_LIMITS
 
     @property
     def workers(self) -> set[str]:

@@ -1,9 +1,10 @@
-"""Gauges: how the queues that are awake here are now, for the gauges of whoever asks. Looked up, never kept up."""
+"""Gauges: how the queues that are awake here are now, for whoever scrapes or looks. Looked up, never kept up."""
 
 from typing import Protocol
 
 from greenroom.actors.jobs.queue import Queue
 from greenroom.config.telemetry.job_instruments import JobInstruments
+from greenroom.supervisors.admin.told import QueueTold
 from greenroom.supervisors.kernel.cell import Cell
 
 
@@ -29,11 +30,36 @@ def fill_in(instruments: JobInstruments, awake: Awake) -> None:
         queue = cell.actor if cell is not None else None
         if not isinstance(queue, Queue):
             continue
-        now_ms = queue.now_ms
-        order, label = queue.desk.order, (name,)
-        order.advance(now_ms)
-        instruments.jobs_waiting[label] = order.ready
-        instruments.jobs_later[label] = len(order.later)
-        instruments.jobs_active[label] = order.running
-        instruments.job_oldest_s[label] = (order.ages.oldest_ms(now_ms) or 0) / 1000
-        instruments.job_workers[label] = len(queue.workers)
+        told, label = queue_told(queue), (name,)
+        instruments.jobs_waiting[label] = told.waiting
+        instruments.jobs_later[label] = told.later
+        instruments.jobs_active[label] = told.active
+        instruments.job_oldest_s[label] = told.oldest_s
+        instruments.job_workers[label] = told.workers
+
+
+def queue_told(queue: Queue) -> QueueTold:
+    """As it is now: what has become due since its last message counts."""
+    now_ms, state, order = queue.now_ms, queue.state, queue.desk.order
+    order.advance(now_ms)
+    is_paused = state.is_paused(now_ms)
+    return QueueTold(
+        queue=queue.key,
+        waiting=order.ready,
+        later=len(order.later),
+        retrying=order.retrying,
+        active=order.running,
+        oldest_s=(order.ages.oldest_ms(now_ms) or 0) / 1000,
+        workers=len(queue.workers),
+        paused=is_paused,
+        paused_until_ms=state.paused_until_ms if is_paused else None,
+        limited=queue.is_limited,
+    )
+
+
+def ended_by_queue(instruments: JobInstruments) -> dict[str, dict[str, int]]:
+    """How many have, by outcome."""
+    found: dict[str, dict[str, int]] = {}
+    for (queue, outcome), count in instruments.jobs_ended.items():
+        found.setdefault(queue, {})[outcome] = count
+    return found

@@ -84,6 +84,7 @@ class Scene:
             members=self,
             asked=Asked(self.me),
             views=StubDesk().views,
+            jobs=StubDesk().jobs,
             clock=lambda: 5.0,
         )
 

@@ -7,20 +7,26 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from greenroom.actors.jobs.queue.messages import Add
 from greenroom.actors.model.entity import BadEntity
+from greenroom.config.telemetry.job_instruments import JobInstruments
 from greenroom.supervisors.admin import local as local_module
 from greenroom.supervisors.admin.local import Blocked, Local, Sockets
 from greenroom.supervisors.admin.told import (
     AboutEntity,
     AboutNode,
+    AboutQueues,
     AboutViews,
     EntityTold,
     decode_entity,
     decode_node,
+    decode_queues,
     decode_views,
 )
 from greenroom.supervisors.admin.traces import Traces
 from greenroom.supervisors.cluster.moves import Move
+from tests.supervisors.admin.jobs.studio import Cut
+from tests.supervisors.jobs.work_stage import stage
 from tests.supervisors.kernel.small_kernel import Fail, Kernel, Note, Read, kernel
 
 
@@ -172,3 +178,28 @@ async def test_a_bad_name_is_refused(autojump_clock: MockClock) -> None:
     async with kernel() as run:
         with pytest.raises(BadEntity):
             of(run).of_entity(AboutEntity("nonsense"))
+
+
+async def test_a_node_tells_of_its_queues_and_what_has_ended(autojump_clock: MockClock) -> None:
+    async with stage(Cut) as run:
+        instruments = JobInstruments()
+        instruments.of("q").ended("failed", 3)
+        local = Local(
+            node=1,
+            version="1",
+            clock=lambda: 50.0,
+            kernel=lambda: run.kernel.kernel,
+            sockets=Somewhere,
+            instruments=run.kernel.instruments,
+            serving=lambda: True,
+            memory_bytes=lambda: 9,
+            watchers=lambda entity: {},
+            traces=Traces(),
+            jobs=instruments,
+        )
+        question = msgspec.json.encode(AboutQueues())
+        assert decode_queues(await local.answer(question)).queues == [], "none is woken"
+        await run.ask(Add(job="job.cut"))
+        found = decode_queues(await local.answer(question))
+        assert [(one.queue, one.waiting, one.active) for one in found.queues] == [("q", 1, 0)]
+        assert found.ended == {"q": {"failed": 3}}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import trio
 
-from greenroom import Job
+from greenroom import Actor, Job
 from greenroom.actors.jobs.installed import Jobs
 from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.messages import Add
@@ -44,7 +44,7 @@ def new_backoff() -> Backoff:
 class Stage:
     """One node's kernel, and what its database has of jobs."""
 
-    def __init__(self, jobs: Iterable[type[Job]]) -> None:
+    def __init__(self, jobs: Iterable[type[Job]], kinds: Iterable[type[Actor[Any]]] = ()) -> None:
         self.jobs = Jobs(jobs)
         self.rows = MemoryRows()
         self.gone: set[str] = set()  # processes that have ended
@@ -55,7 +55,7 @@ class Stage:
         )
         self.kernel = Kernel(
             rows=self.rows,
-            kinds=(Queue, SingleJob),
+            kinds=(Queue, SingleJob, *kinds),
             jobs=self.finder,
             has_ended=lambda process: process in self.gone,
         )
@@ -97,8 +97,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*jobs: type[Job]) -> AsyncIterator[Stage]:
-    found = Stage(jobs)
+async def stage(*jobs: type[Job], kinds: Iterable[type[Actor[Any]]] = ()) -> AsyncIterator[Stage]:
+    found = Stage(jobs, kinds)
     async with found.kernel.running(), trio.open_nursery() as nursery:
         await nursery.start(found.finder.run)
         yield found

@@ -73,8 +73,26 @@ async def test_the_tables_of_views_are_watched_by_a_name_that_no_entity_has(auto
 
 
 @pytest.mark.parametrize(
+    ("query", "watched"),
+    [
+        ("show=queues", "queues"),
+        ("queue=media%20a", "queue/media a"),
+        ("job=00ff", "job/00ff"),
+        ("saga=trip:a", "saga/trip:a"),
+    ],
+)
+async def test_queues_jobs_and_sagas_are_watched_likewise(autojump_clock: MockClock, query: str, watched: str) -> None:
+    async with node(anonymous=False) as (small, board):
+        await opened(small, f"/admin/live?{query}", Authorization=bearer("viewer"))
+        ((what, _),) = board.watched
+        assert what == watched
+
+
+@pytest.mark.parametrize(
     ("path", "headers", "status", "name"),
     [
+        ("/admin/live?saga=trip", {"Authorization": bearer()}, 400, "bad_entity"),
+        ("/admin/live?queue=", {"Authorization": bearer()}, 400, "bad_entity"),
         ("/admin/live", {}, 401, "unauthenticated"),
         ("/admin/live", {"X_Greenroom_User": "ann"}, 401, "unauthenticated"),
         ("/admin/live", {"Authorization": bearer("service")}, 403, "not_operator"),

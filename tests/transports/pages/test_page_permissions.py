@@ -21,6 +21,17 @@ from tests.transports.test_permissions import Ways, full_name
 from tests.transports.world import no_metrics
 
 LIVE = "/admin/live"  # which no page answers
+OF_JOB = {"id": "0" * 32}
+BODIES = {
+    "pause": {"queue": "media"},
+    "resume": {"queue": "media"},
+    "limit": {"queue": "media", "limits": {"concurrency": 2}},
+    "retry": OF_JOB,
+    "cancel": OF_JOB,
+    "edit": OF_JOB,
+    "drop": OF_JOB,
+    "steer": {"saga": "trip:a", "step": "retry"},
+}
 
 
 @pytest.fixture
@@ -78,6 +89,8 @@ async def test_who_may_see_which_page(node: SmallNode) -> None:
                 response = await pages.post(address, json={"ids": [1]}, headers=ways.headers)
             elif address.startswith("/admin/api/views/"):
                 response = await pages.post(address, json={"view": "rooms"}, headers=ways.headers)
+            elif address.startswith(("/admin/api/queues/", "/admin/api/jobs/", "/admin/api/sagas/")):
+                response = await pages.post(address, json=BODIES[address.rpartition("/")[2]], headers=ways.headers)
             else:
                 response = await pages.get(address, headers=ways.headers)
             if figures:

@@ -1,6 +1,7 @@
 // The admin page: who looks, at what, and what the buttons do. What is shown is admin_views.js, and for views and sinks
-// admin_tables.js; what is read admin_live.js.
+// admin_tables.js; what is read admin_live.js. Pages of jobs are admin_job_pages.js.
 
+import { jobPages } from "./admin_job_pages.js";
 import { Live, Refused, read } from "./admin_live.js";
 import { STEPS, done, tables } from "./admin_tables.js";
 import * as views from "./admin_views.js";
@@ -81,7 +82,18 @@ function leave() {
   visit += 1;
   open = null;
   folded = null;
+  jobs.leave();
 }
+
+const jobs = jobPages({
+  who: () => who,
+  me: () => me,
+  say,
+  paint,
+  watch,
+  later: (ms, act) => (timer = setTimeout(() => (document.hidden ? null : act()), ms)),
+});
+const PART_OF = { queue: "jobs", job: "jobs", saga: "jobs" }; // pages below one of the list
 
 function route() {
   leave();
@@ -91,17 +103,18 @@ function route() {
   const [, page = "", rest = ""] = location.hash.match(/^#\/(\w*)\/?(.*)$/) ?? [];
   const current = page || "cluster";
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.page === current) link.setAttribute("aria-current", "page");
+    if (link.dataset.page === (PART_OF[current] ?? current)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (current === "entity") watchEntity(decoded(rest));
+  if (Object.hasOwn(jobs.routes, current)) jobs.routes[current](decoded(rest));
+  else if (current === "entity") watchEntity(decoded(rest));
   else if (current === "letters") readLetters();
   else if (current === "views") watchTables();
   else watch("admin/live", (shown) => {
     paint(current === "shards" ? views.shards(shown) : views.cluster(shown));
     say(shown.trouble ? `The database does not answer: ${shown.trouble}` : "Live", Boolean(shown.trouble));
   });
-  document.title = `Greenroom: ${current === "entity" ? decoded(rest) : current}`;
+  document.title = `Greenroom: ${decoded(rest) || current}`;
 }
 
 function decoded(text) {
@@ -212,7 +225,7 @@ async function readLetters(before) {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && me && location.hash.startsWith("#/letters")) route();
+  if (!document.hidden && me && /^#\/(letters|queue\/)/.test(location.hash)) route();
 });
 
 // ---- what the buttons do
@@ -250,6 +263,7 @@ const actions = {
     if (!folded.parked.delete(id)) return readParked(id);
     paintTables();
   },
+  ...jobs.actions,
   "parked-page": (button) => readParked(Number(button.dataset.table), Number(button.dataset.after)),
   async steer(button) {
     const { step, view, entity } = button.dataset;
@@ -273,10 +287,22 @@ $("main").addEventListener("click", async (event) => {
   }
 });
 
+$("main").addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-form]");
+  if (!form) return;
+  event.preventDefault();
+  try {
+    await jobs.forms[form.dataset.form](form, Object.fromEntries(new FormData(form)));
+  } catch (error) {
+    say(error.message, true);
+  }
+});
+
 $("find").onsubmit = (event) => {
   event.preventDefault();
   const name = $("find-name").value.trim();
-  location.hash = `#/entity/${encodeURIComponent(name)}`;
+  const [, page, own] = name.match(/^(queue|job):(.+)$/) ?? [null, "entity", name];
+  location.hash = `#/${page}/${encodeURIComponent(own)}`;
   $("find-name").value = "";
   $("main").focus();
 };

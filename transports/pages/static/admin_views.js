@@ -71,7 +71,7 @@ export function figures(pairs) {
   return element("dl", { class: "figures", "data-key": "figures" }, ...pairs.map(([name, value, how]) => element("div", {}, element("dt", {}, name), element("dd", { class: how || null }, value))));
 }
 
-function facts(pairs) {
+export function facts(pairs) {
   return element("dl", { class: "facts" }, ...pairs.filter(Boolean).flatMap(([name, ...value]) => [element("dt", {}, name), element("dd", {}, ...value)]));
 }
 
