@@ -232,6 +232,119 @@ const scenarios = {
     await status(page).getByText("shows goes on.").waitFor();
   },
 
+  async a_queue_is_looked_at_and_steered({ url, token }) {
+    const page = await byToken(url, token, {}, "#/jobs");
+    const line = row(page, "Queues, with what waits in each", "studio");
+    await line.getByText("open", { exact: true }).waitFor();
+    await line.getByRole("link", { name: "studio" }).click();
+    await page.getByRole("heading", { name: "studio", exact: true }).waitFor();
+    await section(page, "How it is set").getByText("4 at once").waitFor();
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Pause" }).click();
+    await dialog.getByText("nothing more is handed out").waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await ask("is it paused"), false, "nothing is done that was not meant");
+    await page.getByRole("button", { name: "Pause" }).click();
+    await dialog.getByRole("button", { name: "Pause it" }).click();
+    await status(page).getByText("studio is paused.").waitFor();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await dialog.getByRole("button", { name: "Resume it" }).click();
+    await section(page, "How it is set").getByText("open", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Limit", exact: true }).click();
+    await page.getByLabel("At once", { exact: true }).fill("3");
+    await page.getByLabel("Begin", { exact: true }).fill("50");
+    await page.keyboard.press("Enter");
+    await status(page).getByText("The limits are set.").waitFor();
+    await section(page, "How it is set").getByText("3 at once; 50 in 1 s").waitFor();
+    const jobs = page.getByRole("table", { name: "Jobs, the last added first" });
+    await jobs.getByText("delayed", { exact: true }).waitFor();
+    await page.getByLabel("State", { exact: true }).selectOption("failed");
+    await page.getByLabel("Words").fill("sweeney");
+    await page.keyboard.press("Enter");
+    await jobs.getByText("delayed", { exact: true }).waitFor({ state: "detached" });
+    await jobs.getByText("password=[redacted]", { exact: false }).waitFor();
+    await jobs.getByRole("link").first().click();
+    await section(page, "How it is").getByText("failed", { exact: true }).waitFor();
+    assert.ok(!page.url().includes("sweeney"), "no words of people in the address");
+  },
+
+  async a_job_is_looked_at_and_steered({ url, token, failed, active, delayed }) {
+    const page = await byToken(url, token, {}, `#/job/${active}`);
+    const about = section(page, "How it is");
+    await about.getByText("active", { exact: true }).waitFor();
+    await about.getByText("25 % rough cut").waitFor();
+    await section(page, "Log").getByText("<b>cutting</b> long").waitFor();
+    assert.equal(await page.locator("main b").count(), 0, "what people wrote is no markup");
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Cancel", exact: true }).click();
+    await dialog.getByRole("button", { name: "Cancel it" }).click();
+    await about.getByText("cancelled", { exact: true }).waitFor();
+
+    await page.goto(`${url}/admin#/job/${delayed}`);
+    await about.getByText("delayed until", { exact: false }).waitFor();
+    const given = section(page, "Arguments").getByLabel("Arguments");
+    await given.getByText('"licence": "[redacted]"').waitFor();
+    await page.getByRole("button", { name: "Edit", exact: true }).click();
+    const field = section(page, "Edit").getByLabel("Arguments");
+    await field.fill((await field.inputValue()).replace("late", "later"));
+    await page.waitForTimeout(1200); // the page is brought up to date meanwhile
+    assert.match(await field.inputValue(), /later/, "what is being written stays");
+    await page.getByRole("button", { name: "Save" }).click();
+    await given.getByText('"film": "later"').waitFor();
+    assert.deepEqual(await ask("what is stored"), { film: "later", licence: "L-2" });
+    await page.getByRole("button", { name: "Run now" }).click();
+    await dialog.getByRole("button", { name: "Try it" }).click();
+    await about.getByText("completed", { exact: true }).waitFor();
+
+    await page.goto(`${url}/admin#/job/${failed}`);
+    const attempts = page.getByRole("table", { name: "Attempts that failed, the newest first" });
+    await attempts.getByText("has no end", { exact: false }).first().click();
+    await page.getByLabel("Traceback of attempt 2").getByText("studio.py", { exact: false }).waitFor();
+    await page.getByRole("button", { name: "Forget" }).click();
+    await dialog.getByRole("button", { name: "Forget it" }).click();
+    await ask("wait until it is gone");
+  },
+
+  async a_viewer_sees_jobs_and_changes_none({ url, token, failed, saga, secret }) {
+    const page = await byToken(url, token, {}, "#/queue/studio");
+    await live(page);
+    await page.getByRole("table", { name: "Jobs, the last added first" }).getByText("failed", { exact: true }).waitFor();
+    assert.equal(await page.getByRole("button", { name: /Pause|Limit/ }).count(), 0);
+    await page.goto(`${url}/admin#/job/${failed}`);
+    await section(page, "Arguments and result").getByText("For admins").waitFor();
+    assert.equal(await page.getByRole("button", { name: /Retry|Cancel|Edit|Forget/ }).count(), 0);
+    assert.ok(!(await page.content()).includes(secret));
+    await page.goto(`${url}/admin#/saga/${encodeURIComponent(saga)}`);
+    await row(page, "Steps, in the order of the plan", "party").getByText("refused").waitFor();
+    await section(page, "Log").getByText("For admins.").waitFor();
+    const answers = await page.evaluate(async ({ token, id }) => {
+      const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+      const bodies = { "queues/pause": { queue: "studio" }, "queues/limit": { queue: "studio", limits: {} }, "jobs/retry": { id }, "jobs/cancel": { id }, "jobs/edit": { id }, "jobs/drop": { id } };
+      const posted = Object.entries(bodies).map(([path, body]) => fetch(`admin/api/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+      const got = fetch("admin/api/jobs?queue=studio&search=sweeney", { headers });
+      return Promise.all([...posted, got].map(async (one) => (await one).status));
+    }, { token, id: failed });
+    assert.deepEqual(answers, [403, 403, 403, 403, 403, 403, 403], "whatever the page shows, the server keeps");
+    forgive("403");
+  },
+
+  async jobs_on_a_phone_in_the_dark({ url, token, failed, saga }) {
+    const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" };
+    const page = await byToken(url, token, phone, "#/jobs");
+    for (const hash of ["#/jobs", "#/queue/studio", `#/job/${failed}`, `#/saga/${encodeURIComponent(saga)}`]) {
+      await page.goto(`${url}/admin${hash}`);
+      await page.locator("main table").first().waitFor();
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= 375, `${hash}: ${width} pixels wide`);
+    }
+    await page.goto(`${url}/admin#/queue/studio`);
+    for (const one of [page.getByRole("button", { name: "Pause" }), page.getByLabel("State", { exact: true })]) {
+      const tap = await one.boundingBox();
+      assert.ok(tap.height >= 40, JSON.stringify(tap));
+    }
+  },
+
   async a_viewer_sees_the_machinery_and_no_content({ url, token, entity, secret }) {
     const page = await byToken(url, token);
     await live(page);
@@ -278,7 +391,7 @@ const scenarios = {
     const phone = { viewport: { width: 375, height: 667 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark" };
     const page = await byName(url, "ann", phone);
     await live(page);
-    for (const hash of ["#/", "#/shards", "#/views", "#/letters", `#/entity/${encodeURIComponent(entity)}`]) {
+    for (const hash of ["#/", "#/shards", "#/views", "#/jobs", "#/letters", `#/entity/${encodeURIComponent(entity)}`]) {
       await page.goto(`${url}/admin${hash}`);
       await page.locator("main section").first().waitFor();
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -305,7 +418,7 @@ const scenarios = {
       await page.keyboard.press("Tab");
       seen.push(await focused());
     }
-    assert.deepEqual(seen.slice(0, 6), ["Skip to the content", "Cluster", "Shards", "Views", "Dead letters", "find-name"]);
+    assert.deepEqual(seen.slice(0, 6), ["Skip to the content", "Cluster", "Shards", "Views", "Jobs", "Dead letters"]);
     await page.locator("#find-name").focus();
     await page.keyboard.type(entity);
     await page.keyboard.press("Enter");

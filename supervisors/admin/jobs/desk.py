@@ -94,6 +94,7 @@ class JobDesk:
         return await look(True) if full else b"", await look(False) if viewer else b""
 
     def _look_of(self, what: str) -> Callable[[bool], Awaitable[bytes]]:
+        """Raises: BadRequest."""
         for page, read in ((QUEUE, self.queue), (JOB, self.job), (SAGA, self.saga)):
             if what.startswith(page):
                 return lambda full: read(what.removeprefix(page), full=full)
@@ -169,6 +170,7 @@ class JobDesk:
     # Jobs.
 
     async def jobs(self, asked: JobFilter, after: str | None, limit: int, *, who: str, full: bool) -> bytes:
+        """Raises: BadRequest, Refused."""
         if not full and (asked.words or asked.key is not None):  # what is found would say what is in it
             raise Refused("not_admin", "to look for words or a key takes a token with the role admin")
         try:
@@ -284,6 +286,7 @@ class JobDesk:
         return encode({"at_ms": self._now_ms, **saga_shown(self._kinds, saga, view, full=full)})
 
     async def steer_saga(self, saga: str, step: str, fields: Mapping[str, Any], *, by: str) -> bytes:
+        """Raises: BadRequest, Refused."""
         command = command_of(self._kinds, saga, step)
         try:
             message = msgspec.convert({**fields}, command)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.browser.studio import Studio
 from tests.e2e.conftest import need
 from tests.e2e.javascript import JavaScript
 from tests.e2e.server import Server, wait_until
@@ -112,8 +113,12 @@ def test_a_viewer_sees_the_machinery_and_no_content(
 
 @pytest.fixture(scope="module")
 def server_of_shows() -> Iterator[Server]:
-    """It has views, and in one of them an entity that is parked."""
-    server = Server(GREENROOM_ENTITIES="tests.actors.views.shows", GREENROOM_SUPERVISION_BACKOFF_FIRST_S="0.01")
+    """It has views, and in one of them an entity that is parked; and jobs, on which it works."""
+    server = Server(
+        GREENROOM_ENTITIES="tests.actors.views.shows,tests.supervisors.admin.jobs.studio",
+        GREENROOM_WORK="studio:4",
+        GREENROOM_SUPERVISION_BACKOFF_FIRST_S="0.01",
+    )
     server.start()
     server.command("show:finale", "clap", {"user": "ann"})
     server.command("show:bad", "clap", {"user": "poison"})
@@ -166,6 +171,32 @@ def test_views(chromium_of_admins: JavaScript, server_of_shows: Server, scenario
     server = server_of_shows
     given = {"url": server.url, "entity": "show:bad", "token": server.token("root", roles=["admin"])}
     chromium_of_admins.run(scenario, given, {"is it paused": lambda: views(server)["shows"]["paused"]})
+
+
+@pytest.fixture(scope="module")
+def studio(server_of_shows: Server) -> Studio:
+    return Studio(server_of_shows)
+
+
+def test_a_viewer_sees_jobs_and_changes_none(chromium_of_admins: JavaScript, studio: Studio) -> None:
+    chromium_of_admins.run("a_viewer_sees_jobs_and_changes_none", studio.given("viewer", "vito"))
+    assert '"by": "vito"' not in studio.server.log() and studio.state(studio.failed) == "failed"
+
+
+def test_jobs_on_a_phone_in_the_dark(chromium_of_admins: JavaScript, studio: Studio) -> None:
+    chromium_of_admins.run("jobs_on_a_phone_in_the_dark", studio.given("admin", "paul"))
+
+
+def test_a_queue_is_looked_at_and_steered(chromium_of_admins: JavaScript, studio: Studio) -> None:
+    asked = {"is it paused": studio.is_paused}
+    chromium_of_admins.run("a_queue_is_looked_at_and_steered", studio.given("admin", "quentin"), asked)
+    said = [json.loads(line) for line in studio.server.log().splitlines() if '"by": "quentin"' in line]
+    assert [line["what"] for line in said] == ["pause", "resume", "limit"]
+
+
+def test_a_job_is_looked_at_and_steered(chromium_of_admins: JavaScript, studio: Studio) -> None:
+    asked = {"what is stored": studio.stored, "wait until it is gone": studio.wait_until_gone}
+    chromium_of_admins.run("a_job_is_looked_at_and_steered", studio.given("admin", "jane"), asked)
 
 
 def test_others_are_turned_away(chromium_of_admins: JavaScript, mortal_server: Server) -> None:
