@@ -45,12 +45,7 @@ def _count_ended(counts: QueueCounts, rows: Iterable[EndRow]) -> None:
     like: EndRow | None = None
     alike = 0
     for row in rows:
-        if (
-            like is None
-            or row.started_ms != like.started_ms
-            or row.state != like.state
-            or row.ended_ms != like.ended_ms
-        ):
+        if like is None or row.started_ms != like.started_ms or row.state != like.state:  # they end at one moment
             if like is not None:
                 _count_alike(counts, like, alike)
             like, alike = row, 0

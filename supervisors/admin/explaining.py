@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from greenroom.actors.life.outgoing import decode_body
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.saga.actor import Saga
 from greenroom.store.overview.cluster import NodeRow
 from greenroom.store.overview.entity import COUNTED_MAX, OutboxBody, StoredEntity
 from greenroom.supervisors.admin.told import NO_STATE, EntityTold
@@ -106,6 +107,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     kind: str
     installed: bool  # is that kind known here?
     durable: bool | None
+    saga: bool = False
     place: Placed
     stored: Stored | None
     timers: list[Timer]
@@ -140,6 +142,7 @@ def explanation(
         kind=kind,
         installed=kind in kinds,
         durable=kinds[kind].actor.durable if kind in kinds else None,
+        saga=kind in kinds and issubclass(kinds[kind].actor, Saga),
         place=Placed(
             shard=place.shard if place is not None else None,
             shards=stored.shards,

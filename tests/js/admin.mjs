@@ -315,7 +315,8 @@ const scenarios = {
     await section(page, "Arguments and result").getByText("For admins").waitFor();
     assert.equal(await page.getByRole("button", { name: /Retry|Cancel|Edit|Forget/ }).count(), 0);
     assert.ok(!(await page.content()).includes(secret));
-    await page.goto(`${url}/admin#/saga/${encodeURIComponent(saga)}`);
+    await page.goto(`${url}/admin#/entity/${encodeURIComponent(saga)}`);
+    await section(page, "Where it is, and why").getByRole("link", { name: "Its page" }).click();
     await row(page, "Steps, in the order of the plan", "party").getByText("refused").waitFor();
     await section(page, "Log").getByText("For admins.").waitFor();
     const answers = await page.evaluate(async ({ token, id }) => {

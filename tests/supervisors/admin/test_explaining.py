@@ -52,7 +52,7 @@ def explained(*, full: bool) -> Explanation:
 
 def test_all_of_it_is_there() -> None:
     found = explained(full=True)
-    assert (found.kind, found.installed, found.durable) == ("log", True, True)
+    assert (found.kind, found.installed, found.durable, found.saga) == ("log", True, True, False)
     assert (found.place.node, found.place.lease_left_s, found.place.term) == (f"{1:016x}", 3.1, 2)
     stored = found.stored
     assert stored is not None and stored.snapshot is not None

@@ -11,7 +11,7 @@ const STEP_HOW = { done: "good", running: "good", resting: "warn", undo_resting:
 const ERROR_SHORT = 160;
 
 export const queueLink = (queue) => element("a", { href: `#/queue/${encodeURIComponent(queue)}` }, queue);
-export const jobLink = (id, text = id) => element("a", { href: `#/job/${id}` }, text);
+export const jobLink = (id, text = id) => element("a", { class: "short", href: `#/job/${id}` }, text);
 const stateTag = (state) => tag(state, HOW[state] ?? "");
 const button = (action, text, data = {}, kind = "") => element("button", { type: "button", class: kind || null, "data-action": action, ...data }, text);
 
@@ -106,8 +106,8 @@ function limitsText(limits) {
     limits.per_key ? `${count(limits.per_key)} of each key` : "",
     limits.rate ? `${count(limits.rate.n)} in ${seconds(limits.rate.per_s ?? 1)}` : "",
     limits.per_key_rate ? `${count(limits.per_key_rate.n)} of each key in ${seconds(limits.per_key_rate.per_s ?? 1)}` : "",
-    keyed(limits.tiers, "keys with a limit of their own"),
-    keyed(limits.weights, "keys with a weight"),
+    keyed(limits.tiers, "with limits of their own"),
+    keyed(limits.weights, "with weights"),
     limits.on_retry === "block" ? "a job that is tried again holds up its key" : "",
   ].filter(Boolean);
   return said.length ? said.join("; ") : "none";
@@ -115,7 +115,7 @@ function limitsText(limits) {
 
 function keyed(by, text) {
   const number = typeof by === "number" ? by : Object.keys(by ?? {}).length;
-  return number ? `${count(number)} ${text}` : "";
+  return number ? `${count(number)} ${number === 1 ? "key" : "keys"} ${text}` : "";
 }
 
 function limitForm({ queue: name, limits }) {
@@ -133,7 +133,7 @@ function limitForm({ queue: name, limits }) {
 
 function holding(shown) {
   const held = Object.entries(shown.holding ?? {});
-  if (!held.length) return nothing(shown.working ? `${count(shown.working)} wait for jobs, or have some.` : "Nobody works on it.");
+  if (!held.length) return nothing(shown.working ? `${count(shown.working)} ${shown.working === 1 ? "is" : "are"} there.` : "Nobody works on it.");
   return table("Workers, with the jobs that they have in hand", [
     ["Worker", ([name]) => element("code", {}, name)],
     ["Jobs", ([, number]) => count(number), true],

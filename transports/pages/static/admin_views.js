@@ -248,7 +248,7 @@ export function entity(shown, { isAdmin, now, wished, dropped }) {
   return [
     element("h1", { "data-key": "title" }, shown.entity),
     section("place", "Where it is, and why", facts([
-      ["Kind", shown.kind, shown.durable === false ? " (it has no journal)" : ""],
+      ["Kind", shown.kind, shown.durable === false ? " (it has no journal)" : "", ...ownPage(shown)],
       ["Shard", place.shard === null ? "–" : `${count(place.shard)} of ${count(place.shards)}, term ${place.term}`],
       ["Node", place.node ? element("code", {}, place.node) : "nobody's", " ", place.url ?? ""],
       place.state ? ["State", tag(place.state, STATES[place.state] ?? ""), place.state !== "dead" ? ` lease ${seconds(Math.max(place.lease_left_s ?? 0, 0))}` : ""] : null,
@@ -314,6 +314,12 @@ export function entity(shown, { isAdmin, now, wished, dropped }) {
       ], told.spans, (one) => `${one.trace} ${one.name} ${one.at_ms}`)
       : nothing("None was recorded since this page was opened: GREENROOM_TRACE_SAMPLE says how many are.")),
   ].filter(Boolean);
+}
+
+/** Queues, jobs and sagas have one, which says more. */
+function ownPage({ entity, kind, saga }) {
+  const [page, name] = saga ? ["saga", entity] : [kind, entity.slice(kind.length + 1)];
+  return saga || kind === "queue" || kind === "job" ? [" ", element("a", { href: `#/${page}/${encodeURIComponent(name)}` }, "Its page")] : [];
 }
 
 function memory(told) {
