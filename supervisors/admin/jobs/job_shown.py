@@ -34,7 +34,7 @@ def what_can_be_done(state: str) -> list[str]:
         return ["retry", "drop"]
     if state in ("active", "cancelling"):
         return ["cancel"] if state == "active" else []
-    return ["edit", "cancel"] if state == "waiting" else ["retry", "edit", "cancel"]
+    return ["edit", "cancel"] if state in ("waiting", "blocked") else ["retry", "edit", "cancel"]
 
 
 def job_shown(

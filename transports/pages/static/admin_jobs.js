@@ -144,7 +144,7 @@ function filters({ queue: name, classes }, asked, isAdmin) {
   const text = (label, key, more = {}) => element("label", {}, label, element("input", { name: key, value: asked[key] ?? null, maxlength: "200", autocapitalize: "none", spellcheck: "false", ...more }));
   return element(
     "form", { class: "form", role: "search", "aria-label": "Filters", "data-form": "filter", "data-name": name, autocomplete: "off" },
-    element("label", {}, "State", element("select", { name: "state", "aria-label": "State" }, element("option", { value: "" }, "any"), ...STATES.filter((one) => one !== "blocked").map((one) => element("option", { value: one, selected: asked.state === one }, one)))),
+    element("label", {}, "State", element("select", { name: "state", "aria-label": "State" }, element("option", { value: "" }, "any"), ...STATES.map((one) => element("option", { value: one, selected: asked.state === one }, one)))),
     text("Class", "kind", { list: "classes" }),
     element("datalist", { id: "classes" }, ...classes.map((one) => element("option", { value: one }))),
     isAdmin ? text("Key", "key") : null,

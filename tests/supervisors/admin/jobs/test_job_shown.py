@@ -68,6 +68,7 @@ def test_a_viewer_is_shown_how_it_is_and_nothing_that_people_wrote(standing: Sta
     ("state", "can"),
     [
         ("waiting", ["edit", "cancel"]),
+        ("blocked", ["edit", "cancel"]),
         ("delayed", ["retry", "edit", "cancel"]),
         ("retrying", ["retry", "edit", "cancel"]),
         ("active", ["cancel"]),
