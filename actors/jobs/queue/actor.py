@@ -73,8 +73,13 @@ TICK_MS = 500  # between two looks at who has waited long enough, or was not hea
 SLOW_TICK_MS = 5_000  # where nobody works
 TICK_MS_MIN = 1
 TICKS_MAX = 500  # on their way, within SLOW_TICK_MS: what is due before them is seen with the first of them
+BACK_MS = 2_000  # that a clock may go back: what waits is late by as much
 ATTEMPTS = 5
 SETTLED_AT_ONCE = 500
+
+
+class ClockSetBack(Exception):
+    """This life ends, and another one begins."""
 
 
 class Taker(Struct):
@@ -106,6 +111,7 @@ class Queue(SingleJobs):
         self._takers: dict[Later, Taker] = {}  # first come, first served
         self._ticks_ms: int | None = None  # when the next look at time is
         self._ticked_ms = 0  # when it last was
+        self._latest_ms = 0  # when the last message came
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
@@ -130,6 +136,10 @@ class Queue(SingleJobs):
         return not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
 
     def handle(self, message: Any) -> Any:
+        now_ms = self.now_ms
+        if now_ms < self._latest_ms - BACK_MS:  # begun anew, nothing in memory waits for a time that has gone
+            raise ClockSetBack(f"by {self._latest_ms - now_ms} ms")
+        self._latest_ms = now_ms
         writes = Jobs()
         reply = self._answer(message, writes)
         if type(reply) is not CoroutineType:
@@ -380,7 +390,7 @@ class Queue(SingleJobs):
         if self._reading and (ids := self._reading.again(now_ms, self._has)):
             self.runtime.jobs.read(self.key, ids)
         lost = self.desk.expire(now_ms, writes)
-        ended = {process for process in self._processes() if self.runtime.has_ended(process)}
+        ended = [process for process in sorted(self._processes()) if self.runtime.has_ended(process)]
         if ended:
             self._forget_takers(lambda taker: taker.message.process in ended)
             lost += [name for process in ended for name in self.desk.end_of(process, now_ms, writes)]

@@ -208,7 +208,7 @@ class SingleJobs(SteeredQueue):
 
     def tell_watchers(self) -> None:
         changed, self.desk.changed = self.desk.changed, set()
-        for job_id in changed:
+        for job_id in sorted(changed):
             last_lines, last_line = self.desk.shown.last_of(job_id)
             standing = self._standing(job_id, since_told=True)
             self.tell(f"job:{job_id}", JobChanged(standing=standing, last_lines=last_lines, last_line=last_line))
