@@ -264,7 +264,8 @@ class Worker:
         if taken.refused:
             log.warning("job_results_refused", queue=self._queue, jobs=taken.refused)
         if taken.jobs:
-            self._tokens[taken.token] = len(taken.jobs)
+            # Where a failover has lost a take that is in hand, its token may come a second time.
+            self._tokens[taken.token] = self._tokens.get(taken.token, 0) + len(taken.jobs)
             self._todo.extend([(job, taken.token) for job in taken.jobs])
             if self._stopping is not None:
                 self._give_back_todo()
@@ -407,6 +408,8 @@ class Worker:
             try:
                 with trio.move_on_after(ANSWER_S):
                     again_s = (await self._ask(self._entity, Progress(worker=self.name, said=reports))).again_s
-            except ActorError as error:  # the next one says where it is by then
+            except ActorError as error:  # the next one says where it is by then, and all lines
                 log.info("job_progress_not_said", queue=self._queue, error=shown(error))
+                if error.temporary:
+                    self._reports.put_back(reports)
             await self._reports.rest(again_s)

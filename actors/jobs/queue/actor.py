@@ -88,8 +88,12 @@ class Taker(Struct):
     later: Later
     message: Take
     knows: Knows
-    until_ms: int
+    asked_ms: int
     refused: list[str]
+
+    @property
+    def until_ms(self) -> int:
+        return self.asked_ms + int(self.message.wait_s * 1000)
 
 
 class Queue(SingleJobs):
@@ -326,7 +330,7 @@ class Queue(SingleJobs):
             return self._handed(token, jobs, refused)
         self._forget_takers(lambda taker: taker.message.worker == message.worker)  # it asks anew: nobody hears that one
         later = Later()
-        self._takers[later] = Taker(later, message, knows, now_ms + int(message.wait_s * 1000), refused)
+        self._takers[later] = Taker(later, message, knows, now_ms, refused)
         return later
 
     def _next(self, message: Take, knows: Knows, now_ms: int, writes: Jobs) -> tuple[int, list[Waiting]]:
@@ -396,8 +400,13 @@ class Queue(SingleJobs):
             lost += [name for process in ended for name in self.desk.end_of(process, now_ms, writes)]
         for name in lost:
             log.warning("job_worker_lost", queue=self.key, worker=name)
-        if lost:  # what waits in its name would be given to nobody
-            self._forget_takers(lambda taker: taker.message.worker in lost)
+        # What waits in the name of one that has ended would be given to nobody.
+        silent = self.beats.is_silent
+        self._forget_takers(
+            lambda taker: (
+                taker.message.worker in lost or silent(taker.message.worker, taker.asked_ms, self._ticked_ms)
+            )
+        )
         for worker in self.beats.due(now_ms):
             self.end_beat(worker)
         self.desk.shown.lapse(now_ms)

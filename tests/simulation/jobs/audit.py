@@ -197,6 +197,7 @@ class JobsAudit:
         """Within a key the first goes first; and where that is so, none before one that is tried again. Of those that
         were there before, and stay as they were: what else this append has changed was so before or after it."""
         blocks = all(one.on_retry == "block" for one in limits)
+        may_block = any(one.on_retry == "block" for one in limits)
         still = [
             job
             for job in self._of(name)
@@ -213,9 +214,9 @@ class JobsAudit:
                         continue
                     if blocks and other.is_tried and not taken.is_tried:
                         raise AssertionError(f"{one} goes before {other.id}, which is tried again")
-                    is_blocked = blocks and taken.is_tried and not other.is_tried
+                    is_blocked = may_block and taken.is_tried and not other.is_tried
                     if other.due_ms <= take.at_ms and other.rank < taken.rank and not is_blocked:
-                        raise AssertionError(f"{one} goes before {other.id}, which was first")
+                        raise AssertionError(f"{one} goes before {other.id}, which was first: {taken}, {other.place}")
 
     # In the end.
 

@@ -222,8 +222,9 @@ class Studio(Actor[StudioState]):
 
 FATES: tuple[Fate, ...] = (
     *("keep",) * 8, "slow", "steps", "steps", "long", "fails", *("stumbles",) * 3, "discards", "snoozes", "snoozes",
-    "pauses", "cancels", "poison",
+    "pauses", "cancels",
 )  # fmt: skip
+POISON = 0.01  # share of the jobs that end their workers: few, for each ends three
 TOO_LONG = ("slow", "poison")
 JOBS = (*(Chore,) * 4, Single, Latest, Calm, Rare, *(Errand,) * 4)
 
@@ -240,7 +241,7 @@ class Wishes:
 
     def order(self, draw: Random, user: str) -> Order:
         job = draw.choice(JOBS)
-        fate = draw.choice(FATES)
+        fate = draw.choice(FATES) if draw.random() > POISON else "poison"
         if job is Errand and fate in TOO_LONG:  # those behind it would wait for too long
             fate = "keep"
         arguments = {

@@ -25,5 +25,5 @@ def chores(*, lossless: bool = False, **how: Any) -> Scenario:
         slots=dict.fromkeys(QUEUES, 2),
         operators=people.operators,
         tidy=people.tidy,
-        **{"pace_s": 12.0} | how,
+        **{"pace_s": 18.0} | how,
     )

@@ -23,7 +23,7 @@ from greenroom.supervisors.simulation.world import World
 from tests.simulation.jobs.chores import BY_TAG, QUEUES, Order, Wishes, Yard
 
 ADDERS = 2
-ADD_EVERY_S = 5.0
+ADD_EVERY_S = 9.0
 AGAIN_S = 1.0
 ASKED_S = 30.0
 LONG_S = 20.0  # nobody waits for longer, once faults have stopped

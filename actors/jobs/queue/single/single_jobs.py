@@ -80,6 +80,7 @@ class SingleJobs(SteeredQueue):
     # What workers hear and say.
 
     def _beat(self, message: Beat, writes: Jobs) -> Beaten | Later:
+        self.beats.heard(message.worker, self.now_ms)
         void = self.desk.heard(message.worker, message.tokens, self.now_ms, writes)
         cancel = self.desk.cancelled_of(message.worker)
         if void or not message.wait_s or self.beats.news(cancel, self.desk.cancelling):

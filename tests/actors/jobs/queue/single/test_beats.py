@@ -1,7 +1,7 @@
 """Beats that wait at a queue."""
 
 from greenroom.actors.jobs.queue.messages import Beat
-from greenroom.actors.jobs.queue.single.beats import Beats
+from greenroom.actors.jobs.queue.single.beats import REMEMBERED_MS, SILENT_MS, Beats
 
 NOW = 1_000_000
 
@@ -24,3 +24,16 @@ def test_a_cancel_is_news_once_and_again_when_the_job_is_cancelled_anew() -> Non
     assert beats.news(["a", "b"], {"a": "", "b": ""}), "one of them is"
     assert not beats.news([], {})
     assert beats.news(["a"], {"a": ""})
+
+
+def test_a_worker_that_has_ceased_to_beat_is_silent() -> None:
+    beats = Beats()
+    assert not beats.is_silent("w", NOW, NOW + 20_000), "who never does is not known to have ended"
+    beats.heard("w", NOW + 3_000)
+    assert not beats.is_silent("w", NOW, NOW + 3_000 + SILENT_MS - 1)
+    assert beats.is_silent("w", NOW, NOW + 3_000 + SILENT_MS)
+    assert not beats.is_silent("w", NOW + 4_000, NOW + 3_000 + SILENT_MS), "it has asked since"
+    beats.due(NOW + 3_000 + REMEMBERED_MS - 1)
+    assert beats.is_silent("w", NOW, NOW + 40_000)
+    beats.due(NOW + 3_000 + REMEMBERED_MS)
+    assert not beats.is_silent("w", NOW, NOW + 40_000), "it is forgotten"
