@@ -106,9 +106,10 @@ async def _settle(world: World) -> None:
     for node in world.nodes[:]:
         if node not in staying:
             await world.bury(node)
+    world.clocks_right = world.jobs is not None  # what is due by a clock that is ahead would be waited for
     for node in world.nodes:
         node.spare()
-        if world.jobs is not None:  # what is due in an hour by a clock that is ahead would be waited for
+        if world.clocks_right:
             node.set_right()
     if not world.nodes and world.nodes_wanted == 1:
         await world.start_node()

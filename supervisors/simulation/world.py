@@ -155,6 +155,7 @@ class World:
         self.crews: list[SimulatedCrew] = []
         self.crews_wanted = scenario.crews if scenario.jobs else 0
         self.crews_started = 0
+        self.clocks_right = False  # of nodes that are started
         self.draw_of_crews = Random(f"crews {schedule.seed}")
 
     def stop_all(self) -> None:
@@ -178,7 +179,7 @@ class World:
             checker=self.checker,
             timeline=self.timeline,
             draw=Random(self.draw.getrandbits(64)),
-            skew_s=self.faults.skew_s,
+            skew_s=0.0 if self.clocks_right else self.faults.skew_s,
             redis=self.redis if self.nodes_wanted > 1 else None,
             ended=self._has_ended,
             proves=self.proven,

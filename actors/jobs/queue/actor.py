@@ -403,9 +403,7 @@ class Queue(SingleJobs):
         # What waits in the name of one that has ended would be given to nobody.
         silent = self.beats.is_silent
         self._forget_takers(
-            lambda taker: (
-                taker.message.worker in lost or silent(taker.message.worker, taker.asked_ms, self._ticked_ms)
-            )
+            lambda taker: taker.message.worker in lost or silent(taker.message.worker, taker.asked_ms, self._ticked_ms)
         )
         for worker in self.beats.due(now_ms):
             self.end_beat(worker)

@@ -91,4 +91,3 @@ class Outside:
         await trio.sleep(seconds)
         if self.is_dead:
             await trio.sleep_forever()
-

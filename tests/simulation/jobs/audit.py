@@ -79,8 +79,9 @@ class JobsAudit:
             self._taken(taken)
         for back in jobs.back.values():
             self._back(back)
-        for one, take in ((one, take) for take in jobs.taken for one in take.ids):
-            self._is_free(one, before[one], take)
+        for take in jobs.taken:
+            for one in take.ids:
+                self._is_free(one, before[one], take)
         for step in jobs.steps:
             self._jobs[step.id].steps.setdefault(step.name, step.result)
         self._check_order(name, limits, was, jobs)

@@ -34,7 +34,9 @@ LONG = "x" * 3_000  # what is not in a queue's memory
 
 # What becomes of a job: it succeeds, after a while or longer than a lease lasts, in steps, or with arguments that are
 # long; it fails always, at first, or for good; it waits, wants nobody to go on, ends as cancelled, or ends its worker.
-Fate = Literal["keep", "slow", "steps", "long", "fails", "stumbles", "discards", "snoozes", "pauses", "cancels", "poison"]
+Fate = Literal[
+    "keep", "slow", "steps", "long", "fails", "stumbles", "discards", "snoozes", "pauses", "cancels", "poison"
+]
 WITHOUT_FAILURE = frozenset(("keep", "slow", "long", "snoozes", "pauses", "cancels", "poison"))
 RETRY = Retry(attempts=4, first_s=0.5, max_s=3.0)
 LIMITS = JobLimits(timeout_s=600.0, grace_s=1.0)

@@ -1,5 +1,4 @@
-"""Services that add jobs, and people who pause and limit queues, and cancel, edit and retry jobs; over HTTP, as it were.
-"""
+"""Services that add jobs, and people who pause and limit queues, cancel, edit and retry jobs; over HTTP, as it were."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -7,7 +7,6 @@ from msgspec import Struct
 from greenroom.actors.jobs.queue.messages import WAIT_MAX_S, Beat
 from greenroom.actors.model.message import Later
 
-
 SILENT_MS = 4_000  # from a worker's last word: beats come every three seconds
 REMEMBERED_MS = int(WAIT_MAX_S * 1000)  # nothing waits longer in its name
 
