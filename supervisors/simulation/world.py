@@ -63,6 +63,7 @@ class Scenario(Struct, kw_only=True):
     jobs: tuple[type[Job], ...] = ()  # that its queues have, which are among `kinds`
     slots: Mapping[str, int] = {}  # queue -> jobs that each node works on at once, and each crew
     crews: int = 2  # processes that only work, where there are jobs
+    near: float = 0.5  # share of them that run on the nodes' host
     # What is done from outside until faults stop, each for itself; and once they have, to let all jobs come to an end.
     operators: Callable[["World"], list[Callable[[], Awaitable[None]]]] = lambda world: []
     tidy: Callable[["World"], Awaitable[None]] | None = None
@@ -241,7 +242,7 @@ class World:
             faults=lambda: self.database.faults,
             timeline=self.timeline,
             crashed=lambda name, why: self.checker.violated("no part of a worker crashes", name, why),
-            is_near=draw.random() < 0.5,
+            is_near=draw.random() < self.scenario.near,
         )
         self.crews.append(crew)
         self.nursery.start_soon(crew.run, name=crew.name)

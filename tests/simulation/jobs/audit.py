@@ -136,6 +136,9 @@ class JobsAudit:
             assert take is not None and held > job.let_go, f"{end.id} is {end.state}, and nobody had it"
             who = end.worker, end.started_ms
             assert who == (take.worker, take.at_ms), f"{end.id} is {end.state} by {who}, and {take.worker} had it"
+        elif end.worker:
+            wanted = job.is_cancelling or job.fate == "cancels" or b"cancelled" in (end.error or b"")
+            assert wanted, f"{end.id} was given up by {end.worker}, and is cancelled, which nobody asked for"
         if end.state == "completed":
             self._check_result(job, end, before[end.id].token)
         if end.state == "failed":

@@ -10,8 +10,8 @@ from tests.simulation.jobs.chores import CLASSES, INSTALLED, QUEUES, STUDIOS, Pr
 from tests.simulation.jobs.people import People
 
 
-def chores(*, lossless: bool = False, **how: Any) -> Scenario:
-    """`lossless`: no worker ends but as it should, so no attempt is lost."""
+def chores(*, lossless: bool = False, all_near: bool = False, **how: Any) -> Scenario:
+    """`lossless`: no worker ends but as it should, so no attempt is lost. `all_near`: all are on the nodes' host."""
     yard = Present.yard = Yard()
     wishes = Wishes()
     people = People(yard, wishes)
@@ -22,6 +22,7 @@ def chores(*, lossless: bool = False, **how: Any) -> Scenario:
         mark=mark,
         audit=lambda: JobsAudit(yard, lossless=lossless),
         jobs=CLASSES,
+        near=1.0 if all_near else 0.5,
         slots=dict.fromkeys(QUEUES, 2),
         operators=people.operators,
         tidy=people.tidy,

@@ -33,6 +33,7 @@ class Known(Struct):
     job: str
     takes: list[TakeRow] = field(default_factory=list)  # that have had it, the newest last
     let_go: int = 0
+    is_cancelling: bool = False
     steps: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
@@ -72,6 +73,7 @@ class Known(Struct):
         """As the store does it."""
         self.due_ms, self.attempts, self.lost = back.due_ms, back.attempts, back.lost
         self.let_go = max(self.let_go, back.let_go)
+        self.is_cancelling |= back.cancel is not None
         if back.arguments is not None:
             self.arguments = back.arguments
         if back.priority is not None:
