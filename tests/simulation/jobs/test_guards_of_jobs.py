@@ -1,4 +1,4 @@
-"""Each guard of jobs, taken away, is missed: within SEEDS seeds the world shows it. With all of them the seed passes."""
+"""Each guard of jobs, taken away, is missed: within SEEDS seeds the world shows it. With all of them it passes."""
 
 from collections.abc import Callable
 from functools import cache

@@ -8,6 +8,7 @@ from greenroom.actors.jobs.queue.messages import WAIT_MAX_S, Beat
 from greenroom.actors.model.message import Later
 
 SILENT_MS = 4_000  # from a worker's last word: beats come every three seconds
+HEARD_MAX = 10_000  # workers of which that is remembered; others are given jobs as long as they wait
 REMEMBERED_MS = int(WAIT_MAX_S * 1000)  # nothing waits longer in its name
 
 
@@ -28,7 +29,8 @@ class Beats:
 
     def heard(self, worker: str, now_ms: int) -> None:
         """One has come."""
-        self._heard_ms[worker] = now_ms
+        if len(self._heard_ms) < HEARD_MAX or worker in self._heard_ms:
+            self._heard_ms[worker] = now_ms
 
     def is_silent(self, worker: str, asked_ms: int, now_ms: int) -> bool:
         """Who has asked for jobs then: has it ceased to beat, and may have ended? Of one that beats only while it has
