@@ -12,7 +12,7 @@ import trio
 from msgspec import Struct
 
 from greenroom import Actor, Answered, Ask, Event, Job, Retry, Undelivered
-from greenroom.actors.jobs.work import ThreadWork, Work
+from greenroom.actors.jobs.work import Work
 from greenroom.actors.model.message import Message
 
 FOLDER = "CHAOS_JOBS"
@@ -51,7 +51,7 @@ class Threaded(Job, queue=QUEUE, tag="job.threaded"):
     takes_s: float = 0.1
     retry = RETRY
 
-    def run(self, work: ThreadWork) -> Any:
+    def run(self, work: Any) -> Any:
         begun_ns = note(work.id, "begins")
         time.sleep(self.takes_s)
         note(work.id, "ends")
