@@ -59,6 +59,7 @@ class Adders:
         at_once = 1 if thread % 2 else AT_ONCE
         pause_s = THREADS * (1 if thread % 2 else AT_ONCE) / self._rate
         number = 0
+        body: dict[str, Any]
         while not self._ended.wait(pause_s):
             number += 1
             if thread % 2:
