@@ -234,8 +234,9 @@ JOBS = (*(Chore,) * 4, Single, Latest, Calm, Rare, *(Errand,) * 4)
 class Wishes:
     """What is to be done next. Never the same token twice in a world."""
 
-    def __init__(self) -> None:
+    def __init__(self, poison: float = POISON) -> None:
         self._next = 0
+        self._poison = poison
 
     def token(self, user: str) -> str:
         self._next += 1
@@ -243,7 +244,7 @@ class Wishes:
 
     def order(self, draw: Random, user: str) -> Order:
         job = draw.choice(JOBS)
-        fate = draw.choice(FATES) if draw.random() > POISON else "poison"
+        fate = draw.choice(FATES) if draw.random() >= self._poison else "poison"
         if job is Errand and fate in TOO_LONG:  # those behind it would wait for too long
             fate = "keep"
         arguments = {

@@ -13,7 +13,7 @@ from tests.simulation.jobs.people import People
 def chores(*, lossless: bool = False, all_near: bool = False, **how: Any) -> Scenario:
     """`lossless`: no worker ends but as it should, so no attempt is lost. `all_near`: all are on the nodes' host."""
     yard = Present.yard = Yard()
-    wishes = Wishes()
+    wishes = Wishes(0.0) if lossless else Wishes()
     people = People(yard, wishes)
     return Scenario(
         kinds=(Studio, queue_of(INSTALLED), SingleJob),
