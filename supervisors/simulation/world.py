@@ -210,7 +210,8 @@ class World:
     def _has_ended(self, process: str) -> bool:
         """Is it proven that the process of this name runs no more?"""
         nodes = all(node.process != process or node.ended.is_set() for node in self.nodes)
-        return self.proven and nodes and all(crew.name != process or crew.ended.is_set() for crew in self.crews)
+        # Of one that is dead, what its tasks do to their end is nothing that anybody could see.
+        return self.proven and nodes and all(crew.name != process or crew.dead for crew in self.crews)
 
     async def bury(self, node: SimulatedNode) -> None:
         """Kill a node if it still lives, and see that nothing of it is left."""

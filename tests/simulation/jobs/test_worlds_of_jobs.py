@@ -71,7 +71,10 @@ def killing(late: list[str], had: list[str], within_s: float) -> Trouble:
         async with trio.open_nursery() as nursery:  # owner: this call
             for _ in range(15):
                 await trio.sleep(world.draw.uniform(4.0, 10.0))
-                crew = world.draw.choice([one for one in world.crews if not one.dead])
+                alive = [one for one in world.crews if not one.dead]
+                if not alive:  # a job has ended them
+                    continue
+                crew = world.draw.choice(alive)
                 had.extend(in_hand(world, crew))
                 crew.kill()
                 nursery.start_soon(look, world, crew)
