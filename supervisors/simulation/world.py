@@ -161,8 +161,10 @@ class World:
 
     def stop_all(self) -> None:
         """What comes after this tells nothing."""
-        for one in (*self.nodes, *self.crews):
-            self.resume(one)  # held out, it could not end
+        for node in self.nodes:
+            self.resume(node)  # held out, it could not end
+        for crew in self.crews:
+            self.resume(crew)
         self.scope.cancel()
 
     # Nodes.

@@ -26,6 +26,8 @@ ADD_EVERY_S = 9.0
 AGAIN_S = 1.0
 ASKED_S = 30.0
 LONG_S = 20.0  # nobody waits for longer, once faults have stopped
+TIERS: tuple[dict[str, int | None], ...] = ({}, {"a": 1})
+WEIGHTS: tuple[dict[str, int | None], ...] = ({}, {"b": 3})
 
 
 class People:
@@ -108,10 +110,10 @@ class People:
         return Limit(
             concurrency=draw.choice((None, 1, 2, 4)),
             per_key=draw.choice((None, None, 1, 2)),
-            tiers=draw.choice(({}, {"a": 1})),
+            tiers=draw.choice(TIERS),
             rate=draw.choice((None, None, Rate(1, per_s=2.0), Rate(6, per_s=3.0, burst=2))),
             per_key_rate=draw.choice((None, None, None, Rate(2, per_s=2.0))),
-            weights=draw.choice(({}, {"b": 3})),
+            weights=draw.choice(WEIGHTS),
             on_retry=draw.choice((None, "block", "overtake")),
         )
 
