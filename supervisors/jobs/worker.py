@@ -302,15 +302,19 @@ class Worker:
                 self._drop(set(beaten.void), set(beaten.cancel))
 
     def _drop(self, void: set[int], cancelled: set[str]) -> None:
-        """Others have these, or nobody wants them."""
+        """Others have these, or nobody wants them. Of the former a queue that is overtaken may be wrong: so they are given
+        back, which is refused where it is right."""
         self._void |= void & self._tokens.keys()
         for attempt in list(self._running.values()):
-            if attempt.token in void or attempt.id in cancelled:
+            if attempt.id in cancelled:
                 attempt.stop(Ending.CANCELLED)
+            elif attempt.token in void:
+                attempt.stop(Ending.INTERRUPTED)
         kept: deque[tuple[TakenJob, int]] = deque()
         for job, token in self._todo:
             if token in void or job.id in cancelled:
-                self._finished.append(Finished(job.id, token, cancelled=True))
+                is_unwanted = job.id in cancelled
+                self._finished.append(Finished(job.id, token, cancelled=is_unwanted, refund=not is_unwanted))
                 self._stir.set()
             else:
                 kept.append((job, token))
