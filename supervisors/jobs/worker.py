@@ -302,8 +302,8 @@ class Worker:
                 self._drop(set(beaten.void), set(beaten.cancel))
 
     def _drop(self, void: set[int], cancelled: set[str]) -> None:
-        """Others have these, or nobody wants them. Of the former a queue that is overtaken may be wrong: so they are given
-        back, which is refused where it is right."""
+        """Others have these, or nobody wants them. Of the former a queue that is overtaken may be wrong: so they are
+        given back, which is refused where it is right."""
         self._void |= void & self._tokens.keys()
         for attempt in list(self._running.values()):
             if attempt.id in cancelled:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import trio
 
-from greenroom.store.jobs.jobs import Begun, JobFound, Look, Seen
+from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Look, Seen
 from greenroom.store.jobs.jobs_memory import MemoryJobs
 from greenroom.store.journal.consequences.jobs import JobRow
 from greenroom.supervisors.simulation.database import Database, Port, Wire
@@ -40,6 +40,9 @@ class SimulatedJobs:
 
     async def find(self, job_id: str) -> JobFound | None:
         return await self._call("jobs find", lambda: self._rows.find(job_id))
+
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
+        return await self._call("jobs outcomes", lambda: self._rows.outcomes(ids, results=results))
 
     async def with_steps(self, queue: str) -> list[str]:
         return await self._call("jobs steps", lambda: self._rows.with_steps(queue))

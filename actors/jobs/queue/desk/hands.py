@@ -61,7 +61,9 @@ class Hands(dict[str, Hand]):
             return list(tokens), []
         hand.heard_ms = now_ms
         # What was taken just now may be on its way to the worker, which does not know of it yet.
-        lost = [one for token, one in hand.held.items() if token not in tokens and one.since_ms < now_ms - LEASE_MS // 2]
+        lost = [
+            one for token, one in hand.held.items() if token not in tokens and one.since_ms < now_ms - LEASE_MS // 2
+        ]
         return [token for token in tokens if token not in hand.held], lost
 
     def forgive(self, now_ms: int) -> None:
