@@ -140,6 +140,7 @@ class Queue(SingleJobs):
         return not self.desk.jobs and not self._takers and not self.beats and not self.desk.unsettled
 
     def handle(self, message: Any) -> Any:
+        """Raises: ClockSetBack."""
         now_ms = self.now_ms
         if now_ms < self._latest_ms - BACK_MS:  # begun anew, nothing in memory waits for a time that has gone
             raise ClockSetBack(f"by {self._latest_ms - now_ms} ms")
