@@ -29,10 +29,10 @@ async def play(world: World, trouble: Trouble) -> None:
             nursery.start_soon(_look, world)
             if world.nodes_wanted > 1:
                 nursery.start_soon(_replace, world)
+            operating = trio.CancelScope()
             if world.jobs is not None:
                 nursery.start_soon(_keep_crews, world)
-            operating = trio.CancelScope()
-            nursery.start_soon(_operate, world, operating)
+                nursery.start_soon(_operate, world, operating)
             try:
                 await trouble(world)
             except BaseException:  # what it expects has not come about
