@@ -3,6 +3,8 @@ those of one process in the order in which they were made, so that a queue that 
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 ID = re.compile(r"[0-9a-f]{32}")
 _VERSION_7 = 7 << 76
@@ -17,6 +19,7 @@ class _Newest:
 
     ms = 0
     random = 0
+    draw: Callable[[int], bytes] = os.urandom
 
 
 def new_id(now_ms: int, random: int | None = None) -> str:
@@ -29,7 +32,18 @@ def _chance(now_ms: int) -> int:
     """Of the first one in a millisecond all of it; each that follows is a step of chance above."""
     if now_ms != _Newest.ms:
         _Newest.ms = now_ms
-        _Newest.random = int.from_bytes(os.urandom(10), "big") & _RANDOM_74 >> 1  # room above
+        _Newest.random = int.from_bytes(_Newest.draw(10), "big") & _RANDOM_74 >> 1  # room above
     else:
-        _Newest.random += 1 + int.from_bytes(os.urandom(_STEP_BYTES), "big")
+        _Newest.random += 1 + int.from_bytes(_Newest.draw(_STEP_BYTES), "big")
     return _Newest.random
+
+
+@contextmanager
+def chance_of(draw: Callable[[int], bytes]) -> Iterator[None]:
+    """Meanwhile all chance in new ids comes from there, so that a world under a seed has the same ones again."""
+    before = _Newest.ms, _Newest.random, _Newest.draw
+    _Newest.ms, _Newest.random, _Newest.draw = 0, 0, draw
+    try:
+        yield
+    finally:
+        _Newest.ms, _Newest.random, _Newest.draw = before

@@ -98,6 +98,14 @@ class Reports:
             self._is_some = trio.Event()
             await self._is_some.wait()
 
+    def put_back(self, said: Iterable[Said]) -> None:
+        """These were not heard: what of them still counts goes with what came since."""
+        for one in said:
+            later = self._of.get(one.id, one)
+            newest = later if later.share is not None else one
+            lines = one.lines if later is one else [*one.lines, *later.lines][-LINES_MAX:]
+            self._of[one.id] = Said(one.id, newest.share, newest.note, lines)
+
     def take(self) -> list[Said]:
         """The oldest of them."""
         said = list(self._of.values())[: _how_many_said(self._of.values())]

@@ -264,7 +264,8 @@ class Worker:
         if taken.refused:
             log.warning("job_results_refused", queue=self._queue, jobs=taken.refused)
         if taken.jobs:
-            self._tokens[taken.token] = len(taken.jobs)
+            # Where a failover has lost a take that is in hand, its token may come a second time.
+            self._tokens[taken.token] = self._tokens.get(taken.token, 0) + len(taken.jobs)
             self._todo.extend([(job, taken.token) for job in taken.jobs])
             if self._stopping is not None:
                 self._give_back_todo()
@@ -301,15 +302,19 @@ class Worker:
                 self._drop(set(beaten.void), set(beaten.cancel))
 
     def _drop(self, void: set[int], cancelled: set[str]) -> None:
-        """Others have these, or nobody wants them."""
+        """Others have these, or nobody wants them. Of the former a queue that is overtaken may be wrong: so they are
+        given back, which is refused where it is right."""
         self._void |= void & self._tokens.keys()
         for attempt in list(self._running.values()):
-            if attempt.token in void or attempt.id in cancelled:
+            if attempt.id in cancelled:
                 attempt.stop(Ending.CANCELLED)
+            elif attempt.token in void:
+                attempt.stop(Ending.INTERRUPTED)
         kept: deque[tuple[TakenJob, int]] = deque()
         for job, token in self._todo:
             if token in void or job.id in cancelled:
-                self._finished.append(Finished(job.id, token, cancelled=True))
+                is_unwanted = job.id in cancelled
+                self._finished.append(Finished(job.id, token, cancelled=is_unwanted, refund=not is_unwanted))
                 self._stir.set()
             else:
                 kept.append((job, token))
@@ -407,6 +412,8 @@ class Worker:
             try:
                 with trio.move_on_after(ANSWER_S):
                     again_s = (await self._ask(self._entity, Progress(worker=self.name, said=reports))).again_s
-            except ActorError as error:  # the next one says where it is by then
+            except ActorError as error:  # the next one says where it is by then, and all lines
                 log.info("job_progress_not_said", queue=self._queue, error=shown(error))
+                if error.temporary:
+                    self._reports.put_back(reports)
             await self._reports.rest(again_s)

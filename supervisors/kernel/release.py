@@ -75,7 +75,7 @@ def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure
             if departure.letter is not None:
                 host.letters.note(departure.letter)
         case JobsStarted():
-            for queue in {one.row.queue for one in departure.started}:
+            for queue in dict.fromkeys(one.row.queue for one in departure.started):
                 with suppress(ActorError):  # a hint: its queue looks by itself too
                     host.router.put(f"{QUEUE_KIND}:{queue}", Found())
         case StoredEvent() | Answer() | Ephemeral() | Posted() | TimersSet():

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from greenroom.store.errors import NotOwner, OutcomeLost, StoreError, StoreUnavailable
 from greenroom.store.journal.consequences.consequences import Consequences
+from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.store.journal.consequences.letters import LetterRows
 from greenroom.store.journal.journal import Claim
 from greenroom.store.journal.journal_memory import MemoryHead, MemoryJournal, MemoryRows
@@ -52,6 +53,7 @@ class Guards(Struct, frozen=True, kw_only=True):
     marks: bool = True
     timers: bool = True
     letters: bool = True
+    jobs: bool = True
     learning: bool = True  # who wakes reads what was handled before
     handover: bool = True  # a claim brings what its entity has sent, so that nothing overtakes that
     deletion: bool = True  # outbox rows are deleted only in the lineage in which they were delivered
@@ -63,7 +65,7 @@ class Guards(Struct, frozen=True, kw_only=True):
 
 
 ALL_GUARDS = Guards()
-TOGETHER = ("outbox", "marks", "timers", "letters")  # tables that are written in the statement of the events
+TOGETHER = ("outbox", "marks", "timers", "letters", "jobs")  # tables that are written in the statement of the events
 FORGOTTEN = 0.1  # share of what is committed apart that never is: its node died in between
 
 
@@ -261,6 +263,7 @@ class Database:
         rows, standby, self._standby = self.rows, self._standby, None
         had = {entity: row.head.offset for entity, row in sorted(rows.by_entity.items())}
         rows.letters.rows = standby["consequences"].of(LetterRows).rows
+        vars(rows.consequences.of(JobTables)).update(vars(standby["consequences"].of(JobTables)))
         rows.by_entity, rows.by_id, rows.last_id = standby["by_entity"], standby["by_id"], standby["last_id"]
         self.shards.nodes, self.shards.shards = self._standby_shards
         self.views.restore(self._standby_views)

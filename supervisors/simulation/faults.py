@@ -60,6 +60,14 @@ class Faults(Struct, frozen=True, kw_only=True):
         60.0  # nodes are replaced by those of another release, of which each view is another version
     )
 
+    # Of jobs, where there are some. Mean seconds between two of each.
+    worker_kill_every_s: float = 20.0  # a process that works on them dies
+    worker_stall_every_s: float = 25.0  # stands still, for up to `stall_s`: longer than its lease
+    worker_stop_every_s: float = 30.0  # is told to stop, and replaced
+    worker_cut_every_s: float = 40.0  # reaches no node, or hears of none
+    jump_every_s: float = 60.0  # a node's clock is set, by up to an hour
+    steer_every_s: float = 5.0  # somebody pauses or limits a queue, cancels, edits or retries a job
+
     def swarm(self, draw: Random) -> "Faults":
         """About half of these, differently strong: what hides behind another fault shows when that is off."""
         kept = {}

@@ -4,12 +4,16 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import Context, copy_context
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import trio
 from opentelemetry import trace
 
+from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.model.message import Ask, Reply
 from greenroom.config.limits import (
     BusConfig,
     ClientConfig,
@@ -30,18 +34,22 @@ from greenroom.supervisors.cluster.membership import Membership
 from greenroom.supervisors.cluster.moving import Moving
 from greenroom.supervisors.cluster.releases import Releases
 from greenroom.supervisors.duties.lineage_watch import LineageWatch
+from greenroom.supervisors.jobs.finder import Finder
+from greenroom.supervisors.jobs.workers import Workers
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX
 from greenroom.supervisors.kernel.kernel import Kernel
 from greenroom.supervisors.kernel.ownership import OwnsAll
 from greenroom.supervisors.node.joined import Joined
 from greenroom.supervisors.simulation.checker import Checker
 from greenroom.supervisors.simulation.database import SHARDS, Database
+from greenroom.supervisors.simulation.jobs.statements import SimulatedJobs
 from greenroom.supervisors.simulation.network import Reach, SimulatedRedis
 from greenroom.supervisors.simulation.schedule import NODE
 from greenroom.supervisors.simulation.statements import SimulatedJournal, SimulatedReferee
 from greenroom.supervisors.simulation.timeline import Timeline
 from greenroom.supervisors.simulation.views.kept import KeptViews, Release
 from greenroom.supervisors.simulation.wire import Broken, Carrier, Connection
+from greenroom.supervisors.supervision.backoff import Backoff
 from greenroom.supervisors.views.pages import Nobody
 from greenroom.transports.client.codes import SHUTDOWN
 from greenroom.transports.edge import FanOut
@@ -86,8 +94,11 @@ class SimulatedNode:
         ended: Callable[[str], bool] = lambda name: False,
         proves: bool = False,
         release: Release | None = None,
+        jobs: Jobs | None = None,
+        work: Mapping[str, int] | None = None,
     ) -> None:
-        """`kinds`: its own, where it has views, as `release` says. `redis`: it is one of several, which own shards by
+        """`jobs`: classes of those that its queues have, and `work` how many of which it works on itself.
+        `kinds`: its own, where it has views, as `release` says. `redis`: it is one of several, which own shards by
         the referee's rows and speak to one another over that; None: it owns all, whoever else does. `ended`: is it
         proven that the process of that name runs no more? `process` is what it calls its own; `proves`: it is known on
         which host that is."""
@@ -118,6 +129,24 @@ class SimulatedNode:
         self.views: KeptViews | None = None
         if release is not None:
             self.views = KeptViews(release, database, self, kinds, Random(draw.getrandbits(64)))
+        self._finder: Finder | None = None
+        self._workers: Workers | None = None
+        if jobs is not None:
+            rng = Random(draw.getrandbits(64))
+            self._finder = Finder(
+                SimulatedJobs(database, self),
+                tell=lambda entity, message: self.kernel.router.tell_here(entity, message),
+                new_backoff=lambda: Backoff(random=rng, first_s=0.05, max_s=2.0),
+            )
+            self._workers = Workers(
+                work or {},
+                jobs,
+                name=f"{self.incarnation:x}",
+                ask=self._ask,
+                turn=Turn(),
+                new_backoff=lambda: Backoff(random=rng, first_s=0.1, max_s=3.0),
+                process=f"{HOST}/{self.process}" if proves else "",
+            )
         self.fan_out = FanOut(kinds, HUB, self.instruments, stopwatch=trio.current_time)
         self._membership: Membership | None = None
         self._joined: Joined | None = None
@@ -191,6 +220,8 @@ class SimulatedNode:
             turn=views.turn if views is not None else None,
             landed=views.runners.hints.committed if views is not None else None,
             query=views.reader if views is not None else None,
+            jobs=self._finder,
+            has_ended=lambda named: named.startswith(f"{HOST}/") and ended(named.removeprefix(f"{HOST}/")),
         )
         self._moving = Moving(self._membership, self.kernel.system) if self._membership is not None else None
         self._services = Services(
@@ -231,6 +262,11 @@ class SimulatedNode:
         """This node's wrong idea of Unix time."""
         return STARTED + self._offset_s + trio.current_time() * (1 + self._drift)
 
+    def set_right(self) -> None:
+        """Its clock is as all others."""
+        self._drift = 0.0
+        self._offset_s = 0.0
+
     def jump(self, seconds: float) -> None:
         """Its clock is set."""
         self._timeline.note("clock is set", f"{seconds:+g} s", who=self.name)
@@ -253,6 +289,8 @@ class SimulatedNode:
             self._services.deadlines.run,
             self.fan_out.hub.run,
             *((views.runners.run, views.shown.pages.run) if views is not None else ()),
+            *((self._finder.run,) if self._finder is not None else ()),
+            *((self._workers.run,) if self._workers is not None else ()),
         )
         try:
             with self._scope:
@@ -330,6 +368,8 @@ class SimulatedNode:
         await self.ended.wait()
 
     async def _drain(self, within_s: float) -> None:
+        if self._workers is not None:
+            await self._workers.stop(within_s / 2)
         with trio.move_on_after(within_s):
             if self._moving is not None:
                 with trio.move_on_after(within_s / 2):
@@ -343,6 +383,20 @@ class SimulatedNode:
         for carrier in list(self.connections.values()):
             carrier.session.disconnect(SHUTDOWN)
         self._scope.cancel()
+
+    # Who asks it.
+
+    def serve(self, work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """In a task of its own."""
+        context, nursery = self._context, self._nursery
+        assert context is not None and nursery is not None
+        context.run(nursery.start_soon, work, *arguments)
+
+    async def _ask(self, entity: str, message: Ask[Reply], /) -> Reply:
+        """For its own workers."""
+        if self.dead:
+            await trio.sleep_forever()
+        return await self.kernel.router.ask(entity, message)
 
     # Clients.
 
@@ -422,6 +476,8 @@ class SimulatedNode:
         if self._joined is not None:
             others = self._joined.correspondence
             waiting = len(others.asking), len(others.answering), len(others.catching_up.catching), len(others.rechecks)
+            if self._workers is not None:  # which always wait for jobs
+                waiting = 0, 0, *waiting[2:]
             if any(waiting):
                 left.append("{} asks, {} answers, {} gaps and {} rechecks are on their way".format(*waiting))
         overdue_ms = (self.clock() - OVERDUE_S) * 1000

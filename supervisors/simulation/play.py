@@ -11,7 +11,8 @@ from greenroom.supervisors.simulation.views.truth import Truth
 from greenroom.supervisors.simulation.world import World
 
 SETTLE_S = 60.0  # once faults have stopped, everything must be resolved within so long
-SETTLE_VIEWS_S = 150.0  # likewise, where there are views: what nobody has heard of is found by the next sweep
+# Likewise, where there are views: what nobody has heard of is found by the next sweep; or jobs, which are tried again.
+SETTLE_VIEWS_S = 150.0
 CHECK_S = 5.0  # between two looks at everything
 
 
@@ -28,11 +29,16 @@ async def play(world: World, trouble: Trouble) -> None:
             nursery.start_soon(_look, world)
             if world.nodes_wanted > 1:
                 nursery.start_soon(_replace, world)
+            operating = trio.CancelScope()
+            if world.jobs is not None:
+                nursery.start_soon(_keep_crews, world)
+                nursery.start_soon(_operate, world, operating)
             try:
                 await trouble(world)
             except BaseException:  # what it expects has not come about
                 world.stop_all()
                 raise
+            operating.cancel()
             await _settle(world)
             await _end(world)
             nursery.cancel_scope.cancel()
@@ -58,6 +64,25 @@ async def _replace(world: World) -> None:
             await world.start_node()
 
 
+async def _operate(world: World, operating: trio.CancelScope) -> None:
+    """What is done from outside, until faults stop."""
+    with operating:
+        async with trio.open_nursery() as nursery:  # owner: this call
+            for operate in world.scenario.operators(world):
+                nursery.start_soon(operate)
+
+
+async def _keep_crews(world: World) -> None:
+    """Another one for each that has ended."""
+    while True:
+        for crew in world.crews[:]:
+            if crew.ended.is_set():
+                await world.bury_crew(crew)
+        for _ in range(world.crews_wanted - len(world.crews)):
+            world.start_crew()
+        await trio.sleep(1.0)
+
+
 async def _settle(world: World) -> None:
     """No more trouble: nodes that go on, a database that answers, and clients that only finish."""
     world.timeline.note("calm", who="world")
@@ -65,6 +90,9 @@ async def _settle(world: World) -> None:
     world.database.calm()
     world.redis.set_weather(NO_FAULTS)
     world.redis.mend()
+    for crew in world.crews:
+        world.resume(crew)
+        crew.outside.reach.mend()
     for node in world.nodes:
         world.resume(node)
         node.to_database.mend()
@@ -78,16 +106,21 @@ async def _settle(world: World) -> None:
     for node in world.nodes[:]:
         if node not in staying:
             await world.bury(node)
+    world.clocks_right = world.jobs is not None  # what is due by a clock that is ahead would be waited for
     for node in world.nodes:
         node.spare()
+        if world.clocks_right:
+            node.set_right()
     if not world.nodes and world.nodes_wanted == 1:
         await world.start_node()
     for client in world.clients:
         client.calm()
     if world.truth is not None and world.nursery is not None:
         world.nursery.start_soon(ViewTroubles(world).end)
+    if world.scenario.tidy is not None and world.nursery is not None:
+        world.nursery.start_soon(world.scenario.tidy, world)
     left = partial(_unsettled, world)
-    with trio.move_on_after(SETTLE_S if world.truth is None else SETTLE_VIEWS_S):
+    with trio.move_on_after(SETTLE_S if world.truth is None and world.jobs is None else SETTLE_VIEWS_S):
         while left():  # noqa: ASYNC110 - nobody could say when all of it is
             await trio.sleep(0.5)
         return
@@ -161,7 +194,14 @@ def _shared(world: World) -> list[str]:
 async def _end(world: World) -> None:
     """Stop as one should, one node after another, and look at what is left."""
     world.check()
-    world.nodes_wanted = 0  # nobody is replaced any more
+    world.nodes_wanted = world.crews_wanted = 0  # nobody is replaced any more
+    for crew in world.crews[:]:
+        crew.stop()
+        with trio.move_on_after(DRAIN_S * 2) as scope:
+            await crew.ended.wait()
+        if scope.cancelled_caught:
+            world.checker.violated("a worker stops in time", crew.name)
+        await world.bury_crew(crew)
     for node in reversed(world.nodes[:]):
         with trio.move_on_after(DRAIN_S * 2) as scope:
             await node.drain(DRAIN_S)

@@ -17,6 +17,8 @@ import trio
 from trio._core import _run
 from trio.testing import MockClock
 
+from greenroom.actors.jobs.ids import chance_of
+
 T = TypeVar("T")
 
 STEPS_MAX = 100_000  # steps in one moment; with more, tasks wake one another for ever
@@ -102,7 +104,8 @@ class Schedule(trio.abc.Instrument):
             return await main(*arguments)
 
         try:
-            return trio.run(begin, clock=clock, instruments=[self])
+            with chance_of(random.randbytes):
+                return trio.run(begin, clock=clock, instruments=[self])
         finally:
             _run._ALLOW_DETERMINISTIC_SCHEDULING = deterministic  # type: ignore[misc]
             _run._r.setstate(tasks_state)

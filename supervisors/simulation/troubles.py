@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from greenroom.supervisors.simulation.jobs.troubles import JobTroubles
 from greenroom.supervisors.simulation.node import SimulatedNode
 from greenroom.supervisors.simulation.views.troubles import ViewTroubles
 from greenroom.supervisors.simulation.world import World
@@ -30,6 +31,8 @@ def at_random(seconds: float) -> Trouble:
             makes += [troubles.part, troubles.shake_redis, troubles.slow_down]
         if world.truth is not None:
             makes += ViewTroubles(world).all
+        if world.jobs is not None:
+            makes += JobTroubles(world).all
         async with trio.open_nursery() as nursery:  # owner: this call
             for make in makes:
                 nursery.start_soon(make)

@@ -8,13 +8,15 @@ zombie is who has lost its own to others and does not know it yet.
 What happens in it, from its beginning to its end, is in `play.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
 import trio
 from msgspec import Struct
 
+from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.job import Job
 from greenroom.actors.model.actor import Actor
 from greenroom.actors.model.kinds import Kinds
 from greenroom.actors.model.message import Message
@@ -26,6 +28,8 @@ from greenroom.supervisors.simulation.checker import Audit, Checker
 from greenroom.supervisors.simulation.client import SimulatedClient, Work
 from greenroom.supervisors.simulation.database import ALL_GUARDS, Database, Guards
 from greenroom.supervisors.simulation.faults import Faults
+from greenroom.supervisors.simulation.jobs.crew import SimulatedCrew
+from greenroom.supervisors.simulation.jobs.outside import Outside
 from greenroom.supervisors.simulation.network import SimulatedRedis
 from greenroom.supervisors.simulation.node import CLIENT, SimulatedNode
 from greenroom.supervisors.simulation.schedule import NODE, Schedule
@@ -56,6 +60,13 @@ class Scenario(Struct, kw_only=True):
     mend: Callable[[], None] = lambda: None  # once faults have stopped: no view's `fold` raises any more
     clients: int = 4
     pace_s: float = 3.0  # mean time between two commands of a client
+    jobs: tuple[type[Job], ...] = ()  # that its queues have, which are among `kinds`
+    slots: Mapping[str, int] = {}  # queue -> jobs that each node works on at once, and each crew
+    crews: int = 2  # processes that only work, where there are jobs
+    near: float = 0.5  # share of them that run on the nodes' host
+    # What is done from outside until faults stop, each for itself; and once they have, to let all jobs come to an end.
+    operators: Callable[["World"], list[Callable[[], Awaitable[None]]]] = lambda world: []
+    tidy: Callable[["World"], Awaitable[None]] | None = None
 
 
 class World:
@@ -141,11 +152,19 @@ class World:
             for number in range(1, scenario.clients + 1)
         ]
         self.redis = SimulatedRedis(draw=Random(draw.getrandbits(64)), faults=faults, timeline=self.timeline)
+        self.jobs = Jobs(scenario.jobs) if scenario.jobs else None
+        self.crews: list[SimulatedCrew] = []
+        self.crews_wanted = scenario.crews if scenario.jobs else 0
+        self.crews_started = 0
+        self.clocks_right = False  # of nodes that are started
+        self.draw_of_crews = Random(f"crews {schedule.seed}")
 
     def stop_all(self) -> None:
         """What comes after this tells nothing."""
         for node in self.nodes:
             self.resume(node)  # held out, it could not end
+        for crew in self.crews:
+            self.resume(crew)
         self.scope.cancel()
 
     # Nodes.
@@ -163,11 +182,13 @@ class World:
             checker=self.checker,
             timeline=self.timeline,
             draw=Random(self.draw.getrandbits(64)),
-            skew_s=self.faults.skew_s,
+            skew_s=0.0 if self.clocks_right else self.faults.skew_s,
             redis=self.redis if self.nodes_wanted > 1 else None,
             ended=self._has_ended,
             proves=self.proven,
             release=self._present_release(),
+            jobs=self.jobs,
+            work=self.scenario.slots,
         )
         self.nodes.append(node)
         await self.nursery.start(node.run, name=node.name)
@@ -190,27 +211,66 @@ class World:
 
     def _has_ended(self, process: str) -> bool:
         """Is it proven that the process of this name runs no more?"""
-        return self.proven and all(node.process != process or node.ended.is_set() for node in self.nodes)
+        nodes = all(node.process != process or node.ended.is_set() for node in self.nodes)
+        # Of one that is dead, what its tasks do to their end is nothing that anybody could see.
+        return self.proven and nodes and all(crew.name != process or crew.dead for crew in self.crews)
 
     async def bury(self, node: SimulatedNode) -> None:
         """Kill a node if it still lives, and see that nothing of it is left."""
         self.resume(node)
         node.kill()
         await node.ended.wait()
-        await trio.testing.wait_all_tasks_blocked()
-        left = [task.name for task in _tasks() if task.context.get(NODE, "") == node.name]
-        if left:
-            self.checker.violated("no task outlives its owner", node.name, left)
+        await self._is_gone(node.name)
         if node in self.nodes:
             self.nodes.remove(node)
 
-    def pause(self, node: SimulatedNode) -> None:
+    async def _is_gone(self, process: str) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        left = [task.name for task in _tasks() if task.context.get(NODE, "") == process]
+        if left:
+            self.checker.violated("no task outlives its owner", process, left)
+
+    # Processes that only work on jobs.
+
+    def start_crew(self) -> SimulatedCrew:
+        assert self.nursery is not None and self.jobs is not None
+        self.crews_started += 1
+        draw = self.draw_of_crews
+        crew = SimulatedCrew(
+            f"crew{self.crews_started}",
+            work=self.scenario.slots,
+            jobs=self.jobs,
+            nodes=lambda: self.nodes,
+            draw=Random(draw.getrandbits(64)),
+            faults=lambda: self.database.faults,
+            timeline=self.timeline,
+            crashed=lambda name, why: self.checker.violated("no part of a worker crashes", name, why),
+            is_near=draw.random() < self.scenario.near,
+        )
+        self.crews.append(crew)
+        self.nursery.start_soon(crew.run, name=crew.name)
+        return crew
+
+    async def bury_crew(self, crew: SimulatedCrew) -> None:
+        """Kill it if it still lives, and see that nothing of it is left."""
+        self.resume(crew)
+        crew.kill()
+        await crew.ended.wait()
+        await self._is_gone(crew.name)
+        if crew in self.crews:
+            self.crews.remove(crew)
+
+    def outside(self) -> Outside:
+        """One who asks any of the nodes, as a service does."""
+        return Outside(lambda: self.nodes, Random(self.draw_of_crews.getrandbits(64)), lambda: self.database.faults)
+
+    def pause(self, node: SimulatedNode | SimulatedCrew) -> None:
         """As SIGSTOP, or a virtual machine that is frozen: time goes on, and nothing in it does."""
         self.timeline.note("stalled", who=node.name)
         node.stalled = True
         self._schedule.stall(node.name)
 
-    def resume(self, node: SimulatedNode) -> None:
+    def resume(self, node: SimulatedNode | SimulatedCrew) -> None:
         if node.stalled:
             self.timeline.note("goes on", who=node.name)
             node.stalled = False

@@ -25,6 +25,7 @@ from tests.chaos.checker import check
 from tests.chaos.clients import ACKNOWLEDGED, CONNECTED, RECONNECTS, Plan, generate
 from tests.chaos.faults import VICTIMS, Fault, schedule
 from tests.chaos.histories import Unreadable, read_histories, read_tills
+from tests.chaos.jobs.program import report_jobs, run_jobs
 from tests.chaos.payers import PayersPlan, pay, till_keys
 from tests.chaos.payments import check_payments
 from tests.chaos.processes import DidNotStart, Processes
@@ -50,6 +51,8 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--payments", type=float, default=100.0, help="payments between tills offered each second (100)"
     )
+    parser.add_argument("--jobs", action="store_true", help="jobs instead, and processes that work on them")
+    parser.add_argument("--jobs-rate", type=float, default=12.0, help="jobs that are added each second (12)")
     parser.add_argument("--processes", type=int, default=2, help="processes of clients (2)")
     parser.add_argument("--only", help=f"victims, with commas between: {','.join(VICTIMS)}")
     parser.add_argument("--keep", action="store_true", help="keep logs and data, also when nothing was broken")
@@ -297,12 +300,18 @@ def report(outcome: Outcome) -> str:
 def main() -> int:
     chosen = arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end everything in order
-    again = f'make chaos ARGS="--seconds {chosen.seconds:g} --seed {chosen.seed}"'
+    again = f'make chaos ARGS="{"--jobs " if chosen.jobs else ""}--seconds {chosen.seconds:g} --seed {chosen.seed}"'
     print(f"seed {chosen.seed}: {chosen.seconds:g} s of faults; the same schedule again: {again}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="greenroom-chaos-")).resolve()
     folder.chmod(0o711)  # as root: for the account that Postgres runs as
     why = "it did not come to an end"
     try:
+        if chosen.jobs:
+            timeline = Timeline()
+            of_jobs = run_jobs(chosen.seed, chosen.seconds, chosen.jobs_rate, folder, timeline.say)
+            why = "; ".join(of_jobs.why_failed())
+            print(report_jobs(of_jobs))
+            return _end(chosen, why, folder, again)
         outcome = run(chosen, folder)
         why = "; ".join(outcome.why_failed())
         print(report(outcome))
@@ -317,6 +326,11 @@ def main() -> int:
         print("\ninterrupted; everything is ended")
         shutil.rmtree(folder, ignore_errors=True)
         return 130
+    return _end(chosen, why, folder, again)
+
+
+def _end(chosen: argparse.Namespace, why: str, folder: Path, again: str) -> int:
+    """The last words, and the exit status."""
     if not why:
         if chosen.keep:
             print(f"\nlogs and data are in {folder}")

@@ -23,6 +23,12 @@ KINDS = (
     ("valkey", "stall"),
     ("valkey", "restart"),
 )
+# And of processes that only work on jobs, of which there are several. "child" is one in which a job of theirs runs.
+JOB_KINDS = (
+    *KINDS,
+    *(("worker", "kill"), ("worker", "stall"), ("worker", "restart")) * 3,
+    *(("child", "kill"),) * 2,
+)
 VICTIMS = tuple(dict.fromkeys(victim for victim, _ in KINDS))
 
 
@@ -40,13 +46,20 @@ class Fault:
         return f"{self.victim} {self.deed}"
 
 
-def schedule(seed: int, seconds: float, *, victims: tuple[str, ...] = VICTIMS) -> list[Fault]:
+def schedule(
+    seed: int,
+    seconds: float,
+    *,
+    victims: tuple[str, ...] | None = VICTIMS,
+    kinds_of: tuple[tuple[str, str], ...] = KINDS,
+    longest_s: float = STALL_S[1],
+) -> list[Fault]:
     """The faults of a run, in order; the last one early enough to hit a system under load.
 
     Kinds are dealt like cards, so that none is left out for long. A longer run begins like a shorter one.
     """
     rng = random.Random(seed)
-    kinds = [kind for kind in KINDS if kind[0] in victims]
+    kinds = [kind for kind in kinds_of if victims is None or kind[0] in victims]
     found: list[Fault] = []
     deck: list[tuple[str, str]] = []
     at_s = rng.uniform(1.0, 2.0)
@@ -55,7 +68,7 @@ def schedule(seed: int, seconds: float, *, victims: tuple[str, ...] = VICTIMS) -
             deck = rng.sample(kinds, len(kinds))
         victim, deed = deck.pop()
         # As many stalls between 0.2 and 1.3 s, below most deadlines, as between 1.3 and 8 s.
-        stall_s = math.exp(rng.uniform(math.log(STALL_S[0]), math.log(STALL_S[1])))
+        stall_s = math.exp(rng.uniform(math.log(STALL_S[0]), math.log(longest_s)))
         found.append(Fault(at_s, victim, deed, stall_s if deed == "stall" else 0.0, rng.random(), rng.random() < EARLY))
         at_s += rng.uniform(*GAP_S)
     return found

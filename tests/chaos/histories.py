@@ -10,6 +10,7 @@ from tests.chaos.records import History, mark_of
 
 PAGE = 300
 HTTP_S = 30.0
+AS_USER = {"X-Greenroom-User": "chaos"}
 
 
 class Unreadable(Exception):
@@ -34,6 +35,18 @@ def read_tills(address: tuple[str, int], keys: list[str]) -> list[Till]:
         connection.close()
 
 
+def read_events(address: tuple[str, int], entities: list[str], token: str) -> dict[str, list[Any]]:
+    """By entity, as `kind/key`, the data of all that it has published. Raises: Unreadable, OSError."""
+    connection = http.client.HTTPConnection(*address, timeout=HTTP_S)
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        return {
+            entity: [pub["data"] for pub in _publications(connection, f"/api/{entity}", headers)] for entity in entities
+        }
+    finally:
+        connection.close()
+
+
 def _read_till(connection: http.client.HTTPConnection, key: str) -> Till:
     path = f"/api/till/{key}"
     found = Till(key, _get(connection, path)["view"]["counts"])
@@ -51,15 +64,17 @@ def _read(connection: http.client.HTTPConnection, room: str) -> History:
     return found
 
 
-def _publications(connection: http.client.HTTPConnection, path: str) -> Iterator[dict[str, Any]]:
+def _publications(
+    connection: http.client.HTTPConnection, path: str, headers: dict[str, str] = AS_USER
+) -> Iterator[dict[str, Any]]:
     since = 0
-    while publications := _get(connection, f"{path}/history?since={since}&limit={PAGE}")["publications"]:
+    while publications := _get(connection, f"{path}/history?since={since}&limit={PAGE}", headers)["publications"]:
         yield from publications
         since = publications[-1]["offset"]
 
 
-def _get(connection: http.client.HTTPConnection, path: str) -> Any:
-    connection.request("GET", path, headers={"X-Greenroom-User": "chaos"})
+def _get(connection: http.client.HTTPConnection, path: str, headers: dict[str, str] = AS_USER) -> Any:
+    connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
     if answer.status != 200:

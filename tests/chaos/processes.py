@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import asyncpg
@@ -48,7 +48,8 @@ class DidNotStart(Exception):
 class Processes:
     """`with Processes(folder, say) as processes:` a server of ours that runs, and nothing that is left afterwards."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None], settings: Mapping[str, str] = SETTINGS) -> None:
+        self._settings = settings
         self._folder = folder
         self._say = say
         self._data = folder / "data"
@@ -94,7 +95,7 @@ class Processes:
             self._server = subprocess.Popen(
                 [*command, "--port", str(self.address[1]), "--data-dir", str(self._data)],
                 cwd=ROOT,
-                env=inherited | SETTINGS,
+                env={**inherited, **self._settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

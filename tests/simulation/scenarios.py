@@ -5,6 +5,7 @@ from collections.abc import Callable
 from greenroom.testing import Scenario
 from tests.simulation.chat import chat
 from tests.simulation.couriers import couriers
+from tests.simulation.jobs.jobs_world import chores
 from tests.simulation.ledger import ledgers
 from tests.simulation.sagas import sagas
 from tests.simulation.views.talks import talks
@@ -16,4 +17,5 @@ SCENARIOS: dict[str, Callable[[], Scenario]] = {
     "couriers": couriers,
     "sagas": sagas,
     "views": talks,
+    "jobs": chores,
 }

@@ -76,8 +76,13 @@ TICK_MS = 500  # between two looks at who has waited long enough, or was not hea
 SLOW_TICK_MS = 5_000  # where nobody works
 TICK_MS_MIN = 1
 TICKS_MAX = 500  # on their way, within SLOW_TICK_MS: what is due before them is seen with the first of them
+BACK_MS = 2_000  # that a clock may go back: what waits is late by as much
 ATTEMPTS = 5
 SETTLED_AT_ONCE = 500
+
+
+class ClockSetBack(Exception):
+    """This life ends, and another one begins."""
 
 
 class Taker(Struct):
@@ -86,8 +91,12 @@ class Taker(Struct):
     later: Later
     message: Take
     knows: Knows
-    until_ms: int
+    asked_ms: int
     refused: list[str]
+
+    @property
+    def until_ms(self) -> int:
+        return self.asked_ms + int(self.message.wait_s * 1000)
 
 
 class Queue(SingleJobs):
@@ -109,6 +118,7 @@ class Queue(SingleJobs):
         self._takers: dict[Later, Taker] = {}  # first come, first served
         self._ticks_ms: int | None = None  # when the next look at time is
         self._ticked_ms = 0  # when it last was
+        self._latest_ms = 0  # when the last message came
         self._looks_ms = 0  # when whoever has waited long enough is looked for again
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
@@ -135,6 +145,11 @@ class Queue(SingleJobs):
         return is_idle and self.bulks.is_idle(self.now_ms)
 
     def handle(self, message: Any) -> Any:
+        """Raises: ClockSetBack."""
+        now_ms = self.now_ms
+        if now_ms < self._latest_ms - BACK_MS:  # begun anew, nothing in memory waits for a time that has gone
+            raise ClockSetBack(f"by {self._latest_ms - now_ms} ms")
+        self._latest_ms = now_ms
         writes = Jobs()
         try:
             reply = self._answer(message, writes)
@@ -339,7 +354,7 @@ class Queue(SingleJobs):
             return self._handed(token, jobs, refused)
         self._forget_takers(lambda taker: taker.message.worker == message.worker)  # it asks anew: nobody hears that one
         later = Later()
-        self._takers[later] = Taker(later, message, knows, now_ms + int(message.wait_s * 1000), refused)
+        self._takers[later] = Taker(later, message, knows, now_ms, refused)
         return later
 
     def _next(self, message: Take, knows: Knows, now_ms: int, writes: Jobs) -> tuple[int, list[Waiting]]:
@@ -409,7 +424,7 @@ class Queue(SingleJobs):
             self.runtime.jobs.read(self.key, ids)
         active = self.desk.order.running
         lost = self.desk.expire(now_ms, writes)
-        ended = {process for process in self._processes() if self.runtime.has_ended(process)}
+        ended = [process for process in sorted(self._processes()) if self.runtime.has_ended(process)]
         if ended:
             self._forget_takers(lambda taker: taker.message.process in ended)
             lost += [name for process in ended for name in self.desk.end_of(process, now_ms, writes)]
@@ -417,8 +432,11 @@ class Queue(SingleJobs):
             log.warning("job_worker_lost", queue=self.key, worker=name)
         if lost:
             self._counts.lost(len(lost), active - self.desk.order.running)
-        if lost:  # what waits in its name would be given to nobody
-            self._forget_takers(lambda taker: taker.message.worker in lost)
+        # What waits in the name of one that has ended would be given to nobody.
+        silent = self.beats.is_silent
+        self._forget_takers(
+            lambda taker: taker.message.worker in lost or silent(taker.message.worker, taker.asked_ms, self._ticked_ms)
+        )
         for worker in self.beats.due(now_ms):
             self.end_beat(worker)
         self.desk.shown.lapse(now_ms)

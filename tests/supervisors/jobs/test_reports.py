@@ -87,3 +87,19 @@ def test_so_do_reports() -> None:
         reports.note(A, None, "", "x" * LINE_MAX)
         reports.end(A)
     assert len(reports.last()) == 2
+
+
+def test_what_was_not_heard_is_said_with_what_came_since() -> None:
+    reports = Reports()
+    reports.note(A, 0.2, "early", "one")
+    reports.note(B, 0.9, "late", "three")
+    said = reports.take()
+    reports.note(A, None, "", "two")
+    reports.put_back(said)
+    assert {one.id: (one.share, one.note, one.lines) for one in reports.take()} == {
+        A: (0.2, "early", ["one", "two"]),
+        B: (0.9, "late", ["three"]),
+    }
+    reports.note(A, 0.5, "later", None)
+    reports.put_back(said)
+    assert [(one.share, one.note) for one in reports.take() if one.id == A] == [(0.5, "later")], "the newer one counts"

@@ -14,8 +14,9 @@ class Held(Struct):
 
     token: int
     worker: str
-    at_ms: int
+    at_ms: int  # by the clock of who owned the queue then
     jobs: dict[str, Waiting]  # by id
+    since_ms: int = 0  # by ours
 
 
 class Hand(Struct):
@@ -36,7 +37,7 @@ class Hands(dict[str, Hand]):
             hand = self[worker] = Hand(now_ms, process=process)
         held = hand.held.get(token)
         if held is None:
-            held = hand.held[token] = Held(token, worker, at_ms, {})
+            held = hand.held[token] = Held(token, worker, at_ms, {}, now_ms)
         for job in jobs:
             job.token = token
             held.jobs[job.id] = job
@@ -60,7 +61,9 @@ class Hands(dict[str, Hand]):
             return list(tokens), []
         hand.heard_ms = now_ms
         # What was taken just now may be on its way to the worker, which does not know of it yet.
-        lost = [one for token, one in hand.held.items() if token not in tokens and one.at_ms < now_ms - LEASE_MS // 2]
+        lost = [
+            one for token, one in hand.held.items() if token not in tokens and one.since_ms < now_ms - LEASE_MS // 2
+        ]
         return [token for token in tokens if token not in hand.held], lost
 
     def forgive(self, now_ms: int) -> None:

@@ -90,6 +90,7 @@ class SingleJobs(SteeredQueue):
     # What workers hear and say.
 
     def _beat(self, message: Beat, writes: Jobs) -> Beaten | Later:
+        self.beats.heard(message.worker, self.now_ms)
         void = self.desk.heard(message.worker, message.tokens, self.now_ms, writes)
         cancel = self.desk.cancelled_of(message.worker)
         if void or not message.wait_s or self.beats.news(cancel, self.desk.cancelling):
@@ -235,7 +236,7 @@ class SingleJobs(SteeredQueue):
 
     def tell_watchers(self) -> None:
         changed, self.desk.changed = self.desk.changed, set()
-        for job_id in changed:
+        for job_id in sorted(changed):
             last_lines, last_line = self.desk.shown.last_of(job_id)
             standing = self._standing(job_id, since_told=True)
             self.tell(f"job:{job_id}", JobChanged(standing=standing, last_lines=last_lines, last_line=last_line))

@@ -9,6 +9,7 @@ from msgspec import Raw
 from greenroom import Refused
 from greenroom.actors.jobs.options import ARGUMENTS_MAX
 from greenroom.actors.jobs.queue import Queue
+from greenroom.actors.jobs.queue.actor import BACK_MS, ClockSetBack
 from greenroom.actors.jobs.queue.desk import LEASE_MS
 from greenroom.actors.jobs.queue.messages import (
     Add,
@@ -22,6 +23,7 @@ from greenroom.actors.jobs.queue.messages import (
     Take,
     Taken,
 )
+from greenroom.actors.jobs.queue.single.beats import SILENT_MS
 from greenroom.actors.jobs.queue.single.telling import StepDone
 from greenroom.store.journal.consequences.jobs import Jobs
 from greenroom.testing import Kit
@@ -295,3 +297,27 @@ def test_a_clock_that_is_set_costs_no_worker_its_jobs() -> None:
     kit.advance(1.0)
     kit.ask(Complete(worker="w", id=ids[0], token=taken.token))
     assert kit.view()["unfinished"] == 0
+
+
+def test_who_has_ceased_to_beat_is_given_nothing_that_it_waits_for() -> None:
+    """It has ended, on another host: what it were given would wait for its lease to end."""
+    kit = queue()
+    waiting = kit.ask_later(Take(worker="w", wait_s=30.0))
+    kit.ask(Beat(worker="w"))
+    kit.advance(SILENT_MS / 1000 - 0.1)
+    assert not waiting.is_answered
+    kit.advance(0.7)
+    assert waiting.reply == Taken()
+    add(kit, 1)
+    assert arguments(kit.ask(Take(worker="v"))) == [1]
+
+
+def test_a_clock_that_is_set_back_ends_a_life() -> None:
+    """What waits in memory would wait for times that have gone."""
+    kit = queue()
+    add(kit, 1)
+    kit._world.now_s -= BACK_MS / 1000
+    assert kit.ask(Beat(worker="w")).void == []
+    kit._world.now_s -= BACK_MS / 1000 + 0.01
+    with pytest.raises(ClockSetBack):
+        kit.ask(Beat(worker="w"))

@@ -242,3 +242,20 @@ def test_what_is_not_handed_out_after_all_is_where_it_was_and_was_no_attempt() -
     }
     assert [job.id for job in take(one, "v")[1]] == [row(2).id, row(3).id]
     assert one.hands.holds("w", row(1).id, token)
+
+
+def test_who_does_not_name_what_it_took_from_an_owner_whose_clock_was_ahead_has_lost_it() -> None:
+    one, writes = Desk("q"), Jobs()
+    one.begin([row(1)], [TakeRow("q", 7, "w", NOW + 3_600_000, [row(1).id])], NOW)
+    one.heard("w", [], NOW + LEASE_MS // 2, writes)
+    assert not writes, "it may be on its way"
+    one.heard("w", [], NOW + LEASE_MS // 2 + 1, writes)
+    assert list(writes.back) == [row(1).id]
+
+
+def test_tokens_are_above_those_by_which_jobs_were_let_go() -> None:
+    """The clock of who owned the queue then may have been ahead: what is taken now would count as let go."""
+    one, let_go = Desk("q"), (NOW + 3_600_000) << 10
+    one.begin([row(1, let_go=let_go)], [], NOW)
+    token, _ = take(one)
+    assert token > let_go

@@ -1,0 +1,1 @@
+"""Jobs in the simulated world: on its database, on its nodes, and processes that only work on them."""
