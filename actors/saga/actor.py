@@ -10,14 +10,14 @@ take part know nothing of sagas: they are told ordinary messages, and answer or 
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, Literal, cast, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Raw, Struct
 
 from greenroom.actors.model.errors import HandlerFailed, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
-from greenroom.actors.model.message import Ask, Done, Message
+from greenroom.actors.model.message import Done, Message
 from greenroom.actors.model.principal import STAFF_ROLES
 from greenroom.actors.saga.events import (
     EVENTS,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from greenroom.actors.model.message import Message, tag_of
+from greenroom.actors.model.message import Message
 from greenroom.actors.saga.step import Parallel, Part, Race, Step, Wait
 
 STEPS_MAX = 50  # steps and waits in all
@@ -57,7 +57,6 @@ def leaves_of(parts: Sequence[Part]) -> Iterator[Leaf]:
             case Parallel() | Race():
                 for branch in part.branches:
                     yield from leaves_of(branch)
-
 
 
 def _optional(parts: Sequence[Part], optional: bool) -> Iterator[str]:

@@ -166,4 +166,3 @@ def is_to_be_undone(step: StepState, plan: Plan) -> bool:
 def is_under_way(step: StepState) -> bool:
     """Is it a job that nobody waits for and that has not ended? What it does and its undo have no order."""
     return bool(step.queue) and step.status in ("overdue", "dropped") and not step.late
-

@@ -38,7 +38,7 @@ def check_retry(state: SagaState) -> None:
 def check_resume(state: SagaState, plan: Plan) -> None:
     """Raises: Refused. Where nobody knows whether a step was done it can't be begun anew: it would be done twice."""
     if state.status not in ("undone", "stuck"):
-        raise Refused("saga.not_undone", f"it is {state.status}: only what has gone back goes forward again", status=409)
+        raise Refused("saga.not_undone", f"it is {state.status}, and has not gone back", status=409)
     if not state.back:
         raise Refused("saga.not_undone", "it has gone forward, and an undo is left: retry it", status=409)
     for step in state.steps:
@@ -68,7 +68,7 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
     outlook = Outlook(_as_done(taken))
     if outlook.of_all(before) != "done":
         first = outlook.begin[0].name if outlook.begin else from_step
-        raise Refused("saga.step_not_done", f"{first}, which comes before, is not done there, or was undone", status=409)
+        raise Refused("saga.step_not_done", f"{first}, which comes before, is not done there", status=409)
     return [
         Taken(
             step=step.name,

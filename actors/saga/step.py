@@ -1,17 +1,17 @@
 """What a saga's plan is made of: steps, waits, and parts that go on at once.
 
-    steps = (
-        Step(name="reserve", do=reserve, undo=release, deadline_s=10),
-        parallel(
-            Step(name="charge", do=charge, undo=refund, deadline_s=10),
-            (Step(name="label", do=print_label, deadline_s=10), Step(name="pack", do=pack, undo=unpack, deadline_s=10)),
-        ),
-        wait_for(Approve, within=3600),
-        race(
-            Step(name="van", do=call_van, undo=send_back, deadline_s=60),
-            Step(name="bike", do=call_bike, undo=send_back, deadline_s=60),
-        ),
-    )
+steps = (
+    Step(name="reserve", do=reserve, undo=release, deadline_s=10),
+    parallel(
+        Step(name="charge", do=charge, undo=refund, deadline_s=10),
+        (Step(name="label", do=print_label, deadline_s=10), Step(name="pack", do=pack, undo=unpack, deadline_s=10)),
+    ),
+    wait_for(Approve, within=3600),
+    race(
+        Step(name="van", do=call_van, undo=send_back, deadline_s=60),
+        Step(name="bike", do=call_bike, undo=send_back, deadline_s=60),
+    ),
+)
 """
 
 import re
