@@ -123,7 +123,8 @@ class Saga(Leading[Input], Generic[Input]):
 
     def may_watch(self) -> None:
         """May `self.principal` watch it? As with any entity, but asked only once the saga has begun: before that
-        nobody may, since whose it will be is not known, and who is let in then would see every step."""
+        nobody may, since whose it will be is not known, and who is let in then would see every step. The roles service
+        and admin may always, for they have to see what they steer."""
         self._must_have_begun()
 
     def _must_have_begun(self) -> None:
@@ -269,7 +270,7 @@ class Saga(Leading[Input], Generic[Input]):
                     self.record(Cancelled(by=by, reason=message.reason))
             case RetrySaga():
                 check_retry(self.state)
-                self.record(Retried(by=by))
+                self.record(Retried(by=by, status="undoing" if self.state.back else "running"))
                 self.look("")
             case ResumeSaga():
                 check_resume(self.state, self.plan)
@@ -300,7 +301,7 @@ def _once_begun(may_watch: Callable[[Any], None]) -> Callable[[Any], None]:
     @functools.wraps(may_watch)
     def asked(self: Saga[Any]) -> None:
         self._must_have_begun()
-        if self.state.status != "new":
+        if self.state.status != "new" and STAFF_ROLES.isdisjoint(self.principal.roles):
             may_watch(self)
 
     return asked

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from greenroom.actors.model.message import Event
 
@@ -135,6 +135,7 @@ class Retried(Event, tag="saga.retried"):
     """What was refused is tried once more, at once: undos of a saga that was stuck, steps that were put off."""
 
     by: str
+    status: Literal["running", "undoing"]  # as it is now
 
 
 class Resumed(Event, tag="saga.resumed"):
@@ -162,9 +163,9 @@ class Taken(Struct, frozen=True):
     """What a fork takes over of a step: it was done by the saga with that key, and is not undone by the fork."""
 
     step: str
-    status: str
     key: str
-    reply: Raw | None = None
+    reply: Raw = field(default_factory=lambda: Raw(b"null"))
+    in_vain: bool = False  # it was waited for, and did not come
 
 
 class ForkBegun(Event, tag="saga.fork_begun"):

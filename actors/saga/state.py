@@ -203,6 +203,7 @@ class SagaState(Struct, omit_defaults=True):
                 self.cancelled = True
                 return f"cancelled{_from(event.by)}{': ' if event.reason else ''}{event.reason}"
             case Retried():
+                self.status = event.status
                 self._retry(at_ms)
                 return f"tried again{_from(event.by)}"
             case Resumed():
@@ -219,10 +220,9 @@ class SagaState(Struct, omit_defaults=True):
             case ForkBegun():
                 self.of, self.from_step = event.of, event.from_step
                 for one in event.taken:
-                    self.steps.append(StepState(one.step, status="done", taken=one.key))
-                    if one.status == "overdue":
-                        self.steps[-1].status = "overdue"
-                    if one.reply is not None:
+                    status: StepStatus = "overdue" if one.in_vain else "done"
+                    self.steps.append(StepState(one.step, status=status, taken=one.key))
+                    if not one.in_vain:
                         self.replies[one.step] = Raw(bytes(one.reply))
                 return f"a fork of {event.of}, from {event.from_step}"
             case Ended():
@@ -243,8 +243,6 @@ class SagaState(Struct, omit_defaults=True):
                 step.undo_tries = 0
             elif step.status in ("resting", "undo_resting"):
                 step.due_ms = at_ms
-        if self.status == "stuck":
-            self.status = "undoing" if self.back else "running"
 
     def _resume(self, at_ms: int) -> None:
         """What stands is kept, and the rest forgotten, so that it is begun anew."""

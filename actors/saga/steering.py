@@ -6,7 +6,7 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.saga.events import Taken
 from greenroom.actors.saga.parts import Plan, leaves_of
 from greenroom.actors.saga.plan import Outlook
-from greenroom.actors.saga.state import FORKS_MAX, SagaState, StepState
+from greenroom.actors.saga.state import FORKS_MAX, NOTHING, SagaState, StepState
 from greenroom.actors.saga.step import Step
 
 ENDED = ("done", "undone", "stuck")
@@ -64,7 +64,7 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
         raise Refused("saga.too_many_forks", f"it has {FORKS_MAX} forks", status=409)
     before = plan.parts[:number]
     known = {leaf.name for leaf in leaves_of(before)}
-    taken = [step for step in state.steps if step.name in known and _stands(step)]
+    taken = [step for step in state.steps if step.name in known and _stands(step, state)]
     outlook = Outlook(_as_done(taken))
     if outlook.of_all(before) != "done":
         first = outlook.begin[0].name if outlook.begin else from_step
@@ -72,18 +72,18 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
     return [
         Taken(
             step=step.name,
-            status="overdue" if step.status == "overdue" else "done",
             key=step.taken or key,
-            reply=state.replies.get(step.name),
+            reply=state.replies.get(step.name, NOTHING),
+            in_vain=step.status == "overdue",
         )
         for step in taken
     ]
 
 
-def _stands(step: StepState) -> bool:
+def _stands(step: StepState, state: SagaState) -> bool:
     if step.status == "overdue":
         return not step.entity  # what was waited for did not come, and something else was done
-    return step.status in ("done", "stuck")
+    return step.status in ("done", "stuck") and step.name in state.replies
 
 
 def _as_done(steps: Sequence[StepState]) -> list[StepState]:

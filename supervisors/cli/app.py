@@ -15,6 +15,7 @@ from greenroom.supervisors.cli.forget import forget
 from greenroom.supervisors.cli.generation import new_generation
 from greenroom.supervisors.cli.migrate import migrate_schema
 from greenroom.supervisors.cli.new import new
+from greenroom.supervisors.cli.sagas import sagas_app
 from greenroom.supervisors.cli.schema import show_schema
 from greenroom.supervisors.cli.serve import serve
 from greenroom.supervisors.cli.status import show_status
@@ -41,6 +42,7 @@ app.command("entities")(show_entities)
 app.command("schema")(show_schema)
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(views_app, name="views")
+app.add_typer(sagas_app, name="sagas")
 
 
 def main() -> None:
