@@ -192,6 +192,8 @@ class Leading(Actor[SagaState], Generic[Input]):
     def look(self, name: str) -> None:
         """At what is due. `name`: a step whose time has come, as earlier releases say it."""
         now_ms = int(self.now * 1000)
+        for step in self.state.steps:
+            self.cancel_job(step)  # once more, where it has not ended yet
         if self._whole_due_ms(now_ms + 1) <= now_ms:
             self.whole_overdue()
         for step in list(self.state.steps):
@@ -207,8 +209,6 @@ class Leading(Actor[SagaState], Generic[Input]):
                     self._tell(declared)
             elif step.status == "undo_resting":
                 self._take_back(step)
-        for step in self.state.steps:
-            self.cancel_job(step)  # where it has not ended yet
         self.go_on()
 
     def whole_overdue(self) -> None:

@@ -150,7 +150,8 @@ class SagaState(Struct, omit_defaults=True):
                 step = self._step(event.step)
                 step.late, step.late_refused = True, bool(event.refused)
                 what = f"refused, {event.refused}" if event.refused else "done"
-                return f"{event.step}: {what}, after {'it was dropped' if step.status == 'dropped' else 'the deadline'}"
+                in_time = at_ms < step.due_ms or not step.due_ms
+                return f"{event.step}: {what}, after {'it was dropped' if in_time else 'the deadline'}"
             case UndoBegun():
                 step = self._step(event.step)
                 step.status = "undoing"
