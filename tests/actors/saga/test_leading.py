@@ -77,6 +77,7 @@ def test_a_loser_whose_undo_is_refused_leaves_the_saga_stuck_though_it_went_forw
     assert (stalls.status, stalls.of("van")) == ("stuck", "stuck")
 
 
+@pytest.mark.bound("messages that a saga is told before it waits for them")
 @pytest.mark.parametrize("early", [False, True])
 def test_what_comes_before_it_is_waited_for_is_kept(early: bool) -> None:
     stalls = Stalls(saga(step("pay"), wait_for(Approve, within=60.0, sent_by="users"), step("ship")))
@@ -185,6 +186,16 @@ def test_a_step_that_rests_is_dropped_as_one_that_did_nothing() -> None:
     stalls.refused("bill")
     stalls.refused("ship")
     assert (stalls.status, stalls.of("bill")) == ("undone", "refused")
+
+
+@pytest.mark.bound("lines of a saga's log")
+def test_the_log_has_the_newest_lines() -> None:
+    stalls = Stalls(saga(step("bill", retry=Retry(attempts=400, first_s=1.0, max_s=1.0))))
+    for _ in range(300):
+        stalls.refused("bill")
+        stalls.kit.advance(1.0)
+    log = stalls.kit.view()["log"]
+    assert len(log) == 500 and "started" not in log[0] and "told stall:bill" in log[-1]
 
 
 def test_the_deadline_of_the_whole_has_all_dropped() -> None:

@@ -173,6 +173,7 @@ def test_what_can_not_be_forked_is_refused_by_name() -> None:
     refuses(stalls, ForkSaga(from_step="ship"), "saga.step_not_done")
 
 
+@pytest.mark.bound("forks of one saga")
 def test_a_saga_has_so_many_forks_and_no_more() -> None:
     stalls = Stalls(TWO)
     for _ in range(100):
