@@ -25,6 +25,9 @@ from greenroom.store.journal.records import Head, Remembered, StoredEvent
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode
 
+NOBODY: frozenset[str] = frozenset()
+MET_MAX = 100  # receivers of an entity that was new with its life
+
 
 class Decided:
     """Of one life: `collect` after each handling, `take` when the burst, or the part before a wait, is to leave.
@@ -39,6 +42,7 @@ class Decided:
         "_fence",
         "_head",
         "_kind",
+        "_met",
         "_once",
         "_posted",
         "_snapshot_worth",
@@ -62,11 +66,14 @@ class Decided:
         self._posted: tuple[list[Outgoing], list[Told]] | None = None
         self._started: list[StartJob] | None = None
         self._taken = 0  # the actor's offset as of the last flight
+        self._met: set[str] | tuple[()] | None = None  # see `_met_with`; no set where nothing was told, as by most
 
     def begin(self, snapshot_offset: int) -> None:
         """The actor has been built from what is stored."""
         self.snapshot_offset = snapshot_offset
         self._taken = self._actor.offset
+        if self._head is not None and self._head.offset == 0:
+            self._met = ()
         self.show_timers()
 
     def snapshot_taken(self, offset: int) -> None:
@@ -225,7 +232,7 @@ class Decided:
             row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self._actor.entity, head.shard)
             consequences = consequences or Consequences()
             consequences.outbox = Outbox([row])
-            departures.append(Posted(row, outgoing, told))
+            departures.append(Posted(row, outgoing, told, self._met_with(outgoing)))
         if self._started:
             departures.append(JobsStarted(self._started))
             self._started = None
@@ -239,6 +246,19 @@ class Decided:
             if body is not None:
                 departures.append(SnapshotDue(through, body))
         return Flight(through, self._fence, events, consequences, departures, items)
+
+    def _met_with(self, outgoing: list[Outgoing]) -> frozenset[str]:
+        """Which receivers its entity tells something for the first time: only of one that was new with this life, and
+        has told few, is that certain."""
+        met = self._met
+        if met is None:
+            return NOBODY
+        new = frozenset([one.entity for one in outgoing if one.entity not in met])
+        if len(met) + len(new) > MET_MAX:
+            self._met = None
+            return NOBODY
+        self._met = {*met, *new}
+        return new
 
     def drop_unfinished(self) -> None:
         """A handler raised: what it recorded and named never was. The state stays ahead, so this life is to end."""

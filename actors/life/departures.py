@@ -36,6 +36,7 @@ class Posted(Struct, frozen=True, gc=False):
     row: OutboxRow
     messages: list[Outgoing]
     told: list[Told]  # the same, as the handler said it; without answers to others
+    first_to: frozenset[str] = frozenset()  # receivers that the sender had never told anything
 
 
 class JobsStarted(Struct, frozen=True, gc=False):

@@ -102,6 +102,7 @@ class Life:
                     self.once.remember(event.command_id, Remembered(event.reply, event.digest))
         finally:
             turn.item = turn.owner = None
+        self.once.is_new = claimed.head.offset == 0
         if claimed.timers:
             self.once.timers = DurableTimers(claimed.timers)
         self.decided.begin(claimed.snapshot_offset)
@@ -177,7 +178,7 @@ class Life:
         actor = self.actor
         source = envelope.source
         if source is not None and actor.durable:
-            if type(source) is Origin and (once.marks is None or source.sender not in once.marks):
+            if type(source) is Origin and not once.knows(source.sender, is_first=envelope.is_first):
                 return Unknown([source.sender], [])
             if not self._admits(envelope, source):
                 return None

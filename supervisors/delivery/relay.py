@@ -102,8 +102,15 @@ class Relay:
 
     # From cells.
 
-    def post(self, row: OutboxRow, messages: Sequence[Outgoing], lineage: str) -> None:
-        """A row has become durable, in the database's history `lineage`. The sender's rows must come in order."""
+    def post(
+        self,
+        row: OutboxRow,
+        messages: Sequence[Outgoing],
+        lineage: str,
+        first_to: frozenset[str] = frozenset(),
+    ) -> None:
+        """A row has become durable, in the database's history `lineage`. The sender's rows must come in order.
+        `first_to`: receivers that it had never told anything."""
         if (
             self._is_left_out(row.head_id)
             or not self._has_room()
@@ -112,7 +119,7 @@ class Relay:
         ):
             self._leave_out(row.head_id)
         else:
-            self._keep(row, messages)
+            self._keep(row, messages, first_to)
 
     def adopt(self, rows: Sequence[OutboxRow]) -> None:
         """Rows of a head that was just claimed, its oldest. What it has goes before anything posted later."""
@@ -204,7 +211,7 @@ class Relay:
             return
         self._keep(row, messages)
 
-    def _keep(self, stored: OutboxRow, messages: Sequence[Outgoing]) -> None:
+    def _keep(self, stored: OutboxRow, messages: Sequence[Outgoing], first_to: frozenset[str] = frozenset()) -> None:
         head_id = stored.head_id
         if (head_id, stored.offset) in self._rows:
             return
@@ -215,7 +222,7 @@ class Relay:
             pair = self._pairs.get((head_id, message.entity))
             if pair is None:
                 pair = self._pairs[head_id, message.entity] = Pair(self, head_id, stored.entity, message.entity)
-            pair.add(Delivery(pair, row, message))
+            pair.add(Delivery(pair, row, message, pair not in touched and message.entity in first_to))
             touched[pair] = None
         self.waiting += len(messages)
         self.waiting_bytes += size
@@ -232,6 +239,7 @@ class Relay:
             delivery = pair.waiting[0]
             message = delivery.message
             after = pair.sent if pair.under_way else 0
+            is_first, delivery.is_first = delivery.is_first, False
             try:
                 if kind is None:
                     kind = self._kinds[split_entity(pair.receiver)[0]]
@@ -242,6 +250,7 @@ class Relay:
                     size=len(message.message),
                     queued_at=now,
                     source=Origin(pair.sender_id, message.seq, pair.sender, message.about, after, self._lineage or ""),
+                    is_first=is_first,
                 )
                 self._submit(pair.receiver, envelope)
             except (ActorError, msgspec.MsgspecError, RecursionError) as error:  # such as: this code does not know it
