@@ -8,6 +8,7 @@ from greenroom.actors.life.flights import Flight
 from greenroom.actors.life.gathered import NOTHING, answer_to, encode_outgoing, gather
 from greenroom.actors.life.once import DONE, Once
 from greenroom.actors.life.outgoing import Outgoing, encode_body
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import NO_TIMERS, Actor
 from greenroom.actors.model.effects import StartJob, Told
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
@@ -48,11 +49,12 @@ class Decided:
         "_snapshot_worth",
         "_started",
         "_taken",
+        "_turn",
         "departures",
         "snapshot_offset",
     )  # fmt: skip
 
-    def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once) -> None:
+    def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once, turn: Turn) -> None:
         self.departures: list[Departure] | tuple[()] = ()  # among them all events: while there are none, nothing waits
         self.snapshot_offset = 0  # of the newest snapshot
         self._snapshot_worth = kind.limits.snapshot_every  # events since then, from which on another is made
@@ -61,6 +63,7 @@ class Decided:
         self._head = head
         self._fence = head.fence if head is not None else 0  # 0 is nobody's fence: without a journal
         self._once = once
+        self._turn = turn
         self._events: list[StoredEvent] | tuple[()] = ()
         self._consequences: Consequences | None = None
         self._posted: tuple[list[Outgoing], list[Told]] | None = None
@@ -232,7 +235,7 @@ class Decided:
             row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self._actor.entity, head.shard)
             consequences = consequences or Consequences()
             consequences.outbox = Outbox([row])
-            departures.append(Posted(row, outgoing, told, self._met_with(outgoing)))
+            departures.append(Posted(row, outgoing, told, self._met_with(outgoing), self._turn.serial))
         if self._started:
             departures.append(JobsStarted(self._started))
             self._started = None

@@ -40,11 +40,14 @@ class Unknown(Struct, frozen=True):
 class Once:
     """Of one life. Each part is None until something needs it: most entities need none, and there are many."""
 
-    __slots__ = ("_held", "ids", "is_new", "looks_up_ids", "marks", "timers", "under_way_max")
+    __slots__ = ("_held", "ids", "is_new", "looks_up_ids", "marks", "timers", "under_way_max", "woken_at")
 
     def __init__(self) -> None:
         # Had its entity recorded nothing when it was claimed? Then it had handled nothing, and there is nothing to ask.
         self.is_new = False
+        # The serial of the node's turn when it woke. What was told later for the first time can't have been handled by
+        # a life before this one; nor by another node's after it, for that would have fenced this one.
+        self.woken_at = 0
         self.under_way_max = 0  # messages that may be handled and not durable yet
         self._held: Holdings | None = None
         self.ids: CommandIds | None = None
@@ -76,8 +79,8 @@ class Once:
             self.ids.end()
 
     def knows(self, sender: int, *, is_first: bool) -> bool:
-        """Is its mark in memory, or certain without? `is_first`: the sender has never told this entity anything, and
-        sends this for the first time."""
+        """Is its mark in memory, or certain without? `is_first`: the sender has never told this entity anything,
+        and sends this for the first time, since this life has woken."""
         marks = self.marks
         if marks is not None and sender in marks:
             return True
@@ -96,7 +99,9 @@ class Once:
         command_ids: set[str] = set()
         for item in items:
             if type(item) is Envelope:
-                if type(item.source) is Origin and not self.knows(item.source.sender, is_first=item.is_first):
+                if type(item.source) is Origin and not self.knows(
+                    item.source.sender, is_first=item.first_at > self.woken_at
+                ):
                     senders.add(item.source.sender)
                 command_id = item.command_id
                 if (

@@ -52,6 +52,7 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
                     departure.messages,  # type: ignore[union-attr]
                     lineage_of(epoch),
                     departure.first_to,  # type: ignore[union-attr]
+                    departure.at,  # type: ignore[union-attr]
                 )
             elif cls is TimersSet:
                 for due_ms in departure.due_ms:  # type: ignore[union-attr]

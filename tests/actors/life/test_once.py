@@ -76,3 +76,13 @@ def test_an_entity_is_new_that_had_recorded_nothing_when_it_was_claimed() -> Non
         delivery = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"))
         assert life.handle([delivery], 0, 0.0, in_flight=False) == is_new
         assert (life.waits_for is None) == is_new
+
+
+def test_a_first_message_is_certain_only_of_a_life_that_was_awake_when_it_was_told() -> None:
+    """Else another node's life may have handled it before this one was claimed."""
+    life = Life(Kind(Sum), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 4))
+    life.wake(Claimed(Head(1, "sum:1", 7, "e", 4), None, 4, []))
+    woken_at = life.once.woken_at
+    for first_at, is_handled in ((0, False), (woken_at, False), (woken_at + 1, True)):
+        delivery = Envelope(message=Add(amount=1), slot=Slot(), source=Origin(9, 5, "sum:9"), first_at=first_at)
+        assert life.handle([delivery], 0, 0.0, in_flight=False) == is_handled

@@ -423,11 +423,11 @@ async def test_a_first_message_is_first_once_and_only_where_it_was_just_told(aut
     """Sent again, or read from the outbox, nobody knows whether it was handled: then its receiver has to ask."""
     async with world() as run:
         row, messages = run.commit(A, (B, "1"), (B, "2"), (C, "3"))
-        run.relay.post(row, messages, run.lineage, frozenset((B,)))
-        assert [one.is_first for one in run.inbox] == [True, False, False]
+        run.relay.post(row, messages, run.lineage, frozenset((B,)), 7)
+        assert [one.first_at for one in run.inbox] == [7, 0, 0]
         run.reject(3)
         await trio.sleep(10)
-        assert [one.is_first for one in run.inbox] == [False] * 3
+        assert [one.first_at for one in run.inbox] == [0] * 3
         run.decide(3)
         run.post(A, (B, "4"))
-        assert [one.is_first for one in run.inbox] == [False]
+        assert [one.first_at for one in run.inbox] == [0]
