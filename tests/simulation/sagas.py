@@ -211,12 +211,20 @@ def unfinished(states: dict[str, Any]) -> list[str]:
                 stuck = {step.name for step in state.steps if step.status == "stuck"}
                 fits = found <= stuck if state.back else bool(found)
             case status:
-                left.append(f"{entity} is {status}")
+                if not waits_for_time(state):
+                    left.append(f"{entity} is {status}")
                 continue
         if not fits:
             left.append(f"{entity} is {state.status}, and there is {sorted(found)}")
     left += [f"nobody knows of order {order}: {sorted(found)}" for order, found in held.items()]
     return left
+
+
+def waits_for_time(state: SagaState) -> bool:
+    """Till a moment by the clock of a node that may have gone an hour wrong: whoever comes after it waits so long."""
+    under_way = [step for step in state.steps if step.status in ("running", "resting", "undoing", "undo_resting")]
+    resting = [step for step in under_way if "resting" in step.status or (step.status == "running" and not step.entity)]
+    return bool(under_way) and resting == under_way
 
 
 def is_of_bundle(order: str) -> bool:
