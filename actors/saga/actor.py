@@ -310,8 +310,13 @@ def _once_begun(may_watch: Callable[[Any], None]) -> Callable[[Any], None]:
 def _fields_of(message: Message) -> Raw:
     """As JSON, as its class writes them, without what only its way here needed."""
     fields = msgspec.to_builtins(message)
-    fields.pop(message.__struct_config__.tag_field, None)
-    for field in msgspec.structs.fields(message):
-        if field.name == "idempotency_key":
-            fields.pop(field.encode_name, None)
+    for name in _of_the_way(type(message)):
+        fields.pop(name, None)
     return Raw(msgspec.json.encode(fields))
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_the_way(message: type[Message]) -> tuple[str, ...]:
+    """As they are written: looked up once a class, for that takes longer than writing a message."""
+    keys = [field.encode_name for field in msgspec.structs.fields(message) if field.name == "idempotency_key"]
+    return (str(message.__struct_config__.tag_field), *keys)
