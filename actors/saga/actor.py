@@ -74,6 +74,7 @@ class Saga(Leading[Input], Generic[Input]):
     starts: ClassVar[Literal["entities", "users"]] = "entities"  # who may begin it
     steps: ClassVar[tuple[Part, ...]]
     deadline_s: ClassVar[float | None] = None  # how long all steps together may take; then it goes back
+    commands: ClassVar[tuple[type[Message], ...]] = STEERING  # and what users begin it with, or tell it
     internal: ClassVar[tuple[type[Message], ...]] = INTERNAL  # and what entities begin it with, or tell it
     events = EVENTS
     base_tags = "saga"
@@ -117,7 +118,7 @@ class Saga(Leading[Input], Generic[Input]):
 
     def may_steer(self, command: Message) -> None:
         """May `self.principal` cancel, retry, resume or fork it? By default the roles service and admin may, and other
-        entities. Of a saga that has begun. Raise Refused if not."""
+        entities. Of a saga that has begun. Raises: Refused if not."""
         if not self.principal.system and STAFF_ROLES.isdisjoint(self.principal.roles):
             raise Refused("forbidden", "only the roles service and admin steer sagas", status=403)
 

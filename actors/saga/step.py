@@ -93,6 +93,8 @@ def wait_for(
     `within` so many seconds, or however long it takes (None). Then the saga goes back; with `otherwise`, those parts
     are done, and it goes on: `()` is to go on at once. `so_far.reply(name, Class)` is the message, and the name that
     of its tag unless given. With `sent_by="users"` it is a command; `may_tell` says whose.
+
+    Raises: ValueError for what can't be waited for so.
     """
     name = name or tag_of(message).partition(".")[2]
     _check_name(name)

@@ -42,7 +42,8 @@ def step(name: str, **how: Any) -> Step[Any]:
     def undo(so_far: SoFar[Order]) -> Message:
         return Undo(step=name)
 
-    return Step(**({"name": name, "do": do, "undo": undo, "deadline_s": 10.0} | how))
+    made: dict[str, Any] = {"name": name, "do": do, "undo": undo, "deadline_s": 10.0} | how
+    return Step(**made)
 
 
 def pack(so_far: SoFar[Order]) -> Job:

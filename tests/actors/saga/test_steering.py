@@ -7,7 +7,7 @@ import pytest
 from greenroom import Refused
 from greenroom.actors.saga.messages import BeginFork, CancelSaga, ForkedTo, ForkSaga, ResumeSaga, RetrySaga, Steered
 from greenroom.testing import Kit
-from tests.actors.saga.market import ALL, Do, Order, Stalls, saga, step
+from tests.actors.saga.market import ALL, Approve, Do, Order, Stalls, saga, step
 
 TWO = saga(step("pay"), step("ship"))
 
@@ -65,7 +65,8 @@ def test_one_that_can_not_be_taken_back_is_not_cancelled() -> None:
 
 
 def test_one_that_is_stuck_is_retried_or_goes_forward_again() -> None:
-    for command, after in ((RetrySaga(), "undoing"), (ResumeSaga(), "running")):
+    both: tuple[tuple[Any, Any], ...] = ((RetrySaga(), "undoing"), (ResumeSaga(), "running"))
+    for command, after in both:
         stalls = Stalls(TWO)
         stalls.done("pay")
         stalls.refused("ship")
@@ -151,7 +152,7 @@ def test_a_fork_takes_over_what_did_not_come() -> None:
     stalls = Stalls()
     stalls.done("pay", "pears", "apples", "plums", "van")
     stalls.undone("bike")
-    stalls.kit.ask(ALL.plan.leaves["approve"].message(), user="ann")  # type: ignore[union-attr]
+    stalls.kit.ask(Approve(), user="ann")
     stalls.kit.advance(20.0)
     stalls.done("note")
     kit = fork_of(stalls, from_step="pack")
