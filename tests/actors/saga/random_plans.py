@@ -10,12 +10,12 @@ from msgspec import Struct
 from greenroom import Ask, Done, Job, Message, Refused, Retry, Saga, SoFar, Step, Tell, parallel, race, wait_for
 from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.model.effects import Told
-from greenroom.actors.saga.parts import Plan
+from greenroom.actors.saga.parts import DEPTH_MAX, Plan
 from greenroom.actors.saga.step import Parallel, Part, Race, Wait
 from greenroom.testing import Kit
 
 WORKERS = ("worker:a", "worker:b")
-SIZE_MAX = 9  # steps
+NESTED_MAX = DEPTH_MAX - 2  # what is done in place of a wait lies one deeper than that
 RETRY = Retry(attempts=2, first_s=2.0)
 
 
@@ -78,13 +78,13 @@ class Maker:
         self.count = 0
         self.waits = set[str]()
 
-    def parts(self, shape: Shape) -> tuple[Part, ...]:
+    def parts(self, shape: Shape, depth: int = 1) -> tuple[Part, ...]:
         match shape.sort:
-            case "sequence":
-                return tuple(part for one in shape.parts for part in self.parts(one))
-            case "parallel" | "race":
-                branches = [self.parts(one) for one in shape.parts]
+            case "parallel" | "race" if depth <= NESTED_MAX:
+                branches = [self.parts(one, depth + 1) for one in shape.parts]
                 return (parallel(*branches) if shape.sort == "parallel" else race(*branches),)
+            case "sequence" | "parallel" | "race":
+                return tuple(part for one in shape.parts for part in self.parts(one, depth))
             case "yes" | "paid" if shape.sort not in self.waits:
                 self.waits.add(shape.sort)
                 if shape.sort == "yes":

@@ -79,4 +79,4 @@ class PlanMachine(RuleBasedStateMachine):
 
 
 TestPlanMachine = PlanMachine.TestCase
-TestPlanMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestPlanMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
