@@ -25,9 +25,9 @@ help: ## list the targets
 
 setup: $(INSTALLED) ## set up .venv, and nothing else
 
-# With the views that the chat page is made of, unless the environment names others, or none.
-serve: export GREENROOM_BUILT_IN_VIEWS ?= conversations,messages,rooms
-serve: $(INSTALLED) ## run the server, with the views of the chat; ARGS="--port 9000"
+# With the views that the chat page is made of, and the list of sagas, unless the environment names others, or none.
+serve: export GREENROOM_BUILT_IN_VIEWS ?= conversations,messages,rooms,sagas
+serve: $(INSTALLED) ## run the server, with the views of chat and sagas; ARGS="--port 9000"
 	@exec $(BIN)/greenroom serve $(ARGS)
 
 test: $(INSTALLED) ## run every test; ARGS="-k room"

@@ -19,7 +19,7 @@ from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Ask, Done, Event, Message, Tell
 from greenroom.actors.model.principal import ANONYMOUS, SYSTEM, Principal, UserId
 from greenroom.actors.personal.fields import Personal, Secret, Subject
-from greenroom.actors.saga import Saga, SoFar, Step
+from greenroom.actors.saga import Saga, SoFar, Step, parallel, race, wait_for
 from greenroom.actors.sinks.errors import BatchRefused, Gone, Unreachable
 from greenroom.actors.sinks.sink import Batch, Sink
 from greenroom.actors.views.columns import Index, Key, Text
@@ -75,5 +75,8 @@ __all__ = [
     "View",
     "WaitFor",
     "Work",
+    "parallel",
+    "race",
     "schedule",
+    "wait_for",
 ]

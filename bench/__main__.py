@@ -23,23 +23,20 @@ from bench import machine, peers
 from bench.load.generators import GeneratorFailed, raise_file_limit
 from bench.question import Answer, Question, Say, options
 from bench.questions import (
-    actors,
-    awake,
     calm,
     chat,
     cluster,
     connections,
-    effects,
     failover,
     fanout,
     http,
     jobs,
-    journal,
     restart,
     scaling,
     storm,
     views,
 )
+from bench.questions.kernel import actors, awake, effects, journal, sagas
 from bench.reporting import tables
 from bench.reporting.comparison import Compared, compare
 from bench.reporting.sides import OURS, Side, ours
@@ -57,6 +54,7 @@ QUESTIONS = {
         fanout.QUESTION,
         http.QUESTION,
         jobs.QUESTION,
+        sagas.QUESTION,
         connections.QUESTION,
         storm.QUESTION,
         restart.QUESTION,

@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "overview",
         "own",
     ),
-    "actors": ("model", "personal", "life", "saga", "views", "sinks", "jobs", "schema", "identity", "chat", "testing"),
+    "actors": ("model", "personal", "life", "views", "sinks", "jobs", "saga", "schema", "identity", "chat", "testing"),
     "transports": (
         "errors",
         "deadlines",

@@ -73,6 +73,7 @@ ELSEWHERE = {
     "actors/saga/actor.py": "actors/saga/test_saga.py",
     "actors/saga/so_far.py": "actors/saga/test_saga.py",
     "actors/saga/state.py": "actors/saga/test_saga.py",
+    "actors/saga/step.py": "actors/saga/test_parts.py",
     "actors/saga/view.py": "actors/saga/test_saga.py",
     # A life is told by what it lets out.
     "actors/life/async_handler.py": "supervisors/kernel/cells/test_async_handler.py",
@@ -100,6 +101,7 @@ ELSEWHERE = {
     "supervisors/cli/dead_letters.py": "faults/process/test_command_line.py",
     "supervisors/cli/entities.py": "faults/process/test_command_line.py",
     "supervisors/cli/migrate.py": "faults/process/test_command_line.py",
+    "supervisors/cli/sagas/server.py": "supervisors/cli/sagas/test_app.py",
     "supervisors/cli/schema.py": "faults/process/test_command_line_schema.py",
     "supervisors/cli/serve.py": "faults/process/test_start.py",
     "supervisors/cli/serving/child.py": "supervisors/cli/serving/test_reloading.py",

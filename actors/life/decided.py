@@ -8,6 +8,7 @@ from greenroom.actors.life.flights import Flight
 from greenroom.actors.life.gathered import NOTHING, answer_to, encode_outgoing, gather
 from greenroom.actors.life.once import DONE, Once
 from greenroom.actors.life.outgoing import Outgoing, encode_body
+from greenroom.actors.life.turn import Turn
 from greenroom.actors.model.actor import NO_TIMERS, Actor
 from greenroom.actors.model.effects import StartJob, Told
 from greenroom.actors.model.envelope import Envelope, Firing, Origin
@@ -25,6 +26,9 @@ from greenroom.store.journal.records import Head, Remembered, StoredEvent
 log = structlog.get_logger("greenroom.cell")
 encode = msgspec.json.encode
 
+NOBODY: frozenset[str] = frozenset()
+MET_MAX = 100  # receivers of an entity that was new with its life
+
 
 class Decided:
     """Of one life: `collect` after each handling, `take` when the burst, or the part before a wait, is to leave.
@@ -39,16 +43,18 @@ class Decided:
         "_fence",
         "_head",
         "_kind",
+        "_met",
         "_once",
         "_posted",
         "_snapshot_worth",
         "_started",
         "_taken",
+        "_turn",
         "departures",
         "snapshot_offset",
     )  # fmt: skip
 
-    def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once) -> None:
+    def __init__(self, kind: Kind, actor: Actor[object], head: Head | None, once: Once, turn: Turn) -> None:
         self.departures: list[Departure] | tuple[()] = ()  # among them all events: while there are none, nothing waits
         self.snapshot_offset = 0  # of the newest snapshot
         self._snapshot_worth = kind.limits.snapshot_every  # events since then, from which on another is made
@@ -57,16 +63,20 @@ class Decided:
         self._head = head
         self._fence = head.fence if head is not None else 0  # 0 is nobody's fence: without a journal
         self._once = once
+        self._turn = turn
         self._events: list[StoredEvent] | tuple[()] = ()
         self._consequences: Consequences | None = None
         self._posted: tuple[list[Outgoing], list[Told]] | None = None
         self._started: list[StartJob] | None = None
         self._taken = 0  # the actor's offset as of the last flight
+        self._met: set[str] | tuple[()] | None = None  # see `_met_with`; no set where nothing was told, as by most
 
     def begin(self, snapshot_offset: int) -> None:
         """The actor has been built from what is stored."""
         self.snapshot_offset = snapshot_offset
         self._taken = self._actor.offset
+        if self._head is not None and self._head.offset == 0:
+            self._met = ()
         self.show_timers()
 
     def snapshot_taken(self, offset: int) -> None:
@@ -225,7 +235,7 @@ class Decided:
             row = OutboxRow(head.position(through), encode_body(outgoing), head.id, self._actor.entity, head.shard)
             consequences = consequences or Consequences()
             consequences.outbox = Outbox([row])
-            departures.append(Posted(row, outgoing, told))
+            departures.append(Posted(row, outgoing, told, self._met_with(outgoing), self._turn.serial))
         if self._started:
             departures.append(JobsStarted(self._started))
             self._started = None
@@ -239,6 +249,19 @@ class Decided:
             if body is not None:
                 departures.append(SnapshotDue(through, body))
         return Flight(through, self._fence, events, consequences, departures, items)
+
+    def _met_with(self, outgoing: list[Outgoing]) -> frozenset[str]:
+        """Which receivers its entity tells something for the first time: only of one that was new with this life, and
+        has told few, is that certain."""
+        met = self._met
+        if met is None:
+            return NOBODY
+        new = frozenset([one.entity for one in outgoing if one.entity not in met])
+        if len(met) + len(new) > MET_MAX:
+            self._met = None
+            return NOBODY
+        self._met = {*met, *new}
+        return new
 
     def drop_unfinished(self) -> None:
         """A handler raised: what it recorded and named never was. The state stays ahead, so this life is to end."""

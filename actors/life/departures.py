@@ -36,6 +36,8 @@ class Posted(Struct, frozen=True, gc=False):
     row: OutboxRow
     messages: list[Outgoing]
     told: list[Told]  # the same, as the handler said it; without answers to others
+    first_to: frozenset[str] = frozenset()  # receivers that the sender had never told anything
+    at: int = 0  # the turn's serial, before the row was committed
 
 
 class JobsStarted(Struct, frozen=True, gc=False):

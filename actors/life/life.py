@@ -65,7 +65,7 @@ class Life:
         self.epoch = head.epoch if head is not None else world.new_epoch()
         self.actor: Actor[object] = kind.actor(entity, world)
         self.once = Once()
-        self.decided = Decided(kind, self.actor, head, self.once)
+        self.decided = Decided(kind, self.actor, head, self.once, turn)
         self.position = 0  # which message of the burst is being handled
         # What must be waited for before the message at `position` can be handled.
         self.waits_for: CoroutineType[object, object, object] | Unknown | None = None
@@ -102,6 +102,8 @@ class Life:
                     self.once.remember(event.command_id, Remembered(event.reply, event.digest))
         finally:
             turn.item = turn.owner = None
+        self.once.is_new = claimed.head.offset == 0
+        self.once.woken_at = turn.serial
         if claimed.timers:
             self.once.timers = DurableTimers(claimed.timers)
         self.decided.begin(claimed.snapshot_offset)
@@ -177,7 +179,7 @@ class Life:
         actor = self.actor
         source = envelope.source
         if source is not None and actor.durable:
-            if type(source) is Origin and (once.marks is None or source.sender not in once.marks):
+            if type(source) is Origin and not once.knows(source.sender, is_first=envelope.first_at > once.woken_at):
                 return Unknown([source.sender], [])
             if not self._admits(envelope, source):
                 return None

@@ -23,11 +23,19 @@ class Marks:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def learn(self, stored: Mapping[int, int]) -> None:
-        """Marks as the journal has them. What was handled since, and may not be stored yet, stays."""
+    def meet(self, sender: int) -> None:
+        """Nothing was ever handled of this sender."""
+        self._make_room()
+        self._seen[sender] = 0
+
+    def _make_room(self) -> None:
         if len(self._seen) > 2 * self._kept:
             for sender in list(self._seen)[: -self._kept]:  # durable for long: they are read again when needed
                 del self._seen[sender]
+
+    def learn(self, stored: Mapping[int, int]) -> None:
+        """Marks as the journal has them. What was handled since, and may not be stored yet, stays."""
+        self._make_room()
         for sender, seq in stored.items():
             self._seen.setdefault(sender, seq)
 

@@ -24,6 +24,7 @@ from greenroom.store.journal.records import Remembered
 
 log = structlog.get_logger("greenroom.cell")
 DONE = Done()
+NEW_MAX = 1_000  # senders of whom an entity that was new when it was claimed has heard: beyond, it asks as any other
 
 
 class Unknown(Struct, frozen=True):
@@ -39,9 +40,15 @@ class Unknown(Struct, frozen=True):
 class Once:
     """Of one life. Each part is None until something needs it: most entities need none, and there are many."""
 
-    __slots__ = ("_held", "ids", "looks_up_ids", "marks", "timers")
+    __slots__ = ("_held", "ids", "is_new", "looks_up_ids", "marks", "timers", "under_way_max", "woken_at")
 
     def __init__(self) -> None:
+        # Had its entity recorded nothing when it was claimed? Then it had handled nothing, and there is nothing to ask.
+        self.is_new = False
+        # The serial of the node's turn when it woke. What was told later for the first time can't have been handled by
+        # a life before this one; nor by another node's after it, for that would have fenced this one.
+        self.woken_at = 0
+        self.under_way_max = 0  # messages that may be handled and not durable yet
         self._held: Holdings | None = None
         self.ids: CommandIds | None = None
         self.looks_up_ids = False  # command ids that memory does not have are looked up before they are handled
@@ -71,13 +78,30 @@ class Once:
         if self.ids is not None:
             self.ids.end()
 
+    def knows(self, sender: int, *, is_first: bool) -> bool:
+        """Is its mark in memory, or certain without? `is_first`: the sender has never told this entity anything,
+        and sends this for the first time, since this life has woken."""
+        marks = self.marks
+        if marks is not None and sender in marks:
+            return True
+        if self.is_new and marks is not None and len(marks) >= NEW_MAX:
+            self.is_new = False  # some will be forgotten, and have to be asked for
+        if not (is_first or self.is_new):
+            return False
+        if marks is None:
+            marks = self.marks = Marks(under_way_max=self.under_way_max)
+        marks.meet(sender)
+        return True
+
     def unknown(self, items: Iterable[Item]) -> Unknown:
         """What the journal must be asked for these to be handled."""
         senders: set[int] = set()
         command_ids: set[str] = set()
         for item in items:
             if type(item) is Envelope:
-                if type(item.source) is Origin and (self.marks is None or item.source.sender not in self.marks):
+                if type(item.source) is Origin and not self.knows(
+                    item.source.sender, is_first=item.first_at > self.woken_at
+                ):
                     senders.add(item.source.sender)
                 command_id = item.command_id
                 if (

@@ -123,6 +123,9 @@ class Envelope(Struct, gc=False):
     size: int = 0  # bytes on the wire, what the mailbox counts
     queued_at: float = 0.0  # trio clock
     strikes: int = 0  # how often handling this message has killed the actor
+    # Its sender has never told this entity anything else, and this was not sent before; told at that serial of the
+    # node's turn. 0: nobody can say. See Life.
+    first_at: int = 0
 
     @classmethod
     def command(

@@ -125,7 +125,7 @@ class Kind:
         self.limits = actor.limits
         self.commands: dict[str, Command] = {}
         for message in actor.commands:
-            name = self._own_tag(where, message, Message)
+            name = self._own_tag(where, message, Message, actor.base_tags)
             if name in self.commands:
                 raise BadEntityClass(f"{where}: two commands are named {name!r}")
             self.commands[name] = Command(name, message, self._others)

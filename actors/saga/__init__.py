@@ -2,6 +2,6 @@
 
 from greenroom.actors.saga.actor import Saga
 from greenroom.actors.saga.so_far import SoFar
-from greenroom.actors.saga.step import Step
+from greenroom.actors.saga.step import Step, parallel, race, wait_for
 
-__all__ = ["Saga", "SoFar", "Step"]
+__all__ = ["Saga", "SoFar", "Step", "parallel", "race", "wait_for"]

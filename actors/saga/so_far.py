@@ -23,6 +23,11 @@ class SoFar(Generic[Input]):
         """Of the saga: a name for what its steps make, which is known before anything is answered."""
         return self.entity.partition(":")[2]
 
+    def key_of(self, step: str) -> str:
+        """Of the saga that did this step: another one's, where this is a fork that has taken the step over."""
+        found = self._state.find(step)
+        return found.taken if found is not None and found.taken else self.key
+
     @property
     def by(self) -> str:
         """The user who began it; "" when nobody is known, or when it was another entity."""
@@ -33,7 +38,10 @@ class SoFar(Generic[Input]):
         return step in self._state.replies
 
     def reply(self, step: str, wanted: type[Wanted]) -> Wanted:
-        """What a step was answered. Raises: LookupError when it was not, msgspec.ValidationError."""
+        """What a step was answered; the message, of one that waits for it; the result, of a job.
+
+        Raises: LookupError when there is none, msgspec.ValidationError.
+        """
         found = self._state.replies.get(step)
         if found is None:
             raise LookupError(f"{self.entity}: no answer to {step!r}")

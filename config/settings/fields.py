@@ -140,13 +140,13 @@ class NodeSettings(SectionSettings):
         )
     )
     built_in_views: Annotated[
-        tuple[Literal["conversations", "entities", "messages", "rooms"], ...],
+        tuple[Literal["conversations", "entities", "messages", "rooms", "sagas"], ...],
         NoDecode,
         BeforeValidator(split_unless_none),
     ] = _setting(
         (),
         "Greenroom's own views that are kept up; each costs time for what it folds, `entities` for every event",
-        allowed="conversations, entities, messages and rooms, separated by commas; none",
+        allowed="conversations, entities, messages, rooms and sagas, separated by commas; none",
     )
     work: Annotated[dict[str, int], NoDecode, BeforeValidator(slots_by_queue)] = _setting(
         {},

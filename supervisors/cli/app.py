@@ -17,6 +17,7 @@ from greenroom.supervisors.cli.jobs.jobs import jobs_app
 from greenroom.supervisors.cli.jobs.queues import queues_app
 from greenroom.supervisors.cli.migrate import migrate_schema
 from greenroom.supervisors.cli.new import new
+from greenroom.supervisors.cli.sagas import sagas_app
 from greenroom.supervisors.cli.schedules import schedules_app
 from greenroom.supervisors.cli.schema import show_schema
 from greenroom.supervisors.cli.serve import serve
@@ -47,6 +48,7 @@ app.add_typer(queues_app, name="queues")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(views_app, name="views")
 app.add_typer(schedules_app, name="schedules")
+app.add_typer(sagas_app, name="sagas")
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ class Delivery(Struct, eq=False, gc=False):
     pair: "Pair"
     row: Row
     message: Outgoing
+    first_at: int = 0  # see Envelope; once it was sent it is the first no more
 
     def resolve(self, reply: Any, encoded: bytes | None) -> None:
         self.pair.deliverer.decided(self)

@@ -102,8 +102,16 @@ class Relay:
 
     # From cells.
 
-    def post(self, row: OutboxRow, messages: Sequence[Outgoing], lineage: str) -> None:
-        """A row has become durable, in the database's history `lineage`. The sender's rows must come in order."""
+    def post(
+        self,
+        row: OutboxRow,
+        messages: Sequence[Outgoing],
+        lineage: str,
+        first_to: frozenset[str] = frozenset(),
+        at: int = 0,
+    ) -> None:
+        """A row has become durable, in the database's history `lineage`. The sender's rows must come in order.
+        `first_to`: receivers that it had never told anything until it did, before this serial of the turn."""
         if (
             self._is_left_out(row.head_id)
             or not self._has_room()
@@ -112,7 +120,7 @@ class Relay:
         ):
             self._leave_out(row.head_id)
         else:
-            self._keep(row, messages)
+            self._keep(row, messages, first_to, at)
 
     def adopt(self, rows: Sequence[OutboxRow]) -> None:
         """Rows of a head that was just claimed, its oldest. What it has goes before anything posted later."""
@@ -204,7 +212,9 @@ class Relay:
             return
         self._keep(row, messages)
 
-    def _keep(self, stored: OutboxRow, messages: Sequence[Outgoing]) -> None:
+    def _keep(
+        self, stored: OutboxRow, messages: Sequence[Outgoing], first_to: frozenset[str] = frozenset(), at: int = 0
+    ) -> None:
         head_id = stored.head_id
         if (head_id, stored.offset) in self._rows:
             return
@@ -215,7 +225,8 @@ class Relay:
             pair = self._pairs.get((head_id, message.entity))
             if pair is None:
                 pair = self._pairs[head_id, message.entity] = Pair(self, head_id, stored.entity, message.entity)
-            pair.add(Delivery(pair, row, message))
+            is_first = pair not in touched and message.entity in first_to
+            pair.add(Delivery(pair, row, message, at if is_first else 0))
             touched[pair] = None
         self.waiting += len(messages)
         self.waiting_bytes += size
@@ -232,6 +243,7 @@ class Relay:
             delivery = pair.waiting[0]
             message = delivery.message
             after = pair.sent if pair.under_way else 0
+            first_at, delivery.first_at = delivery.first_at, 0
             try:
                 if kind is None:
                     kind = self._kinds[split_entity(pair.receiver)[0]]
@@ -242,6 +254,7 @@ class Relay:
                     size=len(message.message),
                     queued_at=now,
                     source=Origin(pair.sender_id, message.seq, pair.sender, message.about, after, self._lineage or ""),
+                    first_at=first_at,
                 )
                 self._submit(pair.receiver, envelope)
             except (ActorError, msgspec.MsgspecError, RecursionError) as error:  # such as: this code does not know it

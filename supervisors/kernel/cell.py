@@ -45,6 +45,7 @@ from greenroom.store.journal.records import Head, Outcome, Remembered
 from greenroom.supervisors.kernel.host import Host, OwnRows
 from greenroom.supervisors.kernel.in_flight import FLIGHTS_MAX, InFlight
 from greenroom.supervisors.kernel.ownership import lease_or_fast
+from greenroom.supervisors.kernel.release import known_to_have_landed
 from greenroom.supervisors.kernel.waking import Waking, wake
 from greenroom.supervisors.supervision.strategy import RestartIntensity, RestartLedger
 from greenroom.supervisors.supervision.watched_steps import watched_steps
@@ -263,6 +264,7 @@ class Cell:
         if failure is not None:  # as a rule there is none
             self._looks_up_ids = self._looks_up_ids or failure is Outcome.REPEATED
         life.once.looks_up_ids = self._looks_up_ids
+        life.once.under_way_max = FLIGHTS_MAX * host.mailbox.burst
         ended = self._life
         self._adopt(life, waking.own_rows)
         if waking.outbox:
@@ -270,7 +272,8 @@ class Cell:
         former = waking.sorted
         if former is not None:
             for flight in former.landed:
-                in_flight.release(flight.departures)
+                # What of it lay in the outbox may have come with the claim, and be handled since.
+                in_flight.release([known_to_have_landed(one) for one in flight.departures])
         assert life.head is not None
         if former is not None and former.landed:
             host.committer.found(self.entity, [flight.append(life.head.id) for flight in former.landed])

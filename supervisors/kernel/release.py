@@ -6,6 +6,7 @@ from typing import assert_never
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from greenroom.actors.jobs.queue.actor import QUEUE_KIND
 from greenroom.actors.jobs.queue.messages import Found
@@ -46,7 +47,13 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
             elif cls is Ephemeral:
                 _show(host, entity, departure)  # type: ignore[arg-type]
             elif cls is Posted:
-                host.relay.post(departure.row, departure.messages, lineage_of(epoch))  # type: ignore[union-attr]
+                host.relay.post(
+                    departure.row,  # type: ignore[union-attr]
+                    departure.messages,  # type: ignore[union-attr]
+                    lineage_of(epoch),
+                    departure.first_to,  # type: ignore[union-attr]
+                    departure.at,  # type: ignore[union-attr]
+                )
             elif cls is TimersSet:
                 for due_ms in departure.due_ms:  # type: ignore[union-attr]
                     host.waker.soon(due_ms, entity)
@@ -56,6 +63,13 @@ def release(host: Host, life: Life, mailbox: Mailbox, departures: Iterable[Depar
             log.exception("departure_failed", entity=entity, error=shown(error))
             if isinstance(departure, Answer):
                 departure.slot.reject(HandlerFailed(shown(error)))
+
+
+def known_to_have_landed(departure: Departure) -> Departure:
+    """Of a former life, whose append was looked up: then nobody can say that it was not sent before."""
+    if isinstance(departure, Posted) and departure.first_to:
+        return replace(departure, first_to=frozenset())
+    return departure
 
 
 def _release_rare(host: Host, life: Life, mailbox: Mailbox, departure: Departure) -> None:

@@ -16,6 +16,7 @@ INTERFACE = {  # the fields that /docs and scripts rely on
     "awake": ["megabytes", "collector_max_ms"],
     "journal": ["durable_events_per_s", "lone_p50_ms", "lone_p99_ms"],
     "effects": ["plain_events_per_s", "events_per_s", "commands_per_s", "cost_percent", "undelivered"],
+    "sagas": ["sagas_per_s", "done_p50_ms", "done_p99_ms", "lost"],
     "chat": ["sends_per_s", "deliver_p50_ms", "deliver_p99_ms", "lost", "duplicated", "reordered"],
     "fanout": ["deliveries_per_s", "p50_ms", "p99_ms", "server_cpu_s"],
     "http": ["requests_per_s", "p99_ms", "errors"],

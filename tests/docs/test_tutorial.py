@@ -34,7 +34,7 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("writing-an-entity.md", ["poll.py", "test_poll.py"]),
         ("testing-entities.md", ["test_lobby.py"]),
         ("schema-evolution.md", ["thermometer.py", "test_thermometer.py"]),
-        ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py"]),
+        ("sagas.md", ["shop.py", "checkout.py", "test_checkout.py", "delivery.py", "test_delivery.py"]),
         ("views.md", ["standings.py", "test_standings.py"]),
         ("sinks.md", ["warehouse.py", "test_warehouse.py", "stream.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),
@@ -70,7 +70,7 @@ def test_the_entity_is_found_as_greenroom_entities_finds_it(tmp_path: Path, monk
     ("page", "names"),
     [
         ("writing-an-entity.md", ["poll.py"]),
-        ("sagas.md", ["shop.py", "checkout.py"]),
+        ("sagas.md", ["shop.py", "checkout.py", "delivery.py"]),
         ("views.md", ["standings.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py"]),
     ],

@@ -12,6 +12,7 @@ from greenroom.actors.jobs.schedule import Book, schedule_of
 from greenroom.actors.jobs.schedule.declared import DeclaredSchedule, check_declared, declared_in
 from greenroom.actors.jobs.single import SingleJob
 from greenroom.actors.model.kinds import BadEntityClass, Kinds, actors_among, find_classes
+from greenroom.actors.saga import listed
 from greenroom.actors.sinks.installed import Sinks, sinks_among
 from greenroom.actors.views.entities import entities_of
 from greenroom.actors.views.installed import Views, views_among
@@ -47,7 +48,10 @@ def installed_kinds(settings: Settings) -> Kinds:
 def installed_views(settings: Settings, kinds: Kinds) -> Views:
     """Greenroom's own views as GREENROOM_BUILT_IN_VIEWS has them, then those of GREENROOM_ENTITIES, over the installed
     kinds. Raises: BadEntityClass."""
-    views = [built_in_view(name, kinds) for name in sorted(set(settings.built_in_views))]
+    names = set(settings.built_in_views)
+    if not listed.are_installed(kinds):
+        names.discard(listed.Sagas.name)
+    views = [built_in_view(name, kinds) for name in sorted(names)]
     return Views(kinds, [*views, *(view for path in settings.entities for view in views_among(find_classes(path)))])
 
 
@@ -71,7 +75,7 @@ def built_in_view(name: str, kinds: Kinds) -> type[View]:
     """`kinds`: all that are installed. Raises: KeyError."""
     if name == "entities":
         return entities_of(kinds)
-    return {view.name: view for view in (Conversations, Messages, Rooms)}[name]
+    return {view.name: view for view in (Conversations, Messages, Rooms, listed.Sagas)}[name]
 
 
 def built_in_kinds(jobs: Jobs | None = None) -> Kinds:

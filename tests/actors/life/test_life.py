@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from greenroom.actors.life.decided import MET_MAX
 from greenroom.actors.life.departures import Answer, Posted, Rejection
 from greenroom.actors.life.life import Life, RefusedTooLate
 from greenroom.actors.life.once import Unknown
@@ -13,7 +14,7 @@ from greenroom.actors.model.errors import Refused
 from greenroom.actors.model.kinds import Kind
 from greenroom.actors.model.lifecycle import NOTED
 from greenroom.actors.model.message import Message, Tell
-from greenroom.store.journal.records import Head, StoredEvent
+from greenroom.store.journal.records import Claimed, Head, StoredEvent
 from tests.actors.life.small_life import Add, Slot, Sum, World, ask, life_of, total
 
 
@@ -139,3 +140,30 @@ def test_a_message_is_handled_only_in_the_history_in_which_its_cause_is_durable(
     assert isinstance(departure, Answer) == handled
     if isinstance(departure, Rejection):
         assert departure.error.temporary
+
+
+def test_whom_it_tells_for_the_first_time_is_certain_of_one_that_was_new() -> None:
+    for offset, first_to in ((0, [{"sum:2"}, {"sum:3"}]), (4, [set(), set()])):
+        life = Life(Kind(Sum), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", offset))
+        life.wake(Claimed(Head(1, "sum:1", 7, "e", offset), None, offset, []))
+        found = []
+        for names in (["sum:2"], ["sum:2", "sum:3"]):
+            burst: list[Any] = [ask(Add(amount=1, tell=name)) for name in names]
+            life.handle(burst, 0, 0.0, in_flight=False)
+            flight = life.decided.take(burst)
+            assert flight is not None
+            (posted,) = [one for one in flight.departures if isinstance(one, Posted)]
+            found.append(set(posted.first_to))
+        assert found == first_to
+
+
+def test_one_that_tells_very_many_is_certain_of_nobody() -> None:
+    life = Life(Kind(Sum), "sum:1", World(), Turn(), Head(1, "sum:1", 7, "e", 0))
+    life.wake(Claimed(Head(1, "sum:1", 7, "e", 0), None, 0, []))
+    for number in range(MET_MAX + 2):
+        envelope = ask(Add(amount=1, tell=f"sum:{number}"))
+        life.handle([envelope], 0, 0.0, in_flight=False)
+        flight = life.decided.take([envelope])
+        assert flight is not None
+        (posted,) = [one for one in flight.departures if isinstance(one, Posted)]
+        assert bool(posted.first_to) == (number < MET_MAX)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from greenroom import Done, Step
+from greenroom.actors.saga.parts import Plan
 from greenroom.actors.saga.plan import Begin, End, TakeBack, next_move
 from greenroom.actors.saga.state import SagaState, StepState, StepStatus
 
@@ -18,6 +19,7 @@ STEPS = [
     Step(name="mail", do=anything, deadline_s=None),
     Step(name="hotel", do=anything, undo=anything, deadline_s=None),
 ]
+PLAN = Plan(STEPS)
 
 
 def state(status: Any, **steps: StepStatus) -> SagaState:
@@ -41,18 +43,18 @@ def state(status: Any, **steps: StepStatus) -> SagaState:
     ],
 )
 def test_what_comes_next(found: SagaState, move: object) -> None:
-    assert next_move(found, STEPS) == move
+    assert next_move(found, PLAN) == move
 
 
 def test_the_newest_is_taken_back_first_and_what_has_no_undo_never() -> None:
     both = state("undoing", car="done", mail="done", hotel="overdue")
-    assert next_move(both, STEPS) == TakeBack(both.steps[2])
+    assert next_move(both, PLAN) == TakeBack(both.steps[2])
     both.steps[2].status = "undone"
-    assert next_move(both, STEPS) == TakeBack(both.steps[0]), "a mail can't be taken back"
+    assert next_move(both, PLAN) == TakeBack(both.steps[0]), "a mail can't be taken back"
     both.steps[0].status = "undone"
-    assert next_move(both, STEPS) == End("undone")
+    assert next_move(both, PLAN) == End("undone")
 
 
 def test_a_step_that_the_code_no_longer_knows_is_taken_back_too() -> None:
     gone = state("undoing", train="done")
-    assert next_move(gone, STEPS) == TakeBack(gone.steps[0])
+    assert next_move(gone, PLAN) == TakeBack(gone.steps[0])

@@ -417,3 +417,17 @@ async def test_rows_that_were_deleted_are_forgotten_early_where_they_are_many(
             await trio.sleep(0.1)
             assert len(run.relay._rows) <= 50 + 10 * 5, "what comes in two sweeps, beside"
         assert len(run.texts()) == 300
+
+
+async def test_a_first_message_is_first_once_and_only_where_it_was_just_told(autojump_clock: MockClock) -> None:
+    """Sent again, or read from the outbox, nobody knows whether it was handled: then its receiver has to ask."""
+    async with world() as run:
+        row, messages = run.commit(A, (B, "1"), (B, "2"), (C, "3"))
+        run.relay.post(row, messages, run.lineage, frozenset((B,)), 7)
+        assert [one.first_at for one in run.inbox] == [7, 0, 0]
+        run.reject(3)
+        await trio.sleep(10)
+        assert [one.first_at for one in run.inbox] == [0] * 3
+        run.decide(3)
+        run.post(A, (B, "4"))
+        assert [one.first_at for one in run.inbox] == [0]

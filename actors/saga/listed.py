@@ -1,0 +1,78 @@
+"""Which sagas there are: `GET /api/sagas/all?kind=checkout&status=stuck`, for staff.
+
+It is told when one begins, turns and ends, not of its steps: so a saga that goes well costs it two events, however many
+steps it has. Installed on request.
+"""
+
+from msgspec import Struct
+
+from greenroom.actors.model.kinds import Kinds
+from greenroom.actors.saga.actor import Saga
+from greenroom.actors.saga.events import (
+    Cancelled,
+    Ended,
+    Forked,
+    Resumed,
+    Retried,
+    Started,
+    StepOverdue,
+    StepRefused,
+    WentBack,
+)
+from greenroom.actors.saga.state import SagaState
+from greenroom.actors.views.columns import Index, Key
+from greenroom.actors.views.page import Page
+from greenroom.actors.views.view import Origin, View
+
+Turning = Started | StepRefused | StepOverdue | WentBack | Cancelled | Retried | Resumed | Forked | Ended
+
+
+class Sagas(View, version=1):
+    """Sagas of all kinds, those that have changed last first. For staff."""
+
+    of = Turning.__args__
+
+    class Row(Struct):
+        """One saga."""
+
+        kind: Key[str]
+        key: Key[str]
+        status: Index[str] = "running"
+        by: str = ""  # the user who began it
+        forks: int = 0
+        started_ms: int = 0  # Unix
+        changed_ms: int = 0  # Unix: when it began, turned, was steered, or ended
+
+    watch = Page(order="-changed_ms", limit=100, per_s=2)
+
+    def fold(self, event: Turning, of: Origin) -> None:
+        row = self.row(kind=of.kind, key=of.key)
+        row.changed_ms = of.at_ms
+        match event:
+            case Started():
+                row.by, row.started_ms = event.by, of.at_ms
+            case StepRefused() | StepOverdue():
+                row.status = row.status if event.goes_on else "undoing"
+            case WentBack() | Cancelled():
+                row.status = "undoing"
+            case Retried():
+                row.status = event.status
+            case Resumed():
+                row.status = "running"
+            case Forked():
+                row.forks += 1
+            case Ended():
+                row.status = event.outcome
+
+    def seed(self, state: SagaState, of: Origin) -> None:
+        if state.status == "new":
+            return
+        row = self.row(kind=of.kind, key=of.key)
+        row.status, row.by, row.forks = state.status, state.by, len(state.forks)
+        row.started_ms = state.log[0].at_ms if state.log else of.at_ms
+        row.changed_ms = state.log[-1].at_ms if state.log else of.at_ms
+
+
+def are_installed(kinds: Kinds) -> bool:
+    """Is there any kind of sagas? Without one there is nothing to list."""
+    return any(issubclass(kind.actor, Saga) for kind in kinds)

@@ -1,0 +1,1 @@
+"""Questions to the kernel alone, in one process: no sockets, no gate."""

@@ -1,0 +1,121 @@
+"""Sagas over HTTP: the server is asked what there is, and told what to do."""
+
+import http.client
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from greenroom.config.settings import Settings
+from greenroom.store.own.data_folder import DataFolder
+from greenroom.supervisors.cli.chosen.address import checked_url, is_in_the_clear, server_url
+from greenroom.supervisors.cli.chosen.tokens import token_config
+from greenroom.supervisors.cli.sagas.which import Which
+from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
+from greenroom.transports.auth.signer import TokenSigner
+
+ANSWER_S = 30.0
+PAGE = 500  # rows of the list at once
+TOKEN_S = 60.0  # of one that we sign ourselves: another follows
+USER = "greenroom-sagas"
+
+
+class Refusal(Exception):
+    """The server says no; the text is what for."""
+
+    def __init__(self, status: int, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}" if message else name)
+        self.status = status
+        self.name = name
+
+
+class Server:
+    """One connection, kept open: thousands of sagas may be meant."""
+
+    def __init__(self, settings: Settings, url: str | None, token: str | None) -> None:
+        """Raises: Trouble."""
+        self._url = checked_url(url) if url is not None else server_url(settings)
+        if is_in_the_clear(self._url):
+            sys.stderr.write("greenroom: the token goes to another host by http://: who is between can read it\n")
+        split = urllib.parse.urlsplit(self._url)
+        made = http.client.HTTPSConnection if split.scheme == "https" else http.client.HTTPConnection
+        self._connection = made(split.hostname or "", split.port, timeout=ANSWER_S)
+        self._path = split.path.rstrip("/")
+        self._token = token or ""
+        self._signer: TokenSigner | None = None
+        self._until_s = 0.0
+        if token is None:
+            folder = DataFolder(settings.data_dir) if settings.data_dir.is_dir() else None
+            config = token_config(settings, folder)
+            if config is None or config.secret is None:
+                raise Trouble("--token: must be given, one with the role admin or service", status=BAD_USAGE)
+            self._signer = TokenSigner(config, time.time)
+
+    def view(self, saga: str) -> dict[str, Any]:
+        """Raises: Refusal, Trouble."""
+        found: dict[str, Any] = self._ask("GET", _path_of(saga))["view"]
+        return found
+
+    def command(self, saga: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Raises: Refusal, Trouble."""
+        return self._ask("POST", f"{_path_of(saga)}/{name}", fields)
+
+    def rows(self, which: Which, now_ms: int) -> Iterator[dict[str, Any]]:
+        """Of the list, those that have changed last first. Raises: Refusal, Trouble."""
+        asked = {"limit": str(PAGE)}
+        if which.kind:
+            asked["kind"] = which.kind
+        if which.state:
+            asked["status"] = which.state
+        while True:
+            try:
+                answer = self._ask("GET", f"/api/sagas/all?{urllib.parse.urlencode(asked)}")
+            except Refusal as error:
+                if error.status != 404:
+                    raise
+                raise Trouble(
+                    "that server keeps no list of sagas: set GREENROOM_BUILT_IN_VIEWS=sagas there, or name them"
+                ) from None
+            yield from (row for row in answer["rows"] if which.fits(row, now_ms))
+            if answer["next"] is None:
+                return
+            asked["after"] = answer["next"]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        try:
+            self._connection.request(
+                method,
+                self._path + path,
+                body=None if body is None else msgspec.json.encode(body),
+                headers={"Authorization": f"Bearer {self._present_token()}", "Content-Type": "application/json"},
+            )
+            with self._connection.getresponse() as answer:
+                status, content = answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()  # the next request opens it again
+            raise Trouble(f"{self._url}: {error or type(error).__name__}") from error
+        try:
+            found: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise Trouble(f"{self._url} answers {status}, and no JSON: is that a Greenroom server?") from None
+        if status >= 400:
+            why = found.get("error") or {}
+            raise Refusal(status, str(why.get("name", status)), str(why.get("message", "")))
+        return found
+
+    def _present_token(self) -> str:
+        if self._signer is not None and time.monotonic() > self._until_s:
+            self._token = self._signer.connection_token(USER, roles=["admin"], ttl_s=TOKEN_S)
+            self._until_s = time.monotonic() + TOKEN_S / 2
+        return self._token
+
+
+def _path_of(saga: str) -> str:
+    kind, _, key = saga.partition(":")
+    return f"/api/{kind}/{urllib.parse.quote(key, safe='')}"
