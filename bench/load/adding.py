@@ -23,7 +23,8 @@ class Adding:
     queue: str
     job: str
     in_flight: int  # commands on their way over one WebSocket, when they are many
-    keys: int = 0  # of the jobs that are added in bulk; 0: they have none
+    keys: int = 0  # of the jobs that are added in bulk; 0: they have `key`
+    key: str = ""  # "": none
 
 
 class _Socket:
@@ -103,7 +104,8 @@ def add(link: Link, plan: Adding) -> None:
 
 def _bulk(plan: Adding, jobs: int) -> tuple[int, float]:
     connection = http.client.HTTPConnection(*plan.address, timeout=FRAME_S)
-    keyed = [{"key": f"k{number % plan.keys}"} if plan.keys else {} for number in range(1_000)]
+    names = [f"k{number}" for number in range(plan.keys)] or [plan.key]
+    keyed = [{"key": names[number % len(names)]} if names[0] else {} for number in range(1_000)]
     many = [{"job": plan.job, "arguments": {"number": number, **key}} for number, key in enumerate(keyed)]
     body = json.dumps({"jobs": many}, separators=(",", ":")).encode()
     headers = {"Authorization": f"Bearer {plan.token}", "Content-Type": "application/json"}

@@ -13,22 +13,26 @@ import time
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from bench.jobs.adders import Adders
+from bench.jobs.far import far_away
+from bench.jobs.held import held
+from bench.jobs.keys import BIG, read_waits, small_keys
+from bench.jobs.ours import OurQueue
 from bench.load.adding import Adding, add
-from bench.load.distance import distant
-from bench.load.generators import Fleet, fleet
+from bench.load.generators import fleet
 from bench.load.queueing import LEFT_S, Queueing
 from bench.load.worker import working
-from bench.question import Answer, Figure, Question, Say, param
+from bench.question import Answer, Figure, Question, Results, Say, param
 from bench.reporting.percentiles import curve, ms
 from bench.server import Server, serving
-from bench.work import AT, LEFT, LIMITED, QUEUE
-from greenroom.store.own.servers import OwnServers
+from bench.work import AT, KEYED, LEFT, LIMITED, QUEUE
 from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import TokenConfig
+
+UNFINISHED = ("jobs", "job_takes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +46,10 @@ class JobsParams:
     lone_per_s: float = param(40.0, "lone jobs a second")
     waiting: int = param(1_000_000, "jobs that wait while some of them are worked on; 0: leave that out")
     kills: int = param(5, "workers that are killed with a job in hand; 0: leave that out")
-    round_trip_ms: float = param(2.0, "to Postgres, while jobs are worked on once more; 0: leave that out")
-
-
-class Adders:
-    """Generators that add jobs, and how many they have added in all."""
-
-    def __init__(self, generators: Fleet) -> None:
-        self._generators = generators
-        self.total = 0
-
-    def add(self, how: str, amount: float, *, within_s: float = LEFT_S) -> float:
-        """Jobs a second."""
-        self._generators.tell("add", (how, amount))
-        found = self._generators.wait("added", within_s=within_s)
-        self.total += sum(total for _, _, total in found)
-        rate: float = sum(count for count, _, _ in found) / max(seconds for _, seconds, _ in found)
-        return rate
+    round_trip_ms: float = param(2.0, "to Postgres, and half of that, while jobs are worked on; 0: leave that out")
+    keys: int = param(100_000, "jobs of one key, beside which 100 keys with 10 wait; 0: leave that out")
+    held: float = param(0.0, "minutes for which a transaction is left open elsewhere; 0: leave that out")
+    held_jobs: int = param(20_000, "jobs that are added, then worked on, again and again meanwhile")
 
 
 def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
@@ -70,15 +61,13 @@ def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
             asking.command("add", job="job.waited", arguments={"sent_ns": time.monotonic_ns(), "file": str(file)})
             time.sleep(max(0.0, 1 / params.lone_per_s - (time.monotonic() - begun)))
         asking.wait_until_done()
-        data = file.read_bytes()
-    assert len(data) == AT * params.lone, f"{len(data) // AT} of {params.lone} lone jobs have run"
-    return array("q", sorted(int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)))
+        return read_waits(file, params.lone)
 
 
 def _waiting(many: Adders, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
     """Jobs worked on each second while very many more wait, and the bytes of memory that each of these takes."""
     before = server.resident_bytes()
-    many.add("bulk", params.waiting // params.bulks)
+    many.add("bulk", params.waiting)
     waiting = asking.unfinished()
     each = (server.resident_bytes() - before) / waiting
     return asking.work(left=max(0, waiting - params.jobs)), each
@@ -91,8 +80,8 @@ def _limited(server: Server, token: str, params: JobsParams) -> tuple[float, int
     with fleet(add, [plan] * params.bulks) as many:
         many.wait("ready", within_s=30.0)
         asking.command("pause")
-        adders = Adders(many)
-        adders.add("bulk", params.jobs // params.bulks)
+        adders = Adders(many, params.bulks)
+        adders.add("bulk", params.jobs)
         return asking.work(), adders.total
 
 
@@ -122,9 +111,9 @@ def _said(file: Path, count: int) -> list[int]:
     return [int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)]
 
 
-async def _stored(folder: Path) -> tuple[int, int, int]:
+async def _stored(run: Path) -> tuple[int, int, int]:
     """Jobs that are not finished, rows of those that are, and how many jobs these are."""
-    connection = await asyncpg.connect(host=str(folder / "data/run"), user="greenroom", database="greenroom")
+    connection = await asyncpg.connect(host=str(run), user="greenroom", database="greenroom")
     try:
         row = await connection.fetchrow(
             "SELECT (SELECT count(*) FROM jobs), count(*), count(DISTINCT id) FROM jobs_done"
@@ -134,36 +123,21 @@ async def _stored(folder: Path) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def _far_away(params: JobsParams, settings: dict[str, str], token: str) -> float:
-    """Jobs worked on each second, by a server whose Postgres is far away."""
-    with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root: for the account that Postgres runs as
-        own = OwnServers(Path(folder).resolve())
-        database_url, redis_url = own.start()
-        path = f"{parse_qs(urlsplit(database_url).query)['host'][0]}/.s.PGSQL.5432"
-        try:
-            with distant(path, params.round_trip_ms / 1_000) as port:
-                far = {
-                    "GREENROOM_DATABASE_URL": f"postgresql://greenroom@127.0.0.1:{port}/greenroom",
-                    "GREENROOM_REDIS_URL": redis_url,
-                }
-                with serving("", settings | far) as server:
-                    asking = Queueing(server, token, QUEUE)
-                    plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
-                    with fleet(add, [plan] * params.bulks) as many:
-                        many.wait("ready", within_s=30.0)
-                        asking.command("pause")
-                        Adders(many).add("bulk", params.jobs // params.bulks)
-                        return asking.work()
-        finally:
-            own.stop()
+def _small_keys(server: Server, token: str, params: JobsParams) -> tuple[Results, int]:
+    """What a few jobs of many keys wait beside very many of one; how many they all were."""
+    asking = Queueing(server, token, KEYED)
+    plan = Adding(server.address, token, KEYED, "job.keyed", params.in_flight, key=BIG)
+    with fleet(add, [plan] * params.bulks) as many:
+        many.wait("ready", within_s=30.0)
+        queue = OurQueue(asking, Adders(many, params.bulks))
+        return small_keys(queue, params.keys), queue.added
 
 
 def answer(params: JobsParams, say: Say) -> Answer:
     secret = secrets.token_hex(32)
     settings = {
         "GREENROOM_ENTITIES": "bench.work",
-        "GREENROOM_WORK": f"{QUEUE}:{params.slots},{LIMITED.name}:{params.slots}",
+        "GREENROOM_WORK": f"{QUEUE}:{params.slots},{LIMITED.name}:{params.slots},{KEYED}:{params.slots}",
         "GREENROOM_AUTH_SECRET": secret,
     }
     signer = TokenSigner(TokenConfig(secret=secret.encode()), time.time)
@@ -176,7 +150,7 @@ def answer(params: JobsParams, say: Say) -> Answer:
         with fleet(add, [plan]) as one, fleet(add, [plan] * params.bulks) as some:
             for generators in (one, some):
                 generators.wait("ready", within_s=30.0)
-            lone, many = Adders(one), Adders(some)
+            lone, many = Adders(one, 1), Adders(some, params.bulks)
             say("lone jobs", 0.1)
             asking.command("add", job="job.nothing")
             asking.wait_until_done()
@@ -191,7 +165,7 @@ def answer(params: JobsParams, say: Say) -> Answer:
             asking.command("pause")
             say("adding in bulk", 0.5)
             before = server.cost()
-            bulk = many.add("bulk", params.jobs // params.bulks)
+            bulk = many.add("bulk", params.jobs)
             added = server.cost()
             say("working", 0.6)
             processed = asking.work()
@@ -202,17 +176,28 @@ def answer(params: JobsParams, say: Say) -> Answer:
             if params.kills:
                 say("killing workers", 0.68)
                 extra["rescue_ms"] = round(max(_rescues(server, token, params)), 1)
+            if params.keys:
+                say("few jobs of many keys beside many of one", 0.69)
+                found, of_keys = _small_keys(server, token, params)
+                extra |= found
+                others += of_keys
+            assert server.folder is not None
+            run = server.folder / "data/run"
+            if params.held:
+                say("working while a transaction is left open", 0.7)
+                extra |= held(OurQueue(asking, many), params.held, params.held_jobs, run, UNFINISHED)
             if params.waiting:
-                say("working while very many wait", 0.7)
+                say("working while very many wait", 0.8)
                 asking.command("pause")
                 rate, each = _waiting(many, asking, server, params)
                 extra |= {"million_waiting_share": round(rate / processed, 3), "waiting_bytes": round(each)}
             all_added = lone.total + many.total + others + params.lone + params.kills + 1
-        assert server.folder is not None
-        unfinished, rows, distinct = asyncio.run(_stored(server.folder))
+        unfinished, rows, distinct = asyncio.run(_stored(run))
     if params.round_trip_ms:
         say("working far away from Postgres", 0.9)
-        extra["rtt2_share"] = round(_far_away(params, settings, token) / processed, 3)
+        plan = Adding(("", 0), token, QUEUE, "job.nothing", params.in_flight)
+        rates = far_away(settings, plan, params.jobs, params.bulks, params.round_trip_ms)
+        extra |= {name: round(rate / processed, 3) for name, rate in rates.items()}
     adding_cost, cost = added - before, worked - added
     results = {
         "processed_per_s": round(processed, 1),
@@ -243,7 +228,14 @@ QUESTION = Question(
         "pickup_p50_ms": Figure("from sending a lone job until it runs, median", at_most=3.0),
         "pickup_p99_ms": Figure("the same, 99th percentile", at_most=15.0),
         "limited_share": Figure("processed_per_s where 100 keys take turns within limits, as a share", at_least=0.8),
-        "rtt2_share": Figure("processed_per_s at 2 ms to Postgres and back, as a share of it", at_least=0.6),
+        "rtt1_share": Figure("processed_per_s at 1 ms to Postgres and back, as a share of it"),
+        "rtt2_share": Figure("the same at 2 ms", at_least=0.6),
+        "held_share": Figure("jobs a second in the last minute of a transaction left open, as a share of those before"),
+        "held_before_mb": Figure("tables and indexes of unfinished jobs before that"),
+        "held_after_mb": Figure("and at its end"),
+        "small_keys_alone_p99_ms": Figure("how long 1,000 jobs of 100 keys wait in an empty queue, 99th percentile"),
+        "small_keys_p99_ms": Figure("the same beside 100,000 jobs of one other key"),
+        "small_keys_ratio": Figure("the second as a multiple of the first", at_most=2.0),
         "million_waiting_share": Figure("processed_per_s while a million wait, as a share of it", at_least=0.8),
         "rescue_ms": Figure("from kill -9 of a worker here until its job runs again, the longest", at_most=1_000),
         "lost": Figure("jobs that were added and are nowhere", at_most=0),
