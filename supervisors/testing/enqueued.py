@@ -17,7 +17,7 @@ class Enqueued(Struct, frozen=True):
 
     job: Job  # as its arguments' JSON decodes
     id: str
-    state: str  # waiting, delayed or retrying
+    state: str  # waiting, delayed, retrying …, as its queue has it
     delay_s: float  # until it is due
     priority: int
     partition: str

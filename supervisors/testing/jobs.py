@@ -112,7 +112,9 @@ class JobKit:
 
     def _shown(self, row: JobRow) -> Enqueued:
         delay_s = max(0.0, row.due_ms / 1000 - self.now)
-        state = "waiting" if not delay_s else "retrying" if row.attempts else "delayed"
+        queue = self.queue(row.queue).actor
+        known = queue.desk.jobs.get(row.id)
+        state = queue.desk.stands(known, queue.now_ms) if known is not None else "waiting"
         return Enqueued(
             self._decode(row), row.id, state, delay_s, row.priority, row.partition, row.attempts, row.attempts_max
         )
