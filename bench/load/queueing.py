@@ -9,6 +9,7 @@ from bench.server import Server
 
 LOOK_S = 0.02  # between two looks at how many are left
 LEFT_S = 120.0
+IDLE_S = 5.0  # after which a connection is opened anew
 
 
 class Queueing:
@@ -23,6 +24,7 @@ class Queueing:
             "X-Request-Timeout": "30",
         }
         self._queue = queue
+        self._used_at = 0.0
 
     def command(self, name: str, **fields: object) -> dict[str, Any]:
         return self._ask("POST", f"/api/queue/{self._queue}/{name}", json.dumps(fields))
@@ -32,9 +34,12 @@ class Queueing:
         return count
 
     def _ask(self, method: str, path: str, body: str) -> dict[str, Any]:
+        if self._used_at + IDLE_S < time.monotonic():
+            self._connection.close()  # the server may have done so; the next request opens it again
         self._connection.request(method, path, body or None, self._headers)
         response = self._connection.getresponse()
         said = response.read()
+        self._used_at = time.monotonic()
         assert response.status == 200, said[:300]
         found: dict[str, Any] = json.loads(said)
         return found

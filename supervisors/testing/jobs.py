@@ -21,7 +21,9 @@ from msgspec import Raw
 from greenroom.actors.jobs.installed import InstalledJob, Jobs
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue import Queue, queue_of
+from greenroom.actors.jobs.queue.control import Pause, Resume
 from greenroom.actors.jobs.queue.messages import Beat, Found, Take, Taken
+from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
 from greenroom.actors.model.errors import InvalidCommand
 from greenroom.actors.model.lifecycle import Answered, Undelivered
@@ -162,12 +164,24 @@ class JobKit:
             self._catch_up(kit)
 
     def queue(self, name: str) -> Kit[Queue]:
-        """The queue itself, to pause it, to limit it, or to cancel a job: `jobs.queue("media").ask(Pause())`."""
+        """The queue itself: what it shows is `jobs.queue("media").view()`."""
         kit = self._queues.get(name)
         if kit is None:
             kit = self._queues[name] = Kit(self._queue_class, key=name, now=self.now, jobs=self)
         self._catch_up(kit)
         return kit
+
+    def pause(self, queue: str, seconds: float | None = None) -> None:
+        """Nothing is handed out, for so long or until `resume`."""
+        until_ms = None if seconds is None else int((self.now + seconds) * 1000)
+        self.queue(queue).ask(Pause(until_ms=until_ms))
+
+    def resume(self, queue: str) -> None:
+        self.queue(queue).ask(Resume())
+
+    def cancel(self, job_id: str) -> None:
+        """One that waits. Raises: KeyError where there is none, or it has ended."""
+        self.queue(self._tables.jobs[job_id].queue).ask(CancelJob(id=job_id))
 
     def _catch_up(self, kit: Kit[Any]) -> None:
         if self.now > kit.now:

@@ -7,8 +7,7 @@ import trio
 from msgspec import Raw, Struct
 
 from greenroom import Actor, Answered, Ask, Done, Event, Job, Retry, Snooze, Undelivered, Unique, Work
-from greenroom.actors.jobs.queue.control import Pause
-from greenroom.actors.jobs.queue.single.steering import CancelJob, EditJob
+from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.supervisors.testing import jobs as kit_of_jobs
 from greenroom.testing import JobKit, Kit
 
@@ -24,6 +23,17 @@ class Transcode(Job, queue="media", tag="job.transcode"):
         if work.attempt <= self.fails:
             raise ValueError(f"attempt {work.attempt}")
         return {"url": f"/{self.video}"}
+
+
+class Cut(Job, queue="media", tag="job.cut"):
+    async def run(self, work: Work) -> Any:
+        async def attempt() -> int:
+            return work.attempt
+
+        first = await work.step("first", attempt)
+        if work.attempt == 1:
+            raise ValueError("once more")
+        return first
 
 
 class Poll(Job, queue="media", tag="job.poll"):
@@ -155,15 +165,27 @@ def test_queues_are_the_servers_own() -> None:
 
     job = jobs.add(Transcode(video="a"))
     other = jobs.add(Transcode(video="b"))
-    jobs.queue("media").ask(Pause())
+    jobs.pause("media")
     assert jobs.drain("media") == [] and len(jobs.enqueued()) == 2
-    jobs.queue("media").ask(Pause(until_ms=int(jobs.now + 60) * 1000))
-    jobs.queue("media").ask(CancelJob(id=job))
+    jobs.pause("media", 60)
+    jobs.cancel(job)
     jobs.queue("media").ask(EditJob(id=other, arguments=Raw(b'{"video": "c"}')))
     began = jobs.now
     (outcome,) = jobs.drain("media")
     assert outcome.job == Transcode(video="c") and outcome.ended_s == began + 60
     assert [one.state for one in jobs.outcomes if one.id == job] == ["cancelled"]
+
+    jobs.add(Transcode(video="d"))
+    jobs.pause("media")
+    jobs.resume("media")
+    assert [one.job for one in jobs.drain("media")] == [Transcode(video="d")]
+
+
+def test_a_step_is_done_once_for_all_attempts() -> None:
+    jobs = JobKit(Cut)
+    outcome = jobs.run(Cut())
+    assert outcome.begun == 2 and outcome.result == 1
+    assert jobs.queue("media").actor.desk.with_steps == {}, "they go when the job has ended"
 
 
 def test_arguments_go_through_json_when_it_is_started() -> None:
@@ -195,8 +217,8 @@ def test_one_that_never_ends_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_one_that_has_not_ended_is_a_failure_of_run() -> None:
     jobs = JobKit(Transcode)
-    jobs.queue("media").ask(Pause(reason="deploy"))
-    with pytest.raises(AssertionError, match=r"has not ended: .*deploy"):
+    jobs.pause("media")
+    with pytest.raises(AssertionError, match=r"has not ended: .*'paused': True"):
         jobs.run(Transcode(video="a"))
 
 
