@@ -7,9 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from bench.jobs.adders import Adders
 from bench.jobs.ours import OurQueue
-from bench.load.adding import Adding, add
+from bench.load.adding import Adding
 from bench.load.distance import distant
-from bench.load.generators import fleet
 from bench.load.queueing import Queueing
 from bench.server import serving
 from greenroom.store.own.servers import OwnServers
@@ -17,8 +16,10 @@ from greenroom.store.own.servers import OwnServers
 DISTANCES = {"rtt1_share": 0.5, "rtt2_share": 1.0}  # of the round trip that is asked for; named for one of 2 ms
 
 
-def far_away(settings: dict[str, str], plan: Adding, jobs: int, bulks: int, round_trip_ms: float) -> dict[str, float]:
-    """Jobs worked on each second, by the names in DISTANCES, by one server. `plan` is without its address."""
+def far_away(
+    settings: dict[str, str], adders: Adders, plan: Adding, jobs: int, round_trip_ms: float
+) -> dict[str, float]:
+    """Jobs worked on each second, by the names in DISTANCES, by a server of its own."""
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # as root: for the account that Postgres runs as
         own = OwnServers(Path(folder).resolve())
@@ -32,14 +33,12 @@ def far_away(settings: dict[str, str], plan: Adding, jobs: int, bulks: int, roun
                     "GREENROOM_REDIS_URL": redis_url,
                 }
                 with serving("", settings | far) as server:
-                    asking = Queueing(server, plan.token, plan.queue)
-                    with fleet(add, [replace(plan, address=server.address)] * bulks) as many:
-                        many.wait("ready", within_s=30.0)
-                        queue = OurQueue(asking, Adders(many, bulks))
-                        for name, share in DISTANCES.items():
-                            distance.become(round_trip_ms * share / 1_000)
-                            queue.fill(jobs)
-                            found[name] = queue.work()
+                    there = replace(plan, address=server.address)
+                    queue = OurQueue(Queueing(server, plan.token, plan.queue), adders, there)
+                    for name, share in DISTANCES.items():
+                        distance.become(round_trip_ms * share / 1_000)
+                        queue.fill(jobs)
+                        found[name] = queue.work()
         finally:
             own.stop()
         return found

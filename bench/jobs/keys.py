@@ -14,7 +14,6 @@ from bench.work import AT
 
 SMALL_KEYS = 100
 SMALL_JOBS = 10  # of each
-RUNS = 5
 SETTLE_S = 0.2  # in which work on the one key's jobs comes up to speed
 LOOK_S = 0.005
 BIG = "big"
@@ -33,10 +32,10 @@ class Keyed(Protocol):
         """Wait until nothing is left."""
 
 
-def small_keys(queue: Keyed, jobs: int) -> Results:
-    """The wait of their jobs, p99, in a queue without others and beside so many of one key; medians of a few runs."""
-    empty = median(_wait_ms(queue, 0) for _ in range(RUNS))
-    beside = median(_wait_ms(queue, jobs) for _ in range(RUNS))
+def small_keys(queue: Keyed, jobs: int, runs: int) -> Results:
+    """The wait of their jobs, p99, in a queue without others and beside so many of one key; medians of those runs."""
+    empty = median(_wait_ms(queue, 0) for _ in range(runs))
+    beside = median(_wait_ms(queue, jobs) for _ in range(runs))
     return {
         "small_keys_alone_p99_ms": round(empty, 1),
         "small_keys_p99_ms": round(beside, 1),

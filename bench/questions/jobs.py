@@ -11,18 +11,17 @@ import signal
 import tempfile
 import time
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
 
-from bench.jobs.adders import Adders
+from bench.jobs.adders import Adders, adding
 from bench.jobs.far import far_away
 from bench.jobs.held import held
 from bench.jobs.keys import BIG, read_waits, small_keys
 from bench.jobs.ours import OurQueue
 from bench.load.adding import Adding, add
-from bench.load.generators import fleet
 from bench.load.queueing import LEFT_S, Queueing
 from bench.load.worker import working
 from bench.question import Answer, Figure, Question, Results, Say, param
@@ -48,6 +47,7 @@ class JobsParams:
     kills: int = param(5, "workers that are killed with a job in hand; 0: leave that out")
     round_trip_ms: float = param(2.0, "to Postgres, and half of that, while jobs are worked on; 0: leave that out")
     keys: int = param(100_000, "jobs of one key, beside which 100 keys with 10 wait; 0: leave that out")
+    key_runs: int = param(5, "times that these are added, and a queue without them is asked")
     held: float = param(0.0, "minutes for which a transaction is left open elsewhere; 0: leave that out")
     held_jobs: int = param(20_000, "jobs that are added, then worked on, again and again meanwhile")
 
@@ -64,25 +64,21 @@ def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
         return read_waits(file, params.lone)
 
 
-def _waiting(many: Adders, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
+def _waiting(queue: OurQueue, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
     """Jobs worked on each second while very many more wait, and the bytes of memory that each of these takes."""
     before = server.resident_bytes()
-    many.add("bulk", params.waiting)
+    queue.fill(params.waiting)
     waiting = asking.unfinished()
     each = (server.resident_bytes() - before) / waiting
     return asking.work(left=max(0, waiting - params.jobs)), each
 
 
-def _limited(server: Server, token: str, params: JobsParams) -> tuple[float, int]:
-    """Jobs worked on each second where keys take turns, each with a limit; how many they were."""
-    asking = Queueing(server, token, LIMITED.name)
-    plan = Adding(server.address, token, LIMITED.name, "job.limited", params.in_flight, keys=100)
-    with fleet(add, [plan] * params.bulks) as many:
-        many.wait("ready", within_s=30.0)
-        asking.command("pause")
-        adders = Adders(many, params.bulks)
-        adders.add("bulk", params.jobs)
-        return asking.work(), adders.total
+def _limited(server: Server, adders: Adders, plan: Adding, params: JobsParams) -> float:
+    """Jobs worked on each second where keys take turns, each with a limit."""
+    limited = replace(plan, queue=LIMITED.name, job="job.limited", keys=100)
+    queue = OurQueue(Queueing(server, plan.token, LIMITED.name), adders, limited)
+    queue.fill(params.jobs)
+    return queue.work()
 
 
 def _rescues(server: Server, token: str, params: JobsParams) -> list[float]:
@@ -123,14 +119,11 @@ async def _stored(run: Path) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def _small_keys(server: Server, token: str, params: JobsParams) -> tuple[Results, int]:
-    """What a few jobs of many keys wait beside very many of one; how many they all were."""
-    asking = Queueing(server, token, KEYED)
-    plan = Adding(server.address, token, KEYED, "job.keyed", params.in_flight, key=BIG)
-    with fleet(add, [plan] * params.bulks) as many:
-        many.wait("ready", within_s=30.0)
-        queue = OurQueue(asking, Adders(many, params.bulks))
-        return small_keys(queue, params.keys), queue.added
+def _small_keys(server: Server, adders: Adders, plan: Adding, params: JobsParams) -> tuple[Results, int]:
+    """What a few jobs of many keys wait beside very many of one; how many jobs no adder has added."""
+    keyed = replace(plan, queue=KEYED, job="job.keyed", key=BIG)
+    queue = OurQueue(Queueing(server, plan.token, KEYED), adders, keyed)
+    return small_keys(queue, params.keys, params.key_runs), queue.small
 
 
 def answer(params: JobsParams, say: Say) -> Answer:
@@ -144,60 +137,54 @@ def answer(params: JobsParams, say: Say) -> Answer:
     token = signer.connection_token("bench", roles=("service",), ttl_s=3_600.0)
     extra: dict[str, float] = {}
     say("starting the server", 0.0)
-    with serving("", settings) as server:
-        asking = Queueing(server, token, QUEUE)
-        plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
-        with fleet(add, [plan]) as one, fleet(add, [plan] * params.bulks) as some:
-            for generators in (one, some):
-                generators.wait("ready", within_s=30.0)
-            lone, many = Adders(one, 1), Adders(some, params.bulks)
+    with adding(add, 1) as lone, adding(add, params.bulks) as many:
+        with serving("", settings) as server:
+            assert server.folder is not None
+            run = server.folder / "data/run"
+            asking = Queueing(server, token, QUEUE)
+            plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
+            queue = OurQueue(asking, many, plan)
             say("lone jobs", 0.1)
             asking.command("add", job="job.nothing")
             asking.wait_until_done()
             waits = _pickups(asking, params)
             asking.command("pause")
             say("adding one by one", 0.3)
-            single = lone.add("single", params.seconds)
+            single = lone.add("single", params.seconds, plan)
             say("adding in parallel", 0.4)
-            parallel = lone.add("parallel", params.seconds)
+            parallel = lone.add("parallel", params.seconds, plan)
             asking.command("resume")
             asking.wait_until_done()
-            asking.command("pause")
             say("adding in bulk", 0.5)
             before = server.cost()
-            bulk = many.add("bulk", params.jobs)
+            bulk = queue.fill(params.jobs)
             added = server.cost()
             say("working", 0.6)
-            processed = asking.work()
+            processed = queue.work()
             worked = server.cost()
             say("working with limits", 0.65)
-            limited, others = _limited(server, token, params)
-            extra["limited_share"] = round(limited / processed, 3)
+            extra["limited_share"] = round(_limited(server, many, plan, params) / processed, 3)
             if params.kills:
                 say("killing workers", 0.68)
                 extra["rescue_ms"] = round(max(_rescues(server, token, params)), 1)
+            of_keys = 0
             if params.keys:
                 say("few jobs of many keys beside many of one", 0.69)
-                found, of_keys = _small_keys(server, token, params)
+                found, of_keys = _small_keys(server, many, plan, params)
                 extra |= found
-                others += of_keys
-            assert server.folder is not None
-            run = server.folder / "data/run"
             if params.held:
                 say("working while a transaction is left open", 0.7)
-                extra |= held(OurQueue(asking, many), params.held, params.held_jobs, run, UNFINISHED)
+                extra |= held(queue, params.held, params.held_jobs, run, UNFINISHED)
             if params.waiting:
                 say("working while very many wait", 0.8)
-                asking.command("pause")
-                rate, each = _waiting(many, asking, server, params)
+                rate, each = _waiting(queue, asking, server, params)
                 extra |= {"million_waiting_share": round(rate / processed, 3), "waiting_bytes": round(each)}
-            all_added = lone.total + many.total + others + params.lone + params.kills + 1
-        unfinished, rows, distinct = asyncio.run(_stored(run))
-    if params.round_trip_ms:
-        say("working far away from Postgres", 0.9)
-        plan = Adding(("", 0), token, QUEUE, "job.nothing", params.in_flight)
-        rates = far_away(settings, plan, params.jobs, params.bulks, params.round_trip_ms)
-        extra |= {name: round(rate / processed, 3) for name, rate in rates.items()}
+            all_added = lone.total + many.total + of_keys + params.lone + params.kills + 1
+            unfinished, rows, distinct = asyncio.run(_stored(run))
+        if params.round_trip_ms:
+            say("working far away from Postgres", 0.9)
+            rates = far_away(settings, many, plan, params.jobs, params.round_trip_ms)
+            extra |= {name: round(rate / processed, 3) for name, rate in rates.items()}
     adding_cost, cost = added - before, worked - added
     results = {
         "processed_per_s": round(processed, 1),

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.jobs.adders import Adders
+from bench.jobs.adders import READY_S, Adders
 from bench.load.generators import Fleet, fleet
 from bench.load.queueing import LEFT_S
-from bench.peers.skip_locked.adding import Adding, add
+from bench.peers.skip_locked.adding import Adding
 from bench.peers.skip_locked.table import ADD, RING, Place
 from bench.peers.skip_locked.worker import FOR_EVER, Working, work
 
-READY_S = 30.0
 LOOK_S = 0.02
 
 
@@ -24,14 +23,14 @@ class TheirQueue:
     """With a worker that rests until it is told to work."""
 
     def __init__(
-        self, runner: asyncio.Runner, connection: asyncpg.Connection, queue: str, worker: Fleet, adders: Adders
+        self, runner: asyncio.Runner, connection: asyncpg.Connection, plan: Adding, worker: Fleet, adders: Adders
     ) -> None:
         self._runner = runner
         self._connection = connection
-        self._queue = queue
+        self._plan = plan
         self._worker = worker
         self._adders = adders
-        self._small = 0
+        self.small = 0  # jobs that no adder has added
 
     def rest(self) -> None:
         self._worker.tell("work", 0)
@@ -41,7 +40,7 @@ class TheirQueue:
 
     def unfinished(self) -> int:
         count: int = self._runner.run(
-            self._connection.fetchval("SELECT count(*) FROM peer_jobs WHERE queue = $1", self._queue)
+            self._connection.fetchval("SELECT count(*) FROM peer_jobs WHERE queue = $1", self._plan.queue)
         )
         return count
 
@@ -52,15 +51,10 @@ class TheirQueue:
             time.sleep(LOOK_S)
         self.rest()
 
-    @property
-    def added(self) -> int:
-        """Jobs, in all."""
-        return self._small + self._adders.total
-
     def fill(self, jobs: int) -> float:
         """Jobs added each second."""
         self.rest()
-        return self._adders.add("bulk", jobs)
+        return self._adders.add("bulk", jobs, self._plan)
 
     def work(self, jobs: int | None = None) -> float:
         """Jobs a second; `jobs` of them, or all that wait."""
@@ -81,24 +75,22 @@ class TheirQueue:
 
     def add(self, arguments: list[dict[str, object]]) -> None:
         """By one statement, and ring."""
-        self._small += len(arguments)
+        self.small += len(arguments)
         self._runner.run(self._add([json.dumps(one).encode() for one in arguments]))
 
     async def _add(self, arguments: list[bytes]) -> None:
-        await self._connection.fetch(ADD, self._queue, "job.waited", arguments, int(time.time() * 1000))
+        await self._connection.fetch(ADD, self._plan.queue, "job.waited", arguments, int(time.time() * 1000))
         await self._connection.execute(RING)
 
 
 @contextmanager
-def their_queue(runner: asyncio.Runner, place: Place, queue: str, adding: int) -> Iterator[TheirQueue]:
-    """A queue of that name, with a worker and so many adders in processes of their own."""
+def their_queue(runner: asyncio.Runner, place: Place, queue: str, adders: Adders) -> Iterator[TheirQueue]:
+    """A queue of that name, with a worker in a process of its own."""
     connection = runner.run(place.connect())
-    plan = Adding(place, queue, "job.nothing", 0)
     try:
-        with fleet(work, [Working(place, queue)]) as worker, fleet(add, [plan] * adding) as adders:
-            for generators in (worker, adders):
-                generators.wait("ready", within_s=READY_S)
-            yield TheirQueue(runner, connection, queue, worker, Adders(adders, adding))
+        with fleet(work, [Working(place, queue)]) as worker:
+            worker.wait("ready", within_s=READY_S)
+            yield TheirQueue(runner, connection, Adding(place, queue, "job.nothing"), worker, adders)
     finally:
         runner.run(connection.close())
 

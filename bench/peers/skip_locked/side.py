@@ -10,14 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from bench.jobs.adders import Adders
+from bench.jobs.adders import Adders, adding
 from bench.jobs.far import DISTANCES
 from bench.jobs.held import held
 from bench.jobs.keys import read_waits, small_keys
 from bench.load.distance import distant
-from bench.load.generators import fleet
 from bench.peers.skip_locked.adding import Adding, add
-from bench.peers.skip_locked.queue import READY_S, TheirQueue, pickups, their_queue
+from bench.peers.skip_locked.queue import pickups, their_queue
 from bench.peers.skip_locked.table import Place, create
 from bench.peers.skip_locked.worker import Working
 from bench.question import Answer, Say
@@ -61,27 +60,28 @@ class _Measuring:
         self._say = say
         self._runner = runner
         self._run = run
-        self._place = Place(str(run))
         self._connection = connection
-        self._added = 0
 
     def answer(self) -> Answer:
         params, say = self._params, self._say
         results: dict[str, float] = {}
-        plan = Adding(self._place, QUEUE, "job.nothing", params.in_flight)
-        with self._queue(self._place) as queue, fleet(add, [plan]) as one, tempfile.TemporaryDirectory() as folder:
-            one.wait("ready", within_s=READY_S)
-            lone = Adders(one, 1)
+        place = Place(str(self._run))
+        plan = Adding(place, QUEUE, "job.nothing", params.in_flight)
+        with (
+            adding(add, 1) as lone,
+            adding(add, params.bulks) as many,
+            their_queue(self._runner, place, QUEUE, many) as queue,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             say("lone jobs", 0.1)
             file = Path(folder) / "waits"
             pickups(queue, params.lone, params.lone_per_s, file)
             waits = read_waits(file, params.lone)
             queue.finish()
             say("adding one by one", 0.2)
-            results["add_single_per_s"] = lone.add("single", params.seconds)
+            results["add_single_per_s"] = lone.add("single", params.seconds, plan)
             say("adding in parallel", 0.3)
-            results["add_parallel_per_s"] = lone.add("parallel", params.seconds)
-            self._added += lone.total
+            results["add_parallel_per_s"] = lone.add("parallel", params.seconds, plan)
             queue.work()
             say("adding in bulk", 0.4)
             results["add_bulk_per_s"] = queue.fill(params.jobs)
@@ -89,43 +89,37 @@ class _Measuring:
             processed = results["processed_per_s"] = queue.work()
             if params.keys:
                 say("few jobs of many keys beside many of one", 0.53)
-                results |= small_keys(queue, params.keys)
+                results |= small_keys(queue, params.keys, params.key_runs)
+            if params.round_trip_ms:
+                say("working far away from Postgres", 0.54)
+                results |= {name: round(rate / processed, 3) for name, rate in self._far_away(many).items()}
             if params.held:
                 say("working while a transaction is left open", 0.55)
                 results |= held(queue, params.held, params.held_jobs, self._run, UNFINISHED)
             if params.waiting:
-                say("working while very many wait", 0.8)
+                say("working while very many wait", 0.9)
                 queue.fill(params.waiting)
                 rate = queue.work(min(params.jobs, params.waiting))
                 results["million_waiting_share"] = round(rate / processed, 3)
-        if params.round_trip_ms:
-            say("working far away from Postgres", 0.9)
-            results |= {name: round(rate / processed, 3) for name, rate in self._far_away().items()}
+            added = lone.total + many.total + queue.small
         unfinished, rows, distinct = self._stored()
         results = {name: round(value, 3) for name, value in results.items()} | {
             "pickup_p50_ms": ms(waits, 0.5),
             "pickup_p99_ms": ms(waits, 0.99),
-            "lost": self._added - unfinished - distinct,
+            "lost": added - unfinished - distinct,
             "run_twice_completed": rows - distinct,
         }
         return Answer(results, {"pickup": curve(waits)})
 
-    @contextmanager
-    def _queue(self, place: Place, name: str = QUEUE) -> Iterator[TheirQueue]:
-        with their_queue(self._runner, place, name, self._params.bulks) as queue:
-            yield queue
-            self._added += queue.added
-
-    def _far_away(self) -> dict[str, float]:
+    def _far_away(self, adders: Adders) -> dict[str, float]:
         """Jobs worked on each second, by the name of what says so."""
         found = {}
-        path = str(self._run / ".s.PGSQL.5432")
-        with distant(path, 0.0) as distance:
-            with self._queue(Place("127.0.0.1", distance.port), "far") as queue:
+        with distant(str(self._run / ".s.PGSQL.5432"), 0.0) as distance:
+            far = Place("127.0.0.1", distance.port)
+            with their_queue(self._runner, far, "far", adders) as queue:
                 for name, share in DISTANCES.items():
-                    distance.become(0.0)
-                    queue.fill(self._params.jobs)
                     distance.become(self._params.round_trip_ms * share / 1_000)
+                    queue.fill(self._params.jobs)
                     found[name] = queue.work()
         return found
 
