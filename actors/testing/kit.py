@@ -296,6 +296,11 @@ class Kit(Generic[A_co]):
                 break
         self._world.now_s = until
 
+    def leap(self, seconds: float) -> None:
+        """The same as where a clock is set: what has come due by then comes late, and once."""
+        self._world.now_s += seconds
+        self.advance(0.0)
+
     def _fire(self, row: TimerRow) -> None:
         due = self._life.due_timers(0.0)
         assert due, f"{row.name} is due and has no message that its kind knows"

@@ -160,15 +160,16 @@ class JobKit:
     def advance(self, seconds: float) -> None:
         """Let time pass. Nobody works meanwhile."""
         self.now += seconds
-        for kit in list(self._queues.values()):
-            self._catch_up(kit)
+        for queue in list(self._queues):
+            self.queue(queue)
 
     def queue(self, name: str) -> Kit[Queue]:
         """The queue itself: what it shows is `jobs.queue("media").view()`."""
         kit = self._queues.get(name)
         if kit is None:
             kit = self._queues[name] = Kit(self._queue_class, key=name, now=self.now, jobs=self)
-        self._catch_up(kit)
+        if self.now > kit.now:
+            kit.leap(self.now - kit.now)  # else it would look for jobs of others once in a second of all that time
         return kit
 
     def pause(self, queue: str, seconds: float | None = None) -> None:
@@ -182,10 +183,6 @@ class JobKit:
     def cancel(self, job_id: str) -> None:
         """One that waits. Raises: KeyError where there is none, or it has ended."""
         self.queue(self._tables.jobs[job_id].queue).ask(CancelJob(id=job_id))
-
-    def _catch_up(self, kit: Kit[Any]) -> None:
-        if self.now > kit.now:
-            kit.advance(self.now - kit.now)
 
     async def _drain(self, kit: Kit[Queue], until: float) -> None:
         for _ in range(ATTEMPTS_MAX):
@@ -239,7 +236,7 @@ class JobKit:
         for one in told:
             starter = self._kits.get(one.entity)
             if starter is not None and isinstance(one.message, Answered | Undelivered):
-                self._catch_up(starter)
+                starter.advance(max(0.0, self.now - starter.now))
                 starter.tell(one.message)
 
     def _land(self, jobs: JobWrites, kit: Kit[Any]) -> None:

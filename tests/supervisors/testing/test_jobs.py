@@ -8,7 +8,11 @@ from msgspec import Raw, Struct
 
 from greenroom import Actor, Answered, Ask, Done, Event, Job, Retry, Snooze, Undelivered, Unique, Work
 from greenroom.actors.jobs.queue.single.steering import EditJob
+from greenroom.store.jobs.jobs import Look, Seen
+from greenroom.store.jobs.jobs_memory import look_at
+from greenroom.store.journal.consequences.jobs import JobTables
 from greenroom.supervisors.testing import jobs as kit_of_jobs
+from greenroom.supervisors.testing import reads
 from greenroom.testing import JobKit, Kit
 
 
@@ -90,6 +94,15 @@ class Film(Actor[FilmState]):
         return self.state.urls
 
 
+class Series(Film):
+    """Wants another one when it has one, up to three."""
+
+    def handle(self, message: Any) -> Any:
+        if isinstance(message, Answered) and len(self.state.urls) < 2:
+            self.start_job(Transcode(video=message.decode(dict[str, str])["url"][1:] + "+"), about="hd")
+        return super().handle(message)
+
+
 def a_film(*, inline: bool = False) -> tuple[JobKit, Kit[Film]]:
     jobs = JobKit(Transcode, Poll, Digest, inline=inline)
     return jobs, Kit(Film, key="alien", jobs=jobs)
@@ -149,10 +162,35 @@ def test_what_is_not_enqueued_is_said_with_what_is() -> None:
         jobs.refute_enqueued(Transcode, vidoe="a")
 
 
+def test_a_month_is_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue does not look for jobs of others once in each second of it."""
+    looks: list[str] = []
+
+    def counted(tables: JobTables, queue: str, seen: Seen) -> Look:
+        looks.append(queue)
+        return look_at(tables, queue, seen)
+
+    monkeypatch.setattr(reads, "look_at", counted)
+    jobs = JobKit(Transcode)
+    jobs.add(Transcode(video="a"), delay_s=30 * 86_400)
+    began = jobs.now
+    (outcome,) = jobs.drain("media")
+    assert outcome.ended_s == began + 30 * 86_400 and len(looks) < 10
+
+
 def test_inline_it_is_through_when_whoever_started_it_is_answered() -> None:
     jobs, film = a_film(inline=True)
     film.ask(Upload(video="a", fails=1), user="ann")
     assert film.view() == ["/a"] and jobs.outcomes[0].begun == 2
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_is_started_by_who_hears_of_a_job_is_run_too(inline: bool) -> None:
+    jobs = JobKit(Transcode, inline=inline)
+    series = Kit(Series, jobs=jobs)
+    series.ask(Upload(video="a"), user="ann")
+    jobs.drain("media")
+    assert [one.job for one in jobs.outcomes] == [Transcode(video="a"), Transcode(video="a+"), Transcode(video="a++")]
 
 
 def test_queues_are_the_servers_own() -> None:
