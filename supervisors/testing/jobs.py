@@ -11,7 +11,7 @@ Queues are the server's own, with limits, keys and retries, over rows in memory;
 virtual: it passes where a job waits, and where nothing is due yet.
 """
 
-from collections.abc import Iterator
+import math
 from typing import Any
 
 import msgspec
@@ -159,7 +159,10 @@ class JobKit:
 
     def advance(self, seconds: float) -> None:
         """Let time pass. Nobody works meanwhile."""
-        self.now += seconds
+        self._come_to(self.now + seconds)
+
+    def _come_to(self, at_s: float) -> None:
+        self.now = max(self.now, at_s)
         for queue in list(self._queues):
             self.queue(queue)
 
@@ -193,7 +196,7 @@ class JobKit:
             due = _next_s(kit)
             if due is None or due > until:
                 return
-            self.advance(due - self.now)
+            self._come_to(due)
         raise AssertionError(f"{kit.entity} is not empty after {ATTEMPTS_MAX} attempts:\n{self.enqueued()[:3]}")
 
     async def _attempt(self, kit: Kit[Queue], taken: Taken) -> None:
@@ -225,7 +228,7 @@ class JobKit:
     def committed(self, kit: Kit[Any], jobs: JobWrites | None) -> None:
         if kit.kind.name != Queue.kind:
             if jobs is not None and jobs.started:
-                self.advance(max(0.0, kit.now - self.now))
+                self._come_to(kit.now)
                 self._start(jobs.started)
             return
         if jobs is not None:
@@ -271,5 +274,9 @@ class JobKit:
 def _next_s(kit: Kit[Queue]) -> float | None:
     """When a job may be handed out that is not now, Unix s; None: only if something else happens."""
     queue = kit.actor
-    times: Iterator[int | None] = iter((queue.desk.next_ms(queue.now_ms), queue.state.paused_until_ms))
-    return min((time / 1000 for time in times if time is not None and time > queue.now_ms), default=None)
+    times = (queue.desk.next_ms(queue.now_ms), queue.state.paused_until_ms)
+    due_ms = min((time for time in times if time is not None and time > queue.now_ms), default=None)
+    if due_ms is None:
+        return None
+    due_s = due_ms / 1000
+    return due_s if int(due_s * 1000) == due_ms else math.nextafter(due_s, math.inf)  # as a queue counts it
