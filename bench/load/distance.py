@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from bench.load.generators import Fleet, Link, fleet
@@ -46,7 +46,8 @@ async def _serve(link: Link, plan: _Plan) -> None:
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         there_in, there_out = await asyncio.open_unix_connection(plan.path)
-        await asyncio.gather(_pass(reader, there_out, plan), _pass(there_in, writer, plan))
+        with suppress(asyncio.CancelledError):  # the bench has ended before who speaks over it
+            await asyncio.gather(_pass(reader, there_out, plan), _pass(there_in, writer, plan))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     link.say("listening", server.sockets[0].getsockname()[1])

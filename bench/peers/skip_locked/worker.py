@@ -62,6 +62,9 @@ class _Worker:
         for task in loops:
             if task.done():
                 task.result()
+        for connection in (bell, *connections):
+            connection.terminate()
+        await asyncio.gather(*loops, return_exceptions=True)
 
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
