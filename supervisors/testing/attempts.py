@@ -1,7 +1,7 @@
 """One attempt at a job in a test: the worker's own code, in virtual time, and without threads and processes."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import trio
@@ -9,7 +9,9 @@ from msgspec import Raw, Struct
 
 from greenroom.actors.jobs.installed import InstalledJob
 from greenroom.actors.jobs.job import Job
+from greenroom.actors.jobs.queue.flows.messages import Child as ChildKnown
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
+from greenroom.actors.jobs.work import Child
 from greenroom.actors.life.turn import Turn
 from greenroom.supervisors.jobs.attempt import Attempt, Means
 from greenroom.supervisors.jobs.processes import Processes
@@ -25,16 +27,22 @@ class Said(Struct):
     log: list[str] = msgspec.field(default_factory=list)
 
 
+class Asked(Protocol):
+    """The queue that an attempt's job was taken from, which answers at once."""
+
+    def known_steps(self, attempt: Attempt) -> dict[str, bytes]: ...
+
+    def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None: ...
+
+    def known_children(self, attempt: Attempt) -> list[ChildKnown]: ...
+
+
 class Attempted:
     """Where an attempt says how far it is: see Telling."""
 
-    def __init__(
-        self, said: Said, known: Callable[[str], dict[str, bytes]], keep: Callable[[Attempt, str, Raw], None]
-    ) -> None:
-        """`known`: results of steps that are through, by the job's id. `keep` one of them."""
+    def __init__(self, said: Said, queue: Asked) -> None:
         self._said = said
-        self._known = known
-        self._keep = keep
+        self._queue = queue
 
     def note(self, attempt: Attempt, share: float | None, note: str, line: str | None) -> None:
         if share is not None:
@@ -43,10 +51,13 @@ class Attempted:
             self._said.log.append(line)
 
     async def steps(self, attempt: Attempt) -> dict[str, Raw]:
-        return {name: Raw(result) for name, result in self._known(attempt.id).items()}
+        return {name: Raw(result) for name, result in self._queue.known_steps(attempt).items()}
+
+    async def children(self, attempt: Attempt) -> list[ChildKnown]:
+        return self._queue.known_children(attempt)
 
     async def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
-        self._keep(attempt, name, result)
+        self._queue.keep_step(attempt, name, result)
 
 
 async def attempt_at(job: TakenJob, token: int, of: type[Job], telling: Attempted) -> Finished:
@@ -101,8 +112,12 @@ class _CalledWork:
             known = _at_once(self._attempt.keep_step(name, do()))
         return msgspec.json.decode(known)
 
+    def children(self) -> list[Child]:
+        found: list[Child] = _at_once(self._attempt.children())
+        return found
 
-def _at_once(answering: Coroutine[Any, Any, Raw | None]) -> Any:
+
+def _at_once(answering: Coroutine[Any, Any, object]) -> Any:
     """What is returned by a coroutine that waits for nothing, as Attempted's do not."""
     try:
         answering.send(None)

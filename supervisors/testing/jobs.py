@@ -22,9 +22,12 @@ from greenroom.actors.jobs.installed import InstalledJob, Jobs
 from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue import Queue, queue_of
 from greenroom.actors.jobs.queue.control import Pause, Resume
+from greenroom.actors.jobs.queue.flows.messages import Child, Children
 from greenroom.actors.jobs.queue.messages import Beat, Found, Take, Taken
 from greenroom.actors.jobs.queue.single.steering import CancelJob
 from greenroom.actors.jobs.queue.single.telling import StepDone
+from greenroom.actors.model.effects import Told
+from greenroom.actors.model.entity import split_entity
 from greenroom.actors.model.errors import InvalidCommand
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.testing.kit import EPOCH_S, Kit
@@ -203,11 +206,7 @@ class JobKit:
         (job,) = taken.jobs
         said = self._said.setdefault(job.id, Said())
         said.begun += 1
-
-        def keep(attempt: Attempt, name: str, result: Raw) -> None:
-            kit.ask(StepDone(worker=WORKER, id=attempt.id, token=attempt.token, name=name, result=result))
-
-        telling = Attempted(said, lambda job_id: self._tables.steps.get(job_id, {}), keep)
+        telling = Attempted(said, _Asked(kit, self._tables))
         begun_at = trio.current_time()
         finished = await attempt_at(job, taken.token, self._installed(job.job).job, telling)
         left_s = trio.current_time() - begun_at
@@ -237,10 +236,17 @@ class JobKit:
             kit.bring(message)
         told, kit.told[:] = kit.told[:], []
         for one in told:
-            starter = self._kits.get(one.entity)
-            if starter is not None and isinstance(one.message, Answered | Undelivered):
-                starter.advance(max(0.0, self.now - starter.now))
-                starter.tell(one.message)
+            self._deliver(one)
+
+    def _deliver(self, told: Told) -> None:
+        """To another queue, whose jobs wait for those of this one; to whoever has started one."""
+        kind, key = split_entity(told.entity)
+        starter = self._kits.get(told.entity)
+        if kind == Queue.kind:
+            self.queue(key).tell(told.message)
+        elif starter is not None and isinstance(told.message, Answered | Undelivered):
+            starter.advance(max(0.0, self.now - starter.now))
+            starter.tell(told.message)
 
     def _land(self, jobs: JobWrites, kit: Kit[Any]) -> None:
         for back in jobs.back.values():
@@ -271,11 +277,37 @@ class JobKit:
         )
 
 
+class _Asked:
+    """The queue of a job that is under way: see Asked."""
+
+    def __init__(self, kit: Kit[Queue], tables: JobTables) -> None:
+        self._kit = kit
+        self._tables = tables
+
+    def known_steps(self, attempt: Attempt) -> dict[str, bytes]:
+        return self._tables.steps.get(attempt.id, {})
+
+    def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
+        self._kit.ask(StepDone(worker=WORKER, id=attempt.id, token=attempt.token, name=name, result=result))
+
+    def known_children(self, attempt: Attempt) -> list[Child]:
+        children: list[Child] = []
+        first: int | None = 0
+        while first is not None:
+            known = self._kit.ask(Children(worker=WORKER, id=attempt.id, token=attempt.token, first=first))
+            children += known.children
+            first = known.next
+        return children
+
+
 def _next_s(kit: Kit[Queue]) -> float | None:
     """When a job may be handed out that is not now, Unix s; None: only if something else happens."""
     queue = kit.actor
-    times = (queue.desk.next_ms(queue.now_ms), queue.state.paused_until_ms)
-    due_ms = min((time for time in times if time is not None and time > queue.now_ms), default=None)
+    desk, now_ms = queue.desk, queue.now_ms
+    others_ms = desk.others.next_ms()  # when it asks what its jobs wait for; what it has asked once it is told
+    asks = desk.blocked.due or (others_ms is not None and others_ms <= now_ms)
+    times = (desk.next_ms(now_ms), queue.state.paused_until_ms, now_ms + 1 if asks else None)
+    due_ms = min((time for time in times if time is not None and time > now_ms), default=None)
     if due_ms is None:
         return None
     due_s = due_ms / 1000

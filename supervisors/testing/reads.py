@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from greenroom.actors.jobs.queue.found import FoundRows, ReadArguments
 from greenroom.actors.model.message import Message
 from greenroom.actors.testing.world import KitJobs
-from greenroom.store.jobs.jobs import Begun, JobFound, Seen
+from greenroom.store.jobs.jobs import Begun, JobFound, JobOutcome, Seen
 from greenroom.store.jobs.jobs_memory import MemoryJobs, look_at
 from greenroom.store.journal.consequences.consequence import Tables
 from greenroom.store.journal.consequences.jobs import JobRow, JobTables
@@ -29,6 +29,9 @@ class KitReads(KitJobs):
 
     async def find(self, job_id: str) -> JobFound | None:
         return await self._store.find(job_id)
+
+    async def outcomes(self, ids: Sequence[str], *, results: bool = False) -> dict[str, JobOutcome]:
+        return await self._store.outcomes(ids, results=results)
 
     async def with_steps(self, queue: str) -> list[str]:
         return await self._store.with_steps(queue)

@@ -8,6 +8,7 @@ import trio
 from msgspec import Raw
 
 from greenroom import Discard, Job, Retry, Snooze, Work
+from greenroom.actors.jobs.queue.flows.messages import Child
 from greenroom.actors.jobs.queue.messages import Finished, TakenJob
 from greenroom.actors.testing.virtual_time import run_through
 from greenroom.supervisors.jobs.attempt import Attempt
@@ -46,16 +47,22 @@ class Attempts:
         self.said = Said()
         self.steps: dict[str, bytes] = {}
 
+    def known_steps(self, attempt: Attempt) -> dict[str, bytes]:
+        return self.steps
+
+    def keep_step(self, attempt: Attempt, name: str, result: Raw) -> None:
+        self.steps[name] = bytes(result)
+
+    def known_children(self, attempt: Attempt) -> list[Child]:
+        return []
+
     def at(self, job: Job, attempt: int = 1) -> Finished:
         tag = str(job.__struct_config__.tag)
         taken = TakenJob("1" * 32, tag, Raw(msgspec.json.encode(job)), attempt, 5, steps=bool(self.steps))
         found: list[Finished] = []
 
-        def keep(attempt: Attempt, name: str, result: Raw) -> None:
-            self.steps[name] = bytes(result)
-
         async def run() -> None:
-            found.append(await attempt_at(taken, 7, type(job), Attempted(self.said, lambda _: self.steps, keep)))
+            found.append(await attempt_at(taken, 7, type(job), Attempted(self.said, self)))
 
         run_through(run)
         return found[0]

@@ -94,6 +94,52 @@ class Film(Actor[FilmState]):
         return self.state.urls
 
 
+class Publish(Job, queue="site", tag="job.publish"):
+    async def run(self, work: Work) -> Any:
+        return [child.result for child in await work.children()]
+
+
+class Count(Job, queue="site", tag="job.count"):
+    def run(self, work: Any) -> Any:
+        return len(work.children())
+
+
+class Put(Event, tag="site.put"):
+    urls: list[str]
+
+
+class Lost(Event, tag="site.lost"):
+    why: str
+
+
+class Open(Ask[Done], tag="site.open"):
+    fails: int = 0
+
+
+class Site(Film):
+    """Publishes what is transcoded, and counts it."""
+
+    kind = "site"
+    commands = (Open,)
+    events = (Put, Lost)
+
+    def handle(self, message: Any) -> Any:
+        match message:
+            case Open():
+                both = [self.start_job(Transcode(video="a", fails=message.fails)), self.start_job(Transcode(video="b"))]
+                self.start_job(Publish(), children=both, about="published")
+                self.start_job(Count(), children=both)
+            case Answered():
+                self.record(Put(urls=[one["url"] for one in message.decode(list[dict[str, str]])]))
+            case Undelivered():
+                self.record(Lost(why=message.name))
+        return Done()
+
+    def apply(self, event: Event) -> None:
+        if isinstance(event, Put):
+            self.state.urls = event.urls
+
+
 class Series(Film):
     """Wants another one when it has one, up to three."""
 
@@ -191,6 +237,22 @@ def test_what_is_started_by_who_hears_of_a_job_is_run_too(inline: bool) -> None:
     series.ask(Upload(video="a"), user="ann")
     jobs.drain("media")
     assert [one.job for one in jobs.outcomes] == [Transcode(video="a"), Transcode(video="a+"), Transcode(video="a++")]
+
+
+@pytest.mark.parametrize("fails", [0, 9])
+def test_a_job_that_waits_for_others_is_run_after_them_with_what_they_came_to(fails: int) -> None:
+    jobs = JobKit(Transcode, Publish, Count)
+    site = Kit(Site, jobs=jobs)
+    site.ask(Open(fails=fails), user="ann")
+    assert jobs.assert_enqueued(Publish).state == "blocked"
+    assert jobs.drain("site") == []
+    jobs.drain("media")
+    if fails:
+        assert site.events == [Lost(why="job.failed")]
+    else:
+        (published, counted) = jobs.drain("site")
+        assert published.result == [{"url": "/a"}, {"url": "/b"}] and counted.result == 2
+        assert site.view() == ["/a", "/b"]
 
 
 def test_queues_are_the_servers_own() -> None:
