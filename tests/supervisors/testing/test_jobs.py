@@ -1,12 +1,12 @@
 """The kit of jobs: what is enqueued, what comes of it, and what time does."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trio
 from msgspec import Raw, Struct
 
-from greenroom import Actor, Answered, Ask, Done, Event, Job, Retry, Snooze, Undelivered, Unique, Work
+from greenroom import Actor, Answered, Ask, Done, Event, Job, Message, Retry, Snooze, Undelivered, Unique, Work
 from greenroom.actors.jobs.queue.single.steering import EditJob
 from greenroom.store.jobs.jobs import Look, Seen
 from greenroom.store.jobs.jobs_memory import look_at
@@ -73,8 +73,8 @@ class FilmState(Struct):
 
 class Film(Actor[FilmState]):
     kind = "film"
-    commands = (Upload,)
-    events = (Ready, Failed)
+    commands: ClassVar[tuple[type[Message], ...]] = (Upload,)
+    events: ClassVar[tuple[type[Event], ...]] = (Ready, Failed)
 
     def handle(self, message: Any) -> Any:
         match message:
