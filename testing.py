@@ -1,4 +1,5 @@
-"""Testing what is one's own: `Kit` runs an entity, `fold` a view, `deliver` a sink; `simulate` runs whole nodes."""
+"""Testing what is one's own: `Kit` runs an entity, `fold` a view, `deliver` a sink; `JobKit` runs jobs;
+`simulate` runs whole nodes."""
 
 from greenroom.actors.testing.deliver import deliver
 from greenroom.actors.testing.fold import NotPure, fold
@@ -18,17 +19,22 @@ from greenroom.supervisors.simulation import (
     run_seed,
     simulate,
 )
+from greenroom.supervisors.testing.enqueued import Enqueued, Outcome
+from greenroom.supervisors.testing.jobs import JobKit
 
 __all__ = [
     "ALL_GUARDS",
     "NO_FAULTS",
     "BadCommand",
+    "Enqueued",
     "Faults",
     "Guards",
+    "JobKit",
     "Kit",
     "Moment",
     "NotPure",
     "Notice",
+    "Outcome",
     "Run",
     "Scenario",
     "SimulationFailed",

@@ -9,6 +9,7 @@ from greenroom import Job, JobQueue, Work
 
 QUEUE = "bench"
 LIMITED = JobQueue("limited", per_key=20)
+KEYED = "keyed"
 LEFT = "left"
 AT = 8  # bytes of one wait in the file: nanoseconds
 
@@ -29,12 +30,32 @@ class Waited(Job, queue=QUEUE, tag="job.waited"):
     file: str
 
     async def run(self, work: Work) -> None:
-        waited_ns = time.monotonic_ns() - self.sent_ns
-        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            os.write(descriptor, waited_ns.to_bytes(AT, "little"))
-        finally:
-            os.close(descriptor)
+        note_wait(self.file, self.sent_ns)
+
+
+class Keyed(Job, queue=KEYED, tag="job.keyed"):
+    """As Nothing, or with a file as Waited, where keys take turns."""
+
+    number: int = 0
+    key: str = ""
+    sent_ns: int = 0
+    file: str = ""
+    partition = "key"
+
+    async def run(self, work: Work) -> int:
+        if self.file:
+            note_wait(self.file, self.sent_ns)
+        return self.number
+
+
+def note_wait(file: str, sent_ns: int) -> None:
+    """Append how long ago that was."""
+    waited_ns = time.monotonic_ns() - sent_ns
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(descriptor, waited_ns.to_bytes(AT, "little"))
+    finally:
+        os.close(descriptor)
 
 
 class Limited(Job, queue=LIMITED, tag="job.limited"):

@@ -68,6 +68,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "duties",
         "node",
         "simulation",
+        "testing",
         "erasure",
         "cli",
         "__main__",

@@ -113,6 +113,7 @@ ELSEWHERE = {
     "supervisors/kernel/host.py": "supervisors/kernel/test_system.py",
     "supervisors/node/duties.py": "transports/test_edge.py",
     "supervisors/node/node.py": "faults/process/test_stop.py",
+    "supervisors/testing/reads.py": "supervisors/testing/test_jobs.py",
     "supervisors/simulation": "simulation/test_guards.py",  # it finds what it is to find in a server with a fault
 }
 

@@ -11,13 +11,12 @@ not in `commands` or `internal` is refused; time stands still until `advance`.
 """
 
 import heapq
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import trio
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
@@ -45,6 +44,8 @@ from greenroom.actors.model.message import Ask, Done, Event, Message, Reply
 from greenroom.actors.model.notice import Push
 from greenroom.actors.model.principal import SYSTEM, Principal
 from greenroom.actors.testing.sessions import with_sessions
+from greenroom.actors.testing.started_jobs import StartedJobs
+from greenroom.actors.testing.virtual_time import run_through
 from greenroom.actors.testing.wire import Slot, arrived, reply_to
 from greenroom.actors.testing.world import KitWorld
 from greenroom.store.journal.consequences.timers import TimerRow
@@ -90,7 +91,7 @@ class Kit(Generic[A_co]):
     """One entity under test. What it did piles up in the attributes, oldest first.
 
     `others` are the kinds that it speaks to: with them given, what it tells is checked as the server checks it. The
-    built-in kind `session`, which `notify` tells, is always among them.
+    built-in kind `session`, which `notify` tells, is always among them. `jobs`, a JobKit, runs the jobs that it starts.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Kit(Generic[A_co]):
         *,
         now: float = EPOCH_S,
         others: Iterable[type[Actor[object]]] | None = None,
+        jobs: StartedJobs | None = None,
     ) -> None:
         self.kind = Kind(actor)
         self.entity = f"{self.kind.name}:{key}"
@@ -118,6 +120,9 @@ class Kit(Generic[A_co]):
         self._numbers = count(1)
         kinds = None if others is None else Kinds(with_sessions((actor, *others)))
         self._world = KitWorld(self.kind, kinds, now)
+        self._jobs = jobs
+        if jobs is not None:
+            self._world.jobs = jobs.joined(self)
         self._life = self._wake(None)
 
     @property
@@ -212,6 +217,10 @@ class Kit(Generic[A_co]):
         self._finish(envelope)
         return Waiting(message, slot)
 
+    def bring(self, message: Message) -> None:
+        """What the runtime itself brings it, which passes no wire."""
+        self._handle(Envelope(message=message, principal=SYSTEM, slot=Slot()))
+
     def when_asked(self, entity: str, answer: Callable[[Any], Any]) -> None:
         """Play another entity: `answer(message)` returns the reply to what ours asks it, or raises."""
         self._world.answers[entity] = answer
@@ -287,6 +296,11 @@ class Kit(Generic[A_co]):
                 break
         self._world.now_s = until
 
+    def leap(self, seconds: float) -> None:
+        """The same as where a clock is set: what has come due by then comes late, and once."""
+        self._world.now_s += seconds
+        self.advance(0.0)
+
     def _fire(self, row: TimerRow) -> None:
         due = self._life.due_timers(0.0)
         assert due, f"{row.name} is due and has no message that its kind knows"
@@ -325,14 +339,14 @@ class Kit(Generic[A_co]):
         if not self.kind.actor.durable:
             life = Life(self.kind, self.entity, self._world, Turn())
             if self.kind.begins:
-                _run_through(life.actor.begin)
+                run_through(life.actor.begin)
             return life
         head = Head(1, self.entity, 1, "kit", len(self._journal))
         life = Life(self.kind, self.entity, self._world, Turn(), head)
         offset = 0 if snapshot is None else head.offset
         life.wake(Claimed(head, snapshot, offset, self._journal, timers=list(self._timers.values())))
         if self.kind.begins:
-            _run_through(life.actor.begin)
+            run_through(life.actor.begin)
         return life
 
     # As a cell does it.
@@ -345,7 +359,7 @@ class Kit(Generic[A_co]):
     def _finish(self, envelope: Envelope) -> None:
         waiting = self._handle(envelope)
         if waiting is not None:
-            _run_through(self._await, waiting, envelope)
+            run_through(self._await, waiting, envelope)
 
     def _envelope(self, message: Message, principal: Principal) -> Envelope:
         """As `message` arrives when it is sent as JSON. Raises: InvalidCommand, UnknownCommand."""
@@ -402,6 +416,8 @@ class Kit(Generic[A_co]):
         for departure in flight.departures:
             self._depart(departure)
         refusal, self._refusal = self._refusal, None
+        if self._jobs is not None:
+            self._jobs.committed(self, flight.consequences.jobs if flight.consequences is not None else None)
         if refusal is not None:
             raise refusal
 
@@ -442,13 +458,6 @@ class Kit(Generic[A_co]):
         shown = self.kind.showing.shown(event)
         if shown is not None:
             self.publications.append(decode(shown.payload))
-
-
-def _run_through(function: Callable[..., Awaitable[None]], *arguments: object) -> None:
-    """In virtual time."""
-    from trio.testing import MockClock  # here, since a node imports this module too and never needs it
-
-    trio.run(function, *arguments, clock=MockClock(autojump_threshold=0))
 
 
 def _answer_of(envelope: Envelope) -> Any:

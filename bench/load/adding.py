@@ -16,14 +16,15 @@ FRAME_S = 30.0  # that an answer may take
 
 @dataclass(frozen=True)
 class Adding:
-    """What one generator does, for each word it hears."""
+    """What is to be added, and where."""
 
     address: tuple[str, int]
     token: str
     queue: str
     job: str
     in_flight: int  # commands on their way over one WebSocket, when they are many
-    keys: int = 0  # of the jobs that are added in bulk; 0: they have none
+    keys: int = 0  # of the jobs that are added in bulk; 0: they have `key`
+    key: str = ""  # "": none
 
 
 class _Socket:
@@ -78,8 +79,20 @@ class _Socket:
             answered += free
 
 
-def add(link: Link, plan: Adding) -> None:
-    """A generator: hears how jobs are to be added, and says how many were in which time, and how many in all."""
+def add(link: Link, _: None) -> None:
+    """A generator: hears how jobs are to be added, how many or for how long, and by which plan; says how many were in
+    which time, and how many in all."""
+    link.say("ready")
+    while True:
+        how, amount, plan = link.wait("add")
+        if how == "bulk":
+            count, seconds = _bulk(plan, int(amount))
+            link.say("added", (count, seconds, count))
+        else:
+            link.say("added", _one_by_one(plan, amount, plan.in_flight if how == "parallel" else 1))
+
+
+def _one_by_one(plan: Adding, seconds: float, in_flight: int) -> tuple[int, float, int]:
     channel = f"queue:{plan.queue}/add"
 
     def command(number: int) -> bytes:
@@ -88,22 +101,16 @@ def add(link: Link, plan: Adding) -> None:
             f'{{"number":{number}}}}}}}}}'
         ).encode()
 
-    link.say("ready")
-    while True:
-        how, amount = link.wait("add")
-        if how == "bulk":
-            count, seconds = _bulk(plan, int(amount))
-            link.say("added", (count, seconds, count))
-        else:
-            sock = _Socket(plan)
-            warm, _ = sock.run(command, 1, WARM_S)
-            count, seconds = sock.run(command, plan.in_flight if how == "parallel" else 1, amount)
-            link.say("added", (count, seconds, warm + count))
+    sock = _Socket(plan)
+    warm, _ = sock.run(command, 1, WARM_S)
+    count, took_s = sock.run(command, in_flight, seconds)
+    return count, took_s, warm + count
 
 
 def _bulk(plan: Adding, jobs: int) -> tuple[int, float]:
     connection = http.client.HTTPConnection(*plan.address, timeout=FRAME_S)
-    keyed = [{"key": f"k{number % plan.keys}"} if plan.keys else {} for number in range(1_000)]
+    names = [f"k{number}" for number in range(plan.keys)] or [plan.key]
+    keyed = [{"key": names[number % len(names)]} if names[0] else {} for number in range(1_000)]
     many = [{"job": plan.job, "arguments": {"number": number, **key}} for number, key in enumerate(keyed)]
     body = json.dumps({"jobs": many}, separators=(",", ":")).encode()
     headers = {"Authorization": f"Bearer {plan.token}", "Content-Type": "application/json"}

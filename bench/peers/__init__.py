@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bench.peers import bullmq, centrifugo, nchan
+from bench.peers import bullmq, centrifugo, nchan, skip_locked
 from bench.peers.started import PeerMissing
 from bench.reporting.sides import Side
 
@@ -29,6 +29,7 @@ PEERS: dict[str, Peer] = {
     "centrifugo": Peer(centrifugo.ANSWERS, partial(centrifugo.side, tuned=False)),
     "centrifugo-tuned": Peer(centrifugo.ANSWERS, partial(centrifugo.side, tuned=True)),
     "nchan": Peer(nchan.ANSWERS, nchan.side),
+    "skip-locked": Peer(skip_locked.ANSWERS, skip_locked.side),
 }
 
 

@@ -11,24 +11,27 @@ import signal
 import tempfile
 import time
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from bench.jobs.adders import Adders, adding
+from bench.jobs.far import far_away
+from bench.jobs.held import held
+from bench.jobs.keys import BIG, read_waits, small_keys
+from bench.jobs.ours import OurQueue
 from bench.load.adding import Adding, add
-from bench.load.distance import distant
-from bench.load.generators import Fleet, fleet
 from bench.load.queueing import LEFT_S, Queueing
 from bench.load.worker import working
-from bench.question import Answer, Figure, Question, Say, param
+from bench.question import Answer, Figure, Question, Results, Say, param
 from bench.reporting.percentiles import curve, ms
 from bench.server import Server, serving
-from bench.work import AT, LEFT, LIMITED, QUEUE
-from greenroom.store.own.servers import OwnServers
+from bench.work import AT, KEYED, LEFT, LIMITED, QUEUE
 from greenroom.transports.auth.signer import TokenSigner
 from greenroom.transports.auth.tokens import TokenConfig
+
+UNFINISHED = ("jobs", "job_takes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +45,11 @@ class JobsParams:
     lone_per_s: float = param(40.0, "lone jobs a second")
     waiting: int = param(1_000_000, "jobs that wait while some of them are worked on; 0: leave that out")
     kills: int = param(5, "workers that are killed with a job in hand; 0: leave that out")
-    round_trip_ms: float = param(2.0, "to Postgres, while jobs are worked on once more; 0: leave that out")
-
-
-class Adders:
-    """Generators that add jobs, and how many they have added in all."""
-
-    def __init__(self, generators: Fleet) -> None:
-        self._generators = generators
-        self.total = 0
-
-    def add(self, how: str, amount: float, *, within_s: float = LEFT_S) -> float:
-        """Jobs a second."""
-        self._generators.tell("add", (how, amount))
-        found = self._generators.wait("added", within_s=within_s)
-        self.total += sum(total for _, _, total in found)
-        rate: float = sum(count for count, _, _ in found) / max(seconds for _, seconds, _ in found)
-        return rate
+    round_trip_ms: float = param(2.0, "to Postgres, and half of that, while jobs are worked on; 0: leave that out")
+    keys: int = param(100_000, "jobs of one key, beside which 100 keys with 10 wait; 0: leave that out")
+    key_runs: int = param(5, "times that these are added, and a queue without them is asked")
+    held: float = param(0.0, "minutes for which a transaction is left open elsewhere; 0: leave that out")
+    held_jobs: int = param(20_000, "jobs that are added, then worked on, again and again meanwhile")
 
 
 def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
@@ -70,30 +61,24 @@ def _pickups(asking: Queueing, params: JobsParams) -> "array[int]":
             asking.command("add", job="job.waited", arguments={"sent_ns": time.monotonic_ns(), "file": str(file)})
             time.sleep(max(0.0, 1 / params.lone_per_s - (time.monotonic() - begun)))
         asking.wait_until_done()
-        data = file.read_bytes()
-    assert len(data) == AT * params.lone, f"{len(data) // AT} of {params.lone} lone jobs have run"
-    return array("q", sorted(int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)))
+        return read_waits(file, params.lone)
 
 
-def _waiting(many: Adders, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
+def _waiting(queue: OurQueue, asking: Queueing, server: Server, params: JobsParams) -> tuple[float, float]:
     """Jobs worked on each second while very many more wait, and the bytes of memory that each of these takes."""
     before = server.resident_bytes()
-    many.add("bulk", params.waiting // params.bulks)
+    queue.fill(params.waiting)
     waiting = asking.unfinished()
     each = (server.resident_bytes() - before) / waiting
     return asking.work(left=max(0, waiting - params.jobs)), each
 
 
-def _limited(server: Server, token: str, params: JobsParams) -> tuple[float, int]:
-    """Jobs worked on each second where keys take turns, each with a limit; how many they were."""
-    asking = Queueing(server, token, LIMITED.name)
-    plan = Adding(server.address, token, LIMITED.name, "job.limited", params.in_flight, keys=100)
-    with fleet(add, [plan] * params.bulks) as many:
-        many.wait("ready", within_s=30.0)
-        asking.command("pause")
-        adders = Adders(many)
-        adders.add("bulk", params.jobs // params.bulks)
-        return asking.work(), adders.total
+def _limited(server: Server, adders: Adders, plan: Adding, params: JobsParams) -> float:
+    """Jobs worked on each second where keys take turns, each with a limit."""
+    limited = replace(plan, queue=LIMITED.name, job="job.limited", keys=100)
+    queue = OurQueue(Queueing(server, plan.token, LIMITED.name), adders, limited)
+    queue.fill(params.jobs)
+    return queue.work()
 
 
 def _rescues(server: Server, token: str, params: JobsParams) -> list[float]:
@@ -122,9 +107,9 @@ def _said(file: Path, count: int) -> list[int]:
     return [int.from_bytes(data[at : at + AT], "little") for at in range(0, len(data), AT)]
 
 
-async def _stored(folder: Path) -> tuple[int, int, int]:
+async def _stored(run: Path) -> tuple[int, int, int]:
     """Jobs that are not finished, rows of those that are, and how many jobs these are."""
-    connection = await asyncpg.connect(host=str(folder / "data/run"), user="greenroom", database="greenroom")
+    connection = await asyncpg.connect(host=str(run), user="greenroom", database="greenroom")
     try:
         row = await connection.fetchrow(
             "SELECT (SELECT count(*) FROM jobs), count(*), count(DISTINCT id) FROM jobs_done"
@@ -134,85 +119,72 @@ async def _stored(folder: Path) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def _far_away(params: JobsParams, settings: dict[str, str], token: str) -> float:
-    """Jobs worked on each second, by a server whose Postgres is far away."""
-    with tempfile.TemporaryDirectory(prefix="greenroom-bench-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root: for the account that Postgres runs as
-        own = OwnServers(Path(folder).resolve())
-        database_url, redis_url = own.start()
-        path = f"{parse_qs(urlsplit(database_url).query)['host'][0]}/.s.PGSQL.5432"
-        try:
-            with distant(path, params.round_trip_ms / 1_000) as port:
-                far = {
-                    "GREENROOM_DATABASE_URL": f"postgresql://greenroom@127.0.0.1:{port}/greenroom",
-                    "GREENROOM_REDIS_URL": redis_url,
-                }
-                with serving("", settings | far) as server:
-                    asking = Queueing(server, token, QUEUE)
-                    plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
-                    with fleet(add, [plan] * params.bulks) as many:
-                        many.wait("ready", within_s=30.0)
-                        asking.command("pause")
-                        Adders(many).add("bulk", params.jobs // params.bulks)
-                        return asking.work()
-        finally:
-            own.stop()
+def _small_keys(server: Server, adders: Adders, plan: Adding, params: JobsParams) -> tuple[Results, int]:
+    """What a few jobs of many keys wait beside very many of one; how many jobs no adder has added."""
+    keyed = replace(plan, queue=KEYED, job="job.keyed", key=BIG)
+    queue = OurQueue(Queueing(server, plan.token, KEYED), adders, keyed)
+    return small_keys(queue, params.keys, params.key_runs), queue.small
 
 
 def answer(params: JobsParams, say: Say) -> Answer:
     secret = secrets.token_hex(32)
     settings = {
         "GREENROOM_ENTITIES": "bench.work",
-        "GREENROOM_WORK": f"{QUEUE}:{params.slots},{LIMITED.name}:{params.slots}",
+        "GREENROOM_WORK": f"{QUEUE}:{params.slots},{LIMITED.name}:{params.slots},{KEYED}:{params.slots}",
         "GREENROOM_AUTH_SECRET": secret,
     }
     signer = TokenSigner(TokenConfig(secret=secret.encode()), time.time)
     token = signer.connection_token("bench", roles=("service",), ttl_s=3_600.0)
     extra: dict[str, float] = {}
     say("starting the server", 0.0)
-    with serving("", settings) as server:
-        asking = Queueing(server, token, QUEUE)
-        plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
-        with fleet(add, [plan]) as one, fleet(add, [plan] * params.bulks) as some:
-            for generators in (one, some):
-                generators.wait("ready", within_s=30.0)
-            lone, many = Adders(one), Adders(some)
+    with adding(add, 1) as lone, adding(add, params.bulks) as many:
+        with serving("", settings) as server:
+            assert server.folder is not None
+            run = server.folder / "data/run"
+            asking = Queueing(server, token, QUEUE)
+            plan = Adding(server.address, token, QUEUE, "job.nothing", params.in_flight)
+            queue = OurQueue(asking, many, plan)
             say("lone jobs", 0.1)
             asking.command("add", job="job.nothing")
             asking.wait_until_done()
             waits = _pickups(asking, params)
             asking.command("pause")
             say("adding one by one", 0.3)
-            single = lone.add("single", params.seconds)
+            single = lone.add("single", params.seconds, plan)
             say("adding in parallel", 0.4)
-            parallel = lone.add("parallel", params.seconds)
+            parallel = lone.add("parallel", params.seconds, plan)
             asking.command("resume")
             asking.wait_until_done()
-            asking.command("pause")
             say("adding in bulk", 0.5)
             before = server.cost()
-            bulk = many.add("bulk", params.jobs // params.bulks)
+            bulk = queue.fill(params.jobs)
             added = server.cost()
             say("working", 0.6)
-            processed = asking.work()
+            processed = queue.work()
             worked = server.cost()
             say("working with limits", 0.65)
-            limited, others = _limited(server, token, params)
-            extra["limited_share"] = round(limited / processed, 3)
+            extra["limited_share"] = round(_limited(server, many, plan, params) / processed, 3)
             if params.kills:
                 say("killing workers", 0.68)
                 extra["rescue_ms"] = round(max(_rescues(server, token, params)), 1)
+            of_keys = 0
+            if params.keys:
+                say("few jobs of many keys beside many of one", 0.69)
+                found, of_keys = _small_keys(server, many, plan, params)
+                extra |= found
+            if params.held:
+                say("working while a transaction is left open", 0.7)
+                extra |= held(queue, params.held, params.held_jobs, run, UNFINISHED)
             if params.waiting:
-                say("working while very many wait", 0.7)
-                asking.command("pause")
-                rate, each = _waiting(many, asking, server, params)
+                say("working while very many wait", 0.8)
+                rate, each = _waiting(queue, asking, server, params)
                 extra |= {"million_waiting_share": round(rate / processed, 3), "waiting_bytes": round(each)}
-            all_added = lone.total + many.total + others + params.lone + params.kills + 1
-        assert server.folder is not None
-        unfinished, rows, distinct = asyncio.run(_stored(server.folder))
-    if params.round_trip_ms:
-        say("working far away from Postgres", 0.9)
-        extra["rtt2_share"] = round(_far_away(params, settings, token) / processed, 3)
+            all_added = lone.total + many.total + of_keys + params.lone + params.kills + 1
+            unfinished, rows, distinct = asyncio.run(_stored(run))
+        if params.round_trip_ms:
+            say("working far away from Postgres", 0.9)
+            rates = far_away(settings, many, plan, params.jobs, params.round_trip_ms)
+            extra |= {name: round(rate / processed, 3) for name, rate in rates.items()}
     adding_cost, cost = added - before, worked - added
     results = {
         "processed_per_s": round(processed, 1),
@@ -249,6 +221,13 @@ QUESTION = Question(
         "lost": Figure("jobs that were added and are nowhere", at_most=0),
         "run_twice_completed": Figure("jobs that have ended twice", at_most=0),
         "waiting_bytes": Figure("memory of the server for each job that waits", at_most=300),
+        "rtt1_share": Figure("processed_per_s at 1 ms to Postgres and back, as a share of it"),
+        "held_share": Figure("jobs a second in the last minute of a transaction left open, as a share of those before"),
+        "held_before_mb": Figure("tables and indexes of unfinished jobs before that"),
+        "held_after_mb": Figure("and at its end"),
+        "small_keys_alone_p99_ms": Figure("how long 1,000 jobs of 100 keys wait in an empty queue, 99th percentile"),
+        "small_keys_p99_ms": Figure("the same beside 100,000 jobs of one other key"),
+        "small_keys_ratio": Figure("the second as a multiple of the first", at_most=2.0),
     },
     answer=answer,
 )

@@ -45,7 +45,7 @@ class MemoryJobs:
     async def look(self, wanted: Mapping[str, Seen]) -> dict[str, Look]:
         await trio.lowlevel.checkpoint()
         tables = self._tables
-        return {queue: _look(tables, queue, seen) for queue, seen in wanted.items()}
+        return {queue: look_at(tables, queue, seen) for queue, seen in wanted.items()}
 
     async def arguments(self, ids: Sequence[str]) -> dict[str, bytes]:
         await trio.lowlevel.checkpoint()
@@ -114,7 +114,7 @@ def outcome_of(tables: JobTables, job_id: str, results: bool) -> JobOutcome:
     return JobOutcome(row.queue, end.state, end.result, error)
 
 
-def _look(tables: JobTables, queue: str, seen: Seen) -> Look:
+def look_at(tables: JobTables, queue: str, seen: Seen) -> Look:
     """As Postgres: of the commits in between, by their numbers."""
     now = tables.commits if seen.now is None else int(seen.now)
     after = (int(seen.xid or 0), seen.id or "")

@@ -38,6 +38,9 @@ def write_blocks(page: str, folder: Path) -> list[str]:
         ("views.md", ["standings.py", "test_standings.py"]),
         ("sinks.md", ["warehouse.py", "test_warehouse.py", "stream.py"]),
         ("auction.md", [*AUCTION, "test_auction.py", "test_auction_world.py", *AUCTION_PAGE]),
+        ("jobs/retries.md", ["charge.py", "test_charge.py"]),
+        ("jobs/testing.md", ["films.py", "test_films.py"]),
+        ("jobs/moving-from-celery.md", ["invoices.py", "test_invoices.py"]),
     ],
 )
 def test_the_tests_on_a_page_pass(page: str, names: list[str], tmp_path: Path) -> None:

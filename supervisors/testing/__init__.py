@@ -1,0 +1,1 @@
+"""Testing jobs without a server."""
