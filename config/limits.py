@@ -231,9 +231,9 @@ class MediaConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     request_s: Annotated[
         float, Meta(gt=0, le=3600, description="longest that one request below /media may take, seconds")
     ] = 300.0
-    pixels_max: Annotated[int, Meta(ge=1, le=1_000_000_000, description="pixels of a picture, or of a video's frame")] = (
-        50_000_000
-    )
+    pixels_max: Annotated[
+        int, Meta(ge=1, le=1_000_000_000, description="pixels of a picture, or of a frame of a video")
+    ] = 50_000_000
     video_s_max: Annotated[float, Meta(gt=0, le=86_400, description="longest that a video may play, seconds")] = 600.0
     work_bytes_max: Annotated[
         int, Meta(ge=256 * MIB, description="bytes of memory that a program which reads an upload may take")

@@ -31,9 +31,23 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "views",
         "erasure",
         "overview",
+        "objects",
         "own",
     ),
-    "actors": ("model", "personal", "life", "saga", "views", "sinks", "jobs", "schema", "identity", "chat", "testing"),
+    "actors": (
+        "model",
+        "personal",
+        "life",
+        "saga",
+        "views",
+        "sinks",
+        "jobs",
+        "schema",
+        "identity",
+        "chat",
+        "media",
+        "testing",
+    ),
     "transports": (
         "errors",
         "deadlines",
@@ -46,6 +60,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "views",
         "webhooks",
         "kafka",
+        "media",
         "services",
         "client",
         "carriers",
@@ -74,7 +89,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
 }
 # Domains of actors/ speak to one another by messages; this is who may know whom.
-DOMAINS = {"chat": set[str](), "identity": set[str]()}
+DOMAINS = {"chat": set[str](), "identity": set[str](), "media": set[str]()}
 
 
 @pytest.fixture(autouse=True)

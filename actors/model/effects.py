@@ -99,6 +99,7 @@ class Startable(Protocol):
         children: Iterable[Any],
         when: str,
         queues: Mapping[str, str],
+        by: str,
     ) -> JobRow:
         """As it is stored. Raises: ValueError, TypeError, Refused `job.arguments_too_long`."""
 
