@@ -144,7 +144,7 @@ class Media(Actor[MediaState]):
                 size=wanted.size,
                 unfinished_s=wanted.unfinished_s,
                 name=wanted.name,
-                type=wanted.type,
+                said=wanted.said,
                 digest=wanted.digest,
             )
         )
@@ -166,7 +166,7 @@ class Media(Actor[MediaState]):
             self.record(Received(offset=offset, parts=came.parts))
         if offset == state.size:
             names = [part.name for part in state.parts]
-            check = Check(media=self.key, parts=names, size=state.size, digest=state.digest, said=state.type)
+            check = Check(media=self.key, parts=names, size=state.size, digest=state.digest, said=state.said)
             job = self.start_job(check, about="check", by=state.owner)
             self.record(Uploaded(job=job))
             self.cancel_timer(UNFINISHED)

@@ -14,7 +14,7 @@ class Begun(Event, tag="media.begun"):
     size: int
     unfinished_s: float
     name: Personal[str] = ""
-    type: str = ""
+    said: str = ""
     digest: str = ""
 
 

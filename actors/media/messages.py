@@ -66,7 +66,7 @@ class Begin(Ask[Done], tag="media.begin"):
     size: Size
     unfinished_s: float
     name: Personal[str] = ""
-    type: str = ""  # as its sender says
+    said: str = ""  # the Content-Type, as its sender says
     digest: str = ""  # of the whole, as its sender says
 
 
@@ -116,7 +116,7 @@ class Reserve(Ask[Done], tag="uploads.reserve"):
     uploads_max: int
     bytes_max: int
     name: FileName = ""
-    type: TypeName = ""
+    said: TypeName = ""
     digest: Digest = ""
 
 

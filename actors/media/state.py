@@ -36,7 +36,7 @@ class MediaState(Struct):
     state: str = ""
     owner: Subject = ""
     name: Personal[str] = ""
-    type: str = ""  # as its sender has said
+    said: str = ""  # the Content-Type, as its sender has said
     digest: str = ""  # likewise
     size: int = 0
     offset: int = 0
@@ -84,7 +84,7 @@ def view_of(state: MediaState) -> MediaView:
         state=state.state,
         owner=state.owner,
         name=state.name,
-        type=state.original.type if state.original is not None else state.type,
+        type=state.original.type if state.original is not None else state.said,
         size=state.size,
         offset=state.offset,
         public=state.public,
@@ -102,7 +102,7 @@ def change(state: MediaState, event: MediaEvent, at_ms: int) -> None:
     match event:
         case Begun():
             state.state, state.owner, state.name = UPLOADING, event.owner, event.name
-            state.type, state.digest, state.size = event.type, event.digest, event.size
+            state.said, state.digest, state.size = event.said, event.digest, event.size
             state.unfinished_s, state.grown_ms = event.unfinished_s, at_ms
         case Received():
             state.offset, state.grown_ms = event.offset, at_ms

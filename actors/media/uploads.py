@@ -87,7 +87,7 @@ class Uploads(Actor[UploadsState]):
             size=wanted.size,
             unfinished_s=wanted.unfinished_s,
             name=wanted.name,
-            type=wanted.type,
+            said=wanted.said,
             digest=wanted.digest,
         )
         self.tell(f"media:{wanted.media}", begin)  # should nobody ask it to begin: who asks may end here

@@ -201,7 +201,7 @@ class MediaApp:
             uploads_max=most.user_uploads_max,
             bytes_max=most.user_bytes_max,
             name=wanted.name,
-            type=wanted.type,
+            said=wanted.type,
             digest=wanted.digest,
         )
         await self._soon(f"uploads:{principal.user}", reserve, principal=principal)
@@ -210,7 +210,7 @@ class MediaApp:
             size=wanted.size,
             unfinished_s=most.unfinished_s,
             name=wanted.name,
-            type=wanted.type,
+            said=wanted.type,
             digest=wanted.digest,
         )
         await self._soon(f"media:{media}", begin, principal=SYSTEM)
