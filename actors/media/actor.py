@@ -11,11 +11,14 @@ or may go wrong, is done by jobs (jobs.py), started with the event that says so;
 """
 
 from collections.abc import Coroutine
+from hashlib import blake2b
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue.single.telling import Look
+from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.media.events import (
     Begun,
     Checked,
@@ -153,6 +156,8 @@ class Media(Actor[MediaState]):
 
     def _receive(self, came: Receive) -> Standing:
         state = self.state
+        if state.state == DELETED:
+            raise self._gone
         if state.state != UPLOADING:
             raise Refused("media.complete", "all of it has come already", status=409)
         if came.offset != state.offset:
@@ -167,7 +172,7 @@ class Media(Actor[MediaState]):
         if offset == state.size:
             names = [part.name for part in state.parts]
             check = Check(media=self.key, parts=names, size=state.size, digest=state.digest, said=state.said)
-            job = self.start_job(check, about="check", by=state.owner)
+            job = self._start(check, "check")
             self.record(Uploaded(job=job))
             self.cancel_timer(UNFINISHED)
             self._look_later()
@@ -183,6 +188,12 @@ class Media(Actor[MediaState]):
             self._delete("expired")
 
     # What jobs make of it.
+
+    def _start(self, job: Job, about: str) -> str:
+        """Its owner may watch and cancel it. Those of each user take turns, under a name that says nothing of them."""
+        owner = self.state.owner
+        turns = blake2b(owner.encode(), digest_size=8).hexdigest()
+        return self.start_job(job, about=about, by=owner, partition=turns)
 
     def _hear(self, message: Answered | Undelivered) -> None:
         state = self.state.state
@@ -207,7 +218,7 @@ class Media(Actor[MediaState]):
             self._refuse(looked.refused, looked.detail)
             return
         render = Render(media=self.key, original=looked.original, seconds=looked.seconds)
-        job = self.start_job(render, about="render", by=self.state.owner)
+        job = self._start(render, "render")
         self.record(Checked(job=job, original=looked.original, seconds=looked.seconds))
         self.start_job(Clean(prefix=parts_of(self.key)))
         self._look_later()
@@ -218,11 +229,14 @@ class Media(Actor[MediaState]):
         self._clean()
 
     def _delete(self, reason: str) -> None:
-        if self.state.state == DELETED:
+        state = self.state.state
+        if state == DELETED:
             return
         self.record(Deleted(reason=reason))
         self.cancel_timer(UNFINISHED)
         self.tell(self._uploads, Settle(media=self.key, size=0))
+        if state in (CHECKING, WORKING):
+            self.tell(f"job:{self.state.job}", Cancel(reason="deleted"))
         self._clean()
         self.start_job(Clean(prefix=prefix_of(self.key)), delay_s=LATE_S)
 
@@ -263,7 +277,7 @@ class Media(Actor[MediaState]):
     def _publish(self, message: Publish) -> Done:
         state = self.state
         if state.state in (REFUSED, DELETED):
-            raise Refused("media.gone", f"it was {state.state}", status=410)
+            raise self._gone
         if state.public != message.public:
             self.record(Published(public=message.public))
             if not message.public:
@@ -275,6 +289,8 @@ class Media(Actor[MediaState]):
         is_open = state.public and wanted.name != ORIGINAL and not wanted.to_share
         if not is_open:
             self._require_owner()
+        if state.state in (REFUSED, DELETED):
+            raise self._gone
         if state.state != READY:
             raise Refused("media.not_ready", f"it is {state.state}", status=404)
         name = wanted.name
@@ -301,6 +317,10 @@ class Media(Actor[MediaState]):
             raise Refused("media.not_yours", "it is another user's")
 
     @property
+    def _gone(self) -> Refused:
+        return Refused("media.gone", f"it was {self.state.state}", status=410)
+
+    @property
     def _uploads(self) -> str:
         return f"uploads:{self.state.owner}"
 
@@ -308,7 +328,7 @@ class Media(Actor[MediaState]):
     def _standing(self) -> Standing:
         state = self.state
         if state.state == DELETED:
-            raise Refused("media.gone", "it was deleted", status=410)
+            raise self._gone
         return Standing(state.state, state.size, state.offset, state.expires_ms)
 
     def apply(self, event: MediaEvent) -> None:

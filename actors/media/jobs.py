@@ -127,7 +127,6 @@ class Check(Job, queue=QUEUE, tag="job.media_check"):
     digest: str = ""
     said: str = ""
     process = True
-    partition = "media"
     retry = _HURRY
     limits = JobLimits(timeout_s=900)
 
@@ -171,7 +170,6 @@ class Render(Job, queue=QUEUE, tag="job.media_render"):
     original: Rendition
     seconds: float = 0.0
     process = True
-    partition = "media"
     retry = _HURRY
     limits = JobLimits(timeout_s=900)
 
