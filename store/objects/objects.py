@@ -7,6 +7,7 @@ whole or not there. Credentials are the environment's, read by the library; none
 
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -107,12 +108,8 @@ class Objects:
 
 def library_problem() -> str:
     """What keeps objects from being kept here; "": nothing."""
-    try:
-        import obstore  # noqa: F401
-        import PIL  # noqa: F401
-    except ImportError as error:
-        return f"takes Greenroom's extra `media` (pip install 'greenroom[media]'): {error.name} is missing"
-    return ""
+    missing = [name for name in ("obstore", "PIL") if find_spec(name) is None]
+    return f"takes Greenroom's extra `media`, which brings {' and '.join(missing)}" if missing else ""
 
 
 def _unavailable(error: Exception) -> ObjectsUnavailable:

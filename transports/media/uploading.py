@@ -54,6 +54,7 @@ class Appending:
         self._digest = hashlib.new(checksum.algorithm) if checksum is not None else None
         self._offset = 0  # of what the entity has not heard of yet
         self._pending = bytearray()
+        self._standing = Standing("", 0, 0, 0)
         self._stored: list[Part] = []
 
     async def run(self, offset: int, length: int | None, pieces: AsyncGenerator[bytes, None]) -> Standing:
@@ -61,7 +62,7 @@ class Appending:
 
         Raises: ActorError, ObjectsUnavailable; Gone and TooSlow, once what came is kept.
         """
-        standing = await self._say(HowFar())
+        standing = self._standing = await self._say(HowFar())
         if standing.state != UPLOADING:
             raise Refused("media.complete", "all of it has come already", status=409)
         if standing.offset != offset:
@@ -79,11 +80,11 @@ class Appending:
                     await self._take(piece)
             except (Gone, TooSlow):
                 if self._checksum is None:
-                    await self._tell()
+                    await self._tell_all()
                 raise
             if self._checksum is not None and self._seen != self._checksum.digest:
                 raise Refused("media.checksum", "what came is not what was sent: send it again", status=460)
-            return await self._tell()
+            return await self._tell_all()
         except BaseException:
             await self._discard()
             raise
@@ -109,18 +110,23 @@ class Appending:
         await self._objects.put(part.name, bytes(self._pending[:size]))
         del self._pending[:size]
 
-    async def _tell(self) -> Standing:
+    async def _tell_all(self) -> Standing:
         """Raises: ActorError, ObjectsUnavailable."""
         if self._pending:
             await self._store(len(self._pending))
+        if self._stored:
+            await self._tell()
+        return self._standing
+
+    async def _tell(self) -> None:
+        """Raises: ActorError."""
         told, self._stored = self._stored, []  # whatever becomes of this, they may count
         try:
-            standing = await self._say(Receive(offset=self._offset, parts=told))
+            self._standing = await self._say(Receive(offset=self._offset, parts=told))
         except Refused:
             self._stored = told
             raise
-        self._offset = standing.offset
-        return standing
+        self._offset = self._standing.offset
 
     async def _say(self, message: Ask[Standing]) -> Standing:
         return await self._ask(f"media:{self._media}", message, principal=self._principal)

@@ -33,7 +33,10 @@ def installed_kinds(settings: Settings) -> Kinds:
     if settings.media is not None:  # others need not import them
         from greenroom.actors.media.actor import Media
         from greenroom.actors.media.uploads import Uploads
+        from greenroom.store.objects.objects import library_problem
 
+        if problem := library_problem():
+            raise BadEntityClass(f"GREENROOM_MEDIA: {problem}")
         kinds.install(Media)
         kinds.install(Uploads)
     for path in settings.entities:

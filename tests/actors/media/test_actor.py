@@ -9,9 +9,8 @@ from greenroom.actors.jobs.queue.single.telling import Look, Looked, Standing
 from greenroom.actors.jobs.single.messages import Cancel
 from greenroom.actors.media import actor
 from greenroom.actors.media.actor import Media
-from greenroom.actors.media.jobs import Check, Clean, Render
+from greenroom.actors.media.jobs import Check, Clean, Render, Rendered
 from greenroom.actors.media.jobs import Looked as Found
-from greenroom.actors.media.jobs import Rendered
 from greenroom.actors.media.messages import (
     PARTS_MAX,
     Begin,

@@ -2,8 +2,19 @@
 
 import pytest
 
-from greenroom.actors.media.content import GIF, JPEG, MATROSKA, MP4, PNG, QUICKTIME, WEBM, WEBP, Content
-from greenroom.actors.media.content import content_of, is_said_wrongly
+from greenroom.actors.media.content import (
+    GIF,
+    JPEG,
+    MATROSKA,
+    MP4,
+    PNG,
+    QUICKTIME,
+    WEBM,
+    WEBP,
+    Content,
+    content_of,
+    is_said_wrongly,
+)
 from tests.e2e.media.files import PLAYLIST, picture
 
 

@@ -1,6 +1,7 @@
 """Programs with limits."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_one_that_writes_too_much_is_ended(tmp_path: Path) -> None:
 
 
 def test_the_end_of_its_complaints_is_why_it_has_failed(tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="no such thing$") as failed:
+    with pytest.raises(Failed, match=r"no such thing$") as failed:
         python("import sys; sys.exit('x' * 9_000 + 'no such thing')", folder=tmp_path)
     assert len(str(failed.value)) <= programs.COMPLAINTS_MAX
 
@@ -76,7 +77,6 @@ def test_one_goes_down_with_whoever_has_begun_it(tmp_path: Path) -> None:
         "said = [sys.executable, '-I', '-S', '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)']\n"
         f"run(said, Limits(512 << 20, 60.0, 1 << 20), Path({str(tmp_path)!r}), heard)\n"
     )
-    import subprocess
 
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert killed.returncode == -9, killed.stderr
