@@ -377,7 +377,11 @@ class Node:
             version=version,
             kinds=kinds,
             views=views,
-            bounds=Bounds(deadline_max_s=settings.http.deadline_max_s, history_max=settings.client.history_max),
+            bounds=Bounds(
+                deadline_max_s=settings.http.deadline_max_s,
+                history_max=settings.client.history_max,
+                upload_bytes_max=settings.media_limits.bytes_max if media is not None else None,
+            ),
             health=self._health.health,
             ready=self._health.ready,
             scrape=scraping.scrape,

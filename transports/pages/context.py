@@ -21,6 +21,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
     deadline_max_s: float
     history_max: int
+    upload_bytes_max: int | None = None  # None: nothing can be uploaded
 
 
 class PagesContext(Struct, frozen=True, kw_only=True):

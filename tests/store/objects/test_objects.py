@@ -1,11 +1,13 @@
 """Objects, in a folder: what a bucket does as well."""
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+import trio
 
-from greenroom.store.objects.in_threads import ThreadedObjects
+from greenroom.store.objects.in_threads import THREADS_MAX, ThreadedObjects
 from greenroom.store.objects.objects import ObjectMissing, Objects, ObjectsUnavailable, library_problem
 
 
@@ -65,6 +67,29 @@ async def test_a_node_calls_it_in_threads(objects: Objects) -> None:
     await threaded.delete("a")
     with pytest.raises(ObjectMissing):
         await anext(threaded.pieces("a", 0, 1))
+
+
+@pytest.mark.bound("calls of a node to the storage at once")
+async def test_no_more_calls_wait_for_the_storage_than_may(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, most, go = 0, 0, threading.Event()
+
+    def slow(name: str, data: bytes) -> None:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        go.wait(10)
+        waiting -= 1
+
+    monkeypatch.setattr(objects, "put", slow)
+    threaded = ThreadedObjects(objects)
+    async with trio.open_nursery() as nursery:
+        for number in range(THREADS_MAX + 3):
+            nursery.start_soon(threaded.put, str(number), b"")
+        while waiting < THREADS_MAX:
+            await trio.lowlevel.checkpoint()
+        assert threaded._threads.statistics().tasks_waiting == 3
+        go.set()
+    assert most == THREADS_MAX
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
