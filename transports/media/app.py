@@ -49,6 +49,7 @@ log = structlog.get_logger("greenroom.media")
 ASK_S = 10.0  # for an entity's answer
 SESSION_S = 2.0  # longest wait for a session that is asked whether its user's token counts
 OF_USER_MAX = 8  # requests of one user under way; of all the anonymous, and by links, eight times as many
+FIELDS_MAX = 10  # of a query
 LINK_BYTES_MAX = 1_000  # of a body that asks for a link
 REST_S = 5.0  # of a request's time, for what is to be said after its body
 DRAIN_BYTES, DRAIN_S = 1 << 20, 1.0
@@ -343,7 +344,11 @@ class Request(Struct, frozen=True):
 
     @property
     def query(self) -> dict[str, str]:
-        return dict(parse_qsl(self.query_string.decode("latin-1"), max_num_fields=10))
+        """Raises: BadRequest."""
+        try:
+            return dict(parse_qsl(self.query_string.decode("latin-1"), max_num_fields=FIELDS_MAX))
+        except ValueError:
+            raise BadRequest(f"a query has at most {FIELDS_MAX} fields") from None
 
 
 def segments_of(path: bytes) -> list[str]:

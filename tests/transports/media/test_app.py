@@ -83,6 +83,12 @@ async def test_what_is_not_there(stage: Stage, method: str, path: str, status: i
     assert (await stage.request(method, path)).status == status
 
 
+async def test_a_query_that_is_none_is_refused(stage: Stage) -> None:
+    path = "/media/0123456789abcdef01234567/thumb"
+    assert (await stage.request("GET", f"{path}?{'a=b&' * 11}")).error == "bad_request"
+    assert (await stage.request("GET", f"{path}?expires=%ff&signature=%00")).error == "media.link"
+
+
 async def test_another_version_of_the_protocol_is_refused(stage: Stage) -> None:
     media = await stage.begin(10)
     for method, path in (("POST", "/media"), ("HEAD", f"/media/{media}"), ("PATCH", f"/media/{media}")):
