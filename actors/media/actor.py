@@ -102,7 +102,7 @@ class Media(Actor[MediaState]):
         self._shown: tuple[str, float | None, str] = ("", None, "")  # the progress that watchers have seen
 
     def handle(self, message: Any) -> Any:
-        """Raises: Refused."""
+        """Raises: Refused; TypeError for what is none of its messages."""
         match message:
             case Begin():
                 return self._begin(message)

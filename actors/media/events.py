@@ -65,6 +65,8 @@ class Deleted(Event, tag="media.deleted"):
 
 
 class ReceivedShown(Struct, frozen=True, tag_field="type", tag="media.received"):
+    """As watchers see it."""
+
     offset: int
 
 
@@ -79,12 +81,16 @@ class File(Struct, frozen=True, kw_only=True):
 
 
 class CheckedShown(Struct, frozen=True, tag_field="type", tag="media.checked"):
+    """As watchers see it."""
+
     job: str
     original: File
     seconds: float
 
 
 class ReadyShown(Struct, frozen=True, tag_field="type", tag="media.ready"):
+    """As watchers see it."""
+
     renditions: list[File]
 
 

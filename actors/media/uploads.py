@@ -39,6 +39,8 @@ class Held(Struct):
 
 
 class UploadsState(Struct):
+    """What counts of it."""
+
     media: dict[str, Held] = field(default_factory=dict)  # oldest first
 
 

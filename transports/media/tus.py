@@ -70,16 +70,22 @@ def metadata(header: bytes) -> dict[str, str]:
     if len(header) > METADATA_MAX:
         raise Refused("media.metadata", f"Upload-Metadata has at most {METADATA_MAX} bytes", status=400)
     found: dict[str, str] = {}
-    try:
-        for pair in filter(None, (one.strip() for one in header.decode("ascii").split(","))):
-            name, _, value = pair.partition(" ")
-            text = b64decode(value, validate=True).decode()
-            if name in found or not text.isprintable():
-                raise ValueError(name)
-            found[name] = text
-    except (BadBase64, ValueError):
-        raise Refused("media.metadata", "Upload-Metadata is names with values in base64", status=400) from None
+    for pair in filter(None, (one.strip() for one in header.decode("latin-1").split(","))):
+        name, _, value = pair.partition(" ")
+        text = _text(value)
+        if text is None or name in found or not name.isascii():
+            raise Refused("media.metadata", "Upload-Metadata is names with values in base64", status=400)
+        found[name] = text
     return found
+
+
+def _text(encoded: str) -> str | None:
+    """None: it is none that could be shown."""
+    try:
+        text = b64decode(encoded, validate=True).decode()
+    except (BadBase64, ValueError):
+        return None
+    return text if text.isprintable() else None
 
 
 def offset(headers: Mapping[bytes, bytes]) -> int:

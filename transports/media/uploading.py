@@ -60,7 +60,7 @@ class Appending:
     async def run(self, offset: int, length: int | None, pieces: AsyncGenerator[bytes, None]) -> Standing:
         """`length` of all that comes, where it was said.
 
-        Raises: ActorError, ObjectsUnavailable; Gone and TooSlow, once what came is kept.
+        Raises: Refused and other ActorErrors, ObjectsUnavailable; Gone and TooSlow, once what came is kept.
         """
         standing = self._standing = await self._say(HowFar())
         if standing.state != UPLOADING:

@@ -24,6 +24,7 @@ from greenroom.actors.media.messages import (
     Settle,
 )
 from greenroom.actors.model.effects import Told
+from greenroom.actors.model.message import Ask
 from greenroom.testing import Kit
 from tests.actors.media.edge import ask
 
@@ -225,7 +226,8 @@ def test_who_may_see_which_file() -> None:
     assert may("ann", "thumb", to_share=True)
     with pytest.raises(Refused, match=r"media\.no_such_file"):
         ask(kit, Find(name="huge"), user="ann")
-    for command in (Publish(public=False), Delete(), HowFar(), Receive(offset=0, parts=[])):
+    commands: list[Ask[Any]] = [Publish(public=False), Delete(), HowFar(), Receive(offset=0, parts=[])]
+    for command in commands:
         with pytest.raises(Refused, match=r"media\.not_yours"):
             ask(kit, command, user="bob")
 
@@ -235,7 +237,8 @@ def test_a_file_is_not_there_before_it_is_ready_nor_after_it_is_gone() -> None:
     with pytest.raises(Refused, match=r"media\.not_ready"):
         ask(kit, Find(name="original"), user="ann")
     kit.ask(Delete(), user="ann")
-    for command in (Find(name="original"), Publish()):
+    commands: list[Ask[Any]] = [Find(name="original"), Publish()]
+    for command in commands:
         with pytest.raises(Refused, match=r"media\.gone"):
             ask(kit, command, user="ann")
     with pytest.raises(Refused, match=r"media\.not_found"):

@@ -1,8 +1,9 @@
 """`/media` without a socket: the app, entities of the kit behind it, and objects in a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -57,7 +58,7 @@ class Stage:
         self.kits: dict[str, Kit[Any]] = {}
         self.most = most or MediaConfig()
         self.app = MediaApp(
-            ask=self.ask,  # type: ignore[arg-type]
+            ask=self.ask,
             objects=self.threaded,
             links=self.links,
             tokens=None,
@@ -90,6 +91,7 @@ class Stage:
         user: str = "ann",
         is_gone: bool = False,
         stalls: bool = False,
+        more: Mapping[str, str] = MappingProxyType({}),
         **headers: str,
     ) -> Answer:
         """`is_gone`: its client is gone behind the body. `stalls`: no more comes of it."""
@@ -118,7 +120,7 @@ class Stage:
                 answer.body += message["body"]
                 answer.is_whole = not message["more_body"]
 
-        given = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+        given = {name.replace("_", "-").lower(): value for name, value in (headers | dict(more)).items()}
         if user:
             given["x-greenroom-user"] = user
         scope = {

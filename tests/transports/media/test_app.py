@@ -98,7 +98,7 @@ async def test_another_version_of_the_protocol_is_refused(stage: Stage) -> None:
 async def test_other_pages_are_let_in_by_their_origin(tmp_path: Path) -> None:
     stage = Stage(tmp_path, origins=("https://app.example.org",))
     asked = {"Origin": "https://app.example.org", "Access_Control_Request_Headers": "upload-offset"}
-    allowed = await stage.request("OPTIONS", "/media", **asked)
+    allowed = await stage.request("OPTIONS", "/media", more=asked)
     assert allowed.headers["access-control-allow-origin"] == "https://app.example.org"
     assert "PATCH" in allowed.headers["access-control-allow-methods"]
     assert allowed.headers["access-control-allow-headers"] == "upload-offset"

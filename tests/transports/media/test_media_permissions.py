@@ -76,8 +76,7 @@ class Shelf(Stage):
         await self.node.kernel.router.ask(entity, HowFar())  # behind it
 
     async def http(self, method: str, path: str, body: bytes = b"", **headers: str) -> str:
-        given = {name.replace("-", "_"): value for name, value in self.ways.headers.items()}
-        answer = await self.request(method, path, body, user="", **given, **headers)
+        answer = await self.request(method, path, body, user="", more={**self.ways.headers, **headers})
         if answer.status < 300:
             return YES
         return answer.error if answer.body else {401: "unauthenticated", 403: "media.not_yours"}[answer.status]

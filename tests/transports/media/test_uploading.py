@@ -192,6 +192,6 @@ async def test_what_is_refused_while_it_comes_is_deleted_again(stage: Stage) -> 
             await stage.request("DELETE", f"/media/{media}")
         return await ask(entity, message, principal=principal)
 
-    stage.app._ask = deleting  # type: ignore[assignment]
+    stage.app._ask = deleting
     answer = await stage.append(media, 0, bytes(MIB))
     assert (answer.status, answer.error) == (410, "media.gone") and stage.kept() == []

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,7 @@ def test_one_goes_down_with_whoever_has_begun_it(tmp_path: Path) -> None:
 def test_a_workplace_is_emptied_also_that_of_one_that_was_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(programs.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     left, ours = tmp_path / f"{programs.PREFIX}99999999-x", tmp_path / f"{programs.PREFIX}{os.getpid()}-y"
     for folder in (left, ours):
         folder.mkdir()
