@@ -75,8 +75,8 @@ def test_one_goes_down_with_whoever_has_begun_it(tmp_path: Path) -> None:
         "def heard(line):\n"
         "    print(line, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
-        "said = [sys.executable, '-I', '-S', '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)']\n"
-        f"run(said, Limits(512 << 20, 60.0, 1 << 20), Path({str(tmp_path)!r}), heard)\n"
+        "said = [sys.executable, '-I', '-S', '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(600)']\n"
+        f"run(said, Limits(512 << 20, 600.0, 1 << 20), Path({str(tmp_path)!r}), heard)\n"
     )
 
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
