@@ -75,7 +75,7 @@ def test_one_goes_down_with_whoever_has_begun_it(tmp_path: Path) -> None:
         "def heard(line):\n"
         "    print(line, flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
-        "said = [sys.executable, '-I', '-S', '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(600)']\n"
+        "said = [sys.executable, '-I', '-S', '-c', 'import os, time; print(os.getpid(), flush=1); time.sleep(600)']\n"
         f"run(said, Limits(512 << 20, 600.0, 1 << 20), Path({str(tmp_path)!r}), heard)\n"
     )
 
