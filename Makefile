@@ -62,7 +62,7 @@ wheel: $(INSTALLED) ## build the wheel into dist/, for projects of your own
 
 lock: ## make requirements.lock anew; ARGS="--upgrade" for newer versions (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-header --group dev --extra otlp --extra kafka --output-file requirements.lock \
+		--no-emit-index-url --no-emit-find-links --no-header --group dev --extra otlp --extra kafka --extra media --output-file requirements.lock \
 		$(ARGS) pyproject.toml
 
 clean: ## remove the environment and the caches; the data folder stays

@@ -217,6 +217,32 @@ class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = "none"
 
 
+class MediaConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Uploads, and what is made of them."""
+
+    bytes_max: Annotated[int, Meta(ge=KIB, le=1024 * MIB, description="bytes of one upload")] = 10 * MIB
+    user_bytes_max: Annotated[
+        int, Meta(ge=KIB, description="bytes of all that one user has uploaded, with what was made of it")
+    ] = 1024 * MIB
+    user_uploads_max: Annotated[int, Meta(ge=1, le=1000, description="unfinished uploads of one user")] = 4
+    unfinished_s: Annotated[
+        float, Meta(ge=60, description="an upload that has grown no more for so long is deleted, seconds")
+    ] = 86_400.0
+    request_s: Annotated[
+        float, Meta(gt=0, le=3600, description="longest that one request below /media may take, seconds")
+    ] = 300.0
+    pixels_max: Annotated[
+        int, Meta(ge=1, le=1_000_000_000, description="pixels of a picture, or of a frame of a video")
+    ] = 50_000_000
+    video_s_max: Annotated[float, Meta(gt=0, le=86_400, description="longest that a video may play, seconds")] = 600.0
+    work_bytes_max: Annotated[
+        int, Meta(ge=256 * MIB, description="bytes of memory that a program which reads an upload may take")
+    ] = 1024 * MIB
+    work_s: Annotated[
+        float, Meta(gt=0, le=840, description="longest that such a program may run for one step, seconds")
+    ] = 300.0
+
+
 class KafkaConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The brokers that Kafka sinks deliver to."""
 

@@ -31,9 +31,23 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "views",
         "erasure",
         "overview",
+        "objects",
         "own",
     ),
-    "actors": ("model", "personal", "life", "views", "sinks", "jobs", "saga", "schema", "identity", "chat", "testing"),
+    "actors": (
+        "model",
+        "personal",
+        "life",
+        "views",
+        "sinks",
+        "jobs",
+        "saga",
+        "schema",
+        "identity",
+        "chat",
+        "media",
+        "testing",
+    ),
     "transports": (
         "errors",
         "deadlines",
@@ -50,6 +64,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "client",
         "carriers",
         "http",
+        "media",
         "admin",
         "routes",
         "edge",
@@ -75,7 +90,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
 }
 # Domains of actors/ speak to one another by messages; this is who may know whom.
-DOMAINS = {"chat": set[str](), "identity": set[str]()}
+DOMAINS = {"chat": set[str](), "identity": set[str](), "media": set[str]()}
 
 
 @pytest.fixture(autouse=True)

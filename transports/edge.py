@@ -21,7 +21,7 @@ from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.sign_outs import SignedIn
 from greenroom.transports.codecs.http_response import HttpDate
 from greenroom.transports.http.api import HttpApi
-from greenroom.transports.http.handover import Handover
+from greenroom.transports.http.handover import REQUEST_S, Handover
 from greenroom.transports.http.live import HttpPolicy, LiveHttp
 from greenroom.transports.http.origins import KnownHosts
 from greenroom.transports.hub.hub import Hub
@@ -92,10 +92,12 @@ class Edge:
         rest_share: float = SHARE,
         operators: Operators | None = None,
         admin: Live | None = None,
+        media_s: float | None = None,
     ) -> None:
         """`origins`: allowed `Origin`s of browsers, "*" allows all. `host`: what the node listens on, where it is to be
         reached by no other name than this and those of the origins; None: by any. `prefix`: see http/prefix.py.
-        `rest_share`: see `Flusher`. `operators` and `admin`: see Routes."""
+        `rest_share`: see `Flusher`. `operators` and `admin`: see Routes. `media_s`: what a request below
+        /media may take; None: nothing is served there."""
         self.services = services
         self.admission = Admission(gate)
         self.live = LiveConnections(self.admission)
@@ -114,6 +116,7 @@ class Edge:
             leave=self.admission.leave,
             instruments=services.instruments,
             head_bytes_max=gate.head_bytes_max,
+            media_s=media_s or REQUEST_S,
         )
         self.api = HttpApi(services)
         date = HttpDate(services.clock).value
@@ -127,6 +130,7 @@ class Edge:
             prefix=prefix,
             operators=operators,
             admin=admin,
+            has_media=media_s is not None,
         )
         self._http = policy = HttpPolicy(
             routes, gate, origins, date, instruments, KnownHosts(host, origins) if host is not None else None

@@ -13,7 +13,7 @@ from greenroom.transports.codecs.http_head import Request, parse_head
 from greenroom.transports.http.api import HttpApi
 from greenroom.transports.http.cors import VARY, cors_headers
 from greenroom.transports.http.event_stream import EventStream, refusal
-from greenroom.transports.http.handover import Handover
+from greenroom.transports.http.handover import Handover, Place, is_media
 from greenroom.transports.http.live import Finish, Headers
 from greenroom.transports.http.origins import origin_allowed
 from greenroom.transports.http.prefix import without_prefix
@@ -43,9 +43,10 @@ class Routes:
         prefix: str = "",
         operators: Operators | None = None,
         admin: Live | None = None,
+        has_media: bool = False,
     ) -> None:
         """`origins`: as in `HttpPolicy`. `date` gives the Date header. `prefix`: see prefix.py. `operators` may watch
-        `admin`; None: nobody may."""
+        `admin`; None: nobody may. `has_media`: is anything served below /media?"""
         self._services = services
         self._api = api
         self._live = live
@@ -55,6 +56,7 @@ class Routes:
         self._prefix = prefix.encode()
         self._operators = operators
         self._admin = admin
+        self._has_media = has_media
 
     def busy(self, asked: bytes) -> bytes:
         """The answer to a connection that is not let in, which has sent `asked` so far: 503, or what has the browser of
@@ -119,8 +121,12 @@ class Routes:
             raise HttpError(404, "no such address")
 
     def hand_over(self, connection: Connection, request: Request, read_already: bytes) -> None:
-        probe = request.path in PROBES and not request.has_body
-        self._handover.take(self._live.give_away(connection), read_already, probe=probe)
+        place = Place.PAGES
+        if request.path in PROBES and not request.has_body:
+            place = Place.PROBES
+        elif self._has_media and is_media(request.path):
+            place = Place.MEDIA
+        self._handover.take(self._live.give_away(connection), read_already, place=place)
 
     def switch(self, connection: Connection, protocol: LiveProtocol) -> None:
         self._live.switch(connection, protocol)

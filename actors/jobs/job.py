@@ -27,7 +27,6 @@ from greenroom.actors.jobs.retry import Retry
 from greenroom.actors.jobs.texts import NameOrNone
 from greenroom.actors.jobs.unique import Unique
 from greenroom.actors.jobs.waits import WaitFor, waits_for
-from greenroom.actors.jobs.work import Work
 from greenroom.actors.model.errors import Refused
 from greenroom.store.journal.consequences.jobs import JobRow
 
@@ -87,8 +86,9 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
     unique: ClassVar[Unique | None] = None  # which others it is one with
     process: ClassVar[bool] = False  # a `def run` in a process of its own, where a thread would hold the others up
 
-    async def run(self, work: Work) -> Any:
-        """Do it, and return what came of it, as JSON. A `def run` instead is called in a thread.
+    def run(self, work: Any) -> Any:
+        """Do it, and return what came of it, as JSON: an `async def` that is given a Work; or a `def`, which is called
+        in a thread, or with `process` in a process, and is given a ThreadWork.
 
         Raises: Snooze, Cancel, Discard to say what is to become of it; anything else is a failed attempt.
         """
@@ -109,6 +109,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
         when: str = "",
         queues: Mapping[str, str] = NO_QUEUES,
         trace: str = "",
+        by: str = "",
     ) -> JobRow:
         """As it is stored: as `Actor.start_job`, which calls this, is given it.
 
@@ -154,7 +155,7 @@ class Job(Struct, metaclass=FrozenJob, frozen=True, kw_only=True, tag_field="job
             priority=given.priority,
             attempts_max=given.attempts,
             options=Options(
-                unique=unique, origin=origin if about else "", about=about, waits=waits, trace=trace
+                unique=unique, origin=origin if about else "", about=about, by=by, waits=waits, trace=trace
             ).encode(),
             unique_key=unique.key if unique is not None else None,
         )

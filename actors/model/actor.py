@@ -262,12 +262,14 @@ class Actor(Generic[State_co]):
         after: Iterable[Any] = (),
         children: Iterable[Any] = (),
         when: str = "",
+        by: str = "",
     ) -> str:
         """Have a job done: added with the events recorded here, or not at all. Returns its id.
 
         `priority` (0 to 9, 0 goes first), `partition` and `attempts` are the class's unless given. It waits for the
         jobs `after`, ids or `WaitFor`, and for its `children`, which are cancelled where it does not succeed; `when`,
-        which is `success`, `failure` or `ended`, makes it a callback of these: see actors/jobs/waits.py.
+        which is `success`, `failure` or `ended`, makes it a callback of these: see actors/jobs/waits.py. `by`: the
+        user whom it is for, who may watch `job:ID` and cancel it.
 
         With `about`, a label of one's own, one is told once what became of it, by `entity` `job:ID`: `Answered` with
         the result, or `Undelivered`: `job.failed`, `job.cancelled`, or `job.duplicate` where another with the same key
@@ -291,6 +293,7 @@ class Actor(Generic[State_co]):
             when=when,
             queues={one.id: one.row.queue for one in self.effects.others if type(one) is StartJob},
             trace=self.trace or "",
+            by=by,
         )
         self.effects.name(StartJob(job, row, about))
         return row.id

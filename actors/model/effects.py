@@ -100,6 +100,7 @@ class Startable(Protocol):
         when: str,
         queues: Mapping[str, str],
         trace: str,
+        by: str,
     ) -> JobRow:
         """As it is stored. Raises: ValueError, TypeError, Refused `job.arguments_too_long`."""
 

@@ -15,6 +15,7 @@ from greenroom.config.settings.forms import (
     existing_folder,
     host_and_port,
     import_path,
+    objects_address,
     origin,
     public_key,
     redis_address,
@@ -175,6 +176,25 @@ class NodeSettings(SectionSettings):
         None,
         "folder of pages of your own, served from / on; its index.html takes the place of the chat page",
         allowed="a folder that can be read, without names that are addresses of ours, and not around DATA_DIR",
+    )
+    media: Annotated[str, AfterValidator(objects_address)] | None = _setting(
+        None,
+        "where uploads below /media are kept; unset: there are none. Takes Greenroom's extra `media`; a bucket's "
+        "credentials are read from the environment, as its own tools read them",
+        allowed="file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix",
+    )
+    media_secret: SecretStr | None = _setting(
+        None,
+        "what links to media are signed with; unset: a key made of AUTH_SECRET",
+        allowed="any text of at least 32 bytes",
+        min_length=32,
+    )
+    media_ffmpeg: str = _setting(
+        "ffmpeg",
+        "the program that videos are worked on with, by its name or path, its ffprobe beside it; where there is none, "
+        "videos are refused",
+        allowed="a name or a path; none",
+        min_length=1,
     )
     shards: int = _setting(
         4096, "shards that entities hash onto; never change it for a database in use", ge=1, le=65_536

@@ -19,6 +19,7 @@ OWN_PATHS = frozenset(
 )
 # How a pooler before the database, such as PgBouncer, gives sessions away; and so what we may keep in them.
 POOL_MODES = frozenset(("session", "transaction"))
+OBJECT_SCHEMES = frozenset(("file", "s3", "gs", "az"))
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HOST = r"\[[0-9a-f:.]+\]|[a-z0-9._-]+"
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as brokers have it
@@ -96,6 +97,18 @@ def below(path: str) -> str:
     if path.split("/")[1:2] and path.split("/")[1] in OWN_PATHS:
         raise ValueError
     return path
+
+
+def objects_address(url: str) -> str:
+    """Of a folder or a bucket, without credentials. Raises: ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in OBJECT_SCHEMES or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError
+    if not (parts.path.strip("/") if parts.scheme == "file" else parts.netloc) or (
+        parts.scheme == "file" and parts.netloc
+    ):
+        raise ValueError
+    return url
 
 
 def public_key(text: str) -> str:

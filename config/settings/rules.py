@@ -39,6 +39,7 @@ def broken_rules(settings: NodeSettings) -> Iterator[Problem]:
             yield "static", f"holds {shadowed[0]}, and /{shadowed[0]} is an address of Greenroom's own: rename it"
         if settings.data_dir.resolve().is_relative_to(settings.static.resolve()):
             yield "static", "must not be around GREENROOM_DATA_DIR, where the secret and the database are"
+    yield from _media(settings)
     yield from _whole_clients(settings)
     yield from _kafka(settings)
     for lower, upper in _ORDERED:
@@ -63,6 +64,16 @@ def _whole_clients(settings: NodeSettings) -> Iterator[Problem]:
             f"must be at least {needed}: so long may the head of an event stream be, with {EVENT_CHANNELS_MAX} "
             f"channels of {variable('client_channel_bytes_max')}, which is {channel_bytes}, and a token",
         )
+
+
+def _media(settings: NodeSettings) -> Iterator[Problem]:
+    """Where uploads are served from, and what their links are signed with."""
+    if settings.media is None:
+        return
+    if settings.static is not None and (settings.static / "media").exists():
+        yield "static", "holds media, and /media is an address of Greenroom's own with GREENROOM_MEDIA: rename it"
+    if settings.env != "local" and settings.media_secret is None and not _text(settings.auth_secret):
+        yield "media_secret", "must be set with GREENROOM_MEDIA where there is no GREENROOM_AUTH_SECRET to make one of"
 
 
 def _kafka(settings: NodeSettings) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from greenroom.config.limits import (
     HubConfig,
     LogConfig,
     MailboxConfig,
+    MediaConfig,
     MemoryConfig,
     PassivationConfig,
     StoreConfig,
@@ -40,6 +41,7 @@ SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
     "memory": MemoryConfig,
     "commit": CommitConfig,
     "store": StoreConfig,
+    "media": MediaConfig,
 }
 
 _Section = TypeVar("_Section", bound=msgspec.Struct)
@@ -121,6 +123,11 @@ class SectionSettings(_Limits):
     @property
     def store(self) -> StoreConfig:
         return self._section("store", StoreConfig)
+
+    @property
+    def media_limits(self) -> MediaConfig:
+        """`media` is where they are kept."""
+        return self._section("media", MediaConfig)
 
     def _section(self, name: str, struct: type[_Section]) -> _Section:
         return struct(**{field: getattr(self, f"{name}_{field}") for field in struct.__struct_fields__})

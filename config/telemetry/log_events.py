@@ -368,6 +368,11 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
             "Our own Postgres or Valkey ended and was started again. Its log in the data folder says why."
         ),
         "own_servers_restarted": "Our own servers were started again; entities and clients go on from where they were.",
+        "media_failed": "A request below /media raised, and was answered 500. A bug: the traceback says where.",
+        "media_storage_failed": (
+            "The storage of GREENROOM_MEDIA did not keep, or did not give, an object; `error` says what it said. Who "
+            "uploads goes on from what was kept before, and tries again; jobs try again by themselves."
+        ),
         "page_connection_failed": "A connection to the pages raised and was closed. A bug: the traceback says where.",
         "page_failed": "A page raised and answered 500. A bug: the traceback says where.",
         "read_failed": (

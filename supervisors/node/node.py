@@ -77,6 +77,7 @@ from greenroom.supervisors.node.draining import Draining
 from greenroom.supervisors.node.duties import Duties
 from greenroom.supervisors.node.health import Health, Pulse
 from greenroom.supervisors.node.joined import Joined
+from greenroom.supervisors.node.media import media_of
 from greenroom.supervisors.sinks.deliverer import delivering_to
 from greenroom.supervisors.supervision.backoff import new_backoff
 from greenroom.supervisors.supervision.strategy import ChildSpec, RestartIntensity, Strategy, SupervisorSpec
@@ -399,18 +400,24 @@ class Node:
             joined=self._joined.shown if self._joined is not None else dict,
             left_out=lambda: self._membership.is_left_out,
         )
+        media = media_of(settings, services, kernel.router.ask)
         pages = PagesContext(
             env=settings.env,
             version=version,
             kinds=kinds,
             views=views,
-            bounds=Bounds(deadline_max_s=settings.http.deadline_max_s, history_max=settings.client.history_max),
+            bounds=Bounds(
+                deadline_max_s=settings.http.deadline_max_s,
+                history_max=settings.client.history_max,
+                upload_bytes_max=settings.media_limits.bytes_max if media is not None else None,
+            ),
             health=self._health.health,
             ready=self._health.ready,
             scrape=scraping.scrape,
             details=staff_only(tokens, services.sessions) if settings.details_for_staff else anybody,
             desk=self._desk,
             operators=operators,
+            media=media,
             static=settings.static,
             prefix=settings.path_prefix,
         )
@@ -426,6 +433,7 @@ class Node:
             prefix=settings.path_prefix,
             operators=operators,
             admin=self._desk.live,
+            media_s=settings.media_limits.request_s if media is not None else None,
         )
         self._draining = Draining(
             settings.drain,

@@ -56,7 +56,7 @@ def test_its_linter_takes_it() -> None:
 
 def test_all_that_greenroom_needs_goes_into_the_image_and_nothing_of_the_tests() -> None:
     found = names(picked())
-    assert installed_for("greenroom[otlp,kafka]") <= found
+    assert installed_for("greenroom[otlp,kafka,media]") <= found
     assert not found & {"pytest", "mypy", "ruff", "hypothesis", "numpy", "matplotlib", "setuptools", "uv"}
 
 

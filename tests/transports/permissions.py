@@ -159,6 +159,28 @@ edit                           unauthenticated forbidden   forbidden  signed_out
 read errors                    unauthenticated forbidden   forbidden  signed_out yes        forbidden  yes
 """
 
+# An upload of `owner` that is ready, and not public but where a row says so.
+MEDIA = """
+                                   anonymous       stranger   owner      signed_out service    viewer     admin
+read                               unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+read one that is public            yes             yes        yes        signed_out yes        yes        yes
+read what a user has               unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+publish                            unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+delete                             unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+clear what a user has              unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+begin an upload                    unauthenticated yes        yes        signed_out yes        yes        yes
+ask how far one is                 unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+go on with one                     unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+delete by its address              unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+see what was made of it            unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+see the original                   unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+see what was made of a public one  yes             yes        yes        signed_out yes        yes        yes
+see the original of a public one   unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+make a link                        unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+make a link to a public one        unauthenticated not_yours  yes        signed_out yes        not_yours  yes
+see by a link                      yes             yes        yes        yes        yes        yes        yes
+"""
+
 # Outside `local`, unless GREENROOM_DETAILS says otherwise. Columns as above.
 PAGES = """
                                anonymous       stranger      member        signed_out service       viewer      admin
@@ -284,6 +306,7 @@ TABLES: Final[dict[str, Table]] = {
     "job": _table(JOB),
     "schedule": _table(SCHEDULE),
     "schedules": _table(BOOK),
+    "media": _table(MEDIA),
     "views": _table(VIEWS),
     "pages": _table(PAGES),
 }
@@ -294,7 +317,8 @@ INTRODUCTION = """\
 Printed from [permissions.py](../../tests/transports/permissions.py), and held by a test against a real node, cell by
 cell, through every way in: each gives the same answer to the same user. Change it there.
 
-A cell is `yes`, or the name of the refusal without `room.` or `session.`, or – where there is nobody of that sort.
+A cell is `yes`, or the name of the refusal without `room.`, `session.`, `media.` or `uploads.`, or – where there is
+nobody of that sort.
 Over HTTP the refusal is the error's `name`; over the client protocol a command's is in its error's message, and
 subscribe, history and presence say no more than 103, *permission denied*. A connect with a token from before the
 sign-out ends with 3507.
@@ -341,6 +365,11 @@ TITLES: Final = {
     ),
     "schedule": ("A schedule", "What the code declares nobody may set or drop: they are told `schedule.declared`."),
     "schedules": ("The book of schedules", ""),
+    "media": (
+        "Media",
+        "With `GREENROOM_MEDIA`: [uploads](../guides/media.md), and `uploads:USER`, which has what a user has. *Owner* "
+        "is who has uploaded it, *signed out* the same with an older token. By a link nobody is asked who they are.",
+    ),
     "views": (
         "Views",
         "The [built-in ones](chat-views.md), and a sink, which nobody reads. Reading is `GET`, with `search` where the "

@@ -328,8 +328,9 @@ class SmallNode:
         admin: Live | None = None,
         views: Callable[[Kinds], ViewReader] | None = None,
         jobs: Callable[[MemoryJournal], QueueReads] | None = None,
+        media_s: float | None = None,
     ) -> None:
-        """`views` makes what reads them, of the kinds; `jobs` what queues read."""
+        """`views` makes what reads them, of the kinds; `jobs` what queues read. `media_s`: see Edge."""
         self.instruments = Instruments()
         self.kinds = Kinds(kinds)
         self.reader = views(self.kinds) if views is not None else None
@@ -382,6 +383,7 @@ class SmallNode:
             rest_share=0.0,
             operators=Operators(self.services.tokens, self.services.sessions, is_local=anonymous),
             admin=admin,
+            media_s=media_s,
         )
         self.audience: list[tuple[str, str, bool]] = []
 

@@ -185,6 +185,11 @@ class TokenVerifier:
         self._genuine: dict[str, tuple[_WireConnection, ConnectionToken]] = {}  # what has been verified by these keys
 
     @property
+    def secret(self) -> bytes | None:
+        """What it was made with; None when that were public keys."""
+        return self._secret
+
+    @property
     def jwks(self) -> bytes | None:
         """The key set that it was made with; None when it was not made with one."""
         return self._config.jwks

@@ -1,12 +1,13 @@
 """Handing a connection to the pages: socket, and the bytes that the gate has read already, go to Hypercorn.
 
 One request a connection: the answer says `Connection: close`, so the client's next request meets the gate again. What
-watches over the node has places of its own, which no page can take. Hypercorn is imported when somebody first asks for
-a page, in a thread, as the pages' own app is (pages/on_demand.py).
+watches over the node has places of its own, which no page can take; so have uploads and files. Hypercorn is imported
+when somebody first asks for a page, in a thread, as the pages' own app is (pages/on_demand.py).
 """
 
 import socket
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,7 +25,26 @@ log = structlog.get_logger("greenroom.pages")
 
 CONNECTIONS_MAX = 256
 PROBES_MAX = 64  # likewise, of what watches over the node
+MEDIA_MAX = 64  # likewise, of uploads and of files, which take their time
 REQUEST_S = 30.0  # what one request of a page may take, its body included
+
+
+class Place(Enum):
+    """Where a request is counted: none keeps out those of another place."""
+
+    PAGES = "pages"
+    PROBES = "probes"
+    MEDIA = "media"
+
+
+def most(place: Place) -> int:
+    """Requests at once."""
+    return {Place.PAGES: CONNECTIONS_MAX, Place.PROBES: PROBES_MAX, Place.MEDIA: MEDIA_MAX}[place]
+
+
+def is_media(path: bytes) -> bool:
+    """Of a request: is it for an upload, or for a file?"""
+    return path == b"/media" or path.startswith(b"/media/")
 
 
 class Handover:
@@ -37,8 +57,10 @@ class Handover:
         leave: Callable[[], None],
         instruments: Instruments | None = None,
         head_bytes_max: int = 16_384,
+        media_s: float = REQUEST_S,
     ) -> None:
-        """`leave` is called when a connection has ended. `head_bytes_max`: what the gate lets a head be."""
+        """`leave` is called when a connection has ended. `head_bytes_max`: what the gate lets a head be. `media_s`:
+        what a request for media may take."""
         self._app = app
         self._head_bytes_max = head_bytes_max
         self._leave = leave
@@ -46,7 +68,8 @@ class Handover:
         self._nursery: trio.Nursery | None = None
         self._server: PageServer | None = None
         self._starting = trio.Lock()
-        self._open = {False: 0, True: 0}  # connections, and probes
+        self._open = dict.fromkeys(Place, 0)
+        self._seconds = {Place.PAGES: REQUEST_S, Place.PROBES: REQUEST_S, Place.MEDIA: media_s}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         self._server = None
@@ -58,27 +81,26 @@ class Handover:
             finally:
                 self._nursery = None
 
-    def take(self, sock: socket.socket, read_already: bytes, *, probe: bool = False) -> None:
-        """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down. `probe`: it
-        is of those that watch over the node, whom nobody else's requests keep out."""
-        if self._nursery is None or self._open[probe] >= (PROBES_MAX if probe else CONNECTIONS_MAX):
+    def take(self, sock: socket.socket, read_already: bytes, *, place: Place = Place.PAGES) -> None:
+        """Serve one request on `sock`. Refused with 503 when too many are under way or the pages are down."""
+        if self._nursery is None or self._open[place] >= most(place):
             self._instruments.refused_pages += 1
             refuse(sock)
             self._leave()
             return
-        self._open[probe] += 1
-        self._nursery.start_soon(self._serve, sock, read_already, probe, self._nursery)
+        self._open[place] += 1
+        self._nursery.start_soon(self._serve, sock, read_already, place, self._nursery)
 
-    async def _serve(self, sock: socket.socket, read_already: bytes, probe: bool, nursery: trio.Nursery) -> None:
+    async def _serve(self, sock: socket.socket, read_already: bytes, place: Place, nursery: trio.Nursery) -> None:
         try:
-            with trio.move_on_after(REQUEST_S):
+            with trio.move_on_after(self._seconds[place]):
                 server = self._server or await self._started(nursery)
                 await server.serve(sock, read_already)
         except Exception:  # the edge: a page's failure has been answered by Quart; this is the connection's
             log.exception("page_connection_failed")
         finally:
             sock.close()
-            self._open[probe] -= 1
+            self._open[place] -= 1
             self._leave()
 
     async def _started(self, nursery: trio.Nursery) -> "PageServer":

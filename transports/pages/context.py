@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -11,12 +12,16 @@ from greenroom.transports.admin.desk import Desk
 from greenroom.transports.admin.roles import Operators
 from greenroom.transports.auth.details import Guard, anybody
 
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
+
 
 class Bounds(Struct, frozen=True, kw_only=True):
     """What the settings of the server allow in a request."""
 
     deadline_max_s: float
     history_max: int
+    upload_bytes_max: int | None = None  # None: nothing can be uploaded
 
 
 class PagesContext(Struct, frozen=True, kw_only=True):
@@ -34,4 +39,5 @@ class PagesContext(Struct, frozen=True, kw_only=True):
     details: Guard = anybody  # may whoever brings this Authorization header read documents and figures?
     desk: Desk | None = None  # what operators ask; None: there is no /admin
     operators: Operators | None = None  # who these are; with `desk`
+    media: "ASGIFramework | None" = None  # what answers `/media`; None: there is none
     static: Path | None = None  # the folder of the operator's own pages, which take `/` and what no other path takes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from greenroom.transports.http.handover import is_media
 from greenroom.transports.http.prefix import without_prefix
 from greenroom.transports.pages.context import PagesContext
 
@@ -24,6 +25,7 @@ class PagesOnDemand:
         self._create: Callable[[PagesContext], ASGIFramework] = create or _create
         self._limiter = trio.CapacityLimiter(1)  # so that it is made once
         self._app: ASGIFramework | None = None
+        self._media = context.media
         self._prefix = context.prefix.encode()
 
     async def __call__(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
@@ -34,6 +36,9 @@ class PagesOnDemand:
             return
         below = await self._below(scope, send)
         if below is None:
+            return
+        if self._media is not None and below["type"] == "http" and is_media(below["raw_path"]):
+            await self._media(below, receive, send)  # which needs no Quart
             return
         if self._app is None:
             await trio.to_thread.run_sync(self._make, limiter=self._limiter)

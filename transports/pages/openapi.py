@@ -19,6 +19,7 @@ from greenroom.transports.pages.admin_views import NAME_PATTERN
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
 from greenroom.transports.pages.job_documents import list_paths
+from greenroom.transports.pages.media_documents import media_paths
 from greenroom.transports.pages.message_schemas import (
     Json,
     JsonSchema,
@@ -102,7 +103,11 @@ def openapi(
             *({"name": view.name, "description": doc_of(view.view)} for view in views),
         ],
         "security": [{"token": []}, {}],
-        "paths": paths | {"/events": {"get": _EVENTS}} | _PROBES | (_ADMIN if admin else {}),
+        "paths": paths
+        | (media_paths(bounds.upload_bytes_max) if bounds.upload_bytes_max is not None else {})
+        | {"/events": {"get": _EVENTS}}
+        | _PROBES
+        | (_ADMIN if admin else {}),
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             "responses": {

@@ -7,6 +7,7 @@ from greenroom.actors.chat.room import Room
 from greenroom.actors.chat.views import Conversations, Messages, Rooms
 from greenroom.actors.identity import Session
 from greenroom.actors.jobs.installed import Jobs, jobs_among
+from greenroom.actors.jobs.job import Job
 from greenroom.actors.jobs.queue import queue_of
 from greenroom.actors.jobs.schedule import Book, schedule_of
 from greenroom.actors.jobs.schedule.declared import DeclaredSchedule, check_declared, declared_in
@@ -30,6 +31,15 @@ def installed_kinds(settings: Settings) -> Kinds:
         sys.path.append(here)  # last: what we import later, a `redis` or a `code`, must not be a file that lies there
     jobs = installed_jobs(settings)
     kinds = built_in_kinds(jobs)
+    if settings.media is not None:  # others need not import them
+        from greenroom.actors.media.actor import Media
+        from greenroom.actors.media.uploads import Uploads
+        from greenroom.store.objects.objects import library_problem
+
+        if problem := library_problem():
+            raise BadEntityClass(f"GREENROOM_MEDIA: {problem}")
+        kinds.install(Media)
+        kinds.install(Uploads)
     for path in settings.entities:
         classes = find_classes(path)
         actors = actors_among(classes)
@@ -62,8 +72,13 @@ def installed_sinks(settings: Settings, views: Views) -> Sinks:
 
 
 def installed_jobs(settings: Settings) -> Jobs:
-    """Those of GREENROOM_ENTITIES. Raises: BadEntityClass."""
-    return Jobs(job for path in settings.entities for job in jobs_among(find_classes(path)))
+    """With GREENROOM_MEDIA its own, then those of GREENROOM_ENTITIES. Raises: BadEntityClass."""
+    own: tuple[type[Job], ...] = ()
+    if settings.media is not None:
+        from greenroom.actors.media.jobs import MEDIA_JOBS
+
+        own = MEDIA_JOBS
+    return Jobs([*own, *(job for path in settings.entities for job in jobs_among(find_classes(path)))])
 
 
 def installed_schedules(settings: Settings, jobs: Jobs) -> list[DeclaredSchedule]:

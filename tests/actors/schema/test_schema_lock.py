@@ -12,7 +12,8 @@ from greenroom.config.settings import Settings, load_settings
 from greenroom.supervisors.cli.chosen.kinds import installed_kinds, installed_views
 
 VIEWS = "conversations,messages,rooms"  # which nobody has who does not ask for them
-UPDATE = f"GREENROOM_BUILT_IN_VIEWS={VIEWS} greenroom schema --update"
+MEDIA = "file:///media"  # likewise; nothing is opened there
+UPDATE = f"GREENROOM_MEDIA={MEDIA} GREENROOM_BUILT_IN_VIEWS={VIEWS} greenroom schema --update"
 LOCK = Path(__file__).parents[3] / "schema.lock.json"
 
 
@@ -21,6 +22,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     for name in [name for name in os.environ if name.startswith("GREENROOM_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GREENROOM_BUILT_IN_VIEWS", VIEWS)
+    monkeypatch.setenv("GREENROOM_MEDIA", MEDIA)
     monkeypatch.chdir(tmp_path)  # where no .env is
     return load_settings()
 

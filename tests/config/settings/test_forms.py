@@ -43,3 +43,26 @@ def test_topics_are_told_by_the_names_of_sinks() -> None:
     for wrong in ("a", "a=", "=one", "a=one,a=two", "a=o n e", "a=..", "a=" + "x" * 250):
         (problem,) = problems(kafka_topics=wrong)
         assert problem.startswith("GREENROOM_KAFKA_TOPICS: must be name=topic"), wrong
+
+
+@pytest.mark.parametrize("given", ["file:///srv/media", "s3://bucket/a/b", "gs://bucket", "az://account/container/a"])
+def test_where_objects_are_kept_is_a_folder_or_a_bucket(given: str) -> None:
+    assert load_settings(media=given).media == given
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "file://",
+        "file:///",
+        "file://host/a",
+        "s3://",
+        "s3://key:secret@bucket",
+        "s3://bucket?secret=x",
+        "/srv",
+        "http://x/",
+    ],
+)
+def test_what_is_neither_is_refused(given: str) -> None:
+    (problem,) = problems(media=given)
+    assert problem.startswith("GREENROOM_MEDIA: must be file:///folder")

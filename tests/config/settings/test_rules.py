@@ -118,3 +118,16 @@ def test_brokers_are_shown_a_password_where_they_ask_for_one_and_never_in_the_cl
         assert "hunter2" not in str(named)
     named = problems(kafka_security="sasl_ssl")
     assert [one.split(":")[0] for one in named] == ["GREENROOM_KAFKA_SASL_USER", "GREENROOM_KAFKA_SASL_PASSWORD"]
+
+
+def test_links_to_media_have_something_to_be_signed_with(tmp_path: Path) -> None:
+    load_settings(media="file:///srv/media")
+    key = {"env": "staging", "auth_public_key": PUBLIC_KEY, "media": "file:///srv/media"}
+    (problem,) = problems(**key)
+    assert problem.startswith("GREENROOM_MEDIA_SECRET: must be set with GREENROOM_MEDIA")
+    load_settings(**key, media_secret="x" * 32)
+    pages = tmp_path / "pages"
+    (pages / "media").mkdir(parents=True)
+    load_settings(static=pages)
+    (problem,) = problems(static=pages, media="file:///srv/media")
+    assert problem.startswith("GREENROOM_STATIC: holds media")

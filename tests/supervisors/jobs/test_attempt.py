@@ -70,7 +70,7 @@ class InThread(Job, queue="q", tag="job.in_thread"):
     limits = JobLimits(timeout_s=30.0, grace_s=5.0)
     what: ClassVar[Callable[[ThreadWork], Any]]
 
-    def run(self, work: ThreadWork) -> Any:  # type: ignore[override]
+    def run(self, work: ThreadWork) -> Any:
         return type(self).what(work)
 
 

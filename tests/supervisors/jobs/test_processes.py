@@ -33,7 +33,7 @@ class Apart(Job, queue="q", tag="job.apart"):
     limits = JobLimits(timeout_s=60.0, grace_s=30.0)
     what: str = "return"
 
-    def run(self, work: ThreadWork) -> Any:  # type: ignore[override]
+    def run(self, work: ThreadWork) -> Any:
         match self.what:
             case "return":
                 work.progress(0.5, "half")

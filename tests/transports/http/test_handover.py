@@ -176,6 +176,26 @@ async def test_more_that_watch_over_the_node_than_may_be_open_are_503(monkeypatc
         assert (await (await node.connect()).request("GET", "/health")).status == 200
 
 
+@pytest.mark.bound("requests for media")
+async def test_uploads_and_files_have_places_and_time_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    monkeypatch.setattr(handover, "MEDIA_MAX", 2)
+    async with small_node(media_s=100.0) as node:
+        begun = trio.current_time()
+        open_ = [await node.connect() for _ in range(2)]
+        for peer, path in zip(open_, ("/media", "/media/a"), strict=True):
+            await peer.send(head("PATCH", path, b"0123456789")[:-5])
+        await wait_all_tasks_blocked(0.01)
+        assert (await (await node.connect()).request("GET", "/media/b")).status == 503
+        assert (await (await node.connect()).request("GET", "/mediate")).status == 200
+        for peer in open_:
+            await peer.rest()
+        assert 99 <= trio.current_time() - begun <= 102
+    async with small_node() as node:
+        assert (await (await node.connect()).request("GET", "/media/b")).status == 200, "pages, where there are none"
+
+
 def test_whoever_starts_a_node_does_not_wait_for_what_serves_pages() -> None:
     late = ("hypercorn", "h2", "quart")
     code = f"import sys, greenroom.transports.edge; sys.exit(str([one for one in {late} if one in sys.modules]))"

@@ -1,0 +1,1 @@
+"""Media: files that users upload, and what jobs make of them."""

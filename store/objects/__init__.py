@@ -1,0 +1,1 @@
+"""Bytes by name, in a folder or a bucket: what is too long for a row."""

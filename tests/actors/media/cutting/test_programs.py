@@ -1,0 +1,100 @@
+"""Programs with limits."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from greenroom.actors.media.cutting import programs
+from greenroom.actors.media.cutting.programs import Failed, Limits, TookTooMuch, run, workplace
+
+LIMITS = Limits(memory_bytes=512 << 20, run_s=20.0, file_bytes=1 << 20)
+
+
+def python(code: str, limits: Limits = LIMITS, folder: Path = Path("/tmp")) -> str:
+    return run([sys.executable, "-I", "-S", "-c", code], limits, folder)
+
+
+def test_its_output_is_handed_over_line_by_line_and_what_hears_it_may_end_it(tmp_path: Path) -> None:
+    lines: list[str] = []
+    command = [sys.executable, "-I", "-S", "-c", "print(1); print(2)"]
+    assert run(command, LIMITS, tmp_path, lines.append) == "1\n2\n" and lines == ["1", "2"]
+
+    def enough(line: str) -> None:
+        raise KeyError(line)
+
+    endless = "import os\nprint(os.getpid(), flush=True)\nwhile True: pass"
+    with pytest.raises(KeyError) as said:
+        run([sys.executable, "-I", "-S", "-c", endless], LIMITS, tmp_path, enough)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said.value.args[0]), 0)
+
+
+def test_it_sees_no_credentials_and_nobody_speaks_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    said = python("import os, sys; print(sorted(os.environ), repr(sys.stdin.read()))", folder=tmp_path)
+    assert "AWS" not in said and said.startswith("['HOME', 'L") and said.endswith("''\n")
+
+
+@pytest.mark.bound("memory of a program that reads an upload")
+def test_one_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
+    python("x = bytearray(100 << 20)", folder=tmp_path)
+    with pytest.raises(TookTooMuch):
+        python("x = bytearray(600 << 20)", folder=tmp_path)
+
+
+@pytest.mark.bound("time of a program that reads an upload")
+def test_one_that_takes_too_long_is_ended_whether_it_works_or_sleeps(tmp_path: Path) -> None:
+    short = Limits(memory_bytes=512 << 20, run_s=0.2, file_bytes=1 << 20)
+    for code in ("while True: pass", "import time; time.sleep(60)"):
+        with pytest.raises(TookTooMuch):
+            python(code, short, tmp_path)
+
+
+def test_one_that_writes_too_much_is_ended(tmp_path: Path) -> None:
+    with pytest.raises((TookTooMuch, Failed)):
+        python("open('large', 'wb').write(bytes(2 << 20))", folder=tmp_path)
+    assert (tmp_path / "large").stat().st_size <= 1 << 20
+
+
+def test_the_end_of_its_complaints_is_why_it_has_failed(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match=r"no such thing$") as failed:
+        python("import sys; sys.exit('x' * 9_000 + 'no such thing')", folder=tmp_path)
+    assert len(str(failed.value)) <= programs.COMPLAINTS_MAX
+
+
+def test_one_goes_down_with_whoever_has_begun_it(tmp_path: Path) -> None:
+    """As a worker's process that is killed."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from greenroom.actors.media.cutting.programs import Limits, run\n"
+        "def heard(line):\n"
+        "    print(line, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "said = [sys.executable, '-I', '-S', '-c', 'import os, time; print(os.getpid(), flush=1); time.sleep(600)']\n"
+        f"run(said, Limits(512 << 20, 600.0, 1 << 20), Path({str(tmp_path)!r}), heard)\n"
+    )
+
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert killed.returncode == -9, killed.stderr
+    process = int(killed.stdout)
+    while programs._runs(process) and "Z" not in Path(f"/proc/{process}/stat").read_text().split()[2]:
+        pass
+
+
+def test_a_workplace_is_emptied_also_that_of_one_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, ours = tmp_path / f"{programs.PREFIX}99999999-x", tmp_path / f"{programs.PREFIX}{os.getpid()}-y"
+    for folder in (left, ours):
+        folder.mkdir()
+        (folder / "original").write_bytes(b"x")
+    with workplace() as place:
+        (place / "original").write_bytes(b"x")
+        assert not left.exists() and ours.exists()
+    assert not place.exists()

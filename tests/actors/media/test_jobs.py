@@ -1,0 +1,167 @@
+"""The jobs of media, called as a worker's process calls them, over a folder of objects."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenroom.actors.jobs.installed import Jobs
+from greenroom.actors.jobs.work import Cancel
+from greenroom.actors.media import jobs
+from greenroom.actors.media.jobs import MEDIA_JOBS, Check, Clean, Looked, Render
+from greenroom.store.objects.objects import ObjectMissing, Objects
+from tests.e2e.conftest import need
+from tests.e2e.media.files import PLAYLIST, picture, video
+
+ID = "0123456789abcdef01234567"
+
+
+class Noted:
+    """A ThreadWork that remembers, and cancels at a share."""
+
+    def __init__(self, cancel_at: float = 2.0) -> None:
+        self.shares: list[float] = []
+        self._cancel_at = cancel_at
+
+    def progress(self, share: float, note: str = "") -> None:
+        self.shares.append(share)
+        if share >= self._cancel_at:
+            raise Cancel
+
+
+@pytest.fixture
+def objects(clean_surroundings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Objects:
+    monkeypatch.setenv("GREENROOM_MEDIA", f"file://{tmp_path}/objects")
+    return Objects(f"file://{tmp_path}/objects")
+
+
+def uploaded(objects: Objects, data: bytes, **fields: Any) -> Check:
+    """In two parts."""
+    half = len(data) // 2
+    parts = {f"{ID}/parts/0": data[:half], f"{ID}/parts/1": data[half:]}
+    for name, part in parts.items():
+        objects.put(name, part)
+    return Check(media=ID, parts=list(parts), **{"size": len(data), **fields})
+
+
+def looked(check: Check) -> Looked:
+    return check.run(Noted())
+
+
+def whole(objects: Objects, name: str) -> bytes:
+    return b"".join(objects.pieces(name))
+
+
+def test_they_may_be_installed() -> None:
+    assert len(Jobs(MEDIA_JOBS)) == 3
+
+
+def test_a_picture_is_put_together_looked_at_and_cut(objects: Objects) -> None:
+    data = picture(1000, 500)
+    digest = hashlib.sha256(data).hexdigest()
+    found = looked(uploaded(objects, data, digest=digest, said="image/png"))
+    original = found.original
+    assert original is not None and whole(objects, original.object) == data
+    assert (original.type, original.width, original.height, original.digest) == ("image/jpeg", 1000, 500, digest)
+    work = Noted()
+    rendered = Render(media=ID, original=original).run(work)
+    sizes = {one.name: (one.width, one.height, one.type) for one in rendered.renditions}
+    webp = "image/webp"
+    assert sizes == {"thumb": (320, 160, webp), "medium": (800, 400, webp), "large": (1000, 500, webp)}
+    for one in rendered.renditions:
+        assert hashlib.sha256(whole(objects, one.object)).hexdigest() == one.digest and one.size > 0
+    assert Render(media=ID, original=original).run(work) == rendered, "again it is the same"
+
+
+@pytest.mark.parametrize(
+    ("data", "fields", "rule"),
+    [
+        (picture(), {"size": 7}, "media.incomplete"),
+        (picture(), {"digest": "0" * 64}, "media.checksum"),
+        (picture(), {"said": "video/mp4"}, "media.wrong_type"),
+        (PLAYLIST, {"said": "video/mp4"}, "media.not_media"),
+        (b"plain text, at any rate no picture", {}, "media.not_media"),
+        (picture()[:9_000], {}, "media.damaged"),
+        (b"\xff\xd8\xff and no more", {}, "media.damaged"),
+    ],
+    ids=["short", "another digest", "no video", "a playlist", "a text", "cut off", "a head alone"],
+)
+def test_what_is_wrong_with_a_file_is_the_result(
+    objects: Objects, data: bytes, fields: dict[str, Any], rule: str
+) -> None:
+    found = looked(uploaded(objects, data, **fields))
+    assert (found.refused, found.original) == (rule, None) and found.detail
+    assert not [name for name in objects.names(f"{ID}/") if "/parts/" not in name]
+
+
+def test_a_picture_that_takes_too_much_is_refused_by_name(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENROOM_MEDIA_PIXELS_MAX", "100")
+    assert looked(uploaded(objects, picture())).refused == "media.too_many_pixels"
+    monkeypatch.setenv("GREENROOM_MEDIA_PIXELS_MAX", "1000000")
+    monkeypatch.setenv("GREENROOM_MEDIA_WORK_S", "0.01")
+    assert looked(uploaded(objects, picture())).refused == "media.too_heavy"
+
+
+def test_a_storage_that_fails_is_a_failed_attempt(objects: Objects) -> None:
+    check = uploaded(objects, picture())
+    objects.delete(check.parts[1])
+    with pytest.raises(ObjectMissing):
+        looked(check)
+
+
+def test_without_ffmpeg_a_video_is_refused_clearly(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    for there_is in ("none", "no-such-program"):
+        monkeypatch.setenv("GREENROOM_MEDIA_FFMPEG", there_is)
+        found = looked(uploaded(objects, b"\0\0\0\x20ftypisom" + bytes(60)))
+        assert found.refused == "media.no_videos" and "no ffmpeg" in found.detail
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    need("ffmpeg, as of Debian's package", shutil.which("ffmpeg") is not None)
+    return video(tmp_path_factory.mktemp("films"), width=400, height=400)
+
+
+def test_a_video_is_cut_with_its_progress_and_a_picture(objects: Objects, film: bytes) -> None:
+    found = looked(uploaded(objects, film))
+    assert found.original is not None and (found.original.type, found.seconds) == ("video/mp4", 1.0)
+    work = Noted()
+    rendered = Render(media=ID, original=found.original, seconds=found.seconds).run(work)
+    assert [(one.name, one.width, one.height) for one in rendered.renditions] == [
+        ("360p", 360, 360),
+        ("thumb", 320, 320),
+    ]
+    assert work.shares == sorted(work.shares) and work.shares[-1] == 0.95
+    with pytest.raises(Cancel):
+        Render(media=ID, original=found.original, seconds=found.seconds).run(Noted(cancel_at=0.0001))
+
+
+def test_a_video_that_was_cut_off_is_damaged(objects: Objects, film: bytes) -> None:
+    found = looked(uploaded(objects, film[: len(film) * 2 // 3]))
+    assert found.original is not None, "its beginning says how long it would be"
+    rendered = Render(media=ID, original=found.original, seconds=found.seconds).run(Noted())
+    assert rendered.refused == "media.damaged" and rendered.renditions == []
+
+
+def test_a_video_that_ends_before_its_time_is_damaged(
+    objects: Objects, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = looked(uploaded(objects, film)).original
+    assert original is not None
+    assert Render(media=ID, original=original, seconds=30.0).run(Noted()).refused == "media.damaged"
+
+
+def test_what_is_cleared_away_is_all_below_a_name_and_nothing_else(objects: Objects) -> None:
+    for name in (f"{ID}/parts/1", f"{ID}/parts/2", f"{ID}/original", f"{ID}x/original"):
+        objects.put(name, b"x")
+    assert Clean(prefix=f"{ID}/parts/").run(Noted()) == 2
+    assert Clean(prefix=f"{ID}/").run(Noted()) == 1
+    assert Clean(prefix=f"{ID}/").run(Noted()) == 0
+    assert list(objects.names("")) == [f"{ID}x/original"]
+
+
+def test_a_worker_that_was_not_told_where_things_are_says_so(clean_surroundings: None) -> None:
+    with pytest.raises(RuntimeError, match="GREENROOM_MEDIA is not set"):
+        jobs.tools()

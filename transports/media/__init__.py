@@ -1,0 +1,1 @@
+"""Uploads that may be interrupted, and files served by ranges: `/media`."""
