@@ -96,7 +96,7 @@ ELSEWHERE = {
     "actors/media/state.py": "actors/media/test_actor.py",
     "store/objects/in_threads.py": "store/objects/test_objects.py",
     "supervisors/node/media.py": "e2e/media/test_media.py",
-    "transports/pages/media_documents.py": "e2e/media/test_media.py",
+    "transports/pages/described/media_documents.py": "e2e/media/test_media.py",
     "transports/pages/message_schemas.py": "transports/pages/test_openapi.py",
     "transports/sockets/live.py": "transports/http/test_live.py",
     # Commands are tried as they are typed, and what they stand on by starting and stopping processes.

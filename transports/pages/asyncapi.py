@@ -10,8 +10,8 @@ from greenroom.actors.model.message import tag_of
 from greenroom.actors.schema.repeats import repeats_of
 from greenroom.actors.schema.shown import Shown, name_of, published, shown_events
 from greenroom.actors.views.installed import Installed
+from greenroom.transports.pages.described.view_documents import row_schemas, view_channel
 from greenroom.transports.pages.message_schemas import Json, described, doc_of, message_schemas, without_pages
-from greenroom.transports.pages.view_documents import row_schemas, view_channel
 
 KEY_IN_WORDS = "The entity's key: 1–255 bytes of UTF-8, without control characters"
 

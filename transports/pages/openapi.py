@@ -18,8 +18,9 @@ from greenroom.transports.pages.admin import LETTERS_MAX
 from greenroom.transports.pages.admin_views import NAME_PATTERN
 from greenroom.transports.pages.asyncapi import KEY_IN_WORDS
 from greenroom.transports.pages.context import Bounds
-from greenroom.transports.pages.job_documents import list_paths
-from greenroom.transports.pages.media_documents import media_paths
+from greenroom.transports.pages.described.job_documents import list_paths
+from greenroom.transports.pages.described.media_documents import media_paths
+from greenroom.transports.pages.described.view_documents import across_path, row_schemas, view_path
 from greenroom.transports.pages.message_schemas import (
     Json,
     JsonSchema,
@@ -30,7 +31,6 @@ from greenroom.transports.pages.message_schemas import (
     without_pages,
 )
 from greenroom.transports.pages.operator_requests import PAGE_MAX
-from greenroom.transports.pages.view_documents import across_path, row_schemas, view_path
 
 _NO_CONTROLS = r"[^\u0000-\u001f\u007f-\u009f]+"
 _POSITION = r"([0-9a-f]{8}[^:,]*:)?(0|[1-9][0-9]{0,14})"

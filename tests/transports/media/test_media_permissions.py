@@ -20,7 +20,7 @@ from greenroom.transports.media.app import MediaApp
 from tests.transports.media.stage import Stage
 from tests.transports.permissions import TABLES, YES
 from tests.transports.small_node import SmallNode, small_node
-from tests.transports.test_job_permissions import reads_of
+from tests.transports.test_job_permissions import Reads
 from tests.transports.test_permissions import Ways, as_read, full_name, streamed
 
 ORIGINAL = Rendition(name="original", object="o", type="image/jpeg", size=4, digest="ab", width=4, height=3)
@@ -31,7 +31,7 @@ TABLE = TABLES["media"]
 @pytest.fixture
 async def node() -> AsyncIterator[SmallNode]:
     kinds = (Session, Media, Uploads, Queue, SingleJob)
-    async with small_node(kinds=kinds, anonymous=False, anonymous_watch=True, jobs=reads_of) as made:
+    async with small_node(kinds=kinds, anonymous=False, anonymous_watch=True, jobs=Reads().of) as made:
         await made.kernel.router.ask("session:signed_out", SignOut())
         yield made
 

@@ -46,7 +46,7 @@ class Traces(Job, queue="q", tag="job.traces"):
 class TracesInThread(Job, queue="q", tag="job.traces_in_thread"):
     """Likewise."""
 
-    def run(self, work: ThreadWork) -> Any:  # type: ignore[override]
+    def run(self, work: ThreadWork) -> Any:
         return [work.traceparent, traceparent()]
 
 

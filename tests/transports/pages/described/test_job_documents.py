@@ -5,7 +5,7 @@ from typing import Any
 
 from greenroom.actors.jobs.listing.where import Where
 from greenroom.store.jobs.filter import STATES
-from greenroom.transports.pages.job_documents import list_paths
+from greenroom.transports.pages.described.job_documents import list_paths
 
 
 def test_every_filter_is_described() -> None:
