@@ -123,7 +123,6 @@ class Queue(SingleJobs):
         self._looking = Looking(Seen(""), 0)  # for what others have added
         self._reading = Reading()  # arguments that are not in memory
         self._flowing = Flowing(self, self._new_rows)
-        self._counts = runtime.jobs.counts(self.key)
 
     async def begin(self) -> None:
         """Its jobs, and who has what."""
@@ -131,6 +130,7 @@ class Queue(SingleJobs):
         order.limit(self._limits, now_ms)
         order.begin(self.state.spent_until_ms, self.state.keys_spent_until_ms, now_ms)
         reads = self.runtime.jobs
+        self._counts = reads.counts(self.key)  # not as it is made: a fold reads nothing
         begun = await reads.begin(self.key, self.now_ms)
         self.desk.begin_with(begun.takes, begun.windows, await reads.with_steps(self.key))
         after = ""

@@ -59,6 +59,14 @@ FIELDS: dict[str, dict[str, dict[str, Any]]] = {
         "resume": {},
         "limit": LIMITS,
         "why": {"id": "ID"},
+        "add_flow": {"jobs": [{**NEW, "name": "n", "queue": "", "after": [{"id": "ID"}], "children": [{"id": "ID"}]}]},
+        "children": HELD,
+        "bulk": {
+            "act": "cancel",
+            "where": {"kind": "job.x", "key": "p", "search": "x", "id": ["ID"]},
+            "reason": "r",
+            "dry_run": True,
+        },
     },
     "job": {"cancel": {"reason": "r"}, "retry": {}, "edit": {"arguments": {"text": "x"}}, "errors": {}},
 }

@@ -60,7 +60,7 @@ def test_with_no_server_there_is_the_database(server: Server, command_line: Comm
     [
         ("nonsense", "not kind:key"),
         ("room:", "not kind:key"),
-        ("ghost:a", "no kind ghost is installed, only job, queue, room, session"),
+        ("ghost:a", "no kind ghost is installed, only job, queue, room, schedule, schedules, session"),
     ],
 )
 def test_a_name_that_is_none_is_bad_usage(server: Server, command_line: CommandLine, name: str, words: str) -> None:
