@@ -14,7 +14,7 @@ from greenroom.actors.jobs.queue.order import Order
 from greenroom.testing import ALL_GUARDS, NO_FAULTS, Faults, Guards, run_seed
 from tests.simulation.jobs.jobs_world import chores
 
-SEEDS = 8
+SEEDS = 16
 MINUTES = 1.0
 TROUBLED = replace(
     NO_FAULTS,
@@ -88,14 +88,11 @@ IN_THE_RUNTIME: dict[str, tuple[type, str, Callable[..., object], Faults]] = {
     "keys are known in the next life": (Keys, "hold_taken", lambda keys, unique, id: "", TROUBLED),
 }
 # Where it is missed as things are; the other seeds are tried after it.
-FIRST = dict.fromkeys(
-    (
-        "a result under an old lease is refused",
-        "tokens are above those that were let go",
-        "keys are known in the next life",
-    ),
-    1,
-)
+FIRST = {
+    "a result under an old lease is refused": 9,
+    "tokens are above those that were let go": 1,
+    "keys are known in the next life": 1,
+}
 
 
 def shown(seed: int, faults: Faults, guards: Guards = ALL_GUARDS) -> list[str]:
