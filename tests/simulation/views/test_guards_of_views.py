@@ -26,7 +26,11 @@ SEEDS = 8
 MINUTES = 0.5
 # What one of several has not told a page it hears in other ways: its links are broken, and nodes come and go.
 NODES = {"in flight": 3, "tails lost": 3, "made anew": 3, "outcomes lost": 1}
-FIRST = {"in flight": 2, "tails lost": 30, "made anew": 0, "outcomes lost": 7}  # where they are missed as things are
+# Where they are missed as things are; the other seeds are tried after it.
+FIRST = {
+    "view_progress": 4, "view_rows": 2, "view_together": 2, "view_retention": 2, "follow_anything": 2,
+    "follow_any_history": 7, "switch_at_once": 0, "lineage_changed": 2, "untold": 7, "unheard": 2,
+}  # fmt: skip
 FAULTS = {
     "in flight": Faults(upgrade_every_s=0.0, failover_every_s=0.0),
     "tails lost": replace(NO_FAULTS, failover_every_s=4.0, lost_tail=1.0, lag_s=4.0, lost=0.05),
@@ -122,8 +126,8 @@ def shown_with_all(faults: str, seed: int) -> list[str]:
     return shown(ALL_GUARDS, faults, seed)
 
 
-def seeds(faults: str) -> Iterator[int]:
-    first = FIRST[faults]
+def seeds(guard: str) -> Iterator[int]:
+    first = FIRST[guard]
     yield first
     yield from (seed for seed in range(SEEDS) if seed != first)
 
@@ -131,7 +135,7 @@ def seeds(faults: str) -> Iterator[int]:
 @pytest.mark.parametrize(("guard", "faults"), IN_THE_DATABASE)
 def test_a_removed_guard_of_the_database_is_missed(guard: str, faults: str) -> None:
     without = Guards(**{guard: False})
-    missed = next(seed for seed in seeds(faults) if shown(without, faults, seed))
+    missed = next(seed for seed in seeds(guard) if shown(without, faults, seed))
     assert not shown_with_all(faults, missed)
 
 
@@ -147,5 +151,5 @@ def test_a_removed_guard_of_the_runtime_is_missed(
     where: Any, guard: str, without: Callable[..., object], faults: str
 ) -> None:
     with removed(where, guard, without):
-        missed = next(seed for seed in seeds(faults) if shown(ALL_GUARDS, faults, seed))
+        missed = next(seed for seed in seeds(without.__name__) if shown(ALL_GUARDS, faults, seed))
     assert not shown_with_all(faults, missed)
