@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Literal, get_args, get_origin
 import msgspec
 from msgspec import Raw, Struct
 
-from greenroom.actors.model.errors import HandlerFailed, Refused
+from greenroom.actors.model.errors import Forgotten, HandlerFailed, Refused
 from greenroom.actors.model.lifecycle import Answered, Undelivered
 from greenroom.actors.model.message import Done, Message
 from greenroom.actors.model.principal import STAFF_ROLES
@@ -38,7 +38,7 @@ from greenroom.actors.saga.events import (
     StepDoneShown,
     UndoDone,
 )
-from greenroom.actors.saga.leading import DO, UNDO, Input, Leading
+from greenroom.actors.saga.leading import CANCEL, DO, UNDO, Input, Leading
 from greenroom.actors.saga.messages import (
     INTERNAL,
     STEERING,
@@ -98,6 +98,8 @@ class Saga(Leading[Input], Generic[Input]):
             told[cls.starts].append(cls.start)
             for wait in waits:
                 told[wait.sent_by].append(wait.message)
+            if any(wait.sent_by == "users" for wait in waits) and cls.may_tell is Saga.may_tell:
+                raise ValueError(f"{cls.__qualname__}: users may tell it what it waits for: `may_tell` must say which")
             cls.commands = (*told["users"], *STEERING)
             cls.internal = (*INTERNAL, *told["entities"])
         cls.state_type = SagaState  # Actor has taken Saga's argument for it
@@ -114,7 +116,8 @@ class Saga(Leading[Input], Generic[Input]):
         """
 
     def may_tell(self, message: Any) -> None:
-        """May `self.principal` say what the saga waits for? Raise Refused if not. Of a saga that has begun."""
+        """May `self.principal` say what the saga waits for? Raise Refused if not. Of a saga that has begun. To be
+        written where a wait is `sent_by="users"`: whoever may approve is not whoever has an account."""
 
     def may_steer(self, command: Message) -> None:
         """May `self.principal` cancel, retry, resume or fork it? By default the roles service and admin may, and other
@@ -229,8 +232,7 @@ class Saga(Leading[Input], Generic[Input]):
         if step is None:
             return
         if phase == DO and step.status == "running":
-            part = bool(step.queue) and message.name not in NOTHING_DONE
-            self.refused(step.name, message.name, message.detail, part=part)
+            self.refused(step.name, message.name, message.detail, part=_may_be_part(step, message.name))
             self.go_on()
         elif phase == UNDO and step.status == "undoing":
             for_good = self.undo_refused(step, message.name, message.detail)
@@ -238,13 +240,14 @@ class Saga(Leading[Input], Generic[Input]):
                 # Once more, and without a report: what is refused again is a dead letter, for people to retry.
                 self.tell_undo(step, "")
             self.go_on()
-        elif phase == DO:
-            self._late(step, message.name)
+        elif phase == DO or (phase == CANCEL and message.name == Forgotten.name and is_under_way(step)):
+            self._late(step, message.name)  # the latter: its queue was erased, and the job with it
 
     def _late(self, step: StepState, refused: str) -> None:
         if step.name not in self.state.replies and step.status not in ("refused", "failed") and not step.late:
             waited_for = is_under_way(step)
-            self.record(StepAnsweredLate(step=step.name, refused=refused))
+            part = bool(refused) and _may_be_part(step, refused)
+            self.record(StepAnsweredLate(step=step.name, refused=refused, part=part))
             if waited_for:
                 self.go_on()
 
@@ -306,6 +309,11 @@ def _once_begun(may_watch: Callable[[Any], None]) -> Callable[[Any], None]:
             may_watch(self)
 
     return asked
+
+
+def _may_be_part(step: StepState, refusal: str) -> bool:
+    """May a step that was refused have been done in part?"""
+    return bool(step.queue) and refusal not in NOTHING_DONE
 
 
 def _fields_of(message: Message) -> Raw:

@@ -62,6 +62,7 @@ class StepPutOff(Event, omit_defaults=True, tag="saga.step_put_off"):
     again_s: float
     detail: str = ""
     undo: bool = False  # it was the undo that was refused
+    part: bool = False  # as of `saga.step_refused`
 
 
 class StepOverdue(Event, omit_defaults=True, tag="saga.step_overdue"):
@@ -83,6 +84,7 @@ class StepAnsweredLate(Event, omit_defaults=True, tag="saga.step_answered_late")
 
     step: str
     refused: str = ""  # the refusal's name; "" when it had been done
+    part: bool = False  # as of `saga.step_refused`
 
 
 class UndoBegun(Event, tag="saga.undo_begun"):

@@ -122,10 +122,10 @@ class Leading(Actor[SagaState], Generic[Input]):
         declared = self.declared(name)
         found = self.state.find(name)
         if declared is not None and declared.retry is not None:
-            tries = found.tries if found is not None else 1
+            tries = found.tries + (found.status == "resting") if found is not None else 1
             if tries < declared.retry.attempts:
                 again_s = declared.retry.rest_s(tries, JITTER)
-                self.record(StepPutOff(step=name, name=refusal, detail=detail[:DETAIL_MAX], again_s=again_s))
+                self.record(StepPutOff(step=name, name=refusal, detail=detail[:DETAIL_MAX], again_s=again_s, part=part))
                 return
         self.record(
             StepRefused(

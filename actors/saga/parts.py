@@ -20,7 +20,7 @@ class Plan:
         """Raises: ValueError."""
         self.parts = tuple(parts)
         for part in self.parts:
-            _check(part, 1)
+            _check(part, 1, in_branch=False)
         self.leaves: dict[str, Leaf] = {}  # in the order of the plan
         names = [leaf.name for leaf in leaves_of(self.parts)]
         if not 1 <= len(names) <= STEPS_MAX:
@@ -77,15 +77,20 @@ def _optional(parts: Sequence[Part], optional: bool) -> Iterator[str]:
                     yield from _optional(branch, True)
 
 
-def _check(part: Part, depth: int) -> None:
+def _check(part: Part, depth: int, *, in_branch: bool) -> None:
     if depth > DEPTH_MAX:
         raise ValueError(f"parts lie at most {DEPTH_MAX} deep in one another")
     match part:
         case Step():
-            return
+            if in_branch and part.undo is None and part.deadline_s is None:
+                # Its neighbours may fail, or be first, while it is under way: then it is dropped.
+                raise ValueError(
+                    f"step {part.name!r}: what can't be taken back is waited for, so it stands alone; in a branch of "
+                    "parallel() or race() it needs an `undo` or a `deadline_s`"
+                )
         case Wait():
             for one in part.otherwise or ():
-                _check(one, depth + 1)
+                _check(one, depth + 1, in_branch=in_branch)
         case Parallel() | Race():
             name = type(part).__name__.lower()
             if not 2 <= len(part.branches) <= BRANCHES_MAX:
@@ -94,6 +99,6 @@ def _check(part: Part, depth: int) -> None:
                 if not branch:
                     raise ValueError(f"a branch of {name}() has no steps")
                 for one in branch:
-                    _check(one, depth + 1)
+                    _check(one, depth + 1, in_branch=True)
         case _:
             raise ValueError(f"a plan is made of Step, wait_for, parallel and race, not of {part!r:.80}")

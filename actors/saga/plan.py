@@ -150,8 +150,8 @@ def _back(steps: Sequence[StepState], plan: Plan) -> Drop | TakeBack | None:
 
 
 def _end(state: SagaState, back: Sequence[StepState], plan: Plan, well: Outcome) -> End | None:
-    """Once all of `back` is undone."""
-    if any(step.status in BEING_UNDONE or is_to_be_undone(step, plan) for step in back):
+    """Once all of `back` is undone, and no job of it goes on behind the saga's back."""
+    if any(step.status in BEING_UNDONE or is_to_be_undone(step, plan) or is_under_way(step) for step in back):
         return None
     return End("stuck" if any(step.status == "stuck" for step in state.steps) else well)
 
@@ -165,4 +165,4 @@ def is_to_be_undone(step: StepState, plan: Plan) -> bool:
 
 def is_under_way(step: StepState) -> bool:
     """Is it a job that nobody waits for and that has not ended? What it does and its undo have no order."""
-    return bool(step.queue) and step.status in ("overdue", "dropped") and not step.late
+    return bool(step.queue) and step.status in ("overdue", "dropped") and not (step.ended or step.late)

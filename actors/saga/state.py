@@ -55,9 +55,12 @@ class StepState(Struct, omit_defaults=True):
     status: StepStatus = "running"
     late: bool = False  # a report came after its deadline, or after it was dropped
     late_refused: bool = False  # and said that it was refused
+    ended: bool = False  # of a job: what became of it is known
+    part: bool = False  # a job that was started for it has failed, and may have done some of it
     due_ms: int = 0  # Unix: when it is overdue, or told again; 0: never
     tries: int = 1  # how often it was told
     undo_tries: int = 0
+    undo_told: bool = False  # ever, also before it was retried
     error: str = ""  # the name of the last refusal
     queue: str = ""  # of a job
     taken: str = ""  # the key of the saga that did it, which this one is a fork of
@@ -66,6 +69,12 @@ class StepState(Struct, omit_defaults=True):
     def is_open(self) -> bool:
         """Is it still to be done?"""
         return self.status in ("running", "resting")
+
+    @property
+    def may_be_undone(self) -> bool:
+        """Of one that is stuck: may its undo have taken effect all the same? It is told once more without a report, and
+        a job that was to undo it may have failed half way."""
+        return self.undo_told or self.undo_tries > 0  # the latter: in a snapshot of an earlier release
 
 
 class LogLine(Struct):
@@ -118,21 +127,27 @@ class SagaState(Struct, omit_defaults=True):
                 return self._begun(event, at_ms)
             case StepDone():
                 self.replies[event.step] = Raw(bytes(event.reply))
-                self._step(event.step).status = "done"
+                step = self._step(event.step)
+                step.status, step.ended = "done", True
                 return f"{event.step}: done"
             case StepRefused():
                 if self.find(event.step) is None:
                     self.steps.append(StepState(event.step))
                 step = self._step(event.step)
-                step.status, step.error = "failed" if event.part else "refused", event.name
+                step.tries += step.status == "resting"  # its own `do` has refused, so it was not told
+                step.part, step.ended = step.part or event.part, True
+                step.status, step.error = "failed" if step.part else "refused", event.name
                 self._go_back(unless=event.goes_on)
                 return f"{event.step}: refused, {_reason(event)}"
             case StepPutOff():
                 if self.find(event.step) is None:
                     self.steps.append(StepState(event.step))
                 step = self._step(event.step)
+                step.tries += step.status == "resting"  # as above
                 step.status, step.error = "undo_resting" if event.undo else "resting", event.name
                 step.due_ms = at_ms + int(event.again_s * 1000)
+                if not event.undo:
+                    step.part, step.ended = step.part or event.part, True
                 what = "undo refused" if event.undo else "refused"
                 return f"{event.step}: {what}, {_reason(event)}; again in {event.again_s:g} s"
             case StepOverdue():
@@ -144,11 +159,15 @@ class SagaState(Struct, omit_defaults=True):
                 return f"{event.step}: no answer until {_until(event)}, so it may happen or not"
             case StepDropped():
                 step = self._step(event.step)
-                step.status = "dropped" if step.status == "running" else "refused"
+                if step.status == "running":
+                    step.status = "dropped"
+                else:  # it rests
+                    step.status = "failed" if step.part else "refused"
                 return f"{event.step}: dropped"
             case StepAnsweredLate():
                 step = self._step(event.step)
                 step.late, step.late_refused = True, bool(event.refused)
+                step.part, step.ended = step.part or event.part, True
                 what = f"refused, {event.refused}" if event.refused else "done"
                 in_time = at_ms < step.due_ms or not step.due_ms
                 return f"{event.step}: {what}, after {'it was dropped' if in_time else 'the deadline'}"
@@ -156,6 +175,7 @@ class SagaState(Struct, omit_defaults=True):
                 step = self._step(event.step)
                 step.status = "undoing"
                 step.undo_tries += 1
+                step.undo_told = True
                 return f"{event.step}: undo told {self._step(event.step).entity}"
             case UndoDone():
                 self._step(event.step).status = "undone"
@@ -174,7 +194,7 @@ class SagaState(Struct, omit_defaults=True):
             self.steps.append(step)
         else:
             step.tries += 1
-        step.entity, step.queue, step.status = event.entity, event.queue, "running"
+        step.entity, step.queue, step.status, step.ended = event.entity, event.queue, "running", False
         step.due_ms = 0 if event.deadline_s is None else at_ms + int(event.deadline_s * 1000)
         if event.entity:
             within = "" if event.deadline_s is None else f", answer within {event.deadline_s:g} s"
@@ -241,7 +261,8 @@ class SagaState(Struct, omit_defaults=True):
         for step in self.steps:
             if step.status == "stuck":
                 step.status = "done" if step.name in self.replies else "overdue"
-                step.undo_tries = 0
+                step.undo_told, step.undo_tries = step.may_be_undone, 0
+                step.ended = True  # a job is undone once it has ended
             elif step.status in ("resting", "undo_resting"):
                 step.due_ms = at_ms
 

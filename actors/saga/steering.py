@@ -47,8 +47,10 @@ def check_resume(state: SagaState, plan: Plan) -> None:
             raise Refused("saga.no_such_step", f"the code has no step {step.name} any more", status=409)
         if step.status == "stuck" and step.name not in state.replies:
             raise Refused("saga.unknown_step", f"nobody knows whether {step.name} was done", status=409)
+        if step.status == "stuck" and step.may_be_undone:
+            raise Refused("saga.unknown_step", f"nobody knows whether {step.name} was undone: retry it", status=409)
         left = step.status in ("overdue", "dropped", "failed") and bool(step.entity) and not step.taken
-        if left and not step.late_refused:
+        if left and (step.part or not step.late_refused):
             raise Refused("saga.unknown_step", f"nobody knows what {step.name} has done", status=409)
 
 
@@ -57,6 +59,10 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
 
     Raises: Refused.
     """
+    if state.status not in ENDED:
+        raise Refused("saga.not_ended", f"it is {state.status}, and what it has done may be undone yet", status=409)
+    if state.status == "stuck" and not state.back:
+        raise Refused("saga.not_ended", "it has gone forward, and an undo is left: retry it", status=409)
     number = plan.top_part_of(from_step)
     if number is None:
         raise Refused("saga.no_such_step", f"it has no step {from_step}", status=404)
@@ -83,7 +89,7 @@ def taken_by_fork(state: SagaState, plan: Plan, from_step: str, key: str) -> lis
 def _stands(step: StepState, state: SagaState) -> bool:
     if step.status == "overdue":
         return not step.entity  # what was waited for did not come, and something else was done
-    return step.status in ("done", "stuck") and step.name in state.replies
+    return step.status == "done" and step.name in state.replies  # what is stuck is undone where it is retried
 
 
 def _as_done(steps: Sequence[StepState]) -> list[StepState]:

@@ -61,6 +61,10 @@ def saga(*plan: Any, **attributes: Any) -> type[Saga[Any]]:
         steps = plan
         deadline_s = attributes.get("deadline_s")
 
+        def may_tell(self, message: Any) -> None:
+            if not self.principal.system:
+                self.require_user()
+
     return Market
 
 
@@ -100,6 +104,17 @@ class Stalls:
     def undone(self, *names: str) -> None:
         for name in names:
             self.kit.answered(self.told(name, "undo"))
+
+    def all_done(self) -> None:
+        """Of ALL: the van is first, and nobody rings."""
+        self.done("pay", "pears", "apples", "plums", "van")
+        self.undone("bike")
+        self.kit.ask(Approve(), user="ann")
+        self.kit.advance(20.0)
+        self.done("note")
+        self.done("pack", reply="packed")
+        self.done("bill")
+        assert self.status == "done"
 
     def refused(self, name: str, phase: str = "do", refusal: str = "stall.no") -> None:
         self.kit.undelivered(self.told(name, phase), refusal)

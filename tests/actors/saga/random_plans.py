@@ -56,7 +56,8 @@ class Shape(Struct, frozen=True):
     parts: tuple["Shape", ...] = ()
 
 
-LEAVES = st.sampled_from([Shape(sort) for sort in ("step", "step", "final", "retried", "job", "yes", "paid")])
+JOBS = ("job", "retried_job", "final_job")
+LEAVES = st.sampled_from([Shape(sort) for sort in ("step", "step", "final", "retried", *JOBS, "yes", "paid")])
 
 
 def _inner(inside: st.SearchStrategy[Shape]) -> st.SearchStrategy[Shape]:
@@ -97,19 +98,19 @@ class Maker:
         name = f"s{self.count}"
 
         def do(so_far: SoFar[Begin]) -> Any:
-            if sort == "job":
+            if sort in JOBS:
                 return Toil(step=name)
             return WORKERS[int(name[1:]) % 2], Work(step=name)
 
         def undo(so_far: SoFar[Begin]) -> Any:
-            return (WORKERS[0], Revert(step=name)) if sort == "job" else Revert(step=name)
+            return (WORKERS[0], Revert(step=name)) if sort in JOBS else Revert(step=name)
 
         return Step(
             name=name,
             do=do,
-            undo=None if sort == "final" else undo,
+            undo=None if sort.startswith("final") else undo,
             deadline_s=9.0,
-            retry=RETRY if sort == "retried" else None,
+            retry=RETRY if sort.startswith("retried") else None,
         )
 
 
@@ -133,6 +134,7 @@ class World:
         self.jobs: dict[str, Told] = {}  # those that have not ended, by entity
         self.carried = self.started = 0
         self.done = set[str]()
+        self.half_done = set[str]()  # by a job that has failed: another may do it again
         self.clung = set[str]()  # workers refused to revert them
         self.kit.ask(Begin())
 
@@ -162,6 +164,7 @@ class World:
             case Revert(step=name):
                 if fate == "done":
                     self.done.discard(name)
+                    self.half_done.discard(name)
                 else:
                     self.clung.add(name)
             case CancelJob(id=job):
@@ -171,14 +174,16 @@ class World:
             self.reports[worker].append((told, fate))
 
     def end_job(self, job: str, fate: str) -> None:
-        """One that fails or is given up may have done it, too."""
+        """One that fails or is given up may have done it, too; not one that is another's duplicate."""
         told = self.jobs.pop(job, None)
         if told is None:
             return
         assert isinstance(told.message, Work)
         name = told.message.step
-        assert name not in self.done, f"{name} is done twice"
-        self.done.add(name)
+        assert name not in self.done - self.half_done, f"{name} is done twice"
+        if fate != "duplicate":
+            self.done.add(name)
+            (self.half_done.discard if fate == "done" else self.half_done.add)(name)
         self.reports["queue:toil"].append((told, fate))
 
     def run_job(self, fate: str) -> None:

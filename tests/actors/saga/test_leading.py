@@ -181,6 +181,19 @@ def test_a_step_with_a_retry_is_told_again_and_so_is_its_undo() -> None:
     assert stalls.status == "stuck"
 
 
+def test_a_step_whose_own_code_refuses_is_tried_as_often_as_any() -> None:
+    tried: list[str] = []
+
+    def do(so_far: Any) -> Any:
+        tried.append("")
+        raise Refused("market.closed")
+
+    stalls = Stalls(saga(step("bill", do=do, retry=Retry(attempts=3, first_s=2.0))))
+    stalls.kit.advance(100.0)
+    assert stalls.status == "undone" and len(tried) == 3
+    assert stalls.kit.view()["steps"][0]["attempts"] == 3
+
+
 def test_a_step_that_rests_is_dropped_as_one_that_did_nothing() -> None:
     stalls = Stalls(saga(parallel(step("bill", retry=Retry(attempts=3)), step("ship"))))
     stalls.refused("bill")

@@ -13,6 +13,10 @@ def nested(depth: int) -> Any:
     return step("deep") if depth == 0 else parallel(nested(depth - 1), step(f"s{depth}"))
 
 
+def wait_or(otherwise: Any) -> Any:
+    return wait_for(Ring, within=1.0, otherwise=otherwise)
+
+
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
@@ -26,6 +30,8 @@ def nested(depth: int) -> Any:
         (lambda: (race(*(step(f"s{number}") for number in range(17))),), r"race\(\) has 2 to 16 branches, not 17"),
         (lambda: (parallel((), step("a")),), "has no steps"),
         (lambda: (nested(4),), "at most 4 deep"),
+        (lambda: (parallel(step("a"), step("b", undo=None, deadline_s=None)),), "stands alone"),
+        (lambda: (race(step("a"), (step("b"), wait_or(step("c", undo=None, deadline_s=None)))),), "stands alone"),
         (lambda: ((step("a"), step("b")),), "made of Step, wait_for, parallel and race"),
         (lambda: (wait_for(Approve, within=1.0), wait_for(Approve, within=1.0, name="b")), "wait for Approve"),
         (lambda: (wait_for(Approve, within=0.0),), "`within` must be positive"),
@@ -40,4 +46,13 @@ def test_bad_plans_are_refused_with_the_class(steps: Any, message: str) -> None:
 
 
 def test_as_much_as_may_be_is_taken() -> None:
-    type("Deep", (Trip,), {"steps": (nested(3), race(*(step(f"r{number}") for number in range(16))))})
+    last = wait_or(step("last", undo=None, deadline_s=None))
+    type("Deep", (Trip,), {"steps": (nested(3), race(*(step(f"r{number}") for number in range(16))), last)})
+
+
+def test_whoever_lets_users_tell_it_something_says_which_of_them() -> None:
+    steps = (wait_for(Approve, within=1.0, sent_by="users"),)
+    with pytest.raises(ValueError, match="`may_tell` must say which"):
+        type("Open", (Trip,), {"steps": steps})
+    type("Strict", (Trip,), {"steps": steps, "may_tell": lambda self, message: None})
+    type("Closed", (Trip,), {"steps": (wait_for(Approve, within=1.0),)})

@@ -31,7 +31,7 @@ class PlanMachine(RuleBasedStateMachine):
         with capture_logs():
             self.world.report(sender)
 
-    @rule(fate=st.sampled_from(["done", "done", "failed"]), told=st.booleans())
+    @rule(fate=st.sampled_from(["done", "done", "failed", "duplicate"]), told=st.booleans())
     def jobs(self, fate: str, told: bool) -> None:
         if told:
             self.world.work("queue:toil", "done")
@@ -70,6 +70,12 @@ class PlanMachine(RuleBasedStateMachine):
     def what_it_knows_survives_it(self) -> None:
         if hasattr(self, "world"):
             self.world.kit.restart()
+
+    @invariant()
+    def no_job_goes_on_behind_its_back(self) -> None:
+        if hasattr(self, "world") and self.world.status in ("done", "undone", "stuck"):
+            self.world.carry()
+            assert not self.world.jobs
 
     def teardown(self) -> None:
         if hasattr(self, "world"):

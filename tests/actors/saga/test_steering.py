@@ -4,12 +4,16 @@ from typing import Any
 
 import pytest
 
-from greenroom import Refused
+from greenroom import Refused, race
 from greenroom.actors.saga.messages import BeginFork, CancelSaga, ForkedTo, ForkSaga, ResumeSaga, RetrySaga, Steered
 from greenroom.testing import Kit
-from tests.actors.saga.market import ALL, Approve, Do, Order, Stalls, saga, step
+from tests.actors.saga.market import ALL, Do, Order, Stalls, saga, step
 
 TWO = saga(step("pay"), step("ship"))
+
+
+def no_way_back(so_far: Any) -> Any:
+    raise Refused("market.no_way_back")
 
 
 def steer(stalls: Stalls, command: Any) -> Any:
@@ -65,23 +69,60 @@ def test_one_that_can_not_be_taken_back_is_not_cancelled() -> None:
 
 
 def test_one_that_is_stuck_is_retried_or_goes_forward_again() -> None:
-    both: tuple[tuple[Any, Any], ...] = ((RetrySaga(), "undoing"), (ResumeSaga(), "running"))
-    for command, after in both:
-        stalls = Stalls(TWO)
-        stalls.done("pay")
-        stalls.refused("ship")
-        refuses(stalls, RetrySaga(), "saga.nothing_to_retry")
-        stalls.refused("pay", "undo")
-        assert stalls.status == "stuck"
-        told = len(stalls.kit.told)
-        assert steer(stalls, command) == Steered(after)
-        assert [one.about for one in stalls.kit.told[told:]] == ["undo:pay" if after == "undoing" else "do:ship"]
-        if after == "undoing":
-            stalls.undone("pay")
-            assert stalls.status == "undone"
-        else:
-            stalls.done("ship")
-            assert stalls.status == "done", "what was not undone is done, and is not done twice"
+    stalls = Stalls(TWO)
+    stalls.done("pay")
+    stalls.refused("ship")
+    refuses(stalls, RetrySaga(), "saga.nothing_to_retry")
+    stalls.refused("pay", "undo")
+    assert stalls.status == "stuck"
+    told = len(stalls.kit.told)
+    assert steer(stalls, RetrySaga()) == Steered("undoing")
+    assert [one.about for one in stalls.kit.told[told:]] == ["undo:pay"]
+    stalls.undone("pay")
+    assert stalls.status == "undone"
+
+    stalls = Stalls(saga(step("pay", undo=no_way_back), step("ship")))
+    stalls.done("pay")
+    stalls.refused("ship")
+    assert stalls.status == "stuck"
+    assert steer(stalls, ResumeSaga()) == Steered("running")
+    assert stalls.abouts == ["do:pay", "do:ship", "do:ship"], "its undo was never told: it is done, and not done twice"
+    stalls.done("ship")
+    assert stalls.status == "done"
+
+
+@pytest.mark.parametrize("refusal", ["stall.no", "internal"])
+def test_what_is_stuck_is_not_taken_for_done_once_its_undo_was_told(refusal: str) -> None:
+    stalls = Stalls(TWO)
+    stalls.done("pay")
+    stalls.refused("ship")
+    stalls.refused("pay", "undo", refusal)
+    assert stalls.status == "stuck"
+    for _ in range(2):
+        refuses(stalls, ResumeSaga(), "saga.unknown_step")  # what was told without a report may have undone it since
+        refuses(stalls, ForkSaga(from_step="ship"), "saga.step_not_done")
+        steer(stalls, RetrySaga())
+        stalls.refused("pay", "undo", refusal)
+
+
+def test_what_may_be_undone_yet_is_not_forked() -> None:
+    stalls = Stalls(TWO)
+    stalls.done("pay")
+    refuses(stalls, ForkSaga(from_step="ship"), "saga.not_ended")
+    stalls.refused("ship")
+    refuses(stalls, ForkSaga(from_step="ship"), "saga.not_ended")
+
+    stalls = Stalls(saga(race(step("van"), step("bike")), step("ship")))
+    stalls.done("van")
+    stalls.refused("bike", "undo")
+    stalls.done("ship")
+    assert stalls.status == "stuck"
+    refuses(stalls, ForkSaga(from_step="ship"), "saga.not_ended")  # retried it runs, and may then be cancelled
+
+    stalls = Stalls(saga(step("pay", undo=no_way_back), step("ship")))
+    stalls.done("pay")
+    stalls.refused("ship")
+    refuses(stalls, ForkSaga(from_step="ship"), "saga.step_not_done")  # retried it may undo what the fork has taken
 
 
 def test_what_was_put_off_is_tried_at_once() -> None:
@@ -132,7 +173,7 @@ def fork_of(stalls: Stalls, **how: Any) -> Kit[Any]:
 
 def test_a_fork_begins_at_a_step_with_what_was_known_and_undoes_its_own_alone() -> None:
     stalls = Stalls()
-    stalls.done("pay", "pears", "apples", "plums", "van")
+    stalls.all_done()
     before = stalls.kit.view()["steps"]
     kit = fork_of(stalls, from_step="lift", key="2")
     assert stalls.kit.view()["steps"] == before
@@ -150,24 +191,22 @@ def test_a_fork_begins_at_a_step_with_what_was_known_and_undoes_its_own_alone() 
 
 def test_a_fork_takes_over_what_did_not_come() -> None:
     stalls = Stalls()
-    stalls.done("pay", "pears", "apples", "plums", "van")
-    stalls.undone("bike")
-    stalls.kit.ask(Approve(), user="ann")
-    stalls.kit.advance(20.0)
-    stalls.done("note")
+    stalls.all_done()
     kit = fork_of(stalls, from_step="pack")
     assert kit.entity == "market:1-fork-1" and kit.started[0].about == "do:pack"
 
 
 def test_what_can_not_be_forked_is_refused_by_name() -> None:
     stalls = Stalls(TWO)
-    refuses(stalls, ForkSaga(from_step="ship"), "saga.step_not_done")
+    stalls.done("pay", "ship")
     refuses(stalls, ForkSaga(from_step="nothing"), "saga.no_such_step")
     refuses(stalls, ForkSaga(from_step="pay", key="1"), "saga.started")
     steer(stalls, ForkSaga(from_step="pay", key="2"))
     refuses(stalls, ForkSaga(from_step="pay", key="2"), "saga.started")
     stalls.kit.undelivered(stalls.kit.told[-1], "saga.started")
     assert stalls.kit.view()["forks"][0]["refused"] == "saga.started"
+
+    stalls = Stalls(TWO)
     stalls.done("pay")
     stalls.refused("ship")
     stalls.undone("pay")
@@ -177,6 +216,7 @@ def test_what_can_not_be_forked_is_refused_by_name() -> None:
 @pytest.mark.bound("forks of one saga")
 def test_a_saga_has_so_many_forks_and_no_more() -> None:
     stalls = Stalls(TWO)
+    stalls.done("pay", "ship")
     for _ in range(100):
         steer(stalls, ForkSaga(from_step="pay"))
     refuses(stalls, ForkSaga(from_step="pay"), "saga.too_many_forks")
