@@ -1,0 +1,99 @@
+"""Steps that are jobs: what has failed half way, what is cancelled, and what has ended though nobody waited for it."""
+
+from typing import Any
+
+import pytest
+
+from greenroom import Refused, Retry, Step, parallel
+from greenroom.actors.saga.messages import CancelSaga, ResumeSaga, RetrySaga
+from tests.actors.saga.market import Stalls, pack, saga, step, unpack
+
+RETRIED = Retry(attempts=2, first_s=2.0)
+
+
+def packing(*beside: Any, deadline_s: float | None = None, **how: Any) -> Stalls:
+    made: dict[str, Any] = {"name": "pack", "do": pack, "undo": unpack, "deadline_s": 30.0} | how
+    job = Step[Any](**made)
+    return Stalls(saga(parallel(job, *beside) if beside else job, deadline_s=deadline_s))
+
+
+def steer(stalls: Stalls, command: Any) -> None:
+    stalls.kit.ask(command, user="op", roles=("admin",))
+
+
+def test_one_that_has_failed_and_whose_undo_is_retried_is_not_waited_for_again() -> None:
+    stalls = packing()
+    stalls.refused("pack", refusal="job.failed")
+    stalls.refused("pack", "undo")
+    assert stalls.status == "stuck"
+    steer(stalls, RetrySaga())
+    assert stalls.abouts[-1] == "undo:pack" and stalls.of("pack") == "undoing", "and no queue is told to cancel it"
+    stalls.undone("pack")
+    assert stalls.status == "undone"
+
+
+def test_one_that_rests_when_time_is_up_has_ended() -> None:
+    stalls = packing(retry=Retry(attempts=9, first_s=60.0, max_s=60.0), deadline_s=20.0)
+    stalls.refused("pack", refusal="job.failed")
+    stalls.kit.advance(20.0)
+    assert stalls.abouts == ["undo:pack"]
+    stalls.undone("pack")
+    assert stalls.status == "undone"
+
+
+def test_one_that_is_begun_again_is_waited_for_again() -> None:
+    stalls = packing(retry=RETRIED)
+    stalls.refused("pack", refusal="job.failed")
+    stalls.kit.advance(2.0)
+    stalls.kit.advance(30.0)
+    assert stalls.abouts == ["cancel:pack"]
+    stalls.refused("pack", refusal="job.cancelled")
+    assert stalls.abouts[-1] == "undo:pack"
+
+
+@pytest.mark.parametrize("how", ["dropped", "duplicate", "do refuses"])
+def test_what_it_did_in_part_is_undone_whatever_comes_of_its_next_try(how: str) -> None:
+    tried: list[str] = []
+
+    def do(so_far: Any) -> Any:
+        tried.append("")
+        if how == "do refuses" and len(tried) > 1:
+            raise Refused("market.closed")
+        return pack(so_far)
+
+    stalls = packing(step("ship"), do=do, retry=RETRIED)
+    stalls.refused("pack", refusal="job.failed")
+    if how == "dropped":
+        stalls.refused("ship")
+    else:
+        stalls.kit.advance(2.0)
+    if how == "duplicate":
+        stalls.refused("pack", refusal="job.duplicate")
+    if how != "dropped":
+        stalls.undone("ship")
+    stalls.undone("pack")
+    assert stalls.status == "undone" and stalls.of("pack") == "undone"
+
+
+def test_one_without_an_undo_is_waited_for_before_the_end() -> None:
+    stalls = packing(undo=None)
+    steer(stalls, CancelSaga())
+    stalls.kit.undelivered(stalls.kit.told[-1], "queue.no_such_job")  # it was started a moment ago
+    stalls.kit.advance(5.0)
+    assert stalls.status == "undoing" and stalls.abouts == ["cancel:pack"] * 2
+    assert stalls.kit.view()["waits_for"][0]["step"] == "pack"
+    stalls.refused("pack", refusal="job.cancelled")
+    assert stalls.status == "undone"
+    with pytest.raises(Refused, match=r"saga\.unknown_step"):
+        steer(stalls, ResumeSaga())  # it may have done some of it before it was cancelled
+
+
+def test_one_whose_queue_was_erased_has_ended() -> None:
+    stalls = packing()
+    steer(stalls, CancelSaga())
+    cancel = stalls.kit.told[-1]
+    stalls.kit.undelivered(cancel, "forgotten")
+    assert stalls.abouts == ["cancel:pack", "undo:pack"]
+    stalls.kit.undelivered(cancel, "forgotten")
+    stalls.undone("pack")
+    assert stalls.status == "undone"
