@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from greenroom import Refused, Retry, Step, parallel
+from greenroom.actors.saga.events import Retried
 from greenroom.actors.saga.messages import CancelSaga, ResumeSaga, RetrySaga
+from greenroom.actors.saga.plan import is_under_way
+from greenroom.actors.saga.state import SagaState, StepState
 from tests.actors.saga.market import Stalls, pack, saga, step, unpack
 
 RETRIED = Retry(attempts=2, first_s=2.0)
@@ -30,6 +33,13 @@ def test_one_that_has_failed_and_whose_undo_is_retried_is_not_waited_for_again()
     assert stalls.abouts[-1] == "undo:pack" and stalls.of("pack") == "undoing", "and no queue is told to cancel it"
     stalls.undone("pack")
     assert stalls.status == "undone"
+
+
+def test_one_that_an_earlier_release_left_stuck_is_not_waited_for_either() -> None:
+    stuck = StepState("pack", "job:1", "stuck", queue="packing", undo_tries=1)
+    state = SagaState(status="stuck", back=True, steps=[stuck])
+    state.change(Retried(by="op", status="undoing"), 0)
+    assert not is_under_way(stuck) and stuck.status == "overdue" and stuck.may_be_undone
 
 
 def test_one_that_rests_when_time_is_up_has_ended() -> None:

@@ -7,7 +7,7 @@ import pytest
 from greenroom import Refused, race
 from greenroom.actors.saga.messages import BeginFork, CancelSaga, ForkedTo, ForkSaga, ResumeSaga, RetrySaga, Steered
 from greenroom.testing import Kit
-from tests.actors.saga.market import ALL, Do, Order, Stalls, saga, step
+from tests.actors.saga.market import ALL, Do, Order, Stalls, Undo, saga, step
 
 TWO = saga(step("pay"), step("ship"))
 
@@ -103,6 +103,22 @@ def test_what_is_stuck_is_not_taken_for_done_once_its_undo_was_told(refusal: str
         refuses(stalls, ForkSaga(from_step="ship"), "saga.step_not_done")
         steer(stalls, RetrySaga())
         stalls.refused("pay", "undo", refusal)
+
+
+def test_an_undo_that_was_ever_told_may_have_taken_effect() -> None:
+    told: list[str] = []
+
+    def once(so_far: Any) -> Any:
+        told.append("")
+        return no_way_back(so_far) if len(told) > 2 else Undo(step="pay")
+
+    stalls = Stalls(saga(step("pay", undo=once), step("ship")))
+    stalls.done("pay")
+    stalls.refused("ship")
+    stalls.refused("pay", "undo")
+    steer(stalls, RetrySaga())
+    assert stalls.status == "stuck", "its own code has refused, this time"
+    refuses(stalls, ResumeSaga(), "saga.unknown_step")
 
 
 def test_what_may_be_undone_yet_is_not_forked() -> None:
