@@ -106,7 +106,6 @@ ELSEWHERE = {
     "supervisors/cli/dead_letters.py": "faults/process/test_command_line.py",
     "supervisors/cli/entities.py": "faults/process/test_command_line.py",
     "supervisors/cli/migrate.py": "faults/process/test_command_line.py",
-    "supervisors/cli/sagas/server.py": "supervisors/cli/sagas/test_app.py",
     "supervisors/cli/schema.py": "faults/process/test_command_line_schema.py",
     "supervisors/cli/serve.py": "faults/process/test_start.py",
     "supervisors/cli/serving/child.py": "supervisors/cli/serving/test_reloading.py",

@@ -11,6 +11,7 @@ from greenroom.actors.saga.actor import Saga
 from greenroom.actors.saga.events import (
     Cancelled,
     Ended,
+    ForkBegun,
     Forked,
     Resumed,
     Retried,
@@ -24,10 +25,10 @@ from greenroom.actors.views.columns import Index, Key
 from greenroom.actors.views.page import Page
 from greenroom.actors.views.view import Origin, View
 
-Turning = Started | StepRefused | StepOverdue | WentBack | Cancelled | Retried | Resumed | Forked | Ended
+Turning = Started | ForkBegun | StepRefused | StepOverdue | WentBack | Cancelled | Retried | Resumed | Forked | Ended
 
 
-class Sagas(View, version=1):
+class Sagas(View, version=2):
     """Sagas of all kinds, those that have changed last first. For staff."""
 
     of = Turning.__args__
@@ -39,6 +40,8 @@ class Sagas(View, version=1):
         key: Key[str]
         status: Index[str] = "running"
         by: str = ""  # the user who began it
+        cancelled: bool = False  # somebody wants it no more
+        fork_of: str = ""  # the saga that it is a fork of
         forks: int = 0
         started_ms: int = 0  # Unix
         changed_ms: int = 0  # Unix: when it began, turned, was steered, or ended
@@ -53,12 +56,16 @@ class Sagas(View, version=1):
                 row.by, row.started_ms = event.by, of.at_ms
             case StepRefused() | StepOverdue():
                 row.status = row.status if event.goes_on else "undoing"
-            case WentBack() | Cancelled():
+            case ForkBegun():
+                row.fork_of = event.of
+            case WentBack():
                 row.status = "undoing"
+            case Cancelled():
+                row.status, row.cancelled = "undoing", True
             case Retried():
                 row.status = event.status
             case Resumed():
-                row.status = "running"
+                row.status, row.cancelled = "running", False
             case Forked():
                 row.forks += 1
             case Ended():
@@ -68,7 +75,8 @@ class Sagas(View, version=1):
         if state.status == "new":
             return
         row = self.row(kind=of.kind, key=of.key)
-        row.status, row.by, row.forks = state.status, state.by, len(state.forks)
+        row.status, row.by, row.cancelled = state.status, state.by, state.cancelled
+        row.fork_of, row.forks = state.of, len(state.forks)
         row.started_ms = state.log[0].at_ms if state.log else of.at_ms
         row.changed_ms = state.log[-1].at_ms if state.log else of.at_ms
 

@@ -52,6 +52,9 @@ class Steered:
     def may_steer(self, command: Message) -> None:
         """Whoever likes."""
 
+    def may_tell(self, message: Message) -> None:
+        """Likewise."""
+
 
 class Checkout(Steered, checkout.Checkout):  # type: ignore[misc, name-defined]
     limits = LIMITS

@@ -20,6 +20,8 @@ from rich.text import Text
 
 from greenroom.actors.saga.view import time_of
 from greenroom.config.settings import load_settings
+from greenroom.supervisors.cli.sagas.many import Outcome, is_left_out
+from greenroom.supervisors.cli.sagas.many import steer as steer_all
 from greenroom.supervisors.cli.sagas.server import Refusal, Server
 from greenroom.supervisors.cli.sagas.which import STATES, Which, required, which
 from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble, told_plainly
@@ -143,7 +145,7 @@ def resume_sagas(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Have some go forward again that have gone back: by name, or those that are undone and fit."""
+    """Have some go forward again that have gone back: by name, or those that are undone, by nobody's wish, and fit."""
     meant = _said(
         lambda: required(which(names, kind, state, older, everything=everything), "undone", everything=everything)
     )
@@ -164,8 +166,8 @@ def fork_sagas(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Begin others at a step of some, with the answers that came before it: by name, or of those that are done and
-    fit."""
+    """Begin others at a step of some, with the answers that came before it: by name, or of those that are done, have
+    no fork and are none, and fit. The same once more begins no other one."""
 
     def said() -> Which:
         if not from_step:
@@ -187,34 +189,41 @@ def _steer(
     token: str | None,
     as_json: bool,
 ) -> None:
-    """Exit status 1 unless all have done it."""
+    """Exit status 1 unless all have done it. What was done is said, however it ends."""
+    outcomes: list[Outcome] = []
+    is_known = False
 
-    def steer(server: Server) -> list[dict[str, Any]]:
-        names = meant.names or tuple(_name(row) for row in server.rows(meant, _now_ms()))
-        outcomes = []
+    def steer(server: Server) -> None:
+        nonlocal is_known
+        names = meant.names or _fitting(server, command, meant)
+        is_known = True
         with _bar(command, len(names)) as advance:
-            for name in names:
-                outcomes.append(_outcome(server, name, command, fields, dry_run))
-                advance()
-        return outcomes
 
-    outcomes = _with_server(url, token, steer)
-    if as_json:
-        _print_json(outcomes)
-    else:
-        _tell(command, outcomes, dry_run)
+            def tell(outcome: Outcome) -> None:
+                outcomes.append(outcome)
+                advance()
+
+            steer_all(server, names, command, fields, dry_run=dry_run, tell=tell)
+
+    try:
+        _with_server(url, token, steer)
+    finally:
+        if is_known and as_json:
+            _print_json(outcomes)
+        elif is_known:
+            _tell(command, outcomes, dry_run)
     if any("error" in one for one in outcomes):
         raise SystemExit(1)
 
 
-def _outcome(server: Server, name: str, command: str, fields: dict[str, Any], dry_run: bool) -> dict[str, Any]:
-    """Raises: Trouble."""
-    try:
-        if dry_run:
-            return {"saga": name, "status": server.view(name)["status"]}
-        return {"saga": name} | server.command(name, command, fields)
-    except Refusal as error:
-        return {"saga": name, "error": str(error)}
+def _fitting(server: Server, command: str, meant: Which) -> tuple[str, ...]:
+    """Raises: Refusal, Trouble."""
+    rows = list(server.rows(meant, _now_ms()))
+    found = tuple(_name(row) for row in rows if not is_left_out(command, row))
+    if len(found) < len(rows):
+        why = "people have cancelled them" if command == "resume" else "they have forks, or are some"
+        sys.stderr.write(f"greenroom: {len(rows) - len(found)} are left out, unless named: {why}\n")
+    return found
 
 
 def _tell(command: str, outcomes: list[dict[str, Any]], dry_run: bool) -> None:

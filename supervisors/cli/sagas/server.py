@@ -18,6 +18,7 @@ from greenroom.supervisors.cli.terminal.plainly import BAD_USAGE, Trouble
 from greenroom.transports.auth.signer import TokenSigner
 
 ANSWER_S = 30.0
+AGAIN_S, AGAIN_MAX = 1.0, 5  # while the server has too much to do, or starts
 PAGE = 500  # rows of the list at once
 TOKEN_S = 60.0  # of one that we sign ourselves: another follows
 USER = "greenroom-sagas"
@@ -59,9 +60,10 @@ class Server:
         found: dict[str, Any] = self._ask("GET", _path_of(saga))["view"]
         return found
 
-    def command(self, saga: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Raises: Refusal, Trouble."""
-        return self._ask("POST", f"{_path_of(saga)}/{name}", fields)
+    def command(self, saga: str, name: str, fields: dict[str, Any], key: str) -> dict[str, Any]:
+        """`key`: the same once more takes effect once, so it is sent again where nobody knows. Raises: Refusal,
+        Trouble."""
+        return self._ask("POST", f"{_path_of(saga)}/{name}", fields, key)
 
     def rows(self, which: Which, now_ms: int) -> Iterator[dict[str, Any]]:
         """Of the list, those that have changed last first. Raises: Refusal, Trouble."""
@@ -87,19 +89,35 @@ class Server:
     def close(self) -> None:
         self._connection.close()
 
-    def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        try:
-            self._connection.request(
-                method,
-                self._path + path,
-                body=None if body is None else msgspec.json.encode(body),
-                headers={"Authorization": f"Bearer {self._present_token()}", "Content-Type": "application/json"},
-            )
-            with self._connection.getresponse() as answer:
-                status, content = answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()  # the next request opens it again
-            raise Trouble(f"{self._url}: {error or type(error).__name__}") from error
+    def _ask(self, method: str, path: str, body: Any = None, key: str = "") -> dict[str, Any]:
+        """Raises: Refusal, Trouble."""
+        is_lost = False
+        for again in range(AGAIN_MAX + 1):
+            try:
+                status, content = self._once(method, path, body, key)
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()  # the next request opens it again
+                if is_lost:
+                    raise Trouble(f"{self._url}: {error or type(error).__name__}") from error
+                is_lost = True  # most likely the server has closed it meanwhile: once more
+                continue
+            if status not in (429, 503) or again == AGAIN_MAX:
+                return self._read(status, content)
+            time.sleep(AGAIN_S)
+        raise Trouble(f"{self._url}: no answer")
+
+    def _once(self, method: str, path: str, body: Any, key: str) -> tuple[int, bytes]:
+        """Raises: OSError, HTTPException."""
+        headers = {"Authorization": f"Bearer {self._present_token()}", "Content-Type": "application/json"}
+        if key:
+            headers["Idempotency-Key"] = key
+        encoded = None if body is None else msgspec.json.encode(body)
+        self._connection.request(method, self._path + path, body=encoded, headers=headers)
+        with self._connection.getresponse() as answer:
+            return answer.status, answer.read()
+
+    def _read(self, status: int, content: bytes) -> dict[str, Any]:
+        """Raises: Refusal, Trouble."""
         try:
             found: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
         except msgspec.DecodeError:

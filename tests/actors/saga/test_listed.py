@@ -23,11 +23,11 @@ def test_a_row_says_how_a_saga_stands() -> None:
     kit = travelling()
     assert (folded(kit).kind, folded(kit).key, folded(kit).by, folded(kit).status) == ("trip", "1", "ann", "running")
     kit.ask(CancelSaga())
-    assert folded(kit).status == "undoing"
+    assert (folded(kit).status, folded(kit).cancelled) == ("undoing", True)
     undo_all(kit)
-    assert folded(kit).status == "undone"
+    assert (folded(kit).status, folded(kit).cancelled) == ("undone", True)
     kit.ask(ResumeSaga())
-    assert folded(kit).status == "running"
+    assert (folded(kit).status, folded(kit).cancelled) == ("running", False)
     kit.undelivered(newest(kit), "desk.full")
     assert folded(kit).status == "undone"
 
@@ -42,7 +42,11 @@ def test_one_that_is_stuck_or_has_forks_says_so() -> None:
     assert folded(kit).status == "undoing"
     undo_all(kit)
     kit.ask(ForkSaga(from_step="flight"))
-    assert (folded(kit).status, folded(kit).forks) == ("undone", 1)
+    assert (folded(kit).status, folded(kit).forks, folded(kit).fork_of) == ("undone", 1, "")
+    fork: Kit[Any] = Kit(Trip, key="1-fork-1")
+    fork.tell(kit.told[-1].message)
+    rows = fold(Sagas, [(fork.entity, event) for event in fork.events if isinstance(event, Sagas.of)])
+    assert [row.fork_of for row in rows] == ["trip:1"]
 
 
 def test_a_state_of_which_the_events_are_gone_makes_the_same_row() -> None:
