@@ -140,7 +140,7 @@ class SingleJob(Actor[Nothing]):
                 return self._ask(CancelJob(id=self.key, reason=message.reason))
             case Retry():
                 self._require(self._is_staff)
-                return self._ask(RetryJob(id=self.key))
+                return self._ask(RetryJob(id=self.key, detached=message.detached))
             case Errors():
                 self._require(self._is_staff)
                 return ErrorsKnown(_list_of(self._found.errors))

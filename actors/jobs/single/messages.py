@@ -18,6 +18,8 @@ class Cancel(Ask[Cancelling], tag="job.cancel"):
 class Retry(Ask[Waits], tag="job.retry"):
     """Try it now, also if it has ended: see `queue.retry`."""
 
+    detached: bool = False
+
 
 class Edit(Ask[Waits], tag="job.edit"):
     """Change what is given, while it waits: see `queue.edit`."""

@@ -58,6 +58,9 @@ def retry(
     until: Until = None,
     ended_since: EndedSince = None,
     ended_until: EndedUntil = None,
+    detached: Annotated[
+        bool, typer.Option("--detached", help="By ID: also those whose saga, or whatever started them, has gone on.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -65,11 +68,16 @@ def retry(
 ) -> None:
     """Try jobs again, with all their attempts: those that have failed, unless --state says otherwise.
 
+    Those are left alone that a saga or another entity has started and heard of when they ended: retry that.
+
     greenroom jobs retry --queue mail --search "connection refused" --dry-run
     """
     with told_plainly():
         where = _where(ids, state, kind, key, search, since, until, ended_since, ended_until)
-        _do(asked_server(server), "retry", ids, queue, where, {}, dry_run=dry_run, yes=yes, as_json=as_json)
+        if detached and not ids:
+            raise Trouble("--detached: is for jobs by ID", status=BAD_USAGE)
+        fields = {"detached": True} if detached else {}
+        _do(asked_server(server), "retry", ids, queue, where, fields, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
 def cancel(
@@ -202,13 +210,13 @@ def _do(
         return _say({"act": act, "found": count, "changed": 0}, as_json)
     if count and not ids and not yes:
         _ask(act, count)
-    changed = seen = 0
+    changed = seen = left = 0
     with bar(act, count) as told:
         for part in parts if count else []:
             for done in steps(server, act, part, fields):
-                changed, seen = changed + done["changed"], seen + done["found"]
+                changed, seen, left = changed + done["changed"], seen + done["found"], left + done.get("left", 0)
                 told(seen)
-    _say({"act": act, "found": seen, "changed": changed}, as_json)
+    _say({"act": act, "found": seen, "changed": changed, "left": left}, as_json)
 
 
 def parts_of(server: Server, queue: str, where: dict[str, Any]) -> list[Part]:
@@ -281,7 +289,10 @@ DONE = {"retry": "tried again", "cancel": "cancelled, or told to end", "edit": "
 def _say(done: dict[str, Any], as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(done) + "\n")
-    elif done["changed"] or not done["found"]:
+        return
+    if done.get("left"):
+        sys.stdout.write(f"{done['left']} are left alone: who has started them has gone on (by ID: --detached)\n")
+    if done["changed"] or not done["found"] or done.get("left"):
         sys.stdout.write(f"{done['changed']} {DONE[done['act']]}\n")
     else:
         sys.stdout.write(f"{done['found']} would be {DONE[done['act']]}\n")

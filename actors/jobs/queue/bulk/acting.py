@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
 from greenroom.actors.jobs.queue.desk import Desk
-from greenroom.actors.jobs.queue.single.anew import anew
+from greenroom.actors.jobs.queue.single.anew import anew, settled_with
 from greenroom.actors.jobs.queue.waiting import Waiting
 from greenroom.store.jobs.filter import ENDED
 from greenroom.store.journal.consequences.jobs import Jobs
@@ -26,6 +26,7 @@ class Acting:
         self.changed = 0
         self.told: set[str] = set()  # workers that have one which is to be cancelled
         self.revived: list[str] = []
+        self.left = 0  # alone: see settled_with
 
     def act(self, matched: Matched, is_old: Callable[[str], bool]) -> None:
         """`is_old`: may what was read of a job that has ended not be true any more?"""
@@ -40,6 +41,8 @@ class Acting:
             elif self._message.act == "drop":
                 self._writes.dropped.append(listed.id)
                 self.changed += 1
+            elif listed.id in whole and settled_with(whole[listed.id].row) and not self._message.detached:
+                self.left += 1
             elif listed.id in whole:
                 self._desk.revive(anew(whole[listed.id].row, self._now_ms), self._now_ms, self._writes)
                 self.revived.append(listed.id)

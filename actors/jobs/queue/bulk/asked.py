@@ -85,6 +85,8 @@ def meant(queue: str, message: Bulk) -> JobFilter:
     """Jobs of those states alone that it can be done about. Raises: Refused."""
     if message.act == "edit" and message.priority is None and message.due_ms is None:
         raise Refused("queue.nothing_to_edit", "`priority` or `due_ms` must be given", status=422)
+    if message.detached and (message.act != "retry" or not message.where.id):
+        raise Refused("queue.detached_by_id", "`detached`: is of a retry of jobs by their `id`", status=422)
     for state in message.where.state:
         if state not in ABOUT[message.act]:
             raise Refused(

@@ -30,6 +30,8 @@ class BulkDone(Struct, frozen=True):
     found: int  # jobs that are meant, of those that it has looked at
     changed: int  # of these; others have become something else meanwhile
     next: str | None  # to be said as `after` for what is left; null: that were all
+    # Of a retry: jobs that were left as they are, for who has started them was told that they ended; see `detached`.
+    left: int = 0
 
 
 class Bulk(Ask[BulkDone], tag="queue.bulk"):
@@ -44,6 +46,7 @@ class Bulk(Ask[BulkDone], tag="queue.bulk"):
     after: Annotated[str, Meta(max_length=500)] | None = None
     most: Annotated[int, Meta(ge=1, le=AT_ONCE)] = MOST
     dry_run: bool = False  # only count them
+    detached: bool = False  # of a retry of `where.id`: see `queue.retry`
     reason: Reason = ""  # of a cancel
     priority: Annotated[int, Meta(ge=0, le=9)] | None = None  # of an edit
     due_ms: UnixMs | None = None  # of an edit: not before

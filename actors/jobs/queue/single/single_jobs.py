@@ -13,7 +13,7 @@ from greenroom.actors.jobs.queue.bulk.asked import Bulks
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, BulkDone, Matched
 from greenroom.actors.jobs.queue.desk import RESULT_MAX
 from greenroom.actors.jobs.queue.messages import Beat, Beaten, Said
-from greenroom.actors.jobs.queue.single.anew import anew
+from greenroom.actors.jobs.queue.single.anew import anew, settled_with
 from greenroom.actors.jobs.queue.single.beats import Beats
 from greenroom.actors.jobs.queue.single.shown import SELDOM_S, SOON_S
 from greenroom.actors.jobs.queue.single.steering import CancelJob, Cancelling, EditJob, RetryJob, Waits
@@ -142,7 +142,7 @@ class SingleJobs(SteeredQueue):
     def _retry(self, message: RetryJob, writes: Jobs) -> Any:
         job = self.desk.jobs.get(message.id)
         if job is None:
-            return self._revive(message.id)
+            return self._revive(message)
         now_ms = self.now_ms
         self._require_waiting(job)
         if job.id in self.desk.blocked.jobs:
@@ -151,12 +151,19 @@ class SingleJobs(SteeredQueue):
             self.desk.change(job, now_ms, writes, due_ms=now_ms, priority=job.priority)
         return Waits(min(now_ms, job.due_ms))
 
-    async def _revive(self, job_id: str) -> Waits:
+    async def _revive(self, message: RetryJob) -> Waits:
+        job_id = message.id
         found = await self.runtime.jobs.find(job_id)
         if found is None or found.row.queue != self.key:
             raise Refused("queue.no_such_job", "there is none, or none any more", status=404)
         if found.state not in ("completed", "failed", "cancelled"):
             raise Refused("queue.not_found_yet", "it was added just now", status=503)
+        if (origin := settled_with(found.row)) and not message.detached:
+            raise Refused(
+                "queue.settled",
+                f"{origin} has started it, and gone on when it ended: say `detached` to do it behind its back",
+                status=409,
+            )
         now_ms, writes = self.now_ms, Jobs()
         self.desk.revive(anew(found.row, now_ms), now_ms, writes)
         self.bulks.revived(job_id)
@@ -204,7 +211,7 @@ class SingleJobs(SteeredQueue):
         for job_id in acting.revived:
             self.bulks.revived(job_id)
         after = cursors_of(asked.asked).encode([message.after]) if message.after is not None else None
-        self.answer(asked.later, BulkDone(message.found, acting.changed, after))
+        self.answer(asked.later, BulkDone(message.found, acting.changed, after, acting.left))
         self.bulks.end(message.number)
 
     # What is shown of jobs under way.

@@ -177,9 +177,9 @@ def test_staff_and_whom_it_was_added_for_may_watch_and_cancel_it() -> None:
 
 def test_staff_try_it_again_and_edit_it() -> None:
     behind = Behind(Standing(state="retrying"))
-    behind.kit.ask(Retry(), **STAFF)
+    behind.kit.ask(Retry(detached=True), **STAFF)
     behind.kit.ask(Edit(priority=1, arguments=Raw(b'{"n":2}')), **STAFF)
-    assert behind.asked == [RetryJob(id=ID), EditJob(id=ID, priority=1, arguments=Raw(b'{"n":2}'))]
+    assert behind.asked == [RetryJob(id=ID, detached=True), EditJob(id=ID, priority=1, arguments=Raw(b'{"n":2}'))]
 
 
 @pytest.mark.parametrize("key", [ID, "lobby", "x" * 32])

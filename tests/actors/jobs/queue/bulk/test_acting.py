@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from greenroom.actors.jobs.listing.where import Where
+from greenroom.actors.jobs.options import Options
 from greenroom.actors.jobs.queue.bulk.acting import Acting
 from greenroom.actors.jobs.queue.bulk.asked import meant
 from greenroom.actors.jobs.queue.bulk.messages import Bulk, Matched
@@ -28,8 +31,11 @@ def listed(number: int, state: str) -> ListedJob:
     )
 
 
-def act(one: Desk, message: Bulk, *jobs: ListedJob, old: tuple[str, ...] = ()) -> tuple[Acting, Jobs]:
-    whole = [JobFound(row(0, id=job.id, attempts=5), job.state, NOW) for job in jobs if job.ended_ms is not None]
+def act(
+    one: Desk, message: Bulk, *jobs: ListedJob, old: tuple[str, ...] = (), options: bytes | None = None
+) -> tuple[Acting, Jobs]:
+    rows = [row(0, id=job.id, attempts=5, options=options) for job in jobs if job.ended_ms is not None]
+    whole = [JobFound(found, "failed", NOW) for found in rows]
     matched = Matched(number=1, found=len(jobs), jobs=list(jobs), whole=whole, after=None)
     writes = Jobs()
     acting = Acting(one, message, meant("q", message).states, NOW + 9, writes)
@@ -88,3 +94,15 @@ def test_only_what_has_ended_is_dropped() -> None:
     one = desk(row(1))
     acting, writes = act(one, Bulk(act="drop"), listed(1, "failed"), listed(2, "completed"))
     assert (acting.changed, writes.dropped) == (1, [row(2).id]), "the first was begun anew since it was read"
+
+
+def test_what_a_saga_has_given_up_is_left_alone_unless_it_is_named() -> None:
+    one = desk()
+    options = Options(origin="checkout:1", about="do:pack").encode()
+    acting, writes = act(one, Bulk(act="retry"), listed(1, "failed"), options=options)
+    assert (acting.changed, acting.left, acting.revived) == (0, 1, []) and not writes
+    by_id = Bulk(act="retry", where=Where(id=[row(1).id]))
+    acting, _ = act(one, by_id, listed(1, "failed"), options=options)
+    assert (acting.changed, acting.left) == (0, 1)
+    acting, writes = act(one, replace(by_id, detached=True), listed(1, "failed"), options=options)
+    assert (acting.changed, acting.left) == (1, 0) and writes.revived[0].options is None

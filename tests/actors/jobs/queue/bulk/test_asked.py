@@ -26,6 +26,13 @@ def test_what_it_can_not_be_done_about_is_refused_by_name(act: str) -> None:
             meant("q", Bulk(act=act, where=Where(state=[state]), priority=0))  # type: ignore[arg-type, list-item]
 
 
+def test_what_is_done_behind_somebodys_back_is_named() -> None:
+    for message in (Bulk(act="retry", detached=True), Bulk(act="drop", where=Where(id=[A]), detached=True)):
+        with pytest.raises(Refused, match="`detached`"):
+            meant("q", message)
+    assert meant("q", Bulk(act="retry", where=Where(id=[A]), detached=True)).ids == (A,)
+
+
 def test_an_edit_says_what_is_to_be_changed() -> None:
     with pytest.raises(Refused, match="`priority` or `due_ms`"):
         meant("q", Bulk(act="edit"))

@@ -6,6 +6,7 @@ import pytest
 from msgspec import Raw
 
 from greenroom import Refused
+from greenroom.actors.jobs.options import Options
 from greenroom.actors.jobs.queue import Queue
 from greenroom.actors.jobs.queue.desk import LEASE_MS, LOST_MAX, RESULT_MAX
 from greenroom.actors.jobs.queue.messages import Add, Beat, Beaten, Complete, Fail, Finished, Leave, Said, Take, Taken
@@ -124,6 +125,19 @@ def test_a_job_that_has_ended_begins_anew_with_all_its_attempts() -> None:
     kit.ask(RetryJob(id=job))
     (taken,) = kit.ask(Take(worker="w")).jobs
     assert (taken.id, taken.attempt, bytes(taken.arguments)) == (job, 1, b'{"n":1}')
+
+
+def test_one_that_a_saga_has_given_up_begins_anew_only_where_that_is_said() -> None:
+    kit = queue()
+    job = "0" * 32
+    options = Options(origin="checkout:1", about="do:pack").encode()
+    row = JobRow(job, "media", "job.x", b"{}", 5, 7, attempts=5, attempts_max=5, options=options)
+    kit._world.jobs.by_id[job] = JobFound(row, "failed")
+    with pytest.raises(Refused, match="checkout:1 has started it") as caught:
+        kit.ask(RetryJob(id=job))
+    assert caught.value.name == "queue.settled" and kit.view()["unfinished"] == 0
+    kit.ask(RetryJob(id=job, detached=True))
+    assert [one.id for one in kit.ask(Take(worker="w")).jobs] == [job]
 
 
 @pytest.mark.parametrize("found", [None, "of another queue", "not finished"])
