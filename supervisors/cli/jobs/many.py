@@ -216,7 +216,7 @@ def _do(
             for done in steps(server, act, part, fields):
                 changed, seen, left = changed + done["changed"], seen + done["found"], left + done.get("left", 0)
                 told(seen)
-    _say({"act": act, "found": seen, "changed": changed, "left": left}, as_json)
+    _say({"act": act, "found": seen, "changed": changed} | ({"left": left} if left else {}), as_json)
 
 
 def parts_of(server: Server, queue: str, where: dict[str, Any]) -> list[Part]:

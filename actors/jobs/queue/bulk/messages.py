@@ -24,7 +24,7 @@ MEANT: Final[dict[str, tuple[str, ...]]] = {**ABOUT, "retry": ("failed",)}
 MOST: Final = 500
 
 
-class BulkDone(Struct, frozen=True):
+class BulkDone(Struct, frozen=True, omit_defaults=True):
     """Of this message."""
 
     found: int  # jobs that are meant, of those that it has looked at
