@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import CoroutineType
 
 import structlog
+from msgspec.structs import replace
 
 from greenroom.actors.life.command_ids import repeated
 from greenroom.actors.life.decided import Decided
@@ -309,7 +310,11 @@ class Life:
         return False
 
     def _letter(self, envelope: Envelope, error: Exception) -> DeadLetter:
-        return DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
+        letter = DeadLetter.of(self.entity, envelope.message, "", error, envelope.trace, envelope.strikes)
+        source = envelope.source
+        if isinstance(source, Origin) and source.about:  # a saga, say: what is tried again is done behind its back
+            letter = replace(letter, error=f"{letter.error}; {source.entity} has heard of it, and gone on")
+        return letter
 
     # What takes effect once.
 

@@ -265,3 +265,20 @@ async def test_a_stuck_saga_has_left_a_dead_letter(autojump_clock: MockClock) ->
         assert place.facts(WALLET)[1:] == ["wallet.paid"]
         letters = {letter.message_type: letter.error for letter in await place.letters()}
         assert "wallet.grasping" in letters["wallet.refund"]
+
+
+async def test_the_dead_letter_of_a_step_says_who_has_heard_of_it(autojump_clock: MockClock) -> None:
+    class Falling(shop.Order):
+        kind = "order"
+
+        def handle(self, message: Any) -> Any:
+            raise ZeroDivisionError("whoever retries this does it behind the saga's back")
+
+    place = Shop()
+    kinds = (shop.Stock, shop.Wallet, Falling, checkout.Checkout)
+    async with Kernel(rows=place.rows, incarnation=1, kinds=kinds).running() as kernel:
+        await open_shop(kernel)
+        await buy(kernel)
+        await ended(kernel)
+        (letter, *_) = [one for one in await place.letters() if one.message_type == "order.confirm"]
+        assert letter.error.endswith(f"; {SAGA} has heard of it, and gone on")
