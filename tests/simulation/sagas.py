@@ -243,8 +243,8 @@ def sagas(**how: Any) -> Scenario:
         mark=mark,
         invariant=in_credit,
         unfinished=unfinished,
-        # One node, seeds 4, 8, 21, 27 to 29: they found steps done twice, where a receiver that was said never to have been
-        # told anything had been (supervisors/kernel/release.py, known_to_have_landed).
+        # One node, seeds 4, 8, 21, 27 to 29: they found steps done twice, where a receiver that had been told something
+        # was said not to have been (supervisors/kernel/release.py, known_to_have_landed).
         pace_s=11.0,  # each purchase is a dozen appends
         **how,
     )

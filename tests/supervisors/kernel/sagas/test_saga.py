@@ -268,7 +268,7 @@ async def test_a_stuck_saga_has_left_a_dead_letter(autojump_clock: MockClock) ->
 
 
 async def test_the_dead_letter_of_a_step_says_who_has_heard_of_it(autojump_clock: MockClock) -> None:
-    class Falling(shop.Order):
+    class Falling(shop.Order):  # type: ignore[misc, name-defined]
         kind = "order"
 
         def handle(self, message: Any) -> Any:
