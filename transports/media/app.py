@@ -48,7 +48,8 @@ log = structlog.get_logger("greenroom.media")
 
 ASK_S = 10.0  # for an entity's answer
 SESSION_S = 2.0  # longest wait for a session that is asked whether its user's token counts
-OF_USER_MAX = 8  # requests of one user under way; of all the anonymous, and by links, eight times as many
+OF_USER_MAX = 8  # requests of one user under way
+OF_NOBODY_MAX = 32  # of all the anonymous, and by links: half of the places that there are (MEDIA_MAX in handover.py)
 FIELDS_MAX = 10  # of a query
 LINK_BYTES_MAX = 1_000  # of a body that asks for a link
 REST_S = 5.0  # of a request's time, for what is to be said after its body
@@ -315,7 +316,7 @@ class MediaApp:
     @asynccontextmanager
     async def _place(self, user: str) -> AsyncIterator[None]:
         """Raises: Overloaded."""
-        most = OF_USER_MAX if user else OF_USER_MAX * 8
+        most = OF_USER_MAX if user else OF_NOBODY_MAX
         if self._under_way.get(user, 0) >= most:
             raise Overloaded("too many requests of one user are under way")
         self._under_way[user] = self._under_way.get(user, 0) + 1

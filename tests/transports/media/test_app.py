@@ -1,5 +1,6 @@
 """`/media`: what is asked, by whom, and how often at once."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import trio
 from trio.testing import MockClock
 
 from greenroom.config.limits import MediaConfig
+from greenroom.transports.http import handover
 from greenroom.transports.media import app
-from greenroom.transports.media.app import OF_USER_MAX
+from greenroom.transports.media.app import OF_NOBODY_MAX, OF_USER_MAX
 from tests.transports.media.stage import Stage
 
 
@@ -143,3 +145,14 @@ async def test_a_mistake_of_ours_is_said_without_its_text(stage: Stage, monkeypa
     monkeypatch.setattr(stage.app, "_ask", broken)
     answer = await stage.request("POST", "/media", Upload_Length="1")
     assert (answer.status, answer.error) == (500, "internal") and b"secret" not in answer.body
+
+
+async def test_those_whom_nobody_knows_leave_places_to_others(stage: Stage) -> None:
+    """However many of them come at once, by links or to what is public."""
+    assert OF_NOBODY_MAX < handover.MEDIA_MAX
+    async with AsyncExitStack() as places:
+        for _ in range(OF_NOBODY_MAX):
+            await places.enter_async_context(stage.app._place(""))
+        link = f"/media/{'0' * 24}/thumb?expires=1&signature=00"
+        assert (await stage.request("GET", link, user="")).status == 429
+        assert (await stage.request("POST", "/media", Upload_Length="1")).status == 201
