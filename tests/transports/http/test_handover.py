@@ -225,9 +225,10 @@ async def test_a_peer_that_does_not_read_keeps_no_place(
         begun = trio.current_time()
         await wait_all_tasks_blocked(0.01)
         assert node.edge.admission.open == 1
-        while node.edge.admission.open:
-            await trio.sleep(1)
-        assert page_server.UNREAD_S <= trio.current_time() - begun < 30
+        await trio.sleep_until(begun + page_server.UNREAD_S - 1)
+        assert node.edge.admission.open == 1
+        await trio.sleep_until(begun + page_server.UNREAD_S + 5)
+        assert node.edge.admission.open == 0
 
 
 async def test_a_peer_that_reads_some_now_and_then_is_let_go_when_its_time_is_over(
