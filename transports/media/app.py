@@ -125,7 +125,13 @@ class MediaApp:
         assert scope["type"] == "http"
         body = Body(receive, until=trio.current_time() + self._most.request_s - REST_S)
         headers = dict(scope["headers"])
-        request = Request(scope["method"], segments_of(scope["raw_path"]), scope["query_string"], headers, body)
+        request = Request(
+            tus.method_of(scope["method"], headers),
+            segments_of(scope["raw_path"]),
+            scope["query_string"],
+            headers,
+            body,
+        )
         shared: Headers = [(b"Tus-Resumable", tus.VERSION), *SAFE]
         try:
             shared += self._cors(request)
@@ -139,6 +145,8 @@ class MediaApp:
         said = http_error_body(error)
         length = (b"Content-Length", b"%d" % len(said))
         headers = [(b"Content-Type", JSON), length, (b"Cache-Control", b"no-store"), *error_headers(error), *shared]
+        if error.status == 412:
+            headers.append((b"Tus-Version", tus.VERSION))
         await _start(send, error.status, headers)
         await _body(send, b"" if request.method == "HEAD" else said, more=True)
         await request.body.drain(DRAIN_BYTES, DRAIN_S)
@@ -199,6 +207,7 @@ class MediaApp:
         reserve = Reserve(
             media=media,
             size=wanted.size,
+            made_max=most.made_bytes_max,
             unfinished_s=most.unfinished_s,
             uploads_max=most.user_uploads_max,
             bytes_max=most.user_bytes_max,
@@ -210,6 +219,7 @@ class MediaApp:
         begin = Begin(
             owner=principal.user,
             size=wanted.size,
+            made_max=most.made_bytes_max,
             unfinished_s=most.unfinished_s,
             name=wanted.name,
             said=wanted.type,

@@ -22,7 +22,7 @@ BYTES_MAX = 2_000_000
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("media") / "objects"
+    return tmp_path_factory.mktemp("objects")
 
 
 @pytest.fixture(scope="module")

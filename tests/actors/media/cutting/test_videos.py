@@ -52,6 +52,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return video(tmp_path_factory.mktemp("videos"))
 
 
+def transcode(source: Path, reader: str, to: Path) -> list[str]:
+    return videos.transcode("ffmpeg", source, reader, to, height=120, pixels_max=1_000_000, seconds_max=9.0)
+
+
 def looked(source: Path, reader: str = "mov") -> str:
     return run(videos.probe("ffprobe", source, reader), LIMITS, source.parent)
 
@@ -62,7 +66,7 @@ def test_a_video_becomes_one_that_every_browser_plays_without_what_its_camera_sa
     source, made = tmp_path / "source", tmp_path / "made"
     source.write_bytes(whole)
     lines: list[str] = []
-    command = videos.transcode("ffmpeg", source, "mov", made, height=120, pixels_max=1_000_000)
+    command = transcode(source, "mov", made)
     run(command, LIMITS, tmp_path, lines.append)
     assert max(filter(None, map(played_s, lines))) >= 0.9
     assert probed(looked(made), pixels_max=1_000_000, seconds_max=9.0).width == 160
@@ -73,7 +77,9 @@ def test_a_video_becomes_one_that_every_browser_plays_without_what_its_camera_sa
 def test_one_that_was_cut_off_fails_instead_of_being_shown_in_part(whole: bytes, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(whole[: len(whole) * 2 // 3])
-    command = videos.transcode("ffmpeg", source, "mov", tmp_path / "made", height=120, pixels_max=1_000_000)
+    command = videos.transcode(
+        "ffmpeg", source, "mov", tmp_path / "made", height=120, pixels_max=1_000_000, seconds_max=9.0
+    )
     with pytest.raises(Failed):
         run(command, LIMITS, tmp_path)
 
@@ -93,8 +99,4 @@ def test_what_names_other_files_is_read_as_what_it_is_not(whole: bytes, tmp_path
     with pytest.raises(Failed):
         looked(source, reader)
     with pytest.raises(Failed):
-        run(
-            videos.transcode("ffmpeg", source, reader, tmp_path / "made", height=120, pixels_max=10**6),
-            LIMITS,
-            tmp_path,
-        )
+        run(transcode(source, reader, tmp_path / "made"), LIMITS, tmp_path)
