@@ -169,9 +169,12 @@ async def test_a_version_that_is_another_is_told_which_one_is_spoken(stage: Stag
 
 async def test_a_client_that_can_only_post_says_in_a_header_what_it_wants(stage: Stage) -> None:
     media = await stage.begin(4)
-    octets = {"Content_Type": "application/offset+octet-stream", "Upload_Offset": "0"}
-    more = {"X-HTTP-Method-Override": "PATCH"}
-    assert (await stage.request("POST", f"/media/{media}", b"1234", more=more, **octets)).status == 204
+    more = {
+        "X-HTTP-Method-Override": "PATCH",
+        "Content-Type": "application/offset+octet-stream",
+        "Upload-Offset": "0",
+    }
+    assert (await stage.request("POST", f"/media/{media}", b"1234", more=more)).status == 204
     assert await stage.offset(media) == 4
     get = await stage.request("GET", f"/media/{media}/thumb", more={"X-HTTP-Method-Override": "DELETE"})
     assert get.error == "media.not_ready", "what a page may ask for without being asked itself changes nothing"
