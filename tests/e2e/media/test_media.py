@@ -137,10 +137,12 @@ ASKED = ["post /media", "head /media/{id}", "delete /media/{id}", "post /media/{
 
 
 def test_what_the_document_of_the_api_says_is_so(server: Server) -> None:
-    document = schemathesis.openapi.from_dict(server.request("GET", "/docs/openapi.json").body)
+    said = server.request("GET", "/docs/openapi.json").body
+    said["paths"] = {path: one for path, one in said["paths"].items() if path.startswith("/media")}
+    document = schemathesis.openapi.from_dict(said)
     for asked in ASKED:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-            assert complaints(server, document, asked, mode, examples=8) == [], asked
+            assert complaints(server, document, asked, mode, examples=5) == [], asked
 
 
 def test_a_token_is_looked_at_as_anywhere(server: Server) -> None:
